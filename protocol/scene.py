@@ -1,0 +1,115 @@
+"""What every simulator backend says about a scene: rooms, openings, objects, cameras, poses.
+
+World frame: right-handed, y up, metres; a camera looks along its own -z with x to the right (glTF,
+OpenGL and Habitat agree). Quaternions are (w, x, y, z).
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import msgspec
+
+Vec3 = tuple[float, float, float]
+Quat = tuple[float, float, float, float]
+
+# Scene seeds below the border train, seeds from it on are held out; the two can never mix.
+HELD_OUT_SEED_BORDER = 2**31
+SEED_END = 2**32
+
+
+class Pose(msgspec.Struct, frozen=True):
+    """A camera pose in the world frame; the camera looks along its own -z."""
+
+    position_m: Vec3
+    rotation_wxyz: Quat
+
+
+class Camera(msgspec.Struct, frozen=True):
+    """A pinhole camera with square pixels; focal length in pixels is (width / 2) / tan(hfov / 2)."""
+
+    width_px: int = 96
+    height_px: int = 96
+    hfov_rad: float = 1.2217304763960306  # 70 degrees
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.width_px <= 4096 and 1 <= self.height_px <= 4096):
+            raise ValueError("camera width_px and height_px must lie in 1..4096")
+        if not 0.1 <= self.hfov_rad <= 2.8:
+            raise ValueError("camera hfov_rad must lie in 0.1..2.8")
+
+
+class SceneSpec(msgspec.Struct, frozen=True):
+    """Which scene to open. With `asset` empty a backend generates the scene from `seed` and the knobs;
+    otherwise `asset` names a scene of the backend's data set and the knobs are ignored."""
+
+    seed: int = 0
+    split: str = "train"  # "train" | "val"; must agree with the seed's range
+    asset: str = ""
+    rooms: int = 1
+    min_objects: int = 3
+    max_objects: int = 6
+    clutter: float = 0.0  # 0..1, small things on surfaces
+    palette: str = "named"  # "named": plain colours a person can name | "natural": materials of a home
+    light: str = "day"  # "day" | "evening"
+    ceiling_m: float = 2.6
+    categories: tuple[str, ...] = ()  # empty: every category the backend has
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < SEED_END:
+            raise ValueError("scene seed must lie in 0..2**32-1")
+        held_out = self.seed >= HELD_OUT_SEED_BORDER
+        if self.split not in ("train", "val"):
+            raise ValueError(f"scene split is 'train' or 'val', not {self.split!r}")
+        if held_out != (self.split == "val"):
+            raise ValueError(
+                f"scene seed {self.seed} belongs to the {'val' if held_out else 'train'} split, not to {self.split!r}"
+            )
+        if not (1 <= self.rooms <= 12 and 1 <= self.min_objects <= self.max_objects <= 200):
+            raise ValueError("scene needs 1 <= rooms <= 12 and 1 <= min_objects <= max_objects <= 200")
+
+
+class OrientedBox(msgspec.Struct, frozen=True):
+    """A box with centre in the world frame, half extents along its own axes, and its rotation."""
+
+    centre_m: Vec3
+    half_extents_m: Vec3
+    rotation_wxyz: Quat = (1.0, 0.0, 0.0, 0.0)
+
+
+class Room(msgspec.Struct, frozen=True):
+    id: int
+    category: str
+    polygon_xz_m: tuple[tuple[float, float], ...]
+    floor_y_m: float
+    ceiling_y_m: float
+
+
+class Opening(msgspec.Struct, frozen=True):
+    kind: str  # "door" | "window"
+    room_ids: tuple[int, ...]
+    min_m: Vec3
+    max_m: Vec3
+
+
+class SceneObject(msgspec.Struct, frozen=True):
+    """One object. `id` is stable and is the value of its pixels in the id image."""
+
+    id: int
+    category: str  # the word a person would use, lower case, spaces allowed: "coffee table"
+    box: OrientedBox
+    color: str = ""  # a colour word where one names the object plainly, else ""
+    room_id: int = 0
+    support_id: int = 0  # id of the object it stands on; 0 is the floor, -1 a wall or the ceiling
+    front: Optional[Vec3] = None  # unit vector, world frame, where the category has a front
+
+
+class SceneDescription(msgspec.Struct, frozen=True):
+    """The truth about a scene, the same for every backend."""
+
+    scene_id: str
+    backend: str
+    rooms: tuple[Room, ...]
+    openings: tuple[Opening, ...]
+    objects: tuple[SceneObject, ...]
+    navigable_area_m2: float = 0.0

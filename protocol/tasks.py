@@ -1,0 +1,111 @@
+"""Task specifications, questions and episodes: what the curriculum asks for and the simulator realises."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import msgspec
+
+from protocol.arrays import ArrayRef
+from protocol.scene import Camera, Pose, SceneSpec
+
+
+class QuestionSpec(msgspec.Struct, frozen=True):
+    """Which question to ask: a family of the skill catalogue at a difficulty level 0..4."""
+
+    family: str
+    level: int = 0
+    paraphrase: int = -1  # -1: drawn from the task's seed
+
+
+class Degradation(msgspec.Struct, frozen=True):
+    name: str
+    severity: int  # 0..4
+
+
+class TaskSpec(msgspec.Struct, frozen=True):
+    """A complete, deterministic order for one episode.
+
+    The same spec and the same renderer digest give the same pixels and the same answer: every choice made
+    while realising it is drawn from (run_seed, seq).
+    """
+
+    spec_id: str
+    run_seed: int
+    seq: int
+    scene: SceneSpec
+    question: QuestionSpec
+    camera: Camera = Camera()
+    max_views: int = 1
+    degradations: tuple[Degradation, ...] = ()
+    look_around: int = 0  # how many Observe actions a policy may take before it answers
+
+
+class Mention(msgspec.Struct, frozen=True):
+    """A phrase text[start:end] (characters) of the question that names one object."""
+
+    object_id: int
+    start: int
+    end: int
+
+
+class Question(msgspec.Struct, frozen=True):
+    """A question with the program that derives its answer from the scene.
+
+    `answer` is canonical text: a choice is one of `options`, a number a decimal in `unit`, a sequence is its
+    items joined by ", ", a map is JSON. Option letters and answer instructions are the learner's business.
+    """
+
+    family: str
+    level: int
+    text: str
+    answer: str
+    answer_type: str  # "choice" | "number" | "sequence" | "map"
+    program: str  # expression language of sim_server/questions, see docs
+    options: tuple[str, ...] = ()
+    show_options: bool = True  # False: the answer comes from a known vocabulary that the prompt need not list
+    unit: str = ""
+    frame: str = "camera"  # "camera" | "object" | "agent"
+    mentions: tuple[Mention, ...] = ()
+    margin: float = 0.0  # distance of the evidence from the nearest rule border, in the family's own measure
+
+
+class View(msgspec.Struct, frozen=True):
+    """One rendered view; the arrays travel as frames of their own."""
+
+    pose: Pose
+    camera: Camera
+    rgb: ArrayRef  # uint8 [H, W, 3] sRGB
+    depth: Optional[ArrayRef] = None  # float32 [H, W] metres along the optical axis, 0 = nothing hit
+    ids: Optional[ArrayRef] = None  # int32 [H, W], 0 = no object
+
+
+class Episode(msgspec.Struct, frozen=True):
+    spec_id: str
+    views: tuple[View, ...]
+    question: Question
+    scene_id: str
+    renderer_digest: str
+    attempts: int = 1  # camera placements tried before the family's rules held
+    render_s: float = 0.0  # worker time spent on this episode
+
+
+class ObjectTruth(msgspec.Struct, frozen=True):
+    """What is true about one object in one view (pixels from the id image)."""
+
+    object_id: int
+    category: str
+    color: str
+    pixels: int
+    u: float  # centroid of its visible pixels, 0..1 from the left
+    v: float  # 0..1 from the top
+    depth_m: float  # median z-depth of its visible pixels
+    visible_fraction: float  # visible pixels / in-frame pixels if nothing stood before it
+
+
+class AnnotatedView(msgspec.Struct, frozen=True):
+    """A view with dense truth and several questions, for supervised pre-training."""
+
+    view: View
+    objects: tuple[ObjectTruth, ...]
+    questions: tuple[Question, ...]

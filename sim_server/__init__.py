@@ -1,0 +1,1 @@
+"""The simulator server: backends, questions as programs, broker and workers."""

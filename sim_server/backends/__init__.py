@@ -1,0 +1,1 @@
+"""Simulator backends: one folder each, found through the entry-point group `vantage.simulators`."""

@@ -1,0 +1,76 @@
+"""What a simulator backend must offer. Small on purpose: families of questions see only Scene and Frames."""
+
+from __future__ import annotations
+
+from typing import Optional, Protocol, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.scene import Camera, Pose, SceneDescription, SceneSpec, Vec3
+
+SENSORS = ("rgb", "depth", "ids", "amodal")
+
+
+class Frames(msgspec.Struct):
+    """N views rendered with one camera.
+
+    rgb: uint8 [N, H, W, 3] sRGB; depth: float32 [N, H, W] metres along the optical axis, 0 where nothing was hit;
+    ids: int32 [N, H, W] object ids, 0 = no object; amodal: per view, object id -> pixels that the object would
+    cover in the frame if nothing stood before it. A sensor that was not asked for is None.
+    """
+
+    poses: tuple[Pose, ...]
+    camera: Camera
+    rgb: Optional[NDArray[np.uint8]] = None
+    depth: Optional[NDArray[np.float32]] = None
+    ids: Optional[NDArray[np.int32]] = None
+    amodal: Optional[list[dict[int, int]]] = None
+
+
+class Scene(Protocol):
+    """An open scene. Rendering is deterministic: same spec and same digest give the same bits."""
+
+    spec: SceneSpec
+    description: SceneDescription
+
+    def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames: ...
+
+    def is_navigable(self, point_m: Vec3) -> bool: ...
+
+    def sample_navigable(self, rng: np.random.Generator) -> Vec3:
+        """A point on the floor (y of the floor) where an agent can stand."""
+        ...
+
+    def path(self, start_m: Vec3, goal_m: Vec3) -> list[Vec3]:
+        """Waypoints of the shortest walk, ends included; empty where there is none."""
+        ...
+
+    def geodesic_m(self, start_m: Vec3, goal_m: Vec3) -> float:
+        """Length of the shortest walk in metres; inf where there is none."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Capabilities(msgspec.Struct, frozen=True):
+    sensors: tuple[str, ...] = SENSORS
+    categories: tuple[str, ...] = ()
+    has_fronts: bool = False
+    has_rooms: bool = False
+    assets: tuple[str, ...] = ()  # names of scenes that SceneSpec.asset may name; empty: procedural only
+
+
+class Backend(Protocol):
+    """A simulator. `digest` names everything that can change a pixel or an answer: code version, data set, options."""
+
+    name: str
+    digest: str
+    capabilities: Capabilities
+
+    def open(self, spec: SceneSpec) -> Scene:
+        """Raises Infeasible for a spec that this backend cannot make, VantageError("bad_request") for a wrong one."""
+        ...
+
+    def close(self) -> None: ...
