@@ -1,0 +1,209 @@
+"""Configuration: TOML overlays merged in order, then `key=value` settings, checked by one strict model per table.
+
+    tree = load([Path("configs/demo.toml")], sets=["learner.lr=1e-5"])
+    settings = section(tree, "learner", LearnerSettings)
+
+Each package owns the model of its own table in <package>/settings.py; this module knows only the names of the tables.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from pathlib import Path
+from typing import Any, Iterable, Mapping, Optional, Sequence, TypeVar, Union, get_args
+
+import pydantic
+
+from protocol.errors import VantageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+TABLES = ("run", "sim", "curriculum", "learner")
+
+Tree = dict[str, Any]
+
+
+class Section(pydantic.BaseModel):
+    """Base of every settings model: unknown keys and values of another type are errors, instances are immutable.
+
+    Strict checking is that of JSON: an array fills a tuple and an integer fills a float, but "3" is no number and
+    1 is no boolean.
+    """
+
+    model_config = pydantic.ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class RunSettings(Section):
+    """The [run] table, which every process reads."""
+
+    name: str = pydantic.Field(default="", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$|^$")  # empty: the config's name
+    seed: int = pydantic.Field(default=0, ge=0, lt=2**31)
+
+
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+def load(paths: Iterable[Path], sets: Sequence[str] = ()) -> Tree:
+    """Merge TOML files in order, later ones over earlier ones, then settings such as "learner.lr=1e-5".
+
+    Tables merge key by key; everything else, arrays too, is replaced. A setting's value is read as TOML, and as a
+    plain string where it is none. Raises VantageError("bad_config").
+    """
+    tree: Tree = {}
+    for path in paths:
+        tree = merge(tree, _read(Path(path)))
+    for setting in sets:
+        tree = merge(tree, _parse_set(setting))
+    for table, value in tree.items():
+        if table not in TABLES:
+            raise VantageError(
+                "bad_config", f"unknown table [{table}]{_did_you_mean(table, TABLES)}; known are {_listed(TABLES)}."
+            )
+        if not isinstance(value, dict):
+            raise VantageError("bad_config", f"{table} must be a table of keys, not {value!r}.")
+    return tree
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
+    """`base` with `over` laid on it; neither is changed."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def section(tree: Mapping[str, Any], name: str, model: type[AnySection]) -> AnySection:
+    """The settings of one table. Raises VantageError("bad_config") that names the key and what is allowed."""
+    try:
+        table = json.dumps(tree.get(name, {}))
+    except TypeError:
+        raise VantageError("bad_config", f"[{name}] holds a date or time, which no setting takes.") from None
+    try:
+        return model.model_validate_json(table)
+    except pydantic.ValidationError as error:
+        raise VantageError("bad_config", _sentence(name, model, error)) from None
+
+
+def to_toml(tree: Mapping[str, Any]) -> str:
+    """The tree as TOML text that `load` reads back to the same tree. Keys that are None are left out."""
+    lines: list[str] = []
+    _write_table(lines, (), tree)
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+# ----------------------------------------------------------------------------- reading
+
+
+def _read(path: Path) -> Tree:
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        raise VantageError("bad_config", f"there is no config file {path}.") from None
+    except OSError as error:
+        raise VantageError("bad_config", f"config file {path} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise VantageError("bad_config", f"config file {path} is not valid TOML: {error}.") from None
+
+
+def _parse_set(setting: str) -> Tree:
+    key, equals, text = setting.partition("=")
+    parts = [part.strip() for part in key.split(".")]
+    if not equals or len(parts) < 2 or not all(parts):
+        raise VantageError("bad_config", f"a setting is written table.key=value, not {setting!r}.")
+    try:
+        value: Any = tomllib.loads("value = " + text)["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    for part in reversed(parts):
+        value = {part: value}
+    return value
+
+
+# ----------------------------------------------------------------------------- sentences
+
+
+def _sentence(name: str, model: type[Section], error: pydantic.ValidationError) -> str:
+    """One sentence for the first problem; how many more there are stands at its end."""
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    loc = first["loc"]
+    key = ".".join(str(part) for part in (name, *loc))
+    if first["type"] == "extra_forbidden":
+        parent = _model_at(model, loc[:-1])
+        known = sorted(parent.model_fields) if parent else []
+        where = ".".join(str(part) for part in (name, *loc[:-1]))
+        text = f"unknown key {key}{_did_you_mean(str(loc[-1]), known)}; [{where}] knows {_listed(known)}"
+    elif first["type"] == "missing":
+        text = f"{key} is required"
+    else:
+        reason = first["msg"].replace("Input should be", "must be").replace("Value error, ", "")
+        text = f"{key} = {json.dumps(first['input'], default=str)}: {reason}"
+    more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
+    return f"{text}{more}."
+
+
+def _model_at(model: type[pydantic.BaseModel], loc: Sequence[Union[int, str]]) -> Optional[type[pydantic.BaseModel]]:
+    """The model whose keys stand at `loc` below `model`."""
+    current: Optional[type[pydantic.BaseModel]] = model
+    for part in loc:
+        if isinstance(part, int) or current is None:
+            continue  # an index of an array: its items share the array's model
+        field = current.model_fields.get(part)
+        if field is not None:
+            current = _model_in(field.annotation)
+    return current
+
+
+def _model_in(annotation: Any) -> Optional[type[pydantic.BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+        return annotation
+    return next((found for argument in get_args(annotation) if (found := _model_in(argument))), None)
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f", did you mean {close[0]}" if close else ""
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(words) or "no keys"
+
+
+# ----------------------------------------------------------------------------- writing
+
+
+def _write_table(lines: list[str], path: tuple[str, ...], table: Mapping[str, Any]) -> None:
+    plain = {key: value for key, value in table.items() if not isinstance(value, Mapping) and value is not None}
+    if path and (plain or not table):
+        lines += ["", "[" + ".".join(map(_key, path)) + "]"]
+    lines += [f"{_key(key)} = {_value(value)}" for key, value in plain.items()]
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            _write_table(lines, (*path, key), value)
+
+
+def _key(key: str) -> str:
+    bare = key and all(char.isascii() and (char.isalnum() or char in "-_") for char in key)
+    return key if bare else _value(key)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, Mapping):
+        items = (f"{_key(key)} = {_value(item)}" for key, item in value.items() if item is not None)
+        return "{" + ", ".join(items) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    raise TypeError(f"TOML has no {type(value).__name__}")

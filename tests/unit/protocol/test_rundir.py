@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from protocol.errors import VantageError
+from protocol.rundir import RunDir, disk_guard, read_jsonl, write_atomic
+
+CONFIG = {"run": {"seed": 7}, "learner": {"lr": 0.5}}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    return RunDir.create(tmp_path / "runs" / "first", CONFIG)
+
+
+def snapshot(path: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
+
+
+def test_created_run_opens_with_its_config(run: RunDir) -> None:
+    again = RunDir.open(run.path)
+    assert (again.name, again.seed, again.config) == ("first", 7, CONFIG)
+    for folder in (run.adapters, run.checkpoints, run.episodes, run.logs, run.metrics, run.endpoint_dir):
+        assert folder.is_dir()
+    assert run.endpoint_dir.stat().st_mode & 0o077 == 0
+
+
+def test_creating_over_a_run_is_a_conflict_and_changes_nothing(run: RunDir) -> None:
+    before = snapshot(run.path)
+    with pytest.raises(VantageError) as caught:
+        RunDir.create(run.path, {"run": {"seed": 8}})
+    assert caught.value.code == "conflict"
+    assert snapshot(run.path) == before
+
+
+def test_creation_cut_off_before_run_json_can_be_repeated(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "r", CONFIG)
+    (run.path / "run.json").unlink()
+    assert RunDir.create(tmp_path / "r", CONFIG).seed == 7
+
+
+@pytest.mark.parametrize(("major", "word"), [(0, "older"), (2, "newer")])
+def test_another_major_version_is_refused_untouched(run: RunDir, major: int, word: str) -> None:
+    identity = json.loads((run.path / "run.json").read_text())
+    (run.path / "run.json").write_text(json.dumps({**identity, "major": major}))
+    before = snapshot(run.path)
+    with pytest.raises(VantageError, match=word) as caught:
+        RunDir.open(run.path)
+    assert caught.value.code == "version"
+    assert snapshot(run.path) == before
+
+
+def test_a_newer_minor_version_opens(run: RunDir) -> None:
+    identity = json.loads((run.path / "run.json").read_text())
+    (run.path / "run.json").write_text(json.dumps({**identity, "minor": 99, "future": 1}))
+    assert RunDir.open(run.path).name == "first"
+
+
+def test_what_is_no_run_and_what_is_damaged(tmp_path: Path, run: RunDir) -> None:
+    with pytest.raises(VantageError) as caught:
+        RunDir.open(tmp_path)
+    assert caught.value.code == "bad_request"
+    for damage in ('{"format": "vantage-run"', "[]", "{}", '{"format": "other", "major": 1}'):
+        (run.path / "run.json").write_text(damage)
+        with pytest.raises(VantageError) as caught:
+            RunDir.open(run.path)
+        assert caught.value.code == "corrupt"
+
+
+def test_second_holder_of_a_lock_is_refused_until_the_first_leaves(run: RunDir) -> None:
+    with run.lock("learner"):
+        with pytest.raises(VantageError, match=f"another learner .pid {os.getpid()}.") as caught:
+            with run.lock("learner"):
+                pass
+        assert caught.value.code == "conflict"
+        with run.lock("curriculum"):
+            pass
+    with run.lock("learner"):
+        pass
+
+
+@pytest.mark.timeout(60)
+def test_a_killed_holder_frees_its_lock(run: RunDir) -> None:
+    code = (
+        "import sys; from pathlib import Path; from protocol.rundir import RunDir\n"
+        "with RunDir.open(Path(sys.argv[1])).lock('learner'):\n print('held', flush=True); sys.stdin.read()"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(run.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None and child.stdout.readline() == "held\n"
+    with pytest.raises(VantageError, match=f"pid {child.pid}"), run.lock("learner"):
+        pass
+    child.kill()
+    child.wait()
+    with run.lock("learner"):
+        pass
+
+
+def test_status_and_done_replace_what_was(run: RunDir) -> None:
+    assert run.read_status("learner") is None and run.read_done("learner") is None
+    run.write_status("learner", {"step": 1})
+    run.write_status("learner", {"step": 2})
+    status = run.read_status("learner")
+    assert status is not None and status["step"] == 2 and status["pid"] == os.getpid()
+    run.mark_done("learner", {"steps": 9})
+    done = run.read_done("learner")
+    assert done is not None and done["steps"] == 9
+    assert not list(run.path.rglob("*.tmp"))
+
+
+def test_metrics_come_back_whole_from_many_threads(run: RunDir) -> None:
+    def work(thread: int) -> None:
+        for index in range(50):
+            run.append_metrics("learner", {"thread": thread, "index": index})
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seen = {(line["thread"], line["index"]) for line in run.read_metrics("learner")}
+    assert len(seen) == 200
+
+
+def test_a_line_cut_off_by_a_kill_costs_only_itself(run: RunDir) -> None:
+    path = run.metrics / "learner.jsonl"
+    path.write_bytes(b'{"step": 1}\n{"step": 2, "rew')
+    lines, offset = read_jsonl(path)
+    assert [line["step"] for line in lines] == [1] and offset == 12
+    RunDir.open(run.path).append_metrics("learner", {"step": 3})
+    assert [line["step"] for line in run.read_metrics("learner")] == [1, 3]
+    assert [line["step"] for line in read_jsonl(path, offset)[0]] == [3]
+
+
+def test_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    write_atomic(path, b"old")
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(VantageError, match="free some space") as caught:
+        write_atomic(path, b"new")
+    assert caught.value.code == "disk_full"
+    assert path.read_bytes() == b"old" and [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_guard_knows_a_real_full_device_and_lets_other_errors_through() -> None:
+    with pytest.raises(VantageError), disk_guard("/dev/full"), open("/dev/full", "wb", buffering=0) as file:
+        file.write(b"x")
+    with pytest.raises(PermissionError), disk_guard("x"):
+        raise PermissionError(errno.EACCES, "no")
