@@ -1,0 +1,1 @@
+"""Curriculum service: turns the learner's confidence reports into specs where the next gradient is largest."""

@@ -1,0 +1,140 @@
+"""Task specs from a few numbers: the same (world, seed, seq, scene, cell) always gives the same spec.
+
+The curriculum builds training specs here, the learner held-out ones, from one [curriculum.world] table, so that both
+are drawn from the same kind of scene and can never share one: training scenes have seeds below
+HELD_OUT_SEED_BORDER, held-out scenes from it on, and data-set scenes stand in two lists that share no name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any, Hashable, Mapping, Sequence, TypeVar
+
+import pydantic
+
+from protocol.config import Section, section
+from protocol.errors import VantageError
+from protocol.scene import HELD_OUT_SEED_BORDER, SEED_END, Camera, SceneSpec
+from protocol.seeds import rng_for
+from protocol.skills import CATALOGUE
+from protocol.tasks import QuestionSpec, TaskSpec
+
+Cell = TypeVar("Cell", bound=Hashable)
+
+_VIEWS = {"single": 1, "pair": 2, "few": 4, "trajectory": 8, "several cameras": 4}
+_HELD_OUT_SEQ = 2**40  # held-out specs draw from sequence numbers that no training run reaches
+
+
+class World(Section):
+    """The scenes and the camera that every spec of a run is drawn from."""
+
+    rooms: int = pydantic.Field(default=1, ge=1, le=12)
+    min_objects: int = pydantic.Field(default=3, ge=1, le=200)
+    max_objects: int = pydantic.Field(default=6, ge=1, le=200)
+    clutter: float = pydantic.Field(default=0.0, ge=0, le=1)
+    palette: str = pydantic.Field(default="named", pattern="^(named|natural)$")
+    lights: tuple[str, ...] = pydantic.Field(default=("day",), min_length=1)  # of "day", "evening"; one per scene
+    ceiling_m: float = pydantic.Field(default=2.6, ge=2.0, le=6.0)
+    categories: tuple[str, ...] = ()  # empty: every category the backend has
+    assets: tuple[str, ...] = ()  # scenes of the backend's data set to train on; empty: generated scenes
+    held_out_assets: tuple[str, ...] = ()
+    width_px: int = pydantic.Field(default=96, ge=1, le=4096)
+    height_px: int = pydantic.Field(default=96, ge=1, le=4096)
+    hfov_deg: float = pydantic.Field(default=70.0, ge=6, le=160)
+    specs_per_scene: int = pydantic.Field(default=4, ge=1, le=256)  # a scene that is open already costs no load
+    same_cell_per_scene: int = pydantic.Field(default=2, ge=1, le=256)  # more would be near-duplicates
+
+    @pydantic.model_validator(mode="after")
+    def _consistent(self) -> World:
+        if self.min_objects > self.max_objects:
+            raise ValueError("min_objects may not exceed max_objects")
+        if unknown := sorted(set(self.lights) - {"day", "evening"}):
+            raise ValueError(f"lights are day or evening, not {unknown[0]}")
+        if bool(self.assets) != bool(self.held_out_assets):
+            raise ValueError("assets and held_out_assets are given both or not at all")
+        if shared := sorted(set(self.assets) & set(self.held_out_assets)):
+            raise ValueError(f"scene {shared[0]} is in assets and in held_out_assets")
+        return self
+
+    @property
+    def camera(self) -> Camera:
+        return Camera(self.width_px, self.height_px, math.radians(self.hfov_deg))
+
+
+def world_of(tree: Mapping[str, Any]) -> World:
+    """The [curriculum.world] table of a run's configuration. Raises VantageError("bad_config")."""
+    return section({"curriculum.world": tree.get("curriculum", {}).get("world", {})}, "curriculum.world", World)
+
+
+def training_spec(
+    world: World, run_seed: int, *, spec_id: str, seq: int, scene: int, family: str, level: int
+) -> TaskSpec:
+    """The spec `seq` in the run's training scene number `scene`."""
+    return TaskSpec(
+        spec_id=spec_id,
+        run_seed=run_seed,
+        seq=seq,
+        scene=_scene(world, run_seed, scene, held_out=False),
+        question=QuestionSpec(family, level),
+        camera=world.camera,
+        max_views=_VIEWS[CATALOGUE[family].views],
+    )
+
+
+def held_out_specs(world: World, seed: int, cells: Sequence[tuple[str, int]], per_cell: int) -> list[TaskSpec]:
+    """`per_cell` specs for every (family, level), all in held-out scenes, ordered by scene.
+
+    The same arguments give the same specs, so that two runs, or one run before and after, answer the same questions.
+    Raises VantageError("bad_request") for a family or level that the catalogue lacks.
+    """
+    for family, level in cells:
+        if family not in CATALOGUE or level not in CATALOGUE[family].feasible_levels:
+            raise VantageError("bad_request", f"the skill catalogue has no {family} at level {level}.")
+    asked = [cell for cell in dict.fromkeys(cells) for _ in range(per_cell)]
+    return [
+        TaskSpec(
+            spec_id=f"h{seed}-{index:06d}",
+            run_seed=seed,
+            seq=_HELD_OUT_SEQ + index,
+            scene=_scene(world, seed, scene, held_out=True),
+            question=QuestionSpec(family, level),
+            camera=world.camera,
+            max_views=_VIEWS[CATALOGUE[family].views],
+        )
+        for index, (scene, (family, level)) in enumerate(deal(world, asked))
+    ]
+
+
+def deal(world: World, cells: Sequence[Cell]) -> list[tuple[int, Cell]]:
+    """Deal cells to scenes 0, 1, …: about `specs_per_scene` to each, equal ones as far apart as they go.
+
+    Returns (scene, cell) ordered by scene, so that a simulator works through one scene after the other.
+    """
+    if not cells:
+        return []
+    counts = Counter(cells)
+    most = counts.most_common()
+    scenes = max(math.ceil(len(cells) / world.specs_per_scene), math.ceil(most[0][1] / world.same_cell_per_scene))
+    dealt = [(index % scenes, cell) for index, cell in enumerate(cell for cell, count in most for _ in range(count))]
+    return sorted(dealt, key=lambda pair: pair[0])
+
+
+def _scene(world: World, seed: int, scene: int, held_out: bool) -> SceneSpec:
+    rng = rng_for(seed, "held-out scene" if held_out else "scene", scene)
+    low, high = (HELD_OUT_SEED_BORDER, SEED_END) if held_out else (0, HELD_OUT_SEED_BORDER)
+    scene_seed = int(rng.integers(low, high))
+    assets = world.held_out_assets if held_out else world.assets
+    return SceneSpec(
+        seed=scene_seed,
+        split="val" if held_out else "train",
+        asset=assets[int(rng.integers(len(assets)))] if assets else "",
+        rooms=world.rooms,
+        min_objects=world.min_objects,
+        max_objects=world.max_objects,
+        clutter=world.clutter,
+        palette=world.palette,
+        light=world.lights[int(rng.integers(len(world.lights)))],
+        ceiling_m=world.ceiling_m,
+        categories=world.categories,
+    )
