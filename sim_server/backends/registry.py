@@ -1,0 +1,55 @@
+"""Simulator backends by name: the built-in ones and those that other distributions register.
+
+A third party adds one by an entry point of the group `vantage.simulators` whose value is a callable without
+arguments that returns a `sim_server.backends.base.Backend`; docs/05-simulators.md shows how.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module, metadata
+
+from protocol.errors import VantageError
+from sim_server.backends.base import Backend
+
+GROUP = "vantage.simulators"
+BUILT_IN = {"rooms": "sim_server.backends.rooms:RoomsBackend"}
+# Backends that people ask for by name, and how each is got.
+KNOWN = {
+    "habitat": "install habitat-sim (conda package, Python 3.9) and its Vantage adapter in an environment of its own, "
+    "and start `sim-server worker --backend habitat` there",
+}
+
+
+def installed() -> dict[str, str]:
+    """Name -> "module:attribute" of every backend that can be made here. Nothing is imported."""
+    if sys.version_info >= (3, 10):
+        found = metadata.entry_points(group=GROUP)
+    else:
+        found = metadata.entry_points().get(GROUP, ())
+    return {**{point.name: point.value for point in found}, **BUILT_IN}
+
+
+def make_backend(name: str) -> Backend:
+    """A new backend of this name.
+
+    Raises VantageError("backend_missing") that says how to get it and which are installed.
+    """
+    targets = installed()
+    if name not in targets:
+        how = KNOWN.get(name, f"install the package that registers it under the entry-point group {GROUP}")
+        raise VantageError(
+            "backend_missing", f"backend {name!r} is not installed; {how}. Installed here: {', '.join(sorted(targets))}."
+        )
+    module, _, attribute = targets[name].partition(":")
+    try:
+        factory = getattr(import_module(module), attribute)
+    except ImportError as error:
+        raise VantageError(
+            "backend_missing", f"backend {name!r} is installed but cannot be imported ({error}); install what it lacks."
+        ) from error
+    except AttributeError:
+        raise VantageError(
+            "backend_missing", f"backend {name!r} names {targets[name]}, which does not exist; reinstall its package."
+        ) from None
+    return factory()

@@ -1,0 +1,136 @@
+"""The simulator's logic apart from any socket: one message in, one reply and its arrays out.
+
+A worker process wraps one SimCore; a serial run calls it directly.
+
+    SimCore.handle   RenderTask -> EpisodeReply · Observe -> Observation · Describe -> Description · Annotate -> Annotated
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Callable, Optional, Sequence, Union
+
+import msgspec
+
+from protocol.codec import ArraySink, Blob
+from protocol.errors import VantageError
+from protocol.messages import (
+    Annotate,
+    Annotated,
+    Describe,
+    Description,
+    EpisodeReply,
+    Observation,
+    Observe,
+    RenderTask,
+)
+from protocol.tasks import AnnotatedView, Episode, View
+from sim_server.annotate import annotate
+from sim_server.backends.base import Backend, Frames
+from sim_server.backends.registry import make_backend
+from sim_server.observe import move
+from sim_server.realise import realise
+from sim_server.scenes import WarmScenes
+from sim_server.settings import SimSettings
+
+WIRE_SENSORS = ("rgb", "depth", "ids")
+SimReply = Union[EpisodeReply, Observation, Description, Annotated]
+
+
+class SimCore:
+    """Answers the simulator's requests with one backend, keeping the last used scenes open.
+
+    Not thread-safe: backends may be bound to the thread that made them.
+    """
+
+    def __init__(
+        self,
+        settings: SimSettings,
+        backend: Optional[Backend] = None,
+        before_load: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Without `backend` the one that the settings name is made, which raises VantageError("backend_missing").
+
+        `before_load` is called before a scene that is not warm is opened, which can be slow.
+        """
+        self.backend = make_backend(settings.backend) if backend is None else backend
+        self.scenes = WarmScenes(self.backend, settings.warm_scenes, before_load)
+
+    def handle(self, message: msgspec.Struct) -> tuple[SimReply, list[Blob]]:
+        """The reply and its array frames.
+
+        Raises Infeasible for a spec that cannot be realised, VantageError("bad_request") for a wrong one.
+        """
+        sink = ArraySink()
+        if isinstance(message, RenderTask):
+            reply: SimReply = self._render_task(message, sink)
+        elif isinstance(message, Observe):
+            reply = self._observe(message, sink)
+        elif isinstance(message, Describe):
+            reply = Description(self.scenes.get(message.scene).description, self.backend.digest)
+        elif isinstance(message, Annotate):
+            reply = self._annotate(message, sink)
+        else:
+            raise VantageError("bad_request", f"a simulator does not answer {type(message).__name__}.")
+        return reply, sink.blobs
+
+    def close(self) -> None:
+        self.scenes.close()
+        self.backend.close()
+
+    def _render_task(self, message: RenderTask, sink: ArraySink) -> EpisodeReply:
+        _check_sensors(message.sensors)
+        started_s = time.perf_counter()
+        scene = self.scenes.get(message.spec.scene)
+        realised = realise(scene, message.spec, message.sensors)
+        views = _views(realised.frames, message.sensors, message.image_codec, sink)
+        episode = Episode(
+            spec_id=message.spec.spec_id,
+            views=views,
+            question=realised.question,
+            scene_id=scene.description.scene_id,
+            renderer_digest=self.backend.digest,
+            attempts=realised.attempts,
+            render_s=time.perf_counter() - started_s,
+        )
+        return EpisodeReply(episode)
+
+    def _observe(self, message: Observe, sink: ArraySink) -> Observation:
+        _check_sensors(message.sensors)
+        scene = self.scenes.get(message.scene)
+        pose, collided = move(scene, message.pose, message.action)
+        frames = scene.render((pose,), message.camera, message.sensors)
+        (view,) = _views(frames, message.sensors, message.image_codec, sink)
+        return Observation(view, collided, self.backend.digest)
+
+    def _annotate(self, message: Annotate, sink: ArraySink) -> Annotated:
+        _check_sensors(message.sensors)
+        scene = self.scenes.get(message.scene)
+        views: list[AnnotatedView] = []
+        for truth in annotate(scene, message):
+            (view,) = _views(truth.frames, message.sensors, "raw", sink)
+            views.append(AnnotatedView(view, truth.objects, truth.questions))
+        return Annotated(tuple(views), self.backend.digest)
+
+
+def _check_sensors(sensors: Sequence[str]) -> None:
+    unknown = set(sensors) - set(WIRE_SENSORS)
+    if unknown or "rgb" not in sensors:
+        raise VantageError(
+            "bad_request", f"sensors are 'rgb' and any of {', '.join(WIRE_SENSORS[1:])}, not {sorted(sensors)}."
+        )
+
+
+def _views(frames: Frames, sensors: Sequence[str], image_codec: str, sink: ArraySink) -> tuple[View, ...]:
+    """One View per pose of `frames`; colour goes by `image_codec`, depth and ids raw."""
+    views = []
+    for index, pose in enumerate(frames.poses):
+        assert frames.rgb is not None
+        rgb = sink.add(frames.rgb[index], image_codec)
+        depth = ids = None
+        if "depth" in sensors and frames.depth is not None:
+            depth = sink.add(frames.depth[index])
+        if "ids" in sensors and frames.ids is not None:
+            ids = sink.add(frames.ids[index])
+        views.append(View(pose, frames.camera, rgb, depth, ids))
+    return tuple(views)

@@ -1,0 +1,97 @@
+"""A third party's simulator, written from docs/05-simulators.md alone and installed as a distribution of its own.
+
+Its scene is an empty 4 m x 4 m room whose picture is one grey that depends on the seed and the camera's place. What a
+scene does beyond that is told by its ceiling height, the one knob that changes nothing here:
+
+    2.50   the first `TOY_DEATHS` opens, counted in the file `TOY_STATE`, end the process
+    3.00   a render takes `TOY_RENDER_S` seconds
+    3.50   opening takes `TOY_RENDER_S` seconds
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Sequence
+
+import numpy as np
+
+from protocol.scene import Camera, OrientedBox, Pose, Room, SceneDescription, SceneObject, SceneSpec, Vec3
+from sim_server.backends.base import Capabilities, Frames
+
+DEADLY_M, SLOW_RENDER_M, SLOW_OPEN_M = 2.5, 3.0, 3.5
+
+
+class ToyScene:
+    def __init__(self, spec: SceneSpec) -> None:
+        self.spec = spec
+        self.description = SceneDescription(
+            scene_id=f"toy-{spec.seed}",
+            backend="toy",
+            rooms=(Room(1, "empty room", ((0.0, 0.0), (4.0, 0.0), (4.0, 4.0), (0.0, 4.0)), 0.0, spec.ceiling_m),),
+            openings=(),
+            objects=(SceneObject(1, "box", OrientedBox((2.0, 0.25, 0.5), (0.25, 0.25, 0.25)), "red"),),
+            navigable_area_m2=16.0,
+        )
+
+    def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
+        if self.spec.ceiling_m == SLOW_RENDER_M:
+            time.sleep(float(os.environ["TOY_RENDER_S"]))
+        shape = (len(poses), camera.height_px, camera.width_px)
+        greys = [int(self.spec.seed + 50 * sum(pose.position_m)) % 256 for pose in poses]
+        grey = np.array(greys, dtype=np.uint8)[:, None, None, None]
+        return Frames(
+            tuple(poses),
+            camera,
+            rgb=np.broadcast_to(grey, (*shape, 3)).copy(),
+            depth=np.ones(shape, np.float32) if "depth" in sensors else None,
+            ids=np.zeros(shape, np.int32) if "ids" in sensors else None,
+        )
+
+    def is_navigable(self, point_m: Vec3) -> bool:
+        x_m, y_m, z_m = point_m
+        return 0.2 < x_m < 3.8 and abs(y_m) < 0.1 and 0.2 < z_m < 3.8
+
+    def sample_navigable(self, rng: np.random.Generator) -> Vec3:
+        x_m, z_m = rng.uniform(0.3, 3.7, size=2)
+        return (float(x_m), 0.0, float(z_m))
+
+    def path(self, start_m: Vec3, goal_m: Vec3) -> list[Vec3]:
+        return [start_m, goal_m]
+
+    def geodesic_m(self, start_m: Vec3, goal_m: Vec3) -> float:
+        return float(np.linalg.norm(np.subtract(goal_m, start_m)))
+
+    def close(self) -> None:
+        pass
+
+
+class ToyBackend:
+    name = "toy"
+    digest = "toy-1"
+    capabilities = Capabilities(categories=("box",), has_rooms=True)
+
+    def open(self, spec: SceneSpec) -> ToyScene:
+        if spec.ceiling_m == DEADLY_M:
+            self._die_while_deaths_are_left()
+        if spec.ceiling_m == SLOW_OPEN_M:
+            time.sleep(float(os.environ["TOY_RENDER_S"]))
+        return ToyScene(spec)
+
+    def close(self) -> None:
+        pass
+
+    def _die_while_deaths_are_left(self) -> None:
+        state = Path(os.environ["TOY_STATE"])
+        deaths = int(state.read_text()) if state.exists() else 0
+        if deaths < int(os.environ["TOY_DEATHS"]):
+            state.write_text(str(deaths + 1))
+            os._exit(139)
+
+
+class OtherBackend(ToyBackend):
+    """The same room under another digest: a second simulator that joins the same run."""
+
+    name = "other"
+    digest = "other-1"

@@ -1,0 +1,260 @@
+"""The dispatcher: credit, affinity, bounds, re-dispatch and quarantine, without sockets or sleeping."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim_server.dispatch import LOOK_AHEAD, MAX_PASSES, Admission, Dispatcher, Job, Limits, Needs, Worker
+
+
+def worker(key: str, credit: int = 1, now_s: float = 0.0, **fields) -> Worker:
+    fields = {
+        "assets": frozenset(),
+        "sensors": frozenset({"rgb", "depth", "ids"}),
+        "families": frozenset(),
+        "warm_limit": 4,
+        **fields,
+    }
+    return Worker(key.encode(), f"w-{key}", "toy", "toy-1", credit, heard_s=now_s, **fields)
+
+
+def job(name: str, scene: str = "", now_s: float = 0.0, needs: Optional[Needs] = None, content: str = "") -> Job:
+    return Job(name.encode(), b"client", (content or name).encode(), scene, needs or Needs(), None, now_s)
+
+
+def names(pairs) -> list[tuple[str, str]]:
+    return [(worker.key.decode(), job.request_id.decode()) for worker, job in pairs]
+
+
+def dispatcher(*workers: Worker, **limits) -> Dispatcher:
+    made = Dispatcher(Limits(**limits))
+    for one in workers:
+        made.join(one)
+    return made
+
+
+class TestCredit:
+    def test_a_worker_never_holds_more_than_its_credit(self):
+        d = dispatcher(worker("a", credit=2))
+        for index in range(5):
+            d.submit(job(f"j{index}"))
+        assert names(d.assign(0.0)) == [("a", "j0"), ("a", "j1")]
+        assert d.assign(0.0) == []
+        d.finish(b"a", b"j0", 0.1)
+        assert names(d.assign(0.1)) == [("a", "j2")]
+
+    def test_work_is_spread_before_a_second_credit_is_used(self):
+        d = dispatcher(worker("a", credit=2), worker("b", credit=2))
+        d.submit(job("j0"))
+        d.submit(job("j1"))
+        assert {pair[0] for pair in names(d.assign(0.0))} == {"a", "b"}
+
+    def test_a_draining_worker_gets_nothing_new(self):
+        d = dispatcher(worker("a", credit=2), worker("b"))
+        d.submit(job("j0", "s"))
+        assert names(d.assign(0.0)) == [("a", "j0")]
+        d.drain(b"a")
+        d.submit(job("j1", "s"))
+        assert names(d.assign(0.0)) == [("b", "j1")]
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(st.sampled_from(["submit", "assign", "finish", "lose", "join"]), max_size=60), st.data())
+    def test_every_request_is_answered_once_whatever_happens(self, steps, data):
+        d = dispatcher(deaths_to_quarantine=3, queue_bound=8)
+        accepted, answered = set(), []
+        for number, step in enumerate(steps):
+            busy = [w for w in d.workers.values() if w.in_flight]
+            if step == "submit" and d.submit(job(f"j{number}", f"s{number % 3}")) is Admission.QUEUED:
+                accepted.add(f"j{number}".encode())
+            elif step == "assign":
+                d.assign(float(number))
+            elif step == "join":
+                d.join(worker(f"w{number}", credit=data.draw(st.integers(1, 3))))
+            elif step == "finish" and busy:
+                one = data.draw(st.sampled_from(busy))
+                done = d.finish(one.key, next(iter(one.in_flight)), float(number))
+                answered += [done.request_id] if done else []
+            elif step == "lose" and d.workers:
+                lost = d.lose(data.draw(st.sampled_from(sorted(d.workers))))
+                answered += [poisoned.request_id for poisoned in lost]
+            assert all(len(w.in_flight) <= w.credit for w in d.workers.values())
+        assert len(answered) == len(set(answered))
+        assert accepted == set(answered) | set(d.jobs)
+        in_flight = {rid for w in d.workers.values() for rid in w.in_flight}
+        assert set(d.jobs) == {waiting.request_id for waiting in d.queue} | in_flight
+
+
+class TestAffinity:
+    def test_a_request_goes_where_its_scene_is_warm(self):
+        d = dispatcher(worker("a"), worker("b"))
+        for name, scene in (("j0", "s0"), ("j1", "s1")):
+            d.submit(job(name, scene))
+        first = dict((request, key) for key, request in names(d.assign(0.0)))
+        for name in ("j0", "j1"):
+            d.finish(first[name].encode(), name.encode(), 0.1)
+        d.submit(job("j2", "s1"))
+        d.submit(job("j3", "s0"))
+        second = dict((request, key) for key, request in names(d.assign(0.1)))
+        assert (second["j2"], second["j3"]) == (first["j1"], first["j0"])
+
+    def test_it_waits_for_a_busy_warm_worker_but_not_for_ever(self):
+        d = dispatcher(worker("a"), affinity_wait_s=0.25)
+        d.submit(job("j0", "s0"))
+        d.assign(0.0)
+        d.join(worker("b"))
+        d.submit(job("j1", "s0", now_s=0.0))
+        assert d.assign(0.1) == []
+        assert names(d.assign(0.3)) == [("b", "j1")]
+
+    def test_warm_scenes_are_forgotten_as_the_worker_forgets_them(self):
+        d = dispatcher(worker("a", warm_limit=2))
+        for index in range(3):
+            d.submit(job(f"j{index}", f"s{index}"))
+            d.assign(0.0)
+            d.finish(b"a", f"j{index}".encode(), 0.0)
+        assert list(d.workers[b"a"].warm) == ["s1", "s2"]
+
+    def test_a_cold_request_is_overtaken_a_bounded_number_of_times(self):
+        d = dispatcher(worker("a"), queue_bound=1000)
+        d.submit(job("warm", "s0"))
+        d.assign(0.0)
+        d.submit(job("cold", "s9"))
+        order = []
+        for index in range(MAX_PASSES + 5):
+            d.submit(job(f"j{index}", "s0"))
+        previous = b"warm"
+        for _ in range(MAX_PASSES + 1):
+            d.finish(b"a", previous, 0.0)
+            ((_, taken),) = d.assign(0.0)
+            previous = taken.request_id
+            order.append(previous)
+        assert order.index(b"cold") == MAX_PASSES
+
+    def test_requests_beyond_the_look_ahead_still_get_their_turn(self):
+        d = dispatcher(worker("a"), queue_bound=1000)
+        for index in range(LOOK_AHEAD * 2):
+            d.submit(job(f"j{index}", f"s{index}"))
+        done = 0
+        while pairs := d.assign(0.0):
+            d.finish(b"a", pairs[0][1].request_id, 0.0)
+            done += 1
+        assert done == LOOK_AHEAD * 2
+
+
+class TestNeeds:
+    def test_an_asset_goes_to_the_worker_that_has_it(self):
+        d = dispatcher(worker("rooms"), worker("habitat", assets=frozenset({"apt_0"})))
+        d.submit(job("j0", needs=Needs(asset="apt_0")))
+        assert names(d.assign(0.0)) == [("habitat", "j0")]
+
+    def test_work_that_nobody_can_do_does_not_block_the_queue_and_fails_in_the_end(self):
+        d = dispatcher(worker("a", sensors=frozenset({"rgb"})), unsupported_after_s=5.0)
+        d.submit(job("deep", needs=Needs(sensors=frozenset({"depth"}))))
+        d.submit(job("flat", needs=Needs(sensors=frozenset({"rgb"}))))
+        assert names(d.assign(0.0)) == [("a", "flat")]
+        assert d.unsupported(4.0) == []
+        assert [hopeless.request_id for hopeless in d.unsupported(6.0)] == [b"deep"]
+        assert b"deep" not in d.jobs
+
+    def test_while_no_worker_is_there_requests_wait(self):
+        d = dispatcher(unsupported_after_s=5.0)
+        d.submit(job("j0"))
+        assert d.unsupported(100.0) == []
+
+
+class TestAdmission:
+    def test_the_queue_is_bounded(self):
+        d = dispatcher(queue_bound=2)
+        assert [d.submit(job(f"j{index}")) for index in range(3)] == [
+            Admission.QUEUED,
+            Admission.QUEUED,
+            Admission.BUSY,
+        ]
+        assert 0.05 <= d.retry_after_s <= 5.0
+
+    def test_a_repeated_request_is_done_once_and_answered_at_the_last_address(self):
+        d = dispatcher(worker("a"))
+        d.submit(job("j0"))
+        d.assign(0.0)
+        again = job("j0")
+        again.client = b"fresh socket"
+        assert d.submit(again) is Admission.PENDING
+        assert d.assign(0.0) == []
+        done = d.finish(b"a", b"j0", 0.1)
+        assert done is not None and done.client == b"fresh socket"
+
+
+class TestDeaths:
+    def test_work_of_a_dead_worker_goes_to_another_before_younger_work(self):
+        d = dispatcher(worker("a", credit=2))
+        for index in range(3):
+            d.submit(job(f"j{index}"))
+        d.assign(0.0)
+        assert d.lose(b"a") == []
+        d.join(worker("b", credit=3))
+        assert names(d.assign(0.0)) == [("b", "j0"), ("b", "j1"), ("b", "j2")]
+        assert d.counters.redispatched == 2
+
+    def test_only_the_request_being_computed_is_blamed(self):
+        d = dispatcher(worker("a", credit=2))
+        d.submit(job("j0"))
+        d.submit(job("j1"))
+        d.assign(0.0)
+        d.lose(b"a")
+        assert (d.jobs[b"j0"].deaths, d.jobs[b"j1"].deaths) == (1, 0)
+
+    def test_a_worker_that_leaves_blames_nobody(self):
+        d = dispatcher(worker("a"))
+        d.submit(job("j0"))
+        d.assign(0.0)
+        d.lose(b"a", blame=False)
+        assert d.jobs[b"j0"].deaths == 0
+
+    def test_a_request_that_kills_three_workers_is_quarantined_under_any_id(self):
+        d = dispatcher(deaths_to_quarantine=3)
+        d.submit(job("bad", content="same question"))
+        for death in range(3):
+            key = f"w{death}"
+            d.join(worker(key))
+            assert names(d.assign(0.0)) == [(key, "bad")]
+            poisoned = d.lose(key.encode())
+        assert [p.request_id for p in poisoned] == [b"bad"]
+        assert d.jobs == {} and d.queue == []
+        assert d.submit(job("again", content="same question")) is Admission.POISON
+        assert d.submit(job("good")) is Admission.QUEUED
+
+    def test_the_answer_of_a_worker_that_seemed_dead_still_counts_once(self):
+        d = dispatcher(worker("a"))
+        d.submit(job("j0"))
+        d.assign(0.0)
+        d.lose(b"a")
+        d.join(worker("b"))
+        d.assign(0.0)
+        assert d.finish(b"a", b"j0", 1.0) is not None
+        assert d.finish(b"b", b"j0", 1.1) is None
+        assert d.workers[b"b"].free == 1
+        assert d.counters.served == 1
+
+    def test_silence_is_noticed_unless_a_slow_load_was_announced(self):
+        d = dispatcher(worker("a"), worker("b"))
+        d.loading(b"b", 60.0, 0.0)
+        d.heard(b"a", 1.0)
+        assert d.silent(2.5, 3.0) == []
+        assert d.silent(2.5, 3.6) == [b"a"]
+        assert d.silent(2.5, 61.0) == [b"a", b"b"]
+
+    def test_an_unknown_worker_is_not_heard(self):
+        assert dispatcher().heard(b"ghost", 0.0) is False
+
+
+@pytest.mark.parametrize("infeasible", [True, False])
+def test_infeasible_answers_are_counted_apart(infeasible):
+    d = dispatcher(worker("a"))
+    d.submit(job("j0"))
+    d.assign(0.0)
+    d.finish(b"a", b"j0", 0.0, infeasible)
+    assert d.counters.infeasible == infeasible
