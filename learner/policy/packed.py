@@ -1,0 +1,273 @@
+"""The lean forward: every prompt is computed once, and any number of branches continue it.
+
+    packed = PackedPolicy(model, processor)            # model: a Qwen3-VL, with or without PEFT LoRA layers inside
+    images = packed.encode(views)                      # uint8 [N, H, W, 3] -> ImageFeatures, gradient only if enabled
+    prefix = packed.prefill(prompts, images)           # list of B token lists, images in the order of the prompts
+    logits = packed.logits(prefix.last)                # [B, V]: what comes after each prompt
+    hidden = packed.branch(prefix, ids)                # ids int64 [B, K, T] -> hidden [B, K, T, D]
+    logp = packed.log_probs(prefix, ids)               # [B, K, T]: log p(ids[b, k, t] | prompt b, ids[b, k, :t])
+
+A *prefix* is a chat header, images (and a question); its K *branches* are completions (or, in pre-training, questions
+with their answers) that see the prefix and themselves, never one another. GRPO has 16 completions per prompt: the
+images and the prompt are computed once instead of 16 times, forward and backward. It all runs on the weights, modules
+and arithmetic of Hugging Face's model, so logits agree to 1e-5 in float32, LoRA layers work because the modules are
+called, and gradients flow through prefix and branches alike wherever they are enabled.
+
+Shapes: B prompts, P longest prompt, K branches of T tokens, D hidden size, V vocabulary. Prompts of different lengths
+are padded on the right and masked. Branches are padded on the right with any token id: a later token never changes an
+earlier one, so hidden states before the padding are right and those behind it are to be ignored. Image tokens
+in a prompt are written out, one id per token (`expand` does so), and every view of one call has the same size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from learner.policy.vision import BatchedVision, ImageFeatures, rotate_half
+from protocol.errors import VantageError
+
+
+class Prefix(NamedTuple):
+    """A computed batch of prompts, to be continued by `branch`."""
+
+    keys: tuple[Tensor, ...]  # per layer [B, H, P, head_dim], rotated
+    values: tuple[Tensor, ...]  # per layer [B, H, P, head_dim]
+    bias: Tensor | None  # [B, 1, 1, P] 0 or -inf where a prompt is padded; None where all are of one length
+    next_position: Tensor  # [B] rotary position of the first token behind the prompt
+    last: Tensor  # [B, D] normalised hidden state of each prompt's last token
+
+    def select(self, index: Tensor) -> Prefix:
+        """The prompts at these indices."""
+        bias = None if self.bias is None else self.bias[index]
+        keys, values = (tuple(layer[index] for layer in layers) for layers in (self.keys, self.values))
+        return Prefix(keys, values, bias, self.next_position[index], self.last[index])
+
+
+class PackedPolicy:
+    """Prefix-and-branches forward over a Qwen3-VL model; see the module's docstring.
+
+    Raises VantageError("unsupported") for another architecture: such a model takes the plain transformers path.
+    """
+
+    def __init__(self, model: nn.Module, processor: Any) -> None:
+        base: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+        if getattr(base.config, "model_type", "") != "qwen3_vl":
+            raise VantageError("unsupported", "the packed forward needs a Qwen3-VL model: use the transformers engine")
+        self.model = base
+        self.text = base.model.language_model
+        images = processor.image_processor
+        self.vision = BatchedVision(base.model.visual, list(images.image_mean), list(images.image_std))
+        self.image_token_id = int(base.config.image_token_id)
+        self.pad_token_id = int(processor.tokenizer.pad_token_id)
+
+    def encode(self, views: NDArray[np.uint8] | Tensor) -> ImageFeatures:
+        """Image features of views uint8 [N, H, W, 3]. Wrap in torch.no_grad() where the vision tower is frozen."""
+        return self.vision(views)
+
+    def expand(self, token_ids: Sequence[int], height_px: int, width_px: int) -> list[int]:
+        """Write every single image token out as the tokens that an image of this size takes."""
+        rows, columns = self.vision.grid(height_px, width_px)
+        out: list[int] = []
+        for token in token_ids:
+            out += [token] * (rows * columns if token == self.image_token_id else 1)
+        return out
+
+    def prefill(
+        self, prompts: Sequence[Sequence[int]], images: ImageFeatures | None, grid: tuple[int, int] | None = None
+    ) -> Prefix:
+        """Compute prompts, given as token ids with image tokens written out.
+
+        `images` holds the features of all images in order of prompts; None where no prompt has one. `grid` is rows and
+        columns of tokens per image; omitted, images are square.
+        """
+        device = self.text.embed_tokens.weight.device
+        lengths = [len(prompt) for prompt in prompts]
+        longest = max(lengths)
+        padded = np.full((len(prompts), longest), self.pad_token_id, np.int64)
+        for row, prompt in zip(padded, prompts):
+            row[: len(prompt)] = prompt
+        tokens = 0 if images is None else images.tokens.shape[1]
+        side = grid or (int(round(tokens**0.5)),) * 2
+        is_image = padded == self.image_token_id
+        expected = 0 if images is None else images.tokens.shape[0] * tokens
+        if is_image.sum() != expected or side[0] * side[1] != tokens:
+            raise VantageError("internal", f"prompts hold {is_image.sum()} image tokens but the images have {expected}")
+        layout = [_rope_positions(row[:length].tobytes(), *side) for row, length in zip(is_image, lengths)]
+        positions = np.zeros((3, len(prompts), longest), np.int64)
+        for index, (columns, _) in enumerate(layout):
+            positions[:, index, : lengths[index]] = columns
+        next_position = torch.tensor([following for _, following in layout], device=device)
+        image_at = torch.from_numpy(np.flatnonzero(is_image)).to(device)
+
+        hidden = self.text.embed_tokens(torch.from_numpy(padded).to(device))
+        if images is not None:
+            hidden = _overwrite(hidden, image_at, images.tokens)
+        cos, sin = self._rotation(hidden, torch.from_numpy(positions).to(device))
+        minus_inf = float("-inf")
+        causal = torch.full((longest, longest), minus_inf, device=device, dtype=hidden.dtype).triu(1)
+        bias = None
+        if min(lengths) < longest:
+            absent = torch.arange(longest, device=device) >= torch.tensor(lengths, device=device)[:, None]
+            bias = torch.zeros(absent.shape, device=device, dtype=hidden.dtype).masked_fill(absent, minus_inf)
+            bias = bias[:, None, None, :]
+        rows = torch.arange(len(prompts), device=device)
+        last_at = torch.tensor(lengths, device=device) - 1
+
+        keys, values = [], []
+        for index, layer in enumerate(self.text.layers):
+            attention = layer.self_attn
+            normed = layer.input_layernorm(hidden)
+            key, value = _key_value(attention, normed, cos, sin)
+            keys.append(key)
+            values.append(value)
+            mask = causal
+            if index == len(self.text.layers) - 1:
+                # Only the prompt's last token is asked for: the others have given their keys and values already.
+                hidden, normed = hidden[rows, last_at][:, None], normed[rows, last_at][:, None]
+                cos, sin = cos[rows, :, last_at][:, :, None], sin[rows, :, last_at][:, :, None]
+                mask = causal[last_at][:, None, None]
+            query = _query(attention, normed, cos, sin)
+            weights = (query @ _grouped(attention, key).transpose(-1, -2) + mask).softmax(-1)
+            hidden = _finish(layer, hidden, weights @ _grouped(attention, value))
+            if images is not None and index < len(images.deepstack) and index < len(self.text.layers) - 1:
+                hidden = _add(hidden, image_at, images.deepstack[index])
+        return Prefix(tuple(keys), tuple(values), bias, next_position, self.text.norm(hidden)[:, 0])
+
+    def branch(
+        self, prefix: Prefix, ids: Tensor, at: Tensor | None = None, tap: tuple[int, list[Tensor]] | None = None
+    ) -> Tensor:
+        """Normalised hidden states of branches: ids int64 [B, K, T] -> [B, K, T, D].
+
+        With `at` (int64 [B, K, S], positions within the branch) only those S states are computed in the last layer and
+        returned, [B, K, S, D]. `tap` = (layer, list) appends that layer's raw hidden states [B, K, T, D] to the list.
+        """
+        count, branches, length = ids.shape
+        flat = branches * length
+        hidden = self.text.embed_tokens(ids.reshape(count, flat))
+        steps = prefix.next_position[:, None] + torch.arange(length, device=ids.device)
+        cos, sin = self._rotation(hidden, steps.expand(3, -1, -1))  # [B, 1, T, head_dim]: the same for all branches
+        cos, sin = (part.repeat(1, 1, branches, 1) for part in (cos, sin))
+        own = torch.full((length, length), float("-inf"), device=ids.device, dtype=hidden.dtype).triu(1)
+        for index, layer in enumerate(self.text.layers):
+            attention = layer.self_attn
+            normed = layer.input_layernorm(hidden)
+            key, value = _key_value(attention, normed, cos, sin)
+            if at is not None and index == len(self.text.layers) - 1:
+                chosen = (at + torch.arange(branches, device=ids.device)[:, None] * length).reshape(count, -1)
+                hidden, normed = _take(hidden, chosen), _take(normed, chosen)
+                cos, sin = (_take(part[:, 0], chosen)[:, None] for part in (cos, sin))
+                own = own[at][:, None]  # [B, 1, K, S, T]
+            query = _query(attention, normed, cos, sin)
+            mixed = _branch_attention(attention, query, prefix, index, key, value, own, branches)
+            hidden = _finish(layer, hidden, mixed)
+            if tap is not None and index == tap[0]:
+                tap[1].append(hidden.view(count, branches, -1, hidden.shape[-1]))
+        return self.text.norm(hidden).view(count, branches, -1, hidden.shape[-1])
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits [..., V] of normalised hidden states [..., D]."""
+        return self.model.lm_head(hidden)
+
+    def log_probs(self, prefix: Prefix, ids: Tensor, temperature: float = 1.0) -> Tensor:
+        """log p of every token of completions ids [B, K, T], each given the prompt and the tokens before it: [B, K, T].
+
+        Values at padding behind a completion's end are meaningless: mask them.
+        """
+        count, branches, length = ids.shape
+        first = self.logits(prefix.last)[:, None, None].expand(-1, branches, -1, -1)
+        if length > 1:
+            rest = self.logits(self.branch(prefix, ids[..., :-1]))
+            first = torch.cat([first, rest], 2)
+        return (first.float() / temperature).log_softmax(-1).gather(-1, ids[..., None])[..., 0]
+
+    def _rotation(self, like: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """cos and sin [B, 1, L, head_dim] for positions int64 [3, B, L]."""
+        with torch.no_grad():
+            cos, sin = self.text.rotary_emb(like, positions)
+        return cos[:, None], sin[:, None]
+
+
+@lru_cache(maxsize=4096)
+def _rope_positions(is_image: bytes, rows: int, columns: int) -> tuple[NDArray[np.int64], int]:
+    """Positions [3, L] along time, height and width, and the next free one, as Qwen3-VL counts them: text advances all
+    three axes together; an image stands still in time and advances by the longer of its sides."""
+    mask = np.frombuffer(is_image, bool)
+    positions = np.empty((3, len(mask)), np.int64)
+    index = position = 0
+    while index < len(mask):
+        if not mask[index]:
+            positions[:, index] = position
+            index, position = index + 1, position + 1
+            continue
+        cells = np.arange(rows * columns)
+        offsets = np.stack([cells * 0, cells // columns, cells % columns])
+        positions[:, index : index + len(cells)] = position + offsets
+        index, position = index + len(cells), position + max(rows, columns)
+    return positions, position
+
+
+def _overwrite(hidden: Tensor, image_at: Tensor, features: Tensor) -> Tensor:
+    flat = hidden.reshape(-1, hidden.shape[-1])
+    return flat.index_copy(0, image_at, features.reshape(-1, hidden.shape[-1]).to(hidden.dtype)).view_as(hidden)
+
+
+def _add(hidden: Tensor, image_at: Tensor, features: Tensor) -> Tensor:
+    flat = hidden.reshape(-1, hidden.shape[-1])
+    return flat.index_add(0, image_at, features.reshape(-1, hidden.shape[-1]).to(hidden.dtype)).view_as(hidden)
+
+
+def _take(x: Tensor, index: Tensor) -> Tensor:
+    """x [B, L, D] at index [B, S] -> [B, S, D]."""
+    return x.gather(1, index[..., None].expand(-1, -1, x.shape[-1]))
+
+
+def _heads(attention: Any, x: Tensor) -> Tensor:
+    return x.view(*x.shape[:2], -1, attention.head_dim)
+
+
+def _key_value(attention: Any, normed: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+    key = attention.k_norm(_heads(attention, attention.k_proj(normed))).transpose(1, 2)
+    return key * cos + rotate_half(key) * sin, _heads(attention, attention.v_proj(normed)).transpose(1, 2)
+
+
+def _query(attention: Any, normed: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    query = attention.q_norm(_heads(attention, attention.q_proj(normed))).transpose(1, 2)
+    return (query * cos + rotate_half(query) * sin) * attention.scaling
+
+
+def _grouped(attention: Any, x: Tensor) -> Tensor:
+    """Keys or values [B, H_kv, L, d] repeated for every query head of their group."""
+    groups = attention.num_key_value_groups
+    return x if groups == 1 else x.repeat_interleave(groups, 1)
+
+
+def _finish(layer: Any, hidden: Tensor, mixed: Tensor) -> Tensor:
+    """Output projection and feed-forward of a layer; mixed is [B, H, L, d]."""
+    count, _, length, _ = mixed.shape
+    hidden = hidden + layer.self_attn.o_proj(mixed.transpose(1, 2).reshape(count, length, -1))
+    return hidden + layer.mlp(layer.post_attention_layernorm(hidden))
+
+
+def _branch_attention(
+    attention: Any, query: Tensor, prefix: Prefix, layer: int, key: Tensor, value: Tensor, own: Tensor, branches: int
+) -> Tensor:
+    """Attention of query [B, H, K * S, d] to the whole prefix and causally to its own branch, [B, H, K * S, d]."""
+    count, heads, queries, size = query.shape
+    prefix_key, prefix_value = (_grouped(attention, x) for x in (prefix.keys[layer], prefix.values[layer]))
+    shape = (count, heads, branches, -1, size)
+    key, value = (_grouped(attention, x).reshape(shape) for x in (key, value))
+    to_prefix = query @ prefix_key.transpose(-1, -2)
+    if prefix.bias is not None:
+        to_prefix = to_prefix + prefix.bias
+    to_own = query.reshape(shape) @ key.transpose(-1, -2) + own
+    length = prefix_key.shape[2]
+    weights = torch.cat([to_prefix.view(count, heads, branches, -1, length), to_own], -1).softmax(-1)
+    from_prefix = weights[..., :length].reshape(count, heads, queries, length) @ prefix_value
+    return from_prefix + (weights[..., length:] @ value).reshape(count, heads, queries, size)

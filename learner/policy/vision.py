@@ -1,0 +1,127 @@
+"""The vision tower of a Qwen3-VL as plain batched attention over images of one size.
+
+Hugging Face's forward packs all patches into one row and attends image by image in a Python loop; with equal grids one
+batched product does the same. Weights, order of patches and arithmetic are those of the model; see packed.py.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers.vision_utils import get_vision_interpolation_indices_and_weights, get_vision_position_ids
+
+from protocol.errors import VantageError
+
+
+class ImageFeatures(NamedTuple):
+    """What the language model sees of N images: tokens [N, n, D] and one [N, n, D] per deepstack layer."""
+
+    tokens: Tensor
+    deepstack: tuple[Tensor, ...]
+
+    def select(self, index: Tensor) -> ImageFeatures:
+        """The features of these images; an index may occur several times."""
+        return ImageFeatures(self.tokens[index], tuple(level[index] for level in self.deepstack))
+
+
+class _Grid(NamedTuple):
+    """What depends on the image size alone; n = rows * columns patches in the model's merge-block order."""
+
+    rows: int
+    columns: int
+    taps: Tensor  # [n, t] int64 indices into the learned position table
+    tap_weights: Tensor  # [n, t]
+    cos: Tensor  # [n, head_dim]
+    sin: Tensor
+
+
+def rotate_half(x: Tensor) -> Tensor:
+    first, second = x.chunk(2, -1)
+    return torch.cat([-second, first], -1)
+
+
+class BatchedVision:
+    """Callable: images uint8 [N, H, W, 3] -> ImageFeatures. Differentiable in the model's weights."""
+
+    def __init__(self, visual: nn.Module, mean: list[float], std: list[float]) -> None:
+        self.visual = visual
+        self.merge = int(visual.spatial_merge_size)
+        self.patch_px = int(visual.patch_size)
+        scale = torch.tensor(std) * 255.0
+        self._scale, self._shift = 1.0 / scale, -torch.tensor(mean) * 255.0 / scale
+        self._grids: dict[tuple[int, int], _Grid] = {}
+
+    def grid(self, height_px: int, width_px: int) -> tuple[int, int]:
+        """Rows and columns of image tokens after merging."""
+        cell = self.patch_px * self.merge
+        if height_px % cell or width_px % cell or not (height_px and width_px):
+            raise VantageError(
+                "unsupported",
+                f"views of {width_px} x {height_px} px do not fit: use sides that are multiples of {cell} px",
+            )
+        return height_px // cell, width_px // cell
+
+    def patches(self, images: NDArray | Tensor) -> Tensor:
+        """[N, n, channels * temporal * patch * patch], the order and values of the Hugging Face image processor."""
+        pixels = torch.as_tensor(images)
+        count, height, width, _ = pixels.shape
+        rows, columns = self.grid(height, width)
+        device = self.visual.pos_embed.weight.device
+        pixels = pixels.to(device).float() * self._scale.to(device) + self._shift.to(device)
+        side, merge = self.patch_px, self.merge
+        blocks = pixels.view(count, rows, merge, side, columns, merge, side, 3).permute(0, 1, 4, 2, 5, 7, 3, 6)
+        frames = int(self.visual.patch_embed.temporal_patch_size)
+        blocks = blocks.unsqueeze(6).expand(-1, -1, -1, -1, -1, -1, frames, -1, -1)
+        return blocks.reshape(count, rows * columns * merge * merge, -1)
+
+    def __call__(self, images: NDArray | Tensor) -> ImageFeatures:
+        visual = self.visual
+        weight = visual.patch_embed.proj.weight
+        count, height, width, _ = images.shape
+        grid = self._grid(height, width, weight)
+        positions = (visual.pos_embed(grid.taps) * grid.tap_weights[..., None].to(weight.dtype)).sum(1)
+        hidden = F.linear(self.patches(images).to(weight.dtype), weight.flatten(1), visual.patch_embed.proj.bias)
+        hidden = hidden + positions
+        n = hidden.shape[1]
+        levels: list[Tensor] = []
+        taken = list(visual.deepstack_visual_indexes)
+        for index, block in enumerate(visual.blocks):
+            hidden = hidden + self._attend(block.attn, block.norm1(hidden), grid)
+            hidden = hidden + block.mlp(block.norm2(hidden))
+            if index in taken:
+                merged = visual.deepstack_merger_list[taken.index(index)](hidden.reshape(count * n, -1))
+                levels.append(merged.view(count, n // self.merge**2, -1))
+        tokens = visual.merger(hidden.reshape(count * n, -1)).view(count, n // self.merge**2, -1)
+        return ImageFeatures(tokens, tuple(levels))
+
+    def _attend(self, attention: nn.Module, x: Tensor, grid: _Grid) -> Tensor:
+        count, n, _ = x.shape
+        query, key, value = attention.qkv(x).view(count, n, 3, attention.num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+        query = (query * grid.cos + rotate_half(query) * grid.sin) * attention.scaling
+        key = key * grid.cos + rotate_half(key) * grid.sin
+        mixed = (query @ key.transpose(-1, -2)).softmax(-1) @ value
+        return attention.proj(mixed.transpose(1, 2).reshape(count, n, -1))
+
+    def _grid(self, height_px: int, width_px: int, like: Tensor) -> _Grid:
+        cached = self._grids.get((height_px, width_px))
+        if cached is not None and cached.cos.dtype == like.dtype and cached.cos.device == like.device:
+            return cached
+        visual = self.visual
+        rows, columns = self.grid(height_px, width_px)
+        thw = torch.tensor([[1, rows * self.merge, columns * self.merge]], device=like.device)
+        taps, weights = get_vision_interpolation_indices_and_weights(
+            thw,
+            num_grid_per_side=visual.num_grid_per_side,
+            mode=visual.interpolation_mode,
+            align_corners=visual.interpolation_align_corners,
+            spatial_merge_size=self.merge,
+        )
+        with torch.no_grad():
+            cos, sin = visual.rotary_pos_emb(like, get_vision_position_ids(thw, self.merge))
+        grid = _Grid(rows, columns, taps, weights, cos.to(like.dtype), sin.to(like.dtype))
+        self._grids[height_px, width_px] = grid
+        return grid

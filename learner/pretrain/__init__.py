@@ -1,0 +1,1 @@
+"""Makes `vantage-tiny`: supervised pre-training on the simulator's dense truth."""
