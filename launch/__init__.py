@@ -1,0 +1,1 @@
+"""Environment, supervision, configuration of whole runs, and the report."""

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Makes the environment, or completes it, and prints its Python. Costs well under a second once it is there.
+#
+#   launch/env.sh [--vllm] [--dev]     the vLLM engine too; the tools that check this repository too
+#
+#   VANTAGE_VENV         where the environment lies (default: .venv in this repository)
+#   VANTAGE_PYTHON       the Python to make it with (default: the first of 3.11 or newer that is found)
+#   VANTAGE_DEVICE       cpu or cuda (default: cuda where nvidia-smi lists a GPU)
+#   VANTAGE_TORCH_INDEX  an extra package index that has torch for this device, where pip's own settings name none
+set -euo pipefail
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+
+find_python() {
+    local candidate
+    for candidate in ${VANTAGE_PYTHON:-python3.11 python3.12 python3.13 python3}; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+    echo "vantage: no Python 3.11 or newer is here; install one (apt-get install python3.11 python3.11-venv), or name it in VANTAGE_PYTHON." >&2
+    exit 1
+}
+
+python="$(find_python)"
+exec "$python" -I "$here/install.py" "$@"
