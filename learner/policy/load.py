@@ -1,0 +1,68 @@
+"""Loads a policy: any AutoModelForImageTextToText with its processor, the packaged `vantage-tiny` by default."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import transformers
+from safetensors import SafetensorError
+
+from protocol.errors import VantageError
+
+TINY = "vantage-tiny"
+MODELS = Path(__file__).resolve().parent.parent / "models"
+
+
+class Policy(NamedTuple):
+    model: Any  # a transformers model for image-text-to-text
+    processor: Any
+    source: str  # the folder or hub name it came from
+
+
+def resolve(name: str) -> str:
+    """The packaged folder for `vantage-tiny`; any other folder or hub name as it is."""
+    if name != TINY:
+        return name
+    folder = MODELS / TINY
+    if not (folder / "config.json").is_file():
+        raise VantageError(
+            "corrupt", f"the packaged model {TINY} is missing: make it with `learner pretrain --out {folder}`"
+        )
+    return str(folder)
+
+
+def load(name: str = TINY, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Policy:
+    """Load a policy for inference (eval mode) from a folder, or by hub name where the network allows.
+
+    Raises VantageError: "bad_config" where there is no such model or it is of another kind, "corrupt" where its files
+    cannot be read.
+    """
+    source = resolve(name)
+    local = Path(source).is_dir()
+    if local and not (Path(source) / "config.json").is_file():
+        raise VantageError(
+            "bad_config", f"{source} holds no model (no config.json): name a folder made by save_pretrained"
+        )
+    if not local and (source.startswith((".", "/", "~")) or source.count("/") != 1):
+        raise VantageError("bad_config", f"there is no model folder {source}: check learner.policy.model")
+    level = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity(logging.ERROR)
+    transformers.logging.disable_progress_bar()
+    try:
+        processor = transformers.AutoProcessor.from_pretrained(source, local_files_only=local)
+        model = transformers.AutoModelForImageTextToText.from_pretrained(source, dtype=dtype, local_files_only=local)
+    except (SafetensorError, RuntimeError) as error:
+        raise VantageError("corrupt", f"the model in {source} cannot be read: {_first_sentence(error)}") from error
+    except (OSError, ValueError, KeyError) as error:
+        raise VantageError("bad_config", f"{source} is no usable image-text model: {_first_sentence(error)}") from error
+    finally:
+        transformers.logging.set_verbosity(level)
+        transformers.logging.enable_progress_bar()
+    return Policy(model.to(device).eval(), processor, source)
+
+
+def _first_sentence(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
