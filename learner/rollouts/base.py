@@ -1,0 +1,75 @@
+"""What every rollout engine takes and gives.
+
+An engine answers prompts with the policy's current weights. `generate` is the whole interface of sampling; an engine
+that keeps its own copy of the weights (vLLM) is told of a new adapter by `load_adapter`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+RgbImage = NDArray[np.uint8]  # [H, W, 3] sRGB
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One question as the policy reads it: the views, then the text. Without images it is asked blind."""
+
+    text: str
+    images: tuple[RgbImage, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """temperature 0 is greedy; `seed` makes a call repeatable with the same weights."""
+
+    temperature: float = 1.0
+    max_tokens: int = 8
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One answer. `logprobs[t]` is the natural log-probability of `token_ids[t]` under the sampling distribution
+    (after the temperature and with banned tokens excluded). `finished`: it ended with an end-of-turn token, which is
+    then the last of `token_ids`."""
+
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    text: str
+    finished: bool
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """The answers to one prompt.
+
+    `prompt_ids` has every image token (runs expanded, one token per merged patch). `features` holds the encoded views
+    where the engine shares them with the trainer, else None.
+    """
+
+    prompt: Prompt
+    prompt_ids: tuple[int, ...]
+    completions: tuple[Completion, ...]
+    features: Any = field(default=None, repr=False, compare=False)
+
+
+class RolloutEngine(Protocol):
+    name: str
+    live: bool  # samples with the very weights that are trained: no adapter to load, no mismatch to correct
+
+    def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
+        """`n` answers to each prompt, in the order of `prompts`. Greedy sampling gives `n` equal answers."""
+        ...
+
+    def load_adapter(self, name: str, path: Path) -> None:
+        """Answer from now on with the adapter in this folder. A name is never used for two different adapters: engines
+        cache by name."""
+        ...
+
+    def close(self) -> None: ...

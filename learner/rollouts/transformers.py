@@ -1,0 +1,160 @@
+"""Rollouts with the live weights, in the learner's own process.
+
+`PackedEngine` is the lean one, for Qwen3-VL-class models: an image is encoded once per group, a prompt is computed
+once per group, and at each step every *distinct* unfinished answer is continued once, however many samples share it.
+`GenerateEngine` calls `model.generate` and serves every other class of model.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Iterable, Optional, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from learner.policy.packed import PackedPolicy
+from learner.policy.vision import ImageFeatures
+from learner.prompts import PromptEncoder
+from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
+
+_GREEDY_TEMPERATURE = 1.0  # log-probabilities of greedy answers are those of the model itself
+
+
+class _LiveWeights:
+    """What engines that sample from the trained model itself share."""
+
+    live = True
+
+    def load_adapter(self, name: str, path: Path) -> None:
+        """Nothing to load: the weights are the trainer's own."""
+
+    def close(self) -> None: ...
+
+
+class PackedEngine(_LiveWeights):
+    name = "transformers"
+
+    def __init__(self, packed: PackedPolicy, encoder: PromptEncoder, banned: Sequence[int], eos: int, batch: int = 64) -> None:
+        """`banned` token ids are never sampled; `batch` prompts are computed at once."""
+        self._packed = packed
+        self._encoder = encoder
+        self._banned = torch.tensor(sorted(set(banned)))
+        self._eos = eos
+        self._batch = batch
+
+    @torch.no_grad()
+    def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
+        answers: list[Optional[Rollout]] = [None] * len(prompts)
+        generator = torch.Generator().manual_seed(sampling.seed)
+        for indices in batches_of_one_shape(prompts, self._batch):
+            batch = [prompts[index] for index in indices]
+            for index, rollout in zip(indices, self._generate(batch, n, sampling, generator)):
+                answers[index] = rollout
+        return [answer for answer in answers if answer is not None]
+
+    def _generate(
+        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, generator: torch.Generator
+    ) -> Iterable[Rollout]:
+        prompt_ids, features = encode_prompts(self._packed, self._encoder, prompts)
+        prefix = self._packed.prefill(prompt_ids, features, grid_of(self._packed, prompts[0]))
+        count = len(prompts)
+        tokens: list[list[tuple[int, ...]]] = [[()] * n for _ in prompts]
+        logprobs: list[list[tuple[float, ...]]] = [[()] * n for _ in prompts]
+        logits = self._packed.logits(prefix.last)[:, None]  # [B, K distinct prefixes, V]
+        owner = np.zeros((count, n), np.int64)  # which distinct prefix each sample continues
+        open_samples = np.ones((count, n), bool)
+        for _ in range(sampling.max_tokens):
+            log_p = self._log_p(logits, sampling)
+            rows = log_p[torch.arange(count)[:, None], torch.from_numpy(owner)]  # [B, n, V]
+            chosen = rows.argmax(-1) if sampling.temperature == 0 else _sample(rows, generator)
+            chosen_log_p = rows.gather(-1, chosen[..., None])[..., 0].tolist()
+            for row, picks in enumerate(chosen.tolist()):
+                for column, token in enumerate(picks):
+                    if open_samples[row, column]:
+                        tokens[row][column] += (token,)
+                        logprobs[row][column] += (chosen_log_p[row][column],)
+                        open_samples[row, column] = token != self._eos
+            if not open_samples.any():
+                break
+            branches, owner = _distinct(tokens, open_samples)
+            at = torch.full((*branches.shape[:2], 1), branches.shape[2] - 1)
+            logits = self._packed.logits(self._packed.branch(prefix, branches, at)[:, :, 0])
+        for row, prompt in enumerate(prompts):
+            yield Rollout(
+                prompt,
+                tuple(prompt_ids[row]),
+                tuple(
+                    Completion(ids, log_p, self._encoder.text(ids), ids[-1] == self._eos)
+                    for ids, log_p in zip(tokens[row], logprobs[row])
+                ),
+                None if features is None else _features_of(features, prompts, row),
+            )
+
+    def _log_p(self, logits: Tensor, sampling: Sampling) -> Tensor:
+        logits = logits.float()
+        logits[..., self._banned] = float("-inf")
+        return (logits / (sampling.temperature or _GREEDY_TEMPERATURE)).log_softmax(-1)
+
+
+def batches_of_one_shape(prompts: Sequence[Prompt], size: int) -> Iterable[list[int]]:
+    """Indices of prompts in batches of up to `size` whose views all have one shape (blind prompts apart)."""
+    by_shape: dict[Any, list[int]] = {}
+    for index, prompt in enumerate(prompts):
+        by_shape.setdefault(prompt.images[0].shape if prompt.images else None, []).append(index)
+    for indices in by_shape.values():
+        for start in range(0, len(indices), size):
+            yield indices[start : start + size]
+
+
+def encode_prompts(
+    packed: PackedPolicy, encoder: PromptEncoder, prompts: Sequence[Prompt], features: Optional[ImageFeatures] = None
+) -> tuple[list[list[int]], Optional[ImageFeatures]]:
+    """Token ids with image tokens written out, and the features of all views, for prompts of one shape."""
+    images = [image for prompt in prompts for image in prompt.images]
+    if images and features is None:
+        features = packed.encode(np.stack(images))
+    height, width = images[0].shape[:2] if images else (0, 0)
+    ids = [packed.expand(encoder.prompt(prompt.text, len(prompt.images)), height, width) for prompt in prompts]
+    return ids, features
+
+
+def grid_of(packed: PackedPolicy, prompt: Prompt) -> Optional[tuple[int, int]]:
+    return packed.vision.grid(*prompt.images[0].shape[:2]) if prompt.images else None
+
+
+def join_features(parts: Sequence[ImageFeatures]) -> ImageFeatures:
+    """The features of several prompts' views, in order."""
+    levels = zip(*(part.deepstack for part in parts))
+    return ImageFeatures(torch.cat([part.tokens for part in parts]), tuple(torch.cat(level) for level in levels))
+
+
+def _features_of(features: ImageFeatures, prompts: Sequence[Prompt], row: int) -> ImageFeatures:
+    start = sum(len(prompt.images) for prompt in prompts[:row])
+    span = slice(start, start + len(prompts[row].images))
+    return ImageFeatures(features.tokens[span], tuple(level[span] for level in features.deepstack))
+
+
+def _sample(log_p: Tensor, generator: torch.Generator) -> Tensor:
+    """One token per row of log_p [..., V]."""
+    flat = log_p.exp().reshape(-1, log_p.shape[-1])
+    return torch.multinomial(flat, 1, generator=generator).view(log_p.shape[:-1])
+
+
+def _distinct(tokens: list[list[tuple[int, ...]]], open_samples: np.ndarray) -> tuple[Tensor, np.ndarray]:
+    """The distinct unfinished answers of each prompt, [B, K, T], and the index of each sample's own, [B, n].
+
+    All unfinished answers have the same length T; prompts with fewer than K are filled up with a repeat.
+    """
+    length = max(len(ids) for row, flags in zip(tokens, open_samples) for ids, still in zip(row, flags) if still)
+    owner = np.zeros(open_samples.shape, np.int64)
+    distinct: list[list[tuple[int, ...]]] = []
+    for row, (answers, flags) in enumerate(zip(tokens, open_samples)):
+        index: dict[tuple[int, ...], int] = {}
+        for column in np.flatnonzero(flags):
+            owner[row, column] = index.setdefault(answers[column], len(index))
+        distinct.append(list(index) or [(0,) * length])
+    most = max(map(len, distinct))
+    filled = [answers + answers[:1] * (most - len(answers)) for answers in distinct]
+    return torch.tensor(filled), owner

@@ -1,0 +1,98 @@
+"""The [learner] table. Imports nothing heavy: configurations are checked without torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from protocol.config import Section
+
+
+class BudgetSettings(Section):
+    """When the loop ends: at whichever comes first. Evaluations before and after are not counted."""
+
+    steps: int = Field(default=200, ge=1, le=1_000_000)
+    minutes: float = Field(default=8.0, gt=0)
+
+
+class RolloutSettings(Section):
+    """How answers are sampled."""
+
+    engine: Literal["transformers", "vllm"] = "transformers"
+    temperature: float = Field(default=1.0, gt=0, le=2)
+    max_answer_tokens: int = Field(default=8, ge=1, le=4096)
+    max_prompt_tokens: int = Field(default=256, ge=16, le=131072)  # vLLM only: sizes its cache
+    vllm_dtype: Literal["float32", "bfloat16", "auto"] = "float32"
+    vllm_memory_share: float = Field(default=0.3, gt=0, lt=1)  # of a GPU's memory
+    vllm_cpu_cache_gib: int = Field(default=1, ge=1, le=64)
+    prompt_style: Literal["words", "instruct"] = "words"
+
+
+class StreamSettings(Section):
+    """How far the questions run ahead of the training step."""
+
+    in_flight: int = Field(default=64, ge=1, le=4096)  # render tasks sent and not yet answered
+    ahead: int = Field(default=96, ge=1, le=8192)  # episodes ready or in flight
+    max_staleness_steps: int = Field(default=8, ge=1)  # a spec leased longer ago than this is given back unasked
+    lease_s: float = Field(default=600.0, gt=0)
+    render_deadline_s: float = Field(default=120.0, gt=0)
+    image_codec: Literal["raw", "png", "webp", "jpeg"] = "raw"
+    keep_images: int = Field(default=400, ge=0, le=100_000)  # views kept for the report's gallery
+    keep_episodes: int = Field(default=20_000, ge=0)  # lines kept in episodes.jsonl
+
+
+class GrpoSettings(Section):
+    """One GRPO step. The defaults suit the embedded policy (LoRA r 16, 32 questions x 16 answers, beta 0)."""
+
+    groups: int = Field(default=32, ge=1, le=4096)
+    samples: int = Field(default=16, ge=2, le=256)
+    replacements: float = Field(default=1.0, ge=0, le=8)  # groups without gradient replaced per step, times `groups`
+    micro_batch_groups: int = Field(default=0, ge=0)  # groups per forward pass; 0: all of them at once
+    learning_rate: float = Field(default=1e-3, gt=0)
+    warmup_steps: int = Field(default=5, ge=0)
+    beta: float = Field(default=0.0, ge=0)
+    loss: Literal["dapo", "grpo", "dr_grpo", "bnpo", "cispo"] = "dapo"
+    epsilon: float = Field(default=0.2, gt=0, lt=1)
+    adam_beta2: float = Field(default=0.99, gt=0, lt=1)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    lora_rank: int = Field(default=16, ge=1, le=512)
+    lora_alpha: int = Field(default=32, ge=1)
+    format_weight: float = Field(default=0.05, ge=0, le=1)
+    importance_cap: float = Field(default=3.0, ge=1)  # truncated importance sampling, where the engine is not live
+    packed_forward: bool = True  # False: TRL's own log-probabilities, which encode each image for every answer
+    gradient_checkpointing: bool = False
+    bf16: bool = False
+    save_every: int = Field(default=1, ge=1)
+    keep_checkpoints: int = Field(default=2, ge=1)
+    publish_every: int = Field(default=10, ge=1)  # steps between published adapters where the engine needs none
+
+    @model_validator(mode="after")
+    def _micro_batches_divide(self) -> GrpoSettings:
+        if self.micro_batch_groups and self.groups % self.micro_batch_groups:
+            raise ValueError("micro_batch_groups must divide groups")
+        return self
+
+
+class EvaluateSettings(Section):
+    """Held-out evaluation: before, during and after the loop, on the same questions."""
+
+    skills: tuple[str, ...] = ()  # empty: those of the curriculum
+    levels: tuple[int, ...] = ()  # empty: those of the curriculum
+    per_skill: int = Field(default=256, ge=1, le=100_000)
+    samples: int = Field(default=4, ge=1, le=64)  # sampled answers per question; greedy is always taken
+    blind_per_skill: int = Field(default=64, ge=0)
+    every_steps: int = Field(default=20, ge=0)  # 0: none during the loop
+    periodic_per_skill: int = Field(default=64, ge=1)
+    seed: int = Field(default=7, ge=0, lt=2**31)
+
+
+class LearnerSettings(Section):
+    policy: str = "vantage-tiny"  # a model shipped with the package, a folder, or a model id
+    threads: int = Field(default=1, ge=1, le=256)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    budget: BudgetSettings = BudgetSettings()
+    rollout: RolloutSettings = RolloutSettings()
+    stream: StreamSettings = StreamSettings()
+    grpo: GrpoSettings = GrpoSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()

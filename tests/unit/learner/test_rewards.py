@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from learner.rewards import mean_relative_accuracy, parse_number, score
+from protocol.tasks import Question
+
+
+def choice(answer: str, *options: str) -> Question:
+    return Question("view_direction", 0, "is it left or right ?", answer, "choice", "p", options=options)
+
+
+def number(answer: str, unit: str = "") -> Question:
+    return Question("camera_object_distance", 0, "how far ?", answer, "number", "p", unit=unit)
+
+
+@pytest.mark.parametrize("answer", ["left", " left", "Left", "LEFT.", "left ."])
+def test_the_right_option_earns_one(answer: str) -> None:
+    reward = score(choice("left", "left", "right"), answer)
+    assert (reward.accuracy, reward.readable) == (1.0, True)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        " ",
+        ".",
+        "left right",
+        "left or right",
+        "left, right",
+        "left left",
+        "not right",
+        "leftright",
+        "left\nright",
+        "lef",
+    ],
+)
+def test_empty_hedged_and_multiple_answers_earn_nothing(answer: str) -> None:
+    reward = score(choice("left", "left", "right"), answer)
+    assert reward.accuracy == 0.0
+    assert reward.total(0.1) == 0.0
+
+
+def test_a_wrong_option_earns_the_format_term_only() -> None:
+    assert score(choice("left", "left", "right"), "right").total(0.1) == pytest.approx(0.1)
+
+
+def test_an_answer_that_was_cut_off_earns_nothing() -> None:
+    assert score(choice("left", "left", "right"), "left", finished=False).total(0.1) == 0.0
+
+
+def test_two_word_answers_compare_as_a_whole() -> None:
+    question = choice("top left", "top left", "top right", "middle middle")
+    assert score(question, "Top  left.").accuracy == 1.0
+    assert score(question, "top").total(0.1) == 0.0
+
+
+# |value - truth| / truth at each border: "<" loses the border itself.
+@pytest.mark.parametrize(
+    ("value", "truth", "expected"),
+    [
+        ("10", "10", 1.0),
+        ("10.4", "10", 1.0),
+        ("10.5", "10", 0.9),
+        ("9.5", "10", 0.9),
+        ("9.51", "10", 1.0),
+        ("11", "10", 0.8),
+        ("5", "4", 0.5),
+        ("3", "4", 0.5),
+        ("14.9", "10", 0.1),
+        ("15", "10", 0.0),
+        ("0", "10", 0.0),
+        ("-10", "10", 0.0),
+        ("0", "0", 1.0),
+        ("1", "0", 0.0),
+        ("0.95", "1", 0.9),
+    ],
+)
+def test_mean_relative_accuracy_golden_values(value: str, truth: str, expected: float) -> None:
+    assert mean_relative_accuracy(Fraction(value), Fraction(truth)) == expected
+
+
+@given(st.integers(1, 1000), st.integers(0, 2000), st.integers(1, 1000))
+def test_mean_relative_accuracy_is_free_of_scale(truth: int, value: int, scale: int) -> None:
+    small = mean_relative_accuracy(Fraction(value), Fraction(truth))
+    large = mean_relative_accuracy(Fraction(value * scale), Fraction(truth * scale))
+    assert small == large
+    assert 0.0 <= small <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "expected"),
+    [
+        ("2.4", "m", Fraction(12, 5)),
+        ("2.4 m", "m", Fraction(12, 5)),
+        ("2.4m.", "m", Fraction(12, 5)),
+        ("3.", "", Fraction(3)),
+        (".5", "", Fraction(1, 2)),
+        ("2 or 3", "", None),
+        ("2 3", "", None),
+        ("1-5", "", None),
+        ("about 2", "", None),
+        ("2 m", "", None),
+        ("1e9", "", None),
+        ("nan", "", None),
+        ("inf", "", None),
+        ("1/2", "", None),
+        ("", "m", None),
+        ("m", "m", None),
+    ],
+)
+def test_numbers_parse_whole_or_not_at_all(text: str, unit: str, expected: Fraction | None) -> None:
+    assert parse_number(text, unit) == expected
+
+
+def test_unreadable_numbers_earn_nothing() -> None:
+    assert score(number("2.4", "m"), "2 3").total(0.1) == 0.0
+    assert score(number("2.4", "m"), "2.4 m").accuracy == 1.0
+
+
+def sequence(answer: str) -> Question:
+    return Question("appearance_order", 0, "in which order ?", answer, "sequence", "p")
+
+
+@pytest.mark.parametrize(
+    ("answer", "accuracy", "readable"),
+    [
+        ("chair, bed, lamp", 1.0, True),
+        ("chair,bed,lamp.", 1.0, True),
+        ("bed, chair, lamp", 2 / 3, True),
+        ("lamp, bed, chair", 0.0, True),
+        ("chair, bed", 0.0, False),
+        ("chair, chair, bed, lamp", 0.0, False),
+        ("chair bed lamp", 0.0, False),
+        ("chair, bed, sofa", 0.0, False),
+    ],
+)
+def test_sequences_score_by_pairs_in_order(answer: str, accuracy: float, readable: bool) -> None:
+    reward = score(sequence("chair, bed, lamp"), answer)
+    assert reward.accuracy == pytest.approx(accuracy)
+    assert reward.readable is readable
+
+
+def map_question() -> Question:
+    return Question("cognitive_map", 0, "draw", '{"chair": [1, 2], "bed": [8, 5], "lamp": [4, 9]}', "map", "p")
+
+
+def test_a_map_counts_under_any_quarter_turn() -> None:
+    turned = '{"chair": [7, 1], "bed": [4, 8], "lamp": [0, 4]}'
+    assert score(map_question(), turned).accuracy == 1.0
+
+
+def test_a_mirrored_map_does_not_count_in_full() -> None:
+    mirrored = '{"chair": [8, 2], "bed": [1, 5], "lamp": [5, 9]}'
+    assert score(map_question(), mirrored).accuracy < 1.0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "{}",
+        "[]",
+        "chair 1 2",
+        '{"chair": [1, 2]}',
+        '{"chair": [1, 2], "bed": [8, 50], "lamp": [4, 9]}',
+        '{"chair": [1.0, 2], "bed": [8, 5], "lamp": [4, 9]}',
+        '{"chair": [true, 2], "bed": [8, 5], "lamp": [4, 9]}',
+    ],
+)
+def test_unreadable_maps_earn_nothing(answer: str) -> None:
+    assert score(map_question(), answer).total(0.1) == 0.0
