@@ -1,0 +1,22 @@
+"""How a command ends: one sentence on stderr and an exit code that says whether starting it again can help."""
+
+from __future__ import annotations
+
+import sys
+from typing import Callable
+
+from protocol.errors import VantageError
+
+USER_ERROR = 2  # a mistake that a person must put right; a supervisor does not restart
+TRY_AGAIN = 75  # sysexits' EX_TEMPFAIL: busy, unavailable, timeout, draining
+
+
+def run_command(command: Callable[[], object], name: str) -> None:
+    """Run a command (a Typer app) to its end; a VantageError becomes its sentence and an exit code."""
+    try:
+        command()
+    except VantageError as error:
+        print(f"{name}: {error.message}", file=sys.stderr, flush=True)
+        sys.exit(TRY_AGAIN if error.retryable else USER_ERROR)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+
+from protocol.errors import VantageError
+from protocol.exits import TRY_AGAIN, USER_ERROR, run_command
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [("bad_config", USER_ERROR), ("disk_full", USER_ERROR), ("busy", TRY_AGAIN)]
+)
+def test_a_typed_error_is_its_sentence_and_a_code(code: str, expected: int, capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> None:
+        raise VantageError(code, "do this instead.")
+
+    with pytest.raises(SystemExit) as caught:
+        run_command(command, "learner")
+    assert caught.value.code == expected
+    assert capsys.readouterr().err == "learner: do this instead.\n"
+
+
+def test_our_own_faults_keep_their_traceback() -> None:
+    def command() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_command(command, "learner")
+
+
+def test_success_returns() -> None:
+    run_command(lambda: None, "learner")
