@@ -1,0 +1,310 @@
+"""A client that keeps its promises through restarts: one request id per request, asked until answered or too late.
+
+    submit() ─▶ inbox ─▶ I/O thread: connect · HELLO · send · retry · BUSY · heartbeats ─▶ futures
+
+The I/O thread owns the socket. A lost service is sought again with a fresh socket at the endpoint as it is then,
+and everything unanswered is sent again; the service's de-duplication makes the effect exactly one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, Optional, Union
+
+import msgspec
+import zmq
+
+from protocol.codec import Blob, Packet, decode, encode, request_id_of
+from protocol.connection import Connection
+from protocol.endpoint import Endpoint
+from protocol.errors import CODES, VantageError
+from protocol.messages import KIND_OF, Busy, Failure, Heartbeat, Welcome
+from protocol.sockets import Waker
+
+log = logging.getLogger(__name__)
+
+MAX_BUSY_WAIT_S = 30.0
+
+
+class Backoff:
+    """Exponential back-off with jitter: each delay is drawn from the upper half of a doubling range."""
+
+    def __init__(self, first_s: float, most_s: float) -> None:
+        self._first_s = first_s
+        self._most_s = most_s
+        self._tries = 0
+
+    def next_s(self) -> float:
+        bound_s = min(self._most_s, self._first_s * 2.0**self._tries)
+        self._tries = min(self._tries + 1, 30)
+        return bound_s * random.uniform(0.5, 1.0)
+
+    def reset(self) -> None:
+        self._tries = 0
+
+
+class _Pending:
+    """A request that has no answer yet."""
+
+    def __init__(self, kind: str, frames: list[Blob], deadline_s: float, resend: Backoff) -> None:
+        self.kind = kind
+        self.frames = frames
+        self.deadline_s = deadline_s
+        self.deadline = time.monotonic() + deadline_s
+        self.resend = resend
+        self.next_send = 0.0  # monotonic; at once
+        self.sent_at_all = False
+        self.future: Future[Packet] = Future()
+
+    def fail(self, error: VantageError) -> None:
+        if self.future.set_running_or_notify_cancel():
+            self.future.set_exception(error)
+
+
+class Client:
+    """Asks one service; safe to use from several threads.
+
+    `endpoint` may be a callable, e.g. `lambda: lookup(run_dir, "sim")`, which is asked again for each connection.
+    `name` is for the service's logs. A service that is silent for `liveness_s` counts as lost; a request that has no
+    answer is sent again after `resend_s`, then ever less often.
+    """
+
+    def __init__(
+        self,
+        endpoint: Union[Endpoint, Callable[[], Endpoint]],
+        name: str,
+        *,
+        liveness_s: float = 10.0,
+        resend_s: float = 5.0,
+    ) -> None:
+        self._endpoint = endpoint
+        # Unique, since request ids are remembered per client; stable across sockets, so that they are found again.
+        self._name = f"{name[:96]}-{os.urandom(6).hex()}"
+        self._liveness_s = liveness_s
+        self._resend_s = resend_s
+        self._context = zmq.Context()
+        self._waker = Waker()
+        self._inbox: deque[tuple[bytes, _Pending]] = deque()
+        self._lock = threading.Lock()  # orders submit() against close()
+        self._closed = False
+        self._pending: dict[bytes, _Pending] = {}
+        self._connection: Optional[Connection] = None
+        self._reconnect = Backoff(0.05, 3.0)
+        self._next_connect = 0.0
+        self._trouble = "it was never reached"
+        self.counters: dict[str, int] = dict.fromkeys(("requests", "resent", "busy", "connections", "malformed"), 0)
+        self._thread = threading.Thread(target=self._run, name=f"{name}-io", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def request(self, message: msgspec.Struct, blobs: Sequence[Blob] = (), deadline_s: float = 30.0) -> Packet:
+        """Ask and wait for the reply; raises what `submit`'s future would hold."""
+        return self.submit(message, blobs, deadline_s).result()
+
+    def submit(self, message: msgspec.Struct, blobs: Sequence[Blob] = (), deadline_s: float = 30.0) -> Future[Packet]:
+        """Ask; the future holds the reply. The arrays behind `blobs` must not change until then.
+
+        The future raises VantageError: the service's own Failure; "timeout" when the service was asked but did not
+        answer within `deadline_s`; "unavailable" when it could not be reached. A message that may not be sent raises
+        "bad_request" here.
+        """
+        request_id = os.urandom(16)
+        pending = _Pending(
+            KIND_OF.get(type(message), "?"),
+            encode(request_id, message, blobs),
+            deadline_s,
+            Backoff(self._resend_s, 8 * self._resend_s),
+        )
+        with self._lock:
+            if self._closed:
+                raise VantageError("unavailable", "this client is closed; make a new one")
+            self._inbox.append((request_id, pending))
+        self._waker.wake()
+        return pending.future
+
+    def close(self) -> None:
+        """Fail what is unanswered and close the socket; idempotent."""
+        with self._lock:
+            self._closed = True
+        self._waker.wake()
+        if threading.current_thread() is not self._thread:  # a future's callback may close its client
+            self._thread.join()
+
+    # ------------------------------------------------------------------ the I/O thread
+
+    def _run(self) -> None:
+        reason = VantageError("unavailable", "the client was closed before the answer came")
+        try:
+            while not self._closed:
+                self._take_inbox()
+                self._receive()
+                self._expire()
+                self._tend_connection()
+                self._send_due()
+                self._wait()
+        except Exception as error:
+            reason = VantageError("internal", f"the client's I/O thread failed: {error!r}")
+            raise
+        finally:
+            with self._lock:
+                self._closed = True
+            self._take_inbox()
+            self._fail_all(reason)
+            self._drop_connection("closed")
+            self._context.term()
+            self._waker.close()
+
+    def _take_inbox(self) -> None:
+        while self._inbox:
+            request_id, pending = self._inbox.popleft()
+            self.counters["requests"] += 1
+            self._pending[request_id] = pending
+
+    def _receive(self) -> None:
+        if self._connection is None:
+            return
+        for frames in self._connection.receive():
+            try:
+                packet = decode(frames)
+            except VantageError as error:
+                self._on_malformed(frames, error)
+                continue
+            if packet.request_id:
+                self._on_reply(packet)
+            else:
+                self._on_session_message(packet.message)
+
+    def _on_malformed(self, frames: Sequence[zmq.Frame], error: VantageError) -> None:
+        self.counters["malformed"] += 1
+        if error.code == "version":
+            self._fail_all(error)
+            return
+        pending = self._pending.pop(request_id_of(frames), None)
+        if pending is not None:
+            pending.fail(error)
+
+    def _on_reply(self, packet: Packet) -> None:
+        pending = self._pending.get(packet.request_id)
+        if pending is None:  # a second answer to a request that was sent twice, or an answer after the deadline
+            return
+        if isinstance(packet.message, Busy):
+            self.counters["busy"] += 1
+            wait_s = min(max(packet.message.retry_after_s, 0.01), MAX_BUSY_WAIT_S)
+            pending.next_send = time.monotonic() + wait_s * random.uniform(1.0, 1.5)
+            return
+        del self._pending[packet.request_id]
+        if isinstance(packet.message, Failure):
+            pending.fail(_as_error(packet.message))
+        elif pending.future.set_running_or_notify_cancel():
+            pending.future.set_result(packet)
+
+    def _on_session_message(self, message: msgspec.Struct) -> None:
+        assert self._connection is not None
+        if isinstance(message, Welcome):
+            self._connection.on_welcome(message)
+            self._reconnect.reset()
+            for pending in self._pending.values():
+                pending.next_send = 0.0
+        elif isinstance(message, Failure):
+            error = _as_error(message)
+            if not self._connection.ready and not error.retryable:  # HELLO was refused, and would be again
+                self._fail_all(error)
+            self._connection.lost = message.message
+        elif not isinstance(message, Heartbeat):
+            self.counters["malformed"] += 1
+
+    def _expire(self) -> None:
+        now = time.monotonic()
+        for request_id, pending in list(self._pending.items()):
+            if pending.future.cancelled():
+                del self._pending[request_id]
+            elif now >= pending.deadline:
+                del self._pending[request_id]
+                pending.fail(self._too_late(pending))
+
+    def _too_late(self, pending: _Pending) -> VantageError:
+        within = f"{pending.kind} within {pending.deadline_s:g} s"
+        if self._connection is not None and self._connection.ready and pending.sent_at_all:
+            address = self._connection.endpoint.address
+            return VantageError("timeout", f"{address} did not answer {within}; see its log or allow more time")
+        return VantageError("unavailable", f"no service answered {within}: {self._trouble}; is it running?")
+
+    def _tend_connection(self) -> None:
+        now = time.monotonic()
+        if self._connection is not None:
+            self._connection.tend()
+            if self._connection.lost:
+                self._drop_connection(f"{self._connection.endpoint.address}: {self._connection.lost}")
+                self._next_connect = now + self._reconnect.next_s()
+        elif self._pending and now >= self._next_connect:
+            try:
+                endpoint = self._endpoint() if callable(self._endpoint) else self._endpoint
+                self._connection = Connection(self._context, endpoint, self._name, self._liveness_s)
+                self.counters["connections"] += 1
+            except VantageError as error:
+                self._trouble = error.message
+                self._next_connect = now + self._reconnect.next_s()
+                if not error.retryable:
+                    self._fail_all(error)
+
+    def _drop_connection(self, trouble: str) -> None:
+        if self._connection is None:
+            return
+        if self._connection.ready and not self._closed:
+            log.warning("%s lost its service (%s)", self._name, trouble)
+        self._trouble = trouble
+        self._connection.close()
+        self._connection = None
+
+    def _send_due(self) -> None:
+        if self._connection is None or not self._connection.ready:
+            return
+        now = time.monotonic()
+        for pending in self._pending.values():
+            if now < pending.next_send:
+                continue
+            if not self._connection.send(pending.frames):
+                return
+            self.counters["resent"] += pending.sent_at_all
+            pending.sent_at_all = True
+            pending.next_send = now + pending.resend.next_s()
+
+    def _wait(self) -> None:
+        """Sleep until a frame, a wake-up or the next thing to do."""
+        poller = zmq.Poller()
+        poller.register(self._waker, zmq.POLLIN)
+        now = time.monotonic()
+        until = [now + 60.0, *(pending.deadline for pending in self._pending.values())]
+        if self._connection is not None:
+            until.append(self._connection.next_tend())
+            blocked = self._connection.ready and any(p.next_send <= now for p in self._pending.values())
+            poller.register(self._connection.socket, zmq.POLLIN | (zmq.POLLOUT if blocked else 0))
+            poller.register(self._connection.monitor, zmq.POLLIN)
+            until.extend(pending.next_send for pending in self._pending.values() if pending.next_send > now)
+        elif self._pending:
+            until.append(self._next_connect)
+        poller.poll(max(0.0, min(until) - now) * 1000)
+        self._waker.clear()
+
+    def _fail_all(self, error: VantageError) -> None:
+        pending, self._pending = self._pending, {}
+        for item in pending.values():
+            item.fail(error)
+
+
+def _as_error(failure: Failure) -> VantageError:
+    # A newer minor version may know codes that this side does not.
+    code: Any = failure.code if failure.code in CODES else "internal"
+    return VantageError(code, failure.message, failure.retryable)

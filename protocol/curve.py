@@ -1,0 +1,95 @@
+"""The run's CURVE keys: made once, kept under RUN/keys for its owner only, checked on every TCP connection."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+import zmq
+import zmq.auth.thread
+
+from protocol.errors import VantageError
+
+
+class KeyPair(msgspec.Struct, frozen=True):
+    """A CURVE key pair in Z85 text."""
+
+    public: str
+    secret: str
+
+    def __post_init__(self) -> None:
+        if len(self.public) != 40 or len(self.secret) != 40:
+            raise ValueError("a CURVE key has 40 characters of Z85")
+
+    def __repr__(self) -> str:  # never a secret in a log
+        return f"KeyPair(public={self.public!r})"
+
+
+def make_keys(keys_dir: Path) -> KeyPair:
+    """Make the run's server and client keys where they are missing (directory 0700, files 0600); the server's pair."""
+    keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in ("server", "client"):
+        _make_pair(keys_dir / f"{name}.json")
+    return read_keys(keys_dir, "server")
+
+
+def read_keys(keys_dir: Path, name: str) -> KeyPair:
+    """The "server" or "client" pair. Raises VantageError "unavailable" when missing, "corrupt" when not a key file."""
+    path = keys_dir / f"{name}.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=KeyPair)
+    except OSError as error:
+        raise VantageError(
+            "unavailable", f"the key file {path} cannot be read ({error.strerror}); copy the run's keys here"
+        ) from None
+    except (msgspec.MsgspecError, ValueError):
+        raise VantageError("corrupt", f"{path} is not a key file; delete the keys folder and restart the run") from None
+
+
+def _make_pair(path: Path) -> None:
+    if path.exists():
+        return
+    public, secret = zmq.curve_keypair()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(msgspec.json.encode(KeyPair(public.decode(), secret.decode())))
+    try:
+        os.link(temporary, path)  # unlike a rename, never replaces the pair of a service that was faster
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink()
+
+
+class _OneClientKey:
+    """Credentials provider of zmq.auth: the run's client key and no other."""
+
+    def __init__(self, public: str) -> None:
+        self._public = public.encode()
+
+    def callback(self, domain: str, key: bytes) -> bool:
+        return key == self._public
+
+
+def authenticate(context: zmq.Context, keys_dir: Path) -> zmq.auth.thread.ThreadAuthenticator:
+    """Start the context's ZAP thread, which admits holders of the run's client key only; stop() it before the context."""
+    authenticator = zmq.auth.thread.ThreadAuthenticator(context)
+    authenticator.start()
+    authenticator.configure_curve_callback(
+        domain="*", credentials_provider=_OneClientKey(read_keys(keys_dir, "client").public)
+    )
+    return authenticator
+
+
+def serve_curve(socket: zmq.Socket, keys_dir: Path) -> None:
+    socket.curve_server = True
+    socket.curve_secretkey = read_keys(keys_dir, "server").secret.encode()
+
+
+def connect_curve(socket: zmq.Socket, keys_dir: Path, server_public_key: str) -> None:
+    pair = read_keys(keys_dir, "client")
+    socket.curve_serverkey = server_public_key.encode()
+    socket.curve_publickey = pair.public.encode()
+    socket.curve_secretkey = pair.secret.encode()

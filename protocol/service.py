@@ -1,0 +1,245 @@
+"""A service: a ROUTER whose requests are answered by handlers, each id once.
+
+    ROUTER ⇄ I/O thread: decode · HELLO, heartbeats · de-duplication · BUSY ─▶ queue ─▶ handlers in the thread of
+    `serve` ─▶ outbox ─▶ I/O thread: remember, send
+
+Handlers therefore run one at a time and in one thread, while heartbeats are answered however long one takes.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Optional, Union
+
+import msgspec
+import zmq
+
+from protocol.codec import Blob, Packet, decode, encode, request_id_of
+from protocol.dedup import Key, ReplyCache
+from protocol.endpoint import Endpoint
+from protocol.errors import VantageError
+from protocol.messages import KIND_OF, Busy, Failure, Heartbeat, Hello
+from protocol.sessions import Sessions
+from protocol.sockets import Listener, Waker, receive, send
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request(Packet):
+    """A request as its handler sees it: request_id, message, blobs and array(ref) of Packet, and the client's name."""
+
+    client: str
+
+
+Answer = Union[msgspec.Struct, tuple[msgspec.Struct, Sequence[Blob]]]
+# A handler answers now, or returns a Future of its answer and may answer others meanwhile.
+Handler = Callable[[Any, Request], Union[Answer, "Future[Answer]"]]
+
+MESSAGES_PER_TURN = 64  # received before the outbox has its turn
+LOG_INTERVAL_S = 10.0
+
+
+class Service:
+    """Answers requests on a bound endpoint.
+
+    The address is bound on construction; `endpoint` is the real one, ready to publish. A handler returns a message,
+    a (message, blobs) pair, or a Future of either; a VantageError that it raises (or its Future holds) becomes a
+    Failure, any other exception Failure("internal"). Replies' arrays must not be written to afterwards. Above
+    `max_in_flight` unanswered requests the answer is BUSY. `counters` is for /metrics.
+
+    Raises VantageError: "conflict" when the address is in use, "bad_config" when it cannot be served.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run: str,
+        endpoint: Endpoint,
+        handlers: Mapping[type[msgspec.Struct], Handler],
+        *,
+        max_in_flight: int = 256,
+        retry_after_s: float = 0.25,
+        heartbeat_s: float = 1.0,
+        drain_s: float = 5.0,
+        replies: Optional[ReplyCache] = None,
+    ) -> None:
+        self.name = name
+        self._handlers = dict(handlers)
+        self._max_in_flight = max_in_flight
+        self._busy = Busy(retry_after_s)
+        self._drain_s = drain_s
+        self._sessions = Sessions(name, run, heartbeat_s)
+        self._replies = ReplyCache() if replies is None else replies
+        self._queue: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        self._outbox: deque[tuple[Key, list[Blob]]] = deque()
+        self._draining = threading.Event()
+        self._finished = threading.Event()
+        self._io_error: Optional[BaseException] = None
+        self._next_log = 0.0
+        self.counters: dict[str, int] = dict.fromkeys(
+            ("requests", "replies", "failures", "malformed", "duplicates", "busy", "undelivered", "clients"), 0
+        )
+        self._listener = Listener(endpoint)
+        self._waker = Waker()
+        self.endpoint = self._listener.endpoint
+
+    def serve(self, stop: threading.Event) -> None:
+        """Answer until `stop` is set, then finish what was accepted (for at most `drain_s`) and free the address."""
+        io_thread = threading.Thread(target=self._run_io, name=f"{self.name}-io", daemon=True)
+        io_thread.start()
+        try:
+            while not stop.is_set() and self._io_error is None:
+                self._handle_next(0.1)
+            self._draining.set()
+            end = time.monotonic() + self._drain_s
+            while self._replies.running and time.monotonic() < end and self._io_error is None:
+                self._handle_next(0.02)
+        finally:
+            self._finished.set()
+            self._waker.wake()
+            io_thread.join()
+            self.close()
+        if self._io_error is not None:
+            raise self._io_error
+
+    def close(self) -> None:
+        """Free the address of a service that does not serve (any more); idempotent."""
+        self._listener.close()
+        self._waker.close()
+
+    # ------------------------------------------------------------------ handlers, in the thread of serve()
+
+    def _handle_next(self, timeout_s: float) -> None:
+        try:
+            request = self._queue.get(timeout=timeout_s)
+        except queue.Empty:
+            return
+        try:
+            answer = self._handlers[type(request.message)](request.message, request)
+        except Exception as error:  # noqa: BLE001 - a handler's fault is an answer, not the end of the service
+            self._post(request, self._failure(error))
+            return
+        if isinstance(answer, Future):
+            answer.add_done_callback(partial(self._finish, request))
+        else:
+            self._post(request, answer)
+
+    def _finish(self, request: Request, future: Future[Answer]) -> None:
+        if future.cancelled():
+            self._post(request, Failure("unavailable", f"{self.name} gave this request up; ask again", True))
+            return
+        error = future.exception()
+        self._post(request, future.result() if error is None else self._failure(error))
+
+    def _post(self, request: Request, answer: Answer) -> None:
+        message, blobs = answer if isinstance(answer, tuple) else (answer, ())
+        try:
+            frames = encode(request.request_id, message, blobs)
+        except VantageError as error:  # e.g. more arrays than a message may carry
+            frames = encode(request.request_id, self._failure(error))
+        self._outbox.append(((request.client, request.request_id), frames))
+        self._waker.wake()
+
+    def _failure(self, error: BaseException) -> Failure:
+        self.counters["failures"] += 1
+        if isinstance(error, VantageError):
+            return Failure(error.code, error.message, error.retryable)
+        log.error("a handler of %s failed", self.name, exc_info=error)
+        return Failure("internal", f"{self.name} failed on this request ({type(error).__name__}); see its log")
+
+    # ------------------------------------------------------------------ the socket, in the I/O thread
+
+    def _run_io(self) -> None:
+        try:
+            poller = zmq.Poller()
+            poller.register(self._listener.socket, zmq.POLLIN)
+            poller.register(self._waker, zmq.POLLIN)
+            while not self._finished.is_set():
+                poller.poll(1000)
+                self._waker.clear()
+                for _ in range(MESSAGES_PER_TURN):
+                    frames = receive(self._listener.socket)
+                    if frames is None:
+                        break
+                    self._guarded(bytes(frames[0]), frames[1:])
+                self._send_outbox()
+                self._sessions.expire()
+                self.counters["clients"] = len(self._sessions)
+            self._send_outbox()
+        except BaseException as error:  # noqa: BLE001 - raised again by serve()
+            self._io_error = error
+
+    def _guarded(self, identity: bytes, frames: Sequence[zmq.Frame]) -> None:
+        try:
+            self._on_frames(identity, frames)
+        except Exception:  # noqa: BLE001 - whatever a peer sent, the others are served
+            self.counters["malformed"] += 1
+            log.exception("%s could not take a message", self.name)
+
+    def _send_outbox(self) -> None:
+        while self._outbox:
+            key, frames = self._outbox.popleft()
+            self._send(self._replies.finish(key, frames), frames)
+
+    def _send(self, identity: bytes, frames: Sequence[Blob]) -> None:
+        self.counters["replies"] += 1
+        if not send(self._listener.socket, [identity, *frames]):
+            self.counters["undelivered"] += 1  # its client asks again and finds the stored reply
+
+    def _on_frames(self, identity: bytes, frames: Sequence[zmq.Frame]) -> None:
+        try:
+            packet = decode(frames)
+        except VantageError as error:
+            self._refuse(identity, frames, error)
+            return
+        if isinstance(packet.message, Hello):
+            try:
+                self._send(identity, encode(packet.request_id, self._sessions.open(identity, packet.message)))
+            except VantageError as error:
+                self._send(identity, encode(packet.request_id, self._failure(error)))
+            return
+        client = self._sessions.client(identity)
+        if client is None:
+            error = VantageError("bad_request", f"{self.name} does not know this connection; say HELLO first", True)
+            self._send(identity, encode(b"", self._failure(error)))
+        elif isinstance(packet.message, Heartbeat):
+            self._send(identity, encode(b"", Heartbeat()))
+        else:
+            self._on_request(identity, Request(packet.request_id, packet.message, packet.blobs, client))
+
+    def _on_request(self, identity: bytes, request: Request) -> None:
+        self.counters["requests"] += 1
+        key = (request.client, request.request_id)
+        stored = self._replies.reply(key)
+        if stored is not None:
+            self.counters["duplicates"] += 1
+            self._send(identity, stored)
+        elif self._replies.is_running(key, identity):
+            self.counters["duplicates"] += 1
+        elif type(request.message) not in self._handlers:
+            kind = KIND_OF[type(request.message)]
+            error = VantageError("unsupported", f"{self.name} does not answer {kind}; ask the service that does")
+            self._send(identity, encode(request.request_id, self._failure(error)))
+        elif self._draining.is_set() or self._replies.running >= self._max_in_flight:
+            self.counters["busy"] += 1
+            self._send(identity, encode(request.request_id, self._busy))
+        else:
+            self._replies.start(key, identity)
+            self._queue.put(request)
+
+    def _refuse(self, identity: bytes, frames: Sequence[zmq.Frame], error: VantageError) -> None:
+        self.counters["malformed"] += 1
+        now = time.monotonic()
+        if now >= self._next_log:
+            self._next_log = now + LOG_INTERVAL_S
+            log.warning("%s refused a message: %s (%d so far)", self.name, error, self.counters["malformed"])
+        self._send(identity, encode(request_id_of(frames), Failure(error.code, error.message)))

@@ -1,0 +1,214 @@
+"""Bounded ZeroMQ sockets: a listening ROUTER that never steals an address, a DEALER, and frames in and out."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket as unix_socket
+import stat
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+import msgspec
+import zmq
+
+from protocol.codec import MAX_BLOBS, MAX_FRAME_BYTES, Blob
+from protocol.curve import authenticate, connect_curve, serve_curve
+from protocol.endpoint import Endpoint, host_of
+from protocol.errors import VantageError
+
+HIGH_WATER_MARK = 1024  # messages per peer and direction; above what a service holds in flight, or replies are dropped
+# Identity frame + four fixed frames + blobs, and one more by which an overlong message is known.
+MAX_RECEIVED_FRAMES = 1 + 4 + MAX_BLOBS + 1
+
+
+def _limit(socket: zmq.Socket) -> None:
+    socket.maxmsgsize = MAX_FRAME_BYTES
+    socket.sndhwm = HIGH_WATER_MARK
+    socket.rcvhwm = HIGH_WATER_MARK
+
+
+class Listener:
+    """A bound ROUTER with its own context.
+
+    `socket` is the ROUTER, `endpoint` the real address (a wildcard host becomes this host's name, "*" the port).
+    Raises VantageError: "conflict" when a live process holds the address (the socket file of a killed one is taken
+    over), "bad_config" when the address cannot be served.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        endpoint.check()
+        self._lock = _hold_ipc(endpoint.address) if endpoint.address.startswith("ipc://") else None
+        self._context = zmq.Context()
+        self._authenticator = None
+        self.socket = self._context.socket(zmq.ROUTER)
+        _limit(self.socket)
+        self.socket.router_mandatory = True
+        self.socket.linger = 1000  # the last replies
+        try:
+            if endpoint.server_public_key:
+                self._authenticator = authenticate(self._context, Path(endpoint.keys_dir))
+                serve_curve(self.socket, Path(endpoint.keys_dir))
+            self.socket.bind(endpoint.address)
+            if self._lock is not None:
+                os.chmod(endpoint.address[len("ipc://") :], 0o600)
+        except zmq.ZMQError as error:
+            self.close()
+            if error.errno == errno.EADDRINUSE:
+                raise VantageError(
+                    "conflict", f"{endpoint.address} is in use; stop the process that holds it"
+                ) from None
+            raise VantageError("bad_config", f"cannot listen on {endpoint.address}: {error}") from None
+        except VantageError:
+            self.close()
+            raise
+        self.endpoint = msgspec.structs.replace(endpoint, address=_reachable(self.socket.last_endpoint.decode()))
+
+    def close(self) -> None:
+        """Send what is queued (up to the linger time) and free the address; idempotent."""
+        if self._authenticator is not None:
+            self._authenticator.stop()
+            self._authenticator = None
+        self.socket.close()
+        # Returns when the socket file is really gone: freed earlier, a successor's new file could be deleted.
+        self._context.term()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _reachable(address: str) -> str:
+    if address.startswith("tcp://") and host_of(address) == "0.0.0.0":
+        return address.replace("0.0.0.0", unix_socket.gethostname(), 1)
+    return address
+
+
+def _hold_ipc(address: str) -> int:
+    """Lock an ipc path for this process's life (the kernel frees it on any death); the lock's descriptor.
+
+    libzmq silently deletes whatever lies at the path of a bind, so without this a second service would steal it.
+    """
+    path = address[len("ipc://") :]
+    conflict = VantageError("conflict", f"{path} is held by a live process; stop it first or use another run directory")
+    try:
+        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise VantageError("bad_config", f"cannot listen on {path}: {error.strerror}; use another directory") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise conflict from None
+    if os.path.exists(path) and (not stat.S_ISSOCK(os.stat(path).st_mode) or _somebody_listens(path)):
+        os.close(lock)
+        raise conflict
+    return lock
+
+
+def _somebody_listens(path: str) -> bool:
+    """True when a process that knows nothing of our lock accepts connections there."""
+    with unix_socket.socket(unix_socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:  # e.g. its backlog is full: alive
+            return True
+        return True
+
+
+def connect_dealer(context: zmq.Context, endpoint: Endpoint) -> zmq.Socket:
+    """A DEALER of one connection: it neither queues before it is connected nor reconnects on its own.
+
+    A restarted service knows nothing of the old connection, so whoever loses it starts afresh with HELLO (or READY).
+    Raises VantageError ("bad_config", or "unavailable" without keys) when the endpoint cannot be connected to.
+    """
+    endpoint.check()
+    socket = context.socket(zmq.DEALER)
+    _limit(socket)
+    socket.immediate = True
+    socket.linger = 0
+    socket.reconnect_ivl = -1
+    try:
+        if endpoint.server_public_key:
+            connect_curve(socket, Path(endpoint.keys_dir), endpoint.server_public_key)
+        socket.connect(endpoint.address)
+    except zmq.ZMQError as error:
+        socket.close()
+        raise VantageError("bad_config", f"cannot connect to {endpoint.address}: {error}") from None
+    except VantageError:
+        socket.close()
+        raise
+    return socket
+
+
+def receive(socket: zmq.Socket) -> Optional[list[zmq.Frame]]:
+    """The next message's frames without copying them, or None when there is none now.
+
+    Of a message with too many frames only the first MAX_RECEIVED_FRAMES are kept, which `decode` refuses.
+    """
+    try:
+        frames = [socket.recv(zmq.NOBLOCK, copy=False)]
+    except zmq.Again:
+        return None
+    more = frames[0].more
+    while more:
+        frame = socket.recv(copy=False)  # the parts of one message arrive together
+        more = frame.more
+        if len(frames) < MAX_RECEIVED_FRAMES:
+            frames.append(frame)
+    return frames
+
+
+def send(socket: zmq.Socket, frames: Sequence[Blob]) -> bool:
+    """Send without copying large frames; False when the peer is gone or its queue is full.
+
+    Do not write to the frames' memory afterwards: ZeroMQ reads it until the message is out.
+    """
+    try:
+        socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
+    except zmq.ZMQError as error:
+        if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
+            return False
+        raise
+    return True
+
+
+class Waker:
+    """Wakes a zmq.Poller from another thread: register the object itself for POLLIN (it has fileno())."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # a late wake must not write to a closed, perhaps reused, descriptor
+        self._closed = False
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(self._write, False)
+
+    def fileno(self) -> int:
+        return self._read
+
+    def wake(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            try:
+                os.write(self._write, b"\0")
+            except BlockingIOError:  # full: the poller has not slept since
+                pass
+
+    def clear(self) -> None:
+        try:
+            os.read(self._read, 65536)
+        except BlockingIOError:
+            pass
+
+    def close(self) -> None:
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                os.close(self._read)
+                os.close(self._write)
