@@ -9,6 +9,13 @@ from pydantic import Field, model_validator
 from protocol.config import Section
 
 
+class PolicySettings(Section):
+    """Which model learns, and how questions are put to it."""
+
+    model: str = Field(default="vantage-tiny", min_length=1)  # the packaged one, a folder, or a hub name
+    style: Literal["words", "letters"] = "words"  # see learner/policy/prompt.py
+
+
 class BudgetSettings(Section):
     """When the loop ends: at whichever comes first. Evaluations before and after are not counted."""
 
@@ -26,7 +33,6 @@ class RolloutSettings(Section):
     vllm_dtype: Literal["float32", "bfloat16", "auto"] = "float32"
     vllm_memory_share: float = Field(default=0.3, gt=0, lt=1)  # of a GPU's memory
     vllm_cpu_cache_gib: int = Field(default=1, ge=1, le=64)
-    prompt_style: Literal["words", "instruct"] = "words"
 
 
 class StreamSettings(Section):
@@ -88,7 +94,7 @@ class EvaluateSettings(Section):
 
 
 class LearnerSettings(Section):
-    policy: str = "vantage-tiny"  # a model shipped with the package, a folder, or a model id
+    policy: PolicySettings = PolicySettings()
     threads: int = Field(default=1, ge=1, le=256)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     budget: BudgetSettings = BudgetSettings()

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from learner.policy.packed import PackedPolicy
 from learner.policy.vision import ImageFeatures
-from learner.prompts import PromptEncoder
+from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
 
 _GREEDY_TEMPERATURE = 1.0  # log-probabilities of greedy answers are those of the model itself
