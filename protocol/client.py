@@ -186,7 +186,7 @@ class Client:
             else:
                 self._on_session_message(packet.message)
 
-    def _on_malformed(self, frames: Sequence[zmq.Frame], error: VantageError) -> None:
+    def _on_malformed(self, frames: Sequence[Blob], error: VantageError) -> None:
         self.counters["malformed"] += 1
         if error.code == "version":
             self._fail_all(error)
@@ -295,7 +295,7 @@ class Client:
             until.extend(pending.next_send for pending in self._pending.values() if pending.next_send > now)
         elif self._pending:
             until.append(self._next_connect)
-        poller.poll(max(0.0, min(until) - now) * 1000)
+        poller.poll(int(max(0.0, min(until) - now) * 1000) + 1)
         self._waker.clear()
 
     def _fail_all(self, error: VantageError) -> None:

@@ -126,8 +126,8 @@ def encode(request_id: bytes, message: msgspec.Struct, blobs: Sequence[Blob] = (
     return [PREFIX, kind.encode(), request_id, header, *blobs]
 
 
-def decode(frames: Sequence[Any]) -> Packet:
-    """The message in `frames` (anything with the buffer interface, e.g. bytes or zmq.Frame).
+def decode(frames: Sequence[Blob]) -> Packet:
+    """The message in `frames`, whose blobs then refer to the frames' memory.
 
     Raises VantageError: "version" for another protocol major, "bad_request" for everything else that is wrong;
     its sentence says which rule the message breaks.
@@ -148,7 +148,7 @@ def decode(frames: Sequence[Any]) -> Packet:
     return Packet(bytes(request_id), message, blobs)
 
 
-def request_id_of(frames: Sequence[Any]) -> bytes:
+def request_id_of(frames: Sequence[Blob]) -> bytes:
     """The request id to answer a message with that `decode` refused; empty where it has no usable one."""
     if len(frames) > 2 and len(memoryview(frames[2])) <= MAX_REQUEST_ID_BYTES:
         return bytes(frames[2])
@@ -212,7 +212,7 @@ def _check_layout(ref: ArrayRef) -> None:
         raise bad(f"an array of {_array_bytes(ref)} bytes is above the limit of {MAX_FRAME_BYTES}")
     if ref.codec == "raw":
         return
-    is_image = len(ref.shape) == 3 and ref.shape[2] == 3 or len(ref.shape) == 2 and ref.codec == "png"
+    is_image = (len(ref.shape) == 3 and ref.shape[2] == 3) or (len(ref.shape) == 2 and ref.codec == "png")
     if ref.dtype != "uint8" or not is_image or not 1 <= min(ref.shape) <= max(ref.shape) <= MAX_IMAGE_SIDE_PX:
         raise bad(
             f"codec {ref.codec} carries uint8 [H, W, 3] (png also [H, W]) with sides of 1..{MAX_IMAGE_SIDE_PX} px, "
@@ -235,7 +235,7 @@ def _decode_image(blob: memoryview, ref: ArrayRef) -> NDArray[np.uint8]:
             array = np.asarray(image)
     except VantageError:
         raise
-    except Exception as error:  # noqa: BLE001 - Pillow raises nearly every built-in exception on broken files
+    except Exception as error:  # Pillow raises nearly every built-in exception on broken files
         raise bad(f"array {ref.index} is not a valid {ref.codec} file: {error}") from None
     array.flags.writeable = False
     return array

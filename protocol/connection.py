@@ -55,7 +55,7 @@ class Connection:
         self._sent = time.monotonic()
         return True
 
-    def receive(self) -> Iterator[list[zmq.Frame]]:
+    def receive(self) -> Iterator[list[memoryview]]:
         """The messages that have arrived; any of them counts as a sign of life."""
         while True:
             frames = receive(self.socket)

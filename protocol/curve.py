@@ -69,12 +69,12 @@ class _OneClientKey:
     def __init__(self, public: str) -> None:
         self._public = public.encode()
 
-    def callback(self, domain: str, key: bytes) -> bool:
+    def callback(self, domain: str, key: bytes) -> bool:  # noqa: ARG002 - zmq.auth passes both
         return key == self._public
 
 
 def authenticate(context: zmq.Context, keys_dir: Path) -> zmq.auth.thread.ThreadAuthenticator:
-    """Start the context's ZAP thread, which admits holders of the run's client key only; stop() it before the context."""
+    """Start the context's ZAP thread, which admits the run's client key only; stop() it before the context ends."""
     authenticator = zmq.auth.thread.ThreadAuthenticator(context)
     authenticator.start()
     authenticator.configure_curve_callback(

@@ -125,7 +125,7 @@ class Service:
             return
         try:
             answer = self._handlers[type(request.message)](request.message, request)
-        except Exception as error:  # noqa: BLE001 - a handler's fault is an answer, not the end of the service
+        except Exception as error:  # a handler's fault is an answer, not the end of the service
             self._post(request, self._failure(error))
             return
         if isinstance(answer, Future):
@@ -175,13 +175,13 @@ class Service:
                 self._sessions.expire()
                 self.counters["clients"] = len(self._sessions)
             self._send_outbox()
-        except BaseException as error:  # noqa: BLE001 - raised again by serve()
+        except BaseException as error:  # raised again by serve()
             self._io_error = error
 
-    def _guarded(self, identity: bytes, frames: Sequence[zmq.Frame]) -> None:
+    def _guarded(self, identity: bytes, frames: Sequence[Blob]) -> None:
         try:
             self._on_frames(identity, frames)
-        except Exception:  # noqa: BLE001 - whatever a peer sent, the others are served
+        except Exception:  # whatever a peer sent, the others are served
             self.counters["malformed"] += 1
             log.exception("%s could not take a message", self.name)
 
@@ -195,7 +195,7 @@ class Service:
         if not send(self._listener.socket, [identity, *frames]):
             self.counters["undelivered"] += 1  # its client asks again and finds the stored reply
 
-    def _on_frames(self, identity: bytes, frames: Sequence[zmq.Frame]) -> None:
+    def _on_frames(self, identity: bytes, frames: Sequence[Blob]) -> None:
         try:
             packet = decode(frames)
         except VantageError as error:
@@ -236,7 +236,7 @@ class Service:
             self._replies.start(key, identity)
             self._queue.put(request)
 
-    def _refuse(self, identity: bytes, frames: Sequence[zmq.Frame], error: VantageError) -> None:
+    def _refuse(self, identity: bytes, frames: Sequence[Blob], error: VantageError) -> None:
         self.counters["malformed"] += 1
         now = time.monotonic()
         if now >= self._next_log:

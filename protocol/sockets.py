@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -65,7 +66,9 @@ class Listener:
         except VantageError:
             self.close()
             raise
-        self.endpoint = msgspec.structs.replace(endpoint, address=_reachable(self.socket.last_endpoint.decode()))
+        self.endpoint = msgspec.structs.replace(
+            endpoint, address=_reachable(str(self.socket.getsockopt_string(zmq.LAST_ENDPOINT)))
+        )
 
     def close(self) -> None:
         """Send what is queued (up to the linger time) and free the address; idempotent."""
@@ -146,21 +149,21 @@ def connect_dealer(context: zmq.Context, endpoint: Endpoint) -> zmq.Socket:
     return socket
 
 
-def receive(socket: zmq.Socket) -> Optional[list[zmq.Frame]]:
+def receive(socket: zmq.Socket) -> Optional[list[memoryview]]:
     """The next message's frames without copying them, or None when there is none now.
 
     Of a message with too many frames only the first MAX_RECEIVED_FRAMES are kept, which `decode` refuses.
     """
-    try:
-        frames = [socket.recv(zmq.NOBLOCK, copy=False)]
-    except zmq.Again:
-        return None
-    more = frames[0].more
+    frames: list[memoryview] = []
+    more = True
     while more:
-        frame = socket.recv(copy=False)  # the parts of one message arrive together
+        try:
+            frame = socket.recv(zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            return None  # at the first frame only: the parts of one message arrive together
         more = frame.more
         if len(frames) < MAX_RECEIVED_FRAMES:
-            frames.append(frame)
+            frames.append(frame.buffer)
     return frames
 
 
@@ -195,16 +198,12 @@ class Waker:
         with self._lock:
             if self._closed:
                 return
-            try:
+            with contextlib.suppress(BlockingIOError):  # full: the poller has not slept since
                 os.write(self._write, b"\0")
-            except BlockingIOError:  # full: the poller has not slept since
-                pass
 
     def clear(self) -> None:
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.read(self._read, 65536)
-        except BlockingIOError:
-            pass
 
     def close(self) -> None:
         with self._lock:
