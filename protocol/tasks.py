@@ -68,6 +68,7 @@ class Question(msgspec.Struct, frozen=True):
     frame: str = "camera"  # "camera" | "object" | "agent"
     mentions: tuple[Mention, ...] = ()
     margin: float = 0.0  # distance of the evidence from the nearest rule border, in the family's own measure
+    option_objects: tuple[int, ...] = ()  # id of the object that each option names, where options name objects
 
 
 class View(msgspec.Struct, frozen=True):

@@ -1,0 +1,113 @@
+"""Views of one scene with dense truth and questions that hold in them, for pre-training."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from protocol.errors import Infeasible, VantageError
+from protocol.messages import Annotate
+from protocol.scene import Pose
+from protocol.seeds import rng_for
+from protocol.tasks import ObjectTruth, Question
+from sim_server.backends.base import Frames, Scene
+from sim_server.questions.evidence import EVIDENCE_SENSORS, World
+from sim_server.questions.families import family_of
+from sim_server.questions.families.rules import neighbours
+from sim_server.questions.family import Candidate, Proposals, ask
+from sim_server.questions.viewpoints import draw_pose
+
+FOCUS = 3  # objects that a view is aimed at, where the scene has so many
+POSE_DRAWS = 4
+
+
+class Annotation(msgspec.Struct):
+    """One view, what is true in it, and questions that hold in it. The frames hold this view alone."""
+
+    frames: Frames
+    objects: tuple[ObjectTruth, ...]
+    questions: tuple[Question, ...]
+
+
+def annotate(scene: Scene, message: Annotate) -> list[Annotation]:
+    """Draw and render `message.views` views of the scene and say what is true in each.
+
+    The frames hold the asked sensors and those that questions rest on. A view gets fewer questions than asked for
+    when few hold in it. Raises VantageError("bad_request") for an unknown family or one about several views, and
+    Infeasible where no place in the scene shows any object.
+    """
+    families = [(family_of(name, level), level) for name, level, _ in message.families]
+    weights = np.array([weight for _, _, weight in message.families], float)
+    if any(family.views != 1 for family, _ in families):
+        raise VantageError("bad_request", "annotate asks about single views; leave families of several views out")
+    if message.questions_per_view and not (len(weights) and np.all(weights >= 0) and weights.sum() > 0):
+        raise VantageError("bad_request", "give annotate families with weights of at least 0, one of them above 0")
+    rng = rng_for(message.run_seed, "annotate", message.seq)
+    poses = [_draw_pose(scene, message, rng) for _ in range(message.views)]
+    frames = scene.render(poses, message.camera, tuple(dict.fromkeys((*message.sensors, *EVIDENCE_SENSORS))))
+    world = World.of(scene.description, frames)
+    annotations: list[Annotation] = []
+    for index in range(message.views):
+        view = world.only_view(index)
+        questions = _questions(view, families, weights, message.questions_per_view, rng)
+        annotations.append(Annotation(one_view(frames, index), tuple(view.views[0].seen.values()), tuple(questions)))
+    return annotations
+
+
+def one_view(frames: Frames, index: int) -> Frames:
+    """The frames of one of the views, without a copy."""
+    here = slice(index, index + 1)
+    return Frames(
+        poses=frames.poses[here],
+        camera=frames.camera,
+        rgb=None if frames.rgb is None else frames.rgb[here],
+        depth=None if frames.depth is None else frames.depth[here],
+        ids=None if frames.ids is None else frames.ids[here],
+        amodal=None if frames.amodal is None else frames.amodal[here],
+    )
+
+
+def _draw_pose(scene: Scene, message: Annotate, rng: np.random.Generator) -> Pose:
+    objects = scene.description.objects
+    if not objects:
+        raise Infeasible("the scene has no objects to look at")
+    for _ in range(POSE_DRAWS):
+        focus = neighbours(objects, int(rng.integers(1, FOCUS + 1)), rng)
+        at = (rng.uniform(0.15, 0.85), rng.uniform(0.2, 0.85)) if len(focus) == 1 else None
+        pose = draw_pose(scene, message.camera, focus, rng, at, together=False)
+        if pose is not None:
+            return pose
+    raise Infeasible("no standing point shows an object of the scene")
+
+
+def _questions(
+    world: World, families: list, weights: np.ndarray, count: int, rng: np.random.Generator
+) -> list[Question]:
+    """Up to `count` different questions; forms and answers are drawn evenly among those that hold."""
+    proposed: dict[int, list[Candidate]] = {}
+    left = weights.copy()
+    questions: list[Question] = []
+    while len(questions) < count and left.sum() > 0:
+        drawn = int(rng.choice(len(left), p=left / left.sum()))
+        family, level = families[drawn]
+        if drawn not in proposed:
+            found = Proposals()
+            family.propose(world, level, found)
+            proposed[drawn] = found.accepted
+        if not proposed[drawn]:
+            left[drawn] = 0.0
+            continue
+        candidate = draw_evenly(proposed[drawn], rng)
+        proposed[drawn].remove(candidate)
+        questions.append(ask(family, world, candidate, level, rng))
+    return questions
+
+
+def draw_evenly(candidates: list[Candidate], rng: np.random.Generator) -> Candidate:
+    """One of the candidates: first the form, then the key, then the candidate, each with equal chances."""
+    forms = sorted({item.form for item in candidates})
+    form = forms[int(rng.integers(len(forms)))]
+    keys = sorted({item.key for item in candidates if item.form == form})
+    key = keys[int(rng.integers(len(keys)))]
+    same = [item for item in candidates if item.form == form and item.key == key]
+    return same[int(rng.integers(len(same)))]

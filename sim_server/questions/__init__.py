@@ -1,0 +1,1 @@
+"""Questions as programs: the expression language, the families that propose questions, and their validity rules."""

@@ -1,0 +1,140 @@
+"""Types and cost of a program, before it runs: what passes here always ends, quickly, with a value of a known type."""
+
+from __future__ import annotations
+
+from sim_server.questions.functions import (
+    BINDERS,
+    BOOL,
+    FUNCTIONS,
+    MAX_OBJECTS,
+    NUMBER,
+    OBJECT,
+    OBJECTS,
+    TEXT,
+    Function,
+)
+from sim_server.questions.language import (
+    COMPARISONS,
+    MAX_DEPTH,
+    Binder,
+    Call,
+    Choice,
+    ListOf,
+    Literal,
+    Name,
+    Node,
+    Operation,
+    refuse,
+)
+
+MAX_COST = 50_000  # about a tenth of a second at worst
+ANSWER_TYPES = (NUMBER, BOOL, TEXT)
+
+_Scope = dict[str, str]
+
+
+def check(node: Node) -> str:
+    """The type of the program's answer.
+
+    Raises VantageError("bad_request") with the position of the fault for a program that is ill-typed, names
+    something unknown, could cost more than MAX_COST or does not give a number, a bool or a text.
+    """
+    kind, cost = _check(node, {}, 0)
+    if kind not in ANSWER_TYPES:
+        refuse(node.at, f"a program answers with a number, a bool or a text, not with {_a(kind)}")
+    if cost > MAX_COST:
+        refuse(node.at, f"the program could cost {cost} steps, at most {MAX_COST} are allowed")
+    return kind
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind == OBJECT else kind if kind == OBJECTS else f"a {kind}"
+
+
+def _check(node: Node, scope: _Scope, depth: int) -> tuple[str, int]:
+    if depth > 2 * MAX_DEPTH:
+        refuse(node.at, f"operations nest at most {2 * MAX_DEPTH} deep")
+    depth += 1
+    if isinstance(node, Literal):
+        return (BOOL if isinstance(node.value, bool) else TEXT if isinstance(node.value, str) else NUMBER), 1
+    if isinstance(node, Name):
+        if node.name not in scope:
+            hint = f"; write {node.name}(...) to call it" if node.name in FUNCTIONS else ""
+            refuse(node.at, f"{node.name!r} is not bound{hint}")
+        return scope[node.name], 1
+    if isinstance(node, ListOf):
+        return OBJECTS, 1 + sum(_expect(item, OBJECT, scope, depth) for item in node.items)
+    if isinstance(node, Choice):
+        cost = _expect(node.condition, BOOL, scope, depth)
+        kind, then_cost = _check(node.then, scope, depth)
+        return kind, 1 + cost + then_cost + _expect(node.otherwise, kind, scope, depth)
+    if isinstance(node, Operation):
+        return _operation(node, scope, depth)
+    if isinstance(node, Binder):
+        return _binder(node, scope, depth)
+    return _call(node, scope, depth)
+
+
+def _expect(node: Node, wanted: str, scope: _Scope, depth: int) -> int:
+    kind, cost = _check(node, scope, depth)
+    if kind != wanted:
+        refuse(node.at, f"expected {_a(wanted)}, found {_a(kind)}")
+    return cost
+
+
+def _operation(node: Operation, scope: _Scope, depth: int) -> tuple[str, int]:
+    if node.operator in ("==", "!="):
+        kind, cost = _check(node.operands[0], scope, depth)
+        if kind not in (NUMBER, BOOL, TEXT, OBJECT):
+            refuse(node.operands[0].at, f"{_a(kind)} cannot be compared with {node.operator}")
+        return BOOL, 1 + cost + _expect(node.operands[1], kind, scope, depth)
+    logical = node.operator in ("and", "or", "not")
+    cost = sum(_expect(operand, BOOL if logical else NUMBER, scope, depth) for operand in node.operands)
+    return (BOOL if logical or node.operator in COMPARISONS else NUMBER), 1 + cost
+
+
+def _binder(node: Binder, scope: _Scope, depth: int) -> tuple[str, int]:
+    if node.function not in BINDERS:
+        refuse(node.at, f"{node.function!r} binds no variable; these do: {', '.join(BINDERS)}")
+    if node.variable in scope:
+        refuse(node.at, f"{node.variable!r} is bound already")
+    items = _expect(node.items, OBJECTS, scope, depth)
+    body_type, result = BINDERS[node.function]
+    body = _expect(node.body, body_type, {**scope, node.variable: OBJECT}, depth)
+    # A list that is written out is as long as it is written; any other may hold every object.
+    length = len(node.items.items) if isinstance(node.items, ListOf) else MAX_OBJECTS
+    return result, 1 + items + length * body
+
+
+def _call(node: Call, scope: _Scope, depth: int) -> tuple[str, int]:
+    if node.function in BINDERS:
+        refuse(node.at, f"write {node.function}(list, x: value of x)")
+    function = FUNCTIONS.get(node.function)
+    if function is None:
+        refuse(node.at, f"there is no function {node.function!r}")
+    given: set[str] = set()
+    cost = function.cost
+    for position, argument in enumerate(node.arguments):
+        index = _position(function, argument.name, position, argument.at)
+        if argument.name == "" and given and position != len(given):
+            refuse(argument.at, "a positional argument cannot follow a named one")
+        parameter = function.parameters[index]
+        if parameter.name in given:
+            refuse(argument.at, f"{function.name} got {parameter.name!r} twice")
+        given.add(parameter.name)
+        cost += _expect(argument.value, parameter.type, scope, depth)
+    missing = [item.name for item in function.parameters if not item.optional and item.name not in given]
+    if missing:
+        refuse(node.at, f"{function.name} needs {', '.join(missing)}")
+    return function.result, cost
+
+
+def _position(function: Function, name: str, position: int, at: int) -> int:
+    if name == "":
+        if position >= len(function.parameters):
+            refuse(at, f"{function.name} takes at most {len(function.parameters)} arguments")
+        return position
+    for index, parameter in enumerate(function.parameters):
+        if parameter.name == name:
+            return index
+    refuse(at, f"{function.name} has no argument {name!r}")

@@ -1,0 +1,125 @@
+"""Run a program over a world: the one way by which a question gets its answer."""
+
+from __future__ import annotations
+
+import math
+import operator
+from functools import lru_cache
+from typing import Any, Callable, Optional, cast
+
+from protocol.errors import VantageError
+from protocol.scene import SceneDescription, SceneObject
+from protocol.tasks import Question
+from sim_server.backends.base import Frames
+from sim_server.questions.checker import check
+from sim_server.questions.evidence import World
+from sim_server.questions.functions import FUNCTIONS, Fault
+from sim_server.questions.language import Binder, Call, Choice, ListOf, Literal, Name, Node, Operation, parse, refuse
+
+_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+@lru_cache(maxsize=4096)
+def compiled(program: str) -> Node:
+    """The checked tree of a program. Raises VantageError("bad_request") with the position of the fault."""
+    node = parse(program)
+    check(node)
+    return node
+
+
+def run(program: str, world: World) -> str:
+    """The program's answer in its canonical text: a number as a plain decimal, a bool as "yes" or "no".
+
+    Raises VantageError("bad_request") with the position of the fault when the program is wrong or asks for what
+    this world does not have.
+    """
+    return canonical(_run(compiled(program), world, {}))
+
+
+def verify(question: Question, description: SceneDescription, frames: Optional[Frames] = None) -> bool:
+    """Whether the stored answer is what the question's program gives on this scene and these frames.
+
+    `frames` need depth and ids when the program looks at a view.
+    """
+    return run(question.program, World.of(description, frames)) == question.answer
+
+
+def canonical(value: object) -> str:
+    """A value as answer text; at most four decimals, without trailing zeros."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        text = f"{value:.4f}".rstrip("0").rstrip(".")
+        return "0" if text == "-0" else text
+    return str(value)
+
+
+def _run(node: Node, world: World, scope: dict[str, SceneObject]) -> Any:
+    if isinstance(node, Literal):
+        return node.value
+    if isinstance(node, Call):
+        return _call(node, world, scope)
+    if isinstance(node, Name):
+        return scope[node.name]
+    if isinstance(node, ListOf):
+        return [_run(item, world, scope) for item in node.items]
+    if isinstance(node, Choice):
+        return _run(node.then if _run(node.condition, world, scope) else node.otherwise, world, scope)
+    if isinstance(node, Binder):
+        return _binder(node, world, scope)
+    return _operation(node, world, scope)
+
+
+def _operation(node: Operation, world: World, scope: dict[str, SceneObject]) -> Any:
+    first = _run(node.operands[0], world, scope)
+    if node.operator == "not":
+        return not first
+    if node.operator == "negate":
+        return -first
+    if node.operator == "and":
+        return first and _run(node.operands[1], world, scope)
+    if node.operator == "or":
+        return first or _run(node.operands[1], world, scope)
+    second = _run(node.operands[1], world, scope)
+    if node.operator == "/" and second == 0:
+        refuse(node.at, "division by zero")
+    value = _ARITHMETIC[node.operator](first, second)
+    if isinstance(value, float) and not math.isfinite(value):
+        refuse(node.at, "the number is too large")
+    return value
+
+
+def _binder(node: Binder, world: World, scope: dict[str, SceneObject]) -> Any:
+    items = cast("list[SceneObject]", _run(node.items, world, scope))
+    values = [_run(node.body, world, {**scope, node.variable: item}) for item in items]
+    if node.function == "filter":
+        return [item for item, kept in zip(items, values) if kept]
+    if not items:
+        refuse(node.at, f"{node.function} of an empty list")
+    best = min(values) if node.function == "argmin" else max(values)
+    return items[values.index(best)]
+
+
+def _call(node: Call, world: World, scope: dict[str, SceneObject]) -> Any:
+    function = FUNCTIONS[node.function]
+    values: list[Any] = [None] * len(function.parameters)
+    for position, argument in enumerate(node.arguments):
+        index = position
+        if argument.name:
+            index = next(i for i, item in enumerate(function.parameters) if item.name == argument.name)
+        values[index] = _run(argument.value, world, scope)
+    try:
+        return function.run(world, *values)
+    except Fault as fault:
+        raise VantageError("bad_request", f"program refused at character {node.at}: {fault}") from None

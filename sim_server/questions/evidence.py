@@ -1,0 +1,114 @@
+"""What questions are asked about: the scene's description and what its rendered views show of every object."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Optional
+
+import msgspec
+import numpy as np
+
+from protocol.errors import VantageError
+from protocol.scene import Camera, Pose, SceneDescription, SceneObject
+from protocol.tasks import ObjectTruth
+from sim_server.backends.base import Frames
+from sim_server.questions.geometry import project
+
+EVIDENCE_SENSORS = ("depth", "ids", "amodal")
+
+
+class ViewEvidence(msgspec.Struct):
+    """One rendered view: the truth about every object that owns at least one pixel.
+
+    `cut` holds the ids of objects whose pixels touch the frame's border; `centres` each seen object's box centre in
+    the picture as (u, v, z-depth).
+    """
+
+    pose: Pose
+    camera: Camera
+    seen: dict[int, ObjectTruth]
+    cut: frozenset[int]
+    centres: dict[int, tuple[float, float, float]]
+
+
+class World(msgspec.Struct):
+    """Everything that a program may read: the scene and the views."""
+
+    description: SceneDescription
+    views: tuple[ViewEvidence, ...]
+    objects: dict[int, SceneObject]
+
+    @classmethod
+    def of(cls, description: SceneDescription, frames: Optional[Frames] = None) -> World:
+        """The world of a description and, where given, of frames with depth and ids (amodal makes occlusion known)."""
+        objects = {item.id: item for item in description.objects}
+        views = () if frames is None else view_evidence(objects, frames)
+        return cls(description=description, views=views, objects=objects)
+
+    def only_view(self, index: int) -> World:
+        """The same scene with one of the views, which becomes view 0."""
+        return World(description=self.description, views=(self.views[index],), objects=self.objects)
+
+
+def name_of(item: SceneObject) -> str:
+    """The phrase that names an object: "red chair", or "chair" where the scene gives no colour."""
+    return f"{item.color} {item.category}" if item.color else item.category
+
+
+def view_evidence(objects: dict[int, SceneObject], frames: Frames) -> tuple[ViewEvidence, ...]:
+    """Per view, what its id image and depth image show of every object.
+
+    Raises VantageError("bad_request") when the frames lack ids or depth.
+    """
+    if frames.ids is None or frames.depth is None:
+        raise VantageError("bad_request", "render the frames with the sensors depth and ids: questions rest on them")
+    return tuple(_one_view(objects, frames, index) for index in range(len(frames.poses)))
+
+
+def _one_view(objects: dict[int, SceneObject], frames: Frames, index: int) -> ViewEvidence:
+    assert frames.ids is not None and frames.depth is not None
+    ids, depth = frames.ids[index], frames.depth[index].ravel()
+    height, width = ids.shape
+    flat = ids.ravel()
+    where = np.flatnonzero(flat > 0)
+    order = where[np.argsort(flat[where], kind="stable")]
+    owners = flat[order]
+    starts = np.flatnonzero(np.diff(owners, prepend=-1))
+    ends = np.append(starts[1:], len(owners))
+    amodal = frames.amodal[index] if frames.amodal is not None else {}
+    seen: dict[int, ObjectTruth] = {}
+    for start, end in zip(starts.tolist(), ends.tolist()):
+        item = objects.get(int(owners[start]))
+        if item is None:  # an id that the description does not name: a wall of a foreign data set
+            continue
+        pixels = order[start:end]
+        count = end - start
+        rows = pixels // width
+        u_px = float(pixels.sum() - width * rows.sum()) / count
+        depths = depth[pixels]
+        middle = count // 2
+        seen[item.id] = ObjectTruth(
+            object_id=item.id,
+            category=item.category,
+            color=item.color,
+            pixels=count,
+            u=(u_px + 0.5) / width,
+            v=(float(rows.sum()) / count + 0.5) / height,
+            depth_m=float(np.partition(depths, middle)[middle]),
+            visible_fraction=min(1.0, count / max(amodal.get(item.id, count), count)),
+        )
+    border = np.concatenate([ids[0], ids[-1], ids[:, 0], ids[:, -1]])
+    cut = frozenset(np.unique(border).tolist()) & seen.keys()
+    centres: dict[int, tuple[float, float, float]] = {}
+    if seen:
+        points = np.array([objects[key].box.centre_m for key in seen])
+        u, v, z = project(frames.poses[index], frames.camera, points)
+        centres = {key: (float(u[i]), float(v[i]), float(z[i])) for i, key in enumerate(seen)}
+    return ViewEvidence(pose=frames.poses[index], camera=frames.camera, seen=seen, cut=frozenset(cut), centres=centres)
+
+
+def unique_names(world: World, view: ViewEvidence) -> dict[int, str]:
+    """Names of the seen objects that no other seen object shares (one pixel of a twin is enough to spoil a name)."""
+    names = {key: name_of(world.objects[key]) for key in view.seen}
+    shared = Counter(names.values())
+    return {key: name for key, name in names.items() if shared[name] == 1}

@@ -1,0 +1,212 @@
+"""What is seen: object_category, object_color, object_location, object_count.
+
+All four grow harder by what is hidden and small (rules.PERCEIVE); location also by the distance to a cell's border,
+count also by the number.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Optional
+
+import numpy as np
+
+from protocol.errors import Infeasible
+from protocol.scene import SceneDescription, SceneObject
+from sim_server.questions.evidence import World, name_of
+from sim_server.questions.families.rules import AMBIGUOUS, PERCEIVE, clear_objects, draw_objects, uniquely_named
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+
+CELL_MARGIN = (0.11, 0.09, 0.07, 0.05, 0.03)  # least distance of the centroid from a cell's border, share of the side
+COUNT_RANGE = ((1, 2), (1, 3), (2, 4), (2, 5), (3, 6))
+CELLS = tuple(f"{row} {column}" for row in ("top", "middle", "bottom") for column in ("left", "middle", "right"))
+
+
+class _Property:
+    """Ask for one property of an object that another property names without doubt."""
+
+    name: str
+    views = 1
+    asked: str
+    naming: str
+
+    def plan(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+    ) -> Plan:
+        counts = Counter(getattr(item, self.naming) for item in description.objects)
+        items = [item for item in description.objects if item.color]
+        # Prefer objects that the whole scene names without doubt; a view may do so for the others.
+        items = [item for item in items if counts[getattr(item, self.naming)] == 1] or items
+        keys = sorted({getattr(item, self.asked) for item in items})
+        if not keys:
+            raise Infeasible(f"{self.name} needs objects that have a color word")
+        key = kept.key if kept else keys[int(rng.integers(len(keys)))]
+        fitting = [item for item in items if getattr(item, self.asked) == key]
+        return Plan(key=key, focus=draw_objects(fitting, 1, rng, self.name))
+
+    def propose(self, world: World, level: int, found: Proposals) -> None:
+        view = world.views[0]
+        counts = Counter(getattr(world.objects[key], self.naming) for key in view.seen)
+        for key, truth in view.seen.items():
+            item = world.objects[key]
+            if not item.color:
+                found.refuse("an object has no color word")
+            elif counts[getattr(item, self.naming)] > 1:
+                found.refuse(AMBIGUOUS)
+            elif not PERCEIVE[level].holds(truth, view):
+                found.refuse(f"an object shows less than {PERCEIVE[level]}")
+            else:
+                margin = truth.visible_fraction - PERCEIVE[level].fraction
+                found.accept(getattr(item, self.asked), (key,), margin)
+
+
+class ObjectCategory(_Property):
+    name, asked, naming = "object_category", "category", "color"
+
+    def draft(self, world: World, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
+        item = world.objects[candidate.objects[0]]
+        return Draft(
+            program=f"category(object({item.id}))",
+            templates=(
+                "what is the {a} ?",
+                "what kind of thing is the {a} ?",
+                "what is the {a} in the picture ?",
+                "which kind of thing is the {a} ?",
+            ),
+            slots={"a": (item.id, f"{item.color} thing")},
+            show_options=False,
+        )
+
+
+class ObjectColor(_Property):
+    name, asked, naming = "object_color", "color", "category"
+
+    def draft(self, world: World, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
+        item = world.objects[candidate.objects[0]]
+        return Draft(
+            program=f"color(object({item.id}))",
+            templates=(
+                "what color is the {a} ?",
+                "what is the color of the {a} ?",
+                "which color is the {a} ?",
+                "what color is the {a} in the picture ?",
+            ),
+            slots={"a": (item.id, item.category)},
+            show_options=False,
+        )
+
+
+class ObjectLocation:
+    name = "object_location"
+    views = 1
+
+    def plan(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+    ) -> Plan:
+        cell = int(rng.integers(9))
+        key = kept.key if kept else CELLS[cell]
+        row, column = divmod(CELLS.index(key), 3)
+        at = ((column + 0.5) / 3, (row + 0.5) / 3)
+        return Plan(key=key, focus=draw_objects(uniquely_named(description), 1, rng, self.name), at=at)
+
+    def propose(self, world: World, level: int, found: Proposals) -> None:
+        view = world.views[0]
+        for key in clear_objects(world, view, PERCEIVE[level], found):
+            truth = view.seen[key]
+            margin = min(abs(value - border) for value in (truth.u, truth.v) for border in (1 / 3, 2 / 3))
+            if margin < CELL_MARGIN[level]:
+                found.refuse(f"an object lies within {CELL_MARGIN[level]} of a cell's border")
+            else:
+                found.accept(_cell(truth.u, truth.v), (key,), margin)
+
+    def draft(self, world: World, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
+        (a,) = candidate.objects
+        return Draft(
+            program=f"grid_cell(image_x(object({a}), view(0)), image_y(object({a}), view(0)))",
+            templates=(
+                "where is the {a} in the picture ?",
+                "where in the picture is the {a} ?",
+                "in which part of the picture is the {a} ?",
+                "which part of the picture is the {a} in ?",
+            ),
+            slots={"a": (a, name_of(world.objects[a]))},
+            options=CELLS,
+            show_options=False,
+        )
+
+
+def _cell(u: float, v: float) -> str:
+    return CELLS[min(int(v * 3), 2) * 3 + min(int(u * 3), 2)]
+
+
+class ObjectCount:
+    """How many things, how many of a category ("chairs"), how many of a colour ("red things") the view shows."""
+
+    name = "object_count"
+    views = 1
+
+    def plan(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+    ) -> Plan:
+        low, high = COUNT_RANGE[level]
+        groups = [group for group in _groups(list(description.objects)) if len(group[2]) >= low]
+        # A form is asked only where the scene leaves at least two answers open: else the question gives it away.
+        most = {form: max(len(items) for kind, _, items in groups if kind == form) for form, _, _ in groups}
+        forms = sorted(form for form in most if most[form] > low)
+        if not forms:
+            raise Infeasible(f"object_count level {level} counts from {low} up: the scene has too few alike objects")
+        form = kept.form if kept else forms[int(rng.integers(len(forms)))]
+        count = int(kept.key) if kept else int(rng.integers(low, min(high, most[form]) + 1))
+        fitting = [items for kind, _, items in groups if kind == form and len(items) >= count]
+        items = fitting[int(rng.integers(len(fitting)))]
+        return Plan(key=str(count), focus=draw_objects(items, count, rng, self.name), form=form)
+
+    def propose(self, world: World, level: int, found: Proposals) -> None:
+        view = world.views[0]
+        low, high = COUNT_RANGE[level]
+        clear = {key for key, truth in view.seen.items() if PERCEIVE[level].holds(truth, view)}
+        for form, _, items in _groups([world.objects[key] for key in view.seen]):
+            if not low <= len(items) <= high:
+                found.refuse(f"the view does not show {low} to {high} of a kind")
+            elif not all(item.id in clear for item in items):
+                found.refuse(f"a counted object shows less than {PERCEIVE[level]}")
+            else:
+                margin = min(view.seen[item.id].visible_fraction for item in items) - PERCEIVE[level].fraction
+                found.accept(str(len(items)), tuple(item.id for item in items), margin, form)
+
+    def draft(self, world: World, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
+        item = world.objects[candidate.objects[0]]
+        phrase = {"thing": "things", "category": plural(item.category), "color": f"{item.color} things"}[candidate.form]
+        kind = {"thing": "", "category": f', category="{item.category}"', "color": f', color="{item.color}"'}
+        return Draft(
+            program=f"count(where(visible(view(0)){kind[candidate.form]}))",
+            templates=(
+                "how many {a} are in the picture ?",
+                "how many {a} are there in the picture ?",
+                "how many {a} does the picture show ?",
+                "what is the number of {a} in the picture ?",
+            ),
+            slots={"a": (0, phrase)},
+            show_options=False,
+        )
+
+
+def _groups(items: list[SceneObject]) -> list[tuple[str, str, list[SceneObject]]]:
+    """Everything that can be counted among these objects: (form, word, the objects)."""
+    found: dict[tuple[str, str], list[SceneObject]] = {}
+    for item in items:
+        for kind in (("thing", ""), ("category", item.category), ("color", item.color)):
+            if kind[0] != "color" or item.color:
+                found.setdefault(kind, []).append(item)
+    return [(form, word, members) for (form, word), members in found.items()]
+
+
+def plural(noun: str) -> str:
+    """English plural of a category's words: "boxes", "bookshelves", "coffee tables"."""
+    if noun.endswith("shelf"):
+        return noun[:-1] + "ves"
+    if noun.endswith(("s", "x", "ch", "sh")):
+        return noun + "es"
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return noun[:-1] + "ies"
+    return noun + "s"

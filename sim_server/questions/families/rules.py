@@ -1,0 +1,102 @@
+"""Validity rules that several families share: when an object is seen clearly enough to be asked about."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+import msgspec
+import numpy as np
+
+from protocol.errors import Infeasible
+from protocol.scene import SceneDescription, SceneObject
+from protocol.tasks import ObjectTruth
+from sim_server.questions.evidence import ViewEvidence, World, name_of, unique_names
+from sim_server.questions.family import Proposals
+
+AMBIGUOUS = "a name would fit more than one visible object"
+MAX_NAMED = 10  # relations are sought among at most this many objects of a view, the largest in the picture
+
+
+class Clarity(msgspec.Struct, frozen=True):
+    """Floors for "visible": unoccluded fraction of what the frame could show, and share of the picture's pixels."""
+
+    fraction: float
+    area: float
+
+    def holds(self, truth: ObjectTruth, view: ViewEvidence) -> bool:
+        area_px = view.camera.width_px * view.camera.height_px
+        return truth.visible_fraction >= self.fraction and truth.pixels >= self.area * area_px
+
+    def __str__(self) -> str:
+        return f"{self.fraction:.0%} unoccluded and {self.area:.1%} of the picture"
+
+
+# Levels 0..4 of the families that ask what is seen: ever more hidden, ever smaller.
+PERCEIVE = (
+    Clarity(0.90, 0.012),
+    Clarity(0.75, 0.009),
+    Clarity(0.60, 0.006),
+    Clarity(0.45, 0.004),
+    Clarity(0.30, 0.003),
+)
+# Relations are made hard by their own margins, so their objects are always plain to see.
+RELATE = Clarity(0.50, 0.004)
+
+
+def clear_objects(world: World, view: ViewEvidence, clarity: Clarity, found: Proposals) -> dict[int, str]:
+    """Names of the objects that may be asked about in this view: seen clearly and named without doubt."""
+    names = unique_names(world, view)
+    clear: dict[int, str] = {}
+    for key, truth in view.seen.items():
+        if key not in names:
+            found.refuse(AMBIGUOUS)
+        elif not clarity.holds(truth, view):
+            found.refuse(f"an object shows less than {clarity}")
+        else:
+            clear[key] = names[key]
+    return clear
+
+
+def prominent(world: World, view: ViewEvidence, found: Proposals) -> list[int]:
+    """Ids of the objects that may stand in a relation: clear, centre within the frame, the largest ones first."""
+    clear = clear_objects(world, view, RELATE, found)
+    inside: list[int] = []
+    for key in clear:
+        u, v, depth_m = view.centres[key]
+        if depth_m > 0 and 0 < u < 1 and 0 < v < 1:
+            inside.append(key)
+        else:
+            found.refuse("an object's centre lies outside the frame")
+    inside.sort(key=lambda key: (-view.seen[key].pixels, key))
+    return inside[:MAX_NAMED]
+
+
+def uniquely_named(description: SceneDescription) -> list[SceneObject]:
+    """Objects of the scene whose name no other shares; the whole scene where none has such a name (a view may tell
+    twins apart by showing only one)."""
+    names = [name_of(item) for item in description.objects]
+    alone = [item for item, name in zip(description.objects, names) if names.count(name) == 1]
+    return alone or list(description.objects)
+
+
+def draw_objects(
+    items: Sequence[SceneObject], count: int, rng: np.random.Generator, why: str
+) -> tuple[int, ...]:
+    """Ids of `count` different objects that stand near one another. Raises Infeasible where there are too few."""
+    if len(items) < count:
+        raise Infeasible(f"{why}: the scene offers {len(items)} such objects, {count} are needed")
+    return tuple(item.id for item in neighbours(items, count, rng))
+
+
+def neighbours(items: Sequence[SceneObject], count: int, rng: np.random.Generator) -> list[SceneObject]:
+    """A random object and `count` - 1 at random from the 2 x count nearest to it, or all where there are fewer."""
+    first = items[int(rng.integers(len(items)))]
+    x, y, z = first.box.centre_m
+
+    def apart(item: SceneObject) -> float:
+        cx, cy, cz = item.box.centre_m
+        return (cx - x) ** 2 + 4 * (cy - y) ** 2 + (cz - z) ** 2  # other storeys are farther than they look
+
+    near = sorted((item for item in items if item.id != first.id), key=apart)[: 2 * count]
+    chosen = rng.permutation(len(near))[: count - 1]
+    return [first, *(near[int(index)] for index in chosen)]

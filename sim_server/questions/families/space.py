@@ -1,0 +1,166 @@
+"""Relations in the room, whatever the camera: relative_distance and relative_direction."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations, permutations
+from typing import Optional, Sequence
+
+import numpy as np
+
+from protocol.errors import Infeasible
+from protocol.scene import SceneDescription, SceneObject
+from sim_server.questions.evidence import World, name_of
+from sim_server.questions.families.rules import draw_objects, neighbours, prominent, uniquely_named
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.geometry import bearing_rad, box_distance_m, floor_distance_m
+
+OPTION_COUNT = (2, 2, 3, 3, 4)
+GAP_M = (1.00, 0.60, 0.40, 0.25, 0.15)  # between any two options' distances to the anchor
+LARGE_ROOM_M2, LARGE_ROOM_GAP_M = 40.0, 0.30
+
+DIRECTION_FORM = ("side", "side", "side_or_behind", "side_or_behind", "quadrant")
+SECTOR_MARGIN_DEG = (40.0, 20.0, 25.0, 12.0, 10.0)
+LEAST_APART_M = 0.8  # from the standing point to the facing point and to the target, on the floor plan
+_WORDS = {
+    "side": ("left", "right"),
+    "side_or_behind": ("left", "right", "behind"),
+    "quadrant": ("front left", "front right", "back left", "back right"),
+}
+_BORDERS_DEG = {"side": (0.0, 180.0), "side_or_behind": (0.0, 135.0), "quadrant": (0.0, 90.0, 180.0)}
+_POOL = 8  # objects of one neighbourhood among which a plan looks for a relation
+
+
+def _plan(family, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan]) -> Plan:
+    """A relation that holds between neighbours, whatever the view; the view only has to show them."""
+    for _ in range(4):
+        found = Proposals()
+        family.judge(neighbours(uniquely_named(description), _POOL, rng), level, found, large_room(description))
+        fitting = [item for item in found.accepted if kept is None or kept.fits(item)]
+        if fitting:
+            keys = sorted({item.key for item in fitting})
+            key = keys[int(rng.integers(len(keys)))]
+            same = [item for item in fitting if item.key == key]
+            chosen = same[int(rng.integers(len(same)))]
+            return Plan(key=key, focus=chosen.objects, form=chosen.form)
+    if kept is not None:
+        return kept
+    rule = found.refused.most_common(1)[0][0] if found.refused else "the scene has too few objects"
+    raise Infeasible(f"{family.name} level {level}: {rule}")
+
+
+def large_room(description: SceneDescription) -> bool:
+    """Whether any room has more than 40 square metres of floor."""
+    return any(_area_m2(room.polygon_xz_m) > LARGE_ROOM_M2 for room in description.rooms)
+
+
+def _area_m2(polygon: Sequence[tuple[float, float]]) -> float:
+    ahead = (*polygon[1:], *polygon[:1])
+    return abs(sum(x0 * z1 - x1 * z0 for (x0, z0), (x1, z1) in zip(polygon, ahead))) / 2
+
+
+class RelativeDistance:
+    """Which of the options is closest to the anchor, between closest points."""
+
+    name = "relative_distance"
+    views = 1
+
+    def plan(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+    ) -> Plan:
+        return _plan(self, description, level, rng, kept)
+
+    def propose(self, world: World, level: int, found: Proposals) -> None:
+        named = [world.objects[key] for key in prominent(world, world.views[0], found)]
+        self.judge(named, level, found, large_room(world.description))
+
+    def judge(self, items: Sequence[SceneObject], level: int, found: Proposals, large: bool) -> None:
+        """Candidates are (anchor, nearest option, other options …)."""
+        gap_m = max(GAP_M[level], LARGE_ROOM_GAP_M) if large else GAP_M[level]
+        count = OPTION_COUNT[level]
+        if len(items) <= count:
+            found.refuse(f"fewer than {count + 1} objects to choose from")
+        for anchor in items:
+            ordered = sorted((box_distance_m(anchor.box, item.box), item.id) for item in items if item is not anchor)
+            names = {item.id: name_of(item) for item in items}
+            for options in combinations(ordered, count):
+                margin = min(after[0] - before[0] for before, after in zip(options, options[1:]))
+                if margin < gap_m:
+                    found.refuse(f"two options lie within {gap_m:.2f} m of each other's distance")
+                else:
+                    found.accept(names[options[0][1]], (anchor.id, *(item[1] for item in options)), margin)
+
+    def draft(self, world: World, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
+        anchor, *others = candidate.objects
+        options = [others[int(index)] for index in rng.permutation(len(others))]
+        listed = ", ".join(f"object({key})" for key in options)
+        return Draft(
+            program=f"name(argmin([{listed}], o: closest_distance(o, object({anchor}))))",
+            templates=(
+                "which is closest to the {a} ?",
+                "which of these is closest to the {a} ?",
+                "which thing is closest to the {a} ?",
+                "what is closest to the {a} ?",
+            ),
+            slots={"a": (anchor, name_of(world.objects[anchor]))},
+            options=tuple(name_of(world.objects[key]) for key in options),
+            option_objects=tuple(options),
+        )
+
+
+class RelativeDirection:
+    """Stand at a, face b: where is c? Left is counter-clockwise seen from above."""
+
+    name = "relative_direction"
+    views = 1
+
+    def plan(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+    ) -> Plan:
+        return _plan(self, description, level, rng, kept)
+
+    def propose(self, world: World, level: int, found: Proposals) -> None:
+        named = [world.objects[key] for key in prominent(world, world.views[0], found)]
+        self.judge(named, level, found, False)
+
+    def judge(self, items: Sequence[SceneObject], level: int, found: Proposals, large: bool) -> None:
+        """Candidates are (standing point, facing point, target)."""
+        form, least_deg = DIRECTION_FORM[level], SECTOR_MARGIN_DEG[level]
+        if len(items) < 3:
+            found.refuse("fewer than 3 objects to choose from")
+        centres = {item.id: item.box.centre_m for item in items}
+        apart = {pair: floor_distance_m(centres[pair[0]], centres[pair[1]]) for pair in permutations(centres, 2)}
+        for stand, face, target in permutations(centres, 3):
+            if min(apart[stand, face], apart[stand, target]) < LEAST_APART_M:
+                found.refuse(f"two objects stand within {LEAST_APART_M} m of each other")
+                continue
+            angle_deg = math.degrees(bearing_rad(centres[stand], centres[face], centres[target]))
+            margin = min(abs(abs(angle_deg) - border) for border in _BORDERS_DEG[form])
+            if margin < least_deg:
+                found.refuse(f"a direction lies within {least_deg:g} degrees of a sector's border")
+            else:
+                found.accept(_word(form, angle_deg), (stand, face, target), margin, form)
+
+    def draft(self, world: World, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
+        a, b, c = candidate.objects
+        words = _WORDS[candidate.form]
+        return Draft(
+            program=f"{candidate.form}(bearing_from(object({a}), facing=object({b}), to=object({c})))",
+            templates=(
+                "stand at the {a} and face the {b} . where is the {c} ?",
+                "you stand at the {a} and face the {b} . where is the {c} ?",
+                "from the {a} , facing the {b} , where is the {c} ?",
+                "where is the {c} from the {a} , facing the {b} ?",
+            ),
+            slots={slot: (key, name_of(world.objects[key])) for slot, key in zip("abc", candidate.objects)},
+            options=tuple(words[int(index)] for index in rng.permutation(len(words))),
+        )
+
+
+def _word(form: str, angle_deg: float) -> str:
+    left = "left" if angle_deg > 0 else "right"
+    if form == "side":
+        return left
+    if form == "side_or_behind":
+        return "behind" if abs(angle_deg) > 135 else left
+    return ("front " if abs(angle_deg) < 90 else "back ") + left

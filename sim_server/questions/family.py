@@ -1,0 +1,160 @@
+"""What a family of questions is: the door through which every question is made.
+
+A family looks at rendered evidence and proposes the candidates whose validity rules hold with the level's margins;
+`ask` picks one by the seed, writes it as a program and a text, and lets the program give the answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Optional, Protocol
+
+import msgspec
+import numpy as np
+
+from protocol.errors import VantageError
+from protocol.scene import SceneDescription
+from protocol.skills import CATALOGUE
+from protocol.tasks import Mention, Question
+from sim_server.questions.evaluator import run
+from sim_server.questions.evidence import World
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A question whose rules hold in a world.
+
+    `key` is what is balanced within a `form` of the family ("horizontal", "turn"): the answer, or a class of
+    answers. `objects` are the ids the question is about; `margin` is the distance of the evidence from the nearest
+    rule border in the family's own measure.
+    """
+
+    key: str
+    objects: tuple[int, ...]
+    margin: float
+    form: str = ""
+
+
+class Proposals:
+    """Collects what holds and, for what does not, which rule refused it."""
+
+    def __init__(self) -> None:
+        self.accepted: list[Candidate] = []
+        self.refused: Counter[str] = Counter()
+
+    def accept(self, key: str, objects: tuple[int, ...], margin: float, form: str = "") -> None:
+        self.accepted.append(Candidate(key, objects, margin, form))
+
+    def refuse(self, rule: str) -> None:
+        self.refused[rule] += 1
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What to look for: the form and key drawn first, the objects to aim at, and where in the picture (u, v)."""
+
+    key: str
+    focus: tuple[int, ...]
+    at: Optional[tuple[float, float]] = None
+    form: str = ""
+
+    def fits(self, candidate: Candidate) -> bool:
+        return candidate.key == self.key and candidate.form == self.form
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A candidate in words. `templates` name objects as {a}, {b} …; `slots` give each its object id and phrase.
+
+    `option_objects` holds the object that each option names, where options name objects.
+    """
+
+    program: str
+    templates: tuple[str, ...]
+    slots: dict[str, tuple[int, str]]
+    options: tuple[str, ...] = ()
+    option_objects: tuple[int, ...] = ()
+    show_options: bool = True
+    unit: str = ""
+
+
+class Family(Protocol):
+    """One family of questions. Levels are 0..4, as protocol.skills words them."""
+
+    name: str
+    views: int  # how many views a question is about
+
+    def plan(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+    ) -> Plan:
+        """Draw a form and a key among those that this scene can give, and objects to aim at.
+
+        With `kept`, its form and key stay and only the objects are drawn anew. Raises Infeasible where the scene
+        has no candidate, whatever the view.
+        """
+        ...
+
+    def propose(self, world: World, level: int, found: Proposals) -> None:
+        """Judge every candidate of the world's first `views` views by the family's rules."""
+        ...
+
+    def draft(self, world: World, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
+        """The candidate as a program, templates and options (in an order drawn from rng)."""
+        ...
+
+
+def ask(
+    family: Family,
+    world: World,
+    candidate: Candidate,
+    level: int,
+    rng: np.random.Generator,
+    paraphrase: int = -1,
+) -> Question:
+    """The candidate as a question; its answer comes from its program.
+
+    Raises VantageError("bad_request") for a paraphrase that the family does not have.
+    """
+    skill = CATALOGUE[family.name]
+    draft = family.draft(world, candidate, level, rng)
+    count = len(draft.templates)
+    if not -1 <= paraphrase < count:
+        raise VantageError("bad_request", f"{family.name} has paraphrases 0..{count - 1}, or -1 to draw one")
+    drawn = int(rng.integers(count))
+    text, mentions = render_text(draft.templates[drawn if paraphrase < 0 else paraphrase], draft.slots)
+    answer = run(draft.program, world)
+    assert not draft.options or answer in draft.options, (draft.program, answer, draft.options)
+    return Question(
+        family=family.name,
+        level=level,
+        text=text,
+        answer=answer,
+        answer_type=skill.answer_type,
+        program=draft.program,
+        options=draft.options,
+        show_options=draft.show_options,
+        unit=draft.unit,
+        frame=skill.frame,
+        mentions=mentions,
+        margin=candidate.margin,
+        option_objects=draft.option_objects,
+    )
+
+
+_SLOT = re.compile(r"\{(\w+)\}")
+
+
+def render_text(template: str, slots: dict[str, tuple[int, str]]) -> tuple[str, tuple[Mention, ...]]:
+    """Fill a template's slots; every filled phrase with an object id above 0 becomes a mention."""
+    parts: list[str] = []
+    mentions: list[Mention] = []
+    length = last = 0
+    for match in _SLOT.finditer(template):
+        object_id, phrase = slots[match.group(1)]
+        before = template[last : match.start()]
+        length += len(before)
+        if object_id > 0:
+            mentions.append(Mention(object_id, length, length + len(phrase)))
+        parts += [before, phrase]
+        length += len(phrase)
+        last = match.end()
+    parts.append(template[last:])
+    return "".join(parts), tuple(mentions)

@@ -1,0 +1,144 @@
+"""Geometry that questions rest on: camera poses, projection, closest points of boxes, bearings.
+
+World frame: right-handed, y up, metres. A camera looks along its own -z with x to the right. A yaw is a rotation
+about +y: counter-clockwise seen from above, so a positive yaw turns to the left. Quaternions are (w, x, y, z).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.scene import Camera, OrientedBox, Pose, Quat, Vec3
+
+Array = NDArray[np.float64]
+
+_SIGNS = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)])
+_EDGES = np.array([(i, j) for i in range(8) for j in range(i + 1, 8) if np.sum(_SIGNS[i] != _SIGNS[j]) == 1])
+_FIRST, _SECOND = (grid.ravel() for grid in np.meshgrid(np.arange(12), np.arange(12), indexing="ij"))
+
+
+def rotation_matrix(rotation_wxyz: Quat) -> Array:
+    """The 3 x 3 matrix that takes vectors of the rotated frame to the world frame."""
+    w, x, y, z = rotation_wxyz
+    scale = 2.0 / (w * w + x * x + y * y + z * z)
+    return np.array(
+        [
+            [1 - scale * (y * y + z * z), scale * (x * y - z * w), scale * (x * z + y * w)],
+            [scale * (x * y + z * w), 1 - scale * (x * x + z * z), scale * (y * z - x * w)],
+            [scale * (x * z - y * w), scale * (y * z + x * w), 1 - scale * (x * x + y * y)],
+        ]
+    )
+
+
+def pose_from_yaw_pitch(position_m: Vec3, yaw_rad: float, pitch_rad: float) -> Pose:
+    """A level camera pose (no roll): yaw about +y (left positive), then pitch (up positive)."""
+    cy, sy = math.cos(yaw_rad / 2), math.sin(yaw_rad / 2)
+    cp, sp = math.cos(pitch_rad / 2), math.sin(pitch_rad / 2)
+    return Pose(position_m=position_m, rotation_wxyz=(cy * cp, cy * sp, sy * cp, -sy * sp))
+
+
+def yaw_rad(pose: Pose) -> float:
+    """Heading of the camera's view axis about +y; 0 looks along -z, positive to the left."""
+    forward = -rotation_matrix(pose.rotation_wxyz)[:, 2]
+    return math.atan2(-forward[0], -forward[2])
+
+
+def wrap_rad(angle_rad: float) -> float:
+    """The same angle in (-pi, pi]."""
+    return math.pi - (math.pi - angle_rad) % (2 * math.pi)
+
+
+def to_camera(pose: Pose, points_m: Array) -> Array:
+    """World points [N, 3] in the camera's frame [N, 3] (x right, y up, -z forward)."""
+    return (points_m - np.asarray(pose.position_m)) @ rotation_matrix(pose.rotation_wxyz)
+
+
+def project(pose: Pose, camera: Camera, points_m: Array) -> tuple[Array, Array, Array]:
+    """Image positions u, v (0..1 from the left and from the top) and z-depth in metres of world points [N, 3].
+
+    Only points with a positive depth have a meaningful u and v.
+    """
+    local = to_camera(pose, points_m)
+    depth = -local[:, 2]
+    safe = np.where(np.abs(depth) < 1e-9, 1e-9, depth)
+    focal = 0.5 / math.tan(camera.hfov_rad / 2)
+    aspect = camera.width_px / camera.height_px
+    return 0.5 + focal * local[:, 0] / safe, 0.5 - focal * aspect * local[:, 1] / safe, depth
+
+
+def corners(box: OrientedBox) -> Array:
+    """The 8 corners of a box in the world frame, [8, 3]."""
+    return np.asarray(box.centre_m) + (_SIGNS * box.half_extents_m) @ rotation_matrix(box.rotation_wxyz).T
+
+
+def point_box_distance(points_m: Array, box: OrientedBox) -> Array:
+    """Distances in metres of points [N, 3] from a solid box, 0 inside."""
+    local = (points_m - np.asarray(box.centre_m)) @ rotation_matrix(box.rotation_wxyz)
+    outside = np.maximum(np.abs(local) - np.asarray(box.half_extents_m), 0.0)
+    return np.sqrt(np.sum(outside * outside, axis=1))
+
+
+def _overlap(a: OrientedBox, b: OrientedBox, corners_a: Array, corners_b: Array) -> bool:
+    """Separating axis test over the 15 axes of two boxes (Gottschalk et al. 1996)."""
+    axes_a, axes_b = rotation_matrix(a.rotation_wxyz).T, rotation_matrix(b.rotation_wxyz).T
+    crossed = np.cross(axes_a[:, None, :], axes_b[None, :, :]).reshape(9, 3)
+    axes = np.concatenate([axes_a, axes_b, crossed[np.sum(crossed * crossed, axis=1) > 1e-12]])
+    spans_a, spans_b = corners_a @ axes.T, corners_b @ axes.T
+    apart = (spans_a.max(0) < spans_b.min(0)) | (spans_b.max(0) < spans_a.min(0))
+    return not bool(apart.any())
+
+
+def _edge_distance(corners_a: Array, corners_b: Array) -> float:
+    """Least distance in metres between the 12 edges of one box and the 12 of another.
+
+    All 144 segment pairs at once, after Ericson, Real-Time Collision Detection, 5.1.9.
+    """
+    start_a, start_b = corners_a[_EDGES[:, 0]][_FIRST], corners_b[_EDGES[:, 0]][_SECOND]
+    along_a = corners_a[_EDGES[:, 1]][_FIRST] - start_a
+    along_b = corners_b[_EDGES[:, 1]][_SECOND] - start_b
+    between = start_a - start_b
+    aa, bb, ab = (np.einsum("ij,ij->i", p, q) for p, q in ((along_a, along_a), (along_b, along_b), (along_a, along_b)))
+    ra, rb = np.einsum("ij,ij->i", along_a, between), np.einsum("ij,ij->i", along_b, between)
+    aa, bb = np.maximum(aa, 1e-18), np.maximum(bb, 1e-18)
+    denominator = aa * bb - ab * ab
+    parallel = denominator < 1e-12 * aa * bb
+    s = np.where(parallel, 0.0, np.clip((ab * rb - ra * bb) / np.where(parallel, 1.0, denominator), 0.0, 1.0))
+    t = np.clip((ab * s + rb) / bb, 0.0, 1.0)
+    s = np.clip((ab * t - ra) / aa, 0.0, 1.0)
+    apart = between + s[:, None] * along_a - t[:, None] * along_b
+    return float(np.sqrt(np.min(np.einsum("ij,ij->i", apart, apart))))
+
+
+@lru_cache(maxsize=8192)
+def box_distance_m(a: OrientedBox, b: OrientedBox) -> float:
+    """Exact distance in metres between the closest points of two solid boxes; 0 where they touch or overlap.
+
+    The closest points of two disjoint boxes lie either at a corner of one of them or on an edge of each.
+    """
+    corners_a, corners_b = corners(a), corners(b)
+    if _overlap(a, b, corners_a, corners_b):
+        return 0.0
+    return min(
+        float(point_box_distance(corners_a, b).min()),
+        float(point_box_distance(corners_b, a).min()),
+        _edge_distance(corners_a, corners_b),
+    )
+
+
+def bearing_rad(stand_m: Vec3, face_m: Vec3, target_m: Vec3) -> float:
+    """Where the target is for one who stands at `stand_m` and faces `face_m`, on the floor plan.
+
+    0 is straight ahead, positive is left (counter-clockwise seen from above), in (-pi, pi].
+    """
+    fx, fz = face_m[0] - stand_m[0], face_m[2] - stand_m[2]
+    tx, tz = target_m[0] - stand_m[0], target_m[2] - stand_m[2]
+    return math.atan2(fz * tx - fx * tz, fx * tx + fz * tz)
+
+
+def floor_distance_m(a: Vec3, b: Vec3) -> float:
+    """Distance on the floor plan in metres."""
+    return math.hypot(a[0] - b[0], a[2] - b[2])

@@ -1,0 +1,120 @@
+"""A small analytic backend for tests: coloured oriented boxes in one room, ray cast with numpy, exact by construction."""
+
+from __future__ import annotations
+
+import math
+from typing import Sequence
+
+import numpy as np
+
+from protocol.scene import Camera, OrientedBox, Pose, Room, SceneDescription, SceneObject, SceneSpec, Vec3
+from protocol.seeds import rng_for
+from sim_server.backends.base import Frames
+from sim_server.questions.geometry import box_distance_m, rotation_matrix
+
+COLORS = ("red", "green", "blue", "yellow", "purple", "orange")
+CATEGORIES = ("chair", "table", "sofa", "bed", "lamp", "plant", "bookshelf", "cabinet", "ball", "box")
+ROOM_HALF_M = 3.0
+
+
+def _directions(camera: Camera) -> np.ndarray:
+    """Rays through pixel centres in the camera's frame with unit depth, [H * W, 3]."""
+    focal = camera.width_px / 2 / math.tan(camera.hfov_rad / 2)
+    x = (np.arange(camera.width_px) + 0.5 - camera.width_px / 2) / focal
+    y = (camera.height_px / 2 - np.arange(camera.height_px) - 0.5) / focal
+    grid_x, grid_y = np.meshgrid(x, y)
+    return np.stack([grid_x, grid_y, -np.ones_like(grid_x)], -1).reshape(-1, 3)
+
+
+def hit_depths(pose: Pose, camera: Camera, box: OrientedBox) -> np.ndarray:
+    """z-depth at which each pixel's ray enters the box, inf where it misses, [H * W]."""
+    rays = _directions(camera) @ rotation_matrix(pose.rotation_wxyz).T
+    turn = rotation_matrix(box.rotation_wxyz)
+    origin = (np.asarray(pose.position_m) - np.asarray(box.centre_m)) @ turn
+    local = rays @ turn
+    local = np.where(np.abs(local) < 1e-12, 1e-12, local)
+    half = np.asarray(box.half_extents_m)
+    first, second = (-half - origin) / local, (half - origin) / local
+    enter, leave = np.minimum(first, second).max(1), np.maximum(first, second).min(1)
+    return np.where((enter < leave) & (enter > 1e-3), enter, np.inf)
+
+
+class FakeScene:
+    """`objects` boxes of random category, colour and size on the floor of a 6 x 6 m room, none sharing both words."""
+
+    def __init__(self, spec: SceneSpec, objects: Sequence[SceneObject] | None = None) -> None:
+        self.spec = spec
+        self.renders = 0
+        chosen = tuple(objects) if objects is not None else self._furnish(spec)
+        half = ROOM_HALF_M
+        room = Room(1, "living room", ((-half, -half), (half, -half), (half, half), (-half, half)), 0.0, 2.6)
+        self.description = SceneDescription(f"fake-{spec.seed}", "fake", (room,), (), chosen, 30.0)
+
+    @staticmethod
+    def _furnish(spec: SceneSpec) -> tuple[SceneObject, ...]:
+        rng = rng_for(spec.seed, "fake")
+        count = int(rng.integers(spec.min_objects, spec.max_objects + 1))
+        categories = spec.categories or CATEGORIES
+        placed: list[SceneObject] = []
+        names: set[tuple[str, str]] = set()
+        for _ in range(2000):
+            if len(placed) == count:
+                break
+            half = tuple(float(value) for value in rng.uniform((0.2, 0.2, 0.2), (0.7, 0.6, 0.5)))
+            x, z = (float(value) for value in rng.uniform(-ROOM_HALF_M + 0.8, ROOM_HALF_M - 0.8, 2))
+            yaw = float(rng.uniform(-math.pi, math.pi))
+            box = OrientedBox((x, half[1], z), half, (math.cos(yaw / 2), 0.0, math.sin(yaw / 2), 0.0))
+            name = (COLORS[int(rng.integers(6))], categories[int(rng.integers(len(categories)))])
+            if name in names or any(box_distance_m(box, other.box) < 0.1 for other in placed):
+                continue
+            names.add(name)
+            placed.append(SceneObject(len(placed) + 1, name[1], box, name[0], 1))
+        return tuple(placed)
+
+    def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
+        self.renders += len(poses)
+        height, width = camera.height_px, camera.width_px
+        depth = np.zeros((len(poses), height, width), np.float32)
+        ids = np.zeros((len(poses), height, width), np.int32)
+        amodal: list[dict[int, int]] = []
+        for index, pose in enumerate(poses):
+            layers = [hit_depths(pose, camera, item.box) for item in self.description.objects]
+            stack = np.stack([np.full(height * width, 50.0), *layers])
+            owner = stack.argmin(0)
+            keys = np.array([0, *(item.id for item in self.description.objects)])
+            ids[index] = keys[owner].reshape(height, width)
+            depth[index] = stack.min(0).reshape(height, width)
+            amodal.append(
+                {item.id: int(np.isfinite(layer).sum()) for item, layer in zip(self.description.objects, layers)}
+            )
+        rgb = np.stack([ids * 37 % 256, ids * 59 % 256, ids * 83 % 256], -1).astype(np.uint8)
+        return Frames(
+            tuple(poses),
+            camera,
+            rgb if "rgb" in sensors else None,
+            depth if "depth" in sensors else None,
+            ids if "ids" in sensors else None,
+            amodal if "amodal" in sensors else None,
+        )
+
+    def is_navigable(self, point_m: Vec3) -> bool:
+        x, _, z = point_m
+        if max(abs(x), abs(z)) > ROOM_HALF_M - 0.3:
+            return False
+        body = OrientedBox((x, 0.5, z), (0.05, 0.5, 0.05))
+        return all(box_distance_m(body, item.box) > 0.25 for item in self.description.objects)
+
+    def sample_navigable(self, rng: np.random.Generator) -> Vec3:
+        while True:
+            x, z = rng.uniform(-ROOM_HALF_M, ROOM_HALF_M, 2)
+            if self.is_navigable((float(x), 0.0, float(z))):
+                return (float(x), 0.0, float(z))
+
+    def path(self, start_m: Vec3, goal_m: Vec3) -> list[Vec3]:
+        return [start_m, goal_m]
+
+    def geodesic_m(self, start_m: Vec3, goal_m: Vec3) -> float:
+        return math.dist(start_m, goal_m)
+
+    def close(self) -> None:
+        pass
