@@ -1,0 +1,141 @@
+"""Child processes that are kept alive: started in their own process group, restarted with back-off, ended gently.
+
+A child that a person must put right (exit code USER_ERROR) or that keeps dying is not restarted: `check` then raises a
+VantageError with the child's own last words.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Callable, Mapping, Optional, Sequence
+
+from protocol.errors import VantageError
+from protocol.exits import USER_ERROR
+
+MAX_QUICK_DEATHS = 5  # in a row
+STEADY_S = 30.0  # a child that lived for so long starts a new count
+BACKOFF_S = 0.5  # doubles with each quick death
+BACKOFF_MAX_S = 15.0
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+class Child:
+    """One supervised process; its stdout and stderr are appended to `console`."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], console: Path, environment: Optional[Mapping[str, str]] = None
+    ) -> None:
+        self.name = name
+        self.command = list(command)
+        self.console = console
+        self.environment = {**os.environ, **(environment or {})}
+        self.restarts = 0
+        self._process: Optional[subprocess.Popen[bytes]] = None
+        self._started = 0.0
+        self._quick_deaths = 0
+        self._restart_at = 0.0
+
+    @property
+    def pid(self) -> int:
+        """0 while it does not run."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else 0
+
+    def start(self) -> None:
+        self.console.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.console, "ab") as output:
+            self._process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+        self._started = time.monotonic()
+
+    def check(self) -> Optional[str]:
+        """Restart it if it died and its back-off is over; returns a line for the terminal when something happened.
+
+        Raises VantageError where restarting cannot help.
+        """
+        if self._process is None:
+            if time.monotonic() < self._restart_at:
+                return None
+            self.start()
+            self.restarts += 1
+            return f"{self.name} is back (pid {self.pid})"
+        code = self._process.poll()
+        if code is None:
+            return None
+        self._kill_group()
+        self._process = None
+        if code == USER_ERROR:
+            raise VantageError("bad_request", self.last_words() or f"{self.name} refused to start.")
+        self._quick_deaths = 1 if time.monotonic() - self._started > STEADY_S else self._quick_deaths + 1
+        if self._quick_deaths >= MAX_QUICK_DEATHS:
+            words = self.last_words()
+            raise VantageError(
+                "internal",
+                f"{self.name} died {self._quick_deaths} times in a row ({_how(code)})"
+                f"{': ' + words if words else ''}; read {self.console} and start again to resume.",
+            )
+        wait_s = min(BACKOFF_S * 2 ** (self._quick_deaths - 1), BACKOFF_MAX_S)
+        self._restart_at = time.monotonic() + wait_s
+        return f"{self.name} died ({_how(code)}); it is restarted in {wait_s:.1f} s"
+
+    def stop(self, grace_s: float) -> None:
+        """SIGTERM to the child, which ends its own children; after `grace_s` SIGKILL to the whole group."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(grace_s)
+        self._kill_group()
+
+    def wait(self, timeout_s: float) -> bool:
+        """True once it has ended by itself."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if self._process is not None:
+                self._process.wait(timeout_s)
+            return True
+        return False
+
+    def last_words(self) -> str:
+        """The last line that it printed, without its own name before it."""
+        try:
+            with open(self.console, "rb") as file:
+                file.seek(max(0, os.path.getsize(self.console) - 4096))
+                lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+        except FileNotFoundError:
+            return ""
+        return lines[-1].removeprefix(f"{self.name}: ") if lines else ""
+
+    def _kill_group(self) -> None:
+        """End what the child left behind, such as the workers of a killed simulator service."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+def drain(children: Sequence[Child], grace_s: float, wait: Callable[[], None] = lambda: None) -> None:
+    """Stop the children in this order, each within `grace_s`; `wait` is called between them."""
+    for child in children:
+        child.stop(grace_s)
+        wait()
+
+
+def _die_with_parent() -> None:
+    """In the child: SIGTERM when the supervisor dies, so that a killed supervisor leaves no process behind."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _how(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"

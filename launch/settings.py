@@ -1,0 +1,69 @@
+"""The configuration of a whole run: every package's section model, checked together."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Mapping, Optional, Sequence
+
+from curriculum.settings import CurriculumSettings
+from learner.settings import LearnerSettings
+from protocol.config import RunSettings, Section, Tree, load, section
+from protocol.errors import VantageError
+from sim_server.settings import SimSettings
+
+MODELS: dict[str, type[Section]] = {
+    "run": RunSettings,
+    "sim": SimSettings,
+    "curriculum": CurriculumSettings,
+    "learner": LearnerSettings,
+}
+
+
+def resolve(paths: Sequence[Path], sets: Sequence[str], name: Optional[str] = None) -> tuple[Tree, Tree]:
+    """(what the files and settings say, the same with every default filled in), both checked.
+
+    The run's name is `name`, or run.name, or that of the last file. Raises VantageError("bad_config").
+    """
+    given = load(paths, sets)
+    run = section(given, "run", RunSettings)
+    chosen = name or run.name or paths[-1].stem
+    given = {**given, "run": {**given.get("run", {}), "name": chosen}}
+    resolved = {table: plain(section(given, table, model)) for table, model in MODELS.items()}
+    return given, resolved
+
+
+def plain(settings: Section) -> Tree:
+    """The settings as a tree of what TOML can hold."""
+    return json.loads(settings.model_dump_json(exclude_none=True))
+
+
+def check_same(given: Mapping[str, Any], saved: Mapping[str, Any], run: str) -> None:
+    """A resumed run keeps its configuration: whatever is given must be what was saved with it.
+
+    Raises VantageError("bad_config") that names the first difference.
+    """
+    for key, value, was in _differences(given, saved, ()):
+        raise VantageError(
+            "bad_config",
+            f"run {run} was made with {key} = {json.dumps(was)}, not {json.dumps(value)}; "
+            "choose another --name for a new run, or leave the change out to resume.",
+        )
+
+
+def _differences(given: Mapping[str, Any], saved: Mapping[str, Any], path: tuple[str, ...]):
+    for key, value in given.items():
+        was = saved.get(key)
+        if isinstance(value, dict) and isinstance(was, dict):
+            yield from _differences(value, was, (*path, key))
+        elif not _covers(value, was):
+            yield ".".join((*path, key)), value, was
+
+
+def _covers(value: Any, was: Any) -> bool:
+    """Whether `was` is `value` with defaults filled in (arrays may hold tables)."""
+    if isinstance(value, dict) and isinstance(was, dict):
+        return all(key in was and _covers(item, was[key]) for key, item in value.items())
+    if isinstance(value, list) and isinstance(was, list):
+        return len(value) == len(was) and all(map(_covers, value, was))
+    return value == was
