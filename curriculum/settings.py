@@ -65,7 +65,7 @@ class CurriculumSettings(Section):
     estimation: Estimation = Estimation()
     static_specs: int = pydantic.Field(default=256, ge=1)  # length of the list that `static` repeats
     max_lease_s: float = pydantic.Field(default=3600.0, gt=0)  # a learner may ask for less, not for more
-    max_reissues: int = pydantic.Field(default=2, ge=0)  # a spec whose lease expired so often may be what kills learners
+    max_reissues: int = pydantic.Field(default=2, ge=0)  # a spec whose leases all expire may be what kills learners
 
     @pydantic.model_validator(mode="after")
     def _distinct(self) -> CurriculumSettings:

@@ -157,6 +157,8 @@ class Ready(msgspec.Struct, frozen=True):
     sensors: tuple[str, ...] = ("rgb", "depth", "ids")
     families: tuple[str, ...] = ()
     protocol_major: int = 1
+    warm_scenes: int = 4  # how many scenes it keeps open, least recently used closed first
+    assets: tuple[str, ...] = ()  # names of scenes that SceneSpec.asset may name
 
 
 class Loading(msgspec.Struct, frozen=True):
@@ -247,7 +249,8 @@ class CellStatus(msgspec.Struct, frozen=True):
     infeasible: int = 0
     no_gradient: int = 0
     blind_success: Optional[float] = None
-    calibration_error: Optional[float] = None  # ECE
+    calibration_error: Optional[float] = None  # ECE of the skill
+    brier: Optional[float] = None  # of the skill
 
 
 class CurriculumStatus(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any, Hashable, Mapping, Sequence, TypeVar
+from typing import Any, Callable, Hashable, Mapping, Sequence, TypeVar
 
 import pydantic
 
@@ -20,7 +20,7 @@ from protocol.seeds import rng_for
 from protocol.skills import CATALOGUE
 from protocol.tasks import QuestionSpec, TaskSpec
 
-Cell = TypeVar("Cell", bound=Hashable)
+Item = TypeVar("Item")
 
 _VIEWS = {"single": 1, "pair": 2, "few": 4, "trajectory": 8, "several cameras": 4}
 _HELD_OUT_SEQ = 2**40  # held-out specs draw from sequence numbers that no training run reaches
@@ -67,15 +67,23 @@ def world_of(tree: Mapping[str, Any]) -> World:
     return section({"curriculum.world": tree.get("curriculum", {}).get("world", {})}, "curriculum.world", World)
 
 
-def training_spec(
-    world: World, run_seed: int, *, spec_id: str, seq: int, scene: int, family: str, level: int
+def training_scene(world: World, run_seed: int, index: int) -> SceneSpec:
+    """The run's training scene number `index`."""
+    return _scene(world, run_seed, index, held_out=False)
+
+
+def task_spec(
+    world: World, run_seed: int, scene: SceneSpec, *, spec_id: str, seq: int, family: str, level: int
 ) -> TaskSpec:
-    """The spec `seq` in the run's training scene number `scene`."""
+    """The order for one episode in this scene; everything left open is drawn from (run_seed, seq) when it is realised.
+
+    The paraphrase is left open too.
+    """
     return TaskSpec(
         spec_id=spec_id,
         run_seed=run_seed,
         seq=seq,
-        scene=_scene(world, run_seed, scene, held_out=False),
+        scene=scene,
         question=QuestionSpec(family, level),
         camera=world.camera,
         max_views=_VIEWS[CATALOGUE[family].views],
@@ -91,33 +99,36 @@ def held_out_specs(world: World, seed: int, cells: Sequence[tuple[str, int]], pe
     for family, level in cells:
         if family not in CATALOGUE or level not in CATALOGUE[family].feasible_levels:
             raise VantageError("bad_request", f"the skill catalogue has no {family} at level {level}.")
-    asked = [cell for cell in dict.fromkeys(cells) for _ in range(per_cell)]
+    dealt = deal(world, [cell for cell in dict.fromkeys(cells) for _ in range(per_cell)], lambda cell: cell)
+    scenes = {index: _scene(world, seed, index, held_out=True) for index in {index for index, _ in dealt}}
     return [
-        TaskSpec(
-            spec_id=f"h{seed}-{index:06d}",
-            run_seed=seed,
-            seq=_HELD_OUT_SEQ + index,
-            scene=_scene(world, seed, scene, held_out=True),
-            question=QuestionSpec(family, level),
-            camera=world.camera,
-            max_views=_VIEWS[CATALOGUE[family].views],
+        task_spec(
+            world,
+            seed,
+            scenes[scene],
+            spec_id=f"h{seed}-{number:06d}",
+            seq=_HELD_OUT_SEQ + number,
+            family=family,
+            level=level,
         )
-        for index, (scene, (family, level)) in enumerate(deal(world, asked))
+        for number, (scene, (family, level)) in enumerate(dealt)
     ]
 
 
-def deal(world: World, cells: Sequence[Cell]) -> list[tuple[int, Cell]]:
-    """Deal cells to scenes 0, 1, …: about `specs_per_scene` to each, equal ones as far apart as they go.
+def deal(world: World, items: Sequence[Item], cell: Callable[[Item], Hashable]) -> list[tuple[int, Item]]:
+    """Deal items to scenes 0, 1, …: about `specs_per_scene` to each, those of one cell as far apart as they go.
 
-    Returns (scene, cell) ordered by scene, so that a simulator works through one scene after the other.
+    Returns (scene, item) ordered by scene, so that a simulator works through one scene after the other.
     """
-    if not cells:
+    if not items:
         return []
-    counts = Counter(cells)
-    most = counts.most_common()
-    scenes = max(math.ceil(len(cells) / world.specs_per_scene), math.ceil(most[0][1] / world.same_cell_per_scene))
-    dealt = [(index % scenes, cell) for index, cell in enumerate(cell for cell, count in most for _ in range(count))]
-    return sorted(dealt, key=lambda pair: pair[0])
+    counts = Counter(map(cell, items))
+    rank = {key: place for place, (key, _) in enumerate(counts.most_common())}
+    scenes = max(
+        math.ceil(len(items) / world.specs_per_scene), math.ceil(max(counts.values()) / world.same_cell_per_scene)
+    )
+    ordered = sorted(items, key=lambda item: rank[cell(item)])
+    return sorted(((index % scenes, item) for index, item in enumerate(ordered)), key=lambda pair: pair[0])
 
 
 def _scene(world: World, seed: int, scene: int, held_out: bool) -> SceneSpec:

@@ -1,0 +1,123 @@
+"""Command line: `curriculum serve`, `curriculum status`, `curriculum rebuild`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from curriculum.core import fingerprint, load_state
+from curriculum.settings import CurriculumSettings
+from curriculum.state import encode_state
+from curriculum.status import status_of
+from curriculum.store import FILE_NAME, Store
+from protocol.config import section
+from protocol.errors import VantageError
+from protocol.logs import setup
+from protocol.messages import CurriculumStatus
+from protocol.rundir import RunDir
+
+app = typer.Typer(help="Decides what the learner is asked next.", no_args_is_help=True, add_completion=False)
+
+RunArgument = Annotated[Path, typer.Argument(help="The run directory.")]
+
+
+@app.command()
+def serve(
+    run_dir: Annotated[Path, typer.Option(help="The run directory, made by the launcher.")],
+    bind: Annotated[str, typer.Option(help="tcp://HOST:PORT for learners on other hosts.")] = "",
+) -> None:
+    """Serve specs and count reports until stopped."""
+    from curriculum.service import serve as serve_run  # the other commands need no socket
+
+    run = RunDir.open(run_dir)
+    setup(run.path, "curriculum")
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    serve_run(run, stop, bind)
+
+
+@app.command()
+def status(run: RunArgument) -> None:
+    """Show what was asked, how it went and what comes next; reads the run's files, no process need be alive."""
+    opened, settings = _open(run)
+    with closing(Store(opened.path / FILE_NAME, opened.seed, read_only=True)) as store:
+        state, _ = load_state(store, settings.estimation)
+    _print(opened.name, status_of(state, settings))
+
+
+@app.command()
+def rebuild(run: RunArgument) -> None:
+    """Make the projections anew from the events and say whether they were right before."""
+    opened, settings = _open(run)
+    with opened.lock("curriculum"), closing(Store(opened.path / FILE_NAME, opened.seed)) as store:
+        stored = encode_state(load_state(store, settings.estimation)[0])
+        state, last = load_state(store, settings.estimation, from_snapshot=False)
+        indexes_right = store.rebuild_indexes()
+        rebuilt = encode_state(state)
+        store.save_snapshot(last, fingerprint(settings.estimation), rebuilt)
+    right = indexes_right and stored == rebuilt
+    print(f"{last} events replayed; the projections {'were right' if right else 'differed and are right now'}.")
+    if not right:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point of the console script: one sentence and exit code 1 for what a user can put right."""
+    try:
+        app(standalone_mode=True)
+    except VantageError as error:
+        print(f"curriculum: {error.message}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _open(path: Path) -> tuple[RunDir, CurriculumSettings]:
+    run = RunDir.open(path)
+    return run, section(run.config, "curriculum", CurriculumSettings)
+
+
+def _print(name: str, status: CurriculumStatus) -> None:
+    console = Console()
+    table = Table(title=f"{name}: policy {status.policy}", title_justify="left")
+    table.add_column("skill")
+    columns = ("level", "asked", "success", "predicted", "share", "no gradient", "infeasible", "blind", "ECE", "Brier")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for row in status.cells:
+        table.add_row(
+            row.skill,
+            str(row.level),
+            str(row.asked),
+            _number(row.success_rate if row.asked else None),
+            _number(row.predicted),
+            f"{100 * row.share:.1f} %",
+            str(row.no_gradient),
+            str(row.infeasible),
+            _number(row.blind_success),
+            _number(row.calibration_error),
+            _number(row.brier),
+        )
+    console.print(table)
+    console.print(
+        f"{status.issued} specs issued, {status.leased} on lease, {status.counted} reports counted, "
+        f"{status.infeasible} infeasible, {status.broken} broken",
+        highlight=False,
+    )
+    if status.reason:
+        console.print(status.reason, highlight=False)
+
+
+def _number(value: Optional[float]) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+if __name__ == "__main__":
+    main()

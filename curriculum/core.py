@@ -1,0 +1,280 @@
+"""The curriculum apart from its socket.
+
+    LeaseSpecs ──▶ views of the state ─▶ policy ─▶ choices ─▶ issues ─▶ commit ─▶ SpecBatch
+    SendReports ─▶ those not counted before ─────────────────────────▶ commit ─▶ ReportsCounted
+                                                    events ─▶ State (replayed at the start)
+
+A message takes effect when its event is committed and is answered after that; a repeated request id gets the answer
+of its first time, also after a restart.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import math
+import threading
+import time
+from collections import Counter
+from typing import Callable, Sequence, Union
+
+import msgspec
+
+from curriculum.ability import Cell
+from curriculum.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ReportedEvent
+from curriculum.policies import make_policy
+from curriculum.policies.base import draw
+from curriculum.settings import CurriculumSettings, Estimation
+from curriculum.specs import fresh_issues, leased, repeated_issues
+from curriculum.state import STATE_VERSION, State, decode_state, encode_state
+from curriculum.status import explain, status_of
+from curriculum.store import FILE_NAME, Store
+from curriculum.views import CellView, cell_views
+from protocol.errors import VantageError
+from protocol.messages import (
+    ConfidenceReport,
+    CurriculumStatus,
+    GetCurriculumStatus,
+    LeaseSpecs,
+    ReportsCounted,
+    SendReports,
+    SpecBatch,
+)
+from protocol.rundir import RunDir
+from protocol.seeds import rng_for
+from protocol.skills import CATALOGUE
+
+log = logging.getLogger(__name__)
+
+CurriculumMessage = Union[LeaseSpecs, SendReports, GetCurriculumStatus]
+
+_MAX_BATCH = 4096
+_SNAPSHOT_EVENTS = 256  # a start replays about as many at most
+_STATUS_INTERVAL_S = 1.0
+
+
+class CurriculumCore:
+    """The curriculum of one run. Safe to call from several threads; `close` it, or use it as a context manager."""
+
+    def __init__(self, run: RunDir, settings: CurriculumSettings, clock: Callable[[], float] = time.time) -> None:
+        """Take the run's lock and read its events; `clock` gives epoch seconds.
+
+        Raises VantageError: "conflict" where another curriculum works on this run, and as Store does.
+        """
+        self._run = run
+        self._settings = settings
+        self._clock = clock
+        self._policy = make_policy(settings)
+        self._guard = threading.Lock()
+        self._status_at = -math.inf
+        self._resources = contextlib.ExitStack()
+        try:
+            self._resources.enter_context(run.lock("curriculum"))
+            self._store = self._resources.enter_context(contextlib.closing(Store(run.path / FILE_NAME, run.seed)))
+            self._state, self._last_event = load_state(self._store, settings.estimation)
+        except BaseException:
+            self._resources.close()
+            raise
+        self._snapshot_event = self._last_event
+        self._publish_status()
+
+    def __enter__(self) -> CurriculumCore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Save a snapshot and let go of the run; idempotent."""
+        with self._guard, self._resources:
+            if self._snapshot_event < self._last_event:
+                self._aside(self._save_snapshot)
+            self._aside(self._publish_status)
+
+    def handle(self, message: CurriculumMessage, request_id: bytes) -> msgspec.Struct:
+        """Answer a message. `request_id` is the same when the same request is sent again.
+
+        Raises VantageError: "bad_request" for values that make no sense, "disk_full" (nothing has changed then).
+        """
+        with self._guard:
+            if isinstance(message, LeaseSpecs):
+                answer = self._lease(message, request_id)
+            elif isinstance(message, SendReports):
+                answer = self._count(message, request_id)
+            else:
+                return status_of(self._state, self._settings)
+            self._aside(self._after_change)
+            return answer
+
+    @property
+    def status(self) -> CurriculumStatus:
+        with self._guard:
+            return status_of(self._state, self._settings)
+
+    # ------------------------------------------------------------------------- leases
+
+    def _lease(self, message: LeaseSpecs, request_id: bytes) -> SpecBatch:
+        before = self._store.event_of_request(request_id)
+        if isinstance(before, LeasedEvent):
+            return self._batch(before)
+        if not 1 <= message.count <= _MAX_BATCH or not message.lease_s > 0:
+            raise VantageError("bad_request", f"ask for 1 to {_MAX_BATCH} specs with a lease_s above 0.")
+        now = self._clock()
+        self._expire(now)
+        views = cell_views(self._state, self._settings)
+        planned = {view.cell for view in views}
+        again = [
+            msgspec.structs.replace(issue, reissue=issue.reissue + 1)
+            for issue in self._state.returned.values()
+            if Cell(issue.skill, issue.level) in planned
+        ][: message.count]
+        issues = again + self._new_issues(views, message.count - len(again))
+        event = LeasedEvent(
+            request_id=request_id,
+            learner=message.learner,
+            policy_version=message.policy_version,
+            expires_s=now + min(message.lease_s, self._settings.max_lease_s),
+            issues=tuple(issues),
+            reason=explain(issues, views),
+        )
+        self._commit(event)
+        log.info(event.reason, extra={"learner": message.learner, "batch": self._state.batches})
+        self._aside(lambda: self._run.append_metrics("curriculum", self._lease_metrics(event)))
+        return self._batch(event)
+
+    def _new_issues(self, views: Sequence[CellView], count: int) -> list[Issue]:
+        world, number = self._settings.world, self._state.next_number
+        if count == 0:
+            return []
+        if self._policy.repeats is not None:
+            return repeated_issues(world, [view.cell for view in views], self._policy.repeats, count, number)
+        rng = rng_for(self._run.seed, "policy", self._state.batches)
+        return fresh_issues(world, draw(self._policy.shares(views), count, rng), number, self._state.next_scene)
+
+    def _expire(self, now: float) -> None:
+        late = [lease_id for lease_id, lease in self._state.leases.items() if lease.expires_s <= now]
+        if not late:
+            return
+        leases = self._state.leases
+        given_up = [lease_id for lease_id in late if leases[lease_id].issue.reissue >= self._settings.max_reissues]
+        returned = [lease_id for lease_id in late if lease_id not in set(given_up)]
+        log.warning("%d leases ran out without a report, %d of them for the last time", len(late), len(given_up))
+        self._commit(LeaseExpiredEvent(tuple(returned), tuple(given_up)))
+
+    def _batch(self, event: LeasedEvent) -> SpecBatch:
+        return SpecBatch(leased(self._settings.world, self._run.seed, event.issues), event.reason)
+
+    # ------------------------------------------------------------------------- reports
+
+    def _count(self, message: SendReports, request_id: bytes) -> ReportsCounted:
+        before = self._store.event_of_request(request_id)
+        if isinstance(before, ReportedEvent):
+            return ReportsCounted(tuple(report.report_id for report in before.reports), before.duplicates)
+        new: dict[str, ConfidenceReport] = {}
+        duplicates = []
+        for report in message.reports:
+            _check(report)
+            if report.report_id in new or self._store.is_counted(report.report_id):
+                duplicates.append(report.report_id)
+            else:
+                new[report.report_id] = report
+        if new:
+            self._commit(ReportedEvent(request_id, tuple(new.values()), tuple(duplicates)))
+            self._aside(lambda: self._run.append_metrics("curriculum", _report_metrics(list(new.values()))))
+        return ReportsCounted(tuple(new), tuple(duplicates))
+
+    # ------------------------------------------------------------------------- state and files
+
+    def _commit(self, event: Event) -> None:
+        self._last_event = self._store.append([event], self._clock())
+        self._state.apply(event, self._settings.estimation)
+
+    def _after_change(self) -> None:
+        if self._last_event - self._snapshot_event >= _SNAPSHOT_EVENTS:
+            self._save_snapshot()
+        if self._clock() - self._status_at >= _STATUS_INTERVAL_S:
+            self._publish_status()
+
+    def _save_snapshot(self) -> None:
+        self._store.save_snapshot(self._last_event, fingerprint(self._settings.estimation), encode_state(self._state))
+        self._snapshot_event = self._last_event
+
+    def _publish_status(self) -> None:
+        self._status_at = self._clock()
+        self._run.write_status("curriculum", msgspec.to_builtins(status_of(self._state, self._settings)))
+
+    def _aside(self, write: Callable[[], None]) -> None:
+        """What is committed stands, even when a file beside it cannot be written."""
+        try:
+            write()
+        except VantageError as error:
+            log.warning("%s", error.message)
+
+    def _lease_metrics(self, event: LeasedEvent) -> dict[str, object]:
+        return {
+            "event": "leased",
+            "batch": self._state.batches,
+            "policy": self._settings.policy,
+            "policy_version": event.policy_version,
+            "count": len(event.issues),
+            "cells": Counter(str(Cell(issue.skill, issue.level)) for issue in event.issues),
+            "purposes": Counter(issue.purpose for issue in event.issues),
+            "success": {
+                str(view.cell): round(view.mean, 4) for view in cell_views(self._state, self._settings) if view.asked
+            },
+            "reason": event.reason,
+        }
+
+
+# ----------------------------------------------------------------------------- used by the command line too
+
+
+def fingerprint(estimation: Estimation) -> str:
+    """What a projected state depends on besides the events."""
+    return f"{STATE_VERSION}-{hashlib.blake2b(estimation.model_dump_json().encode(), digest_size=8).hexdigest()}"
+
+
+def load_state(store: Store, estimation: Estimation, from_snapshot: bool = True) -> tuple[State, int]:
+    """The state after the last event, and that event's id."""
+    state, last = State(), 0
+    snapshot = store.snapshot(fingerprint(estimation)) if from_snapshot else None
+    if snapshot:
+        try:
+            last, state = snapshot[0], decode_state(snapshot[1])
+        except msgspec.DecodeError:
+            log.warning("the snapshot in %s cannot be read; replaying every event", store.path)
+    for event_id, event in store.events(after=last):
+        state.apply(event, estimation)
+        last = event_id
+    return state, last
+
+
+def _check(report: ConfidenceReport) -> None:
+    """Raises VantageError("bad_request") for a report that could not be kept or read again."""
+    figures = (report.success_rate, report.truth_likelihood, report.answer_entropy, *report.rewards)
+    skill = CATALOGUE.get(report.skill)
+    if not report.report_id:
+        problem = "has no report_id"
+    elif report.outcome not in ("answered", "infeasible", "broken"):
+        problem = f"has outcome {report.outcome!r}, which is none of answered, infeasible, broken"
+    elif skill is None or report.level not in skill.feasible_levels:
+        problem = f"names {report.skill!r} at level {report.level}, which the skill catalogue lacks"
+    elif not all(math.isfinite(figure) for figure in figures):
+        problem = "holds a number that is not finite"
+    else:
+        return
+    raise VantageError("bad_request", f"report {report.report_id!r} {problem}; send it again put right.")
+
+
+def _report_metrics(reports: list[ConfidenceReport]) -> dict[str, object]:
+    outcomes = Counter(report.outcome for report in reports)
+    seeing = [report for report in reports if report.outcome == "answered" and not report.blind]
+    return {
+        "event": "reported",
+        "count": len(reports),
+        "outcomes": outcomes,
+        "policy_version": max(report.policy_version for report in reports),
+        "success": round(math.fsum(report.success_rate for report in seeing) / len(seeing), 4) if seeing else None,
+        "no_gradient": sum(not report.had_gradient for report in seeing),
+    }

@@ -1,0 +1,34 @@
+"""The curriculum on its socket."""
+
+from __future__ import annotations
+
+import threading
+
+import msgspec
+
+from curriculum.core import CurriculumCore, CurriculumMessage
+from curriculum.settings import CurriculumSettings
+from protocol.config import section
+from protocol.endpoint import publish, serving_endpoint
+from protocol.messages import GetCurriculumStatus, LeaseSpecs, SendReports
+from protocol.rundir import RunDir
+from protocol.service import Handler, Request, Service
+
+
+def serve(run: RunDir, stop: threading.Event, bind: str = "") -> None:
+    """Serve the curriculum of `run` until `stop` is set; `bind` is "tcp://HOST:PORT" for learners on other hosts.
+
+    Raises VantageError where the run, its database or the address cannot be used.
+    """
+    settings = section(run.config, "curriculum", CurriculumSettings)
+    with CurriculumCore(run, settings) as core:
+
+        def answer(message: CurriculumMessage, request: Request) -> msgspec.Struct:
+            return core.handle(message, request.request_id)
+
+        endpoint = serving_endpoint(run.path, "curriculum", bind)
+        kinds: tuple[type[msgspec.Struct], ...] = (LeaseSpecs, SendReports, GetCurriculumStatus)
+        handlers: dict[type[msgspec.Struct], Handler] = dict.fromkeys(kinds, answer)
+        service = Service("curriculum", run.name, endpoint, handlers)
+        publish(run.path, "curriculum", service.endpoint)
+        service.serve(stop)

@@ -1,0 +1,60 @@
+"""From what a policy drew to issues, and from issues to the TaskSpecs that the simulator realises."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from curriculum.ability import Cell
+from curriculum.events import Issue
+from curriculum.policies.base import Share
+from protocol.messages import Leased
+from protocol.specs import World, deal, task_spec, training_scene
+
+
+def fresh_issues(world: World, drawn: Sequence[Share], next_number: int, next_scene: int) -> list[Issue]:
+    """Number the drawn specs and give them new scenes, `world.specs_per_scene` to each."""
+    placed = deal(world, drawn, lambda share: share.cell)
+    return [
+        Issue(
+            number=number,
+            seq=number,
+            scene=next_scene + scene,
+            skill=share.cell.skill,
+            level=share.cell.level,
+            purpose=share.purpose,
+            blind=share.purpose == "blind",
+        )
+        for number, (scene, share) in enumerate(placed, start=next_number)
+    ]
+
+
+def repeated_issues(world: World, cells: Sequence[Cell], length: int, count: int, next_number: int) -> list[Issue]:
+    """The next `count` specs of a list of `length` that asks every cell alike and starts over at its end."""
+    listed = deal(world, [cells[index % len(cells)] for index in range(length)], lambda cell: cell)
+    issues = []
+    for number in range(next_number, next_number + count):
+        scene, cell = listed[number % length]
+        issues.append(Issue(number, number % length, scene, cell.skill, cell.level, "static"))
+    return issues
+
+
+def leased(world: World, run_seed: int, issues: Sequence[Issue]) -> tuple[Leased, ...]:
+    """The messages for issues: always the same for the same issue."""
+    scenes = {index: training_scene(world, run_seed, index) for index in {issue.scene for issue in issues}}
+    return tuple(
+        Leased(
+            spec=task_spec(
+                world,
+                run_seed,
+                scenes[issue.scene],
+                spec_id=issue.spec_id,
+                seq=issue.seq,
+                family=issue.skill,
+                level=issue.level,
+            ),
+            lease_id=issue.lease_id,
+            blind=issue.blind,
+            purpose=issue.purpose,
+        )
+        for issue in issues
+    )

@@ -1,0 +1,81 @@
+"""What the curriculum says about itself: the status message and the one line that tells what is asked and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Sequence
+
+from curriculum.ability import Cell
+from curriculum.calibration import Calibration
+from curriculum.events import Issue
+from curriculum.policies import make_policy
+from curriculum.policies.base import cell_shares
+from curriculum.settings import CurriculumSettings
+from curriculum.state import CellState, State
+from curriculum.views import CellView, cell_views
+from protocol.messages import CellStatus, CurriculumStatus
+
+_NAMED = 3  # cells that the reason names; the others are counted
+_TREND = 0.02
+_BESIDE = {"retest": "retesting", "coverage": "covering", "blind": "blind"}
+
+
+def status_of(state: State, settings: CurriculumSettings) -> CurriculumStatus:
+    """The state as a message; one row per cell of the settings, in their order."""
+    views = cell_views(state, settings)
+    shares = cell_shares(make_policy(settings).shares(views))
+    rows = []
+    for view in views:
+        seen = state.cells.get(str(view.cell), CellState())
+        calibration = state.calibration.get(view.cell.skill, Calibration())
+        rows.append(
+            CellStatus(
+                skill=view.cell.skill,
+                level=view.cell.level,
+                asked=seen.asked,
+                success_rate=view.mean,
+                predicted=view.predicted,
+                share=shares.get(view.cell, 0.0),
+                infeasible=seen.infeasible,
+                no_gradient=seen.no_gradient,
+                blind_success=state.blind_success(view.cell),
+                calibration_error=calibration.ece,
+                brier=calibration.brier,
+            )
+        )
+    return CurriculumStatus(
+        policy=settings.policy,
+        issued=state.issued,
+        leased=len(state.leases),
+        counted=state.counted,
+        infeasible=state.infeasible,
+        broken=state.broken,
+        cells=tuple(rows),
+        reason=state.reason,
+    )
+
+
+def explain(issues: Sequence[Issue], views: Sequence[CellView]) -> str:
+    """One line about a batch: "asking depth_order L2 (p≈0.55, rising) 38 %, … and 4 others 20 %; retesting 10 %"."""
+    by_cell = {view.cell: view for view in views}
+    asked = Counter(Cell(issue.skill, issue.level) for issue in issues if issue.purpose not in _BESIDE)
+    parts = [f"{_describe(by_cell[cell])} {_percent(count, issues)}" for cell, count in asked.most_common(_NAMED)]
+    others = asked.most_common()[_NAMED:]
+    text = "asking " + ", ".join(parts) if parts else "asking nothing new"
+    if others:
+        text += f" and {len(others)} others {_percent(sum(count for _, count in others), issues)}"
+    beside = Counter(issue.purpose for issue in issues if issue.purpose in _BESIDE)
+    extras = [f"{word} {_percent(beside[purpose], issues)}" for purpose, word in _BESIDE.items() if beside[purpose]]
+    again = sum(1 for issue in issues if issue.reissue)
+    extras += [f"{again} again after a lost lease"] if again else []
+    return "; ".join([text, ", ".join(extras)] if extras else [text])
+
+
+def _describe(view: CellView) -> str:
+    trend = ", rising" if view.trend > _TREND else ", falling" if view.trend < -_TREND else ""
+    new = "" if view.asked else ", new"
+    return f"{view.cell} (p≈{view.mean:.2f}{trend}{new})"
+
+
+def _percent(count: int, issues: Sequence[Issue]) -> str:
+    return f"{100.0 * count / len(issues):.0f} %"
