@@ -93,8 +93,72 @@ class EvaluateSettings(Section):
     seed: int = Field(default=7, ge=0, lt=2**31)
 
 
+class PretrainSettings(Section):
+    """How `learner pretrain` makes the embedded policy. Steps and seed decide the result, never the clock."""
+
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    threads: int = Field(default=2, ge=1, le=256)
+    image_px: int = Field(default=96, ge=32, le=256, multiple_of=16)
+
+    # What is seen: scenes of the simulator, annotated.
+    scenes_per_shard: int = Field(default=64, ge=1)
+    views_per_scene: int = Field(default=4, ge=1, le=64)
+    questions_per_view: int = Field(default=16, ge=1, le=256)
+    train_shards: int = Field(default=160, ge=1)
+    first_shards: int = Field(default=8, ge=1)  # training starts when these are there, and takes in more as it goes
+    held_out_shards: int = Field(default=3, ge=1)
+    categories: tuple[str, ...] = (
+        "chair", "table", "sofa", "bed", "lamp", "plant", "bookshelf", "cabinet", "ball", "box",
+    )  # fmt: skip
+    colors: tuple[str, ...] = ("red", "green", "blue", "yellow", "purple", "orange")
+    min_objects: int = Field(default=3, ge=1)
+    max_objects: int = Field(default=6, ge=1)
+    levels: tuple[int, ...] = (0, 1, 2)
+
+    # What is asked: shares of the questions per family. Perception is taught; of the relational questions most carry
+    # the grounding loss alone, so that names bind in them while the relation itself is left to the loop.
+    perceive: dict[str, float] = {
+        "object_category": 1.0,
+        "object_color": 1.0,
+        "object_location": 1.0,
+        "object_count": 1.0,
+        "camera_object_distance": 0.5,
+    }
+    relate: dict[str, float] = {
+        "view_direction": 0.5,
+        "depth_order": 0.5,
+        "relative_distance": 0.5,
+        "relative_direction": 0.5,
+    }
+    relation_answers: float = Field(default=0.3, ge=0, le=1)  # share of relational questions whose answer is taught
+
+    # How it is trained: the vision tower alone on dense truth, then everything on packed questions.
+    vision_steps: int = Field(default=1200, ge=1)
+    vision_batch: int = Field(default=32, ge=1)
+    vision_muon_lr: float = Field(default=4e-3, gt=0)
+    ground_steps: int = Field(default=1500, ge=1)
+    ground_batch: int = Field(default=16, ge=1)
+    ground_questions: int = Field(default=8, ge=1)
+    ground_muon_lr: float = Field(default=3e-3, gt=0)
+    adam_lr: float = Field(default=2e-3, gt=0)
+    warmup_steps: int = Field(default=40, ge=1)
+    decay_from: float = Field(default=0.6, ge=0, lt=1)  # share of a stage after which the learning rate falls
+    grounded_layer: int = Field(default=1, ge=0)  # the language model's layer behind which nouns are probed
+
+    # Which checkpoint is shipped: the best perception whose relational skills are still to be learned.
+    evaluate_every: int = Field(default=100, ge=1)
+    evaluate_views: int = Field(default=400, ge=1)
+    relation_band: tuple[float, float] = (0.4, 0.65)
+
+    @property
+    def asked(self) -> dict[str, float]:
+        """Weights of all families, as the simulator is asked for them."""
+        return {**self.perceive, **self.relate}
+
+
 class LearnerSettings(Section):
     policy: PolicySettings = PolicySettings()
+    pretrain: PretrainSettings = PretrainSettings()
     threads: int = Field(default=1, ge=1, le=256)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     budget: BudgetSettings = BudgetSettings()

@@ -1,0 +1,129 @@
+"""Turns views into tensors: dense targets per image token, and packed questions with the nouns that name objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from learner.policy.prompt import Prompt, write_answer, write_prompt
+from learner.pretrain.data import Shard
+from learner.pretrain.truth import IGNORED, Names, object_targets
+from protocol.tasks import Question
+
+MASKED = IGNORED
+
+
+class Dense(NamedTuple):
+    shown: Tensor  # bool [B, n]
+    targets: Tensor  # int64 [shown.sum(), FIELDS]
+
+
+class Questions(NamedTuple):
+    """K questions for each of B views; S positions per question are scored."""
+
+    ids: Tensor  # int64 [B, K, T]: prompt and answer
+    at: Tensor  # int64 [B, K, S]: the positions whose next token is an answer token
+    labels: Tensor  # int64 [B, K, S]: that token, MASKED behind the answer's end or where the answer is not taught
+    nouns: Tensor  # int64 [M, 3]: view, question, position of the last token of each noun
+    noun_targets: Tensor  # int64 [M, FIELDS]
+
+
+class Tokens:
+    """Word-cached tokenisation: each word after a space is encoded once."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self.end = int(tokenizer.eos_token_id)
+        self.pad = int(tokenizer.pad_token_id)
+        self.answer_mark = int(tokenizer.convert_tokens_to_ids("<|im_start|>"))
+        self.word = lru_cache(maxsize=65536)(self._word)
+
+    def _word(self, word: str) -> list[int]:
+        return self._tokenizer(word, add_special_tokens=False)["input_ids"]
+
+    def encode(self, text: str) -> list[int]:
+        return [token for word in text.split() for token in self.word(word)]
+
+    def prompt(self, prompt: Prompt) -> tuple[list[int], list[tuple[int, int]]]:
+        """Token ids and, per mention, (position of its last token, object id)."""
+        ids: list[int] = []
+        ends: dict[int, int] = {}
+        character = 0
+        for word in prompt.text.split(" "):
+            ids += self.word(word) if word else []
+            character += len(word)
+            ends[character] = len(ids) - 1
+            character += 1
+        return ids, [(ends[m.end], m.object_id) for m in prompt.mentions if m.end in ends]
+
+
+def dense(shard: Shard, names: Names) -> Dense:
+    shown = torch.from_numpy(shard.owners >= 0)
+    targets = [
+        object_targets(truth.objects, names)[owner[owner >= 0]] for truth, owner in zip(shard.truths, shard.owners)
+    ]
+    return Dense(shown, torch.from_numpy(np.concatenate(targets)))
+
+
+def choose(
+    questions: Sequence[Question], weights: dict[str, float], count: int, rng: np.random.Generator
+) -> list[Question]:
+    """Up to `count` of a view's questions without repetition, drawn family by family in these proportions."""
+    families: dict[str, list[Question]] = {}
+    for index in rng.permutation(len(questions)):
+        if weights.get(questions[index].family, 0.0) > 0:
+            families.setdefault(questions[index].family, []).append(questions[index])
+    chosen: list[Question] = []
+    while families and len(chosen) < count:
+        present = list(families)
+        share = np.array([weights[name] for name in present])
+        name = present[int(rng.choice(len(present), p=share / share.sum()))]
+        chosen.append(families[name].pop())
+        if not families[name]:
+            del families[name]
+    return chosen
+
+
+def pack(
+    shard: Shard,
+    chosen: Sequence[Sequence[Question]],
+    taught: Sequence[Sequence[bool]],
+    tokens: Tokens,
+    names: Names,
+) -> Questions:
+    """Questions per view (rows may be of different length) and whether each one's answer is taught, as tensors."""
+    rows: list[list[tuple[list[int], list[int]]]] = []
+    nouns: list[tuple[int, int, int]] = []
+    targets: list[np.ndarray] = []
+    for view, (truth, questions) in enumerate(zip(shard.truths, chosen)):
+        of_object = {o.object_id: row for o, row in zip(truth.objects, object_targets(truth.objects, names))}
+        row = []
+        for k, question in enumerate(questions):
+            ids, mentions = tokens.prompt(write_prompt(question, "words"))
+            row.append((ids + [tokens.answer_mark], tokens.encode(write_answer(question, "words")) + [tokens.end]))
+            for position, object_id in mentions:
+                if object_id in of_object:
+                    nouns.append((view, k, position))
+                    targets.append(of_object[object_id])
+        rows.append(row)
+    width = max(len(row) for row in rows)
+    length = max(len(prompt) + len(answer) for row in rows for prompt, answer in row) - 1  # the END is never an input
+    scored = max(len(answer) for row in rows for _, answer in row)
+    ids_ = np.full((len(rows), width, length), tokens.pad, np.int64)
+    at = np.zeros((len(rows), width, scored), np.int64)
+    labels = np.full((len(rows), width, scored), MASKED, np.int64)
+    for view, row in enumerate(rows):
+        for k, (prompt, answer) in enumerate(row):
+            whole = prompt + answer[:-1]
+            ids_[view, k, : len(whole)] = whole
+            at[view, k] = np.minimum(len(prompt) - 1 + np.arange(scored), length - 1)
+            if taught[view][k]:
+                labels[view, k, : len(answer)] = answer
+    noun_targets = np.array(targets, np.int64) if targets else np.zeros((0, 5), np.int64)
+    nouns_ = np.array(nouns, np.int64).reshape(-1, 3)
+    return Questions(*(torch.from_numpy(array) for array in (ids_, at, labels, nouns_, noun_targets)))

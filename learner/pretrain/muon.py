@@ -1,0 +1,63 @@
+"""Muon in float32: momentum whose matrices are orthogonalised by a Newton-Schulz iteration before they are applied.
+
+torch.optim.Muon iterates in bfloat16, which ordinary CPUs emulate thirty times slower than float32. Matrices of one
+shape are orthogonalised as one batch. The update is scaled to the size of AdamW's (0.2 sqrt(longer side), Liu et al.,
+"Muon is scalable for LLM training", arXiv 2502.16982), so that both optimisers take learning rates of one kind.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_A, _B, _C = 3.4445, -4.7750, 2.0315  # Keller Jordan's quintic: steepest at zero, roughly 1 elsewhere
+_ITERATIONS = 5
+
+
+def orthogonalise(batch: Tensor) -> Tensor:
+    """[n, rows, columns] -> nearly orthogonal matrices with the same singular vectors."""
+    wide = batch.shape[-2] <= batch.shape[-1]
+    x = batch if wide else batch.transpose(-1, -2)
+    x = x / (x.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
+    for _ in range(_ITERATIONS):
+        gram = x @ x.transpose(-1, -2)
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=_B, alpha=_C), x, beta=_A)
+    return x if wide else x.transpose(-1, -2)
+
+
+class Muon(torch.optim.Optimizer):
+    """For hidden matrices only; embeddings, norms and biases belong to AdamW."""
+
+    def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.01) -> None:
+        super().__init__(list(params), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        assert closure is None
+        for group in self.param_groups:
+            by_shape: dict[torch.Size, list[Tensor]] = defaultdict(list)
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    by_shape[parameter.shape].append(parameter)
+            for shape, parameters in by_shape.items():
+                self._update(parameters, shape, group["lr"], group["momentum"], group["weight_decay"])
+
+    def _update(
+        self, parameters: list[Tensor], shape: torch.Size, lr: float, momentum: float, weight_decay: float
+    ) -> None:
+        steps = []
+        for parameter in parameters:
+            assert parameter.grad is not None
+            state = self.state[parameter]
+            if not state:
+                state["momentum"] = torch.zeros_like(parameter)
+            state["momentum"].lerp_(parameter.grad, 1 - momentum)
+            steps.append(parameter.grad.lerp(state["momentum"], momentum))  # Nesterov
+        scale = 0.2 * max(shape) ** 0.5
+        for parameter, step in zip(parameters, orthogonalise(torch.stack(steps))):
+            parameter.mul_(1 - lr * weight_decay)
+            parameter.add_(step, alpha=-lr * scale)

@@ -1,0 +1,198 @@
+"""Supervised pre-training of the embedded policy.
+
+    1. vision   the vision tower alone: every image token learns what it shows, from the simulator's id images
+    2. ground   everything: packed questions, with the grounding loss at every noun that names an object
+
+`Trainer` holds the model and both stages; `pretrain` runs them, measures as it goes and keeps the checkpoint that sees
+best while its relational skills are still to be learned. Same settings, same views, same number of threads: same bits.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from learner.policy.build import IMAGE, VISION_END, VISION_START, build, save
+from learner.policy.packed import PackedPolicy
+from learner.pretrain.batches import MASKED, Tokens, choose, dense, pack
+from learner.pretrain.data import Pool, Shard
+from learner.pretrain.evaluate import Accuracy, evaluate, mean
+from learner.pretrain.heads import Heads
+from learner.pretrain.muon import Muon
+from learner.pretrain.truth import Names
+from learner.settings import PretrainSettings
+from protocol.seeds import rng_for
+
+log = logging.getLogger(__name__)
+
+_LOWEST_RATE = 0.03
+_MIMETIC_GAIN, _MIMETIC_NOISE = 1.5, 0.3
+
+
+class Losses(NamedTuple):
+    dense: float
+    answer: float = 0.0
+    noun: float = 0.0
+
+
+class Trainer:
+    def __init__(self, settings: PretrainSettings) -> None:
+        self.settings = settings
+        self.model, self.processor = build(settings.seed)
+        start_by_matching(self.model, settings.seed)
+        self.packed = PackedPolicy(self.model, self.processor)
+        self.tokens = Tokens(self.processor.tokenizer)
+        self.names = Names(settings.colors, settings.categories)
+        size = settings.image_px
+        self.grid = self.packed.vision.grid(size, size)
+        marks = self.processor.tokenizer.convert_tokens_to_ids([VISION_START, IMAGE, VISION_END])
+        self.header = self.packed.expand(marks, size, size)
+        colors = torch.tensor([self.tokens.word(word)[0] for word in settings.colors])
+        categories = [torch.tensor(self.tokens.encode(word)) for word in settings.categories]
+        embedding = self.packed.text.embed_tokens
+        self.heads = Heads(embedding.weight.shape[1], self.names, embedding, colors, categories)
+        self._optimisers: list[torch.optim.Optimizer] = []
+
+    def train(
+        self, stage: str, pool: Pool, shards: Callable[[float], int], after_step: Callable[[int, Losses], None]
+    ) -> None:
+        """Run one stage, "vision" or "ground"; `shards(progress)` says how many shards a step may draw from."""
+        grounding = stage == "ground"
+        settings = self.settings
+        steps = settings.ground_steps if grounding else settings.vision_steps
+        batch = settings.ground_batch if grounding else settings.vision_batch
+        self._start_optimisers(settings.ground_muon_lr if grounding else settings.vision_muon_lr)
+        for step in range(steps):
+            pool.grow(shards(step / steps))
+            rng = rng_for(settings.seed, "pretrain", stage, step)
+            shard = pool.take(rng.integers(0, len(pool), batch))
+            self._set_rate(step, steps)
+            loss, losses = self._loss(shard, rng, grounding)
+            loss.backward()
+            parameters = [p for optimiser in self._optimisers for g in optimiser.param_groups for p in g["params"]]
+            nn.utils.clip_grad_norm_(parameters, 1.0)
+            for optimiser in self._optimisers:
+                optimiser.step()
+                optimiser.zero_grad(set_to_none=True)
+            after_step(step, losses)
+
+    def evaluate(self, pool: Pool, views: int, blind: bool = False) -> dict[str, Accuracy]:
+        families = list(self.settings.asked)
+        return evaluate(self.packed, pool, views, families, self.header, self.tokens, self.names, blind)
+
+    def _loss(self, shard: Shard, rng: np.random.Generator, grounding: bool) -> tuple[Tensor, Losses]:
+        images = self.packed.encode(shard.rgb)
+        truth = dense(shard, self.names)
+        dense_loss = self.heads.dense_loss(images.tokens, truth.shown, truth.targets)
+        if not grounding:
+            return dense_loss, Losses(dense_loss.item())
+        settings = self.settings
+        chosen = [choose(t.questions, settings.asked, settings.ground_questions, rng) for t in shard.truths]
+        taught = [
+            [q.family in settings.perceive or rng.random() < settings.relation_answers for q in row] for row in chosen
+        ]
+        questions = pack(shard, chosen, taught, self.tokens, self.names)
+        prefix = self.packed.prefill([self.header] * len(chosen), images)
+        taps: list[Tensor] = []
+        hidden = self.packed.branch(prefix, questions.ids, at=questions.at, tap=(settings.grounded_layer, taps))
+        scored = questions.labels != MASKED
+        answer_loss = F.cross_entropy(self.packed.logits(hidden[scored]), questions.labels[scored])
+        view, question, position = questions.nouns.unbind(1)
+        noun_loss = self.heads.noun_loss(taps[0][view, question, position], questions.noun_targets)
+        return dense_loss + answer_loss + noun_loss, Losses(dense_loss.item(), answer_loss.item(), noun_loss.item())
+
+    def _start_optimisers(self, muon_lr: float) -> None:
+        matrices, others = [], list(self.heads.parameters())
+        for name, parameter in self.model.named_parameters():
+            hidden = parameter.ndim == 2 and "embed" not in name and "lm_head" not in name
+            (matrices if hidden else others).append(parameter)
+        adam = torch.optim.AdamW(others, self.settings.adam_lr, betas=(0.9, 0.98), weight_decay=0.0)
+        self._optimisers = [Muon(matrices, muon_lr), adam]
+        for optimiser in self._optimisers:
+            for group in optimiser.param_groups:
+                group["base_lr"] = group["lr"]
+
+    def _set_rate(self, step: int, steps: int) -> None:
+        """Warm-up, a plateau, then a straight fall."""
+        settings = self.settings
+        left = (1 - step / steps) / (1 - settings.decay_from)
+        rate = min(1.0, (step + 1) / settings.warmup_steps) * min(1.0, max(_LOWEST_RATE, left))
+        for optimiser in self._optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = group["base_lr"] * rate
+
+
+def start_by_matching(model: nn.Module, seed: int) -> None:
+    """Query and key weights start almost equal: attention begins by matching content, so that a word looks at the
+    image tokens that say the same (after Trockman & Kolter, "Mimetic initialization", arXiv 2305.09828)."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for layer in model.model.language_model.layers:
+            attention = layer.self_attn
+            shape = attention.q_proj.weight.shape
+            common, noise = (torch.randn(shape, generator=generator) * shape[1] ** -0.5 for _ in range(2))
+            attention.q_proj.weight.copy_(common)
+            attention.k_proj.weight.copy_(common + _MIMETIC_NOISE * noise)
+            attention.q_norm.weight.fill_(_MIMETIC_GAIN)
+
+
+class Candidate(NamedTuple):
+    """A measured checkpoint."""
+
+    step: int
+    perception: float
+    relation: float
+    table: dict[str, Accuracy]
+
+    def better_than(self, other: Candidate | None, band: tuple[float, float]) -> bool:
+        """In the band before out of it, then by perception."""
+        if other is None:
+            return True
+        mine, its = (band[0] <= c.relation <= band[1] for c in (self, other))
+        return (mine, self.perception) > (its, other.perception)
+
+
+def pretrain(settings: PretrainSettings, train: Pool, held_out: Pool, out: Path) -> Candidate:
+    """Train both stages and save the chosen checkpoint to `out`; returns its measurements."""
+    torch.set_num_threads(settings.threads)
+    torch.use_deterministic_algorithms(True)
+    trainer = Trainer(settings)
+    last = settings.train_shards
+
+    def first_then_more(progress: float) -> int:
+        return min(last, settings.first_shards + int(progress * (last - settings.first_shards)))
+
+    best: Candidate | None = None
+
+    def after_vision_step(step: int, losses: Losses) -> None:
+        if (step + 1) % settings.evaluate_every == 0:
+            log.info("vision step %d of %d: dense loss %.3f", step + 1, settings.vision_steps, losses.dense)
+
+    def after_ground_step(step: int, losses: Losses) -> None:
+        nonlocal best
+        if (step + 1) % settings.evaluate_every and step + 1 != settings.ground_steps:
+            return
+        table = trainer.evaluate(held_out, settings.evaluate_views)
+        candidate = Candidate(step + 1, mean(table, list(settings.perceive)), mean(table, list(settings.relate)), table)
+        chosen = candidate.better_than(best, settings.relation_band)
+        if chosen:
+            best = candidate
+            save(trainer.model, trainer.processor, out)
+        figures = " ".join(f"{name} {a.greedy:.2f}/{a.sampled:.2f}" for name, a in table.items())
+        log.info(
+            "ground step %d of %d: losses dense %.3f answer %.3f noun %.3f, held out (greedy/sampled) %s%s",
+            step + 1, settings.ground_steps, *losses, figures, ", kept" if chosen else "",
+        )  # fmt: skip
+
+    held_out.grow(settings.held_out_shards)
+    trainer.train("vision", train, first_then_more, after_vision_step)
+    trainer.train("ground", train, lambda _: last, after_ground_step)
+    assert best is not None
+    return best
