@@ -134,7 +134,7 @@ def _position(function: Function, name: str, position: int, at: int) -> int:
         if position >= len(function.parameters):
             refuse(at, f"{function.name} takes at most {len(function.parameters)} arguments")
         return position
-    for index, parameter in enumerate(function.parameters):
-        if parameter.name == name:
-            return index
-    refuse(at, f"{function.name} has no argument {name!r}")
+    names = [parameter.name for parameter in function.parameters]
+    if name not in names:
+        refuse(at, f"{function.name} has no argument {name!r}")
+    return names.index(name)

@@ -83,7 +83,7 @@ class Family(Protocol):
     views: int  # how many views a question is about
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None, /
     ) -> Plan:
         """Draw a form and a key among those that this scene can give, and objects to aim at.
 
@@ -92,11 +92,11 @@ class Family(Protocol):
         """
         ...
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: World, level: int, found: Proposals, /) -> None:
         """Judge every candidate of the world's first `views` views by the family's rules."""
         ...
 
-    def draft(self, world: World, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
+    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator, /) -> Draft:
         """The candidate as a program, templates and options (in an order drawn from rng)."""
         ...
 
@@ -114,7 +114,7 @@ def ask(
     Raises VantageError("bad_request") for a paraphrase that the family does not have.
     """
     skill = CATALOGUE[family.name]
-    draft = family.draft(world, candidate, level, rng)
+    draft = family.draft(world, candidate, rng)
     count = len(draft.templates)
     if not -1 <= paraphrase < count:
         raise VantageError("bad_request", f"{family.name} has paraphrases 0..{count - 1}, or -1 to draw one")

@@ -6,7 +6,8 @@
     negation   = "not" negation | comparison        comparison = sum [ ("<" | "<=" | ">" | ">=" | "==" | "!=") sum ]
     sum        = product { ("+" | "-") product }    product = unary { ("*" | "/") unary }
     unary      = "-" unary | primary
-    primary    = NUMBER | TEXT | "true" | "false" | NAME | call | "[" expression { "," expression } "]" | "(" expression ")"
+    primary    = NUMBER | TEXT | "true" | "false" | NAME | call | "(" expression ")"
+               | "[" expression { "," expression } "]"
     call       = NAME "(" [ argument { "," argument } ] ")"
     argument   = [ NAME "=" ] expression | NAME ":" expression
 

@@ -24,7 +24,7 @@ class CameraObjectDistance:
     views = 1
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
         key = kept.key if kept else _THIRDS[int(rng.integers(3))]
         return Plan(key=key, focus=draw_objects(uniquely_named(description), 1, rng, self.name))
@@ -42,7 +42,7 @@ class CameraObjectDistance:
             margin = min(distance_m - NEAREST_M, farthest_m - distance_m)
             found.accept(_THIRDS[min(third, 2)], (key,), margin)
 
-    def draft(self, world: World, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
+    def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         (a,) = candidate.objects
         return Draft(
             program=f"round(distance_from_camera(object({a}), view(0)), 0.1)",
@@ -65,7 +65,7 @@ class ObjectSize:
     views = 1
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
         items = uniquely_named(description)
         names = sorted({item.category for item in items})
@@ -82,7 +82,7 @@ class ObjectSize:
                 margin = view.seen[key].visible_fraction - PERCEIVE[level].fraction
                 found.accept(world.objects[key].category, (key,), margin)
 
-    def draft(self, world: World, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
+    def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         (a,) = candidate.objects
         return Draft(
             program=f"round(longest_side(object({a})) * 100, 1)",

@@ -80,7 +80,7 @@ class CameraMotion:
         else:
             found.accept("right" if right > 0 else "left", (), length_m, "move")
 
-    def draft(self, world: World, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
+    def draft(self, _world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
         words = _WORDS[candidate.form]
         turn = candidate.form == "turn"
         verb = "turn" if turn else "move"

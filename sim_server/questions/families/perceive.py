@@ -31,7 +31,7 @@ class _Property:
     naming: str
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
         counts = Counter(getattr(item, self.naming) for item in description.objects)
         items = [item for item in description.objects if item.color]
@@ -63,7 +63,7 @@ class _Property:
 class ObjectCategory(_Property):
     name, asked, naming = "object_category", "category", "color"
 
-    def draft(self, world: World, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
+    def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         item = world.objects[candidate.objects[0]]
         return Draft(
             program=f"category(object({item.id}))",
@@ -81,7 +81,7 @@ class ObjectCategory(_Property):
 class ObjectColor(_Property):
     name, asked, naming = "object_color", "color", "category"
 
-    def draft(self, world: World, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
+    def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         item = world.objects[candidate.objects[0]]
         return Draft(
             program=f"color(object({item.id}))",
@@ -101,7 +101,7 @@ class ObjectLocation:
     views = 1
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
         cell = int(rng.integers(9))
         key = kept.key if kept else CELLS[cell]
@@ -119,7 +119,7 @@ class ObjectLocation:
             else:
                 found.accept(_cell(truth.u, truth.v), (key,), margin)
 
-    def draft(self, world: World, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
+    def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         (a,) = candidate.objects
         return Draft(
             program=f"grid_cell(image_x(object({a}), view(0)), image_y(object({a}), view(0)))",
@@ -174,7 +174,7 @@ class ObjectCount:
                 margin = min(view.seen[item.id].visible_fraction for item in items) - PERCEIVE[level].fraction
                 found.accept(str(len(items)), tuple(item.id for item in items), margin, form)
 
-    def draft(self, world: World, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
+    def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         item = world.objects[candidate.objects[0]]
         phrase = {"thing": "things", "category": plural(item.category), "color": f"{item.color} things"}[candidate.form]
         kind = {"thing": "", "category": f', category="{item.category}"', "color": f', color="{item.color}"'}

@@ -70,7 +70,7 @@ class ViewDirection:
             else:
                 found.accept("above" if down < 0 else "below", (a, b), abs(down), "vertical")
 
-    def draft(self, world: World, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
+    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
         a, b = candidate.objects
         axis = "image_x" if candidate.form == "horizontal" else "image_y"
         first, second = _FORMS[candidate.form]
@@ -94,7 +94,7 @@ class DepthOrder:
     views = 1
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
         return _plan(self.name, ["depth"], description, rng, kept)
 
@@ -111,7 +111,7 @@ class DepthOrder:
             else:
                 found.accept("nearer" if gap_m < 0 else "farther", (a, b), relative, "depth")
 
-    def draft(self, world: World, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
+    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
         a, b = candidate.objects
         return Draft(
             program=f'if depth(object({a}), view(0)) < depth(object({b}), view(0)) then "nearer" else "farther"',

@@ -79,9 +79,7 @@ def uniquely_named(description: SceneDescription) -> list[SceneObject]:
     return alone or list(description.objects)
 
 
-def draw_objects(
-    items: Sequence[SceneObject], count: int, rng: np.random.Generator, why: str
-) -> tuple[int, ...]:
+def draw_objects(items: Sequence[SceneObject], count: int, rng: np.random.Generator, why: str) -> tuple[int, ...]:
     """Ids of `count` different objects that stand near one another. Raises Infeasible where there are too few."""
     if len(items) < count:
         raise Infeasible(f"{why}: the scene offers {len(items)} such objects, {count} are needed")

@@ -11,7 +11,7 @@ import numpy as np
 from protocol.errors import Infeasible
 from protocol.scene import SceneDescription, SceneObject
 from sim_server.questions.evidence import World, name_of
-from sim_server.questions.families.rules import draw_objects, neighbours, prominent, uniquely_named
+from sim_server.questions.families.rules import neighbours, prominent, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals
 from sim_server.questions.geometry import bearing_rad, box_distance_m, floor_distance_m
 
@@ -90,7 +90,7 @@ class RelativeDistance:
                 else:
                     found.accept(names[options[0][1]], (anchor.id, *(item[1] for item in options)), margin)
 
-    def draft(self, world: World, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
+    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
         anchor, *others = candidate.objects
         options = [others[int(index)] for index in rng.permutation(len(others))]
         listed = ", ".join(f"object({key})" for key in options)
@@ -123,7 +123,7 @@ class RelativeDirection:
         named = [world.objects[key] for key in prominent(world, world.views[0], found)]
         self.judge(named, level, found, False)
 
-    def judge(self, items: Sequence[SceneObject], level: int, found: Proposals, large: bool) -> None:
+    def judge(self, items: Sequence[SceneObject], level: int, found: Proposals, _large: bool) -> None:
         """Candidates are (standing point, facing point, target)."""
         form, least_deg = DIRECTION_FORM[level], SECTOR_MARGIN_DEG[level]
         if len(items) < 3:
@@ -141,7 +141,7 @@ class RelativeDirection:
             else:
                 found.accept(_word(form, angle_deg), (stand, face, target), margin, form)
 
-    def draft(self, world: World, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
+    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
         a, b, c = candidate.objects
         words = _WORDS[candidate.form]
         return Draft(

@@ -1,4 +1,4 @@
-"""A small analytic backend for tests: coloured oriented boxes in one room, ray cast with numpy, exact by construction."""
+"""A small analytic backend for tests: coloured oriented boxes in one room, ray cast with numpy."""
 
 from __future__ import annotations
 

@@ -1,0 +1,115 @@
+"""Realise a task: find views in which a question of the asked family and level holds, ask it, render it.
+
+The answer's class is drawn first, then a view is sought that gives it, so that answers stay balanced. Every choice is
+drawn from (run_seed, seq): the same spec and the same renderer digest give the same pixels and the same answer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Optional, Sequence
+
+import msgspec
+import numpy as np
+
+from protocol.errors import Infeasible, VantageError
+from protocol.scene import Pose
+from protocol.seeds import rng_for
+from protocol.tasks import Question, TaskSpec
+from sim_server.backends.base import Frames, Scene
+from sim_server.questions.evidence import EVIDENCE_SENSORS, World
+from sim_server.questions.families import family_of
+from sim_server.questions.families.motion import CameraMotion
+from sim_server.questions.family import Candidate, Family, Plan, Proposals, ask
+from sim_server.questions.viewpoints import draw_pose
+
+ATTEMPTS = 24
+
+
+class Realised(msgspec.Struct):
+    """A question, the frames that it is about (with the asked sensors) and how many placements were tried."""
+
+    question: Question
+    frames: Frames
+    poses: tuple[Pose, ...]
+    attempts: int
+
+
+def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> Realised:
+    """Ask the spec's question about views of the scene.
+
+    Raises Infeasible, naming the rule that refused most, when ATTEMPTS placements of the camera gave no view in
+    which the family's rules hold for the drawn answer; VantageError("bad_request") for an unknown family, level or
+    paraphrase, or a view budget that the family does not fit in.
+    """
+    level = spec.question.level
+    family = family_of(spec.question.family, level)
+    if spec.max_views < family.views:
+        raise VantageError("bad_request", f"{family.name} is about {family.views} views; set max_views to that")
+    rng = rng_for(spec.run_seed, "task", spec.seq)
+    refused: Counter[str] = Counter()
+    plan: Optional[Plan] = None
+    for attempt in range(1, ATTEMPTS + 1):
+        plan = family.plan(scene.description, level, rng, plan)
+        poses = _draw_poses(scene, spec, family, plan, rng, refused)
+        if poses is None:
+            continue
+        evidence = scene.render(poses, spec.camera, EVIDENCE_SENSORS)
+        world = World.of(scene.description, evidence)
+        candidate = _choose(family, world, level, plan, rng, refused)
+        if candidate is None:
+            continue
+        question = ask(family, world, candidate, level, rng, spec.question.paraphrase)
+        return Realised(question, _with_sensors(scene, evidence, sensors), poses, attempt)
+    assert plan is not None
+    rule, _ = refused.most_common(1)[0]
+    wanted = f"{family.name} level {level} with answer class {plan.key!r}"
+    raise Infeasible(f"{wanted} found no view in {ATTEMPTS} attempts; the rule that refused most: {rule}")
+
+
+def _draw_poses(
+    scene: Scene, spec: TaskSpec, family: Family, plan: Plan, rng: np.random.Generator, refused: Counter[str]
+) -> Optional[tuple[Pose, ...]]:
+    objects = {item.id: item for item in scene.description.objects}
+    first = draw_pose(scene, spec.camera, [objects[key] for key in plan.focus], rng, plan.at)
+    if first is None:
+        refused["no standing point has the objects in its picture together"] += 1
+        return None
+    if not isinstance(family, CameraMotion):
+        return (first,)
+    second = family.next_pose(scene, first, plan, spec.question.level, rng)
+    if second is None:
+        refused["the camera's move would leave the navigable area"] += 1
+        return None
+    return (first, second)
+
+
+def _choose(
+    family: Family, world: World, level: int, plan: Plan, rng: np.random.Generator, refused: Counter[str]
+) -> Optional[Candidate]:
+    """A candidate with the planned answer class; where there is none, why not is added to `refused`."""
+    found = Proposals()
+    family.propose(world, level, found)
+    fitting = [item for item in found.accepted if plan.fits(item)]
+    if fitting:
+        return fitting[int(rng.integers(len(fitting)))]
+    # One vote per attempt, so that a view of many objects does not outweigh the others.
+    rule = found.refused.most_common(1)[0][0] if found.refused else "no object is visible"
+    refused["no view has the drawn answer" if found.accepted else rule] += 1
+    return None
+
+
+def _with_sensors(scene: Scene, evidence: Frames, sensors: Sequence[str]) -> Frames:
+    """The evidence, rendered again with the sensors that it lacks."""
+    lacking = tuple(sensor for sensor in sensors if sensor not in EVIDENCE_SENSORS)
+    if lacking:
+        more = scene.render(evidence.poses, evidence.camera, lacking)
+        evidence.rgb = more.rgb
+    return Frames(
+        poses=evidence.poses,
+        camera=evidence.camera,
+        rgb=evidence.rgb,
+        depth=evidence.depth if "depth" in sensors else None,
+        ids=evidence.ids if "ids" in sensors else None,
+        amodal=evidence.amodal if "amodal" in sensors else None,
+    )
