@@ -1,0 +1,17 @@
+"""`rooms`, the embedded simulator: procedural furnished rooms and a CPU renderer, from PyPI packages alone.
+
+backend    opens scenes, names the digest            scene       puts the stages below together, renders
+plan       rooms, doors, windows                     place       what stands where
+catalogue  categories and their shapes               furniture/  the shapes
+shell      meshes of walls, floors, openings         mesh        primitives
+materials  colours and palettes                      textures    procedural patterns
+geometry   flat triangle arrays                      lighting    lamps, windows, ambient light
+light      shadow cubes, contact shade               raster      visibility buffer
+shade      colour per pixel                          navigation  free floor, shortest paths
+"""
+
+from __future__ import annotations
+
+from sim_server.backends.rooms.backend import RoomsBackend
+
+__all__ = ["RoomsBackend"]

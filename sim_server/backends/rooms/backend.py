@@ -1,0 +1,85 @@
+"""The embedded simulator as a backend. Numba is imported when the first scene opens, never before."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from protocol.errors import VantageError
+from protocol.scene import Camera, Pose, SceneSpec
+from sim_server.backends.base import SENSORS, Capabilities, Scene
+from sim_server.backends.rooms.catalogue import CATEGORIES
+
+FORMAT_VERSION = 1
+PALETTES = ("named", "natural")
+LIGHTS = ("day", "evening")
+
+
+def _digest() -> str:
+    """Hash of this package's sources: whatever can change a pixel or a description."""
+    total = hashlib.blake2b(f"rooms {FORMAT_VERSION}".encode(), digest_size=16)
+    root = Path(__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        total.update(path.relative_to(root).as_posix().encode())
+        total.update(path.read_bytes())
+    return f"rooms-{FORMAT_VERSION}-{total.hexdigest()}"
+
+
+def _set_cache_dir() -> None:
+    """Gives Numba a cache directory of the user's own where none is set and the package cannot be written."""
+    if "NUMBA_CACHE_DIR" in os.environ or os.access(Path(__file__).parent, os.W_OK):
+        return
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    try:
+        path = Path(base) / "vantage" / "numba"
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:  # no writable home: a private directory serves this process
+        path = Path(tempfile.mkdtemp(prefix="vantage-numba-"))
+    os.environ["NUMBA_CACHE_DIR"] = str(path)
+
+
+class RoomsBackend:
+    """Procedural furnished rooms, rendered on the CPU."""
+
+    name = "rooms"
+
+    def __init__(self) -> None:
+        self.digest = _digest()
+        self.capabilities = Capabilities(
+            sensors=SENSORS, categories=tuple(CATEGORIES), has_fronts=True, has_rooms=True
+        )
+
+    def open(self, spec: SceneSpec) -> Scene:
+        """Generates the scene of the spec.
+
+        Raises Infeasible when the objects do not fit, VantageError("bad_request") for an unknown asset, category,
+        palette or light and for a ceiling outside 2.2..4 m.
+        """
+        if spec.asset:
+            raise VantageError("bad_request", f"the rooms backend has no asset {spec.asset!r}: leave asset empty.")
+        if spec.palette not in PALETTES:
+            raise VantageError("bad_request", f"palette is one of {', '.join(PALETTES)}, not {spec.palette!r}.")
+        if spec.light not in LIGHTS:
+            raise VantageError("bad_request", f"light is one of {', '.join(LIGHTS)}, not {spec.light!r}.")
+        if not 2.2 <= spec.ceiling_m <= 4.0:
+            raise VantageError("bad_request", f"ceiling_m must lie in 2.2..4.0, not {spec.ceiling_m}.")
+        if not 0.0 <= spec.clutter <= 1.0:
+            raise VantageError("bad_request", f"clutter must lie in 0..1, not {spec.clutter}.")
+        _set_cache_dir()
+        from sim_server.backends.rooms.scene import RoomsScene  # imports numba
+
+        return RoomsScene(spec)
+
+    def warm(self) -> None:
+        """Compiles (or loads from the cache) every kernel and builds the textures, so that no request waits for it."""
+        scene = self.open(SceneSpec(seed=0))
+        scene.render([Pose((0.0, 1.5, 0.0), (1.0, 0.0, 0.0, 0.0))], Camera(16, 16), SENSORS)
+        first, second = (scene.sample_navigable(np.random.default_rng(k)) for k in (0, 1))
+        scene.path(first, second)
+
+    def close(self) -> None:
+        """Nothing to release."""

@@ -1,0 +1,44 @@
+"""What a furniture shape returns: parts by material slot, surfaces for small things, whether it is furniture at all."""
+
+from __future__ import annotations
+
+from typing import Callable, NamedTuple
+
+import numpy as np
+
+from sim_server.backends.rooms.mesh import Part
+
+
+class Surface(NamedTuple):
+    """A level rectangle in the model's frame on which small things may stand, with the free height above."""
+
+    y_m: float
+    x_min_m: float
+    x_max_m: float
+    z_min_m: float
+    z_max_m: float
+    free_m: float
+
+
+class Model:
+    """A shape in its own frame: y up from the floor at 0, front towards +z, centred on x and z.
+
+    `kinds` names the material kind of each slot ("main", "second", ...), see materials.py. The named palette
+    paints "main" in the object's colour and "second" in a darker shade of it; other slots keep their kind.
+    """
+
+    def __init__(self, **kinds: str) -> None:
+        self.kinds = kinds
+        self.parts: list[tuple[Part, str]] = []
+        self.surfaces: list[Surface] = []
+
+    def add(self, part: Part, slot: str = "main") -> None:
+        self.parts.append((part, slot))
+
+    def surface(self, y_m: float, width_m: float, depth_m: float, free_m: float = 0.6, z_m: float = 0.0) -> None:
+        """Declares a surface `width_m` x `depth_m` about (0, z_m), inset a little from its edges."""
+        x, z = width_m / 2 - 0.03, depth_m / 2 - 0.03
+        self.surfaces.append(Surface(y_m, -x, x, z_m - z, z_m + z, free_m))
+
+
+Shape = Callable[[np.random.Generator], Model]

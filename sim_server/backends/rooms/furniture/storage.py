@@ -1,0 +1,122 @@
+"""Bookshelves, cabinets, wardrobes and dressers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim_server.backends.rooms.furniture.model import Model
+from sim_server.backends.rooms.mesh import box, cylinder, rotation_x
+
+
+def _books(
+    model: Model, rng: np.random.Generator, y: float, free: float, x_min: float, x_max: float, depth: float
+) -> None:
+    """A row of books from the left, with a gap now and then."""
+    x = x_min + rng.uniform(0.0, 0.08)
+    end = x_max - rng.uniform(0.0, 0.3) * (x_max - x_min)
+    while x < end - 0.05:
+        thick = rng.uniform(0.025, 0.06)
+        height = min(free - 0.03, rng.uniform(0.19, 0.28))
+        deep = rng.uniform(0.6, 0.8) * depth
+        slot = ("book_a", "book_b", "book_c")[int(rng.integers(3))]
+        model.add(box((thick - 0.003, height, deep), (x + thick / 2, y + height / 2, -0.02), 0.003), slot)
+        x += thick
+        if rng.random() < 0.12:
+            x += rng.uniform(0.05, 0.15)
+
+
+def bookshelf(rng: np.random.Generator) -> Model:
+    """An open case with shelves and books; its back panel and boards are in the main colour."""
+    width, depth, height = rng.uniform(0.75, 1.1), rng.uniform(0.28, 0.36), rng.uniform(1.55, 2.05)
+    shelves = int(rng.integers(4, 6))
+    model = Model(main="wood", second="wood", book_a="book_a", book_b="book_b", book_c="book_c")
+    for x in (-1, 1):
+        model.add(box((0.03, height, depth), (x * (width / 2 - 0.015), height / 2, 0), 0.004))
+    model.add(box((width - 0.04, height - 0.04, 0.012), (0, height / 2, -depth / 2 + 0.01), 0.002))
+    step = (height - 0.09) / shelves
+    for k in range(shelves + 1):
+        y = 0.06 + k * step
+        model.add(box((width - 0.05, 0.028, depth - 0.01), (0, y, 0), 0.004))
+        if k < shelves and rng.random() < 0.8:
+            _books(model, rng, y + 0.014, step - 0.03, -width / 2 + 0.04, width / 2 - 0.04, depth)
+    model.surface(height, width, depth, 0.4)
+    return model
+
+
+def cube_shelf(rng: np.random.Generator) -> Model:
+    """A grid of square compartments with books in some."""
+    columns, rows = int(rng.integers(2, 4)), int(rng.integers(4, 6))
+    cell, depth, board = rng.uniform(0.33, 0.37), 0.36, 0.03
+    width, height = columns * cell + board, rows * cell + board
+    model = Model(main="wood", second="wood", book_a="book_a", book_b="book_b", book_c="book_c")
+    model.add(box((width - 0.02, height - 0.02, 0.012), (0, height / 2, -depth / 2 + 0.01), 0.002))
+    for k in range(columns + 1):
+        model.add(box((board, height, depth), (-width / 2 + board / 2 + k * cell, height / 2, 0), 0.004))
+    for k in range(rows + 1):
+        model.add(box((width - 0.01, board, depth - 0.006), (0, board / 2 + k * cell, 0), 0.004))
+    for row in range(rows):
+        for column in range(columns):
+            if rng.random() < 0.6:
+                x = -width / 2 + board + column * cell
+                _books(model, rng, board + row * cell, cell - board, x, x + cell - board, depth)
+    model.surface(height, width, depth, 0.4)
+    return model
+
+
+def cabinet(rng: np.random.Generator) -> Model:
+    """A closed sideboard with doors and knobs."""
+    width, depth, height = rng.uniform(0.9, 1.4), rng.uniform(0.4, 0.48), rng.uniform(0.75, 1.05)
+    doors = int(rng.integers(2, 4)) if width > 1.1 else 2
+    leg = rng.uniform(0.05, 0.15)
+    model = Model(main="wood", second="wood", detail="metal", dark="dark")
+    model.add(box((width, height - leg, depth), (0, (height + leg) / 2, 0), 0.008))
+    for x in (-1, 1):
+        for z in (-1, 1):
+            at = (x * (width / 2 - 0.05), leg / 2, z * (depth / 2 - 0.05))
+            model.add(box((0.04, leg, 0.04), at), "dark")
+    panel = (width - 0.04) / doors
+    for k in range(doors):
+        x = -width / 2 + 0.02 + panel * (k + 0.5)
+        at = (x, (height + leg) / 2, depth / 2 + 0.006)
+        model.add(box((panel - 0.016, height - leg - 0.06, 0.02), at, 0.006), "second")
+        side = 1 if k % 2 == 0 else -1
+        knob = cylinder(0.018, 0.025, (0, 0, 0), 10).turned(rotation_x(np.pi / 2))
+        model.add(knob.moved((x + side * panel * 0.36, height * 0.62, depth / 2 + 0.014)), "detail")
+    model.surface(height, width, depth, 0.8)
+    return model
+
+
+def dresser(rng: np.random.Generator) -> Model:
+    """A chest of drawers in one or two columns."""
+    columns, rows = int(rng.integers(1, 3)), int(rng.integers(3, 5))
+    width, depth = (rng.uniform(0.6, 0.85), 0.46) if columns == 1 else (rng.uniform(1.1, 1.45), 0.48)
+    height = rng.uniform(0.78, 1.05)
+    model = Model(main="wood", second="wood", detail="metal", dark="dark")
+    model.add(box((width, height - 0.06, depth), (0, height / 2 + 0.03, 0)))
+    model.add(box((width - 0.06, 0.07, depth - 0.06), (0, 0.035, 0)), "dark")
+    cell_w, cell_h = (width - 0.04) / columns, (height - 0.1) / rows
+    for row in range(rows):
+        for column in range(columns):
+            x = -width / 2 + 0.02 + cell_w * (column + 0.5)
+            y = 0.08 + cell_h * (row + 0.5)
+            model.add(box((cell_w - 0.018, cell_h - 0.018, 0.02), (x, y, depth / 2 + 0.006), 0.006), "second")
+            model.add(box((0.14, 0.016, 0.022), (x, y, depth / 2 + 0.022), 0.005), "detail")
+    model.surface(height, width, depth, 0.8)
+    return model
+
+
+def wardrobe(rng: np.random.Generator) -> Model:
+    """A tall cupboard with two or three doors and long handles."""
+    doors = int(rng.integers(2, 4))
+    width, depth, height = doors * rng.uniform(0.48, 0.56), rng.uniform(0.56, 0.62), rng.uniform(1.9, 2.15)
+    model = Model(main="wood", second="wood", detail="metal", dark="dark")
+    model.add(box((width, height - 0.08, depth), (0, height / 2 + 0.04, 0)))
+    model.add(box((width - 0.06, 0.09, depth - 0.06), (0, 0.045, 0)), "dark")
+    model.add(box((width + 0.04, 0.05, depth + 0.03), (0, height - 0.025, 0.0)))
+    panel = (width - 0.03) / doors
+    for k in range(doors):
+        x = -width / 2 + 0.015 + panel * (k + 0.5)
+        model.add(box((panel - 0.014, height - 0.2, 0.02), (x, height / 2 + 0.02, depth / 2 + 0.006), 0.006), "second")
+        side = 1 if k % 2 == 0 else -1
+        model.add(box((0.018, 0.32, 0.03), (x + side * panel * 0.38, height * 0.52, depth / 2 + 0.025)), "detail")
+    return model

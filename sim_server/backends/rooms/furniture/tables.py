@@ -1,0 +1,120 @@
+"""Tables, desks, coffee tables and nightstands."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from sim_server.backends.rooms.furniture.model import Model
+from sim_server.backends.rooms.mesh import box, cylinder, revolve, tube
+
+
+def _legged(width: float, depth: float, height: float, top: float, leg: float, apron: bool) -> Model:
+    model = Model(main="wood", second="wood")
+    model.add(box((width, top, depth), (0, height - top / 2, 0), 0.01))
+    for x in (-1, 1):
+        for z in (-1, 1):
+            at = (x * (width / 2 - leg * 0.8), (height - top) / 2, z * (depth / 2 - leg * 0.8))
+            model.add(box((leg, height - top, leg), at), "second")
+    if apron:
+        y = height - top - 0.045
+        for z in (-1, 1):
+            model.add(box((width - 2 * leg, 0.09, 0.02), (0, y, z * (depth / 2 - leg * 0.8))), "second")
+        for x in (-1, 1):
+            model.add(box((0.02, 0.09, depth - 2 * leg), (x * (width / 2 - leg * 0.8), y, 0)), "second")
+    model.surface(height, width, depth, 0.8)
+    return model
+
+
+def dining_table(rng: np.random.Generator) -> Model:
+    size = (rng.uniform(1.2, 1.8), rng.uniform(0.78, 0.95), rng.uniform(0.72, 0.77))
+    return _legged(*size, rng.uniform(0.03, 0.05), rng.uniform(0.06, 0.09), rng.random() < 0.6)
+
+
+def square_table(rng: np.random.Generator) -> Model:
+    side = rng.uniform(0.8, 1.0)
+    return _legged(side, side, rng.uniform(0.72, 0.77), 0.035, rng.uniform(0.05, 0.08), True)
+
+
+def round_table(rng: np.random.Generator) -> Model:
+    """A round top on a turned pedestal."""
+    radius, height = rng.uniform(0.45, 0.65), rng.uniform(0.72, 0.77)
+    model = Model(main="wood", second="wood")
+    model.add(cylinder(radius, 0.04, (0, height - 0.04, 0), 28))
+    foot = radius * 0.62
+    profile = [(0, 0), (foot, 0), (foot, 0.03), (0.09, 0.08), (0.05, 0.2), (0.05, height * 0.6), (0.1, height - 0.04)]
+    model.add(revolve(profile, 16), "second")
+    model.surface(height, radius * 1.3, radius * 1.3, 0.8)
+    return model
+
+
+def trestle_table(rng: np.random.Generator) -> Model:
+    """A board on two A-shaped trestles."""
+    width, depth, height = rng.uniform(1.4, 1.9), rng.uniform(0.75, 0.9), 0.74
+    model = Model(main="wood", second="wood")
+    model.add(box((width, 0.04, depth), (0, height - 0.02, 0)))
+    for x in (-width / 2 + 0.2, width / 2 - 0.2):
+        for z in (-1, 1):
+            path = [(x, 0, z * (depth / 2 - 0.08)), (x, height - 0.03, z * 0.12)]
+            model.add(tube(path, 0.028, 8), "second")
+        model.add(box((0.04, 0.05, depth * 0.55), (x, height * 0.42, 0)), "second")
+    model.surface(height, width, depth, 0.8)
+    return model
+
+
+def coffee_table(rng: np.random.Generator) -> Model:
+    """A low table, with a shelf under the top or a round top on three legs."""
+    height = rng.uniform(0.38, 0.46)
+    if rng.random() < 0.35:
+        radius = rng.uniform(0.38, 0.5)
+        model = Model(main="wood", second="metal")
+        model.add(cylinder(radius, 0.035, (0, height - 0.035, 0), 28))
+        for k in range(3):
+            angle = 2 * math.pi * k / 3
+            x, z = math.sin(angle) * radius, math.cos(angle) * radius
+            model.add(tube([(x * 0.55, height - 0.03, z * 0.55), (x * 0.9, 0, z * 0.9)], 0.02, 8), "second")
+        model.surface(height, radius * 1.3, radius * 1.3, 0.8)
+        return model
+    width, depth = rng.uniform(0.9, 1.25), rng.uniform(0.5, 0.65)
+    model = _legged(width, depth, height, 0.04, 0.055, False)
+    model.add(box((width - 0.1, 0.02, depth - 0.1), (0, height * 0.35, 0)), "second")
+    return model
+
+
+def desk(rng: np.random.Generator) -> Model:
+    """A writing desk: panel side on the left, drawers on the right, a modesty panel at the back."""
+    width, depth, height = rng.uniform(1.1, 1.5), rng.uniform(0.58, 0.72), rng.uniform(0.72, 0.76)
+    model = Model(main="wood", second="wood", detail="metal")
+    model.add(box((width, 0.035, depth), (0, height - 0.0175, 0)))
+    model.add(box((0.035, height - 0.035, depth - 0.04), (-width / 2 + 0.03, (height - 0.035) / 2, 0)))
+    unit = 0.4
+    x = width / 2 - unit / 2 - 0.01
+    model.add(box((unit, height - 0.085, depth - 0.06), (x, (height - 0.035) / 2 + 0.025, -0.01)))
+    drawer = (height - 0.14) / 3
+    for k in range(3):
+        y = 0.07 + drawer * (k + 0.5)
+        model.add(box((unit - 0.04, drawer - 0.02, 0.02), (x, y, depth / 2 - 0.035)), "second")
+        model.add(box((0.12, 0.014, 0.02), (x, y, depth / 2 - 0.018), 0.004), "detail")
+    panel = width - unit - 0.06
+    model.add(box((panel, height * 0.5, 0.02), (-unit / 2 + 0.01, height * 0.7, -depth / 2 + 0.06)), "second")
+    model.surface(height, width, depth, 0.8)
+    return model
+
+
+def nightstand(rng: np.random.Generator) -> Model:
+    """A small cupboard with two drawers on short legs."""
+    width, depth, height = rng.uniform(0.4, 0.52), rng.uniform(0.36, 0.42), rng.uniform(0.48, 0.6)
+    model = Model(main="wood", second="wood", detail="metal")
+    model.add(box((width, height - 0.14, depth), (0, (height + 0.14) / 2, 0)))
+    for x in (-1, 1):
+        for z in (-1, 1):
+            at = (x * (width / 2 - 0.04), 0, z * (depth / 2 - 0.04))
+            model.add(cylinder(0.016, 0.14, at, 8, 0.022), "second")
+    drawer = (height - 0.18) / 2
+    for k in range(2):
+        y = 0.16 + drawer * (k + 0.5)
+        model.add(box((width - 0.04, drawer - 0.02, 0.018), (0, y, depth / 2 + 0.002)), "second")
+        model.add(cylinder(0.012, 0.02, (0, y, depth / 2 + 0.01), 8), "detail")
+    model.surface(height, width, depth, 0.8)
+    return model

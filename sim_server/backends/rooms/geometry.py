@@ -1,0 +1,111 @@
+"""A scene's triangles as flat arrays: vertices, faces, materials, and chunks small enough to cull."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_server.backends.rooms.materials import Material
+from sim_server.backends.rooms.mesh import Part
+
+CHUNK_FACES = 512
+
+
+class Geometry(NamedTuple):
+    """World-frame triangles. A chunk is a run of faces of one object with its own run of vertices.
+
+    positions, normals float32 [V, 3]; uv float32 [V, 2] m; faces int32 [F, 3]; face_material int32 [F];
+    face_object int32 [F] (object id, 0 = shell); chunk_faces, chunk_vertices int32 [C, 2] (start, end);
+    chunk_low, chunk_high float32 [C, 3] bounds; chunk_object int32 [C]; material_pattern int32 [M];
+    material_values float32 [M, 8] = low rgb, high rgb, repeats per metre, glow.
+    """
+
+    positions: NDArray[np.float32]
+    normals: NDArray[np.float32]
+    uv: NDArray[np.float32]
+    faces: NDArray[np.int32]
+    face_material: NDArray[np.int32]
+    face_object: NDArray[np.int32]
+    chunk_faces: NDArray[np.int32]
+    chunk_vertices: NDArray[np.int32]
+    chunk_low: NDArray[np.float32]
+    chunk_high: NDArray[np.float32]
+    chunk_object: NDArray[np.int32]
+    material_pattern: NDArray[np.int32]
+    material_values: NDArray[np.float32]
+
+
+class GeometryBuilder:
+    """Collects parts object by object and cuts them into chunks at part borders."""
+
+    def __init__(self) -> None:
+        self._materials: dict[Material, int] = {}
+        self._parts: list[Part] = []
+        self._face_material: list[NDArray[np.int32]] = []
+        self._face_object: list[NDArray[np.int32]] = []
+        self._chunks: list[tuple[int, int, int, int, int]] = []  # faces start, end, vertices start, end, object
+        self._vertices = 0
+        self._faces = 0
+
+    def add(
+        self,
+        object_id: int,
+        parts: Sequence[tuple[Part, Material]],
+        rotation: NDArray[np.float64] | None = None,
+        offset_m: Sequence[float] = (0.0, 0.0, 0.0),
+    ) -> NDArray[np.float32]:
+        """Appends one object, turned and moved into the world; returns its world positions."""
+        first_part = len(self._parts)
+        start_face = start_vertex = -1
+        for part, material in parts:
+            slot = self._materials.setdefault(material, len(self._materials))
+            if start_face < 0 or self._faces + len(part.faces) - start_face > CHUNK_FACES:
+                if start_face >= 0:
+                    self._chunks.append((start_face, self._faces, start_vertex, self._vertices, object_id))
+                start_face, start_vertex = self._faces, self._vertices
+            self._parts.append(part)
+            self._face_material.append(np.full(len(part.faces), slot, np.int32))
+            self._face_object.append(np.full(len(part.faces), object_id, np.int32))
+            self._faces += len(part.faces)
+            self._vertices += len(part.positions)
+        self._chunks.append((start_face, self._faces, start_vertex, self._vertices, object_id))
+        own = self._parts[first_part:]
+        positions = np.concatenate([p.positions for p in own])
+        normals = np.concatenate([p.normals for p in own])
+        if rotation is not None:
+            matrix = rotation.T.astype(np.float32)
+            positions, normals = positions @ matrix, normals @ matrix
+        positions = (positions + np.asarray(offset_m, np.float32)).astype(np.float32)
+        offsets = np.cumsum([0] + [len(p.positions) for p in own[:-1]])
+        merged = Part(
+            positions,
+            normals,
+            np.concatenate([p.uv for p in own]),
+            np.concatenate([p.faces + np.int32(o) for p, o in zip(own, offsets)]),
+        )
+        self._parts[first_part:] = [merged]
+        return positions
+
+    def build(self) -> Geometry:
+        offsets = np.cumsum([0] + [len(p.positions) for p in self._parts[:-1]])
+        positions = np.ascontiguousarray(np.concatenate([p.positions for p in self._parts]))
+        chunks = np.array(self._chunks, np.int32)
+        materials = list(self._materials)
+        starts = chunks[:, 2]
+        return Geometry(
+            positions,
+            np.ascontiguousarray(np.concatenate([p.normals for p in self._parts])),
+            np.ascontiguousarray(np.concatenate([p.uv for p in self._parts])),
+            np.ascontiguousarray(np.concatenate([p.faces + np.int32(o) for p, o in zip(self._parts, offsets)])),
+            np.concatenate(self._face_material),
+            np.concatenate(self._face_object),
+            np.ascontiguousarray(chunks[:, :2]),
+            np.ascontiguousarray(chunks[:, 2:4]),
+            np.minimum.reduceat(positions, starts),
+            np.maximum.reduceat(positions, starts),
+            np.ascontiguousarray(chunks[:, 4]),
+            np.array([m.pattern for m in materials], np.int32),
+            np.array([(*m.low, *m.high, m.repeats_per_m, m.glow) for m in materials], np.float32),
+        )

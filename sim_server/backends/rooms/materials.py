@@ -1,0 +1,126 @@
+"""Colours and material kinds, and how a palette turns a model's slots into materials."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_server.backends.rooms import textures
+
+Rgb = tuple[float, float, float]
+
+# sRGB 0..255; six hues that stay apart under warm and cold light.
+NAMED_COLORS: dict[str, Rgb] = {
+    "red": (205, 32, 36),
+    "green": (38, 150, 55),
+    "blue": (35, 75, 205),
+    "yellow": (240, 208, 30),
+    "purple": (128, 42, 160),
+    "orange": (242, 118, 14),
+}
+
+
+class Kind(NamedTuple):
+    """A pattern, its repeats per metre, its contrast, and the colours that it has in a home (sRGB)."""
+
+    pattern: str
+    repeats_per_m: float
+    contrast: float
+    colors: tuple[Rgb, ...]
+    glow: float = 0.0
+
+
+_WOODS: tuple[Rgb, ...] = ((176, 128, 82), (142, 96, 58), (98, 64, 42), (205, 166, 118), (226, 222, 212))
+_CLOTH: tuple[Rgb, ...] = (
+    (128, 132, 136), (92, 110, 134), (168, 150, 128), (116, 128, 104), (156, 88, 74), (70, 74, 82), (196, 182, 160),
+)  # fmt: skip
+KINDS: dict[str, Kind] = {
+    "wood": Kind("wood", 1.6, 0.3, _WOODS),
+    "fabric": Kind("fabric", 5.0, 0.14, _CLOTH),
+    "linen": Kind("linen", 2.0, 0.08, ((232, 228, 220), (222, 218, 212))),
+    "metal": Kind("plain", 1.0, 0.0, ((150, 152, 156), (96, 98, 102), (176, 150, 100))),
+    "plastic": Kind("plain", 1.0, 0.0, ((230, 230, 228), (60, 62, 66), (150, 156, 160))),
+    "rubber": Kind("paint", 2.0, 0.06, ((190, 70, 50), (60, 100, 160), (230, 190, 80))),
+    "ceramic": Kind("paint", 3.0, 0.05, ((236, 234, 228), (170, 120, 90), (90, 120, 130), (200, 190, 170))),
+    "clay": Kind("paint", 3.0, 0.12, ((172, 98, 66), (210, 204, 194), (92, 94, 98))),
+    "card": Kind("paint", 2.0, 0.14, ((184, 142, 96), (166, 124, 82))),
+    "tape": Kind("plain", 1.0, 0.0, ((206, 190, 150),)),
+    "wicker": Kind("wicker", 4.0, 0.4, ((186, 148, 98), (140, 104, 66))),
+    "leaf": Kind("leaf", 3.0, 0.25, ((70, 118, 54), (54, 98, 58), (96, 132, 60))),
+    "soil": Kind("carpet", 6.0, 0.5, ((58, 42, 32),)),
+    "dark": Kind("plain", 1.0, 0.0, ((44, 44, 48),)),
+    "shade": Kind("linen", 2.0, 0.06, ((236, 222, 192), (222, 210, 190)), 0.55),
+    "glow": Kind("plain", 1.0, 0.0, ((255, 240, 205),), 2.2),
+    "book_a": Kind("plain", 1.0, 0.0, ((150, 62, 54), (170, 146, 96), (86, 92, 98))),
+    "book_b": Kind("plain", 1.0, 0.0, ((62, 84, 120), (70, 96, 78), (186, 180, 166))),
+    "book_c": Kind("plain", 1.0, 0.0, ((206, 196, 174), (116, 84, 66), (122, 128, 132))),
+    "paper": Kind("plain", 1.0, 0.0, ((236, 234, 226),)),
+    "screen": Kind("plain", 1.0, 0.0, ((22, 24, 28),)),
+    "mirror": Kind("marble", 0.4, 0.06, ((190, 202, 208),)),
+    "enamel": Kind("plain", 1.0, 0.0, ((236, 237, 236), (226, 228, 228))),
+    "steel": Kind("paint", 1.0, 0.06, ((176, 180, 184), (206, 208, 210))),
+    "picture": Kind("picture", 1.0, 0.7, ((150, 140, 120), (110, 130, 146), (166, 128, 96))),
+    "rug": Kind("rug", 1.0, 0.55, ((156, 96, 80), (104, 116, 130), (170, 150, 116))),
+}
+
+# In the named palette these kinds keep to greys, so that only the object's own colour speaks.
+_PLAIN_BOOKS: dict[str, Rgb] = {"book_a": (120, 116, 112), "book_b": (196, 192, 184), "book_c": (78, 76, 76)}
+SECOND_SHADE = 0.62  # brightness (linear) of the "second" slot against the main colour, named palette
+
+
+class Material(NamedTuple):
+    pattern: int
+    low: Rgb  # linear RGB where the pattern is 0
+    high: Rgb  # linear RGB where it is 1
+    repeats_per_m: float
+    glow: float
+
+
+def linear(srgb: Rgb) -> NDArray[np.float64]:
+    """IEC 61966-2-1 decoding of sRGB 0..255 to linear 0..1."""
+    c = np.asarray(srgb, float) / 255
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+
+
+def material(kind_name: str, color_srgb: Rgb, shade: float = 1.0) -> Material:
+    kind = KINDS[kind_name]
+    base = linear(color_srgb) * shade
+    low, high = base * (1 - kind.contrast), np.minimum(base * (1 + kind.contrast), 1.0)
+    return Material(
+        textures.NAMES.index(kind.pattern),
+        (float(low[0]), float(low[1]), float(low[2])),
+        (float(high[0]), float(high[1]), float(high[2])),
+        kind.repeats_per_m,
+        kind.glow,
+    )
+
+
+def surface(pattern: str, low_srgb: Rgb, high_srgb: Rgb, repeats_per_m: float) -> Material:
+    """A material of the shell: walls, floors, ceilings."""
+    low, high = linear(low_srgb), linear(high_srgb)
+    return Material(
+        textures.NAMES.index(pattern),
+        (float(low[0]), float(low[1]), float(low[2])),
+        (float(high[0]), float(high[1]), float(high[2])),
+        repeats_per_m,
+        0.0,
+    )
+
+
+def slot_materials(kinds: dict[str, str], color: str, rng: np.random.Generator) -> dict[str, Material]:
+    """Materials of a model's slots: painted in the named `color`, or, with color "", as found in a home."""
+    out: dict[str, Material] = {}
+    for slot, kind in kinds.items():
+        colors = KINDS[kind].colors
+        natural = colors[int(rng.integers(len(colors)))]
+        if color and slot == "main":
+            out[slot] = material(kind, NAMED_COLORS[color])
+        elif color and slot == "second":
+            out[slot] = material(kind, NAMED_COLORS[color], SECOND_SHADE)
+        elif color:
+            out[slot] = material(kind, _PLAIN_BOOKS.get(kind, colors[0]))
+        else:
+            out[slot] = material(kind, natural)
+    return out

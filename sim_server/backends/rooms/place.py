@@ -1,0 +1,303 @@
+"""Where furniture stands: which categories and colours, in which room, against which wall; nothing overlaps."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.errors import Infeasible, VantageError
+from protocol.scene import SceneSpec
+from sim_server.backends.rooms.catalogue import ANYWHERE, CATEGORIES, CORNER, MIDDLE, SURFACE, WALL, Category
+from sim_server.backends.rooms.furniture.model import Model, Surface
+from sim_server.backends.rooms.materials import NAMED_COLORS
+from sim_server.backends.rooms.mesh import rotation_y
+from sim_server.backends.rooms.plan import Hole, Plan, Rect
+from sim_server.backends.rooms.shell import inward, wall_span, wall_yaw_rad
+
+GAP_M = 0.07  # least free space between two pieces of furniture
+WALL_GAP_M = 0.025
+LAYOUTS = 12  # whole layouts tried before a scene is infeasible
+TRIES = 60  # positions tried per object
+
+
+class Footprint(NamedTuple):
+    """A rectangle on the floor: centre, half sizes along its own axes, yaw."""
+
+    x_m: float
+    z_m: float
+    half_x_m: float
+    half_z_m: float
+    yaw_rad: float
+
+    def corners(self) -> NDArray[np.float64]:
+        c, s = math.cos(self.yaw_rad), math.sin(self.yaw_rad)
+        a, b = self.half_x_m, self.half_z_m
+        signs = ((-a, -b), (a, -b), (a, b), (-a, b))
+        return np.array([(self.x_m + c * u + s * v, self.z_m - s * u + c * v) for u, v in signs])
+
+
+class Placed(NamedTuple):
+    """A model put into the world. `low`/`high` are its bounds in its own frame."""
+
+    category: Category
+    model: Model
+    color: str
+    room: int  # index of the room
+    x_m: float
+    y_m: float
+    z_m: float
+    yaw_rad: float
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    support: int  # index into the list of placed things, -1: the floor
+
+
+def overlap(a: Footprint, b: Footprint, gap_m: float = 0.0) -> bool:
+    """Whether two rectangles, `gap_m` apart at least, overlap (separating axes of both)."""
+    dx, dz = b.x_m - a.x_m, b.z_m - a.z_m
+    for yaw in (a.yaw_rad, b.yaw_rad):
+        for ax, az in ((math.cos(yaw), -math.sin(yaw)), (math.sin(yaw), math.cos(yaw))):
+            reach = gap_m
+            for f in (a, b):
+                c, s = math.cos(f.yaw_rad), math.sin(f.yaw_rad)
+                reach += f.half_x_m * abs(ax * c - az * s) + f.half_z_m * abs(ax * s + az * c)
+            if abs(dx * ax + dz * az) >= reach:
+                return False
+    return True
+
+
+def bounds(model: Model) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Corner points of the model's axis-aligned box in its own frame."""
+    low = np.min([p.positions.min(0) for p, _ in model.parts], axis=0)
+    high = np.max([p.positions.max(0) for p, _ in model.parts], axis=0)
+    return low.astype(np.float64), high.astype(np.float64)
+
+
+def floor_categories(spec: SceneSpec) -> list[Category]:
+    """Categories that may stand on the floor, of those the spec allows.
+
+    Raises VantageError("bad_request") naming the known words when the spec names an unknown one.
+    """
+    unknown = [c for c in spec.categories if c not in CATEGORIES]
+    if unknown:
+        known = ", ".join(CATEGORIES)
+        raise VantageError("bad_request", f"categories has the unknown word {unknown[0]!r}: choose among {known}.")
+    allowed = [c for c in CATEGORIES.values() if not spec.categories or c.name in spec.categories]
+    floor = [c for c in allowed if c.place != SURFACE]
+    if not floor:
+        raise VantageError("bad_request", "categories names only things that stand on furniture: add one that stands on the floor.")
+    return floor
+
+
+def _choose(spec: SceneSpec, floor: list[Category], kind: str, count: int, rng: np.random.Generator) -> list[tuple[Category, str]]:
+    """`count` (category, colour) pairs for a room of this kind; named pairs are distinct."""
+    weights = np.array([1.0 if not c.rooms or kind in c.rooms else 0.15 for c in floor])
+    if spec.palette == "named":
+        weights[:] = 1.0  # every demo category is as likely as any other, whatever the room
+    used: set[tuple[str, str]] = set()
+    chosen: list[tuple[Category, str]] = []
+    colors = list(NAMED_COLORS)
+    while len(chosen) < count:
+        category = floor[int(rng.choice(len(floor), p=weights / weights.sum()))]
+        color = colors[int(rng.integers(len(colors)))] if spec.palette == "named" else ""
+        if color and (category.name, color) in used:
+            continue
+        used.add((category.name, color))
+        chosen.append((category, color))
+    return chosen
+
+
+def _door_zones(rect: Rect, holes: tuple[Hole, ...]) -> list[Footprint]:
+    """Floor that must stay free before doors."""
+    zones = []
+    for hole in holes:
+        if hole.kind == "window":
+            continue
+        nx, nz = inward(hole.wall)
+        along, half = (hole.start_m + hole.end_m) / 2, (hole.end_m - hole.start_m) / 2
+        plane = (rect.x_min, rect.x_max, rect.z_min, rect.z_max)[hole.wall]
+        if hole.wall < 2:
+            zones.append(Footprint(plane + nx * 0.45, along, 0.45, half, 0.0))
+        else:
+            zones.append(Footprint(along, plane + nz * 0.45, half, 0.45, 0.0))
+    return zones
+
+
+def _candidate(category: Category, rect: Rect, low: NDArray, high: NDArray, rng: np.random.Generator) -> tuple[float, float, float]:
+    """A pose (x, z, yaw) that suits the category."""
+    half_x, half_z = (high[0] - low[0]) / 2, (high[2] - low[2]) / 2
+    middle_x, middle_z = (rect.x_min + rect.x_max) / 2, (rect.z_min + rect.z_max) / 2
+    place = category.place
+    if place == CORNER and rng.random() < 0.3:
+        place = ANYWHERE
+    if place == WALL:
+        wall = int(rng.integers(4))
+        start, end = wall_span(rect, wall)
+        room = end - start - 2 * half_x
+        along = start + half_x + rng.uniform(0.02, 0.98) * room
+        nx, nz = inward(wall)
+        plane = (rect.x_min, rect.x_max, rect.z_min, rect.z_max)[wall]
+        out = half_z + WALL_GAP_M
+        x, z = (plane + nx * out, along) if wall < 2 else (along, plane + nz * out)
+        return x, z, wall_yaw_rad(wall)
+    if place == CORNER:
+        sx, sz = rng.choice([-1, 1]), rng.choice([-1, 1])
+        reach = max(half_x, half_z) + 0.06
+        slide = rng.uniform(0, 0.9, 2)
+        x = (rect.x_max - reach - slide[0]) if sx > 0 else (rect.x_min + reach + slide[0])
+        z = (rect.z_max - reach - slide[1] * 0.3) if sz > 0 else (rect.z_min + reach + slide[1] * 0.3)
+        return x, z, rng.uniform(0, 2 * math.pi)
+    margin = max(half_x, half_z) + (0.5 if place == MIDDLE else 0.15)
+    x = rng.uniform(min(rect.x_min + margin, middle_x), max(rect.x_max - margin, middle_x))
+    z = rng.uniform(min(rect.z_min + margin, middle_z), max(rect.z_max - margin, middle_z))
+    if place == MIDDLE:
+        return x, z, float(rng.integers(4)) * math.pi / 2 + rng.normal(0, 0.04)
+    facing = math.atan2(middle_x - x, middle_z - z) + rng.normal(0, 0.6)
+    return x, z, facing
+
+
+def _inside(foot: Footprint, rect: Rect) -> bool:
+    corners = foot.corners()
+    return bool(
+        corners[:, 0].min() >= rect.x_min + 0.015
+        and corners[:, 0].max() <= rect.x_max - 0.015
+        and corners[:, 1].min() >= rect.z_min + 0.015
+        and corners[:, 1].max() <= rect.z_max - 0.015
+    )
+
+
+def _blocks_window(placed_high_m: float, foot: Footprint, rect: Rect, holes: tuple[Hole, ...]) -> bool:
+    """Whether something taller than the sill stands right before a window."""
+    for hole in holes:
+        if hole.kind != "window" or placed_high_m < hole.low_m + 0.15:
+            continue
+        nx, nz = inward(hole.wall)
+        along, half = (hole.start_m + hole.end_m) / 2, (hole.end_m - hole.start_m) / 2
+        plane = (rect.x_min, rect.x_max, rect.z_min, rect.z_max)[hole.wall]
+        zone = (
+            Footprint(plane + nx * 0.2, along, 0.2, half, 0.0) if hole.wall < 2 else Footprint(along, plane + nz * 0.2, half, 0.2, 0.0)
+        )
+        if overlap(foot, zone):
+            return True
+    return False
+
+
+def _stand(
+    category: Category, color: str, room: int, plan: Plan, taken: list[Footprint], keep_free: list[Footprint], rng: np.random.Generator
+) -> Placed | None:
+    rect, holes = plan.rects[room], plan.holes[room]
+    model = category.shapes[int(rng.integers(len(category.shapes)))](rng)
+    low, high = bounds(model)
+    half_x, half_z = float(high[0] - low[0]) / 2, float(high[2] - low[2]) / 2
+    if high[1] > plan.rooms[room].ceiling_y_m - 0.05:
+        return None
+    offset = rotation_y(0.0)
+    for _ in range(TRIES):
+        x, z, yaw = _candidate(category, rect, low, high, rng)
+        foot = Footprint(float(x), float(z), half_x, half_z, float(yaw))
+        reach = category.clearance_m / 2
+        before = foot._replace(x_m=foot.x_m + math.sin(yaw) * (half_z + reach), z_m=foot.z_m + math.cos(yaw) * (half_z + reach), half_z_m=reach)
+        if not _inside(foot, rect) or _blocks_window(float(high[1]), foot, rect, holes):
+            continue
+        if any(overlap(foot, other, GAP_M) for other in taken) or any(overlap(foot, zone) for zone in keep_free):
+            continue
+        if reach and any(overlap(before, other) for other in taken):
+            continue
+        taken.append(foot)
+        if reach:
+            keep_free.append(before)
+        middle = (low + high) / 2
+        offset = rotation_y(yaw) @ np.array([middle[0], 0.0, middle[2]])
+        return Placed(category, model, color, room, foot.x_m - offset[0], 0.0, foot.z_m - offset[2], foot.yaw_rad, low, high, -1)
+    return None
+
+
+def furnish(spec: SceneSpec, plan: Plan, rng: np.random.Generator) -> list[Placed]:
+    """Furniture for every room, spec.min_objects..max_objects pieces in all.
+
+    Raises Infeasible when the number does not fit into the rooms, VantageError("bad_request") for unknown words.
+    """
+    floor = floor_categories(spec)
+    distinct = len(floor) * len(NAMED_COLORS)
+    if spec.palette == "named" and spec.min_objects > distinct:
+        raise Infeasible(f"only {distinct} distinct colour and category pairs exist: lower min_objects or allow more categories.")
+    for _ in range(LAYOUTS):
+        count = int(rng.integers(spec.min_objects, spec.max_objects + 1))
+        if spec.palette == "named":
+            count = min(count, distinct)
+        area = np.array([(r.x_max - r.x_min) * (r.z_max - r.z_min) for r in plan.rects])
+        rooms = np.sort(rng.choice(len(area), count, p=area / area.sum()))
+        pairs = _choose(spec, floor, plan.rooms[0].category, count, rng)
+        placed: list[Placed] = []
+        by_room: dict[int, tuple[list[Footprint], list[Footprint]]] = {}
+        for room, (category, color) in sorted(zip(rooms.tolist(), pairs), key=lambda t: (t[0], _rank(t[1][0]))):
+            taken, keep_free = by_room.setdefault(room, ([], _door_zones(plan.rects[room], plan.holes[room])))
+            thing = _stand(category, color, room, plan, taken, keep_free, rng)
+            if thing is not None:
+                placed.append(thing)
+        if spec.min_objects <= len(placed) <= spec.max_objects:
+            return placed
+    raise Infeasible(f"{spec.min_objects} objects do not fit into {spec.rooms} room(s): lower min_objects or ask for more rooms.")
+
+
+def _rank(category: Category) -> int:
+    """Large things at walls are placed first, loose things last."""
+    return (WALL, MIDDLE, CORNER, ANYWHERE).index(category.place)
+
+
+def add_clutter(spec: SceneSpec, placed: list[Placed], rng: np.random.Generator) -> list[Placed]:
+    """Small things on surfaces, on top of the furniture that the spec counts."""
+    small = [c for c in CATEGORIES.values() if c.small and (not spec.categories or c.name in spec.categories)]
+    used = {(p.category.name, p.color) for p in placed}
+    out: list[Placed] = []
+    if not small or spec.clutter <= 0:
+        return out
+    colors = list(NAMED_COLORS)
+    for index, base in enumerate(placed):
+        taken: list[Footprint] = []
+        for surface in base.model.surfaces:
+            wanted = rng.poisson(spec.clutter * (0.6 + 4.0 * _area(surface)))
+            for _ in range(int(wanted)):
+                category = small[int(rng.integers(len(small)))]
+                color = colors[int(rng.integers(len(colors)))] if spec.palette == "named" else ""
+                if color and (category.name, color) in used:
+                    continue
+                thing = _put_on(base, index, surface, category, color, taken, rng)
+                if thing is not None:
+                    used.add((category.name, color))
+                    out.append(thing)
+    return out
+
+
+def _area(surface: Surface) -> float:
+    return (surface.x_max_m - surface.x_min_m) * (surface.z_max_m - surface.z_min_m)
+
+
+def _put_on(
+    base: Placed, index: int, surface: Surface, category: Category, color: str, taken: list[Footprint], rng: np.random.Generator
+) -> Placed | None:
+    """One small thing on a surface of `base`; `taken` is in the frame of `base`."""
+    model = category.shapes[int(rng.integers(len(category.shapes)))](rng)
+    low, high = bounds(model)
+    half_x, half_z = float(high[0] - low[0]) / 2, float(high[2] - low[2]) / 2
+    if high[1] > surface.free_m:
+        return None
+    reach = math.hypot(half_x, half_z)
+    if surface.x_max_m - surface.x_min_m < 2 * reach or surface.z_max_m - surface.z_min_m < 2 * reach:
+        return None
+    for _ in range(12):
+        x = rng.uniform(surface.x_min_m + reach, surface.x_max_m - reach)
+        z = rng.uniform(surface.z_min_m + reach, surface.z_max_m - reach)
+        yaw = float(rng.normal(0, 0.4))
+        foot = Footprint(float(x), float(z), half_x, half_z, yaw)
+        if any(overlap(foot, other, 0.02) for other in taken):
+            continue
+        taken.append(foot)
+        middle = rotation_y(yaw) @ ((low + high) / 2)
+        at = rotation_y(base.yaw_rad) @ np.array([x - middle[0], surface.y_m, z - middle[2]])
+        world = (base.x_m + float(at[0]), base.y_m + float(at[1]), base.z_m + float(at[2]))
+        return Placed(category, model, color, base.room, *world, base.yaw_rad + yaw, low, high, index)
+    return None

@@ -1,0 +1,237 @@
+"""Visibility-buffer rasteriser: which triangle is seen from each pixel centre, and how far it is.
+
+Pixel (column x, row y) is sampled at (x + 0.5, y + 0.5). Scan lines are cut by edge functions that depend only on
+an edge's own end points, so that neighbouring triangles leave neither gap nor overlap. Single precision, no
+fast-math: the same inputs give the same bits on every machine. The kernels release the GIL.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+NEAR_M = np.float32(0.05)
+CULL_BACK, CULL_FRONT = 1, -1
+
+_jit = njit(cache=True, nogil=True, error_model="numpy")
+
+
+@_jit
+def visible_chunks(low, high, eye, axes, tan_x, tan_y):
+    """Indices of chunks whose bounds meet the view frustum, nearest centre first.
+
+    axes: float32 [3, 3], rows right, up, forward. tan_x, tan_y: half-angle tangents.
+    """
+    count = low.shape[0]
+    index = np.empty(count, np.int32)
+    depth = np.empty(count, np.float32)
+    half = np.float32(0.5)
+    found = 0
+    for k in range(count):
+        centre = np.empty(3, np.float32)
+        reach = np.empty(3, np.float32)
+        for axis in range(3):
+            c = np.float32(0)
+            r = np.float32(0)
+            for j in range(3):
+                c += ((low[k, j] + high[k, j]) * half - eye[j]) * axes[axis, j]
+                r += (high[k, j] - low[k, j]) * half * abs(axes[axis, j])
+            centre[axis] = c
+            reach[axis] = r
+        far = centre[2] + reach[2]
+        if far < NEAR_M:
+            continue
+        if abs(centre[0]) - reach[0] > far * tan_x or abs(centre[1]) - reach[1] > far * tan_y:
+            continue
+        index[found] = k
+        depth[found] = centre[2]
+        found += 1
+    return index[:found][np.argsort(depth[:found])]
+
+
+@_jit
+def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, stamp_only):
+    """Fills one projected triangle (pixel units with centres at integers, z = 1 / depth); returns new pixels.
+
+    With `stamp_only` nothing hides anything: pixels that do not hold `face` yet are set to it and counted.
+    """
+    height, width = seen.shape
+    zero = np.float32(0)
+    area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+    if area == zero or (cull == 1 and area > zero) or (cull == -1 and area < zero):
+        return 0
+    top = min(y0, y1, y2)
+    bottom = max(y0, y1, y2)
+    if bottom <= -1 or top > height - 1 or min(x0, x1, x2) > width - 1 or max(x0, x1, x2) < 0:
+        return 0
+    inverse_area = np.float32(1) / area
+    slope_x = ((y2 - y0) * (z1 - z0) - (y1 - y0) * (z2 - z0)) * inverse_area
+    slope_y = ((x1 - x0) * (z2 - z0) - (x2 - x0) * (z1 - z0)) * inverse_area
+    # sort the corners by row: a above b above c
+    ax, ay, bx, by, cx, cy = x0, y0, x1, y1, x2, y2
+    if by < ay:
+        ax, ay, bx, by = bx, by, ax, ay
+    if cy < by:
+        bx, by, cx, cy = cx, cy, bx, by
+        if by < ay:
+            ax, ay, bx, by = bx, by, ax, ay
+    first = max(0, int(math.ceil(max(ay, np.float32(-1)))))
+    last = min(height, int(math.ceil(min(cy, np.float32(height)))))
+    if first >= last:
+        return 0
+    long_slope = (cx - ax) / (cy - ay)
+    upper_slope = (bx - ax) / (by - ay) if by > ay else zero
+    lower_slope = (cx - bx) / (cy - by) if cy > by else zero
+    bend_left = (bx - ax) * (cy - ay) < (cx - ax) * (by - ay)
+    low_limit = zero
+    high_limit = np.float32(width)
+    # interpolated 1/depth never leaves the range of the corners, whatever rounding does at grazing angles
+    z_low = min(z0, z1, z2)
+    z_high = max(z0, z1, z2)
+    count = 0
+    for row in range(first, last):
+        y = np.float32(row)
+        long_x = ax + (y - ay) * long_slope
+        bent_x = ax + (y - ay) * upper_slope if y < by else bx + (y - by) * lower_slope
+        if bend_left:
+            left, right = bent_x, long_x
+        else:
+            left, right = long_x, bent_x
+        left = min(max(left, low_limit), high_limit)
+        right = min(max(right, low_limit), high_limit)
+        start = int(math.ceil(left))
+        end = int(math.ceil(right))
+        if stamp_only:
+            for column in range(start, end):
+                if seen[row, column] != face:
+                    seen[row, column] = face
+                    count += 1
+        else:
+            base = z0 + slope_y * (y - y0) - slope_x * x0
+            for column in range(start, end):
+                z = min(max(base + slope_x * np.float32(column), z_low), z_high)
+                if z > inverse_depth[row, column]:
+                    inverse_depth[row, column] = z
+                    seen[row, column] = face
+                    count += 1
+    return count
+
+
+@_jit
+def _clip_and_fill(corner, face, cull, focal, inverse_depth, seen, stamp_only, polygon):
+    """Clips a camera-space triangle (rows of `corner`: right, up, forward) at the near plane and fills it."""
+    height, width = seen.shape
+    half_w = np.float32(width) * np.float32(0.5) - np.float32(0.5)
+    half_h = np.float32(height) * np.float32(0.5) - np.float32(0.5)
+    one = np.float32(1)
+    count = 0
+    for k in range(3):
+        n = (k + 1) % 3
+        inside, next_inside = corner[k, 2] >= NEAR_M, corner[n, 2] >= NEAR_M
+        if inside:
+            polygon[count, 0], polygon[count, 1], polygon[count, 2] = corner[k, 0], corner[k, 1], corner[k, 2]
+            count += 1
+        if inside != next_inside:
+            # from the inner to the outer point, so that both triangles at an edge cut it at the same bits
+            i, o = (k, n) if inside else (n, k)
+            t = (NEAR_M - corner[i, 2]) / (corner[o, 2] - corner[i, 2])
+            polygon[count, 0] = corner[i, 0] + t * (corner[o, 0] - corner[i, 0])
+            polygon[count, 1] = corner[i, 1] + t * (corner[o, 1] - corner[i, 1])
+            polygon[count, 2] = NEAR_M
+            count += 1
+    for k in range(count):
+        z = one / polygon[k, 2]
+        polygon[k, 0] = half_w + polygon[k, 0] * z * focal
+        polygon[k, 1] = half_h - polygon[k, 1] * z * focal
+        polygon[k, 2] = z
+    new = 0
+    for k in range(1, count - 1):
+        new += _fill(
+            polygon[0, 0], polygon[0, 1], polygon[0, 2],
+            polygon[k, 0], polygon[k, 1], polygon[k, 2],
+            polygon[k + 1, 0], polygon[k + 1, 1], polygon[k + 1, 2],
+            face, cull, inverse_depth, seen, stamp_only,
+        )  # fmt: skip
+    return new
+
+
+@_jit
+def _draw_chunk(
+    k, positions, faces, chunk_faces, chunk_vertices, eye, axes, focal, cull, value, inverse_depth, seen, stamp_only, camera, screen
+):
+    """Draws one chunk: transforms its vertices once, then fills its faces; returns new pixels.
+
+    `value` >= 0 is written instead of the face index. camera, screen: float32 scratch [V, 3].
+    """
+    height, width = seen.shape
+    half_w = np.float32(width) * np.float32(0.5) - np.float32(0.5)
+    half_h = np.float32(height) * np.float32(0.5) - np.float32(0.5)
+    one = np.float32(1)
+    polygon = np.empty((4, 3), np.float32)
+    corner = np.empty((3, 3), np.float32)
+    for v in range(chunk_vertices[k, 0], chunk_vertices[k, 1]):
+        x, y, z = positions[v, 0] - eye[0], positions[v, 1] - eye[1], positions[v, 2] - eye[2]
+        cx = x * axes[0, 0] + y * axes[0, 1] + z * axes[0, 2]
+        cy = x * axes[1, 0] + y * axes[1, 1] + z * axes[1, 2]
+        cz = x * axes[2, 0] + y * axes[2, 1] + z * axes[2, 2]
+        camera[v, 0], camera[v, 1], camera[v, 2] = cx, cy, cz
+        if cz >= NEAR_M:
+            iz = one / cz
+            screen[v, 0] = half_w + cx * iz * focal
+            screen[v, 1] = half_h - cy * iz * focal
+            screen[v, 2] = iz
+    new = 0
+    for f in range(chunk_faces[k, 0], chunk_faces[k, 1]):
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        before = (
+            (1 if camera[a, 2] >= NEAR_M else 0) + (1 if camera[b, 2] >= NEAR_M else 0) + (1 if camera[c, 2] >= NEAR_M else 0)
+        )
+        mark = f if value < 0 else value
+        if before == 3:
+            new += _fill(
+                screen[a, 0], screen[a, 1], screen[a, 2],
+                screen[b, 0], screen[b, 1], screen[b, 2],
+                screen[c, 0], screen[c, 1], screen[c, 2],
+                mark, cull, inverse_depth, seen, stamp_only,
+            )  # fmt: skip
+        elif before > 0:
+            for j in range(3):
+                corner[0, j], corner[1, j], corner[2, j] = camera[a, j], camera[b, j], camera[c, j]
+            new += _clip_and_fill(corner, mark, cull, focal, inverse_depth, seen, stamp_only, polygon)
+    return new
+
+
+@_jit
+def draw(
+    order, positions, faces, chunk_faces, chunk_vertices, eye, axes, focal, cull, inverse_depth, seen, camera, screen
+):
+    """Clears the buffers and draws chunks in `order`. seen: int32 [H, W] face index or -1; inverse_depth: float32 [H, W]."""
+    inverse_depth[:] = 0
+    seen[:] = -1
+    for k in order:
+        _draw_chunk(
+            k, positions, faces, chunk_faces, chunk_vertices, eye, axes, focal, cull, -1, inverse_depth, seen, False, camera, screen
+        )
+
+
+@_jit
+def count_unoccluded(
+    order, chunk_object, objects, positions, faces, chunk_faces, chunk_vertices, eye, axes, focal, inverse_depth, seen, camera, screen
+):
+    """Pixels that each object would cover alone, int64 [objects + 1] by object id; `seen` is scratch.
+
+    Chunks of one object must be drawn together, so each object goes through `order` by itself.
+    """
+    seen[:] = -1
+    counts = np.zeros(objects + 1, np.int64)
+    by_object = order[np.argsort(chunk_object[order], kind="mergesort")]
+    for k in by_object:
+        object_id = chunk_object[k]
+        if object_id > 0:
+            counts[object_id] += _draw_chunk(
+                k, positions, faces, chunk_faces, chunk_vertices, eye, axes, focal, CULL_BACK, object_id,
+                inverse_depth, seen, True, camera, screen,
+            )  # fmt: skip
+    return counts

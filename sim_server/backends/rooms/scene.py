@@ -1,0 +1,194 @@
+"""An open scene: generated once from its spec, then rendered and walked through."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.errors import VantageError
+from protocol.scene import Camera, OrientedBox, Pose, SceneDescription, SceneObject, SceneSpec, Vec3
+from protocol.seeds import rng_for
+from sim_server.backends.base import SENSORS, Frames
+from sim_server.backends.rooms import light, raster, shade, textures
+from sim_server.backends.rooms.geometry import GeometryBuilder
+from sim_server.backends.rooms.lighting import light_scene
+from sim_server.backends.rooms.materials import slot_materials
+from sim_server.backends.rooms.mesh import rotation_y
+from sim_server.backends.rooms.navigation import HEAD_ROOM_M, NavigationGrid
+from sim_server.backends.rooms.place import Footprint, Placed, add_clutter, furnish
+from sim_server.backends.rooms.plan import make_plan
+from sim_server.backends.rooms.shell import light_position, shell_parts
+
+_BOX_SLACK_M = 1e-4  # a box must contain its float32 mesh
+_FLAT_M = 0.05  # lower things (rugs) can be walked on
+_TONE = shade.tone_table()
+
+
+def view_axes(pose: Pose) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Eye position [3] and rows right, up, forward [3, 3] of a pose, world frame.
+
+    Raises VantageError("bad_request") for a pose that is not finite or has a rotation of length 0.
+    """
+    values = np.array([*pose.position_m, *pose.rotation_wxyz], np.float64)
+    norm = float(np.linalg.norm(values[3:]))
+    if not np.isfinite(values).all() or norm < 1e-6:
+        raise VantageError("bad_request", "a pose must hold finite numbers and a rotation quaternion of length 1: correct it.")
+    w, x, y, z = values[3:] / norm
+    right = (1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y))
+    up = (2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x))
+    back = np.array((2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)))
+    return values[:3].astype(np.float32), np.array([right, up, -back], np.float32)
+
+
+def _yaw_quaternion(yaw_rad: float) -> tuple[float, float, float, float]:
+    return (math.cos(yaw_rad / 2), 0.0, math.sin(yaw_rad / 2), 0.0)
+
+
+class _Scratch(threading.local):
+    """Buffers of one thread, by image size."""
+
+    def __init__(self) -> None:
+        self.by_size: dict[tuple[int, int], tuple[NDArray[np.float32], NDArray[np.int32]]] = {}
+        self.vertices: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+
+    def image(self, height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        if (height, width) not in self.by_size:
+            if len(self.by_size) >= 4:
+                self.by_size.clear()
+            self.by_size[height, width] = (np.empty((height, width), np.float32), np.empty((height, width), np.int32))
+        return self.by_size[height, width]
+
+    def vertex(self, count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        if self.vertices is None or len(self.vertices[0]) < count:
+            self.vertices = (np.empty((count, 3), np.float32), np.empty((count, 3), np.float32))
+        return self.vertices
+
+
+_scratch = _Scratch()
+
+
+class RoomsScene:
+    """A procedural home. Rendering may be called from several threads at once."""
+
+    def __init__(self, spec: SceneSpec) -> None:
+        self.spec = spec
+        seed = spec.seed
+        plan = make_plan(spec, rng_for(seed, "rooms", "plan"))
+        placed = furnish(spec, plan, rng_for(seed, "rooms", "furniture"))
+        placed += add_clutter(spec, placed, rng_for(seed, "rooms", "clutter"))
+        look = rng_for(seed, "rooms", "look")
+        lamps = [light_position(plan, k, look) for k in range(len(plan.rooms))]
+        builder = GeometryBuilder()
+        for parts in shell_parts(plan, spec, lamps, look):
+            builder.add(0, parts)
+        objects, obstacles = [], []
+        for index, thing in enumerate(placed):
+            materials = slot_materials(thing.model.kinds, thing.color, look)
+            parts = [(part, materials[slot]) for part, slot in thing.model.parts]
+            builder.add(index + 1, parts, rotation_y(thing.yaw_rad), (thing.x_m, thing.y_m, thing.z_m))
+            objects.append(_describe(index + 1, thing))
+            box = objects[-1].box
+            if thing.support < 0 and _FLAT_M < thing.high[1] and thing.low[1] < HEAD_ROOM_M:
+                half = box.half_extents_m
+                obstacles.append(Footprint(box.centre_m[0], box.centre_m[2], half[0], half[2], thing.yaw_rad))
+        self._geometry = builder.build()
+        self._light = light_scene(self._geometry, plan, spec, lamps)
+        self._ceiling = np.float32(spec.ceiling_m)
+        self._navigation = NavigationGrid(plan, obstacles)
+        self.description = SceneDescription(
+            scene_id=f"rooms-{seed}",
+            backend="rooms",
+            rooms=plan.rooms,
+            openings=plan.openings,
+            objects=tuple(objects),
+            navigable_area_m2=self._navigation.area_m2,
+        )
+
+    def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
+        """See backends/base.py. Raises VantageError("bad_request") for an unknown sensor or a pose that is not finite."""
+        unknown = [s for s in sensors if s not in SENSORS]
+        if unknown:
+            raise VantageError("bad_request", f"unknown sensor {unknown[0]!r}: choose among {', '.join(SENSORS)}.")
+        count, height, width = len(poses), camera.height_px, camera.width_px
+        frames = Frames(poses=tuple(poses), camera=camera)
+        if "rgb" in sensors:
+            frames.rgb = np.empty((count, height, width, 3), np.uint8)
+        if "amodal" in sensors:
+            frames.amodal = []
+        depth = np.empty((count, height, width), np.float32)
+        ids = np.empty((count, height, width), np.int32)
+        for k, pose in enumerate(poses):
+            self._render_view(pose, camera, frames, k, depth[k], ids[k])
+        frames.depth = depth if "depth" in sensors else None
+        frames.ids = ids if "ids" in sensors else None
+        return frames
+
+    def _render_view(
+        self, pose: Pose, camera: Camera, frames: Frames, k: int, depth: NDArray[np.float32], ids: NDArray[np.int32]
+    ) -> None:
+        g, lit = self._geometry, self._light
+        eye, axes = view_axes(pose)
+        height, width = depth.shape
+        tan_x = np.float32(math.tan(camera.hfov_rad / 2))
+        tan_y = np.float32(math.tan(camera.hfov_rad / 2) * height / width)
+        focal = np.float32(width / 2 / math.tan(camera.hfov_rad / 2))
+        inverse_depth, seen = _scratch.image(height, width)
+        in_camera, on_screen = _scratch.vertex(len(g.positions))
+        order = raster.visible_chunks(g.chunk_low, g.chunk_high, eye, axes, tan_x, tan_y)
+        mesh = (g.positions, g.faces, g.chunk_faces, g.chunk_vertices, eye, axes, focal)
+        raster.draw(order, *mesh, raster.CULL_BACK, inverse_depth, seen, in_camera, on_screen)
+        shade.depth_and_ids(inverse_depth, seen, g.face_object, depth, ids)
+        if frames.rgb is not None:
+            shade.shade(
+                inverse_depth, seen, g.positions, g.normals, g.uv, g.faces, g.face_material, g.material_pattern,
+                g.material_values, textures.bank(), lit.lamps, lit.cubes, lit.ambient, lit.shade, lit.origin,
+                np.float32(light.SHADE_CELL_M), lit.windows, self._ceiling, eye, axes, tan_x, tan_y, _TONE, frames.rgb[k],
+            )  # fmt: skip
+        if frames.amodal is not None:
+            counts = raster.count_unoccluded(
+                order, g.chunk_object, len(self.description.objects), *mesh, inverse_depth, seen, in_camera, on_screen
+            )
+            frames.amodal.append({int(i): int(counts[i]) for i in np.flatnonzero(counts)})
+
+    def is_navigable(self, point_m: Vec3) -> bool:
+        """Whether an agent of 0.2 m radius can stand at the point's x and z."""
+        return self._navigation.is_free(point_m[0], point_m[2])
+
+    def sample_navigable(self, rng: np.random.Generator) -> Vec3:
+        x, z = self._navigation.sample(rng)
+        return (x, 0.0, z)
+
+    def path(self, start_m: Vec3, goal_m: Vec3) -> list[Vec3]:
+        return self._navigation.path(start_m, goal_m)
+
+    def geodesic_m(self, start_m: Vec3, goal_m: Vec3) -> float:
+        way = self.path(start_m, goal_m)
+        if not way:
+            return math.inf
+        return float(sum(math.dist(a, b) for a, b in zip(way, way[1:])))
+
+    def close(self) -> None:
+        """Nothing to release: a scene is plain memory."""
+
+
+def _describe(object_id: int, thing: Placed) -> SceneObject:
+    middle, half = (thing.low + thing.high) / 2, (thing.high - thing.low) / 2 + _BOX_SLACK_M
+    centre = rotation_y(thing.yaw_rad) @ middle + np.array([thing.x_m, thing.y_m, thing.z_m])
+    front = (math.sin(thing.yaw_rad), 0.0, math.cos(thing.yaw_rad)) if thing.category.has_front else None
+    return SceneObject(
+        id=object_id,
+        category=thing.category.name,
+        box=OrientedBox(
+            (float(centre[0]), float(centre[1]), float(centre[2])),
+            (float(half[0]), float(half[1]), float(half[2])),
+            _yaw_quaternion(thing.yaw_rad),
+        ),
+        color=thing.color,
+        room_id=thing.room + 1,
+        support_id=thing.support + 1,
+        front=front,
+    )

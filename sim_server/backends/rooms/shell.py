@@ -1,0 +1,190 @@
+"""Meshes of the shell: floors, ceilings, walls with their holes, skirting boards, doors and window frames."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+import numpy as np
+
+from protocol.scene import SceneSpec
+from sim_server.backends.rooms.materials import Material, surface
+from sim_server.backends.rooms.mesh import Part, box, cylinder, sphere
+from sim_server.backends.rooms.plan import WALL_M, Hole, Plan, Rect
+
+ShellPart = tuple[Part, Material]
+
+_FLOORS = (
+    surface("planks", (112, 84, 58), (178, 142, 104), 0.7),
+    surface("planks", (142, 118, 90), (206, 182, 148), 0.7),
+    surface("boards", (88, 66, 50), (140, 110, 84), 0.5),
+    surface("herringbone", (122, 94, 64), (190, 156, 116), 0.9),
+    surface("carpet", (138, 134, 128), (184, 180, 172), 1.2),
+    surface("carpet", (112, 112, 116), (158, 158, 160), 1.2),
+)
+_WET_FLOORS = (
+    surface("tiles", (128, 126, 122), (222, 220, 214), 0.6),
+    surface("small_tiles", (112, 114, 116), (196, 200, 202), 0.6),
+)
+_WALLS = (
+    surface("paint", (206, 200, 188), (226, 221, 210), 0.4),
+    surface("paint", (196, 198, 198), (216, 218, 218), 0.4),
+    surface("paint", (214, 204, 184), (232, 224, 206), 0.4),
+    surface("paint", (186, 192, 190), (206, 212, 210), 0.4),
+    surface("paint", (204, 196, 190), (222, 216, 211), 0.4),
+)
+_CEILING = surface("paint", (226, 226, 223), (236, 236, 233), 0.4)
+_TRIM = surface("plain", (224, 223, 219), (224, 223, 219), 1.0)
+_DOOR = surface("wood", (196, 184, 166), (222, 212, 196), 1.2)
+_METAL = surface("plain", (140, 140, 142), (140, 140, 142), 1.0)
+_FIXTURE = surface("plain", (255, 246, 226), (255, 246, 226), 1.0)._replace(glow=1.6)
+
+
+def _quad(corner: tuple[float, float, float], edge_u: tuple[float, ...], edge_v: tuple[float, ...], uv0: tuple[float, float]) -> Part:
+    """A flat rectangle; its front is on the side of edge_u x edge_v."""
+    c, u, v = (np.asarray(x, np.float64) for x in (corner, edge_u, edge_v))
+    positions = np.stack([c, c + u, c + u + v, c + v])
+    normal = np.cross(u, v)
+    length = float(np.linalg.norm(u)), float(np.linalg.norm(v))
+    uv = np.array([[0, 0], [length[0], 0], [length[0], length[1]], [0, length[1]]]) + np.asarray(uv0)
+    return Part(
+        positions.astype(np.float32),
+        np.repeat(normal[None] / np.linalg.norm(normal), 4, 0).astype(np.float32),
+        uv.astype(np.float32),
+        np.array([[0, 1, 2], [0, 2, 3]], np.int32),
+    )
+
+
+def _wall_quad(rect: Rect, wall: int, start: float, end: float, low: float, high: float) -> Part:
+    """A piece of a wall, facing into the room."""
+    run, rise = end - start, high - low
+    if wall == 0:
+        return _quad((rect.x_min, low, end), (0, 0, -run), (0, rise, 0), (-end, low))
+    if wall == 1:
+        return _quad((rect.x_max, low, start), (0, 0, run), (0, rise, 0), (start, low))
+    if wall == 2:
+        return _quad((start, low, rect.z_min), (run, 0, 0), (0, rise, 0), (start, low))
+    return _quad((end, low, rect.z_max), (-run, 0, 0), (0, rise, 0), (-end, low))
+
+
+def wall_span(rect: Rect, wall: int) -> tuple[float, float]:
+    return (rect.z_min, rect.z_max) if wall < 2 else (rect.x_min, rect.x_max)
+
+
+def _wall_box(rect: Rect, wall: int, start: float, end: float, low: float, high: float, inset: float, thick: float) -> Part:
+    """A bar along a wall whose middle plane lies `inset` metres inside the room (negative: in the wall)."""
+    plane = (rect.x_min, rect.x_max, rect.z_min, rect.z_max)[wall]
+    plane += -inset if wall % 2 else inset
+    along, up = (start + end) / 2, (low + high) / 2
+    if wall < 2:
+        return box((thick, high - low, end - start), (plane, up, along), 0.004)
+    return box((end - start, high - low, thick), (along, up, plane), 0.004)
+
+
+def _jambs(rect: Rect, hole: Hole, depth: float) -> Iterator[Part]:
+    """The sides of a hole, `depth` metres into the wall: left, right, head and sill."""
+    for start, end, low, high in (
+        (hole.start_m, hole.start_m, hole.low_m, hole.high_m),
+        (hole.end_m, hole.end_m, hole.low_m, hole.high_m),
+        (hole.start_m, hole.end_m, hole.high_m, hole.high_m),
+        (hole.start_m, hole.end_m, hole.low_m, hole.low_m),
+    ):
+        if low == high == 0.0:
+            continue
+        thick = 0.03
+        grown = (start - thick * (start == end == hole.start_m), end + thick * (start == end == hole.end_m))
+        rise = (low - thick * (low == high == hole.low_m), high + thick * (low == high == hole.high_m))
+        yield _wall_box(rect, hole.wall, *grown, *rise, 0.006 - depth / 2, depth + 0.012)
+
+
+def _fill_hole(rect: Rect, hole: Hole) -> Iterator[ShellPart]:
+    depth = WALL_M / 2 + 0.002 if hole.kind == "door" else WALL_M
+    for part in _jambs(rect, hole, depth):
+        yield part, _TRIM
+    if hole.kind == "window":
+        middle = (hole.start_m + hole.end_m) / 2
+        for start, end in ((hole.start_m, hole.start_m + 0.05), (middle - 0.025, middle + 0.025), (hole.end_m - 0.05, hole.end_m)):
+            yield _wall_box(rect, hole.wall, start, end, hole.low_m, hole.high_m, -0.06, 0.05), _TRIM
+        for low, high in ((hole.low_m, hole.low_m + 0.05), (hole.high_m - 0.05, hole.high_m)):
+            yield _wall_box(rect, hole.wall, hole.start_m, hole.end_m, low, high, -0.06, 0.05), _TRIM
+    elif hole.kind == "entrance":
+        yield _wall_box(rect, hole.wall, hole.start_m, hole.end_m, 0.0, hole.high_m, -0.05, 0.045), _DOOR
+        for low, high in ((0.15, 0.85), (1.0, hole.high_m - 0.15)):
+            yield _wall_box(rect, hole.wall, hole.start_m + 0.14, hole.end_m - 0.14, low, high, -0.026, 0.01), _DOOR
+        knob = hole.end_m - 0.09
+        yield _wall_box(rect, hole.wall, knob - 0.06, knob + 0.02, 1.0, 1.025, 0.01, 0.03), _METAL
+
+
+def _wall(rect: Rect, wall: int, holes: list[Hole], height: float, paint: Material) -> Iterator[ShellPart]:
+    """The wall around its holes, with a skirting board that stops at doors."""
+    start, end = wall_span(rect, wall)
+    at = start
+    for hole in sorted(holes, key=lambda h: h.start_m) + [None]:
+        stop = end if hole is None else hole.start_m
+        yield _wall_quad(rect, wall, at, stop, 0.0, height), paint
+        yield _wall_box(rect, wall, at, stop, 0.0, 0.08, 0.006, 0.012), _TRIM
+        if hole is None:
+            break
+        yield _wall_quad(rect, wall, hole.start_m, hole.end_m, hole.high_m, height), paint
+        if hole.low_m > 0:
+            yield _wall_quad(rect, wall, hole.start_m, hole.end_m, 0.0, hole.low_m), paint
+            yield _wall_box(rect, wall, hole.start_m, hole.end_m, 0.0, 0.08, 0.006, 0.012), _TRIM
+        yield from _fill_hole(rect, hole)
+        at = hole.end_m
+
+
+def light_position(plan: Plan, index: int, rng: np.random.Generator) -> tuple[float, float, float]:
+    """Where a room's ceiling light hangs: near the middle of its ceiling."""
+    rect, room = plan.rects[index], plan.rooms[index]
+    x = (rect.x_min + rect.x_max) / 2 + rng.uniform(-0.12, 0.12) * (rect.x_max - rect.x_min)
+    z = (rect.z_min + rect.z_max) / 2 + rng.uniform(-0.12, 0.12) * (rect.z_max - rect.z_min)
+    return float(x), room.ceiling_y_m - 0.3, float(z)
+
+
+def shell_parts(plan: Plan, spec: SceneSpec, lights: list[tuple[float, float, float]], rng: np.random.Generator) -> list[list[ShellPart]]:
+    """Per room: the parts of its shell with their materials."""
+    out = []
+    home_floor, home_wall = _FLOORS[int(rng.integers(len(_FLOORS)))], int(rng.integers(len(_WALLS)))
+    for k, (rect, room) in enumerate(zip(plan.rects, plan.rooms)):
+        parts: list[ShellPart] = []
+        width, depth = rect.x_max - rect.x_min, rect.z_max - rect.z_min
+        height = room.ceiling_y_m
+        floor = home_floor
+        if room.category in ("kitchen", "bathroom"):
+            floor = _WET_FLOORS[int(rng.integers(len(_WET_FLOORS)))]
+        paint = _WALLS[(home_wall + k) % len(_WALLS)]
+        parts.append((_quad((rect.x_min, 0, rect.z_max), (width, 0, 0), (0, 0, -depth), (rect.x_min, -rect.z_max)), floor))
+        ceiling = _quad((rect.x_min, height, rect.z_min), (width, 0, 0), (0, 0, depth), (rect.x_min, rect.z_min))
+        parts.append((ceiling, _CEILING))
+        for wall in range(4):
+            parts.extend(_wall(rect, wall, [h for h in plan.holes[k] if h.wall == wall], height, paint))
+        for hole in plan.holes[k]:
+            if hole.kind == "door":  # the room's half of the threshold
+                parts.append((_threshold(rect, hole), _DOOR))
+        x, y, z = lights[k]
+        parts.append((cylinder(0.07, 0.03, (x, height - 0.03, z), 12), _TRIM))
+        parts.append((sphere(0.14, (x, height - 0.08, z), 16, 0.55), _FIXTURE))
+        out.append(parts)
+    return out
+
+
+def _threshold(rect: Rect, hole: Hole) -> Part:
+    reach = WALL_M / 2 + 0.002
+    run = hole.end_m - hole.start_m
+    if hole.wall < 2:
+        x = rect.x_min - reach if hole.wall == 0 else rect.x_max
+        return _quad((x, 0, hole.end_m), (reach, 0, 0), (0, 0, -run), (0, 0))
+    z = rect.z_min if hole.wall == 2 else rect.z_max + reach
+    return _quad((hole.start_m, 0, z), (run, 0, 0), (0, 0, -reach), (0, 0))
+
+
+def inward(wall: int) -> tuple[float, float]:
+    """The x, z direction from a wall into its room."""
+    return ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0))[wall]
+
+
+def wall_yaw_rad(wall: int) -> float:
+    """Yaw that turns a model's front (+z) from this wall into the room."""
+    x, z = inward(wall)
+    return float(np.arctan2(x, z))
+
+
