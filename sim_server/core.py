@@ -2,7 +2,7 @@
 
 A worker process wraps one SimCore; a serial run calls it directly.
 
-    SimCore.handle   RenderTask -> EpisodeReply · Observe -> Observation · Describe -> Description · Annotate -> Annotated
+    RenderTask -> EpisodeReply · Observe -> Observation · Describe -> Description · Annotate -> Annotated
 """
 
 from __future__ import annotations

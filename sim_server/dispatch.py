@@ -41,9 +41,9 @@ class Needs:
 
 @dataclass
 class Job:
-    request_id: bytes
-    client: bytes  # where the answer goes
-    content: bytes  # digest of what is asked; the same for a repeated question under another request id
+    job_id: bytes  # the broker's own, never used twice
+    reply_to: Any  # the caller's note of who gets the answer
+    content: bytes  # digest of what is asked, the same under every request id
     scene: str  # key of the scene; "" for none
     needs: Needs
     payload: Any  # what the caller sends to the worker
@@ -85,7 +85,6 @@ class Worker:
 
 class Admission(enum.Enum):
     QUEUED = "queued"
-    PENDING = "pending"  # the same request id is being worked on; its answer goes to the address given last
     BUSY = "busy"
     POISON = "poison"
 
@@ -106,7 +105,7 @@ class Dispatcher:
         self.limits = limits
         self.workers: dict[bytes, Worker] = {}
         self.queue: list[Job] = []  # oldest first; work of a dead worker returns to the front
-        self.jobs: dict[bytes, Job] = {}  # by request id: waiting or in flight
+        self.jobs: dict[bytes, Job] = {}  # by job id: waiting or in flight
         self.quarantine: OrderedDict[bytes, None] = OrderedDict()
         self.counters = Counters()
         self._service_s = 0.1  # running mean of the time between answers, for retry_after_s
@@ -149,12 +148,14 @@ class Dispatcher:
         reached the limit of deaths are quarantined and returned, for the caller to answer.
         """
         worker = self.workers.pop(key)
-        orphans = [self.jobs[rid] for rid in worker.in_flight if rid in self.jobs and self.jobs[rid].worker == key]
-        if blame and orphans and next(iter(worker.in_flight)) == orphans[0].request_id:
+        orphans = [
+            self.jobs[job_id] for job_id in worker.in_flight if job_id in self.jobs and self.jobs[job_id].worker == key
+        ]
+        if blame and orphans and next(iter(worker.in_flight)) == orphans[0].job_id:
             orphans[0].deaths += 1
         poisoned = [job for job in orphans if job.deaths >= self.limits.deaths_to_quarantine]
         for job in poisoned:
-            del self.jobs[job.request_id]
+            del self.jobs[job.job_id]
             self.quarantine[job.content] = None
             self.counters.quarantined += 1
             while len(self.quarantine) > QUARANTINE_SIZE:
@@ -169,16 +170,12 @@ class Dispatcher:
     # ------------------------------------------------------------------------- requests
 
     def submit(self, job: Job) -> Admission:
-        known = self.jobs.get(job.request_id)
-        if known is not None:
-            known.client = job.client
-            return Admission.PENDING
         if job.content in self.quarantine:
             return Admission.POISON
         if len(self.queue) >= self.limits.queue_bound:
             self.counters.busy += 1
             return Admission.BUSY
-        self.jobs[job.request_id] = job
+        self.jobs[job.job_id] = job
         self.queue.append(job)
         return Admission.QUEUED
 
@@ -193,23 +190,23 @@ class Dispatcher:
                 if job is not None:
                     self.queue.remove(job)
                     job.worker = worker.key
-                    worker.in_flight[job.request_id] = None
+                    worker.in_flight[job.job_id] = None
                     worker.touch(job.scene)
                     pairs.append((worker, job))
                     handed = True
         return pairs
 
-    def finish(self, key: bytes, request_id: bytes, now_s: float, infeasible: bool = False) -> Optional[Job]:
+    def finish(self, key: bytes, job_id: bytes, now_s: float, infeasible: bool = False) -> Optional[Job]:
         """A worker answered. None where the answer was given before (by a worker that seemed dead, or in its stead).
 
         The first answer counts whoever gives it: the same spec has the same answer everywhere.
         """
         worker = self.workers.get(key)
         if worker is not None:
-            worker.in_flight.pop(request_id, None)
+            worker.in_flight.pop(job_id, None)
             worker.loading_until_s = 0.0
             worker.served += 1
-        job = self.jobs.pop(request_id, None)
+        job = self.jobs.pop(job_id, None)
         if job is None:
             return None
         if job.worker is None:
@@ -233,7 +230,7 @@ class Dispatcher:
         ]
         for job in hopeless:
             self.queue.remove(job)
-            del self.jobs[job.request_id]
+            del self.jobs[job.job_id]
         return hopeless
 
     @property

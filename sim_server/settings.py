@@ -17,7 +17,8 @@ class SimSettings(Section):
     queue_bound: int = Field(default=256, ge=1)  # requests waiting at the broker; beyond it clients hear BUSY
     warm_scenes: int = Field(default=8, ge=1)  # open scenes per worker
     reply_cache_bytes: int = Field(default=128 * 2**20, ge=2**20)  # replies kept for clients that ask again
-    listen: str = ""  # "tcp://host:port" for workers of other machines; empty: a socket file in the run directory
+    listen: str = ""  # "tcp://host:port" for clients of other machines; empty: a socket file in the run directory
+    listen_workers: str = ""  # the same for workers
     metrics_port: int = Field(default=0, ge=0, le=65535)  # Prometheus /metrics and /health on loopback; 0: off
 
     affinity_wait_s: float = Field(default=0.25, ge=0)  # how long a request waits for the worker with its scene warm
@@ -25,7 +26,7 @@ class SimSettings(Section):
     heartbeat_s: float = Field(default=0.5, gt=0)
     worker_silence_s: float = Field(default=2.5, gt=0)  # a worker silent for longer counts as dead
     loading_s: float = Field(default=120.0, gt=0)  # a scene load may keep a worker silent for as long
-    request_timeout_s: float = Field(default=300.0, gt=0)  # a worker that computes for longer on one request ends itself
+    request_timeout_s: float = Field(default=300.0, gt=0)  # longer on one request: the worker ends itself
     deaths_to_quarantine: int = Field(default=3, ge=1)  # a request that killed as many workers is not tried again
     restart_backoff_s: float = Field(default=0.5, ge=0)  # doubles with each death of a worker that did no work
     restart_backoff_max_s: float = Field(default=30.0, ge=0)

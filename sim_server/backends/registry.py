@@ -30,8 +30,8 @@ def installed() -> dict[str, str]:
     return {**{point.name: point.value for point in found}, **BUILT_IN}
 
 
-def make_backend(name: str) -> Backend:
-    """A new backend of this name.
+def check_installed(name: str) -> str:
+    """The "module:attribute" of this backend.
 
     Raises VantageError("backend_missing") that says how to get it and which are installed.
     """
@@ -39,9 +39,16 @@ def make_backend(name: str) -> Backend:
     if name not in targets:
         how = KNOWN.get(name, f"install the package that registers it under the entry-point group {GROUP}")
         raise VantageError(
-            "backend_missing", f"backend {name!r} is not installed; {how}. Installed here: {', '.join(sorted(targets))}."
+            "backend_missing",
+            f"backend {name!r} is not installed; {how}. Installed here: {', '.join(sorted(targets))}.",
         )
-    module, _, attribute = targets[name].partition(":")
+    return targets[name]
+
+
+def make_backend(name: str) -> Backend:
+    """A new backend of this name. Raises VantageError("backend_missing") as `check_installed` does."""
+    target = check_installed(name)
+    module, _, attribute = target.partition(":")
     try:
         factory = getattr(import_module(module), attribute)
     except ImportError as error:
@@ -50,6 +57,6 @@ def make_backend(name: str) -> Backend:
         ) from error
     except AttributeError:
         raise VantageError(
-            "backend_missing", f"backend {name!r} names {targets[name]}, which does not exist; reinstall its package."
+            "backend_missing", f"backend {name!r} names {target}, which does not exist; reinstall its package."
         ) from None
     return factory()

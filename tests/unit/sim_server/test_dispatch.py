@@ -27,7 +27,7 @@ def job(name: str, scene: str = "", now_s: float = 0.0, needs: Optional[Needs] =
 
 
 def names(pairs) -> list[tuple[str, str]]:
-    return [(worker.key.decode(), job.request_id.decode()) for worker, job in pairs]
+    return [(worker.key.decode(), job.job_id.decode()) for worker, job in pairs]
 
 
 def dispatcher(*workers: Worker, **limits) -> Dispatcher:
@@ -77,15 +77,15 @@ class TestCredit:
             elif step == "finish" and busy:
                 one = data.draw(st.sampled_from(busy))
                 done = d.finish(one.key, next(iter(one.in_flight)), float(number))
-                answered += [done.request_id] if done else []
+                answered += [done.job_id] if done else []
             elif step == "lose" and d.workers:
                 lost = d.lose(data.draw(st.sampled_from(sorted(d.workers))))
-                answered += [poisoned.request_id for poisoned in lost]
+                answered += [poisoned.job_id for poisoned in lost]
             assert all(len(w.in_flight) <= w.credit for w in d.workers.values())
         assert len(answered) == len(set(answered))
         assert accepted == set(answered) | set(d.jobs)
         in_flight = {rid for w in d.workers.values() for rid in w.in_flight}
-        assert set(d.jobs) == {waiting.request_id for waiting in d.queue} | in_flight
+        assert set(d.jobs) == {waiting.job_id for waiting in d.queue} | in_flight
 
 
 class TestAffinity:
@@ -93,12 +93,12 @@ class TestAffinity:
         d = dispatcher(worker("a"), worker("b"))
         for name, scene in (("j0", "s0"), ("j1", "s1")):
             d.submit(job(name, scene))
-        first = dict((request, key) for key, request in names(d.assign(0.0)))
+        first = {request: key for key, request in names(d.assign(0.0))}
         for name in ("j0", "j1"):
             d.finish(first[name].encode(), name.encode(), 0.1)
         d.submit(job("j2", "s1"))
         d.submit(job("j3", "s0"))
-        second = dict((request, key) for key, request in names(d.assign(0.1)))
+        second = {request: key for key, request in names(d.assign(0.1))}
         assert (second["j2"], second["j3"]) == (first["j1"], first["j0"])
 
     def test_it_waits_for_a_busy_warm_worker_but_not_for_ever(self):
@@ -130,7 +130,7 @@ class TestAffinity:
         for _ in range(MAX_PASSES + 1):
             d.finish(b"a", previous, 0.0)
             ((_, taken),) = d.assign(0.0)
-            previous = taken.request_id
+            previous = taken.job_id
             order.append(previous)
         assert order.index(b"cold") == MAX_PASSES
 
@@ -140,7 +140,7 @@ class TestAffinity:
             d.submit(job(f"j{index}", f"s{index}"))
         done = 0
         while pairs := d.assign(0.0):
-            d.finish(b"a", pairs[0][1].request_id, 0.0)
+            d.finish(b"a", pairs[0][1].job_id, 0.0)
             done += 1
         assert done == LOOK_AHEAD * 2
 
@@ -157,7 +157,7 @@ class TestNeeds:
         d.submit(job("flat", needs=Needs(sensors=frozenset({"rgb"}))))
         assert names(d.assign(0.0)) == [("a", "flat")]
         assert d.unsupported(4.0) == []
-        assert [hopeless.request_id for hopeless in d.unsupported(6.0)] == [b"deep"]
+        assert [hopeless.job_id for hopeless in d.unsupported(6.0)] == [b"deep"]
         assert b"deep" not in d.jobs
 
     def test_while_no_worker_is_there_requests_wait(self):
@@ -175,17 +175,6 @@ class TestAdmission:
             Admission.BUSY,
         ]
         assert 0.05 <= d.retry_after_s <= 5.0
-
-    def test_a_repeated_request_is_done_once_and_answered_at_the_last_address(self):
-        d = dispatcher(worker("a"))
-        d.submit(job("j0"))
-        d.assign(0.0)
-        again = job("j0")
-        again.client = b"fresh socket"
-        assert d.submit(again) is Admission.PENDING
-        assert d.assign(0.0) == []
-        done = d.finish(b"a", b"j0", 0.1)
-        assert done is not None and done.client == b"fresh socket"
 
 
 class TestDeaths:
@@ -222,7 +211,7 @@ class TestDeaths:
             d.join(worker(key))
             assert names(d.assign(0.0)) == [(key, "bad")]
             poisoned = d.lose(key.encode())
-        assert [p.request_id for p in poisoned] == [b"bad"]
+        assert [p.job_id for p in poisoned] == [b"bad"]
         assert d.jobs == {} and d.queue == []
         assert d.submit(job("again", content="same question")) is Admission.POISON
         assert d.submit(job("good")) is Admission.QUEUED

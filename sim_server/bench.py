@@ -1,0 +1,108 @@
+"""What the service costs over the raw backend, measured in one run on one scene: frames per second and latency.
+
+    raw          the backend's own render in this process, one view per call
+    service      Observe through a broker and one worker process on ipc, as many in flight as the worker's credit
+    added p50    the median of one Observe at a time through the service, less the median of the raw render
+
+The two sides take turns in short rounds, so that other load on the machine hits both alike.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from protocol.client import Client
+from protocol.endpoint import lookup
+from protocol.errors import VantageError
+from protocol.messages import GetSimStatus, Observe
+from protocol.rundir import RunDir
+from protocol.scene import Camera, Pose, SceneSpec
+from sim_server.backends.base import Scene
+from sim_server.backends.registry import make_backend
+from sim_server.picture import overview_poses
+from sim_server.settings import SimSettings
+
+POSES = 16
+START_S = 300.0  # a worker's first start may compile its kernels
+
+
+def run_bench(settings: SimSettings, spec: SceneSpec, camera: Camera, rounds: int, frames: int) -> dict[str, Any]:
+    """Figures of `rounds` rounds of `frames` frames a side; rates are frames per second of wall clock."""
+    scene = make_backend(settings.backend).open(spec)
+    poses = overview_poses(scene, camera, POSES)
+    with tempfile.TemporaryDirectory(prefix="vantage-bench-") as folder:
+        run = RunDir.create(Path(folder) / "run", {"sim": settings.model_dump(mode="json") | {"workers": 1}})
+        with _service(run) as client:
+            asks = [Observe(spec, camera, pose) for pose in poses]
+            raw_s, service_s, raw_ms, service_ms = [], [], [], []
+            _raw_round(scene, camera, poses, POSES)
+            _service_round(client, asks, POSES, settings.credit)
+            for _ in range(rounds):
+                raw_s.append(_raw_round(scene, camera, poses, frames))
+                service_s.append(_service_round(client, asks, frames, settings.credit))
+                for index in range(frames // 2):
+                    at = index % POSES
+                    raw_ms.append(1000 * _raw_round(scene, camera, poses[at : at + 1], 1))
+                    service_ms.append(1000 * _service_round(client, asks[at : at + 1], 1, 1))
+    overheads = [100 * (service / raw - 1) for raw, service in zip(raw_s, service_s)]
+    return {
+        "backend": settings.backend,
+        "width_px": camera.width_px,
+        "height_px": camera.height_px,
+        "rounds": rounds,
+        "frames_per_round": frames,
+        "raw_frames_per_s": round(frames * rounds / sum(raw_s), 1),
+        "service_frames_per_s": round(frames * rounds / sum(service_s), 1),
+        "overhead_percent": round(100 * (sum(service_s) / sum(raw_s) - 1), 2),
+        "overhead_percent_median_round": round(statistics.median(overheads), 2),
+        "raw_p50_ms": round(statistics.median(raw_ms), 3),
+        "service_p50_ms": round(statistics.median(service_ms), 3),
+        "added_p50_ms": round(statistics.median(service_ms) - statistics.median(raw_ms), 3),
+    }
+
+
+@contextmanager
+def _service(run: RunDir) -> Iterator[Client]:
+    """A broker and its worker for this run, and a client that has seen the worker join."""
+    command = [sys.executable, "-m", "sim_server.cli", "serve", "--run-dir", str(run.path)]
+    process = subprocess.Popen(command)
+    try:
+        with Client(lambda: lookup(run.path, "sim"), "bench") as client:
+            deadline_s = time.monotonic() + START_S
+            while not client.request(GetSimStatus(), deadline_s=30.0).message.workers:
+                if process.poll() is not None or time.monotonic() > deadline_s:
+                    raise VantageError("unavailable", "the bench's worker did not start; its message stands above.")
+                time.sleep(0.1)
+            yield client
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _raw_round(scene: Scene, camera: Camera, poses: tuple[Pose, ...], frames: int) -> float:
+    started_s = time.perf_counter()
+    for index in range(frames):
+        scene.render((poses[index % len(poses)],), camera, ("rgb",))
+    return time.perf_counter() - started_s
+
+
+def _service_round(client: Client, asks: list[Observe], frames: int, in_flight: int) -> float:
+    started_s = time.perf_counter()
+    waiting: deque[Future[Any]] = deque()
+    for index in range(frames):
+        if len(waiting) >= in_flight:
+            waiting.popleft().result()
+        waiting.append(client.submit(asks[index % len(asks)]))
+    while waiting:
+        waiting.popleft().result()
+    return time.perf_counter() - started_s

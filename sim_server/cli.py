@@ -1,0 +1,241 @@
+"""sim-server: serve a run's simulator, join workers to it, take them out, look at scenes and measure.
+
+Commands: serve · worker · drain · status · render · bench. Knobs stand in the [sim] table of the run's config.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from protocol import logs
+from protocol.client import Client
+from protocol.config import section
+from protocol.endpoint import Endpoint, lookup
+from protocol.errors import VantageError
+from protocol.exits import run_command
+from protocol.messages import DrainWorker, GetSimStatus, SimStatus
+from protocol.rundir import RunDir
+from protocol.scene import HELD_OUT_SEED_BORDER, Camera, SceneSpec
+from sim_server.backends import registry
+from sim_server.broker import SERVICE, WORKER_SERVICE, Broker
+from sim_server.fleet import Fleet
+from sim_server.settings import SimSettings
+
+app = typer.Typer(
+    help="Serve a run's simulator, join workers to it, look at scenes, and measure.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RunDirOption = Annotated[Path, typer.Option("--run-dir", help="The run's directory.")]
+
+
+@app.command()
+def serve(
+    run_dir: RunDirOption,
+    workers: Annotated[
+        Optional[int], typer.Option("--workers", min=0, help="Child workers, instead of the config's.")
+    ] = None,
+) -> None:
+    """Serve a run's simulator until SIGTERM or Ctrl-C. A directory without a run gets one with the default config."""
+    run = RunDir.open(run_dir) if (run_dir / "run.json").exists() else RunDir.create(run_dir, {})
+    settings = section(run.config, "sim", SimSettings)
+    count = settings.workers if workers is None else workers
+    if count:
+        registry.check_installed(settings.backend)
+    with run.lock(SERVICE):
+        logs.setup(run.path, SERVICE)
+        command = [
+            sys.executable,
+            "-m",
+            "sim_server.cli",
+            "worker",
+            "--run-dir",
+            str(run.path),
+            "--leash",
+            "--worker-id",
+        ]
+        fleet = Fleet(
+            count,
+            settings.backend,
+            lambda worker_id: [*command, worker_id],
+            settings.restart_backoff_s,
+            settings.restart_backoff_max_s,
+        )
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        Broker(run, settings, fleet).serve(stop)
+
+
+@app.command()
+def worker(
+    run_dir: Annotated[Optional[Path], typer.Option("--run-dir", help="Join the run with this directory.")] = None,
+    connect: Annotated[
+        str, typer.Option("--connect", help="Join the broker at this address, without a run directory.")
+    ] = "",
+    server_key: Annotated[
+        str, typer.Option("--server-key", help="The broker's public key, for tcp to another machine.")
+    ] = "",
+    keys: Annotated[
+        str, typer.Option("--keys", help="Folder with the run's client.json, for tcp to another machine.")
+    ] = "",
+    backend: Annotated[Optional[str], typer.Option("--backend", help="Instead of the config's.")] = None,
+    worker_id: Annotated[
+        str, typer.Option("--worker-id", help="Name in the status; default: backend, host and process.")
+    ] = "",
+    leash: Annotated[bool, typer.Option("--leash", hidden=True, help="End when standard input ends.")] = False,
+) -> None:
+    """Join a run as one simulator process. SIGTERM or Ctrl-C: finish what was taken and leave."""
+    if (run_dir is None) == (not connect):
+        raise VantageError("bad_request", "give either --run-dir or --connect.")
+    config = {} if run_dir is None else RunDir.open(run_dir).config
+    settings = section(config, "sim", SimSettings)
+    if backend is not None:
+        settings = settings.model_copy(update={"backend": backend})
+    name = worker_id or f"{settings.backend}-{socket.gethostname()}-{os.getpid()}"
+    if run_dir is not None:
+        logs.setup(run_dir, f"sim-{name.rpartition('.')[0] if leash else settings.backend}")
+    endpoint = Endpoint(connect, server_key, keys)
+
+    from sim_server.worker import Worker  # the broker's process must not import a simulator's libraries
+
+    process = Worker(lambda: lookup(run_dir, WORKER_SERVICE) if run_dir else endpoint, settings, name, leash)
+    if leash:  # the parent hears Ctrl-C too, and lets go of the leash when it is done
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        process.leave_on(signal.SIGTERM)
+    else:
+        process.leave_on(signal.SIGTERM, signal.SIGINT)
+    process.run()
+
+
+@app.command()
+def drain(
+    worker_id: Annotated[str, typer.Argument(metavar="WORKER", help="Id of the worker, as `status` shows it.")],
+    run_dir: RunDirOption,
+) -> None:
+    """Let a worker finish what it has and leave; it is not replaced."""
+    with _client(run_dir) as client:
+        client.request(DrainWorker(worker_id))
+    typer.echo(f"{worker_id} finishes what it has and leaves.")
+
+
+@app.command()
+def status(run_dir: RunDirOption) -> None:
+    """Show the workers of a run and what they do."""
+    with _client(run_dir) as client:
+        answer = client.request(GetSimStatus()).message
+    assert isinstance(answer, SimStatus)
+    table = Table("worker", "backend", "renderer", "in flight", "served", "warm scenes", "")
+    for one in answer.workers:
+        load = f"{one.in_flight}/{one.credit}"
+        row = (one.worker_id, one.backend, one.renderer_digest, load, str(one.served), str(len(one.warm_scenes)))
+        table.add_row(*row, "draining" if one.draining else "")
+    Console().print(table)
+    typer.echo(
+        f"queued {answer.queued}, served {answer.served}, infeasible {answer.infeasible}, "
+        f"re-dispatched {answer.redispatched}, quarantined {answer.quarantined}"
+    )
+
+
+@app.command()
+def render(
+    out: Annotated[Path, typer.Option("--out", help="Picture file; its ending says the format.")],
+    scene_seed: Annotated[int, typer.Option("--scene-seed", min=0, help="Scene to make.")] = 3,
+    asset: Annotated[str, typer.Option("--asset", help="Scene of the backend's data set, instead of a made one.")] = "",
+    size: Annotated[str, typer.Option("--size", help="Width x height of a view, pixels.")] = "640x480",
+    hfov_deg: Annotated[float, typer.Option("--hfov-deg", min=6, max=160, help="Horizontal field of view.")] = 70.0,
+    views: Annotated[int, typer.Option("--views", min=1, max=36, help="More than one makes a contact sheet.")] = 1,
+    rooms: Annotated[int, typer.Option("--rooms", min=1, max=12)] = 1,
+    objects: Annotated[str, typer.Option("--objects", help="Fewest-most objects.")] = "6-12",
+    clutter: Annotated[float, typer.Option("--clutter", min=0, max=1)] = 0.3,
+    palette: Annotated[str, typer.Option("--palette", help="natural | named")] = "natural",
+    light: Annotated[str, typer.Option("--light", help="day | evening")] = "day",
+    backend: Annotated[str, typer.Option("--backend")] = "rooms",
+) -> None:
+    """Draw a scene without a service: one picture, or a contact sheet of several views."""
+    from sim_server.picture import contact_sheet, overview_poses
+
+    width_px, height_px = _pair(size, "x", "--size", "640x480")
+    fewest, most = _pair(objects, "-", "--objects", "6-12")
+    try:
+        camera = Camera(width_px, height_px, math.radians(hfov_deg))
+        spec = SceneSpec(
+            seed=scene_seed,
+            split="val" if scene_seed >= HELD_OUT_SEED_BORDER else "train",
+            asset=asset,
+            rooms=rooms,
+            min_objects=fewest,
+            max_objects=most,
+            clutter=clutter,
+            palette=palette,
+            light=light,
+        )
+    except ValueError as error:
+        raise VantageError("bad_request", f"{error}.") from None
+    scene = registry.make_backend(backend).open(spec)
+    frames = scene.render(overview_poses(scene, camera, views), camera, ("rgb",))
+    assert frames.rgb is not None
+    try:
+        contact_sheet(list(frames.rgb)).save(out)
+    except (OSError, ValueError) as error:
+        raise VantageError("bad_request", f"{out} cannot be written: {error}.") from None
+    typer.echo(f"{out}: {scene.description.scene_id}, {len(scene.description.objects)} objects")
+
+
+@app.command()
+def bench(
+    size: Annotated[str, typer.Option("--size", help="Width x height of a view, pixels.")] = "256x256",
+    scene_seed: Annotated[int, typer.Option("--scene-seed", min=0, max=HELD_OUT_SEED_BORDER - 1)] = 3,
+    rounds: Annotated[int, typer.Option("--rounds", min=1)] = 5,
+    frames: Annotated[int, typer.Option("--frames", min=16, help="Frames per round and side.")] = 200,
+    backend: Annotated[str, typer.Option("--backend")] = "rooms",
+    out: Annotated[Optional[Path], typer.Option("--out", help="JSON file for the figures.")] = None,
+) -> None:
+    """Measure frames per second and latency: the raw backend beside the service."""
+    from sim_server.bench import run_bench
+
+    camera = Camera(*_pair(size, "x", "--size", "256x256"))
+    spec = SceneSpec(seed=scene_seed, min_objects=8, max_objects=12, clutter=0.3)
+    figures = run_bench(SimSettings(backend=backend), spec, camera, rounds, frames)
+    table = Table("figure", "value")
+    for name, value in figures.items():
+        table.add_row(name, str(value))
+    Console().print(table)
+    if out is not None:
+        out.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def main() -> None:
+    run_command(app, "sim-server")
+
+
+def _client(run_dir: Path) -> Client:
+    run = RunDir.open(run_dir)
+    return Client(partial(lookup, run.path, SERVICE), "sim-server")
+
+
+def _pair(text: str, separator: str, option: str, example: str) -> tuple[int, int]:
+    match = re.fullmatch(rf"(\d+){separator}(\d+)", text)
+    if match is None:
+        raise VantageError("bad_request", f"{option} is written like {example}, not {text!r}.")
+    return int(match[1]), int(match[2])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""A worker's connection to its broker, in a thread of its own, so that heartbeats go on during a long render.
+
+    broker ──requests──▶ Link.tasks() ─▶ the computing thread ─▶ Link.answer ──▶ broker
+
+A broker that is lost is sought again with a fresh socket at the endpoint as it is then; answers that could not be sent
+are sent there, and count if the broker still waits for them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Optional
+
+import zmq
+
+from protocol.client import Backoff
+from protocol.codec import Blob, Packet, decode, encode
+from protocol.connection import Connection
+from protocol.endpoint import Endpoint
+from protocol.errors import VantageError
+from protocol.messages import Drain, Failure, Goodbye, Loading, Ready, Welcome
+from protocol.sockets import Waker
+
+log = logging.getLogger(__name__)
+
+STUCK = 70  # exit status (EX_SOFTWARE) of a worker that computed for too long
+ORPHANED = 1  # exit status of a child whose parent is gone
+FLUSH_TIMEOUT_S = 0.5
+LINGER_MS = 2000
+
+
+class Link:
+    """Offers a worker to the broker, takes its requests and sends its answers.
+
+    `silence_s` without a word from the broker means that it is lost. A computation that takes longer than
+    `request_timeout_s` ends the process, since nothing else can stop it. With `leash` the end of standard input does.
+    """
+
+    def __init__(
+        self,
+        endpoint: Callable[[], Endpoint],
+        ready: Ready,
+        silence_s: float,
+        request_timeout_s: float,
+        leash: bool = False,
+    ) -> None:
+        self._endpoint = endpoint
+        self._ready = ready
+        self._silence_s = silence_s
+        self._request_timeout_s = request_timeout_s
+        self._leash: Optional[int] = sys.stdin.fileno() if leash else None
+        self._context = zmq.Context()
+        self._connection: Optional[Connection] = None
+        self._backoff = Backoff(0.05, 2.0)
+        self._next_connect_s = 0.0
+        self._waker = Waker()
+        self._tasks: queue.SimpleQueue[Optional[Packet]] = queue.SimpleQueue()
+        self._outbox: deque[tuple[Sequence[Blob], Optional[threading.Event]]] = deque()
+        self._held = 0  # requests taken and not answered yet
+        self._busy_since_s: Optional[float] = None
+        self._wants_to_leave = False
+        self._asked_to_drain = False
+        self._draining = False
+        self._left = False
+        self._fatal: Optional[VantageError] = None
+        self._thread = threading.Thread(target=self._run, name="link", daemon=True)
+
+    # ------------------------------------------------------------------------- the computing thread
+
+    def tasks(self) -> Iterator[Packet]:
+        """Requests, one after the other, until the worker has left. Each must be answered before the next.
+
+        Raises VantageError where the broker refuses this worker for good.
+        """
+        self._thread.start()
+        while True:
+            task = self._tasks.get()
+            if task is None:
+                break
+            self._busy_since_s = time.monotonic()
+            yield task
+        self._thread.join()
+        if self._fatal is not None:
+            raise self._fatal
+
+    def answer(self, frames: Sequence[Blob]) -> None:
+        """Send an answer; the arrays behind it must not change any more."""
+        self._busy_since_s = None
+        self._outbox.append((frames, None))
+        self._waker.wake()
+
+    def announce_load(self, job_id: bytes, deadline_s: float) -> None:
+        """Say that this worker may be silent for a while; returns once that was sent, since a simulator that loads may
+        keep every other thread of the process from running."""
+        sent = threading.Event()
+        self._outbox.append((encode(job_id, Loading(deadline_s)), sent))
+        self._waker.wake()
+        sent.wait(FLUSH_TIMEOUT_S)
+
+    def leave(self) -> None:
+        """Ask the broker for no more work, finish what was taken, then leave. Safe in a signal handler."""
+        self._wants_to_leave = True
+        self._waker.wake()
+
+    # ------------------------------------------------------------------------- the link's own thread
+
+    def _run(self) -> None:
+        try:
+            while not self._left:
+                self._tend()
+                self._receive()
+                self._flush()
+                self._watch()
+                self._wait()
+        except VantageError as error:
+            self._fatal = error
+        finally:
+            if self._connection is not None:
+                self._connection.close()
+            self._context.term()
+            self._tasks.put(None)
+
+    def _tend(self) -> None:
+        now_s = time.monotonic()
+        if self._connection is not None:
+            self._connection.tend()
+            if self._connection.lost:
+                self._drop(self._connection.lost)
+                self._next_connect_s = now_s + self._backoff.next_s()
+        elif self._wants_to_leave and self._held == 0:
+            self._left = True  # there is nobody to say it to
+        elif now_s >= self._next_connect_s:
+            try:
+                self._connection = Connection(self._context, self._endpoint(), self._ready, self._silence_s)
+            except VantageError as error:
+                if not error.retryable:
+                    raise
+                self._next_connect_s = now_s + self._backoff.next_s()
+
+    def _drop(self, reason: str) -> None:
+        assert self._connection is not None
+        if self._connection.ready:
+            log.warning("lost the broker: %s", reason)
+        self._connection.close()
+        self._connection = None
+        self._draining = self._asked_to_drain = False
+        # What was not begun, the broker gives to others; what is being computed is sent when it is done.
+        while True:
+            try:
+                self._tasks.get_nowait()
+            except queue.Empty:
+                break
+            self._held -= 1
+
+    def _receive(self) -> None:
+        if self._connection is None:
+            return
+        for frames in self._connection.receive():
+            try:
+                packet = decode(frames)
+            except VantageError as error:
+                log.warning("the broker sent a message that cannot be read: %s", error)
+                continue
+            if packet.request_id:
+                self._held += 1
+                self._tasks.put(packet)
+            elif isinstance(packet.message, Welcome):
+                self._connection.on_welcome(packet.message)
+                self._backoff.reset()
+            elif isinstance(packet.message, Drain):
+                self._draining = True
+            elif isinstance(packet.message, Failure):
+                failure = packet.message
+                if not failure.retryable:
+                    raise VantageError(failure.code, failure.message)
+                self._connection.lost = failure.message  # it took us for dead: join anew
+
+    def _flush(self) -> None:
+        connection = self._connection
+        if connection is None or not connection.ready:
+            return
+        while self._outbox:
+            frames, sent = self._outbox[0]
+            if not connection.send(frames):
+                return
+            self._outbox.popleft()
+            if sent is None:
+                self._held -= 1
+            else:
+                sent.set()
+        if self._draining and self._held == 0:
+            connection.send(encode(b"", Goodbye()))
+            connection.socket.linger = LINGER_MS  # the last answers must still get out
+            self._left = True
+        elif self._wants_to_leave and not self._asked_to_drain:
+            self._asked_to_drain = connection.send(encode(b"", Drain()))
+
+    def _watch(self) -> None:
+        busy_since_s = self._busy_since_s
+        if busy_since_s is not None and time.monotonic() - busy_since_s > self._request_timeout_s:
+            log.error("one request took longer than %g s; this worker ends", self._request_timeout_s)
+            os._exit(STUCK)
+
+    def _wait(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._waker, zmq.POLLIN)
+        if self._leash is not None:
+            poller.register(self._leash, zmq.POLLIN)
+        until_s = self._next_connect_s
+        if self._connection is not None:
+            until_s = self._connection.next_tend()
+            blocked = bool(self._outbox) and self._connection.ready
+            poller.register(self._connection.socket, zmq.POLLIN | (zmq.POLLOUT if blocked else 0))
+            poller.register(self._connection.monitor, zmq.POLLIN)
+        timeout_s = min(1.0, max(0.0, until_s - time.monotonic()))
+        events = dict(poller.poll(int(1000 * timeout_s) + 1))
+        if self._leash is not None and self._leash in events and not os.read(self._leash, 1):
+            os._exit(ORPHANED)
+        self._waker.clear()

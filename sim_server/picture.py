@@ -1,0 +1,92 @@
+"""Pictures of a scene for people: poses that show much of it, and a contact sheet of several views."""
+
+from __future__ import annotations
+
+import math
+from typing import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from protocol.scene import Camera, Pose
+from protocol.seeds import rng_for
+from sim_server.backends.base import Frames, Scene
+from sim_server.observe import look_at
+
+EYE_HEIGHT_M = 1.55
+CANDIDATES = 48
+DRAFT_WIDTH_PX = 96  # candidates are judged on small drafts
+PLAIN_FRACTION = 0.004  # an object counts as shown from this share of the picture
+CROWDING_M = 0.7  # what is nearer fills the picture without showing anything
+GAP_PX = 4
+
+
+def overview_poses(scene: Scene, camera: Camera, count: int) -> tuple[Pose, ...]:
+    """Poses in navigable space, each chosen to add the most to what the ones before it show of the scene.
+
+    Deterministic for a scene.
+    """
+    rng = rng_for(scene.spec.seed, "overview")
+    draft = Camera(DRAFT_WIDTH_PX, max(1, round(DRAFT_WIDTH_PX * camera.height_px / camera.width_px)), camera.hfov_rad)
+    poses = [_candidate(scene, rng) for _ in range(CANDIDATES)]
+    frames = scene.render(poses, draft, ("depth", "ids"))
+    left = list(range(len(poses)))
+    seen: dict[int, float] = {}
+    chosen = []
+    for _ in range(min(count, len(poses))):
+        best = max(left, key=lambda index: _worth(frames, index, seen))
+        left.remove(best)
+        for object_id, share in _shares(frames, best).items():
+            seen[object_id] = max(share, seen.get(object_id, 0.0))
+        chosen.append(poses[best])
+    return tuple(chosen)
+
+
+def contact_sheet(images: Sequence[NDArray[np.uint8]]) -> Image.Image:
+    """Pictures uint8 [H, W, 3] of one size, row by row in a grid about as wide as high, on white."""
+    height_px, width_px = images[0].shape[:2]
+    columns = math.ceil(math.sqrt(len(images)))
+    rows = math.ceil(len(images) / columns)
+    size = (columns * (width_px + GAP_PX) - GAP_PX, rows * (height_px + GAP_PX) - GAP_PX)
+    sheet = Image.new("RGB", size, "white")
+    for index, image in enumerate(images):
+        row, column = divmod(index, columns)
+        sheet.paste(Image.fromarray(image), (column * (width_px + GAP_PX), row * (height_px + GAP_PX)))
+    return sheet
+
+
+def _candidate(scene: Scene, rng: np.random.Generator) -> Pose:
+    """From a random standing point, towards a random point among the room's things."""
+    x_m, floor_m, z_m = scene.sample_navigable(rng)
+    eye = (x_m, floor_m + EYE_HEIGHT_M, z_m)
+    objects = scene.description.objects
+    if not objects:
+        yaw_rad = rng.uniform(0, 2 * math.pi)
+        return look_at(eye, (x_m + math.sin(yaw_rad), eye[1] - 0.2, z_m + math.cos(yaw_rad)))
+    picked = rng.choice(len(objects), size=min(3, len(objects)), replace=False)
+    target = np.mean([objects[index].box.centre_m for index in picked], axis=0)
+    distance_m = math.hypot(target[0] - x_m, target[2] - z_m)
+    drop_m = min(distance_m * 0.45, max(0.12 * distance_m, eye[1] - float(target[1])))  # 7 to 24 degrees down
+    return look_at(eye, (float(target[0]), eye[1] - drop_m, float(target[2])))
+
+
+def _worth(frames: Frames, index: int, seen: dict[int, float]) -> float:
+    """New things first, each by the logarithm of its share of the picture; crowded views lose."""
+    assert frames.depth is not None
+    depth = frames.depth[index]
+    crowded = float(np.mean((depth > 0) & (depth < CROWDING_M)))
+    gain = sum(
+        math.log(share / PLAIN_FRACTION + 1.0) * (1.0 if object_id not in seen else 0.15)
+        for object_id, share in _shares(frames, index).items()
+    )
+    return gain * (1.0 - crowded) ** 3
+
+
+def _shares(frames: Frames, index: int) -> dict[int, float]:
+    """Object id -> share of the picture, of the objects that are plainly shown."""
+    assert frames.ids is not None
+    ids = frames.ids[index]
+    values, counts = np.unique(ids[ids != 0], return_counts=True)
+    shares = {int(value): float(count) / ids.size for value, count in zip(values, counts)}
+    return {object_id: share for object_id, share in shares.items() if share >= PLAIN_FRACTION}

@@ -1,0 +1,82 @@
+"""A worker process: one simulator, one computing thread (the main thread), one thread for the broker.
+
+Simulators are made and used in the main thread only, since some are bound to the thread that made them.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from protocol.codec import Blob, encode
+from protocol.endpoint import Endpoint
+from protocol.errors import VantageError
+from protocol.messages import Failure, Ready
+from sim_server.core import WIRE_SENSORS, SimCore
+from sim_server.frontend import failure_of
+from sim_server.link import Link
+from sim_server.settings import SimSettings
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Serves one broker until it is drained.
+
+    Raises VantageError("backend_missing") where its simulator is not installed.
+    """
+
+    def __init__(
+        self, endpoint: Callable[[], Endpoint], settings: SimSettings, worker_id: str, leash: bool = False
+    ) -> None:
+        """`endpoint` is asked again for each connection. With `leash` the end of standard input ends the process."""
+        self._settings = settings
+        self._job_id = b""
+        self._core = SimCore(settings, before_load=self._before_load)
+        backend = self._core.backend
+        ready = Ready(
+            worker_id=worker_id,
+            backend=backend.name,
+            renderer_digest=backend.digest,
+            credit=settings.credit,
+            sensors=tuple(sensor for sensor in WIRE_SENSORS if sensor in backend.capabilities.sensors),
+            warm_scenes=settings.warm_scenes,
+            assets=backend.capabilities.assets,
+        )
+        self._link = Link(endpoint, ready, settings.worker_silence_s, settings.request_timeout_s, leash)
+
+    def run(self) -> None:
+        try:
+            for packet in self._link.tasks():
+                self._job_id = packet.request_id
+                self._link.answer(self._answer(packet.request_id, packet.message))
+        finally:
+            self._core.close()
+
+    def leave_on(self, *signals: signal.Signals) -> None:
+        """Finish and leave on these signals; a second one ends the process at once."""
+        for number in signals:
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        self._link.leave()
+
+    def _answer(self, request_id: bytes, message: msgspec.Struct) -> Sequence[Blob]:
+        try:
+            reply, blobs = self._core.handle(message)
+            return encode(request_id, reply, blobs)
+        except VantageError as error:
+            return encode(request_id, failure_of(error))
+        except Exception as error:  # a fault in one request must not end the worker
+            log.exception("a request failed")
+            name = type(error).__name__
+            return encode(
+                request_id, Failure("internal", f"the simulator failed on this request ({name}); see its log.")
+            )
+
+    def _before_load(self) -> None:
+        self._link.announce_load(self._job_id, self._settings.loading_s)
