@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 import msgspec
 import numpy as np
 
@@ -15,10 +17,10 @@ from sim_server.questions.evidence import EVIDENCE_SENSORS, World
 from sim_server.questions.families import family_of
 from sim_server.questions.families.rules import neighbours
 from sim_server.questions.family import Candidate, Proposals, ask
-from sim_server.questions.viewpoints import draw_pose
+from sim_server.questions.viewpoints import count_shown, draw_pose
 
 FOCUS = 3  # objects that a view is aimed at, where the scene has so many
-POSE_DRAWS = 4
+POSE_DRAWS = 3
 
 
 class Annotation(msgspec.Struct):
@@ -68,16 +70,22 @@ def one_view(frames: Frames, index: int) -> Frames:
 
 
 def _draw_pose(scene: Scene, message: Annotate, rng: np.random.Generator) -> Pose:
+    """The pose of POSE_DRAWS that has the most objects in its picture; relations need company."""
     objects = scene.description.objects
     if not objects:
         raise Infeasible("the scene has no objects to look at")
+    centres = np.array([item.box.centre_m for item in objects])
+    best: Optional[Pose] = None
+    most = 0
     for _ in range(POSE_DRAWS):
         focus = neighbours(objects, int(rng.integers(1, FOCUS + 1)), rng)
-        at = (rng.uniform(0.15, 0.85), rng.uniform(0.2, 0.85)) if len(focus) == 1 else None
+        at = (rng.uniform(0.15, 0.85), rng.uniform(0.15, 0.85)) if len(focus) == 1 else None
         pose = draw_pose(scene, message.camera, focus, rng, at, together=False)
-        if pose is not None:
-            return pose
-    raise Infeasible("no standing point shows an object of the scene")
+        if pose is not None and (shown := count_shown(pose, message.camera, centres)) > most:
+            best, most = pose, shown
+    if best is None:
+        raise Infeasible("no standing point shows an object of the scene")
+    return best
 
 
 def _questions(

@@ -84,6 +84,9 @@ def point_box_distance(points_m: Array, box: OrientedBox) -> Array:
 
 def _overlap(a: OrientedBox, b: OrientedBox, corners_a: Array, corners_b: Array) -> bool:
     """Separating axis test over the 15 axes of two boxes (Gottschalk et al. 1996)."""
+    apart_m = math.dist(a.centre_m, b.centre_m)
+    if apart_m > math.hypot(*a.half_extents_m) + math.hypot(*b.half_extents_m):  # not even their spheres meet
+        return False
     axes_a, axes_b = rotation_matrix(a.rotation_wxyz).T, rotation_matrix(b.rotation_wxyz).T
     crossed = np.cross(axes_a[:, None, :], axes_b[None, :, :]).reshape(9, 3)
     axes = np.concatenate([axes_a, axes_b, crossed[np.sum(crossed * crossed, axis=1) > 1e-12]])

@@ -40,7 +40,7 @@ def draw_pose(
         eye = (x, floor_m + rng.uniform(*EYE_HEIGHT_M), z)
         where = at if at is not None else (rng.uniform(0.35, 0.65), rng.uniform(0.35, 0.65))
         pose = aimed_pose(eye, camera, centres, where)
-        shown = _shown(pose, camera, centres)
+        shown = count_shown(pose, camera, centres)
         if shown == len(focus):
             return pose
         if shown > most:
@@ -62,7 +62,7 @@ def aimed_pose(eye_m: Vec3, camera: Camera, centres_m: np.ndarray, at: tuple[flo
     return pose_from_yaw_pitch(eye_m, yaw, float(np.clip(pitch, *PITCH_RAD)))
 
 
-def _shown(pose: Pose, camera: Camera, centres_m: np.ndarray) -> int:
+def count_shown(pose: Pose, camera: Camera, centres_m: np.ndarray) -> int:
     """How many of the centres lie within the frame, neither too near nor too far."""
     u, v, depth_m = project(pose, camera, centres_m)
     low, high = FRAME_BORDER, 1 - FRAME_BORDER

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from itertools import combinations, permutations
-from typing import Optional, Sequence
+from typing import Optional, Sequence, Union
 
 import numpy as np
 
@@ -29,11 +30,19 @@ _WORDS = {
 }
 _BORDERS_DEG = {"side": (0.0, 180.0), "side_or_behind": (0.0, 135.0), "quadrant": (0.0, 90.0, 180.0)}
 _POOL = 8  # objects of one neighbourhood among which a plan looks for a relation
+_NEIGHBOURHOODS = 4  # neighbourhoods that a plan looks at
 
 
-def _plan(family, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan]) -> Plan:
+def _plan(
+    family: Union[RelativeDistance, RelativeDirection],
+    description: SceneDescription,
+    level: int,
+    rng: np.random.Generator,
+    kept: Optional[Plan],
+) -> Plan:
     """A relation that holds between neighbours, whatever the view; the view only has to show them."""
-    for _ in range(4):
+    refused: Counter[str] = Counter()
+    for _ in range(_NEIGHBOURHOODS):
         found = Proposals()
         family.judge(neighbours(uniquely_named(description), _POOL, rng), level, found, large_room(description))
         fitting = [item for item in found.accepted if kept is None or kept.fits(item)]
@@ -43,9 +52,10 @@ def _plan(family, description: SceneDescription, level: int, rng: np.random.Gene
             same = [item for item in fitting if item.key == key]
             chosen = same[int(rng.integers(len(same)))]
             return Plan(key=key, focus=chosen.objects, form=chosen.form)
+        refused += found.refused
     if kept is not None:
         return kept
-    rule = found.refused.most_common(1)[0][0] if found.refused else "the scene has too few objects"
+    rule = refused.most_common(1)[0][0] if refused else "the scene has too few objects"
     raise Infeasible(f"{family.name} level {level}: {rule}")
 
 
