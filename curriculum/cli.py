@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -19,7 +19,7 @@ from curriculum.state import encode_state
 from curriculum.status import status_of
 from curriculum.store import FILE_NAME, Store
 from protocol.config import section
-from protocol.errors import VantageError
+from protocol.exits import run_command
 from protocol.logs import setup
 from protocol.messages import CurriculumStatus
 from protocol.rundir import RunDir
@@ -71,12 +71,7 @@ def rebuild(run: RunArgument) -> None:
 
 
 def main() -> None:
-    """Entry point of the console script: one sentence and exit code 1 for what a user can put right."""
-    try:
-        app(standalone_mode=True)
-    except VantageError as error:
-        print(f"curriculum: {error.message}", file=sys.stderr)
-        sys.exit(1)
+    run_command(app, "curriculum")
 
 
 def _open(path: Path) -> tuple[RunDir, CurriculumSettings]:
@@ -86,11 +81,10 @@ def _open(path: Path) -> tuple[RunDir, CurriculumSettings]:
 
 def _print(name: str, status: CurriculumStatus) -> None:
     console = Console()
-    table = Table(title=f"{name}: policy {status.policy}", title_justify="left")
-    table.add_column("skill")
-    columns = ("level", "asked", "success", "predicted", "share", "no gradient", "infeasible", "blind", "ECE", "Brier")
-    for column in columns:
-        table.add_column(column, justify="right")
+    table = Table(title=f"{name}: policy {status.policy}", title_justify="left", box=SIMPLE_HEAD, padding=0)
+    table.add_column("skill", no_wrap=True)
+    for column in ("L", "asked", "right", "pred", "share", "no grad", "infeas", "blind", "ECE", "Brier"):
+        table.add_column(column, justify="right", no_wrap=True)
     for row in status.cells:
         table.add_row(
             row.skill,
@@ -98,7 +92,7 @@ def _print(name: str, status: CurriculumStatus) -> None:
             str(row.asked),
             _number(row.success_rate if row.asked else None),
             _number(row.predicted),
-            f"{100 * row.share:.1f} %",
+            f"{100 * row.share:.0f} %",
             str(row.no_gradient),
             str(row.infeasible),
             _number(row.blind_success),

@@ -13,6 +13,9 @@ from protocol.endpoint import publish, serving_endpoint
 from protocol.messages import GetCurriculumStatus, LeaseSpecs, SendReports
 from protocol.rundir import RunDir
 from protocol.service import Handler, Request, Service
+from protocol.telemetry import Telemetry
+
+_BEAT_S = 5.0
 
 
 def serve(run: RunDir, stop: threading.Event, bind: str = "") -> None:
@@ -30,5 +33,26 @@ def serve(run: RunDir, stop: threading.Event, bind: str = "") -> None:
         kinds: tuple[type[msgspec.Struct], ...] = (LeaseSpecs, SendReports, GetCurriculumStatus)
         handlers: dict[type[msgspec.Struct], Handler] = dict.fromkeys(kinds, answer)
         service = Service("curriculum", run.name, endpoint, handlers)
-        publish(run.path, "curriculum", service.endpoint)
-        service.serve(stop)
+        with Telemetry("curriculum", settings.metrics_port) as telemetry:
+            beat = threading.Thread(target=_beat, args=(core, telemetry, stop), name="telemetry-beat", daemon=True)
+            beat.start()
+            publish(run.path, "curriculum", service.endpoint)
+            service.serve(stop)
+            stop.set()
+            beat.join()
+
+
+def _beat(core: CurriculumCore, telemetry: Telemetry, stop: threading.Event) -> None:
+    """Keep the numbers of /metrics fresh while nobody asks for specs."""
+    while not stop.is_set():
+        status = core.status
+        telemetry.update(
+            {
+                "specs_issued_total": status.issued,
+                "specs_leased": status.leased,
+                "reports_counted_total": status.counted,
+                "infeasible_total": status.infeasible,
+                "broken_total": status.broken,
+            }
+        )
+        stop.wait(_BEAT_S)

@@ -5,27 +5,9 @@ from __future__ import annotations
 import pydantic
 
 from protocol.config import Section
-from protocol.skills import CATALOGUE
-from protocol.specs import World
+from protocol.specs import DEFAULT_SKILLS, SkillSettings, World
 
 POLICIES = ("frontier", "confidence_bands", "weakest_first", "difficulty_pools", "uniform", "static")
-
-
-class SkillSettings(Section):
-    """One skill to train, at these levels; `weight` scales its share against the other skills."""
-
-    name: str
-    levels: tuple[int, ...] = (0,)
-    weight: float = pydantic.Field(default=1.0, gt=0, le=100)
-
-    @pydantic.model_validator(mode="after")
-    def _in_catalogue(self) -> SkillSettings:
-        if self.name not in CATALOGUE:
-            raise ValueError(f"there is no skill {self.name}; the catalogue has {', '.join(CATALOGUE)}")
-        feasible = CATALOGUE[self.name].feasible_levels
-        if not self.levels or len(set(self.levels)) < len(self.levels) or not set(self.levels) <= set(feasible):
-            raise ValueError(f"{self.name} has the levels {', '.join(map(str, feasible))}; name one or more, each once")
-        return self
 
 
 class Shares(Section):
@@ -50,20 +32,19 @@ class Estimation(Section):
     prior_groups: float = pydantic.Field(default=2.0, gt=0)  # weight of what the ability model predicts
     mastered: float = pydantic.Field(default=0.9, gt=0.5, le=1)
     hopeless: float = pydantic.Field(default=0.02, ge=0, lt=0.5)  # success below it after `patience_groups` / 4
-    patience_groups: int = pydantic.Field(default=48, ge=4)  # without progress for so long, a cell is damped
+    patience_groups: int = pydantic.Field(default=32, ge=4)  # without progress for so long, a cell is damped
 
 
 class CurriculumSettings(Section):
     """Everything the curriculum service can be told."""
 
     policy: str = pydantic.Field(default="frontier", pattern=f"^({'|'.join(POLICIES)})$")
-    skills: tuple[SkillSettings, ...] = pydantic.Field(
-        default=tuple(SkillSettings(name=name, levels=(0, 1, 2)) for name in CATALOGUE), min_length=1
-    )
+    skills: tuple[SkillSettings, ...] = pydantic.Field(default=DEFAULT_SKILLS, min_length=1)
     world: World = World()
     shares: Shares = Shares()
     estimation: Estimation = Estimation()
     static_specs: int = pydantic.Field(default=256, ge=1)  # length of the list that `static` repeats
+    metrics_port: int = pydantic.Field(default=0, ge=0, le=65535)  # Prometheus /metrics and /health on loopback; 0: off
     max_lease_s: float = pydantic.Field(default=3600.0, gt=0)  # a learner may ask for less, not for more
     max_reissues: int = pydantic.Field(default=2, ge=0)  # a spec whose leases all expire may be what kills learners
 

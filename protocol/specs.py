@@ -26,6 +26,30 @@ _VIEWS = {"single": 1, "pair": 2, "few": 4, "trajectory": 8, "several cameras": 
 _HELD_OUT_SEQ = 2**40  # held-out specs draw from sequence numbers that no training run reaches
 
 
+class SkillSettings(Section):
+    """One skill to train, at these levels; `weight` scales its share against the other skills."""
+
+    name: str
+    levels: tuple[int, ...] = (0,)
+    weight: float = pydantic.Field(default=1.0, gt=0, le=100)
+
+    @pydantic.model_validator(mode="after")
+    def _in_catalogue(self) -> SkillSettings:
+        if self.name not in CATALOGUE:
+            raise ValueError(f"there is no skill {self.name}; the catalogue has {', '.join(CATALOGUE)}")
+        feasible = CATALOGUE[self.name].feasible_levels
+        if not self.levels or len(set(self.levels)) < len(self.levels) or not set(self.levels) <= set(feasible):
+            raise ValueError(f"{self.name} has the levels {', '.join(map(str, feasible))}; name one or more, each once")
+        return self
+
+
+DEFAULT_SKILLS = tuple(SkillSettings(name=name, levels=(0, 1, 2)) for name in CATALOGUE)
+
+
+class _Skills(Section):
+    skills: tuple[SkillSettings, ...] = DEFAULT_SKILLS
+
+
 class World(Section):
     """The scenes and the camera that every spec of a run is drawn from."""
 
@@ -65,6 +89,13 @@ class World(Section):
 def world_of(tree: Mapping[str, Any]) -> World:
     """The [curriculum.world] table of a run's configuration. Raises VantageError("bad_config")."""
     return section({"curriculum.world": tree.get("curriculum", {}).get("world", {})}, "curriculum.world", World)
+
+
+def cells_of(tree: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Every (skill, level) that a run's configuration trains, in its order. Raises VantageError("bad_config")."""
+    listed = {"skills": tree["curriculum"]["skills"]} if "skills" in tree.get("curriculum", {}) else {}
+    skills = section({"curriculum": listed}, "curriculum", _Skills).skills
+    return [(skill.name, level) for skill in skills for level in skill.levels]
 
 
 def training_scene(world: World, run_seed: int, index: int) -> SceneSpec:

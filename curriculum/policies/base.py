@@ -78,4 +78,4 @@ def draw(shares: list[Share], count: int, rng: np.random.Generator) -> list[Shar
 
 def feasible_weight(view: CellView) -> float:
     """How much a cell may be asked: its skill's weight, less where specs are mostly infeasible."""
-    return view.weight * view.feasible**2
+    return view.weight * view.feasible

@@ -3,7 +3,7 @@
 For GRPO the gradient of a question grows with the variance of its group's rewards, p(1-p) for right-or-wrong ones
 (zero where all answers are right or all wrong). A cell's weight is therefore
 
-    expected variance within a group x (1 + learning progress) x damping x feasibility² x what needs the picture
+    expected variance within a group x (1 + learning progress) x damping x feasibility x what needs the picture
 
 - learning progress: how far success moved lately, either way, bounded;
 - damping: a cell that stays at the same success for long is noise, not frontier;
@@ -19,7 +19,7 @@ from typing import Sequence
 from curriculum.policies.base import Policy, Share, feasible_weight, split
 from curriculum.views import CellView
 
-_SHARPNESS = 1.5  # above 1 the best cells get more than their proportion
+_SHARPNESS = 2.0  # above 1 the best cells get more than their proportion
 
 
 class FrontierPolicy(Policy):

@@ -1,0 +1,143 @@
+"""Which curriculum policy teaches with the fewest questions? Simulated learners, several seeds, every policy.
+
+    python benchmarks/curriculum_policies.py --seeds 20
+
+Prints a table and writes benchmarks/results/curriculum.json. The criterion: mean success over the learnable cells
+(levels 0 and 1, the rarely realisable skill included) reaches 0.8 while the skills mastered before have fallen by no
+more than 3 points. A learner that never gets there within the budget counts with the budget.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.simulated_learner import LEVELS, SimulatedLearner
+from curriculum.events import LeasedEvent, ReportedEvent
+from curriculum.policies import make_policy
+from curriculum.policies.base import draw
+from curriculum.settings import POLICIES, CurriculumSettings, SkillSettings
+from curriculum.specs import fresh_issues, repeated_issues
+from curriculum.state import State
+from curriculum.views import cell_views
+from protocol.seeds import rng_for
+from protocol.skills import CATALOGUE
+
+BATCH = 32
+BUDGET = 16_000  # questions
+CRITERION = 0.8
+ALLOWED_FALL = 0.03
+
+
+@dataclass
+class Outcome:
+    policy: str
+    seed: int
+    questions: int  # to the criterion, or the budget
+    reached: bool
+    learnable: float  # true success over the learnable cells when it stopped
+    mastered_fall: float
+    no_gradient: float  # share of answered groups
+    noise: float  # share of questions spent on the skill that cannot be learned
+
+
+def run(policy_name: str, seed: int, budget: int = BUDGET, skills: tuple[str, ...] = tuple(CATALOGUE)) -> Outcome:
+    """One simulated learner under one policy, until the criterion or the budget."""
+    settings = CurriculumSettings(
+        policy=policy_name, skills=tuple(SkillSettings(name=name, levels=LEVELS) for name in skills)
+    )
+    policy, state, learner = make_policy(settings), State(), SimulatedLearner(seed)
+    learnable = learner.cells("learnable", "rare", levels=(0, 1))
+    mastered = learner.cells("mastered")
+    before = learner.success(mastered)
+    asked = answered = flat = noise = 0
+    reached = False
+    while asked < budget and not reached:
+        views = cell_views(state, settings)
+        if policy.repeats is None:
+            drawn = draw(policy.shares(views), BATCH, rng_for(seed, "policy", state.batches))
+            issues = fresh_issues(settings.world, drawn, state.next_number, state.next_scene)
+        else:
+            cells = [view.cell for view in views]
+            issues = repeated_issues(settings.world, cells, policy.repeats, BATCH, state.next_number)
+        state.apply(LeasedEvent(b"", "", 0, 0.0, tuple(issues)), settings.estimation)
+        reports = [learner.answer(issue) for issue in issues]
+        state.apply(ReportedEvent(b"", tuple(reports)), settings.estimation)
+        learner.train(reports)
+        asked += len(issues)
+        seeing = [report for report in reports if report.outcome == "answered" and not report.blind]
+        answered += len(seeing)
+        flat += sum(not report.had_gradient for report in seeing)
+        noise += sum(learner.roles[report.skill] == "noise" for report in reports)
+        fall = before - learner.success(mastered)
+        reached = learner.success(learnable) >= CRITERION and fall <= ALLOWED_FALL
+    return Outcome(
+        policy=policy_name,
+        seed=seed,
+        questions=asked,
+        reached=reached,
+        learnable=learner.success(learnable),
+        mastered_fall=before - learner.success(mastered),
+        no_gradient=flat / answered,
+        noise=noise / asked,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--budget", type=int, default=BUDGET)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "curriculum.json")
+    arguments = parser.parse_args()
+    start = time.perf_counter()
+    outcomes = {name: [run(name, seed, arguments.budget) for seed in range(arguments.seeds)] for name in POLICIES}
+    ours = outcomes["frontier"]
+    summary = {
+        name: {
+            "median_questions": statistics.median(outcome.questions for outcome in runs),
+            "reached": sum(outcome.reached for outcome in runs),
+            "frontier_needs_fewer": sum(mine.questions < its.questions for mine, its in zip(ours, runs)),
+            "questions_over_frontier": statistics.median(
+                its.questions / mine.questions for mine, its in zip(ours, runs)
+            ),
+            "no_gradient": statistics.mean(outcome.no_gradient for outcome in runs),
+            "noise": statistics.mean(outcome.noise for outcome in runs),
+            "mastered_fall": statistics.mean(outcome.mastered_fall for outcome in runs),
+        }
+        for name, runs in outcomes.items()
+    }
+    arguments.out.parent.mkdir(exist_ok=True)
+    arguments.out.write_text(
+        json.dumps(
+            {
+                "seeds": arguments.seeds,
+                "batch": BATCH,
+                "budget": arguments.budget,
+                "criterion": CRITERION,
+                "allowed_fall": ALLOWED_FALL,
+                "wall_s": round(time.perf_counter() - start, 1),
+                "summary": summary,
+                "runs": [asdict(outcome) for runs in outcomes.values() for outcome in runs],
+            },
+            indent=1,
+        )
+        + "\n"
+    )
+    print(f"{'policy':18} {'questions':>9} {'reached':>8} {'x frontier':>10} {'flat':>6} {'noise':>6} {'fall':>6}")
+    for name, row in summary.items():
+        print(
+            f"{name:18} {row['median_questions']:9.0f} {row['reached']:5d}/{arguments.seeds:<2d}"
+            f" {row['questions_over_frontier']:10.2f} {row['no_gradient']:6.2f} {row['noise']:6.2f}"
+            f" {row['mastered_fall']:6.3f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

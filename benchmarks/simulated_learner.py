@@ -1,0 +1,105 @@
+"""A learner that exists as numbers: it answers, learns, forgets and confuses as GRPO does, thousands of times faster.
+
+Success on a question is sigmoid(logit of its cell + a spread of the question). A group of answers moves the cell's
+logit by `learning_rate` x the variance of the group's rewards, which is how the size of a GRPO update behaves, and
+moves the other levels of the skill a part of that. Training anything pulls every other cell a little towards
+where it started out forgetting. The skills of the catalogue are cast, at random for each seed, in these roles:
+
+    mastered     right from the start, but can be forgotten
+    learnable    level 0 about half right, each level above harder
+    rare         learnable, but the simulator can realise one spec in five
+    noise        right half of the time whatever is learned: a reward that means nothing
+    hopeless     never right at level 1 and above; level 0 is within reach, and lifts the others
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from curriculum.ability import Cell
+from curriculum.events import Issue
+from protocol.messages import ConfidenceReport
+from protocol.seeds import rng_for
+from protocol.skills import CATALOGUE
+
+LEVELS = (0, 1, 2)
+ROLES = ("mastered",) * 5 + ("learnable",) * 3 + ("rare", "noise", "hopeless")
+START = {"mastered": 4.0, "learnable": 0.2, "rare": 0.2, "noise": 0.0, "hopeless": -1.5}
+LEVEL_STEP = {"mastered": 0.4, "learnable": 1.1, "rare": 1.1, "noise": 0.0, "hopeless": 5.0}
+GROUP = 8
+QUESTION_SPREAD = 0.8
+TRANSFER = 0.35  # of an update, to the neighbouring levels of the skill
+FORGETTING = 2.0e-4  # of a cell's distance from FORGOTTEN, per group trained elsewhere
+FORGOTTEN = -1.0  # logits below the start, where a cell drifts that is never asked
+
+
+class SimulatedLearner:
+    """One learner with hidden abilities; `roles` says who is what."""
+
+    def __init__(self, seed: int, learning_rate: float = 0.10) -> None:
+        rng = rng_for(seed, "roles")
+        names = list(CATALOGUE)
+        self.roles = dict(zip(names, [ROLES[index] for index in rng.permutation(len(ROLES))]))
+        self.logits = {
+            Cell(name, level): START[role] - LEVEL_STEP[role] * level
+            for name, role in self.roles.items()
+            for level in LEVELS
+        }
+        self._start = dict(self.logits)
+        self._seed = seed
+        self._learning_rate = learning_rate
+
+    def cells(self, *roles: str, levels: tuple[int, ...] = LEVELS) -> list[Cell]:
+        return [cell for cell in self.logits if self.roles[cell.skill] in roles and cell.level in levels]
+
+    def success(self, cells: list[Cell]) -> float:
+        """True mean success over cells, at a question of average difficulty."""
+        return float(np.mean([_sigmoid(self.logits[cell]) for cell in cells]))
+
+    def answer(self, issue: Issue) -> ConfidenceReport:
+        """The report on one question; the same question is as hard each time it is asked."""
+        cell = Cell(issue.skill, issue.level)
+        question = rng_for(self._seed, "question", issue.seq)
+        infeasible = self.roles[cell.skill] == "rare" and question.random() < 0.8
+        logit = self.logits[cell] + QUESTION_SPREAD * float(question.standard_normal())
+        probability = 0.05 if issue.blind else _sigmoid(logit)
+        answers = rng_for(self._seed, "answer", issue.number, issue.reissue).random(GROUP) < probability
+        rewards = () if infeasible else tuple(map(float, answers))
+        return ConfidenceReport(
+            report_id=issue.lease_id,
+            spec_id=issue.spec_id,
+            lease_id=issue.lease_id,
+            policy_version=0,
+            outcome="infeasible" if infeasible else "answered",
+            skill=cell.skill,
+            level=cell.level,
+            blind=issue.blind,
+            rewards=rewards,
+            success_rate=float(np.mean(rewards)) if rewards else 0.0,
+            truth_likelihood=probability,
+            had_gradient=len(set(rewards)) > 1,
+        )
+
+    def train(self, reports: list[ConfidenceReport]) -> None:
+        """One optimiser step on a batch of answered groups."""
+        trained = [report for report in reports if report.outcome == "answered" and not report.blind]
+        for report in trained:
+            cell = Cell(report.skill, report.level)
+            if self.roles[cell.skill] == "noise":
+                continue
+            step = self._learning_rate * float(np.var(report.rewards))
+            for level in LEVELS:
+                part = TRANSFER ** abs(level - cell.level)
+                self.logits[Cell(cell.skill, level)] += step * part
+        for cell, logit in self.logits.items():
+            if self.roles[cell.skill] == "noise":
+                continue
+            elsewhere = sum(report.had_gradient and report.skill != cell.skill for report in trained)
+            floor = self._start[cell] + FORGOTTEN
+            self.logits[cell] = floor + (logit - floor) * (1.0 - FORGETTING) ** elsewhere
+
+
+def _sigmoid(logit: float) -> float:
+    return 1.0 / (1.0 + math.exp(-logit))
