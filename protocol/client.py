@@ -21,11 +21,12 @@ from typing import Any, Optional, Union
 import msgspec
 import zmq
 
+from protocol import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from protocol.codec import Blob, Packet, decode, encode, request_id_of
 from protocol.connection import Connection
 from protocol.endpoint import Endpoint
 from protocol.errors import CODES, VantageError
-from protocol.messages import KIND_OF, Busy, Failure, Heartbeat, Welcome
+from protocol.messages import KIND_OF, Busy, Failure, Heartbeat, Hello, Welcome
 from protocol.sockets import Waker
 
 log = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ class Client:
         self._endpoint = endpoint
         # Unique, since request ids are remembered per client; stable across sockets, so that they are found again.
         self._name = f"{name[:96]}-{os.urandom(6).hex()}"
+        self._hello = Hello(self._name, PROTOCOL_MAJOR, PROTOCOL_MINOR)
         self._liveness_s = liveness_s
         self._resend_s = resend_s
         self._context = zmq.Context()
@@ -246,12 +248,13 @@ class Client:
         if self._connection is not None:
             self._connection.tend()
             if self._connection.lost:
+                self._receive()  # a service that ends sends its last answers first
                 self._drop_connection(f"{self._connection.endpoint.address}: {self._connection.lost}")
                 self._next_connect = now + self._reconnect.next_s()
         elif self._pending and now >= self._next_connect:
             try:
                 endpoint = self._endpoint() if callable(self._endpoint) else self._endpoint
-                self._connection = Connection(self._context, endpoint, self._name, self._liveness_s)
+                self._connection = Connection(self._context, endpoint, self._hello, self._liveness_s)
                 self.counters["connections"] += 1
             except VantageError as error:
                 self._trouble = error.message

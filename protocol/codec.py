@@ -136,7 +136,7 @@ def decode(frames: Sequence[Blob]) -> Packet:
         raise bad(f"a message has 4 to {4 + MAX_BLOBS} frames, not {len(frames)}")
     prefix, kind, request_id, header, *blobs = (memoryview(frame) for frame in frames)
     _check_prefix(prefix)
-    _check_sizes(len(request_id), len(header), [len(blob) for blob in blobs])
+    _check_sizes(len(request_id), len(header), [blob.nbytes for blob in blobs])
     decoder = _DECODERS.get(bytes(kind[:64]))
     if decoder is None:
         raise bad(f"unknown message kind {bytes(kind[:64])!r}; this is protocol major {PROTOCOL_MAJOR}")

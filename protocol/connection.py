@@ -1,4 +1,5 @@
-"""One connection of a client to a service: from HELLO until it is lost. A lost one is closed and never used again."""
+"""One connection to a service, from the greeting (HELLO, a worker's READY) until it is lost; then it is closed and
+never used again."""
 
 from __future__ import annotations
 
@@ -6,14 +7,14 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Optional
 
+import msgspec
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from protocol import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from protocol.codec import Blob, encode
 from protocol.endpoint import Endpoint
-from protocol.messages import Heartbeat, Hello, Welcome
-from protocol.sockets import connect_dealer, receive, send
+from protocol.messages import Heartbeat, Welcome
+from protocol.sockets import close_dealer, connect_dealer, receive, send
 
 CONNECT_TIMEOUT_S = 5.0
 # What ends a connection at once; a peer that hangs or a cut network shows in missing heartbeats.
@@ -32,16 +33,15 @@ class Connection:
     `lost` is empty while the connection lives, else says why it ended. `ready` turns True with WELCOME.
     """
 
-    def __init__(self, context: zmq.Context, endpoint: Endpoint, client: str, liveness_s: float) -> None:
+    def __init__(self, context: zmq.Context, endpoint: Endpoint, greeting: msgspec.Struct, liveness_s: float) -> None:
         self.endpoint = endpoint
         self.lost = ""
         self.ready = False
         self._liveness_s = liveness_s
         self._heartbeat_s = liveness_s
-        self._hello: Optional[list[Blob]] = encode(b"", Hello(client, PROTOCOL_MAJOR, PROTOCOL_MINOR))
+        self._greeting: Optional[list[Blob]] = encode(b"", greeting)
         self._opened = self._heard = self._sent = time.monotonic()
-        self.socket = connect_dealer(context, endpoint)
-        self.monitor = self.socket.get_monitor_socket(sum(_LOST) | zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        self.socket, self.monitor = connect_dealer(context, endpoint, sum(_LOST) | zmq.EVENT_HANDSHAKE_SUCCEEDED)
 
     def on_welcome(self, welcome: Welcome) -> None:
         self.ready = True
@@ -65,15 +65,17 @@ class Connection:
             yield frames
 
     def tend(self) -> None:
-        """Say HELLO, send heartbeats, and notice the connection's end. Call after `receive`, so that a pause of this
-        process is not taken for the peer's silence."""
+        """Send the greeting and heartbeats, and notice the connection's end.
+
+        Call it after `receive`, so that a pause of this process is not taken for the peer's silence.
+        """
         while self.monitor.poll(0):
             event = zmq.Event(recv_monitor_message(self.monitor)["event"])
             # The reason that comes first is the most precise: a failed handshake also disconnects.
             self.lost = self.lost or _LOST.get(event, "")
         now = time.monotonic()
-        if self._hello is not None and self.send(self._hello):
-            self._hello = None
+        if self._greeting is not None and self.send(self._greeting):
+            self._greeting = None
         if not self.ready and now > self._opened + CONNECT_TIMEOUT_S:
             self.lost = self.lost or "it does not answer"
         elif self.ready and now > self._heard + self._liveness_s:
@@ -88,5 +90,4 @@ class Connection:
         return min(self._sent + self._heartbeat_s, self._heard + self._liveness_s)
 
     def close(self) -> None:
-        self.socket.disable_monitor()
-        self.socket.close()
+        close_dealer(self.socket, self.monitor)

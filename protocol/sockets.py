@@ -42,6 +42,7 @@ class Listener:
 
     def __init__(self, endpoint: Endpoint) -> None:
         endpoint.check()
+        self._address = endpoint.address
         self._lock = _hold_ipc(endpoint.address) if endpoint.address.startswith("ipc://") else None
         self._context = zmq.Context()
         self._authenticator = None
@@ -76,9 +77,10 @@ class Listener:
             self._authenticator.stop()
             self._authenticator = None
         self.socket.close()
-        # Returns when the socket file is really gone: freed earlier, a successor's new file could be deleted.
-        self._context.term()
+        self._context.term()  # returns when nothing listens any more
         if self._lock is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._address[len("ipc://") :])  # still ours: the lock is held
             os.close(self._lock)
             self._lock = None
 
@@ -124,8 +126,10 @@ def _somebody_listens(path: str) -> bool:
         return True
 
 
-def connect_dealer(context: zmq.Context, endpoint: Endpoint) -> zmq.Socket:
-    """A DEALER of one connection: it neither queues before it is connected nor reconnects on its own.
+def connect_dealer(context: zmq.Context, endpoint: Endpoint, events: int) -> tuple[zmq.Socket, zmq.Socket]:
+    """A DEALER of one connection, and the monitor on which these `events` of it arrive.
+
+    It neither queues before it is connected nor reconnects on its own.
 
     A restarted service knows nothing of the old connection, so whoever loses it starts afresh with HELLO (or READY).
     Raises VantageError ("bad_config", or "unavailable" without keys) when the endpoint cannot be connected to.
@@ -136,17 +140,24 @@ def connect_dealer(context: zmq.Context, endpoint: Endpoint) -> zmq.Socket:
     socket.immediate = True
     socket.linger = 0
     socket.reconnect_ivl = -1
+    monitor = socket.get_monitor_socket(events)  # before connecting, which can fail at once
     try:
         if endpoint.server_public_key:
             connect_curve(socket, Path(endpoint.keys_dir), endpoint.server_public_key)
         socket.connect(endpoint.address)
     except zmq.ZMQError as error:
-        socket.close()
+        close_dealer(socket, monitor)
         raise VantageError("bad_config", f"cannot connect to {endpoint.address}: {error}") from None
     except VantageError:
-        socket.close()
+        close_dealer(socket, monitor)
         raise
-    return socket
+    return socket, monitor
+
+
+def close_dealer(socket: zmq.Socket, monitor: zmq.Socket) -> None:
+    socket.disable_monitor()
+    monitor.close()
+    socket.close()
 
 
 def receive(socket: zmq.Socket) -> Optional[list[memoryview]]:

@@ -1,0 +1,84 @@
+"""What the tests of the wire share: messages drawn from their types, and services that run for one test."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from protocol.arrays import ArrayRef
+from protocol.codec import DTYPES, ArraySink
+from protocol.scene import HELD_OUT_SEED_BORDER, Camera, SceneSpec
+from protocol.service import Service
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+ARRAYS = hnp.arrays(
+    dtype=st.sampled_from(list(DTYPES.values())), shape=hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
+)
+IMAGES = hnp.arrays(np.uint8, st.tuples(st.integers(1, 5), st.integers(1, 5), st.just(3)))
+CAMERAS = st.builds(Camera, st.integers(1, 4096), st.integers(1, 4096), st.floats(0.1, 2.8))
+SCENES = st.one_of(
+    st.builds(SceneSpec, seed=st.integers(0, HELD_OUT_SEED_BORDER - 1), asset=TEXT, light=TEXT),
+    st.builds(SceneSpec, seed=st.integers(HELD_OUT_SEED_BORDER, 2**32 - 1), split=st.just("val"), rooms=st.just(12)),
+)
+LEAVES: dict[Any, st.SearchStrategy[Any]] = {
+    int: st.integers(-(2**63), 2**64 - 1),
+    float: st.floats(allow_nan=False),  # only because NaN != NaN
+    str: TEXT,
+    bool: st.booleans(),
+    Camera: CAMERAS,
+    SceneSpec: SCENES,
+}
+
+
+@st.composite
+def messages(draw: st.DrawFn, cls: type) -> tuple[Any, ArraySink, list[np.ndarray]]:
+    """A message of this type, the sink with its arrays, and the arrays in order."""
+    sink = ArraySink()
+    arrays: list[np.ndarray] = []
+
+    def value_of(hint: Any) -> Any:
+        if hint in LEAVES:
+            return draw(LEAVES[hint])
+        if hint is ArrayRef:
+            codec = draw(st.sampled_from(("raw", "png", "webp")))
+            arrays.append(draw(ARRAYS if codec == "raw" else IMAGES))
+            return sink.add(arrays[-1], codec)
+        parts = get_args(hint)
+        if get_origin(hint) is Union:
+            return value_of(parts[0]) if draw(st.booleans()) else None
+        if get_origin(hint) is tuple:
+            if parts[-1] is Ellipsis:
+                return tuple(value_of(parts[0]) for _ in range(draw(st.integers(0, 2))))
+            return tuple(value_of(part) for part in parts)
+        assert issubclass(hint, msgspec.Struct), hint
+        return hint(**{name: value_of(field) for name, field in get_type_hints(hint).items()})
+
+    return value_of(cls), sink, arrays
+
+
+@contextmanager
+def serving(service: Service):
+    """The service answers in a thread until the block ends; its error, if any, is raised then."""
+    stop = threading.Event()
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            service.serve(stop)
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield service
+    finally:
+        stop.set()
+        thread.join()
+    assert not errors, errors
