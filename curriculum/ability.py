@@ -36,7 +36,7 @@ class Cell(msgspec.Struct, frozen=True, order=True):
 
     @property
     def chance(self) -> float:
-        return CATALOGUE[self.skill].chance
+        return CATALOGUE[self.skill].chance_at(self.level)
 
     def __str__(self) -> str:
         return f"{self.skill} L{self.level}"
