@@ -1,8 +1,8 @@
 """Makes the environment from the locks in requirements/. Standard library only: it runs before anything is installed.
 
 Each set is one `pip install --no-deps -r <lock>`; a stamp with the lock's hash says that it is complete, so that a
-finished environment costs milliseconds. A failed or interrupted install resumes: what is whole stays, a package that was
-cut off is put right, downloads lie in pip's cache. Which torch pip would take is asked before anything is downloaded.
+finished environment costs milliseconds. A failed or interrupted install resumes: what is whole stays, a package that
+was cut off is put right, downloads lie in pip's cache. Which torch pip would take is asked before it is downloaded.
 """
 
 from __future__ import annotations
@@ -104,14 +104,14 @@ def _check_torch(python: Path, lock: Path, device: str) -> None:
     cuda = is_cuda_build(found["version"], found.get("requires_dist", []))
     if cuda and device == "cpu":
         raise InstallError(
-            f"this machine has no GPU and pip reaches only the CUDA build of {pin}, which is gigabytes: put a CPU wheel "
-            "in a folder named by PIP_FIND_LINKS, or set VANTAGE_TORCH_INDEX to the index that PyTorch's install page "
-            "names for CPU, and start again."
+            f"this machine has no GPU and pip reaches only the CUDA build of {pin}, which is gigabytes: put a CPU "
+            "wheel in a folder named by PIP_FIND_LINKS, or set VANTAGE_TORCH_INDEX to the index that PyTorch's install "
+            "page names for CPU, and start again."
         )
     if not cuda and device == "cuda":
         raise InstallError(
-            f"this machine has a GPU but pip takes the CPU build of {pin} ({found['version']}): unset PIP_FIND_LINKS or "
-            "name another index in VANTAGE_TORCH_INDEX, or set VANTAGE_DEVICE=cpu, and start again."
+            f"this machine has a GPU but pip takes the CPU build of {pin} ({found['version']}): unset PIP_FIND_LINKS "
+            "or name another index in VANTAGE_TORCH_INDEX, or set VANTAGE_DEVICE=cpu, and start again."
         )
 
 
@@ -170,7 +170,7 @@ def _pip(python: Path, *arguments: str) -> None:
         )
 
 
-def _one_install_at_a_time(venv: Path):  # noqa: ANN202 - an open file, closed by the with statement
+def _one_install_at_a_time(venv: Path):
     try:
         venv.mkdir(parents=True, exist_ok=True)
         file = open(venv / ".vantage.lock", "w")  # noqa: SIM115

@@ -8,7 +8,7 @@ from typing import Any, Mapping, Optional, Sequence
 
 from curriculum.settings import CurriculumSettings
 from learner.settings import LearnerSettings
-from protocol.config import RunSettings, Section, Tree, load, section
+from protocol.config import RunSettings, Section, Tree, load, merge, section
 from protocol.errors import VantageError
 from sim_server.settings import SimSettings
 
@@ -28,7 +28,7 @@ def resolve(paths: Sequence[Path], sets: Sequence[str], name: Optional[str] = No
     given = load(paths, sets)
     run = section(given, "run", RunSettings)
     chosen = name or run.name or paths[-1].stem
-    given = {**given, "run": {**given.get("run", {}), "name": chosen}}
+    given = merge(given, {"run": {"name": chosen}})
     resolved = {table: plain(section(given, table, model)) for table, model in MODELS.items()}
     return given, resolved
 
