@@ -49,9 +49,7 @@ class RoomsBackend:
 
     def __init__(self) -> None:
         self.digest = _digest()
-        self.capabilities = Capabilities(
-            sensors=SENSORS, categories=tuple(CATEGORIES), has_fronts=True, has_rooms=True
-        )
+        self.capabilities = Capabilities(sensors=SENSORS, categories=tuple(CATEGORIES), has_fronts=True, has_rooms=True)
 
     def open(self, spec: SceneSpec) -> Scene:
         """Generates the scene of the spec.

@@ -16,18 +16,18 @@ CHUNK_FACES = 512
 class Geometry(NamedTuple):
     """World-frame triangles. A chunk is a run of faces of one object with its own run of vertices.
 
-    positions, normals float32 [V, 3]; uv float32 [V, 2] m; faces int32 [F, 3]; face_material int32 [F];
-    face_object int32 [F] (object id, 0 = shell); chunk_faces, chunk_vertices int32 [C, 2] (start, end);
+    positions float32 [V, 3]; faces int32 [F, 3]; face_material int32 [F]; face_object int32 [F] (object id,
+    0 = shell); face_key int32 [F] equal for faces of one look; face_values float32 [F, 24], see _face_values; chunk_faces, chunk_vertices int32 [C, 2] (start, end);
     chunk_low, chunk_high float32 [C, 3] bounds; chunk_object int32 [C]; material_pattern int32 [M];
     material_values float32 [M, 8] = low rgb, high rgb, repeats per metre, glow.
     """
 
     positions: NDArray[np.float32]
-    normals: NDArray[np.float32]
-    uv: NDArray[np.float32]
     faces: NDArray[np.int32]
     face_material: NDArray[np.int32]
     face_object: NDArray[np.int32]
+    face_key: NDArray[np.int32]
+    face_values: NDArray[np.float32]
     chunk_faces: NDArray[np.int32]
     chunk_vertices: NDArray[np.int32]
     chunk_low: NDArray[np.float32]
@@ -94,13 +94,18 @@ class GeometryBuilder:
         chunks = np.array(self._chunks, np.int32)
         materials = list(self._materials)
         starts = chunks[:, 2]
+        normals = np.concatenate([p.normals for p in self._parts])
+        faces = np.ascontiguousarray(np.concatenate([p.faces + np.int32(o) for p, o in zip(self._parts, offsets)]))
+        face_material, face_object = np.concatenate(self._face_material), np.concatenate(self._face_object)
+        # the side (of 27 rough directions) tells apart the walls of a room and the sides of a box
+        side = (np.round(normals[faces[:, 0]]).astype(np.int32) + 1) @ np.array([1, 3, 9], np.int32)
         return Geometry(
             positions,
-            np.ascontiguousarray(np.concatenate([p.normals for p in self._parts])),
-            np.ascontiguousarray(np.concatenate([p.uv for p in self._parts])),
-            np.ascontiguousarray(np.concatenate([p.faces + np.int32(o) for p, o in zip(self._parts, offsets)])),
-            np.concatenate(self._face_material),
-            np.concatenate(self._face_object),
+            faces,
+            face_material,
+            face_object,
+            (face_object * len(materials) + face_material) * 27 + side,
+            _face_values(positions, normals, np.concatenate([p.uv for p in self._parts]), faces),
             np.ascontiguousarray(chunks[:, :2]),
             np.ascontiguousarray(chunks[:, 2:4]),
             np.minimum.reduceat(positions, starts),
@@ -109,3 +114,24 @@ class GeometryBuilder:
             np.array([m.pattern for m in materials], np.int32),
             np.array([(*m.low, *m.high, m.repeats_per_m, m.glow) for m in materials], np.float32),
         )
+
+
+def _face_values(
+    positions: NDArray[np.float32], normals: NDArray[np.float32], uv: NDArray[np.float32], faces: NDArray[np.int32]
+) -> NDArray[np.float32]:
+    """What shading needs of a face, in one row of 24: barycentric weights of corners 1 and 2 as affine functions of
+    the world point (4 + 4), the first corner's normal and the differences to the others' (9), the same of uv (6)."""
+    corner = positions[faces].astype(np.float64)
+    e1, e2 = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
+    d00, d01, d11 = (np.einsum("fk,fk->f", a, b)[:, None] for a, b in ((e1, e1), (e1, e2), (e2, e2)))
+    scale = 1 / (d00 * d11 - d01 * d01 + 1e-20)
+    out = np.zeros((len(faces), 24), np.float32)
+    for start, gradient in ((0, (d11 * e1 - d01 * e2) * scale), (4, (d00 * e2 - d01 * e1) * scale)):
+        out[:, start : start + 3] = gradient
+        out[:, start + 3] = -np.einsum("fk,fk->f", gradient, corner[:, 0])
+    for start, values in ((8, normals[faces]), (17, uv[faces])):
+        width = values.shape[2]
+        out[:, start : start + width] = values[:, 0]
+        out[:, start + width : start + 2 * width] = values[:, 1] - values[:, 0]
+        out[:, start + 2 * width : start + 3 * width] = values[:, 2] - values[:, 0]
+    return out

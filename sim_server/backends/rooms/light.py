@@ -79,9 +79,7 @@ def _blur(values: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
     return values
 
 
-def contact_shade(
-    geometry: Geometry, rects: tuple[Rect, ...]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def contact_shade(geometry: Geometry, rects: tuple[Rect, ...]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """How crowded the surroundings of each floor cell are: by low parts of objects, and by walls; with its origin."""
     x_min, z_min = min(r.x_min for r in rects) - 0.3, min(r.z_min for r in rects) - 0.3
     x_max, z_max = max(r.x_max for r in rects) + 0.3, max(r.z_max for r in rects) + 0.3

@@ -12,14 +12,16 @@ from sim_server.backends.rooms.shell import inward
 
 # Linear rgb. Rows of ambient: from above, from the side, from below, and the sky behind windows.
 _AMBIENT = {
-    "day": ((0.62, 0.63, 0.64), (0.47, 0.47, 0.475), (0.36, 0.35, 0.33), (2.2, 2.6, 3.2)),
+    "day": ((0.46, 0.46, 0.46), (0.36, 0.36, 0.362), (0.30, 0.29, 0.27), (1.5, 1.75, 2.1)),
     "evening": ((0.30, 0.27, 0.24), (0.23, 0.205, 0.18), (0.18, 0.155, 0.13), (0.05, 0.07, 0.14)),
 }
-_LAMP = {"day": (2.3, 2.2, 2.0), "evening": (3.6, 3.0, 2.3)}
-_WINDOW = {"day": (1.5, 1.6, 1.75), "evening": (0.05, 0.06, 0.1)}
+_LAMP = {"day": (4.6, 4.4, 4.0), "evening": (3.6, 3.0, 2.3)}
+_WINDOW = {"day": (2.4, 2.55, 2.8), "evening": (0.05, 0.06, 0.1)}
 
 
-def light_scene(geometry: Geometry, plan: Plan, spec: SceneSpec, lamp_positions_m: list[tuple[float, float, float]]) -> Light:
+def light_scene(
+    geometry: Geometry, plan: Plan, spec: SceneSpec, lamp_positions_m: list[tuple[float, float, float]]
+) -> Light:
     lamps = np.zeros((len(plan.rooms), 8), np.float32)
     for k, (rect, position) in enumerate(zip(plan.rects, lamp_positions_m)):
         lamps[k, :3] = position

@@ -67,6 +67,7 @@ KINDS: dict[str, Kind] = {
 
 # In the named palette these kinds keep to greys, so that only the object's own colour speaks.
 _PLAIN_BOOKS: dict[str, Rgb] = {"book_a": (120, 116, 112), "book_b": (196, 192, 184), "book_c": (78, 76, 76)}
+PAINT_CONTRAST = 0.5  # paint shows half of the contrast of the material below
 SECOND_SHADE = 0.62  # brightness (linear) of the "second" slot against the main colour, named palette
 
 
@@ -84,10 +85,10 @@ def linear(srgb: Rgb) -> NDArray[np.float64]:
     return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
 
 
-def material(kind_name: str, color_srgb: Rgb, shade: float = 1.0) -> Material:
+def material(kind_name: str, color_srgb: Rgb, shade: float = 1.0, contrast: float = 1.0) -> Material:
     kind = KINDS[kind_name]
     base = linear(color_srgb) * shade
-    low, high = base * (1 - kind.contrast), np.minimum(base * (1 + kind.contrast), 1.0)
+    low, high = base * (1 - kind.contrast * contrast), np.minimum(base * (1 + kind.contrast * contrast), 1.0)
     return Material(
         textures.NAMES.index(kind.pattern),
         (float(low[0]), float(low[1]), float(low[2])),
@@ -116,9 +117,9 @@ def slot_materials(kinds: dict[str, str], color: str, rng: np.random.Generator) 
         colors = KINDS[kind].colors
         natural = colors[int(rng.integers(len(colors)))]
         if color and slot == "main":
-            out[slot] = material(kind, NAMED_COLORS[color])
+            out[slot] = material(kind, NAMED_COLORS[color], 1.0, PAINT_CONTRAST)
         elif color and slot == "second":
-            out[slot] = material(kind, NAMED_COLORS[color], SECOND_SHADE)
+            out[slot] = material(kind, NAMED_COLORS[color], SECOND_SHADE, PAINT_CONTRAST)
         elif color:
             out[slot] = material(kind, _PLAIN_BOOKS.get(kind, colors[0]))
         else:

@@ -85,7 +85,8 @@ class NavigationGrid:
             return []
         corners = _pulled(self._free, cells)
         middle = [
-            (float(self._x0 + (c + 0.5) * CELL_M), start_m[1], float(self._z0 + (r + 0.5) * CELL_M)) for r, c in corners[1:-1]
+            (float(self._x0 + (c + 0.5) * CELL_M), start_m[1], float(self._z0 + (r + 0.5) * CELL_M))
+            for r, c in corners[1:-1]
         ]
         return [start_m, *middle, goal_m]
 
@@ -175,7 +176,10 @@ def _shortest(free, start_row, start_column, goal_row, goal_column):
                 if cost[cell] + step < cost[n]:
                     cost[n] = cost[cell] + step
                     parent[n] = cell
-                    far, near = max(abs(r - goal_row), abs(c - goal_column)), min(abs(r - goal_row), abs(c - goal_column))
+                    far, near = (
+                        max(abs(r - goal_row), abs(c - goal_column)),
+                        min(abs(r - goal_row), abs(c - goal_column)),
+                    )
                     size = _push(keys, heap, size, cost[n] + far + (diagonal - 1.0) * near, n)
     if not done[goal]:
         return np.empty((0, 2), np.int64)

@@ -88,11 +88,15 @@ def floor_categories(spec: SceneSpec) -> list[Category]:
     allowed = [c for c in CATEGORIES.values() if not spec.categories or c.name in spec.categories]
     floor = [c for c in allowed if c.place != SURFACE]
     if not floor:
-        raise VantageError("bad_request", "categories names only things that stand on furniture: add one that stands on the floor.")
+        raise VantageError(
+            "bad_request", "categories names only things that stand on furniture: add one that stands on the floor."
+        )
     return floor
 
 
-def _choose(spec: SceneSpec, floor: list[Category], kind: str, count: int, rng: np.random.Generator) -> list[tuple[Category, str]]:
+def _choose(
+    spec: SceneSpec, floor: list[Category], kind: str, count: int, rng: np.random.Generator
+) -> list[tuple[Category, str]]:
     """`count` (category, colour) pairs for a room of this kind; named pairs are distinct."""
     weights = np.array([1.0 if not c.rooms or kind in c.rooms else 0.15 for c in floor])
     if spec.palette == "named":
@@ -126,7 +130,9 @@ def _door_zones(rect: Rect, holes: tuple[Hole, ...]) -> list[Footprint]:
     return zones
 
 
-def _candidate(category: Category, rect: Rect, low: NDArray, high: NDArray, rng: np.random.Generator) -> tuple[float, float, float]:
+def _candidate(
+    category: Category, rect: Rect, low: NDArray, high: NDArray, rng: np.random.Generator
+) -> tuple[float, float, float]:
     """A pose (x, z, yaw) that suits the category."""
     half_x, half_z = (high[0] - low[0]) / 2, (high[2] - low[2]) / 2
     middle_x, middle_z = (rect.x_min + rect.x_max) / 2, (rect.z_min + rect.z_max) / 2
@@ -178,7 +184,9 @@ def _blocks_window(placed_high_m: float, foot: Footprint, rect: Rect, holes: tup
         along, half = (hole.start_m + hole.end_m) / 2, (hole.end_m - hole.start_m) / 2
         plane = (rect.x_min, rect.x_max, rect.z_min, rect.z_max)[hole.wall]
         zone = (
-            Footprint(plane + nx * 0.2, along, 0.2, half, 0.0) if hole.wall < 2 else Footprint(along, plane + nz * 0.2, half, 0.2, 0.0)
+            Footprint(plane + nx * 0.2, along, 0.2, half, 0.0)
+            if hole.wall < 2
+            else Footprint(along, plane + nz * 0.2, half, 0.2, 0.0)
         )
         if overlap(foot, zone):
             return True
@@ -186,7 +194,13 @@ def _blocks_window(placed_high_m: float, foot: Footprint, rect: Rect, holes: tup
 
 
 def _stand(
-    category: Category, color: str, room: int, plan: Plan, taken: list[Footprint], keep_free: list[Footprint], rng: np.random.Generator
+    category: Category,
+    color: str,
+    room: int,
+    plan: Plan,
+    taken: list[Footprint],
+    keep_free: list[Footprint],
+    rng: np.random.Generator,
 ) -> Placed | None:
     rect, holes = plan.rects[room], plan.holes[room]
     model = category.shapes[int(rng.integers(len(category.shapes)))](rng)
@@ -199,7 +213,11 @@ def _stand(
         x, z, yaw = _candidate(category, rect, low, high, rng)
         foot = Footprint(float(x), float(z), half_x, half_z, float(yaw))
         reach = category.clearance_m / 2
-        before = foot._replace(x_m=foot.x_m + math.sin(yaw) * (half_z + reach), z_m=foot.z_m + math.cos(yaw) * (half_z + reach), half_z_m=reach)
+        before = foot._replace(
+            x_m=foot.x_m + math.sin(yaw) * (half_z + reach),
+            z_m=foot.z_m + math.cos(yaw) * (half_z + reach),
+            half_z_m=reach,
+        )
         if not _inside(foot, rect) or _blocks_window(float(high[1]), foot, rect, holes):
             continue
         if any(overlap(foot, other, GAP_M) for other in taken) or any(overlap(foot, zone) for zone in keep_free):
@@ -211,7 +229,9 @@ def _stand(
             keep_free.append(before)
         middle = (low + high) / 2
         offset = rotation_y(yaw) @ np.array([middle[0], 0.0, middle[2]])
-        return Placed(category, model, color, room, foot.x_m - offset[0], 0.0, foot.z_m - offset[2], foot.yaw_rad, low, high, -1)
+        return Placed(
+            category, model, color, room, foot.x_m - offset[0], 0.0, foot.z_m - offset[2], foot.yaw_rad, low, high, -1
+        )
     return None
 
 
@@ -223,7 +243,9 @@ def furnish(spec: SceneSpec, plan: Plan, rng: np.random.Generator) -> list[Place
     floor = floor_categories(spec)
     distinct = len(floor) * len(NAMED_COLORS)
     if spec.palette == "named" and spec.min_objects > distinct:
-        raise Infeasible(f"only {distinct} distinct colour and category pairs exist: lower min_objects or allow more categories.")
+        raise Infeasible(
+            f"only {distinct} distinct colour and category pairs exist: lower min_objects or allow more categories."
+        )
     for _ in range(LAYOUTS):
         count = int(rng.integers(spec.min_objects, spec.max_objects + 1))
         if spec.palette == "named":
@@ -240,7 +262,9 @@ def furnish(spec: SceneSpec, plan: Plan, rng: np.random.Generator) -> list[Place
                 placed.append(thing)
         if spec.min_objects <= len(placed) <= spec.max_objects:
             return placed
-    raise Infeasible(f"{spec.min_objects} objects do not fit into {spec.rooms} room(s): lower min_objects or ask for more rooms.")
+    raise Infeasible(
+        f"{spec.min_objects} objects do not fit into {spec.rooms} room(s): lower min_objects or ask for more rooms."
+    )
 
 
 def _rank(category: Category) -> int:
@@ -277,7 +301,13 @@ def _area(surface: Surface) -> float:
 
 
 def _put_on(
-    base: Placed, index: int, surface: Surface, category: Category, color: str, taken: list[Footprint], rng: np.random.Generator
+    base: Placed,
+    index: int,
+    surface: Surface,
+    category: Category,
+    color: str,
+    taken: list[Footprint],
+    rng: np.random.Generator,
 ) -> Placed | None:
     """One small thing on a surface of `base`; `taken` is in the frame of `base`."""
     model = category.shapes[int(rng.integers(len(category.shapes)))](rng)

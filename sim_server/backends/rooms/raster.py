@@ -159,7 +159,21 @@ def _clip_and_fill(corner, face, cull, focal, inverse_depth, seen, stamp_only, p
 
 @_jit
 def _draw_chunk(
-    k, positions, faces, chunk_faces, chunk_vertices, eye, axes, focal, cull, value, inverse_depth, seen, stamp_only, camera, screen
+    k,
+    positions,
+    faces,
+    chunk_faces,
+    chunk_vertices,
+    eye,
+    axes,
+    focal,
+    cull,
+    value,
+    inverse_depth,
+    seen,
+    stamp_only,
+    camera,
+    screen,
 ):
     """Draws one chunk: transforms its vertices once, then fills its faces; returns new pixels.
 
@@ -186,7 +200,9 @@ def _draw_chunk(
     for f in range(chunk_faces[k, 0], chunk_faces[k, 1]):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
         before = (
-            (1 if camera[a, 2] >= NEAR_M else 0) + (1 if camera[b, 2] >= NEAR_M else 0) + (1 if camera[c, 2] >= NEAR_M else 0)
+            (1 if camera[a, 2] >= NEAR_M else 0)
+            + (1 if camera[b, 2] >= NEAR_M else 0)
+            + (1 if camera[c, 2] >= NEAR_M else 0)
         )
         mark = f if value < 0 else value
         if before == 3:
@@ -212,13 +228,40 @@ def draw(
     seen[:] = -1
     for k in order:
         _draw_chunk(
-            k, positions, faces, chunk_faces, chunk_vertices, eye, axes, focal, cull, -1, inverse_depth, seen, False, camera, screen
+            k,
+            positions,
+            faces,
+            chunk_faces,
+            chunk_vertices,
+            eye,
+            axes,
+            focal,
+            cull,
+            -1,
+            inverse_depth,
+            seen,
+            False,
+            camera,
+            screen,
         )
 
 
 @_jit
 def count_unoccluded(
-    order, chunk_object, objects, positions, faces, chunk_faces, chunk_vertices, eye, axes, focal, inverse_depth, seen, camera, screen
+    order,
+    chunk_object,
+    objects,
+    positions,
+    faces,
+    chunk_faces,
+    chunk_vertices,
+    eye,
+    axes,
+    focal,
+    inverse_depth,
+    seen,
+    camera,
+    screen,
 ):
     """Pixels that each object would cover alone, int64 [objects + 1] by object id; `seen` is scratch.
 

@@ -36,7 +36,9 @@ def view_axes(pose: Pose) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     values = np.array([*pose.position_m, *pose.rotation_wxyz], np.float64)
     norm = float(np.linalg.norm(values[3:]))
     if not np.isfinite(values).all() or norm < 1e-6:
-        raise VantageError("bad_request", "a pose must hold finite numbers and a rotation quaternion of length 1: correct it.")
+        raise VantageError(
+            "bad_request", "a pose must hold finite numbers and a rotation quaternion of length 1: correct it."
+        )
     w, x, y, z = values[3:] / norm
     right = (1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y))
     up = (2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x))
@@ -57,7 +59,7 @@ class _Scratch(threading.local):
 
     def image(self, height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         if (height, width) not in self.by_size:
-            if len(self.by_size) >= 4:
+            if len(self.by_size) >= 6:
                 self.by_size.clear()
             self.by_size[height, width] = (np.empty((height, width), np.float32), np.empty((height, width), np.int32))
         return self.by_size[height, width]
@@ -72,10 +74,14 @@ _scratch = _Scratch()
 
 
 class RoomsScene:
-    """A procedural home. Rendering may be called from several threads at once."""
+    """A procedural home, its colours anti-aliased with samples x samples points per pixel.
 
-    def __init__(self, spec: SceneSpec) -> None:
+    Rendering may be called from several threads at once.
+    """
+
+    def __init__(self, spec: SceneSpec, samples: int = 2) -> None:
         self.spec = spec
+        self._samples = samples
         seed = spec.seed
         plan = make_plan(spec, rng_for(seed, "rooms", "plan"))
         placed = furnish(spec, plan, rng_for(seed, "rooms", "furniture"))
@@ -122,13 +128,20 @@ class RoomsScene:
         depth = np.empty((count, height, width), np.float32)
         ids = np.empty((count, height, width), np.int32)
         for k, pose in enumerate(poses):
-            self._render_view(pose, camera, frames, k, depth[k], ids[k])
+            self._render_view(pose, camera, frames, k, depth[k], ids[k], "depth" in sensors or "ids" in sensors)
         frames.depth = depth if "depth" in sensors else None
         frames.ids = ids if "ids" in sensors else None
         return frames
 
     def _render_view(
-        self, pose: Pose, camera: Camera, frames: Frames, k: int, depth: NDArray[np.float32], ids: NDArray[np.int32]
+        self,
+        pose: Pose,
+        camera: Camera,
+        frames: Frames,
+        k: int,
+        depth: NDArray[np.float32],
+        ids: NDArray[np.int32],
+        with_depth: bool,
     ) -> None:
         g, lit = self._geometry, self._light
         eye, axes = view_axes(pose)
@@ -136,21 +149,35 @@ class RoomsScene:
         tan_x = np.float32(math.tan(camera.hfov_rad / 2))
         tan_y = np.float32(math.tan(camera.hfov_rad / 2) * height / width)
         focal = np.float32(width / 2 / math.tan(camera.hfov_rad / 2))
-        inverse_depth, seen = _scratch.image(height, width)
         in_camera, on_screen = _scratch.vertex(len(g.positions))
         order = raster.visible_chunks(g.chunk_low, g.chunk_high, eye, axes, tan_x, tan_y)
-        mesh = (g.positions, g.faces, g.chunk_faces, g.chunk_vertices, eye, axes, focal)
-        raster.draw(order, *mesh, raster.CULL_BACK, inverse_depth, seen, in_camera, on_screen)
-        shade.depth_and_ids(inverse_depth, seen, g.face_object, depth, ids)
+        mesh = (g.positions, g.faces, g.chunk_faces, g.chunk_vertices, eye, axes)
         if frames.rgb is not None:
+            fine = self._samples
+            inverse_depth, seen = _scratch.image(height * fine, width * fine)
+            raster.draw(
+                order, *mesh, focal * np.float32(fine), raster.CULL_BACK, inverse_depth, seen, in_camera, on_screen
+            )
             shade.shade(
-                inverse_depth, seen, g.positions, g.normals, g.uv, g.faces, g.face_material, g.material_pattern,
+                inverse_depth, seen, fine, g.face_key, g.face_values, g.face_material, g.material_pattern,
                 g.material_values, textures.bank(), lit.lamps, lit.cubes, lit.ambient, lit.shade, lit.origin,
                 np.float32(light.SHADE_CELL_M), lit.windows, self._ceiling, eye, axes, tan_x, tan_y, _TONE, frames.rgb[k],
             )  # fmt: skip
+        inverse_depth, seen = _scratch.image(height, width)
+        if with_depth:
+            raster.draw(order, *mesh, focal, raster.CULL_BACK, inverse_depth, seen, in_camera, on_screen)
+            shade.depth_and_ids(inverse_depth, seen, g.face_object, depth, ids)
         if frames.amodal is not None:
             counts = raster.count_unoccluded(
-                order, g.chunk_object, len(self.description.objects), *mesh, inverse_depth, seen, in_camera, on_screen
+                order,
+                g.chunk_object,
+                len(self.description.objects),
+                *mesh,
+                focal,
+                inverse_depth,
+                seen,
+                in_camera,
+                on_screen,
             )
             frames.amodal.append({int(i): int(counts[i]) for i in np.flatnonzero(counts)})
 

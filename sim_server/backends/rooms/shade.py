@@ -15,10 +15,11 @@ from sim_server.backends.rooms import textures
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 TONE_STEPS = 4096
-TONE_MAX = 8.0
+TONE_MAX = 4.0
 _SIZE = textures.SIZE
 _LEVELS = textures.LEVELS
 _TONE_SCALE = np.float32((TONE_STEPS - 1) / TONE_MAX)
+_BRIGHTEST = np.float32(TONE_MAX)
 
 
 def tone_table() -> NDArray[np.uint8]:
@@ -61,12 +62,13 @@ def _lamp_visibility(cubes, lamp, dx, dy, dz):
         face, major, u, v = (4 if dz > 0 else 5), az, dx, dy
     scale = np.float32(size) * half
     top = np.float32(size) - np.float32(1.001)
-    tu = min(max((u / major + one) * scale - half, np.float32(0)), top)
-    tv = min(max((one - v / major) * scale - half, np.float32(0)), top)
+    inverse = one / major
+    tu = min(max((u * inverse + one) * scale - half, np.float32(0)), top)
+    tv = min(max((one - v * inverse) * scale - half, np.float32(0)), top)
     iu, iv = int(tu), int(tv)
     fu, fv = tu - np.float32(iu), tv - np.float32(iv)
     # lit unless something lies nearer than the surface; the relative slack covers half a texel of depth slope
-    limit = np.float32(1.008) / major
+    limit = np.float32(1.008) * inverse
     v00 = one if cubes[lamp, face, iv, iu] <= limit else np.float32(0)
     v01 = one if cubes[lamp, face, iv, iu + 1] <= limit else np.float32(0)
     v10 = one if cubes[lamp, face, iv + 1, iu] <= limit else np.float32(0)
@@ -102,119 +104,151 @@ def _pattern(bank, pattern, u, v, texels):
 
 @_jit
 def shade(
-    inverse_depth, seen, positions, normals, uv, faces, face_material, material_pattern, material_values, bank,
+    inverse_depth, seen, samples, face_key, face_values, face_material, material_pattern, material_values, bank,
     lamps, cubes, ambient, floor_shade, shade_origin, shade_cell, windows, ceiling, eye, axes, tan_x, tan_y, tone, rgb,
 ):  # fmt: skip
-    """Fills rgb uint8 [H, W, 3]. axes: rows right, up, forward; tan_x, tan_y: half-angle tangents."""
-    height, width = seen.shape
+    """Fills rgb uint8 [H, W, 3] from a visibility buffer of `samples` x `samples` points per pixel (1 or 2).
+
+    Samples of one pixel that share a key are shaded once. axes: rows right, up, forward; tan_x, tan_y: half-angle
+    tangents; other arrays as in Geometry and Light.
+    """
+    height, width = rgb.shape[0], rgb.shape[1]
     one = np.float32(1)
     half = np.float32(0.5)
     zero = np.float32(0)
-    tiny = np.float32(1e-12)
+    fine_height, fine_width = np.float32(height * samples), np.float32(width * samples)
     pixel_angle = np.float32(2) * tan_x / np.float32(width)
     shade_rows, shade_columns = floor_shade.shape[0], floor_shade.shape[1]
     cells_per_m = one / shade_cell
+    count = samples * samples
+    share_of_one = one / np.float32(count)
+    weights = np.empty(4, np.float32)
+    first = np.empty(4, np.int64)
+    keys = np.empty(4, np.int64)
     for row in range(height):
-        ray_y = (one - (np.float32(row) + half) / np.float32(height) * 2) * tan_y
         for column in range(width):
-            ray_x = ((np.float32(column) + half) / np.float32(width) * 2 - one) * tan_x
-            wx = axes[2, 0] + ray_x * axes[0, 0] + ray_y * axes[1, 0]
-            wy = axes[2, 1] + ray_x * axes[0, 1] + ray_y * axes[1, 1]
-            wz = axes[2, 2] + ray_x * axes[0, 2] + ray_y * axes[1, 2]
-            face = seen[row, column]
-            if face < 0:
-                rise = wy / np.sqrt(wx * wx + wy * wy + wz * wz)
-                blend = min(max(rise * 2 + half, zero), one)
-                for channel in range(3):
-                    value = ambient[3, channel] * (one - half * half * blend)
-                    rgb[row, column, channel] = tone[min(int(value * _TONE_SCALE), 4095)]
-                continue
-            z = one / inverse_depth[row, column]
-            px, py, pz = eye[0] + z * wx, eye[1] + z * wy, eye[2] + z * wz
-            a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
-            # barycentric coordinates of the hit point in its triangle (Ericson, Real-Time Collision Detection, 3.4)
-            e1x, e1y, e1z = positions[b, 0] - positions[a, 0], positions[b, 1] - positions[a, 1], positions[b, 2] - positions[a, 2]
-            e2x, e2y, e2z = positions[c, 0] - positions[a, 0], positions[c, 1] - positions[a, 1], positions[c, 2] - positions[a, 2]
-            qx, qy, qz = px - positions[a, 0], py - positions[a, 1], pz - positions[a, 2]
-            d00 = e1x * e1x + e1y * e1y + e1z * e1z
-            d01 = e1x * e2x + e1y * e2y + e1z * e2z
-            d11 = e2x * e2x + e2y * e2y + e2z * e2z
-            d20 = qx * e1x + qy * e1y + qz * e1z
-            d21 = qx * e2x + qy * e2y + qz * e2z
-            scale = one / (d00 * d11 - d01 * d01 + np.float32(1e-20))
-            w1 = min(max((d11 * d20 - d01 * d21) * scale, zero), one)
-            w2 = min(max((d00 * d21 - d01 * d20) * scale, zero), one)
-            w0 = one - w1 - w2
-            nx = normals[a, 0] * w0 + normals[b, 0] * w1 + normals[c, 0] * w2
-            ny = normals[a, 1] * w0 + normals[b, 1] * w1 + normals[c, 1] * w2
-            nz = normals[a, 2] * w0 + normals[b, 2] * w1 + normals[c, 2] * w2
-            length = one / np.sqrt(nx * nx + ny * ny + nz * nz + tiny)
-            nx, ny, nz = nx * length, ny * length, nz * length
-            material = face_material[face]
-            glow = material_values[material, 7]
-
-            # ambient light from above, beside and below, dimmed near crowded floor, in corners, and under the ceiling
-            up = max(ny, zero)
-            down = max(-ny, zero)
-            side = one - up - down
-            gx = min(max((px + nx * np.float32(0.08) - shade_origin[0]) * cells_per_m - half, zero), np.float32(shade_columns) - np.float32(1.01))
-            gz = min(max((pz + nz * np.float32(0.08) - shade_origin[1]) * cells_per_m - half, zero), np.float32(shade_rows) - np.float32(1.01))
-            ix, iz = int(gx), int(gz)
-            fx, fz = gx - np.float32(ix), gz - np.float32(iz)
-            w00, w01, w10, w11 = (one - fx) * (one - fz), fx * (one - fz), (one - fx) * fz, fx * fz
-            crowd = (
-                floor_shade[iz, ix, 0] * w00 + floor_shade[iz, ix + 1, 0] * w01
-                + floor_shade[iz + 1, ix, 0] * w10 + floor_shade[iz + 1, ix + 1, 0] * w11
-            )  # fmt: skip
-            wall = (
-                floor_shade[iz, ix, 1] * w00 + floor_shade[iz, ix + 1, 1] * w01
-                + floor_shade[iz + 1, ix, 1] * w10 + floor_shade[iz + 1, ix + 1, 1] * w11
-            )  # fmt: skip
-            floor_near = one / (one + py * py * np.float32(14))
-            head = ceiling - py
-            top_near = one / (one + head * head * np.float32(14))
-            open_sky = one - np.float32(0.55) * crowd * floor_near * (one - half * side)
-            open_sky *= one - np.float32(0.5) * wall
-            open_sky *= one - np.float32(0.3) * (side + down) * floor_near
-            open_sky *= one - np.float32(0.28) * (side + up) * top_near
-            red = (ambient[0, 0] * up + ambient[1, 0] * side + ambient[2, 0] * down) * open_sky
-            green = (ambient[0, 1] * up + ambient[1, 1] * side + ambient[2, 1] * down) * open_sky
-            blue = (ambient[0, 2] * up + ambient[1, 2] * side + ambient[2, 2] * down) * open_sky
-
-            for k in range(windows.shape[0]):
-                dx, dy, dz = windows[k, 0] - px, windows[k, 1] - py, windows[k, 2] - pz
-                r2 = dx * dx + dy * dy + dz * dz + tiny
-                facing = -(dx * windows[k, 3] + dz * windows[k, 4])
-                cosine = dx * nx + dy * ny + dz * nz
-                if facing <= zero or cosine <= zero:
+            # group the samples by what they see
+            groups = 0
+            same_face = True
+            lead = seen[row * samples, column * samples]
+            for k in range(count):
+                face = seen[row * samples + k // samples, column * samples + k % samples]
+                same_face = same_face and face == lead
+                key = -1 if face < 0 else face_key[face]
+                g = 0
+                while g < groups and keys[g] != key:
+                    g += 1
+                if g == groups:
+                    keys[g] = key
+                    first[g] = k
+                    weights[g] = zero
+                    groups += 1
+                weights[g] += share_of_one
+            total_red = total_green = total_blue = zero
+            for g in range(groups):
+                fine_row, fine_column = row * samples + first[g] // samples, column * samples + first[g] % samples
+                face = seen[fine_row, fine_column]
+                if same_face:  # the pixel's centre
+                    sample_x = (np.float32(column) + half) / np.float32(width)
+                    sample_y = (np.float32(row) + half) / np.float32(height)
+                else:
+                    sample_x = (np.float32(fine_column) + half) / fine_width
+                    sample_y = (np.float32(fine_row) + half) / fine_height
+                ray_x = (sample_x * 2 - one) * tan_x
+                ray_y = (one - sample_y * 2) * tan_y
+                wx = axes[2, 0] + ray_x * axes[0, 0] + ray_y * axes[1, 0]
+                wy = axes[2, 1] + ray_x * axes[0, 1] + ray_y * axes[1, 1]
+                wz = axes[2, 2] + ray_x * axes[0, 2] + ray_y * axes[1, 2]
+                if face < 0:
+                    rise = wy / np.sqrt(wx * wx + wy * wy + wz * wz)
+                    sky = (one - half * half * min(max(rise * 2 + half, zero), one)) * weights[g]
+                    total_red += ambient[3, 0] * sky
+                    total_green += ambient[3, 1] * sky
+                    total_blue += ambient[3, 2] * sky
                     continue
-                share = facing * cosine / (r2 * (r2 + one)) * open_sky
-                red += share * windows[k, 5]
-                green += share * windows[k, 6]
-                blue += share * windows[k, 7]
-            for k in range(lamps.shape[0]):
-                dx, dy, dz = lamps[k, 0] - px, lamps[k, 1] - py, lamps[k, 2] - pz
-                cosine = dx * nx + dy * ny + dz * nz
-                r2 = dx * dx + dy * dy + dz * dz
-                reach2 = lamps[k, 6] * lamps[k, 6]
-                if cosine <= zero or r2 >= reach2:
-                    continue
-                fade = one - r2 / reach2
-                share = cosine / np.sqrt(r2) / (np.float32(1.3) + r2) * fade
-                share *= _lamp_visibility(cubes, k, -dx, -dy, -dz)
-                red += share * lamps[k, 3]
-                green += share * lamps[k, 4]
-                blue += share * lamps[k, 5]
+                z = inverse_depth[fine_row, fine_column]
+                if same_face and samples == 2:
+                    z = half * (z + inverse_depth[fine_row + 1, fine_column + 1])
+                z = one / z
+                px, py, pz = eye[0] + z * wx, eye[1] + z * wy, eye[2] + z * wz
+                value = face_values[face]
+                w1 = min(max(value[0] * px + value[1] * py + value[2] * pz + value[3], zero), one)
+                w2 = min(max(value[4] * px + value[5] * py + value[6] * pz + value[7], zero), one)
+                nx = value[8] + w1 * value[11] + w2 * value[14]
+                ny = value[9] + w1 * value[12] + w2 * value[15]
+                nz = value[10] + w1 * value[13] + w2 * value[16]
+                length = one / np.sqrt(nx * nx + ny * ny + nz * nz)
+                nx, ny, nz = nx * length, ny * length, nz * length
+                u = value[17] + w1 * value[19] + w2 * value[21]
+                v = value[18] + w1 * value[20] + w2 * value[22]
+                material = face_material[face]
+                glow = material_values[material, 7]
 
-            u = uv[a, 0] * w0 + uv[b, 0] * w1 + uv[c, 0] * w2
-            v = uv[a, 1] * w0 + uv[b, 1] * w1 + uv[c, 1] * w2
-            repeats = material_values[material, 6]
-            slant = abs(nx * wx + ny * wy + nz * wz)
-            texels = z * pixel_angle * repeats * np.float32(_SIZE) / max(np.sqrt(slant), np.float32(0.3))
-            mix = _pattern(bank, material_pattern[material], u * repeats, v * repeats, texels)
-            red = (material_values[material, 0] * (one - mix) + material_values[material, 3] * mix) * (red + glow)
-            green = (material_values[material, 1] * (one - mix) + material_values[material, 4] * mix) * (green + glow)
-            blue = (material_values[material, 2] * (one - mix) + material_values[material, 5] * mix) * (blue + glow)
-            rgb[row, column, 0] = tone[min(int(red * _TONE_SCALE), 4095)]
-            rgb[row, column, 1] = tone[min(int(green * _TONE_SCALE), 4095)]
-            rgb[row, column, 2] = tone[min(int(blue * _TONE_SCALE), 4095)]
+                # ambient light from above, beside and below, dimmed near crowded floor, in corners, under the ceiling
+                up = max(ny, zero)
+                down = max(-ny, zero)
+                side = one - up - down
+                gx = (px + nx * np.float32(0.08) - shade_origin[0]) * cells_per_m - half
+                gz = (pz + nz * np.float32(0.08) - shade_origin[1]) * cells_per_m - half
+                gx = min(max(gx, zero), np.float32(shade_columns) - np.float32(1.01))
+                gz = min(max(gz, zero), np.float32(shade_rows) - np.float32(1.01))
+                ix, iz = int(gx), int(gz)
+                fx, fz = gx - np.float32(ix), gz - np.float32(iz)
+                near_row, far_row = floor_shade[iz], floor_shade[iz + 1]
+                w00, w01, w10, w11 = (one - fx) * (one - fz), fx * (one - fz), (one - fx) * fz, fx * fz
+                crowd = (
+                    near_row[ix, 0] * w00 + near_row[ix + 1, 0] * w01 + far_row[ix, 0] * w10 + far_row[ix + 1, 0] * w11
+                )
+                wall = (
+                    near_row[ix, 1] * w00 + near_row[ix + 1, 1] * w01 + far_row[ix, 1] * w10 + far_row[ix + 1, 1] * w11
+                )
+                floor_near = one / (one + py * py * np.float32(14))
+                head = ceiling - py
+                top_near = one / (one + head * head * np.float32(14))
+                open_sky = one - np.float32(0.6) * crowd * floor_near * (one - half * side)
+                open_sky *= one - np.float32(0.5) * wall
+                open_sky *= one - np.float32(0.3) * (side + down) * floor_near
+                open_sky *= one - np.float32(0.28) * (side + up) * top_near
+                red = (ambient[0, 0] * up + ambient[1, 0] * side + ambient[2, 0] * down) * open_sky
+                green = (ambient[0, 1] * up + ambient[1, 1] * side + ambient[2, 1] * down) * open_sky
+                blue = (ambient[0, 2] * up + ambient[1, 2] * side + ambient[2, 2] * down) * open_sky
+
+                for k in range(windows.shape[0]):
+                    dx, dy, dz = windows[k, 0] - px, windows[k, 1] - py, windows[k, 2] - pz
+                    facing = -(dx * windows[k, 3] + dz * windows[k, 4])
+                    cosine = dx * nx + dy * ny + dz * nz
+                    if facing <= zero or cosine <= zero:
+                        continue
+                    r2 = dx * dx + dy * dy + dz * dz
+                    share = facing * cosine / (r2 * (r2 + one)) * open_sky
+                    red += share * windows[k, 5]
+                    green += share * windows[k, 6]
+                    blue += share * windows[k, 7]
+                for k in range(lamps.shape[0]):
+                    dx, dy, dz = lamps[k, 0] - px, lamps[k, 1] - py, lamps[k, 2] - pz
+                    cosine = dx * nx + dy * ny + dz * nz
+                    r2 = dx * dx + dy * dy + dz * dz
+                    reach2 = lamps[k, 6] * lamps[k, 6]
+                    if cosine <= zero or r2 >= reach2:
+                        continue
+                    share = cosine * (one - r2 / reach2) / (np.sqrt(r2) * (np.float32(1.3) + r2))
+                    share *= _lamp_visibility(cubes, k, -dx, -dy, -dz)
+                    red += share * lamps[k, 3]
+                    green += share * lamps[k, 4]
+                    blue += share * lamps[k, 5]
+
+                repeats = material_values[material, 6]
+                slant = abs(nx * wx + ny * wy + nz * wz)
+                texels = z * pixel_angle * repeats * np.float32(_SIZE) / max(np.sqrt(slant), np.float32(0.3))
+                mix = _pattern(bank, material_pattern[material], u * repeats, v * repeats, texels)
+                rest = one - mix
+                red = (material_values[material, 0] * rest + material_values[material, 3] * mix) * (red + glow)
+                green = (material_values[material, 1] * rest + material_values[material, 4] * mix) * (green + glow)
+                blue = (material_values[material, 2] * rest + material_values[material, 5] * mix) * (blue + glow)
+                # a very bright sample must not swallow the whole pixel
+                total_red += min(red, _BRIGHTEST) * weights[g]
+                total_green += min(green, _BRIGHTEST) * weights[g]
+                total_blue += min(blue, _BRIGHTEST) * weights[g]
+            rgb[row, column, 0] = tone[int(min(total_red, _BRIGHTEST) * _TONE_SCALE)]
+            rgb[row, column, 1] = tone[int(min(total_green, _BRIGHTEST) * _TONE_SCALE)]
+            rgb[row, column, 2] = tone[int(min(total_blue, _BRIGHTEST) * _TONE_SCALE)]

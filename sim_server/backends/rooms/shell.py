@@ -8,7 +8,7 @@ import numpy as np
 
 from protocol.scene import SceneSpec
 from sim_server.backends.rooms.materials import Material, surface
-from sim_server.backends.rooms.mesh import Part, box, cylinder, sphere
+from sim_server.backends.rooms.mesh import Part, box, sphere
 from sim_server.backends.rooms.plan import WALL_M, Hole, Plan, Rect
 
 ShellPart = tuple[Part, Material]
@@ -33,13 +33,15 @@ _WALLS = (
     surface("paint", (204, 196, 190), (222, 216, 211), 0.4),
 )
 _CEILING = surface("paint", (226, 226, 223), (236, 236, 233), 0.4)
-_TRIM = surface("plain", (224, 223, 219), (224, 223, 219), 1.0)
+_TRIM = surface("plain", (214, 212, 206), (214, 212, 206), 1.0)
 _DOOR = surface("wood", (196, 184, 166), (222, 212, 196), 1.2)
 _METAL = surface("plain", (140, 140, 142), (140, 140, 142), 1.0)
 _FIXTURE = surface("plain", (255, 246, 226), (255, 246, 226), 1.0)._replace(glow=1.6)
 
 
-def _quad(corner: tuple[float, float, float], edge_u: tuple[float, ...], edge_v: tuple[float, ...], uv0: tuple[float, float]) -> Part:
+def _quad(
+    corner: tuple[float, float, float], edge_u: tuple[float, ...], edge_v: tuple[float, ...], uv0: tuple[float, float]
+) -> Part:
     """A flat rectangle; its front is on the side of edge_u x edge_v."""
     c, u, v = (np.asarray(x, np.float64) for x in (corner, edge_u, edge_v))
     positions = np.stack([c, c + u, c + u + v, c + v])
@@ -70,7 +72,9 @@ def wall_span(rect: Rect, wall: int) -> tuple[float, float]:
     return (rect.z_min, rect.z_max) if wall < 2 else (rect.x_min, rect.x_max)
 
 
-def _wall_box(rect: Rect, wall: int, start: float, end: float, low: float, high: float, inset: float, thick: float) -> Part:
+def _wall_box(
+    rect: Rect, wall: int, start: float, end: float, low: float, high: float, inset: float, thick: float
+) -> Part:
     """A bar along a wall whose middle plane lies `inset` metres inside the room (negative: in the wall)."""
     plane = (rect.x_min, rect.x_max, rect.z_min, rect.z_max)[wall]
     plane += -inset if wall % 2 else inset
@@ -78,6 +82,12 @@ def _wall_box(rect: Rect, wall: int, start: float, end: float, low: float, high:
     if wall < 2:
         return box((thick, high - low, end - start), (plane, up, along), 0.004)
     return box((end - start, high - low, thick), (along, up, plane), 0.004)
+
+
+def _skirting(rect: Rect, wall: int, start: float, end: float) -> Part:
+    """A flat board: a rounded one would shimmer, since its top is thinner than a pixel."""
+    nx, nz = inward(wall)
+    return _wall_quad(rect, wall, start, end, 0.0, 0.08).moved((nx * 0.006, 0.0, nz * 0.006))
 
 
 def _jambs(rect: Rect, hole: Hole, depth: float) -> Iterator[Part]:
@@ -102,7 +112,11 @@ def _fill_hole(rect: Rect, hole: Hole) -> Iterator[ShellPart]:
         yield part, _TRIM
     if hole.kind == "window":
         middle = (hole.start_m + hole.end_m) / 2
-        for start, end in ((hole.start_m, hole.start_m + 0.05), (middle - 0.025, middle + 0.025), (hole.end_m - 0.05, hole.end_m)):
+        for start, end in (
+            (hole.start_m, hole.start_m + 0.05),
+            (middle - 0.025, middle + 0.025),
+            (hole.end_m - 0.05, hole.end_m),
+        ):
             yield _wall_box(rect, hole.wall, start, end, hole.low_m, hole.high_m, -0.06, 0.05), _TRIM
         for low, high in ((hole.low_m, hole.low_m + 0.05), (hole.high_m - 0.05, hole.high_m)):
             yield _wall_box(rect, hole.wall, hole.start_m, hole.end_m, low, high, -0.06, 0.05), _TRIM
@@ -121,13 +135,13 @@ def _wall(rect: Rect, wall: int, holes: list[Hole], height: float, paint: Materi
     for hole in sorted(holes, key=lambda h: h.start_m) + [None]:
         stop = end if hole is None else hole.start_m
         yield _wall_quad(rect, wall, at, stop, 0.0, height), paint
-        yield _wall_box(rect, wall, at, stop, 0.0, 0.08, 0.006, 0.012), _TRIM
+        yield _skirting(rect, wall, at, stop), _TRIM
         if hole is None:
             break
         yield _wall_quad(rect, wall, hole.start_m, hole.end_m, hole.high_m, height), paint
         if hole.low_m > 0:
             yield _wall_quad(rect, wall, hole.start_m, hole.end_m, 0.0, hole.low_m), paint
-            yield _wall_box(rect, wall, hole.start_m, hole.end_m, 0.0, 0.08, 0.006, 0.012), _TRIM
+            yield _skirting(rect, wall, hole.start_m, hole.end_m), _TRIM
         yield from _fill_hole(rect, hole)
         at = hole.end_m
 
@@ -140,7 +154,9 @@ def light_position(plan: Plan, index: int, rng: np.random.Generator) -> tuple[fl
     return float(x), room.ceiling_y_m - 0.3, float(z)
 
 
-def shell_parts(plan: Plan, spec: SceneSpec, lights: list[tuple[float, float, float]], rng: np.random.Generator) -> list[list[ShellPart]]:
+def shell_parts(
+    plan: Plan, spec: SceneSpec, lights: list[tuple[float, float, float]], rng: np.random.Generator
+) -> list[list[ShellPart]]:
     """Per room: the parts of its shell with their materials."""
     out = []
     home_floor, home_wall = _FLOORS[int(rng.integers(len(_FLOORS)))], int(rng.integers(len(_WALLS)))
@@ -152,22 +168,24 @@ def shell_parts(plan: Plan, spec: SceneSpec, lights: list[tuple[float, float, fl
         if room.category in ("kitchen", "bathroom"):
             floor = _WET_FLOORS[int(rng.integers(len(_WET_FLOORS)))]
         paint = _WALLS[(home_wall + k) % len(_WALLS)]
-        parts.append((_quad((rect.x_min, 0, rect.z_max), (width, 0, 0), (0, 0, -depth), (rect.x_min, -rect.z_max)), floor))
+        parts.append(
+            (_quad((rect.x_min, 0, rect.z_max), (width, 0, 0), (0, 0, -depth), (rect.x_min, -rect.z_max)), floor)
+        )
         ceiling = _quad((rect.x_min, height, rect.z_min), (width, 0, 0), (0, 0, depth), (rect.x_min, rect.z_min))
         parts.append((ceiling, _CEILING))
         for wall in range(4):
             parts.extend(_wall(rect, wall, [h for h in plan.holes[k] if h.wall == wall], height, paint))
         for hole in plan.holes[k]:
-            if hole.kind == "door":  # the room's half of the threshold
+            if hole.kind != "window":
                 parts.append((_threshold(rect, hole), _DOOR))
         x, y, z = lights[k]
-        parts.append((cylinder(0.07, 0.03, (x, height - 0.03, z), 12), _TRIM))
-        parts.append((sphere(0.14, (x, height - 0.08, z), 16, 0.55), _FIXTURE))
+        parts.append((sphere(0.16, (x, height - 0.03, z), 16, 0.5), _FIXTURE))
         out.append(parts)
     return out
 
 
 def _threshold(rect: Rect, hole: Hole) -> Part:
+    """The room's half of the floor in a doorway."""
     reach = WALL_M / 2 + 0.002
     run = hole.end_m - hole.start_m
     if hole.wall < 2:
@@ -186,5 +204,3 @@ def wall_yaw_rad(wall: int) -> float:
     """Yaw that turns a model's front (+z) from this wall into the room."""
     x, z = inward(wall)
     return float(np.arctan2(x, z))
-
-

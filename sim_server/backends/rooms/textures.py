@@ -23,7 +23,7 @@ def _noise(seed: int, octaves: int = 5, base: int = 4, stretch: int = 1) -> Grey
     total = np.zeros((SIZE, SIZE))
     for octave in range(octaves):
         cells_v = base * 2**octave
-        cells_u = max(2, cells_v // stretch)
+        cells_u = max(3, cells_v // stretch)
         if cells_v > SIZE:
             break
         grid = rng.random((cells_v, cells_u))
@@ -38,10 +38,10 @@ def _noise(seed: int, octaves: int = 5, base: int = 4, stretch: int = 1) -> Grey
     return (total - total.min()) / (total.max() - total.min())
 
 
-def _grain(seed: int, rings: float = 9.0) -> Grey:
+def _grain(seed: int, rings: float = 14.0) -> Grey:
     v = np.arange(SIZE)[:, None] / SIZE
-    wave = np.sin((v * rings + _noise(seed, 4, 2, 4) * 1.8) * 2 * math.pi) * 0.5 + 0.5
-    return 0.45 * wave + 0.55 * _noise(seed + 1, 6, 8, 16)
+    wave = np.sin((v * rings + _noise(seed, 3, 2, 2) * 0.9) * 2 * math.pi) * 0.5 + 0.5
+    return 0.3 * wave + 0.7 * _noise(seed + 1, 6, 8, 32)
 
 
 def _planks(rows: int, seed: int) -> Grey:
@@ -52,7 +52,7 @@ def _planks(rows: int, seed: int) -> Grey:
         band = np.roll(grain[row * height : (row + 1) * height], int(rng.integers(SIZE)), 1)
         cut = int(rng.integers(SIZE))
         shade = np.where((np.arange(SIZE) - cut) % SIZE < SIZE // 2, rng.uniform(0.3, 0.7), rng.uniform(0.3, 0.7))
-        band = 0.4 * band + 0.85 * shade - 0.15
+        band = 0.45 * band + 0.75 * shade - 0.1
         band[:1] *= 0.25
         band[:, [cut, (cut + SIZE // 2) % SIZE]] *= 0.3
         out[row * height : (row + 1) * height] = band

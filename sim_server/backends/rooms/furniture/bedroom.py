@@ -13,7 +13,7 @@ def _bedding(model: Model, width: float, length: float, low: float, pillows: int
     top = low + 0.22
     model.add(soft_box((width, 0.22, length), (0, low + 0.11, 0), 0.05), "linen")
     cover = length * 0.7
-    model.add(soft_box((width + 0.04, 0.2, cover), (0, top - 0.075, (length - cover) / 2 + 0.02), 0.05, 3))
+    model.add(soft_box((width + 0.04, 0.28, cover), (0, top - 0.115, (length - cover) / 2 + 0.02), 0.05, 3))
     pillow = min(0.66, width / pillows - 0.08)
     for k in range(pillows):
         x = (k - (pillows - 1) / 2) * width / pillows
