@@ -1,15 +1,16 @@
 """What the policy can do: a Rasch model over all cells, and a Beta posterior for each cell.
 
 The Rasch model with guessing says P(success) = chance + (1 - chance) * sigmoid(ability - difficulty), where the ability
-is a sum of a general, a frame and a skill term and the difficulty grows with the level (Rasch 1960; Birnbaum's
-guessing parameter, 1968). It is fitted online by a diagonal extended Kalman filter, whose process noise is its
-forgetting; Elo's update is the same with a fixed gain. A term that cells share carries what was seen in one cell to
+is a sum of a general, a frame and a skill term and the difficulty one of steps, up to the cell's level (Rasch 1960;
+Birnbaum's guessing parameter, 1968). It is fitted online by a diagonal extended Kalman filter, whose process noise is
+its forgetting; Elo's update is the same with a fixed gain. A term that cells share carries what was seen in one cell to
 others, so that cells never asked are predicted. The Beta posterior starts from that prediction and follows the
 cell's own answers, old ones fading exponentially.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 
 import msgspec
@@ -17,8 +18,9 @@ import msgspec
 from protocol.skills import CATALOGUE
 
 _LEVEL_STEP = 0.7  # logits by which a level is expected to be harder than the one below
-_VARIANCE = {"all": 1.0, "frame": 0.25, "skill": 1.0, "level": 0.4}  # of the terms, before any answer
-_NOISE = {"all": 0.002, "frame": 0.002, "skill": 0.01, "level": 0.005}  # added per group: the policy changes
+_MOST_LOGIT = 4.5  # answers that are all right or all wrong move no further: the way back would be too long
+_VARIANCE = {"all": 1.0, "frame": 0.25, "skill": 1.0, "step": 0.4}  # of the terms, before any answer
+_NOISE = {"all": 0.002, "frame": 0.002, "skill": 0.01, "step": 0.005}  # added per group: the policy changes
 _SPREAD = 0.02  # variance of success between questions of one cell, which no number of answers averages out
 _LEAST_SLOPE = 0.04  # keeps a cell at either end of the curve movable
 _GROUP_CORRELATION = 0.3  # answers to the same question resemble one another
@@ -58,14 +60,18 @@ class Rasch(msgspec.Struct):
 
     def update(self, cell: Cell, success: float, trials: float) -> None:
         """Take in the mean success (0..1) over `trials` independent answers."""
-        predicted, slope = self._success(cell, self._logit(cell))
+        logit = self._logit(cell)
+        predicted, slope = self._success(cell, logit)
         slope = max(slope, _LEAST_SLOPE)
+        error = success - predicted
+        if abs(logit) > _MOST_LOGIT and error * logit > 0.0:
+            error = 0.0
         terms = [(kind, sign, self.terms.setdefault(name, [0.0, _VARIANCE[kind]])) for kind, name, sign in _terms(cell)]
         noise = max(predicted * (1.0 - predicted), 0.01) / trials + _SPREAD
         innovation_variance = slope * slope * sum(term[1] for _, _, term in terms) + noise
         for kind, sign, term in terms:
             gain = term[1] * slope / innovation_variance
-            term[0] = min(max(term[0] + sign * gain * (success - predicted), -6.0), 6.0)
+            term[0] += sign * gain * error
             term[1] = min(term[1] * (1.0 - gain * slope) + _NOISE[kind], _VARIANCE[kind])
 
     def _logit(self, cell: Cell) -> float:
@@ -79,12 +85,14 @@ class Rasch(msgspec.Struct):
         return cell.chance + (1.0 - cell.chance) * sigmoid, (1.0 - cell.chance) * sigmoid * (1.0 - sigmoid)
 
 
+@functools.cache  # a few cells, asked for all the time
 def _terms(cell: Cell) -> tuple[tuple[str, str, float], ...]:
+    """(kind, name, sign) of the terms that make the cell's logit."""
     return (
         ("all", "all", 1.0),
         ("frame", f"frame {cell.frame}", 1.0),
         ("skill", f"skill {cell.skill}", 1.0),
-        ("level", f"level {cell}", -1.0),
+        *(("step", f"step to {Cell(cell.skill, level)}", -1.0) for level in range(1, cell.level + 1)),
     )
 
 

@@ -1,0 +1,35 @@
+"""What a learner would report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from protocol.messages import ConfidenceReport, Leased
+
+
+def report_on(leased: Leased, rewards: Sequence[float] = (1.0, 0.0, 1.0, 0.0), **changes: Any) -> ConfidenceReport:
+    """An answered report on a leased spec with these rewards; `changes` replace fields."""
+    fields: dict[str, Any] = {
+        "report_id": f"report of {leased.lease_id}",
+        "spec_id": leased.spec.spec_id,
+        "lease_id": leased.lease_id,
+        "policy_version": 1,
+        "outcome": "answered",
+        "skill": leased.spec.question.family,
+        "level": leased.spec.question.level,
+        "blind": leased.blind,
+        "rewards": tuple(rewards),
+        "success_rate": sum(rewards) / len(rewards),
+        "truth_likelihood": 0.5,
+        "had_gradient": len(set(rewards)) > 1,
+    }
+    return ConfidenceReport(**{**fields, **changes})
+
+
+def failure_on(leased: Leased, outcome: str) -> ConfidenceReport:
+    """A report that no answer came: "infeasible" or "broken"."""
+    fields = {"outcome": outcome, "rewards": (), "success_rate": 0.0, "had_gradient": False, "reason": "a test"}
+    return msgspec.structs.replace(report_on(leased), **fields)

@@ -1,0 +1,255 @@
+"""Leases and reports: what is promised to a learner that asks twice, dies, or comes late."""
+
+from __future__ import annotations
+
+import pytest
+
+from curriculum.core import CurriculumCore
+from curriculum.settings import CurriculumSettings
+from protocol.errors import VantageError
+from protocol.messages import CurriculumStatus, GetCurriculumStatus, LeaseSpecs, ReportsCounted, SendReports, SpecBatch
+from protocol.scene import HELD_OUT_SEED_BORDER
+from protocol.specs import SkillSettings
+from tests.support.curriculum import failure_on, report_on
+
+ONE_SKILL = (SkillSettings(name="depth_order", levels=(0, 1)),)
+
+
+def lease(core: CurriculumCore, count: int = 8, request_id: bytes = b"lease", lease_s: float = 600.0) -> SpecBatch:
+    batch = core.handle(LeaseSpecs("learner", count, policy_version=1, lease_s=lease_s), request_id)
+    assert isinstance(batch, SpecBatch)
+    return batch
+
+
+def send(core: CurriculumCore, *reports, request_id: bytes = b"reports") -> ReportsCounted:
+    counted = core.handle(SendReports(reports), request_id)
+    assert isinstance(counted, ReportsCounted)
+    return counted
+
+
+def status(core: CurriculumCore) -> CurriculumStatus:
+    answer = core.handle(GetCurriculumStatus(), b"status")
+    assert isinstance(answer, CurriculumStatus)
+    return answer
+
+
+def test_a_lease_gives_as_many_specs_as_asked_each_new(start):
+    core = start()
+    batches = [lease(core, 16, bytes([index])) for index in range(4)]
+    specs = [leased for batch in batches for leased in batch.specs]
+    assert [len(batch.specs) for batch in batches] == [16] * 4
+    for field in ("spec_id", "seq"):
+        assert len({getattr(leased.spec, field) for leased in specs}) == 64
+    assert len({leased.lease_id for leased in specs}) == 64
+    assert all(leased.spec.run_seed == 5 for leased in specs)
+    assert batches[0].reason.startswith("asking ")
+
+
+def test_specs_that_share_a_scene_follow_one_another(start):
+    specs = [leased.spec for leased in lease(start(), 32).specs]
+    changes = sum(before.scene != after.scene for before, after in zip(specs, specs[1:]))
+    assert changes + 1 == len({spec.scene.seed for spec in specs}) == 8
+
+
+def test_held_out_scenes_are_never_issued(start):
+    core = start()
+    for index in range(20):
+        for leased in lease(core, 64, bytes([index])).specs:
+            assert leased.spec.scene.seed < HELD_OUT_SEED_BORDER
+            assert leased.spec.scene.split == "train"
+
+
+def test_a_repeated_request_gets_the_same_leases(start):
+    core = start()
+    first = lease(core, request_id=b"same")
+    assert lease(core, request_id=b"same") == first
+    assert status(core).issued == len(first.specs)
+
+
+def test_a_repeated_request_gets_the_same_leases_after_a_restart(start):
+    core = start()
+    first = lease(core, request_id=b"same")
+    core.close()
+    core = start()
+    assert lease(core, request_id=b"same") == first
+    assert lease(core, request_id=b"other").specs[0] not in first.specs
+    assert status(core).issued == 2 * len(first.specs)
+
+
+def test_the_same_seed_and_reports_give_the_same_specs(run, tmp_path, clock):
+    from protocol.rundir import RunDir
+
+    def history(directory: RunDir) -> list[SpecBatch]:
+        with CurriculumCore(directory, CurriculumSettings(), clock) as core:
+            batches = []
+            for index in range(5):
+                batches.append(lease(core, 16, b"lease %d" % index))
+                send(core, *(report_on(leased) for leased in batches[-1].specs), request_id=b"reports %d" % index)
+            return batches
+
+    assert history(run) == history(RunDir.create(tmp_path / "another", {"run": {"seed": 5}}))
+    other = history(RunDir.create(tmp_path / "seed", {"run": {"seed": 6}}))
+    assert other[0].specs[0].spec.scene.seed != lease_seed(run)
+
+
+def lease_seed(run) -> int:
+    with CurriculumCore(run, CurriculumSettings()) as core:
+        return lease(core, 16, b"lease 0").specs[0].spec.scene.seed
+
+
+def test_a_report_counts_once(start):
+    core = start()
+    one, two = (report_on(leased) for leased in lease(core, 2).specs)
+    assert send(core, one, request_id=b"1") == ReportsCounted((one.report_id,))
+    assert send(core, one, two, two, request_id=b"2") == ReportsCounted(
+        (two.report_id,), (one.report_id, two.report_id)
+    )
+    assert status(core).counted == 2
+
+
+def test_a_report_counts_once_after_a_restart(start):
+    core = start()
+    report = report_on(lease(core, 1).specs[0])
+    first = send(core, report, request_id=b"1")
+    core.close()
+    core = start()
+    assert send(core, report, request_id=b"1") == first, "the same request gets the same answer"
+    assert send(core, report, request_id=b"2") == ReportsCounted((), (report.report_id,))
+    assert status(core).counted == 1
+
+
+def test_infeasible_and_broken_are_never_wrong_answers(start):
+    core = start(skills=ONE_SKILL)
+    specs = lease(core, 60).specs
+    send(core, *(report_on(leased, (1.0,) * 8, blind=False) for leased in specs[:20]), request_id=b"1")
+    before = {cell.level: cell.success_rate for cell in status(core).cells}
+    failed = [failure_on(leased, "infeasible") for leased in specs[20:40]]
+    failed += [failure_on(leased, "broken") for leased in specs[40:]]
+    send(core, *failed, request_id=b"2")
+    after = status(core)
+    assert {cell.level: cell.success_rate for cell in after.cells} == before
+    assert (after.infeasible, after.broken, sum(cell.asked for cell in after.cells)) == (20, 20, 20)
+
+
+def test_blind_reports_do_not_touch_what_is_known_of_seeing(start):
+    core = start(skills=ONE_SKILL)
+    specs = lease(core, 20).specs
+    before = status(core).cells
+    send(core, *(report_on(leased, (1.0,) * 8, blind=True) for leased in specs))
+    after = status(core).cells
+    assert [cell.success_rate for cell in after] == [cell.success_rate for cell in before]
+    assert all(cell.blind_success is not None and cell.blind_success > 0.99 for cell in after)
+
+
+def test_an_expired_lease_returns_and_is_issued_again(start, clock):
+    core = start(max_reissues=2)
+    lost = lease(core, 4, b"1", lease_s=60.0)
+    clock.now_s += 59
+    assert not {leased.spec.spec_id for leased in lease(core, 4, b"2").specs} & ids(lost)
+    clock.now_s += 2
+    again = lease(core, 6, b"3", lease_s=60.0)
+    assert ids(again) > ids(lost)
+    by_id = {leased.spec.spec_id: leased for leased in again.specs}
+    for leased in lost.specs:
+        assert by_id[leased.spec.spec_id].spec == leased.spec
+        assert by_id[leased.spec.spec_id].lease_id != leased.lease_id
+    assert "again after a lost lease" in again.reason
+
+
+def test_a_spec_that_always_expires_is_given_up(start, clock):
+    core = start(max_reissues=1)
+    lost = lease(core, 2, b"1", lease_s=1.0)
+    clock.now_s += 2
+    assert ids(lease(core, 2, b"2", lease_s=1.0)) == ids(lost)
+    clock.now_s += 2
+    assert not ids(lease(core, 2, b"3", lease_s=1.0)) & ids(lost)
+
+
+def test_a_report_after_the_lease_expired_still_counts_once(start, clock):
+    core = start()
+    lost = lease(core, 3, b"1", lease_s=1.0)
+    clock.now_s += 2
+    lease(core, 1, b"2")  # finds that they expired and takes one of them again
+    late = report_on(lost.specs[2])
+    assert send(core, late, request_id=b"3").counted == (late.report_id,)
+    assert send(core, late, request_id=b"4").duplicates == (late.report_id,)
+    assert lost.specs[2].spec.spec_id not in ids(lease(core, 8, b"5")), "its report came, nobody waits for it"
+
+
+def test_a_lease_is_no_longer_than_allowed(start, clock):
+    core = start(max_lease_s=10.0)
+    lost = lease(core, 2, b"1", lease_s=1e9)
+    clock.now_s += 11
+    assert ids(lease(core, 2, b"2")) == ids(lost)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"outcome": "wrong"},
+        {"skill": "juggling"},
+        {"level": 9},
+        {"report_id": ""},
+        {"success_rate": float("nan")},
+        {"answer_entropy": float("inf")},
+    ],
+    ids=str,
+)
+def test_a_report_that_makes_no_sense_is_refused_whole(start, changes):
+    core = start()
+    good, bad = lease(core, 2).specs
+    with pytest.raises(VantageError, match="report") as caught:
+        send(core, report_on(good), report_on(bad, **changes))
+    assert caught.value.code == "bad_request"
+    assert status(core).counted == 0
+
+
+@pytest.mark.parametrize("message", [LeaseSpecs("l", 0, 1), LeaseSpecs("l", 10**6, 1), LeaseSpecs("l", 4, 1, -1.0)])
+def test_a_lease_that_makes_no_sense_is_refused(start, message):
+    with pytest.raises(VantageError, match="ask for 1 to"):
+        start().handle(message, b"1")
+
+
+def test_a_second_curriculum_on_a_run_is_refused(start):
+    start()
+    with pytest.raises(VantageError, match="another curriculum") as caught:
+        start()
+    assert caught.value.code == "conflict"
+
+
+def test_mostly_infeasible_cells_are_proposed_less(start):
+    core = start(skills=ONE_SKILL)
+    for index in range(4):
+        batch = lease(core, 32, b"lease %d" % index)
+        reports = [
+            failure_on(leased, "infeasible")
+            if leased.spec.question.level == 1
+            else report_on(leased, (1.0, 0.0, 1.0, 0.0))
+            for leased in batch.specs
+        ]
+        send(core, *reports, request_id=b"reports %d" % index)
+    share = {cell.level: cell.share for cell in status(core).cells}
+    assert share[1] < share[0] / 3
+
+
+def test_each_batch_leaves_a_line_of_metrics(start, run):
+    core = start()
+    batch = lease(core, 16)
+    send(core, *(report_on(leased) for leased in batch.specs))
+    leased, reported = run.read_metrics("curriculum")
+    assert sum(leased["cells"].values()) == sum(leased["purposes"].values()) == 16
+    assert leased["reason"] == batch.reason
+    assert reported["count"] == 16
+
+
+def test_shares_add_up_and_the_state_is_readable_from_the_status_file(start, run):
+    core = start()
+    lease(core, 16)
+    assert sum(cell.share for cell in status(core).cells) == pytest.approx(0.97)
+    core.close()
+    file = run.read_status("curriculum")
+    assert file is not None and file["issued"] == 16 and len(file["cells"]) == 33
+
+
+def ids(batch: SpecBatch) -> set[str]:
+    return {leased.spec.spec_id for leased in batch.specs}

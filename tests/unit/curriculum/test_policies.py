@@ -1,0 +1,140 @@
+"""What the policies ask for; learners are simulated ones of benchmarks/."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+
+from benchmarks.curriculum_policies import run
+from curriculum.ability import Cell
+from curriculum.policies import make_policy
+from curriculum.policies.base import Share, cell_shares, draw
+from curriculum.settings import POLICIES, CurriculumSettings, Shares
+from curriculum.specs import repeated_issues
+from curriculum.views import CellView
+from protocol.specs import SkillSettings
+
+PLAIN = CellView(
+    cell=Cell("depth_order", 0), weight=1.0, asked=50, mean=0.5, sd=0.05, signal=0.25, predicted=0.5, trend=0.0,
+    progress=0.0, damping=1.0, feasible=1.0, seeing=1.0, mastered=False, hopeless=False, waiting=0,
+)  # fmt: skip
+
+
+def view(skill: str, level: int = 0, success: float = 0.5, **changes) -> CellView:
+    figures = {"mean": success, "signal": success * (1 - success), "mastered": success > 0.9}
+    return msgspec.structs.replace(PLAIN, cell=Cell(skill, level), **{**figures, **changes})
+
+
+def shares(views: list[CellView], policy: str = "frontier", **sizes: float) -> dict[str, float]:
+    """Seeing shares by the cell's name."""
+    made = make_policy(CurriculumSettings(policy=policy, shares=Shares(**sizes)))
+    all_shares = made.shares(views)
+    assert sum(share.share for share in all_shares) == pytest.approx(1.0)
+    return {str(cell): share for cell, share in cell_shares(all_shares).items()}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_shares_add_up_and_leave_no_cell_out(policy):
+    views = [view("depth_order", 0, 0.99), view("depth_order", 1, 0.5), view("depth_order", 2, 0.0, hopeless=True)]
+    found = shares(views, policy)
+    assert set(found) == {"depth_order L0", "depth_order L1", "depth_order L2"}
+    assert all(share > 0 for share in found.values())
+
+
+def test_frontier_asks_most_where_groups_vary_most():
+    found = shares([view("depth_order", 0, 0.85), view("depth_order", 1, 0.5), view("depth_order", 2, 0.06)])
+    assert found["depth_order L1"] > 0.6
+    assert found["depth_order L1"] > found["depth_order L0"] > found["depth_order L2"]
+
+
+def test_frontier_keeps_a_floor_under_every_cell():
+    views = [view("depth_order", level, success) for level, success in enumerate((0.5, 0.0, 0.0, 1.0))]
+    assert min(shares(views, coverage=0.2).values()) >= 0.2 / 4 * 0.96
+
+
+def test_frontier_retests_what_is_mastered_those_that_slip_most_first():
+    views = [view("object_color", 0, 0.99), view("object_count", 0, 0.92), view("depth_order", 0, 0.5)]
+    found = shares(views, retest=0.3, coverage=0.0, blind=0.0)
+    assert found["object_color L0"] + found["object_count L0"] == pytest.approx(0.3, abs=0.07)
+    assert found["object_count L0"] > found["object_color L0"]
+    purposes = {share.purpose for share in make_policy(CurriculumSettings()).shares(views)}
+    assert purposes == {"frontier", "coverage", "retest", "blind"}
+
+
+def test_frontier_prefers_what_moves():
+    still, moving = view("depth_order"), view("view_direction", progress=1.0)
+    found = shares([still, moving])
+    assert found["view_direction L0"] > 2 * found["depth_order L0"]
+
+
+@pytest.mark.parametrize("changes", [{"damping": 0.1}, {"seeing": 0.2}, {"feasible": 0.1}], ids=str)
+def test_frontier_asks_less_for_noise_shortcuts_and_what_cannot_be_realised(changes):
+    found = shares([view("depth_order"), view("view_direction", **changes)])
+    assert found["view_direction L0"] < found["depth_order L0"] / 4
+
+
+def test_frontier_gives_a_hopeless_cells_share_to_the_next_easier_level():
+    views = [view("depth_order", level, 0.3) for level in (0, 1)] + [view("depth_order", 2, 0.01, hopeless=True)]
+    with_hope = shares([*views[:2], view("depth_order", 2, 0.01)], coverage=0.3)
+    without = shares(views, coverage=0.3)
+    assert without["depth_order L2"] < 0.2 * with_hope["depth_order L2"]
+    assert without["depth_order L1"] > with_hope["depth_order L1"] + 0.07
+    assert without["depth_order L0"] == pytest.approx(with_hope["depth_order L0"], abs=0.01)
+
+
+def test_uniform_asks_every_cell_by_its_skills_weight():
+    found = shares(
+        [view("depth_order", success=0.5), view("object_color", success=1.0, weight=3.0)], "uniform", blind=0
+    )
+    assert found == {"depth_order L0": pytest.approx(0.25), "object_color L0": pytest.approx(0.75)}
+
+
+def test_static_repeats_the_same_specs():
+    world = CurriculumSettings().world
+    cells = [Cell("depth_order", 0), Cell("view_direction", 0), Cell("object_count", 0)]
+    first = repeated_issues(world, cells, length=10, count=10, next_number=0)
+    second = repeated_issues(world, cells, length=10, count=10, next_number=10)
+    assert [(issue.seq, issue.scene, issue.skill) for issue in first] == [
+        (issue.seq, issue.scene, issue.skill) for issue in second
+    ]
+    assert len({issue.lease_id for issue in first + second}) == 20
+
+
+def test_a_draw_differs_from_its_shares_by_less_than_one_and_is_right_on_average():
+    wanted = [Share(Cell("depth_order", level), "x", share) for level, share in enumerate((0.5, 0.33, 0.15, 0.02))]
+    counts = np.array(
+        [
+            [sum(share is one for share in draw(wanted, 10, np.random.default_rng(seed))) for one in wanted]
+            for seed in range(2000)
+        ]
+    )
+    expected = np.array([share.share for share in wanted]) * 10
+    assert np.abs(counts - expected).max() < 1.0
+    assert np.abs(counts.mean(axis=0) - expected).max() < 0.04
+    assert (counts.sum(axis=1) == 10).all()
+
+
+def test_every_policy_of_the_settings_can_be_made():
+    for policy in POLICIES:
+        assert make_policy(CurriculumSettings(policy=policy)).shares([PLAIN])
+
+
+def test_frontier_needs_fewer_questions_than_uniform_and_static():
+    """Of 33 cells six or eight can be learned; one skill of three cells rewards at random."""
+    for seed in (0, 1):
+        ours = run("frontier", seed)
+        assert ours.reached and ours.mastered_fall <= 0.03
+        assert ours.noise < 0.2
+        for control in ("uniform", "static"):
+            theirs = run(control, seed, budget=int(1.25 * ours.questions))
+            assert not theirs.reached, f"{control} needs less than 1.25 x the questions of frontier"
+            assert theirs.no_gradient > ours.no_gradient + 0.1
+
+
+def test_skills_with_more_weight_get_more():
+    configured = CurriculumSettings(
+        skills=(SkillSettings(name="depth_order", weight=4.0), SkillSettings(name="view_direction"))
+    )
+    views = [view(skill.name, weight=skill.weight) for skill in configured.skills]
+    assert shares(views, blind=0.0)["depth_order L0"] == pytest.approx(0.8)

@@ -1,0 +1,80 @@
+"""Replaying the events gives the state that was lived through, whatever happened and wherever the snapshot stands."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from curriculum.core import CurriculumCore, load_state
+from curriculum.settings import CurriculumSettings, Estimation
+from curriculum.state import encode_state
+from curriculum.store import FILE_NAME, Store
+from protocol.messages import Leased, LeaseSpecs, SendReports, SpecBatch
+from protocol.rundir import RunDir
+from tests.support.curriculum import failure_on, report_on
+
+REWARDS = st.lists(st.sampled_from([0.0, 0.3, 1.0]), min_size=1, max_size=8)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("lease"), st.integers(1, 12), st.sampled_from([5.0, 50.0])),
+        st.tuples(st.just("answer"), st.integers(0, 1000), REWARDS),
+        st.tuples(st.just("fail"), st.integers(0, 1000), st.sampled_from(["infeasible", "broken"])),
+        st.tuples(st.just("repeat"), st.integers(0, 1000), st.none()),
+        st.tuples(st.just("wait"), st.integers(1, 100), st.none()),
+        st.tuples(st.just("restart"), st.none(), st.none()),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=STEPS, max_reissues=st.integers(0, 2))
+def test_replay_gives_the_same_state(steps, max_reissues):
+    configured = CurriculumSettings(max_reissues=max_reissues)
+    now = [0.0]
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunDir.create(Path(folder) / "run", {})
+        core = CurriculumCore(run, configured, lambda: now[0])
+        try:
+            issued: list[Leased] = []
+            sent: set[str] = set()
+            for number, (kind, value, detail) in enumerate(steps):
+                request_id = b"%d" % number
+                if kind == "wait":
+                    now[0] += value
+                elif kind == "restart":
+                    core.close()
+                    core = CurriculumCore(run, configured, lambda: now[0])
+                elif kind == "lease":
+                    batch = core.handle(LeaseSpecs("l", value, 1, detail), request_id)
+                    assert isinstance(batch, SpecBatch)
+                    issued += batch.specs
+                elif issued:
+                    leased = issued[value % len(issued)]
+                    report = failure_on(leased, detail) if kind == "fail" else report_on(leased, detail or (1.0,))
+                    core.handle(SendReports((report,)), request_id)
+                    sent.add(report.report_id)
+            assert core.status.counted == len(sent), "each report once"
+            lived = encode_state(core._state)
+        finally:
+            core.close()
+        store = Store(run.path / FILE_NAME, run.seed, read_only=True)
+        estimation = configured.estimation
+        assert encode_state(load_state(store, estimation, from_snapshot=False)[0]) == lived
+        assert encode_state(load_state(store, estimation)[0]) == lived
+        store.close()
+
+
+def test_other_estimation_settings_do_not_use_the_old_snapshot(run, clock):
+    with CurriculumCore(run, CurriculumSettings(), clock) as core:
+        batch = core.handle(LeaseSpecs("l", 32, 1), b"1")
+        assert isinstance(batch, SpecBatch)
+        core.handle(SendReports(tuple(report_on(leased) for leased in batch.specs)), b"2")
+    other = Estimation(window_groups=3.0)
+    with CurriculumCore(run, CurriculumSettings(estimation=other), clock) as core:
+        store = Store(run.path / FILE_NAME, run.seed, read_only=True)
+        assert encode_state(core._state) == encode_state(load_state(store, other, from_snapshot=False)[0])
+        store.close()

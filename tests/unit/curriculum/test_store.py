@@ -1,0 +1,138 @@
+"""The database: what is refused, and what survives."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from curriculum.core import CurriculumCore
+from curriculum.events import LeasedEvent, ReportedEvent
+from curriculum.settings import CurriculumSettings
+from curriculum.store import FILE_NAME, Store
+from protocol.errors import VantageError
+from protocol.messages import ConfidenceReport
+from protocol.rundir import RunDir
+
+
+def report(report_id: str) -> ConfidenceReport:
+    return ConfidenceReport(report_id, "s", "l", 1, "answered", "depth_order", 0)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / FILE_NAME
+
+
+def test_events_come_back_in_order(path):
+    events = [LeasedEvent(b"\x00\xff", "l", 1, 2.5, ()), ReportedEvent(b"2", (report("a"),), ("b",))]
+    store = Store(path, 0)
+    store.append(events, 1.0)
+    store.close()
+    assert [event for _, event in Store(path, 0).events()] == events
+
+
+def test_a_report_id_can_stand_in_the_database_once(path):
+    store = Store(path, 0)
+    store.append([ReportedEvent(b"1", (report("a"),))], 1.0)
+    with pytest.raises(sqlite3.IntegrityError):
+        store.append([ReportedEvent(b"2", (report("b"), report("a")))], 1.0)
+    assert len(list(store.events())) == 1, "all or none"
+    assert not store.is_counted("b")
+
+
+def test_events_cannot_be_changed_or_deleted(path):
+    store = Store(path, 0)
+    store.append([ReportedEvent(b"1", (report("a"),))], 1.0)
+    store.close()
+    db = sqlite3.connect(path)
+    for statement in ("UPDATE events SET body = ''", "DELETE FROM events"):
+        with pytest.raises(sqlite3.IntegrityError, match="events are never"):
+            db.execute(statement)
+
+
+def test_every_commit_is_synced(path):
+    store = Store(path, 0)
+    (mode,) = store._db.execute("PRAGMA journal_mode").fetchone()
+    (synchronous,) = store._db.execute("PRAGMA synchronous").fetchone()
+    assert (mode, synchronous) == ("wal", 2)
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_file_that_is_no_database_is_refused_and_kept(path, read_only):
+    path.write_bytes(b"not a database, but somebody's thesis" * 100)
+    before = path.read_bytes()
+    with pytest.raises(VantageError, match="not a sound curriculum database") as caught:
+        Store(path, 0, read_only)
+    assert caught.value.code == "corrupt"
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_foreign_database_is_refused_and_kept(path, read_only):
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE cooking (recipe TEXT)")
+    db.commit()
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(VantageError, match="is not a curriculum database") as caught:
+        Store(path, 0, read_only)
+    assert caught.value.code == "corrupt"
+    assert path.read_bytes() == before
+
+
+def test_a_database_of_another_schema_is_refused(path):
+    Store(path, 0).close()
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(VantageError, match="schema 99") as caught:
+        Store(path, 0)
+    assert caught.value.code == "version"
+
+
+def test_a_database_of_a_run_with_another_seed_is_refused(path):
+    Store(path, 1).close()
+    with pytest.raises(VantageError, match="seed 1, not 2") as caught:
+        Store(path, 2)
+    assert caught.value.code == "conflict"
+
+
+def test_reading_a_database_that_is_not_there_makes_none(path):
+    with pytest.raises(VantageError, match="never started"):
+        Store(path, 0, read_only=True)
+    assert not path.exists()
+
+
+def test_damage_within_the_events_is_named(path):
+    store = Store(path, 0)
+    store._db.execute("INSERT INTO events (time_s, kind, body) VALUES (0, 'leased', '{\"type\":\"leased\"}')")
+    with pytest.raises(VantageError, match="event 1 .* cannot be read") as caught:
+        list(store.events())
+    assert caught.value.code == "corrupt"
+
+
+def test_a_full_disk_changes_nothing_and_says_so(path):
+    store = Store(path, 0)
+    (pages,) = store._db.execute("PRAGMA page_count").fetchone()
+    store._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(VantageError, match="disk is full") as caught:
+        store.append([ReportedEvent(b"1", tuple(report(f"{index:0500}") for index in range(100)))], 1.0)
+    assert caught.value.code == "disk_full"
+    store._db.execute("PRAGMA max_page_count = 1000000")
+    store.append([ReportedEvent(b"1", (report("a"),))], 1.0)
+    assert len(list(store.events())) == 1
+
+
+def test_a_damaged_snapshot_is_passed_over(tmp_path):
+    run = RunDir.create(tmp_path / "run", {})
+    with CurriculumCore(run, CurriculumSettings()) as core:
+        from protocol.messages import LeaseSpecs
+
+        core.handle(LeaseSpecs("l", 8, 1), b"1")
+    db = sqlite3.connect(run.path / FILE_NAME)
+    assert db.execute('UPDATE snapshot SET body = \'{"batches": "no"}\'').rowcount == 1
+    db.commit()
+    db.close()
+    with CurriculumCore(run, CurriculumSettings()) as core:
+        assert core.status.issued == 8
