@@ -8,7 +8,8 @@ A worker process wraps one SimCore; a serial run calls it directly.
 from __future__ import annotations
 
 import time
-from typing import Callable, Optional, Sequence, Union
+from contextlib import nullcontext
+from typing import Callable, ContextManager, Optional, Sequence, Union
 
 import msgspec
 
@@ -47,14 +48,14 @@ class SimCore:
         self,
         settings: SimSettings,
         backend: Optional[Backend] = None,
-        before_load: Callable[[], None] = lambda: None,
+        loading: Callable[[], ContextManager[None]] = nullcontext,
     ) -> None:
         """Without `backend` the one that the settings name is made, which raises VantageError("backend_missing").
 
-        `before_load` is called before a scene that is not warm is opened, which can be slow.
+        `loading()` is entered while a scene that is not warm is opened, which can be slow.
         """
         self.backend = make_backend(settings.backend) if backend is None else backend
-        self.scenes = WarmScenes(self.backend, settings.warm_scenes, before_load)
+        self.scenes = WarmScenes(self.backend, settings.warm_scenes, loading)
 
     def handle(self, message: msgspec.Struct) -> tuple[SimReply, list[Blob]]:
         """The reply and its array frames.

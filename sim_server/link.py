@@ -97,12 +97,16 @@ class Link:
         self._waker.wake()
 
     def announce_load(self, job_id: bytes, deadline_s: float) -> None:
-        """Say that this worker may be silent for a while; returns once that was sent, since a simulator that loads may
-        keep every other thread of the process from running."""
+        """Say that this worker may be silent for so long; 0 says that the load is over.
+
+        Returns once the announcement was sent, since a simulator that loads may keep every other thread of the process
+        from running.
+        """
         sent = threading.Event()
         self._outbox.append((encode(job_id, Loading(deadline_s)), sent))
         self._waker.wake()
-        sent.wait(FLUSH_TIMEOUT_S)
+        if deadline_s > 0:
+            sent.wait(FLUSH_TIMEOUT_S)
 
     def leave(self) -> None:
         """Ask the broker for no more work, finish what was taken, then leave. Safe in a signal handler."""
@@ -114,8 +118,8 @@ class Link:
     def _run(self) -> None:
         try:
             while not self._left:
-                self._tend()
                 self._receive()
+                self._tend()
                 self._flush()
                 self._watch()
                 self._wait()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from typing import Callable
+from contextlib import nullcontext
+from typing import Callable, ContextManager
 
 import msgspec
 
@@ -21,11 +22,11 @@ def scene_key(spec: SceneSpec) -> str:
 class WarmScenes:
     """Opens scenes of one backend and keeps the `bound` last used ones open."""
 
-    def __init__(self, backend: Backend, bound: int, before_load: Callable[[], None] = lambda: None) -> None:
-        """`before_load` is called before each scene that is not warm is opened, which can be slow."""
+    def __init__(self, backend: Backend, bound: int, loading: Callable[[], ContextManager[None]] = nullcontext) -> None:
+        """`loading()` is entered while a scene that is not warm is opened, which can be slow."""
         self._backend = backend
         self._bound = bound
-        self._before_load = before_load
+        self._loading = loading
         self._scenes: OrderedDict[SceneSpec, Scene] = OrderedDict()
 
     def get(self, spec: SceneSpec) -> Scene:
@@ -34,8 +35,8 @@ class WarmScenes:
         if scene is None:
             while len(self._scenes) >= self._bound:
                 self._scenes.popitem(last=False)[1].close()
-            self._before_load()
-            scene = self._backend.open(spec)
+            with self._loading():
+                scene = self._backend.open(spec)
         self._scenes[spec] = scene
         return scene
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
@@ -35,7 +36,7 @@ class Worker:
         """`endpoint` is asked again for each connection. With `leash` the end of standard input ends the process."""
         self._settings = settings
         self._job_id = b""
-        self._core = SimCore(settings, before_load=self._before_load)
+        self._core = SimCore(settings, loading=self._loading)
         backend = self._core.backend
         ready = Ready(
             worker_id=worker_id,
@@ -78,5 +79,10 @@ class Worker:
                 request_id, Failure("internal", f"the simulator failed on this request ({name}); see its log.")
             )
 
-    def _before_load(self) -> None:
+    @contextmanager
+    def _loading(self) -> Iterator[None]:
         self._link.announce_load(self._job_id, self._settings.loading_s)
+        try:
+            yield
+        finally:
+            self._link.announce_load(self._job_id, 0.0)

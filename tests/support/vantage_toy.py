@@ -5,11 +5,12 @@ scene does beyond that is told by its ceiling height, the one knob that changes 
 
     2.50   the first `TOY_DEATHS` opens, counted in the file `TOY_STATE`, end the process
     3.00   a render takes `TOY_RENDER_S` seconds
-    3.50   opening takes `TOY_RENDER_S` seconds
+    3.50   opening takes `TOY_OPEN_S` whole seconds, and keeps every other thread of the process from running
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import time
 from pathlib import Path
@@ -76,7 +77,9 @@ class ToyBackend:
         if spec.ceiling_m == DEADLY_M:
             self._die_while_deaths_are_left()
         if spec.ceiling_m == SLOW_OPEN_M:
-            time.sleep(float(os.environ["TOY_RENDER_S"]))
+            ctypes.PyDLL(None).sleep(
+                int(os.environ["TOY_OPEN_S"])
+            )  # unlike time.sleep, it keeps the interpreter's lock
         return ToyScene(spec)
 
     def close(self) -> None:
