@@ -1,0 +1,84 @@
+"""The whole loop in one process and one thread, without sockets: for debuggers and profilers.
+
+The services' logic is the same; only the way to it differs: a channel here answers a message by a function call, when
+it is asked, so that a breakpoint anywhere sees the whole stack from the training step to the rasteriser.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from concurrent.futures import Future
+from typing import Callable, Sequence
+
+import msgspec
+
+from curriculum.core import CurriculumCore
+from curriculum.settings import CurriculumSettings
+from launch.live import LiveView
+from protocol import logs
+from protocol.codec import Blob, Packet
+from protocol.config import section
+from protocol.errors import VantageError
+from protocol.rundir import RunDir
+from sim_server.core import SimCore
+from sim_server.settings import SimSettings
+
+REFRESH_S = 1.0
+
+Answer = tuple[msgspec.Struct, Sequence[Blob]]
+
+
+class LocalChannel:
+    """A service in this process, asked in the manner of protocol.client.Client."""
+
+    def __init__(self, handle: Callable[[msgspec.Struct, bytes], Answer]) -> None:
+        """`handle` takes a message and its request id and returns the reply with its blobs."""
+        self._handle = handle
+        self._numbers = itertools.count()
+
+    def request(self, message: msgspec.Struct, blobs: Sequence[Blob] = (), deadline_s: float = 30.0) -> Packet:
+        return self.submit(message, blobs, deadline_s).result()
+
+    def submit(
+        self,
+        message: msgspec.Struct,
+        blobs: Sequence[Blob] = (),  # noqa: ARG002 - the requests of a learner carry none
+        deadline_s: float = 30.0,  # noqa: ARG002 - a call here ends when it ends
+    ) -> Future[Packet]:
+        """Answer at once; the future is done when this returns."""
+        request_id = next(self._numbers).to_bytes(16, "big")
+        future: Future[Packet] = Future()
+        try:
+            reply, arrays = self._handle(message, request_id)
+            future.set_result(Packet(request_id, reply, [memoryview(array) for array in arrays]))
+        except VantageError as error:
+            future.set_exception(error)
+        return future
+
+
+def run_serial(run: RunDir, view: LiveView, stop: threading.Event) -> None:
+    """Train `run` to its end or until `stop` is set. Raises VantageError as each of the services does."""
+    from learner.train import train  # brings torch
+
+    logs.setup(run, "learner")
+    simulator = SimCore(section(run.config, "sim", SimSettings))
+    with CurriculumCore(run, section(run.config, "curriculum", CurriculumSettings)) as curriculum:
+        finished = threading.Event()
+        watcher = threading.Thread(target=_watch, args=(view, finished), daemon=True)
+        watcher.start()
+        try:
+            train(
+                run,
+                LocalChannel(lambda message, request_id: (curriculum.handle(message, request_id), ())),  # type: ignore[arg-type]
+                LocalChannel(lambda message, _: simulator.handle(message)),
+                stop,
+            )
+        finally:
+            finished.set()
+            watcher.join()
+
+
+def _watch(view: LiveView, finished: threading.Event) -> None:
+    while not finished.wait(REFRESH_S):
+        view.refresh({})

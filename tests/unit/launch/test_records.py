@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from launch.live import LiveView, print_results, sparkline
+from launch.records import Records, split_cell, wilson
+from protocol.rundir import RunDir
+from tests.unit.launch.synthetic import PERCEPTION, RELATIONAL, make_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
+    return make_run(tmp_path_factory.mktemp("runs") / "made")
+
+
+def test_wilson_agrees_with_published_values() -> None:
+    low, high = wilson(8, 10)
+    assert (round(low, 4), round(high, 4)) == (0.4902, 0.9433)
+    assert wilson(0, 20)[0] == 0.0
+    assert wilson(20, 20)[1] == 1.0
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_holds_the_share_and_narrows_with_more_questions(counts: tuple[int, int]) -> None:
+    right, asked = counts
+    low, high = wilson(right, asked)
+    assert 0.0 <= low <= right / asked + 1e-12
+    assert right / asked - 1e-12 <= high <= 1.0
+    wider = high - low
+    low, high = wilson(4 * right, 4 * asked)
+    assert high - low < wider
+
+
+def test_changes_compare_before_with_after_relations_first(run: RunDir) -> None:
+    changes = Records(run).update().changes()
+    assert [row.skill for row in changes] == [*RELATIONAL, *sorted(PERCEPTION)]
+    first = changes[0]
+    assert first.asked == 256
+    assert first.before == pytest.approx(0.46, abs=0.001)
+    assert first.after > first.before
+    assert first.change_interval[0] > 0
+    low, high = changes[-1].change_interval
+    assert low < 0 < high
+
+
+def test_records_are_read_once_as_they_grow(run: RunDir, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "grows", steps=3)
+    records = Records(run).update()
+    assert len(records.steps) == 3
+    run.append_metrics("learner", {"event": "step", "step": 4, "reward": 0.5})
+    run.append_metrics("learner", {"event": "of a later version"})
+    assert [step.step for step in records.update().steps] == [1, 2, 3, 4]
+
+
+def test_cells_split_into_skill_and_level() -> None:
+    assert split_cell("camera_object_distance L3") == ("camera_object_distance", 3)
+
+
+def test_table_has_every_skill_with_intervals_at_80_columns(run: RunDir) -> None:
+    text = io.StringIO()
+    print_results(run, run.path / "report.html", Console(file=text, width=80))
+    shown = text.getvalue()
+    for skill in (*RELATIONAL, *PERCEPTION):
+        assert skill in shown
+    assert "46.0 (40–52)" in shown
+    assert "mean, relational" in shown
+    assert str(run.path / "report.html") in shown
+    assert max(map(len, shown.splitlines()[:-1])) <= 80
+
+
+def test_a_run_without_evaluations_still_says_where_its_report_is(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "empty", {})
+    text = io.StringIO()
+    print_results(run, run.path / "report.html", Console(file=text, width=80))
+    assert "report.html" in text.getvalue()
+
+
+def test_plain_lines_say_what_each_process_does_and_what_is_asked(run: RunDir) -> None:
+    text = io.StringIO()
+    view = LiveView(run, Console(file=text, width=80))
+    with view:
+        view.refresh({"sim": 1, "curriculum": 2, "learner": 3})
+    line = text.getvalue()
+    assert len(line.splitlines()) == 1
+    for part in ("step 100 of 100", "reward 0.", "held-out accuracy 7", "asking depth_order L1", "88 requests/s"):
+        assert part in line
+
+
+def test_the_panel_fits_a_terminal(run: RunDir) -> None:
+    text = io.StringIO()
+    console = Console(file=text, width=100, force_terminal=True, color_system=None)
+    with LiveView(run, console) as view:
+        view.note("learner died (killed by SIGKILL); it is restarted in 0.5 s")
+        view.refresh({"sim": 11, "curriculum": 12, "learner": 0})
+    shown = text.getvalue()
+    for part in ("vantage · made", "frontier, ", "restarted in 0.5 s", "asked for"):
+        assert part in shown
+
+
+def test_sparkline_spans_least_to_greatest() -> None:
+    assert sparkline([0.0, 1.0]) == "▁█"
+    assert sparkline([3.0, 3.0]) == "▁▁"
+    assert sparkline([1.0]) == ""
