@@ -56,7 +56,9 @@ def verify_folder(folder: Path) -> dict[str, Any]:
         manifest = json.loads((folder / MANIFEST).read_bytes())
         files = dict(manifest["files"])
     except (OSError, ValueError, KeyError, TypeError):
-        raise VantageError("corrupt", f"{folder} has no readable {MANIFEST}; remove the folder and start again.") from None
+        raise VantageError(
+            "corrupt", f"{folder} has no readable manifest; remove the folder and start again."
+        ) from None
     for name, expected in files.items():
         path = folder / name
         if not path.is_file() or _describe(path, sync=False) != expected:

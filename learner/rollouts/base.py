@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Sequence
+from typing import Any, Optional, Protocol, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,14 @@ RgbImage = NDArray[np.uint8]  # [H, W, 3] sRGB
 
 @dataclass(frozen=True)
 class Prompt:
-    """One question as the policy reads it: the views, then the text. Without images it is asked blind."""
+    """One question as the policy reads it: the views, then the text. Without images it is asked blind.
+
+    `truth` holds the token ids of the true answer, which engines that can do it cheaply score and never show.
+    """
 
     text: str
     images: tuple[RgbImage, ...] = ()
+    truth: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,14 @@ class Rollout:
     """The answers to one prompt.
 
     `prompt_ids` has every image token (runs expanded, one token per merged patch). `features` holds the encoded views
-    where the engine shares them with the trainer, else None.
+    where the engine shares them with the trainer, else None. `truth_logprob` is the mean log-probability of the tokens
+    of the prompt's true answer, None where the engine does not score it.
     """
 
     prompt: Prompt
     prompt_ids: tuple[int, ...]
     completions: tuple[Completion, ...]
+    truth_logprob: Optional[float] = None
     features: Any = field(default=None, repr=False, compare=False)
 
 

@@ -14,6 +14,7 @@ class PromptEncoder:
         self._tokenizer = processor.tokenizer
         self._ids = lru_cache(maxsize=4096)(self._encode)
         self.eos = int(self._tokenizer.eos_token_id)
+        self.image_token = int(self._tokenizer.convert_tokens_to_ids(processor.image_token))
 
     @property
     def banned(self) -> tuple[int, ...]:
@@ -33,9 +34,11 @@ class PromptEncoder:
         """What a completion says, without special tokens."""
         return self._tokenizer.decode(token_ids, skip_special_tokens=True)
 
-    def _encode(self, text: str, images: int) -> tuple[int, ...]:
+    def rendered(self, text: str, images: int) -> str:
+        """The prompt as text, special tokens written out."""
         content = [{"type": "image"}] * images + [{"type": "text", "text": text}]
-        rendered = self._processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
-        )
-        return tuple(self._tokenizer(rendered, add_special_tokens=False)["input_ids"])
+        turns = [{"role": "user", "content": content}]
+        return self._processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+
+    def _encode(self, text: str, images: int) -> tuple[int, ...]:
+        return tuple(self._tokenizer(self.rendered(text, images), add_special_tokens=False)["input_ids"])

@@ -12,12 +12,13 @@ from typing import Any, Iterable, Optional, Sequence
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
-from learner.policy.packed import PackedPolicy
+from learner.policy.packed import PackedPolicy, Prefix
 from learner.policy.vision import ImageFeatures
-from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
+from learner.rollouts.encoder import PromptEncoder
 
 _GREEDY_TEMPERATURE = 1.0  # log-probabilities of greedy answers are those of the model itself
 
@@ -36,12 +37,12 @@ class _LiveWeights:
 class PackedEngine(_LiveWeights):
     name = "transformers"
 
-    def __init__(self, packed: PackedPolicy, encoder: PromptEncoder, banned: Sequence[int], eos: int, batch: int = 64) -> None:
-        """`banned` token ids are never sampled; `batch` prompts are computed at once."""
+    def __init__(self, packed: PackedPolicy, encoder: PromptEncoder, batch: int = 64) -> None:
+        """`batch` prompts are computed at once."""
         self._packed = packed
         self._encoder = encoder
-        self._banned = torch.tensor(sorted(set(banned)))
-        self._eos = eos
+        self._banned = torch.tensor(encoder.banned)
+        self._eos = encoder.eos
         self._batch = batch
 
     @torch.no_grad()
@@ -59,6 +60,7 @@ class PackedEngine(_LiveWeights):
     ) -> Iterable[Rollout]:
         prompt_ids, features = encode_prompts(self._packed, self._encoder, prompts)
         prefix = self._packed.prefill(prompt_ids, features, grid_of(self._packed, prompts[0]))
+        truths = truth_log_probs(self._packed, prefix, [prompt.truth for prompt in prompts])
         count = len(prompts)
         tokens: list[list[tuple[int, ...]]] = [[()] * n for _ in prompts]
         logprobs: list[list[tuple[float, ...]]] = [[()] * n for _ in prompts]
@@ -89,6 +91,7 @@ class PackedEngine(_LiveWeights):
                     Completion(ids, log_p, self._encoder.text(ids), ids[-1] == self._eos)
                     for ids, log_p in zip(tokens[row], logprobs[row])
                 ),
+                truths[row],
                 None if features is None else _features_of(features, prompts, row),
             )
 
@@ -130,6 +133,18 @@ def join_features(parts: Sequence[ImageFeatures]) -> ImageFeatures:
     return ImageFeatures(torch.cat([part.tokens for part in parts]), tuple(torch.cat(level) for level in levels))
 
 
+def truth_log_probs(packed: PackedPolicy, prefix: Prefix, truths: Sequence[Sequence[int]]) -> list[Optional[float]]:
+    """Mean log-probability of each prompt's true answer, None for prompts without one."""
+    longest = max(map(len, truths))
+    if longest == 0:
+        return [None] * len(truths)
+    ids = torch.zeros(len(truths), 1, longest, dtype=torch.int64)
+    for row, truth in enumerate(truths):
+        ids[row, 0, : len(truth)] = torch.tensor(truth, dtype=torch.int64)
+    rows = packed.log_probs(prefix, ids)[:, 0].tolist()
+    return [sum(row[: len(truth)]) / len(truth) if truth else None for row, truth in zip(rows, truths)]
+
+
 def _features_of(features: ImageFeatures, prompts: Sequence[Prompt], row: int) -> ImageFeatures:
     start = sum(len(prompt.images) for prompt in prompts[:row])
     span = slice(start, start + len(prompts[row].images))
@@ -158,3 +173,113 @@ def _distinct(tokens: list[list[tuple[int, ...]]], open_samples: np.ndarray) -> 
     most = max(map(len, distinct))
     filled = [answers + answers[:1] * (most - len(answers)) for answers in distinct]
     return torch.tensor(filled), owner
+
+
+def packed_truths(packed: PackedPolicy, encoder: PromptEncoder, prompts: Sequence[Prompt]) -> list[float]:
+    """Mean log-probability of each prompt's true answer under the live weights."""
+    values: list[float] = [0.0] * len(prompts)
+    with torch.no_grad():
+        for indices in batches_of_one_shape(prompts, 64):
+            batch = [prompts[index] for index in indices]
+            prompt_ids, features = encode_prompts(packed, encoder, batch)
+            prefix = packed.prefill(prompt_ids, features, grid_of(packed, batch[0]))
+            for index, value in zip(indices, truth_log_probs(packed, prefix, [prompt.truth for prompt in batch])):
+                assert value is not None, "the prompt has no true answer"
+                values[index] = value
+    return values
+
+
+def plain_truths(model: Any, processor: Any, encoder: PromptEncoder, prompts: Sequence[Prompt]) -> list[float]:
+    """The same by the model's own forward pass, prompt by prompt, for any class of model."""
+    values: list[float] = []
+    for prompt in prompts:
+        inputs = plain_inputs(model, processor, encoder, [prompt], [prompt.truth])
+        with torch.no_grad():
+            logits = model(**inputs).logits[0, -len(prompt.truth) - 1 : -1].float()
+        truth = torch.tensor(prompt.truth, device=logits.device)
+        values.append(float(logits.log_softmax(-1).gather(-1, truth[:, None]).mean()))
+    return values
+
+
+def plain_inputs(
+    model: Any,
+    processor: Any,
+    encoder: PromptEncoder,
+    prompts: Sequence[Prompt],
+    answers: Sequence[Sequence[int]] = (),
+) -> dict[str, Any]:
+    """The processor's tensors for prompts (padded on the left), with token ids of answers behind them if given."""
+    images = [[Image.fromarray(image) for image in prompt.images] for prompt in prompts]
+    inputs = processor(
+        text=[encoder.rendered(prompt.text, len(prompt.images)) for prompt in prompts],
+        images=images if any(images) else None,
+        padding=True,
+        padding_side="left",
+        add_special_tokens=False,
+        return_tensors="pt",
+    )
+    if answers:
+        tail = torch.tensor([list(answer) for answer in answers])
+        inputs["input_ids"] = torch.cat([inputs["input_ids"], tail], 1)
+        inputs["attention_mask"] = torch.cat([inputs["attention_mask"], torch.ones_like(tail)], 1)
+        if "mm_token_type_ids" in inputs:
+            inputs["mm_token_type_ids"] = torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(tail)], 1)
+    return dict(inputs.to(model.device))
+
+
+class GenerateEngine(_LiveWeights):
+    """`model.generate` on the live weights, for classes of model that the packed forward does not know."""
+
+    name = "transformers"
+
+    def __init__(self, model: Any, processor: Any, encoder: PromptEncoder, batch: int = 8) -> None:
+        """`batch` prompts are answered at once, each `n` times."""
+        self._model = model
+        self._processor = processor
+        self._encoder = encoder
+        self._batch = batch
+
+    @torch.no_grad()
+    def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
+        torch.manual_seed(sampling.seed)
+        rollouts: dict[int, Rollout] = {}
+        for indices in batches_of_one_shape(prompts, self._batch):
+            batch = [prompts[index] for index in indices]
+            rollouts.update(zip(indices, self._generate(batch, n, sampling)))
+        return [rollouts[index] for index in range(len(prompts))]
+
+    def _generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> Iterable[Rollout]:
+        inputs = plain_inputs(self._model, self._processor, self._encoder, prompts)
+        greedy = sampling.temperature == 0
+        kept = 1 if greedy else n
+        how: dict[str, Any] = (
+            {"do_sample": False} if greedy else {"do_sample": True, "temperature": sampling.temperature}
+        )
+        output = self._model.generate(
+            **inputs,
+            **how,
+            top_k=0,
+            top_p=1.0,
+            num_return_sequences=kept,
+            max_new_tokens=sampling.max_tokens,
+            suppress_tokens=list(self._encoder.banned),
+            eos_token_id=self._encoder.eos,
+            pad_token_id=self._processor.tokenizer.pad_token_id,
+            return_dict_in_generate=True,
+            output_scores=True,
+        )
+        length = inputs["input_ids"].shape[1]
+        answers = output.sequences[:, length:]
+        scores = torch.stack(output.scores, 1).float().log_softmax(-1)
+        log_probs = scores.gather(-1, answers[..., None])[..., 0].tolist()
+        for row, prompt in enumerate(prompts):
+            ids = inputs["input_ids"][row][inputs["attention_mask"][row].bool()].tolist()
+            own = range(row * kept, (row + 1) * kept)
+            completions = tuple(self._completion(answers[index].tolist(), log_probs[index]) for index in own)
+            yield Rollout(prompt, tuple(ids), completions * (n if greedy else 1))
+
+    def _completion(self, ids: list[int], log_probs: list[float]) -> Completion:
+        finished = self._encoder.eos in ids
+        length = ids.index(self._encoder.eos) + 1 if finished else len(ids)
+        kept = tuple(ids[:length])
+        return Completion(kept, tuple(log_probs[:length]), self._encoder.text(kept), finished)

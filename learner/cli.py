@@ -1,0 +1,98 @@
+"""Command line: `learner train`, `learner evaluate`, `learner export`, `learner pretrain`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from protocol.client import Client
+from protocol.endpoint import lookup
+from protocol.exits import run_command
+from protocol.logs import setup
+from protocol.rundir import RunDir
+
+app = typer.Typer(
+    help="Trains a vision-language policy in the loop.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RunArgument = Annotated[Path, typer.Argument(help="The run directory.")]
+
+
+@app.command()
+def train(run_dir: Annotated[Path, typer.Option(help="The run directory, made by the launcher.")]) -> None:
+    """Train until the run's budget is met; a second start resumes, a finished run says so."""
+    run = RunDir.open(run_dir)
+    if run.read_done("learner") is not None:
+        print(f"run {run.name} is finished")
+        return
+    setup(run.path, "learner")
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    from learner.train import train as train_run  # brings torch
+
+    with (
+        Client(lambda: lookup(run.path, "curriculum"), "learner") as curriculum,
+        Client(lambda: lookup(run.path, "sim"), "learner") as simulator,
+    ):
+        train_run(run, curriculum, simulator, stop)
+
+
+@app.command()
+def evaluate(
+    run: RunArgument,
+    n: Annotated[Optional[int], typer.Option(help="Questions per skill, instead of the run's.")] = None,
+    step: Annotated[Optional[int], typer.Option(help="A kept checkpoint's step; 0: the base policy.")] = None,
+) -> None:
+    """Answer held-out questions with the run's newest policy and show the scores; needs the run's simulator.
+
+    Questions that the run rendered before need no simulator.
+    """
+    from learner.offline import evaluate_run  # brings torch
+
+    opened = RunDir.open(run)
+    with Client(lambda: lookup(opened.path, "sim"), "learner-evaluate") as simulator:
+        result = evaluate_run(opened, simulator, n, step)
+    table = Table(title=f"{opened.name}, step {result['step']}: held-out accuracy (95 % intervals)", box=SIMPLE_HEAD)
+    for column in ("skill", "level", "questions", "greedy", "sampled", "blind"):
+        table.add_column(column, justify="left" if column == "skill" else "right")
+    for row in result["rows"]:
+        low, high = row["greedy_interval"]
+        shown = [f"{row['greedy']:.3f} [{low:.3f}, {high:.3f}]", _figure(row["sampled"]), _figure(row["blind"])]
+        table.add_row(row["skill"], str(row["level"]), str(row["asked"]), *shown)
+    Console().print(table)
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    out: Annotated[Path, typer.Option(help="A folder to write adapter/ and merged/ into.")],
+    step: Annotated[Optional[int], typer.Option(help="A kept checkpoint's step, instead of the newest.")] = None,
+) -> None:
+    """Write the PEFT adapter and the merged model."""
+    from learner.export import export as export_run  # brings torch
+
+    export_run(RunDir.open(run), out, step)
+    print(f"wrote {out / 'adapter'} and {out / 'merged'}")
+
+
+def main() -> None:
+    run_command(app, "learner")
+
+
+def _figure(value: Optional[float]) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""Collects the groups of one training step: ask, answer, score, report, and keep what has a gradient.
+
+    take tasks -> sample answers -> score by rule -> reports into the outbox, synced -> groups with spread to TRL
+
+Groups whose rewards do not differ carry no gradient: they are counted, reported, and replaced by further questions up
+to a bound. Blind questions (no picture) are reported and never trained on.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Callable, Optional, Sequence
+
+from learner.episodes import EpisodeLog, Task, TaskStream
+from learner.groups import Group
+from learner.policy.prompt import Style, read_answer, write_answer, write_prompt
+from learner.reports import Outbox, ReportSender, answer_entropy, has_spread, report_id
+from learner.rewards import Reward, score
+from learner.rollouts.base import Completion, Prompt, Rollout, RolloutEngine, Sampling
+from learner.rollouts.encoder import PromptEncoder
+from learner.settings import GrpoSettings, RolloutSettings
+from protocol.messages import ConfidenceReport
+from protocol.seeds import rng_for
+
+_LEAST_SPREAD_SHARE = 0.4  # how pessimistic the first portion of a step is about groups without gradient
+_GALLERY_PER_STEP = 2
+
+TruthScorer = Callable[[Sequence[Prompt]], list[float]]
+
+
+@dataclass
+class StepCounts:
+    """What a step's collection saw; the shares are over seeing (not blind) groups."""
+
+    asked: int = 0
+    blind: int = 0
+    no_gradient: int = 0
+    all_right: int = 0
+    all_wrong: int = 0
+    kept: int = 0
+    staleness_steps: float = 0.0
+    success_by_skill: dict[str, float] = field(default_factory=dict)
+
+
+def prompt_for(task: Task, style: Style, encoder: PromptEncoder, blind: bool = False, truth: bool = True) -> Prompt:
+    """The task as a prompt; with `truth`, engines score the true answer beside those that they sample."""
+    answer = encoder.answer(write_answer(task.question, style)) if truth else ()
+    return Prompt(write_prompt(task.question, style).text, () if blind else task.images, answer)
+
+
+def score_completion(task: Task, completion: Completion, style: Style) -> Reward:
+    return score(task.question, read_answer(task.question, completion.text, style), completion.finished)
+
+
+class Collector:
+    def __init__(
+        self,
+        stream: TaskStream,
+        engine: RolloutEngine,
+        encoder: PromptEncoder,
+        style: Style,
+        outbox: Outbox,
+        sender: ReportSender,
+        episodes: EpisodeLog,
+        grpo: GrpoSettings,
+        rollout: RolloutSettings,
+        run_seed: int,
+        clock: Any,
+        score_truth: Optional[TruthScorer] = None,
+    ) -> None:
+        """`score_truth` gives the mean log-probability of each prompt's true answer where the engine does not."""
+        self._stream = stream
+        self._engine = engine
+        self._encoder = encoder
+        self._style = style
+        self._outbox = outbox
+        self._sender = sender
+        self._episodes = episodes
+        self._grpo = grpo
+        self._rollout = rollout
+        self._run_seed = run_seed
+        self._clock = clock
+        self._score_truth = score_truth
+        self._spread_share = 0.5
+        self.counts = StepCounts()
+
+    def collect(self, step: int) -> list[Group]:
+        """The groups of training step `step`; their reports are on disk when this returns."""
+        self.counts = StepCounts()
+        wanted = self._grpo.groups
+        bound = wanted + int(wanted * self._grpo.replacements)
+        kept: list[Group] = []
+        flat: list[Group] = []
+        portion = 0
+        while len(kept) < wanted and self.counts.asked < bound:
+            missing = math.ceil((wanted - len(kept)) / max(self._spread_share, _LEAST_SPREAD_SHARE))
+            with_gradient, without = self._ask(min(missing, bound - self.counts.asked), step, portion)
+            kept += with_gradient
+            flat += without
+            portion += 1
+        kept = (kept or flat)[:wanted]
+        passes = wanted // self._grpo.micro_batch_groups if self._grpo.micro_batch_groups else 1
+        kept = kept[: max(1, len(kept) // passes) * passes] if len(kept) >= passes else (kept * passes)[:passes]
+        self.counts.kept = len(kept)
+        return kept
+
+    def _ask(self, count: int, step: int, portion: int) -> tuple[list[Group], list[Group]]:
+        with self._clock("render wait"):
+            tasks = self._stream.take(count, step)
+        seed = int(rng_for(self._run_seed, "rollout", step, portion).integers(2**31))
+        sampling = Sampling(self._rollout.temperature, self._rollout.max_answer_tokens, seed)
+        blind = [task.leased is not None and task.leased.blind for task in tasks]
+        prompts = [prompt_for(task, self._style, self._encoder, hidden) for task, hidden in zip(tasks, blind)]
+        with self._clock("rollout"):
+            rollouts = self._engine.generate(prompts, self._grpo.samples, sampling)
+            truths = self._truths(rollouts)
+        self._stream.pump(step)
+        with self._clock("score"):
+            groups = [
+                Group(rollout, tuple(score_completion(task, answer, self._style) for answer in rollout.completions))
+                for task, rollout in zip(tasks, rollouts)
+            ]
+        with self._clock("report"):
+            reports = [self._report(*row, step) for row in zip(tasks, groups, truths)]
+            self._outbox.add(reports)
+            self._sender.pump()
+            self._log_episodes(tasks, groups, reports, step)
+        self._count(tasks, reports, step)
+        seeing = [(group, report) for group, report in zip(groups, reports) if not report.blind]
+        with_gradient = [group for group, report in seeing if report.had_gradient]
+        if seeing:
+            self._spread_share += 0.2 * (len(with_gradient) / len(seeing) - self._spread_share)
+        return with_gradient, [group for group, report in seeing if not report.had_gradient]
+
+    def _truths(self, rollouts: Sequence[Rollout]) -> list[float]:
+        """Mean log-probability of each true answer's tokens."""
+        known = [rollout.truth_logprob for rollout in rollouts]
+        unknown = [index for index, value in enumerate(known) if value is None]
+        if unknown:
+            assert self._score_truth is not None, "this engine needs a scorer of true answers"
+            scored = dict(zip(unknown, self._score_truth([rollouts[index].prompt for index in unknown])))
+            return [scored[index] if value is None else value for index, value in enumerate(known)]
+        return [value for value in known if value is not None]
+
+    def _report(self, task: Task, group: Group, truth_logprob: float, step: int) -> ConfidenceReport:
+        leased = task.leased
+        assert leased is not None
+        totals = [reward.total(self._grpo.format_weight) for reward in group.rewards]
+        return ConfidenceReport(
+            report_id=report_id(leased),
+            spec_id=task.spec.spec_id,
+            lease_id=leased.lease_id,
+            policy_version=step,
+            outcome="answered",
+            skill=task.question.family,
+            level=task.question.level,
+            frame=task.question.frame,
+            blind=leased.blind,
+            rewards=tuple(totals),
+            success_rate=sum(reward.accuracy for reward in group.rewards) / len(group.rewards),
+            truth_likelihood=math.exp(truth_logprob),
+            answer_entropy=answer_entropy(answer.text for answer in group.rollout.completions),
+            had_gradient=has_spread(totals),
+            renderer_digest=task.renderer_digest,
+        )
+
+    def _count(self, tasks: Sequence[Task], reports: Sequence[ConfidenceReport], step: int) -> None:
+        counts = self.counts
+        before = counts.asked
+        counts.asked += len(reports)
+        counts.blind += sum(report.blind for report in reports)
+        seeing = [report for report in reports if not report.blind]
+        counts.no_gradient += sum(not report.had_gradient for report in seeing)
+        counts.all_right += sum(not report.had_gradient and report.success_rate > 0.5 for report in seeing)
+        counts.all_wrong += sum(not report.had_gradient and report.success_rate <= 0.5 for report in seeing)
+        lag = sum(step - task.leased_at_step for task in tasks)
+        counts.staleness_steps = (counts.staleness_steps * before + lag) / max(counts.asked, 1)
+        for skill in {report.skill for report in seeing}:
+            rates = [report.success_rate for report in seeing if report.skill == skill]
+            counts.success_by_skill[skill] = sum(rates) / len(rates)
+
+    def _log_episodes(
+        self, tasks: Sequence[Task], groups: Sequence[Group], reports: Sequence[ConfidenceReport], step: int
+    ) -> None:
+        order = rng_for(self._run_seed, "gallery", step).permutation(len(tasks))
+        chosen = set(order[:_GALLERY_PER_STEP].tolist()) if self.counts.asked == 0 else set()
+        for index, (task, group, report) in enumerate(zip(tasks, groups, reports)):
+            record = {
+                "step": step,
+                "spec_id": report.spec_id,
+                "scene_seed": task.spec.scene.seed,
+                "skill": report.skill,
+                "level": report.level,
+                "purpose": task.leased.purpose if task.leased else "",
+                "blind": report.blind,
+                "question": group.rollout.prompt.text,
+                "options": task.question.options,
+                "truth": task.question.answer,
+                "program": task.question.program,
+                "answers": [answer.text.strip() for answer in group.rollout.completions],
+                "success_rate": round(report.success_rate, 4),
+                "truth_likelihood": round(report.truth_likelihood, 4),
+                "had_gradient": report.had_gradient,
+            }
+            self._episodes.add(record, task.images, index in chosen)

@@ -1,0 +1,182 @@
+"""The stream of questions: leased from the curriculum, realised by the simulator, ready before they are needed.
+
+    curriculum --lease--> specs --RenderTask (many in flight)--> tasks --take()--> the training step
+
+Nothing here waits except `take`. A spec that the simulator refuses or that breaks is reported apart and replaced by
+the next one; it is never an answer. How far the stream runs ahead is bounded, and so is how old a spec may become.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Mapping, Optional, Sequence
+
+import numpy as np
+from PIL import Image
+
+from learner.reports import Channel, refusal
+from learner.rollouts.base import RgbImage
+from learner.settings import StreamSettings
+from protocol.errors import VantageError
+from protocol.messages import ConfidenceReport, EpisodeReply, Leased, LeaseSpecs, RenderTask, SpecBatch
+from protocol.rundir import disk_guard
+from protocol.tasks import Question, TaskSpec
+
+log = logging.getLogger(__name__)
+
+_RETRY_S = 1.0  # before asking again a curriculum that had nothing to give
+
+
+@dataclass(frozen=True)
+class Task:
+    """A realised spec: what the policy is asked, and the truth."""
+
+    spec: TaskSpec
+    question: Question
+    images: tuple[RgbImage, ...]
+    renderer_digest: str = ""
+    leased: Optional[Leased] = None  # None: held out, nobody's lease
+    leased_at_step: int = 0
+
+
+def task_from(packet: Any, spec: TaskSpec, leased: Optional[Leased] = None, step: int = 0) -> Task:
+    """The task in the simulator's answer; images are copied out of the message, so that it can go."""
+    reply = packet.message
+    assert isinstance(reply, EpisodeReply), reply
+    episode = reply.episode
+    images = tuple(np.array(packet.array(view.rgb)) for view in episode.views)
+    return Task(spec, episode.question, images, episode.renderer_digest, leased, step)
+
+
+class TaskStream:
+    def __init__(
+        self,
+        curriculum: Channel,
+        simulator: Channel,
+        settings: StreamSettings,
+        learner: str,
+        refused: Callable[[ConfidenceReport], None],
+    ) -> None:
+        """`refused` is called with the report of every spec that could not be asked."""
+        self._curriculum = curriculum
+        self._simulator = simulator
+        self._settings = settings
+        self._learner = learner
+        self._refused = refused
+        self._leasing: Optional[Future[Any]] = None
+        self._lease_after = 0.0
+        self._specs: deque[tuple[Leased, int]] = deque()
+        self._rendering: dict[Future[Any], tuple[Leased, int]] = {}
+        self._ready: deque[Task] = deque()
+        self.reason = ""  # the curriculum's own words on what it asks for
+        self.infeasible = self.broken = self.stale = 0
+
+    def take(self, count: int, step: int) -> list[Task]:
+        """The next `count` tasks, waiting for them if need be; `step` is the trainer's.
+
+        Raises the curriculum's or the simulator's VantageError where asking again cannot help.
+        """
+        tasks: list[Task] = []
+        while True:
+            self.pump(step)
+            while self._ready and len(tasks) < count:
+                task = self._ready.popleft()
+                if step - task.leased_at_step > self._settings.max_staleness_steps:
+                    self.stale += 1  # its lease returns to the curriculum when it expires
+                else:
+                    tasks.append(task)
+            self.pump(step)
+            if len(tasks) == count:
+                return tasks
+            pending = [*self._rendering, *([self._leasing] if self._leasing is not None else [])]
+            if pending:
+                wait(pending, timeout=_RETRY_S, return_when=FIRST_COMPLETED)
+            else:
+                time.sleep(_RETRY_S / 10)
+
+    def pump(self, step: int) -> None:
+        """Take what has arrived and ask for more. Never waits."""
+        self._take_leases(step)
+        for future in [future for future in self._rendering if future.done()]:
+            self._take_render(future, *self._rendering.pop(future), step)
+        while self._specs and len(self._rendering) < self._settings.in_flight:
+            leased, leased_at = self._specs.popleft()
+            message = RenderTask(leased.spec, image_codec=self._settings.image_codec)
+            future = self._simulator.submit(message, deadline_s=self._settings.render_deadline_s)
+            self._rendering[future] = (leased, leased_at)
+        missing = self._settings.ahead - len(self._specs) - len(self._rendering) - len(self._ready)
+        # In large portions: the curriculum groups a portion by scene, and each asking costs a commit.
+        worth_asking = missing >= max(1, self._settings.ahead // 4)
+        if self._leasing is None and worth_asking and time.monotonic() > self._lease_after:
+            message = LeaseSpecs(self._learner, missing, step, self._settings.lease_s)
+            self._leasing = self._curriculum.submit(message)
+
+    def _take_leases(self, step: int) -> None:
+        if self._leasing is None or not self._leasing.done():
+            return
+        future, self._leasing = self._leasing, None
+        try:
+            batch = future.result().message
+        except VantageError as error:
+            if not error.retryable:
+                raise
+            log.warning("no specs from the curriculum, asking again: %s", error)
+            self._lease_after = time.monotonic() + _RETRY_S
+            return
+        assert isinstance(batch, SpecBatch), batch
+        self._specs.extend((leased, step) for leased in batch.specs)
+        self.reason = batch.reason or self.reason
+        if not batch.specs:
+            self._lease_after = time.monotonic() + _RETRY_S
+
+    def _take_render(self, future: Future[Any], leased: Leased, leased_at: int, step: int) -> None:
+        try:
+            self._ready.append(task_from(future.result(), leased.spec, leased, leased_at))
+        except VantageError as error:
+            if error.code in ("version", "backend_missing", "bad_config"):
+                raise  # no other spec would fare better
+            self.infeasible += error.code == "infeasible"
+            self.broken += error.code != "infeasible"
+            if error.code != "infeasible":
+                log.warning("spec broken: %s", error, extra={"spec_id": leased.spec.spec_id})
+            self._refused(refusal(leased, step, error))
+
+
+class EpisodeLog:
+    """What was asked and answered: episodes.jsonl and a bounded sample of views, for the report's gallery."""
+
+    def __init__(self, folder: Path, settings: StreamSettings) -> None:
+        self._images = folder / "images"
+        self._images.mkdir(parents=True, exist_ok=True)
+        path = folder / "episodes.jsonl"
+        self._lines = path.read_bytes().count(b"\n") if path.exists() else 0
+        self._saved = sum(1 for _ in self._images.iterdir())
+        self._settings = settings
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 -- kept open; `close` closes it
+
+    def add(self, record: Mapping[str, Any], images: Sequence[RgbImage], in_gallery: bool) -> None:
+        """Append one episode; views are kept for those of the gallery, up to the bound.
+
+        Once `keep_episodes` lines are written, only those with views are added. Raises VantageError("disk_full").
+        """
+        names: list[str] = []
+        with disk_guard(self._images):
+            if in_gallery and self._saved + len(images) <= self._settings.keep_images:
+                for index, image in enumerate(images):
+                    name = f"{record['spec_id']}-{index}.png"
+                    Image.fromarray(image).save(self._images / name)
+                    names.append(f"images/{name}")
+                self._saved += len(images)
+            if names or self._lines < self._settings.keep_episodes:
+                line = json.dumps({**record, "images": names}, ensure_ascii=False, separators=(",", ":"))
+                self._file.write(line.encode() + b"\n")
+                self._lines += 1
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,247 @@
+"""Held-out evaluation: the same questions before, during and after, in scenes that are never trained on.
+
+Specs come from protocol.specs (val split), are rendered once per run and kept in evaluations/held_out/. Each question
+is answered greedily, by sampling, and, for a part of them, blind. Scores are per skill and level, with Wilson's 95 %
+interval; scores that are no zero-or-one (numbers) get a bootstrap interval.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Optional, Sequence
+
+import msgspec
+import numpy as np
+
+from learner.collect import prompt_for, score_completion
+from learner.episodes import Task, task_from
+from learner.policy.prompt import Style
+from learner.reports import Channel
+from learner.rollouts.base import RolloutEngine, Sampling
+from learner.rollouts.encoder import PromptEncoder
+from learner.settings import EvaluateSettings, StreamSettings
+from protocol.errors import VantageError
+from protocol.messages import RenderTask
+from protocol.rundir import disk_guard, fsync_folder, write_atomic
+from protocol.seeds import rng_for
+from protocol.specs import World, held_out_specs
+from protocol.tasks import Question, TaskSpec
+
+_SPARE = 1.2  # specs asked for per question wanted: some cannot be realised
+_BOOTSTRAP = 1000
+
+Progress = Callable[[str], None]
+
+
+# ----------------------------------------------------------------------------- the questions
+
+
+class HeldOut:
+    """The held-out questions of a run, rendered once."""
+
+    def __init__(
+        self, folder: Path, world: World, cells: Sequence[tuple[str, int]], settings: EvaluateSettings
+    ) -> None:
+        """`cells` are (skill, level); a skill's questions are shared out evenly over its levels."""
+        self._folder = folder
+        self._cells = list(dict.fromkeys(cells))
+        levels = {skill: sum(other == skill for other, _ in self._cells) for skill, _ in self._cells}
+        self._per_cell = math.ceil(settings.per_skill / min(levels.values()))
+        self._specs = held_out_specs(world, settings.seed, self._cells, math.ceil(self._per_cell * _SPARE))
+        self._key = msgspec.json.encode(self._specs)
+
+    def tasks(self, simulator: Channel, stream: StreamSettings, progress: Progress) -> list[Task]:
+        """All questions, from disk where they were rendered before, up to the wanted number per cell.
+
+        Raises VantageError where the simulator cannot answer, or a cell has no question at all.
+        """
+        tasks = self._read()
+        if tasks is None:
+            tasks = _render(self._specs, simulator, stream, progress)
+            self._write(tasks)
+        chosen: list[Task] = []
+        for cell in self._cells:
+            own = [task for task in tasks if (task.spec.question.family, task.spec.question.level) == cell]
+            if not own:
+                raise VantageError(
+                    "infeasible",
+                    f"no held-out scene has a {cell[0]} question at level {cell[1]}: leave that level out.",
+                )
+            chosen += own[: self._per_cell]
+        return chosen
+
+    def _read(self) -> Optional[list[Task]]:
+        index = self._folder / "questions.json"
+        if not index.exists():
+            return None
+        stored = msgspec.json.decode(index.read_bytes(), type=_Stored)
+        if stored.specs.encode() != self._key:
+            return None
+        images = np.load(self._folder / "images.npy", allow_pickle=False, mmap_mode="r")
+        tasks, at = [], 0
+        for spec, question, views, digest in stored.rows:
+            tasks.append(Task(spec, question, tuple(np.array(image) for image in images[at : at + views]), digest))
+            at += views
+        return tasks
+
+    def _write(self, tasks: Sequence[Task]) -> None:
+        """The index comes last: without it the images are as if they were not there."""
+        images = [image for task in tasks for image in task.images]
+        if len({image.shape for image in images}) != 1:
+            return  # views of several sizes do not stack; they are rendered anew next time
+        with disk_guard(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            staging = self._folder / "images.tmp.npy"
+            with open(staging, "wb") as file:
+                np.save(file, np.stack(images), allow_pickle=False)
+                os.fsync(file.fileno())
+            os.replace(staging, self._folder / "images.npy")
+            fsync_folder(self._folder)
+        rows = [(task.spec, task.question, len(task.images), task.renderer_digest) for task in tasks]
+        write_atomic(self._folder / "questions.json", msgspec.json.encode(_Stored(self._key.decode(), rows)))
+
+
+class _Stored(msgspec.Struct):
+    specs: str
+    rows: list[tuple[TaskSpec, Question, int, str]]
+
+
+def _render(specs: Sequence[TaskSpec], simulator: Channel, stream: StreamSettings, progress: Progress) -> list[Task]:
+    waiting = list(reversed(specs))
+    flying: dict[Future[Any], TaskSpec] = {}
+    done: dict[str, Task] = {}
+    while waiting or flying:
+        while waiting and len(flying) < stream.in_flight:
+            spec = waiting.pop()
+            message = RenderTask(spec, image_codec=stream.image_codec)
+            flying[simulator.submit(message, deadline_s=stream.render_deadline_s)] = spec
+        for future in wait(flying, return_when=FIRST_COMPLETED).done:
+            spec = flying.pop(future)
+            try:
+                done[spec.spec_id] = task_from(future.result(), spec)
+            except VantageError as error:
+                if error.code != "infeasible":
+                    raise
+        progress(f"rendering held-out questions, {len(specs) - len(waiting) - len(flying)} of {len(specs)}")
+    return [done[spec.spec_id] for spec in specs if spec.spec_id in done]
+
+
+# ----------------------------------------------------------------------------- the answers
+
+
+@dataclass(frozen=True)
+class Row:
+    """Scores of one cell, each a mean over `asked` questions; `blind` over `asked_blind` of them."""
+
+    skill: str
+    level: int
+    asked: int
+    greedy: float
+    greedy_interval: tuple[float, float]
+    sampled: Optional[float] = None
+    sampled_interval: Optional[tuple[float, float]] = None
+    blind: Optional[float] = None
+    asked_blind: int = 0
+
+
+class Evaluator:
+    def __init__(self, engine: RolloutEngine, encoder: PromptEncoder, style: Style, max_tokens: int, seed: int) -> None:
+        self._engine = engine
+        self._encoder = encoder
+        self._style = style
+        self._max_tokens = max_tokens
+        self._seed = seed
+
+    def evaluate(
+        self, tasks: Sequence[Task], samples: int, blind_per_skill: int, progress: Progress
+    ) -> tuple[list[Row], list[tuple[str, float, Optional[float]]]]:
+        """Rows per cell, and (spec id, greedy score, sampled score) per question, for paired comparisons.
+
+        With `samples` 0 answers are greedy only.
+        """
+        progress(f"answering {len(tasks)} held-out questions")
+        greedy = self._scores(tasks, 1, 0.0, blind=False)
+        sampled = self._scores(tasks, samples, 1.0, blind=False) if samples else [None] * len(tasks)
+        unseen = first_per_skill(range(len(tasks)), tasks, blind_per_skill)
+        blind = dict(zip(unseen, self._scores([tasks[index] for index in unseen], 1, 0.0, blind=True)))
+        cells: dict[tuple[str, int], list[int]] = {}
+        for index, task in enumerate(tasks):
+            cells.setdefault((task.spec.question.family, task.spec.question.level), []).append(index)
+        rows = []
+        for (skill, level), members in cells.items():
+            own_blind = [blind[index] for index in members if index in blind]
+            own_sampled = [score for index in members if (score := sampled[index]) is not None]
+            rows.append(
+                Row(
+                    skill,
+                    level,
+                    len(members),
+                    _mean([greedy[index] for index in members]),
+                    interval([greedy[index] for index in members]),
+                    _mean(own_sampled) if own_sampled else None,
+                    interval(own_sampled) if own_sampled else None,
+                    _mean(own_blind) if own_blind else None,
+                    len(own_blind),
+                )
+            )
+        questions = [(task.spec.spec_id, greedy[index], sampled[index]) for index, task in enumerate(tasks)]
+        return rows, questions
+
+    def _scores(self, tasks: Sequence[Task], n: int, temperature: float, blind: bool) -> list[float]:
+        """Mean score of each question's answers."""
+        if not tasks:
+            return []
+        prompts = [prompt_for(task, self._style, self._encoder, blind, truth=False) for task in tasks]
+        sampling = Sampling(temperature, self._max_tokens, self._seed)
+        scores = []
+        for task, rollout in zip(tasks, self._engine.generate(prompts, n, sampling)):
+            rewards = [score_completion(task, answer, self._style).accuracy for answer in rollout.completions]
+            scores.append(_mean(rewards))
+        return scores
+
+
+def first_per_skill(indices: Sequence[int], tasks: Sequence[Task], count: int) -> list[int]:
+    """Up to `count` of each skill, taken evenly over its levels: the same ones every time."""
+    by_skill: dict[str, dict[int, list[int]]] = {}
+    for index in indices:
+        question = tasks[index].spec.question
+        by_skill.setdefault(question.family, {}).setdefault(question.level, []).append(index)
+    chosen: list[int] = []
+    for levels in by_skill.values():
+        turns = max(map(len, levels.values()))
+        dealt = [own[turn] for turn in range(turns) for own in levels.values() if turn < len(own)]
+        chosen += dealt[:count]
+    return sorted(chosen)
+
+
+def interval(scores: Sequence[float]) -> tuple[float, float]:
+    """95 % interval of the mean: Wilson's (1927) for zeros and ones, else a seeded percentile bootstrap."""
+    count, mean = len(scores), _mean(scores)
+    if all(score in (0.0, 1.0) for score in scores):
+        z = 1.959964
+        centre = (mean + z * z / (2 * count)) / (1 + z * z / count)
+        half = z / (1 + z * z / count) * math.sqrt(mean * (1 - mean) / count + z * z / (4 * count * count))
+        return max(0.0, centre - half), min(1.0, centre + half)
+    rng = rng_for(0, "bootstrap", count)
+    means = np.asarray(scores)[rng.integers(count, size=(_BOOTSTRAP, count))].mean(1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def write_results(
+    path: Path, label: str, step: int, rows: Sequence[Row], questions: Sequence[tuple[str, float, Optional[float]]]
+) -> dict[str, Any]:
+    """evaluations/<label>.json, written whole; returns what the metrics get of it."""
+    summary = {"label": label, "step": step, "rows": [msgspec.to_builtins(row) for row in rows]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, json.dumps({**summary, "questions": questions}, separators=(",", ":")).encode())
+    return summary
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

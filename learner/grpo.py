@@ -1,0 +1,272 @@
+"""The GRPO step on TRL's trainer, with this project's rollouts, rewards and forward pass behind TRL's interfaces.
+
+    collect()                      a step's groups, sampled and scored by us (learner/collect.py)
+    GRPOTrainer.rollout_func       hands them to TRL
+    GRPOTrainer.reward_funcs       hands it their rewards; TRL makes the advantages
+    _get_per_token_logps_...       the packed forward: each image and prompt once per group instead of once per answer
+    GRPOTrainer                    loss, clipping, importance correction, optimizer, schedule, logging
+    _save_checkpoint / _load_...   sealed folders without pickle (learner/checkpoints.py)
+
+What is used of TRL beyond its public interface is listed in PRIVATE; a contract test pins it to the installed version.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
+
+import torch
+from datasets import Dataset
+from PIL import Image
+from torch.utils.data import DataLoader, IterableDataset
+from transformers import PrinterCallback
+from trl import GRPOConfig, GRPOTrainer
+
+from learner.checkpoints import CheckpointStore, read_optimizer
+from learner.groups import Group, packed_log_probs
+from learner.policy.packed import PackedPolicy
+from learner.settings import GrpoSettings, RolloutSettings
+
+# Methods of TRL and transformers that are overridden though they are private, and fields that are set.
+PRIVATE = {
+    "methods": (
+        "_generate_and_score_completions",
+        "_get_per_token_logps_and_entropies",
+        "_save_checkpoint",
+        "_load_optimizer_and_scheduler",
+    ),
+    "fields": ("use_vllm", "vllm_generation", "_last_loaded_step"),
+}
+
+Row = dict[str, Any]
+
+
+class StepClock:
+    """Where a step's wall time goes, in seconds by name."""
+
+    def __init__(self) -> None:
+        self.spent_s: dict[str, float] = defaultdict(float)
+
+    @contextlib.contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spent_s[name] += time.perf_counter() - start
+
+    def take(self) -> dict[str, float]:
+        """The times since the last call."""
+        taken, self.spent_s = dict(self.spent_s), defaultdict(float)
+        return taken
+
+
+class _Steps(IterableDataset):  # type: ignore[type-arg]
+    """One item per forward pass: the rows of the step's groups. TRL takes the groups from the first of a step."""
+
+    def __init__(self, next_step: Callable[[], list[Row]], passes: int) -> None:
+        self._next_step = next_step
+        self._passes = passes
+
+    def __iter__(self) -> Iterator[list[Row]]:
+        while True:
+            rows = self._next_step()
+            for _ in range(self._passes):
+                yield rows
+
+
+class _AlreadySynced:
+    """Stands where TRL keeps its vLLM client: our engine got the step's weights before it sampled."""
+
+    def sync_weights(self) -> None: ...
+
+
+class VantageTrainer(GRPOTrainer):
+    """`collect` returns the groups of one step, all with the same number of answers; `facts` go into each checkpoint's
+    manifest.
+
+    With `packed` the log-probabilities come from the packed forward; without, from TRL's own. With `correct` the
+    difference between the engine's log-probabilities and the trainer's is measured and corrected by truncated
+    importance sampling, which an engine with the live weights does not need.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        processor: Any,
+        collect: Callable[[], Sequence[Group]],
+        args: GRPOConfig,
+        checkpoints: CheckpointStore,
+        clock: StepClock,
+        facts: Callable[[], Mapping[str, Any]],
+        packed: Optional[PackedPolicy] = None,
+        correct: bool = False,
+        callbacks: Sequence[Any] = (),
+    ) -> None:
+        self._collect = collect
+        self._groups: Sequence[Group] = ()
+        self._rows = torch.empty(0, dtype=torch.int64)
+        self._packed = packed
+        self._checkpoints = checkpoints
+        self._clock = clock
+        self._facts = facts
+        self._sampled: Optional[tuple[torch.Tensor, torch.Tensor]] = None
+        self._mismatch = 0.0
+        super().__init__(
+            model=model,
+            reward_funcs=[self._accuracy, self._readable],
+            args=args,
+            train_dataset=Dataset.from_list([{"prompt": ""}]),  # never read: see get_train_dataloader
+            processing_class=processor,
+            rollout_func=self._hand_over,
+            callbacks=list(callbacks),
+        )
+        self.remove_callback(PrinterCallback)
+        if correct:
+            self.use_vllm = True
+            self.vllm_generation = _AlreadySynced()  # type: ignore[assignment]
+            self._last_loaded_step = -1
+
+    # ------------------------------------------------------------------------- a step's data
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Steps as they are collected: nothing is fetched before the optimizer step that precedes it."""
+        return DataLoader(_Steps(self._next_step, self.args.gradient_accumulation_steps), batch_size=None)
+
+    def _next_step(self) -> list[Row]:
+        self._groups = self._collect()
+        rows: list[Row] = []
+        for number, group in enumerate(self._groups):
+            prompt = group.rollout.prompt
+            row: Row = {"prompt": [{"role": "user", "content": prompt.text}]}
+            if self._packed is None and prompt.images:
+                row["images"] = [Image.fromarray(image) for image in prompt.images]
+            rows += [{**row, "group": number, "sample": n} for n in range(len(group.rollout.completions))]
+        return rows
+
+    def _hand_over(self, prompts: list[Any], _trainer: Any) -> dict[str, Any]:
+        completions = [answer for group in self._groups for answer in group.rollout.completions]
+        samples = len(self._groups[0].rollout.completions)
+        assert len(completions) == len(prompts)
+        return {
+            "prompt_ids": [list(group.rollout.prompt_ids) for group in self._groups for _ in range(samples)],
+            "completion_ids": [list(answer.token_ids) for answer in completions],
+            "logprobs": [list(answer.logprobs) for answer in completions],
+        }
+
+    def _accuracy(self, group: list[int], sample: list[int], **_: Any) -> list[float]:
+        return [self._groups[g].rewards[s].accuracy for g, s in zip(group, sample)]
+
+    def _readable(self, group: list[int], sample: list[int], **_: Any) -> list[float]:
+        return [float(self._groups[g].rewards[s].readable) for g, s in zip(group, sample)]
+
+    def _generate_and_score_completions(self, inputs: list[Row]) -> dict[str, Any]:
+        self._rows = torch.arange(len(inputs), device=self.accelerator.device)
+        with self._clock("advantages"):
+            output = super()._generate_and_score_completions(inputs)
+        output["row"] = self._rows  # TRL shuffles and splits it along with everything else
+        return output
+
+    # ------------------------------------------------------------------------- the forward pass
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        self._rows = inputs["row"]
+        self._sampled = inputs["sampling_per_token_logps"], inputs["completion_mask"]
+        with self._clock("forward"):
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        *args: Any,
+        **kwargs: Any,
+    ) -> tuple[torch.Tensor, Optional[torch.Tensor], Optional[torch.Tensor]]:
+        if self._packed is None:
+            return super()._get_per_token_logps_and_entropies(
+                model, input_ids, attention_mask, logits_to_keep, *args, **kwargs
+            )
+        with self.accelerator.autocast():
+            log_probs, entropies = packed_log_probs(
+                self._packed, self._groups, self._rows, logits_to_keep, self.temperature
+            )
+        if self._sampled is not None and log_probs.requires_grad:
+            sampled, mask = self._sampled
+            difference = ((log_probs.detach() - sampled).abs() * mask).sum() / mask.sum()
+            self._mismatch = float(difference)
+        return log_probs, entropies, None
+
+    def log(self, logs: dict[str, float], start_time: Optional[float] = None) -> None:
+        """Adds `mismatch`: the mean difference between the engine's log-probabilities and the trainer's."""
+        logs["mismatch"] = self._mismatch
+        super().log(logs, start_time)
+
+    # ------------------------------------------------------------------------- state on disk
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002
+        """Instead of the trainer's own, which pickles and is not atomic."""
+        self.state.log_history.clear()  # kept in the run's metrics; here it would grow with every step
+        with self._clock("save"):
+            self._checkpoints.save(
+                {**self._facts(), "step": self.state.global_step},
+                self.accelerator.unwrap_model(self.model),
+                self.optimizer,
+                self.lr_scheduler,
+                self.state.save_to_json,
+            )
+
+    def _load_optimizer_and_scheduler(self, checkpoint: Optional[str]) -> None:
+        if checkpoint is not None:
+            read_optimizer(self.optimizer, self.lr_scheduler, Path(checkpoint))
+
+
+def trainer_config(
+    output_dir: Path, grpo: GrpoSettings, rollout: RolloutSettings, max_steps: int, seed: int, use_cpu: bool
+) -> GRPOConfig:
+    """TRL's configuration for one step per `grpo.groups` questions."""
+    rows = grpo.groups * grpo.samples
+    pass_rows = (grpo.micro_batch_groups or grpo.groups) * grpo.samples
+    return GRPOConfig(
+        output_dir=str(output_dir),
+        per_device_train_batch_size=pass_rows,
+        gradient_accumulation_steps=rows // pass_rows,
+        num_generations=grpo.samples,
+        max_completion_length=rollout.max_answer_tokens,
+        temperature=rollout.temperature,
+        max_steps=max_steps,
+        learning_rate=grpo.learning_rate,
+        lr_scheduler_type="constant_with_warmup",
+        warmup_steps=grpo.warmup_steps,
+        beta=grpo.beta,
+        epsilon=grpo.epsilon,
+        loss_type=grpo.loss,
+        scale_rewards="group",
+        reward_weights=[1.0, grpo.format_weight],
+        vllm_importance_sampling_mode="token_truncate",
+        vllm_importance_sampling_clip_max=grpo.importance_cap,
+        adam_beta2=grpo.adam_beta2,
+        weight_decay=0.0,
+        max_grad_norm=grpo.max_grad_norm,
+        optim="adamw_torch",
+        gradient_checkpointing=grpo.gradient_checkpointing,
+        bf16=grpo.bf16,
+        use_cpu=use_cpu,
+        seed=seed,
+        logging_steps=1,
+        save_strategy="steps",
+        save_steps=grpo.save_every,
+        save_total_limit=None,
+        report_to=[],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        shuffle_dataset=False,
+        ignore_data_skip=True,
+        dataloader_num_workers=0,
+    )

@@ -1,0 +1,134 @@
+"""Rollouts by vLLM in this process, on a GPU or with its CPU build; new weights arrive as LoRA adapters.
+
+Import this module, and thereby vLLM, before anything that imports numba: its CPU build does not start otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Optional, Sequence
+
+from PIL import Image
+
+from learner.policy import torchvision_shim
+from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
+from learner.rollouts.encoder import PromptEncoder
+from learner.settings import GrpoSettings, RolloutSettings
+from protocol.errors import VantageError
+
+_BAN = -100.0  # added to a logit
+
+
+class VllmEngine:
+    name = "vllm"
+    live = False
+
+    def __init__(
+        self,
+        model: str,
+        encoder: PromptEncoder,
+        rollout: RolloutSettings,
+        grpo: GrpoSettings,
+        max_images: int,
+        seed: int,
+        on_gpu: bool,
+    ) -> None:
+        """Start an engine on the model in this folder; takes 20 to 35 s on a CPU.
+
+        Raises VantageError("unsupported") where vLLM is not installed or does not start.
+        """
+        torchvision_shim.install()
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+        if not on_gpu:
+            os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(rollout.vllm_cpu_cache_gib))
+            os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+        try:
+            from vllm import LLM
+        except ImportError:
+            raise VantageError(
+                "unsupported", "vLLM is not installed: install it or set learner.rollout.engine to transformers."
+            ) from None
+        import torch
+
+        threads = torch.get_num_threads()
+        options: dict[str, Any] = {} if on_gpu else {"enforce_eager": True}
+        if on_gpu:
+            options["gpu_memory_utilization"] = rollout.vllm_memory_share
+        try:
+            self._llm = LLM(
+                model=model,
+                dtype=rollout.vllm_dtype,
+                max_model_len=rollout.max_prompt_tokens + rollout.max_answer_tokens,
+                limit_mm_per_prompt={"image": max_images, "video": 0},
+                max_num_seqs=256,
+                enable_lora=True,
+                max_lora_rank=max(8, grpo.lora_rank),
+                max_loras=1,
+                max_cpu_loras=2,
+                logprobs_mode="processed_logprobs",
+                seed=seed,
+                **options,
+            )
+        except (RuntimeError, ValueError) as error:
+            raise VantageError("unsupported", f"vLLM did not start on {model}: {str(error).splitlines()[0]}") from error
+        finally:
+            torch.set_num_threads(threads)  # vLLM's CPU build sets its own
+        self._encoder = encoder
+        self._image_token = encoder.image_token
+        self._bias = dict.fromkeys(encoder.banned, _BAN)
+        self._adapter: Optional[Any] = None
+        self._names: dict[str, int] = {}
+
+    def load_adapter(self, name: str, path: Path) -> None:
+        from vllm.lora.request import LoRARequest
+
+        assert name not in self._names, f"adapter name {name} was used before"
+        self._names[name] = len(self._names) + 1
+        self._adapter = LoRARequest(name, self._names[name], str(path))
+
+    def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
+        from vllm import SamplingParams
+
+        greedy = sampling.temperature == 0
+        params = SamplingParams(
+            n=1 if greedy else n,
+            temperature=sampling.temperature,
+            max_tokens=sampling.max_tokens,
+            logprobs=0,
+            logit_bias=self._bias,
+            seed=None if greedy else sampling.seed,
+        )
+        requests = [self._request(prompt) for prompt in prompts]
+        outputs = self._llm.generate(requests, params, lora_request=self._adapter, use_tqdm=False)
+        return [
+            Rollout(
+                prompt,
+                tuple(output.prompt_token_ids),
+                tuple(self._completion(answer) for answer in output.outputs) * (n if greedy else 1),
+            )
+            for prompt, output in zip(prompts, outputs)
+        ]
+
+    def close(self) -> None:
+        del self._llm
+
+    def _request(self, prompt: Prompt) -> dict[str, Any]:
+        # One image token per image: vLLM writes out as many as the image takes. Were they written out already, it
+        # would expand each of them once more and see another prompt than the trainer.
+        ids = collapse_image_runs(self._encoder.prompt(prompt.text, len(prompt.images)), self._image_token)
+        request: dict[str, Any] = {"prompt_token_ids": ids}
+        if prompt.images:
+            request["multi_modal_data"] = {"image": [Image.fromarray(image) for image in prompt.images]}
+        return request
+
+    def _completion(self, answer: Any) -> Completion:
+        ids = tuple(answer.token_ids)
+        log_probs = tuple(step[token].logprob for token, step in zip(ids, answer.logprobs))
+        return Completion(ids, log_probs, self._encoder.text(ids), bool(ids) and ids[-1] == self._encoder.eos)
+
+
+def collapse_image_runs(ids: Sequence[int], image_token: int) -> list[int]:
+    """Every run of image tokens made one."""
+    return [token for index, token in enumerate(ids) if token != image_token or index == 0 or ids[index - 1] != token]

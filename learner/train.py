@@ -1,0 +1,162 @@
+"""The learner's main loop.
+
+    assemble     policy + LoRA, packed forward, rollout engine                        learner/assemble.py
+    before       held-out evaluation of the untrained policy                          learner/evaluate.py
+    steps        TRL's trainer asks for a step's groups, until the budget is met      learner/grpo.py
+                   stream: lease -> render -> task, running ahead                     learner/episodes.py
+                   collect: answer, score, report (outbox), keep what has a gradient  learner/collect.py
+                   after each step: checkpoint, metrics, now and then an evaluation   learner/monitor.py
+    after        the same questions once more; the outbox is emptied; the run is done
+
+A kill at any instant: the next start finds the newest whole checkpoint and goes on behind it. Reports are on disk
+before they are sent and carry their lease's id, so none is lost and none counts twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from learner.assemble import assemble, quiet_libraries, resume, rollout_engine
+
+quiet_libraries()
+
+from learner.adapters import AdapterStore  # noqa: E402
+from learner.checkpoints import CheckpointStore  # noqa: E402
+from learner.collect import Collector  # noqa: E402
+from learner.episodes import EpisodeLog, TaskStream  # noqa: E402
+from learner.evaluate import Evaluator, HeldOut  # noqa: E402
+from learner.grpo import StepClock, VantageTrainer, trainer_config  # noqa: E402
+from learner.monitor import Monitor  # noqa: E402
+from learner.reports import Channel, Outbox, ReportSender  # noqa: E402
+from learner.settings import LearnerSettings  # noqa: E402
+from protocol.config import section  # noqa: E402
+from protocol.messages import ConfidenceReport  # noqa: E402
+from protocol.rundir import RunDir  # noqa: E402
+from protocol.specs import cells_of, world_of  # noqa: E402
+
+log = logging.getLogger(__name__)
+
+
+def train(run: RunDir, curriculum: Channel, simulator: Channel, stop: threading.Event) -> None:
+    """Run the loop to its budget, or until `stop` is set, which keeps the last complete step.
+
+    Raises VantageError: "conflict" where another learner works on this run, "disk_full", "corrupt", and what the
+    services answer where asking again cannot help.
+    """
+    settings = section(run.config, "learner", LearnerSettings)
+    with run.lock("learner"):
+        if run.read_done("learner") is not None:
+            log.warning("run %s is finished: there is nothing to train", run.name)
+            return
+        Loop(run, settings, curriculum, simulator, stop).run()
+
+
+class Loop:
+    """Everything that one start of the learner owns."""
+
+    def __init__(
+        self, run: RunDir, settings: LearnerSettings, curriculum: Channel, simulator: Channel, stop: threading.Event
+    ) -> None:
+        self.run_dir = run
+        self.settings = settings
+        self.clock = StepClock()
+        self.monitor = Monitor(run, settings, self.clock, stop)
+        self.monitor.say("loading the policy")
+        self.parts = assemble(settings, run.seed)
+        self.engine = rollout_engine(self.parts, settings, max_images=8, seed=run.seed)
+        self.adapters = AdapterStore(run.adapters)
+        self.checkpoints = CheckpointStore(run.checkpoints, settings.grpo.keep_checkpoints)
+        self.outbox = Outbox(run.path / "outbox.jsonl")
+        self.sender = ReportSender(self.outbox, curriculum)
+        self.stream = TaskStream(curriculum, simulator, settings.stream, f"learner-{run.name}", self._refused)
+        self.episodes = EpisodeLog(run.episodes, settings.stream)
+        style = settings.policy.style
+        self.collector = Collector(
+            self.stream,
+            self.engine,
+            self.parts.encoder,
+            style,
+            self.outbox,
+            self.sender,
+            self.episodes,
+            settings.grpo,
+            settings.rollout,
+            run.seed,
+            self.clock,
+            self.parts.truths,
+        )
+        held_out = HeldOut(
+            run.path / "evaluations" / "held_out", world_of(run.config), cells_of(run.config), settings.evaluate
+        )
+        evaluator = Evaluator(
+            self.parts.live_engine(),
+            self.parts.encoder,
+            style,
+            settings.rollout.max_answer_tokens,
+            settings.evaluate.seed,
+        )
+        self.monitor.attach(
+            evaluator, lambda: held_out.tasks(simulator, settings.stream, self.monitor.say), self.stream, self.collector
+        )
+
+    def run(self) -> None:
+        """Before, steps, after: whatever of it is still to be done."""
+        checkpoint = resume(self.parts, self.checkpoints)
+        self.sender.pump()  # reports of an earlier start that were not counted
+        self.monitor.resumed(checkpoint)
+        if self.monitor.step == 0:
+            self.monitor.evaluate("before")
+        if not self.monitor.stopped and not self.monitor.budget_met:
+            self._trainer().train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if self.monitor.stopped:
+            self.monitor.say("stopped")
+            return
+        self.monitor.say("waiting for the curriculum to count the last reports")
+        self.sender.drain()
+        self.adapters.publish(self.parts.model, self.monitor.step)
+        self.monitor.evaluate("after")
+        self.run_dir.mark_done("learner", self.monitor.summary())
+        self.monitor.say("done")
+        self.engine.close()
+        self.episodes.close()
+        self.outbox.close()
+
+    def _trainer(self) -> VantageTrainer:
+        settings = self.settings
+        config = trainer_config(
+            self.run_dir.checkpoints,
+            settings.grpo,
+            settings.rollout,
+            settings.budget.steps,
+            self.run_dir.seed,
+            use_cpu=self.parts.device == "cpu",
+        )
+        return VantageTrainer(
+            self.parts.model,
+            self.parts.processor,
+            self._collect,
+            config,
+            self.checkpoints,
+            self.clock,
+            self.monitor.facts,
+            self.parts.packed,
+            correct=not self.engine.live,
+            callbacks=[self.monitor],
+        )
+
+    def _collect(self) -> Any:
+        self.monitor.between_steps()
+        step = self.monitor.step
+        if not self.engine.live or step % self.settings.grpo.publish_every == 0:
+            with self.clock("publish"):
+                version = self.adapters.publish(self.parts.model, step)
+                self.engine.load_adapter(self.adapters.path(version).name, self.adapters.path(version))
+        self.parts.model.eval()
+        groups = self.collector.collect(step)
+        self.parts.model.train()
+        return groups
+
+    def _refused(self, report: ConfidenceReport) -> None:
+        self.outbox.add([report])
