@@ -1,0 +1,72 @@
+"""The commands that need no live process."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+from typer.testing import CliRunner
+
+from curriculum.cli import app
+from curriculum.core import CurriculumCore
+from curriculum.settings import CurriculumSettings
+from curriculum.store import FILE_NAME
+from protocol.errors import VantageError
+from protocol.messages import LeaseSpecs, SendReports, SpecBatch
+from tests.support.curriculum import report_on
+
+
+@pytest.fixture
+def finished(run):
+    with CurriculumCore(run, CurriculumSettings()) as core:
+        batch = core.handle(LeaseSpecs("l", 48, 1), b"1")
+        assert isinstance(batch, SpecBatch)
+        core.handle(SendReports(tuple(report_on(leased) for leased in batch.specs[:40])), b"2")
+    return run
+
+
+def invoke(*arguments: str):
+    return CliRunner().invoke(app, arguments)
+
+
+def test_status_shows_every_cell_and_the_reason_without_a_process(finished):
+    before = (finished.path / FILE_NAME).read_bytes()
+    shown = invoke("status", str(finished.path))
+    assert shown.exit_code == 0, shown.output
+    assert "depth_order" in shown.output and "asking " in shown.output
+    assert "48 specs issued, 8 on lease, 40 reports counted" in shown.output
+    assert max(map(len, shown.output.splitlines())) <= 80
+    assert (finished.path / FILE_NAME).read_bytes() == before
+
+
+def test_status_works_beside_a_live_process(run):
+    with CurriculumCore(run, CurriculumSettings()) as core:
+        core.handle(LeaseSpecs("l", 5, 1), b"1")
+        assert "5 specs issued" in invoke("status", str(run.path)).output
+
+
+def test_status_of_a_run_that_has_no_curriculum_yet(run):
+    result = invoke("status", str(run.path))
+    assert isinstance(result.exception, VantageError) and "never started" in result.exception.message
+
+
+def test_rebuild_finds_the_projections_right(finished):
+    result = invoke("rebuild", str(finished.path))
+    assert result.exit_code == 0 and "were right" in result.output
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["DELETE FROM reports", "DELETE FROM requests", "UPDATE snapshot SET body = '{}'"],
+    ids=["reports", "requests", "snapshot"],
+)
+def test_rebuild_puts_right_what_differs(finished, damage):
+    db = sqlite3.connect(finished.path / FILE_NAME)
+    db.execute(damage)
+    db.commit()
+    db.close()
+    result = invoke("rebuild", str(finished.path))
+    assert result.exit_code == 1 and "differed and are right now" in result.output
+    assert "were right" in invoke("rebuild", str(finished.path)).output
+    with CurriculumCore(finished, CurriculumSettings()) as core:
+        assert core.status.counted == 40

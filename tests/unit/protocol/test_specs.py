@@ -1,0 +1,102 @@
+"""Specs are deterministic, held-out ones never meet training ones, and a scene's specs are not near-duplicates."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.errors import VantageError
+from protocol.scene import HELD_OUT_SEED_BORDER
+from protocol.skills import CATALOGUE
+from protocol.specs import World, cells_of, deal, held_out_specs, task_spec, training_scene, world_of
+
+CELLS = [("depth_order", 0), ("depth_order", 1), ("camera_motion", 0)]
+
+
+@given(seed=st.integers(0, 2**31 - 1), index=st.integers(0, 10**6))
+def test_training_scenes_come_from_the_training_range(seed, index):
+    scene = training_scene(World(), seed, index)
+    assert scene.split == "train" and scene.seed < HELD_OUT_SEED_BORDER
+    assert scene == training_scene(World(), seed, index)
+
+
+@given(seed=st.integers(0, 2**31 - 1))
+def test_held_out_specs_come_from_the_held_out_range(seed):
+    specs = held_out_specs(World(), seed, CELLS, 3)
+    assert all(spec.scene.split == "val" and spec.scene.seed >= HELD_OUT_SEED_BORDER for spec in specs)
+
+
+def test_held_out_specs_are_the_same_each_time_and_others_for_another_seed():
+    specs = held_out_specs(World(), 7, CELLS, 16)
+    assert specs == held_out_specs(World(), 7, CELLS, 16)
+    assert not {spec.scene.seed for spec in specs} & {spec.scene.seed for spec in held_out_specs(World(), 8, CELLS, 16)}
+    assert len({spec.spec_id for spec in specs}) == len({spec.seq for spec in specs}) == len(specs)
+    asked = Counter((spec.question.family, spec.question.level) for spec in specs)
+    assert asked == dict.fromkeys(CELLS, 16)
+
+
+def test_held_out_specs_never_share_a_stream_with_training():
+    assert min(spec.seq for spec in held_out_specs(World(), 0, CELLS, 4)) > 10**12
+
+
+def test_a_family_that_the_catalogue_lacks_is_refused():
+    for cell in (("juggling", 0), ("depth_order", 9)):
+        with pytest.raises(VantageError, match="skill catalogue has no"):
+            held_out_specs(World(), 0, [cell], 1)
+
+
+def test_the_family_says_how_many_views_it_needs():
+    by_family = {spec.question.family: spec.max_views for spec in held_out_specs(World(), 0, CELLS, 1)}
+    assert by_family == {"depth_order": 1, "camera_motion": 2}
+
+
+@given(cells=st.lists(st.integers(0, 5), min_size=1, max_size=80), per_scene=st.integers(1, 8), same=st.integers(1, 4))
+def test_dealing_keeps_every_item_and_spreads_those_of_a_cell(cells, per_scene, same):
+    items = list(enumerate(cells))
+    dealt = deal(World(specs_per_scene=per_scene, same_cell_per_scene=same), items, lambda item: item[1])
+    assert sorted(item for _, item in dealt) == sorted(items)
+    scenes = [scene for scene, _ in dealt]
+    assert scenes == sorted(scenes) and set(scenes) == set(range(max(scenes) + 1))
+    assert max(Counter(scenes).values()) <= per_scene
+    assert max(Counter((scene, cell) for scene, (_, cell) in dealt).values()) <= same
+
+
+def test_the_camera_and_the_scene_follow_the_table():
+    world = world_of({"curriculum": {"world": {"width_px": 64, "hfov_deg": 90.0, "categories": ["chair"], "rooms": 2}}})
+    scene = training_scene(world, 0, 0)
+    spec = task_spec(world, 0, scene, spec_id="s", seq=1, family="depth_order", level=2)
+    assert (spec.camera.width_px, spec.camera.height_px) == (64, 96)
+    assert spec.camera.hfov_rad == pytest.approx(1.5707963)
+    assert (scene.categories, scene.rooms) == (("chair",), 2)
+
+
+def test_data_set_scenes_are_split_by_name():
+    world = World(assets=("a", "b"), held_out_assets=("c",))
+    assert {training_scene(world, 0, index).asset for index in range(20)} == {"a", "b"}
+    assert {spec.scene.asset for spec in held_out_specs(world, 0, CELLS, 4)} == {"c"}
+
+
+@pytest.mark.parametrize(
+    ("world", "sentence"),
+    [
+        ({"min_objects": 9}, "min_objects may not exceed max_objects"),
+        ({"lights": ["disco"]}, "day or evening, not disco"),
+        ({"assets": ["a"]}, "both or not at all"),
+        ({"assets": ["a"], "held_out_assets": ["a"]}, "scene a is in assets and in held_out_assets"),
+        ({"widthpx": 3}, "did you mean width_px"),
+    ],
+)
+def test_a_world_that_makes_no_sense_is_refused(world, sentence):
+    with pytest.raises(VantageError, match=sentence):
+        world_of({"curriculum": {"world": world}})
+
+
+def test_the_cells_of_a_run():
+    tree = {"curriculum": {"skills": [{"name": "depth_order", "levels": [0, 2]}, {"name": "object_count"}]}}
+    assert cells_of(tree) == [("depth_order", 0), ("depth_order", 2), ("object_count", 0)]
+    assert {name for name, _ in cells_of({})} == set(CATALOGUE)
+    with pytest.raises(VantageError, match="there is no skill juggling"):
+        cells_of({"curriculum": {"skills": [{"name": "juggling"}]}})
