@@ -62,6 +62,7 @@ class _Pending:
         self.resend = resend
         self.next_send = 0.0  # monotonic; at once
         self.sent_at_all = False
+        self.refused_busy = False  # BUSY was the last word on it
         self.future: Future[Packet] = Future()
 
     def fail(self, error: VantageError) -> None:
@@ -118,9 +119,9 @@ class Client:
     def submit(self, message: msgspec.Struct, blobs: Sequence[Blob] = (), deadline_s: float = 30.0) -> Future[Packet]:
         """Ask; the future holds the reply. The arrays behind `blobs` must not change until then.
 
-        The future raises VantageError: the service's own Failure; "timeout" when the service was asked but did not
-        answer within `deadline_s`; "unavailable" when it could not be reached. A message that may not be sent raises
-        "bad_request" here.
+        The future raises VantageError: the service's own Failure; within `deadline_s` it was asked but did not answer
+        ("timeout"), had no room for the request ("busy") or could not be reached ("unavailable"). A message that may
+        not be sent raises "bad_request" here.
         """
         request_id = os.urandom(16)
         pending = _Pending(
@@ -195,7 +196,7 @@ class Client:
             return
         pending = self._pending.pop(request_id_of(frames), None)
         if pending is not None:
-            pending.fail(error)
+            pending.fail(VantageError("internal", f"the answer to {pending.kind} is not valid: {error.message}"))
 
     def _on_reply(self, packet: Packet) -> None:
         pending = self._pending.get(packet.request_id)
@@ -205,6 +206,7 @@ class Client:
             self.counters["busy"] += 1
             wait_s = min(max(packet.message.retry_after_s, 0.01), MAX_BUSY_WAIT_S)
             pending.next_send = time.monotonic() + wait_s * random.uniform(1.0, 1.5)
+            pending.refused_busy = True
             return
         del self._pending[packet.request_id]
         if isinstance(packet.message, Failure):
@@ -240,6 +242,10 @@ class Client:
         within = f"{pending.kind} within {pending.deadline_s:g} s"
         if self._connection is not None and self._connection.ready and pending.sent_at_all:
             address = self._connection.endpoint.address
+            if pending.refused_busy:
+                return VantageError(
+                    "busy", f"{address} was too busy for {within}; ask for less or give it more workers"
+                )
             return VantageError("timeout", f"{address} did not answer {within}; see its log or allow more time")
         return VantageError("unavailable", f"no service answered {within}: {self._trouble}; is it running?")
 
@@ -282,6 +288,7 @@ class Client:
                 return
             self.counters["resent"] += pending.sent_at_all
             pending.sent_at_all = True
+            pending.refused_busy = False
             pending.next_send = now + pending.resend.next_s()
 
     def _wait(self) -> None:

@@ -17,6 +17,7 @@ from protocol.messages import Heartbeat, Welcome
 from protocol.sockets import close_dealer, connect_dealer, receive, send
 
 CONNECT_TIMEOUT_S = 5.0
+GREETING_RETRY_S = 0.05
 # What ends a connection at once; a peer that hangs or a cut network shows in missing heartbeats.
 _LOST = {
     zmq.EVENT_CLOSED: "nobody listens there",
@@ -85,6 +86,8 @@ class Connection:
 
     def next_tend(self) -> float:
         """Monotonic time at which `tend` has something to do if nothing happens before."""
+        if self._greeting is not None:
+            return time.monotonic() + GREETING_RETRY_S
         if not self.ready:
             return self._opened + CONNECT_TIMEOUT_S
         return min(self._sent + self._heartbeat_s, self._heard + self._liveness_s)

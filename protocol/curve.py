@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -51,16 +53,14 @@ def _make_pair(path: Path) -> None:
     if path.exists():
         return
     public, secret = zmq.curve_keypair()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor, temporary = tempfile.mkstemp(prefix=".", dir=path.parent)  # mode 0600
     with open(descriptor, "wb") as file:
         file.write(msgspec.json.encode(KeyPair(public.decode(), secret.decode())))
     try:
-        os.link(temporary, path)  # unlike a rename, never replaces the pair of a service that was faster
-    except FileExistsError:
-        pass
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)  # unlike a rename, never replaces the pair of a service that was faster
     finally:
-        temporary.unlink()
+        os.unlink(temporary)
 
 
 class _OneClientKey:

@@ -32,7 +32,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     def check(self) -> None:
         """Raises VantageError ("bad_config") for an address that may not be served or connected to."""
-        if self.address.startswith("ipc://") and len(self.address) > len("ipc://"):
+        if self.address.startswith("ipc:///"):
             return
         host = host_of(self.address)
         if not self.server_public_key and not is_loopback(host):
@@ -46,7 +46,7 @@ def host_of(address: str) -> str:
     """The host of `tcp://host:port`. Raises VantageError ("bad_config") on any other form."""
     host, separator, port = address[len("tcp://") :].rpartition(":")
     if not address.startswith("tcp://") or not separator or not host or not (port.isdigit() or port == "*"):
-        raise VantageError("bad_config", f"{address!r} is not an address; write ipc://PATH or tcp://HOST:PORT")
+        raise VantageError("bad_config", f"{address!r} is not an address; write ipc:///PATH or tcp://HOST:PORT")
     return host.strip("[]")
 
 
@@ -81,10 +81,9 @@ def publish(run_dir: Path, service: str, endpoint: Endpoint) -> None:
     """Write `endpoint` to the run directory, atomically."""
     path = _endpoint_file(run_dir, service)
     _private_dir(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(
-        msgspec.json.encode({"address": endpoint.address, "server_public_key": endpoint.server_public_key})
-    )
+    descriptor, temporary = tempfile.mkstemp(prefix=".", dir=path.parent)
+    with open(descriptor, "wb") as file:
+        file.write(msgspec.json.encode({"address": endpoint.address, "server_public_key": endpoint.server_public_key}))
     os.replace(temporary, path)
 
 
@@ -98,6 +97,8 @@ def lookup(run_dir: Path, service: str) -> Endpoint:
         endpoint = msgspec.json.decode(path.read_bytes(), type=Endpoint)
     except FileNotFoundError:
         raise VantageError("unavailable", f"{service} of run {run_dir.name} is not up; start it first") from None
+    except OSError as error:
+        raise VantageError("unavailable", f"{path} cannot be read ({error.strerror}); check its permissions") from None
     except (msgspec.MsgspecError, ValueError):
         raise VantageError("corrupt", f"{path} is not an endpoint file; delete it and restart {service}") from None
     return msgspec.structs.replace(endpoint, keys_dir=str((run_dir / "keys").resolve()))

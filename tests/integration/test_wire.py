@@ -11,7 +11,6 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
-import msgpack
 import numpy as np
 import pytest
 import zmq
@@ -45,13 +44,13 @@ POSE = Pose((0.0, 1.5, 0.0), (1.0, 0.0, 0.0, 0.0))
 OBSERVE = Observe(SceneSpec(seed=3), Camera(8, 6), POSE)
 
 
-def observe(message: Observe, request):
+def observe(message: Observe, _request):
     sink = ArraySink()
     image = np.full((message.camera.height_px, message.camera.width_px, 3), message.scene.seed, np.uint8)
     return Observation(View(message.pose, message.camera, sink.add(image))), sink.blobs
 
 
-def lease(message: LeaseSpecs, request) -> SpecBatch:
+def lease(message: LeaseSpecs, _request) -> SpecBatch:
     return SpecBatch((), message.learner)
 
 
@@ -120,12 +119,12 @@ def test_many_threads_share_a_client(endpoint):
 
 
 def test_failures_arrive_as_typed_errors(endpoint):
-    def refuse(message: DrainWorker, request):
+    def refuse(message: DrainWorker, _request):
         if message.worker_id == "bug":
             raise KeyError("secret detail")
         raise VantageError("infeasible", "the room is too small")
 
-    handlers = {DrainWorker: refuse, LeaseSpecs: lambda message, request: None}
+    handlers = {DrainWorker: refuse, LeaseSpecs: lambda *_: None}
     with serving(Service("s", "r", endpoint, handlers)) as service, Client(endpoint, "test") as client:
         with pytest.raises(VantageError, match="too small") as caught:
             client.request(DrainWorker("w"))
@@ -146,7 +145,7 @@ def test_handlers_may_answer_later(endpoint):
     """Futures are answered in the order in which they finish; a refusal in one reaches its own request."""
     futures: dict[str, Future] = {}
 
-    def later(message: LeaseSpecs, request) -> Future:
+    def later(message: LeaseSpecs, _request) -> Future:
         futures[message.learner] = Future()
         return futures[message.learner]
 
@@ -167,7 +166,7 @@ def test_handlers_may_answer_later(endpoint):
 def test_busy_is_waited_out(endpoint):
     with ThreadPoolExecutor(1) as pool:
 
-        def slow(message: LeaseSpecs, request) -> Future:
+        def slow(message: LeaseSpecs, _request) -> Future:
             return pool.submit(lambda: time.sleep(0.02) or SpecBatch((), message.learner))
 
         service = Service("s", "r", endpoint, {LeaseSpecs: slow}, max_in_flight=2, retry_after_s=0.02)
@@ -177,13 +176,39 @@ def test_busy_is_waited_out(endpoint):
             assert service.counters["busy"] == client.counters["busy"] > 0
 
 
+def test_a_service_that_stays_busy_is_named_busy(endpoint):
+    service = Service("s", "r", endpoint, {LeaseSpecs: lambda *_: Future()}, max_in_flight=1, drain_s=0.1)
+    with serving(service), Client(endpoint, "test") as client:
+        client.submit(LeaseSpecs("first", 1, 0))
+        with pytest.raises(VantageError, match="too busy for LEASE within 0.5 s") as caught:
+            client.request(LeaseSpecs("second", 1, 0), deadline_s=0.5)
+        assert (caught.value.code, caught.value.retryable) == ("busy", True)
+
+
+def test_an_answer_that_is_not_valid_fails_its_request(endpoint):
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router, Client(endpoint, "test") as client:
+        router.linger = 0
+        router.rcvtimeo = 5000
+        router.bind(endpoint.address)
+        reply = client.submit(LeaseSpecs("x", 1, 0))
+        identity, *_ = router.recv_multipart()
+        router.send_multipart([identity, b"garbage"])
+        router.send_multipart([identity, *encode(b"", Welcome("s", 1, 0, "r"))])
+        request_id = decode(router.recv_multipart()[1:]).request_id
+        router.send_multipart([identity, PREFIX, b"SPECS", request_id, b"\x80"])
+        with pytest.raises(VantageError, match="answer to LEASE is not valid") as caught:
+            reply.result(5)
+        assert caught.value.code == "internal"
+        assert client.counters["malformed"] == 2
+
+
 # ----------------------------------------------------------------------------- once and only once
 
 
 def test_a_repeated_id_has_one_effect_and_one_answer(endpoint):
     release, calls = threading.Event(), []
 
-    def slow(message: LeaseSpecs, request) -> SpecBatch:
+    def slow(_message: LeaseSpecs, request) -> SpecBatch:
         calls.append(request.request_id)
         release.wait(5)
         return SpecBatch((), str(len(calls)))
@@ -208,7 +233,7 @@ def test_a_repeated_id_has_one_effect_and_one_answer(endpoint):
 def test_the_answer_follows_a_client_to_its_fresh_socket(endpoint):
     release, calls = threading.Event(), []
 
-    def slow(message: LeaseSpecs, request) -> SpecBatch:
+    def slow(message: LeaseSpecs, _request) -> SpecBatch:
         calls.append(message)
         release.wait(5)
         return SpecBatch((), "here")
@@ -260,7 +285,7 @@ def test_a_service_that_moved_is_found_again(tmp_path):
         reply = client.submit(LeaseSpecs("a", 1, 0))  # before there is any service
         for name in ("one", "two"):
             endpoint = Endpoint(f"ipc://{tmp_path}/{name}.sock")
-            with serving(Service("s", name, endpoint, {LeaseSpecs: lambda message, request: SpecBatch((), "ok")})):
+            with serving(Service("s", name, endpoint, {LeaseSpecs: lambda *_: SpecBatch((), "ok")})):
                 publish(tmp_path, "sim", endpoint)
                 assert reply.result(10).message.reason == "ok"
                 assert client.request(LeaseSpecs("b", 1, 0)).message.reason == "ok"
@@ -272,7 +297,7 @@ def test_a_service_that_moved_is_found_again(tmp_path):
 
 
 def test_a_slow_handler_is_not_a_dead_service(endpoint):
-    def slow(message: LeaseSpecs, request) -> SpecBatch:
+    def slow(*_) -> SpecBatch:
         time.sleep(1.5)
         return SpecBatch((), "late")
 
@@ -330,7 +355,7 @@ def test_deadlines_say_which_side_to_look_at(endpoint):
         with pytest.raises(VantageError, match="nobody listens") as caught:
             client.request(LeaseSpecs("x", 1, 0), deadline_s=0.3)
         assert (caught.value.code, caught.value.retryable) == ("unavailable", True)
-        service = Service("s", "r", endpoint, {LeaseSpecs: lambda message, request: Future()}, drain_s=0.1)
+        service = Service("s", "r", endpoint, {LeaseSpecs: lambda *_: Future()}, drain_s=0.1)
         with serving(service), pytest.raises(VantageError, match="did not answer LEASE within 1 s") as caught:
             client.request(LeaseSpecs("x", 1, 0), deadline_s=1)
         assert caught.value.code == "timeout"
@@ -366,7 +391,7 @@ def test_closing_fails_what_is_open(endpoint):
 def test_stopping_answers_what_was_accepted(endpoint):
     started, stop = threading.Event(), threading.Event()
 
-    def slow(message: LeaseSpecs, request) -> SpecBatch:
+    def slow(*_) -> SpecBatch:
         started.set()
         time.sleep(0.3)
         return SpecBatch((), "done")
@@ -385,7 +410,7 @@ def test_stopping_answers_what_was_accepted(endpoint):
 
 def test_an_answer_after_the_end_harms_nobody(endpoint):
     late: Future = Future()
-    service = Service("s", "r", endpoint, {LeaseSpecs: lambda message, request: late}, drain_s=0.1)
+    service = Service("s", "r", endpoint, {LeaseSpecs: lambda *_: late}, drain_s=0.1)
     with Client(endpoint, "test") as client:
         with serving(service):
             client.submit(LeaseSpecs("x", 1, 0))
@@ -487,4 +512,3 @@ def test_a_client_of_pyzmq_and_msgpack_alone_speaks_the_protocol(endpoint, tmp_p
             timeout=30,
         )
     assert run.stdout == "spoken\n", run.stderr
-    assert msgpack.version

@@ -1,0 +1,89 @@
+"""Endpoint files and ipc addresses of a run directory."""
+
+from __future__ import annotations
+
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from protocol.endpoint import MAX_IPC_PATH_BYTES, Endpoint, is_loopback, lookup, publish, serving_endpoint
+from protocol.errors import VantageError
+
+
+def path_of(endpoint: Endpoint) -> Path:
+    assert endpoint.address.startswith("ipc://")
+    return Path(endpoint.address[len("ipc://") :])
+
+
+def test_what_was_published_is_found(tmp_path):
+    publish(tmp_path, "sim", Endpoint("ipc:///a.sock"))
+    publish(tmp_path, "sim", Endpoint("tcp://127.0.0.1:7", "k" * 40, "/not/published"))
+    assert lookup(tmp_path, "sim") == Endpoint("tcp://127.0.0.1:7", "k" * 40, str(tmp_path / "keys"))
+    assert [path.name for path in (tmp_path / "endpoints").iterdir()] == ["sim.json"]
+
+
+def test_a_service_that_is_not_up_can_be_waited_for(tmp_path):
+    with pytest.raises(VantageError, match="start it first") as caught:
+        lookup(tmp_path, "sim")
+    assert (caught.value.code, caught.value.retryable) == ("unavailable", True)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"{}", b'{"address": 5}'])
+def test_a_broken_endpoint_file_is_named(tmp_path, content):
+    publish(tmp_path, "sim", Endpoint("ipc:///a.sock"))
+    (tmp_path / "endpoints" / "sim.json").write_bytes(content)
+    with pytest.raises(VantageError, match=r"sim\.json") as caught:
+        lookup(tmp_path, "sim")
+    assert caught.value.code == "corrupt"
+
+
+def test_ipc_lies_in_the_run_directory_for_its_owner_only(tmp_path, monkeypatch):
+    (tmp_path / "endpoints").mkdir(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    path = path_of(serving_endpoint(Path("."), "sim"))
+    assert path == tmp_path / "endpoints" / "sim.sock"
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_run_directory_too_deep_for_a_socket_has_a_short_one(tmp_path, monkeypatch):
+    short = Path(tempfile.mkdtemp(dir="/tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", str(short))
+    deep = tmp_path / ("é" * 60) / "run"
+    path = path_of(serving_endpoint(deep, "sim"))
+    assert len(str(path).encode()) <= MAX_IPC_PATH_BYTES
+    assert path.parent.parent == short
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert path == path_of(serving_endpoint(deep, "sim")), "every process of the run finds the same address"
+    assert path != path_of(serving_endpoint(deep.with_name("run2"), "sim"))
+
+
+def test_the_short_directory_is_not_shared_with_a_trap(tmp_path, monkeypatch):
+    """Somebody may have put a link where the private directory would be."""
+    short = Path(tempfile.mkdtemp(dir="/tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", str(short))
+    deep = tmp_path / ("d" * 100)
+    private = path_of(serving_endpoint(deep, "sim")).parent
+    private.rmdir()
+    private.symlink_to(tmp_path)
+    with pytest.raises(VantageError, match="another user") as caught:
+        serving_endpoint(deep, "sim")
+    assert caught.value.code == "conflict"
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        *((host, True) for host in ("127.0.0.1", "127.9.9.9", "localhost", "::1")),
+        *((host, False) for host in ("0.0.0.0", "*", "10.0.0.1", "localhost.example.org", "::", "")),
+    ],
+)
+def test_loopback(host, loopback):
+    assert is_loopback(host) is loopback
+
+
+def test_a_host_that_does_not_resolve(tmp_path):
+    with pytest.raises(VantageError, match="cannot be resolved") as caught:
+        serving_endpoint(tmp_path, "sim", "tcp://nowhere.invalid:*")
+    assert caught.value.code == "bad_config"
