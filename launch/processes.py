@@ -78,7 +78,7 @@ class Child:
         self._kill_group()
         self._process = None
         if code == USER_ERROR:
-            raise VantageError("bad_request", self.last_words() or f"{self.name} refused to start.")
+            raise VantageError("bad_request", f"{self.name}: {self.last_words() or 'it refused to start.'}")
         self._quick_deaths = 1 if time.monotonic() - self._started > STEADY_S else self._quick_deaths + 1
         if self._quick_deaths >= MAX_QUICK_DEATHS:
             words = self.last_words()

@@ -108,7 +108,7 @@ def test_a_users_mistake_is_not_tried_again(run: RunDir) -> None:
     view, _ = view_of(run)
     with pytest.raises(VantageError) as caught:
         supervise(run, [wrong], view, threading.Event())
-    assert caught.value.message == "another learner works on it."
+    assert caught.value.message == "learner: another learner works on it."
     assert wrong.restarts == 0
 
 
