@@ -97,7 +97,7 @@ class PretrainSettings(Section):
     """How `learner pretrain` makes the embedded policy. Steps and seed decide the result, never the clock."""
 
     seed: int = Field(default=0, ge=0, lt=2**31)
-    threads: int = Field(default=2, ge=1, le=256)
+    processes: int = Field(default=2, ge=1, le=64)  # each of one thread; they share a step's views
     image_px: int = Field(default=96, ge=32, le=256, multiple_of=16)
 
     # What is seen: scenes of the simulator, annotated.
@@ -122,7 +122,6 @@ class PretrainSettings(Section):
         "object_color": 1.0,
         "object_location": 1.0,
         "object_count": 1.0,
-        "camera_object_distance": 0.5,
     }
     relate: dict[str, float] = {
         "view_direction": 0.5,
@@ -130,6 +129,7 @@ class PretrainSettings(Section):
         "relative_distance": 0.5,
         "relative_direction": 0.5,
     }
+    beside: dict[str, float] = {"camera_object_distance": 0.3}  # taught, but not what a checkpoint is chosen by
     relation_answers: float = Field(default=0.3, ge=0, le=1)  # share of relational questions whose answer is taught
 
     # How it is trained: the vision tower alone on dense truth, then everything on packed questions.
@@ -153,7 +153,7 @@ class PretrainSettings(Section):
     @property
     def asked(self) -> dict[str, float]:
         """Weights of all families, as the simulator is asked for them."""
-        return {**self.perceive, **self.relate}
+        return {**self.perceive, **self.relate, **self.beside}
 
 
 class LearnerSettings(Section):

@@ -10,29 +10,35 @@ COLORS = ("red", "green", "blue", "yellow", "purple", "orange", "white", "black"
 
 NUMBERS = tuple(str(n) for n in range(13))
 
-# Every word of a category of the `rooms` backend; a category of two words is two tokens ("coffee table").
+# Every word of a category of the `rooms` backend and its plural; "coffee table" is two tokens.
 _CATEGORIES = """
-chair table sofa bed lamp plant bookshelf cabinet ball box armchair stool desk bench shelf wardrobe dresser nightstand
-coffee dining side office television tv stand fridge stove oven sink toilet bathtub mirror rug pillow vase book clock
-door window curtain bin basket trash bottle cup mug bowl plate laptop monitor computer piano counter floor ceiling wall
-shower
+chair table sofa bed lamp plant bookshelf cabinet ball box armchair stool desk bench wardrobe dresser nightstand coffee
+basket vase shelf rug door window wall floor ceiling
+chairs tables sofas beds lamps plants bookshelves cabinets balls boxes armchairs stools desks benches wardrobes dressers
+nightstands baskets vases
+"""
+
+_OTHER_OBJECTS = """
+television fridge stove oven sink toilet bathtub mirror pillow book clock curtain bin bottle cup bowl plate laptop
+monitor piano counter
 """
 
 _SPATIAL = """
 left right front behind back ahead forward backward up down above below over under top bottom middle center beside near
-nearer nearest far farther farthest close closer closest next away distance apart direction part toward towards
-clockwise long longer tall taller wide high low big bigger small smaller large larger size length width height depth
-meters metres centimetres color category kind yes no hand order
+nearer nearest far farther farthest close closer closest next away distance apart direction part toward towards side
+clockwise long longer longest tall taller wide high low big bigger small smaller large larger size length width height
+depth m cm meters centimeters color kind yes no order quadrant
 """
 
 _FUNCTION = """
-? , . : ; the a an is are was were of to from in on at and or not there here it its this that these those which what
-where how many much does do did would you i my have has with by than as for one two first second third other same each
-all any both thing things object objects room picture image view views photo see seen look looking standing stand facing
-face faces turn turned move moved moving go camera between measured answer
+? , . : ; the a an is are was were of to from in on at and or not there it its this that these those which what where
+how many much do does did would you i my have has with by than as for one two first second third other same each all any
+both thing things object objects room picture pictures image view see seen show look stand standing face facing turn
+turned turns move moved moves go way camera between compared number now
 """
 
 
 def words() -> tuple[str, ...]:
     """Every word once, in a fixed order."""
-    return tuple(dict.fromkeys([*COLORS, *NUMBERS, *_CATEGORIES.split(), *_SPATIAL.split(), *_FUNCTION.split()]))
+    texts = (_CATEGORIES, _OTHER_OBJECTS, _SPATIAL, _FUNCTION)
+    return tuple(dict.fromkeys([*COLORS, *NUMBERS, *(word for text in texts for word in text.split())]))

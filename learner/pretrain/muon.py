@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 _A, _B, _C = 3.4445, -4.7750, 2.0315  # Keller Jordan's quintic: steepest at zero, roughly 1 elsewhere
@@ -27,6 +28,17 @@ def orthogonalise(batch: Tensor) -> Tensor:
         gram = x @ x.transpose(-1, -2)
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=_B, alpha=_C), x, beta=_A)
     return x if wide else x.transpose(-1, -2)
+
+
+def _orthogonalise_together(batch: Tensor) -> Tensor:
+    if not dist.is_initialized():
+        return orthogonalise(batch)
+    mine = slice(dist.get_rank(), None, dist.get_world_size())
+    shared = torch.zeros_like(batch)
+    if len(batch[mine]):
+        shared[mine] = orthogonalise(batch[mine])
+    dist.all_reduce(shared)
+    return shared
 
 
 class Muon(torch.optim.Optimizer):
@@ -58,6 +70,6 @@ class Muon(torch.optim.Optimizer):
             state["momentum"].lerp_(parameter.grad, 1 - momentum)
             steps.append(parameter.grad.lerp(state["momentum"], momentum))  # Nesterov
         scale = 0.2 * max(shape) ** 0.5
-        for parameter, step in zip(parameters, orthogonalise(torch.stack(steps))):
+        for parameter, step in zip(parameters, _orthogonalise_together(torch.stack(steps))):
             parameter.mul_(1 - lr * weight_decay)
             parameter.add_(step, alpha=-lr * scale)

@@ -10,16 +10,18 @@ best while its relational skills are still to be learned. Same settings, same vi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from learner.policy.build import IMAGE, VISION_END, VISION_START, build, save
+from learner.policy.load import load
 from learner.policy.packed import PackedPolicy
 from learner.pretrain.batches import MASKED, Tokens, choose, dense, pack
 from learner.pretrain.data import Pool, Shard
@@ -72,11 +74,12 @@ class Trainer:
         for step in range(steps):
             pool.grow(shards(step / steps))
             rng = rng_for(settings.seed, "pretrain", stage, step)
-            shard = pool.take(rng.integers(0, len(pool), batch))
+            shard = pool.take(rng.integers(0, len(pool), batch)[rank() :: world_size()])
             self._set_rate(step, steps)
-            loss, losses = self._loss(shard, rng, grounding)
+            loss, losses = self._loss(shard, rng_for(settings.seed, "pretrain", stage, step, rank()), grounding)
             loss.backward()
             parameters = [p for optimiser in self._optimisers for g in optimiser.param_groups for p in g["params"]]
+            average_gradients(parameters)
             nn.utils.clip_grad_norm_(parameters, 1.0)
             for optimiser in self._optimisers:
                 optimiser.step()
@@ -96,7 +99,7 @@ class Trainer:
         settings = self.settings
         chosen = [choose(t.questions, settings.asked, settings.ground_questions, rng) for t in shard.truths]
         taught = [
-            [q.family in settings.perceive or rng.random() < settings.relation_answers for q in row] for row in chosen
+            [q.family not in settings.relate or rng.random() < settings.relation_answers for q in row] for row in chosen
         ]
         questions = pack(shard, chosen, taught, self.tokens, self.names)
         prefix = self.packed.prefill([self.header] * len(chosen), images)
@@ -111,7 +114,8 @@ class Trainer:
     def _start_optimisers(self, muon_lr: float) -> None:
         matrices, others = [], list(self.heads.parameters())
         for name, parameter in self.model.named_parameters():
-            hidden = parameter.ndim == 2 and "embed" not in name and "lm_head" not in name
+            # The mergers' big squares would cost more to orthogonalise than all the language model's matrices.
+            hidden = parameter.ndim == 2 and not any(part in name for part in ("embed", "lm_head", "merger"))
             (matrices if hidden else others).append(parameter)
         adam = torch.optim.AdamW(others, self.settings.adam_lr, betas=(0.9, 0.98), weight_decay=0.0)
         self._optimisers = [Muon(matrices, muon_lr), adam]
@@ -127,6 +131,26 @@ class Trainer:
         for optimiser in self._optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = group["base_lr"] * rate
+
+
+def rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def average_gradients(parameters: Sequence[Tensor]) -> None:
+    """Over the processes that train together; parameters without a gradient have none in any of them."""
+    if world_size() == 1:
+        return
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([g.reshape(-1) for g in gradients])
+    dist.all_reduce(flat)
+    flat /= world_size()
+    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients])):
+        gradient.copy_(part.view_as(gradient))
 
 
 def start_by_matching(model: nn.Module, seed: int) -> None:
@@ -149,7 +173,6 @@ class Candidate(NamedTuple):
     step: int
     perception: float
     relation: float
-    table: dict[str, Accuracy]
 
     def better_than(self, other: Candidate | None, band: tuple[float, float]) -> bool:
         """In the band before out of it, then by perception."""
@@ -159,40 +182,61 @@ class Candidate(NamedTuple):
         return (mine, self.perception) > (its, other.perception)
 
 
-def pretrain(settings: PretrainSettings, train: Pool, held_out: Pool, out: Path) -> Candidate:
-    """Train both stages and save the chosen checkpoint to `out`; returns its measurements."""
-    torch.set_num_threads(settings.threads)
+class Made(NamedTuple):
+    """What the model card tells about the checkpoint that was kept."""
+
+    step: int
+    parameters: int
+    seeing: dict[str, Accuracy]  # on all held-out views
+    blind: dict[str, Accuracy]
+
+
+def pretrain(settings: PretrainSettings, train: Pool, held_out: Pool, out: Path) -> Made | None:
+    """Train both stages and save the chosen checkpoint to `out`.
+
+    Called in each of settings.processes processes, after torch.distributed is up where there are several; the first
+    one measures, saves, and gets the result.
+    """
+    torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     trainer = Trainer(settings)
     last = settings.train_shards
-
-    def first_then_more(progress: float) -> int:
-        return min(last, settings.first_shards + int(progress * (last - settings.first_shards)))
-
     best: Candidate | None = None
 
+    def first_then_more(progress: float) -> int:
+        """All shards are there to be drawn from when the vision tower is trained."""
+        return min(last, settings.first_shards + int(progress * (last - settings.first_shards)))
+
     def after_vision_step(step: int, losses: Losses) -> None:
-        if (step + 1) % settings.evaluate_every == 0:
+        if rank() == 0 and (step + 1) % settings.evaluate_every == 0:
             log.info("vision step %d of %d: dense loss %.3f", step + 1, settings.vision_steps, losses.dense)
 
     def after_ground_step(step: int, losses: Losses) -> None:
         nonlocal best
-        if (step + 1) % settings.evaluate_every and step + 1 != settings.ground_steps:
+        due = (step + 1) % settings.evaluate_every == 0 or step + 1 == settings.ground_steps
+        if rank() or not due:
             return
         table = trainer.evaluate(held_out, settings.evaluate_views)
-        candidate = Candidate(step + 1, mean(table, list(settings.perceive)), mean(table, list(settings.relate)), table)
-        chosen = candidate.better_than(best, settings.relation_band)
-        if chosen:
+        candidate = Candidate(step + 1, mean(table, list(settings.perceive)), mean(table, list(settings.relate)))
+        kept = candidate.better_than(best, settings.relation_band)
+        if kept:
             best = candidate
             save(trainer.model, trainer.processor, out)
-        figures = " ".join(f"{name} {a.greedy:.2f}/{a.sampled:.2f}" for name, a in table.items())
         log.info(
             "ground step %d of %d: losses dense %.3f answer %.3f noun %.3f, held out (greedy/sampled) %s%s",
-            step + 1, settings.ground_steps, *losses, figures, ", kept" if chosen else "",
-        )  # fmt: skip
+            step + 1,
+            settings.ground_steps,
+            *losses,
+            " ".join(f"{name} {a.greedy:.2f}/{a.sampled:.2f}" for name, a in table.items()),
+            ", kept" if kept else "",
+        )
 
     held_out.grow(settings.held_out_shards)
     trainer.train("vision", train, first_then_more, after_vision_step)
     trainer.train("ground", train, lambda _: last, after_ground_step)
+    if rank():
+        return None
     assert best is not None
-    return best
+    trainer.model.load_state_dict(load(str(out)).model.state_dict())
+    seeing, blind = (trainer.evaluate(held_out, len(held_out), without) for without in (False, True))
+    return Made(best.step, sum(p.numel() for p in trainer.model.parameters()), seeing, blind)

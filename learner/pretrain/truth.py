@@ -29,7 +29,7 @@ class Names(NamedTuple):
 def cell_owners(ids: NDArray[np.int32], object_ids: Sequence[int], rows: int, columns: int) -> NDArray[np.int8]:
     """Per image token the index (into object_ids) of the object with most pixels in its cell, -1 for none.
 
-    ids is the view's id image [H, W]; a cell counts as showing an object from 6 % of its pixels on. Returns [rows * columns].
+    ids is the view's id image [H, W]; a cell counts as showing an object from 6 % of its pixels on.
     """
     height, width = ids.shape
     cells = ids.reshape(rows, height // rows, columns, width // columns).swapaxes(1, 2).reshape(rows * columns, -1)

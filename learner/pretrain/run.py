@@ -1,0 +1,136 @@
+"""`learner pretrain` from end to end: a simulator of its own, the views it makes, and processes that train on them.
+
+run            collects views beside the training, starts the processes, writes the model card
+own_simulator  a sim-server in a run directory, as a child process
+_train         one training process of several; process 0 measures and saves
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch.distributed as dist
+import torch.multiprocessing as multiprocessing
+
+from learner.policy.build import MERGE, PATCH_PX
+from learner.pretrain.card import write_card
+from learner.pretrain.data import Channel, Pool, collect, order
+from learner.pretrain.train import pretrain
+from learner.settings import PretrainSettings
+from protocol import logs
+from protocol.client import Client
+from protocol.endpoint import lookup
+from protocol.errors import VantageError
+from protocol.messages import Describe
+from protocol.rundir import RunDir
+
+log = logging.getLogger(__name__)
+
+_POLL_S = 0.2
+_STALLED_S = 600.0  # without a new shard for so long, the simulator is taken for dead
+_STOP_S = 10.0
+
+
+def run(settings: PretrainSettings, out: Path, work: Path, command: str, workers: int = 1) -> None:
+    """Make a policy in `out`. Views and logs go to `work`, from where an interrupted run takes its views again.
+
+    `command` is what the model card names as the way to make the policy again.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    with own_simulator(work / "simulator", workers) as simulator:
+        digest = simulator.request(Describe(order(settings, "val", 0).scene), deadline_s=300.0).message.renderer_digest
+        log.info("views come from renderer %s", digest)
+        collector = _Collector(simulator, settings, work)
+        arguments = (settings.model_dump_json(), str(work), str(out), command, digest)
+        context = multiprocessing.start_processes(
+            _train, args=arguments, nprocs=settings.processes, join=False, start_method="spawn"
+        )
+        assert context is not None
+        while not context.join(timeout=_POLL_S):
+            collector.check()
+        collector.check()
+
+
+@contextlib.contextmanager
+def own_simulator(run_dir: Path, workers: int) -> Iterator[Client]:
+    """A client of a fresh simulator; both end with the context."""
+    run_directory = RunDir.open(run_dir) if (run_dir / "run.json").exists() else RunDir.create(run_dir, {})
+    arguments = ["serve", "--run-dir", str(run_directory.path), "--workers", str(workers)]
+    process = subprocess.Popen([sys.executable, "-m", "sim_server.cli", *arguments])
+    try:
+        with Client(lambda: lookup(run_directory.path, "sim"), "pretrain") as client:
+            yield client
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+class _Collector:
+    """Collects the held-out views, then those for training, in a thread."""
+
+    def __init__(self, channel: Channel, settings: PretrainSettings, work: Path) -> None:
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(channel, settings, work), daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raises what stopped the collection."""
+        if self._error is not None:
+            raise self._error
+
+    def _run(self, channel: Channel, settings: PretrainSettings, work: Path) -> None:
+        grid = (settings.image_px // (PATCH_PX * MERGE),) * 2
+        try:
+            for split, shards in (("val", settings.held_out_shards), ("train", settings.train_shards)):
+                collect(channel, settings, split, work / split, grid, shards, _progress(split, shards))
+        except BaseException as error:  # handed to the main thread by check()
+            self._error = error
+
+
+def _progress(split: str, shards: int) -> Callable[[int], None]:
+    def report(done: int) -> None:
+        log.info("%s views: %d of %d shards", split, done, shards)
+
+    return report
+
+
+def _wait_for(path: Path) -> None:
+    """Until the shard is there; raises VantageError("timeout") where none of its folder appears for a long time."""
+    deadline = time.monotonic() + _STALLED_S
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise VantageError(
+                "timeout", f"no views came for {_STALLED_S:.0f} s: see the simulator's log in {path.parents[1]}"
+            )
+        time.sleep(_POLL_S)
+
+
+def _train(rank: int, settings_json: str, work: str, out: str, command: str, digest: str) -> None:
+    settings = PretrainSettings.model_validate_json(settings_json)
+    folder = Path(work)
+    if rank == 0:
+        logs.setup(folder, "pretrain")
+    meeting = folder / "meeting"
+    if settings.processes > 1:
+        dist.init_process_group("gloo", f"file://{meeting.resolve()}", rank=rank, world_size=settings.processes)
+    try:
+        pools = Pool(folder / "train", _wait_for), Pool(folder / "val", _wait_for)
+        made = pretrain(settings, *pools, Path(out))
+        if made is not None:
+            write_card(Path(out), settings, command, digest, made)
+    finally:
+        if settings.processes > 1:
+            dist.destroy_process_group()
+            if rank == 0:
+                meeting.unlink(missing_ok=True)
