@@ -15,6 +15,7 @@ where it started out forgetting. The skills of the catalogue are cast, at random
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import numpy as np
 
@@ -33,6 +34,7 @@ QUESTION_SPREAD = 0.8
 TRANSFER = 0.35  # of an update, to the neighbouring levels of the skill
 FORGETTING = 2.0e-4  # of a cell's distance from FORGOTTEN, per group trained elsewhere
 FORGOTTEN = -1.0  # logits below the start, where a cell drifts that is never asked
+_BLOCK = 1024  # questions drawn at once
 
 
 class SimulatedLearner:
@@ -50,6 +52,8 @@ class SimulatedLearner:
         self._start = dict(self.logits)
         self._seed = seed
         self._learning_rate = learning_rate
+        self._answers = rng_for(seed, "answers")
+        self._questions: dict[int, np.ndarray] = {}
 
     def cells(self, *roles: str, levels: tuple[int, ...] = LEVELS) -> list[Cell]:
         return [cell for cell in self.logits if self.roles[cell.skill] in roles and cell.level in levels]
@@ -61,11 +65,10 @@ class SimulatedLearner:
     def answer(self, issue: Issue) -> ConfidenceReport:
         """The report on one question; the same question is as hard each time it is asked."""
         cell = Cell(issue.skill, issue.level)
-        question = rng_for(self._seed, "question", issue.seq)
-        infeasible = self.roles[cell.skill] == "rare" and question.random() < 0.8
-        logit = self.logits[cell] + QUESTION_SPREAD * float(question.standard_normal())
-        probability = 0.05 if issue.blind else _sigmoid(logit)
-        answers = rng_for(self._seed, "answer", issue.number, issue.reissue).random(GROUP) < probability
+        luck, hardness = self._question(issue.seq)
+        infeasible = self.roles[cell.skill] == "rare" and luck < 0.8
+        probability = 0.05 if issue.blind else _sigmoid(self.logits[cell] + QUESTION_SPREAD * hardness)
+        answers = self._answers.random(GROUP) < probability
         rewards = () if infeasible else tuple(map(float, answers))
         return ConfidenceReport(
             report_id=issue.lease_id,
@@ -82,6 +85,15 @@ class SimulatedLearner:
             had_gradient=len(set(rewards)) > 1,
         )
 
+    def _question(self, seq: int) -> tuple[float, float]:
+        """Two figures, uniform and normal, that belong to this question."""
+        block, index = divmod(seq, _BLOCK)
+        if block not in self._questions:
+            rng = rng_for(self._seed, "questions", block)
+            self._questions[block] = np.stack([rng.random(_BLOCK), rng.standard_normal(_BLOCK)], axis=1)
+        luck, hardness = self._questions[block][index]
+        return float(luck), float(hardness)
+
     def train(self, reports: list[ConfidenceReport]) -> None:
         """One optimiser step on a batch of answered groups."""
         trained = [report for report in reports if report.outcome == "answered" and not report.blind]
@@ -93,10 +105,11 @@ class SimulatedLearner:
             for level in LEVELS:
                 part = TRANSFER ** abs(level - cell.level)
                 self.logits[Cell(cell.skill, level)] += step * part
+        moved = Counter(report.skill for report in trained if report.had_gradient)
         for cell, logit in self.logits.items():
             if self.roles[cell.skill] == "noise":
                 continue
-            elsewhere = sum(report.had_gradient and report.skill != cell.skill for report in trained)
+            elsewhere = moved.total() - moved[cell.skill]
             floor = self._start[cell] + FORGOTTEN
             self.logits[cell] = floor + (logit - floor) * (1.0 - FORGETTING) ** elsewhere
 
