@@ -81,10 +81,10 @@ CATALOGUE: dict[str, Skill] = {
             "camera",
             _clear(
                 "0.8 to 2.5 m from the camera",
-                "0.8 to 3.5 m from the camera",
-                "0.8 to 4.5 m from the camera",
+                "0.8 to 3.2 m from the camera",
+                "0.8 to 4.0 m from the camera",
+                "0.8 to 5.0 m from the camera",
                 "0.8 to 6.0 m from the camera",
-                "0.8 to 10.0 m from the camera",
             ),
             chance=0.2,
         ),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 import msgspec
 import numpy as np
 
@@ -16,11 +14,11 @@ from sim_server.backends.base import Frames, Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, World
 from sim_server.questions.families import family_of
 from sim_server.questions.families.rules import neighbours
-from sim_server.questions.family import Candidate, Proposals, ask
-from sim_server.questions.viewpoints import count_shown, draw_pose
+from sim_server.questions.family import Candidate, Family, Proposals, ask, draw_evenly
+from sim_server.questions.viewpoints import draw_populated_pose
 
 FOCUS = 3  # objects that a view is aimed at, where the scene has so many
-POSE_DRAWS = 3
+POSE_DRAWS = 4
 
 
 class Annotation(msgspec.Struct):
@@ -70,26 +68,22 @@ def one_view(frames: Frames, index: int) -> Frames:
 
 
 def _draw_pose(scene: Scene, message: Annotate, rng: np.random.Generator) -> Pose:
-    """The pose of POSE_DRAWS that has the most objects in its picture; relations need company."""
+    """A pose that looks at a few neighbouring objects, placed anywhere in the picture."""
     objects = scene.description.objects
     if not objects:
         raise Infeasible("the scene has no objects to look at")
-    centres = np.array([item.box.centre_m for item in objects])
-    best: Optional[Pose] = None
-    most = 0
     for _ in range(POSE_DRAWS):
         focus = neighbours(objects, int(rng.integers(1, FOCUS + 1)), rng)
-        at = (rng.uniform(0.15, 0.85), rng.uniform(0.15, 0.85)) if len(focus) == 1 else None
-        pose = draw_pose(scene, message.camera, focus, rng, at, together=False)
-        if pose is not None and (shown := count_shown(pose, message.camera, centres)) > most:
-            best, most = pose, shown
-    if best is None:
-        raise Infeasible("no standing point shows an object of the scene")
-    return best
+        spread = 0.35 if len(focus) == 1 else 0.15
+        at = (rng.uniform(0.5 - spread, 0.5 + spread), rng.uniform(0.5 - spread, 0.5 + spread))
+        pose = draw_populated_pose(scene, message.camera, focus, rng, at)
+        if pose is not None:
+            return pose
+    raise Infeasible("no standing point shows an object of the scene")
 
 
 def _questions(
-    world: World, families: list, weights: np.ndarray, count: int, rng: np.random.Generator
+    world: World, families: list[tuple[Family, int]], weights: np.ndarray, count: int, rng: np.random.Generator
 ) -> list[Question]:
     """Up to `count` different questions; forms and answers are drawn evenly among those that hold."""
     proposed: dict[int, list[Candidate]] = {}
@@ -109,13 +103,3 @@ def _questions(
         proposed[drawn].remove(candidate)
         questions.append(ask(family, world, candidate, level, rng))
     return questions
-
-
-def draw_evenly(candidates: list[Candidate], rng: np.random.Generator) -> Candidate:
-    """One of the candidates: first the form, then the key, then the candidate, each with equal chances."""
-    forms = sorted({item.form for item in candidates})
-    form = forms[int(rng.integers(len(forms)))]
-    keys = sorted({item.key for item in candidates if item.form == form})
-    key = keys[int(rng.integers(len(keys)))]
-    same = [item for item in candidates if item.form == form and item.key == key]
-    return same[int(rng.integers(len(same)))]

@@ -20,7 +20,7 @@ from sim_server.backends.base import Frames, Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, World
 from sim_server.questions.families import family_of
 from sim_server.questions.families.motion import CameraMotion
-from sim_server.questions.family import Candidate, Family, Plan, Proposals, ask
+from sim_server.questions.family import Candidate, Family, Plan, Proposals, ask, draw_evenly
 from sim_server.questions.viewpoints import draw_pose
 
 ATTEMPTS = 24
@@ -63,8 +63,10 @@ def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> 
         return Realised(question, _with_sensors(scene, evidence, sensors), poses, attempt)
     assert plan is not None
     rule, _ = refused.most_common(1)[0]
-    wanted = f"{family.name} level {level} with answer class {plan.key!r}"
-    raise Infeasible(f"{wanted} found no view in {ATTEMPTS} attempts; the rule that refused most: {rule}")
+    wanted = f" with an answer of class {plan.key!r}" if plan.key else ""
+    raise Infeasible(
+        f"{family.name} level {level}{wanted} found no view in {ATTEMPTS} attempts; the rule that refused most: {rule}"
+    )
 
 
 def _draw_poses(
@@ -92,7 +94,7 @@ def _choose(
     family.propose(world, level, found)
     fitting = [item for item in found.accepted if plan.fits(item)]
     if fitting:
-        return fitting[int(rng.integers(len(fitting)))]
+        return draw_evenly(fitting, rng)
     # One vote per attempt, so that a view of many objects does not outweigh the others.
     rule = found.refused.most_common(1)[0][0] if found.refused else "no object is visible"
     refused["no view has the drawn answer" if found.accepted else rule] += 1

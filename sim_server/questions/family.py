@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Optional, Protocol
+from typing import Optional, Protocol, Sequence
 
 import msgspec
 import numpy as np
@@ -50,7 +50,10 @@ class Proposals:
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What to look for: the form and key drawn first, the objects to aim at, and where in the picture (u, v)."""
+    """What to look for: the form and key drawn first, the objects to aim at, and where in the picture (u, v).
+
+    An empty key takes any answer: that of a family whose options are objects has no prior to balance.
+    """
 
     key: str
     focus: tuple[int, ...]
@@ -58,7 +61,17 @@ class Plan(msgspec.Struct, frozen=True):
     form: str = ""
 
     def fits(self, candidate: Candidate) -> bool:
-        return candidate.key == self.key and candidate.form == self.form
+        return candidate.form == self.form and self.key in ("", candidate.key)
+
+
+def draw_evenly(candidates: Sequence[Candidate], rng: np.random.Generator) -> Candidate:
+    """One of the candidates: first the form, then the key, then the candidate, each with equal chances."""
+    forms = sorted({item.form for item in candidates})
+    form = forms[int(rng.integers(len(forms)))]
+    keys = sorted({item.key for item in candidates if item.form == form})
+    key = keys[int(rng.integers(len(keys)))]
+    same = [item for item in candidates if item.form == form and item.key == key]
+    return same[int(rng.integers(len(same)))]
 
 
 class Draft(msgspec.Struct, frozen=True):

@@ -6,16 +6,18 @@ import math
 from typing import Optional, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from protocol.scene import Camera, Pose, SceneObject, Vec3
+from protocol.scene import Camera, Pose, SceneObject
 from sim_server.backends.base import Scene
-from sim_server.questions.geometry import pose_from_yaw_pitch, project
+from sim_server.questions.geometry import Array, pose_from_yaw_pitch
 
 EYE_HEIGHT_M = (1.3, 1.9)
 PITCH_RAD = (-0.75, 0.10)
 NEAREST_M, FARTHEST_M = 0.9, 7.0
 FRAME_BORDER = 0.05  # centres of the objects asked about keep this share of the picture from its border
-PLACES = 8  # standing points tried per draw
+PLACES = 16  # standing points tried per draw
+ROUGHLY = 0.15  # a picture's aim strays by up to this from its middle; the more objects, the less
 
 
 def draw_pose(
@@ -24,47 +26,75 @@ def draw_pose(
     focus: Sequence[SceneObject],
     rng: np.random.Generator,
     at: Optional[tuple[float, float]] = None,
-    together: bool = True,
 ) -> Optional[Pose]:
-    """A pose in navigable space at eye height that looks at the focus objects, slightly down.
+    """A pose in navigable space at eye height, level and slightly down, whose picture has every focus object's centre.
 
-    The middle of their centres is put at `at` (u, v in the picture), near its middle where `at` is None. Of PLACES
-    standing points the first that shows every centre is taken. Where none does the answer is None, or with
-    `together` off the one that shows most. No pixel is drawn: occlusion is the caller's to check.
+    The middle of the centres is put at `at` (u, v in the picture), roughly in its middle where `at` is None. None
+    where no one of PLACES standing points will do. No pixel is drawn: occlusion is the caller's to check.
     """
     centres = np.array([item.box.centre_m for item in focus])
-    best: Optional[Pose] = None
-    most = 0
-    for _ in range(PLACES):
-        x, floor_m, z = scene.sample_navigable(rng)
-        eye = (x, floor_m + rng.uniform(*EYE_HEIGHT_M), z)
-        where = at if at is not None else (rng.uniform(0.35, 0.65), rng.uniform(0.35, 0.65))
-        pose = aimed_pose(eye, camera, centres, where)
-        shown = count_shown(pose, camera, centres)
-        if shown == len(focus):
-            return pose
-        if shown > most:
-            best, most = pose, shown
-    return None if together else best
+    eyes = draw_eyes(scene, rng)
+    stray = 2 * ROUGHLY / max(len(focus), 2)
+    where = np.tile(at, (PLACES, 1)) if at is not None else rng.uniform(0.5 - stray, 0.5 + stray, (PLACES, 2))
+    yaws, pitches = aim(eyes, camera, centres, where)
+    fitting = np.flatnonzero(in_picture(eyes, yaws, pitches, camera, centres).all(axis=1))
+    return _pose(eyes, yaws, pitches, int(fitting[0])) if len(fitting) else None
 
 
-def aimed_pose(eye_m: Vec3, camera: Camera, centres_m: np.ndarray, at: tuple[float, float]) -> Pose:
-    """A level camera at `eye_m` that sees the middle of the centres [N, 3] near `at`, within PITCH_RAD."""
-    offsets = centres_m - np.asarray(eye_m)
-    flat = np.maximum(np.hypot(offsets[:, 0], offsets[:, 2]), 1e-6)
+def draw_populated_pose(
+    scene: Scene, camera: Camera, focus: Sequence[SceneObject], rng: np.random.Generator, at: tuple[float, float]
+) -> Optional[Pose]:
+    """Like `draw_pose`, but among standing points that show a focus object the one that shows most objects."""
+    centres = np.array([item.box.centre_m for item in focus])
+    everything = np.array([item.box.centre_m for item in scene.description.objects])
+    eyes = draw_eyes(scene, rng)
+    yaws, pitches = aim(eyes, camera, centres, np.tile(at, (PLACES, 1)))
+    shown = in_picture(eyes, yaws, pitches, camera, everything).sum(axis=1)
+    shown[~in_picture(eyes, yaws, pitches, camera, centres).any(axis=1)] = 0
+    best = int(shown.argmax())
+    return _pose(eyes, yaws, pitches, best) if shown[best] else None
+
+
+def draw_eyes(scene: Scene, rng: np.random.Generator) -> Array:
+    """PLACES camera positions [PLACES, 3] over navigable floor, metres."""
+    eyes = np.array([scene.sample_navigable(rng) for _ in range(PLACES)])
+    eyes[:, 1] += rng.uniform(*EYE_HEIGHT_M, PLACES)
+    return eyes
+
+
+def aim(eyes_m: Array, camera: Camera, centres_m: Array, at: Array) -> tuple[Array, Array]:
+    """Yaw and pitch [P] with which cameras at eyes [P, 3] see the middle of the centres [N, 3] near `at` [P, 2].
+
+    The pitch stays within PITCH_RAD.
+    """
+    offsets = centres_m[None] - eyes_m[:, None]
+    flat = np.maximum(np.hypot(offsets[..., 0], offsets[..., 2]), 1e-6)
     # The mean direction, not the mean point: a near object must not pull the view off a far one.
-    east, north = float(np.mean(offsets[:, 0] / flat)), float(np.mean(offsets[:, 2] / flat))
-    elevation = np.arctan2(offsets[:, 1], flat)
-    pitch = 0.5 * float(elevation.min() + elevation.max())
+    east, south = (offsets[..., 0] / flat).mean(1), (offsets[..., 2] / flat).mean(1)
+    elevation = np.arctan2(offsets[..., 1], flat)
     half = math.tan(camera.hfov_rad / 2)
-    yaw = math.atan2(-east, -north) + math.atan((2 * at[0] - 1) * half)
-    pitch -= math.atan((1 - 2 * at[1]) * half * camera.height_px / camera.width_px)
-    return pose_from_yaw_pitch(eye_m, yaw, float(np.clip(pitch, *PITCH_RAD)))
+    yaws = np.arctan2(-east, -south) + np.arctan((2 * at[:, 0] - 1) * half)
+    pitches = (elevation.min(1) + elevation.max(1)) / 2
+    pitches -= np.arctan((1 - 2 * at[:, 1]) * half * camera.height_px / camera.width_px)
+    return yaws, np.clip(pitches, *PITCH_RAD)
 
 
-def count_shown(pose: Pose, camera: Camera, centres_m: np.ndarray) -> int:
-    """How many of the centres lie within the frame, neither too near nor too far."""
-    u, v, depth_m = project(pose, camera, centres_m)
-    low, high = FRAME_BORDER, 1 - FRAME_BORDER
-    inside = (u > low) & (u < high) & (v > low) & (v < high) & (depth_m > NEAREST_M) & (depth_m < FARTHEST_M)
-    return int(np.count_nonzero(inside))
+def in_picture(eyes_m: Array, yaws: Array, pitches: Array, camera: Camera, centres_m: Array) -> NDArray[np.bool_]:
+    """Whether each centre [N, 3] lies in each camera's picture, neither too near nor too far: bool [P, N]."""
+    offsets = centres_m[None] - eyes_m[:, None]
+    x, y, z = offsets[..., 0], offsets[..., 1], offsets[..., 2]
+    cos_yaw, sin_yaw = np.cos(yaws)[:, None], np.sin(yaws)[:, None]
+    cos_pitch, sin_pitch = np.cos(pitches)[:, None], np.sin(pitches)[:, None]
+    right = cos_yaw * x - sin_yaw * z
+    ahead = -sin_yaw * x - cos_yaw * z
+    depth = cos_pitch * ahead + sin_pitch * y
+    up = cos_pitch * y - sin_pitch * ahead
+    half = math.tan(camera.hfov_rad / 2) * (1 - 2 * FRAME_BORDER)
+    near_far = (depth > NEAREST_M) & (depth < FARTHEST_M)
+    aspect = camera.height_px / camera.width_px
+    return near_far & (np.abs(right) < half * depth) & (np.abs(up) < half * aspect * depth)
+
+
+def _pose(eyes: Array, yaws: Array, pitches: Array, index: int) -> Pose:
+    x, y, z = (float(value) for value in eyes[index])
+    return pose_from_yaw_pitch((x, y, z), float(yaws[index]), float(pitches[index]))

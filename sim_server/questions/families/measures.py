@@ -13,7 +13,7 @@ from sim_server.questions.family import Candidate, Draft, Plan, Proposals
 from sim_server.questions.geometry import point_box_distance
 
 NEAREST_M = 0.8
-FARTHEST_M = (2.5, 3.5, 4.5, 6.0, 10.0)  # the farther, the harder to tell
+FARTHEST_M = (2.5, 3.2, 4.0, 5.0, 6.0)  # the farther, the harder to tell
 _THIRDS = ("near", "middle", "far")
 
 

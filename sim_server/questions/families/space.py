@@ -29,18 +29,22 @@ _WORDS = {
     "quadrant": ("front left", "front right", "back left", "back right"),
 }
 _BORDERS_DEG = {"side": (0.0, 180.0), "side_or_behind": (0.0, 135.0), "quadrant": (0.0, 90.0, 180.0)}
+_RARITY = {"behind": 2.0}  # not every room has a target within the sector behind; this evens the answers out
 _POOL = 8  # objects of one neighbourhood among which a plan looks for a relation
 _NEIGHBOURHOODS = 4  # neighbourhoods that a plan looks at
 
 
-def _plan(
+def _relation(
     family: Union[RelativeDistance, RelativeDirection],
     description: SceneDescription,
     level: int,
     rng: np.random.Generator,
-    kept: Optional[Plan],
-) -> Plan:
-    """A relation that holds between neighbours, whatever the view; the view only has to show them."""
+    kept: Optional[Plan] = None,
+) -> Optional[Candidate]:
+    """A relation that holds between neighbours, whatever the view; the view only has to show them.
+
+    With `kept`, one that has its answer, or None. Raises Infeasible without `kept` where no relation holds.
+    """
     refused: Counter[str] = Counter()
     for _ in range(_NEIGHBOURHOODS):
         found = Proposals()
@@ -48,13 +52,14 @@ def _plan(
         fitting = [item for item in found.accepted if kept is None or kept.fits(item)]
         if fitting:
             keys = sorted({item.key for item in fitting})
-            key = keys[int(rng.integers(len(keys)))]
+            # What few neighbourhoods offer is drawn more often there.
+            weights = np.array([_RARITY.get(key, 1.0) for key in keys])
+            key = keys[int(rng.choice(len(keys), p=weights / weights.sum()))]
             same = [item for item in fitting if item.key == key]
-            chosen = same[int(rng.integers(len(same)))]
-            return Plan(key=key, focus=chosen.objects, form=chosen.form)
+            return same[int(rng.integers(len(same)))]
         refused += found.refused
     if kept is not None:
-        return kept
+        return None
     rule = refused.most_common(1)[0][0] if refused else "the scene has too few objects"
     raise Infeasible(f"{family.name} level {level}: {rule}")
 
@@ -76,9 +81,11 @@ class RelativeDistance:
     views = 1
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+        self, description: SceneDescription, level: int, rng: np.random.Generator, _kept: Optional[Plan] = None
     ) -> Plan:
-        return _plan(self, description, level, rng, kept)
+        relation = _relation(self, description, level, rng)
+        assert relation is not None
+        return Plan(key="", focus=relation.objects)
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         named = [world.objects[key] for key in prominent(world, world.views[0], found)]
@@ -127,7 +134,11 @@ class RelativeDirection:
     def plan(
         self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
-        return _plan(self, description, level, rng, kept)
+        relation = _relation(self, description, level, rng, kept)
+        if relation is None:
+            assert kept is not None
+            return kept
+        return Plan(key=relation.key, focus=relation.objects, form=relation.form)
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         named = [world.objects[key] for key in prominent(world, world.views[0], found)]
