@@ -33,6 +33,17 @@ def tone_table() -> NDArray[np.uint8]:
 
 
 @_jit
+def larger(a, b):
+    """max() of two numbers of one type, without the care for NaN that the builtin takes."""
+    return a if a > b else b
+
+
+@_jit
+def smaller(a, b):
+    return a if a < b else b
+
+
+@_jit
 def depth_and_ids(inverse_depth, seen, face_object, depth, ids):
     """Fills depth float32 [H, W] (0 = nothing) and ids int32 [H, W] from the visibility buffer."""
     height, width = seen.shape
@@ -63,8 +74,8 @@ def _lamp_visibility(cubes, lamp, dx, dy, dz):
     scale = np.float32(size) * half
     top = np.float32(size) - np.float32(1.001)
     inverse = one / major
-    tu = min(max((u * inverse + one) * scale - half, np.float32(0)), top)
-    tv = min(max((one - v * inverse) * scale - half, np.float32(0)), top)
+    tu = smaller(larger((u * inverse + one) * scale - half, np.float32(0)), top)
+    tv = smaller(larger((one - v * inverse) * scale - half, np.float32(0)), top)
     iu, iv = int(tu), int(tv)
     fu, fv = tu - np.float32(iu), tv - np.float32(iv)
     # lit unless something lies nearer than the surface; the relative slack covers half a texel of depth slope
@@ -90,9 +101,12 @@ def _pattern(bank, pattern, u, v, texels):
         size >>= 1
         level += 1
     scale = np.float32(size)
-    tu = (u - np.floor(u)) * scale - half
-    tv = (v - np.floor(v)) * scale - half
-    iu, iv = int(np.floor(tu)), int(np.floor(tv))
+    # conversion truncates, so the fraction is lifted to be positive, and by one repeat to leave room for the half texel
+    u -= np.float32(int(u))
+    v -= np.float32(int(v))
+    tu = (u + np.float32(2)) * scale - half
+    tv = (v + np.float32(2)) * scale - half
+    iu, iv = int(tu), int(tv)
     fu, fv = tu - np.float32(iu), tv - np.float32(iv)
     mask = size - 1
     u0, u1 = iu & mask, (iu + 1) & mask
@@ -116,14 +130,14 @@ def shade(
     one = np.float32(1)
     half = np.float32(0.5)
     zero = np.float32(0)
+    two = np.float32(2)
     fine_height, fine_width = np.float32(height * samples), np.float32(width * samples)
     pixel_angle = np.float32(2) * tan_x / np.float32(width)
     shade_rows, shade_columns = floor_shade.shape[0], floor_shade.shape[1]
     cells_per_m = one / shade_cell
-    count = samples * samples
-    share_of_one = one / np.float32(count)
+    share_of_one = one / np.float32(samples * samples)
     weights = np.empty(4, np.float32)
-    first = np.empty(4, np.int64)
+    first_row, first_column = np.empty(4, np.int64), np.empty(4, np.int64)
     keys = np.empty(4, np.int64)
     for row in range(height):
         for column in range(width):
@@ -131,22 +145,32 @@ def shade(
             groups = 0
             same_face = True
             lead = seen[row * samples, column * samples]
-            for k in range(count):
-                face = seen[row * samples + k // samples, column * samples + k % samples]
-                same_face = same_face and face == lead
-                key = -1 if face < 0 else face_key[face]
-                g = 0
-                while g < groups and keys[g] != key:
-                    g += 1
-                if g == groups:
-                    keys[g] = key
-                    first[g] = k
-                    weights[g] = zero
-                    groups += 1
-                weights[g] += share_of_one
+            for fine_row in range(row * samples, row * samples + samples):
+                for fine_column in range(column * samples, column * samples + samples):
+                    same_face = same_face and seen[fine_row, fine_column] == lead
+            if same_face:
+                groups = 1
+                weights[0] = one
+                first_row[0] = row * samples
+                first_column[0] = column * samples
+            else:
+                for fine_row in range(row * samples, row * samples + samples):
+                    for fine_column in range(column * samples, column * samples + samples):
+                        face = seen[fine_row, fine_column]
+                        key = -1 if face < 0 else face_key[face]
+                        g = 0
+                        while g < groups and keys[g] != key:
+                            g += 1
+                        if g == groups:
+                            keys[g] = key
+                            first_row[g] = fine_row
+                            first_column[g] = fine_column
+                            weights[g] = zero
+                            groups += 1
+                        weights[g] += share_of_one
             total_red = total_green = total_blue = zero
             for g in range(groups):
-                fine_row, fine_column = row * samples + first[g] // samples, column * samples + first[g] % samples
+                fine_row, fine_column = first_row[g], first_column[g]
                 face = seen[fine_row, fine_column]
                 if same_face:  # the pixel's centre
                     sample_x = (np.float32(column) + half) / np.float32(width)
@@ -154,14 +178,14 @@ def shade(
                 else:
                     sample_x = (np.float32(fine_column) + half) / fine_width
                     sample_y = (np.float32(fine_row) + half) / fine_height
-                ray_x = (sample_x * 2 - one) * tan_x
-                ray_y = (one - sample_y * 2) * tan_y
+                ray_x = (sample_x * two - one) * tan_x
+                ray_y = (one - sample_y * two) * tan_y
                 wx = axes[2, 0] + ray_x * axes[0, 0] + ray_y * axes[1, 0]
                 wy = axes[2, 1] + ray_x * axes[0, 1] + ray_y * axes[1, 1]
                 wz = axes[2, 2] + ray_x * axes[0, 2] + ray_y * axes[1, 2]
                 if face < 0:
                     rise = wy / np.sqrt(wx * wx + wy * wy + wz * wz)
-                    sky = (one - half * half * min(max(rise * 2 + half, zero), one)) * weights[g]
+                    sky = (one - half * half * smaller(larger(rise * two + half, zero), one)) * weights[g]
                     total_red += ambient[3, 0] * sky
                     total_green += ambient[3, 1] * sky
                     total_blue += ambient[3, 2] * sky
@@ -171,36 +195,40 @@ def shade(
                     z = half * (z + inverse_depth[fine_row + 1, fine_column + 1])
                 z = one / z
                 px, py, pz = eye[0] + z * wx, eye[1] + z * wy, eye[2] + z * wz
-                value = face_values[face]
-                w1 = min(max(value[0] * px + value[1] * py + value[2] * pz + value[3], zero), one)
-                w2 = min(max(value[4] * px + value[5] * py + value[6] * pz + value[7], zero), one)
-                nx = value[8] + w1 * value[11] + w2 * value[14]
-                ny = value[9] + w1 * value[12] + w2 * value[15]
-                nz = value[10] + w1 * value[13] + w2 * value[16]
+                w1 = smaller(larger(face_values[face, 0] * px + face_values[face, 1] * py + face_values[face, 2] * pz + face_values[face, 3], zero), one)
+                w2 = smaller(larger(face_values[face, 4] * px + face_values[face, 5] * py + face_values[face, 6] * pz + face_values[face, 7], zero), one)
+                nx = face_values[face, 8] + w1 * face_values[face, 11] + w2 * face_values[face, 14]
+                ny = face_values[face, 9] + w1 * face_values[face, 12] + w2 * face_values[face, 15]
+                nz = face_values[face, 10] + w1 * face_values[face, 13] + w2 * face_values[face, 16]
                 length = one / np.sqrt(nx * nx + ny * ny + nz * nz)
                 nx, ny, nz = nx * length, ny * length, nz * length
-                u = value[17] + w1 * value[19] + w2 * value[21]
-                v = value[18] + w1 * value[20] + w2 * value[22]
+                u = face_values[face, 17] + w1 * face_values[face, 19] + w2 * face_values[face, 21]
+                v = face_values[face, 18] + w1 * face_values[face, 20] + w2 * face_values[face, 22]
                 material = face_material[face]
                 glow = material_values[material, 7]
 
                 # ambient light from above, beside and below, dimmed near crowded floor, in corners, under the ceiling
-                up = max(ny, zero)
-                down = max(-ny, zero)
+                up = larger(ny, zero)
+                down = larger(-ny, zero)
                 side = one - up - down
                 gx = (px + nx * np.float32(0.08) - shade_origin[0]) * cells_per_m - half
                 gz = (pz + nz * np.float32(0.08) - shade_origin[1]) * cells_per_m - half
-                gx = min(max(gx, zero), np.float32(shade_columns) - np.float32(1.01))
-                gz = min(max(gz, zero), np.float32(shade_rows) - np.float32(1.01))
+                gx = smaller(larger(gx, zero), np.float32(shade_columns) - np.float32(1.01))
+                gz = smaller(larger(gz, zero), np.float32(shade_rows) - np.float32(1.01))
                 ix, iz = int(gx), int(gz)
                 fx, fz = gx - np.float32(ix), gz - np.float32(iz)
-                near_row, far_row = floor_shade[iz], floor_shade[iz + 1]
                 w00, w01, w10, w11 = (one - fx) * (one - fz), fx * (one - fz), (one - fx) * fz, fx * fz
                 crowd = (
-                    near_row[ix, 0] * w00 + near_row[ix + 1, 0] * w01 + far_row[ix, 0] * w10 + far_row[ix + 1, 0] * w11
+                    floor_shade[iz, ix, 0] * w00
+                    + floor_shade[iz, ix + 1, 0] * w01
+                    + floor_shade[iz + 1, ix, 0] * w10
+                    + floor_shade[iz + 1, ix + 1, 0] * w11
                 )
                 wall = (
-                    near_row[ix, 1] * w00 + near_row[ix + 1, 1] * w01 + far_row[ix, 1] * w10 + far_row[ix + 1, 1] * w11
+                    floor_shade[iz, ix, 1] * w00
+                    + floor_shade[iz, ix + 1, 1] * w01
+                    + floor_shade[iz + 1, ix, 1] * w10
+                    + floor_shade[iz + 1, ix + 1, 1] * w11
                 )
                 floor_near = one / (one + py * py * np.float32(14))
                 head = ceiling - py
@@ -239,16 +267,16 @@ def shade(
 
                 repeats = material_values[material, 6]
                 slant = abs(nx * wx + ny * wy + nz * wz)
-                texels = z * pixel_angle * repeats * np.float32(_SIZE) / max(np.sqrt(slant), np.float32(0.3))
+                texels = z * pixel_angle * repeats * np.float32(_SIZE) / larger(np.sqrt(slant), np.float32(0.3))
                 mix = _pattern(bank, material_pattern[material], u * repeats, v * repeats, texels)
                 rest = one - mix
                 red = (material_values[material, 0] * rest + material_values[material, 3] * mix) * (red + glow)
                 green = (material_values[material, 1] * rest + material_values[material, 4] * mix) * (green + glow)
                 blue = (material_values[material, 2] * rest + material_values[material, 5] * mix) * (blue + glow)
                 # a very bright sample must not swallow the whole pixel
-                total_red += min(red, _BRIGHTEST) * weights[g]
-                total_green += min(green, _BRIGHTEST) * weights[g]
-                total_blue += min(blue, _BRIGHTEST) * weights[g]
-            rgb[row, column, 0] = tone[int(min(total_red, _BRIGHTEST) * _TONE_SCALE)]
-            rgb[row, column, 1] = tone[int(min(total_green, _BRIGHTEST) * _TONE_SCALE)]
-            rgb[row, column, 2] = tone[int(min(total_blue, _BRIGHTEST) * _TONE_SCALE)]
+                total_red += smaller(red, _BRIGHTEST) * weights[g]
+                total_green += smaller(green, _BRIGHTEST) * weights[g]
+                total_blue += smaller(blue, _BRIGHTEST) * weights[g]
+            rgb[row, column, 0] = tone[int(smaller(total_red, _BRIGHTEST) * _TONE_SCALE)]
+            rgb[row, column, 1] = tone[int(smaller(total_green, _BRIGHTEST) * _TONE_SCALE)]
+            rgb[row, column, 2] = tone[int(smaller(total_blue, _BRIGHTEST) * _TONE_SCALE)]
