@@ -117,19 +117,13 @@ class PretrainSettings(Section):
 
     # What is asked: shares of the questions per family. Perception is taught; of the relational questions most carry
     # the grounding loss alone, so that names bind in them while the relation itself is left to the loop.
-    perceive: dict[str, float] = {
-        "object_category": 1.0,
-        "object_color": 1.0,
-        "object_location": 1.0,
-        "object_count": 1.0,
-    }
-    relate: dict[str, float] = {
-        "view_direction": 0.5,
-        "depth_order": 0.5,
-        "relative_distance": 0.5,
-        "relative_direction": 0.5,
-    }
-    beside: dict[str, float] = {"camera_object_distance": 0.3}  # taught, but not what a checkpoint is chosen by
+    perceive: dict[str, float] = Field(
+        default={"object_category": 1.0, "object_color": 1.0, "object_location": 1.0, "object_count": 1.0}
+    )
+    relate: dict[str, float] = Field(
+        default={"view_direction": 0.5, "depth_order": 0.5, "relative_distance": 0.5, "relative_direction": 0.5}
+    )
+    beside: dict[str, float] = Field(default={"camera_object_distance": 0.3})  # taught, not measured by
     relation_answers: float = Field(default=0.3, ge=0, le=1)  # share of relational questions whose answer is taught
 
     # How it is trained: the vision tower alone on dense truth, then everything on packed questions.

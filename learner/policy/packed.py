@@ -94,7 +94,7 @@ class PackedPolicy:
         for row, prompt in zip(padded, prompts):
             row[: len(prompt)] = prompt
         tokens = 0 if images is None else images.tokens.shape[1]
-        side = grid or (int(round(tokens**0.5)),) * 2
+        side = grid or (round(tokens**0.5),) * 2
         is_image = padded == self.image_token_id
         expected = 0 if images is None else images.tokens.shape[0] * tokens
         if is_image.sum() != expected or side[0] * side[1] != tokens:
@@ -180,7 +180,7 @@ class PackedPolicy:
 
         Values at padding behind a completion's end are meaningless: mask them.
         """
-        count, branches, length = ids.shape
+        branches, length = ids.shape[1:]
         first = self.logits(prefix.last)[:, None, None].expand(-1, branches, -1, -1)
         if length > 1:
             rest = self.logits(self.branch(prefix, ids[..., :-1]))

@@ -24,7 +24,10 @@ class _DeclareBeforeImport(importlib.abc.MetaPathFinder):
     """Waits for the import of torchvision, so that a process which never needs it does not import torch for it."""
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self,
+        fullname: str,
+        path: Sequence[str] | None,  # noqa: ARG002  the protocol of finders
+        target: ModuleType | None = None,  # noqa: ARG002
     ) -> importlib.machinery.ModuleSpec | None:
         if fullname == "torchvision":
             sys.meta_path.remove(self)

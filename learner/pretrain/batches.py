@@ -105,7 +105,8 @@ def pack(
         row = []
         for k, question in enumerate(questions):
             ids, mentions = tokens.prompt(write_prompt(question, "words"))
-            row.append((ids + [tokens.answer_mark], tokens.encode(write_answer(question, "words")) + [tokens.end]))
+            answer = tokens.encode(write_answer(question, "words"))
+            row.append(([*ids, tokens.answer_mark], [*answer, tokens.end]))
             for position, object_id in mentions:
                 if object_id in of_object:
                     nouns.append((view, k, position))

@@ -33,8 +33,8 @@ other data: {scenes} training scenes, {views} views of each.
 1. The vision tower alone, {vision_steps} steps of {vision_batch} views: every image token learns which object it shows,
    its colour, category, place in the picture and distance.
 2. Everything, {ground_steps} steps of {ground_batch} views with {ground_questions} questions each, packed so that a
-   view is encoded once; a grounding loss asks the hidden state at every noun where and what the named object is. Answers to
-   relational questions are taught in {relation_answers:.0%} of the cases: the format, hardly the skill.
+   view is encoded once; a grounding loss asks the hidden state at every noun where and what the named object is.
+   Answers to relational questions are taught in {relation_answers:.0%} of the cases: the format, hardly the skill.
 
 The checkpoint with the best perception whose mean relational accuracy lay in {low:.2f}-{high:.2f} was kept (step {step}
 of the second stage).

@@ -98,7 +98,7 @@ def collect(
         if packet is not None:
             parts.append(_unpack(packet, grid))
         if count % settings.scenes_per_shard == 0:
-            _write(shard_path(folder, index), parts)
+            write_shard(shard_path(folder, index), parts)
             parts, done = [], done + 1
             report(done)
 
@@ -140,7 +140,7 @@ def shard_path(folder: Path, index: int) -> Path:
     return folder / f"shard_{index:05d}.npz"
 
 
-def _write(path: Path, parts: list[Shard]) -> None:
+def write_shard(path: Path, parts: list[Shard]) -> None:
     kept = [part for part in parts if part.truths]
     if not kept:
         raise VantageError(

@@ -31,6 +31,7 @@ from learner.pretrain.muon import Muon
 from learner.pretrain.truth import Names
 from learner.settings import PretrainSettings
 from protocol.seeds import rng_for
+from protocol.tasks import Question
 
 log = logging.getLogger(__name__)
 
@@ -97,19 +98,34 @@ class Trainer:
         if not grounding:
             return dense_loss, Losses(dense_loss.item())
         settings = self.settings
-        chosen = [choose(t.questions, settings.asked, settings.ground_questions, rng) for t in shard.truths]
-        taught = [
-            [q.family not in settings.relate or rng.random() < settings.relation_answers for q in row] for row in chosen
-        ]
-        questions = pack(shard, chosen, taught, self.tokens, self.names)
-        prefix = self.packed.prefill([self.header] * len(chosen), images)
-        taps: list[Tensor] = []
-        hidden = self.packed.branch(prefix, questions.ids, at=questions.at, tap=(settings.grounded_layer, taps))
-        scored = questions.labels != MASKED
-        answer_loss = F.cross_entropy(self.packed.logits(hidden[scored]), questions.labels[scored])
-        view, question, position = questions.nouns.unbind(1)
-        noun_loss = self.heads.noun_loss(taps[0][view, question, position], questions.noun_targets)
+        prefix = self.packed.prefill([self.header] * len(shard.truths), images)
+        hidden, labels, nouns, noun_targets = [], [], [], []
+        for chosen in self._by_length(shard, rng):
+            taught = [
+                [q.family not in settings.relate or rng.random() < settings.relation_answers for q in row]
+                for row in chosen
+            ]
+            questions = pack(shard, chosen, taught, self.tokens, self.names)
+            taps: list[Tensor] = []
+            states = self.packed.branch(prefix, questions.ids, at=questions.at, tap=(settings.grounded_layer, taps))
+            scored = questions.labels != MASKED
+            hidden.append(states[scored])
+            labels.append(questions.labels[scored])
+            view, question, position = questions.nouns.unbind(1)
+            nouns.append(taps[0][view, question, position])
+            noun_targets.append(questions.noun_targets)
+        answer_loss = F.cross_entropy(self.packed.logits(torch.cat(hidden)), torch.cat(labels))
+        noun_loss = self.heads.noun_loss(torch.cat(nouns), torch.cat(noun_targets))
         return dense_loss + answer_loss + noun_loss, Losses(dense_loss.item(), answer_loss.item(), noun_loss.item())
+
+    def _by_length(self, shard: Shard, rng: np.random.Generator) -> list[list[list[Question]]]:
+        """Questions for each view, the shorter half of every view's first: less of each half is padding."""
+        count = self.settings.ground_questions
+        rows = [choose(truth.questions, self.settings.asked, count, rng) for truth in shard.truths]
+        for row in rows:
+            row.sort(key=lambda question: len(question.text))
+        half = -(-count // 2)
+        return [part for part in ([row[:half] for row in rows], [row[half:] for row in rows]) if any(part)]
 
     def _start_optimisers(self, muon_lr: float) -> None:
         matrices, others = [], list(self.heads.parameters())
