@@ -12,7 +12,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from learner.settings import LearnerSettings
 from protocol.client import Client
+from protocol.config import load, section
 from protocol.endpoint import lookup
 from protocol.exits import run_command
 from protocol.logs import setup
@@ -71,6 +73,34 @@ def evaluate(
         shown = [f"{row['greedy']:.3f} [{low:.3f}, {high:.3f}]", _figure(row["sampled"]), _figure(row["blind"])]
         table.add_row(row["skill"], str(row["level"]), str(row["asked"]), *shown)
     Console().print(table)
+
+
+@app.command()
+def pretrain(
+    out: Annotated[Path, typer.Option(help="A folder to write the policy into.")],
+    seed: Annotated[Optional[int], typer.Option(help="Instead of the settings'.")] = None,
+    steps: Annotated[Optional[int], typer.Option(min=2, help="Of both stages together, in their proportion.")] = None,
+    config: Annotated[Optional[list[Path]], typer.Option(help="TOML with a table [learner.pretrain].")] = None,
+    work: Annotated[Path, typer.Option(help="Folder for views and logs.")] = Path("runs/pretrain"),
+    workers: Annotated[int, typer.Option(min=1, help="Simulator workers.")] = 1,
+) -> None:
+    """Make the embedded policy from nothing, on views of a simulator that this command starts and stops."""
+    settings = section(load(config or []), "learner", LearnerSettings).pretrain
+    if steps is not None:
+        settings = settings.with_steps(steps)
+    if seed is not None:
+        settings = settings.model_copy(update={"seed": seed})
+    given = {"--seed": settings.seed, "--steps": settings.vision_steps + settings.ground_steps, "--out": out.name}
+    from learner.pretrain.run import run  # brings torch
+
+    run(
+        settings,
+        out,
+        work,
+        " ".join(["learner pretrain", *(f"{key} {value}" for key, value in given.items())]),
+        workers,
+    )
+    print(f"wrote {out}")
 
 
 @app.command()

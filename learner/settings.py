@@ -144,6 +144,11 @@ class PretrainSettings(Section):
     evaluate_views: int = Field(default=400, ge=1)
     relation_band: tuple[float, float] = (0.4, 0.65)
 
+    def with_steps(self, total: int) -> PretrainSettings:
+        """Both stages together take this many steps, in their present proportion."""
+        vision = max(1, round(total * self.vision_steps / (self.vision_steps + self.ground_steps)))
+        return self.model_copy(update={"vision_steps": vision, "ground_steps": max(1, total - vision)})
+
     @property
     def asked(self) -> dict[str, float]:
         """Weights of all families, as the simulator is asked for them."""
