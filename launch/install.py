@@ -78,8 +78,8 @@ def ensure(venv: Path, device: str, vllm: bool = False, dev: bool = False) -> Pa
             if name == "vantage":
                 _pip(python, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
             else:
-                if name.startswith("learner"):
-                    _check_torch(python, file, device)
+                if pin := next((line for line in file.read_text().splitlines() if line.startswith("torch==")), ""):
+                    _check_torch(python, pin, device)
                 _say(f"installing {name} ({sum('==' in line for line in file.read_text().splitlines())} packages)")
                 _pip(python, "--no-deps", "--requirement", str(file), *_extra_index(name))
                 _mend(python, file, name)
@@ -91,9 +91,8 @@ def ensure(venv: Path, device: str, vllm: bool = False, dev: bool = False) -> Pa
 # ----------------------------------------------------------------------------- torch
 
 
-def _check_torch(python: Path, lock: Path, device: str) -> None:
+def _check_torch(python: Path, pin: str, device: str) -> None:
     """Ask pip which torch it would take, and stop before it downloads a build for another device."""
-    pin = next(line for line in lock.read_text().splitlines() if line.startswith("torch=="))
     command = [python, "-m", "pip", "install", "--dry-run", "--quiet", "--ignore-installed", "--no-deps"]
     asked = subprocess.run(
         [*command, "--report", "-", pin, *_extra_index("learner")], capture_output=True, text=True, check=False
