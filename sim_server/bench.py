@@ -3,12 +3,14 @@
     raw          the backend's own render in this process, one view per call
     service      Observe through a broker and one worker process on ipc, as many in flight as the worker's credit
     added p50    the median of one Observe at a time through the service, less the median of the raw render
+    cpu          processor time per frame of the raw backend, the worker and the broker, which other load hardly moves
 
 The two sides take turns in short rounds, so that other load on the machine hits both alike.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -42,14 +44,19 @@ def run_bench(settings: SimSettings, spec: SceneSpec, camera: Camera, rounds: in
     poses = overview_poses(scene, camera, POSES)
     with tempfile.TemporaryDirectory(prefix="vantage-bench-") as folder:
         run = RunDir.create(Path(folder) / "run", {"sim": settings.model_dump(mode="json") | {"workers": 1}})
-        with _service(run) as client:
+        with _service(run) as (client, broker_pid, worker_pid):
             asks = [Observe(spec, camera, pose) for pose in poses]
             raw_s, service_s, raw_ms, service_ms = [], [], [], []
+            raw_cpu_s = worker_cpu_s = broker_cpu_s = 0.0
             _raw_round(scene, camera, poses, POSES)
             _service_round(client, asks, POSES, settings.credit)
             for _ in range(rounds):
+                before_s = (_cpu_s(os.getpid()), _cpu_s(worker_pid), _cpu_s(broker_pid))
                 raw_s.append(_raw_round(scene, camera, poses, frames))
+                raw_cpu_s += _cpu_s(os.getpid()) - before_s[0]
                 service_s.append(_service_round(client, asks, frames, settings.credit))
+                worker_cpu_s += _cpu_s(worker_pid) - before_s[1]
+                broker_cpu_s += _cpu_s(broker_pid) - before_s[2]
                 for index in range(frames // 2):
                     at = index % POSES
                     raw_ms.append(1000 * _raw_round(scene, camera, poses[at : at + 1], 1))
@@ -65,6 +72,9 @@ def run_bench(settings: SimSettings, spec: SceneSpec, camera: Camera, rounds: in
         "service_frames_per_s": round(frames * rounds / sum(service_s), 1),
         "overhead_percent": round(100 * (sum(service_s) / sum(raw_s) - 1), 2),
         "overhead_percent_median_round": round(statistics.median(overheads), 2),
+        "raw_cpu_ms": round(1000 * raw_cpu_s / (frames * rounds), 2),
+        "worker_cpu_ms": round(1000 * worker_cpu_s / (frames * rounds), 2),
+        "broker_cpu_ms": round(1000 * broker_cpu_s / (frames * rounds), 2),
         "raw_p50_ms": round(statistics.median(raw_ms), 3),
         "service_p50_ms": round(statistics.median(service_ms), 3),
         "added_p50_ms": round(statistics.median(service_ms) - statistics.median(raw_ms), 3),
@@ -72,8 +82,8 @@ def run_bench(settings: SimSettings, spec: SceneSpec, camera: Camera, rounds: in
 
 
 @contextmanager
-def _service(run: RunDir) -> Iterator[Client]:
-    """A broker and its worker for this run, and a client that has seen the worker join."""
+def _service(run: RunDir) -> Iterator[tuple[Client, int, int]]:
+    """A broker and its worker for this run: a client that has seen the worker join, and the two process ids."""
     command = [sys.executable, "-m", "sim_server.cli", "serve", "--run-dir", str(run.path)]
     process = subprocess.Popen(command)
     try:
@@ -83,10 +93,17 @@ def _service(run: RunDir) -> Iterator[Client]:
                 if process.poll() is not None or time.monotonic() > deadline_s:
                     raise VantageError("unavailable", "the bench's worker did not start; its message stands above.")
                 time.sleep(0.1)
-            yield client
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            yield client, process.pid, int(children[0])
     finally:
         process.terminate()
         process.wait(30)
+
+
+def _cpu_s(pid: int) -> float:
+    """Processor seconds, user and system, that a process has used (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _raw_round(scene: Scene, camera: Camera, poses: tuple[Pose, ...], frames: int) -> float:

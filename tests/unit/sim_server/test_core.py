@@ -1,0 +1,139 @@
+"""One message in, one reply out, without a socket."""
+
+from __future__ import annotations
+
+import pytest
+from vantage_toy import ToyBackend
+
+from protocol.codec import decode, encode
+from protocol.errors import Infeasible, VantageError
+from protocol.messages import Describe, GetSimStatus, Observe, RenderTask
+from protocol.scene import Camera, Pose, SceneSpec
+from protocol.tasks import QuestionSpec, TaskSpec
+from sim_server.core import SimCore
+from sim_server.scenes import scene_key
+from sim_server.settings import SimSettings
+
+POSE = Pose((2.0, 1.5, 2.0), (1.0, 0.0, 0.0, 0.0))
+
+
+class CountingBackend(ToyBackend):
+    """Counts the scenes it opens and those that are open."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self.open_now = 0
+
+    def open(self, spec):
+        scene = super().open(spec)
+        self.opened += 1
+        self.open_now += 1
+        scene.close = self._closed
+        return scene
+
+    def _closed(self) -> None:
+        self.open_now -= 1
+
+
+@pytest.fixture
+def backend():
+    return CountingBackend()
+
+
+@pytest.fixture
+def core(backend):
+    made = SimCore(SimSettings(warm_scenes=2), backend)
+    yield made
+    made.close()
+
+
+def observe(core, seed=1, **fields):
+    """The reply as a client sees it."""
+    reply, blobs = core.handle(Observe(SceneSpec(seed=seed), Camera(32, 24), POSE, **fields))
+    return decode(encode(b"id", reply, blobs))
+
+
+def test_a_view_has_the_asked_sensors_and_no_other(core):
+    view = observe(core).message.view
+    assert view.rgb.shape == (24, 32, 3) and view.depth is None and view.ids is None
+    packet = observe(core, sensors=("rgb", "depth", "ids"))
+    view = packet.message.view
+    assert packet.array(view.depth).dtype == "float32" and packet.array(view.ids).dtype == "int32"
+
+
+@pytest.mark.parametrize("codec", ["raw", "png", "webp"])
+def test_colour_travels_in_the_asked_codec(core, codec):
+    packet = observe(core, image_codec=codec)
+    assert packet.message.view.rgb.codec == codec
+    assert (packet.array(packet.message.view.rgb) == 1 + 275 - 256).all()
+
+
+def test_an_action_moves_the_camera_and_the_reply_says_where_it_is(core):
+    packet = observe(core, action="forward")
+    assert packet.message.view.pose.position_m == pytest.approx((2.0, 1.5, 1.75))
+    assert packet.message.renderer_digest == "toy-1"
+
+
+def test_scenes_stay_warm_up_to_the_bound(core, backend):
+    for seed in (1, 1, 2, 1):
+        observe(core, seed)
+    assert backend.opened == 2
+    observe(core, 3)  # closes 2, which was used least recently
+    observe(core, 1)
+    assert (backend.opened, backend.open_now) == (3, 2)
+    observe(core, 2)
+    assert backend.opened == 4
+
+
+def test_closing_closes_every_scene(backend):
+    core = SimCore(SimSettings(), backend)
+    for seed in range(3):
+        core.handle(Describe(SceneSpec(seed=seed)))
+    core.close()
+    assert backend.open_now == 0
+
+
+def test_a_slow_load_is_announced_and_a_warm_scene_is_not(backend):
+    events = []
+
+    class Loading:
+        def __enter__(self):
+            events.append(("begin", backend.opened))
+
+        def __exit__(self, *_):
+            events.append(("end", backend.opened))
+
+    core = SimCore(SimSettings(), backend, loading=Loading)
+    core.handle(Describe(SceneSpec(seed=1)))
+    core.handle(Describe(SceneSpec(seed=1)))
+    assert events == [("begin", 0), ("end", 1)]
+
+
+def test_a_description_is_the_scenes(core):
+    reply, _ = core.handle(Describe(SceneSpec(seed=4)))
+    assert reply.scene.scene_id == "toy-4" and reply.renderer_digest == "toy-1"
+
+
+@pytest.mark.parametrize("sensors", [("depth",), ("rgb", "amodal"), ()])
+def test_sensors_that_the_wire_does_not_carry_are_refused(core, sensors):
+    with pytest.raises(VantageError) as caught:
+        observe(core, sensors=sensors)
+    assert caught.value.code == "bad_request"
+
+
+def test_a_question_that_the_scene_cannot_carry_is_infeasible_and_names_the_reason(core):
+    spec = TaskSpec("s", run_seed=0, seq=1, scene=SceneSpec(seed=1), question=QuestionSpec("depth_order"))
+    with pytest.raises(Infeasible) as caught:
+        core.handle(RenderTask(spec))
+    assert caught.value.message
+
+
+def test_what_a_simulator_does_not_answer_is_refused(core):
+    with pytest.raises(VantageError, match="GetSimStatus"):
+        core.handle(GetSimStatus())
+
+
+def test_scene_keys_tell_every_knob_apart():
+    keys = {scene_key(spec) for spec in (SceneSpec(), SceneSpec(clutter=0.5), SceneSpec(seed=1), SceneSpec(asset="a"))}
+    assert len(keys) == 4
+    assert scene_key(SceneSpec(seed=1)) == scene_key(SceneSpec(seed=1))
