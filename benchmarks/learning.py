@@ -1,0 +1,104 @@
+"""Does the loop lift the embedded policy, and what does the curriculum's policy change?
+
+    python benchmarks/learning.py --seeds 1,2,3                                    the README's before/after claim
+    python benchmarks/learning.py --seeds 1 --policies frontier,uniform --minutes 4   the control run
+
+Each run is the demo as a user starts it: three processes, TRL's trainer, held-out questions before and after. Runs go
+one after the other; a run that is already finished is read and not repeated. Prints a table and, with --out, writes it
+as JSON with the machine's name.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from benchmarks.machine import describe_machine
+from launch.records import Records, is_relational
+from protocol.rundir import RunDir
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run_demo(name: str, config: Path, runs: Path, sets: list[str]) -> RunDir:
+    """Run, or resume, one demo to its end. Raises CalledProcessError where it does not get there."""
+    command = [sys.executable, "-m", "launch.supervise", str(config), "--name", name, "--runs", str(runs)]
+    for item in sets:
+        command += ["--set", item]
+    with open(runs / f"{name}.log", "ab") as log:
+        subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=True)
+    return RunDir.open(runs / name)
+
+
+def outcome(run: RunDir) -> dict[str, Any]:
+    """What a finished run came to: scores before and after, and what its steps were like."""
+    records = Records(run).update()
+    changes = records.changes()
+    relational = [change for change in changes if is_relational(change.skill)]
+    mastered = [change for change in changes if not is_relational(change.skill)]
+    shares = [step.no_gradient for step in records.steps if step.no_gradient is not None]
+    before, after = records.before, records.after
+    assert before is not None and after is not None and relational
+    sampled = [(c.sampled_before, c.sampled_after) for c in relational if c.sampled_before is not None]
+    return {
+        "run": run.name,
+        "seed": run.seed,
+        "policy": run.config["curriculum"]["policy"],
+        "steps": len(records.steps),
+        "minutes": round((records.steps[-1].time_s - records.steps[0].time_s) / 60, 2),
+        "questions_per_skill": min(change.asked for change in changes),
+        "relational_before": statistics.mean(change.before for change in relational),
+        "relational_after": statistics.mean(change.after for change in relational),
+        "relational_sampled_before": statistics.mean(p for p, _ in sampled if p is not None),
+        "relational_sampled_after": statistics.mean(q for _, q in sampled if q is not None),
+        "mastered_change": {change.skill: change.change for change in mastered},
+        "no_gradient_share": statistics.mean(shares) if shares else None,
+        "skills": {change.skill: {"before": change.before, "after": change.after} for change in changes},
+    }
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    print(
+        f"{'policy':<14}{'seed':>5}{'steps':>7}{'min':>6}{'greedy':>18}{'sampled':>18}{'no gradient':>13}  worst mastered"
+    )
+    for row in rows:
+        mastered = row["mastered_change"]
+        worst = min(mastered, key=lambda skill: mastered[skill]) if mastered else None
+        print(
+            f"{row['policy']:<14}{row['seed']:>5}{row['steps']:>7}{row['minutes']:>6.1f}"
+            f"{row['relational_before']:>9.3f} ->{row['relational_after']:>6.3f}"
+            f"{row['relational_sampled_before']:>9.3f} ->{row['relational_sampled_after']:>6.3f}"
+            f"{row['no_gradient_share'] or 0:>12.0%}   " + (f"{worst} {mastered[worst]:+.3f}" if worst else "")
+        )
+
+
+def main(
+    config: Annotated[Path, typer.Option(help="What is run.")] = ROOT / "configs" / "demo.toml",
+    seeds: Annotated[str, typer.Option(help="Run seeds, by commas.")] = "1,2,3",
+    policies: Annotated[str, typer.Option(help="Curriculum policies, by commas.")] = "frontier",
+    minutes: Annotated[Optional[float], typer.Option(help="The loop's budget; default: the config's.")] = None,
+    runs: Annotated[Path, typer.Option(help="Where the runs lie.")] = ROOT / "runs",
+    out: Annotated[Optional[Path], typer.Option(help="JSON to write.")] = None,
+) -> None:
+    runs.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for policy in policies.split(","):
+        for seed in map(int, seeds.split(",")):
+            sets = [f"run.seed={seed}", f"curriculum.policy={policy}"]
+            sets += [f"learner.budget.minutes={minutes}"] if minutes is not None else []
+            name = f"{config.stem}-{policy}-{seed}" + (f"-{minutes:g}min" if minutes is not None else "")
+            rows.append(outcome(run_demo(name, config, runs, sets)))
+            print_table(rows[-1:])
+    print_table(rows)
+    if out is not None:
+        out.write_text(json.dumps({"machine": describe_machine(), "config": config.name, "runs": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    typer.run(main)
