@@ -254,7 +254,7 @@ def test_the_answer_follows_a_client_to_its_fresh_socket(endpoint):
 def test_killed_between_effect_and_answer(tmp_path, endpoint):
     """The worst moment: the service dies after the effect; its successor on the same address answers, once."""
     effects = tmp_path / "effects"
-    with Client(endpoint, "test") as client:
+    with Client(endpoint, "test", resend_s=60) as client:  # a new connection alone must make it ask again
         with service_process(endpoint.address, effects, "--die-after", "1") as first:
             reply = client.submit(LeaseSpecs("x", 7, 0), deadline_s=30)
             first.wait(10)
@@ -267,7 +267,7 @@ def test_killed_between_effect_and_answer(tmp_path, endpoint):
 
 def test_no_request_is_lost_or_doubled_over_many_kills(tmp_path, endpoint):
     effects = tmp_path / "effects"
-    with Client(endpoint, "test") as client:
+    with Client(endpoint, "test", resend_s=60) as client:  # a new connection alone must make it ask again
         replies = []
         for _ in range(4):
             with service_process(endpoint.address, effects, "--die-after", "15") as process:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -82,6 +83,14 @@ def test_a_socket_of_a_stranger_or_a_file_is_never_deleted(tmp_path):
     path.write_text("precious")
     conflict_of(endpoint)
     assert path.read_text() == "precious"
+
+
+def test_of_two_that_start_at_once_one_is_refused(tmp_path):
+    """The other holds the lock but does not listen yet."""
+    endpoint = serving_endpoint(tmp_path, "sim")
+    with open(f"{endpoint.address[len('ipc://') :]}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "live process" in conflict_of(endpoint)
 
 
 def test_a_tcp_port_in_use_is_refused():
