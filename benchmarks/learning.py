@@ -64,9 +64,8 @@ def outcome(run: RunDir) -> dict[str, Any]:
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    print(
-        f"{'policy':<14}{'seed':>5}{'steps':>7}{'min':>6}{'greedy':>18}{'sampled':>18}{'no gradient':>13}  worst mastered"
-    )
+    print(f"{'policy':<14}{'seed':>5}{'steps':>7}{'min':>6}{'greedy':>18}{'sampled':>18}{'no gradient':>13}", end="")
+    print("   worst of the mastered")
     for row in rows:
         mastered = row["mastered_change"]
         worst = min(mastered, key=lambda skill: mastered[skill]) if mastered else None
@@ -97,7 +96,8 @@ def main(
             print_table(rows[-1:])
     print_table(rows)
     if out is not None:
-        out.write_text(json.dumps({"machine": describe_machine(), "config": config.name, "runs": rows}, indent=1) + "\n")
+        record = {"machine": describe_machine(), "config": config.name, "runs": rows}
+        out.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":
