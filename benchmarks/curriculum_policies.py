@@ -31,7 +31,7 @@ from protocol.seeds import rng_for
 from protocol.skills import CATALOGUE
 
 BATCH = 32
-BUDGET = 16_000  # questions
+BUDGET = 6_400  # questions
 CRITERION = 0.8
 ALLOWED_FALL = 0.03
 

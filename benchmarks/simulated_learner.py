@@ -60,7 +60,7 @@ class SimulatedLearner:
 
     def success(self, cells: list[Cell]) -> float:
         """True mean success over cells, at a question of average difficulty."""
-        return float(np.mean([_sigmoid(self.logits[cell]) for cell in cells]))
+        return sum(_sigmoid(self.logits[cell]) for cell in cells) / len(cells)
 
     def answer(self, issue: Issue) -> ConfidenceReport:
         """The report on one question; the same question is as hard each time it is asked."""
@@ -69,7 +69,7 @@ class SimulatedLearner:
         infeasible = self.roles[cell.skill] == "rare" and luck < 0.8
         probability = 0.05 if issue.blind else _sigmoid(self.logits[cell] + QUESTION_SPREAD * hardness)
         answers = self._answers.random(GROUP) < probability
-        rewards = () if infeasible else tuple(map(float, answers))
+        rewards = () if infeasible else tuple(map(float, answers.tolist()))
         return ConfidenceReport(
             report_id=issue.lease_id,
             spec_id=issue.spec_id,
@@ -80,7 +80,7 @@ class SimulatedLearner:
             level=cell.level,
             blind=issue.blind,
             rewards=rewards,
-            success_rate=float(np.mean(rewards)) if rewards else 0.0,
+            success_rate=sum(rewards) / GROUP if rewards else 0.0,
             truth_likelihood=probability,
             had_gradient=len(set(rewards)) > 1,
         )
@@ -101,7 +101,7 @@ class SimulatedLearner:
             cell = Cell(report.skill, report.level)
             if self.roles[cell.skill] == "noise":
                 continue
-            step = self._learning_rate * float(np.var(report.rewards))
+            step = self._learning_rate * report.success_rate * (1.0 - report.success_rate)
             for level in LEVELS:
                 part = TRANSFER ** abs(level - cell.level)
                 self.logits[Cell(cell.skill, level)] += step * part

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import msgspec
 
@@ -34,6 +34,12 @@ class Average(msgspec.Struct):
         return self.total / self.weight if self.weight else 0.0
 
 
+class GroupFigures(NamedTuple):
+    success: float  # mean, 0..1
+    trials: float  # independent answers that the group is worth
+    spread: float  # variance of the rewards
+
+
 class CellState(msgspec.Struct):
     """What happened in one cell. Counts are of groups and never fade; a blind group counts only as blind."""
 
@@ -50,8 +56,8 @@ class CellState(msgspec.Struct):
     no_gradient: int = 0
     issued_at: int = -1  # number of the spec last issued here
 
-    def answer(self, report: ConfidenceReport, now: int, estimation: Estimation) -> None:
-        success, trials, spread = group_figures(report)
+    def answer(self, report: ConfidenceReport, figures: GroupFigures, now: int, estimation: Estimation) -> None:
+        success, trials, spread = figures
         evidence = self.blind if report.blind else self.evidence
         evidence.fade(now, estimation.fade_groups)
         evidence.add(success, trials, spread, estimation.window_groups)
@@ -146,25 +152,23 @@ class State(msgspec.Struct):
             self.broken += 1
             state.broken += 1
         else:
+            figures = group_figures(report)
             if not report.blind:
                 self.groups += 1
-                success, trials, _ = group_figures(report)
-                self.rasch.update(cell, success, trials)
-                self.calibration.setdefault(cell.skill, Calibration()).add(
-                    min(max(report.truth_likelihood, 0.0), 1.0), success
-                )
-            state.answer(report, self.groups, estimation)
+                self.rasch.update(cell, figures.success, figures.trials)
+                likelihood = min(max(report.truth_likelihood, 0.0), 1.0)
+                self.calibration.setdefault(cell.skill, Calibration()).add(likelihood, figures.success)
+            state.answer(report, figures, self.groups, estimation)
 
 
-def group_figures(report: ConfidenceReport) -> tuple[float, float, float]:
-    """Mean success in 0..1, the independent answers that the group is worth, and the variance within it."""
+def group_figures(report: ConfidenceReport) -> GroupFigures:
     rewards = [min(max(reward, 0.0), 1.0) for reward in report.rewards]
     success = min(max(report.success_rate, 0.0), 1.0)
     if len(rewards) < 2:
-        return success, 1.0, success * (1.0 - success)
+        return GroupFigures(success, 1.0, success * (1.0 - success))
     mean = math.fsum(rewards) / len(rewards)
     variance = math.fsum((reward - mean) ** 2 for reward in rewards) / (len(rewards) - 1)
-    return success, effective_trials(len(rewards)), variance
+    return GroupFigures(success, effective_trials(len(rewards)), variance)
 
 
 def encode_state(state: State) -> bytes:
