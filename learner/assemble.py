@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
-from learner.policy import torchvision_shim
+import torch
+from peft import LoraConfig, get_peft_model
 
-torchvision_shim.install()  # before anything imports transformers' processors
-
-import torch  # noqa: E402
-from peft import LoraConfig, get_peft_model  # noqa: E402
-
-from learner.adapters import read_adapter  # noqa: E402
-from learner.checkpoints import CheckpointStore  # noqa: E402
-from learner.policy.load import load  # noqa: E402
-from learner.policy.packed import PackedPolicy  # noqa: E402
-from learner.rollouts.base import Prompt, RolloutEngine  # noqa: E402
-from learner.rollouts.encoder import PromptEncoder  # noqa: E402
-from learner.rollouts.transformers import GenerateEngine, PackedEngine, packed_truths, plain_truths  # noqa: E402
-from learner.settings import GrpoSettings, LearnerSettings  # noqa: E402
-from protocol.errors import VantageError  # noqa: E402
+from learner.adapters import read_adapter
+from learner.checkpoints import CheckpointStore
+from learner.policy.load import load
+from learner.policy.packed import PackedPolicy
+from learner.rollouts.base import Prompt, RolloutEngine
+from learner.rollouts.encoder import PromptEncoder
+from learner.rollouts.transformers import GenerateEngine, PackedEngine, packed_truths, plain_truths
+from learner.settings import GrpoSettings, LearnerSettings
+from protocol.errors import VantageError
 
 # Every linear layer of the language model. The vision tower is left alone: vLLM ignores adapters there.
 LORA_TARGETS = r".*language_model\.layers\.\d+\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
@@ -103,14 +98,6 @@ def resume(parts: Parts, checkpoints: CheckpointStore) -> Optional[Path]:
     if checkpoint is not None:
         read_adapter(parts.model, checkpoint)
     return checkpoint
-
-
-def quiet_libraries() -> None:
-    """Keep the libraries' own progress and advice off the terminal; call before they are imported."""
-    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 
 
 def _device(wanted: str) -> str:

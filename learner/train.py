@@ -18,23 +18,20 @@ import logging
 import threading
 from typing import Any
 
-from learner.assemble import assemble, quiet_libraries, resume, rollout_engine
-
-quiet_libraries()
-
-from learner.adapters import AdapterStore  # noqa: E402
-from learner.checkpoints import CheckpointStore  # noqa: E402
-from learner.collect import Collector  # noqa: E402
-from learner.episodes import EpisodeLog, TaskStream  # noqa: E402
-from learner.evaluate import Evaluator, HeldOut  # noqa: E402
-from learner.grpo import StepClock, VantageTrainer, trainer_config  # noqa: E402
-from learner.monitor import Monitor  # noqa: E402
-from learner.reports import Channel, Outbox, ReportSender  # noqa: E402
-from learner.settings import LearnerSettings  # noqa: E402
-from protocol.config import section  # noqa: E402
-from protocol.messages import ConfidenceReport  # noqa: E402
-from protocol.rundir import RunDir  # noqa: E402
-from protocol.specs import cells_of, world_of  # noqa: E402
+from learner.adapters import AdapterStore
+from learner.assemble import assemble, resume, rollout_engine
+from learner.checkpoints import CheckpointStore
+from learner.collect import Collector
+from learner.episodes import EpisodeLog, TaskStream
+from learner.evaluate import Evaluator, HeldOut
+from learner.grpo import StepClock, VantageTrainer, trainer_config
+from learner.monitor import Monitor
+from learner.reports import Channel, Outbox, ReportSender
+from learner.settings import LearnerSettings
+from protocol.config import section
+from protocol.messages import ConfidenceReport
+from protocol.rundir import RunDir
+from protocol.specs import cells_of, world_of
 
 log = logging.getLogger(__name__)
 

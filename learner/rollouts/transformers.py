@@ -118,8 +118,9 @@ def encode_prompts(
     images = [image for prompt in prompts for image in prompt.images]
     if images and features is None:
         features = packed.encode(np.stack(images))
-    height, width = images[0].shape[:2] if images else (0, 0)
-    ids = [packed.expand(encoder.prompt(prompt.text, len(prompt.images)), height, width) for prompt in prompts]
+    ids = [list(encoder.prompt(prompt.text, len(prompt.images))) for prompt in prompts]
+    if images:
+        ids = [packed.expand(tokens, *images[0].shape[:2]) for tokens in ids]
     return ids, features
 
 

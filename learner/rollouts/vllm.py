@@ -11,7 +11,6 @@ from typing import Any, Optional, Sequence
 
 from PIL import Image
 
-from learner.policy import torchvision_shim
 from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
 from learner.rollouts.encoder import PromptEncoder
 from learner.settings import GrpoSettings, RolloutSettings
@@ -38,9 +37,6 @@ class VllmEngine:
 
         Raises VantageError("unsupported") where vLLM is not installed or does not start.
         """
-        torchvision_shim.install()
-        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
         if not on_gpu:
             os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(rollout.vllm_cpu_cache_gib))
             os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
