@@ -115,9 +115,9 @@ def _call(node: Call, scope: _Scope, depth: int) -> tuple[str, int]:
     given: set[str] = set()
     cost = function.cost
     for position, argument in enumerate(node.arguments):
-        index = _position(function, argument.name, position, argument.at)
-        if argument.name == "" and given and position != len(given):
+        if argument.name == "" and any(before.name for before in node.arguments[:position]):
             refuse(argument.at, "a positional argument cannot follow a named one")
+        index = _position(function, argument.name, position, argument.at)
         parameter = function.parameters[index]
         if parameter.name in given:
             refuse(argument.at, f"{function.name} got {parameter.name!r} twice")

@@ -1,0 +1,168 @@
+"""The right answer of every family by another route: pixel masks, depth images, dense samples, complex numbers."""
+
+from __future__ import annotations
+
+import cmath
+import math
+from typing import Callable
+
+import numpy as np
+
+from protocol.scene import SceneDescription, SceneObject
+from protocol.tasks import Question
+from sim_server.backends.base import Frames
+from sim_server.questions.geometry import rotation_matrix
+
+Oracle = Callable[[Question, SceneDescription, Frames], str]
+
+
+def mentioned(question: Question, description: SceneDescription) -> list[SceneObject]:
+    """The objects that the text names, in the text's order."""
+    objects = {item.id: item for item in description.objects}
+    return [objects[mention.object_id] for mention in question.mentions]
+
+
+def mask_centre(frames: Frames, item: SceneObject, view: int = 0) -> tuple[float, float]:
+    """Mean column and row of the object's mask as shares of the picture's sides."""
+    assert frames.ids is not None
+    rows, columns = np.nonzero(frames.ids[view] == item.id)
+    return (float(np.mean(columns)) + 0.5) / frames.camera.width_px, (
+        float(np.mean(rows)) + 0.5
+    ) / frames.camera.height_px
+
+
+def surface(item: SceneObject, count: int = 24) -> np.ndarray:
+    """Points all over the object's box, [N, 3]."""
+    steps = np.linspace(-1, 1, count)
+    grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
+    grid = grid[np.abs(grid).max(1) == 1.0]
+    return np.asarray(item.box.centre_m) + (grid * item.box.half_extents_m) @ rotation_matrix(item.box.rotation_wxyz).T
+
+
+def _category(question: Question, description: SceneDescription, frames: Frames) -> str:
+    phrase = question.text[question.mentions[0].start : question.mentions[0].end]
+    (item,) = [item for item in mentioned(question, description) if phrase == f"{item.color} thing"]
+    return item.category
+
+
+def _color(question: Question, description: SceneDescription, frames: Frames) -> str:
+    phrase = question.text[question.mentions[0].start : question.mentions[0].end]
+    (item,) = [item for item in mentioned(question, description) if phrase == item.category]
+    return item.color
+
+
+def _location(question: Question, description: SceneDescription, frames: Frames) -> str:
+    u, v = mask_centre(frames, mentioned(question, description)[0])
+    column = ["left", "middle", "right"][math.floor(3 * u)]
+    return f"{['top', 'middle', 'bottom'][math.floor(3 * v)]} {column}"
+
+
+def _count(question: Question, description: SceneDescription, frames: Frames) -> str:
+    assert frames.ids is not None
+    seen = [item for item in description.objects if np.any(frames.ids[0] == item.id)]
+    words = question.text.split()
+    if "things" in words:
+        color = words[words.index("things") - 1]
+        chosen = [item for item in seen if item.color == color] or seen
+    else:
+        chosen = [item for item in seen if item.category in question.text.replace("bookshelves", "bookshelf")]
+    return str(len(chosen))
+
+
+def _camera_distance(question: Question, description: SceneDescription, frames: Frames) -> str:
+    points = surface(mentioned(question, description)[0], 40)
+    eye = np.asarray(frames.poses[0].position_m)
+    return f"{np.linalg.norm(points - eye, axis=1).min():.2f}"  # compared with a tolerance
+
+
+def _size(question: Question, description: SceneDescription, frames: Frames) -> str:
+    points = surface(mentioned(question, description)[0], 3)
+    turned = points @ rotation_matrix(mentioned(question, description)[0].box.rotation_wxyz)
+    return f"{100 * float(np.ptp(turned, axis=0).max()):.2f}"
+
+
+def _view_direction(question: Question, description: SceneDescription, frames: Frames) -> str:
+    a, b = _roles(question, description)
+    (ua, va), (ub, vb) = mask_centre(frames, a), mask_centre(frames, b)
+    if "left" in question.options:
+        return "left" if ua < ub else "right"
+    return "above" if va < vb else "below"
+
+
+def _depth_order(question: Question, description: SceneDescription, frames: Frames) -> str:
+    assert frames.ids is not None and frames.depth is not None
+    a, b = _roles(question, description)
+    median = [float(np.median(frames.depth[0][frames.ids[0] == item.id])) for item in (a, b)]
+    return "nearer" if median[0] < median[1] else "farther"
+
+
+def _roles(question: Question, description: SceneDescription) -> tuple[SceneObject, SceneObject]:
+    """The asked object and the one it is compared with, read off the sentence."""
+    first, second = mentioned(question, description)
+    text = question.text
+    compared_first = text.startswith("compared with") or "side of the" in text[: question.mentions[0].start]
+    return (second, first) if compared_first else (first, second)
+
+
+def _relative_distance(question: Question, description: SceneDescription, frames: Frames) -> str:
+    (anchor,) = mentioned(question, description)
+    objects = {item.id: item for item in description.objects}
+    points = surface(anchor, 12)
+
+    def sampled(item: SceneObject) -> float:
+        return float(np.linalg.norm(points[:, None] - surface(item, 12)[None], axis=2).min())
+
+    distances = [sampled(objects[key]) for key in question.option_objects]
+    return question.options[int(np.argmin(distances))]
+
+
+def _relative_direction(question: Question, description: SceneDescription, frames: Frames) -> str:
+    named = mentioned(question, description)
+    if question.text.startswith("where is the"):
+        named = [named[1], named[2], named[0]]
+    # The floor plan as complex numbers with north (-z) as +i: multiplying by i turns left.
+    stand, face, target = (complex(item.box.centre_m[0], -item.box.centre_m[2]) for item in named)
+    angle_deg = math.degrees(cmath.phase((target - stand) / (face - stand)))
+    if len(question.options) == 2:
+        return "left" if angle_deg > 0 else "right"
+    if len(question.options) == 3:
+        return "behind" if abs(angle_deg) > 135 else "left" if angle_deg > 0 else "right"
+    return f"{'front' if abs(angle_deg) < 90 else 'back'} {'left' if angle_deg > 0 else 'right'}"
+
+
+def _motion(question: Question, description: SceneDescription, frames: Frames) -> str:
+    first, second = frames.poses
+    turn = rotation_matrix(first.rotation_wxyz)
+    if "turn" in question.text:
+        ahead = turn.T @ -rotation_matrix(second.rotation_wxyz)[:, 2]
+        return "right" if ahead[0] > 0 else "left"
+    moved = np.subtract(second.position_m, first.position_m)
+    ahead = -turn[:, 2] * [1, 0, 1]
+    ahead /= np.linalg.norm(ahead)
+    along = {"forward": moved @ ahead, "right": moved @ turn[:, 0]}
+    along = {**along, "backward": -along["forward"], "left": -along["right"]}
+    return max(along, key=lambda word: along[word])
+
+
+ORACLES: dict[str, Oracle] = {
+    "object_category": _category,
+    "object_color": _color,
+    "object_location": _location,
+    "object_count": _count,
+    "camera_object_distance": _camera_distance,
+    "object_size": _size,
+    "view_direction": _view_direction,
+    "depth_order": _depth_order,
+    "relative_distance": _relative_distance,
+    "relative_direction": _relative_direction,
+    "camera_motion": _motion,
+}
+NUMBER_TOLERANCE = {"camera_object_distance": 0.1, "object_size": 0.51}  # rounding, and the samples' spacing
+
+
+def agrees(question: Question, description: SceneDescription, frames: Frames) -> bool:
+    """Whether the question's answer is the oracle's."""
+    expected = ORACLES[question.family](question, description, frames)
+    if question.family in NUMBER_TOLERANCE:
+        return abs(float(expected) - float(question.answer)) <= NUMBER_TOLERANCE[question.family]
+    return expected == question.answer

@@ -1,0 +1,273 @@
+"""Every family against an independent oracle, its margins, its words and its balance, on the analytic fake backend."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from functools import cache
+from typing import Callable
+
+import numpy as np
+import pytest
+from fake_scene import FakeScene
+from oracles import agrees, mask_centre, mentioned, surface
+
+from protocol.errors import Infeasible, VantageError
+from protocol.scene import Camera, OrientedBox, SceneObject, SceneSpec
+from protocol.skills import CATALOGUE
+from protocol.tasks import QuestionSpec, TaskSpec
+from sim_server.questions.evaluator import verify
+from sim_server.questions.families import FAMILIES, measures, motion, perceive, picture, rules, space
+from sim_server.realise import Realised, realise
+
+CAMERA = Camera(48, 48)
+SENSORS = ("rgb", "depth", "ids")
+CELLS = [(family, level) for family in FAMILIES for level in range(5)]
+
+
+@cache
+def scene_of(seed: int, low: int = 4, high: int = 6) -> FakeScene:
+    return FakeScene(SceneSpec(seed=seed, min_objects=low, max_objects=high))
+
+
+def spec_of(family: str, level: int, seq: int, paraphrase: int = -1) -> TaskSpec:
+    views = 2 if CATALOGUE[family].views == "pair" else 1
+    question = QuestionSpec(family, level, paraphrase)
+    return TaskSpec("t", 7, seq, scene_of(seq % 30).spec, question, CAMERA, max_views=views)
+
+
+def realised(family: str, level: int, count: int) -> list[tuple[FakeScene, Realised]]:
+    """The feasible ones of `count` specs."""
+    found: list[tuple[FakeScene, Realised]] = []
+    for seq in range(count):
+        spec = spec_of(family, level, seq)
+        scene = scene_of(seq % 30)
+        try:
+            found.append((scene, realise(scene, spec, SENSORS)))
+        except Infeasible:
+            continue
+    return found
+
+
+@pytest.mark.parametrize(("family", "level"), CELLS)
+def test_answers_are_those_of_another_route(family: str, level: int) -> None:
+    cases = realised(family, level, 10)
+    assert len(cases) >= 3
+    for scene, case in cases:
+        question = case.question
+        assert agrees(question, scene.description, case.frames), (question.text, question.answer)
+        assert verify(question, scene.description, case.frames)
+        assert (question.family, question.level, question.frame) == (family, level, CATALOGUE[family].frame)
+        assert question.answer_type == CATALOGUE[family].answer_type
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_name_fits_one_visible_object(family: str) -> None:
+    for scene, case in realised(family, 4, 8):
+        ids = set(np.unique(case.frames.ids)) if case.frames.ids is not None else set()
+        seen = [item for item in scene.description.objects if item.id in ids]
+        for mention, item in zip(case.question.mentions, mentioned(case.question, scene.description)):
+            phrase = case.question.text[mention.start : mention.end]
+            fits = [
+                other
+                for other in seen
+                if phrase in (f"{other.color} {other.category}", f"{other.color} thing", other.category)
+            ]
+            assert fits == [item], phrase
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_paraphrase_asks_the_same(family: str) -> None:
+    """Every paraphrase changes the words and not the question, in the shared style."""
+    level = 0
+    for seq in range(10):
+        try:
+            first = realise(scene_of(seq), spec_of(family, level, seq, 0)).question
+        except Infeasible:
+            continue
+        others = [realise(scene_of(seq), spec_of(family, level, seq, index)).question for index in range(1, 4)]
+        texts = {first.text, *(other.text for other in others)}
+        assert len(texts) == 4
+        assert {(other.program, other.answer, other.options) for other in others} == {
+            (first.program, first.answer, first.options)
+        }
+        for text in texts:
+            assert text == text.lower() and text.endswith(" ?") and "{" not in text and "  " not in text
+        with pytest.raises(VantageError, match="has paraphrases 0..3"):
+            realise(scene_of(seq), spec_of(family, level, seq, 4))
+        return
+    pytest.fail("no spec was feasible")
+
+
+@pytest.mark.parametrize("family", ["view_direction", "depth_order", "relative_distance", "relative_direction"])
+def test_options_are_distinct_hold_the_answer_and_not_the_anchor(family: str) -> None:
+    positions = Counter()
+    for scene, case in realised(family, 3, 16):
+        question = case.question
+        assert len(set(question.options)) == len(question.options) >= 2
+        positions[question.options.index(question.answer)] += 1
+        assert not {item.id for item in mentioned(question, scene.description)} & set(question.option_objects)
+    assert len(positions) >= 2  # the answer does not always stand at one place
+
+
+@pytest.mark.parametrize(("family", "level"), [("view_direction", 1), ("depth_order", 1), ("relative_direction", 1)])
+def test_two_way_answers_are_even(family: str, level: int) -> None:
+    counts = Counter(case.question.answer for _, case in realised(family, level, 90))
+    total = sum(counts.values())
+    assert total > 70
+    # Four standard deviations of a fair coin.
+    assert abs(max(counts.values()) - total / 2) < 4 * math.sqrt(total) / 2
+
+
+def test_the_same_spec_gives_the_same_pixels_and_answer() -> None:
+    for family in FAMILIES:
+        spec = spec_of(family, 1, 4)
+        first, second = (realise(FakeScene(scene_of(4).spec, scene_of(4).description.objects), spec) for _ in range(2))
+        assert first.question == second.question and first.poses == second.poses
+        assert np.array_equal(first.frames.rgb, second.frames.rgb)
+        assert first.frames.depth is None and first.frames.ids is None  # only what was asked for
+
+
+# ----------------------------------------------------------------------------- margins
+
+
+def _image_gap(scene: FakeScene, case: Realised) -> float:
+    (ua, va), (ub, vb) = (mask_centre(case.frames, item) for item in mentioned(case.question, scene.description))
+    return abs(ua - ub) if "left" in case.question.options else abs(va - vb)
+
+
+def _depth_gap(scene: FakeScene, case: Realised) -> float:
+    assert case.frames.ids is not None and case.frames.depth is not None
+    a, b = (
+        float(np.median(case.frames.depth[0][case.frames.ids[0] == item.id]))
+        for item in mentioned(case.question, scene.description)
+    )
+    return abs(a - b) / max(a, b)
+
+
+def _option_gap(scene: FakeScene, case: Realised) -> float:
+    (anchor,) = mentioned(case.question, scene.description)
+    objects = {item.id: item for item in scene.description.objects}
+    points = surface(anchor, 10)
+    distances = sorted(
+        float(np.linalg.norm(points[:, None] - surface(objects[key], 10)[None], axis=2).min())
+        for key in case.question.option_objects
+    )
+    return min(np.diff(distances)) + 0.1  # the samples' spacing
+
+
+def _sector_margin(scene: FakeScene, case: Realised) -> float:
+    named = mentioned(case.question, scene.description)
+    if case.question.text.startswith("where is the"):
+        named = [named[1], named[2], named[0]]
+    stand, face, target = (complex(item.box.centre_m[0], -item.box.centre_m[2]) for item in named)
+    angle = abs(math.degrees(np.angle((target - stand) / (face - stand))))
+    borders = {2: (0, 180), 3: (0, 135), 4: (0, 90, 180)}[len(case.question.options)]
+    return min(abs(angle - border) for border in borders)
+
+
+def _cell_margin(scene: FakeScene, case: Realised) -> float:
+    (item,) = mentioned(case.question, scene.description)
+    return min(abs(value - border) for value in mask_centre(case.frames, item) for border in (1 / 3, 2 / 3))
+
+
+MEASURES: dict[str, tuple[Callable[[FakeScene, Realised], float], object, str, tuple[float, ...]]] = {
+    "view_direction": (_image_gap, picture, "SEPARATION", picture.SEPARATION),
+    "depth_order": (_depth_gap, picture, "DEPTH_GAP", picture.DEPTH_GAP),
+    "relative_distance": (_option_gap, space, "GAP_M", space.GAP_M),
+    "relative_direction": (_sector_margin, space, "SECTOR_MARGIN_DEG", space.SECTOR_MARGIN_DEG),
+    "object_location": (_cell_margin, perceive, "CELL_MARGIN", perceive.CELL_MARGIN),
+}
+
+
+@pytest.mark.parametrize("family", MEASURES)
+def test_margins_hold_and_only_because_they_are_checked(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the margin every case keeps it; with the margin switched off some case does not."""
+    measure, module, name, margins = MEASURES[family]
+    level = 0
+    kept = [measure(scene, case) for scene, case in realised(family, level, 14)]
+    assert kept and min(kept) >= margins[level] - 1e-6
+    monkeypatch.setattr(module, name, (0.0,) * 5)
+    assert min(measure(scene, case) for scene, case in realised(family, level, 30)) < margins[level]
+
+
+def test_clarity_holds_and_only_because_it_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def least_pixels() -> float:
+        shares: list[float] = []
+        for scene, case in realised("object_category", 0, 40):
+            (item,) = mentioned(case.question, scene.description)
+            shares.append(float(np.mean(case.frames.ids == item.id)))
+        return min(shares)
+
+    floor = rules.PERCEIVE[0].area
+    assert least_pixels() >= floor
+    monkeypatch.setattr(perceive, "PERCEIVE", (rules.Clarity(0.0, 0.0),) * 5)
+    assert least_pixels() < floor
+
+
+def test_twins_are_not_asked_about() -> None:
+    """Two red chairs in sight: no question names "the red chair"."""
+    boxes = [OrientedBox((x, 0.4, -1.0), (0.3, 0.4, 0.3)) for x in (-1.0, 0.0, 1.0)]
+    objects = [
+        SceneObject(1, "chair", boxes[0], "red", 1),
+        SceneObject(2, "chair", boxes[1], "red", 1),
+        SceneObject(3, "table", boxes[2], "blue", 1),
+    ]
+    scene = FakeScene(SceneSpec(seed=1), objects)
+    for seq in range(12):
+        try:
+            case = realise(scene, spec_of("object_location", 2, seq), SENSORS)
+        except Infeasible:
+            continue
+        if "red chair" in case.question.text:
+            assert case.frames.ids is not None and not {1, 2} <= set(np.unique(case.frames.ids).tolist())
+
+
+# ----------------------------------------------------------------------------- refusals
+
+
+def test_infeasible_names_the_rule_that_refused_most() -> None:
+    far = OrientedBox((0.0, 0.1, 0.0), (0.02, 0.02, 0.02))
+    scene = FakeScene(SceneSpec(seed=1), [SceneObject(1, "ball", far, "red", 1)])
+    with pytest.raises(Infeasible, match="an object shows less than 90% unoccluded and 1.2% of the picture"):
+        realise(scene, spec_of("object_category", 0, 1))
+    assert scene.renders <= 24
+    with pytest.raises(Infeasible, match="1 such objects, 2 are needed"):
+        realise(scene, spec_of("view_direction", 0, 1))
+    with pytest.raises(Infeasible, match="fewer than 3 objects to choose from"):
+        realise(scene, spec_of("relative_direction", 0, 1))
+
+
+def test_a_wrong_spec_is_told_what_to_do() -> None:
+    scene = scene_of(1)
+    with pytest.raises(VantageError, match="no question family 'riddle'; choose one of object_category"):
+        realise(scene, TaskSpec("t", 0, 0, scene.spec, QuestionSpec("riddle")))
+    with pytest.raises(VantageError, match="has levels"):
+        realise(scene, TaskSpec("t", 0, 0, scene.spec, QuestionSpec("depth_order", 9)))
+    with pytest.raises(VantageError, match="set max_views"):
+        realise(scene, TaskSpec("t", 0, 0, scene.spec, QuestionSpec("camera_motion")))
+
+
+def test_the_catalogue_says_what_the_families_measure() -> None:
+    """The words in protocol.skills carry the numbers that the rules use."""
+
+    def says(skill: str, level: int, *numbers: str) -> None:
+        for number in numbers:
+            assert number in CATALOGUE[skill].levels[level], (skill, level, number)
+
+    for level in range(5):
+        clear = (f"{rules.PERCEIVE[level].fraction:.0%}", f"{rules.PERCEIVE[level].area:.1%}")
+        for skill in ("object_category", "object_color", "object_location", "object_count", "object_size"):
+            says(skill, level, *clear)
+        says("object_location", level, f"{perceive.CELL_MARGIN[level]:.2f}")
+        low, high = perceive.COUNT_RANGE[level]
+        says("object_count", level, f"{low} to {high}")
+        says("camera_object_distance", level, *clear, f"{measures.NEAREST_M} to {measures.FARTHEST_M[level]} m")
+        says("view_direction", level, f"{picture.SEPARATION[level]:.2f}")
+        says("depth_order", level, f"{picture.DEPTH_GAP[level]:.0%}")
+        says("relative_distance", level, f"{space.OPTION_COUNT[level]} options", f"{space.GAP_M[level]:.2f} m")
+        says("relative_direction", level, f"{space.SECTOR_MARGIN_DEG[level]:g} degrees")
+        if motion.FORM[level] == "turn":
+            says("camera_motion", level, f"{motion.LEAST_TURN_DEG[level]:g} degrees")
+        else:
+            says("camera_motion", level, f"{motion.LEAST_MOVE_M[level]} m")
