@@ -121,7 +121,7 @@ class LiveView:
         if means:
             shown["held-out accuracy"] = f"{means[-1]:.1%} (relations, first {means[0]:.1%}) {sparkline(means)}"
         if self._records.leases:
-            shown["asked for"] = self._records.leases[-1].reason
+            shown["curriculum"] = self._records.leases[-1].reason
         return shown
 
     def held_out(self) -> list[float]:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Callable, Mapping, Optional, Sequence
+from typing import Mapping, Optional, Sequence
 
 from protocol.errors import VantageError
 from protocol.exits import USER_ERROR
@@ -91,10 +91,15 @@ class Child:
         self._restart_at = time.monotonic() + wait_s
         return f"{self.name} died ({_how(code)}); it is restarted in {wait_s:.1f} s"
 
-    def stop(self, grace_s: float) -> None:
-        """SIGTERM to the child, which ends its own children; after `grace_s` SIGKILL to the whole group."""
+    def terminate(self) -> None:
+        """Ask the child to leave; it ends its own children."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
+
+    def stop(self, grace_s: float) -> None:
+        """SIGTERM to the child, and SIGKILL to its whole group once it left or `grace_s` is over."""
+        self.terminate()
+        if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(grace_s)
         self._kill_group()
@@ -125,11 +130,14 @@ class Child:
             self._process.wait()
 
 
-def drain(children: Sequence[Child], grace_s: float, wait: Callable[[], None] = lambda: None) -> None:
-    """Stop the children in this order, each within `grace_s`; `wait` is called between them."""
-    for child in children:
+def drain(children: Sequence[Child], grace_s: float) -> None:
+    """Stop the first child, which needs the others, and then the others together; each has `grace_s` to leave."""
+    if children:
+        children[0].stop(grace_s)
+    for child in children[1:]:
+        child.terminate()
+    for child in children[1:]:
         child.stop(grace_s)
-        wait()
 
 
 def _die_with_parent() -> None:

@@ -41,6 +41,8 @@ def train(run_dir: Annotated[Path, typer.Option(help="The run directory, made by
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    with run.lock("learner"):
+        pass  # a second learner hears so now and not after the libraries are loaded; training takes it for good
     from learner.train import train as train_run  # brings torch
 
     with (

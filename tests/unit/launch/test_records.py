@@ -100,7 +100,7 @@ def test_the_panel_fits_a_terminal(run: RunDir) -> None:
         view.note("learner died (killed by SIGKILL); it is restarted in 0.5 s")
         view.refresh({"sim": 11, "curriculum": 12, "learner": 0})
     shown = text.getvalue()
-    for part in ("vantage · made", "frontier, ", "restarted in 0.5 s", "asked for"):
+    for part in ("vantage · made", "frontier, ", "restarted in 0.5 s", "asking depth_order"):
         assert part in shown
 
 

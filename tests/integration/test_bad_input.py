@@ -1,0 +1,91 @@
+"""What a user can do wrong when starting the loop: one clear sentence, exit code not 0, nothing destroyed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from protocol.config import load
+from protocol.rundir import RunDir
+
+pytestmark = pytest.mark.timeout(180)
+
+ROOT = Path(__file__).resolve().parents[2]
+SMOKE = str(ROOT / "configs" / "smoke.toml")
+
+
+def start(runs: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "launch.supervise", *arguments, "--runs", str(runs)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def sentence_of(result: subprocess.CompletedProcess[str]) -> str:
+    """The one line on stderr; a traceback is none."""
+    assert result.returncode not in (0, 1), result.stderr
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("vantage: ")
+    return line
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
+def test_dry_run_prints_the_whole_configuration_and_makes_nothing(tmp_path: Path) -> None:
+    result = start(tmp_path / "runs", SMOKE, "--dry-run", "--set", "learner.grpo.groups=4")
+    assert result.returncode == 0, result.stderr
+    printed = tmp_path / "printed.toml"
+    printed.write_text(result.stdout)
+    tree = load([printed])
+    assert tree["learner"]["grpo"]["groups"] == 4
+    assert tree["learner"]["grpo"]["beta"] == 0.0
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((SMOKE, "--set", "learner.grpo.learning_rat=1"), "did you mean learning_rate"),
+        ((SMOKE, "--set", 'learner.grpo.groups="many"'), "learner.grpo.groups"),
+        (("configs/none.toml",), "there is no config file configs/none.toml"),
+        ((SMOKE, "--name", "../up"), "run.name"),
+    ],
+)
+def test_a_wrong_configuration_makes_nothing(tmp_path: Path, arguments: tuple[str, ...], expected: str) -> None:
+    assert expected in sentence_of(start(tmp_path / "runs", *arguments))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_of_an_older_major_version_is_left_as_it_is(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "smoke", {})
+    identity = json.loads((run.path / "run.json").read_text())
+    (run.path / "run.json").write_text(json.dumps({**identity, "major": 0}))
+    before = contents(tmp_path)
+    assert "older version" in sentence_of(start(tmp_path, SMOKE))
+    assert contents(tmp_path) == before
+
+
+def test_a_second_start_of_a_run_that_goes_on_is_refused(tmp_path: Path) -> None:
+    assert start(tmp_path, SMOKE, "--set", "sim.backend=nope").returncode != 0  # makes the run directory
+    run = RunDir.open(tmp_path / "smoke")
+    with run.lock("supervisor"):
+        assert "another supervisor" in sentence_of(start(tmp_path, SMOKE, "--set", "sim.backend=nope"))
+
+
+def test_a_missing_backend_stops_the_start_and_is_named(tmp_path: Path) -> None:
+    result = start(tmp_path, SMOKE, "--set", "sim.backend=nope")
+    assert "nope" in sentence_of(result)
+    assert not (tmp_path / "smoke" / "status" / "learner.done").exists()
+
+
+def test_a_second_learner_on_a_run_is_refused(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "r", {})
+    with run.lock("learner"):
+        command = [sys.executable, "-m", "learner.cli", "train", "--run-dir", str(run.path)]
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "another learner" in result.stderr.splitlines()[-1]
