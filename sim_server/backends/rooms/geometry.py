@@ -17,7 +17,8 @@ class Geometry(NamedTuple):
     """World-frame triangles. A chunk is a run of faces of one object with its own run of vertices.
 
     positions float32 [V, 3]; faces int32 [F, 3]; face_material int32 [F]; face_object int32 [F] (object id,
-    0 = shell); face_key int32 [F] equal for faces of one look; face_values float32 [F, 24], see _face_values; chunk_faces, chunk_vertices int32 [C, 2] (start, end);
+    0 = shell); face_key int32 [F] equal for faces of one look; face_values float32 [F, 24], see
+    _face_values; chunk_faces, chunk_vertices int32 [C, 2] (start, end);
     chunk_low, chunk_high float32 [C, 3] bounds; chunk_object int32 [C]; material_pattern int32 [M];
     material_values float32 [M, 8] = low rgb, high rgb, repeats per metre, glow.
     """

@@ -58,8 +58,8 @@ KINDS: dict[str, Kind] = {
     "book_c": Kind("plain", 1.0, 0.0, ((206, 196, 174), (116, 84, 66), (122, 128, 132))),
     "paper": Kind("plain", 1.0, 0.0, ((236, 234, 226),)),
     "screen": Kind("plain", 1.0, 0.0, ((22, 24, 28),)),
-    "mirror": Kind("marble", 0.4, 0.06, ((190, 202, 208),)),
     "enamel": Kind("plain", 1.0, 0.0, ((236, 237, 236), (226, 228, 228))),
+    "glass": Kind("plain", 1.0, 0.0, ((48, 78, 52), (86, 58, 34), (120, 146, 150))),
     "steel": Kind("paint", 1.0, 0.06, ((176, 180, 184), (206, 208, 210))),
     "picture": Kind("picture", 1.0, 0.7, ((150, 140, 120), (110, 130, 146), (166, 128, 96))),
     "rug": Kind("rug", 1.0, 0.55, ((156, 96, 80), (104, 116, 130), (170, 150, 116))),
@@ -68,6 +68,7 @@ KINDS: dict[str, Kind] = {
 # In the named palette these kinds keep to greys, so that only the object's own colour speaks.
 _PLAIN_BOOKS: dict[str, Rgb] = {"book_a": (120, 116, 112), "book_b": (196, 192, 184), "book_c": (78, 76, 76)}
 PAINT_CONTRAST = 0.5  # paint shows half of the contrast of the material below
+MATCHING = 0.7  # how often legs and doors are of the same wood as the rest, natural palette
 SECOND_SHADE = 0.62  # brightness (linear) of the "second" slot against the main colour, named palette
 
 
@@ -122,6 +123,8 @@ def slot_materials(kinds: dict[str, str], color: str, rng: np.random.Generator) 
             out[slot] = material(kind, NAMED_COLORS[color], SECOND_SHADE, PAINT_CONTRAST)
         elif color:
             out[slot] = material(kind, _PLAIN_BOOKS.get(kind, colors[0]))
+        elif slot == "second" and kind == kinds["main"] and rng.random() < MATCHING:
+            out[slot] = out["main"]
         else:
             out[slot] = material(kind, natural)
     return out

@@ -61,7 +61,7 @@ def _outward(positions: NDArray[np.float64], faces: NDArray[np.int64]) -> I32:
     return faces.astype(np.int32)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _bevel_template() -> tuple[F32, F32, I32]:
     """Corner signs [24, 3], normals [24, 3] and faces [44, 3]: three vertices per corner, one per adjoining side."""
     signs, normals, index = [], [], {}
@@ -121,7 +121,7 @@ def box(size_m: Sequence[float], at: Sequence[float] = (0, 0, 0), bevel_m: float
     return Part(positions + np.asarray(at, np.float32), normals, uv, faces)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _soft_template(steps: int) -> tuple[F32, F32, I32]:
     """Core signs and unit directions of a cube sphere with `steps` rings per rounded edge, and its faces."""
     tangent = np.tan(np.linspace(-math.pi / 4, math.pi / 4, 2 * steps + 2))
@@ -165,12 +165,12 @@ def soft_box(
     uv = _side_uv(positions, direction, size_m)
     if puff_m:
         swell = (1 - (positions[:, 0] / half[0]) ** 2) * (1 - (positions[:, 2] / half[2]) ** 2)
-        lowered = positions[:, 1] > 0
-        positions[lowered, 1] -= np.float32(puff_m) * (1 - swell[lowered])
+        above = positions[:, 1] > 0
+        positions[above, 1] *= 1 - np.float32(puff_m) / half[1] * (1 - swell[above])
     return Part(positions + np.asarray(at, np.float32), direction, uv, faces)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _circle(sections: int) -> F32:
     angle = np.linspace(0, 2 * math.pi, sections + 1)
     return np.stack([np.sin(angle), np.cos(angle)], 1).astype(np.float32)
@@ -299,8 +299,8 @@ def blades(spines_m: NDArray[np.float64], sides: NDArray[np.float64], widths_m: 
     normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-9)
     positions = np.stack([left, right], 2).reshape(count, -1, 3)
     normals = np.repeat(normal, 2, 1)
-    quad = np.arange(steps - 1)[:, None] * 2
-    strip = np.concatenate([quad + [0, 1, 3], quad + [0, 3, 2]]).reshape(-1, 3)
+    quad = np.arange(steps - 1)[:, None, None] * 2
+    strip = (quad + np.array([[0, 1, 3], [0, 3, 2]])).reshape(-1, 3)
     front = (strip[None] + np.arange(count)[:, None, None] * 2 * steps).reshape(-1, 3)
     positions, normals = positions.reshape(-1, 3), normals.reshape(-1, 3)
     uv = positions[:, :2]

@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from protocol.scene import Vec3
-from sim_server.backends.rooms.place import Footprint
+from sim_server.backends.rooms.footprint import Footprint
 from sim_server.backends.rooms.plan import WALL_M, Plan
 
 CELL_M = 0.05
@@ -202,7 +202,7 @@ def _clear(free, r0, c0, r1, c1):
     steps = 2 * max(abs(r1 - r0), abs(c1 - c0)) + 1
     for k in range(steps + 1):
         t = k / steps
-        if not free[int(math.floor(r0 + (r1 - r0) * t + 0.5)), int(math.floor(c0 + (c1 - c0) * t + 0.5))]:
+        if not free[math.floor(r0 + (r1 - r0) * t + 0.5), math.floor(c0 + (c1 - c0) * t + 0.5)]:
             return False
     return True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,32 +11,17 @@ from numpy.typing import NDArray
 from protocol.errors import Infeasible, VantageError
 from protocol.scene import SceneSpec
 from sim_server.backends.rooms.catalogue import ANYWHERE, CATEGORIES, CORNER, MIDDLE, SURFACE, WALL, Category
+from sim_server.backends.rooms.footprint import Footprint, overlap
 from sim_server.backends.rooms.furniture.model import Model, Surface
 from sim_server.backends.rooms.materials import NAMED_COLORS
 from sim_server.backends.rooms.mesh import rotation_y
 from sim_server.backends.rooms.plan import Hole, Plan, Rect
-from sim_server.backends.rooms.shell import inward, wall_span, wall_yaw_rad
+from sim_server.backends.rooms.poses import free_pose, pose_beside
+from sim_server.backends.rooms.shell import inward
 
 GAP_M = 0.07  # least free space between two pieces of furniture
-WALL_GAP_M = 0.025
 LAYOUTS = 12  # whole layouts tried before a scene is infeasible
 TRIES = 60  # positions tried per object
-
-
-class Footprint(NamedTuple):
-    """A rectangle on the floor: centre, half sizes along its own axes, yaw."""
-
-    x_m: float
-    z_m: float
-    half_x_m: float
-    half_z_m: float
-    yaw_rad: float
-
-    def corners(self) -> NDArray[np.float64]:
-        c, s = math.cos(self.yaw_rad), math.sin(self.yaw_rad)
-        a, b = self.half_x_m, self.half_z_m
-        signs = ((-a, -b), (a, -b), (a, b), (-a, b))
-        return np.array([(self.x_m + c * u + s * v, self.z_m - s * u + c * v) for u, v in signs])
 
 
 class Placed(NamedTuple):
@@ -53,20 +38,6 @@ class Placed(NamedTuple):
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     support: int  # index into the list of placed things, -1: the floor
-
-
-def overlap(a: Footprint, b: Footprint, gap_m: float = 0.0) -> bool:
-    """Whether two rectangles, `gap_m` apart at least, overlap (separating axes of both)."""
-    dx, dz = b.x_m - a.x_m, b.z_m - a.z_m
-    for yaw in (a.yaw_rad, b.yaw_rad):
-        for ax, az in ((math.cos(yaw), -math.sin(yaw)), (math.sin(yaw), math.cos(yaw))):
-            reach = gap_m
-            for f in (a, b):
-                c, s = math.cos(f.yaw_rad), math.sin(f.yaw_rad)
-                reach += f.half_x_m * abs(ax * c - az * s) + f.half_z_m * abs(ax * s + az * c)
-            if abs(dx * ax + dz * az) >= reach:
-                return False
-    return True
 
 
 def bounds(model: Model) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -95,22 +66,23 @@ def floor_categories(spec: SceneSpec) -> list[Category]:
 
 
 def _choose(
-    spec: SceneSpec, floor: list[Category], kind: str, count: int, rng: np.random.Generator
+    spec: SceneSpec, floor: list[Category], kind: str, count: int, used: set[tuple[str, str]], rng: np.random.Generator
 ) -> list[tuple[Category, str]]:
-    """`count` (category, colour) pairs for a room of this kind; named pairs are distinct."""
-    weights = np.array([1.0 if not c.rooms or kind in c.rooms else 0.15 for c in floor])
-    if spec.palette == "named":
-        weights[:] = 1.0  # every demo category is as likely as any other, whatever the room
-    used: set[tuple[str, str]] = set()
+    """`count` (category, colour) pairs for a room of this kind; a named pair is taken once, and noted in `used`."""
+    # a list of categories is taken as it is; otherwise things stand where they belong, and seldom twice
+    weights = np.array([1.0 if spec.categories or not c.rooms or kind in c.rooms else 0.05 for c in floor])
     chosen: list[tuple[Category, str]] = []
     colors = list(NAMED_COLORS)
     while len(chosen) < count:
-        category = floor[int(rng.choice(len(floor), p=weights / weights.sum()))]
+        index = int(rng.choice(len(floor), p=weights / weights.sum()))
+        category = floor[index]
         color = colors[int(rng.integers(len(colors)))] if spec.palette == "named" else ""
         if color and (category.name, color) in used:
             continue
         used.add((category.name, color))
         chosen.append((category, color))
+        if not spec.categories:
+            weights[index] *= 0.4 if category.place in (ANYWHERE, CORNER) else 0.1
     return chosen
 
 
@@ -128,41 +100,6 @@ def _door_zones(rect: Rect, holes: tuple[Hole, ...]) -> list[Footprint]:
         else:
             zones.append(Footprint(along, plane + nz * 0.45, half, 0.45, 0.0))
     return zones
-
-
-def _candidate(
-    category: Category, rect: Rect, low: NDArray, high: NDArray, rng: np.random.Generator
-) -> tuple[float, float, float]:
-    """A pose (x, z, yaw) that suits the category."""
-    half_x, half_z = (high[0] - low[0]) / 2, (high[2] - low[2]) / 2
-    middle_x, middle_z = (rect.x_min + rect.x_max) / 2, (rect.z_min + rect.z_max) / 2
-    place = category.place
-    if place == CORNER and rng.random() < 0.3:
-        place = ANYWHERE
-    if place == WALL:
-        wall = int(rng.integers(4))
-        start, end = wall_span(rect, wall)
-        room = end - start - 2 * half_x
-        along = start + half_x + rng.uniform(0.02, 0.98) * room
-        nx, nz = inward(wall)
-        plane = (rect.x_min, rect.x_max, rect.z_min, rect.z_max)[wall]
-        out = half_z + WALL_GAP_M
-        x, z = (plane + nx * out, along) if wall < 2 else (along, plane + nz * out)
-        return x, z, wall_yaw_rad(wall)
-    if place == CORNER:
-        sx, sz = rng.choice([-1, 1]), rng.choice([-1, 1])
-        reach = max(half_x, half_z) + 0.06
-        slide = rng.uniform(0, 0.9, 2)
-        x = (rect.x_max - reach - slide[0]) if sx > 0 else (rect.x_min + reach + slide[0])
-        z = (rect.z_max - reach - slide[1] * 0.3) if sz > 0 else (rect.z_min + reach + slide[1] * 0.3)
-        return x, z, rng.uniform(0, 2 * math.pi)
-    margin = max(half_x, half_z) + (0.5 if place == MIDDLE else 0.15)
-    x = rng.uniform(min(rect.x_min + margin, middle_x), max(rect.x_max - margin, middle_x))
-    z = rng.uniform(min(rect.z_min + margin, middle_z), max(rect.z_max - margin, middle_z))
-    if place == MIDDLE:
-        return x, z, float(rng.integers(4)) * math.pi / 2 + rng.normal(0, 0.04)
-    facing = math.atan2(middle_x - x, middle_z - z) + rng.normal(0, 0.6)
-    return x, z, facing
 
 
 def _inside(foot: Footprint, rect: Rect) -> bool:
@@ -198,19 +135,30 @@ def _stand(
     color: str,
     room: int,
     plan: Plan,
-    taken: list[Footprint],
-    keep_free: list[Footprint],
+    taken: list[tuple[str, Footprint]],
+    doors: list[Footprint],
+    clearances: list[Footprint],
+    beside: bool,
     rng: np.random.Generator,
-) -> Placed | None:
+) -> Optional[Placed]:
+    """Puts one shape of the category somewhere free in the room, or gives up.
+
+    `taken` and `clearances` grow. With `beside`, a thing that belongs to another (a chair to a table) goes there, into
+    the clearance that the other keeps.
+    """
     rect, holes = plan.rects[room], plan.holes[room]
     model = category.shapes[int(rng.integers(len(category.shapes)))](rng)
     low, high = bounds(model)
     half_x, half_z = float(high[0] - low[0]) / 2, float(high[2] - low[2]) / 2
     if high[1] > plan.rooms[room].ceiling_y_m - 0.05:
         return None
-    offset = rotation_y(0.0)
-    for _ in range(TRIES):
-        x, z, yaw = _candidate(category, rect, low, high, rng)
+    anchors = [(name, foot) for name, foot in taken if name in category.beside] if beside else []
+    for attempt in range(TRIES):
+        at_anchor = bool(anchors) and attempt < TRIES // 2
+        if at_anchor:
+            x, z, yaw = pose_beside(half_x, half_z, anchors, rng)
+        else:
+            x, z, yaw = free_pose(category, rect, half_x, half_z, rng)
         foot = Footprint(float(x), float(z), half_x, half_z, float(yaw))
         reach = category.clearance_m / 2
         before = foot._replace(
@@ -220,18 +168,20 @@ def _stand(
         )
         if not _inside(foot, rect) or _blocks_window(float(high[1]), foot, rect, holes):
             continue
-        if any(overlap(foot, other, GAP_M) for other in taken) or any(overlap(foot, zone) for zone in keep_free):
+        if any(overlap(foot, other, GAP_M) for _, other in taken) or any(overlap(foot, zone) for zone in doors):
             continue
-        if reach and any(overlap(before, other) for other in taken):
-            continue
-        taken.append(foot)
-        if reach:
-            keep_free.append(before)
+        if not at_anchor:
+            if any(overlap(foot, zone) for zone in clearances):
+                continue
+            if reach and any(overlap(before, other) for _, other in taken):
+                continue
+            if reach:
+                clearances.append(before)
+        taken.append((category.name, foot))
         middle = (low + high) / 2
         offset = rotation_y(yaw) @ np.array([middle[0], 0.0, middle[2]])
-        return Placed(
-            category, model, color, room, foot.x_m - offset[0], 0.0, foot.z_m - offset[2], foot.yaw_rad, low, high, -1
-        )
+        x, z = foot.x_m - float(offset[0]), foot.z_m - float(offset[2])
+        return Placed(category, model, color, room, x, -float(low[1]), z, foot.yaw_rad, low, high, -1)
     return None
 
 
@@ -252,14 +202,18 @@ def furnish(spec: SceneSpec, plan: Plan, rng: np.random.Generator) -> list[Place
             count = min(count, distinct)
         area = np.array([(r.x_max - r.x_min) * (r.z_max - r.z_min) for r in plan.rects])
         rooms = np.sort(rng.choice(len(area), count, p=area / area.sum()))
-        pairs = _choose(spec, floor, plan.rooms[0].category, count, rng)
+        used: set[tuple[str, str]] = set()
         placed: list[Placed] = []
-        by_room: dict[int, tuple[list[Footprint], list[Footprint]]] = {}
-        for room, (category, color) in sorted(zip(rooms.tolist(), pairs), key=lambda t: (t[0], _rank(t[1][0]))):
-            taken, keep_free = by_room.setdefault(room, ([], _door_zones(plan.rects[room], plan.holes[room])))
-            thing = _stand(category, color, room, plan, taken, keep_free, rng)
-            if thing is not None:
-                placed.append(thing)
+        for room in range(len(plan.rects)):
+            pairs = _choose(spec, floor, plan.rooms[room].category, int((rooms == room).sum()), used, rng)
+            taken: list[tuple[str, Footprint]] = []
+            clearances: list[Footprint] = []
+            doors = _door_zones(plan.rects[room], plan.holes[room])
+            beside = spec.palette == "natural"  # named scenes are for telling things apart: they spread over the floor
+            for category, color in sorted(pairs, key=lambda pair: _rank(pair[0])):
+                thing = _stand(category, color, room, plan, taken, doors, clearances, beside, rng)
+                if thing is not None:
+                    placed.append(thing)
         if spec.min_objects <= len(placed) <= spec.max_objects:
             return placed
     raise Infeasible(
@@ -267,9 +221,9 @@ def furnish(spec: SceneSpec, plan: Plan, rng: np.random.Generator) -> list[Place
     )
 
 
-def _rank(category: Category) -> int:
-    """Large things at walls are placed first, loose things last."""
-    return (WALL, MIDDLE, CORNER, ANYWHERE).index(category.place)
+def _rank(category: Category) -> tuple[int, bool]:
+    """Large things at walls are placed first, loose things last; a nightstand after the bed."""
+    return (WALL, MIDDLE, CORNER, ANYWHERE).index(category.place), category.place == WALL and bool(category.beside)
 
 
 def add_clutter(spec: SceneSpec, placed: list[Placed], rng: np.random.Generator) -> list[Placed]:
@@ -308,7 +262,7 @@ def _put_on(
     color: str,
     taken: list[Footprint],
     rng: np.random.Generator,
-) -> Placed | None:
+) -> Optional[Placed]:
     """One small thing on a surface of `base`; `taken` is in the frame of `base`."""
     model = category.shapes[int(rng.integers(len(category.shapes)))](rng)
     low, high = bounds(model)
@@ -327,7 +281,7 @@ def _put_on(
             continue
         taken.append(foot)
         middle = rotation_y(yaw) @ ((low + high) / 2)
-        at = rotation_y(base.yaw_rad) @ np.array([x - middle[0], surface.y_m, z - middle[2]])
+        at = rotation_y(base.yaw_rad) @ np.array([x - middle[0], surface.y_m - low[1], z - middle[2]])
         world = (base.x_m + float(at[0]), base.y_m + float(at[1]), base.z_m + float(at[2]))
         return Placed(category, model, color, base.room, *world, base.yaw_rad + yaw, low, high, index)
     return None

@@ -77,8 +77,8 @@ def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, s
         bx, by, cx, cy = cx, cy, bx, by
         if by < ay:
             ax, ay, bx, by = bx, by, ax, ay
-    first = max(0, int(math.ceil(max(ay, np.float32(-1)))))
-    last = min(height, int(math.ceil(min(cy, np.float32(height)))))
+    first = max(0, math.ceil(max(ay, np.float32(-1))))
+    last = min(height, math.ceil(min(cy, np.float32(height))))
     if first >= last:
         return 0
     long_slope = (cx - ax) / (cy - ay)
@@ -101,8 +101,8 @@ def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, s
             left, right = long_x, bent_x
         left = min(max(left, low_limit), high_limit)
         right = min(max(right, low_limit), high_limit)
-        start = int(math.ceil(left))
-        end = int(math.ceil(right))
+        start = math.ceil(left)
+        end = math.ceil(right)
         if stamp_only:
             for column in range(start, end):
                 if seen[row, column] != face:
@@ -223,7 +223,7 @@ def _draw_chunk(
 def draw(
     order, positions, faces, chunk_faces, chunk_vertices, eye, axes, focal, cull, inverse_depth, seen, camera, screen
 ):
-    """Clears the buffers and draws chunks in `order`. seen: int32 [H, W] face index or -1; inverse_depth: float32 [H, W]."""
+    """Clears the buffers and draws chunks in `order`: seen int32 [H, W] face or -1, inverse_depth float32 [H, W]."""
     inverse_depth[:] = 0
     seen[:] = -1
     for k in order:

@@ -14,12 +14,13 @@ from protocol.scene import Camera, OrientedBox, Pose, SceneDescription, SceneObj
 from protocol.seeds import rng_for
 from sim_server.backends.base import SENSORS, Frames
 from sim_server.backends.rooms import light, raster, shade, textures
+from sim_server.backends.rooms.footprint import Footprint
 from sim_server.backends.rooms.geometry import GeometryBuilder
 from sim_server.backends.rooms.lighting import light_scene
 from sim_server.backends.rooms.materials import slot_materials
 from sim_server.backends.rooms.mesh import rotation_y
 from sim_server.backends.rooms.navigation import HEAD_ROOM_M, NavigationGrid
-from sim_server.backends.rooms.place import Footprint, Placed, add_clutter, furnish
+from sim_server.backends.rooms.place import Placed, add_clutter, furnish
 from sim_server.backends.rooms.plan import make_plan
 from sim_server.backends.rooms.shell import light_position, shell_parts
 
@@ -89,7 +90,7 @@ class RoomsScene:
         look = rng_for(seed, "rooms", "look")
         lamps = [light_position(plan, k, look) for k in range(len(plan.rooms))]
         builder = GeometryBuilder()
-        for parts in shell_parts(plan, spec, lamps, look):
+        for parts in shell_parts(plan, lamps, look):
             builder.add(0, parts)
         objects, obstacles = [], []
         for index, thing in enumerate(placed):
@@ -98,7 +99,7 @@ class RoomsScene:
             builder.add(index + 1, parts, rotation_y(thing.yaw_rad), (thing.x_m, thing.y_m, thing.z_m))
             objects.append(_describe(index + 1, thing))
             box = objects[-1].box
-            if thing.support < 0 and _FLAT_M < thing.high[1] and thing.low[1] < HEAD_ROOM_M:
+            if thing.support < 0 and thing.high[1] > _FLAT_M and thing.low[1] < HEAD_ROOM_M:
                 half = box.half_extents_m
                 obstacles.append(Footprint(box.centre_m[0], box.centre_m[2], half[0], half[2], thing.yaw_rad))
         self._geometry = builder.build()
@@ -115,7 +116,7 @@ class RoomsScene:
         )
 
     def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
-        """See backends/base.py. Raises VantageError("bad_request") for an unknown sensor or a pose that is not finite."""
+        """See backends/base.py. Raises VantageError("bad_request") for an unknown sensor or a pose not finite."""
         unknown = [s for s in sensors if s not in SENSORS]
         if unknown:
             raise VantageError("bad_request", f"unknown sensor {unknown[0]!r}: choose among {', '.join(SENSORS)}.")
@@ -161,7 +162,8 @@ class RoomsScene:
             shade.shade(
                 inverse_depth, seen, fine, g.face_key, g.face_values, g.face_material, g.material_pattern,
                 g.material_values, textures.bank(), lit.lamps, lit.cubes, lit.ambient, lit.shade, lit.origin,
-                np.float32(light.SHADE_CELL_M), lit.windows, self._ceiling, eye, axes, tan_x, tan_y, _TONE, frames.rgb[k],
+                np.float32(light.SHADE_CELL_M), lit.windows, self._ceiling, eye, axes, tan_x, tan_y, _TONE,
+                frames.rgb[k],
             )  # fmt: skip
         inverse_depth, seen = _scratch.image(height, width)
         if with_depth:

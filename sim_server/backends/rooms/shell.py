@@ -6,7 +6,6 @@ from typing import Iterator
 
 import numpy as np
 
-from protocol.scene import SceneSpec
 from sim_server.backends.rooms.materials import Material, surface
 from sim_server.backends.rooms.mesh import Part, box, sphere
 from sim_server.backends.rooms.plan import WALL_M, Hole, Plan, Rect
@@ -80,8 +79,8 @@ def _wall_box(
     plane += -inset if wall % 2 else inset
     along, up = (start + end) / 2, (low + high) / 2
     if wall < 2:
-        return box((thick, high - low, end - start), (plane, up, along), 0.004)
-    return box((end - start, high - low, thick), (along, up, plane), 0.004)
+        return box((thick, high - low, end - start), (plane, up, along), 0.0015)
+    return box((end - start, high - low, thick), (along, up, plane), 0.0015)
 
 
 def _skirting(rect: Rect, wall: int, start: float, end: float) -> Part:
@@ -132,7 +131,7 @@ def _wall(rect: Rect, wall: int, holes: list[Hole], height: float, paint: Materi
     """The wall around its holes, with a skirting board that stops at doors."""
     start, end = wall_span(rect, wall)
     at = start
-    for hole in sorted(holes, key=lambda h: h.start_m) + [None]:
+    for hole in [*sorted(holes, key=lambda h: h.start_m), None]:
         stop = end if hole is None else hole.start_m
         yield _wall_quad(rect, wall, at, stop, 0.0, height), paint
         yield _skirting(rect, wall, at, stop), _TRIM
@@ -155,7 +154,7 @@ def light_position(plan: Plan, index: int, rng: np.random.Generator) -> tuple[fl
 
 
 def shell_parts(
-    plan: Plan, spec: SceneSpec, lights: list[tuple[float, float, float]], rng: np.random.Generator
+    plan: Plan, lights: list[tuple[float, float, float]], rng: np.random.Generator
 ) -> list[list[ShellPart]]:
     """Per room: the parts of its shell with their materials."""
     out = []
@@ -178,10 +177,20 @@ def shell_parts(
         for hole in plan.holes[k]:
             if hole.kind != "window":
                 parts.append((_threshold(rect, hole), _DOOR))
-        x, y, z = lights[k]
+        if len(plan.rooms) > 1:
+            parts.extend((post, _TRIM) for post in _corner_posts(rect, height))
+        x, _, z = lights[k]
         parts.append((sphere(0.16, (x, height - 0.03, z), 16, 0.5), _FIXTURE))
         out.append(parts)
     return out
+
+
+def _corner_posts(rect: Rect, height: float) -> Iterator[Part]:
+    """Posts inside the walls, unseen: they keep a neighbour's lamp from shining through the seam of two walls."""
+    reach = WALL_M - 0.01
+    for x in (rect.x_min - reach / 2 - 0.002, rect.x_max + reach / 2 + 0.002):
+        for z in (rect.z_min - reach / 2 - 0.002, rect.z_max + reach / 2 + 0.002):
+            yield box((reach, height, reach), (x, height / 2, z), 0.001)
 
 
 def _threshold(rect: Rect, hole: Hole) -> Part:

@@ -138,7 +138,7 @@ _PATTERNS: dict[str, Callable[[], Grey]] = {
 NAMES = tuple(_PATTERNS)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def bank() -> NDArray[np.float32]:
     """All patterns, [pattern, mip levels flattened from 256 x 256 down to 4 x 4], read-only."""
     rows = []

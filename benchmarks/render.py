@@ -1,0 +1,139 @@
+"""How fast does the embedded simulator render and open scenes? One core, CPU time, so that other load does not count.
+
+    python benchmarks/render.py
+
+Prints a table and writes benchmarks/results/render.json. "demo" scenes are those of the shipped demo: one room, three
+to six objects in plain colours. "furnished" ones are two rooms with at least thirty pieces and things on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Callable, Sequence
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+
+from benchmarks.machine import describe_machine
+from protocol.scene import Camera, Pose, SceneSpec
+from sim_server.backends.base import Scene
+from sim_server.backends.rooms import RoomsBackend
+
+DEMO = ("chair", "table", "sofa", "bed", "lamp", "plant", "bookshelf", "cabinet", "ball", "box")
+SIZES = ((96, 96), (128, 128), (256, 256), (640, 480))
+VIEWS_PER_SCENE = 2
+
+
+def specs(kind: str, count: int) -> list[SceneSpec]:
+    if kind == "demo":
+        return [SceneSpec(seed=k, categories=DEMO) for k in range(count)]
+    return [
+        SceneSpec(seed=k, rooms=2, min_objects=30, max_objects=36, clutter=1.0, palette="natural") for k in range(count)
+    ]
+
+
+def views(scene: Scene, seed: int) -> list[Pose]:
+    """Poses of a standing agent that looks at an object, slightly down."""
+    rng = np.random.default_rng(seed)
+    poses = []
+    for _ in range(VIEWS_PER_SCENE):
+        x, _, z = scene.sample_navigable(rng)
+        target = scene.description.objects[int(rng.integers(len(scene.description.objects)))].box.centre_m
+        yaw, pitch = math.atan2(x - target[0], z - target[2]) / 2, -0.1
+        rotation = (math.cos(yaw) * math.cos(pitch), math.cos(yaw) * math.sin(pitch))
+        rotation += (math.sin(yaw) * math.cos(pitch), -math.sin(yaw) * math.sin(pitch))
+        poses.append(Pose((x, 1.5, z), rotation))
+    return poses
+
+
+def rate(work: Callable[[], int], seconds: float) -> float:
+    """Frames per CPU-second of `work`, which returns how many frames it made."""
+    work()
+    start, frames = time.process_time(), 0
+    while time.process_time() - start < seconds:
+        frames += work()
+    return frames / (time.process_time() - start)
+
+
+def measure(kind: str, count: int, seconds: float) -> dict[str, object]:
+    backend = RoomsBackend()
+    open_s, scenes = [], []
+    for spec in specs(kind, count):
+        start = time.process_time()
+        scenes.append(backend.open(spec))
+        open_s.append(time.process_time() - start)
+    poses = [views(scene, k) for k, scene in enumerate(scenes)]
+
+    def frames(camera: Camera, sensors: Sequence[str]) -> Callable[[], int]:
+        return lambda: sum(len(scene.render(p, camera, sensors).poses) for scene, p in zip(scenes, poses))
+
+    rows = []
+    for width, height in SIZES:
+        camera = Camera(width, height)
+        rows.append(
+            {
+                "width_px": width,
+                "height_px": height,
+                "rgb_depth_ids_per_s": round(rate(frames(camera, ("rgb", "depth", "ids")), seconds), 1),
+                "depth_ids_per_s": round(rate(frames(camera, ("depth", "ids")), seconds), 1),
+                "amodal_per_s": round(rate(frames(camera, ("amodal",)), seconds), 1),
+            }
+        )
+    return {
+        "kind": kind,
+        "scenes": count,
+        "objects_mean": float(np.mean([len(s.description.objects) for s in scenes])),
+        "open_median_ms": round(1e3 * float(np.median(open_s)), 1),
+        "open_p90_ms": round(1e3 * float(np.quantile(open_s, 0.9)), 1),
+        "rates": rows,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenes", type=int, default=12)
+    parser.add_argument("--seconds", type=float, default=0.5, help="CPU time per figure")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "render.json")
+    arguments = parser.parse_args()
+    start = time.process_time()
+    RoomsBackend().warm()
+    result: dict[str, object] = {
+        "machine": describe_machine(),
+        "warm_cpu_s": round(time.process_time() - start, 2),
+        "digest": RoomsBackend().digest,
+        "kinds": [measure(kind, arguments.scenes, arguments.seconds) for kind in ("demo", "furnished")],
+    }
+    result["max_rss_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 0)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+    _print(result)
+
+
+def _print(result: dict) -> None:
+    print(f"{'scene':10} {'size':>9} {'rgb+depth+ids':>14} {'depth+ids':>10} {'amodal':>8}   (frames per CPU-second)")
+    for kind in result["kinds"]:
+        for row in kind["rates"]:
+            size = f"{row['width_px']}x{row['height_px']}"
+            print(
+                f"{kind['kind']:10} {size:>9} {row['rgb_depth_ids_per_s']:>14} {row['depth_ids_per_s']:>10}"
+                f" {row['amodal_per_s']:>8}"
+            )
+    for kind in result["kinds"]:
+        print(
+            f"{kind['kind']}: {kind['objects_mean']:.1f} objects, opening takes {kind['open_median_ms']} ms (median), "
+            f"{kind['open_p90_ms']} ms (90 %)"
+        )
+    print(f"warm-up {result['warm_cpu_s']} CPU-s, peak memory {result['max_rss_mib']} MiB")
+
+
+if __name__ == "__main__":
+    main()
