@@ -152,7 +152,7 @@ class _Frame:
             parts.append(_text("tick", LEFT - 6, y + 4, text, "end"))
         parts += [
             _text("tick", self._x(tick), self.height - 12, _number(tick), "middle")
-            for tick in _ticks(self.x0, self.x1, 6)
+            for tick in _ticks(self.x0, self.x1, 6, least=1.0)
         ]
         parts.append(_text("tick", WIDTH - RIGHT, self.height + 2, x_label, "end"))
         return "".join(parts)
@@ -165,9 +165,9 @@ def _text(style: str, x: float, y: float, text: str, anchor: str) -> str:
     return f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
-def _ticks(low: float, high: float, most: int) -> list[float]:
-    """Round numbers within low..high, at most about `most` of them."""
-    rough = (high - low) / most
+def _ticks(low: float, high: float, most: int, least: float = 0.0) -> list[float]:
+    """Round numbers within low..high, at most about `most` of them and at least `least` apart."""
+    rough = max((high - low) / most, least)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
     first = math.ceil(low / step - 1e-9)

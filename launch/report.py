@@ -187,10 +187,10 @@ def _gallery_item(line: dict[str, Any]) -> dict[str, Any]:
         for path in line["images"]
     ]
     truth, options = str(line.get("truth", "")), list(line.get("options", []))
-    answers = Counter(line.get("answers", {}))
+    answers = Counter(line.get("answers", []))
     return {
         "images": images,
-        "question": line.get("prompt", ""),
+        "question": line.get("question", ""),
         "truth": truth,
         "program": line.get("program", ""),
         "skill": line.get("skill", ""),

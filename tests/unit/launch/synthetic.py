@@ -93,9 +93,9 @@ def _episodes(run: RunDir, rng: np.random.Generator) -> None:
                 "skill": "view_direction",
                 "level": 1,
                 "images": [f"images/e{index}.png"],
-                "prompt": "is the <red> chair left or right of the blue lamp ?",
+                "question": "is the <red> chair left or right of the blue lamp ?",
                 "options": ["left", "right"],
-                "answers": {"left": 11, "right": 5},
+                "answers": ["left"] * 11 + ["right"] * 5,
                 "truth": "left" if index % 2 else "right",
             }
         )

@@ -87,7 +87,7 @@ def test_gallery_marks_the_right_answer(page: str) -> None:
 
 
 def test_letters_stand_for_options() -> None:
-    line = {"images": [], "truth": "right", "options": ["left", "right"], "answers": {"B": 3, "A": 1}}
+    line = {"images": [], "truth": "right", "options": ["left", "right"], "answers": ["B", "A", "B", "B"]}
     assert [(answer["text"], answer["right"]) for answer in _gallery_item(line)["answers"]] == [
         ("B", True),
         ("A", False),
