@@ -3,7 +3,7 @@
 Commands: serve · worker · drain · status · render · bench. Knobs stand in the [sim] table of the run's config.
 """
 
-from __future__ import annotations
+# No postponed annotations here: on Python 3.9 Typer would lose what Annotated says.
 
 import json
 import math

@@ -12,13 +12,16 @@ from PIL import Image
 from protocol.scene import Camera, Pose
 from protocol.seeds import rng_for
 from sim_server.backends.base import Frames, Scene
-from sim_server.observe import look_at
+from sim_server.observe import look_at, rotate
 
 EYE_HEIGHT_M = 1.55
 CANDIDATES = 48
 DRAFT_WIDTH_PX = 96  # candidates are judged on small drafts
 PLAIN_FRACTION = 0.004  # an object counts as shown from this share of the picture
 CROWDING_M = 0.7  # what is nearer fills the picture without showing anything
+SAME_PLACE_M = 1.5  # views are alike when they stand this near to each other
+SAME_HEADING = 0.5  # and their directions differ by less than 60 degrees: 1 - cos
+AHEAD = (0.0, 0.0, -1.0)
 GAP_PX = 4
 
 
@@ -33,9 +36,10 @@ def overview_poses(scene: Scene, camera: Camera, count: int) -> tuple[Pose, ...]
     frames = scene.render(poses, draft, ("depth", "ids"))
     left = list(range(len(poses)))
     seen: dict[int, float] = {}
-    chosen = []
+    chosen: list[Pose] = []
     for _ in range(min(count, len(poses))):
-        best = max(left, key=lambda index: _worth(frames, index, seen))
+        worth = {index: _worth(frames, index, seen) * _novelty(poses[index], chosen) for index in left}
+        best = max(left, key=lambda index: worth[index])
         left.remove(best)
         for object_id, share in _shares(frames, best).items():
             seen[object_id] = max(share, seen.get(object_id, 0.0))
@@ -81,6 +85,16 @@ def _worth(frames: Frames, index: int, seen: dict[int, float]) -> float:
         for object_id, share in _shares(frames, index).items()
     )
     return gain * (1.0 - crowded) ** 3
+
+
+def _novelty(pose: Pose, chosen: Sequence[Pose]) -> float:
+    """0 for a pose that was chosen before, near 1 for one that stands or looks elsewhere than all of them."""
+    novelty = 1.0
+    for other in chosen:
+        apart_m = math.dist(pose.position_m, other.position_m)
+        cosine = float(np.dot(rotate(pose.rotation_wxyz, AHEAD), rotate(other.rotation_wxyz, AHEAD)))
+        novelty *= 1.0 - math.exp(-((apart_m / SAME_PLACE_M) ** 2) - (1.0 - cosine) / SAME_HEADING)
+    return novelty
 
 
 def _shares(frames: Frames, index: int) -> dict[int, float]:

@@ -16,7 +16,7 @@ class SimSettings(Section):
     credit: int = Field(default=2, ge=1, le=64)  # requests a worker holds at once: one computes, the rest wait there
     queue_bound: int = Field(default=256, ge=1)  # requests waiting at the broker; beyond it clients hear BUSY
     warm_scenes: int = Field(default=8, ge=1)  # open scenes per worker
-    reply_cache_bytes: int = Field(default=128 * 2**20, ge=2**20)  # replies kept for clients that ask again
+    reply_cache_bytes: int = Field(default=64 * 2**20, ge=2**20)  # replies kept for clients that ask again
     listen: str = ""  # "tcp://host:port" for clients of other machines; empty: a socket file in the run directory
     listen_workers: str = ""  # the same for workers
     metrics_port: int = Field(default=0, ge=0, le=65535)  # Prometheus /metrics and /health on loopback; 0: off

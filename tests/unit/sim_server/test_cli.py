@@ -1,0 +1,56 @@
+"""The commands that need no service: pictures, and what is said about wrong arguments."""
+
+from __future__ import annotations
+
+import pytest
+import vantage_toy
+from PIL import Image
+from typer.testing import CliRunner
+
+from protocol.errors import VantageError
+from protocol.scene import Camera, SceneSpec
+from sim_server.cli import app
+from sim_server.picture import overview_poses
+
+
+def invoke(*arguments: str):
+    result = CliRunner().invoke(app, list(arguments))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_a_picture_has_the_asked_size(tmp_path):
+    out = tmp_path / "one.png"
+    assert invoke("render", "--backend", "toy", "--size", "64x48", "--out", str(out)).exit_code == 0
+    assert Image.open(out).size == (64, 48)
+
+
+def test_several_views_make_a_contact_sheet(tmp_path):
+    out = tmp_path / "sheet.png"
+    assert invoke("render", "--backend", "toy", "--size", "64x48", "--views", "5", "--out", str(out)).exit_code == 0
+    assert Image.open(out).size == (3 * 64 + 2 * 4, 2 * 48 + 4)
+
+
+def test_overview_poses_are_the_same_each_time_and_differ_from_one_another():
+    scene = vantage_toy.ToyBackend().open(SceneSpec(seed=5))
+    poses = overview_poses(scene, Camera(64, 48), 6)
+    assert poses == overview_poses(scene, Camera(64, 48), 6)
+    assert len(set(poses)) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("render", "--out", "x.png", "--size", "64"), "--size"),
+        (("render", "--out", "x.png", "--backend", "toy", "--size", "9999x10"), "width_px"),
+        (("render", "--out", "x.png", "--backend", "toy", "--objects", "9-3"), "min_objects"),
+        (("render", "--out", "x.png", "--backend", "unreal"), "not installed"),
+        (("render", "--out", "no/such/folder/x.png", "--backend", "toy", "--size", "8x8"), "cannot be written"),
+        (("worker",), "--connect"),
+        (("status", "--run-dir", "no/such/run"), "not a run directory"),
+    ],
+)
+def test_a_mistake_is_one_sentence_that_names_it(arguments, says):
+    with pytest.raises(VantageError, match=says):
+        invoke(*arguments)

@@ -1,0 +1,92 @@
+"""Child processes: started, replaced with back-off, held on a leash."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+
+from protocol.errors import VantageError
+from protocol.exits import USER_ERROR
+from sim_server.fleet import STEADY_S, Fleet
+
+pytestmark = pytest.mark.timeout(60)
+
+WAIT = "import sys; sys.stdin.read()"  # ends when its standard input does, as a worker on a leash does
+
+
+def fleet_of(code: str, size: int = 1, started=None) -> Fleet:
+    def command(worker_id: str):
+        if started is not None:
+            started.append(worker_id)
+        return [sys.executable, "-c", code]
+
+    return Fleet(size, "toy", command, backoff_s=1.0, backoff_max_s=3.0)
+
+
+def await_death(fleet: Fleet, now_s: float) -> list[str]:
+    end_s = time.monotonic() + 30
+    while time.monotonic() < end_s:
+        dead = fleet.tick(now_s)
+        if dead:
+            return dead
+        time.sleep(0.02)
+    raise AssertionError("no child died")
+
+
+def test_every_child_has_a_name_of_its_own_and_ends_with_its_leash():
+    started: list[str] = []
+    fleet = fleet_of(WAIT, size=2, started=started)
+    assert fleet.tick(0.0) == [] and started == ["toy-0.1", "toy-1.1"]
+    began_s = time.monotonic()
+    fleet.stop(grace_s=20.0)
+    assert time.monotonic() - began_s < 15.0
+
+
+def test_a_child_that_keeps_dying_young_is_replaced_ever_more_slowly():
+    started: list[str] = []
+    fleet = fleet_of("raise SystemExit(1)", started=started)
+    fleet.tick(0.0)
+    assert await_death(fleet, 0.0) == ["toy-0.1"]
+    assert started[1:] == ["toy-0.2"]  # the first time at once
+    assert await_death(fleet, 0.0) == ["toy-0.2"]
+    fleet.tick(0.9)
+    assert len(started) == 2
+    fleet.tick(1.0)
+    assert await_death(fleet, 1.0) == ["toy-0.3"]
+    fleet.tick(2.9)
+    assert len(started) == 3
+    fleet.tick(3.0)
+    assert len(started) == 4
+    fleet.stop()
+
+
+def test_a_child_that_lived_for_long_is_replaced_at_once():
+    started: list[str] = []
+    fleet = fleet_of(WAIT, started=started)
+    fleet.tick(0.0)
+    for life in range(1, 4):
+        fleet.kill(f"toy-0.{life}")
+        await_death(fleet, life * (STEADY_S + 1))
+        assert started[-1] == f"toy-0.{life + 1}"
+    fleet.stop()
+
+
+def test_a_retired_child_is_not_replaced():
+    started: list[str] = []
+    fleet = fleet_of(WAIT, started=started)
+    fleet.tick(0.0)
+    fleet.retire("toy-0.1")
+    fleet.kill("toy-0.1")
+    await_death(fleet, 100.0)
+    fleet.tick(200.0)
+    assert started == ["toy-0.1"]
+
+
+def test_a_child_that_can_never_start_ends_the_fleet_with_a_reason():
+    fleet = fleet_of(f"raise SystemExit({USER_ERROR})")
+    fleet.tick(0.0)
+    with pytest.raises(VantageError, match="toy-0.1") as caught:
+        await_death(fleet, 0.0)
+    assert caught.value.code == "backend_missing"
