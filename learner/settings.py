@@ -124,7 +124,10 @@ class PretrainSettings(Section):
         default={"view_direction": 0.5, "depth_order": 0.5, "relative_distance": 0.5, "relative_direction": 0.5}
     )
     beside: dict[str, float] = Field(default={"camera_object_distance": 0.3})  # taught, not measured by
-    relation_answers: float = Field(default=0.3, ge=0, le=1)  # share of relational questions whose answer is taught
+    # Share of a family's questions whose answer is taught; of families that are not named here, every one's.
+    answered: dict[str, float] = Field(
+        default={"view_direction": 0.08, "depth_order": 0.05, "relative_distance": 0.5, "relative_direction": 0.3}
+    )
 
     # How it is trained: the vision tower alone on dense truth, then everything on packed questions.
     vision_steps: int = Field(default=1200, ge=1)

@@ -8,6 +8,7 @@ attention supports. Everything that is needed to load the policy offline is save
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -73,9 +74,9 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def build_processor() -> Qwen3VLProcessor:
-    pixels = {"shortest_edge": (4 * PATCH_PX) ** 2, "longest_edge": 256**2}
-    patches = {"patch_size": PATCH_PX, "merge_size": MERGE, "temporal_patch_size": 2}
-    half = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    pixels: dict[str, int] = {"shortest_edge": (4 * PATCH_PX) ** 2, "longest_edge": 256**2}
+    patches: dict[str, Any] = {"patch_size": PATCH_PX, "merge_size": MERGE, "temporal_patch_size": 2}
+    half: dict[str, Any] = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
     return Qwen3VLProcessor(
         image_processor=Qwen2VLImageProcessorPil(size=pixels, **patches, **half),
         tokenizer=build_tokenizer(),
@@ -85,7 +86,7 @@ def build_processor() -> Qwen3VLProcessor:
 
 
 def build_config(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLConfig:
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
+    ids: dict[str, Any] = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
     vision = {
         "depth": 3,
         "hidden_size": 128,

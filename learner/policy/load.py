@@ -53,7 +53,8 @@ def load(name: str = TINY, dtype: torch.dtype = torch.float32, device: str = "cp
     transformers.logging.disable_progress_bar()
     try:
         processor = transformers.AutoProcessor.from_pretrained(source, local_files_only=local)
-        model = transformers.AutoModelForImageTextToText.from_pretrained(source, dtype=dtype, local_files_only=local)
+        auto: Any = transformers.AutoModelForImageTextToText
+        model = auto.from_pretrained(source, dtype=dtype, local_files_only=local)
     except (SafetensorError, RuntimeError) as error:
         raise VantageError("corrupt", f"the model in {source} cannot be read: {_first_sentence(error)}") from error
     except (OSError, ValueError, KeyError) as error:

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from learner.policy.vision import BatchedVision, ImageFeatures, rotate_half
 from protocol.errors import VantageError
@@ -56,8 +56,8 @@ class PackedPolicy:
     Raises VantageError("unsupported") for another architecture: such a model takes the plain transformers path.
     """
 
-    def __init__(self, model: nn.Module, processor: Any) -> None:
-        base: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+    def __init__(self, model: Any, processor: Any) -> None:
+        base = model.get_base_model() if hasattr(model, "get_base_model") else model
         if getattr(base.config, "model_type", "") != "qwen3_vl":
             raise VantageError("unsupported", "the packed forward needs a Qwen3-VL model: use the transformers engine")
         self.model = base

@@ -6,11 +6,11 @@ batched product does the same. Weights, order of patches and arithmetic are thos
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from transformers.vision_utils import get_vision_interpolation_indices_and_weights, get_vision_position_ids
 
@@ -47,7 +47,7 @@ def rotate_half(x: Tensor) -> Tensor:
 class BatchedVision:
     """Callable: images uint8 [N, H, W, 3] -> ImageFeatures. Differentiable in the model's weights."""
 
-    def __init__(self, visual: nn.Module, mean: list[float], std: list[float]) -> None:
+    def __init__(self, visual: Any, mean: list[float], std: list[float]) -> None:
         self.visual = visual
         self.merge = int(visual.spatial_merge_size)
         self.patch_px = int(visual.patch_size)
@@ -98,7 +98,7 @@ class BatchedVision:
         tokens = visual.merger(hidden.reshape(count * n, -1)).view(count, n // self.merge**2, -1)
         return ImageFeatures(tokens, tuple(levels))
 
-    def _attend(self, attention: nn.Module, x: Tensor, grid: _Grid) -> Tensor:
+    def _attend(self, attention: Any, x: Tensor, grid: _Grid) -> Tensor:
         count, n, _ = x.shape
         query, key, value = attention.qkv(x).view(count, n, 3, attention.num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
         query = (query * grid.cos + rotate_half(query) * grid.sin) * attention.scaling

@@ -34,7 +34,7 @@ other data: {scenes} training scenes, {views} views of each.
    its colour, category, place in the picture and distance.
 2. Everything, {ground_steps} steps of {ground_batch} views with {ground_questions} questions each, packed so that a
    view is encoded once; a grounding loss asks the hidden state at every noun where and what the named object is.
-   Answers to relational questions are taught in {relation_answers:.0%} of the cases: the format, hardly the skill.
+   Of these families only a share of the answers is taught, enough for the format and little of the skill: {answered}.
 
 The checkpoint with the best perception whose mean relational accuracy lay in {low:.2f}-{high:.2f} was kept (step {step}
 of the second stage).
@@ -75,7 +75,8 @@ def write_card(folder: Path, settings: PretrainSettings, command: str, digest: s
     """Write README.md beside the weights; `command` makes the policy again, `digest` names its views' renderer."""
     low, high = settings.relation_band
     text = _CARD.format(
-        **settings.model_dump(),
+        **settings.model_dump(exclude={"answered"}),
+        answered=", ".join(f"{name} {share:.0%}" for name, share in settings.answered.items()),
         parameters=made.parameters / 1e6,
         scenes=settings.train_shards * settings.scenes_per_shard,
         views=settings.views_per_scene,

@@ -146,7 +146,7 @@ def write_shard(path: Path, parts: list[Shard]) -> None:
         raise VantageError(
             "infeasible", "no scene of a whole shard could be made: loosen the pre-training scenes' settings"
         )
-    rgb, owners = (np.concatenate([part[field] for part in kept]) for field in (0, 1))
+    rgb, owners = np.concatenate([part.rgb for part in kept]), np.concatenate([part.owners for part in kept])
     truths = msgspec.msgpack.encode([truth for part in kept for truth in part.truths])
     partial = path.with_suffix(".tmp.npz")
     np.savez(partial, rgb=rgb, owners=owners, truths=np.frombuffer(truths, np.uint8))

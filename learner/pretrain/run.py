@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch.distributed as dist
-import torch.multiprocessing as multiprocessing
+from torch.multiprocessing.spawn import start_processes
 
 from learner.policy.build import MERGE, PATCH_PX
 from learner.pretrain.card import write_card
@@ -49,9 +49,7 @@ def run(settings: PretrainSettings, out: Path, work: Path, command: str, workers
         log.info("views come from renderer %s", digest)
         collector = _Collector(simulator, settings, work)
         arguments = (settings.model_dump_json(), str(work), str(out), command, digest)
-        context = multiprocessing.start_processes(
-            _train, args=arguments, nprocs=settings.processes, join=False, start_method="spawn"
-        )
+        context = start_processes(_train, args=arguments, nprocs=settings.processes, join=False, start_method="spawn")
         assert context is not None
         while not context.join(timeout=_POLL_S):
             collector.check()
@@ -90,10 +88,10 @@ class _Collector:
             raise self._error
 
     def _run(self, channel: Channel, settings: PretrainSettings, work: Path) -> None:
-        grid = (settings.image_px // (PATCH_PX * MERGE),) * 2
+        side = settings.image_px // (PATCH_PX * MERGE)
         try:
             for split, shards in (("val", settings.held_out_shards), ("train", settings.train_shards)):
-                collect(channel, settings, split, work / split, grid, shards, _progress(split, shards))
+                collect(channel, settings, split, work / split, (side, side), shards, _progress(split, shards))
         except BaseException as error:  # handed to the main thread by check()
             self._error = error
 

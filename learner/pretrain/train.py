@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -101,10 +101,7 @@ class Trainer:
         prefix = self.packed.prefill([self.header] * len(shard.truths), images)
         hidden, labels, nouns, noun_targets = [], [], [], []
         for chosen in self._by_length(shard, rng):
-            taught = [
-                [q.family not in settings.relate or rng.random() < settings.relation_answers for q in row]
-                for row in chosen
-            ]
+            taught = [[rng.random() < settings.answered.get(q.family, 1.0) for q in row] for row in chosen]
             questions = pack(shard, chosen, taught, self.tokens, self.names)
             taps: list[Tensor] = []
             states = self.packed.branch(prefix, questions.ids, at=questions.at, tap=(settings.grounded_layer, taps))
@@ -169,7 +166,7 @@ def average_gradients(parameters: Sequence[Tensor]) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
-def start_by_matching(model: nn.Module, seed: int) -> None:
+def start_by_matching(model: Any, seed: int) -> None:
     """Query and key weights start almost equal: attention begins by matching content, so that a word looks at the
     image tokens that say the same (after Trockman & Kolter, "Mimetic initialization", arXiv 2305.09828)."""
     generator = torch.Generator().manual_seed(seed)
