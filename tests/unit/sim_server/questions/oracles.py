@@ -70,7 +70,7 @@ def _count(question: Question, description: SceneDescription, frames: Frames) ->
 
 
 def _camera_distance(question: Question, description: SceneDescription, frames: Frames) -> str:
-    points = surface(mentioned(question, description)[0], 40)
+    points = surface(mentioned(question, description)[0], 24)
     eye = np.asarray(frames.poses[0].position_m)
     return f"{np.linalg.norm(points - eye, axis=1).min():.2f}"  # compared with a tolerance
 
@@ -107,10 +107,10 @@ def _roles(question: Question, description: SceneDescription) -> tuple[SceneObje
 def _relative_distance(question: Question, description: SceneDescription, frames: Frames) -> str:
     (anchor,) = mentioned(question, description)
     objects = {item.id: item for item in description.objects}
-    points = surface(anchor, 12)
+    points = surface(anchor, 8)
 
     def sampled(item: SceneObject) -> float:
-        return float(np.linalg.norm(points[:, None] - surface(item, 12)[None], axis=2).min())
+        return float(np.linalg.norm(points[:, None] - surface(item, 8)[None], axis=2).min())
 
     distances = [sampled(objects[key]) for key in question.option_objects]
     return question.options[int(np.argmin(distances))]
