@@ -92,16 +92,12 @@ def pretrain(
         settings = settings.with_steps(steps)
     if seed is not None:
         settings = settings.model_copy(update={"seed": seed})
-    given = {"--seed": settings.seed, "--steps": settings.vision_steps + settings.ground_steps, "--out": out.name}
+    configs = "".join(f" --config {path.name}" for path in config or ())
+    steps = settings.vision_steps + settings.ground_steps
+    command = f"learner pretrain{configs} --seed {settings.seed} --steps {steps} --out {out.name}"
     from learner.pretrain.run import run  # brings torch
 
-    run(
-        settings,
-        out,
-        work,
-        " ".join(["learner pretrain", *(f"{key} {value}" for key, value in given.items())]),
-        workers,
-    )
+    run(settings, out, work, command, workers)
     print(f"wrote {out}")
 
 

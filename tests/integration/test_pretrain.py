@@ -1,0 +1,45 @@
+"""`learner pretrain` with a real simulator ends with a policy that loads and a model card that says what it knows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CONFIG = """
+[learner.pretrain]
+processes = 2
+scenes_per_shard = 3
+views_per_scene = 2
+train_shards = 2
+first_shards = 1
+held_out_shards = 1
+vision_steps = 2
+vision_batch = 4
+ground_steps = 2
+ground_batch = 4
+ground_questions = 4
+evaluate_every = 1
+evaluate_views = 4
+"""
+
+
+@pytest.mark.timeout(600)
+def test_pretrain_makes_a_policy_and_its_card(tmp_path: Path) -> None:
+    config = tmp_path / "pretrain.toml"
+    config.write_text(CONFIG)
+    out = tmp_path / "policy"
+    command = [sys.executable, "-m", "learner.cli", "pretrain", "--config", str(config), "--seed", "4"]
+    done = subprocess.run(
+        [*command, "--out", str(out), "--work", str(tmp_path / "work")], capture_output=True, text=True, timeout=540
+    )
+    assert done.returncode == 0, done.stderr
+    card = (out / "README.md").read_text()
+    assert "learner pretrain --config pretrain.toml --seed 4 --steps 4 --out policy" in card
+    assert "| object_color |" in card
+
+    from learner.policy.load import load
+
+    assert load(str(out)).model.config.model_type == "qwen3_vl"
