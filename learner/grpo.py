@@ -12,9 +12,6 @@ What is used of TRL beyond its public interface is listed in PRIVATE; a contract
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections import defaultdict
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 
@@ -26,6 +23,7 @@ from transformers import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from learner.checkpoints import CheckpointStore, read_optimizer
+from learner.clock import StepClock
 from learner.groups import Group, packed_log_probs
 from learner.policy.packed import PackedPolicy
 from learner.settings import GrpoSettings, RolloutSettings
@@ -42,26 +40,6 @@ PRIVATE = {
 }
 
 Row = dict[str, Any]
-
-
-class StepClock:
-    """Where a step's wall time goes, in seconds by name."""
-
-    def __init__(self) -> None:
-        self.spent_s: dict[str, float] = defaultdict(float)
-
-    @contextlib.contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.spent_s[name] += time.perf_counter() - start
-
-    def take(self) -> dict[str, float]:
-        """The times since the last call."""
-        taken, self.spent_s = dict(self.spent_s), defaultdict(float)
-        return taken
 
 
 class _Steps(IterableDataset):  # type: ignore[type-arg]

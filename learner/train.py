@@ -21,10 +21,11 @@ from typing import Any
 from learner.adapters import AdapterStore
 from learner.assemble import assemble, resume, rollout_engine
 from learner.checkpoints import CheckpointStore
+from learner.clock import StepClock
 from learner.collect import Collector
 from learner.episodes import EpisodeLog, TaskStream
 from learner.evaluate import Evaluator, HeldOut
-from learner.grpo import StepClock, VantageTrainer, trainer_config
+from learner.grpo import VantageTrainer, trainer_config
 from learner.monitor import Monitor
 from learner.reports import Channel, Outbox, ReportSender
 from learner.settings import LearnerSettings

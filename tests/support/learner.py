@@ -1,0 +1,121 @@
+"""A simulator, a curriculum and a rollout engine of a few lines, for tests of the learner."""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Callable, Optional, Sequence
+
+import msgspec
+import numpy as np
+
+from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
+from protocol.codec import ArraySink, Packet
+from protocol.errors import VantageError
+from protocol.messages import EpisodeReply, Leased, LeaseSpecs, RenderTask, ReportsCounted, SendReports, SpecBatch
+from protocol.scene import Camera, Pose, SceneSpec
+from protocol.tasks import Episode, Question, QuestionSpec, TaskSpec, View
+
+END = 2
+
+
+class Channel:
+    """Answers at once what `answer` returns or raises."""
+
+    def __init__(self, answer: Callable[[Any], Packet]) -> None:
+        self.answer = answer
+
+    def submit(self, message: msgspec.Struct, blobs: Any = (), deadline_s: float = 30.0) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(self.answer(message))
+        except VantageError as error:
+            future.set_exception(error)
+        return future
+
+    def request(self, message: msgspec.Struct, blobs: Any = (), deadline_s: float = 30.0) -> Any:
+        return self.submit(message, blobs, deadline_s).result()
+
+
+class Curriculum:
+    """Leases view_direction specs without end; every `blind_every`th is blind. Remembers what was counted."""
+
+    def __init__(self, blind_every: int = 0) -> None:
+        self._numbers = itertools.count()
+        self._blind_every = blind_every
+        self.counted: dict[str, Any] = {}
+
+    def __call__(self, message: Any) -> Packet:
+        if isinstance(message, LeaseSpecs):
+            specs = tuple(self._lease(next(self._numbers)) for _ in range(message.count))
+            return Packet(b"", SpecBatch(specs, "left and right"), [])
+        assert isinstance(message, SendReports)
+        names = [report.report_id for report in message.reports]
+        assert not set(names) & set(self.counted), "a report was sent again after it was counted"
+        self.counted.update((report.report_id, report) for report in message.reports)
+        return Packet(b"", ReportsCounted(tuple(names)), [])
+
+    def _lease(self, number: int) -> Leased:
+        spec = TaskSpec(f"s{number:05d}", 0, number, SceneSpec(seed=number), QuestionSpec("view_direction"))
+        blind = bool(self._blind_every) and number % self._blind_every == 0
+        return Leased(spec, f"lease{number}", blind)
+
+
+def question(answer: str = "left") -> Question:
+    text = "is the red chair left or right of the blue box ?"
+    return Question("view_direction", 0, text, answer, "choice", "program", ("left", "right"), show_options=False)
+
+
+def simulator(refuse: Callable[[TaskSpec], Optional[VantageError]] = lambda _: None) -> Callable[[Any], Packet]:
+    """Answers RenderTask with one 32 x 32 view in the colour of the answer: red for left, blue for right."""
+
+    def answer(message: Any) -> Packet:
+        assert isinstance(message, RenderTask)
+        error = refuse(message.spec)
+        if error is not None:
+            raise error
+        truth = "left" if message.spec.seq % 2 else "right"
+        image = np.zeros((32, 32, 3), np.uint8)
+        image[..., 0 if truth == "left" else 2] = 200
+        sink = ArraySink()
+        view = View(Pose((0, 0, 0), (1, 0, 0, 0)), Camera(32, 32), sink.add(image))
+        episode = Episode(message.spec.spec_id, (view,), question(truth), "scene", "digest")
+        return Packet(b"", EpisodeReply(episode), [memoryview(blob) for blob in sink.blobs])
+
+    return answer
+
+
+class Encoder:
+    """One token per word."""
+
+    eos = END
+
+    def answer(self, answer: str) -> tuple[int, ...]:
+        return (3 if answer == "left" else 4, END)
+
+
+class Engine:
+    """Answers "left" for the first `rights[i]` samples of question i and "right" for the others."""
+
+    name = "scripted"
+    live = True
+
+    def __init__(self, lefts: Callable[[int], int]) -> None:
+        self._lefts = lefts
+        self._asked = itertools.count()
+        self.prompts: list[Prompt] = []
+
+    def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
+        self.prompts += prompts
+        rollouts = []
+        for prompt in prompts:
+            lefts = self._lefts(next(self._asked))
+            words = ["left"] * lefts + ["right"] * (n - lefts)
+            answers = tuple(Completion((3 if word == "left" else 4, END), (-0.7, 0.0), word, True) for word in words)
+            rollouts.append(Rollout(prompt, (1, 1), answers, truth_logprob=-0.7))
+        return rollouts
+
+    def load_adapter(self, name: str, path: Path) -> None: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from learner import adapters
+from learner.adapters import numbered, sealed_folder, sweep, verify_folder
+from protocol.errors import VantageError
+
+
+def write(final: Path, text: str = "weights") -> None:
+    with sealed_folder(final, {"step": 3}) as staging:
+        (staging / "adapter.bin").write_text(text)
+
+
+def test_a_sealed_folder_is_verified_and_says_its_facts(tmp_path: Path) -> None:
+    write(tmp_path / "step-000003")
+    assert verify_folder(tmp_path / "step-000003")["step"] == 3
+
+
+@pytest.mark.parametrize("damage", ["changed", "cut", "missing", "manifest cut", "manifest missing"])
+def test_damage_is_one_sentence(tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "step-000003"
+    write(folder)
+    file, manifest = folder / "adapter.bin", folder / "manifest.json"
+    if damage == "changed":
+        file.write_text("weightz")
+    elif damage == "cut":
+        file.write_text("weig")
+    elif damage == "missing":
+        file.unlink()
+    elif damage == "manifest cut":
+        manifest.write_bytes(manifest.read_bytes()[:20])
+    else:
+        manifest.unlink()
+    with pytest.raises(VantageError) as caught:
+        verify_folder(folder)
+    assert caught.value.code == "corrupt"
+    assert "\n" not in caught.value.message
+
+
+def test_nothing_is_visible_before_the_end(tmp_path: Path) -> None:
+    final = tmp_path / "step-000003"
+    with pytest.raises(RuntimeError), sealed_folder(final, {}) as staging:
+        (staging / "adapter.bin").write_text("half")
+        assert not final.exists()
+        raise RuntimeError("killed")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_kill_left_is_swept_and_does_not_stand_in_the_way(tmp_path: Path) -> None:
+    leftover = tmp_path / ".writing-step-000004"
+    leftover.mkdir()
+    (leftover / "adapter.bin").write_text("half")
+    assert numbered(tmp_path, "step-") == {}
+    write(tmp_path / "step-000004")
+    sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000004"]
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_the_old_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "step-000003")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(adapters, "write_atomic", full)
+    with pytest.raises(VantageError) as caught:
+        write(tmp_path / "step-000004")
+    assert caught.value.code == "disk_full"
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000003"]
+    verify_folder(tmp_path / "step-000003")
+
+
+def test_folders_are_ordered_by_number(tmp_path: Path) -> None:
+    for name in ("step-000010", "step-000002", "step-1000000", "other", "step-x"):
+        os.mkdir(tmp_path / name)
+    assert list(numbered(tmp_path, "step-")) == [2, 10, 1000000]
