@@ -204,6 +204,7 @@ def furnish(spec: SceneSpec, plan: Plan, rng: np.random.Generator) -> list[Place
         rooms = np.sort(rng.choice(len(area), count, p=area / area.sum()))
         used: set[tuple[str, str]] = set()
         placed: list[Placed] = []
+        may_miss = count - spec.min_objects
         for room in range(len(plan.rects)):
             pairs = _choose(spec, floor, plan.rooms[room].category, int((rooms == room).sum()), used, rng)
             taken: list[tuple[str, Footprint]] = []
@@ -211,9 +212,13 @@ def furnish(spec: SceneSpec, plan: Plan, rng: np.random.Generator) -> list[Place
             doors = _door_zones(plan.rects[room], plan.holes[room])
             beside = spec.palette == "natural"  # named scenes are for telling things apart: they spread over the floor
             for category, color in sorted(pairs, key=lambda pair: _rank(pair[0])):
+                if may_miss < 0:  # this layout is lost
+                    break
                 thing = _stand(category, color, room, plan, taken, doors, clearances, beside, rng)
                 if thing is not None:
                     placed.append(thing)
+                else:
+                    may_miss -= 1
         if spec.min_objects <= len(placed) <= spec.max_objects:
             return placed
     raise Infeasible(

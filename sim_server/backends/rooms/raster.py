@@ -90,6 +90,12 @@ def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, s
     # interpolated 1/depth never leaves the range of the corners, whatever rounding does at grazing angles
     z_low = min(z0, z1, z2)
     z_high = max(z0, z1, z2)
+    # and is counted from the farthest corner: from one at the near plane, rounding of its large 1/depth would remain
+    far_x, far_y, far_z = x0, y0, z0
+    if z1 < far_z:
+        far_x, far_y, far_z = x1, y1, z1
+    if z2 < far_z:
+        far_x, far_y, far_z = x2, y2, z2
     count = 0
     for row in range(first, last):
         y = np.float32(row)
@@ -109,9 +115,9 @@ def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, s
                     seen[row, column] = face
                     count += 1
         else:
-            base = z0 + slope_y * (y - y0) - slope_x * x0
+            base = far_z + slope_y * (y - far_y)
             for column in range(start, end):
-                z = min(max(base + slope_x * np.float32(column), z_low), z_high)
+                z = min(max(base + slope_x * (np.float32(column) - far_x), z_low), z_high)
                 if z > inverse_depth[row, column]:
                     inverse_depth[row, column] = z
                     seen[row, column] = face

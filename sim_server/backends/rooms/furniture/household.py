@@ -59,7 +59,7 @@ def washing_machine(rng: np.random.Generator) -> Model:
 def toilet(rng: np.random.Generator) -> Model:
     """A bowl with a seat and a cistern at the wall."""
     height = rng.uniform(0.39, 0.43)
-    model = Model(main="ceramic", second="ceramic", detail="metal")
+    model = Model(main="enamel", second="enamel", detail="metal")
     foot = revolve([(0, 0), (0.14, 0), (0.12, 0.1), (0.19, height - 0.03), (0.19, height), (0, height)], 24)
     stretched = foot._replace(positions=foot.positions * np.array([1, 1, 1.3], np.float32))
     model.add(stretched.moved((0, 0, 0.08)))
@@ -77,7 +77,7 @@ def toilet(rng: np.random.Generator) -> Model:
 def bathtub(rng: np.random.Generator) -> Model:
     """A rectangular tub, hollow, with a tap at one end."""
     width, depth, height = rng.uniform(1.55, 1.75), rng.uniform(0.7, 0.78), rng.uniform(0.52, 0.58)
-    model = Model(main="ceramic", detail="metal")
+    model = Model(main="enamel", detail="metal")
     rim = 0.09
     for z in (-1, 1):
         model.add(soft_box((width, height, rim), (0, height / 2, z * (depth - rim) / 2), 0.03))
@@ -92,7 +92,7 @@ def bathtub(rng: np.random.Generator) -> Model:
 def washbasin(rng: np.random.Generator) -> Model:
     """A basin on a pedestal, with a tap."""
     height, radius = rng.uniform(0.82, 0.88), rng.uniform(0.24, 0.28)
-    model = Model(main="ceramic", detail="metal")
+    model = Model(main="enamel", detail="metal")
     model.add(revolve([(0, 0), (0.13, 0), (0.09, 0.08), (0.08, height - 0.2), (0.12, height - 0.16)], 16))
     inner = radius - 0.035
     outline = [(0, height - 0.17), (0.14, height - 0.16), (radius, height - 0.03), (radius, height), (inner, height)]
