@@ -1,0 +1,146 @@
+"""What `learner export` writes loads in transformers, PEFT and vLLM, and answers as the run's policy does."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+import numpy as np
+import pytest
+import torch
+
+from learner.assemble import Parts, assemble
+from learner.checkpoints import CheckpointStore
+from learner.export import export
+from learner.groups import Group, packed_log_probs
+from learner.policy.load import load
+from learner.rewards import Reward
+from learner.rollouts.base import Completion, Rollout, Sampling
+from learner.settings import LearnerSettings
+from protocol.config import section
+from protocol.errors import VantageError
+from protocol.rundir import RunDir
+from tests.support.prompts import some_prompts
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
+needs_vllm = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
+GREEDY = Sampling(0.0, 4, 0)
+
+
+class Exported(NamedTuple):
+    run: RunDir
+    parts: Parts  # the policy as the run has it
+    base: Path
+    adapter: Path
+    merged: Path
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    from learner.policy.build import build, save
+
+    folder = tmp_path_factory.mktemp("export")
+    save(*build(0), folder / "tiny")
+    run = RunDir.create(folder / "run", {"learner": {"policy": {"model": str(folder / "tiny")}}})
+    parts = assemble(section(run.config, "learner", LearnerSettings), run.seed)
+    generator = torch.Generator().manual_seed(1)
+    for name, parameter in parts.model.named_parameters():
+        if "lora_B" in name:
+            parameter.data = 0.1 * torch.randn(parameter.shape, generator=generator)
+    optimizer = torch.optim.AdamW([p for p in parts.model.parameters() if p.requires_grad])
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
+    CheckpointStore(run.checkpoints).save(
+        {"step": 3, "loop_s": 1.0}, parts.model, optimizer, schedule, lambda path: Path(path).write_text("{}")
+    )
+    export(run, folder / "out")
+    return Exported(run, parts, folder / "tiny", folder / "out" / "adapter", folder / "out" / "merged")
+
+
+def greedy_ids(parts: Parts) -> list[tuple[int, ...]]:
+    rollouts = parts.live_engine().generate(some_prompts(4), 1, GREEDY)
+    return [rollout.completions[0].token_ids for rollout in rollouts]
+
+
+def logits(model: Any, processor: Any) -> torch.Tensor:
+    from learner.rollouts.encoder import PromptEncoder
+    from learner.rollouts.transformers import plain_inputs
+
+    with torch.no_grad():
+        return model(**plain_inputs(model, processor, PromptEncoder(processor), some_prompts(2))).logits[:, -1]
+
+
+def test_merged_model_and_adapter_load_in_transformers_and_agree(exported: Exported) -> None:
+    from peft import PeftModel
+
+    merged = load(str(exported.merged))
+    base = load(str(exported.base))
+    expected = logits(exported.parts.model, exported.parts.processor)
+    assert not torch.allclose(logits(base.model, base.processor), expected, atol=1e-2)
+    assert torch.allclose(logits(merged.model, merged.processor), expected, atol=1e-4)
+    adapted = PeftModel.from_pretrained(base.model, str(exported.adapter)).eval()
+    assert torch.allclose(logits(adapted, base.processor), expected, atol=1e-4)
+
+
+def test_an_export_never_overwrites(exported: Exported) -> None:
+    with pytest.raises(VantageError) as caught:
+        export(exported.run, exported.merged.parent)
+    assert caught.value.code == "conflict"
+
+
+def test_a_run_without_checkpoint_is_one_sentence(exported: Exported, tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run", {"learner": {"policy": {"model": str(exported.base)}}})
+    with pytest.raises(VantageError) as caught:
+        export(run, tmp_path / "out")
+    assert caught.value.code == "bad_request"
+    assert not (tmp_path / "out").exists()
+
+
+def vllm_answers(model: Path, adapter: Optional[Path] = None) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.support.vllm_answers", str(model), *([str(adapter)] if adapter else [])]
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=500, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    return json.loads(ended.stdout.strip().splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def adapter_answers(exported: Exported) -> dict[str, Any]:
+    return vllm_answers(exported.base, exported.adapter)
+
+
+@needs_vllm
+@pytest.mark.vllm
+def test_merged_and_adapter_in_vllm_give_the_greedy_tokens_of_transformers(
+    exported: Exported, adapter_answers: dict[str, Any]
+) -> None:
+    expected = greedy_ids(exported.parts)
+    assert [tuple(answer["ids"]) for answer in adapter_answers["greedy"]] == expected
+    assert [tuple(answer["ids"]) for answer in vllm_answers(exported.merged)["greedy"]] == expected
+
+
+@needs_vllm
+@pytest.mark.vllm
+def test_vllm_samples_from_the_distribution_that_is_trained(
+    exported: Exported, adapter_answers: dict[str, Any]
+) -> None:
+    """Image tokens expanded twice would show here (a difference of 0.5), and so would an adapter not loaded."""
+    groups = []
+    for index, prompt in enumerate(some_prompts(4)):
+        rows = adapter_answers["sampled"][4 * index : 4 * index + 4]
+        answers = tuple(Completion(tuple(row["ids"]), tuple(row["logprobs"]), "", True) for row in rows)
+        groups.append(Group(Rollout(prompt, tuple(rows[0]["prompt_ids"]), answers), (Reward(1, True),) * 4))
+    assert exported.parts.packed is not None
+    with torch.no_grad():
+        ours, _ = packed_log_probs(exported.parts.packed, groups, torch.arange(16), 4, 1.0)
+    differences = [
+        abs(float(ours[row, t]) - value)
+        for row, answer in enumerate(answer for group in groups for answer in group.rollout.completions)
+        for t, value in enumerate(answer.logprobs)
+    ]
+    assert np.mean(differences) < 0.02

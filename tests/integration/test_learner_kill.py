@@ -1,0 +1,114 @@
+"""SIGKILL of a learner within its loop: it resumes at the last complete step, and every report counts once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+
+from curriculum.core import CurriculumCore
+from curriculum.settings import CurriculumSettings
+from learner.adapters import verify_folder
+from learner.checkpoints import CheckpointStore
+from learner.reports import Outbox
+from protocol.config import section
+from protocol.rundir import RunDir, read_jsonl
+
+pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
+
+STEPS = 4
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
+    from learner.policy.build import build, save
+
+    folder = tmp_path_factory.mktemp("kill")
+    save(*build(0), folder / "tiny")
+    skills = [{"name": name, "levels": [0]} for name in ("view_direction", "object_color")]
+    tree = {
+        "curriculum": {"skills": skills, "world": {"categories": ["chair", "table", "sofa", "bed", "lamp", "box"]}},
+        "learner": {
+            "policy": {"model": str(folder / "tiny")},
+            "budget": {"steps": STEPS, "minutes": 30.0},
+            "stream": {"in_flight": 8, "ahead": 12},
+            "rollout": {"max_answer_tokens": 2},
+            "grpo": {"groups": 4, "samples": 4, "lora_rank": 4},
+            "evaluate": {"per_skill": 2, "samples": 1, "blind_per_skill": 1, "every_steps": 0},
+        },
+    }
+    return RunDir.create(folder / "run", tree)
+
+
+def start(run: RunDir) -> subprocess.Popen[bytes]:
+    """A learner whose services live in its own process: the curriculum's file is what must stay right."""
+    command = [sys.executable, "-m", "tests.support.learner_serial", str(run.path)]
+    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+def steps_done(run: RunDir) -> int:
+    return max((line["step"] for line in run.read_metrics("learner") if line["event"] == "step"), default=0)
+
+
+def wait_for(run: RunDir, step: int, process: subprocess.Popen[bytes], deadline_s: float = 400) -> None:
+    end = time.monotonic() + deadline_s
+    while steps_done(run) < step:
+        assert process.poll() is None, "the learner ended by itself"
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_killed_in_the_middle_it_resumes_and_every_report_counts_once(run: RunDir) -> None:
+    killed_behind = []
+    for step in (1, 3):
+        process = start(run)
+        wait_for(run, step, process)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        checkpoint = CheckpointStore(run.checkpoints).latest()
+        killed_behind.append(verify_folder(checkpoint)["step"] if checkpoint else 0)
+    assert start(run).wait(timeout=400) == 0
+
+    done = run.read_done("learner")
+    assert done is not None
+    assert done["step"] == STEPS
+    # No step is skipped, and none that was complete on disk is done again.
+    steps = [line["step"] for line in run.read_metrics("learner") if line["event"] == "step"]
+    assert set(steps) == set(range(1, STEPS + 1))
+    times = Counter(steps)
+    assert all(times[step] == 1 for step in times if step not in (behind + 1 for behind in killed_behind))
+
+    asked = [line["spec_id"] for line in read_jsonl(run.episodes / "episodes.jsonl")[0]]
+    with CurriculumCore(run, section(run.config, "curriculum", CurriculumSettings)) as curriculum:
+        counted = curriculum.status().counted
+    assert counted >= len(set(asked))  # an episode is logged after its report is on disk
+    assert max(Counter(asked).values()) == 1
+    assert len(Outbox(run.path / "outbox.jsonl")) == 0
+
+
+def test_a_second_start_of_a_finished_run_says_so(run: RunDir) -> None:
+    command = [sys.executable, "-m", "learner.cli", "train", "--run-dir", str(run.path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert ended.returncode == 0
+    assert "finished" in ended.stdout
+
+
+def test_a_second_learner_is_refused_with_one_sentence(run: RunDir) -> None:
+    marker = run.path / "status" / "learner.done"
+    saved = marker.read_bytes()
+    marker.unlink()
+    try:
+        with run.lock("learner"):
+            command = [sys.executable, "-m", "learner.cli", "train", "--run-dir", str(run.path)]
+            ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    finally:
+        marker.write_bytes(saved)
+    assert ended.returncode == 2
+    assert ended.stderr.strip().splitlines()[-1].startswith("learner: another learner (pid ")
+    assert json.loads(saved)["step"] == STEPS

@@ -1,0 +1,308 @@
+"""The TRL trainer with our rollouts and forward pass, on a freshly initialised tiny policy."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import inspect
+from pathlib import Path
+from typing import Any, Sequence
+
+import numpy as np
+import pytest
+import torch
+import trl
+
+from learner.adapters import AdapterStore, read_adapter
+from learner.assemble import add_lora
+from learner.checkpoints import CheckpointStore
+from learner.clock import StepClock
+from learner.groups import Group, packed_log_probs
+from learner.grpo import PRIVATE, VantageTrainer, trainer_config
+from learner.policy.build import build
+from learner.policy.packed import PackedPolicy
+from learner.rewards import Reward
+from learner.rollouts.base import Prompt, Sampling
+from learner.rollouts.encoder import PromptEncoder
+from learner.rollouts.transformers import GenerateEngine, PackedEngine, packed_truths, plain_truths
+from learner.settings import GrpoSettings, RolloutSettings
+from protocol.errors import VantageError
+
+pytestmark = pytest.mark.timeout(300)
+
+TEXTS = ("is the red chair left or right of the blue box ?", "which is nearer : the green ball or the lamp ?")
+GRPO = GrpoSettings(groups=4, samples=4, lora_rank=4, lora_alpha=8, learning_rate=1e-2, warmup_steps=0)
+ROLLOUT = RolloutSettings(max_answer_tokens=3)
+
+
+class Policy:
+    """A policy with an adapter that already does something, so that agreement is not that of zeros."""
+
+    def __init__(self, packed: bool = True) -> None:
+        base, self.processor = build(0)
+        self.model = add_lora(base, GRPO, seed=0)
+        generator = torch.Generator().manual_seed(1)
+        for name, parameter in self.model.named_parameters():
+            if "lora_B" in name:
+                parameter.data = 0.05 * torch.randn(parameter.shape, generator=generator)
+        self.encoder = PromptEncoder(self.processor)
+        self.packed = PackedPolicy(self.model, self.processor)
+        self.engine = PackedEngine(self.packed, self.encoder)
+        self.for_trainer = self.packed if packed else None
+
+
+def prompts(count: int, seed: int = 0) -> list[Prompt]:
+    rng = np.random.default_rng(seed)
+    return [Prompt(TEXTS[i % 2], (rng.integers(0, 255, (96, 96, 3), dtype=np.uint8),), (300, 2)) for i in range(count)]
+
+
+def right_tokens(policy: Policy) -> set[int]:
+    """Half of the vocabulary, told apart by one coordinate of what the language model puts out."""
+    return set(torch.nonzero(policy.packed.model.lm_head.weight[:, 0] > 0)[:, 0].tolist())
+
+
+def groups_of(policy: Policy, step: int) -> list[Group]:
+    """Answers that begin with a right token are right."""
+    right = right_tokens(policy)
+    rollouts = policy.engine.generate(prompts(GRPO.groups, step), GRPO.samples, Sampling(1.0, 3, step))
+    groups = []
+    for rollout in rollouts:
+        rewards = tuple(Reward(float(answer.token_ids[0] in right), True) for answer in rollout.completions)
+        groups.append(Group(rollout, rewards))
+    return groups
+
+
+def trainer(policy: Policy, folder: Path, steps: int, **options: Any) -> VantageTrainer:
+    made: list[VantageTrainer] = []
+
+    def collect() -> Sequence[Group]:
+        return groups_of(policy, made[0].state.global_step)
+
+    config = trainer_config(folder, GRPO, ROLLOUT, steps, seed=0, use_cpu=True)
+    store = CheckpointStore(folder / "checkpoints", keep=9)
+    facts = {"loop_s": 1.0}
+    made.append(
+        VantageTrainer(
+            policy.model,
+            policy.processor,
+            collect,
+            config,
+            store,
+            StepClock(),
+            lambda: facts,
+            policy.for_trainer,
+            **options,
+        )
+    )
+    return made[0]
+
+
+def adapter_of(policy: Policy) -> dict[str, torch.Tensor]:
+    return {name: p.detach().clone() for name, p in policy.model.named_parameters() if p.requires_grad}
+
+
+def greatest_difference(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> float:
+    assert first.keys() == second.keys()
+    return max(float((first[name] - second[name]).abs().max()) for name in first)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "checkpoints").mkdir()
+    return tmp_path
+
+
+# ----------------------------------------------------------------------------- the contract with TRL
+
+
+def test_trl_is_the_version_whose_private_parts_are_known() -> None:
+    assert importlib.metadata.version("trl").startswith("1.16.")
+
+
+def test_the_private_methods_exist_as_they_are_overridden() -> None:
+    for name in PRIVATE["methods"]:
+        theirs = list(inspect.signature(getattr(trl.GRPOTrainer, name)).parameters)
+        ours = [other for other in inspect.signature(getattr(VantageTrainer, name)).parameters if other[-4:] != "args"]
+        assert ours == theirs[: len(ours)]
+
+
+def test_the_private_fields_are_read_by_trl() -> None:
+    source = inspect.getsource(trl.GRPOTrainer)
+    for name in PRIVATE["fields"]:
+        assert f"self.{name}" in source
+    assert 'inputs["advantages"]' in source
+    assert 'inputs.get("old_per_token_logps")' in source
+
+
+# ----------------------------------------------------------------------------- log-probabilities
+
+
+def test_packed_log_probs_equal_trls_own(folder: Path) -> None:
+    policy = Policy(packed=False)
+    stock = trainer(policy, folder, 1)
+    rows = stock._next_step()
+    stock.model.train()
+    batch = stock._generate_and_score_completions(rows)
+    length = batch["completion_ids"].shape[1]
+    with torch.no_grad():
+        theirs, entropies, _ = stock._get_per_token_logps_and_entropies(
+            stock.model,
+            torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1),
+            torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1),
+            length,
+            compute_entropy=True,
+            pixel_values=batch["pixel_values"],
+            image_grid_thw=batch["image_grid_thw"],
+            num_images=batch["num_images"],
+            mm_token_type_ids=batch["mm_token_type_ids"],
+        )
+        ours, our_entropies = packed_log_probs(policy.packed, stock._groups, batch["row"], length, 1.0)
+    mask = batch["completion_mask"].bool()
+    assert mask.sum() > 30
+    assert float((ours - theirs)[mask].abs().max()) < 1e-4
+    assert entropies is not None
+    assert float((our_entropies - entropies)[mask].abs().max()) < 1e-4
+
+
+def test_rows_in_any_order_get_their_own_log_probs() -> None:
+    policy = Policy()
+    groups = groups_of(policy, 0)
+    rows = torch.arange(GRPO.groups * GRPO.samples)
+    straight, _ = packed_log_probs(policy.packed, groups, rows, 3, 1.0)
+    shuffled = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:9]
+    some, _ = packed_log_probs(policy.packed, groups, shuffled, 3, 1.0)
+    assert torch.allclose(some, straight[shuffled], atol=1e-5)
+
+
+def test_blind_and_seeing_groups_mix() -> None:
+    policy = Policy()
+    mixed = [*prompts(2), Prompt(TEXTS[0])]
+    rollouts = policy.engine.generate(mixed, 2, Sampling(1.0, 3, 0))
+    groups = [Group(rollout, (Reward(1, True),) * 2) for rollout in rollouts]
+    log_probs, _ = packed_log_probs(policy.packed, groups, torch.arange(6), 3, 1.0)
+    for row, answer in enumerate(answer for rollout in rollouts for answer in rollout.completions):
+        assert log_probs[row, : len(answer.token_ids)].tolist() == pytest.approx(answer.logprobs, abs=0.05)
+
+
+# ----------------------------------------------------------------------------- training
+
+
+def test_a_step_with_the_packed_forward_is_the_step_of_trls_own(folder: Path) -> None:
+    start = adapter_of(Policy())
+    ends = []
+    for packed in (True, False):
+        policy = Policy(packed)
+        trainer(policy, folder / str(packed), 1).train()
+        ends.append(adapter_of(policy))
+    assert greatest_difference(start, ends[0]) > 1e-3
+    assert greatest_difference(ends[0], ends[1]) < 1e-3
+
+
+def test_the_trainer_lifts_what_is_rewarded(folder: Path) -> None:
+    policy = Policy()
+    made = trainer(policy, folder, 12)
+    made.train()
+    assert made._mismatch < 0.02
+    assert share_right(policy) > share_right(Policy()) + 0.15
+
+
+def share_right(policy: Policy) -> float:
+    rollouts = policy.engine.generate(prompts(8, 99), 32, Sampling(1.0, 1, 5))
+    right = right_tokens(policy)
+    return float(np.mean([answer.token_ids[0] in right for rollout in rollouts for answer in rollout.completions]))
+
+
+def test_correction_changes_nothing_where_engine_and_trainer_agree(folder: Path) -> None:
+    start = adapter_of(Policy())
+    ends = []
+    for correct in (True, False):
+        policy = Policy()
+        trainer(policy, folder / str(correct), 1, correct=correct).train()
+        ends.append(adapter_of(policy))
+    moved = sum(float((ends[0][name] - start[name]).abs().sum()) for name in start)
+    apart = sum(float((ends[0][name] - ends[1][name]).abs().sum()) for name in start)
+    assert apart < 0.02 * moved
+
+
+def test_resuming_from_a_checkpoint_is_as_if_nothing_had_happened(folder: Path) -> None:
+    straight = Policy()
+    trainer(straight, folder / "straight", 4).train()
+
+    trainer(Policy(), folder, 2).train()
+    checkpoint = CheckpointStore(folder / "checkpoints").latest()
+    assert checkpoint is not None
+    resumed = Policy()
+    read_adapter(resumed.model, checkpoint)
+    trainer(resumed, folder, 4).train(resume_from_checkpoint=str(checkpoint))
+    assert greatest_difference(adapter_of(straight), adapter_of(resumed)) < 1e-5
+    assert not list(folder.rglob("*.pt")) + list(folder.rglob("*.bin")) + list(folder.rglob("*.pth"))
+
+
+def test_a_corrupt_checkpoint_is_one_sentence(folder: Path) -> None:
+    trainer(Policy(), folder, 1).train()
+    weights = folder / "checkpoints" / "step-000001" / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(VantageError) as caught:
+        CheckpointStore(folder / "checkpoints").latest()
+    assert caught.value.code == "corrupt"
+
+
+# ----------------------------------------------------------------------------- engines and adapters
+
+
+def test_the_engines_log_probs_are_those_of_the_trainer() -> None:
+    policy = Policy()
+    rollouts = policy.engine.generate(prompts(4), 8, Sampling(1.0, 3, 0))
+    groups = [Group(rollout, (Reward(1, True),) * 8) for rollout in rollouts]
+    with torch.no_grad():
+        log_probs, _ = packed_log_probs(policy.packed, groups, torch.arange(32), 3, 1.0)
+    differences = [
+        abs(float(log_probs[row, t]) - value)
+        for row, answer in enumerate(answer for rollout in rollouts for answer in rollout.completions)
+        for t, value in enumerate(answer.logprobs)
+    ]
+    assert np.mean(differences) < 0.02  # what is left is the mass of the banned vision tokens
+
+
+def test_greedy_answers_are_those_of_generate() -> None:
+    policy = Policy()
+    plain = GenerateEngine(policy.model.eval(), policy.processor, policy.encoder)
+    greedy = Sampling(0.0, 4, 0)
+    for ours, theirs in zip(policy.engine.generate(prompts(5), 1, greedy), plain.generate(prompts(5), 1, greedy)):
+        assert ours.prompt_ids == theirs.prompt_ids
+        assert ours.completions[0].token_ids == theirs.completions[0].token_ids
+        assert ours.completions[0].logprobs == pytest.approx(theirs.completions[0].logprobs, abs=1e-3)
+
+
+def test_both_ways_of_scoring_the_truth_agree() -> None:
+    policy = Policy()
+    asked = [*prompts(3), Prompt(TEXTS[1], (), (300, 301, 2))]
+    packed = packed_truths(policy.packed, policy.encoder, asked)
+    plain = plain_truths(policy.model.eval(), policy.processor, policy.encoder, asked)
+    assert packed == pytest.approx(plain, abs=1e-4)
+    rolled = [rollout.truth_logprob for rollout in policy.engine.generate(asked, 2, Sampling(1.0, 2, 0))]
+    assert packed == pytest.approx(rolled, abs=1e-5)
+
+
+def test_sampling_is_repeatable_and_follows_the_probabilities() -> None:
+    policy = Policy()
+    first, second = (policy.engine.generate(prompts(2), 64, Sampling(1.0, 1, 3)) for _ in range(2))
+    assert [r.completions for r in first] == [r.completions for r in second]
+    banned = set(policy.encoder.banned)
+    assert not any(banned & set(answer.token_ids) for rollout in first for answer in rollout.completions)
+    expected = -np.mean([answer.logprobs[0] for answer in first[0].completions])
+    assert 3.0 < expected < 6.3  # the entropy of a fresh policy, not of a peaked or clipped one
+
+
+def test_published_adapters_load_again_and_no_name_is_used_twice(tmp_path: Path) -> None:
+    policy = Policy()
+    store = AdapterStore(tmp_path, keep=2)
+    versions = [store.publish(policy.model, step) for step in range(3)]
+    assert versions == [1, 2, 3]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["policy-v000002", "policy-v000003"]
+    assert AdapterStore(tmp_path).publish(policy.model, 1) == 4
+    other = Policy()
+    for parameter in other.model.parameters():
+        if parameter.requires_grad:
+            parameter.data.zero_()
+    read_adapter(other.model, store.verify(3))
+    assert greatest_difference(adapter_of(policy), adapter_of(other)) == 0.0
