@@ -70,7 +70,7 @@ def _choose(
 ) -> list[tuple[Category, str]]:
     """`count` (category, colour) pairs for a room of this kind; a named pair is taken once, and noted in `used`."""
     # a list of categories is taken as it is; otherwise things stand where they belong, and seldom twice
-    weights = np.array([1.0 if spec.categories or not c.rooms or kind in c.rooms else 0.05 for c in floor])
+    weights = np.array([1.0 if spec.categories or not c.rooms or kind in c.rooms else 0.01 for c in floor])
     chosen: list[tuple[Category, str]] = []
     colors = list(NAMED_COLORS)
     while len(chosen) < count:
