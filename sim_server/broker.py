@@ -97,6 +97,7 @@ class Broker:
         self._job_ids = itertools.count()
         self._epoch = os.urandom(8)
         self._draining = False
+        self._suspected: dict[str, bytes] = {}  # worker given up for its silence -> the request that it was computing
         self._next_tick_s = self._next_heartbeat_s = self._next_status_s = self._next_metrics_s = 0.0
         self._served_before, self._served_at_s, self._per_s = 0, time.monotonic(), 0.0
         self._poller = zmq.Poller()
@@ -227,6 +228,8 @@ class Broker:
             raise VantageError(
                 "bad_config", f"this run takes workers of {', '.join(allowed)} only (sim.allowed_backends)."
             )
+        self._fleet.trust(ready.worker_id)
+        self._dispatcher.forgive(self._suspected.pop(ready.worker_id, b""))
         for other in list(self._dispatcher.workers.values()):
             if other.worker_id == ready.worker_id:  # it came back by a fresh socket
                 self._lose(other.key, "joined anew", blame=False)
@@ -290,7 +293,9 @@ class Broker:
                     if worker.worker_id == worker_id:
                         self._lose(worker.key, "died")
         for key in self._dispatcher.silent(self._settings.worker_silence_s, now_s):
-            self._fleet.kill(self._dispatcher.workers[key].worker_id)
+            worker = self._dispatcher.workers[key]
+            self._fleet.suspect(worker.worker_id, now_s)
+            self._suspected[worker.worker_id] = next(iter(worker.in_flight), b"")
             self._lose(key, f"was silent for {self._settings.worker_silence_s:g} s")
         if now_s >= self._next_heartbeat_s:
             self._next_heartbeat_s = now_s + self._settings.heartbeat_s

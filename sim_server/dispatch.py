@@ -167,6 +167,11 @@ class Dispatcher:
         self.counters.redispatched += len(survivors)
         return poisoned
 
+    def forgive(self, job_id: bytes) -> None:
+        """The worker that this request seemed to have ended came back: take one death off it."""
+        if job_id in self.jobs:
+            self.jobs[job_id].deaths -= 1
+
     # ------------------------------------------------------------------------- requests
 
     def submit(self, job: Job) -> Admission:

@@ -16,6 +16,7 @@ from protocol.errors import VantageError
 from protocol.exits import USER_ERROR
 
 STEADY_S = 10.0  # a worker that lived for longer is replaced at once
+SUSPECTED_S = 15.0
 # A worker is one core's work; libraries that would start threads of their own are told not to.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
@@ -30,6 +31,7 @@ class _Slot:
     next_start_s: float = 0.0
     backoff_s: float = 0.0
     retired: bool = False
+    suspected_s: Optional[float] = None
 
 
 class Fleet:
@@ -56,6 +58,12 @@ class Fleet:
         """
         dead = []
         for slot in self._slots:
+            if (
+                slot.process is not None
+                and slot.suspected_s is not None
+                and (_is_stopped(slot.process.pid) or now_s > slot.suspected_s + SUSPECTED_S)
+            ):
+                slot.process.kill()
             if slot.process is not None and slot.process.poll() is not None:
                 dead.append(slot.worker_id)
                 self._bury(slot, now_s)
@@ -63,11 +71,19 @@ class Fleet:
                 self._start(slot, now_s)
         return dead
 
-    def kill(self, worker_id: str) -> None:
-        """End a child that no longer answers; a worker that is no child of ours is left alone."""
+    def suspect(self, worker_id: str, now_s: float) -> None:
+        """A child no longer answers. One that is stopped is killed by the next tick; one that may only be starved of
+        processor time, on an overloaded machine, has SUSPECTED_S seconds to come back. Others' workers are left alone.
+        """
         for slot in self._slots:
-            if slot.worker_id == worker_id and slot.process is not None:
-                slot.process.kill()
+            if slot.worker_id == worker_id:
+                slot.suspected_s = now_s
+
+    def trust(self, worker_id: str) -> None:
+        """A suspected child answered again."""
+        for slot in self._slots:
+            if slot.worker_id == worker_id:
+                slot.suspected_s = None
 
     def retire(self, worker_id: str) -> None:
         """Do not replace this child when it ends."""
@@ -92,6 +108,7 @@ class Fleet:
         slot.generation += 1
         slot.worker_id = f"{self._prefix}-{slot.number}.{slot.generation}"
         slot.started_s = now_s
+        slot.suspected_s = None
         environment = {**os.environ, **ONE_THREAD}
         slot.process = subprocess.Popen(self._command(slot.worker_id), stdin=subprocess.PIPE, env=environment)
 
@@ -108,3 +125,12 @@ class Fleet:
             slot.backoff_s = 0.0
         slot.next_start_s = now_s + slot.backoff_s
         slot.backoff_s = min(self._backoff_max_s, max(self._backoff_s, 2 * slot.backoff_s))
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether the process was halted by a signal (Linux; False where that cannot be told)."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] == "T"
+    except OSError:
+        return False

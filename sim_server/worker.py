@@ -16,6 +16,7 @@ from protocol.codec import Blob, encode
 from protocol.endpoint import Endpoint
 from protocol.errors import VantageError
 from protocol.messages import Failure, Ready
+from sim_server.backends.base import Warmable
 from sim_server.core import WIRE_SENSORS, SimCore
 from sim_server.frontend import failure_of
 from sim_server.link import Link
@@ -38,6 +39,8 @@ class Worker:
         self._job_id = b""
         self._core = SimCore(settings, loading=self._loading)
         backend = self._core.backend
+        if isinstance(backend, Warmable):
+            backend.warm()
         ready = Ready(
             worker_id=worker_id,
             backend=backend.name,

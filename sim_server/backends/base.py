@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional, Protocol, Sequence
+from typing import Optional, Protocol, Sequence, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -74,3 +74,12 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Warmable(Protocol):
+    """A backend that has something slow to do once, such as compiling kernels, may offer this too."""
+
+    def warm(self) -> None:
+        """Called once in a worker before it takes requests."""
+        ...

@@ -41,7 +41,7 @@ class Sim:
             **os.environ,
             "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests" / "support"))),
             "TOY_RENDER_S": "1.0",
-            "TOY_OPEN_S": "3",
+            "TOY_OPEN_S": "4",
             "TOY_DEATHS": "0",
             "TOY_STATE": str(path / "deaths"),
         }
@@ -169,7 +169,7 @@ def test_a_stalled_worker_is_noticed_within_three_seconds(make_sim):
 
 
 def test_a_slow_load_that_silences_its_worker_is_waited_for(make_sim):
-    sim = make_sim(worker_silence_s=1.0)
+    sim = make_sim()
     sim.serve()
     assert grey(sim.observe(7, SLOW_OPEN_M).result(60)) == expected_grey(7)
     assert sim.status().redispatched == 0

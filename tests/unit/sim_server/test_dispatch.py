@@ -216,6 +216,15 @@ class TestDeaths:
         assert d.submit(job("again", content="same question")) is Admission.POISON
         assert d.submit(job("good")) is Admission.QUEUED
 
+    def test_a_request_is_forgiven_when_its_worker_comes_back(self):
+        d = dispatcher(worker("a"))
+        d.submit(job("j0"))
+        d.assign(0.0)
+        d.lose(b"a")
+        d.forgive(b"j0")
+        d.forgive(b"unknown")
+        assert d.jobs[b"j0"].deaths == 0
+
     def test_the_answer_of_a_worker_that_seemed_dead_still_counts_once(self):
         d = dispatcher(worker("a"))
         d.submit(job("j0"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 
@@ -9,7 +11,7 @@ import pytest
 
 from protocol.errors import VantageError
 from protocol.exits import USER_ERROR
-from sim_server.fleet import STEADY_S, Fleet
+from sim_server.fleet import STEADY_S, SUSPECTED_S, Fleet
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -67,8 +69,8 @@ def test_a_child_that_lived_for_long_is_replaced_at_once():
     fleet = fleet_of(WAIT, started=started)
     fleet.tick(0.0)
     for life in range(1, 4):
-        fleet.kill(f"toy-0.{life}")
-        await_death(fleet, life * (STEADY_S + 1))
+        fleet.suspect(f"toy-0.{life}", 0.0)
+        await_death(fleet, life * (STEADY_S + SUSPECTED_S))
         assert started[-1] == f"toy-0.{life + 1}"
     fleet.stop()
 
@@ -78,10 +80,25 @@ def test_a_retired_child_is_not_replaced():
     fleet = fleet_of(WAIT, started=started)
     fleet.tick(0.0)
     fleet.retire("toy-0.1")
-    fleet.kill("toy-0.1")
+    fleet.suspect("toy-0.1", 0.0)
     await_death(fleet, 100.0)
     fleet.tick(200.0)
     assert started == ["toy-0.1"]
+
+
+def test_a_silent_child_has_time_to_come_back_unless_it_is_stopped(tmp_path):
+    fleet = fleet_of(f"import os; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); {WAIT}")
+    fleet.tick(0.0)
+    fleet.suspect("toy-0.1", 0.0)
+    assert fleet.tick(SUSPECTED_S - 1) == []
+    fleet.trust("toy-0.1")
+    assert fleet.tick(SUSPECTED_S + 1) == []
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        time.sleep(0.02)
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGSTOP)
+    fleet.suspect("toy-0.1", 20.0)
+    assert await_death(fleet, 20.0) == ["toy-0.1"]
+    fleet.stop()
 
 
 def test_a_child_that_can_never_start_ends_the_fleet_with_a_reason():
