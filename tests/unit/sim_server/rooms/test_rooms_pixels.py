@@ -14,6 +14,8 @@ from protocol.scene import Camera, Pose, SceneSpec
 from sim_server.backends.rooms import RoomsBackend
 from sim_server.backends.rooms.scene import view_axes
 
+pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels
+
 
 def pose_at(position: tuple[float, float, float], yaw_rad: float, pitch_rad: float) -> Pose:
     """Yaw 0 looks along -z; a positive pitch looks up."""

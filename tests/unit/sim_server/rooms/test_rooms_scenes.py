@@ -15,6 +15,8 @@ from protocol.errors import Infeasible, VantageError
 from protocol.scene import Camera, Pose, SceneSpec
 from sim_server.backends.rooms import RoomsBackend
 
+pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels
+
 DEMO = ("chair", "table", "sofa", "bed", "lamp", "plant", "bookshelf", "cabinet", "ball", "box")
 SIX = {"red", "green", "blue", "yellow", "purple", "orange"}
 
