@@ -46,6 +46,11 @@ class VllmEngine:
             raise VantageError(
                 "unsupported", "vLLM is not installed: install it or set learner.rollout.engine to transformers."
             ) from None
+        if not on_gpu:
+            # It looks at a model's class in a Python of its own, where torchvision's CUDA build does not import.
+            from vllm.model_executor.models import registry
+
+            registry._run_in_subprocess = lambda inspect: inspect()
         import torch
 
         threads = torch.get_num_threads()
