@@ -133,10 +133,11 @@ class AdapterStore:
 def write_adapter(model: PeftModel, folder: Path) -> None:
     """Write the active adapter in PEFT's own format (adapter_config.json, adapter_model.safetensors)."""
     from peft import get_peft_model_state_dict
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in get_peft_model_state_dict(model).items()}
-    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    # Written by Python, so that a full disk is an OSError and not the library's own.
+    (folder / "adapter_model.safetensors").write_bytes(save(tensors, metadata={"format": "pt"}))
     config = model.peft_config[model.active_adapter]
     inference_mode, config.inference_mode = config.inference_mode, True
     try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, Mapping, Optional
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from learner.adapters import numbered, sealed_folder, sweep, verify_folder, write_adapter
 from protocol.errors import VantageError
@@ -80,7 +80,7 @@ def write_optimizer(optimizer: Any, scheduler: Any, folder: Path) -> None:
                 tensors[f"{index}.{name}"] = value.detach().contiguous().cpu()
             else:
                 numbers[f"{index}.{name}"] = value
-    save_file(tensors, folder / "optimizer.safetensors")
+    (folder / "optimizer.safetensors").write_bytes(save(tensors))
     schedule = {key: value for key, value in scheduler.state_dict().items() if isinstance(value, (int, float, list))}
     schedule.pop("lr_lambdas", None)  # functions: made anew from the configuration
     record = {"groups": state["param_groups"], "numbers": numbers, "schedule": schedule}

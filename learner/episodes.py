@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -62,13 +63,15 @@ class TaskStream:
         settings: StreamSettings,
         learner: str,
         refused: Callable[[ConfidenceReport], None],
+        stop: threading.Event,
     ) -> None:
-        """`refused` is called with the report of every spec that could not be asked."""
+        """`refused` is called with the report of every spec that could not be asked; `stop` ends all waiting."""
         self._curriculum = curriculum
         self._simulator = simulator
         self._settings = settings
         self._learner = learner
         self._refused = refused
+        self._stop = stop
         self._leasing: Optional[Future[Any]] = None
         self._lease_after = 0.0
         self._specs: deque[tuple[Leased, int]] = deque()
@@ -80,7 +83,8 @@ class TaskStream:
     def take(self, count: int, step: int) -> list[Task]:
         """The next `count` tasks, waiting for them if need be; `step` is the trainer's.
 
-        Raises the curriculum's or the simulator's VantageError where asking again cannot help.
+        Raises the curriculum's or the simulator's VantageError where asking again cannot help, and "draining" when a
+        stop is asked for while it waits.
         """
         tasks: list[Task] = []
         while True:
@@ -94,6 +98,8 @@ class TaskStream:
             self.pump(step)
             if len(tasks) == count:
                 return tasks
+            if self._stop.is_set():
+                raise VantageError("draining", "the learner was asked to stop; the same command resumes the run.")
             pending = [*self._rendering, *([self._leasing] if self._leasing is not None else [])]
             if pending:
                 wait(pending, timeout=_RETRY_S, return_when=FIRST_COMPLETED)

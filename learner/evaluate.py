@@ -13,7 +13,7 @@ import os
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 import msgspec
 import numpy as np
@@ -234,13 +234,11 @@ def interval(scores: Sequence[float]) -> tuple[float, float]:
 
 
 def write_results(
-    path: Path, label: str, step: int, rows: Sequence[Row], questions: Sequence[tuple[str, float, Optional[float]]]
-) -> dict[str, Any]:
-    """evaluations/<label>.json, written whole; returns what the metrics get of it."""
-    summary = {"label": label, "step": step, "rows": [msgspec.to_builtins(row) for row in rows]}
+    path: Path, summary: Mapping[str, Any], questions: Sequence[tuple[str, float, Optional[float]]]
+) -> None:
+    """The summary and one line per question, written whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, json.dumps({**summary, "questions": questions}, separators=(",", ":")).encode())
-    return summary
 
 
 def _mean(values: Sequence[float]) -> float:

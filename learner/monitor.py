@@ -9,12 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Callable, Optional, Sequence
 
+import msgspec
 from transformers import TrainerCallback
 
 from learner.adapters import verify_folder
 from learner.episodes import Task, TaskStream
 from learner.evaluate import Evaluator, first_per_skill, write_results
 from learner.settings import LearnerSettings
+from protocol.errors import VantageError
 from protocol.rundir import RunDir
 
 _STATUS_EVERY_S = 0.5
@@ -39,7 +41,11 @@ class Monitor(TrainerCallback):
         self.loop_s = 0.0
 
     def attach(
-        self, evaluator: Evaluator, questions: Callable[[], list[Task]], stream: TaskStream, collector: Any
+        self,
+        evaluator: Evaluator,
+        questions: Callable[[Callable[[str], None]], list[Task]],
+        stream: TaskStream,
+        collector: Any,
     ) -> None:
         self._evaluator = evaluator
         self._questions = questions
@@ -97,6 +103,12 @@ class Monitor(TrainerCallback):
         }
         self._run.write_status("learner", status)
 
+    def say_or_stop(self, state: str) -> None:
+        """`say` within work that may take minutes. Raises VantageError("draining") where a stop was asked for."""
+        if self.stopped:
+            raise VantageError("draining", "the learner was asked to stop; the same command resumes the run.")
+        self.say(state)
+
     # ------------------------------------------------------------------------- evaluation
 
     def evaluate(self, label: str) -> None:
@@ -108,21 +120,23 @@ class Monitor(TrainerCallback):
             return
         if self._tasks is None:
             self.say("rendering held-out questions")
-            self._tasks = self._questions()
+            self._tasks = self._questions(self.say_or_stop)
         tasks: Sequence[Task] = self._tasks
         samples, blind = settings.samples, settings.blind_per_skill
         if label == "during":
             chosen = first_per_skill(range(len(tasks)), tasks, settings.periodic_per_skill)
             tasks, samples, blind = [tasks[index] for index in chosen], 0, 0
         start = time.monotonic()
-        rows, questions = self._evaluator.evaluate(tasks, samples, blind, self.say)
-        summary = write_results(path, label, self.step, rows, questions)
+        rows, questions = self._evaluator.evaluate(tasks, samples, blind, self.say_or_stop)
+        summary = {"label": label, "step": self.step, "rows": [msgspec.to_builtins(row) for row in rows]}
         by_skill: dict[str, list[float]] = {}
         for row in rows:
             by_skill.setdefault(row.skill, []).append(row.greedy)
         self._held_out = round(sum(sum(own) / len(own) for own in by_skill.values()) / len(by_skill), 4)
         took = round(time.monotonic() - start, 2)
+        # The file comes last: it is what says at the next start that this evaluation is done.
         self._run.append_metrics("learner", {"event": "evaluated", "seconds": took, **summary})
+        write_results(path, summary, questions)
 
     # ------------------------------------------------------------------------- the trainer's events
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
+import msgspec
+
 from learner.adapters import read_adapter
 from learner.assemble import assemble
 from learner.checkpoints import CheckpointStore
@@ -38,4 +40,6 @@ def evaluate_run(run: RunDir, simulator: Channel, per_skill: Optional[int], step
     evaluator = Evaluator(parts.live_engine(), parts.encoder, style, limit, asked.seed)
     rows, questions = evaluator.evaluate(tasks, asked.samples, asked.blind_per_skill, lambda _: None)
     at = int(checkpoint.name.split("-")[1]) if checkpoint is not None else 0
-    return write_results(run.path / "evaluations" / "offline.json", "offline", at, rows, questions)
+    summary = {"label": "offline", "step": at, "rows": [msgspec.to_builtins(row) for row in rows]}
+    write_results(run.path / "evaluations" / "offline.json", summary, questions)
+    return summary

@@ -30,6 +30,7 @@ from learner.monitor import Monitor
 from learner.reports import Channel, Outbox, ReportSender
 from learner.settings import LearnerSettings
 from protocol.config import section
+from protocol.errors import VantageError
 from protocol.messages import ConfidenceReport
 from protocol.rundir import RunDir
 from protocol.specs import cells_of, world_of
@@ -68,7 +69,7 @@ class Loop:
         self.checkpoints = CheckpointStore(run.checkpoints, settings.grpo.keep_checkpoints)
         self.outbox = Outbox(run.path / "outbox.jsonl")
         self.sender = ReportSender(self.outbox, curriculum)
-        self.stream = TaskStream(curriculum, simulator, settings.stream, f"learner-{run.name}", self._refused)
+        self.stream = TaskStream(curriculum, simulator, settings.stream, f"learner-{run.name}", self._refused, stop)
         self.episodes = EpisodeLog(run.episodes, settings.stream)
         style = settings.policy.style
         self.collector = Collector(
@@ -89,18 +90,30 @@ class Loop:
             run.path / "evaluations" / "held_out", world_of(run.config), cells_of(run.config), settings.evaluate
         )
         evaluator = Evaluator(
-            self.parts.live_engine(),
+            self.parts.live_engine() if self.parts.packed is not None else self.engine,
             self.parts.encoder,
             style,
             settings.rollout.max_answer_tokens,
             settings.evaluate.seed,
         )
         self.monitor.attach(
-            evaluator, lambda: held_out.tasks(simulator, settings.stream, self.monitor.say), self.stream, self.collector
+            evaluator,
+            lambda progress: held_out.tasks(simulator, settings.stream, progress),
+            self.stream,
+            self.collector,
         )
 
     def run(self) -> None:
-        """Before, steps, after: whatever of it is still to be done."""
+        """Before, steps, after: whatever of it is still to be done, until a stop is asked for."""
+        try:
+            self._run()
+        except VantageError as error:
+            if not (error.code == "draining" and self.monitor.stopped):
+                raise
+        if self.monitor.stopped:
+            self.monitor.say("stopped")
+
+    def _run(self) -> None:
         checkpoint = resume(self.parts, self.checkpoints)
         self.sender.pump()  # reports of an earlier start that were not counted
         self.monitor.resumed(checkpoint)
@@ -109,11 +122,10 @@ class Loop:
         if not self.monitor.stopped and not self.monitor.budget_met:
             self._trainer().train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if self.monitor.stopped:
-            self.monitor.say("stopped")
             return
         self.monitor.say("waiting for the curriculum to count the last reports")
         self.sender.drain()
-        self.adapters.publish(self.parts.model, self.monitor.step)
+        self._publish(self.monitor.step)
         self.monitor.evaluate("after")
         self.run_dir.mark_done("learner", self.monitor.summary())
         self.monitor.say("done")
@@ -149,12 +161,15 @@ class Loop:
         step = self.monitor.step
         if not self.engine.live or step % self.settings.grpo.publish_every == 0:
             with self.clock("publish"):
-                version = self.adapters.publish(self.parts.model, step)
-                self.engine.load_adapter(self.adapters.path(version).name, self.adapters.path(version))
+                self._publish(step)
         self.parts.model.eval()
         groups = self.collector.collect(step)
         self.parts.model.train()
         return groups
+
+    def _publish(self, step: int) -> None:
+        path = self.adapters.path(self.adapters.publish(self.parts.model, step))
+        self.engine.load_adapter(path.name, path)
 
     def _refused(self, report: ConfidenceReport) -> None:
         self.outbox.add([report])

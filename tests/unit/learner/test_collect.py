@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Callable, Optional
 
@@ -30,11 +31,17 @@ class Loop:
     ) -> None:
         self.curriculum = curriculum or Curriculum()
         self.engine = Engine(lefts)
+        self.stop = threading.Event()
         self.outbox = Outbox(folder / "outbox.jsonl")
         stream = stream or StreamSettings(in_flight=8, ahead=16)
         channel = Channel(self.curriculum)
         self.stream = TaskStream(
-            channel, Channel(simulator(refuse)), stream, "learner", lambda report: self.outbox.add([report])
+            channel,
+            Channel(simulator(refuse)),
+            stream,
+            "learner",
+            lambda report: self.outbox.add([report]),
+            self.stop,
         )
         self.sender = ReportSender(self.outbox, channel)
         self.folder = folder / "episodes"
@@ -147,6 +154,14 @@ def test_the_stream_never_runs_further_ahead_than_its_bound(tmp_path: Path) -> N
     asked = len(loop.engine.prompts)
     leased = next(loop.curriculum._numbers)
     assert asked <= leased <= asked + 12
+
+
+def test_a_stop_ends_the_waiting(tmp_path: Path) -> None:
+    loop = Loop(tmp_path, lambda _: 2, refuse=lambda _: Infeasible("nothing can be seen"))
+    loop.stop.set()
+    with pytest.raises(VantageError) as caught:
+        loop.collector.collect(0)
+    assert caught.value.code == "draining"
 
 
 def test_the_gallery_is_bounded_and_shows_what_was_answered(tmp_path: Path) -> None:
