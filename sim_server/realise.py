@@ -40,12 +40,14 @@ def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> 
 
     Raises Infeasible, naming the rule that refused most, when ATTEMPTS placements of the camera gave no view in
     which the family's rules hold for the drawn answer; VantageError("bad_request") for an unknown family, level or
-    paraphrase, or a view budget that the family does not fit in.
+    paraphrase, or a view budget that the family does not fit in, VantageError("unsupported") for degradations.
     """
     level = spec.question.level
     family = family_of(spec.question.family, level)
     if spec.max_views < family.views:
         raise VantageError("bad_request", f"{family.name} is about {family.views} views; set max_views to that")
+    if spec.degradations:
+        raise VantageError("unsupported", "pictures are not degraded yet; leave the spec's degradations empty")
     rng = rng_for(spec.run_seed, "task", spec.seq)
     refused: Counter[str] = Counter()
     plan: Optional[Plan] = None
