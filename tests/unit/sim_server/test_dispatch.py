@@ -206,6 +206,7 @@ class TestDeaths:
     def test_a_request_that_kills_three_workers_is_quarantined_under_any_id(self):
         d = dispatcher(deaths_to_quarantine=3)
         d.submit(job("bad", content="same question"))
+        poisoned: list[Job] = []
         for death in range(3):
             key = f"w{death}"
             d.join(worker(key))
