@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ from protocol.seeds import rng_for
 from protocol.specs import World, held_out_specs
 from protocol.tasks import Question, TaskSpec
 
-_SPARE = 1.2  # specs asked for per question wanted: some cannot be realised
+_SPARE = 2.0  # specs at hand per question wanted: some cannot be realised
 _BOOTSTRAP = 1000
 
 Progress = Callable[[str], None]
@@ -49,10 +50,10 @@ class HeldOut:
     ) -> None:
         """`cells` are (skill, level); a skill's questions are shared out evenly over its levels."""
         self._folder = folder
-        self._cells = list(dict.fromkeys(cells))
-        levels = {skill: sum(other == skill for other, _ in self._cells) for skill, _ in self._cells}
-        self._per_cell = math.ceil(settings.per_skill / min(levels.values()))
-        self._specs = held_out_specs(world, settings.seed, self._cells, math.ceil(self._per_cell * _SPARE))
+        levels = Counter(skill for skill, _ in dict.fromkeys(cells))
+        self._wanted = {cell: math.ceil(settings.per_skill / levels[cell[0]]) for cell in cells}
+        spare = {cell: math.ceil(count * _SPARE) for cell, count in self._wanted.items()}
+        self._specs = held_out_specs(world, settings.seed, spare)
         self._key = msgspec.json.encode(self._specs)
 
     def tasks(self, simulator: Channel, stream: StreamSettings, progress: Progress) -> list[Task]:
@@ -62,17 +63,17 @@ class HeldOut:
         """
         tasks = self._read()
         if tasks is None:
-            tasks = _render(self._specs, simulator, stream, progress)
+            tasks = _render(self._specs, self._wanted, simulator, stream, progress)
             self._write(tasks)
         chosen: list[Task] = []
-        for cell in self._cells:
-            own = [task for task in tasks if (task.spec.question.family, task.spec.question.level) == cell]
+        for cell, count in self._wanted.items():
+            own = [task for task in tasks if _cell(task.spec) == cell]
             if not own:
                 raise VantageError(
                     "infeasible",
                     f"no held-out scene has a {cell[0]} question at level {cell[1]}: leave that level out.",
                 )
-            chosen += own[: self._per_cell]
+            chosen += own[:count]
         return chosen
 
     def _read(self) -> Optional[list[Task]]:
@@ -106,28 +107,46 @@ class HeldOut:
         write_atomic(self._folder / "questions.json", msgspec.json.encode(_Stored(self._key.decode(), rows)))
 
 
+def _cell(spec: TaskSpec) -> tuple[str, int]:
+    return spec.question.family, spec.question.level
+
+
 class _Stored(msgspec.Struct):
     specs: str
     rows: list[tuple[TaskSpec, Question, int, str]]
 
 
-def _render(specs: Sequence[TaskSpec], simulator: Channel, stream: StreamSettings, progress: Progress) -> list[Task]:
+def _render(
+    specs: Sequence[TaskSpec],
+    wanted: Mapping[tuple[str, int], int],
+    simulator: Channel,
+    stream: StreamSettings,
+    progress: Progress,
+) -> list[Task]:
+    """The specs that can be realised, in their order, at least the first `wanted` of each cell.
+
+    Which these are does not depend on timing: a spec is left out only when enough earlier ones of its cell are done.
+    """
     waiting = list(reversed(specs))
     flying: dict[Future[Any], TaskSpec] = {}
     done: dict[str, Task] = {}
+    have: Counter[tuple[str, int]] = Counter()
     while waiting or flying:
         while waiting and len(flying) < stream.in_flight:
             spec = waiting.pop()
-            message = RenderTask(spec, image_codec=stream.image_codec)
-            flying[simulator.submit(message, deadline_s=stream.render_deadline_s)] = spec
+            if have[_cell(spec)] < wanted[_cell(spec)]:
+                message = RenderTask(spec, image_codec=stream.image_codec)
+                flying[simulator.submit(message, deadline_s=stream.render_deadline_s)] = spec
         for future in wait(flying, return_when=FIRST_COMPLETED).done:
             spec = flying.pop(future)
             try:
                 done[spec.spec_id] = task_from(future.result(), spec)
+                have[_cell(spec)] += 1
             except VantageError as error:
                 if error.code != "infeasible":
                     raise
-        progress(f"rendering held-out questions, {len(specs) - len(waiting) - len(flying)} of {len(specs)}")
+        ready = sum(min(have[cell], count) for cell, count in wanted.items())
+        progress(f"rendering held-out questions, {ready} of {sum(wanted.values())}")
     return [done[spec.spec_id] for spec in specs if spec.spec_id in done]
 
 
@@ -171,7 +190,7 @@ class Evaluator:
         blind = dict(zip(unseen, self._scores([tasks[index] for index in unseen], 1, 0.0, blind=True)))
         cells: dict[tuple[str, int], list[int]] = {}
         for index, task in enumerate(tasks):
-            cells.setdefault((task.spec.question.family, task.spec.question.level), []).append(index)
+            cells.setdefault(_cell(task.spec), []).append(index)
         rows = []
         for (skill, level), members in cells.items():
             own_blind = [blind[index] for index in members if index in blind]

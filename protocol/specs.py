@@ -121,16 +121,16 @@ def task_spec(
     )
 
 
-def held_out_specs(world: World, seed: int, cells: Sequence[tuple[str, int]], per_cell: int) -> list[TaskSpec]:
-    """`per_cell` specs for every (family, level), all in held-out scenes, ordered by scene.
+def held_out_specs(world: World, seed: int, wanted: Mapping[tuple[str, int], int]) -> list[TaskSpec]:
+    """As many specs as `wanted` says for every (family, level), all in held-out scenes, ordered by scene.
 
     The same arguments give the same specs, so that two runs, or one run before and after, answer the same questions.
     Raises VantageError("bad_request") for a family or level that the catalogue lacks.
     """
-    for family, level in cells:
+    for family, level in wanted:
         if family not in CATALOGUE or level not in CATALOGUE[family].feasible_levels:
             raise VantageError("bad_request", f"the skill catalogue has no {family} at level {level}.")
-    dealt = deal(world, [cell for cell in dict.fromkeys(cells) for _ in range(per_cell)], lambda cell: cell)
+    dealt = deal(world, [cell for cell, count in wanted.items() for _ in range(count)], lambda cell: cell)
     scenes = {index: _scene(world, seed, index, held_out=True) for index in {index for index, _ in dealt}}
     return [
         task_spec(
