@@ -138,6 +138,7 @@ def write_adapter(model: PeftModel, folder: Path) -> None:
     tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in get_peft_model_state_dict(model).items()}
     # Written by Python, so that a full disk is an OSError and not the library's own.
     (folder / "adapter_model.safetensors").write_bytes(save(tensors, metadata={"format": "pt"}))
+    assert isinstance(model.active_adapter, str)
     config = model.peft_config[model.active_adapter]
     inference_mode, config.inference_mode = config.inference_mode, True
     try:

@@ -73,7 +73,7 @@ class Collector:
         self._stream = stream
         self._engine = engine
         self._encoder = encoder
-        self._style = style
+        self._style: Style = style
         self._outbox = outbox
         self._sender = sender
         self._episodes = episodes

@@ -172,7 +172,7 @@ class Evaluator:
     def __init__(self, engine: RolloutEngine, encoder: PromptEncoder, style: Style, max_tokens: int, seed: int) -> None:
         self._engine = engine
         self._encoder = encoder
-        self._style = style
+        self._style: Style = style
         self._max_tokens = max_tokens
         self._seed = seed
 

@@ -20,7 +20,8 @@ from datasets import Dataset
 from PIL import Image
 from torch.utils.data import DataLoader, IterableDataset
 from transformers import PrinterCallback
-from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
 
 from learner.checkpoints import CheckpointStore, read_optimizer
 from learner.clock import StepClock
@@ -135,10 +136,10 @@ class VantageTrainer(GRPOTrainer):
             "logprobs": [list(answer.logprobs) for answer in completions],
         }
 
-    def _accuracy(self, group: list[int], sample: list[int], **_: Any) -> list[float]:
+    def _accuracy(self, group: list[int], sample: list[int], **_: Any) -> list[float | None]:
         return [self._groups[g].rewards[s].accuracy for g, s in zip(group, sample)]
 
-    def _readable(self, group: list[int], sample: list[int], **_: Any) -> list[float]:
+    def _readable(self, group: list[int], sample: list[int], **_: Any) -> list[float | None]:
         return [float(self._groups[g].rewards[s].readable) for g, s in zip(group, sample)]
 
     def _generate_and_score_completions(self, inputs: list[Row]) -> dict[str, Any]:

@@ -101,12 +101,12 @@ class VllmEngine:
             logit_bias=self._bias,
             seed=None if greedy else sampling.seed,
         )
-        requests = [self._request(prompt) for prompt in prompts]
+        requests: list[Any] = [self._request(prompt) for prompt in prompts]
         outputs = self._llm.generate(requests, params, lora_request=self._adapter, use_tqdm=False)
         return [
             Rollout(
                 prompt,
-                tuple(output.prompt_token_ids),
+                tuple(output.prompt_token_ids or ()),
                 tuple(self._completion(answer) for answer in output.outputs) * (n if greedy else 1),
             )
             for prompt, output in zip(prompts, outputs)
