@@ -30,7 +30,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Sampling:
-    """temperature 0 is greedy; `seed` makes a call repeatable with the same weights."""
+    """temperature 0 is greedy; `seed` makes a call repeatable with the same weights (not with vLLM on a CPU)."""
 
     temperature: float = 1.0
     max_tokens: int = 8

@@ -76,6 +76,8 @@ class VllmEngine:
             raise VantageError("unsupported", f"vLLM did not start on {model}: {str(error).splitlines()[0]}") from error
         finally:
             torch.set_num_threads(threads)  # vLLM's CPU build sets its own
+        # A CPU's generators have no offset, which vLLM turns back when it cuts a seeded prompt into chunks.
+        self._seeded = on_gpu
         self._encoder = encoder
         self._image_token = encoder.image_token
         self._bias = dict.fromkeys(encoder.banned, _BAN)
@@ -99,7 +101,7 @@ class VllmEngine:
             max_tokens=sampling.max_tokens,
             logprobs=0,
             logit_bias=self._bias,
-            seed=None if greedy else sampling.seed,
+            seed=sampling.seed if self._seeded and not greedy else None,
         )
         requests: list[Any] = [self._request(prompt) for prompt in prompts]
         outputs = self._llm.generate(requests, params, lora_request=self._adapter, use_tqdm=False)
