@@ -61,8 +61,6 @@ KINDS: dict[str, Kind] = {
     "enamel": Kind("plain", 1.0, 0.0, ((236, 237, 236), (226, 228, 228))),
     "glass": Kind("plain", 1.0, 0.0, ((48, 78, 52), (86, 58, 34), (120, 146, 150))),
     "steel": Kind("paint", 1.0, 0.06, ((176, 180, 184), (206, 208, 210))),
-    "picture": Kind("picture", 1.0, 0.7, ((150, 140, 120), (110, 130, 146), (166, 128, 96))),
-    "rug": Kind("rug", 1.0, 0.55, ((156, 96, 80), (104, 116, 130), (170, 150, 116))),
 }
 
 # In the named palette these kinds keep to greys, so that only the object's own colour speaks.

@@ -98,25 +98,6 @@ def _wicker(seed: int) -> Grey:
     return np.clip(0.15 + 0.8 * strand + 0.15 * (_noise(seed, 6, 16) - 0.5), 0, 1)
 
 
-def _rug(seed: int) -> Grey:
-    """A bordered pattern; one repeat covers the whole rug."""
-    v, u = np.mgrid[0:SIZE, 0:SIZE] / SIZE
-    edge = np.maximum(np.abs(u - 0.5), np.abs(v - 0.5))
-    stripes = (np.floor(edge * 20) % 3 == 0) & (edge > 0.3)
-    lozenge = (np.abs((u * 6) % 1 - 0.5) + np.abs((v * 6) % 1 - 0.5) < 0.32) & (edge < 0.3)
-    return np.clip(0.25 + 0.5 * (stripes | lozenge) + 0.25 * (_noise(seed, 6, 16) - 0.5), 0, 1)
-
-
-def _picture(seed: int) -> Grey:
-    """Soft hills under a sky, for framed pictures."""
-    v, u = np.mgrid[0:SIZE, 0:SIZE] / SIZE
-    out = 0.75 + 0.25 * v
-    for k in range(3):
-        ridge = 0.35 + 0.15 * k + 0.12 * np.sin(u * 2 * math.pi * (k + 1) + seed * 1.7 + k * 2.1)
-        out = np.where(v < 1 - ridge, out, 0.7 - 0.28 * k + 0.1 * _noise(seed + k, 4))
-    return np.clip(out, 0, 1)
-
-
 _PATTERNS: dict[str, Callable[[], Grey]] = {
     "plain": lambda: np.full((SIZE, SIZE), 0.5),
     "paint": lambda: 0.5 + 0.3 * (_noise(4, 7, 4) - 0.5),
@@ -132,8 +113,6 @@ _PATTERNS: dict[str, Callable[[], Grey]] = {
     "wicker": lambda: _wicker(43),
     "leaf": lambda: _noise(47, 5, 4, 2),
     "marble": lambda: np.abs(_noise(53, 6, 2) - 0.5) ** 0.5 * 1.4,
-    "rug": lambda: _rug(59),
-    "picture": lambda: _picture(61),
 }
 NAMES = tuple(_PATTERNS)
 
