@@ -184,10 +184,12 @@ class Evaluator:
         With `samples` 0 answers are greedy only.
         """
         progress(f"answering {len(tasks)} held-out questions")
-        greedy = self._scores(tasks, 1, 0.0, blind=False)
-        sampled = self._scores(tasks, samples, 1.0, blind=False) if samples else [None] * len(tasks)
+        scored = self._scores(tasks, samples, blind=False)
+        greedy = [scores[0] for scores in scored]
+        sampled = [_mean(scores[1:]) if samples else None for scores in scored]
         unseen = first_per_skill(range(len(tasks)), tasks, blind_per_skill)
-        blind = dict(zip(unseen, self._scores([tasks[index] for index in unseen], 1, 0.0, blind=True)))
+        unseen_scores = self._scores([tasks[index] for index in unseen], 0, blind=True)
+        blind = {index: scores[0] for index, scores in zip(unseen, unseen_scores)}
         cells: dict[tuple[str, int], list[int]] = {}
         for index, task in enumerate(tasks):
             cells.setdefault(_cell(task.spec), []).append(index)
@@ -211,17 +213,16 @@ class Evaluator:
         questions = [(task.spec.spec_id, greedy[index], sampled[index]) for index, task in enumerate(tasks)]
         return rows, questions
 
-    def _scores(self, tasks: Sequence[Task], n: int, temperature: float, blind: bool) -> list[float]:
-        """Mean score of each question's answers."""
+    def _scores(self, tasks: Sequence[Task], samples: int, blind: bool) -> list[list[float]]:
+        """Per question the score of the greedy answer, then those of `samples` sampled ones."""
         if not tasks:
             return []
         prompts = [prompt_for(task, self._style, self._encoder, blind, truth=False) for task in tasks]
-        sampling = Sampling(temperature, self._max_tokens, self._seed)
-        scores = []
-        for task, rollout in zip(tasks, self._engine.generate(prompts, n, sampling)):
-            rewards = [score_completion(task, answer, self._style).accuracy for answer in rollout.completions]
-            scores.append(_mean(rewards))
-        return scores
+        sampling = Sampling(1.0 if samples else 0.0, self._max_tokens, self._seed, greedy_first=samples > 0)
+        return [
+            [score_completion(task, answer, self._style).accuracy for answer in rollout.completions]
+            for task, rollout in zip(tasks, self._engine.generate(prompts, 1 + samples, sampling))
+        ]
 
 
 def first_per_skill(indices: Sequence[int], tasks: Sequence[Task], count: int) -> list[int]:
@@ -245,7 +246,7 @@ def interval(scores: Sequence[float]) -> tuple[float, float]:
         z = 1.959964
         centre = (mean + z * z / (2 * count)) / (1 + z * z / count)
         half = z / (1 + z * z / count) * math.sqrt(mean * (1 - mean) / count + z * z / (4 * count * count))
-        return max(0.0, centre - half), min(1.0, centre + half)
+        return max(0.0, min(mean, centre - half)), min(1.0, max(mean, centre + half))  # rounding aside
     rng = rng_for(0, "bootstrap", count)
     means = np.asarray(scores)[rng.integers(count, size=(_BOOTSTRAP, count))].mean(1)
     low, high = np.quantile(means, (0.025, 0.975))

@@ -6,9 +6,9 @@ that keeps its own copy of the weights (vLLM) is told of a new adapter by `load_
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Optional, Protocol, Sequence
+from typing import Any, Callable, Optional, Protocol, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ class Sampling:
     temperature: float = 1.0
     max_tokens: int = 8
     seed: int = 0
+    greedy_first: bool = False  # the first answer to each prompt is the greedy one, the others are sampled
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,18 @@ class Rollout:
     completions: tuple[Completion, ...]
     truth_logprob: Optional[float] = None
     features: Any = field(default=None, repr=False, compare=False)
+
+
+def greedy_then_sampled(
+    generate: Callable[[Sequence[Prompt], int, Sampling], list[Rollout]],
+    prompts: Sequence[Prompt],
+    n: int,
+    sampling: Sampling,
+) -> list[Rollout]:
+    """`greedy_first` by two calls, for engines that cannot do it in one."""
+    sampled = generate(prompts, n - 1, replace(sampling, greedy_first=False))
+    greedy = generate(prompts, 1, replace(sampling, greedy_first=False, temperature=0.0))
+    return [replace(rest, completions=first.completions + rest.completions) for first, rest in zip(greedy, sampled)]
 
 
 class RolloutEngine(Protocol):

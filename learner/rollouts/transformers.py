@@ -17,7 +17,7 @@ from torch import Tensor
 
 from learner.policy.packed import PackedPolicy, Prefix
 from learner.policy.vision import ImageFeatures
-from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
+from learner.rollouts.base import Completion, Prompt, Rollout, Sampling, greedy_then_sampled
 from learner.rollouts.encoder import PromptEncoder
 
 _GREEDY_TEMPERATURE = 1.0  # log-probabilities of greedy answers are those of the model itself
@@ -71,6 +71,8 @@ class PackedEngine(_LiveWeights):
             log_p = self._log_p(logits, sampling)
             rows = log_p[torch.arange(count)[:, None], torch.from_numpy(owner)]  # [B, n, V]
             chosen = rows.argmax(-1) if sampling.temperature == 0 else _sample(rows, generator)
+            if sampling.greedy_first:
+                chosen[:, 0] = rows[:, 0].argmax(-1)
             chosen_log_p = rows.gather(-1, chosen[..., None])[..., 0].tolist()
             for row, picks in enumerate(chosen.tolist()):
                 for column, token in enumerate(picks):
@@ -242,6 +244,8 @@ class GenerateEngine(_LiveWeights):
 
     @torch.no_grad()
     def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
+        if sampling.greedy_first:
+            return greedy_then_sampled(self.generate, prompts, n, sampling)
         torch.manual_seed(sampling.seed)
         rollouts: dict[int, Rollout] = {}
         for indices in batches_of_one_shape(prompts, self._batch):

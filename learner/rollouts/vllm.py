@@ -11,7 +11,7 @@ from typing import Any, Optional, Sequence
 
 from PIL import Image
 
-from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
+from learner.rollouts.base import Completion, Prompt, Rollout, Sampling, greedy_then_sampled
 from learner.rollouts.encoder import PromptEncoder
 from learner.settings import GrpoSettings, RolloutSettings
 from protocol.errors import VantageError
@@ -94,6 +94,8 @@ class VllmEngine:
     def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
         from vllm import SamplingParams
 
+        if sampling.greedy_first:
+            return greedy_then_sampled(self.generate, prompts, n, sampling)
         greedy = sampling.temperature == 0
         params = SamplingParams(
             n=1 if greedy else n,

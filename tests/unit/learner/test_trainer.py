@@ -283,6 +283,17 @@ def test_both_ways_of_scoring_the_truth_agree() -> None:
     assert packed == pytest.approx(rolled, abs=1e-5)
 
 
+def test_the_first_answer_is_greedy_where_that_is_asked_for() -> None:
+    policy = Policy()
+    plain = GenerateEngine(policy.model.eval(), policy.processor, policy.encoder)
+    greedy = policy.engine.generate(prompts(3), 1, Sampling(0.0, 3, 0))
+    for engine in (policy.engine, plain):
+        mixed = engine.generate(prompts(3), 5, Sampling(1.0, 3, 0, greedy_first=True))
+        for alone, together in zip(greedy, mixed):
+            assert together.completions[0].token_ids == alone.completions[0].token_ids
+            assert len({answer.token_ids for answer in together.completions}) > 2
+
+
 def test_sampling_is_repeatable_and_follows_the_probabilities() -> None:
     policy = Policy()
     first, second = (policy.engine.generate(prompts(2), 64, Sampling(1.0, 1, 3)) for _ in range(2))
