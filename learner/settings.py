@@ -104,7 +104,7 @@ class PretrainSettings(Section):
     scenes_per_shard: int = Field(default=64, ge=1)
     views_per_scene: int = Field(default=4, ge=1, le=64)
     questions_per_view: int = Field(default=16, ge=1, le=256)
-    train_shards: int = Field(default=160, ge=1)
+    train_shards: int = Field(default=84, ge=1)
     first_shards: int = Field(default=8, ge=1)  # training starts when these are there, and takes in more as it goes
     held_out_shards: int = Field(default=3, ge=1)
     categories: tuple[str, ...] = (
@@ -130,16 +130,16 @@ class PretrainSettings(Section):
     )
 
     # How it is trained: the vision tower alone on dense truth, then everything on packed questions.
-    vision_steps: int = Field(default=1200, ge=1)
+    vision_steps: int = Field(default=700, ge=1)
     vision_batch: int = Field(default=32, ge=1)
     vision_muon_lr: float = Field(default=4e-3, gt=0)
-    ground_steps: int = Field(default=1500, ge=1)
-    ground_batch: int = Field(default=16, ge=1)
+    ground_steps: int = Field(default=430, ge=1)
+    ground_batch: int = Field(default=32, ge=1)
     ground_questions: int = Field(default=8, ge=1)
     ground_muon_lr: float = Field(default=3e-3, gt=0)
     adam_lr: float = Field(default=2e-3, gt=0)
     warmup_steps: int = Field(default=40, ge=1)
-    decay_from: float = Field(default=0.6, ge=0, lt=1)  # share of a stage after which the learning rate falls
+    decay_from: float = Field(default=0.7, ge=0, lt=1)  # share of a stage after which the learning rate falls
     grounded_layer: int = Field(default=1, ge=0)  # the language model's layer behind which nouns are probed
 
     # Which checkpoint is shipped: the best perception whose relational skills are still to be learned.
