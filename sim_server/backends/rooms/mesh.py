@@ -116,7 +116,7 @@ def box(size_m: Sequence[float], at: Sequence[float] = (0, 0, 0), bevel_m: float
     signs, normals, faces = _bevel_template()
     half = np.asarray(size_m, np.float32) / 2
     bevel = np.float32(min(bevel_m, float(half.min()) * 0.8))
-    positions = signs * (half - bevel) + normals * bevel
+    positions = (signs * (half - bevel) + normals * bevel).astype(np.float32)
     uv = _side_uv(positions, normals, size_m)
     return Part(positions + np.asarray(at, np.float32), normals, uv, faces)
 
@@ -161,7 +161,7 @@ def soft_box(
     core, direction, faces = _soft_template(steps)
     half = np.asarray(size_m, np.float32) / 2
     radius = np.float32(min(radius_m, float(half.min()) * 0.98))
-    positions = core * (half - radius) + direction * radius
+    positions = (core * (half - radius) + direction * radius).astype(np.float32)
     uv = _side_uv(positions, direction, size_m)
     if puff_m:
         swell = (1 - (positions[:, 0] / half[0]) ** 2) * (1 - (positions[:, 2] / half[2]) ** 2)
@@ -275,9 +275,8 @@ def tube(path_m: Sequence[Sequence[float]], radius_m: float, sections: int = 8) 
         )
         faces.append(fan if sign > 0 else fan[:, ::-1])
         base += sections + 1
-    joined = (np.concatenate(p).astype(np.float32) for p in (parts_p, parts_n, parts_uv))
-    part = Part(*joined, np.concatenate(faces).astype(np.int32))
-    return _oriented_by_normals(part)
+    positions, normals, uv = (np.concatenate(part).astype(np.float32) for part in (parts_p, parts_n, parts_uv))
+    return _oriented_by_normals(Part(positions, normals, uv, np.concatenate(faces).astype(np.int32)))
 
 
 def _oriented_by_normals(part: Part) -> Part:
@@ -302,11 +301,8 @@ def blades(spines_m: NDArray[np.float64], sides: NDArray[np.float64], widths_m: 
     quad = np.arange(steps - 1)[:, None, None] * 2
     strip = (quad + np.array([[0, 1, 3], [0, 3, 2]])).reshape(-1, 3)
     front = (strip[None] + np.arange(count)[:, None, None] * 2 * steps).reshape(-1, 3)
-    positions, normals = positions.reshape(-1, 3), normals.reshape(-1, 3)
-    uv = positions[:, :2]
-    upper = _oriented_by_normals(
-        Part(*(x.astype(np.float32) for x in (positions, normals, uv)), front.astype(np.int32))
-    )
+    positions, normals = (values.reshape(-1, 3).astype(np.float32) for values in (positions, normals))
+    upper = _oriented_by_normals(Part(positions, normals, positions[:, :2], front.astype(np.int32)))
     return joined([upper, upper._replace(normals=-upper.normals, faces=upper.faces[:, ::-1])])
 
 
