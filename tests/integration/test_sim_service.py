@@ -156,6 +156,7 @@ def test_a_broker_killed_takes_its_workers_along_and_clients_find_the_next_one(m
 def test_a_stalled_worker_is_noticed_within_three_seconds(make_sim):
     sim = make_sim()
     broker = sim.serve(workers=2)
+    sim.observe(7).result(60)  # the scene is open: a worker that is loading one may be silent for longer
     future = sim.observe(7, SLOW_RENDER_M)
     wait_for(lambda: any(worker.in_flight for worker in sim.status().workers))
     (busy,) = [worker.worker_id for worker in sim.status().workers if worker.in_flight]

@@ -1,0 +1,74 @@
+"""The whole loop as a user starts it: real processes and sockets, real views, the shipped policy."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from protocol.rundir import RunDir
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
+
+ROOT = Path(__file__).resolve().parents[2]
+PROCESSES = ("sim", "curriculum", "learner")
+
+
+def start(runs: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "launch.supervise", "configs/smoke.toml", "--runs", str(runs), *arguments]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def steps_of(run: RunDir) -> list[int]:
+    return [line["step"] for line in run.read_metrics("learner") if line["event"] == "step"]
+
+
+def wait_for_step(run: RunDir, step: int, loop: subprocess.Popen[str]) -> None:
+    while max(steps_of(run), default=0) < step:
+        assert loop.poll() is None, loop.communicate()[0]
+        time.sleep(0.1)
+
+
+def finished(run: RunDir, output: str) -> None:
+    """The run came to its end: table, report, and every report counted once."""
+    assert "depth_order" in output and "after" in output
+    assert "<html" in (run.path / "report.html").read_text()
+    assert max(steps_of(run)) == run.config["learner"]["budget"]["steps"]
+    database = sqlite3.connect(run.path / "curriculum.sqlite3")
+    bodies = [body for (body,) in database.execute("SELECT body FROM events WHERE kind = 'reported'")]
+    reports = [report for body in bodies for report in json.loads(body)["reports"]]
+    assert len(reports) == len({report["report_id"] for report in reports})
+    asked = {json.loads(line)["spec_id"] for line in (run.episodes / "episodes.jsonl").read_text().splitlines()}
+    assert asked <= {report["spec_id"] for report in reports}
+
+
+def test_a_kill_of_any_process_neither_ends_the_run_nor_loses_a_report(tmp_path: Path) -> None:
+    loop = start(tmp_path, "--name", "killed", "--set", "learner.budget.minutes=30")
+    run_path = tmp_path / "killed"
+    while not (run_path / "run.json").exists():
+        assert loop.poll() is None
+        time.sleep(0.05)
+    run = RunDir.open(run_path)
+    for step, process in enumerate(PROCESSES, start=1):
+        wait_for_step(run, step, loop)
+        os.kill(run.read_status(process)["pid"], signal.SIGKILL)
+    output, _ = loop.communicate()
+    assert loop.returncode == 0, output
+    assert all(f"{process} died" in output for process in PROCESSES)
+    finished(run, output)
+
+
+def test_the_loop_runs_in_one_process_without_sockets(tmp_path: Path) -> None:
+    loop = start(tmp_path, "--name", "serial", "--serial")
+    output, _ = loop.communicate()
+    assert loop.returncode == 0, output
+    run = RunDir.open(tmp_path / "serial")
+    finished(run, output)
+    assert not list(run.path.rglob("*.sock"))
