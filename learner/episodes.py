@@ -162,23 +162,25 @@ class EpisodeLog:
         self._images.mkdir(parents=True, exist_ok=True)
         path = folder / "episodes.jsonl"
         self._lines = path.read_bytes().count(b"\n") if path.exists() else 0
-        self._saved = sum(1 for _ in self._images.iterdir())
+        self._saved = deque(sorted(self._images.iterdir(), key=lambda image: image.stat().st_mtime))
         self._settings = settings
         self._file = open(path, "ab", buffering=0)  # noqa: SIM115 -- kept open; `close` closes it
 
     def add(self, record: Mapping[str, Any], images: Sequence[RgbImage], in_gallery: bool) -> None:
-        """Append one episode; views are kept for those of the gallery, up to the bound.
+        """Append one episode; views are kept for those of the gallery, the newest ones up to the bound.
 
         Once `keep_episodes` lines are written, only those with views are added. Raises VantageError("disk_full").
         """
         names: list[str] = []
         with disk_guard(self._images):
-            if in_gallery and self._saved + len(images) <= self._settings.keep_images:
+            if in_gallery and len(images) <= self._settings.keep_images:
                 for index, image in enumerate(images):
-                    name = f"{record['spec_id']}-{index}.png"
-                    Image.fromarray(image).save(self._images / name)
-                    names.append(f"images/{name}")
-                self._saved += len(images)
+                    path = self._images / f"{record['spec_id']}-{index}.png"
+                    Image.fromarray(image).save(path)
+                    self._saved.append(path)
+                    names.append(f"images/{path.name}")
+                while len(self._saved) > self._settings.keep_images:
+                    self._saved.popleft().unlink(missing_ok=True)
             if names or self._lines < self._settings.keep_episodes:
                 line = json.dumps({**record, "images": names}, ensure_ascii=False, separators=(",", ":"))
                 self._file.write(line.encode() + b"\n")
