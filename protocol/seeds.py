@@ -8,12 +8,11 @@ from typing import Union
 import numpy as np
 
 
-def _word(part: Union[int, str]) -> int:
-    if isinstance(part, int):
-        return part
-    return int.from_bytes(hashlib.blake2b(part.encode(), digest_size=8).digest(), "little")
-
-
 def rng_for(run_seed: int, *path: Union[int, str]) -> np.random.Generator:
-    """A generator for this path under the run's seed; the same arguments always give the same stream."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([run_seed, *map(_word, path)])))
+    """A generator for this path under the run's seed; the same arguments always give the same stream.
+
+    The whole path is hashed, because SeedSequence alone takes a path and the same path with zeros behind it for one.
+    """
+    whole = (int(run_seed), *(part if isinstance(part, str) else int(part) for part in path))
+    digest = hashlib.blake2b(repr(whole).encode(), digest_size=16).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "little")))
