@@ -21,7 +21,7 @@ from typing import Any
 from protocol.errors import Infeasible
 from protocol.messages import Annotate
 from protocol.scene import Camera, SceneSpec
-from protocol.skills import CATALOGUE
+from protocol.specs import view_budget
 from protocol.tasks import Question, QuestionSpec, TaskSpec
 from sim_server.annotate import annotate
 from sim_server.backends.base import Scene
@@ -42,9 +42,9 @@ def measure(scenes: list[Scene], family: str, level: int, specs: int) -> dict[st
     started_s = time.process_time()
     for seq in range(specs):
         scene = scenes[seq % len(scenes)]
-        views = 2 if CATALOGUE[family].views == "pair" else 1
+        question = QuestionSpec(family, level)
         try:
-            found = realise(scene, TaskSpec("b", 11, seq, scene.spec, QuestionSpec(family, level), max_views=views))
+            found = realise(scene, TaskSpec("b", 11, seq, scene.spec, question, max_views=view_budget(family)))
         except Infeasible as error:
             reasons[error.message.split("refused most: ")[-1]] += 1
             continue

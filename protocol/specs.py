@@ -117,8 +117,13 @@ def task_spec(
         scene=scene,
         question=QuestionSpec(family, level),
         camera=world.camera,
-        max_views=_VIEWS[CATALOGUE[family].views],
+        max_views=view_budget(family),
     )
+
+
+def view_budget(family: str) -> int:
+    """How many views a question of this family of the catalogue may have."""
+    return _VIEWS[CATALOGUE[family].views]
 
 
 def held_out_specs(world: World, seed: int, wanted: Mapping[tuple[str, int], int]) -> list[TaskSpec]:

@@ -19,9 +19,7 @@ from protocol.tasks import Question, TaskSpec
 from sim_server.backends.base import Frames, Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, World
 from sim_server.questions.families import family_of
-from sim_server.questions.families.motion import CameraMotion
 from sim_server.questions.family import Candidate, Family, Plan, Proposals, ask, draw_evenly
-from sim_server.questions.viewpoints import draw_pose
 
 ATTEMPTS = 24
 
@@ -53,9 +51,12 @@ def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> 
     plan: Optional[Plan] = None
     for attempt in range(1, ATTEMPTS + 1):
         plan = family.plan(scene.description, level, rng, plan)
-        poses = _draw_poses(scene, spec, family, plan, rng, refused)
+        placed = Proposals()
+        poses = family.poses(scene, spec, plan, rng, placed)
         if poses is None:
+            refused[placed.refused.most_common(1)[0][0]] += 1
             continue
+        assert family.views <= len(poses) <= spec.max_views, (family.name, len(poses))
         evidence = scene.render(poses, spec.camera, EVIDENCE_SENSORS)
         world = World.of(scene.description, evidence)
         candidate = _choose(family, world, level, plan, rng, refused)
@@ -69,23 +70,6 @@ def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> 
     raise Infeasible(
         f"{family.name} level {level}{wanted} found no view in {ATTEMPTS} attempts; the rule that refused most: {rule}"
     )
-
-
-def _draw_poses(
-    scene: Scene, spec: TaskSpec, family: Family, plan: Plan, rng: np.random.Generator, refused: Counter[str]
-) -> Optional[tuple[Pose, ...]]:
-    objects = {item.id: item for item in scene.description.objects}
-    first = draw_pose(scene, spec.camera, [objects[key] for key in plan.focus], rng, plan.at)
-    if first is None:
-        refused["no standing point has the objects in its picture together"] += 1
-        return None
-    if not isinstance(family, CameraMotion):
-        return (first,)
-    second = family.next_pose(scene, first, plan, spec.question.level, rng)
-    if second is None:
-        refused["the camera's move would leave the navigable area"] += 1
-        return None
-    return (first, second)
 
 
 def _choose(

@@ -14,9 +14,10 @@ import msgspec
 import numpy as np
 
 from protocol.errors import VantageError
-from protocol.scene import SceneDescription
+from protocol.scene import Pose, SceneDescription
 from protocol.skills import CATALOGUE
-from protocol.tasks import Mention, Question
+from protocol.tasks import Mention, Question, TaskSpec
+from sim_server.backends.base import Scene
 from sim_server.questions.evaluator import run
 from sim_server.questions.evidence import World
 
@@ -93,7 +94,7 @@ class Family(Protocol):
     """One family of questions. Levels are 0..4, as protocol.skills words them."""
 
     name: str
-    views: int  # how many views a question is about
+    views: int  # how many views a question is about; a family of "few" views takes up to the spec's budget
 
     def plan(
         self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None, /
@@ -105,8 +106,18 @@ class Family(Protocol):
         """
         ...
 
+    def poses(
+        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals, /
+    ) -> Optional[tuple[Pose, ...]]:
+        """Place the camera of each view so that the plan's answer may hold in them; `views` poses or more.
+
+        None, with the rule that refused in `found`, where this draw of standing points will not do. `SingleView` has
+        it for families of one view.
+        """
+        ...
+
     def propose(self, world: World, level: int, found: Proposals, /) -> None:
-        """Judge every candidate of the world's first `views` views by the family's rules."""
+        """Judge every candidate of the world's views by the family's rules."""
         ...
 
     def draft(self, world: World, candidate: Candidate, rng: np.random.Generator, /) -> Draft:

@@ -70,6 +70,17 @@ def project(pose: Pose, camera: Camera, points_m: Array) -> tuple[Array, Array, 
     return 0.5 + focal * local[:, 0] / safe, 0.5 - focal * aspect * local[:, 1] / safe, depth
 
 
+def unproject(pose: Pose, camera: Camera, depth_m: NDArray[np.float32]) -> Array:
+    """World points [H * W, 3] of a picture's pixel centres at these z-depths [H, W], row by row."""
+    height, width = depth_m.shape
+    focal_px = 0.5 * width / math.tan(camera.hfov_rad / 2)
+    right = (np.arange(width) + 0.5 - width / 2) / focal_px
+    up = (height / 2 - np.arange(height) - 0.5) / focal_px
+    rays = np.stack([*np.meshgrid(right, up), -np.ones((height, width))], -1).reshape(-1, 3)
+    local = rays * depth_m.reshape(-1, 1)
+    return local @ rotation_matrix(pose.rotation_wxyz).T + np.asarray(pose.position_m)
+
+
 def corners(box: OrientedBox) -> Array:
     """The 8 corners of a box in the world frame, [8, 3]."""
     return np.asarray(box.centre_m) + (_SIGNS * box.half_extents_m) @ rotation_matrix(box.rotation_wxyz).T

@@ -1,4 +1,4 @@
-"""Where to put the camera so that a picture shows what a question is about."""
+"""Where to put the camera so that one picture shows what a question is about; coverage.py does so for several."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.scene import Camera, Pose, SceneObject
+from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
+from sim_server.questions.family import Plan, Proposals
 from sim_server.questions.geometry import Array, pose_from_yaw_pitch
 
 EYE_HEIGHT_M = (1.3, 1.9)
@@ -18,6 +20,31 @@ NEAREST_M, FARTHEST_M = 0.9, 7.0
 FRAME_BORDER = 0.05  # centres of the objects asked about keep this share of the picture from its border
 PLACES = 16  # standing points tried per draw
 ROUGHLY = 0.15  # a picture's aim strays by up to this from its middle; the more objects, the less
+
+NO_PLACE = "no standing point has the objects in its picture together"
+
+
+class SingleView:
+    """For families about one view: a picture that has the plan's objects in it."""
+
+    views = 1
+
+    def poses(
+        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+    ) -> Optional[tuple[Pose, ...]]:
+        first = draw_focused_pose(scene, spec.camera, plan, rng, found)
+        return None if first is None else (first,)
+
+
+def draw_focused_pose(
+    scene: Scene, camera: Camera, plan: Plan, rng: np.random.Generator, found: Proposals
+) -> Optional[Pose]:
+    """`draw_pose` on the plan's objects; where there is none, `found` says so."""
+    objects = {item.id: item for item in scene.description.objects}
+    pose = draw_pose(scene, camera, [objects[key] for key in plan.focus], rng, plan.at)
+    if pose is None:
+        found.refuse(NO_PLACE)
+    return pose
 
 
 def draw_pose(

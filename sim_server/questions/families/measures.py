@@ -11,17 +11,17 @@ from sim_server.questions.evidence import World, name_of
 from sim_server.questions.families.rules import PERCEIVE, clear_objects, draw_objects, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals
 from sim_server.questions.geometry import point_box_distance
+from sim_server.questions.viewpoints import SingleView
 
 NEAREST_M = 0.8
 FARTHEST_M = (2.5, 3.2, 4.0, 5.0, 6.0)  # the farther, the harder to tell
 _THIRDS = ("near", "middle", "far")
 
 
-class CameraObjectDistance:
+class CameraObjectDistance(SingleView):
     """From the camera to the closest point of the object's box."""
 
     name = "camera_object_distance"
-    views = 1
 
     def plan(
         self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
@@ -58,11 +58,10 @@ class CameraObjectDistance:
         )
 
 
-class ObjectSize:
+class ObjectSize(SingleView):
     """Length of the longest side of the object's box; the object must lie wholly in the frame."""
 
     name = "object_size"
-    views = 1
 
     def plan(
         self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None

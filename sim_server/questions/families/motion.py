@@ -8,11 +8,13 @@ from typing import Optional
 import numpy as np
 
 from protocol.scene import Pose, SceneDescription
+from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import World
 from sim_server.questions.families.rules import RELATE, draw_objects
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals
 from sim_server.questions.geometry import pose_from_yaw_pitch, rotation_matrix, wrap_rad, yaw_rad
+from sim_server.questions.viewpoints import draw_focused_pose
 
 FORM = ("turn", "turn", "move", "move", "move")
 LEAST_TURN_DEG = (25.0, 12.0)  # a turn counts from 8 degrees
@@ -37,7 +39,19 @@ class CameraMotion:
         focus = draw_objects(description.objects, SHARED_OBJECTS, rng, self.name)
         return Plan(key=key, focus=focus, form=FORM[level])
 
-    def next_pose(self, scene: Scene, first: Pose, plan: Plan, level: int, rng: np.random.Generator) -> Optional[Pose]:
+    def poses(
+        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+    ) -> Optional[tuple[Pose, ...]]:
+        first = draw_focused_pose(scene, spec.camera, plan, rng, found)
+        if first is None:
+            return None
+        second = self._next_pose(scene, first, plan, spec.question.level, rng)
+        if second is None:
+            found.refuse("the camera's move would leave the navigable area")
+            return None
+        return (first, second)
+
+    def _next_pose(self, scene: Scene, first: Pose, plan: Plan, level: int, rng: np.random.Generator) -> Optional[Pose]:
         """A second pose that shows the plan's answer; None where the camera would leave the navigable area."""
         yaw, pitch = yaw_rad(first), math.asin(-float(rotation_matrix(first.rotation_wxyz)[1, 2]))
         x, y, z = first.position_m

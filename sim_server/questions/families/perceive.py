@@ -16,17 +16,17 @@ from protocol.scene import SceneDescription, SceneObject
 from sim_server.questions.evidence import World, name_of
 from sim_server.questions.families.rules import AMBIGUOUS, PERCEIVE, clear_objects, draw_objects, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.viewpoints import SingleView
 
 CELL_MARGIN = (0.11, 0.09, 0.07, 0.05, 0.03)  # least distance of the centroid from a cell's border, share of the side
 COUNT_RANGE = ((1, 2), (1, 3), (2, 4), (2, 5), (3, 6))
 CELLS = tuple(f"{row} {column}" for row in ("top", "middle", "bottom") for column in ("left", "middle", "right"))
 
 
-class _Property:
+class _Property(SingleView):
     """Ask for one property of an object that another property names without doubt."""
 
     name: str
-    views = 1
     asked: str
     naming: str
 
@@ -96,9 +96,8 @@ class ObjectColor(_Property):
         )
 
 
-class ObjectLocation:
+class ObjectLocation(SingleView):
     name = "object_location"
-    views = 1
 
     def plan(
         self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
@@ -139,11 +138,10 @@ def _cell(u: float, v: float) -> str:
     return CELLS[min(int(v * 3), 2) * 3 + min(int(u * 3), 2)]
 
 
-class ObjectCount:
+class ObjectCount(SingleView):
     """How many things, how many of a category ("chairs"), how many of a colour ("red things") the view shows."""
 
     name = "object_count"
-    views = 1
 
     def plan(
         self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None

@@ -11,6 +11,7 @@ from protocol.scene import SceneDescription
 from sim_server.questions.evidence import World, name_of
 from sim_server.questions.families.rules import draw_objects, prominent, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.viewpoints import SingleView
 
 SEPARATION = (0.30, 0.22, 0.15, 0.10, 0.06)  # between centroids, as a share of the picture's width or height
 VERTICAL_FROM_LEVEL = 2
@@ -35,11 +36,10 @@ def _options(form: str, rng: np.random.Generator) -> tuple[str, ...]:
     return (first, second) if rng.integers(2) else (second, first)
 
 
-class ViewDirection:
+class ViewDirection(SingleView):
     """On which side of b is a, in the picture and in the camera's frame."""
 
     name = "view_direction"
-    views = 1
 
     def plan(
         self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
@@ -87,11 +87,10 @@ class ViewDirection:
         )
 
 
-class DepthOrder:
+class DepthOrder(SingleView):
     """Is a nearer to the camera than b, or farther."""
 
     name = "depth_order"
-    views = 1
 
     def plan(
         self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None

@@ -15,6 +15,7 @@ from sim_server.questions.evidence import World, name_of
 from sim_server.questions.families.rules import neighbours, prominent, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals
 from sim_server.questions.geometry import bearing_rad, box_distance_m, floor_distance_m
+from sim_server.questions.viewpoints import SingleView
 
 OPTION_COUNT = (2, 2, 3, 3, 4)
 GAP_M = (1.00, 0.60, 0.40, 0.25, 0.15)  # between any two options' distances to the anchor
@@ -74,11 +75,10 @@ def _area_m2(polygon: Sequence[tuple[float, float]]) -> float:
     return abs(sum(x0 * z1 - x1 * z0 for (x0, z0), (x1, z1) in zip(polygon, ahead))) / 2
 
 
-class RelativeDistance:
+class RelativeDistance(SingleView):
     """Which of the options is closest to the anchor, between closest points."""
 
     name = "relative_distance"
-    views = 1
 
     def plan(
         self, description: SceneDescription, level: int, rng: np.random.Generator, _kept: Optional[Plan] = None
@@ -125,11 +125,10 @@ class RelativeDistance:
         )
 
 
-class RelativeDirection:
+class RelativeDirection(SingleView):
     """Stand at a, face b: where is c? Left is counter-clockwise seen from above."""
 
     name = "relative_direction"
-    views = 1
 
     def plan(
         self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None

@@ -15,6 +15,7 @@ from oracles import agrees, mask_centre, mentioned, surface
 from protocol.errors import Infeasible, VantageError
 from protocol.scene import Camera, OrientedBox, SceneObject, SceneSpec
 from protocol.skills import CATALOGUE
+from protocol.specs import view_budget
 from protocol.tasks import Degradation, QuestionSpec, TaskSpec
 from sim_server.questions.evaluator import verify
 from sim_server.questions.families import FAMILIES, measures, motion, perceive, picture, rules, space
@@ -31,9 +32,8 @@ def scene_of(seed: int, low: int = 4, high: int = 6) -> FakeScene:
 
 
 def spec_of(family: str, level: int, seq: int, paraphrase: int = -1) -> TaskSpec:
-    views = 2 if CATALOGUE[family].views == "pair" else 1
     question = QuestionSpec(family, level, paraphrase)
-    return TaskSpec("t", 7, seq, scene_of(seq % 30).spec, question, CAMERA, max_views=views)
+    return TaskSpec("t", 7, seq, scene_of(seq % 30).spec, question, CAMERA, max_views=view_budget(family))
 
 
 def realised(family: str, level: int, count: int) -> list[tuple[FakeScene, Realised]]:

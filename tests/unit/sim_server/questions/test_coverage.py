@@ -1,0 +1,58 @@
+"""Few views that show most: greedy coverage against the best choice, and against views drawn at random."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+from fake_scene import FakeScene
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocol.scene import Camera, SceneSpec
+from sim_server.questions.coverage import covering_poses, draw_poses_around, greedy_cover, surface_shown
+from sim_server.questions.geometry import project, unproject
+
+SETS = st.lists(st.frozensets(st.integers(0, 30), max_size=12), min_size=1, max_size=7)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SETS, st.integers(1, 4))
+def test_greedy_is_close_to_the_best_choice_and_every_view_adds(sets: list[frozenset[int]], most: int) -> None:
+    chosen = greedy_cover([np.array(sorted(cells), np.int64) for cells in sets], most)
+    assert len(chosen) == len(set(chosen)) <= most
+    covered: set[int] = set()
+    for index in chosen:
+        assert not sets[index] <= covered
+        covered |= sets[index]
+    best = max(len(frozenset().union(*some)) for some in combinations(sets, min(most, len(sets))))
+    assert len(covered) >= (1 - 1 / np.e) * best - 1e-9
+
+
+def test_unprojected_pixels_project_back_to_themselves() -> None:
+    scene, camera = FakeScene(SceneSpec(seed=2)), Camera(12, 8)
+    (pose,) = covering_poses(scene, camera, 1, np.random.default_rng(0))
+    frames = scene.render([pose], camera, ("depth",))
+    assert frames.depth is not None
+    u, v, z = project(pose, camera, unproject(pose, camera, frames.depth[0]))
+    rows, columns = np.mgrid[:8, :12]
+    assert np.allclose(u * 12, columns.ravel() + 0.5, atol=1e-4) and np.allclose(v * 8, rows.ravel() + 0.5, atol=1e-4)
+    assert np.allclose(z, frames.depth[0].ravel(), rtol=1e-5)
+
+
+def test_chosen_views_show_more_than_drawn_ones_and_only_what_is_asked() -> None:
+    camera = Camera(48, 48)
+    for seed in range(4):
+        scene = FakeScene(SceneSpec(seed=seed, min_objects=5, max_objects=6))
+        things = frozenset(item.id for item in scene.description.objects)
+
+        def shown(poses: object, scene: FakeScene = scene, only: frozenset[int] = things) -> int:
+            frames = scene.render(tuple(poses), camera, ("depth", "ids"))  # type: ignore[arg-type]
+            return len(np.unique(np.concatenate(surface_shown(scene.description, frames, only))))
+
+        chosen = covering_poses(scene, camera, 3, np.random.default_rng(seed), only=things)
+        drawn = [shown(draw_poses_around(scene, np.random.default_rng(100 + k))[:3]) for k in range(5)]
+        assert shown(chosen) > np.mean(drawn)
+        one = covering_poses(scene, camera, 1, np.random.default_rng(seed), only=frozenset({1}))
+        frames = scene.render(one, camera, ("ids",))
+        assert frames.ids is not None and np.any(frames.ids == 1)
