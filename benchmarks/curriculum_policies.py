@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.simulated_learner import LEVELS, SimulatedLearner
+from benchmarks.simulated_learner import LEVELS, SKILLS, SimulatedLearner
 from curriculum.events import LeasedEvent, ReportedEvent
 from curriculum.policies import make_policy
 from curriculum.policies.base import draw
@@ -28,7 +28,6 @@ from curriculum.specs import fresh_issues, repeated_issues
 from curriculum.state import State
 from curriculum.views import cell_views
 from protocol.seeds import rng_for
-from protocol.skills import CATALOGUE
 
 BATCH = 32
 BUDGET = 6_400  # questions
@@ -48,7 +47,7 @@ class Outcome:
     noise: float  # share of questions spent on the skill that cannot be learned
 
 
-def run(policy_name: str, seed: int, budget: int = BUDGET, skills: tuple[str, ...] = tuple(CATALOGUE)) -> Outcome:
+def run(policy_name: str, seed: int, budget: int = BUDGET, skills: tuple[str, ...] = SKILLS) -> Outcome:
     """One simulated learner under one policy, until the criterion or the budget."""
     settings = CurriculumSettings(
         policy=policy_name, skills=tuple(SkillSettings(name=name, levels=LEVELS) for name in skills)

@@ -27,6 +27,7 @@ from protocol.skills import CATALOGUE
 
 LEVELS = (0, 1, 2)
 ROLES = ("mastered",) * 5 + ("learnable",) * 3 + ("rare", "noise", "hopeless")
+SKILLS = tuple(CATALOGUE)[: len(ROLES)]
 START = {"mastered": 4.0, "learnable": 0.2, "rare": 0.2, "noise": 0.0, "hopeless": -1.5}
 LEVEL_STEP = {"mastered": 0.4, "learnable": 1.1, "rare": 1.1, "noise": 0.0, "hopeless": 5.0}
 GROUP = 8
@@ -42,8 +43,7 @@ class SimulatedLearner:
 
     def __init__(self, seed: int, learning_rate: float = 0.10) -> None:
         rng = rng_for(seed, "roles")
-        names = list(CATALOGUE)
-        self.roles = dict(zip(names, [ROLES[index] for index in rng.permutation(len(ROLES))]))
+        self.roles = dict(zip(SKILLS, [ROLES[index] for index in rng.permutation(len(ROLES))]))
         self.logits = {
             Cell(name, level): START[role] - LEVEL_STEP[role] * level
             for name, role in self.roles.items()

@@ -43,7 +43,10 @@ class SkillSettings(Section):
         return self
 
 
-DEFAULT_SKILLS = tuple(SkillSettings(name=name, levels=(0, 1, 2)) for name in CATALOGUE)
+# Without a table of skills all is trained that every world offers: what needs clutter or rooms must be named.
+DEFAULT_SKILLS = tuple(
+    SkillSettings(name=name, levels=(0, 1, 2)) for name, skill in CATALOGUE.items() if not skill.needs
+)
 
 
 class _Skills(Section):

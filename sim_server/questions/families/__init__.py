@@ -1,4 +1,4 @@
-"""The families of questions, by name. To add one: write it beside the others, list it here and in protocol.skills."""
+"""The families of questions, by name. To add one: write it beside the others, list it here and in protocol/skills/."""
 
 from __future__ import annotations
 

@@ -106,6 +106,7 @@ class CameraMotion:
                 f"from the first picture to the second , which way did the camera {verb} ?",
                 f"where did the camera {verb} from the first picture to the second ?",
                 f"between the first picture and the second , where did the camera {verb} ?",
+                f"to go from the first picture to the second , which way did the camera {verb} ?",
             ),
             slots={},
             options=tuple(words[int(index)] for index in rng.permutation(len(words))),

@@ -1,4 +1,5 @@
-"""Relations in the picture of one view: view_direction (left/right, above/below) and depth_order (nearer/farther)."""
+"""Relations in the picture of one view: view_direction (left/right, above/below) and depth_order (nearer,
+farther, the same)."""
 
 from __future__ import annotations
 
@@ -17,13 +18,20 @@ SEPARATION = (0.30, 0.22, 0.15, 0.10, 0.06)  # between centroids, as a share of 
 VERTICAL_FROM_LEVEL = 2
 DEPTH_GAP = (0.40, 0.30, 0.22, 0.15, 0.10)  # of the farther object's depth
 SAME_DEPTH_M = 0.15  # closer than this is "the same depth" at any level
+SAME_FROM_LEVEL = 3  # from here on "the same" is asked too: medians this close by a margin, centres not far apart
+SAME_MARGIN_M, SAME_CENTRES_M = 0.05, 0.30
 
-_FORMS = {"horizontal": ("left", "right"), "vertical": ("above", "below"), "depth": ("nearer", "farther")}
+_FORMS = {
+    "horizontal": ("left", "right"),
+    "vertical": ("above", "below"),
+    "depth": ("nearer", "farther"),
+    "depth or same": ("nearer", "farther", "the same"),
+}
 
 
 def _plan(name: str, forms: list[str], description: SceneDescription, rng: np.random.Generator, kept: Optional[Plan]):
     form = kept.form if kept else forms[int(rng.integers(len(forms)))]
-    key = kept.key if kept else _FORMS[form][int(rng.integers(2))]
+    key = kept.key if kept else _FORMS[form][int(rng.integers(len(_FORMS[form])))]
     return Plan(key=key, focus=draw_objects(uniquely_named(description), 2, rng, name), form=form)
 
 
@@ -32,8 +40,14 @@ def _slots(world: World, candidate: Candidate) -> dict[str, tuple[int, str]]:
 
 
 def _options(form: str, rng: np.random.Generator) -> tuple[str, ...]:
+    if len(_FORMS[form]) > 2:
+        return tuple(_FORMS[form][int(index)] for index in rng.permutation(len(_FORMS[form])))
     first, second = _FORMS[form]
     return (first, second) if rng.integers(2) else (second, first)
+
+
+def _depth_form(level: int) -> str:
+    return "depth or same" if level >= SAME_FROM_LEVEL else "depth"
 
 
 class ViewDirection(SingleView):
@@ -81,6 +95,7 @@ class ViewDirection(SingleView):
                 "where in the picture is the {a} from the {b} ?",
                 "in the picture , on which side of the {b} is the {a} ?",
                 "on which side of the {b} is the {a} in the picture ?",
+                "look at the picture . where is the {a} from the {b} ?",
             ),
             slots=_slots(world, candidate),
             options=_options(candidate.form, rng),
@@ -88,14 +103,14 @@ class ViewDirection(SingleView):
 
 
 class DepthOrder(SingleView):
-    """Is a nearer to the camera than b, or farther."""
+    """Is a nearer to the camera than b, or farther, or at the same depth."""
 
     name = "depth_order"
 
     def plan(
-        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
-        return _plan(self.name, ["depth"], description, rng, kept)
+        return _plan(self.name, [_depth_form(level)], description, rng, kept)
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         view = world.views[0]
@@ -103,23 +118,33 @@ class DepthOrder(SingleView):
             depth_a, depth_b = view.seen[a].depth_m, view.seen[b].depth_m
             gap_m = depth_a - depth_b
             relative = abs(gap_m) / max(depth_a, depth_b)
-            if relative < DEPTH_GAP[level] or abs(gap_m) < SAME_DEPTH_M:
+            along_m = view.centres[a][2] - view.centres[b][2]
+            if level >= SAME_FROM_LEVEL and abs(gap_m) <= SAME_DEPTH_M - SAME_MARGIN_M:
+                if abs(along_m) > SAME_CENTRES_M:
+                    found.refuse("what is visible of two objects is level in depth, the objects are not")
+                else:
+                    found.accept("the same", (a, b), SAME_DEPTH_M - abs(gap_m), _depth_form(level))
+            elif relative < DEPTH_GAP[level] or abs(gap_m) < SAME_DEPTH_M:
                 found.refuse(f"two depths differ by less than {DEPTH_GAP[level]:.0%} or {SAME_DEPTH_M} m")
-            elif gap_m * (view.centres[a][2] - view.centres[b][2]) <= 0:
+            elif gap_m * along_m <= 0:
                 found.refuse("what is visible of two objects is in another order than the objects")
             else:
-                found.accept("nearer" if gap_m < 0 else "farther", (a, b), relative, "depth")
+                found.accept("nearer" if gap_m < 0 else "farther", (a, b), relative, _depth_form(level))
 
     def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
         a, b = candidate.objects
+        depth_a, depth_b = f"depth(object({a}), view(0))", f"depth(object({b}), view(0))"
+        same = f'if abs({depth_a} - {depth_b}) < {SAME_DEPTH_M} then "the same" else '
+        same = same if "the same" in _FORMS[candidate.form] else ""
         return Draft(
-            program=f'if depth(object({a}), view(0)) < depth(object({b}), view(0)) then "nearer" else "farther"',
+            program=same + f'if {depth_a} < {depth_b} then "nearer" else "farther"',
             templates=(
                 "how far is the {a} from the camera compared with the {b} ?",
                 "compared with the {b} , how far is the {a} from the camera ?",
                 "from the camera , how far is the {a} compared with the {b} ?",
                 "how near is the {a} to the camera compared with the {b} ?",
+                "how far from the camera is the {a} compared with the {b} ?",
             ),
             slots=_slots(world, candidate),
-            options=_options("depth", rng),
+            options=_options(candidate.form, rng),
         )

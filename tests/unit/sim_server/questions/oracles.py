@@ -93,6 +93,8 @@ def _depth_order(question: Question, description: SceneDescription, frames: Fram
     assert frames.ids is not None and frames.depth is not None
     a, b = _roles(question, description)
     median = [float(np.median(frames.depth[0][frames.ids[0] == item.id])) for item in (a, b)]
+    if len(question.options) == 3 and abs(median[0] - median[1]) < 0.15:
+        return "the same"
     return "nearer" if median[0] < median[1] else "farther"
 
 

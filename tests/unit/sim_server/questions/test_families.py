@@ -85,16 +85,16 @@ def test_each_paraphrase_asks_the_same(family: str) -> None:
             first = realise(scene_of(seq), spec_of(family, level, seq, 0)).question
         except Infeasible:
             continue
-        others = [realise(scene_of(seq), spec_of(family, level, seq, index)).question for index in range(1, 4)]
+        others = [realise(scene_of(seq), spec_of(family, level, seq, index)).question for index in range(1, 5)]
         texts = {first.text, *(other.text for other in others)}
-        assert len(texts) == 4
+        assert len(texts) == 5
         assert {(other.program, other.answer, other.options) for other in others} == {
             (first.program, first.answer, first.options)
         }
         for text in texts:
             assert text == text.lower() and text.endswith(" ?") and "{" not in text and "  " not in text
-        with pytest.raises(VantageError, match="has paraphrases 0..3"):
-            realise(scene_of(seq), spec_of(family, level, seq, 4))
+        with pytest.raises(VantageError, match="has paraphrases 0..4"):
+            realise(scene_of(seq), spec_of(family, level, seq, 5))
         return
     pytest.fail("no spec was feasible")
 
@@ -269,6 +269,8 @@ def test_the_catalogue_says_what_the_families_measure() -> None:
         says("camera_object_distance", level, *clear, f"{measures.NEAREST_M} to {measures.FARTHEST_M[level]} m")
         says("view_direction", level, f"{picture.SEPARATION[level]:.2f}")
         says("depth_order", level, f"{picture.DEPTH_GAP[level]:.0%}")
+        if level >= picture.SAME_FROM_LEVEL:
+            says("depth_order", level, f"the same (within {picture.SAME_DEPTH_M} m)")
         says("relative_distance", level, f"{space.OPTION_COUNT[level]} options", f"{space.GAP_M[level]:.2f} m")
         says("relative_direction", level, f"{space.SECTOR_MARGIN_DEG[level]:g} degrees")
         if motion.FORM[level] == "turn":

@@ -1,0 +1,14 @@
+"""The skill catalogue: what can be asked, at which level of reasoning, answered how, and how hard.
+
+Levels 0..4 have a measurable meaning per skill, in words here and in numbers beside each family; a test holds the two
+together. `feasible_levels` is what is implemented today. One module per kind of views.
+"""
+
+from __future__ import annotations
+
+from protocol.skills import single
+from protocol.skills.skill import Skill
+
+CATALOGUE: dict[str, Skill] = {skill.name: skill for skill in single.SKILLS}
+
+__all__ = ["CATALOGUE", "Skill"]
