@@ -18,7 +18,7 @@ from protocol.errors import VantageError
 from protocol.scene import HELD_OUT_SEED_BORDER, SEED_END, Camera, SceneSpec
 from protocol.seeds import rng_for
 from protocol.skills import CATALOGUE
-from protocol.tasks import QuestionSpec, TaskSpec
+from protocol.tasks import Degradation, QuestionSpec, TaskSpec
 
 Item = TypeVar("Item")
 
@@ -69,6 +69,8 @@ class World(Section):
     width_px: int = pydantic.Field(default=96, ge=1, le=4096)
     height_px: int = pydantic.Field(default=96, ge=1, le=4096)
     hfov_deg: float = pydantic.Field(default=70.0, ge=6, le=160)
+    degradations: tuple[str, ...] = ()  # like "fog:3": pictures may be degraded by one of these, drawn per spec
+    degraded_share: float = pydantic.Field(default=0.5, ge=0, le=1)  # of the specs, where degradations are listed
     specs_per_scene: int = pydantic.Field(default=4, ge=1, le=256)  # a scene that is open already costs no load
     same_cell_per_scene: int = pydantic.Field(default=2, ge=1, le=256)  # more would be near-duplicates
 
@@ -78,6 +80,8 @@ class World(Section):
             raise ValueError("min_objects may not exceed max_objects")
         if unknown := sorted(set(self.lights) - {"day", "evening"}):
             raise ValueError(f"lights are day or evening, not {unknown[0]}")
+        for text in self.degradations:
+            Degradation.parse(text)  # says itself what is wrong
         if bool(self.assets) != bool(self.held_out_assets):
             raise ValueError("assets and held_out_assets are given both or not at all")
         if shared := sorted(set(self.assets) & set(self.held_out_assets)):
@@ -121,7 +125,17 @@ def task_spec(
         question=QuestionSpec(family, level),
         camera=world.camera,
         max_views=view_budget(family),
+        degradations=_degradations(world, run_seed, seq),
     )
+
+
+def _degradations(world: World, run_seed: int, seq: int) -> tuple[Degradation, ...]:
+    if not world.degradations:
+        return ()
+    rng = rng_for(run_seed, "degradation", seq)
+    if rng.uniform() >= world.degraded_share:
+        return ()
+    return (Degradation.parse(world.degradations[int(rng.integers(len(world.degradations)))]),)
 
 
 def view_budget(family: str) -> int:

@@ -18,9 +18,34 @@ class QuestionSpec(msgspec.Struct, frozen=True):
     paraphrase: int = -1  # -1: drawn from the task's seed
 
 
+# What can be done to a picture after it is rendered; sim_server/degrade.py says how much at each severity.
+DEGRADATIONS = (
+    *("fog", "defocus", "lens_distortion", "dirt", "motion_blur"),
+    *("over_exposure", "low_light", "noise", "compression"),
+)
+SEVERITIES = 5
+
+
 class Degradation(msgspec.Struct, frozen=True):
+    """One way in which a picture is made worse. Severity 0 is the mildest that shows, 4 the strongest; a clear picture
+    is one without degradations."""
+
     name: str
-    severity: int  # 0..4
+    severity: int
+
+    def __post_init__(self) -> None:
+        if self.name not in DEGRADATIONS:
+            raise ValueError(f"there is no degradation {self.name!r}; choose among {', '.join(DEGRADATIONS)}")
+        if not 0 <= self.severity < SEVERITIES:
+            raise ValueError(f"the severity of {self.name} lies in 0..{SEVERITIES - 1}, not {self.severity}")
+
+    @classmethod
+    def parse(cls, text: str) -> Degradation:
+        """From "fog:3". Raises ValueError with a sentence that says what is wrong."""
+        name, colon, severity = text.partition(":")
+        if not (colon and severity.isascii() and severity.isdigit()):
+            raise ValueError(f"a degradation is written like fog:3, a name and a severity, not {text!r}")
+        return cls(name, int(severity))
 
 
 class TaskSpec(msgspec.Struct, frozen=True):

@@ -64,6 +64,7 @@ def one_view(frames: Frames, index: int) -> Frames:
         depth=None if frames.depth is None else frames.depth[here],
         ids=None if frames.ids is None else frames.ids[here],
         amodal=None if frames.amodal is None else frames.amodal[here],
+        lens=frames.lens,
     )
 
 

@@ -30,6 +30,7 @@ from protocol.exits import run_command
 from protocol.messages import DrainWorker, GetSimStatus, SimStatus
 from protocol.rundir import RunDir
 from protocol.scene import HELD_OUT_SEED_BORDER, Camera, SceneSpec
+from protocol.tasks import Degradation
 from sim_server.backends import registry
 from sim_server.broker import SERVICE, WORKER_SERVICE, Broker
 from sim_server.fleet import Fleet
@@ -166,10 +167,15 @@ def render(
     clutter: Annotated[float, typer.Option("--clutter", min=0, max=1)] = 0.3,
     palette: Annotated[str, typer.Option("--palette", help="natural | named")] = "natural",
     light: Annotated[str, typer.Option("--light", help="day | evening")] = "day",
+    degrade: Annotated[
+        Optional[list[str]],
+        typer.Option("--degrade", help="Like fog:3, may be repeated; 'all' draws every one at every severity."),
+    ] = None,
     backend: Annotated[str, typer.Option("--backend")] = "rooms",
 ) -> None:
     """Draw a scene without a service: one picture, or a contact sheet of several views."""
-    from sim_server.picture import contact_sheet, overview_poses
+    from sim_server.degrade import DegradedScene
+    from sim_server.picture import contact_sheet, degradation_sheet, overview_poses
 
     width_px, height_px = _pair(size, "x", "--size", "640x480")
     fewest, most = _pair(objects, "-", "--objects", "6-12")
@@ -186,13 +192,19 @@ def render(
             palette=palette,
             light=light,
         )
+        degradations = [Degradation.parse(text) for text in degrade or () if degrade != ["all"]]
     except ValueError as error:
         raise VantageError("bad_request", f"{error}.") from None
     scene = registry.make_backend(backend).open(spec)
-    frames = scene.render(overview_poses(scene, camera, views), camera, ("rgb",))
-    assert frames.rgb is not None
+    poses = overview_poses(scene, camera, views)
+    if degrade == ["all"]:
+        sheet = degradation_sheet(scene, poses[0], camera)
+    else:
+        frames = DegradedScene(scene, degradations, scene_seed, 0).render(poses, camera, ("rgb",))
+        assert frames.rgb is not None
+        sheet = contact_sheet(list(frames.rgb))
     try:
-        contact_sheet(list(frames.rgb)).save(out)
+        sheet.save(out)
     except (OSError, ValueError) as error:
         raise VantageError("bad_request", f"{out} cannot be written: {error}.") from None
     typer.echo(f"{out}: {scene.description.scene_id}, {len(scene.description.objects)} objects")

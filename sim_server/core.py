@@ -29,6 +29,7 @@ from protocol.tasks import AnnotatedView, Episode, View
 from sim_server.annotate import annotate
 from sim_server.backends.base import Backend, Frames
 from sim_server.backends.registry import make_backend
+from sim_server.degrade import digest_for
 from sim_server.observe import move
 from sim_server.realise import realise
 from sim_server.scenes import WarmScenes
@@ -90,7 +91,7 @@ class SimCore:
             views=views,
             question=realised.question,
             scene_id=scene.description.scene_id,
-            renderer_digest=self.backend.digest,
+            renderer_digest=digest_for(self.backend, message.spec),
             attempts=realised.attempts,
             render_s=time.perf_counter() - started_s,
         )

@@ -7,11 +7,13 @@ from typing import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from protocol.scene import Camera, Pose
 from protocol.seeds import rng_for
+from protocol.tasks import DEGRADATIONS, SEVERITIES, Degradation
 from sim_server.backends.base import Frames, Scene
+from sim_server.degrade import DegradedScene
 from sim_server.observe import look_at, rotate
 
 EYE_HEIGHT_M = 1.55
@@ -57,6 +59,25 @@ def contact_sheet(images: Sequence[NDArray[np.uint8]]) -> Image.Image:
     for index, image in enumerate(images):
         row, column = divmod(index, columns)
         sheet.paste(Image.fromarray(image), (column * (width_px + GAP_PX), row * (height_px + GAP_PX)))
+    return sheet
+
+
+def degradation_sheet(scene: Scene, pose: Pose, camera: Camera) -> Image.Image:
+    """One view under every degradation (a row each) at every severity, mildest first, the clear picture before them."""
+    rows = len(DEGRADATIONS)
+    step_x, step_y = camera.width_px + GAP_PX, camera.height_px + GAP_PX
+    font = ImageFont.load_default(max(10, camera.height_px // 9))
+    sheet = Image.new("RGB", ((1 + SEVERITIES) * step_x - GAP_PX, rows * step_y - GAP_PX), "white")
+    draw = ImageDraw.Draw(sheet)
+    for row, name in enumerate(DEGRADATIONS):
+        for column in range(1 + SEVERITIES):
+            asked = (Degradation(name, column - 1),) if column else ()
+            frames = DegradedScene(scene, asked, scene.spec.seed, 0).render((pose,), camera, ("rgb",))
+            assert frames.rgb is not None
+            sheet.paste(Image.fromarray(frames.rgb[0]), (column * step_x, row * step_y))
+            text = f"{name.replace('_', ' ')} {column - 1}" if column else "clear"
+            place = (column * step_x + 4, row * step_y + 3)
+            draw.text(place, text, font=font, fill="white", stroke_width=2, stroke_fill="black")
     return sheet
 
 

@@ -17,6 +17,7 @@ from protocol.scene import Pose
 from protocol.seeds import rng_for
 from protocol.tasks import Question, TaskSpec
 from sim_server.backends.base import Frames, Scene
+from sim_server.degrade import degraded
 from sim_server.questions.evidence import EVIDENCE_SENSORS, World
 from sim_server.questions.families import family_of
 from sim_server.questions.family import Candidate, Family, Plan, Proposals, ask, draw_evenly
@@ -38,14 +39,13 @@ def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> 
 
     Raises Infeasible, naming the rule that refused most, when ATTEMPTS placements of the camera gave no view in
     which the family's rules hold for the drawn answer; VantageError("bad_request") for an unknown family, level or
-    paraphrase, or a view budget that the family does not fit in, VantageError("unsupported") for degradations.
+    paraphrase, a view budget that the family does not fit in, or a degradation named twice.
     """
     level = spec.question.level
     family = family_of(spec.question.family, level)
     if spec.max_views < family.views:
         raise VantageError("bad_request", f"{family.name} is about {family.views} views; set max_views to that")
-    if spec.degradations:
-        raise VantageError("unsupported", "pictures are not degraded yet; leave the spec's degradations empty")
+    seen = degraded(scene, spec)  # views are placed in the clear scene, and judged as they will be seen
     rng = rng_for(spec.run_seed, "task", spec.seq)
     refused: Counter[str] = Counter()
     plan: Optional[Plan] = None
@@ -57,13 +57,13 @@ def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> 
             refused[placed.refused.most_common(1)[0][0]] += 1
             continue
         assert family.views <= len(poses) <= spec.max_views, (family.name, len(poses))
-        evidence = scene.render(poses, spec.camera, EVIDENCE_SENSORS)
+        evidence = seen.render(poses, spec.camera, EVIDENCE_SENSORS)
         world = World.of(scene.description, evidence)
         candidate = _choose(family, world, level, plan, rng, refused)
         if candidate is None:
             continue
         question = ask(family, world, candidate, level, rng, spec.question.paraphrase)
-        return Realised(question, _with_sensors(scene, evidence, sensors), poses, attempt)
+        return Realised(question, _with_sensors(seen, evidence, sensors), poses, attempt)
     assert plan is not None
     rule, _ = refused.most_common(1)[0]
     wanted = f" with an answer of class {plan.key!r}" if plan.key else ""
@@ -100,4 +100,5 @@ def _with_sensors(scene: Scene, evidence: Frames, sensors: Sequence[str]) -> Fra
         depth=evidence.depth if "depth" in sensors else None,
         ids=evidence.ids if "ids" in sensors else None,
         amodal=evidence.amodal if "amodal" in sensors else None,
+        lens=evidence.lens,
     )

@@ -18,7 +18,8 @@ class Frames(msgspec.Struct):
 
     rgb: uint8 [N, H, W, 3] sRGB; depth: float32 [N, H, W] metres along the optical axis, 0 where nothing was hit;
     ids: int32 [N, H, W] object ids, 0 = no object; amodal: per view, object id -> pixels that the object would
-    cover in the frame if nothing stood before it. A sensor that was not asked for is None.
+    cover in the frame if nothing stood before it. A sensor that was not asked for is None. lens: the barrel
+    distortion that all maps went through, k of sim_server/lens.py; 0 is a pinhole camera's picture.
     """
 
     poses: tuple[Pose, ...]
@@ -27,6 +28,7 @@ class Frames(msgspec.Struct):
     depth: Optional[NDArray[np.float32]] = None
     ids: Optional[NDArray[np.int32]] = None
     amodal: Optional[list[dict[int, int]]] = None
+    lens: float = 0.0
 
 
 class Scene(Protocol):

@@ -12,6 +12,7 @@ from protocol.errors import VantageError
 from protocol.scene import Camera, Pose, SceneDescription, SceneObject
 from protocol.tasks import ObjectTruth
 from sim_server.backends.base import Frames
+from sim_server.lens import bend
 from sim_server.questions.geometry import project
 
 EVIDENCE_SENSORS = ("depth", "ids", "amodal")
@@ -103,6 +104,8 @@ def _one_view(objects: dict[int, SceneObject], frames: Frames, index: int) -> Vi
     if seen:
         points = np.array([objects[key].box.centre_m for key in seen])
         u, v, z = project(frames.poses[index], frames.camera, points)
+        if frames.lens:
+            u, v = bend(u, v, frames.lens, frames.camera.width_px, frames.camera.height_px)
         centres = {key: (float(u[i]), float(v[i]), float(z[i])) for i, key in enumerate(seen)}
     return ViewEvidence(pose=frames.poses[index], camera=frames.camera, seen=seen, cut=frozenset(cut), centres=centres)
 

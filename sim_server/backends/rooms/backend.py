@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ from protocol.errors import VantageError
 from protocol.scene import Camera, Pose, SceneSpec
 from sim_server.backends.base import SENSORS, Capabilities, Scene
 from sim_server.backends.rooms.catalogue import CATEGORIES
+from sim_server.numba_cache import set_cache_dir
 
 FORMAT_VERSION = 1
 PALETTES = ("named", "natural")
@@ -27,19 +26,6 @@ def _digest() -> str:
         total.update(path.relative_to(root).as_posix().encode())
         total.update(path.read_bytes())
     return f"rooms-{FORMAT_VERSION}-{total.hexdigest()}"
-
-
-def _set_cache_dir() -> None:
-    """Gives Numba a cache directory of the user's own where none is set and the package cannot be written."""
-    if "NUMBA_CACHE_DIR" in os.environ or os.access(Path(__file__).parent, os.W_OK):
-        return
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    try:
-        path = Path(base) / "vantage" / "numba"
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError:  # no writable home: a private directory serves this process
-        path = Path(tempfile.mkdtemp(prefix="vantage-numba-"))
-    os.environ["NUMBA_CACHE_DIR"] = str(path)
 
 
 class RoomsBackend:
@@ -67,7 +53,7 @@ class RoomsBackend:
             raise VantageError("bad_request", f"ceiling_m must lie in 2.2..4.0, not {spec.ceiling_m}.")
         if not 0.0 <= spec.clutter <= 1.0:
             raise VantageError("bad_request", f"clutter must lie in 0..1, not {spec.clutter}.")
-        _set_cache_dir()
+        set_cache_dir()
         from sim_server.backends.rooms.scene import RoomsScene  # imports numba
 
         return RoomsScene(spec)

@@ -12,6 +12,7 @@ from protocol.errors import VantageError
 from protocol.scene import HELD_OUT_SEED_BORDER
 from protocol.skills import CATALOGUE
 from protocol.specs import World, cells_of, deal, held_out_specs, task_spec, training_scene, world_of
+from protocol.tasks import Degradation
 
 CELLS = [("depth_order", 0), ("depth_order", 1), ("camera_motion", 0)]
 
@@ -101,3 +102,28 @@ def test_the_cells_of_a_run():
     assert {name for name, _ in cells_of({})} == set(CATALOGUE)
     with pytest.raises(VantageError, match="there is no skill juggling"):
         cells_of({"curriculum": {"skills": [{"name": "juggling"}]}})
+
+
+def test_a_world_with_degradations_degrades_a_share_of_its_specs():
+    scene = training_scene(World(), 3, 0)
+
+    def drawn(**knobs):
+        world = World(degradations=("fog:3", "noise:0"), **knobs)
+        return [
+            task_spec(world, 3, scene, spec_id=str(seq), seq=seq, family="depth_order", level=0).degradations
+            for seq in range(200)
+        ]
+
+    counts = Counter(drawn())
+    assert counts.keys() == {(), (Degradation("fog", 3),), (Degradation("noise", 0),)}
+    assert 70 < counts[()] < 130 and min(counts.values()) > 30
+    assert drawn() == drawn()
+    assert () not in drawn(degraded_share=1.0)
+    assert set(drawn(degraded_share=0.0)) == {()}
+
+
+def test_a_world_with_an_unknown_degradation_is_refused():
+    with pytest.raises(VantageError, match="degradation 'rain'"):
+        world_of({"curriculum": {"world": {"degradations": ["rain:2"]}}})
+    with pytest.raises(VantageError, match="like fog:3"):
+        world_of({"curriculum": {"world": {"degradations": ["fog"]}}})

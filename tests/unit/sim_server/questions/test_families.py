@@ -16,7 +16,7 @@ from protocol.errors import Infeasible, VantageError
 from protocol.scene import Camera, OrientedBox, SceneObject, SceneSpec
 from protocol.skills import CATALOGUE
 from protocol.specs import view_budget
-from protocol.tasks import Degradation, QuestionSpec, TaskSpec
+from protocol.tasks import QuestionSpec, TaskSpec
 from sim_server.questions.evaluator import verify
 from sim_server.questions.families import FAMILIES, measures, motion, perceive, picture, rules, space
 from sim_server.realise import Realised, realise
@@ -244,10 +244,6 @@ def test_a_wrong_spec_is_told_what_to_do() -> None:
         realise(scene, TaskSpec("t", 0, 0, scene.spec, QuestionSpec("riddle")))
     with pytest.raises(VantageError, match="has levels"):
         realise(scene, TaskSpec("t", 0, 0, scene.spec, QuestionSpec("depth_order", 9)))
-    with pytest.raises(VantageError, match="leave the spec's degradations empty"):
-        realise(
-            scene, TaskSpec("t", 0, 0, scene.spec, QuestionSpec("depth_order"), degradations=(Degradation("fog", 1),))
-        )
     with pytest.raises(VantageError, match="set max_views"):
         realise(scene, TaskSpec("t", 0, 0, scene.spec, QuestionSpec("camera_motion")))
 

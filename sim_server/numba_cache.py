@@ -1,0 +1,23 @@
+"""Where Numba keeps what it compiled."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def set_cache_dir() -> None:
+    """Gives Numba a cache directory of the user's own where none is set and the package cannot be written.
+
+    Call it before Numba is imported.
+    """
+    if "NUMBA_CACHE_DIR" in os.environ or os.access(Path(__file__).parent, os.W_OK):
+        return
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    try:
+        path = Path(base) / "vantage" / "numba"
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:  # no writable home: a private directory serves this process
+        path = Path(tempfile.mkdtemp(prefix="vantage-numba-"))
+    os.environ["NUMBA_CACHE_DIR"] = str(path)

@@ -1,0 +1,213 @@
+"""Degraded pictures: the same bits each time, worse with every severity, and truth that stays honest."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.errors import Infeasible, VantageError
+from protocol.scene import Camera, SceneSpec
+from protocol.tasks import DEGRADATIONS, SEVERITIES, Degradation, QuestionSpec, TaskSpec
+from sim_server.backends.rooms import RoomsBackend
+from sim_server.degrade import DegradedScene
+from sim_server.lens import bend, sources
+from sim_server.picture import overview_poses
+from sim_server.questions.evaluator import verify
+from sim_server.questions.evidence import EVIDENCE_SENSORS, World
+from sim_server.realise import realise
+
+CAMERA = Camera(72, 56)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return RoomsBackend().open(SceneSpec(seed=5, min_objects=8, max_objects=10))
+
+
+@pytest.fixture(scope="module")
+def poses(scene):
+    return overview_poses(scene, CAMERA, 2)
+
+
+def picture(scene, poses, *degradations, seed=1, seq=2, sensors=("rgb",)):
+    return DegradedScene(scene, degradations, seed, seq).render(poses, CAMERA, sensors)
+
+
+@pytest.mark.parametrize("name", DEGRADATIONS)
+def test_every_severity_is_worse_than_the_one_before(scene, poses, name):
+    clear = scene.render(poses, CAMERA, ("rgb",)).rgb.astype(float)
+    changes = [
+        np.abs(picture(scene, poses, Degradation(name, severity)).rgb - clear).mean() for severity in range(SEVERITIES)
+    ]
+    assert changes[0] > 0.2, "the mildest shows"
+    assert all(milder < worse for milder, worse in zip(changes, changes[1:])), changes
+
+
+@pytest.mark.parametrize("name", DEGRADATIONS)
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(scene, poses, name):
+    degradation = Degradation(name, 2)
+    first = picture(scene, poses, degradation).rgb
+    assert (first == picture(scene, poses, degradation).rgb).all()
+    drawn = name in ("dirt", "motion_blur", "low_light", "noise")
+    assert (first != picture(scene, poses, degradation, seq=3).rgb).any() == drawn
+    assert (first != picture(scene, poses, degradation, seed=2).rgb).any() == drawn
+
+
+def test_the_order_in_which_they_are_named_does_not_matter(scene, poses):
+    pair = (Degradation("noise", 1), Degradation("fog", 2))
+    assert (picture(scene, poses, *pair).rgb == picture(scene, poses, *reversed(pair)).rgb).all()
+
+
+def test_noise_differs_from_view_to_view_and_dirt_stays(scene, poses):
+    twice = (poses[0], poses[0])
+    noisy = picture(scene, twice, Degradation("noise", 2)).rgb
+    assert (noisy[0] != noisy[1]).any()
+    dirty = picture(scene, twice, Degradation("dirt", 4)).rgb
+    assert (dirty[0] == dirty[1]).all()
+
+
+def test_what_only_changes_colour_leaves_the_truth_alone(scene, poses):
+    clear = scene.render(poses, CAMERA, EVIDENCE_SENSORS)
+    for name in DEGRADATIONS:
+        if name in ("fog", "dirt", "lens_distortion"):
+            continue
+        frames = picture(scene, poses, Degradation(name, 4), sensors=EVIDENCE_SENSORS)
+        assert (frames.ids == clear.ids).all() and (frames.depth == clear.depth).all()
+        assert frames.amodal == clear.amodal and frames.rgb is None
+
+
+# ----------------------------------------------------------------------------- fog and dirt hide
+
+
+@pytest.mark.parametrize("name", ["fog", "dirt"])
+def test_what_is_hidden_lowers_the_unoccluded_share_and_nothing_else(scene, poses, name):
+    def shares(severity=None):
+        asked = () if severity is None else (Degradation(name, severity),)
+        world = World.of(scene.description, picture(scene, poses, *asked, sensors=EVIDENCE_SENSORS))
+        return [view.seen for view in world.views]
+
+    clear, worst = shares(), shares(4)
+    lowered = 0
+    for before, after in zip(clear, worst):
+        assert before.keys() == after.keys()
+        for key in before:
+            assert after[key].pixels == before[key].pixels and after[key].u == before[key].u
+            assert after[key].visible_fraction <= before[key].visible_fraction + 1e-3
+            lowered += after[key].visible_fraction < 0.7 * before[key].visible_fraction
+    assert lowered
+
+
+def test_fog_hides_by_distance(scene, poses):
+    """The share that stays is the share of an object's pixels nearer than where 15 % comes through."""
+    frames = picture(scene, poses, Degradation("fog", 4), sensors=EVIDENCE_SENSORS)
+    clear = scene.render(poses, CAMERA, EVIDENCE_SENSORS)
+    before, after = World.of(scene.description, clear), World.of(scene.description, frames)
+    focal_px = CAMERA.width_px / 2 / math.tan(CAMERA.hfov_rad / 2)
+    rows, columns = np.mgrid[0 : CAMERA.height_px, 0 : CAMERA.width_px] + 0.5
+    ray = np.sqrt(1 + ((columns - 36) / focal_px) ** 2 + ((rows - 28) / focal_px) ** 2)
+    for index, view in enumerate(after.views):
+        near = clear.depth[index] * ray < -math.log(0.15) / 0.5
+        for key, truth in view.seen.items():
+            own = clear.ids[index] == key
+            expected = before.views[index].seen[key].visible_fraction * (near & own).sum() / own.sum()
+            assert truth.visible_fraction == pytest.approx(expected, abs=0.01)
+
+
+def test_in_thick_fog_far_things_are_not_asked_about(scene):
+    """Of many specs, those realised in fog name objects of which most is nearer than the fog lets see."""
+    asked = 0
+    for seq in range(12):
+        spec = TaskSpec("t", 3, seq, scene.spec, QuestionSpec("depth_order"), CAMERA, 1, (Degradation("fog", 4),))
+        try:
+            found = realise(scene, spec, ("rgb", "depth", "ids"))
+        except Infeasible:
+            continue
+        asked += 1
+        for mention in found.question.mentions:
+            depths = found.frames.depth[0][found.frames.ids[0] == mention.object_id]
+            assert np.median(depths) < -math.log(0.15) / 0.5
+    assert asked
+
+
+# ----------------------------------------------------------------------------- a lens moves things
+
+
+@given(u=st.floats(-2, 3), v=st.floats(-2, 3), k=st.floats(0.02, 0.6))
+def test_bending_is_the_inverse_of_looking_up_where_a_pixel_comes_from(u, v, k):
+    width, height = 128, 96
+    bent_u, bent_v = bend(np.array([u]), np.array([v]), k, width, height)
+    x, y = (bent_u - 0.5) * width, (bent_v - 0.5) * height
+    scale = (1 + k * (x**2 + y**2) / ((width**2 + height**2) / 4)) / (1 + k)
+    assert 0.5 + x * scale / width == pytest.approx(u, abs=1e-6)
+    assert 0.5 + y * scale / height == pytest.approx(v, abs=1e-6)
+
+
+def test_ids_depth_and_colour_move_alike(scene, poses):
+    clear = scene.render(poses, CAMERA, ("rgb", "depth", "ids"))
+    bent = picture(scene, poses, Degradation("lens_distortion", 4), sensors=("rgb", "depth", "ids"))
+    where, _ = sources(CAMERA.height_px, CAMERA.width_px, bent.lens)
+    for row, column in [(0, 0), (3, 60), (28, 36), (50, 10), (55, 71)]:
+        y, x = np.rint(where[row, column]).astype(int)
+        assert bent.ids[0, row, column] == clear.ids[0, y, x]
+        assert bent.depth[0, row, column] == clear.depth[0, y, x]
+    # Colour is bilinear: where the picture is plain around a pixel's source it is that colour.
+    for row, column in np.ndindex(CAMERA.height_px, CAMERA.width_px):
+        y, x = where[row, column]
+        patch = clear.rgb[0, int(y) : int(y) + 2, int(x) : int(x) + 2].reshape(-1, 3)
+        assert (bent.rgb[0, row, column] >= patch.min(0)).all() and (bent.rgb[0, row, column] <= patch.max(0)).all()
+
+
+def test_the_centre_of_an_object_moves_with_its_pixels(scene, poses):
+    """Evidence judges where a box's centre lies in the distorted picture, not in the pinhole one."""
+    straight = World.of(scene.description, scene.render(poses, CAMERA, EVIDENCE_SENSORS))
+    frames = picture(scene, poses, Degradation("lens_distortion", 4), sensors=EVIDENCE_SENSORS)
+    bent = World.of(scene.description, frames)
+    moved = 0
+    for before, after in zip(straight.views, bent.views):
+        for key in before.centres.keys() & after.centres.keys():
+            if key in before.cut or key in after.cut:
+                continue
+            shift = np.subtract(after.centres[key][:2], before.centres[key][:2])
+            pixels = np.subtract((after.seen[key].u, after.seen[key].v), (before.seen[key].u, before.seen[key].v))
+            assert shift == pytest.approx(pixels, abs=0.05)
+            moved += np.abs(shift).max() > 0.01
+    assert moved
+
+
+def test_an_answer_holds_in_the_distorted_picture(scene):
+    asked = 0
+    for seq in range(8):
+        degradations = (Degradation("lens_distortion", 4), Degradation("noise", 1))
+        spec = TaskSpec("t", 5, seq, scene.spec, QuestionSpec("view_direction", 4, 0), CAMERA, 1, degradations)
+        try:
+            found = realise(scene, spec, ("rgb", "depth", "ids"))
+        except Infeasible:
+            continue
+        asked += 1
+        assert verify(found.question, scene.description, found.frames)
+        places = []
+        for mention in found.question.mentions:
+            rows, columns = np.nonzero(found.frames.ids[0] == mention.object_id)
+            places.append((columns.mean(), rows.mean()))
+        first, second = places  # paraphrase 0 asks where the first is from the second
+        across, down = first[0] - second[0], first[1] - second[1]
+        assert {"left": across < 0, "right": across > 0, "above": down < 0, "below": down > 0}[found.question.answer]
+    assert asked
+
+
+# ----------------------------------------------------------------------------- names and severities
+
+
+@pytest.mark.parametrize("text", ["fog", "fog:5", "fog:-1", "rain:1", "fog:1.5", "fog:٣", ""])
+def test_what_is_no_degradation_is_refused(text):
+    with pytest.raises(ValueError):
+        Degradation.parse(text)
+
+
+def test_a_degradation_named_twice_is_refused(scene):
+    with pytest.raises(VantageError, match="named once"):
+        DegradedScene(scene, (Degradation("fog", 1), Degradation("fog", 2)), 0, 0)
