@@ -17,8 +17,9 @@ from typing import Any, Callable, Mapping, Optional
 import torch
 from safetensors.torch import load_file, save
 
-from learner.adapters import numbered, sealed_folder, sweep, verify_folder, write_adapter
+from learner.adapters import write_adapter
 from protocol.errors import VantageError
+from protocol.sealed import numbered, sealed_folder, sweep, verify_folder
 
 PREFIX = "step-"
 

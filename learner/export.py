@@ -9,13 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
-from learner.adapters import read_adapter, sealed_folder
+from learner.adapters import read_adapter
 from learner.assemble import assemble
 from learner.checkpoints import CheckpointStore
 from learner.settings import LearnerSettings
 from protocol.config import section
 from protocol.errors import VantageError
 from protocol.rundir import RunDir
+from protocol.sealed import sealed_folder
 
 
 def export(run: RunDir, out: Path, step: Optional[int] = None) -> None:

@@ -12,12 +12,12 @@ from typing import Any, Callable, Optional, Sequence
 import msgspec
 from transformers import TrainerCallback
 
-from learner.adapters import verify_folder
 from learner.episodes import Task, TaskStream
 from learner.evaluate import Evaluator, first_per_skill, write_results
 from learner.settings import LearnerSettings
 from protocol.errors import VantageError
 from protocol.rundir import RunDir
+from protocol.sealed import verify_folder
 
 _STATUS_EVERY_S = 0.5
 

@@ -11,11 +11,11 @@ import re
 from typing import Any, Literal, NamedTuple
 
 from protocol.errors import VantageError
+from protocol.prompts import LETTERS, is_lettered, letter_answer, letter_prompt
 from protocol.tasks import Mention, Question
 
 Style = Literal["words", "letters"]
 STYLES: tuple[Style, ...] = ("words", "letters")
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Prompt(NamedTuple):
@@ -30,7 +30,7 @@ def write_prompt(question: Question, style: Style) -> Prompt:
     if style == "words":
         return _in_words(question)
     if style == "letters":
-        return _with_letters(question)
+        return Prompt(letter_prompt(question))
     raise VantageError("bad_config", f"prompt style {style!r} is unknown: choose one of {', '.join(STYLES)}")
 
 
@@ -43,9 +43,7 @@ def write_messages(question: Question, views: int, style: Style) -> list[dict[st
 
 def write_answer(question: Question, style: Style) -> str:
     """The completion that answers rightly."""
-    if style == "letters" and _is_lettered(question):
-        return LETTERS[question.options.index(question.answer)]
-    return question.answer
+    return letter_answer(question) if style == "letters" else question.answer
 
 
 def read_answer(question: Question, completion: str, style: Style) -> str:
@@ -56,7 +54,7 @@ def read_answer(question: Question, completion: str, style: Style) -> str:
     """
     text = " ".join(completion.split())
     if question.answer_type == "choice":
-        if style == "letters" and _is_lettered(question):
+        if style == "letters" and is_lettered(question):
             return _read_letter(question, text)
         text = text.removesuffix(".").rstrip().lower()
         if not question.options:
@@ -70,12 +68,8 @@ def read_answer(question: Question, completion: str, style: Style) -> str:
     return text
 
 
-def _is_lettered(question: Question) -> bool:
-    return question.answer_type == "choice" and question.show_options and len(question.options) > 1
-
-
 def _in_words(question: Question) -> Prompt:
-    if not _is_lettered(question):
+    if not is_lettered(question):
         return Prompt(question.text, question.mentions)
     text = question.text.removesuffix("?").rstrip() + " : "
     mentions = list(question.mentions)
@@ -87,23 +81,6 @@ def _in_words(question: Question) -> Prompt:
             mentions.append(Mention(object_id, len(text), len(text) + len(option)))
         text += option
     return Prompt(text + " ?", tuple(mentions))
-
-
-def _with_letters(question: Question) -> Prompt:
-    text = re.sub(r" ([?,.:;])", r"\1", question.text)  # the simulator separates punctuation by a space
-    text = text[:1].upper() + text[1:]
-    if _is_lettered(question):
-        options = "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, question.options))
-        return Prompt(f"{text}\nOptions:\n{options}\nAnswer with the letter of the right option only.")
-    if question.answer_type == "number":
-        unit = f" in {question.unit}" if question.unit else ""
-        return Prompt(f"{text}\nAnswer with one number{unit} only.")
-    if question.answer_type == "sequence":
-        return Prompt(f"{text}\nAnswer with the items in order, separated by commas.")
-    if question.answer_type == "map":
-        return Prompt(f"{text}\nAnswer with JSON only.")
-    known = f" Choose from: {', '.join(question.options)}." if question.options else ""
-    return Prompt(f"{text}{known}\nAnswer with the word or words only.")
 
 
 def _read_letter(question: Question, text: str) -> str:

@@ -14,11 +14,11 @@ import pytest
 
 from curriculum.core import CurriculumCore
 from curriculum.settings import CurriculumSettings
-from learner.adapters import verify_folder
 from learner.checkpoints import CheckpointStore
 from learner.reports import Outbox
 from protocol.config import section
 from protocol.rundir import RunDir, read_jsonl
+from protocol.sealed import verify_folder
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from learner import adapters
-from learner.adapters import numbered, sealed_folder, sweep, verify_folder
+from protocol import sealed
 from protocol.errors import VantageError
+from protocol.sealed import numbered, sealed_folder, sweep, verify_folder
 
 
 def write(final: Path, text: str = "weights") -> None:
@@ -67,7 +67,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_old_state(tmp_path: Path, mo
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(adapters, "write_atomic", full)
+    monkeypatch.setattr(sealed, "write_atomic", full)
     with pytest.raises(VantageError) as caught:
         write(tmp_path / "step-000004")
     assert caught.value.code == "disk_full"
