@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.scene import Camera, Pose, SceneDescription
-from sim_server.backends.base import Frames, Scene
+from sim_server.backends.base import Scene
 from sim_server.questions.geometry import Array, pose_from_yaw_pitch, unproject
 from sim_server.questions.viewpoints import PLACES, draw_eyes
 
 VOXELS = 20  # along the scene's longest side, as in arXiv 2505.23747
 PROBE_PX = 48  # width of the pictures that coverage is measured in
 LOOK_RAD = (-0.55, -0.05)  # pitches of the views to choose from: slightly down, where the things are
+LEAST_OVERLAP = 0.15  # of a further picture's voxels, with one before it
 LEAST_GAIN = 0.02  # a further view must show this share of what all views together show
 
 
@@ -25,13 +26,24 @@ def covering_poses(
     """Up to `most` poses, the one that shows most surface first, each next one that which adds most.
 
     Chosen among 2 x PLACES poses in navigable space that look every way, by what the renderer shows in small pictures:
-    surface counts in voxels of a twentieth of the scene, with `only` that of these objects alone. Empty where no pose
-    shows any. Costs 2 x PLACES renderings of depth and ids, PROBE_PX wide.
+    surface counts in voxels of a twentieth of the scene, with `only` that of these objects alone. A picture shares
+    surface with one before it (LEAST_OVERLAP), so that who sees them all can join them. Empty where no pose shows any
+    surface. Costs 2 x PLACES renderings of depth and ids, PROBE_PX wide.
     """
     poses = draw_poses_around(scene, rng)
     small = Camera(PROBE_PX, max(1, round(PROBE_PX * camera.height_px / camera.width_px)), camera.hfov_rad)
-    shown = surface_shown(scene.description, scene.render(poses, small, ("depth", "ids")), only)
-    return tuple(poses[index] for index in greedy_cover(shown, most))
+    frames = scene.render(poses, small, ("depth", "ids"))
+    depth_m, ids = frames.depth, frames.ids
+    assert depth_m is not None and ids is not None
+    shown = [voxels_shown(scene.description, pose, small, depth_m[index]) for index, pose in enumerate(poses)]
+    wanted = shown
+    if only is not None:
+        masks = np.isin(ids, list(only))
+        wanted = [
+            voxels_shown(scene.description, pose, small, depth_m[index], masks[index])
+            for index, pose in enumerate(poses)
+        ]
+    return tuple(poses[index] for index in greedy_cover(wanted, most, shown))
 
 
 def draw_poses_around(scene: Scene, rng: np.random.Generator) -> list[Pose]:
@@ -45,23 +57,27 @@ def draw_poses_around(scene: Scene, rng: np.random.Generator) -> list[Pose]:
     ]
 
 
-def surface_shown(
-    description: SceneDescription, frames: Frames, only: Optional[frozenset[int]] = None
-) -> list[NDArray[np.int64]]:
-    """Per view the numbers of the voxels that hold surface seen in it, ascending; frames need depth and ids."""
-    assert frames.depth is not None and frames.ids is not None
+def voxels_shown(
+    description: SceneDescription,
+    pose: Pose,
+    camera: Camera,
+    depth_m: NDArray[np.float32],
+    mask: Optional[NDArray[np.bool_]] = None,
+) -> NDArray[np.int64]:
+    """The numbers of the voxels that hold surface seen in a picture [H, W], or under its mask; ascending."""
     low, high = extent(description)
     side_m = max(float((high - low).max()), 1e-6) / VOXELS
-    shown: list[NDArray[np.int64]] = []
-    for index, pose in enumerate(frames.poses):
-        wanted = frames.depth[index] > 0
-        if only is not None:
-            wanted &= np.isin(frames.ids[index], list(only))
-        points = unproject(pose, frames.camera, frames.depth[index])[wanted.ravel()]
-        cells = np.floor((points - low) / side_m).astype(np.int64)
-        inside = ((cells >= 0) & (cells <= VOXELS)).all(1)
-        shown.append(np.unique(cells[inside] @ (1, 64, 64 * 64)))
-    return shown
+    wanted = depth_m > 0 if mask is None else (depth_m > 0) & mask
+    points = unproject(pose, camera, depth_m)[wanted.ravel()]
+    cells = np.floor((points - low) / side_m).astype(np.int64)
+    inside = ((cells >= -1) & (cells <= VOXELS)).all(1)
+    return np.unique((cells[inside] + 1) @ (1, 64, 64 * 64))
+
+
+def overlap(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
+    """Share of the smaller one's voxels that the other one has too."""
+    least = min(len(first), len(second))
+    return len(np.intersect1d(first, second, assume_unique=True)) / least if least else 0.0
 
 
 def extent(description: SceneDescription) -> tuple[Array, Array]:
@@ -75,20 +91,26 @@ def extent(description: SceneDescription) -> tuple[Array, Array]:
     return np.min(points, axis=0), np.max(points, axis=0)
 
 
-def greedy_cover(shown: Sequence[NDArray[np.int64]], most: int) -> list[int]:
+def greedy_cover(
+    sets: Sequence[NDArray[np.int64]], most: int, joined_by: Optional[Sequence[NDArray[np.int64]]] = None
+) -> list[int]:
     """Indices of up to `most` sets, each time the one that adds most to those before it (ties: the first).
 
     Within 1 - 1/e of the best choice (Nemhauser et al. 1978). Ends early when a set would add less than LEAST_GAIN
-    of everything.
+    of everything. With `joined_by` a set may follow only if its entry there overlaps that of a chosen one.
     """
-    everything = len(np.unique(np.concatenate(shown))) if shown else 0
+    everything = len(np.unique(np.concatenate(sets))) if sets else 0
     chosen: list[int] = []
     covered = np.zeros(0, np.int64)
+    reachable = np.ones(len(sets), bool)
     while everything and len(chosen) < most:
-        gains = [len(np.setdiff1d(cells, covered, assume_unique=True)) for cells in shown]
-        best = int(np.argmax(gains))
-        if gains[best] < max(1, LEAST_GAIN * everything):
+        gains = [len(np.setdiff1d(cells, covered, assume_unique=True)) for cells in sets]
+        best = int(np.argmax(np.where(reachable, gains, 0)))
+        if not reachable[best] or gains[best] < max(1, LEAST_GAIN * everything):
             break
         chosen.append(best)
-        covered = np.union1d(covered, shown[best])
+        covered = np.union1d(covered, sets[best])
+        if joined_by is not None:
+            joins = np.array([overlap(entry, joined_by[best]) >= LEAST_OVERLAP for entry in joined_by])
+            reachable = joins if len(chosen) == 1 else reachable | joins
     return chosen

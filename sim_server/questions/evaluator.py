@@ -13,7 +13,7 @@ from protocol.tasks import Question
 from sim_server.backends.base import Frames
 from sim_server.questions.checker import check
 from sim_server.questions.evidence import World
-from sim_server.questions.functions import FUNCTIONS, Fault
+from sim_server.questions.functions import FUNCTIONS, Fault, decimal
 from sim_server.questions.language import Binder, Call, Choice, ListOf, Literal, Name, Node, Operation, parse, refuse
 
 _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
@@ -60,8 +60,7 @@ def canonical(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        text = f"{value:.4f}".rstrip("0").rstrip(".")
-        return "0" if text == "-0" else text
+        return decimal(value)
     return str(value)
 
 

@@ -7,13 +7,14 @@ from typing import Optional
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from protocol.errors import VantageError
-from protocol.scene import Camera, Pose, SceneDescription, SceneObject
+from protocol.scene import Camera, Pose, Room, SceneDescription, SceneObject, Vec3
 from protocol.tasks import ObjectTruth
 from sim_server.backends.base import Frames
 from sim_server.lens import bend
-from sim_server.questions.geometry import project
+from sim_server.questions.geometry import inside_polygon, project
 
 EVIDENCE_SENSORS = ("depth", "ids", "amodal")
 
@@ -22,7 +23,7 @@ class ViewEvidence(msgspec.Struct):
     """One rendered view: the truth about every object that owns at least one pixel.
 
     `cut` holds the ids of objects whose pixels touch the frame's border; `centres` each seen object's box centre in
-    the picture as (u, v, z-depth).
+    the picture as (u, v, z-depth). `ids` int32 [H, W] and `depth_m` float32 [H, W] are the rendered images.
     """
 
     pose: Pose
@@ -30,6 +31,8 @@ class ViewEvidence(msgspec.Struct):
     seen: dict[int, ObjectTruth]
     cut: frozenset[int]
     centres: dict[int, tuple[float, float, float]]
+    ids: NDArray[np.int32]
+    depth_m: NDArray[np.float32]
 
 
 class World(msgspec.Struct):
@@ -50,10 +53,24 @@ class World(msgspec.Struct):
         """The same scene with one of the views, which becomes view 0."""
         return World(description=self.description, views=(self.views[index],), objects=self.objects)
 
+    def seen(self) -> list[int]:
+        """Ids of the objects that own at least one pixel of any view, in the scene's order."""
+        return [key for key in self.objects if any(key in view.seen for view in self.views)]
+
 
 def name_of(item: SceneObject) -> str:
     """The phrase that names an object: "red chair", or "chair" where the scene gives no colour."""
     return f"{item.color} {item.category}" if item.color else item.category
+
+
+def room_at(description: SceneDescription, point_m: Vec3) -> Optional[Room]:
+    """The room that a point lies in, None outside all of them."""
+    x, y, z = point_m
+    here = np.array([[x, z]])
+    for room in description.rooms:
+        if room.floor_y_m - 0.1 <= y < room.ceiling_y_m and inside_polygon(here, room.polygon_xz_m)[0]:
+            return room
+    return None
 
 
 def view_evidence(objects: dict[int, SceneObject], frames: Frames) -> tuple[ViewEvidence, ...]:
@@ -107,11 +124,22 @@ def _one_view(objects: dict[int, SceneObject], frames: Frames, index: int) -> Vi
         if frames.lens:
             u, v = bend(u, v, frames.lens, frames.camera.width_px, frames.camera.height_px)
         centres = {key: (float(u[i]), float(v[i]), float(z[i])) for i, key in enumerate(seen)}
-    return ViewEvidence(pose=frames.poses[index], camera=frames.camera, seen=seen, cut=frozenset(cut), centres=centres)
+    return ViewEvidence(
+        pose=frames.poses[index],
+        camera=frames.camera,
+        seen=seen,
+        cut=frozenset(cut),
+        centres=centres,
+        ids=ids,
+        depth_m=frames.depth[index],
+    )
 
 
-def unique_names(world: World, view: ViewEvidence) -> dict[int, str]:
-    """Names of the seen objects that no other seen object shares (one pixel of a twin is enough to spoil a name)."""
-    names = {key: name_of(world.objects[key]) for key in view.seen}
+def unique_names(world: World, view: Optional[ViewEvidence] = None) -> dict[int, str]:
+    """Names of the objects seen in this view, or in any, that no other seen object shares.
+
+    One pixel of a twin is enough to spoil a name.
+    """
+    names = {key: name_of(world.objects[key]) for key in (world.seen() if view is None else view.seen)}
     shared = Counter(names.values())
     return {key: name for key, name in names.items() if shared[name] == 1}

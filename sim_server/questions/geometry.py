@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,6 +152,33 @@ def bearing_rad(stand_m: Vec3, face_m: Vec3, target_m: Vec3) -> float:
     fx, fz = face_m[0] - stand_m[0], face_m[2] - stand_m[2]
     tx, tz = target_m[0] - stand_m[0], target_m[2] - stand_m[2]
     return math.atan2(fz * tx - fx * tz, fx * tx + fz * tz)
+
+
+def polygon_area_m2(polygon_xz_m: Sequence[tuple[float, float]]) -> float:
+    """Area of a simple polygon on the floor plan (shoelace formula)."""
+    ahead = (*polygon_xz_m[1:], *polygon_xz_m[:1])
+    return abs(sum(x0 * z1 - x1 * z0 for (x0, z0), (x1, z1) in zip(polygon_xz_m, ahead))) / 2
+
+
+def polygon_centre(polygon_xz_m: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Centre of mass (x, z) of a simple polygon; the mean of its corners where it has no area."""
+    ahead = (*polygon_xz_m[1:], *polygon_xz_m[:1])
+    crosses = [x0 * z1 - x1 * z0 for (x0, z0), (x1, z1) in zip(polygon_xz_m, ahead)]
+    if abs(sum(crosses)) < 1e-12:
+        return tuple(np.mean(polygon_xz_m, axis=0).tolist())
+    x = sum((x0 + x1) * cross for (x0, _), (x1, _), cross in zip(polygon_xz_m, ahead, crosses))
+    z = sum((z0 + z1) * cross for (_, z0), (_, z1), cross in zip(polygon_xz_m, ahead, crosses))
+    return x / (3 * sum(crosses)), z / (3 * sum(crosses))
+
+
+def inside_polygon(points_xz_m: Array, polygon_xz_m: Sequence[tuple[float, float]]) -> NDArray[np.bool_]:
+    """Whether each point [N, 2] of the floor plan lies in a simple polygon (crossings of a ray along +x)."""
+    x, z = points_xz_m[:, 0], points_xz_m[:, 1]
+    inside = np.zeros(len(points_xz_m), bool)
+    for (x0, z0), (x1, z1) in zip(polygon_xz_m, (*polygon_xz_m[1:], *polygon_xz_m[:1])):
+        if z0 != z1:
+            inside ^= ((z0 > z) != (z1 > z)) & (x < x0 + (z - z0) * (x1 - x0) / (z1 - z0))
+    return inside
 
 
 def floor_distance_m(a: Vec3, b: Vec3) -> float:

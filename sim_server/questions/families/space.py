@@ -14,7 +14,7 @@ from protocol.scene import SceneDescription, SceneObject
 from sim_server.questions.evidence import World, name_of
 from sim_server.questions.families.rules import neighbours, prominent, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals
-from sim_server.questions.geometry import bearing_rad, box_distance_m, floor_distance_m
+from sim_server.questions.geometry import bearing_rad, box_distance_m, floor_distance_m, polygon_area_m2
 from sim_server.questions.viewpoints import SingleView
 
 OPTION_COUNT = (2, 2, 3, 3, 4)
@@ -67,12 +67,7 @@ def _relation(
 
 def large_room(description: SceneDescription) -> bool:
     """Whether any room has more than 40 square metres of floor."""
-    return any(_area_m2(room.polygon_xz_m) > LARGE_ROOM_M2 for room in description.rooms)
-
-
-def _area_m2(polygon: Sequence[tuple[float, float]]) -> float:
-    ahead = (*polygon[1:], *polygon[:1])
-    return abs(sum(x0 * z1 - x1 * z0 for (x0, z0), (x1, z1) in zip(polygon, ahead))) / 2
+    return any(polygon_area_m2(room.polygon_xz_m) > LARGE_ROOM_M2 for room in description.rooms)
 
 
 class RelativeDistance(SingleView):

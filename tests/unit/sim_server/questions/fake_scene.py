@@ -15,6 +15,7 @@ from sim_server.questions.geometry import box_distance_m, rotation_matrix
 COLORS = ("red", "green", "blue", "yellow", "purple", "orange")
 CATEGORIES = ("chair", "table", "sofa", "bed", "lamp", "plant", "bookshelf", "cabinet", "ball", "box")
 ROOM_HALF_M = 3.0
+CEILING_M = 2.6
 
 
 def _directions(camera: Camera) -> np.ndarray:
@@ -39,6 +40,15 @@ def hit_depths(pose: Pose, camera: Camera, box: OrientedBox) -> np.ndarray:
     return np.where((enter < leave) & (enter > 1e-3), enter, np.inf)
 
 
+def wall_depths(pose: Pose, camera: Camera) -> np.ndarray:
+    """z-depth at which each pixel's ray meets the room's walls, floor or ceiling, [H * W]."""
+    rays = _directions(camera) @ rotation_matrix(pose.rotation_wxyz).T
+    rays = np.where(np.abs(rays) < 1e-12, 1e-12, rays)
+    eye = np.asarray(pose.position_m)
+    low, high = np.array([-ROOM_HALF_M, 0.0, -ROOM_HALF_M]), np.array([ROOM_HALF_M, CEILING_M, ROOM_HALF_M])
+    return np.maximum((low - eye) / rays, (high - eye) / rays).min(1)
+
+
 class FakeScene:
     """`objects` boxes of random category, colour and size on the floor of a 6 x 6 m room, none sharing both words."""
 
@@ -47,7 +57,7 @@ class FakeScene:
         self.renders = 0
         chosen = tuple(objects) if objects is not None else self._furnish(spec)
         half = ROOM_HALF_M
-        room = Room(1, "living room", ((-half, -half), (half, -half), (half, half), (-half, half)), 0.0, 2.6)
+        room = Room(1, "living room", ((-half, -half), (half, -half), (half, half), (-half, half)), 0.0, CEILING_M)
         self.description = SceneDescription(f"fake-{spec.seed}", "fake", (room,), (), chosen, 30.0)
 
     @staticmethod
@@ -79,7 +89,7 @@ class FakeScene:
         amodal: list[dict[int, int]] = []
         for index, pose in enumerate(poses):
             layers = [hit_depths(pose, camera, item.box) for item in self.description.objects]
-            stack = np.stack([np.full(height * width, 50.0), *layers])
+            stack = np.stack([wall_depths(pose, camera), *layers])
             owner = stack.argmin(0)
             keys = np.array([0, *(item.id for item in self.description.objects)])
             ids[index] = keys[owner].reshape(height, width)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Sequence
 
 import numpy as np
 from fake_scene import FakeScene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.scene import Camera, SceneSpec
-from sim_server.questions.coverage import covering_poses, draw_poses_around, greedy_cover, surface_shown
+from protocol.scene import Camera, Pose, SceneSpec
+from sim_server.questions.coverage import (
+    LEAST_OVERLAP,
+    covering_poses,
+    draw_poses_around,
+    greedy_cover,
+    overlap,
+    voxels_shown,
+)
 from sim_server.questions.geometry import project, unproject
 
 SETS = st.lists(st.frozensets(st.integers(0, 30), max_size=12), min_size=1, max_size=7)
@@ -40,19 +48,26 @@ def test_unprojected_pixels_project_back_to_themselves() -> None:
     assert np.allclose(z, frames.depth[0].ravel(), rtol=1e-5)
 
 
-def test_chosen_views_show_more_than_drawn_ones_and_only_what_is_asked() -> None:
+def test_chosen_views_show_more_than_drawn_ones_and_join() -> None:
     camera = Camera(48, 48)
     for seed in range(4):
         scene = FakeScene(SceneSpec(seed=seed, min_objects=5, max_objects=6))
-        things = frozenset(item.id for item in scene.description.objects)
 
-        def shown(poses: object, scene: FakeScene = scene, only: frozenset[int] = things) -> int:
-            frames = scene.render(tuple(poses), camera, ("depth", "ids"))  # type: ignore[arg-type]
-            return len(np.unique(np.concatenate(surface_shown(scene.description, frames, only))))
+        def shown(poses: Sequence[Pose], scene: FakeScene = scene) -> list[np.ndarray]:
+            frames = scene.render(poses, camera, ("depth",))
+            assert frames.depth is not None
+            pairs = zip(poses, frames.depth)
+            return [voxels_shown(scene.description, pose, camera, depth) for pose, depth in pairs]
 
-        chosen = covering_poses(scene, camera, 3, np.random.default_rng(seed), only=things)
-        drawn = [shown(draw_poses_around(scene, np.random.default_rng(100 + k))[:3]) for k in range(5)]
-        assert shown(chosen) > np.mean(drawn)
-        one = covering_poses(scene, camera, 1, np.random.default_rng(seed), only=frozenset({1}))
-        frames = scene.render(one, camera, ("ids",))
-        assert frames.ids is not None and np.any(frames.ids == 1)
+        def total(poses: Sequence[Pose]) -> int:
+            return len(np.unique(np.concatenate(shown(poses))))
+
+        chosen = covering_poses(scene, camera, 3, np.random.default_rng(seed))
+        drawn = [total(draw_poses_around(scene, np.random.default_rng(100 + k))[:3]) for k in range(5)]
+        assert len(chosen) == 3 and total(chosen) > np.mean(drawn)
+        first, second, third = shown(chosen)
+        assert overlap(first, second) >= LEAST_OVERLAP
+        assert max(overlap(first, third), overlap(second, third)) >= LEAST_OVERLAP
+        (one,) = covering_poses(scene, camera, 1, np.random.default_rng(seed), only=frozenset({1}))
+        ids = scene.render([one], camera, ("ids",)).ids
+        assert ids is not None and np.any(ids == 1)

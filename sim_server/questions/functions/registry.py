@@ -1,0 +1,75 @@
+"""The types of the expression language and how a function is added to it.
+
+Every function is pure, total up to a typed refusal, and has a cost that the checker adds up before a program runs.
+"""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import msgspec
+
+NUMBER, BOOL, TEXT, OBJECT, OBJECTS, VIEW, VECTOR = "number", "bool", "text", "object", "objects", "view", "vector"
+MAX_OBJECTS = 256  # a list holds at most this many; the checker multiplies the body of a bound variable by it
+
+Vector = tuple[float, float, float]
+
+
+class Fault(Exception):
+    """A function cannot answer; the evaluator adds the position and refuses the program."""
+
+
+def decimal(value: float) -> str:
+    """A number as text: at most four decimals, without trailing zeros."""
+    text = f"{value:.4f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    name: str
+    type: str
+    optional: bool = False
+
+
+class Function(msgspec.Struct, frozen=True):
+    """`run(world, *values)` gets one value per parameter, None for an optional one that was left out."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    result: str
+    run: Callable[..., object]
+    cost: int = 1
+    help: str = ""
+
+
+FUNCTIONS: dict[str, Function] = {}
+BINDERS = {"argmin": (NUMBER, OBJECT), "argmax": (NUMBER, OBJECT), "filter": (BOOL, OBJECTS)}  # body type, result
+
+
+_Run = Callable[..., object]
+
+
+def define(result: str, cost: int = 1, **parameters: str) -> Callable[[_Run], _Run]:
+    """Add a function of its arguments alone; a parameter type that ends in "?" is optional."""
+
+    def add(run: _Run) -> _Run:
+        _add(run, lambda _world, *values: run(*values), result, cost, parameters)
+        return run
+
+    return add
+
+
+def define_on_world(result: str, cost: int = 1, **parameters: str) -> Callable[[_Run], _Run]:
+    """Add a function that looks at the world as well."""
+
+    def add(run: _Run) -> _Run:
+        _add(run, run, result, cost, parameters)
+        return run
+
+    return add
+
+
+def _add(written: _Run, run: _Run, result: str, cost: int, parameters: dict[str, str]) -> None:
+    name = written.__name__.strip("_")
+    typed = tuple(Parameter(key, kind.rstrip("?"), kind.endswith("?")) for key, kind in parameters.items())
+    FUNCTIONS[name] = Function(name, typed, result, run, cost, (written.__doc__ or "").strip())
