@@ -41,12 +41,12 @@ _ALL = (
     Category(
         "bookshelf", (storage.bookshelf, storage.cube_shelf), WALL, True, 0.5, ("living room", "bedroom", "study")
     ),
-    Category("cabinet", (storage.cabinet,), WALL, True, 0.5),
+    Category("cabinet", (storage.cabinet, storage.slatted_cabinet), WALL, True, 0.5),
     Category("dresser", (storage.dresser,), WALL, True, 0.5, ("bedroom",)),
     Category("wardrobe", (storage.wardrobe,), WALL, True, 0.5, ("bedroom",)),
     Category("lamp", (decor.floor_lamp, decor.tripod_lamp), CORNER, False),
     Category("plant", (decor.leafy_plant, decor.bush_plant), CORNER, False),
-    Category("ball", (decor.ball,), ANYWHERE, False),
+    Category("ball", (decor.ball, decor.panelled_ball), ANYWHERE, False),
     Category("box", (decor.open_box, decor.crate), ANYWHERE, False),
     Category("basket", (decor.basket,), ANYWHERE, False),
     Category("television", (household.television,), WALL, True, 0.6, ("living room",)),

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import math
-from typing import Sequence
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from protocol.scene import Vec3
-from sim_server.backends.rooms.footprint import Footprint
-from sim_server.backends.rooms.plan import WALL_M, Plan
+from sim_server.backends.rooms.plan import WALL_M, Plan, Rect
 
 CELL_M = 0.05
+FINE = 2  # cells of the obstacle map per cell of the grid, along each axis
 AGENT_RADIUS_M = 0.2
-HEAD_ROOM_M = 1.6  # things that begin above this height do not block
+AGENT_HEIGHT_M = 1.6  # what begins above this height does not block
+STEP_M = 0.05  # lower things (rugs) can be walked on
+LEAST_FLOOR_M2 = 0.3  # free floor that every room must offer
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 
 class NavigationGrid:
-    """Free cells of 5 cm for an agent of 0.2 m radius; rooms are joined through their doors."""
+    """Free cells of 5 cm for an agent of 0.2 m radius and 1.6 m height; rooms are joined through their doors.
 
-    def __init__(self, plan: Plan, obstacles: Sequence[Footprint]) -> None:
+    A thing blocks the floor below its mesh, as far as the mesh lies between 0.05 and 1.6 m: an agent passes beside a
+    table's round top, but stands under nothing. Only the largest connected area counts as free, so that a path joins
+    any two free points.
+    """
+
+    def __init__(self, plan: Plan, obstacles: NDArray[np.float32]) -> None:
+        """`obstacles` float32 [T, 3, 3]: triangles, corner by corner, world frame."""
         self._x0 = min(r.x_min for r in plan.rects)
         self._z0 = min(r.z_min for r in plan.rects)
         columns = int((max(r.x_max for r in plan.rects) - self._x0) / CELL_M)
@@ -41,10 +48,12 @@ class NavigationGrid:
                     self._open(free, near, span[0], far, span[1], inset_x=0.0)
                 else:
                     self._open(free, span[0], near, span[1], far, inset_z=0.0)
-        if obstacles:
-            _block(free, np.array(obstacles, np.float64), self._x0, self._z0, CELL_M, AGENT_RADIUS_M)
-        self._free = free
-        self._cells = np.argwhere(free)
+        fine = CELL_M / FINE
+        occupied = np.zeros((rows * FINE, columns * FINE), np.bool_)
+        _mark(occupied, obstacles, self._x0, self._z0, fine, STEP_M, AGENT_HEIGHT_M)
+        _block(free, occupied, FINE, AGENT_RADIUS_M / fine)
+        self._free = _largest_area(free)
+        self._cells = np.argwhere(self._free)
 
     def _open(
         self, free: NDArray[np.bool_], x0: float, z0: float, x1: float, z1: float,
@@ -60,6 +69,12 @@ class NavigationGrid:
     @property
     def area_m2(self) -> float:
         return float(len(self._cells) * CELL_M**2)
+
+    def reaches(self, rect: Rect) -> bool:
+        """Whether a room with this floor offers at least 0.3 m2 that can be walked to."""
+        r0, c0 = self._cell(rect.x_min, rect.z_min)
+        r1, c1 = self._cell(rect.x_max, rect.z_max)
+        return bool(self._free[r0 : r1 + 1, c0 : c1 + 1].sum() * CELL_M**2 >= LEAST_FLOOR_M2)
 
     def _cell(self, x_m: float, z_m: float) -> tuple[int, int]:
         return math.floor((z_m - self._z0) / CELL_M), math.floor((x_m - self._x0) / CELL_M)
@@ -92,20 +107,107 @@ class NavigationGrid:
 
 
 @_jit
-def _block(free, obstacles, x0, z0, cell, radius):
-    """Clears cells whose centre lies within `radius` of a rectangle (rows x, z, half x, half z, yaw)."""
+def _square_distance(px, pz, ax, az, bx, bz):
+    """Of a point to a segment."""
+    ux, uz = bx - ax, bz - az
+    square = ux * ux + uz * uz
+    t = 0.0
+    if square > 0:
+        t = min(max(((px - ax) * ux + (pz - az) * uz) / square, 0.0), 1.0)
+    dx, dz = px - ax - t * ux, pz - az - t * uz
+    return dx * dx + dz * dz
+
+
+@_jit
+def _mark(occupied, triangles, x0, z0, cell, low, high):
+    """Marks the cells that a triangle touches, seen from above, where the triangle lies between two heights."""
+    rows, columns = occupied.shape
+    reach = 0.71 * cell  # half of a cell's diagonal
+    for k in range(len(triangles)):
+        ay, by, cy = triangles[k, 0, 1], triangles[k, 1, 1], triangles[k, 2, 1]
+        if max(ay, by, cy) <= low or min(ay, by, cy) >= high:
+            continue
+        ax, az = triangles[k, 0, 0] - x0, triangles[k, 0, 2] - z0
+        bx, bz = triangles[k, 1, 0] - x0, triangles[k, 1, 2] - z0
+        cx, cz = triangles[k, 2, 0] - x0, triangles[k, 2, 2] - z0
+        row0 = max(0, int((min(az, bz, cz) - reach) / cell))
+        row1 = min(rows, int((max(az, bz, cz) + reach) / cell) + 1)
+        column0 = max(0, int((min(ax, bx, cx) - reach) / cell))
+        column1 = min(columns, int((max(ax, bx, cx) + reach) / cell) + 1)
+        for row in range(row0, row1):
+            z = (row + 0.5) * cell
+            for column in range(column0, column1):
+                if occupied[row, column]:
+                    continue
+                x = (column + 0.5) * cell
+                ab = (bx - ax) * (z - az) - (bz - az) * (x - ax)
+                bc = (cx - bx) * (z - bz) - (cz - bz) * (x - bx)
+                ca = (ax - cx) * (z - cz) - (az - cz) * (x - cx)
+                inside = (ab > 0 and bc > 0 and ca > 0) or (ab < 0 and bc < 0 and ca < 0)
+                if (
+                    inside
+                    or _square_distance(x, z, ax, az, bx, bz) <= reach * reach
+                    or _square_distance(x, z, bx, bz, cx, cz) <= reach * reach
+                    or _square_distance(x, z, cx, cz, ax, az) <= reach * reach
+                ):
+                    occupied[row, column] = True
+
+
+@_jit
+def _block(free, occupied, fine, radius):
+    """Clears the cells of which any fine cell lies within `radius` fine cells of an occupied one, centre to centre."""
+    rows, columns = occupied.shape
+    reach = int(radius)
+    along = np.full((rows, columns), reach + 1, np.int32)  # to the nearest occupied cell of the same row
+    for row in range(rows):
+        last = -reach - 1
+        for column in range(columns):
+            if occupied[row, column]:
+                last = column
+            along[row, column] = min(reach + 1, column - last)
+        last = columns + reach + 1
+        for column in range(columns - 1, -1, -1):
+            if occupied[row, column]:
+                last = column
+            along[row, column] = min(along[row, column], last - column)
+    square = radius * radius
+    for row in range(rows):
+        for column in range(columns):
+            if not free[row // fine, column // fine]:
+                continue
+            for other in range(max(0, row - reach), min(rows, row + reach + 1)):
+                if along[other, column] <= reach and along[other, column] ** 2 + (other - row) ** 2 < square:
+                    free[row // fine, column // fine] = False
+                    break
+
+
+@_jit
+def _largest_area(free):
+    """The free cells of the largest part whose cells are joined along their sides."""
     rows, columns = free.shape
-    for k in range(obstacles.shape[0]):
-        x, z, half_x, half_z, yaw = obstacles[k, 0], obstacles[k, 1], obstacles[k, 2], obstacles[k, 3], obstacles[k, 4]
-        cosine, sine = math.cos(yaw), math.sin(yaw)
-        reach = math.sqrt(half_x * half_x + half_z * half_z) + radius
-        for row in range(max(0, int((z - reach - z0) / cell)), min(rows, int((z + reach - z0) / cell) + 2)):
-            for column in range(max(0, int((x - reach - x0) / cell)), min(columns, int((x + reach - x0) / cell) + 2)):
-                dx, dz = x0 + (column + 0.5) * cell - x, z0 + (row + 0.5) * cell - z
-                u = max(abs(cosine * dx - sine * dz) - half_x, 0.0)
-                v = max(abs(sine * dx + cosine * dz) - half_z, 0.0)
-                if u * u + v * v < radius * radius:
-                    free[row, column] = False
+    label = np.zeros((rows, columns), np.int32)
+    stack = np.empty(rows * columns, np.int64)
+    best, best_size, count = 0, 0, 0
+    for seed in range(rows * columns):
+        if not free[seed // columns, seed % columns] or label[seed // columns, seed % columns]:
+            continue
+        count += 1
+        label[seed // columns, seed % columns] = count
+        stack[0] = seed
+        top, size = 1, 0
+        while top > 0:
+            top -= 1
+            size += 1
+            row, column = stack[top] // columns, stack[top] % columns
+            for dr, dc in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+                r, c = row + dr, column + dc
+                if 0 <= r < rows and 0 <= c < columns and free[r, c] and label[r, c] == 0:
+                    label[r, c] = count
+                    stack[top] = r * columns + c
+                    top += 1
+        if size > best_size:
+            best, best_size = count, size
+    return label == best if best else free
 
 
 @_jit

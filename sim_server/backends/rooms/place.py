@@ -15,6 +15,7 @@ from sim_server.backends.rooms.footprint import Footprint, overlap
 from sim_server.backends.rooms.furniture.model import Model, Surface
 from sim_server.backends.rooms.materials import NAMED_COLORS
 from sim_server.backends.rooms.mesh import rotation_y
+from sim_server.backends.rooms.navigation import NavigationGrid
 from sim_server.backends.rooms.plan import Hole, Plan, Rect
 from sim_server.backends.rooms.poses import free_pose, pose_beside
 from sim_server.backends.rooms.shell import inward
@@ -224,6 +225,29 @@ def furnish(spec: SceneSpec, plan: Plan, rng: np.random.Generator) -> list[Place
     raise Infeasible(
         f"{spec.min_objects} objects do not fit into {spec.rooms} room(s): lower min_objects or ask for more rooms."
     )
+
+
+def furnish_reachable(spec: SceneSpec, plan: Plan, rng: np.random.Generator) -> tuple[list[Placed], NavigationGrid]:
+    """Furniture that leaves a way into every room, and the free floor.
+
+    Raises Infeasible when no layout of several does, and as `furnish` does.
+    """
+    for _ in range(LAYOUTS):
+        placed = furnish(spec, plan, rng)
+        navigation = NavigationGrid(plan, np.concatenate([triangles(thing) for thing in placed]))
+        if all(navigation.reaches(rect) for rect in plan.rects):
+            return placed, navigation
+    raise Infeasible(
+        f"{spec.min_objects} objects in {spec.rooms} room(s) leave no way between the rooms: "
+        "lower min_objects or ask for more rooms."
+    )
+
+
+def triangles(thing: Placed) -> NDArray[np.float32]:
+    """The mesh in the world, float32 [T, 3, 3], corner by corner."""
+    corners = np.concatenate([part.positions[part.faces] for part, _ in thing.model.parts])
+    turned = corners @ rotation_y(thing.yaw_rad).T.astype(np.float32)
+    return turned + np.array([thing.x_m, thing.y_m, thing.z_m], np.float32)
 
 
 def _rank(category: Category) -> tuple[int, bool]:

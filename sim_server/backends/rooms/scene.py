@@ -14,18 +14,15 @@ from protocol.scene import Camera, OrientedBox, Pose, SceneDescription, SceneObj
 from protocol.seeds import rng_for
 from sim_server.backends.base import SENSORS, Frames
 from sim_server.backends.rooms import light, raster, shade, textures
-from sim_server.backends.rooms.footprint import Footprint
 from sim_server.backends.rooms.geometry import GeometryBuilder
 from sim_server.backends.rooms.lighting import light_scene
 from sim_server.backends.rooms.materials import slot_materials
 from sim_server.backends.rooms.mesh import rotation_y
-from sim_server.backends.rooms.navigation import HEAD_ROOM_M, NavigationGrid
-from sim_server.backends.rooms.place import Placed, add_clutter, furnish
+from sim_server.backends.rooms.place import Placed, add_clutter, furnish_reachable
 from sim_server.backends.rooms.plan import make_plan
 from sim_server.backends.rooms.shell import light_position, shell_parts
 
 _BOX_SLACK_M = 1e-4  # a box must contain its float32 mesh
-_FLAT_M = 0.05  # lower things (rugs) can be walked on
 _TONE = shade.tone_table()
 
 
@@ -85,27 +82,22 @@ class RoomsScene:
         self._samples = samples
         seed = spec.seed
         plan = make_plan(spec, rng_for(seed, "rooms", "plan"))
-        placed = furnish(spec, plan, rng_for(seed, "rooms", "furniture"))
+        placed, self._navigation = furnish_reachable(spec, plan, rng_for(seed, "rooms", "furniture"))
         placed += add_clutter(spec, placed, rng_for(seed, "rooms", "clutter"))
         look = rng_for(seed, "rooms", "look")
         lamps = [light_position(plan, k, look) for k in range(len(plan.rooms))]
         builder = GeometryBuilder()
         for parts in shell_parts(plan, lamps, look):
             builder.add(0, parts)
-        objects, obstacles = [], []
+        objects = []
         for index, thing in enumerate(placed):
             materials = slot_materials(thing.model.kinds, thing.color, look)
             parts = [(part, materials[slot]) for part, slot in thing.model.parts]
             builder.add(index + 1, parts, rotation_y(thing.yaw_rad), (thing.x_m, thing.y_m, thing.z_m))
             objects.append(_describe(index + 1, thing))
-            box = objects[-1].box
-            if thing.support < 0 and thing.high[1] > _FLAT_M and thing.low[1] < HEAD_ROOM_M:
-                half = box.half_extents_m
-                obstacles.append(Footprint(box.centre_m[0], box.centre_m[2], half[0], half[2], thing.yaw_rad))
         self._geometry = builder.build()
         self._light = light_scene(self._geometry, plan, spec, lamps)
         self._ceiling = np.float32(spec.ceiling_m)
-        self._navigation = NavigationGrid(plan, obstacles)
         self.description = SceneDescription(
             scene_id=f"rooms-{seed}",
             backend="rooms",

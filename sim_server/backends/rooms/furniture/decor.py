@@ -113,6 +113,18 @@ def ball(rng: np.random.Generator) -> Model:
     return model
 
 
+def panelled_ball(rng: np.random.Generator) -> Model:
+    """A ball of eight segments, every other one darker."""
+    radius = rng.uniform(0.18, 0.28)
+    model = Model(main="rubber", second="linen")
+    globe = sphere(radius, (0, radius, 0), 32)
+    middle = globe.positions[globe.faces].mean(1)
+    segment = np.floor(np.arctan2(middle[:, 0], middle[:, 2]) / (math.pi / 4)).astype(int) % 2
+    for k, slot in enumerate(("main", "second")):
+        model.add(globe._replace(faces=globe.faces[segment == k]), slot)
+    return model
+
+
 def open_box(rng: np.random.Generator) -> Model:
     """A carton with its four flaps open."""
     width, height, depth = rng.uniform(0.42, 0.6), rng.uniform(0.3, 0.45), rng.uniform(0.4, 0.55)

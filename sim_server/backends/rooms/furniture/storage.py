@@ -86,6 +86,25 @@ def cabinet(rng: np.random.Generator) -> Model:
     return model
 
 
+def slatted_cabinet(rng: np.random.Generator) -> Model:
+    """A low cabinet on a plinth: slatted doors at the sides, drawers between them."""
+    width, depth, height = rng.uniform(1.2, 1.6), rng.uniform(0.4, 0.46), rng.uniform(0.68, 0.85)
+    model = Model(main="wood", second="wood", dark="dark")
+    model.add(box((width, height - 0.06, depth), (0, height / 2 + 0.03, 0), 0.008))
+    model.add(box((width - 0.08, 0.07, depth - 0.06), (0, 0.035, 0)), "dark")
+    third, tall = (width - 0.06) / 3, height - 0.14
+    for side in (-1, 1):
+        for x in np.linspace(-third / 2 + 0.03, third / 2 - 0.03, 9):
+            model.add(
+                box((0.022, tall, 0.02), (side * third + float(x), height / 2 + 0.03, depth / 2), 0.004), "second"
+            )
+    for k in range(3):
+        at = (0, 0.1 + tall * (k + 0.5) / 3, depth / 2 + 0.004)
+        model.add(box((third - 0.04, tall / 3 - 0.02, 0.02), at, 0.005), "second")
+    model.surface(height, width, depth, 0.8)
+    return model
+
+
 def dresser(rng: np.random.Generator) -> Model:
     """A chest of drawers in one or two columns."""
     columns, rows = int(rng.integers(1, 3)), int(rng.integers(3, 5))

@@ -10,9 +10,11 @@ import sys
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from protocol.errors import Infeasible, VantageError
 from protocol.scene import Camera, Pose, SceneSpec
+from sim_server.backends.base import Scene
 from sim_server.backends.rooms import RoomsBackend
 
 pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels
@@ -113,39 +115,48 @@ def test_clutter_stands_on_what_supports_it(backend: RoomsBackend) -> None:
     assert found > 10
 
 
-def test_paths_keep_clear_of_furniture_and_join_rooms(backend: RoomsBackend) -> None:
+def test_paths_keep_clear_of_every_mesh_and_join_all_rooms(backend: RoomsBackend) -> None:
     for seed in range(6):
         scene = backend.open(SceneSpec(seed=seed, rooms=1 + seed % 3, min_objects=6, max_objects=9))
+        floor = blocked_points(scene)
         rng = np.random.default_rng(seed)
-        connected = 0
         for _ in range(8):
             a, b = scene.sample_navigable(rng), scene.sample_navigable(rng)
             assert scene.is_navigable(a) and a[1] == 0.0
             way = scene.path(a, b)
-            if not way:
-                assert scene.geodesic_m(a, b) == math.inf
-                continue
-            connected += 1
             assert way[0] == a and way[-1] == b
-            assert scene.geodesic_m(a, b) >= math.dist(a, b) - 1e-9
+            assert math.dist(a, b) - 1e-9 <= scene.geodesic_m(a, b) < math.inf
             for p, q in zip(way, way[1:]):
-                for t in np.linspace(0, 1, 40):
-                    x, z = p[0] + t * (q[0] - p[0]), p[2] + t * (q[2] - p[2])
-                    assert _distance_to_furniture(scene, x, z) > 0.1
-        assert connected >= 4
+                on_way = np.array(p)[[0, 2]] + np.linspace(0, 1, 40)[:, None] * (np.array(q) - p)[[0, 2]]
+                nearest = np.linalg.norm(on_way[:, None] - floor[None], axis=2).min()
+                assert nearest > 0.2 - 0.05, "a straight line may cut a cell's corner, no more"
 
 
-def _distance_to_furniture(scene, x: float, z: float) -> float:
-    best = math.inf
-    for o in scene.description.objects:
-        if o.support_id != 0 or o.box.half_extents_m[1] * 2 < 0.05:
-            continue
-        yaw = 2 * math.atan2(o.box.rotation_wxyz[2], o.box.rotation_wxyz[0])
-        dx, dz = x - o.box.centre_m[0], z - o.box.centre_m[2]
-        u = abs(math.cos(yaw) * dx - math.sin(yaw) * dz) - o.box.half_extents_m[0]
-        v = abs(math.sin(yaw) * dx + math.cos(yaw) * dz) - o.box.half_extents_m[2]
-        best = min(best, math.hypot(max(u, 0), max(v, 0)))
-    return best
+def blocked_points(scene: Scene) -> NDArray[np.float64]:
+    """Where things up to 1.6 m high stand on the floor or hang at a wall: points on their edges, x and z [N, 2]."""
+    geometry = scene._geometry
+    standing = [o.id for o in scene.description.objects if o.support_id <= 0]
+    triangles = geometry.positions[geometry.faces[np.isin(geometry.face_object, standing)]].astype(float)
+    triangles = triangles[(triangles[..., 1].min(1) < 1.6) & (triangles[..., 1].max(1) > 0.05)]
+    t = np.linspace(0, 1, 20)[None, :, None]
+    edges = [triangles[:, None, k] * t + triangles[:, None, (k + 1) % 3] * (1 - t) for k in range(3)]
+    points = np.round(np.concatenate(edges).reshape(-1, 3)[:, [0, 2]] / 0.02).astype(int)
+    return np.unique(points, axis=0) * 0.02
+
+
+def test_a_round_table_leaves_the_floor_at_its_corners(backend: RoomsBackend) -> None:
+    freed = 0
+    for seed in range(40):
+        scene = backend.open(SceneSpec(seed=seed, min_objects=1, max_objects=1, categories=("table",)))
+        box = scene.description.objects[0].box
+        yaw = 2 * math.atan2(box.rotation_wxyz[2], box.rotation_wxyz[0])
+        for u, v in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+            u, v = u * (box.half_extents_m[0] + 0.1), v * (box.half_extents_m[2] + 0.1)
+            x = box.centre_m[0] + math.cos(yaw) * u + math.sin(yaw) * v
+            z = box.centre_m[2] - math.sin(yaw) * u + math.cos(yaw) * v
+            freed += scene.is_navigable((x, 0.0, z))
+        assert not scene.is_navigable((box.centre_m[0], 0.0, box.centre_m[2])), "nobody stands under a table"
+    assert freed > 10
 
 
 @pytest.mark.timeout(300)
