@@ -47,14 +47,14 @@ class VllmEngine:
                 "unsupported", "vLLM is not installed: install it or set learner.rollout.engine to transformers."
             ) from None
         if not on_gpu:
-            # It looks at a model's class in a Python of its own, where torchvision's CUDA build does not import.
-            from vllm.model_executor.models import registry
+            from learner.rollouts import vllm_cpu
 
-            registry._run_in_subprocess = lambda inspect: inspect()
+            vllm_cpu.prepare()
         import torch
 
         threads = torch.get_num_threads()
-        options: dict[str, Any] = {} if on_gpu else {"enforce_eager": True}
+        # Blocks smaller than a prompt, so that a group's answers share its prompt; a CPU's default of 128 is longer.
+        options: dict[str, Any] = {} if on_gpu else {"enforce_eager": True, "block_size": 32}
         if on_gpu:
             options["gpu_memory_utilization"] = rollout.vllm_memory_share
         try:
