@@ -75,7 +75,15 @@ def train_steps(settings: LearnerSettings, steps: int) -> list[dict[str, float]]
         store.mkdir()
         config = trainer_config(Path(folder), settings.grpo, settings.rollout, steps + 2, 0, use_cpu=True)
         trainer = VantageTrainer(
-            parts.model, parts.processor, collect, config, CheckpointStore(store), clock, dict, parts.packed
+            parts.model,
+            parts.processor,
+            collect,
+            config,
+            CheckpointStore(store),
+            clock,
+            dict,
+            lambda _: 1.0,
+            parts.packed,
         )
         trainer.train()
     return [{**step, "rest": step["total"] - sum(v for k, v in step.items() if k != "total")} for step in taken[2:]]

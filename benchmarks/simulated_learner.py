@@ -3,7 +3,7 @@
 Success on a question is sigmoid(logit of its cell + a spread of the question). A group of answers moves the cell's
 logit by `learning_rate` x the variance of the group's rewards, which is how the size of a GRPO update behaves, and
 moves the other levels of the skill a part of that. Training anything pulls every other cell a little towards
-where it started out forgetting. The skills of the catalogue are cast, at random for each seed, in these roles:
+where it started out forgetting. Eleven skills are cast, at random for each seed, in these roles:
 
     mastered     right from the start, but can be forgotten
     learnable    level 0 about half right, each level above harder
@@ -23,8 +23,12 @@ from curriculum.ability import Cell
 from curriculum.events import Issue
 from protocol.messages import ConfidenceReport
 from protocol.seeds import rng_for
-from protocol.skills import CATALOGUE
 
+# A fixed cast: figures stay comparable while the catalogue grows.
+SKILLS = (
+    "object_category", "object_color", "object_location", "object_count", "camera_object_distance", "view_direction",
+    "depth_order", "relative_distance", "object_size", "relative_direction", "camera_motion",
+)  # fmt: skip
 LEVELS = (0, 1, 2)
 ROLES = ("mastered",) * 5 + ("learnable",) * 3 + ("rare", "noise", "hopeless")
 SKILLS = tuple(CATALOGUE)[: len(ROLES)]

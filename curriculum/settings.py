@@ -14,7 +14,7 @@ class Shares(Section):
     """How a batch is split; what these leave goes where the policy sees the largest learning signal."""
 
     coverage: float = pydantic.Field(default=0.08, ge=0, le=1)  # spread evenly, so that every cell stays measured
-    retest: float = pydantic.Field(default=0.10, ge=0, le=1)  # mastered cells, against forgetting
+    retest: float = pydantic.Field(default=0.10, ge=0, le=1)  # learned cells, against forgetting
     blind: float = pydantic.Field(default=0.03, ge=0, le=1)  # asked without the picture, to find shortcuts
 
     @pydantic.model_validator(mode="after")
@@ -30,7 +30,6 @@ class Estimation(Section):
     window_groups: float = pydantic.Field(default=24.0, ge=2)  # a cell's evidence fades over this many of its groups
     fade_groups: float = pydantic.Field(default=4000.0, ge=10)  # and over this many groups of any cell
     prior_groups: float = pydantic.Field(default=2.0, gt=0)  # weight of what the ability model predicts
-    mastered: float = pydantic.Field(default=0.9, gt=0.5, le=1)
     hopeless: float = pydantic.Field(default=0.02, ge=0, lt=0.5)  # success below it after `patience_groups` / 4
     patience_groups: int = pydantic.Field(default=32, ge=4)  # without progress for so long, a cell is damped
 

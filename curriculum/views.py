@@ -30,7 +30,7 @@ class CellView(msgspec.Struct, frozen=True):
     damping: float  # below 1 after long without progress
     feasible: float  # share of specs that the simulator can realise
     seeing: float  # below 1 where the question can be answered without the picture
-    mastered: bool
+    learned: bool  # success is more than half of the way from chance to certainty
     hopeless: bool  # no success in many answers
     waiting: int  # specs issued since this cell was last asked
 
@@ -64,7 +64,7 @@ def _view(state: State, settings: CurriculumSettings, cell: Cell, weight: float)
         damping=max(_LEAST_DAMPING, 0.5 ** (max(stale, 0) / estimation.patience_groups)),
         feasible=(seen.asked + seen.blind_asked + 2.0) / (seen.asked + seen.blind_asked + seen.infeasible + 2.0),
         seeing=_seeing(seen, cell),
-        mastered=seen.asked >= 4 and post.mean > estimation.mastered,
+        learned=seen.asked >= 4 and post.mean > (1.0 + cell.chance) / 2.0,
         hopeless=seen.asked >= enough and seen.fast.value <= estimation.hopeless,
         waiting=state.next_number - 1 - seen.issued_at,
     )

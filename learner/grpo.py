@@ -65,7 +65,7 @@ class _AlreadySynced:
 
 class VantageTrainer(GRPOTrainer):
     """`collect` returns the groups of one step, all with the same number of answers; `facts` go into each checkpoint's
-    manifest.
+    manifest; `rate` gives the learning rate of a step (from 0) as a share of the configured one.
 
     With `packed` the log-probabilities come from the packed forward; without, from TRL's own. With `correct` the
     difference between the engine's log-probabilities and the trainer's is measured and corrected by truncated
@@ -81,6 +81,7 @@ class VantageTrainer(GRPOTrainer):
         checkpoints: CheckpointStore,
         clock: StepClock,
         facts: Callable[[], Mapping[str, Any]],
+        rate: Callable[[int], float],
         packed: Optional[PackedPolicy] = None,
         correct: bool = False,
         callbacks: Sequence[Any] = (),
@@ -92,6 +93,7 @@ class VantageTrainer(GRPOTrainer):
         self._checkpoints = checkpoints
         self._clock = clock
         self._facts = facts
+        self._rate = rate
         self._sampled: Optional[tuple[torch.Tensor, torch.Tensor]] = None
         self._mismatch = 0.0
         super().__init__(
@@ -148,6 +150,12 @@ class VantageTrainer(GRPOTrainer):
             output = super()._generate_and_score_completions(inputs)
         output["row"] = self._rows  # TRL shuffles and splits it along with everything else
         return output
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:  # noqa: ARG002
+        """By the budget that is used up, which may be one of minutes: TRL's own schedules know steps only."""
+        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, self._rate)
+        self._created_lr_scheduler = True
+        return self.lr_scheduler
 
     # ------------------------------------------------------------------------- the forward pass
 
@@ -221,8 +229,6 @@ def trainer_config(
         temperature=rollout.temperature,
         max_steps=max_steps,
         learning_rate=grpo.learning_rate,
-        lr_scheduler_type="constant_with_warmup",
-        warmup_steps=grpo.warmup_steps,
         beta=grpo.beta,
         epsilon=grpo.epsilon,
         loss_type=grpo.loss,

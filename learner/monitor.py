@@ -20,6 +20,7 @@ from protocol.rundir import RunDir
 from protocol.sealed import verify_folder
 
 _STATUS_EVERY_S = 0.5
+_LOWEST_RATE = 0.1  # of the learning rate, when the budget is used up
 
 
 class Monitor(TrainerCallback):
@@ -62,6 +63,16 @@ class Monitor(TrainerCallback):
     def budget_met(self) -> bool:
         budget = self._settings.budget
         return self.step >= budget.steps or self.loop_s >= 60 * budget.minutes
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step as a share of the configured one: warm-up, a plateau, a straight fall.
+
+        The fall averages out the noise of single steps, which at a constant rate is worth points at the end.
+        """
+        budget, grpo = self._settings.budget, self._settings.grpo
+        used = max(self.step / budget.steps, self.loop_s / (60 * budget.minutes))
+        left = (1 - used) / (1 - grpo.decay_from) if grpo.decay_from < 1 else 1.0
+        return min(1.0, (step + 1) / max(1, grpo.warmup_steps)) * min(1.0, max(_LOWEST_RATE, left))
 
     def resumed(self, checkpoint: Optional[Path]) -> None:
         """Take up the counters of the newest checkpoint."""

@@ -57,6 +57,7 @@ class GrpoSettings(Section):
     micro_batch_groups: int = Field(default=0, ge=0)  # groups per forward pass; 0: all of them at once
     learning_rate: float = Field(default=1e-3, gt=0)
     warmup_steps: int = Field(default=5, ge=0)
+    decay_from: float = Field(default=0.5, ge=0, le=1)  # share of the budget after which the rate falls; 1: never
     beta: float = Field(default=0.0, ge=0)
     loss: Literal["dapo", "grpo", "dr_grpo", "bnpo", "cispo"] = "dapo"
     epsilon: float = Field(default=0.2, gt=0, lt=1)

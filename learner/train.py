@@ -151,6 +151,7 @@ class Loop:
             self.checkpoints,
             self.clock,
             self.monitor.facts,
+            self.monitor.rate,
             self.parts.packed,
             correct=not self.engine.live,
             callbacks=[self.monitor],

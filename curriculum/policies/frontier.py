@@ -7,9 +7,10 @@ For GRPO the gradient of a question grows with the variance of its group's rewar
 
 - learning progress: how far success moved lately, either way, bounded;
 - damping: a cell that stays at the same success for long is noise, not frontier;
-- shares apart: coverage keeps every cell measured, retest keeps mastered cells from being forgotten, blind questions
+- shares apart: coverage keeps every cell measured, retest keeps what was learned from being forgotten, blind questions
   find those that need no picture;
-- a hopeless cell (no success in many answers) gives what it would get to the next easier level of its skill.
+- a hopeless cell (no success in many answers) gives what it would get to the next easier level of its skill;
+- no cell gets more than a fifth: a batch of one cell makes the policy forget the others faster than retests notice.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from curriculum.policies.base import Policy, Share, feasible_weight, split
 from curriculum.views import CellView
 
 _SHARPNESS = 2.0  # above 1 the best cells get more than their proportion
+_LARGEST_SHARE = 0.2  # of what is asked at the frontier; more where there are fewer than ten cells
 
 
 class FrontierPolicy(Policy):
@@ -36,13 +38,11 @@ class FrontierPolicy(Policy):
         )
 
     def weights(self, views: Sequence[CellView]) -> list[float]:
-        return self._to_easier(
-            views,
-            [
-                feasible_weight(view) * (view.signal * (1.0 + view.progress) * view.damping * view.seeing) ** _SHARPNESS
-                for view in views
-            ],
-        )
+        weights = [
+            feasible_weight(view) * (view.signal * (1.0 + view.progress) * view.damping * view.seeing) ** _SHARPNESS
+            for view in views
+        ]
+        return bounded(self._to_easier(views, weights), max(_LARGEST_SHARE, 2.0 / len(views)))
 
     def _to_easier(self, views: Sequence[CellView], weights: Sequence[float]) -> list[float]:
         """Move a hopeless cell's weight to the hardest easier level that is not hopeless, where there is one.
@@ -67,8 +67,29 @@ class FrontierPolicy(Policy):
         return moved
 
 
+def bounded(weights: Sequence[float], largest: float) -> list[float]:
+    """Shares in these proportions, none above `largest`: what is cut off goes to the others in proportion.
+
+    Where all that have a weight are at `largest`, the shares add up to less than 1.
+    """
+    held: set[int] = set()
+    while True:
+        rest = sum(weight for index, weight in enumerate(weights) if index not in held)
+        left = 1.0 - largest * len(held)
+        over = {i for i, weight in enumerate(weights) if i not in held and weight * left > largest * rest}
+        if not over:
+            break
+        held |= over
+    scale = left / rest if rest > 0 else 0.0
+    return [largest if index in held else min(weight * scale, largest) for index, weight in enumerate(weights)]
+
+
 def _retest_weight(view: CellView) -> float:
-    """Mastered cells, those not asked for longest and those that slip most."""
-    if not view.mastered:
+    """Learned cells, those not asked for longest and those that slip most.
+
+    A policy that has grown sure in a cell and is then taught others can tip over to one wrong answer for all, and from
+    there no group has a gradient that would lead back.
+    """
+    if not view.learned:
         return 0.0
     return feasible_weight(view) * (1.0 + min(view.waiting / 256.0, 4.0)) * (1.0 + 4.0 * (1.0 - view.mean))

@@ -86,6 +86,7 @@ def trainer(policy: Policy, folder: Path, steps: int, **options: Any) -> Vantage
             store,
             StepClock(),
             lambda: facts,
+            lambda step: 1.0,
             policy.for_trainer,
             **options,
         )
