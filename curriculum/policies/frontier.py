@@ -80,8 +80,9 @@ def bounded(weights: Sequence[float], largest: float) -> list[float]:
         if not over:
             break
         held |= over
-    scale = left / rest if rest > 0 else 0.0
-    return [largest if index in held else min(weight * scale, largest) for index, weight in enumerate(weights)]
+    return [
+        largest if index in held else weight / rest * left if rest > 0 else 0.0 for index, weight in enumerate(weights)
+    ]
 
 
 def _retest_weight(view: CellView) -> float:
