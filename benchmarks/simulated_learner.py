@@ -31,7 +31,6 @@ SKILLS = (
 )  # fmt: skip
 LEVELS = (0, 1, 2)
 ROLES = ("mastered",) * 5 + ("learnable",) * 3 + ("rare", "noise", "hopeless")
-SKILLS = tuple(CATALOGUE)[: len(ROLES)]
 START = {"mastered": 4.0, "learnable": 0.2, "rare": 0.2, "noise": 0.0, "hopeless": -1.5}
 LEVEL_STEP = {"mastered": 0.4, "learnable": 1.1, "rare": 1.1, "noise": 0.0, "hopeless": 5.0}
 GROUP = 8
