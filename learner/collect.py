@@ -12,6 +12,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Callable, Optional, Sequence
 
+import msgspec
+
 from learner.episodes import EpisodeLog, Task, TaskStream
 from learner.groups import Group
 from learner.policy.prompt import Style, read_answer, write_answer, write_prompt
@@ -189,6 +191,7 @@ class Collector:
             record = {
                 "step": step,
                 "spec_id": report.spec_id,
+                "spec": msgspec.to_builtins(task.spec),
                 "scene_seed": task.spec.scene.seed,
                 "skill": report.skill,
                 "level": report.level,

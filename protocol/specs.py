@@ -110,6 +110,11 @@ def training_scene(world: World, run_seed: int, index: int) -> SceneSpec:
     return _scene(world, run_seed, index, held_out=False)
 
 
+def held_out_scene(world: World, seed: int, index: int) -> SceneSpec:
+    """The held-out scene number `index` under this seed."""
+    return _scene(world, seed, index, held_out=True)
+
+
 def task_spec(
     world: World, run_seed: int, scene: SceneSpec, *, spec_id: str, seq: int, family: str, level: int
 ) -> TaskSpec:
@@ -153,7 +158,7 @@ def held_out_specs(world: World, seed: int, wanted: Mapping[tuple[str, int], int
         if family not in CATALOGUE or level not in CATALOGUE[family].feasible_levels:
             raise VantageError("bad_request", f"the skill catalogue has no {family} at level {level}.")
     dealt = deal(world, [cell for cell, count in wanted.items() for _ in range(count)], lambda cell: cell)
-    scenes = {index: _scene(world, seed, index, held_out=True) for index in {index for index, _ in dealt}}
+    scenes = {index: held_out_scene(world, seed, index) for index in {index for index, _ in dealt}}
     return [
         task_spec(
             world,

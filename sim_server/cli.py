@@ -1,6 +1,7 @@
 """sim-server: serve a run's simulator, join workers to it, take them out, look at scenes and measure.
 
-Commands: serve · worker · drain · status · render · bench. Knobs stand in the [sim] table of the run's config.
+Commands: serve · worker · drain · status · render · generate · verify · bench. Knobs stand in the [sim] table of the
+run's config.
 """
 
 # No postponed annotations here: on Python 3.9 Typer would lose what Annotated says.
@@ -33,6 +34,7 @@ from protocol.scene import HELD_OUT_SEED_BORDER, Camera, SceneSpec
 from protocol.tasks import Degradation
 from sim_server.backends import registry
 from sim_server.broker import SERVICE, WORKER_SERVICE, Broker
+from sim_server.dataset import commands
 from sim_server.fleet import Fleet
 from sim_server.settings import SimSettings
 
@@ -42,6 +44,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.command()(commands.generate)
+app.command()(commands.verify)
 
 RunDirOption = Annotated[Path, typer.Option("--run-dir", help="The run's directory.")]
 

@@ -1,0 +1,100 @@
+"""`sim-server generate` and `sim-server verify`."""
+
+# No postponed annotations here: on Python 3.9 Typer would lose what Annotated says.
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from protocol.config import load, merge
+from protocol.errors import VantageError
+from protocol.specs import World, cells_of, world_of
+
+
+def generate(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the data set; the same command goes on in it.")],
+    n: Annotated[int, typer.Option("--n", min=1, max=10**8, help="Specs to realise.")] = 1000,
+    split: Annotated[
+        str, typer.Option("--split", help="train | val: scenes that train, or that are held out.")
+    ] = "train",
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1)] = 0,
+    family: Annotated[
+        Optional[list[str]],
+        typer.Option("--family", help="Like depth_order or depth_order:0-2, may be repeated; default: the config's."),
+    ] = None,
+    specs: Annotated[
+        Optional[Path],
+        typer.Option(
+            "--specs", help="JSON lines with a spec each, as in a run's episodes.jsonl; instead of drawn ones."
+        ),
+    ] = None,
+    config: Annotated[Optional[list[Path]], typer.Option("--config", help="TOML with [curriculum.world].")] = None,
+    sets: Annotated[Optional[list[str]], typer.Option("--set", help="Like curriculum.world.rooms=3.")] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=1024, help="Processes.")] = 1,
+    shard_size: Annotated[int, typer.Option("--shard-size", min=1, max=100_000, help="Specs per shard.")] = 500,
+    quality: Annotated[int, typer.Option("--quality", min=1, max=100, help="Of WebP; 100 is lossless.")] = 90,
+    parquet: Annotated[
+        Optional[bool], typer.Option(help="Parquet shards beside JSON lines; default: where pyarrow is installed.")
+    ] = None,
+    backend: Annotated[str, typer.Option("--backend")] = "rooms",
+    part: Annotated[str, typer.Option("--part", hidden=True, help="Of the missing shards, for a child process.")] = "",
+) -> None:
+    """Write a data set: questions, programs, poses and boxes as JSON lines and Parquet, pictures as WebP."""
+    from sim_server.dataset import parquet as parquets
+    from sim_server.dataset.generate import generate as write
+    from sim_server.dataset.generate import write_shards
+    from sim_server.dataset.plan import DEFAULT_WORLD, SPLITS, Plan, parse_cells, read_specs, specs_digest, write_specs
+
+    if part:
+        match = re.fullmatch(r"(\d+)/(\d+)", part)
+        assert match, part
+        write_shards(out, int(match[1]), int(match[2]), typer.echo, parent=os.getppid())
+        return
+    if split not in SPLITS:
+        raise VantageError("bad_request", f"--split is train or val, not {split!r}.")
+    if parquet:
+        parquets.check_installed()
+    base = {} if config else {"curriculum": {"world": DEFAULT_WORLD}}
+    tree = merge(base, load(config or [], sets or []))
+    world: World = world_of(tree)
+    listed = read_specs(specs, split)[:n] if specs else []
+    plan = Plan(
+        n=len(listed) or n,
+        seed=seed,
+        split=split,
+        cells=() if specs else parse_cells(family) if family else tuple(cells_of(tree)),
+        world=world.model_dump(mode="json"),
+        backend=backend,
+        shard_size=shard_size,
+        quality=quality,
+        parquet=parquets.installed() if parquet is None else parquet,
+        specs_sha256=specs_digest(write_specs(listed)) if specs else "",
+    )
+    record = write(out, plan, listed, workers, typer.echo)
+    typer.echo(f"{out}: {record['rows']} rows of {record['asked']} specs in {len(record['shards'])} shards")
+    if record["infeasible"]:
+        total = sum(record["infeasible"].values())
+        worst = sorted(record["infeasible"].items(), key=lambda item: -item[1])[:3]
+        named = ", ".join(f"{name} {count}" for name, count in worst)
+        typer.echo(f"{total} specs were infeasible and are left out, most often {named}; see dataset.json")
+    if not plan.parquet and parquet is None:
+        typer.echo("JSON lines only: Parquet needs pyarrow, pip install 'vantage-loop[parquet]'")
+
+
+def verify(
+    path: Annotated[Path, typer.Argument(metavar="DIR", help="A finished data set.")],
+    backend: Annotated[Optional[str], typer.Option("--backend", help="Instead of the one that drew it.")] = None,
+) -> None:
+    """Open every scene of a data set again, draw every view, run every program, and name the rows that do not hold."""
+    from sim_server.dataset.verify import verify as check
+
+    rows, failures = check(path, backend, typer.echo)
+    for failure in failures:
+        where = failure.shard if failure.row is None else f"{failure.shard} row {failure.row}"
+        typer.echo(f"{where}: {failure.reason}")
+    if failures:
+        raise typer.Exit(1)
+    typer.echo(f"{path}: all {rows} rows hold")

@@ -1,0 +1,165 @@
+"""Write a data set shard by shard; the same command goes on where a killed one stopped.
+
+    plan ─▶ specs of a shard ─▶ scene ─▶ realise ─▶ row + WebP ─▶ sealed shard      … ─▶ dataset.json
+
+What a spec gives depends on the spec alone, so a shard written again, or by another worker process, has the same bytes.
+A spec that cannot be realised is counted with its reason in the shard's manifest and never replaced.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Optional, Sequence
+
+import msgspec
+
+from protocol.errors import Infeasible, VantageError
+from protocol.rundir import write_atomic
+from protocol.sealed import sealed_folder, sweep, verify_folder
+from protocol.tasks import TaskSpec
+from sim_server.backends.base import Backend
+from sim_server.backends.registry import make_backend
+from sim_server.dataset.parquet import write_parquet
+from sim_server.dataset.plan import Plan, specs_digest, write_specs
+from sim_server.dataset.rows import Row, Truth, make_row, to_webp
+from sim_server.dataset.store import Folder
+from sim_server.degrade import digest_for
+from sim_server.realise import realise
+from sim_server.scenes import WarmScenes
+
+WARM_SCENES = 2  # a shard works through one scene after the other
+
+Progress = Callable[[str], None]
+
+
+def generate(path: Path, plan: Plan, listed: Sequence[TaskSpec], workers: int, progress: Progress) -> dict[str, Any]:
+    """Write what is missing of the data set and return its dataset.json.
+
+    Raises VantageError: "conflict" where the folder holds another data set or another process writes it, "corrupt"
+    where a finished shard is damaged, "disk_full".
+    """
+    folder = Folder(path)
+    with folder.lock() as descriptor:
+        begin(folder, plan, listed)
+        for shard in folder.done().values():
+            verify_folder(shard)
+        missing = sorted(set(range(plan.shards)) - folder.done().keys())
+        if missing and folder.done():
+            progress(f"{len(folder.done())} of {plan.shards} shards are there; going on")
+        if len(missing) and min(workers, len(missing)) > 1:
+            _spread(path, min(workers, len(missing)), descriptor)
+        elif missing:
+            write_shards(path, 0, 1, progress)
+        return folder.seal(plan)
+
+
+def begin(folder: Folder, plan: Plan, listed: Sequence[TaskSpec]) -> None:
+    """Fix the plan, or find that the folder was begun with the same one."""
+    there = folder.plan()
+    if there is not None and there != plan:
+        differing = [name for name in plan.__struct_fields__ if getattr(there, name) != getattr(plan, name)]
+        raise VantageError(
+            "conflict",
+            f"{folder.path} was begun with another {' and '.join(differing)}; give the same arguments to go on, "
+            "or choose another folder.",
+        )
+    if there is None:
+        if any(item.name != ".lock" for item in folder.path.iterdir() if item != folder.shards):
+            raise VantageError("conflict", f"{folder.path} holds something else; choose another folder.")
+        if plan.specs_sha256:
+            content = write_specs(listed)
+            assert specs_digest(content) == plan.specs_sha256
+            write_atomic(folder.path / "specs.jsonl", content)
+        write_atomic(folder.path / "plan.json", msgspec.json.format(msgspec.json.encode(plan), indent=1))
+    sweep(folder.shards)
+
+
+def write_shards(path: Path, part: int, parts: int, progress: Progress, parent: Optional[int] = None) -> None:
+    """Write every missing shard whose number leaves `part` when divided by `parts`, in this process.
+
+    With `parent` the work ends when that process is gone.
+    """
+    folder = Folder(path)
+    plan = folder.plan()
+    assert plan is not None
+    specs = folder.specs(plan)
+    backend = make_backend(plan.backend)
+    scenes = WarmScenes(backend, WARM_SCENES)
+    done = folder.done()
+    for shard in range(part, plan.shards, parts):
+        if shard in done:
+            continue
+        started_s = time.perf_counter()
+        rows, infeasible = _write_shard(folder, plan, shard, specs.of_shard(shard), scenes, backend, parent)
+        rate = (rows + infeasible) / (time.perf_counter() - started_s)
+        progress(f"shard {shard + 1} of {plan.shards}: {rows} rows, {infeasible} infeasible, {rate:.0f} specs/s")
+    scenes.close()
+    backend.close()
+
+
+def _write_shard(
+    folder: Folder,
+    plan: Plan,
+    shard: int,
+    specs: Sequence[tuple[int, TaskSpec]],
+    scenes: WarmScenes,
+    backend: Backend,
+    parent: Optional[int],
+) -> tuple[int, int]:
+    """How many rows the shard has, and how many of its specs were infeasible."""
+    rows: list[Row] = []
+    pictures: list[list[bytes]] = []
+    infeasible: list[tuple[str, str, int, str]] = []
+    facts: dict[str, Any] = {"shard": shard, "renderer_digest": backend.digest}
+    with sealed_folder(folder.shard(shard), facts) as staging:
+        (staging / "images").mkdir()
+        for number, spec in specs:
+            if parent is not None and os.getppid() != parent:
+                raise VantageError("draining", "the process that started this worker is gone.")
+            try:
+                row, own = make_episode(number, spec, scenes, backend, plan.quality)
+            except Infeasible as error:
+                infeasible.append((spec.spec_id, spec.question.family, spec.question.level, error.message))
+                continue
+            rows.append(row)
+            pictures.append(own)
+            for name, content in zip(row.images, own):
+                (staging / name).write_bytes(content)
+        (staging / "rows.jsonl").write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+        if plan.parquet:
+            write_parquet(staging / "rows.parquet", rows, pictures)
+        facts |= {"rows": len(rows), "infeasible": infeasible}
+    return len(rows), len(infeasible)
+
+
+def make_episode(
+    number: int, spec: TaskSpec, scenes: WarmScenes, backend: Backend, quality: int
+) -> tuple[Row, list[bytes]]:
+    """A spec's row and its encoded pictures. Raises Infeasible."""
+    scene = scenes.get(spec.scene)
+    realised = realise(scene, spec)
+    assert realised.frames.rgb is not None
+    digest = digest_for(backend, spec)
+    truth = Truth(spec, realised.question, realised.poses, scene.description, digest, realised.attempts)
+    return make_row(number, truth), [to_webp(rgb, quality) for rgb in realised.frames.rgb]
+
+
+def _spread(path: Path, workers: int, descriptor: int) -> None:
+    """Write the missing shards in child processes, which hold the folder's lock too while they live."""
+    command = [sys.executable, "-m", "sim_server.cli", "generate", "--out", str(path), "--part"]
+    children = [subprocess.Popen([*command, f"{part}/{workers}"], pass_fds=(descriptor,)) for part in range(workers)]
+    try:
+        codes = [child.wait() for child in children]
+    finally:
+        for child in children:
+            if child.poll() is None:
+                child.terminate()
+                child.wait()
+    if any(codes):
+        raise VantageError(
+            "unavailable", "a worker ended before its shards were done; its message stands above. Start again to go on."
+        )

@@ -1,0 +1,79 @@
+"""Rows as Parquet with the pictures inside, which `datasets.load_dataset("parquet", …)` reads as images."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any, Sequence
+
+import msgspec
+
+from protocol.errors import VantageError
+from sim_server.dataset.rows import Row
+
+_TEXTS = ("dataset", "scene_name", "question_type", "question", "ground_truth", "answer_type")
+
+
+def installed() -> bool:
+    return importlib.util.find_spec("pyarrow") is not None
+
+
+def check_installed() -> None:
+    """Raises VantageError("bad_request") where pyarrow is absent."""
+    if not installed():
+        raise VantageError(
+            "bad_request", "Parquet needs pyarrow: pip install 'vantage-loop[parquet]', or leave --parquet out."
+        )
+
+
+def write_parquet(path: Path, rows: Sequence[Row], pictures: Sequence[Sequence[bytes]]) -> None:
+    """Write rows with the encoded pictures of each; `truth` becomes a column of JSON text."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    text = pa.string()
+    picture = pa.struct([("bytes", pa.binary()), ("path", text)])
+    part = pa.struct([("type", text), ("text", text)])
+    message = pa.struct([("role", text), ("content", pa.list_(part))])
+    schema = pa.schema(
+        [
+            ("id", pa.int64()),
+            *((name, text) for name in _TEXTS),
+            ("options", pa.list_(text)),
+            ("images", pa.list_(picture)),
+            ("messages", pa.list_(message)),
+            ("truth", text),
+        ],
+        metadata={"huggingface": json.dumps({"info": {"features": _features()}})},
+    )
+    columns: dict[str, list[Any]] = {
+        "id": [row.id for row in rows],
+        **{name: [getattr(row, name) for row in rows] for name in _TEXTS},
+        "options": [row.options for row in rows],
+        "images": [
+            [{"bytes": content, "path": name} for content, name in zip(own, row.images)]
+            for row, own in zip(rows, pictures)
+        ],
+        "messages": [msgspec.to_builtins(row.messages) for row in rows],
+        "truth": [msgspec.json.encode(row.truth).decode() for row in rows],
+    }
+    table = pa.Table.from_pydict(columns, schema=schema)
+    pq.write_table(table, path, compression="zstd")
+
+
+def _features() -> dict[str, Any]:
+    """What the datasets library makes of the columns: pictures, not bytes."""
+    text = {"dtype": "string", "_type": "Value"}
+
+    def listed(feature: dict[str, Any]) -> dict[str, Any]:
+        return {"feature": feature, "_type": "List"}
+
+    return {
+        "id": {"dtype": "int64", "_type": "Value"},
+        **dict.fromkeys(_TEXTS, text),
+        "options": listed(text),
+        "images": listed({"_type": "Image"}),
+        "messages": listed({"role": text, "content": listed({"type": text, "text": text})}),
+        "truth": text,
+    }

@@ -1,0 +1,141 @@
+"""What a data set is to hold, fixed before the first shard: the same plan always gives the same specs.
+
+Specs are dealt to scenes as the curriculum's are; a training set draws its scenes from the training half of the seeds
+(or the data set's training scenes), a held-out set from the other, so that the two can share none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Any, Sequence
+
+import msgspec
+
+from protocol.errors import VantageError
+from protocol.skills import CATALOGUE
+from protocol.specs import World, deal, held_out_scene, task_spec, training_scene
+from protocol.tasks import TaskSpec
+
+SPLITS = ("train", "val")
+# The scenes of a data set whose maker names no configuration: fuller and larger in the picture than the demo's.
+DEFAULT_WORLD = {"min_objects": 6, "max_objects": 14, "clutter": 0.3, "width_px": 256, "height_px": 256,
+                 "specs_per_scene": 8}  # fmt: skip
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """`specs_sha256` names a list of specs that stands in specs.jsonl; "" where they are drawn from the fields."""
+
+    n: int
+    seed: int
+    split: str
+    cells: tuple[tuple[str, int], ...]
+    world: dict[str, Any]
+    backend: str = "rooms"
+    shard_size: int = 500
+    quality: int = 90  # of WebP; 100 is lossless
+    parquet: bool = False
+    specs_sha256: str = ""
+
+    @property
+    def shards(self) -> int:
+        return math.ceil(self.n / self.shard_size)
+
+
+class Specs:
+    """The specs of a plan by number, made when they are asked for."""
+
+    def __init__(self, plan: Plan, listed: Sequence[TaskSpec] = ()) -> None:
+        """`listed` are the specs of specs.jsonl, for a plan that was made from a list."""
+        self._plan = plan
+        self._listed = listed
+        self._world = World.model_validate_json(msgspec.json.encode(plan.world))
+        if not plan.specs_sha256:
+            cells = [plan.cells[number % len(plan.cells)] for number in range(plan.n)]
+            self._dealt = deal(self._world, cells, lambda cell: cell)
+
+    def of_shard(self, shard: int) -> list[tuple[int, TaskSpec]]:
+        """(number, spec) of every spec of a shard."""
+        first = shard * self._plan.shard_size
+        return [(number, self[number]) for number in range(first, min(first + self._plan.shard_size, self._plan.n))]
+
+    def __getitem__(self, number: int) -> TaskSpec:
+        if self._listed:
+            return self._listed[number]
+        plan = self._plan
+        index, (family, level) = self._dealt[number]
+        scene = training_scene if plan.split == "train" else held_out_scene
+        return task_spec(
+            self._world,
+            plan.seed,
+            scene(self._world, plan.seed, index),
+            spec_id=f"{plan.split}-{plan.seed}-{number:07d}",
+            seq=number,
+            family=family,
+            level=level,
+        )
+
+
+def parse_cells(texts: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """From "depth_order" (all its levels), "depth_order:2" and "depth_order:0-2".
+
+    Raises VantageError("bad_request") for what the catalogue lacks.
+    """
+    cells: list[tuple[str, int]] = []
+    for text in texts:
+        name, _, levels = text.partition(":")
+        if name not in CATALOGUE:
+            raise VantageError("bad_request", f"there is no family {name!r}; choose among {', '.join(CATALOGUE)}.")
+        feasible = CATALOGUE[name].feasible_levels
+        low, _, high = levels.partition("-")
+        try:
+            wanted = range(int(low), int(high or low) + 1) if levels else feasible
+        except ValueError:
+            raise VantageError(
+                "bad_request", f"levels are written like {name}:2 or {name}:0-2, not {text!r}."
+            ) from None
+        if not wanted or not set(wanted) <= set(feasible):
+            raise VantageError("bad_request", f"{name} has the levels {feasible[0]} to {feasible[-1]}, not {levels}.")
+        cells += [(name, level) for level in wanted]
+    return tuple(dict.fromkeys(cells))
+
+
+def read_specs(path: Path, split: str) -> list[TaskSpec]:
+    """The specs in a file of JSON lines that hold one each under "spec", such as a run's episodes.jsonl; each once.
+
+    Raises VantageError("bad_request") where the file holds none, or one of the other split.
+    """
+    found: dict[str, TaskSpec] = {}
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise VantageError("bad_request", f"{path} cannot be read: {error.strerror}.") from None
+    for number, line in enumerate(lines, start=1):
+        try:
+            spec = msgspec.json.decode(line, type=_Line).spec
+        except msgspec.MsgspecError as error:
+            raise VantageError("bad_request", f"line {number} of {path} holds no spec: {error}.") from None
+        if spec.scene.split != split:
+            raise VantageError(
+                "bad_request",
+                f"line {number} of {path} is about a scene of the {spec.scene.split} split; "
+                f"a data set holds one split: give --split {spec.scene.split}, or leave such lines out.",
+            )
+        found.setdefault(spec.spec_id, spec)
+    if not found:
+        raise VantageError("bad_request", f"{path} holds no specs; let the run ask something first.")
+    return list(found.values())
+
+
+def write_specs(specs: Sequence[TaskSpec]) -> bytes:
+    """The content of specs.jsonl."""
+    return b"".join(msgspec.json.encode({"spec": spec}) + b"\n" for spec in specs)
+
+
+def specs_digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+class _Line(msgspec.Struct):
+    spec: TaskSpec

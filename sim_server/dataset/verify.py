@@ -1,0 +1,114 @@
+"""Derive a data set anew: open each scene, render each view again, run each program, and say which rows do not hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Callable, Iterator, NamedTuple, Optional
+
+import numpy as np
+
+from protocol.errors import VantageError
+from sim_server.backends.base import Backend
+from sim_server.backends.registry import make_backend
+from sim_server.dataset.plan import Plan, Specs
+from sim_server.dataset.rows import Row, from_webp, make_row, to_webp
+from sim_server.dataset.store import Folder, check_shard, read_rows
+from sim_server.degrade import degraded, digest_for
+from sim_server.questions.evaluator import run
+from sim_server.questions.evidence import EVIDENCE_SENSORS, World
+from sim_server.scenes import WarmScenes
+
+# Between a stored picture and the same render encoded and decoded here, mean absolute difference in levels: 0 with the
+# encoder that wrote it, and room for another version of it.
+PICTURE_TOLERANCE = 1.0
+
+Progress = Callable[[str], None]
+
+
+class Failure(NamedTuple):
+    """`row` is the row's id, or None for what concerns a whole shard."""
+
+    shard: str
+    row: Optional[int]
+    reason: str
+
+
+def verify(path: Path, backend_name: Optional[str], progress: Progress) -> tuple[int, list[Failure]]:
+    """How many rows were checked, and everything that does not hold.
+
+    Raises VantageError("bad_request") for a folder without a finished data set.
+    """
+    folder = Folder(path)
+    record, plan = folder.sealed(), folder.plan()
+    if record is None or plan is None:
+        raise VantageError("bad_request", f"{path} holds no finished data set; run sim-server generate until it ends.")
+    specs = folder.specs(plan)
+    backend = make_backend(backend_name or plan.backend)
+    scenes = WarmScenes(backend, 2)
+    failures: list[Failure] = []
+    seen: set[int] = set()
+    for number, shard in enumerate(record["shards"], start=1):
+        name = str(shard["name"])
+        here = folder.shards / name
+        try:
+            check_shard(here, shard["sha256"])
+        except VantageError as error:
+            failures.append(Failure(name, None, error.message))
+        try:
+            rows = read_rows(here)
+        except (VantageError, OSError) as error:
+            failures.append(Failure(name, None, str(error)))
+            continue
+        if len(rows) != shard["rows"]:
+            failures.append(Failure(name, None, f"it has {len(rows)} rows, dataset.json says {shard['rows']}"))
+        for row in rows:
+            if row.id in seen:
+                failures.append(Failure(name, row.id, "the row is there twice"))
+            seen.add(row.id)
+            reasons = _row_failures(row, here, plan, specs, scenes, backend)
+            failures += [Failure(name, row.id, reason) for reason in reasons]
+        progress(f"shard {number} of {len(record['shards'])}: {len(rows)} rows, {len(failures)} failures so far")
+    scenes.close()
+    backend.close()
+    return len(seen), failures
+
+
+def _row_failures(
+    row: Row, shard: Path, plan: Plan, specs: Specs, scenes: WarmScenes, backend: Backend
+) -> Iterator[str]:
+    truth, question = row.truth, row.truth.question
+    if not 0 <= row.id < plan.n or truth.spec != specs[row.id]:
+        yield "its spec is not the plan's"
+        return
+    if truth.spec.scene.split != plan.split:
+        yield f"its scene belongs to the {truth.spec.scene.split} split, the data set to {plan.split}"
+    expected = make_row(row.id, truth)
+    for name in row.__struct_fields__:
+        if getattr(row, name) != getattr(expected, name):
+            yield f"{name} is not what its truth gives"
+    try:
+        scene = scenes.get(truth.spec.scene)
+        if scene.description != truth.scene:
+            yield "the scene opens with other objects"
+            return
+        sensors = ("rgb", *EVIDENCE_SENSORS)
+        frames = degraded(scene, truth.spec).render(truth.poses, truth.spec.camera, sensors)
+        answer = run(question.program, World.of(scene.description, frames))
+    except VantageError as error:
+        yield f"it cannot be derived: {error.message}"
+        return
+    if answer != question.answer:
+        yield f"its answer is {question.answer!r}, its program gives {answer!r}"
+    if question.options and question.options.count(question.answer) != 1:
+        yield "its answer is not one of its options"
+    other_renderer = "" if truth.renderer_digest == digest_for(backend, truth.spec) else ", by another renderer"
+    assert frames.rgb is not None
+    for name, rgb in zip(row.images, frames.rgb):
+        try:
+            stored = from_webp((shard / name).read_bytes()).astype(np.int16)
+        except OSError as error:
+            yield f"{name} cannot be read: {error}"
+            continue
+        drawn = from_webp(to_webp(rgb, plan.quality))
+        if stored.shape != drawn.shape or np.abs(stored - drawn).mean() > PICTURE_TOLERANCE:
+            yield f"{name} shows another picture than its pose{other_renderer}"

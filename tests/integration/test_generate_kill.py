@@ -1,0 +1,53 @@
+"""`sim-server generate` killed with SIGKILL at chance moments, with worker processes, goes on to the same data set."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ARGUMENTS = [
+    "--n",
+    "40",
+    "--shard-size",
+    "5",
+    "--family",
+    "depth_order:0",
+    "--family",
+    "view_direction:0-1",
+    "--no-parquet",
+]
+SMALL = ["--set", "curriculum.world.width_px=48", "--set", "curriculum.world.height_px=48"]
+
+
+def command(out: Path, workers: int) -> list[str]:
+    return [
+        *(sys.executable, "-m", "sim_server.cli", "generate", "--out", str(out), "--workers", str(workers)),
+        *ARGUMENTS,
+        *SMALL,
+    ]
+
+
+def content(path: Path) -> dict[str, bytes]:
+    return {str(item.relative_to(path)): item.read_bytes() for item in path.rglob("*") if item.is_file()}
+
+
+@pytest.mark.timeout(180)
+def test_a_killed_writer_goes_on_without_doubles(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run(command(whole, 1), check=True, timeout=120)
+    for shards in (1, 3):
+        process = subprocess.Popen(command(killed, 2))
+        deadline_s = time.monotonic() + 100
+        while len(list((killed / "shards").glob("shard-*"))) < shards and process.poll() is None:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(10)
+    subprocess.run(command(killed, 2), check=True, timeout=120)
+    assert content(killed) == content(whole)

@@ -1,0 +1,347 @@
+"""Data sets: what a row says, that a killed writer goes on without doubles, that verify finds what does not hold."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from protocol.errors import VantageError
+from protocol.scene import HELD_OUT_SEED_BORDER
+from protocol.sealed import sealed_folder
+from protocol.specs import World
+from sim_server.cli import app
+from sim_server.dataset import generate as generating
+from sim_server.dataset import parquet
+from sim_server.dataset.generate import generate
+from sim_server.dataset.plan import Plan, Specs, parse_cells, read_specs, specs_digest, write_specs
+from sim_server.dataset.rows import from_webp, to_webp
+from sim_server.dataset.store import Folder, read_rows
+from sim_server.dataset.verify import verify
+
+WORLD = World(width_px=64, height_px=64, min_objects=6, max_objects=8, specs_per_scene=6)
+CELLS = (("view_direction", 0), ("depth_order", 0), ("camera_object_distance", 1), ("camera_motion", 0))
+
+
+def plan(**changes) -> Plan:
+    fields = {"n": 18, "seed": 3, "split": "train", "cells": CELLS, "shard_size": 6, "quality": 100}
+    return Plan(**{**fields, "world": WORLD.model_dump(mode="json"), **changes})
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+def make(path: Path, listed=(), **changes):
+    return generate(path, plan(**changes), listed, 1, quiet)
+
+
+def rows_of(path: Path):
+    return [row for shard in Folder(path).done().values() for row in read_rows(shard)]
+
+
+def files_of(path: Path) -> dict[str, bytes]:
+    return {str(item.relative_to(path)): item.read_bytes() for item in path.rglob("*") if item.is_file()}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "set"
+    make(path)
+    return path
+
+
+@pytest.fixture
+def copy(made, tmp_path):
+    return Path(shutil.copytree(made, tmp_path / "copy"))
+
+
+# ----------------------------------------------------------------------------- what is written
+
+
+def test_every_spec_is_a_row_or_counted_as_infeasible(made):
+    record = json.loads((made / "dataset.json").read_bytes())
+    ids = [row.id for row in rows_of(made)]
+    assert len(ids) == len(set(ids)) == record["rows"]
+    assert record["rows"] + sum(record["infeasible"].values()) == record["asked"] == 18
+    assert record["rows"] > 9
+
+
+def test_a_row_reads_as_the_benchmarks_do_and_as_a_chat(made):
+    for row in rows_of(made):
+        question = row.truth.question
+        user, assistant = row.messages
+        assert [part.type for part in user.content] == ["image"] * len(row.images) + ["text"]
+        assert assistant.content[0].text == row.ground_truth
+        assert row.question[0].isupper() and row.question.endswith("?") and " ?" not in row.question
+        if row.options:
+            letters = "ABCD"[: len(row.options)]
+            assert [option[:3] for option in row.options] == [f"{letter}. " for letter in letters]
+            assert row.options[letters.index(row.ground_truth)][3:] == question.answer
+            assert all(option in user.content[-1].text for option in row.options)
+        else:
+            assert row.ground_truth == question.answer and float(row.ground_truth) > 0
+        assert row.truth.spec.scene.seed < HELD_OUT_SEED_BORDER
+        named = {mention.object_id for mention in question.mentions}
+        assert named <= {item.id for item in row.truth.scene.objects}
+
+
+def test_pictures_lie_beside_the_rows(made):
+    for shard in Folder(made).done().values():
+        for row in read_rows(shard):
+            assert len(row.images) == len(row.truth.poses) == (2 if row.question_type == "camera_motion" else 1)
+            assert all(from_webp((shard / name).read_bytes()).shape == (64, 64, 3) for name in row.images)
+
+
+def test_lossless_pictures_are_the_render_and_lossy_ones_near_it():
+    rng = np.random.default_rng(0)
+    rgb = np.repeat(np.repeat(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8), 8, 0), 8, 1)
+    assert (from_webp(to_webp(rgb, 100)) == rgb).all()
+    assert len(to_webp(rgb, 80)) < len(to_webp(rgb, 99))
+
+
+def test_held_out_data_comes_from_held_out_scenes():
+    training, held_out = Specs(plan(n=200)), Specs(plan(n=200, split="val"))
+    assert all(training[number].scene.seed < HELD_OUT_SEED_BORDER for number in range(200))
+    assert all(held_out[number].scene.seed >= HELD_OUT_SEED_BORDER for number in range(200))
+    cells = [(training[number].question.family, training[number].question.level) for number in range(200)]
+    assert {cells.count(cell) for cell in CELLS} == {50}
+
+
+def test_what_is_infeasible_is_counted_with_its_reason_and_not_replaced(tmp_path):
+    world = World(width_px=32, height_px=32, min_objects=1, max_objects=1).model_dump(mode="json")
+    record = make(tmp_path / "set", n=4, cells=(("depth_order", 0),), world=world)
+    assert record["rows"] == 0 and record["infeasible"] == {"depth_order L0": 4}
+    (shard,) = Folder(tmp_path / "set").done().values()
+    facts = json.loads((shard / "manifest.json").read_bytes())
+    assert all("2 are needed" in reason for *_, reason in facts["infeasible"])
+
+
+# ----------------------------------------------------------------------------- killed and resumed
+
+
+@pytest.mark.parametrize("episode", [0, 4, 8, 13])
+def test_a_writer_that_died_goes_on_to_the_same_bytes(made, tmp_path, monkeypatch, episode):
+    calls = 0
+    really = generating.make_episode
+
+    def dies(*arguments):
+        nonlocal calls
+        calls += 1
+        if calls > episode:
+            raise KeyboardInterrupt
+        return really(*arguments)
+
+    path = tmp_path / "set"
+    monkeypatch.setattr(generating, "make_episode", dies)
+    with pytest.raises(KeyboardInterrupt):
+        make(path)
+    assert len(Folder(path).done()) == episode // 6
+    assert not (path / "dataset.json").exists()
+    monkeypatch.setattr(generating, "make_episode", really)
+    make(path)
+    assert files_of(path) == files_of(made)
+
+
+def test_a_finished_data_set_is_left_as_it_is(copy, monkeypatch):
+    monkeypatch.setattr(generating, "make_episode", None)
+    before = files_of(copy)
+    make(copy)
+    assert files_of(copy) == before
+
+
+def test_what_a_kill_left_half_written_is_swept_away(copy, made):
+    shutil.rmtree(copy / "shards" / "shard-000001")
+    (copy / "shards" / ".writing-shard-000001" / "images").mkdir(parents=True)
+    (copy / "shards" / ".writing-shard-000001" / "rows.jsonl").write_text("{")
+    make(copy)
+    assert files_of(copy) == files_of(made)
+
+
+def test_another_plan_another_folder(copy, tmp_path):
+    with pytest.raises(VantageError, match="begun with another seed"):
+        make(copy, seed=4)
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("Once")
+    with pytest.raises(VantageError, match="holds something else"):
+        make(tmp_path / "thesis")
+
+
+def test_a_damaged_shard_is_said_before_anything_is_added(copy):
+    rows = copy / "shards" / "shard-000000" / "rows.jsonl"
+    rows.write_bytes(rows.read_bytes()[:-9])
+    with pytest.raises(VantageError, match=r"rows.jsonl does not match its manifest"):
+        make(copy)
+
+
+def test_one_writer_at_a_time(copy, monkeypatch):
+    monkeypatch.setattr("sim_server.dataset.store._LOCK_PATIENCE_S", 0.0)
+    with Folder(copy).lock():
+        with pytest.raises(VantageError, match="another process writes"):
+            make(copy)
+
+
+# ----------------------------------------------------------------------------- verified
+
+
+def test_what_was_written_holds(made):
+    rows, failures = verify(made, None, quiet)
+    assert rows == len(rows_of(made)) and failures == []
+
+
+def rewrite(path: Path, change) -> None:
+    """Change shard 0's files and seal it and the data set anew, as somebody who forges would."""
+    shard = Folder(path).shard(0)
+    facts = json.loads((shard / "manifest.json").read_bytes())
+    rows = [json.loads(line) for line in (shard / "rows.jsonl").read_bytes().splitlines()]
+    change(rows, shard)
+    (shard / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    facts.pop("files")
+    moved = shard.with_name("before")
+    shard.rename(moved)
+    with sealed_folder(shard, {**facts, "rows": len(rows)}) as staging:
+        (moved / "manifest.json").unlink()
+        shutil.copytree(moved, staging, dirs_exist_ok=True)
+    shutil.rmtree(moved)
+    Folder(path).seal(plan())
+
+
+def another_answer(rows, _):
+    for row in rows:
+        if row["truth"]["question"]["family"] == "view_direction":
+            question = row["truth"]["question"]
+            question["answer"] = next(option for option in question["options"] if option != question["answer"])
+            row["ground_truth"] = "AB".replace(row["ground_truth"], "")
+            row["messages"][1]["content"][0]["text"] = row["ground_truth"]
+            return
+    raise AssertionError
+
+
+def moved_box(rows, _):
+    rows[0]["truth"]["scene"]["objects"][0]["box"]["centre_m"][0] += 0.5
+
+
+def moved_camera(rows, _):
+    rows[0]["truth"]["poses"][0]["position_m"][1] += 0.3
+
+
+def swapped_pictures(rows, shard):
+    first, second = (shard / row["images"][0] for row in rows[:2])
+    content = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(content)
+
+
+def another_truth(rows, _):
+    rows[0]["ground_truth"] = "9.9"
+
+
+def another_spec(rows, _):
+    rows[0]["truth"]["spec"]["seq"] += 1
+
+
+def doubled(rows, _):
+    rows.append(rows[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (another_answer, "its program gives"),
+        (moved_box, "opens with other objects"),
+        (moved_camera, "shows another picture"),
+        (swapped_pictures, "shows another picture"),
+        (another_truth, "ground_truth is not what its truth gives"),
+        (another_spec, "not the plan's"),
+        (doubled, "there twice"),
+    ],
+)
+def test_a_forged_row_is_named(copy, change, says):
+    rewrite(copy, change)
+    _, failures = verify(copy, None, quiet)
+    assert failures and {failure.shard for failure in failures} == {"shard-000000"}
+    assert any(says in failure.reason for failure in failures), failures
+
+
+def test_a_flipped_bit_is_found(copy):
+    picture = next((copy / "shards" / "shard-000001" / "images").iterdir())
+    content = bytearray(picture.read_bytes())
+    content[-5] ^= 1
+    picture.write_bytes(content)
+    _, failures = verify(copy, None, quiet)
+    assert any("does not match its manifest" in failure.reason for failure in failures)
+
+
+def test_the_command_says_so_by_its_exit_code(made, copy):
+    assert CliRunner().invoke(app, ["verify", str(made)]).exit_code == 0
+    rewrite(copy, another_truth)
+    result = CliRunner().invoke(app, ["verify", str(copy)])
+    assert result.exit_code == 1 and "shard-000000 row" in result.output
+    (copy / "dataset.json").unlink()
+    with pytest.raises(VantageError, match="no finished data set"):
+        verify(copy, None, quiet)
+
+
+# ----------------------------------------------------------------------------- what is asked for
+
+
+def test_families_and_levels_are_chosen_by_name():
+    assert parse_cells(["depth_order:1"]) == (("depth_order", 1),)
+    assert parse_cells(["depth_order:0-2", "depth_order:2"]) == tuple(("depth_order", level) for level in range(3))
+    assert len(parse_cells(["camera_motion"])) == 5
+    for text in ("riddle", "depth_order:9", "depth_order:2-1", "depth_order:x"):
+        with pytest.raises(VantageError):
+            parse_cells([text])
+
+
+def test_a_runs_episodes_become_a_data_set(made, tmp_path):
+    episodes = tmp_path / "episodes.jsonl"
+    specs = [row.truth.spec for row in rows_of(made)][:3]
+    lines = [{"step": 1, "spec": json.loads(write_specs([spec]))["spec"], "answers": []} for spec in specs]
+    episodes.write_text("".join(json.dumps(line) + "\n" for line in [*lines, lines[0]]))
+    listed = read_specs(episodes, "train")
+    assert listed == specs, "each once"
+    digest = specs_digest(write_specs(listed))
+    make(tmp_path / "set", listed, n=3, cells=(), specs_sha256=digest)
+    assert [row.truth.question for row in rows_of(tmp_path / "set")] == [
+        row.truth.question for row in rows_of(made)[:3]
+    ]
+    assert verify(tmp_path / "set", None, quiet) == (3, [])
+    with pytest.raises(VantageError, match="train split"):
+        read_specs(episodes, "val")
+
+
+def test_parquet_holds_the_same_rows(tmp_path):
+    pq = pytest.importorskip("pyarrow.parquet")
+    make(tmp_path / "set", n=6, parquet=True)
+    (shard,) = Folder(tmp_path / "set").done().values()
+    table = pq.read_table(shard / "rows.parquet").to_pylist()
+    rows = read_rows(shard)
+    assert [line["id"] for line in table] == [row.id for row in rows]
+    for line, row in zip(table, rows):
+        assert line["ground_truth"] == row.ground_truth and tuple(line["options"] or ()) == (row.options or ())
+        assert [image["bytes"] for image in line["images"]] == [(shard / name).read_bytes() for name in row.images]
+        assert (
+            json.loads(line["truth"])
+            == json.loads((shard / "rows.jsonl").read_bytes().splitlines()[rows.index(row)])["truth"]
+        )
+
+
+def test_parquet_without_pyarrow_is_one_sentence(monkeypatch, tmp_path):
+    monkeypatch.setattr(parquet.importlib.util, "find_spec", lambda name: None)
+    result = CliRunner().invoke(app, ["generate", "--out", str(tmp_path), "--parquet"])
+    assert isinstance(result.exception, VantageError) and "vantage-loop[parquet]" in result.exception.message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [(["--split", "test"], "train or val"), (["--family", "riddle"], "no family"), (["--specs", "absent"], "be read")],
+)
+def test_a_mistake_is_one_sentence_and_makes_nothing(tmp_path, arguments, says):
+    result = CliRunner().invoke(app, ["generate", "--out", str(tmp_path / "set"), *arguments])
+    assert isinstance(result.exception, VantageError) and says in result.exception.message
+    assert not (tmp_path / "set").exists()
