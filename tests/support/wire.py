@@ -15,6 +15,7 @@ from protocol.arrays import ArrayRef
 from protocol.codec import DTYPES, ArraySink
 from protocol.scene import HELD_OUT_SEED_BORDER, Camera, SceneSpec
 from protocol.service import Service
+from protocol.tasks import DEGRADATIONS, SEVERITIES, Degradation
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 ARRAYS = hnp.arrays(
@@ -33,6 +34,7 @@ LEAVES: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     Camera: CAMERAS,
     SceneSpec: SCENES,
+    Degradation: st.builds(Degradation, st.sampled_from(DEGRADATIONS), st.integers(0, SEVERITIES - 1)),
 }
 
 
