@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fake_scene import FakeScene
-from oracles import agrees
 
 from protocol.errors import Infeasible, VantageError
 from protocol.messages import Annotate
 from protocol.scene import Camera, SceneSpec
 from sim_server.annotate import annotate
+from sim_server.questions.audit.oracles import agrees
 from sim_server.questions.evaluator import verify
 from sim_server.questions.families import FAMILIES
 

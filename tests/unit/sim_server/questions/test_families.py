@@ -10,13 +10,13 @@ from typing import Callable
 import numpy as np
 import pytest
 from fake_scene import FakeScene
-from oracles import agrees, mask_centre, mentioned, surface
 
 from protocol.errors import Infeasible, VantageError
 from protocol.scene import Camera, OrientedBox, SceneObject, SceneSpec
 from protocol.skills import CATALOGUE
 from protocol.specs import view_budget
 from protocol.tasks import QuestionSpec, TaskSpec
+from sim_server.questions.audit.oracles import agrees, mask_centre, mentioned, surface
 from sim_server.questions.evaluator import verify
 from sim_server.questions.families import FAMILIES, measures, motion, perceive, picture, rules, space
 from sim_server.realise import Realised, realise
