@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Sequence
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from sim_server.backends.rooms.materials import Material
@@ -17,8 +18,8 @@ class Geometry(NamedTuple):
     """World-frame triangles. A chunk is a run of faces of one object with its own run of vertices.
 
     positions float32 [V, 3]; faces int32 [F, 3]; face_material int32 [F]; face_object int32 [F] (object id,
-    0 = shell); face_key int32 [F] equal for faces of one look; face_values float32 [F, 24], see
-    _face_values; chunk_faces, chunk_vertices int32 [C, 2] (start, end);
+    0 = shell); face_key int32 [F] equal for faces of one look; normals float32 [V, 3] unit; uv float32 [V, 2] m;
+    chunk_faces, chunk_vertices int32 [C, 2] (start, end);
     chunk_low, chunk_high float32 [C, 3] bounds; chunk_object int32 [C]; material_pattern int32 [M];
     material_values float32 [M, 8] = low rgb, high rgb, repeats per metre, glow.
     """
@@ -28,7 +29,8 @@ class Geometry(NamedTuple):
     face_material: NDArray[np.int32]
     face_object: NDArray[np.int32]
     face_key: NDArray[np.int32]
-    face_values: NDArray[np.float32]
+    normals: NDArray[np.float32]
+    uv: NDArray[np.float32]
     chunk_faces: NDArray[np.int32]
     chunk_vertices: NDArray[np.int32]
     chunk_low: NDArray[np.float32]
@@ -106,7 +108,8 @@ class GeometryBuilder:
             face_material,
             face_object,
             (face_object * len(materials) + face_material) * 27 + side,
-            _face_values(positions, normals, np.concatenate([p.uv for p in self._parts]), faces),
+            normals,
+            np.concatenate([p.uv for p in self._parts]),
             np.ascontiguousarray(chunks[:, :2]),
             np.ascontiguousarray(chunks[:, 2:4]),
             np.minimum.reduceat(positions, starts),
@@ -117,22 +120,44 @@ class GeometryBuilder:
         )
 
 
-def _face_values(
-    positions: NDArray[np.float32], normals: NDArray[np.float32], uv: NDArray[np.float32], faces: NDArray[np.int32]
-) -> NDArray[np.float32]:
-    """What shading needs of a face, in one row of 24: barycentric weights of corners 1 and 2 as affine functions of
-    the world point (4 + 4), the first corner's normal and the differences to the others' (9), the same of uv (6)."""
-    corner = positions[faces].astype(np.float64)
-    e1, e2 = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
-    d00, d01, d11 = (np.einsum("fk,fk->f", a, b)[:, None] for a, b in ((e1, e1), (e1, e2), (e2, e2)))
-    scale = 1 / (d00 * d11 - d01 * d01 + 1e-20)
-    out = np.zeros((len(faces), 24), np.float32)
-    for start, gradient in ((0, (d11 * e1 - d01 * e2) * scale), (4, (d00 * e2 - d01 * e1) * scale)):
-        out[:, start : start + 3] = gradient
-        out[:, start + 3] = -np.einsum("fk,fk->f", gradient, corner[:, 0])
-    for start, values in ((8, normals[faces]), (17, uv[faces])):
-        width = values.shape[2]
-        out[:, start : start + width] = values[:, 0]
-        out[:, start + width : start + 2 * width] = values[:, 1] - values[:, 0]
-        out[:, start + 2 * width : start + 3 * width] = values[:, 2] - values[:, 0]
+def shading_table(geometry: Geometry, vertex_light: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What shading needs of a face, float32 [F, 32]: barycentric weights of corners 1 and 2 as affine functions of the
+    world point (4 + 4), the face's unit normal (3), uv and light of the first corner and the differences of the
+    others to it (6, 9); the rest pads the row to two cache lines."""
+    out = np.zeros((len(geometry.faces), 32), np.float32)
+    _fill_shading(geometry.positions, geometry.uv, vertex_light, geometry.faces, out)
     return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fill_shading(positions, uv, light, faces, out):
+    e1, e2 = np.empty(3, np.float64), np.empty(3, np.float64)
+    for f in range(faces.shape[0]):
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        d00, d01, d11 = 0.0, 0.0, 0.0
+        for k in range(3):
+            e1[k] = np.float64(positions[b, k]) - np.float64(positions[a, k])
+            e2[k] = np.float64(positions[c, k]) - np.float64(positions[a, k])
+            d00 += e1[k] * e1[k]
+            d01 += e1[k] * e2[k]
+            d11 += e2[k] * e2[k]
+        scale = 1.0 / (d00 * d11 - d01 * d01 + 1e-20)
+        zero1, zero2 = 0.0, 0.0
+        for k in range(3):
+            g1 = (d11 * e1[k] - d01 * e2[k]) * scale
+            g2 = (d00 * e2[k] - d01 * e1[k]) * scale
+            out[f, k], out[f, 4 + k] = g1, g2
+            zero1 -= g1 * positions[a, k]
+            zero2 -= g2 * positions[a, k]
+        out[f, 3], out[f, 7] = zero1, zero2
+        nx, ny, nz = e1[1] * e2[2] - e1[2] * e2[1], e1[2] * e2[0] - e1[0] * e2[2], e1[0] * e2[1] - e1[1] * e2[0]
+        length = max(np.sqrt(nx * nx + ny * ny + nz * nz), 1e-20)
+        out[f, 8], out[f, 9], out[f, 10] = nx / length, ny / length, nz / length
+        for k in range(2):
+            out[f, 11 + k] = uv[a, k]
+            out[f, 13 + k] = uv[b, k] - uv[a, k]
+            out[f, 15 + k] = uv[c, k] - uv[a, k]
+        for k in range(3):
+            out[f, 17 + k] = light[a, k]
+            out[f, 20 + k] = light[b, k] - light[a, k]
+            out[f, 23 + k] = light[c, k] - light[a, k]

@@ -1,20 +1,19 @@
-"""Static light of a scene: a shadow cube per ceiling light and a map of contact shade on the floor."""
+"""What shading needs of a scene's light, and the depth maps that its baking looks shadows up in."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim_server.backends.rooms import raster
 from sim_server.backends.rooms.geometry import Geometry
-from sim_server.backends.rooms.plan import Rect
 
-CUBE_PX = 256
-SHADE_CELL_M = 0.06
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
 
-# Face order +x -x +y -y +z -z; rows right, up, forward. shade.py looks texels up with the same axes.
+# Face order +x -x +y -y +z -z; rows right, up, forward. bake.py looks texels up with the same axes.
 CUBE_AXES = np.array(
     [
         [[0, 1, 0], [0, 0, 1], [1, 0, 0]],
@@ -26,87 +25,87 @@ CUBE_AXES = np.array(
     ],
     np.float32,
 )
-# Half of the faces above are mirrored (right x up points away from forward), which swaps front and back.
-_MIRRORED = np.array([np.linalg.det(a) for a in CUBE_AXES]) > 0
 
 
 class Light(NamedTuple):
-    """lamps float32 [L, 8] = position, linear rgb power, reach in metres, 0; cubes float32 [L, 6, S, S] inverse depth.
+    """Baked light, irradiance / pi in linear rgb, and what is seen where there is nothing.
 
-    ambient float32 [4, 3] = linear rgb from above, from the side, from below, and the sky seen through windows;
-    shade float32 [Z, X, 2] = crowding by objects and by walls near the floor; origin float32 [2] = x, z of cell 0.
+    vertex float32 [V, 3]; face_rectangle int32 [F], -1 where the light of the vertices counts; rectangle_maps
+    float32 [R, 8] and rectangle_texels int32 [R, 3], see Rectangles.lookup; atlas float32 [T, 3];
+    outside float32 [rows, columns, 3], see outside.py.
     """
 
-    lamps: NDArray[np.float32]
-    cubes: NDArray[np.float32]
-    ambient: NDArray[np.float32]
-    shade: NDArray[np.float32]
-    origin: NDArray[np.float32]
-    windows: NDArray[np.float32]
+    vertex: F32
+    face_rectangle: I32
+    rectangle_maps: F32
+    rectangle_texels: I32
+    atlas: F32
+    outside: F32
 
 
-def shadow_cubes(geometry: Geometry, positions_m: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Inverse depth seen from every lamp, one square map per direction of CUBE_AXES.
+class Shadows:
+    """Draws depth maps of what throws shadows: all faces but those that glow, with details below `grid_m` left out."""
 
-    Back faces are drawn: they lie behind the lit side, so that no bias is needed on it.
-    """
-    cubes = np.empty((len(positions_m), 6, CUBE_PX, CUBE_PX), np.float32)
-    seen = np.empty((CUBE_PX, CUBE_PX), np.int32)
-    camera, screen = np.empty_like(geometry.positions), np.empty_like(geometry.positions)
-    one = np.float32(1)
-    for lamp, eye in enumerate(positions_m):
-        for face in range(6):
-            axes = CUBE_AXES[face]
-            order = raster.visible_chunks(geometry.chunk_low, geometry.chunk_high, eye, axes, one, one)
-            raster.draw(
-                order, geometry.positions, geometry.faces, geometry.chunk_faces, geometry.chunk_vertices, eye, axes,
-                np.float32(CUBE_PX / 2), raster.CULL_BACK if _MIRRORED[face] else raster.CULL_FRONT,
-                cubes[lamp, face], seen, camera, screen,
-            )  # fmt: skip
-    return cubes
+    def __init__(self, geometry: Geometry, grid_m: float) -> None:
+        self._g = geometry
+        faces, keep = _coarse(geometry, grid_m)
+        self._faces, self._kept = np.ascontiguousarray(faces[keep]), np.flatnonzero(keep).astype(np.int32)
+        self._chunk_faces = np.concatenate([[0], np.cumsum(keep)]).astype(np.int32)[geometry.chunk_faces]
+        self._camera, self._screen = np.empty_like(geometry.positions), np.empty_like(geometry.positions)
 
+    def draw(
+        self, eye: F32, axes: F32, focal: float, size: int, chunks: Optional[I32] = None, back: bool = False
+    ) -> tuple[F32, I32]:
+        """Inverse depth float32 [size, size] and caster int32 [size, size] or -1, of the given chunks or of all.
 
-def _blur(values: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
-    """Two passes of a box filter along both axes."""
-    width = 2 * radius + 1
-    for _ in range(2):
-        for axis in (0, 1):
-            pad = [(radius + 1, radius) if a == axis else (0, 0) for a in (0, 1)]
-            total = np.cumsum(np.pad(values, pad), axis=axis, dtype=np.float64)
-            ahead = np.take(total, np.arange(width, total.shape[axis]), axis)
-            behind = np.take(total, np.arange(total.shape[axis] - width), axis)
-            values = ((ahead - behind) / width).astype(np.float32)
-    return values
+        With `back` the far sides of things are drawn instead of the near ones.
+        """
+        g = self._g
+        inverse_depth, seen = np.empty((size, size), np.float32), np.empty((size, size), np.int32)
+        tangent = np.float32(size / 2 / focal)
+        order = raster.visible_chunks(
+            g.chunk_low if chunks is None else g.chunk_low[chunks],
+            g.chunk_high if chunks is None else g.chunk_high[chunks],
+            eye, axes, tangent, tangent,
+        )  # fmt: skip
+        if chunks is not None:
+            order = chunks[order]
+        mirrored = bool(np.linalg.det(axes) > 0)  # right x up points away from forward: front and back are swapped
+        raster.draw(
+            order, g.positions, self._faces, self._chunk_faces, g.chunk_vertices, eye, axes, np.float32(focal),
+            raster.CULL_BACK if back == mirrored else raster.CULL_FRONT, inverse_depth, seen,
+            self._camera, self._screen,
+        )  # fmt: skip
+        return inverse_depth, seen
 
+    @property
+    def face_of(self) -> I32:
+        """The scene's face of each caster."""
+        return self._kept
 
-def contact_shade(geometry: Geometry, rects: tuple[Rect, ...]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """How crowded the surroundings of each floor cell are: by low parts of objects, and by walls; with its origin."""
-    x_min, z_min = min(r.x_min for r in rects) - 0.3, min(r.z_min for r in rects) - 0.3
-    x_max, z_max = max(r.x_max for r in rects) + 0.3, max(r.z_max for r in rects) + 0.3
-    columns, rows = int((x_max - x_min) / SHADE_CELL_M) + 1, int((z_max - z_min) / SHADE_CELL_M) + 1
-    walls = np.ones((rows, columns), np.float32)
-    for r in rects:
-        x0, x1 = ((v - x_min) / SHADE_CELL_M for v in (r.x_min, r.x_max))
-        z0, z1 = ((v - z_min) / SHADE_CELL_M for v in (r.z_min, r.z_max))
-        walls[int(z0 + 0.5) : int(z1 + 0.5), int(x0 + 0.5) : int(x1 + 0.5)] = 0.0
-    objects = np.zeros((rows, columns), np.float32)
-    centres = geometry.positions[geometry.faces[geometry.face_object > 0]]
-    if len(centres):
-        low, high = centres.min(1), centres.max(1)
-        near = low[:, 1] < 0.6
-        weight = np.exp(-low[near, 1] / 0.25).astype(np.float32)
-        x0, x1 = (np.clip((v[near, 0] - x_min) / SHADE_CELL_M, 0, columns - 1).astype(np.int32) for v in (low, high))
-        z0, z1 = (np.clip((v[near, 2] - z_min) / SHADE_CELL_M, 0, rows - 1).astype(np.int32) for v in (low, high))
-        _stamp(objects, x0, x1, z0, z1, weight)
-    shade = np.stack([_blur(objects, 2), _blur(walls, 4)], -1)
-    return np.ascontiguousarray(shade), np.array([x_min, z_min], np.float32)
+    def cube(self, eye: F32, size: int) -> F32:
+        """Inverse depth all around `eye`, float32 [6, size, size], one square per direction of CUBE_AXES."""
+        return np.stack([self.draw(eye, axes, size / 2, size)[0] for axes in CUBE_AXES])
 
 
-@raster._jit
-def _stamp(target, x0, x1, z0, z1, weight):
-    """The largest weight of the boxes over each cell."""
-    for k in range(len(weight)):
-        for z in range(z0[k], z1[k] + 1):
-            for x in range(x0[k], x1[k] + 1):
-                if weight[k] > target[z, x]:
-                    target[z, x] = weight[k]
+def _coarse(geometry: Geometry, grid_m: float) -> tuple[I32, NDArray[np.bool_]]:
+    """Faces with the vertices of one chunk welded on a grid, and which of them are left after that."""
+    cell = np.floor(geometry.positions * np.float32(1 / grid_m)).astype(np.int64)
+    spans = geometry.chunk_vertices
+    chunk = np.repeat(np.arange(len(spans)), spans[:, 1] - spans[:, 0])
+    cell -= cell.min(0)
+    size = cell.max(0) + 1
+    key = ((chunk * size[0] + cell[:, 0]) * size[1] + cell[:, 1]) * size[2] + cell[:, 2]
+    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    faces = first[inverse.reshape(-1)].astype(np.int32)[geometry.faces]
+    a, b, c = faces[:, 0], faces[:, 1], faces[:, 2]
+    glows = geometry.material_values[geometry.face_material, 7] > 0
+    return faces, (a != b) & (b != c) & (c != a) & ~glows
+
+
+def look_axes(forward: NDArray[np.float64]) -> F32:
+    """Rows right, up, forward of a view along the unit vector `forward`."""
+    helper = np.array([0.0, 1.0, 0.0]) if abs(forward[1]) < 0.95 else np.array([1.0, 0.0, 0.0])
+    right = np.cross(forward, helper)
+    right /= np.linalg.norm(right)
+    return np.stack([right, np.cross(right, forward), forward]).astype(np.float32)

@@ -19,6 +19,17 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_jit
+def larger(a, b):
+    """max() of two numbers of one type, without the care for NaN that the builtin takes."""
+    return a if a > b else b
+
+
+@_jit
+def smaller(a, b):
+    return a if a < b else b
+
+
+@_jit
 def visible_chunks(low, high, eye, axes, tan_x, tan_y):
     """Indices of chunks whose bounds meet the view frustum, nearest centre first.
 

@@ -13,8 +13,8 @@ from protocol.errors import VantageError
 from protocol.scene import Camera, OrientedBox, Pose, SceneDescription, SceneObject, SceneSpec, Vec3
 from protocol.seeds import rng_for
 from sim_server.backends.base import SENSORS, Frames
-from sim_server.backends.rooms import light, raster, shade, textures
-from sim_server.backends.rooms.geometry import GeometryBuilder
+from sim_server.backends.rooms import raster, shade, textures
+from sim_server.backends.rooms.geometry import GeometryBuilder, shading_table
 from sim_server.backends.rooms.lighting import light_scene
 from sim_server.backends.rooms.materials import slot_materials
 from sim_server.backends.rooms.mesh import rotation_y
@@ -97,7 +97,7 @@ class RoomsScene:
             objects.append(_describe(index + 1, thing))
         self._geometry = builder.build()
         self._light = light_scene(self._geometry, plan, spec, lamps)
-        self._ceiling = np.float32(spec.ceiling_m)
+        self._shading = shading_table(self._geometry, self._light.vertex)
         self.description = SceneDescription(
             scene_id=f"rooms-{seed}",
             backend="rooms",
@@ -152,10 +152,9 @@ class RoomsScene:
                 order, *mesh, focal * np.float32(fine), raster.CULL_BACK, inverse_depth, seen, in_camera, on_screen
             )
             shade.shade(
-                inverse_depth, seen, fine, g.face_key, g.face_values, g.face_material, g.material_pattern,
-                g.material_values, textures.bank(), lit.lamps, lit.cubes, lit.ambient, lit.shade, lit.origin,
-                np.float32(light.SHADE_CELL_M), lit.windows, self._ceiling, eye, axes, tan_x, tan_y, _TONE,
-                frames.rgb[k],
+                inverse_depth, seen, fine, g.face_key, self._shading, g.face_material, g.material_pattern,
+                g.material_values, textures.bank(), lit.face_rectangle, lit.rectangle_maps, lit.rectangle_texels,
+                lit.atlas, lit.outside, eye, axes, tan_x, tan_y, _TONE, frames.rgb[k],
             )  # fmt: skip
         inverse_depth, seen = _scratch.image(height, width)
         if with_depth:

@@ -1,56 +1,60 @@
 """Deferred shading from the visibility buffer, one row of pixels at a time.
 
-Each row goes through short passes over its samples: group the samples of a pixel, find the surface points, add
-ambient and window light, add the lamps with filtered shadow cubes, apply the mip-mapped pattern. Passes over a row keep
-the steps of neighbouring samples independent, which a processor overlaps; one long function per pixel would wait for
-itself. A filmic curve then maps the sums to sRGB.
+Each row goes through short passes over its samples: group the samples of a pixel, find the surface points and the baked
+light there, apply the mip-mapped pattern. Passes over a row keep the steps of neighbouring samples independent, which a
+processor overlaps; one long function per pixel would wait for itself. A filmic curve then maps the sums to sRGB.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from sim_server.backends.rooms import textures
-
-_jit = njit(cache=True, nogil=True, error_model="numpy")
+from sim_server.backends.rooms import outside, textures
+from sim_server.backends.rooms.raster import _jit, larger, smaller
 
 TONE_STEPS = 4096
-TONE_MAX = 4.0
-_TONE_SCALE = np.float32((TONE_STEPS - 1) / TONE_MAX)
-_BRIGHTEST = np.float32(TONE_MAX)
+_TONE_SCALE = np.float32(TONE_STEPS - 1)
+_BRIGHTEST = np.float32(4)  # radiance of one sample
+_KNEE = np.float32(0.6)  # the filmic shoulder starts here
+_FADE = np.float32(0.07)  # how far a light too bright for the picture turns white
 _SIZE = textures.SIZE
 _LEVELS = textures.LEVELS
 _ZERO, _HALF, _ONE, _TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 
-# Rows of the sample table float32 [_ROWS, samples of a row]: ray, later point; normal; pattern coordinates; texels
-# per pixel; depth; weight in the pixel; light.
-_PX, _PY, _PZ, _NX, _NY, _NZ, _U, _V, _TEXELS, _DEPTH, _WEIGHT, _RED, _GREEN, _BLUE = range(14)
-_ROWS = 14
+# Rows of the sample table float32 [_ROWS, samples of a row]: ray; pattern coordinates; texels per pixel; depth; weight
+# in the pixel; light.
+_RX, _RY, _RZ, _U, _V, _TEXELS, _DEPTH, _WEIGHT, _RED, _GREEN, _BLUE = range(11)
+_ROWS = 11
 # Rows of the index table int32 [3, samples of a row].
 _COLUMN, _FACE, _MATERIAL = range(3)
 
 
 def tone_table() -> NDArray[np.uint8]:
-    """Linear radiance 0..TONE_MAX to sRGB bytes: a filmic shoulder above mid-tones, then IEC 61966-2-1."""
-    x = np.linspace(0, TONE_MAX, TONE_STEPS)
-    knee = 0.6
-    over = np.maximum(x - knee, 0)
-    y = np.where(x < knee, x, knee + (1 - knee) * over / (over + (1 - knee)))
+    """Linear 0..1 to sRGB bytes, IEC 61966-2-1."""
+    y = np.linspace(0, 1, TONE_STEPS)
     srgb = np.where(y <= 0.0031308, 12.92 * y, 1.055 * np.maximum(y, 1e-9) ** (1 / 2.4) - 0.055)
     return np.round(np.clip(srgb, 0, 1) * 255).astype(np.uint8)
 
 
 @_jit
-def larger(a, b):
-    """max() of two numbers of one type, without the care for NaN that the builtin takes."""
-    return a if a > b else b
-
-
-@_jit
-def smaller(a, b):
-    return a if a < b else b
+def _develop(total, tone, pixels):
+    """One row of radiance float32 [3, W] to sRGB bytes [W, 3]. The shoulder acts on the strongest channel and takes the
+    others along, so that colours keep their hue in bright light."""
+    for column in range(pixels.shape[0]):
+        red, green, blue = total[0, column], total[1, column], total[2, column]
+        peak = larger(larger(red, green), blue)
+        if peak > _KNEE:
+            over = peak - _KNEE
+            rest = _ONE - _KNEE
+            top = _KNEE + rest * over / (over + rest)
+            fade = _FADE * over / (over + rest)
+            scale = top / peak * (_ONE - fade)
+            fade *= top
+            red, green, blue = red * scale + fade, green * scale + fade, blue * scale + fade
+        pixels[column, 0] = tone[int(red * _TONE_SCALE)]
+        pixels[column, 1] = tone[int(green * _TONE_SCALE)]
+        pixels[column, 2] = tone[int(blue * _TONE_SCALE)]
 
 
 @_jit
@@ -69,10 +73,28 @@ def depth_and_ids(inverse_depth, seen, face_object, depth, ids):
 
 
 @_jit
-def _collect(row, samples, inverse_depth, seen, face_key, sky, axes, tan_x, tan_y, table, index, total):
+def _add_outside(panorama, wx, wy, wz, weight, column, total):
+    """Adds the panorama along a ray. The angle around the horizon runs evenly along the edges of a square."""
+    rise = wy / np.sqrt(wx * wx + wy * wy + wz * wz)
+    turn = wz / (abs(wx) + abs(wz) + np.float32(1e-12))
+    turn = _ONE + turn if wx > _ZERO else np.float32(3) - turn
+    v = (rise - np.float32(outside.RISE_LOW)) * np.float32(outside.ROWS / (outside.RISE_HIGH - outside.RISE_LOW))
+    v = smaller(larger(v - _HALF, _ZERO), np.float32(outside.ROWS - 1.01))
+    u = turn * np.float32(outside.COLUMNS / 4)
+    iv, iu = int(v), int(u)
+    fv, fu = v - np.float32(iv), u - np.float32(iu)
+    u0, u1 = iu % outside.COLUMNS, (iu + 1) % outside.COLUMNS
+    for c in range(3):
+        low = panorama[iv, u0, c] * (_ONE - fu) + panorama[iv, u1, c] * fu
+        high = panorama[iv + 1, u0, c] * (_ONE - fu) + panorama[iv + 1, u1, c] * fu
+        total[c, column] += (low * (_ONE - fv) + high * fv) * weight
+
+
+@_jit
+def _collect(row, samples, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, index, total):
     """Lists what the pixels of a row see, samples of one pixel with one key as one; returns how many.
 
-    Writes column, face, ray (in _PX.._PZ, forward component 1), depth and weight. Sky goes straight into `total`.
+    Writes column, face, ray (forward component 1), depth and weight. What lies outside goes straight into `total`.
     """
     height, width = seen.shape[0] // samples, seen.shape[1] // samples
     share_of_one = _ONE / np.float32(samples * samples)
@@ -123,147 +145,58 @@ def _collect(row, samples, inverse_depth, seen, face_key, sky, axes, tan_x, tan_
             wy = axes[2, 1] + ray_x * axes[0, 1] + ray_y * axes[1, 1]
             wz = axes[2, 2] + ray_x * axes[0, 2] + ray_y * axes[1, 2]
             if face < 0:
-                rise = wy / np.sqrt(wx * wx + wy * wy + wz * wz)
-                bright = (_ONE - _HALF * _HALF * smaller(larger(rise * _TWO + _HALF, _ZERO), _ONE)) * weights[g]
-                for channel in range(3):
-                    total[channel, column] += sky[channel] * bright
+                _add_outside(panorama, wx, wy, wz, weights[g], column, total)
                 continue
             z = inverse_depth[fine_row, fine_column]
             if same_face and samples == 2:
                 z = _HALF * (z + inverse_depth[fine_row + 1, fine_column + 1])
             index[_COLUMN, found], index[_FACE, found] = column, face
-            table[_PX, found], table[_PY, found], table[_PZ, found] = wx, wy, wz
+            table[_RX, found], table[_RY, found], table[_RZ, found] = wx, wy, wz
             table[_DEPTH, found], table[_WEIGHT, found] = _ONE / z, weights[g]
             found += 1
     return found
 
 
 @_jit
-def _surface(count, face_values, face_material, material_values, eye, pixel_angle, table, index):
-    """From ray and depth: the point, its normal, pattern coordinates and the texels that a pixel covers there."""
+def _surface(
+    count, shading, face_material, material_values, face_rectangle, rectangle_maps, rectangle_texels, atlas, eye,
+    pixel_angle, table, index,
+):  # fmt: skip
+    """From ray and depth: pattern coordinates, the texels that a pixel covers there, and the light."""
     for i in range(count):
         face = index[_FACE, i]
-        wx, wy, wz, z = table[_PX, i], table[_PY, i], table[_PZ, i], table[_DEPTH, i]
+        wx, wy, wz, z = table[_RX, i], table[_RY, i], table[_RZ, i], table[_DEPTH, i]
         px, py, pz = eye[0] + z * wx, eye[1] + z * wy, eye[2] + z * wz
-        w1 = face_values[face, 0] * px + face_values[face, 1] * py + face_values[face, 2] * pz + face_values[face, 3]
-        w2 = face_values[face, 4] * px + face_values[face, 5] * py + face_values[face, 6] * pz + face_values[face, 7]
+        w1 = shading[face, 0] * px + shading[face, 1] * py + shading[face, 2] * pz + shading[face, 3]
+        w2 = shading[face, 4] * px + shading[face, 5] * py + shading[face, 6] * pz + shading[face, 7]
         w1 = smaller(larger(w1, _ZERO), _ONE)
         w2 = smaller(larger(w2, _ZERO), _ONE)
-        nx = face_values[face, 8] + w1 * face_values[face, 11] + w2 * face_values[face, 14]
-        ny = face_values[face, 9] + w1 * face_values[face, 12] + w2 * face_values[face, 15]
-        nz = face_values[face, 10] + w1 * face_values[face, 13] + w2 * face_values[face, 16]
-        length = _ONE / np.sqrt(nx * nx + ny * ny + nz * nz)
-        nx, ny, nz = nx * length, ny * length, nz * length
         material = face_material[face]
         repeats = material_values[material, 6]
-        slant = np.sqrt(abs(nx * wx + ny * wy + nz * wz))
+        slant = np.sqrt(abs(shading[face, 8] * wx + shading[face, 9] * wy + shading[face, 10] * wz))
         index[_MATERIAL, i] = material
-        table[_PX, i], table[_PY, i], table[_PZ, i] = px, py, pz
-        table[_NX, i], table[_NY, i], table[_NZ, i] = nx, ny, nz
-        table[_U, i] = (face_values[face, 17] + w1 * face_values[face, 19] + w2 * face_values[face, 21]) * repeats
-        table[_V, i] = (face_values[face, 18] + w1 * face_values[face, 20] + w2 * face_values[face, 22]) * repeats
+        table[_U, i] = (shading[face, 11] + w1 * shading[face, 13] + w2 * shading[face, 15]) * repeats
+        table[_V, i] = (shading[face, 12] + w1 * shading[face, 14] + w2 * shading[face, 16]) * repeats
         table[_TEXELS, i] = z * pixel_angle * repeats * np.float32(_SIZE) / larger(slant, np.float32(0.3))
-
-
-@_jit
-def _soft_light(count, ambient, floor_shade, shade_origin, shade_cell, windows, ceiling, table):
-    """Ambient light from above, beside and below, and the windows as patches that cast no shadow.
-
-    Both are dimmed near crowded floor, in corners and under the ceiling.
-    """
-    cells_per_m = _ONE / shade_cell
-    last_x = np.float32(floor_shade.shape[1]) - np.float32(1.01)
-    last_z = np.float32(floor_shade.shape[0]) - np.float32(1.01)
-    for i in range(count):
-        px, py, pz = table[_PX, i], table[_PY, i], table[_PZ, i]
-        nx, ny, nz = table[_NX, i], table[_NY, i], table[_NZ, i]
-        up = larger(ny, _ZERO)
-        down = larger(-ny, _ZERO)
-        side = _ONE - up - down
-        gx = (px + nx * np.float32(0.08) - shade_origin[0]) * cells_per_m - _HALF
-        gz = (pz + nz * np.float32(0.08) - shade_origin[1]) * cells_per_m - _HALF
-        gx = smaller(larger(gx, _ZERO), last_x)
-        gz = smaller(larger(gz, _ZERO), last_z)
-        ix, iz = int(gx), int(gz)
-        fx, fz = gx - np.float32(ix), gz - np.float32(iz)
-        w00, w01, w10, w11 = (_ONE - fx) * (_ONE - fz), fx * (_ONE - fz), (_ONE - fx) * fz, fx * fz
-        crowd = (
-            floor_shade[iz, ix, 0] * w00
-            + floor_shade[iz, ix + 1, 0] * w01
-            + floor_shade[iz + 1, ix, 0] * w10
-            + floor_shade[iz + 1, ix + 1, 0] * w11
-        )
-        wall = (
-            floor_shade[iz, ix, 1] * w00
-            + floor_shade[iz, ix + 1, 1] * w01
-            + floor_shade[iz + 1, ix, 1] * w10
-            + floor_shade[iz + 1, ix + 1, 1] * w11
-        )
-        floor_near = _ONE / (_ONE + py * py * np.float32(14))
-        head = ceiling - py
-        top_near = _ONE / (_ONE + head * head * np.float32(14))
-        clear = _ONE - np.float32(0.6) * crowd * floor_near * (_ONE - _HALF * side)
-        clear *= _ONE - _HALF * wall
-        clear *= _ONE - np.float32(0.3) * (side + down) * floor_near
-        clear *= _ONE - np.float32(0.28) * (side + up) * top_near
-        red = ambient[0, 0] * up + ambient[1, 0] * side + ambient[2, 0] * down
-        green = ambient[0, 1] * up + ambient[1, 1] * side + ambient[2, 1] * down
-        blue = ambient[0, 2] * up + ambient[1, 2] * side + ambient[2, 2] * down
-        for k in range(windows.shape[0]):
-            dx, dy, dz = windows[k, 0] - px, windows[k, 1] - py, windows[k, 2] - pz
-            facing = larger(-(dx * windows[k, 3] + dz * windows[k, 4]), _ZERO)
-            cosine = larger(dx * nx + dy * ny + dz * nz, _ZERO)
-            r2 = dx * dx + dy * dy + dz * dz + np.float32(1e-6)
-            share = facing * cosine / (r2 * (r2 + _ONE))
-            red += share * windows[k, 5]
-            green += share * windows[k, 6]
-            blue += share * windows[k, 7]
-        table[_RED, i], table[_GREEN, i], table[_BLUE, i] = red * clear, green * clear, blue * clear
-
-
-@_jit
-def _lamp_visibility(cubes, lamp, dx, dy, dz):
-    """Share of the lamp's light that arrives, 0..1; (dx, dy, dz) points from the lamp to the surface."""
-    size = cubes.shape[2]
-    ax, ay, az = abs(dx), abs(dy), abs(dz)
-    if ax >= ay and ax >= az:
-        face, major, u, v = (0 if dx > 0 else 1), ax, dy, dz
-    elif ay >= az:
-        face, major, u, v = (2 if dy > 0 else 3), ay, dx, dz
-    else:
-        face, major, u, v = (4 if dz > 0 else 5), az, dx, dy
-    scale = np.float32(size) * _HALF
-    top = np.float32(size) - np.float32(1.001)
-    inverse = _ONE / major
-    tu = smaller(larger((u * inverse + _ONE) * scale - _HALF, _ZERO), top)
-    tv = smaller(larger((_ONE - v * inverse) * scale - _HALF, _ZERO), top)
-    iu, iv = int(tu), int(tv)
-    fu, fv = tu - np.float32(iu), tv - np.float32(iv)
-    # lit unless something lies nearer than the surface; the relative slack covers half a texel of depth slope
-    limit = np.float32(1.008) * inverse
-    v00 = _ONE if cubes[lamp, face, iv, iu] <= limit else _ZERO
-    v01 = _ONE if cubes[lamp, face, iv, iu + 1] <= limit else _ZERO
-    v10 = _ONE if cubes[lamp, face, iv + 1, iu] <= limit else _ZERO
-    v11 = _ONE if cubes[lamp, face, iv + 1, iu + 1] <= limit else _ZERO
-    return (v00 * (_ONE - fu) + v01 * fu) * (_ONE - fv) + (v10 * (_ONE - fu) + v11 * fu) * fv
-
-
-@_jit
-def _lamp_light(count, lamps, cubes, table):
-    """Adds the ceiling lamps: inverse-square with a soft core, faded to nothing at their reach."""
-    for k in range(lamps.shape[0]):
-        reach2 = lamps[k, 6] * lamps[k, 6]
-        for i in range(count):
-            dx, dy, dz = lamps[k, 0] - table[_PX, i], lamps[k, 1] - table[_PY, i], lamps[k, 2] - table[_PZ, i]
-            cosine = dx * table[_NX, i] + dy * table[_NY, i] + dz * table[_NZ, i]
-            r2 = dx * dx + dy * dy + dz * dz
-            if cosine <= _ZERO or r2 >= reach2:
-                continue
-            share = cosine * (_ONE - r2 / reach2) / (np.sqrt(r2) * (np.float32(1.3) + r2))
-            share *= _lamp_visibility(cubes, k, -dx, -dy, -dz)
-            table[_RED, i] += share * lamps[k, 3]
-            table[_GREEN, i] += share * lamps[k, 4]
-            table[_BLUE, i] += share * lamps[k, 5]
+        r = face_rectangle[face]
+        if r < 0:
+            for c in range(3):
+                table[_RED + c, i] = shading[face, 17 + c] + w1 * shading[face, 20 + c] + w2 * shading[face, 23 + c]
+            continue
+        u = rectangle_maps[r, 0] * px + rectangle_maps[r, 1] * py + rectangle_maps[r, 2] * pz + rectangle_maps[r, 3]
+        v = rectangle_maps[r, 4] * px + rectangle_maps[r, 5] * py + rectangle_maps[r, 6] * pz + rectangle_maps[r, 7]
+        columns, rows = rectangle_texels[r, 1], rectangle_texels[r, 2]
+        u = smaller(larger(u, _ZERO), np.float32(columns) - np.float32(1.001))
+        v = smaller(larger(v, _ZERO), np.float32(rows) - np.float32(1.001))
+        iu, iv = int(u), int(v)
+        fu, fv = u - np.float32(iu), v - np.float32(iv)
+        at = rectangle_texels[r, 0] + iv * columns + iu
+        w00, w01, w10, w11 = (_ONE - fu) * (_ONE - fv), fu * (_ONE - fv), (_ONE - fu) * fv, fu * fv
+        for c in range(3):
+            table[_RED + c, i] = (
+                atlas[at, c] * w00 + atlas[at + 1, c] * w01 + atlas[at + columns, c] * w10
+                + atlas[at + columns + 1, c] * w11
+            )  # fmt: skip
 
 
 @_jit
@@ -308,12 +241,13 @@ def _reflect(count, bank, material_pattern, material_values, table, index, total
 
 @_jit
 def shade(
-    inverse_depth, seen, samples, face_key, face_values, face_material, material_pattern, material_values, bank,
-    lamps, cubes, ambient, floor_shade, shade_origin, shade_cell, windows, ceiling, eye, axes, tan_x, tan_y, tone, rgb,
+    inverse_depth, seen, samples, face_key, shading, face_material, material_pattern, material_values, bank,
+    face_rectangle, rectangle_maps, rectangle_texels, atlas, panorama, eye, axes, tan_x, tan_y, tone, rgb,
 ):  # fmt: skip
     """Fills rgb uint8 [H, W, 3] from a visibility buffer of `samples` x `samples` points per pixel (1 or 2).
 
-    axes: rows right, up, forward; tan_x, tan_y: half-angle tangents; other arrays as in Geometry and Light.
+    shading: see geometry.shading_table; axes: rows right, up, forward; tan_x, tan_y: half-angle tangents; other arrays
+    as in Geometry and Light.
     """
     height, width = rgb.shape[0], rgb.shape[1]
     table = np.empty((_ROWS, width * samples * samples), np.float32)
@@ -322,13 +256,10 @@ def shade(
     pixel_angle = _TWO * tan_x / np.float32(width)
     for row in range(height):
         total[:] = 0
-        count = _collect(
-            row, samples, inverse_depth, seen, face_key, ambient[3], axes, tan_x, tan_y, table, index, total
-        )
-        _surface(count, face_values, face_material, material_values, eye, pixel_angle, table, index)
-        _soft_light(count, ambient, floor_shade, shade_origin, shade_cell, windows, ceiling, table)
-        _lamp_light(count, lamps, cubes, table)
+        count = _collect(row, samples, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, index, total)
+        _surface(
+            count, shading, face_material, material_values, face_rectangle, rectangle_maps, rectangle_texels, atlas,
+            eye, pixel_angle, table, index,
+        )  # fmt: skip
         _reflect(count, bank, material_pattern, material_values, table, index, total)
-        for column in range(width):
-            for channel in range(3):
-                rgb[row, column, channel] = tone[int(smaller(total[channel, column], _BRIGHTEST) * _TONE_SCALE)]
+        _develop(total, tone, rgb[row])

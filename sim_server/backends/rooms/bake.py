@@ -1,0 +1,286 @@
+"""Light on fixed points of a scene, computed once when it opens: lamps, windows, sun, and what surfaces throw back.
+
+All light is irradiance / pi, so that a surface of albedo a shows radiance a * light. Occluders are depth maps
+drawn by the rasteriser; a point is moved off its surface by about one texel of the map, which no self-shadow outlives.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim_server.backends.rooms.raster import _jit, larger, smaller
+
+PATCHES = 6  # per edge of each of a room's six faces, for bounced light
+_ZERO, _HALF, _ONE, _TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
+_PI = np.float32(np.pi)
+_REACH_M = np.float32(1.7)  # furniture shades its surroundings up to here, in full up to one metre less
+_SLACK = np.float32(1.003)  # of the relative depth in maps of near lights
+
+
+@_jit
+def _clear(depth_map, u, v, limit):
+    """Share of the four texels around (u, v), in texel units, that hold nothing nearer than 1 / limit metres."""
+    top = np.float32(depth_map.shape[0]) - np.float32(1.001)
+    u = smaller(larger(u, _ZERO), top)
+    v = smaller(larger(v, _ZERO), top)
+    iu, iv = int(u), int(v)
+    fu, fv = u - np.float32(iu), v - np.float32(iv)
+    v00 = _ONE if depth_map[iv, iu] <= limit else _ZERO
+    v01 = _ONE if depth_map[iv, iu + 1] <= limit else _ZERO
+    v10 = _ONE if depth_map[iv + 1, iu] <= limit else _ZERO
+    v11 = _ONE if depth_map[iv + 1, iu + 1] <= limit else _ZERO
+    return (v00 * (_ONE - fu) + v01 * fu) * (_ONE - fv) + (v10 * (_ONE - fu) + v11 * fu) * fv
+
+
+@_jit
+def _clear_in_cube(cube, dx, dy, dz):
+    """The same for a cube map; (dx, dy, dz) points from its centre to the surface. Axes as in light.CUBE_AXES."""
+    ax, ay, az = abs(dx), abs(dy), abs(dz)
+    if ax >= ay and ax >= az:
+        face, major, u, v = (0 if dx > 0 else 1), ax, dy, dz
+    elif ay >= az:
+        face, major, u, v = (2 if dy > 0 else 3), ay, dx, dz
+    else:
+        face, major, u, v = (4 if dz > 0 else 5), az, dx, dy
+    scale = np.float32(cube.shape[1]) * _HALF
+    inverse = _ONE / larger(major, np.float32(1e-4))
+    return _clear(
+        cube[face], (u * inverse + _ONE) * scale - _HALF, (_ONE - v * inverse) * scale - _HALF, inverse * _SLACK
+    )
+
+
+@_jit
+def add_lamp(points, normals, rooms, reached, position, power, shaded, cube, light):
+    """Adds a lamp: position float32 [3], power = linear rgb, reached bool [rooms]; `shaded` lamps shine up and down."""
+    texel = _TWO / np.float32(cube.shape[1])
+    for i in range(points.shape[0]):
+        if not reached[rooms[i]]:
+            continue
+        nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
+        dx, dy, dz = position[0] - points[i, 0], position[1] - points[i, 1], position[2] - points[i, 2]
+        cosine = dx * nx + dy * ny + dz * nz
+        if cosine <= _ZERO:
+            continue
+        r2 = dx * dx + dy * dy + dz * dz
+        r = np.sqrt(r2)
+        share = cosine / (r * (np.float32(0.7) + r2))
+        if shaded:
+            steep = smaller(larger((abs(dy) / r - np.float32(0.45)) * np.float32(2.2), _ZERO), _ONE)
+            share *= np.float32(0.3) + np.float32(0.7) * steep * steep
+        off = np.float32(0.004) + texel * r * np.float32(0.8)
+        share *= _clear_in_cube(cube, nx * off - dx, ny * off - dy, nz * off - dz)
+        light[i, 0] += share * power[0]
+        light[i, 1] += share * power[1]
+        light[i, 2] += share * power[2]
+
+
+@_jit
+def add_window(points, normals, rooms, reached, position, axes, focal, area, sky, ground, depth_map, light):
+    """Adds one piece of a window, `area` m2 of sky and ground seen from inside; axes rows right, up, inward."""
+    half = np.float32(depth_map.shape[0]) * _HALF - _HALF
+    texel = _ONE / focal
+    for i in range(points.shape[0]):
+        if not reached[rooms[i]]:
+            continue
+        nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
+        dx, dy, dz = position[0] - points[i, 0], position[1] - points[i, 1], position[2] - points[i, 2]
+        cosine = dx * nx + dy * ny + dz * nz
+        facing = -(dx * axes[2, 0] + dy * axes[2, 1] + dz * axes[2, 2])
+        if cosine <= _ZERO or facing <= _ZERO:
+            continue
+        r2 = dx * dx + dy * dy + dz * dz
+        share = area * facing * cosine / (r2 * (_PI * r2 + area))
+        r = np.sqrt(r2)
+        off = np.float32(0.004) + texel * r
+        px, py, pz = nx * off - dx, ny * off - dy, nz * off - dz
+        depth = px * axes[2, 0] + py * axes[2, 1] + pz * axes[2, 2]
+        if depth > np.float32(0.05):
+            inverse = _ONE / depth
+            u = half + (px * axes[0, 0] + py * axes[0, 1] + pz * axes[0, 2]) * inverse * focal
+            v = half - (px * axes[1, 0] + py * axes[1, 1] + pz * axes[1, 2]) * inverse * focal
+            if u > _ZERO and v > _ZERO and u < half * _TWO and v < half * _TWO:
+                share *= _clear(depth_map, u, v, inverse * _SLACK)
+        rise = smaller(larger(dy / r * np.float32(3.0) + _HALF, _ZERO), _ONE)
+        for c in range(3):
+            light[i, c] += share * (ground[c] + (sky[c] - ground[c]) * rise)
+
+
+@_jit
+def add_sun(points, normals, toward, power, eye, axes, focal, depth_map, spread_u, spread_v, light):
+    """Adds the sun. toward: unit float32 [3]; the map is drawn from `eye` along axes[2] = -toward.
+
+    spread_u, spread_v float32 [N, 3]: each point is sampled at four places within its texel.
+    """
+    half = np.float32(depth_map.shape[0]) * _HALF - _HALF
+    for i in range(points.shape[0]):
+        nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
+        cosine = toward[0] * nx + toward[1] * ny + toward[2] * nz
+        if cosine <= _ZERO:
+            continue
+        share = _ZERO
+        for k in range(4):
+            su = np.float32(0.25) if k & 1 else np.float32(-0.25)
+            sv = np.float32(0.25) if k & 2 else np.float32(-0.25)
+            px = points[i, 0] + spread_u[i, 0] * su + spread_v[i, 0] * sv + nx * np.float32(0.03) - eye[0]
+            py = points[i, 1] + spread_u[i, 1] * su + spread_v[i, 1] * sv + ny * np.float32(0.03) - eye[1]
+            pz = points[i, 2] + spread_u[i, 2] * su + spread_v[i, 2] * sv + nz * np.float32(0.03) - eye[2]
+            inverse = _ONE / (px * axes[2, 0] + py * axes[2, 1] + pz * axes[2, 2])
+            u = half + (px * axes[0, 0] + py * axes[0, 1] + pz * axes[0, 2]) * inverse * focal
+            v = half - (px * axes[1, 0] + py * axes[1, 1] + pz * axes[1, 2]) * inverse * focal
+            # depths of far eyes are nearly equal: the slack is absolute, in metres
+            share += _clear(depth_map, u, v, inverse * (_ONE + np.float32(0.02) * inverse))
+        share *= cosine * np.float32(0.25)
+        for c in range(3):
+            light[i, c] += share * power[c]
+
+
+@_jit
+def bounce(room_low, room_high, albedo, direct, rounds):
+    """Radiance float32 [6, P, P, 3] of the faces of an empty room (-x +x -y +y -z +z) from the direct light on them.
+
+    albedo float32 [6, 3]; direct float32 [6 * P * P, 3], patches ordered as `patch_points` gives them.
+    """
+    count = direct.shape[0]
+    points = np.empty((count, 3), np.float32)
+    normals = np.zeros((count, 3), np.float32)
+    areas = np.empty(count, np.float32)
+    patch_points(room_low, room_high, points, normals, areas)
+    form = np.empty((count, count), np.float32)
+    for i in range(count):
+        total = np.float32(1e-6)
+        for j in range(count):
+            f = _ZERO
+            if j // (PATCHES * PATCHES) != i // (PATCHES * PATCHES):
+                dx, dy, dz = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1], points[j, 2] - points[i, 2]
+                r2 = dx * dx + dy * dy + dz * dz
+                ci = dx * normals[i, 0] + dy * normals[i, 1] + dz * normals[i, 2]
+                cj = -(dx * normals[j, 0] + dy * normals[j, 1] + dz * normals[j, 2])
+                if ci > _ZERO and cj > _ZERO:
+                    f = ci * cj * areas[j] / (r2 * (_PI * r2 + areas[j]))
+            form[i, j] = f
+            total += f
+        for j in range(count):
+            form[i, j] /= total
+    radiance = np.empty((count, 3), np.float32)
+    for i in range(count):
+        for c in range(3):
+            radiance[i, c] = direct[i, c] * albedo[i // (PATCHES * PATCHES), c]
+    for _ in range(rounds):
+        gathered = np.zeros((count, 3), np.float32)
+        for i in range(count):
+            for j in range(count):
+                for c in range(3):
+                    gathered[i, c] += form[i, j] * radiance[j, c]
+        for i in range(count):
+            for c in range(3):
+                radiance[i, c] = (direct[i, c] + gathered[i, c]) * albedo[i // (PATCHES * PATCHES), c]
+    return radiance.reshape(6, PATCHES, PATCHES, 3)
+
+
+@_jit
+def patch_points(low, high, points, normals, areas):
+    """Fills centres, inward normals and areas of a room's patches: face, then row along b, then column along a, where
+    a, b are the axes after the face's own in the order x, y, z, x, y."""
+    k = 0
+    for face in range(6):
+        axis, side = face // 2, face % 2
+        a, b = (axis + 1) % 3, (axis + 2) % 3
+        for row in range(PATCHES):
+            for column in range(PATCHES):
+                points[k, axis] = high[axis] if side else low[axis]
+                points[k, a] = low[a] + (high[a] - low[a]) * (np.float32(column) + _HALF) / np.float32(PATCHES)
+                points[k, b] = low[b] + (high[b] - low[b]) * (np.float32(row) + _HALF) / np.float32(PATCHES)
+                normals[k, :] = 0
+                normals[k, axis] = -_ONE if side else _ONE
+                areas[k] = (high[a] - low[a]) * (high[b] - low[b]) / np.float32(PATCHES * PATCHES)
+                k += 1
+
+
+@_jit
+def add_surroundings(
+    index, points, normals, low, high, radiance, directions, eyes, axes, focals, depth_maps, seen_maps, shown, light
+):
+    """Adds what arrives from the faces of the room, or from furniture that stands before them.
+
+    index int [N]: points of this room. directions float32 [K, 3], from the point outwards; maps float32 [K, S, S]
+    drawn from eyes [K, 3] towards the room, with casters int32 [K, S, S] and their radiance `shown` float32 [C, 3].
+    The mean over directions is weighted by the cosine and divided by the sum of weights, so that an even light
+    stays even.
+    """
+    half = np.float32(depth_maps.shape[1]) * _HALF - _HALF
+    end = depth_maps.shape[1] - 1
+    last = np.float32(PATCHES - 1)
+    sums = np.zeros((index.shape[0], 4), np.float32)
+    to_patch = np.empty(3, np.float32)
+    for j in range(3):
+        to_patch[j] = np.float32(PATCHES) / (high[j] - low[j])
+    # one direction after the other, so that its map stays in the cache
+    for k in range(directions.shape[0]):
+        ox, oy, oz = directions[k, 0], directions[k, 1], directions[k, 2]
+        rx, ry, rz, ux, uy, uz = (
+            axes[k, 0, 0],
+            axes[k, 0, 1],
+            axes[k, 0, 2],
+            axes[k, 1, 0],
+            axes[k, 1, 1],
+            axes[k, 1, 2],
+        )
+        gx, gy, gz = axes[k, 2, 0], axes[k, 2, 1], axes[k, 2, 2]
+        eye_x, eye_y, eye_z, focal = eyes[k, 0], eyes[k, 1], eyes[k, 2], focals[k]
+        off = np.float32(0.01) + np.float32(40.0) / focal
+        edge_x = high[0] if ox > _ZERO else low[0]
+        edge_y = high[1] if oy > _ZERO else low[1]
+        edge_z = high[2] if oz > _ZERO else low[2]
+        ix, iy, iz = _ONE / ox, _ONE / oy, _ONE / oz
+        depth_map = depth_maps[k]
+        for n in range(index.shape[0]):
+            i = index[n]
+            nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
+            cosine = ox * nx + oy * ny + oz * nz
+            if cosine <= _ZERO:
+                continue
+            x, y, z = points[i, 0], points[i, 1], points[i, 2]
+            ex, ey, ez = x + nx * off - eye_x, y + ny * off - eye_y, z + nz * off - eye_z
+            inverse = _ONE / (ex * gx + ey * gy + ez * gz)
+            scale = inverse * focal
+            u = half + (ex * rx + ey * ry + ez * rz) * scale
+            v = half - (ex * ux + ey * uy + ez * uz) * scale
+            clear = _clear(depth_map, u, v, inverse * (_ONE + np.float32(0.01) * inverse))
+            sums[n, 3] += cosine
+            if clear < _ONE:
+                iu, iv = smaller(larger(int(u + _HALF), 0), end), smaller(larger(int(v + _HALF), 0), end)
+                face = seen_maps[k, iv, iu]
+                if face < 0:
+                    clear = _ONE
+                else:  # what is far away shades as little as the wall behind it would
+                    gap = _ONE / inverse - _ONE / depth_map[iv, iu]
+                    clear = _ONE - (_ONE - clear) * smaller(larger(_REACH_M - gap, _ZERO), _ONE)
+                    weight = cosine * (_ONE - clear)
+                    for c in range(3):
+                        sums[n, c] += weight * shown[face, c]
+            if clear > _ZERO:
+                tx, ty, tz = (edge_x - x) * ix, (edge_y - y) * iy, (edge_z - z) * iz
+                if tx <= ty and tx <= tz:
+                    t, wall, a, b = tx, (1 if ox > _ZERO else 0), 1, 2
+                    fa, fb = y + larger(t, _ZERO) * oy, z + larger(t, _ZERO) * oz
+                elif ty <= tz:
+                    t, wall, a, b = ty, (3 if oy > _ZERO else 2), 2, 0
+                    fa, fb = z + larger(t, _ZERO) * oz, x + larger(t, _ZERO) * ox
+                else:
+                    t, wall, a, b = tz, (5 if oz > _ZERO else 4), 0, 1
+                    fa, fb = x + larger(t, _ZERO) * ox, y + larger(t, _ZERO) * oy
+                fa = smaller(larger((fa - low[a]) * to_patch[a] - _HALF, _ZERO), last - np.float32(0.001))
+                fb = smaller(larger((fb - low[b]) * to_patch[b] - _HALF, _ZERO), last - np.float32(0.001))
+                ia, ib = int(fa), int(fb)
+                fa -= np.float32(ia)
+                fb -= np.float32(ib)
+                weight = cosine * clear
+                w00, w01, w10, w11 = (_ONE - fa) * (_ONE - fb), fa * (_ONE - fb), (_ONE - fa) * fb, fa * fb
+                for c in range(3):
+                    sums[n, c] += weight * (
+                        radiance[wall, ib, ia, c] * w00 + radiance[wall, ib, ia + 1, c] * w01
+                        + radiance[wall, ib + 1, ia, c] * w10 + radiance[wall, ib + 1, ia + 1, c] * w11
+                    )  # fmt: skip
+    for n in range(index.shape[0]):
+        for c in range(3):
+            light[index[n], c] += sums[n, c] / (sums[n, 3] + np.float32(1e-6))
