@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -72,3 +73,17 @@ def test_the_loop_runs_in_one_process_without_sockets(tmp_path: Path) -> None:
     run = RunDir.open(tmp_path / "serial")
     finished(run, output)
     assert not list(run.path.rglob("*.sock"))
+
+
+@pytest.mark.vllm
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
+def test_the_loop_samples_from_vllm_by_an_adapter_per_step(tmp_path: Path) -> None:
+    sets = ("learner.rollout.engine=vllm", "learner.budget.steps=3", "learner.evaluate.per_skill=8")
+    loop = start(tmp_path, "--name", "vllm", *(argument for item in sets for argument in ("--set", item)))
+    output, _ = loop.communicate()
+    assert loop.returncode == 0, output
+    run = RunDir.open(tmp_path / "vllm")
+    finished(run, output)
+    assert {path.name for path in run.adapters.iterdir()} >= {f"policy-v{step:06d}" for step in range(1, 4)}
+    mismatch = [line["mismatch"] for line in run.read_metrics("learner") if line["event"] == "step"]
+    assert len(mismatch) == 3 and max(mismatch) < 0.02
