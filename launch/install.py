@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"
 PIP_VERSION = "26.3"  # an older pip downloads a wheel to say what it would install
+UV_VERSION = "0.13.9"  # knows where PyTorch's CPU builds lie; installed only where pip reaches none
 
 # Run inside the environment: names of packages with files missing, one per line.
 _FIND_BROKEN = """
@@ -78,8 +79,10 @@ def ensure(venv: Path, device: str, vllm: bool = False, dev: bool = False) -> Pa
             if name == "vantage":
                 _pip(python, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
             else:
-                if pin := next((line for line in file.read_text().splitlines() if line.startswith("torch==")), ""):
-                    _check_torch(python, pin, device)
+                if torch := [
+                    line for line in file.read_text().splitlines() if line.startswith(("torch==", "torchvision=="))
+                ]:
+                    _settle_torch(python, torch, device)
                 _say(f"installing {name} ({sum('==' in line for line in file.read_text().splitlines())} packages)")
                 _pip(python, "--no-deps", "--requirement", str(file), *_extra_index(name))
                 _mend(python, file, name)
@@ -91,8 +94,13 @@ def ensure(venv: Path, device: str, vllm: bool = False, dev: bool = False) -> Pa
 # ----------------------------------------------------------------------------- torch
 
 
-def _check_torch(python: Path, pin: str, device: str) -> None:
-    """Ask pip which torch it would take, and stop before it downloads a build for another device."""
+def _settle_torch(python: Path, pins: list[str], device: str) -> None:
+    """Ask pip which torch it would take, before it downloads a build for another device.
+
+    PyPI's build for Linux is the CUDA one: on a machine without a GPU uv then fetches the CPU builds, for it knows
+    where PyTorch keeps them.
+    """
+    pin = pins[0]
     command = [python, "-m", "pip", "install", "--dry-run", "--quiet", "--ignore-installed", "--no-deps"]
     asked = subprocess.run(
         [*command, "--report", "-", pin, *_extra_index("learner")], capture_output=True, text=True, check=False
@@ -102,11 +110,16 @@ def _check_torch(python: Path, pin: str, device: str) -> None:
     found = json.loads(asked.stdout)["install"][0]["metadata"]
     cuda = is_cuda_build(found["version"], found.get("requires_dist", []))
     if cuda and device == "cpu":
-        raise InstallError(
-            f"this machine has no GPU and pip reaches only the CUDA build of {pin}, which is gigabytes: put a CPU "
-            "wheel in a folder named by PIP_FIND_LINKS, or set VANTAGE_TORCH_INDEX to the index that PyTorch's install "
-            "page names for CPU, and start again."
-        )
+        _say(f"installing {' and '.join(pins)} for the CPU")
+        _pip(python, f"uv=={UV_VERSION}")
+        uv = [python, "-m", "uv", "pip", "install", "--python", python, "--torch-backend", "cpu"]
+        uv += ["--reinstall", "--no-deps", *pins]  # what an interrupted install left half is made whole
+        if subprocess.run(uv, stdout=sys.stderr, check=False).returncode != 0:
+            raise InstallError(
+                f"this machine has no GPU and no CPU build of {pin} could be fetched (uv's own words stand above); the "
+                "one that pip reaches is for CUDA and takes gigabytes: put a CPU wheel in a folder named by "
+                "PIP_FIND_LINKS, or name an index that has one in VANTAGE_TORCH_INDEX, and start again."
+            )
     if not cuda and device == "cuda":
         raise InstallError(
             f"this machine has a GPU but pip takes the CPU build of {pin} ({found['version']}): unset PIP_FIND_LINKS "

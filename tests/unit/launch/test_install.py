@@ -100,7 +100,7 @@ def test_an_install_that_failed_goes_on_where_it_stopped(tmp_path: Path, monkeyp
     pip = FakePip(fails_on="learner-cpu.txt")
     monkeypatch.setattr(install, "_pip", pip)
     monkeypatch.setattr(install, "_make_venv", lambda _: None)
-    monkeypatch.setattr(install, "_check_torch", lambda *_: None)
+    monkeypatch.setattr(install, "_settle_torch", lambda *_: None)
     monkeypatch.setattr(install, "_mend", lambda *_: None)
     with pytest.raises(install.InstallError):
         install.ensure(tmp_path, "cpu")
@@ -115,14 +115,33 @@ def test_an_install_that_failed_goes_on_where_it_stopped(tmp_path: Path, monkeyp
     assert len(pip.installed) == 4
 
 
-def test_a_cuda_build_is_refused_on_a_cpu_before_it_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    report = '{"install": [{"metadata": {"version": "2.13.0", "requires_dist": ["nvidia-cublas==13"]}}]}'
+PINS = ["torch==2.13.0", "torchvision==0.28.0"]
 
-    def asked(command: list[object], **_: object) -> subprocess.CompletedProcess[str]:
-        assert "--dry-run" in command
+
+@pytest.mark.parametrize("uv_code", [0, 1])
+def test_where_pip_reaches_a_cuda_build_only_a_cpu_gets_its_own_from_uv(
+    uv_code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = '{"install": [{"metadata": {"version": "2.13.0", "requires_dist": ["nvidia-cublas==13"]}}]}'
+    by_uv: list[str] = []
+
+    def run(command: list[object], **_: object) -> subprocess.CompletedProcess[str]:
+        words = [str(word) for word in command]
+        if "uv" in words:
+            by_uv.extend(words)
+            return subprocess.CompletedProcess([], uv_code, "", "")
+        assert "--dry-run" in words  # nothing is downloaded to find out
         return subprocess.CompletedProcess([], 0, report, "")
 
-    monkeypatch.setattr(subprocess, "run", asked)
-    with pytest.raises(install.InstallError, match="VANTAGE_TORCH_INDEX"):
-        install._check_torch(Path("python"), "torch==2.13.0", "cpu")
-    install._check_torch(Path("python"), "torch==2.13.0", "cuda")
+    pip = FakePip()
+    monkeypatch.setattr(install, "_pip", pip)
+    monkeypatch.setattr(subprocess, "run", run)
+    install._settle_torch(Path("python"), PINS, "cuda")
+    assert not pip.installed and not by_uv
+    if uv_code:
+        with pytest.raises(install.InstallError, match="VANTAGE_TORCH_INDEX"):
+            install._settle_torch(Path("python"), PINS, "cpu")
+    else:
+        install._settle_torch(Path("python"), PINS, "cpu")
+    assert [what.partition("==")[0] for what in pip.installed] == ["uv"]
+    assert by_uv[-2:] == PINS and by_uv[by_uv.index("--torch-backend") + 1] == "cpu" and "--no-deps" in by_uv
