@@ -25,11 +25,21 @@ HIGH_WATER_MARK = 1024  # messages per peer and direction; above what a service 
 # Identity frame + four fixed frames + blobs, and one more by which an overlong message is known.
 MAX_RECEIVED_FRAMES = 1 + 4 + MAX_BLOBS + 1
 
+# Below this a frame is copied to be sent: without a copy its memory must be watched by another thread until it is out,
+# which costs more processor time than the copy.
+COPY_BELOW_BYTES = 2**19
+# A picture should fit into the buffer of a socket file: else both sides must wake for every part of it. TCP's buffers
+# are left to the kernel, which fits them to the network.
+IPC_BUFFER_BYTES = 4 * 2**20
 
-def _limit(socket: zmq.Socket) -> None:
+
+def _limit(socket: zmq.Socket, address: str) -> None:
     socket.maxmsgsize = MAX_FRAME_BYTES
     socket.sndhwm = HIGH_WATER_MARK
     socket.rcvhwm = HIGH_WATER_MARK
+    socket.copy_threshold = COPY_BELOW_BYTES
+    if address.startswith("ipc://"):
+        socket.sndbuf = socket.rcvbuf = IPC_BUFFER_BYTES
 
 
 class Listener:
@@ -47,7 +57,7 @@ class Listener:
         self._context = zmq.Context()
         self._authenticator = None
         self.socket = self._context.socket(zmq.ROUTER)
-        _limit(self.socket)
+        _limit(self.socket, endpoint.address)
         self.socket.router_mandatory = True
         self.socket.linger = 1000  # the last replies
         try:
@@ -136,7 +146,7 @@ def connect_dealer(context: zmq.Context, endpoint: Endpoint, events: int) -> tup
     """
     endpoint.check()
     socket = context.socket(zmq.DEALER)
-    _limit(socket)
+    _limit(socket, endpoint.address)
     socket.immediate = True
     socket.linger = 0
     socket.reconnect_ivl = -1
@@ -179,7 +189,7 @@ def receive(socket: zmq.Socket) -> Optional[list[memoryview]]:
 
 
 def send(socket: zmq.Socket, frames: Sequence[Blob]) -> bool:
-    """Send without copying large frames; False when the peer is gone or its queue is full.
+    """Send without copying frames above COPY_BELOW_BYTES; False when the peer is gone or its queue is full.
 
     Do not write to the frames' memory afterwards: ZeroMQ reads it until the message is out.
     """

@@ -15,6 +15,7 @@ and back, so that clients cannot collide and a late answer to an earlier broker 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import logging
@@ -67,6 +68,9 @@ WORKER_SERVICE = "sim-workers"  # workers do
 TURN_MS = 50  # the loop turns at least so often: workers are looked after, and requests that wait for one
 METRICS_EVERY_S = 5.0
 DRAIN_S = 10.0
+MAX_CREDIT = 64
+MAX_LOADING_S = 3600.0
+MAX_SUSPECTS = 1024
 _WORKER_KINDS = {KIND_OF[cls].encode() for cls in (Ready, Heartbeat, Loading, Drain, Goodbye)}
 _FAILURE_KIND = KIND_OF[Failure].encode()
 
@@ -118,7 +122,11 @@ class Broker:
                 for request in self._frontend.requests():
                     self._on_request(request, now_s)
                 for identity, frames in self._worker_messages():
-                    self._on_worker(identity, frames, now_s)
+                    try:
+                        self._on_worker(identity, frames, now_s)
+                    except Exception:  # whatever one worker sent, the others are served
+                        self._frontend.malformed += 1
+                        log.exception("sim could not take a worker's message")
                 for job in self._dispatcher.unsupported(now_s):
                     self._fail(job, "unsupported", "no worker that joined can do this; see `sim-server status`.")
                 for worker, job in self._dispatcher.assign(now_s):
@@ -201,7 +209,8 @@ class Broker:
             return
         infeasible = False
         if kind == _FAILURE_KIND:
-            infeasible = decode(frames).message.code == "infeasible"
+            with contextlib.suppress(VantageError):  # a broken one is forwarded as it is: its client says what is wrong
+                infeasible = decode(frames).message.code == "infeasible"
         job = self._dispatcher.finish(key, bytes(frames[2]), now_s, infeasible)
         if job is not None:
             self._answer(job, frames)
@@ -214,6 +223,10 @@ class Broker:
             elif not known:
                 raise VantageError("bad_request", "sim does not know this worker; say READY first", True)
             elif isinstance(message, Loading):
+                if not 0 <= message.deadline_s <= MAX_LOADING_S:
+                    raise VantageError(
+                        "bad_request", f"a load takes 0..{MAX_LOADING_S:g} s, not {message.deadline_s:g}."
+                    )
                 self._dispatcher.loading(key, message.deadline_s, now_s)
             elif isinstance(message, Drain):
                 self._start_drain(key)
@@ -228,10 +241,12 @@ class Broker:
             raise VantageError(
                 "bad_config", f"this run takes workers of {', '.join(allowed)} only (sim.allowed_backends)."
             )
+        if not (1 <= ready.credit <= MAX_CREDIT and ready.warm_scenes >= 1):
+            raise VantageError("bad_request", f"a worker has credit 1..{MAX_CREDIT} and keeps at least one scene open.")
         self._fleet.trust(ready.worker_id)
         self._dispatcher.forgive(self._suspected.pop(ready.worker_id, b""))
         for other in list(self._dispatcher.workers.values()):
-            if other.worker_id == ready.worker_id:  # it came back by a fresh socket
+            if ready.worker_id == other.worker_id or key == other.key:  # it came back, or offers itself once more
                 self._lose(other.key, "joined anew", blame=False)
         self._dispatcher.join(
             Worker(
@@ -296,6 +311,8 @@ class Broker:
             worker = self._dispatcher.workers[key]
             self._fleet.suspect(worker.worker_id, now_s)
             self._suspected[worker.worker_id] = next(iter(worker.in_flight), b"")
+            if len(self._suspected) > MAX_SUSPECTS:  # workers that never came back, the oldest first
+                del self._suspected[next(iter(self._suspected))]
             self._lose(key, f"was silent for {self._settings.worker_silence_s:g} s")
         if now_s >= self._next_heartbeat_s:
             self._next_heartbeat_s = now_s + self._settings.heartbeat_s

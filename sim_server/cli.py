@@ -71,7 +71,7 @@ def serve(
             "-m",
             "sim_server.cli",
             "worker",
-            "--run-dir",
+            "--join",
             str(run.path),
             "--leash",
             "--worker-id",
@@ -91,7 +91,7 @@ def serve(
 
 @app.command()
 def worker(
-    run_dir: Annotated[Optional[Path], typer.Option("--run-dir", help="Join the run with this directory.")] = None,
+    run_dir: Annotated[Optional[Path], typer.Option("--join", help="Join the run with this directory.")] = None,
     connect: Annotated[
         str, typer.Option("--connect", help="Join the broker at this address, without a run directory.")
     ] = "",
@@ -109,7 +109,7 @@ def worker(
 ) -> None:
     """Join a run as one simulator process. SIGTERM or Ctrl-C: finish what was taken and leave."""
     if (run_dir is None) == (not connect):
-        raise VantageError("bad_request", "give either --run-dir or --connect.")
+        raise VantageError("bad_request", "give either --join RUN or --connect ADDRESS.")
     config = {} if run_dir is None else RunDir.open(run_dir).config
     settings = section(config, "sim", SimSettings)
     if backend is not None:

@@ -1,6 +1,10 @@
-"""A worker's connection to its broker, in a thread of its own, so that heartbeats go on during a long render.
+"""A worker's connection to its broker, kept alive during a long render.
 
     broker ──requests──▶ Link.tasks() ─▶ the computing thread ─▶ Link.answer ──▶ broker
+
+The computing thread does the connection's work itself while it waits for a request, so that a request is there without
+a hand-over between threads. While it computes, a second thread does: heartbeats, what arrives, the end of the process
+when it is orphaned or stuck. One lock says whose turn it is.
 
 A broker that is lost is sought again with a fresh socket at the endpoint as it is then; answers that could not be sent
 are sent there, and count if the broker still waits for them.
@@ -10,7 +14,6 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import sys
 import threading
 import time
@@ -32,7 +35,7 @@ log = logging.getLogger(__name__)
 
 STUCK = 70  # exit status (EX_SOFTWARE) of a worker that computed for too long
 ORPHANED = 1  # exit status of a child whose parent is gone
-FLUSH_TIMEOUT_S = 0.5
+KEEP_ALIVE_S = 0.1  # between two looks at the connection while a request is computed
 LINGER_MS = 2000
 
 
@@ -61,16 +64,17 @@ class Link:
         self._backoff = Backoff(0.05, 2.0)
         self._next_connect_s = 0.0
         self._waker = Waker()
-        self._tasks: queue.SimpleQueue[Optional[Packet]] = queue.SimpleQueue()
-        self._outbox: deque[tuple[Sequence[Blob], Optional[threading.Event]]] = deque()
+        self._turn = threading.Lock()  # held by the thread that works on the connection, the queues and what follows
+        self._tasks: deque[Packet] = deque()  # taken and not begun
+        self._outbox: deque[tuple[Sequence[Blob], bool]] = deque()  # (frames, whether they answer a request)
         self._held = 0  # requests taken and not answered yet
-        self._busy_since_s: Optional[float] = None
-        self._wants_to_leave = False
         self._asked_to_drain = False
         self._draining = False
         self._left = False
         self._fatal: Optional[VantageError] = None
-        self._thread = threading.Thread(target=self._run, name="link", daemon=True)
+        self._wants_to_leave = False  # set in a signal handler
+        self._busy_since_s: Optional[float] = None  # set by the computing thread
+        self._finished = threading.Event()
 
     # ------------------------------------------------------------------------- the computing thread
 
@@ -79,57 +83,87 @@ class Link:
 
         Raises VantageError where the broker refuses this worker for good.
         """
-        self._thread.start()
-        while True:
-            task = self._tasks.get()
-            if task is None:
-                break
-            self._busy_since_s = time.monotonic()
-            yield task
-        self._thread.join()
-        if self._fatal is not None:
-            raise self._fatal
+        keeper = threading.Thread(target=self._keep_alive, name="link", daemon=True)
+        keeper.start()
+        try:
+            while True:
+                with self._turn:
+                    task = self._next_task()
+                if task is None:
+                    break
+                self._busy_since_s = time.monotonic()
+                yield task
+        finally:
+            self._finished.set()
+            keeper.join()
+            if self._connection is not None:
+                self._connection.close()
+            self._context.term()
 
     def answer(self, frames: Sequence[Blob]) -> None:
         """Send an answer; the arrays behind it must not change any more."""
         self._busy_since_s = None
-        self._outbox.append((frames, None))
-        self._waker.wake()
+        with self._turn:
+            self._outbox.append((frames, True))
+            self._flush()
 
     def announce_load(self, job_id: bytes, deadline_s: float) -> None:
         """Say that this worker may be silent for so long; 0 says that the load is over.
 
-        Returns once the announcement was sent, since a simulator that loads may keep every other thread of the process
+        It is on its way when this returns, since a simulator that loads may keep every other thread of the process
         from running.
         """
-        sent = threading.Event()
-        self._outbox.append((encode(job_id, Loading(deadline_s)), sent))
-        self._waker.wake()
-        if deadline_s > 0:
-            sent.wait(FLUSH_TIMEOUT_S)
+        with self._turn:
+            self._outbox.append((encode(job_id, Loading(deadline_s)), False))
+            self._flush()
 
     def leave(self) -> None:
         """Ask the broker for no more work, finish what was taken, then leave. Safe in a signal handler."""
         self._wants_to_leave = True
         self._waker.wake()
 
-    # ------------------------------------------------------------------------- the link's own thread
+    # ------------------------------------------------------------------------- whoever has the turn
 
-    def _run(self) -> None:
-        try:
-            while not self._left:
-                self._receive()
-                self._tend()
-                self._flush()
-                self._watch()
+    def _next_task(self) -> Optional[Packet]:
+        """The next request, waited for; None once the worker has left."""
+        while self._fatal is None:
+            if self._left:
+                return None
+            self._work()
+            if self._tasks:
+                return self._tasks.popleft()
+            if not self._left:
                 self._wait()
-        except VantageError as error:
-            self._fatal = error
-        finally:
-            if self._connection is not None:
-                self._connection.close()
-            self._context.term()
-            self._tasks.put(None)
+        raise self._fatal
+
+    def _work(self) -> None:
+        self._receive()
+        self._tend()
+        self._flush()
+
+    def _keep_alive(self) -> None:
+        """The second thread: the connection's work while the other computes, and the reasons to end the process."""
+        poller = zmq.Poller()
+        if self._leash is not None:
+            poller.register(self._leash, zmq.POLLIN)
+        while not self._finished.is_set():
+            if self._leash is None:
+                self._finished.wait(KEEP_ALIVE_S)
+            elif poller.poll(int(1000 * KEEP_ALIVE_S)) and not os.read(self._leash, 1):
+                os._exit(ORPHANED)
+            busy_since_s = self._busy_since_s
+            if busy_since_s is None:
+                continue
+            if time.monotonic() - busy_since_s > self._request_timeout_s:
+                log.error("one request took longer than %g s; this worker ends", self._request_timeout_s)
+                os._exit(STUCK)
+            if self._turn.acquire(blocking=False):
+                try:
+                    self._work()
+                except VantageError as error:
+                    self._fatal = error
+                finally:
+                    self._turn.release()
 
     def _tend(self) -> None:
         now_s = time.monotonic()
@@ -156,12 +190,8 @@ class Link:
         self._connection = None
         self._draining = self._asked_to_drain = False
         # What was not begun, the broker gives to others; what is being computed is sent when it is done.
-        while True:
-            try:
-                self._tasks.get_nowait()
-            except queue.Empty:
-                break
-            self._held -= 1
+        self._held -= len(self._tasks)
+        self._tasks.clear()
 
     def _receive(self) -> None:
         if self._connection is None:
@@ -174,7 +204,7 @@ class Link:
                 continue
             if packet.request_id:
                 self._held += 1
-                self._tasks.put(packet)
+                self._tasks.append(packet)
             elif isinstance(packet.message, Welcome):
                 self._connection.on_welcome(packet.message)
                 self._backoff.reset()
@@ -191,14 +221,11 @@ class Link:
         if connection is None or not connection.ready:
             return
         while self._outbox:
-            frames, sent = self._outbox[0]
+            frames, is_answer = self._outbox[0]
             if not connection.send(frames):
                 return
             self._outbox.popleft()
-            if sent is None:
-                self._held -= 1
-            else:
-                sent.set()
+            self._held -= is_answer
         if self._draining and self._held == 0:
             connection.send(encode(b"", Goodbye()))
             connection.socket.linger = LINGER_MS  # the last answers must still get out
@@ -206,17 +233,9 @@ class Link:
         elif self._wants_to_leave and not self._asked_to_drain:
             self._asked_to_drain = connection.send(encode(b"", Drain()))
 
-    def _watch(self) -> None:
-        busy_since_s = self._busy_since_s
-        if busy_since_s is not None and time.monotonic() - busy_since_s > self._request_timeout_s:
-            log.error("one request took longer than %g s; this worker ends", self._request_timeout_s)
-            os._exit(STUCK)
-
     def _wait(self) -> None:
         poller = zmq.Poller()
         poller.register(self._waker, zmq.POLLIN)
-        if self._leash is not None:
-            poller.register(self._leash, zmq.POLLIN)
         until_s = self._next_connect_s
         if self._connection is not None:
             until_s = self._connection.next_tend()
@@ -224,7 +243,5 @@ class Link:
             poller.register(self._connection.socket, zmq.POLLIN | (zmq.POLLOUT if blocked else 0))
             poller.register(self._connection.monitor, zmq.POLLIN)
         timeout_s = min(1.0, max(0.0, until_s - time.monotonic()))
-        events = dict(poller.poll(int(1000 * timeout_s) + 1))
-        if self._leash is not None and self._leash in events and not os.read(self._leash, 1):
-            os._exit(ORPHANED)
+        poller.poll(int(1000 * timeout_s) + 1)
         self._waker.clear()

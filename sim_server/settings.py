@@ -25,7 +25,7 @@ class SimSettings(Section):
     unsupported_after_s: float = Field(default=10.0, ge=0)  # then a request that no worker can serve fails
     heartbeat_s: float = Field(default=0.5, gt=0)
     worker_silence_s: float = Field(default=2.5, gt=0)  # a worker silent for longer counts as dead
-    loading_s: float = Field(default=120.0, gt=0)  # a scene load may keep a worker silent for as long
+    loading_s: float = Field(default=120.0, gt=0, le=3600)  # a scene load may keep a worker silent for as long
     request_timeout_s: float = Field(default=300.0, gt=0)  # longer on one request: the worker ends itself
     deaths_to_quarantine: int = Field(default=3, ge=1)  # a request that killed as many workers is not tried again
     restart_backoff_s: float = Field(default=0.5, ge=0)  # doubles with each death of a worker that did no work

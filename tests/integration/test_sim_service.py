@@ -14,9 +14,21 @@ import pytest
 import zmq
 
 from protocol.client import Client
+from protocol.codec import MAX_FRAME_BYTES, encode
 from protocol.endpoint import lookup
 from protocol.errors import VantageError
-from protocol.messages import Describe, DrainWorker, GetSimStatus, Observe, RenderTask, SimStatus
+from protocol.messages import (
+    Describe,
+    DrainWorker,
+    GetSimStatus,
+    Goodbye,
+    Hello,
+    Loading,
+    Observe,
+    Ready,
+    RenderTask,
+    SimStatus,
+)
 from protocol.rundir import RunDir
 from protocol.scene import Camera, Pose, SceneSpec
 from protocol.tasks import QuestionSpec, TaskSpec
@@ -49,7 +61,8 @@ class Sim:
         self.client = Client(lambda: lookup(self.path, "sim"), "test")
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "sim_server.cli", *arguments, "--run-dir", str(self.path)]
+        where = "--join" if arguments[0] == "worker" else "--run-dir"
+        command = [sys.executable, "-m", "sim_server.cli", *arguments, where, str(self.path)]
         process = subprocess.Popen(command, env=self.environment, stderr=subprocess.PIPE, text=True)
         self.processes.append(process)
         return process
@@ -271,6 +284,56 @@ def test_a_full_queue_answers_busy_and_the_client_asks_again(make_sim):
     assert sim.status().served == 12
 
 
+def test_fifty_clients_at_once_never_exceed_the_queue_bound(make_sim):
+    sim = make_sim(queue_bound=8)
+    sim.environment["TOY_RENDER_S"] = "0.01"
+    sim.serve()
+    clients = [Client(lambda: lookup(sim.path, "sim"), "one-of-50") for _ in range(50)]
+    message = Observe(SceneSpec(seed=7, ceiling_m=SLOW_RENDER_M), Camera(32, 24), POSE)
+    futures = [client.submit(message, deadline_s=90.0) for client in clients for _ in range(2)]
+    queued = []
+    while not all(future.done() for future in futures):
+        queued.append(sim.status().queued)
+    assert all(grey(future.result()) == expected_grey(7) for future in futures)
+    assert max(queued) == 8
+    assert sum(client.counters["busy"] for client in clients) > 0
+    for client in clients:
+        client.close()
+
+
+def test_a_frame_above_the_limit_ends_its_own_connection_only(calm_sim):
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        socket.linger = 0
+        socket.reconnect_ivl = -1
+        events = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        socket.connect(lookup(calm_sim.path, "sim").address)
+        socket.send_multipart([*encode(b"", Hello("big", 1, 0))[:3], bytes(MAX_FRAME_BYTES + 1)])
+        assert events.poll(10_000), "the connection was kept"
+        socket.disable_monitor()
+        events.close()
+    assert grey(calm_sim.observe(3).result(60)) == expected_grey(3)
+
+
+def test_strangers_get_nothing_from_a_worker_socket_on_tcp(make_sim):
+    sim = make_sim(workers=0, listen_workers="tcp://127.0.0.1:*")
+    sim.start("serve")
+    wait_for(lambda: (sim.path / "endpoints" / "sim-workers.json").exists())
+    endpoint = lookup(sim.path, "sim-workers")
+    stranger = zmq.curve_keypair()
+    for keys in (None, stranger):
+        with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+            socket.linger = 0
+            if keys:
+                socket.curve_publickey, socket.curve_secretkey = keys
+                socket.curve_serverkey = endpoint.server_public_key.encode()
+            socket.connect(endpoint.address)
+            socket.send_multipart(encode(b"", Ready("stranger", "toy", "toy-1")))
+            assert not socket.poll(1000)
+    assert sim.status().workers == ()
+    sim.start("worker", "--worker-id", "ours")
+    sim.await_workers(1)
+
+
 def test_nonsense_on_either_socket_harms_nobody(calm_sim):
     sim = calm_sim
     context = zmq.Context()
@@ -283,6 +346,13 @@ def test_nonsense_on_either_socket_harms_nobody(calm_sim):
             [b"a", b"b"],
             [b"VNTG\x01", b"READY", b"", b"\xc1"],
             [b"VNTG\x01", b"EPISODE", b"x", b""],
+            encode(b"", Ready("stranger", "toy", "x", credit=1)),
+            encode(b"", Ready("stranger", "toy", "x", credit=1)),  # again on the same connection
+            encode(b"", Ready("stranger", "toy", "x", credit=1, warm_scenes=-1)),
+            encode(b"", Ready("stranger", "toy", "x", credit=2**40)),
+            encode(b"x", Loading(float("nan"))),
+            [b"VNTG\x01", b"FAILURE", b"x", b"\x01"],  # a worker's answer that is none
+            encode(b"", Goodbye()),
         ):
             socket.send_multipart(frames)
         socket.poll(500)
