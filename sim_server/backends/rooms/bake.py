@@ -11,6 +11,7 @@ import numpy as np
 from sim_server.backends.rooms.raster import _jit, larger, smaller
 
 PATCHES = 6  # per edge of each of a room's six faces, for bounced light
+FINE = 24  # the same where that light is looked up
 _ZERO, _HALF, _ONE, _TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 _PI = np.float32(np.pi)
 _REACH_M = np.float32(1.7)  # furniture shades its surroundings up to here, in full up to one metre less
@@ -135,32 +136,33 @@ def add_sun(points, normals, toward, power, eye, axes, focal, depth_map, spread_
 
 
 @_jit
-def bounce(room_low, room_high, albedo, direct, rounds):
+def form_factors(points, normals, areas):
+    """Share float32 [P, P] of what patch i receives that comes from patch j, rows summing to 1; arguments as filled by
+    `patch_points`. Point to disc, which stays finite for patches that touch."""
+    count = points.shape[0]
+    form = np.zeros((count, count), np.float32)
+    for i in range(count):
+        total = np.float32(1e-6)
+        for j in range(count):
+            dx, dy, dz = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1], points[j, 2] - points[i, 2]
+            ci = dx * normals[i, 0] + dy * normals[i, 1] + dz * normals[i, 2]
+            cj = -(dx * normals[j, 0] + dy * normals[j, 1] + dz * normals[j, 2])
+            if ci > _ZERO and cj > _ZERO:
+                r2 = dx * dx + dy * dy + dz * dz
+                form[i, j] = ci * cj * areas[j] / (r2 * (_PI * r2 + areas[j]))
+                total += form[i, j]
+        for j in range(count):
+            form[i, j] /= total
+    return form
+
+
+@_jit
+def bounce(form, albedo, direct, rounds):
     """Radiance float32 [6, P, P, 3] of the faces of an empty room (-x +x -y +y -z +z) from the direct light on them.
 
     albedo float32 [6, 3]; direct float32 [6 * P * P, 3], patches ordered as `patch_points` gives them.
     """
     count = direct.shape[0]
-    points = np.empty((count, 3), np.float32)
-    normals = np.zeros((count, 3), np.float32)
-    areas = np.empty(count, np.float32)
-    patch_points(room_low, room_high, points, normals, areas)
-    form = np.empty((count, count), np.float32)
-    for i in range(count):
-        total = np.float32(1e-6)
-        for j in range(count):
-            f = _ZERO
-            if j // (PATCHES * PATCHES) != i // (PATCHES * PATCHES):
-                dx, dy, dz = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1], points[j, 2] - points[i, 2]
-                r2 = dx * dx + dy * dy + dz * dz
-                ci = dx * normals[i, 0] + dy * normals[i, 1] + dz * normals[i, 2]
-                cj = -(dx * normals[j, 0] + dy * normals[j, 1] + dz * normals[j, 2])
-                if ci > _ZERO and cj > _ZERO:
-                    f = ci * cj * areas[j] / (r2 * (_PI * r2 + areas[j]))
-            form[i, j] = f
-            total += f
-        for j in range(count):
-            form[i, j] /= total
     radiance = np.empty((count, 3), np.float32)
     for i in range(count):
         for c in range(3):
@@ -174,7 +176,46 @@ def bounce(room_low, room_high, albedo, direct, rounds):
         for i in range(count):
             for c in range(3):
                 radiance[i, c] = (direct[i, c] + gathered[i, c]) * albedo[i // (PATCHES * PATCHES), c]
-    return radiance.reshape(6, PATCHES, PATCHES, 3)
+    return _softened(radiance.reshape(6, PATCHES, PATCHES, 3))
+
+
+@_jit
+def _softened(radiance):
+    """Each face blurred over 3 x 3 patches, twice: a sunny spot seen along few directions would leave copies."""
+    for _ in range(2):
+        blurred = np.zeros_like(radiance)
+        for face in range(6):
+            for row in range(PATCHES):
+                for column in range(PATCHES):
+                    count = _ZERO
+                    for r in range(max(row - 1, 0), min(row + 2, PATCHES)):
+                        for c in range(max(column - 1, 0), min(column + 2, PATCHES)):
+                            blurred[face, row, column] += radiance[face, r, c]
+                            count += _ONE
+                    blurred[face, row, column] /= count
+        radiance = blurred
+    return radiance
+
+
+@_jit
+def fine_radiance(radiance):
+    """Radiance of a room's faces, see bounce, interpolated to FINE x FINE, whose steps are too small to be seen."""
+    out = np.empty((6, FINE, FINE, 3), np.float32)
+    last = np.float32(PATCHES) - np.float32(1.001)
+    for row in range(FINE):
+        fr = (np.float32(row) + _HALF) * np.float32(PATCHES / FINE) - _HALF
+        fr = smaller(larger(fr, _ZERO), last)
+        for column in range(FINE):
+            fc = (np.float32(column) + _HALF) * np.float32(PATCHES / FINE) - _HALF
+            fc = smaller(larger(fc, _ZERO), last)
+            r, c = int(fr), int(fc)
+            gr, gc = fr - np.float32(r), fc - np.float32(c)
+            for face in range(6):
+                for k in range(3):
+                    low = radiance[face, r, c, k] * (_ONE - gc) + radiance[face, r, c + 1, k] * gc
+                    high = radiance[face, r + 1, c, k] * (_ONE - gc) + radiance[face, r + 1, c + 1, k] * gc
+                    out[face, row, column, k] = low * (_ONE - gr) + high * gr
+    return out
 
 
 @_jit
@@ -197,23 +238,52 @@ def patch_points(low, high, points, normals, areas):
 
 
 @_jit
+def drawn_part(depth_maps):
+    """Columns from, to, rows from, to between which each of the maps holds something, float32 [K, 4]."""
+    out = np.empty((depth_maps.shape[0], 4), np.float32)
+    for k in range(depth_maps.shape[0]):
+        left, right, top, bottom = depth_maps.shape[2], -1, depth_maps.shape[1], -1
+        for row in range(depth_maps.shape[1]):
+            for column in range(depth_maps.shape[2]):
+                if depth_maps[k, row, column] > _ZERO:
+                    left, right = min(left, column), max(right, column)
+                    top, bottom = min(top, row), max(bottom, row)
+        out[k, 0], out[k, 1], out[k, 2], out[k, 3] = left - 1, right + 1, top - 1, bottom + 1
+    return out
+
+
+@_jit
 def add_surroundings(
-    index, points, normals, low, high, radiance, directions, eyes, axes, focals, depth_maps, seen_maps, shown, light
+    index,
+    points,
+    normals,
+    low,
+    high,
+    radiance,
+    directions,
+    eyes,
+    axes,
+    focals,
+    depth_maps,
+    seen_maps,
+    drawn,
+    shown,
+    light,
 ):
     """Adds what arrives from the faces of the room, or from furniture that stands before them.
 
     index int [N]: points of this room. directions float32 [K, 3], from the point outwards; maps float32 [K, S, S]
     drawn from eyes [K, 3] towards the room, with casters int32 [K, S, S] and their radiance `shown` float32 [C, 3].
-    The mean over directions is weighted by the cosine and divided by the sum of weights, so that an even light
-    stays even.
+    drawn float32 [K, 4] = columns from, to, rows from, to of a map outside of which it is empty; radiance as from
+    fine_radiance. The mean over directions is weighted by the cosine and divided by the sum of weights, so that an even
+    light stays even.
     """
     half = np.float32(depth_maps.shape[1]) * _HALF - _HALF
     end = depth_maps.shape[1] - 1
-    last = np.float32(PATCHES - 1)
     sums = np.zeros((index.shape[0], 4), np.float32)
     to_patch = np.empty(3, np.float32)
     for j in range(3):
-        to_patch[j] = np.float32(PATCHES) / (high[j] - low[j])
+        to_patch[j] = np.float32(FINE) / (high[j] - low[j])
     # one direction after the other, so that its map stays in the cache
     for k in range(directions.shape[0]):
         ox, oy, oz = directions[k, 0], directions[k, 1], directions[k, 2]
@@ -245,8 +315,10 @@ def add_surroundings(
             scale = inverse * focal
             u = half + (ex * rx + ey * ry + ez * rz) * scale
             v = half - (ex * ux + ey * uy + ez * uz) * scale
-            clear = _clear(depth_map, u, v, inverse * (_ONE + np.float32(0.01) * inverse))
             sums[n, 3] += cosine
+            clear = _ONE
+            if drawn[k, 0] < u < drawn[k, 1] and drawn[k, 2] < v < drawn[k, 3]:
+                clear = _clear(depth_map, u, v, inverse * (_ONE + np.float32(0.01) * inverse))
             if clear < _ONE:
                 iu, iv = smaller(larger(int(u + _HALF), 0), end), smaller(larger(int(v + _HALF), 0), end)
                 face = seen_maps[k, iv, iu]
@@ -269,18 +341,11 @@ def add_surroundings(
                 else:
                     t, wall, a, b = tz, (5 if oz > _ZERO else 4), 0, 1
                     fa, fb = x + larger(t, _ZERO) * ox, y + larger(t, _ZERO) * oy
-                fa = smaller(larger((fa - low[a]) * to_patch[a] - _HALF, _ZERO), last - np.float32(0.001))
-                fb = smaller(larger((fb - low[b]) * to_patch[b] - _HALF, _ZERO), last - np.float32(0.001))
-                ia, ib = int(fa), int(fb)
-                fa -= np.float32(ia)
-                fb -= np.float32(ib)
+                ia = smaller(larger(int((fa - low[a]) * to_patch[a]), 0), FINE - 1)
+                ib = smaller(larger(int((fb - low[b]) * to_patch[b]), 0), FINE - 1)
                 weight = cosine * clear
-                w00, w01, w10, w11 = (_ONE - fa) * (_ONE - fb), fa * (_ONE - fb), (_ONE - fa) * fb, fa * fb
                 for c in range(3):
-                    sums[n, c] += weight * (
-                        radiance[wall, ib, ia, c] * w00 + radiance[wall, ib, ia + 1, c] * w01
-                        + radiance[wall, ib + 1, ia, c] * w10 + radiance[wall, ib + 1, ia + 1, c] * w11
-                    )  # fmt: skip
+                    sums[n, c] += weight * radiance[wall, ib, ia, c]
     for n in range(index.shape[0]):
         for c in range(3):
             light[index[n], c] += sums[n, c] / (sums[n, 3] + np.float32(1e-6))

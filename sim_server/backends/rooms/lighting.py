@@ -117,19 +117,20 @@ class _Baker:
         self._add_shaded_lamps(points, normals, rooms, direct)
         albedos = [self._wall_albedo(k) for k in range(count)]
         by_room = direct[split:].reshape(count, -1, 3)
-        before = [self._bounced(k, albedos[k], by_room[k], areas[k])[1] for k in range(count)]
+        forms = [bake.form_factors(patches[k], patch_normals[k], areas[k]) for k in range(count)]
+        before = [_bounced(forms[k], albedos[k], by_room[k], areas[k])[1] for k in range(count)]
         lamps = np.zeros_like(points)
         for k in range(count):
             alone = np.zeros_like(points)
             self._add_ceiling_lamp(k, points, normals, rooms, alone)
-            mean = self._bounced(k, albedos[k], alone[split:].reshape(count, -1, 3)[k], areas[k])[1]
+            mean = _bounced(forms[k], albedos[k], alone[split:].reshape(count, -1, 3)[k], areas[k])[1]
             power = min(max((self._mood.target - before[k]) / max(mean, 1e-3), self._mood.dimmest), _BRIGHTEST)
             lamps += alone * np.float32(power)
         direct += lamps
         by_room = direct[split:].reshape(count, -1, 3)
         light = direct[:split]
         for k in range(count):
-            radiance, mean = self._bounced(k, albedos[k], by_room[k], areas[k])
+            radiance, mean = _bounced(forms[k], albedos[k], by_room[k], areas[k])
             self._add_surroundings(k, points, normals, np.flatnonzero(rooms[:split] == k), radiance, mean, light)
         return light
 
@@ -157,11 +158,6 @@ class _Baker:
             if on.any():
                 out[face] = np.average(self._face_albedo[r.first[on]], axis=0, weights=area[on])
         return out
-
-    def _bounced(self, room: int, albedo: F32, direct: F32, areas: F32) -> tuple[F32, float]:
-        """Radiance of the faces of the room, see bake.bounce, and its mean over their area."""
-        radiance = bake.bounce(self._low[room], self._high[room], albedo, direct, _ROUNDS)
-        return radiance, float(np.average(radiance.reshape(-1, 3).mean(1), weights=areas))
 
     def _add_windows(self, points: F32, normals: F32, rooms: NDArray[np.int32], light: F32) -> None:
         sky, ground = np.array(self._mood.sky, np.float32), np.array(self._mood.ground, np.float32)
@@ -266,9 +262,15 @@ class _Baker:
             if len(chunks):
                 maps[k], seen[k] = self._coarse.draw(eyes[k], axes[k], focal, _AROUND_PX, chunks)
         bake.add_surroundings(
-            index, points, normals, low, high, radiance, directions, eyes, axes,
-            np.full(len(directions), focal, np.float32), maps, seen, shown, light,
+            index, points, normals, low, high, bake.fine_radiance(radiance), directions, eyes, axes,
+            np.full(len(directions), focal, np.float32), maps, seen, bake.drawn_part(maps), shown, light,
         )  # fmt: skip
+
+
+def _bounced(form: F32, albedo: F32, direct: F32, areas: F32) -> tuple[F32, float]:
+    """Radiance of the faces of a room, see bake.bounce, and its mean over their area."""
+    radiance = bake.bounce(form, albedo, direct, _ROUNDS)
+    return radiance, float(np.average(radiance.reshape(-1, 3).mean(1), weights=areas))
 
 
 @functools.cache

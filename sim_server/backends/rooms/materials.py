@@ -70,6 +70,9 @@ MATCHING = 0.7  # how often legs and doors are of the same wood as the rest, nat
 SECOND_SHADE = 0.62  # brightness (linear) of the "second" slot against the main colour, named palette
 
 
+_PALE = 0.55
+
+
 class Material(NamedTuple):
     pattern: int
     low: Rgb  # linear RGB where the pattern is 0
@@ -87,6 +90,8 @@ def linear(srgb: Rgb) -> NDArray[np.float64]:
 def material(kind_name: str, color_srgb: Rgb, shade: float = 1.0, contrast: float = 1.0) -> Material:
     kind = KINDS[kind_name]
     base = linear(color_srgb) * shade
+    if base.min() > _PALE:  # white paint hides the grain
+        contrast *= 0.3
     low, high = base * (1 - kind.contrast * contrast), np.minimum(base * (1 + kind.contrast * contrast), 1.0)
     return Material(
         textures.NAMES.index(kind.pattern),

@@ -7,7 +7,7 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-COLUMNS, ROWS = 1024, 160
+COLUMNS, ROWS = 1024, 208
 RISE_LOW, RISE_HIGH = -0.55, 0.75  # sines of elevation of the lower and the upper edge
 
 _COLORS = {  # linear rgb: zenith, horizon, cloud, hill, tree low, tree high, lawn far, lawn near
@@ -39,12 +39,12 @@ def _wave(seed: int, octaves: int, base: int) -> NDArray[np.float64]:
     return (total - total.min()) / (total.max() - total.min())
 
 
-def _field(seed: int, stretch: int) -> NDArray[np.float64]:
-    """Noise in 0..1, [ROWS, COLUMNS], drawn out along the columns."""
+def _field(seed: int, cells_up: int, cells_around: int) -> NDArray[np.float64]:
+    """Noise in 0..1, [ROWS, COLUMNS], whose coarsest of five octaves has the given numbers of cells."""
     rng = np.random.default_rng(seed)
     total = np.zeros((ROWS, COLUMNS))
     for octave in range(5):
-        rows, columns = 4 * 2**octave, max(4, 64 * 2**octave // stretch)
+        rows, columns = cells_up * 2**octave, cells_around * 2**octave
         grid = rng.random((rows + 1, columns))
         r, c = np.arange(ROWS) * rows / ROWS, np.arange(COLUMNS) * columns / COLUMNS
         ir, ic = r.astype(int), c.astype(int)
@@ -68,16 +68,21 @@ def panorama(time_of_day: str) -> NDArray[np.float32]:
     zenith, horizon, cloud, hill, tree_low, tree_high, far, near = np.array(_COLORS[time_of_day])
     rise = (RISE_LOW + (RISE_HIGH - RISE_LOW) * (np.arange(ROWS) + 0.5) / ROWS)[:, None] * np.ones(COLUMNS)
     picture = _mix(horizon, zenith, np.sqrt(np.clip(rise, 0, 1)) * 1.1)
-    clouds = np.clip((_field(3, 4) - 0.52) * 3.2, 0, 1) * np.clip(rise * 5, 0, 1)
+    clouds = np.clip((_field(3, 4, 16) - 0.52) * 3.2, 0, 1) * np.clip(rise * 5, 0, 1)
     picture = _mix(picture, cloud, clouds * 0.75)
     picture = _mix(picture, hill, (0.02 + 0.075 * _wave(5, 5, 5) - rise) * 90)
-    leaves = _field(7, 1)
+    leaves = _field(7, 14, 96)
     for seed, height, shade in ((11, 0.12, 0.75), (13, 0.17, 1.0)):  # two rows of trees, the nearer ones brighter
         crown = height * np.clip(_wave(seed, 7, 9) * 1.5 - 0.42, 0.03, 1) * (0.8 + 0.4 * _wave(seed + 1, 4, 128))
         color = _mix(tree_low, tree_high, (leaves - 0.25) * 1.3 + (rise - crown) * 3) * shade
         picture = np.where((rise < crown)[..., None], color, picture)
-    lawn = _mix(far, near, -rise * 3.2) * (0.8 + 0.4 * _field(17, 2))[..., None]
+    lawn = _mix(far, near, -rise * 3.2) * (0.8 + 0.4 * _field(17, 10, 24))[..., None]
     picture = np.where((rise < -0.012)[..., None], lawn, picture)
+    hedge = (rise < -0.045 - 0.02 * _wave(19, 6, 24)) & (rise > -0.15 - 0.01 * _wave(23, 5, 40))
+    color = _mix(tree_low, tree_high, (leaves - 0.3) * 1.6 + (rise + 0.12) * 9)
+    picture = np.where(hedge[..., None], color, picture)
+    under = np.clip(1 - (-0.15 - rise) * 25, 0, 1) * (rise < -0.15)  # the hedge's shadow on the lawn
+    picture = picture * (1 - 0.45 * under[..., None])
     out = picture.astype(np.float32)
     out.setflags(write=False)
     return out

@@ -38,10 +38,13 @@ def _noise(seed: int, octaves: int = 5, base: int = 4, stretch: int = 1) -> Grey
     return (total - total.min()) / (total.max() - total.min())
 
 
-def _grain(seed: int, rings: float = 14.0) -> Grey:
+def _grain(seed: int, rings: float = 9.0) -> Grey:
+    """Growth rings, pale on one side and ending sharply on the other, with fibres along u."""
     v = np.arange(SIZE)[:, None] / SIZE
-    wave = np.sin((v * rings + _noise(seed, 3, 2, 2) * 0.9) * 2 * math.pi) * 0.5 + 0.5
-    return 0.3 * wave + 0.7 * _noise(seed + 1, 6, 8, 32)
+    phase = (v * rings + _noise(seed, 3, 2, 2) * 1.6 + _noise(seed + 2, 5, 8, 8) * 0.25) % 1.0
+    ring = np.where(phase < 0.85, (phase / 0.85) ** 2, (1 - phase) / 0.15)
+    fibres = _noise(seed + 1, 6, 16, 32)
+    return np.clip(0.78 - 0.32 * ring + 0.55 * (fibres - 0.5) + 0.25 * (_noise(seed + 3, 3, 2) - 0.5), 0, 1)
 
 
 def _planks(rows: int, seed: int) -> Grey:
