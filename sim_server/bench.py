@@ -43,7 +43,7 @@ START_S = 300.0  # a worker's first start may compile its kernels
 
 def run_bench(settings: SimSettings, spec: SceneSpec, camera: Camera, rounds: int, frames: int) -> dict[str, Any]:
     """Figures of `rounds` rounds of `frames` frames a side; rates are frames per second of wall clock."""
-    scene = make_backend(settings.backend).open(spec)
+    scene = make_backend(settings.backend, settings).open(spec)
     poses = overview_poses(scene, camera, POSES)
     with tempfile.TemporaryDirectory(prefix="vantage-bench-") as folder:
         run = RunDir.create(Path(folder) / "run", {"sim": settings.model_dump(mode="json") | {"workers": 1}})

@@ -128,6 +128,8 @@ def worker(
     else:
         process.leave_on(signal.SIGTERM, signal.SIGINT)
     process.run()
+    if process.recycled:  # the same worker in a fresh process: same id, same leash
+        os.execv(sys.executable, [sys.executable, "-m", "sim_server.cli", *sys.argv[1:]])
 
 
 @app.command()

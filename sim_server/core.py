@@ -55,7 +55,7 @@ class SimCore:
 
         `loading()` is entered while a scene that is not warm is opened, which can be slow.
         """
-        self.backend = make_backend(settings.backend) if backend is None else backend
+        self.backend = make_backend(settings.backend, settings) if backend is None else backend
         self.scenes = WarmScenes(self.backend, settings.warm_scenes, loading)
 
     def handle(self, message: msgspec.Struct) -> tuple[SimReply, list[Blob]]:

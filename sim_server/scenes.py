@@ -28,6 +28,7 @@ class WarmScenes:
         self._bound = bound
         self._loading = loading
         self._scenes: OrderedDict[SceneSpec, Scene] = OrderedDict()
+        self.loads = 0  # scenes opened so far
 
     def get(self, spec: SceneSpec) -> Scene:
         """The open scene of this spec; whatever the backend raises passes through."""
@@ -37,6 +38,7 @@ class WarmScenes:
                 self._scenes.popitem(last=False)[1].close()
             with self._loading():
                 scene = self._backend.open(spec)
+            self.loads += 1
         self._scenes[spec] = scene
         return scene
 

@@ -12,6 +12,10 @@ class SimSettings(Section):
 
     backend: str = Field(default="rooms", min_length=1)
     allowed_backends: tuple[str, ...] = ()  # workers of other backends are turned away; empty: any may join
+    dataset: str = ""  # scenes on disk: a *.scene_dataset_config.json, .glb or .gltf; spec.asset names one of them
+    gpu: int = Field(default=0, ge=-1)  # for backends that draw on one: its number in CUDA_VISIBLE_DEVICES; -1: the CPU
+    software_rendering: bool = False  # let such a backend draw on the CPU where it finds no GPU
+    recycle_after_scenes: int = Field(default=0, ge=0)  # a worker is replaced after so many scene loads; 0: never
     workers: int = Field(default=1, ge=0, le=256)  # child processes of `serve`; 0: only workers that join
     credit: int = Field(default=2, ge=1, le=64)  # requests a worker holds at once: one computes, the rest wait there
     queue_bound: int = Field(default=256, ge=1)  # requests waiting at the broker; beyond it clients hear BUSY

@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Serves one broker until it is drained.
+    """Serves one broker until it is drained, or until it has loaded `recycle_after_scenes` scenes: a simulator whose
+    memory grows with every scene is then started anew by whoever runs the worker.
 
     Raises VantageError("backend_missing") where its simulator is not installed.
     """
@@ -57,8 +58,15 @@ class Worker:
             for packet in self._link.tasks():
                 self._job_id = packet.request_id
                 self._link.answer(self._answer(packet.request_id, packet.message))
+                if self.recycled:
+                    self._link.leave()
         finally:
             self._core.close()
+
+    @property
+    def recycled(self) -> bool:
+        """Whether it has loaded as many scenes as one process may."""
+        return 0 < self._settings.recycle_after_scenes <= self._core.scenes.loads
 
     def leave_on(self, *signals: signal.Signals) -> None:
         """Finish and leave on these signals; a second one ends the process at once."""

@@ -1,16 +1,19 @@
 """Simulator backends by name: the built-in ones and those that other distributions register.
 
-A third party adds one by an entry point of the group `vantage.simulators` whose value is a callable without
-arguments that returns a `sim_server.backends.base.Backend`; docs/05-simulators.md shows how.
+A third party adds one by an entry point of the group `vantage.simulators` whose value is a class that makes a
+`sim_server.backends.base.Backend` without arguments, or one with a classmethod `from_settings` that takes the [sim]
+settings; docs/05-simulators.md shows how.
 """
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module, metadata
+from typing import Optional
 
 from protocol.errors import VantageError
 from sim_server.backends.base import Backend
+from sim_server.settings import SimSettings
 
 GROUP = "vantage.simulators"
 BUILT_IN = {"rooms": "sim_server.backends.rooms:RoomsBackend"}
@@ -45,8 +48,9 @@ def check_installed(name: str) -> str:
     return targets[name]
 
 
-def make_backend(name: str) -> Backend:
-    """A new backend of this name. Raises VantageError("backend_missing") as `check_installed` does."""
+def make_backend(name: str, settings: Optional[SimSettings] = None) -> Backend:
+    """A new backend of this name. Raises VantageError("backend_missing") as `check_installed` does, and what the
+    backend says of the settings: "bad_config" for a data set that it cannot use."""
     target = check_installed(name)
     module, _, attribute = target.partition(":")
     try:
@@ -59,4 +63,5 @@ def make_backend(name: str) -> Backend:
         raise VantageError(
             "backend_missing", f"backend {name!r} names {target}, which does not exist; reinstall its package."
         ) from None
-    return factory()
+    from_settings = getattr(factory, "from_settings", None)
+    return factory() if from_settings is None else from_settings(settings or SimSettings(backend=name))
