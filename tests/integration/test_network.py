@@ -1,0 +1,128 @@
+"""Workers on another machine: network namespaces joined by a slow, lossy cable that can be cut."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from protocol.client import Client
+from protocol.endpoint import lookup
+from protocol.messages import GetSimStatus, Observe
+from protocol.rundir import RunDir
+from protocol.scene import Camera, Pose, SceneSpec
+from tests.support.network import ADDRESSES, Cable, missing
+
+WHY_NOT = missing()
+pytestmark = [pytest.mark.timeout(180), pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "-")]
+
+ROOT = Path(__file__).parents[2]
+POSE = Pose((2.0, 1.5, 2.0), (1.0, 0.0, 0.0, 0.0))
+HERE, THERE = 0, 1  # ends of the cable: the broker's machine, the far worker's
+
+
+class Cluster:
+    """A broker at one end of the cable, which listens for workers on tcp; this process asks it over its socket file."""
+
+    def __init__(self, folder: Path, cable: Cable) -> None:
+        self.cable = cable
+        self.run_dir = folder / "run"
+        listen = f"tcp://{ADDRESSES[HERE]}:*"
+        RunDir.create(self.run_dir, {"sim": {"backend": "toy", "workers": 0, "listen_workers": listen}})
+        self.far_keys = folder / "far" / "keys"  # what was copied to the other machine; it sees no run directory
+        self.environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests" / "support"))),
+            **dict.fromkeys(("TOY_DEATHS", "TOY_RENDER_S", "TOY_OPEN_S"), "0"),
+            "TOY_STATE": str(folder / "deaths"),
+        }
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.client = Client(lambda: lookup(self.run_dir, "sim"), "test")
+        self.start(HERE, "serve", "--run-dir", str(self.run_dir))
+        self.client.request(GetSimStatus(), deadline_s=60.0)
+
+    def start(self, end: int, *arguments: str) -> subprocess.Popen[bytes]:
+        command = self.cable.inside(end, sys.executable, "-m", "sim_server.cli", *arguments)
+        self.processes.append(subprocess.Popen(command, env=self.environment))
+        return self.processes[-1]
+
+    def start_far_worker(self) -> None:
+        self.far_keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copy(self.run_dir / "keys" / "client.json", self.far_keys)
+        endpoint = lookup(self.run_dir, "sim-workers")
+        where = ["--connect", endpoint.address, "--server-key", endpoint.server_public_key]
+        self.start(THERE, "worker", *where, "--keys", str(self.far_keys), "--backend", "toy", "--worker-id", "far")
+        self.await_workers({"far"})
+
+    def workers(self) -> set[str]:
+        return {worker.worker_id for worker in self.client.request(GetSimStatus(), deadline_s=60.0).message.workers}
+
+    def await_workers(self, names: set[str]) -> None:
+        wait_for(lambda: self.workers() == names)
+
+    def observe(self, seed: int, side_px: int = 32):
+        return self.client.submit(Observe(SceneSpec(seed=seed), Camera(side_px, side_px), POSE), deadline_s=90.0)
+
+    def close(self) -> None:
+        self.client.close()
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    with Cable(delay_s=0.02, loss=0.01) as cable:
+        cluster = Cluster(tmp_path, cable)
+        yield cluster
+        cluster.close()
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    end_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end_s, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def grey(packet) -> int:
+    return int(packet.array(packet.message.view.rgb)[-1, -1, 0])
+
+
+def expected_grey(seed: int) -> int:
+    return int(seed + 50 * sum(POSE.position_m)) % 256
+
+
+def test_a_far_worker_serves_over_a_slow_and_lossy_network(cluster):
+    cluster.start_far_worker()
+    futures = {seed: cluster.observe(seed, side_px=96) for seed in range(20)}
+    assert all(grey(future.result(90)) == expected_grey(seed) for seed, future in futures.items())
+    assert cluster.cable.lost > 0
+    assert cluster.client.request(GetSimStatus()).message.redispatched == 0
+
+
+def test_a_worker_that_vanishes_in_the_middle_of_a_frame_is_replaced_and_may_come_back(cluster):
+    cluster.start_far_worker()
+    before = cluster.cable.carried[THERE]
+    future = cluster.observe(7, side_px=1024)  # 3 MiB
+    wait_for(lambda: cluster.cable.carried[THERE] > before + 300_000)  # a part of the picture has arrived
+    cluster.cable.interface(THERE, "down")
+    assert not future.done()
+    cluster.start(HERE, "worker", "--join", str(cluster.run_dir), "--worker-id", "near")
+    assert grey(future.result(90)) == expected_grey(7)
+    cluster.await_workers({"near"})
+    cluster.cable.interface(THERE, "up")
+    cluster.await_workers({"near", "far"})
+    futures = {seed: cluster.observe(seed) for seed in range(12)}
+    assert all(grey(future.result(90)) == expected_grey(seed) for seed, future in futures.items())
