@@ -1,0 +1,132 @@
+"""A one-node Slurm, started by hand in a folder of its own: munged, slurmctld and slurmd, no systemd."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel")
+CONFIG = """\
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={controller_port}
+SlurmdPort={node_port}
+SlurmUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+CredType=cred/munge
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SwitchType=switch/none
+MpiDefault=none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SchedulerType=sched/backfill
+SchedulerParameters=batch_sched_delay=0,sched_interval=2
+MailProg=/bin/true
+ReturnToService=2
+JobRequeue=1
+SlurmdParameters=config_overrides
+KillWait=60
+MinJobAge=300
+SlurmdTimeout=300
+NodeName={host} NodeAddr=127.0.0.1 CPUs=8 RealMemory=1000 State=UNKNOWN
+PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE
+"""
+
+
+def missing() -> str:
+    """What this machine lacks for a Slurm of its own; empty where it has it all."""
+    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
+    lacking = [name for name in PROGRAMS if shutil.which(name, path=path) is None]
+    if lacking:
+        return f"needs Slurm: {', '.join(lacking)} not found"
+    return "" if os.geteuid() == 0 else "needs root to start Slurm by hand"
+
+
+class Slurm:
+    """A context manager; `environment` is what Slurm's commands need."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
+        self.environment["PATH"] = os.pathsep.join((os.environ["PATH"], "/usr/sbin", "/sbin"))
+        self._daemons: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Slurm:
+        folder = self.folder
+        for name in ("state", "spool"):
+            (folder / name).mkdir(parents=True)
+        key = folder / "munge.key"
+        key.write_bytes(os.urandom(128))
+        key.chmod(0o600)
+        ports = dict(zip(("controller_port", "node_port"), _free_ports(2)))
+        (folder / "slurm.conf").write_text(CONFIG.format(host=socket.gethostname(), folder=folder, **ports))
+        files = {name: f"--{name}-file={folder}/munge.{name}" for name in ("key", "pid", "log", "seed")}
+        # --force: it need not run as the user munge for this
+        self._start("munged", "--foreground", "--force", f"--socket={folder}/munge.socket", *files.values())
+        _wait_for((folder / "munge.socket").exists)
+        self._start("slurmctld", "-D", "-c")
+        self._start("slurmd", "-D", "-N", socket.gethostname())
+        _wait_for(lambda: "idle" in self.run("sinfo", "-h", "-o", "%T", check=False))
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.run("scancel", "--user=root", check=False)
+        end_s = time.monotonic() + 60
+        while self.run("squeue", "-h", check=False).strip() and time.monotonic() < end_s:
+            time.sleep(0.5)
+        for daemon in reversed(self._daemons):
+            daemon.terminate()
+            try:
+                daemon.wait(20)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+                daemon.wait()
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """What the command prints."""
+        done = subprocess.run(
+            command, env=self.environment, check=check, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60
+        )
+        return done.stdout.decode()
+
+    def state(self, job: str) -> str:
+        """RUNNING, PENDING, COMPLETED, …; empty for a job that Slurm no longer knows."""
+        words = self.run("scontrol", "show", "job", "-o", job, check=False).split()
+        return next((word[len("JobState=") :] for word in words if word.startswith("JobState=")), "")
+
+    def _start(self, *command: str) -> None:
+        with open(self.folder / f"{command[0]}.out", "wb") as output:
+            self._daemons.append(
+                subprocess.Popen(command, env=self.environment, stdout=output, stderr=subprocess.STDOUT)
+            )
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def _wait_for(condition, timeout_s: float = 60.0) -> None:
+    end_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end_s, "Slurm did not start; see the .log and .out files in its folder"
+        time.sleep(0.2)
