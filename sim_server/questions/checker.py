@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from sim_server.questions.functions import (
     BINDERS,
     BOOL,
@@ -24,27 +26,37 @@ from sim_server.questions.language import (
     Name,
     Node,
     Operation,
-    refuse,
+    ProgramFault,
+    quoted,
 )
 
-MAX_COST = 50_000  # about a tenth of a second at worst
+MAX_COST = 50_000  # an eighth of a second at worst: benchmarks/language.py
 ANSWER_TYPES = (NUMBER, BOOL, TEXT)
 
 _Scope = dict[str, str]
 
 
+def refuse(at: int, why: str) -> NoReturn:
+    raise ProgramFault("type", at, why)
+
+
 def check(node: Node) -> str:
     """The type of the program's answer.
 
-    Raises VantageError("bad_request") with the position of the fault for a program that is ill-typed, names
-    something unknown, could cost more than MAX_COST or does not give a number, a bool or a text.
+    Raises ProgramFault("type") or ProgramFault("cost") for a program that is ill-typed, names something unknown, could
+    cost more than MAX_COST or does not give a number, a bool or a text.
     """
     kind, cost = _check(node, {}, 0)
     if kind not in ANSWER_TYPES:
         refuse(node.at, f"a program answers with a number, a bool or a text, not with {_a(kind)}")
     if cost > MAX_COST:
-        refuse(node.at, f"the program could cost {cost} steps, at most {MAX_COST} are allowed")
+        raise ProgramFault("cost", node.at, f"the program could cost {cost} steps, at most {MAX_COST} are allowed")
     return kind
+
+
+def cost_of(node: Node) -> int:
+    """How many steps the program may take at most. Raises like `check`, but for the bound."""
+    return _check(node, {}, 0)[1]
 
 
 def _a(kind: str) -> str:
@@ -53,16 +65,18 @@ def _a(kind: str) -> str:
 
 def _check(node: Node, scope: _Scope, depth: int) -> tuple[str, int]:
     if depth > 2 * MAX_DEPTH:
-        refuse(node.at, f"operations nest at most {2 * MAX_DEPTH} deep")
+        raise ProgramFault("cost", node.at, f"operations nest at most {2 * MAX_DEPTH} deep")
     depth += 1
     if isinstance(node, Literal):
         return (BOOL if isinstance(node.value, bool) else TEXT if isinstance(node.value, str) else NUMBER), 1
     if isinstance(node, Name):
         if node.name not in scope:
             hint = f"; write {node.name}(...) to call it" if node.name in FUNCTIONS else ""
-            refuse(node.at, f"{node.name!r} is not bound{hint}")
+            refuse(node.at, f"{quoted(node.name)} is not bound{hint}")
         return scope[node.name], 1
     if isinstance(node, ListOf):
+        if len(node.items) > MAX_OBJECTS:
+            raise ProgramFault("cost", node.items[MAX_OBJECTS].at, f"a list has at most {MAX_OBJECTS} objects")
         return OBJECTS, 1 + sum(_expect(item, OBJECT, scope, depth) for item in node.items)
     if isinstance(node, Choice):
         cost = _expect(node.condition, BOOL, scope, depth)
@@ -95,9 +109,9 @@ def _operation(node: Operation, scope: _Scope, depth: int) -> tuple[str, int]:
 
 def _binder(node: Binder, scope: _Scope, depth: int) -> tuple[str, int]:
     if node.function not in BINDERS:
-        refuse(node.at, f"{node.function!r} binds no variable; these do: {', '.join(BINDERS)}")
+        refuse(node.at, f"{quoted(node.function)} binds no variable; these do: {', '.join(BINDERS)}")
     if node.variable in scope:
-        refuse(node.at, f"{node.variable!r} is bound already")
+        refuse(node.at, f"{quoted(node.variable)} is bound already")
     items = _expect(node.items, OBJECTS, scope, depth)
     body_type, result = BINDERS[node.function]
     body = _expect(node.body, body_type, {**scope, node.variable: OBJECT}, depth)
@@ -111,7 +125,7 @@ def _call(node: Call, scope: _Scope, depth: int) -> tuple[str, int]:
         refuse(node.at, f"write {node.function}(list, x: value of x)")
     function = FUNCTIONS.get(node.function)
     if function is None:
-        refuse(node.at, f"there is no function {node.function!r}")
+        refuse(node.at, f"there is no function {quoted(node.function)}")
     given: set[str] = set()
     cost = function.cost
     for position, argument in enumerate(node.arguments):
@@ -136,5 +150,5 @@ def _position(function: Function, name: str, position: int, at: int) -> int:
         return position
     names = [parameter.name for parameter in function.parameters]
     if name not in names:
-        refuse(at, f"{function.name} has no argument {name!r}")
+        refuse(at, f"{function.name} has no argument {quoted(name)}")
     return names.index(name)

@@ -5,16 +5,28 @@ from __future__ import annotations
 import math
 import operator
 from functools import lru_cache
-from typing import Any, Callable, Optional, cast
+from typing import Any, Callable, NoReturn, Optional, cast
 
-from protocol.errors import VantageError
 from protocol.scene import SceneDescription, SceneObject
 from protocol.tasks import Question
 from sim_server.backends.base import Frames
 from sim_server.questions.checker import check
 from sim_server.questions.evidence import World
 from sim_server.questions.functions import FUNCTIONS, Fault, decimal
-from sim_server.questions.language import Binder, Call, Choice, ListOf, Literal, Name, Node, Operation, parse, refuse
+from sim_server.questions.language import (
+    Binder,
+    Call,
+    Choice,
+    ListOf,
+    Literal,
+    Name,
+    Node,
+    Operation,
+    ProgramFault,
+    parse,
+)
+
+MAX_NUMBER = 1e16  # beyond it neighbouring whole numbers are not told apart
 
 _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
@@ -30,9 +42,13 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-@lru_cache(maxsize=4096)
+def refuse(at: int, why: str) -> NoReturn:
+    raise ProgramFault("run", at, why)
+
+
+@lru_cache(maxsize=512)  # of at most 2000 characters, some tens of kilobytes as a tree
 def compiled(program: str) -> Node:
-    """The checked tree of a program. Raises VantageError("bad_request") with the position of the fault."""
+    """The checked tree of a program. Raises ProgramFault with the position of the fault."""
     node = parse(program)
     check(node)
     return node
@@ -41,8 +57,8 @@ def compiled(program: str) -> Node:
 def run(program: str, world: World) -> str:
     """The program's answer in its canonical text: a number as a plain decimal, a bool as "yes" or "no".
 
-    Raises VantageError("bad_request") with the position of the fault when the program is wrong or asks for what
-    this world does not have.
+    Raises ProgramFault with the position of the fault when the program is wrong or asks for what this world does not
+    have.
     """
     return canonical(_run(compiled(program), world, {}))
 
@@ -94,8 +110,12 @@ def _operation(node: Operation, world: World, scope: dict[str, SceneObject]) -> 
     if node.operator == "/" and second == 0:
         refuse(node.at, "division by zero")
     value = _ARITHMETIC[node.operator](first, second)
-    if isinstance(value, float) and not math.isfinite(value):
-        refuse(node.at, "the number is too large")
+    return _finite(value, node.at) if isinstance(value, float) else value
+
+
+def _finite(value: float, at: int) -> float:
+    if not abs(value) <= MAX_NUMBER:
+        refuse(at, "the number is too large" if not math.isnan(value) else "this is not a number")
     return value
 
 
@@ -119,6 +139,7 @@ def _call(node: Call, world: World, scope: dict[str, SceneObject]) -> Any:
             index = next(i for i, item in enumerate(function.parameters) if item.name == argument.name)
         values[index] = _run(argument.value, world, scope)
     try:
-        return function.run(world, *values)
+        value = function.run(world, *values)
     except Fault as fault:
-        raise VantageError("bad_request", f"program refused at character {node.at}: {fault}") from None
+        raise ProgramFault("run", node.at, str(fault)) from None
+    return _finite(value, node.at) if isinstance(value, float) else value

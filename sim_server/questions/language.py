@@ -27,9 +27,11 @@ from protocol.errors import VantageError
 MAX_CHARACTERS = 2000
 MAX_DEPTH = 40
 MAX_DIGITS = 16
+SHOWN = 40  # characters of a program that a message quotes
 
+_BLANK = " \t\r\n"
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d+(?:\.\d+)?)|(?P<text>\"[^\"\\\n]*\")|(?P<name>[A-Za-z_][A-Za-z_0-9]*)"
+    r"[ \t\r\n]*(?:(?P<number>\d+(?:\.\d+)?)|(?P<text>\"[^\"\\\n]*\")|(?P<name>[A-Za-z_][A-Za-z_0-9]*)"
     r"|(?P<sign><=|>=|==|!=|[-+*/<>()\[\],=:]))",
     re.ASCII,
 )
@@ -96,24 +98,56 @@ class _Token(msgspec.Struct, frozen=True):
     at: int
 
 
-def refuse(at: int, why: str) -> NoReturn:
-    """Refuse a program for a fault at this character."""
-    raise VantageError("bad_request", f"program refused at character {at}: {why}")
+class ProgramFault(VantageError):
+    """A program is refused: `why`, for what stands at character `at` (from 0; the program's length for its end).
+
+    `kind` says what is wrong: "syntax", "type", "cost" (it might not end soon), or "run" (this world has no answer).
+    """
+
+    def __init__(self, kind: str, at: int, why: str) -> None:
+        super().__init__("bad_request", f"program refused at character {at}: {why}")
+        self.kind = kind
+        self.at = at
+        self.why = why
+
+
+def pointed(program: str, at: int) -> str:
+    """The line of the program that holds character `at`, with its number, and a caret below that character."""
+    before = program[:at].split("\n")
+    number, column = len(before), len(before[-1])
+    line = program.split("\n")[number - 1].rstrip("\r")
+    start = max(0, column - SHOWN)  # a long line is cut on both sides
+    cut = line[start : column + SHOWN].replace("\t", " ")
+    label = f"line {number}, character {column + 1}: "
+    return f"{label}{cut}\n{' ' * (len(label) + column - start)}^"
+
+
+def quoted(text: str) -> str:
+    """Part of a program as a message shows it, on one line and not too long."""
+    return repr(text if len(text) <= SHOWN else text[: SHOWN - 1] + "…")
+
+
+def refuse_syntax(at: int, why: str) -> NoReturn:
+    raise ProgramFault("syntax", at, why)
 
 
 def _tokens(program: str) -> list[_Token]:
     if len(program) > MAX_CHARACTERS:
-        refuse(MAX_CHARACTERS, f"a program has at most {MAX_CHARACTERS} characters")
+        refuse_syntax(MAX_CHARACTERS, f"a program has at most {MAX_CHARACTERS} characters")
     found: list[_Token] = []
     at = 0
-    end = len(program.rstrip())
+    end = len(program.rstrip(_BLANK))
     while at < end:
         match = _TOKEN.match(program, at, end)
         if match is None:
-            at += len(program[at:end]) - len(program[at:end].lstrip())
-            refuse(at, f"{program[at]!r} is not part of the language")
+            at = end - len(program[at:end].lstrip(_BLANK))
+            refuse_syntax(at, f"{program[at]!r} is not part of the language")
         kind = str(match.lastgroup)
-        found.append(_Token(kind, match.group(kind), match.start(kind)))
+        text, start = match.group(kind), match.start(kind)
+        if not text.isprintable():  # line breaks of other kinds, marks that turn text around, halves of characters
+            odd = next(index for index, character in enumerate(text) if not character.isprintable())
+            refuse_syntax(start + odd, f"{text[odd]!r} may not stand in a text")
+        found.append(_Token(kind, text, start))
         at = match.end()
     found.append(_Token("end", "the end", len(program)))
     return found
@@ -140,13 +174,13 @@ class _Parser:
     def expect(self, text: str) -> _Token:
         token = self.take(text)
         if token is None:
-            refuse(self.token.at, f"expected {text!r}, found {self.token.text!r}")
+            refuse_syntax(self.token.at, f"expected {text!r}, found {quoted(self.token.text)}")
         return token
 
     def expression(self) -> Node:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            refuse(self.token.at, f"expressions nest at most {MAX_DEPTH} deep")
+            refuse_syntax(self.token.at, f"expressions nest at most {MAX_DEPTH} deep")
         node = self._choice_or_logic()
         self.depth -= 1
         return node
@@ -181,7 +215,7 @@ class _Parser:
 
     def _wrap(self, operator: str, signs: list[_Token], node: Node) -> Node:
         if len(signs) > MAX_DEPTH:
-            refuse(signs[MAX_DEPTH].at, f"at most {MAX_DEPTH} signs may stand in a row")
+            refuse_syntax(signs[MAX_DEPTH].at, f"at most {MAX_DEPTH} signs may stand in a row")
         for sign in reversed(signs):
             node = Operation(sign.at, operator, (node,))
         return node
@@ -208,7 +242,7 @@ class _Parser:
         self.next += 1
         if token.kind == "number":
             if len(token.text) > MAX_DIGITS:
-                refuse(token.at, f"a number has at most {MAX_DIGITS} digits")
+                refuse_syntax(token.at, f"a number has at most {MAX_DIGITS} digits")
             return Literal(token.at, float(token.text))
         if token.kind == "text":
             return Literal(token.at, token.text[1:-1])
@@ -226,14 +260,14 @@ class _Parser:
                 items.append(self.expression())
             self.expect("]")
             return ListOf(token.at, tuple(items))
-        refuse(token.at, f"expected a value, found {token.text!r}")
+        refuse_syntax(token.at, f"expected a value, found {quoted(token.text)}")
 
     def _call(self, function: _Token) -> Node:
         arguments: list[Argument] = []
         bound: Optional[tuple[str, Node]] = None
         while not self.take(")"):
             if bound is not None:
-                refuse(self.token.at, "nothing may follow the body of a bound variable")
+                refuse_syntax(self.token.at, "nothing may follow the body of a bound variable")
             if arguments:
                 self.expect(",")
             token, after = self.token, self.tokens[min(self.next + 1, len(self.tokens) - 1)]
@@ -248,17 +282,17 @@ class _Parser:
         if bound is None:
             return Call(function.at, function.text, tuple(arguments))
         if len(arguments) != 1 or arguments[0].name:
-            refuse(function.at, f"write {function.text}(list, x: value of x)")
+            refuse_syntax(function.at, "a variable is bound over one list: NAME(list, x: value of x)")
         return Binder(function.at, function.text, arguments[0].value, bound[0], bound[1])
 
 
 def parse(program: str) -> Node:
     """The tree of a program.
 
-    Raises VantageError("bad_request") with the position of the fault when the text is not a program.
+    Raises ProgramFault("syntax") where the text is not a program.
     """
     parser = _Parser(program)
     node = parser.expression()
     if parser.token.kind != "end":
-        refuse(parser.token.at, f"expected the end, found {parser.token.text!r}")
+        refuse_syntax(parser.token.at, f"expected the end, found {quoted(parser.token.text)}")
     return node

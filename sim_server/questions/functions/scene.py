@@ -111,7 +111,7 @@ def room_centre(world: World, o: SceneObject) -> Vector:
     raise Fault(f"object {o.id} is in no room of the scene")
 
 
-@define(NUMBER, cost=40, a=OBJECT, b=OBJECT)
+@define(NUMBER, cost=60, a=OBJECT, b=OBJECT)
 def closest_distance(a: SceneObject, b: SceneObject) -> float:
     """Metres between the closest points of two boxes, 0 where they touch."""
     return box_distance_m(a.box, b.box)

@@ -47,7 +47,7 @@ def visible(world: World, view: ViewEvidence) -> list[SceneObject]:
     return [world.objects[key] for key in view.seen]
 
 
-@define_on_world(OBJECTS, cost=16)
+@define_on_world(OBJECTS, cost=64)
 def seen(world: World) -> list[SceneObject]:
     """The objects that own at least one pixel of any view."""
     keys = world.seen()
@@ -88,7 +88,7 @@ def visible_fraction(o: SceneObject, view: ViewEvidence) -> float:
     return truth.visible_fraction if truth else 0.0
 
 
-@define(NUMBER, cost=4, o=OBJECT, view=VIEW)
+@define(NUMBER, cost=6, o=OBJECT, view=VIEW)
 def distance_from_camera(o: SceneObject, view: ViewEvidence) -> float:
     """Metres from the camera to the closest point of the object's box."""
     return float(point_box_distance(np.asarray([view.pose.position_m]), o.box)[0])
@@ -107,7 +107,7 @@ def bearing(view: ViewEvidence, to: Vector) -> float:
     return wrap_rad(math.atan2(-(to[0] - eye[0]), -(to[2] - eye[2])) - yaw_rad(view.pose))
 
 
-@define_on_world(NUMBER, cost=16)
+@define_on_world(NUMBER, cost=512)
 def area_shown(world: World) -> float:
     """Square metres of floor of the rooms that the views' cameras stand in, each room once."""
     rooms = {room.id: room for view in world.views if (room := room_at(world.description, view.pose.position_m))}

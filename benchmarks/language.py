@@ -1,0 +1,161 @@
+"""What a step of the expression language takes, and so how long the longest program may run.
+
+    python benchmarks/language.py [--out FILE]
+
+Every function is run in the largest world that the language allows (256 objects, all of them in each of 16 views, in
+12 rooms) with arguments that make it work, and its processor time is divided by the steps that the checker counts for
+it. A program of MAX_COST steps then takes at most MAX_COST times the worst of these figures. Distances between boxes
+are remembered by pair; each is asked for the first time here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.machine import describe_machine
+from protocol.scene import Camera, OrientedBox, Room, SceneDescription, SceneObject
+from protocol.seeds import rng_for
+from protocol.tasks import ObjectTruth
+from sim_server.questions import geometry
+from sim_server.questions.checker import MAX_COST, cost_of
+from sim_server.questions.evaluator import compiled, run
+from sim_server.questions.evidence import ViewEvidence, World
+from sim_server.questions.functions import (
+    BINDERS,
+    BOOL,
+    FUNCTIONS,
+    MAX_OBJECTS,
+    NUMBER,
+    OBJECT,
+    OBJECTS,
+    TEXT,
+    VECTOR,
+    VIEW,
+    Fault,
+    Function,
+)
+from sim_server.questions.language import ProgramFault
+
+OUT = Path(__file__).parent / "results" / "language.json"
+VIEWS = 16
+ROOMS = 12
+RUNS = 200
+
+
+def largest_world() -> World:
+    """256 objects of 8 names in 12 rooms, each with a front and on another; every one seen in each of 16 views."""
+    rng = rng_for(1, "language benchmark")
+    rooms = tuple(
+        Room(i + 1, "room", ((4.0 * i, 0.0), (4.0 * i + 4, 0.0), (4.0 * i + 4, 4.0), (4.0 * i, 4.0)), 0.0, 2.6)
+        for i in range(ROOMS)
+    )
+    objects = []
+    for key in range(1, MAX_OBJECTS + 1):
+        room = key % ROOMS
+        x, y, z = (float(v) for v in rng.uniform((4.0 * room, 0.2, 0.0), (4.0 * room + 4, 1.0, 4.0)))
+        yaw, half = float(rng.uniform(-3, 3)), tuple(float(v) for v in rng.uniform(0.1, 0.6, 3))
+        box = OrientedBox((x, y, z), half, (math.cos(yaw / 2), 0.0, math.sin(yaw / 2), 0.0))
+        color, category = ("red", "blue")[key % 2], ("chair", "table", "sofa", "lamp")[key % 4]
+        objects.append(SceneObject(key, category, box, color, room + 1, max(1, key - 1), (0.0, 0.0, -1.0)))
+    description = SceneDescription("largest", "none", rooms, (), tuple(objects), 192.0)
+    views = []
+    for index in range(VIEWS):
+        eye = (4.0 * (index % ROOMS) + 2, 1.5, 2.0)
+        pose = geometry.pose_from_yaw_pitch(eye, 0.4 * index, -0.1)
+        seen = {item.id: ObjectTruth(item.id, item.category, item.color, 9, 0.5, 0.5, 2.0, 0.9) for item in objects}
+        empty = np.zeros((1, 1))
+        views.append(
+            ViewEvidence(pose, Camera(), seen, frozenset(), {}, empty.astype(np.int32), empty.astype(np.float32))
+        )
+    return World(description=description, views=tuple(views), objects={item.id: item for item in objects})
+
+
+_ARGUMENTS = {
+    NUMBER: ("0.4", "0.7", "0.2"),
+    BOOL: ("true",),
+    TEXT: ('"red"', '"chair"'),
+    OBJECT: ("object(200)", "object(37)", "object(111)"),
+    OBJECTS: ("objects()",),
+    VIEW: ("view(3)", "view(11)"),
+    VECTOR: ("centre(object(7))", "centre(object(9))"),
+}
+
+
+def call(function: Function) -> str:
+    """A call of the function with an argument for each parameter."""
+    used: dict[str, int] = {}
+    parts = []
+    for parameter in function.parameters:
+        if parameter.name in ("id", "index"):
+            parts.append(f"{parameter.name}=3")
+            continue
+        choices = _ARGUMENTS.get(parameter.type) or tuple(
+            call(other) for other in FUNCTIONS.values() if other.result == parameter.type
+        )
+        count = used.get(parameter.type, 0)
+        used[parameter.type] = count + 1
+        parts.append(f"{parameter.name}={choices[count % len(choices)]}")
+    return f"{function.name}({', '.join(parts)})"
+
+
+def programs() -> dict[str, str]:
+    """A program for every function and binder, each around one call that it is about."""
+    found = {}
+    for name, function in FUNCTIONS.items():
+        text = call(function)
+        wrap = {OBJECT: "longest_side({})", OBJECTS: "count({})", VECTOR: "x({})", VIEW: "x(position({}))"}
+        found[name] = wrap.get(function.result, "{}").format(text)
+    for name, (body, result) in BINDERS.items():
+        inner = "longest_side(o) > 0.5" if body == BOOL else "longest_side(o)"
+        wrap = "count({})" if result == OBJECTS else "longest_side({})"
+        found[name] = wrap.format(f"{name}(objects(), o: {inner})")
+    far = "filter(objects(), o: closest_distance(o, object(1)) < closest_distance(o, object(2)))"
+    found["nested"] = f"count({far})"
+    return found
+
+
+def microseconds(program: str, world: World) -> float:
+    """Processor time of one run, averaged; what the geometry remembers is forgotten before each."""
+    compiled(program)
+    spent_s = 0.0
+    for _ in range(RUNS):
+        geometry.box_distance_m.cache_clear()
+        started_s = time.process_time()
+        run(program, world)
+        spent_s += time.process_time() - started_s
+    return 1e6 * spent_s / RUNS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    world = largest_world()
+    rows, left_out = [], {}
+    for name, program in programs().items():
+        try:
+            spent_us = microseconds(program, world)
+        except (ProgramFault, Fault) as fault:  # needs more of a world than this one has
+            left_out[name] = str(fault)
+            continue
+        steps = cost_of(compiled(program))
+        rows.append({"name": name, "steps": steps, "us": round(spent_us, 2), "us_per_step": round(spent_us / steps, 3)})
+    rows.sort(key=lambda row: -float(row["us_per_step"]))
+    for row in rows:
+        print(f"{row['name']:24}{row['steps']:8}{row['us']:12.2f} us{row['us_per_step']:9.3f} us/step")
+    for name, why in left_out.items():
+        print(f"{name:24} not measured: {why}")
+    worst_s = MAX_COST * float(rows[0]["us_per_step"]) / 1e6
+    print(f"the longest program that is let through: {MAX_COST} steps, at most {worst_s:.2f} s")
+    result = {"machine": describe_machine(), "max_cost": MAX_COST, "longest_s": round(worst_s, 3)}
+    options.out.write_text(json.dumps({**result, "rows": rows, "not_measured": left_out}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
