@@ -1,9 +1,11 @@
-"""Command line: `learner train`, `learner evaluate`, `learner export`, `learner pretrain`."""
+"""Command line: `learner train`, `learner evaluate`, `learner score`, `learner export`, `learner pretrain`."""
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -18,7 +20,7 @@ from protocol.config import load, section
 from protocol.endpoint import lookup
 from protocol.exits import run_command
 from protocol.logs import setup
-from protocol.rundir import RunDir
+from protocol.rundir import RunDir, write_atomic
 
 app = typer.Typer(
     help="Trains a vision-language policy in the loop.",
@@ -75,6 +77,31 @@ def evaluate(
         shown = [f"{row['greedy']:.3f} [{low:.3f}, {high:.3f}]", _figure(row["sampled"]), _figure(row["blind"])]
         table.add_row(row["skill"], str(row["level"]), str(row["asked"]), *shown)
     Console().print(table)
+
+
+@app.command()
+def score(
+    questions: Annotated[Path, typer.Argument(help="VSI-Bench's rows (.jsonl, .parquet), or a generated data set.")],
+    answers: Annotated[Path, typer.Option("--answers", help='JSON lines with "id" and "prediction".')],
+    out: Annotated[Optional[Path], typer.Option("--out", help="JSON file for the scores.")] = None,
+) -> None:
+    """Score answers from a file as VSI-Bench does, and as strictly as the learner's rewards."""
+    from learner.benchmark import evaluate as score_all
+    from learner.benchmark import read_answers, read_items
+
+    items = read_items(questions)
+    result = score_all(items, read_answers(answers, items))
+    title = "VSI-Bench" if result.is_vsi_bench else f"{len(result.tasks)} tasks, each with the same weight"
+    table = Table(title=title, box=SIMPLE_HEAD)
+    for column in ("task", "questions", "published", "strict"):
+        table.add_column(column, justify="left" if column == "task" else "right")
+    for line in (*result.tasks, result.overall, result.micro):
+        table.add_row(line.name, str(line.questions), f"{line.published:.4f}", f"{line.strict:.4f}")
+    Console().print(table)
+    if result.missing:
+        print(f"{result.missing} questions have no answer and score 0")
+    if out is not None:
+        write_atomic(out, json.dumps(asdict(result), indent=1).encode())
 
 
 @app.command()

@@ -3,7 +3,8 @@
 An answer earns its accuracy (0..1) by the kind of the question, and a small format term for being readable as an
 answer at all. Empty, hedged and multiple answers are unreadable and earn nothing.
 
-    choice    1 where the answer is the right option, word for word (case, a trailing period and spacing aside)
+    choice    1 where the answer is the right option, word for word (case, a trailing period and spacing aside);
+              of a question without options any other answer is unreadable: it could be several
     number    mean relative accuracy (VSI-Bench, arXiv 2412.14171): see `mean_relative_accuracy`
     sequence  share of item pairs in the right order; 0 unless it is a permutation of the items
     map       share of objects within one cell of their place, under the best of four quarter turns
@@ -22,8 +23,8 @@ from protocol.tasks import Question
 
 MAP_CELLS = 10  # cognitive maps have MAP_CELLS x MAP_CELLS cells
 
-_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
-_LONGEST_FREE_ANSWER_WORDS = 4
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
+_LONGEST_NUMBER = 32  # characters
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def parse_number(text: str, unit: str = "") -> Optional[Fraction]:
     text = normalise(text)
     if unit:
         text = text.removesuffix(unit.casefold()).rstrip()
-    return Fraction(text) if _NUMBER.fullmatch(text) else None
+    return Fraction(text) if len(text) <= _LONGEST_NUMBER and _NUMBER.fullmatch(text) else None
 
 
 def mean_relative_accuracy(value: Fraction, truth: Fraction) -> float:
@@ -85,9 +86,9 @@ def mean_relative_accuracy(value: Fraction, truth: Fraction) -> float:
 
 
 def _score_choice(question: Question, text: str) -> Reward:
-    options = [normalise(option) for option in question.options]
-    readable = text in options if options else len(text.split()) <= _LONGEST_FREE_ANSWER_WORDS
-    return Reward(float(readable and text == normalise(question.answer)), readable)
+    right = text == normalise(question.answer)
+    readable = text in map(normalise, question.options) if question.options else right
+    return Reward(float(readable and right), readable)
 
 
 def _score_sequence(truth: str, text: str) -> Reward:
@@ -115,17 +116,22 @@ def _score_map(truth: str, answer: str) -> Reward:
 
 
 def parse_map(text: str) -> Optional[dict[str, tuple[int, int]]]:
-    """{"chair": [column, row], ...} with cells 0..MAP_CELLS - 1, or None."""
+    """{"chair": [column, row], ...} with cells 0..MAP_CELLS - 1 and each name once, or None."""
     try:
-        places: Any = json.loads(text)
-    except ValueError:
+        pairs: Any = json.loads(text, object_pairs_hook=_Pairs)
+    except (ValueError, RecursionError):
         return None
-    if not isinstance(places, dict):
+    if not isinstance(pairs, _Pairs):
         return None
     cells: dict[str, tuple[int, int]] = {}
-    for name, place in places.items():
+    for name, place in pairs:
         whole = isinstance(place, list) and len(place) == 2 and all(type(cell) is int for cell in place)
-        if not whole or not all(0 <= cell < MAP_CELLS for cell in place):
+        name = normalise(name)
+        if not whole or not all(0 <= cell < MAP_CELLS for cell in place) or name in cells:
             return None
-        cells[normalise(name)] = (place[0], place[1])
+        cells[name] = (place[0], place[1])
     return cells
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object as it was written, repeated names and all."""

@@ -26,12 +26,14 @@ ATTEMPTS = 24
 
 
 class Realised(msgspec.Struct):
-    """A question, the frames that it is about (with the asked sensors) and how many placements were tried."""
+    """A question, the frames that it is about (with the asked sensors), how many placements were tried, and the world
+    that the question was judged in."""
 
     question: Question
     frames: Frames
     poses: tuple[Pose, ...]
     attempts: int
+    world: World
 
 
 def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> Realised:
@@ -63,7 +65,7 @@ def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> 
         if candidate is None:
             continue
         question = ask(family, world, candidate, level, rng, spec.question.paraphrase)
-        return Realised(question, _with_sensors(seen, evidence, sensors), poses, attempt)
+        return Realised(question, _with_sensors(seen, evidence, sensors), poses, attempt, world)
     assert plan is not None
     rule, _ = refused.most_common(1)[0]
     wanted = f" with an answer of class {plan.key!r}" if plan.key else ""

@@ -61,10 +61,10 @@ def read_answer(question: Question, completion: str, style: Style) -> str:
             return text
         return next((option for option in question.options if option.lower() == text), "")
     if question.answer_type == "number":
-        text = text.removesuffix(".").rstrip() if not re.search(r"\d\.$", text) else text[:-1]
+        text = text.removesuffix(".").rstrip() if not re.search(r"[0-9]\.$", text) else text[:-1]
         if question.unit:
             text = text.removesuffix(question.unit).rstrip()
-        return text if re.fullmatch(r"[+-]?\d+(\.\d+)?", text) else ""
+        return text if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text) else ""
     return text
 
 

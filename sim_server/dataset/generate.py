@@ -25,7 +25,7 @@ from sim_server.backends.base import Backend
 from sim_server.backends.registry import make_backend
 from sim_server.dataset.parquet import write_parquet
 from sim_server.dataset.plan import Plan, specs_digest, write_specs
-from sim_server.dataset.rows import Row, Truth, make_row, to_webp
+from sim_server.dataset.rows import Row, Truth, make_row, seen_in, to_webp
 from sim_server.dataset.store import Folder
 from sim_server.degrade import digest_for
 from sim_server.realise import realise
@@ -144,7 +144,8 @@ def make_episode(
     realised = realise(scene, spec)
     assert realised.frames.rgb is not None
     digest = digest_for(backend, spec)
-    truth = Truth(spec, realised.question, realised.poses, scene.description, digest, realised.attempts)
+    seen = tuple(map(seen_in, realised.world.views))
+    truth = Truth(spec, realised.question, realised.poses, seen, scene.description, digest, realised.attempts)
     return make_row(number, truth), [to_webp(rgb, quality) for rgb in realised.frames.rgb]
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 from protocol.prompts import letter_answer, letter_prompt, lettered_options, plain_text
 from protocol.scene import Pose, SceneDescription
 from protocol.tasks import Question, TaskSpec
+from sim_server.questions.evidence import ViewEvidence
 
 LOSSLESS = 100
 
@@ -34,13 +35,24 @@ class Message(msgspec.Struct, frozen=True):
     content: tuple[Part, ...]
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """What a view shows of one object. box_px: left, top, right and bottom of its visible pixels, ends excluded."""
+
+    object_id: int
+    box_px: tuple[int, int, int, int]
+    pixels: int
+    visible_fraction: float
+    depth_m: float
+
+
 class Truth(msgspec.Struct, frozen=True):
-    """The order, the question with its program and mentions, where the cameras stood, and the scene with every
-    object's id and box."""
+    """The order, the question with its program and mentions, where the cameras stood, what each view shows, and the
+    scene with every object's id and box."""
 
     spec: TaskSpec
     question: Question
     poses: tuple[Pose, ...]
+    seen: tuple[tuple[Seen, ...], ...]
     scene: SceneDescription
     renderer_digest: str
     attempts: int = 1
@@ -80,6 +92,17 @@ def make_row(number: int, truth: Truth) -> Row:
         messages=(Message("user", user), Message("assistant", (Part("text", letter_answer(question)),))),
         truth=truth,
     )
+
+
+def seen_in(view: ViewEvidence) -> tuple[Seen, ...]:
+    """Every object that owns a pixel of the view."""
+    found = []
+    for key, truth in view.seen.items():
+        own = view.ids == key
+        rows, columns = np.flatnonzero(own.any(1)), np.flatnonzero(own.any(0))
+        box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+        found.append(Seen(key, box, truth.pixels, round(truth.visible_fraction, 4), round(truth.depth_m, 4)))
+    return tuple(found)
 
 
 def to_webp(rgb: NDArray[np.uint8], quality: int) -> bytes:

@@ -11,7 +11,7 @@ from protocol.errors import VantageError
 from sim_server.backends.base import Backend
 from sim_server.backends.registry import make_backend
 from sim_server.dataset.plan import Plan, Specs
-from sim_server.dataset.rows import Row, from_webp, make_row, to_webp
+from sim_server.dataset.rows import Row, from_webp, make_row, seen_in, to_webp
 from sim_server.dataset.store import Folder, check_shard, read_rows
 from sim_server.degrade import degraded, digest_for
 from sim_server.questions.evaluator import run
@@ -93,12 +93,15 @@ def _row_failures(
             return
         sensors = ("rgb", *EVIDENCE_SENSORS)
         frames = degraded(scene, truth.spec).render(truth.poses, truth.spec.camera, sensors)
-        answer = run(question.program, World.of(scene.description, frames))
+        world = World.of(scene.description, frames)
+        answer = run(question.program, world)
     except VantageError as error:
         yield f"it cannot be derived: {error.message}"
         return
     if answer != question.answer:
         yield f"its answer is {question.answer!r}, its program gives {answer!r}"
+    if truth.seen != tuple(map(seen_in, world.views)):
+        yield "its views show other pixels of the objects"
     if question.options and question.options.count(question.answer) != 1:
         yield "its answer is not one of its options"
     other_renderer = "" if truth.renderer_digest == digest_for(backend, truth.spec) else ", by another renderer"

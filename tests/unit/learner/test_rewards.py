@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 
 import pytest
@@ -85,6 +86,16 @@ def test_mean_relative_accuracy_golden_values(value: str, truth: str, expected: 
     assert mean_relative_accuracy(Fraction(value), Fraction(truth)) == expected
 
 
+@pytest.mark.parametrize("step", range(10))
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_each_of_the_ten_thresholds_is_strict_and_exact(step: int, sign: int) -> None:
+    """At the k-th border, an error of exactly 1 - theta, the threshold is missed; just within it, it is met."""
+    border = Fraction(50 - 5 * step, 100)
+    truth = Fraction("3.7")
+    assert mean_relative_accuracy(truth * (1 + sign * border), truth) == step / 10
+    assert mean_relative_accuracy(truth * (1 + sign * border * Fraction(10**9 - 1, 10**9)), truth) == (step + 1) / 10
+
+
 @given(st.integers(1, 1000), st.integers(0, 2000), st.integers(1, 1000))
 def test_mean_relative_accuracy_is_free_of_scale(truth: int, value: int, scale: int) -> None:
     small = mean_relative_accuracy(Fraction(value), Fraction(truth))
@@ -112,6 +123,15 @@ def test_mean_relative_accuracy_is_free_of_scale(truth: int, value: int, scale: 
         ("1/2", "", None),
         ("", "m", None),
         ("m", "m", None),
+        ("\uff12", "", None),
+        ("\u0662", "", None),
+        ("²", "", None),
+        ("1_0", "", None),
+        ("0x2", "", None),
+        ("1e999", "", None),
+        ("--2", "", None),
+        ("2 m m", "m", None),
+        ("9" * 5000, "", None),
     ],
 )
 def test_numbers_parse_whole_or_not_at_all(text: str, unit: str, expected: Fraction | None) -> None:
@@ -170,7 +190,47 @@ def test_a_mirrored_map_does_not_count_in_full() -> None:
         '{"chair": [1, 2], "bed": [8, 50], "lamp": [4, 9]}',
         '{"chair": [1.0, 2], "bed": [8, 5], "lamp": [4, 9]}',
         '{"chair": [true, 2], "bed": [8, 5], "lamp": [4, 9]}',
+        '{"chair": [1, 2], "chair": [3, 4], "bed": [8, 5], "lamp": [4, 9]}',
+        '{"chair": [1, 2], "Chair": [3, 4], "bed": [8, 5], "lamp": [4, 9]}',
+        '{"chair": [[1, 2], [3, 4]], "bed": [8, 5], "lamp": [4, 9]}',
+        '{"chair": [1, 2], "bed": [8, 5], "lamp": [4, 9]} {"chair": [3, 4]}',
+        '{"chair": {"x": 1}, "bed": [8, 5], "lamp": [4, 9]}',
+        '{"chair": [-1, 2], "bed": [8, 5], "lamp": [4, 9]}',
+        "[" * 100_000,
     ],
 )
 def test_unreadable_maps_earn_nothing(answer: str) -> None:
     assert score(map_question(), answer).total(0.1) == 0.0
+
+
+cells = st.tuples(st.integers(0, 9), st.integers(0, 9)).map(list)
+maps = st.dictionaries(st.sampled_from(["chair", "bed", "lamp", "sofa", "table"]), cells, min_size=1)
+
+
+def turned(places: dict[str, list[int]], quarters: int) -> dict[str, list[int]]:
+    for _ in range(quarters):
+        places = {name: [9 - row, column] for name, (column, row) in places.items()}
+    return places
+
+
+@given(maps, st.data(), st.integers(0, 3), st.integers(0, 3))
+def test_a_map_scores_the_same_however_it_and_the_truth_are_turned(
+    truth, data, turn_truth: int, turn_answer: int
+) -> None:
+    answer = {name: data.draw(cells) for name in truth}
+
+    def scored(right: dict[str, list[int]], given: dict[str, list[int]]) -> float:
+        return score(Question("cognitive_map", 0, "draw", json.dumps(right), "map", "p"), json.dumps(given)).accuracy
+
+    expected = scored(truth, answer)
+    assert scored(turned(truth, turn_truth), turned(answer, turn_answer)) == expected
+    assert scored(truth, turned(truth, turn_answer)) == 1.0
+
+
+@pytest.mark.parametrize(
+    "answer", ["red blue", "red or blue", "red, blue", "not blue", "redblue", "r", "green", "colour"]
+)
+def test_an_open_answer_that_is_not_the_right_one_earns_nothing_at_all(answer: str) -> None:
+    question = Question("object_color", 0, "what color ?", "red", "choice", "p", show_options=False)
+    assert score(question, answer).total(0.1) == 0.0
+    assert score(question, "Red.").total(0.1) == pytest.approx(1.1)

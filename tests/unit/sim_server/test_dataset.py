@@ -90,6 +90,19 @@ def test_a_row_reads_as_the_benchmarks_do_and_as_a_chat(made):
         assert named <= {item.id for item in row.truth.scene.objects}
 
 
+def test_boxes_in_the_picture_hold_what_is_seen(made):
+    for row in rows_of(made):
+        assert len(row.truth.seen) == len(row.truth.poses)
+        ids = {item.id for item in row.truth.scene.objects}
+        for view in row.truth.seen:
+            for item in view:
+                left, top, right, bottom = item.box_px
+                assert item.object_id in ids and 0 < item.pixels <= (right - left) * (bottom - top)
+                assert 0 <= left < right <= 64 and 0 <= top < bottom <= 64
+        named = {mention.object_id for mention in row.truth.question.mentions}
+        assert named <= {item.object_id for item in row.truth.seen[0]}
+
+
 def test_pictures_lie_beside_the_rows(made):
     for shard in Folder(made).done().values():
         for row in read_rows(shard):
@@ -229,6 +242,10 @@ def moved_camera(rows, _):
     rows[0]["truth"]["poses"][0]["position_m"][1] += 0.3
 
 
+def grown_box(rows, _):
+    rows[0]["truth"]["seen"][0][0]["box_px"][2] += 1
+
+
 def swapped_pictures(rows, shard):
     first, second = (shard / row["images"][0] for row in rows[:2])
     content = first.read_bytes()
@@ -254,6 +271,7 @@ def doubled(rows, _):
         (another_answer, "its program gives"),
         (moved_box, "opens with other objects"),
         (moved_camera, "shows another picture"),
+        (grown_box, "other pixels of the objects"),
         (swapped_pictures, "shows another picture"),
         (another_truth, "ground_truth is not what its truth gives"),
         (another_spec, "not the plan's"),

@@ -1,0 +1,269 @@
+"""The benchmark's rows and scores: the published definition, the strict one, and what neither can be tricked into."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from learner.benchmark import VSI_TASKS, evaluate, read_answers, read_items, score_published, score_strict
+from learner.cli import app
+from protocol.errors import VantageError
+from protocol.sealed import sealed_folder
+
+CHOICE = {
+    "id": 1,
+    "dataset": "arkitscenes",
+    "scene_name": "41069025",
+    "question_type": "object_rel_direction_easy",
+    "question": "Standing by the stove and facing the tv, is the table to my left or my right?",
+    "ground_truth": "A",
+    "options": ["A. left", "B. right"],
+}
+NUMBER = {
+    **CHOICE,
+    "id": 2,
+    "question_type": "object_counting",
+    "question": "How many chairs are there?",
+    "ground_truth": "4",
+    "options": None,
+}
+
+
+def write(path: Path, rows) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def item(row):
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        (read,) = read_items(write(Path(folder) / "one.jsonl", [row]))
+    return read
+
+
+@pytest.fixture(scope="module")
+def choice():
+    return item(CHOICE)
+
+
+@pytest.fixture(scope="module")
+def number():
+    return item(NUMBER)
+
+
+# ----------------------------------------------------------------------------- one answer
+
+
+@pytest.mark.parametrize("answer", ["A", "A.", "a", " A ", "\nA\n", "a."])
+def test_the_letter_alone_is_right_by_both_scores(choice, answer):
+    assert (score_published(choice, answer), score_strict(choice, answer)) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "published"),
+    [
+        ("", 0),
+        (" ", 0),
+        (".", 0),
+        ("A B", 1),  # the published definition reads the first word; the strict one is not taken in
+        ("A or B", 1),
+        ("A, B", 0),
+        ("A/B", 0),
+        ("AB", 0),
+        ("A. right", 1),
+        ("A A", 1),
+        ("A. left left", 1),
+        ("A. left A. left", 1),
+        ("B A", 0),
+        ("left", 0),
+        ("left or right", 0),
+        ("The answer is A", 0),
+        ("not B", 0),
+        ("B", 0),
+        ("C", 0),
+        ("\u0410", 0),  # Cyrillic A
+        ("\uff21", 0),  # full-width A
+        ("A\u200b", 0),
+        ("<A>", 0),
+        ("1", 0),
+        ("None", 0),
+    ],
+)
+def test_hedges_and_tricks_earn_nothing_by_the_strict_score(choice, answer, published):
+    assert score_strict(choice, answer) == 0.0
+    assert score_published(choice, answer) == published
+
+
+def test_a_letter_with_its_own_option_is_the_same_answer(choice):
+    assert score_strict(choice, "A. left") == score_published(choice, "A. left") == 1.0
+
+
+# |answer - 4| / 4 against 0.50, 0.45 … 0.05, strictly below.
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        *(("4", 1.0), ("4.0", 1.0), ("4.", 1.0), ("4.19", 1.0), ("4.2", 0.9), ("3.8", 0.9), ("5", 0.5), ("3", 0.5)),
+        *(("2.01", 0.1), ("2", 0.0), ("6", 0.0), ("0", 0.0), ("-4", 0.0), ("400", 0.0)),
+    ],
+)
+def test_numbers_score_by_mean_relative_accuracy(number, answer, expected):
+    assert score_published(number, answer) == score_strict(number, answer) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "published"),
+    [
+        ("", 0.0),
+        ("four", 0.0),
+        ("nan", 0.0),
+        ("inf", 0.0),
+        ("-inf", 0.0),
+        ("1e999", 0.0),
+        ("4 5", 1.0),  # the first word again
+        ("4 or 5", 1.0),
+        ("4, 5", 0.0),
+        ("4-5", 0.0),
+        ("~4", 0.0),
+        ("about 4", 0.0),
+        ("4/1", 0.0),
+        ("4 chairs", 1.0),
+        ("3 4", 0.5),
+        ("4e0", 1.0),
+        ("0x4", 0.0),
+        ("4" * 5000, 0.0),
+        ("\u00bd", 0.0),
+    ],
+)
+def test_hedged_and_odd_numbers_earn_nothing_by_the_strict_score(number, answer, published):
+    assert score_strict(number, answer) == 0.0
+    assert score_published(number, answer) == published
+
+
+def test_digits_of_other_scripts_are_no_number_to_the_strict_score(number):
+    assert score_strict(number, "\uff14") == score_strict(number, "\u0664") == 0.0
+
+
+# ----------------------------------------------------------------------------- all answers
+
+
+def vsi_rows():
+    """Two questions of each of the ten question types; directions have three levels."""
+    types = [task for task in VSI_TASKS if task != "object_rel_direction"]
+    types += [f"object_rel_direction_{level}" for level in ("easy", "medium", "hard")]
+    numbers = {"object_counting", "object_abs_distance", "object_size_estimation", "room_size_estimation"}
+    return [
+        {**(NUMBER if kind in numbers else CHOICE), "id": 2 * place + second, "question_type": kind}
+        for place, kind in enumerate(types)
+        for second in range(2)
+    ]
+
+
+def test_overall_weighs_the_eight_tasks_alike_and_direction_its_levels(tmp_path):
+    items = read_items(write(tmp_path / "rows.jsonl", vsi_rows()))
+    by_type = {}
+    for one in items:
+        by_type.setdefault(one.question_type, []).append(one.id)
+    answers = {one.id: "0" for one in items}
+    answers |= dict.fromkeys(by_type["object_rel_direction_easy"], "A")  # 1 of its three levels: a third
+    answers[by_type["route_planning"][0]] = "A"  # a half
+    answers[by_type["object_counting"][0]] = "5"  # a quarter: half of 0.5
+    result = evaluate(items, answers)
+    assert result.is_vsi_bench and result.missing == 0
+    scores = {line.name: line.published for line in result.tasks}
+    assert scores["object_rel_direction"] == pytest.approx(1 / 3)
+    assert scores["route_planning"] == 0.5 and scores["object_counting"] == 0.25
+    assert result.overall.published == pytest.approx((1 / 3 + 0.5 + 0.25) / 8)
+    assert result.micro.published == pytest.approx((2 + 1 + 0.5) / 20)
+    assert sum(line.questions for line in result.tasks) == result.micro.questions == 20
+
+
+def test_levels_of_direction_weigh_alike_however_many_questions_they_have(tmp_path):
+    rows = [{**CHOICE, "id": key, "question_type": "object_rel_direction_hard"} for key in range(9)]
+    rows.append({**CHOICE, "id": 9, "question_type": "object_rel_direction_easy"})
+    items = read_items(write(tmp_path / "rows.jsonl", rows))
+    result = evaluate(items, {"9": "A"})
+    assert result.overall.published == 0.5 and result.micro.published == 0.1
+    assert result.missing == 9 and not result.is_vsi_bench
+
+
+def test_what_is_not_answered_scores_nothing(tmp_path):
+    items = read_items(write(tmp_path / "rows.jsonl", vsi_rows()))
+    result = evaluate(items, {})
+    assert result.missing == 20 and result.overall.published == result.micro.strict == 0.0
+
+
+# ----------------------------------------------------------------------------- files
+
+
+def test_parquet_reads_like_json_lines(tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    rows = vsi_rows()
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    assert read_items(tmp_path / "rows.parquet") == read_items(write(tmp_path / "rows.jsonl", rows))
+
+
+def test_a_generated_data_set_is_read_with_its_manifests(tmp_path):
+    rows = [
+        {**CHOICE, "question_type": "view_direction", "answer_type": "choice"},
+        {**CHOICE, "id": 2, "options": None, "ground_truth": "lamp", "answer_type": "choice"},
+        {**CHOICE, "id": 3, "options": None, "ground_truth": "lamp, bed", "answer_type": "sequence"},
+        {**NUMBER, "id": 4, "answer_type": "number"},
+    ]
+    with sealed_folder(tmp_path / "shards" / "shard-000000", {}) as staging:
+        write(staging / "rows.jsonl", rows)
+    with pytest.raises(VantageError, match="no finished data set"):
+        read_items(tmp_path)
+    (tmp_path / "dataset.json").write_text("{}")
+    items = read_items(tmp_path)
+    right = {"1": "A", "2": "Lamp.", "3": "lamp, bed", "4": "4"}
+    assert evaluate(items, right).micro.published == 1.0
+    assert evaluate(items, {"2": "lamp or bed", "3": "lamp"}).micro.strict == 0.0
+    with open(tmp_path / "shards" / "shard-000000" / "rows.jsonl", "a") as file:
+        file.write("\n")
+    with pytest.raises(VantageError, match="does not match its manifest"):
+        read_items(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"id": 1}, "needs id, question_type"),
+        ({**CHOICE, "options": ["left", "right"]}, "not lettered from A on"),
+        ({**CHOICE, "options": ["B. left", "A. right"]}, "not lettered from A on"),
+        ({**CHOICE, "ground_truth": "C"}, "is no question"),
+        ({**CHOICE, "ground_truth": "AB"}, "is no question"),
+        ({**NUMBER, "ground_truth": "many"}, "is no number"),
+    ],
+)
+def test_a_row_that_is_no_question_is_named(tmp_path, row, says):
+    with pytest.raises(VantageError, match=says):
+        read_items(write(tmp_path / "rows.jsonl", [row]))
+
+
+def test_answers_are_one_each(tmp_path, choice):
+    def read(*rows):
+        return read_answers(write(tmp_path / "answers.jsonl", rows), [choice])
+
+    assert read({"id": 1, "prediction": "A"}) == {"1": "A"}
+    for rows, says in [
+        (({"id": 1, "prediction": "A"}, {"id": "1", "prediction": "B"}), "second time"),
+        (({"id": 7, "prediction": "A"},), "not asked"),
+        (({"id": 1, "prediction": ["A", "B"]},), "text"),
+        (({"id": 1},), "prediction"),
+    ]:
+        with pytest.raises(VantageError, match=says):
+            read(*rows)
+
+
+def test_the_command_prints_and_writes_the_scores(tmp_path):
+    questions = write(tmp_path / "rows.jsonl", vsi_rows())
+    answers = write(tmp_path / "answers.jsonl", [{"id": key, "prediction": "A"} for key in range(19)])
+    arguments = ["score", str(questions), "--answers", str(answers), "--out", str(tmp_path / "scores.json")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0 and "VSI-Bench" in result.output and "1 questions have no answer" in result.output
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["overall"]["published"] == pytest.approx((1 + 1 + 1 + 5 / 6) / 8)
