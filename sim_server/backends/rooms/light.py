@@ -32,7 +32,7 @@ class Light(NamedTuple):
 
     vertex float32 [V, 3]; face_rectangle int32 [F], -1 where the light of the vertices counts; rectangle_maps
     float32 [R, 8] and rectangle_texels int32 [R, 3], see Rectangles.lookup; atlas float32 [T, 3];
-    outside float32 [rows, columns, 3], see outside.py.
+    outside float32 [rows, columns, 3], see outside.py; glow: factor on what glows.
     """
 
     vertex: F32
@@ -41,6 +41,7 @@ class Light(NamedTuple):
     rectangle_texels: I32
     atlas: F32
     outside: F32
+    glow: np.float32
 
 
 class Shadows:

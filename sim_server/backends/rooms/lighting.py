@@ -33,12 +33,13 @@ class _Mood(NamedTuple):
     dimmest: float
     target: float
     shaded_lamp: Rgb
+    glow: float
 
 
 _MOODS = {
-    "day": _Mood((2.2, 2.4, 2.7), (0.6, 0.68, 0.52), (5.5, 4.9, 3.9), (1.0, 0.95, 0.87), 0.5, 0.55, (0, 0, 0)),
+    "day": _Mood((2.2, 2.4, 2.7), (0.6, 0.68, 0.52), (5.5, 4.9, 3.9), (1.0, 0.95, 0.87), 0.5, 0.55, (0, 0, 0), 1.0),
     "evening": _Mood(
-        (0.10, 0.11, 0.18), (0.02, 0.02, 0.02), (0, 0, 0), (1.0, 0.80, 0.56), 0.5, 0.42, (1.5, 1.02, 0.58)
+        (0.10, 0.11, 0.18), (0.02, 0.02, 0.02), (0, 0, 0), (1.0, 0.80, 0.56), 0.4, 0.34, (2.3, 1.6, 0.95), 2.0
     ),
 }
 _BRIGHTEST = 9.0
@@ -70,7 +71,15 @@ def light_scene(
     vertex = np.zeros_like(geometry.positions)
     vertex[vertices] = light[texels:]
     maps, sizes = rectangles.lookup()
-    return Light(vertex, rectangles.face, maps, sizes, np.ascontiguousarray(light[:texels]), panorama(spec.light))
+    return Light(
+        vertex,
+        rectangles.face,
+        maps,
+        sizes,
+        np.ascontiguousarray(light[:texels]),
+        panorama(spec.light),
+        np.float32(_MOODS[spec.light].glow),
+    )
 
 
 class _Baker:

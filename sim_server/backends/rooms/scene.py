@@ -154,7 +154,7 @@ class RoomsScene:
             shade.shade(
                 inverse_depth, seen, fine, g.face_key, self._shading, g.face_material, g.material_pattern,
                 g.material_values, textures.bank(), lit.face_rectangle, lit.rectangle_maps, lit.rectangle_texels,
-                lit.atlas, lit.outside, eye, axes, tan_x, tan_y, _TONE, frames.rgb[k],
+                lit.atlas, lit.outside, lit.glow, eye, axes, tan_x, tan_y, _TONE, frames.rgb[k],
             )  # fmt: skip
         inverse_depth, seen = _scratch.image(height, width)
         if with_depth:

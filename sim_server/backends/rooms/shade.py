@@ -227,13 +227,13 @@ def _pattern(bank, pattern, u, v, texels):
 
 
 @_jit
-def _reflect(count, bank, material_pattern, material_values, table, index, total):
+def _reflect(count, bank, material_pattern, material_values, glow_factor, table, index, total):
     """Adds each sample's reflected light to its pixel; one very bright sample must not swallow the pixel."""
     for i in range(count):
         m, column, weight = index[_MATERIAL, i], index[_COLUMN, i], table[_WEIGHT, i]
         mix = _pattern(bank, material_pattern[m], table[_U, i], table[_V, i], table[_TEXELS, i])
         rest = _ONE - mix
-        glow = material_values[m, 7]
+        glow = material_values[m, 7] * glow_factor
         for channel in range(3):
             albedo = material_values[m, channel] * rest + material_values[m, 3 + channel] * mix
             total[channel, column] += smaller(albedo * (table[_RED + channel, i] + glow), _BRIGHTEST) * weight
@@ -242,7 +242,7 @@ def _reflect(count, bank, material_pattern, material_values, table, index, total
 @_jit
 def shade(
     inverse_depth, seen, samples, face_key, shading, face_material, material_pattern, material_values, bank,
-    face_rectangle, rectangle_maps, rectangle_texels, atlas, panorama, eye, axes, tan_x, tan_y, tone, rgb,
+    face_rectangle, rectangle_maps, rectangle_texels, atlas, panorama, glow, eye, axes, tan_x, tan_y, tone, rgb,
 ):  # fmt: skip
     """Fills rgb uint8 [H, W, 3] from a visibility buffer of `samples` x `samples` points per pixel (1 or 2).
 
@@ -261,5 +261,5 @@ def shade(
             count, shading, face_material, material_values, face_rectangle, rectangle_maps, rectangle_texels, atlas,
             eye, pixel_angle, table, index,
         )  # fmt: skip
-        _reflect(count, bank, material_pattern, material_values, table, index, total)
+        _reflect(count, bank, material_pattern, material_values, glow, table, index, total)
         _develop(total, tone, rgb[row])
