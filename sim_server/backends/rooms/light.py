@@ -73,7 +73,8 @@ class Shadows:
             order = chunks[order]
         mirrored = bool(np.linalg.det(axes) > 0)  # right x up points away from forward: front and back are swapped
         raster.draw(
-            order, g.positions, self._faces, self._chunk_faces, g.chunk_vertices, eye, axes, np.float32(focal),
+            order, g.positions, self._faces, self._chunk_faces, g.chunk_vertices, g.chunk_low, g.chunk_high,
+            eye, axes, np.float32(focal),
             raster.CULL_BACK if back == mirrored else raster.CULL_FRONT, inverse_depth, seen,
             self._camera, self._screen,
         )  # fmt: skip

@@ -120,18 +120,22 @@ def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, s
         right = min(max(right, low_limit), high_limit)
         start = math.ceil(left)
         end = math.ceil(right)
+        if start >= end:
+            continue
+        seen_span = seen[row, start:end]  # spans spare the compiler the care for negative indices
         if stamp_only:
-            for column in range(start, end):
-                if seen[row, column] != face:
-                    seen[row, column] = face
+            for i in range(end - start):
+                if seen_span[i] != face:
+                    seen_span[i] = face
                     count += 1
         else:
             base = far_z + slope_y * (y - far_y)
-            for column in range(start, end):
-                z = min(max(base + slope_x * (np.float32(column) - far_x), z_low), z_high)
-                if z > inverse_depth[row, column]:
-                    inverse_depth[row, column] = z
-                    seen[row, column] = face
+            depth_span = inverse_depth[row, start:end]
+            for i in range(end - start):
+                z = smaller(larger(base + slope_x * (np.float32(start + i) - far_x), z_low), z_high)
+                if z > depth_span[i]:
+                    depth_span[i] = z
+                    seen_span[i] = face
                     count += 1
     return count
 
@@ -237,30 +241,55 @@ def _draw_chunk(
 
 
 @_jit
+def _hidden(low, high, eye, axes, focal, inverse_depth):
+    """Whether every pixel of a chunk's bounds [3], [3] already shows something nearer than their nearest corner."""
+    height, width = inverse_depth.shape
+    half_w = np.float32(width) * np.float32(0.5) - np.float32(0.5)
+    half_h = np.float32(height) * np.float32(0.5) - np.float32(0.5)
+    left, right, top, bottom = np.float32(1e9), np.float32(-1e9), np.float32(1e9), np.float32(-1e9)
+    nearest = np.float32(1e9)
+    for corner in range(8):
+        x = (high[0] if corner & 1 else low[0]) - eye[0]
+        y = (high[1] if corner & 2 else low[1]) - eye[1]
+        z = (high[2] if corner & 4 else low[2]) - eye[2]
+        forward = x * axes[2, 0] + y * axes[2, 1] + z * axes[2, 2]
+        if forward < NEAR_M:
+            return False
+        nearest = smaller(nearest, forward)
+        scale = focal / forward
+        u = half_w + (x * axes[0, 0] + y * axes[0, 1] + z * axes[0, 2]) * scale
+        v = half_h - (x * axes[1, 0] + y * axes[1, 1] + z * axes[1, 2]) * scale
+        left, right = smaller(left, u), larger(right, u)
+        top, bottom = smaller(top, v), larger(bottom, v)
+    # a pixel more on every side, and a hair nearer, than exact arithmetic needs
+    limit = np.float32(1.0001) / nearest
+    first_row, last_row = max(int(larger(top, np.float32(0))) - 1, 0), min(int(bottom) + 2, height)
+    first_column, last_column = max(int(larger(left, np.float32(0))) - 1, 0), min(int(right) + 2, width)
+    for row in range(first_row, last_row):
+        span = inverse_depth[row, first_column : max(first_column, last_column)]
+        for i in range(len(span)):
+            if span[i] < limit:
+                return False
+    return True
+
+
+@_jit
 def draw(
-    order, positions, faces, chunk_faces, chunk_vertices, eye, axes, focal, cull, inverse_depth, seen, camera, screen
-):
-    """Clears the buffers and draws chunks in `order`: seen int32 [H, W] face or -1, inverse_depth float32 [H, W]."""
+    order, positions, faces, chunk_faces, chunk_vertices, chunk_low, chunk_high, eye, axes, focal, cull, inverse_depth,
+    seen, camera, screen,
+):  # fmt: skip
+    """Clears the buffers and draws chunks in `order`: seen int32 [H, W] face or -1, inverse_depth float32 [H, W].
+
+    A chunk that lies wholly behind what is drawn before it is passed over.
+    """
     inverse_depth[:] = 0
     seen[:] = -1
     for k in order:
-        _draw_chunk(
-            k,
-            positions,
-            faces,
-            chunk_faces,
-            chunk_vertices,
-            eye,
-            axes,
-            focal,
-            cull,
-            -1,
-            inverse_depth,
-            seen,
-            False,
-            camera,
-            screen,
-        )
+        if not _hidden(chunk_low[k], chunk_high[k], eye, axes, focal, inverse_depth):
+            _draw_chunk(
+                k, positions, faces, chunk_faces, chunk_vertices, eye, axes, focal, cull, -1, inverse_depth, seen,
+                False, camera, screen,
+            )  # fmt: skip
 
 
 @_jit

@@ -144,12 +144,22 @@ class RoomsScene:
         focal = np.float32(width / 2 / math.tan(camera.hfov_rad / 2))
         in_camera, on_screen = _scratch.vertex(len(g.positions))
         order = raster.visible_chunks(g.chunk_low, g.chunk_high, eye, axes, tan_x, tan_y)
-        mesh = (g.positions, g.faces, g.chunk_faces, g.chunk_vertices, eye, axes)
+        order = np.concatenate([order[g.chunk_object[order] == 0], order[g.chunk_object[order] > 0]])  # walls hide most
+        mesh = (g.positions, g.faces, g.chunk_faces, g.chunk_vertices)
+        view = (g.chunk_low, g.chunk_high, eye, axes)
         if frames.rgb is not None:
             fine = self._samples
             inverse_depth, seen = _scratch.image(height * fine, width * fine)
             raster.draw(
-                order, *mesh, focal * np.float32(fine), raster.CULL_BACK, inverse_depth, seen, in_camera, on_screen
+                order,
+                *mesh,
+                *view,
+                focal * np.float32(fine),
+                raster.CULL_BACK,
+                inverse_depth,
+                seen,
+                in_camera,
+                on_screen,
             )
             shade.shade(
                 inverse_depth, seen, fine, g.face_key, self._shading, g.face_material, g.material_pattern,
@@ -158,7 +168,7 @@ class RoomsScene:
             )  # fmt: skip
         inverse_depth, seen = _scratch.image(height, width)
         if with_depth:
-            raster.draw(order, *mesh, focal, raster.CULL_BACK, inverse_depth, seen, in_camera, on_screen)
+            raster.draw(order, *mesh, *view, focal, raster.CULL_BACK, inverse_depth, seen, in_camera, on_screen)
             shade.depth_and_ids(inverse_depth, seen, g.face_object, depth, ids)
         if frames.amodal is not None:
             counts = raster.count_unoccluded(
@@ -166,6 +176,8 @@ class RoomsScene:
                 g.chunk_object,
                 len(self.description.objects),
                 *mesh,
+                eye,
+                axes,
                 focal,
                 inverse_depth,
                 seen,
