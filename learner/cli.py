@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import threading
 from dataclasses import asdict
 from pathlib import Path
@@ -124,6 +125,7 @@ def pretrain(
     command = f"learner pretrain{configs} --seed {settings.seed} --steps {steps} --out {out.name}"
     from learner.pretrain.run import run  # brings torch
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends what it started, too
     run(settings, out, work, command, workers)
     print(f"wrote {out}")
 

@@ -127,14 +127,14 @@ class PretrainSettings(Section):
     beside: dict[str, float] = Field(default={"camera_object_distance": 0.3})  # taught, not measured by
     # Share of a family's questions whose answer is taught; of families that are not named here, every one's.
     answered: dict[str, float] = Field(
-        default={"view_direction": 0.08, "depth_order": 0.05, "relative_distance": 0.5, "relative_direction": 0.3}
+        default={"view_direction": 0.03, "depth_order": 0.02, "relative_distance": 0.8, "relative_direction": 0.3}
     )
 
     # How it is trained: the vision tower alone on dense truth, then everything on packed questions.
     vision_steps: int = Field(default=700, ge=1)
     vision_batch: int = Field(default=32, ge=1)
     vision_muon_lr: float = Field(default=4e-3, gt=0)
-    ground_steps: int = Field(default=430, ge=1)
+    ground_steps: int = Field(default=500, ge=1)
     ground_batch: int = Field(default=32, ge=1)
     ground_questions: int = Field(default=8, ge=1)
     ground_muon_lr: float = Field(default=3e-3, gt=0)

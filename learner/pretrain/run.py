@@ -51,9 +51,13 @@ def run(settings: PretrainSettings, out: Path, work: Path, command: str, workers
         arguments = (settings.model_dump_json(), str(work), str(out), command, digest)
         context = start_processes(_train, args=arguments, nprocs=settings.processes, join=False, start_method="spawn")
         assert context is not None
-        while not context.join(timeout=_POLL_S):
+        try:
+            while not context.join(timeout=_POLL_S):
+                collector.check()
             collector.check()
-        collector.check()
+        finally:
+            for process in context.processes:
+                process.kill()
 
 
 @contextlib.contextmanager

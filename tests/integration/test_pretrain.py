@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,31 @@ ground_questions = 4
 evaluate_every = 1
 evaluate_views = 4
 """
+
+
+@pytest.mark.timeout(300)
+def test_a_pretraining_that_is_ended_leaves_no_process_behind(tmp_path: Path) -> None:
+    config = tmp_path / "pretrain.toml"
+    config.write_text(CONFIG.replace("vision_steps = 2", "vision_steps = 100000"))
+    command = [sys.executable, "-m", "learner.cli", "pretrain", "--config", str(config), "--out", str(tmp_path / "out")]
+    running = subprocess.Popen([*command, "--work", str(tmp_path / "work")], start_new_session=True)
+    while not (tmp_path / "work" / "logs" / "pretrain").exists():  # the training processes are up
+        assert running.poll() is None
+        time.sleep(0.1)
+    running.terminate()
+    assert running.wait(60) == 128 + signal.SIGTERM
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and _alive(running.pid):
+        time.sleep(0.1)
+    assert not _alive(running.pid)
+
+
+def _alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.mark.timeout(600)
