@@ -18,9 +18,18 @@ from protocol.errors import VantageError
 from protocol.scene import HELD_OUT_SEED_BORDER, SEED_END, Camera, SceneSpec
 from protocol.seeds import rng_for
 from protocol.skills import CATALOGUE
-from protocol.tasks import Degradation, QuestionSpec, TaskSpec
+from protocol.tasks import HIDING, Degradation, QuestionSpec, TaskSpec
 
 Item = TypeVar("Item")
+
+# Families that judge a view by what its evidence says of each object, which knows what a degradation hides or moves.
+# Any other one reads whole maps as a pinhole camera's, and is asked without the degradations of HIDING.
+JUDGED_AS_SEEN = frozenset(
+    {
+        *("object_category", "object_color", "object_location", "object_count", "object_size", "view_direction"),
+        *("depth_order", "camera_object_distance", "relative_distance", "relative_direction", "camera_motion"),
+    }
+)
 
 _VIEWS = {"single": 1, "pair": 2, "few": 4, "trajectory": 8, "several cameras": 4}
 _HELD_OUT_SEQ = 2**40  # held-out specs draw from sequence numbers that no training run reaches
@@ -130,17 +139,18 @@ def task_spec(
         question=QuestionSpec(family, level),
         camera=world.camera,
         max_views=view_budget(family),
-        degradations=_degradations(world, run_seed, seq),
+        degradations=_degradations(world, run_seed, seq, family),
     )
 
 
-def _degradations(world: World, run_seed: int, seq: int) -> tuple[Degradation, ...]:
-    if not world.degradations:
-        return ()
+def _degradations(world: World, run_seed: int, seq: int, family: str) -> tuple[Degradation, ...]:
+    """One of the world's that the family can be asked with, or none."""
+    listed = map(Degradation.parse, world.degradations)
+    fitting = [item for item in listed if family in JUDGED_AS_SEEN or item.name not in HIDING]
     rng = rng_for(run_seed, "degradation", seq)
-    if rng.uniform() >= world.degraded_share:
+    if not fitting or rng.uniform() >= world.degraded_share:
         return ()
-    return (Degradation.parse(world.degradations[int(rng.integers(len(world.degradations)))]),)
+    return (fitting[int(rng.integers(len(fitting)))],)
 
 
 def view_budget(family: str) -> int:

@@ -24,6 +24,8 @@ DEGRADATIONS = (
     *("over_exposure", "low_light", "noise", "compression"),
 )
 SEVERITIES = 5
+# These change where things are in the picture, or what of them is seen.
+HIDING = frozenset({"fog", "lens_distortion", "dirt"})
 
 
 class Degradation(msgspec.Struct, frozen=True):

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from protocol.errors import VantageError
 from protocol.scene import Camera, Pose, SceneDescription, SceneSpec, Vec3
 from protocol.seeds import rng_for
-from protocol.tasks import DEGRADATIONS, Degradation, TaskSpec
+from protocol.tasks import DEGRADATIONS, HIDING, Degradation, TaskSpec
 from sim_server.backends.base import Backend, Frames, Scene
 from sim_server.lens import sources
 from sim_server.numba_cache import set_cache_dir
@@ -72,7 +72,7 @@ class DegradedScene:
         needed = set(wanted)
         if "rgb" in wanted and ("fog" in has or "defocus" in has):
             needed.add("depth")
-        if "amodal" in wanted and has.keys() & {"fog", "dirt", "lens_distortion"}:
+        if "amodal" in wanted and has.keys() & HIDING:
             needed |= {"depth", "ids"}
         frames = self._scene.render(poses, camera, tuple(sorted(needed)))
         k = LENS_K[has["lens_distortion"]] if "lens_distortion" in has else 0.0

@@ -15,7 +15,8 @@ import numpy as np
 from protocol.errors import Infeasible, VantageError
 from protocol.scene import Pose
 from protocol.seeds import rng_for
-from protocol.tasks import Question, TaskSpec
+from protocol.specs import JUDGED_AS_SEEN
+from protocol.tasks import HIDING, Question, TaskSpec
 from sim_server.backends.base import Frames, Scene
 from sim_server.degrade import degraded
 from sim_server.questions.evidence import EVIDENCE_SENSORS, World
@@ -47,6 +48,9 @@ def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> 
     family = family_of(spec.question.family, level)
     if spec.max_views < family.views:
         raise VantageError("bad_request", f"{family.name} is about {family.views} views; set max_views to that")
+    hiding = [item.name for item in spec.degradations if item.name in HIDING]
+    if hiding and family.name not in JUDGED_AS_SEEN:
+        raise Infeasible(f"{family.name} reads its views as a clear pinhole camera's; leave {' and '.join(hiding)} out")
     seen = degraded(scene, spec)  # views are placed in the clear scene, and judged as they will be seen
     rng = rng_for(spec.run_seed, "task", spec.seq)
     refused: Counter[str] = Counter()

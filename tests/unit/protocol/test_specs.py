@@ -122,6 +122,20 @@ def test_a_world_with_degradations_degrades_a_share_of_its_specs():
     assert set(drawn(degraded_share=0.0)) == {()}
 
 
+def test_a_family_that_reads_whole_maps_is_never_asked_about_what_is_hidden_or_bent(monkeypatch):
+    scene, world = training_scene(World(), 3, 0), World(degradations=("fog:3", "noise:0"), degraded_share=1.0)
+
+    def drawn():
+        specs = [
+            task_spec(world, 3, scene, spec_id=str(seq), seq=seq, family="depth_order", level=0) for seq in range(40)
+        ]
+        return {item.name for spec in specs for item in spec.degradations}
+
+    assert drawn() == {"fog", "noise"}
+    monkeypatch.setattr("protocol.specs.JUDGED_AS_SEEN", frozenset())
+    assert drawn() == {"noise"}
+
+
 def test_a_world_with_an_unknown_degradation_is_refused():
     with pytest.raises(VantageError, match="degradation 'rain'"):
         world_of({"curriculum": {"world": {"degradations": ["rain:2"]}}})

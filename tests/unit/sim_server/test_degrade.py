@@ -133,6 +133,17 @@ def test_in_thick_fog_far_things_are_not_asked_about(scene):
     assert asked
 
 
+def test_a_family_that_reads_whole_maps_says_that_it_cannot_be_asked_so(scene, monkeypatch):
+    monkeypatch.setattr("sim_server.realise.JUDGED_AS_SEEN", frozenset())
+    for name in DEGRADATIONS:
+        spec = TaskSpec("t", 3, 1, scene.spec, QuestionSpec("depth_order"), CAMERA, 1, (Degradation(name, 0),))
+        if name in ("fog", "dirt", "lens_distortion"):
+            with pytest.raises(Infeasible, match=f"leave {name} out"):
+                realise(scene, spec)
+        else:
+            assert realise(scene, spec).question.answer in ("nearer", "farther")
+
+
 # ----------------------------------------------------------------------------- a lens moves things
 
 
