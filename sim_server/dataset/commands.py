@@ -16,7 +16,7 @@ from protocol.specs import World, cells_of, world_of
 
 def generate(
     out: Annotated[Path, typer.Option("--out", help="Folder of the data set; the same command goes on in it.")],
-    n: Annotated[int, typer.Option("--n", min=1, max=10**8, help="Specs to realise.")] = 1000,
+    n: Annotated[int, typer.Option("--n", min=1, max=2_000_000, help="Specs to realise.")] = 1000,
     split: Annotated[
         str, typer.Option("--split", help="train | val: scenes that train, or that are held out.")
     ] = "train",
@@ -73,7 +73,11 @@ def generate(
         parquet=parquets.installed() if parquet is None else parquet,
         specs_sha256=specs_digest(write_specs(listed)) if specs else "",
     )
-    record = write(out, plan, listed, workers, typer.echo)
+    try:
+        record = write(out, plan, listed, workers, typer.echo)
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; the same command goes on with {out}")
+        raise
     typer.echo(f"{out}: {record['rows']} rows of {record['asked']} specs in {len(record['shards'])} shards")
     if record["infeasible"]:
         total = sum(record["infeasible"].values())
