@@ -17,6 +17,11 @@ def describe_machine() -> dict[str, object]:
     }
 
 
+def describe_load() -> dict[str, object]:
+    """What else the machine did (1-minute load average), and this process's nice value against it."""
+    return {"load_average": round(os.getloadavg()[0], 1), "nice": os.nice(0)}
+
+
 def _cpu_model() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
