@@ -175,7 +175,7 @@ def _resident_mib(pid: int) -> float:
 
 @app.command()
 def kills(count: int = 100, seed: int = 1) -> None:
-    """Train with configs/smoke.toml, one kill a step until there were `count`; compare who says what was counted."""
+    """Train with configs/smoke.toml and kill after a step until there were `count` kills; compare what was counted."""
     with tempfile.TemporaryDirectory(prefix="vantage-chaos-") as folder:
         row = survive(Path(folder), count, seed)
     print(json.dumps(row))
@@ -183,11 +183,11 @@ def kills(count: int = 100, seed: int = 1) -> None:
 
 
 def survive(runs: Path, count: int, seed: int) -> dict[str, Any]:
-    """Figures of one run of `count` + 2 steps under `count` kills.
+    """Figures of one run of twice as many steps as kills.
 
     Raises AssertionError where the run did not end by itself, or where a report was lost or doubled.
     """
-    sets = [f"learner.budget.steps={count + 2}", "learner.budget.minutes=600", "learner.grpo.save_every=1"]
+    sets = [f"learner.budget.steps={2 * count}", "learner.budget.minutes=600", "learner.grpo.save_every=1"]
     command = [sys.executable, "-m", "launch.supervise", "configs/smoke.toml", "--name", "chaos", "--runs", str(runs)]
     for item in (*sets, "learner.evaluate.every_steps=1000"):
         command += ["--set", item]
@@ -206,10 +206,11 @@ def survive(runs: Path, count: int, seed: int) -> dict[str, Any]:
     asked = {line["spec_id"] for line in read_jsonl(runs / "chaos" / "episodes" / "episodes.jsonl")[0]}
     doubled = len(reported) - len({report["report_id"] for report in reported})
     lost = made - {report["report_id"] for report in reported}
+    assert killed.total() == count, killed
     assert not doubled and not lost and asked <= {report["spec_id"] for report in reported}
     return {
         "kills": dict(killed),
-        "steps": count + 2,
+        "steps": 2 * count,
         "reports_that_the_learner_made": len(made),
         "reports_in_the_event_log": len(reported),
         "lost": len(lost),

@@ -18,8 +18,9 @@ def describe_machine() -> dict[str, object]:
 
 
 def describe_load() -> dict[str, object]:
-    """What else the machine did (1-minute load average), and this process's nice value against it."""
-    return {"load_average": round(os.getloadavg()[0], 1), "nice": os.nice(0)}
+    """What else the machine did (1-minute load average), and whether this process went before it (`chrt -r 1`)."""
+    real_time = os.sched_getscheduler(0) & ~0x40000000 in (os.SCHED_RR, os.SCHED_FIFO)  # the bit is RESET_ON_FORK
+    return {"load_average": round(os.getloadavg()[0], 1), "real_time_priority": real_time}
 
 
 def _cpu_model() -> str:

@@ -1,7 +1,7 @@
 """Claim: the simulator service costs at most 5 % of throughput at 256 x 256 and adds at most 1 ms to the median reply.
 
 One broker and one worker on ipc beside the same backend in this process, in alternating rounds of one run. It needs two
-cores for itself: the broker and the client use the second one. On a shared machine `nice -n -19` (as root) gives it those.
+cores for itself: the broker and the client use the second one. On a shared machine `chrt -r 1` gives it those.
 
     python -m benchmarks.service_overhead
 """

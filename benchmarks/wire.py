@@ -8,7 +8,7 @@
     broker       the same from a worker through the broker, so every byte crosses two sockets
 
 The machine may be shared: every figure is taken in rounds, and the quietest round is given beside the median one.
-`nice -n -19 python -m benchmarks.wire` (as root) lets it go before everything else for its half minute.
+`chrt -r 1 python -m benchmarks.wire` (as root) lets it go before everything else for its half minute.
 Writes benchmarks/results/wire.json.
 """
 

@@ -220,7 +220,7 @@ def trainer_config(
     """TRL's configuration for one step per `grpo.groups` questions."""
     rows = grpo.groups * grpo.samples
     pass_rows = (grpo.micro_batch_groups or grpo.groups) * grpo.samples
-    return GRPOConfig(
+    config = GRPOConfig(
         output_dir=str(output_dir),
         per_device_train_batch_size=pass_rows,
         gradient_accumulation_steps=rows // pass_rows,
@@ -255,3 +255,6 @@ def trainer_config(
         ignore_data_skip=True,
         dataloader_num_workers=0,
     )
+    # On a machine with several GPUs transformers would wrap the model in DataParallel; the others are the rollouts'.
+    config._n_gpu = min(config.n_gpu, 1)
+    return config

@@ -32,6 +32,7 @@ class RolloutSettings(Section):
     max_prompt_tokens: int = Field(default=256, ge=16, le=131072)  # vLLM only: sizes its cache
     vllm_dtype: Literal["float32", "bfloat16", "auto"] = "float32"
     vllm_memory_share: float = Field(default=0.3, gt=0, lt=1)  # of a GPU's memory
+    vllm_tensor_parallel: int = Field(default=1, ge=1, le=64)  # GPUs over which vLLM spreads the model
     vllm_cpu_cache_gib: int = Field(default=1, ge=1, le=64)
 
 

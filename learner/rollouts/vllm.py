@@ -57,6 +57,7 @@ class VllmEngine:
         options: dict[str, Any] = {} if on_gpu else {"enforce_eager": True, "block_size": 32}
         if on_gpu:
             options["gpu_memory_utilization"] = rollout.vllm_memory_share
+            options["tensor_parallel_size"] = rollout.vllm_tensor_parallel
         try:
             self._llm = LLM(
                 model=model,
