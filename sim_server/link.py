@@ -129,17 +129,14 @@ class Link:
         while self._fatal is None:
             if self._left:
                 return None
-            self._work()
-            if self._tasks:
+            self._receive()
+            if self._tasks:  # what is there goes first; the other thread tends the connection meanwhile
                 return self._tasks.popleft()
+            self._tend()
+            self._flush()
             if not self._left:
                 self._wait()
         raise self._fatal
-
-    def _work(self) -> None:
-        self._receive()
-        self._tend()
-        self._flush()
 
     def _keep_alive(self) -> None:
         """The second thread: the connection's work while the other computes, and the reasons to end the process."""
@@ -159,7 +156,9 @@ class Link:
                 os._exit(STUCK)
             if self._turn.acquire(blocking=False):
                 try:
-                    self._work()
+                    self._receive()
+                    self._tend()
+                    self._flush()
                 except VantageError as error:
                     self._fatal = error
                 finally:
