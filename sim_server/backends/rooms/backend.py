@@ -11,7 +11,9 @@ from protocol.errors import VantageError
 from protocol.scene import Camera, Pose, SceneSpec
 from sim_server.backends.base import SENSORS, Capabilities, Scene
 from sim_server.backends.rooms.catalogue import CATEGORIES
+from sim_server.backends.scene_dataset import SceneDataset
 from sim_server.numba_cache import set_cache_dir
+from sim_server.settings import SimSettings
 
 FORMAT_VERSION = 1
 PALETTES = ("named", "natural")
@@ -25,26 +27,43 @@ def _digest() -> str:
     for path in sorted(root.rglob("*.py")):
         total.update(path.relative_to(root).as_posix().encode())
         total.update(path.read_bytes())
+    total.update((root.parent / "scene_dataset.py").read_bytes())
     return f"rooms-{FORMAT_VERSION}-{total.hexdigest()}"
 
 
 class RoomsBackend:
-    """Procedural furnished rooms, rendered on the CPU."""
+    """Procedural furnished rooms, and scenes loaded from a data set, rendered on the CPU."""
 
     name = "rooms"
 
-    def __init__(self) -> None:
-        self.digest = _digest()
-        self.capabilities = Capabilities(sensors=SENSORS, categories=tuple(CATEGORIES), has_fronts=True, has_rooms=True)
+    def __init__(self, dataset: str = "") -> None:
+        """`dataset`: a Habitat scene dataset or glTF file whose scenes SceneSpec.asset may name, see scene_dataset.py.
+
+        Raises VantageError("bad_config") where it is none, VantageError("corrupt") where it cannot be read.
+        """
+        self._dataset = SceneDataset(Path(dataset)) if dataset else None
+        self.digest = _digest() + (f"-{self._dataset.digest()}" if self._dataset is not None else "")
+        self.capabilities = Capabilities(
+            sensors=SENSORS,
+            categories=tuple(CATEGORIES),
+            has_fronts=True,
+            has_rooms=True,
+            assets=self._dataset.names if self._dataset is not None else (),
+        )
+
+    @classmethod
+    def from_settings(cls, settings: SimSettings) -> RoomsBackend:
+        return cls(settings.dataset)
 
     def open(self, spec: SceneSpec) -> Scene:
-        """Generates the scene of the spec.
+        """Generates the scene of the spec, or loads the one that spec.asset names.
 
         Raises Infeasible when the objects do not fit, VantageError("bad_request") for an unknown asset, category,
-        palette or light and for a ceiling outside 2.2..4 m.
+        palette or light and for a ceiling outside 2.2..4 m; VantageError("corrupt") or ("unsupported") that names the
+        file for an asset that cannot be loaded.
         """
         if spec.asset:
-            raise VantageError("bad_request", f"the rooms backend has no asset {spec.asset!r}: leave asset empty.")
+            return self._load(spec)
         if spec.palette not in PALETTES:
             raise VantageError("bad_request", f"palette is one of {', '.join(PALETTES)}, not {spec.palette!r}.")
         if spec.light not in LIGHTS:
@@ -57,6 +76,18 @@ class RoomsBackend:
         from sim_server.backends.rooms.scene import RoomsScene  # imports numba
 
         return RoomsScene(spec)
+
+    def _load(self, spec: SceneSpec) -> Scene:
+        if self._dataset is None:
+            raise VantageError(
+                "bad_request",
+                f"there is no data set with a scene {spec.asset!r}: set sim.dataset, or leave asset empty.",
+            )
+        files = self._dataset.scene(spec.asset)
+        set_cache_dir()
+        from sim_server.backends.rooms.loaded import LoadedScene  # imports numba
+
+        return LoadedScene(spec, files, self._dataset.is_one_file)
 
     def warm(self) -> None:
         """Compiles (or loads from the cache) every kernel and builds the textures, so that no request waits for it."""

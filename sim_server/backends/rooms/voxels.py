@@ -1,0 +1,389 @@
+"""Kernels of walkable.py: triangles to voxels, voxels to spans, links between spans, ways over them.
+
+A span is the top of a run of solid voxels with free height above it. Spans are numbered in the order of their cells.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+
+import numpy as np
+from numba import njit
+
+OPEN = 2**30  # free height under the sky, lowest level of an empty cell
+# row and column of the four neighbours, in turn
+_ROW = np.array([0, 1, 0, -1])
+_COLUMN = np.array([-1, 0, 1, 0])
+
+_jit = njit(cache=True, nogil=True, error_model="numpy")
+
+
+# ---------------------------------------------------------------------- voxels
+
+
+@_jit
+def _cut(polygon, count, axis, at, out, keep_above):
+    """Clips a convex polygon [count, 3] at a plane across `axis`; returns the number of corners in `out`."""
+    new = 0
+    for k in range(count):
+        n = (k + 1) % count
+        a = polygon[k, axis] - at if keep_above else at - polygon[k, axis]
+        b = polygon[n, axis] - at if keep_above else at - polygon[n, axis]
+        if a >= 0:
+            for j in range(3):
+                out[new, j] = polygon[k, j]
+            new += 1
+        if (a >= 0) != (b >= 0):
+            t = a / (a - b)
+            for j in range(3):
+                out[new, j] = polygon[k, j] + t * (polygon[n, j] - polygon[k, j])
+            new += 1
+    return new
+
+
+@_jit
+def _cell_pieces(corners, low, cell, rows, columns, out):
+    """Fills `out` float64 [N, 4] with row, column, least and greatest height of a triangle in each cell that it meets;
+    returns how many. Heights are relative to low."""
+    points = np.empty((3, 3))
+    for k in range(3):
+        for j in range(3):
+            points[k, j] = corners[k, j] - low[j]
+    strip, rest = np.empty((8, 3)), np.empty((8, 3))
+    piece, last = np.empty((8, 3)), np.empty((8, 3))
+    found = 0
+    first_row = max(0, int(min(points[0, 2], points[1, 2], points[2, 2]) / cell))
+    last_row = min(rows - 1, int(max(points[0, 2], points[1, 2], points[2, 2]) / cell))
+    for row in range(first_row, last_row + 1):
+        n = _cut(points, 3, 2, row * cell, rest, True)
+        n = _cut(rest, n, 2, (row + 1) * cell, strip, False) if n >= 3 else 0
+        if n < 3:
+            continue
+        x_low, x_high = strip[0, 0], strip[0, 0]
+        for k in range(1, n):
+            x_low, x_high = min(x_low, strip[k, 0]), max(x_high, strip[k, 0])
+        for column in range(max(0, int(x_low / cell)), min(columns - 1, int(x_high / cell)) + 1):
+            m = _cut(strip, n, 0, column * cell, piece, True)
+            m = _cut(piece, m, 0, (column + 1) * cell, last, False) if m >= 3 else 0
+            if m < 3 or found >= len(out):
+                continue
+            y_low, y_high = last[0, 1], last[0, 1]
+            for k in range(1, m):
+                y_low, y_high = min(y_low, last[k, 1]), max(y_high, last[k, 1])
+            out[found, 0], out[found, 1], out[found, 2], out[found, 3] = row, column, y_low, y_high
+            found += 1
+    return found
+
+
+@_jit
+def _up(corners):
+    """The upward part of a triangle's unit normal."""
+    ux, uy, uz = corners[1, 0] - corners[0, 0], corners[1, 1] - corners[0, 1], corners[1, 2] - corners[0, 2]
+    vx, vy, vz = corners[2, 0] - corners[0, 0], corners[2, 1] - corners[0, 1], corners[2, 2] - corners[0, 2]
+    nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+    length = math.sqrt(nx * nx + ny * ny + nz * nz)
+    return ny / length if length > 0 else 0.0
+
+
+@_jit
+def voxelise(triangles, low, cell, cell_height, least_up, voxels):
+    """Marks voxels that a triangle meets: 1 solid, 2 solid with a walkable top."""
+    rows, columns, levels = voxels.shape
+    pieces = np.empty((rows * columns, 4))
+    for t in range(len(triangles)):
+        mark = 2 if _up(triangles[t]) > least_up else 1
+        for k in range(_cell_pieces(triangles[t], low, cell, rows, columns, pieces)):
+            row, column = int(pieces[k, 0]), int(pieces[k, 1])
+            bottom = min(max(math.floor(pieces[k, 2] / cell_height), 0), levels - 1)
+            top = min(max(math.ceil(pieces[k, 3] / cell_height), bottom + 1), levels)
+            for level in range(bottom, top - 1):
+                if voxels[row, column, level] == 0:
+                    voxels[row, column, level] = 1
+            voxels[row, column, top - 1] = max(voxels[row, column, top - 1], mark)
+
+
+@_jit
+def walk_over_low(voxels, climb):
+    """Makes a top walkable that lies within a step above something walkable: a thing low enough to step onto, and, in
+    the same run of voxels, the slanted side of what stands on a floor."""
+    rows, columns, levels = voxels.shape
+    for row in range(rows):
+        for column in range(columns):
+            below, walkable = -(2**20), False
+            for level in range(levels):
+                if voxels[row, column, level] == 0:
+                    continue
+                if level + 1 == levels or voxels[row, column, level + 1] == 0:
+                    own = False
+                    lower = level
+                    while lower >= max(0, level - climb) and voxels[row, column, lower]:
+                        own = own or voxels[row, column, lower] == 2
+                        lower -= 1
+                    if own or (walkable and level - below <= climb):
+                        voxels[row, column, level] = 2
+                    below, walkable = level, own
+
+
+@_jit
+def spans(voxels):
+    """start [cells + 1]; per span its floor level, the free levels above (OPEN under the sky); per cell its lowest
+    solid level (OPEN for none); per span whether it is walkable."""
+    rows, columns, levels = voxels.shape
+    start = np.zeros(rows * columns + 1, np.int64)
+    for k in range(rows * columns):
+        row, column = k // columns, k % columns
+        count = 0
+        for level in range(levels):
+            if voxels[row, column, level] and (level + 1 == levels or voxels[row, column, level + 1] == 0):
+                count += 1
+        start[k + 1] = start[k] + count
+    total = start[-1]
+    floor, clear = np.empty(total, np.int64), np.empty(total, np.int64)
+    walkable = np.empty(total, np.bool_)
+    bottom = np.full(rows * columns, OPEN, np.int64)
+    for k in range(rows * columns):
+        row, column = k // columns, k % columns
+        s = start[k]
+        for level in range(levels):
+            if voxels[row, column, level] and bottom[k] == OPEN:
+                bottom[k] = level
+            if voxels[row, column, level] and (level + 1 == levels or voxels[row, column, level + 1] == 0):
+                floor[s], walkable[s], clear[s] = level + 1, voxels[row, column, level] == 2, OPEN
+                for above in range(level + 1, levels):
+                    if voxels[row, column, above]:
+                        clear[s] = above - level - 1
+                        break
+                s += 1
+    return start, floor, clear, bottom, walkable
+
+
+# ---------------------------------------------------------------------- spans
+
+
+@_jit
+def links(start, floor, clear, columns, climb, height):
+    """The span that can be stepped to in each of the four directions, int64 [S, 4], or -1."""
+    cells = len(start) - 1
+    links = np.full((len(floor), 4), -1, np.int64)
+    for k in range(cells):
+        row, column = k // columns, k % columns
+        for side in range(4):
+            r, c = row + _ROW[side], column + _COLUMN[side]
+            if r < 0 or c < 0 or c >= columns or r * columns + c >= cells:
+                continue
+            other = r * columns + c
+            for s in range(start[k], start[k + 1]):
+                for n in range(start[other], start[other + 1]):
+                    top = min(floor[s] + clear[s], floor[n] + clear[n])
+                    if abs(floor[n] - floor[s]) <= climb and top - max(floor[s], floor[n]) >= height:
+                        links[s, side] = n
+                        break
+    return links
+
+
+@_jit
+def ledges(start, floor, clear, bottom, columns, climb, height):
+    """Spans beside a drop of more than a step, or on a slope that rises more than a step across the cell."""
+    cells = len(start) - 1
+    out = np.zeros(len(floor), np.bool_)
+    for k in range(cells):
+        row, column = k // columns, k % columns
+        for s in range(start[k], start[k + 1]):
+            here, top = floor[s], floor[s] + clear[s]
+            drop, lowest, highest = 0, here, here
+            for side in range(4):
+                r, c = row + _ROW[side], column + _COLUMN[side]
+                if r < 0 or c < 0 or c >= columns or r * columns + c >= cells:
+                    drop = max(drop, climb + here)
+                    continue
+                other = r * columns + c
+                if min(top, bottom[other]) - max(here, -climb) > height:
+                    drop = max(drop, climb + here)
+                for n in range(start[other], start[other + 1]):
+                    if min(top, floor[n] + clear[n]) - max(here, floor[n]) > height:
+                        drop = max(drop, here - floor[n])
+                        if abs(floor[n] - here) <= climb:
+                            lowest, highest = min(lowest, floor[n]), max(highest, floor[n])
+            out[s] = drop > climb or highest - lowest > climb
+    return out
+
+
+@_jit
+def keep_walkable(links, walkable):
+    """Cuts the links from and to spans that are not walkable."""
+    for s in range(len(links)):
+        for side in range(4):
+            if links[s, side] >= 0 and not (walkable[s] and walkable[links[s, side]]):
+                links[s, side] = -1
+
+
+@_jit
+def distance(links, walkable):
+    """To the nearest border, in half cells: 2 a straight step and 3 a diagonal one."""
+    count = len(links)
+    out = np.full(count, 2**20, np.int64)
+    for s in range(count):
+        for side in range(4):
+            if links[s, side] < 0:
+                out[s] = 0
+        if not walkable[s]:
+            out[s] = 0
+    # spans are in the order of their cells, so that one sweep up and one down suffice
+    for sweep in range(2):
+        for i in range(count):
+            s = i if sweep == 0 else count - 1 - i
+            for side in range(4):
+                n = links[s, side]
+                if n < 0:
+                    continue
+                out[s] = min(out[s], out[n] + 2)
+                d = links[n, (side + 3) % 4]
+                if d >= 0:
+                    out[s] = min(out[s], out[d] + 3)
+    return out
+
+
+@_jit
+def areas(links, walkable):
+    """The number of each span's connected area, from 1, 0 for none; and the spans of each area."""
+    area = np.zeros(len(links), np.int64)
+    stack = np.empty(len(links) + 1, np.int64)
+    count = 0
+    for first in range(len(links)):
+        if not walkable[first] or area[first]:
+            continue
+        count += 1
+        area[first], stack[0], size = count, first, 1
+        while size > 0:
+            size -= 1
+            s = stack[size]
+            for side in range(4):
+                n = links[s, side]
+                if n >= 0 and area[n] == 0:
+                    area[n] = count
+                    stack[size] = n
+                    size += 1
+    sizes = np.zeros(count + 1, np.int64)
+    for s in range(len(links)):
+        sizes[area[s]] += 1
+    return area, sizes
+
+
+@_jit
+def true_heights(triangles, low, cell, cell_height, least_up, start, floor, columns, height_m):
+    """Replaces the rounded heights of spans by the highest walkable triangle in the top voxel, at its cell."""
+    cells = len(start) - 1
+    found = np.zeros(len(floor), np.bool_)
+    pieces = np.empty((cells, 4))
+    for t in range(len(triangles)):
+        if _up(triangles[t]) <= least_up:
+            continue
+        for k in range(_cell_pieces(triangles[t], low, cell, cells // columns, columns, pieces)):
+            at = int(pieces[k, 0]) * columns + int(pieces[k, 1])
+            bottom = math.floor(pieces[k, 2] / cell_height)
+            top = max(math.ceil(pieces[k, 3] / cell_height), bottom + 1)
+            y = low[1] + pieces[k, 3]
+            for s in range(start[at], start[at + 1]):
+                if floor[s] == top and (not found[s] or y > height_m[s]):
+                    height_m[s] = y
+                    found[s] = True
+
+
+# ---------------------------------------------------------------------- paths
+
+
+@_jit
+def _diagonal(links, s, side):
+    """The span diagonally ahead, between `side` and the next side, if both ways round lead to it; or -1."""
+    n, m = links[s, side], links[s, (side + 1) % 4]
+    if n < 0 or m < 0:
+        return -1
+    d = links[n, (side + 1) % 4]
+    return d if d >= 0 and d == links[m, side] else -1
+
+
+@_jit
+def shortest(links, cells, columns, start, goal):
+    """Spans of the shortest way over straight and diagonal steps (A*), ends included; empty where there is none."""
+    count = len(links)
+    cost = np.full(count, np.inf)
+    parent = np.full(count, -1, np.int64)
+    done = np.zeros(count, np.bool_)
+    heap = [(0.0, start)]
+    cost[start] = 0.0
+    goal_row, goal_column = cells[goal] // columns, cells[goal] % columns
+    more = math.sqrt(2.0) - 1.0
+    while len(heap) > 0:
+        _, s = heapq.heappop(heap)
+        if done[s]:
+            continue
+        done[s] = True
+        if s == goal:
+            break
+        for side in range(8):
+            n = links[s, side] if side < 4 else _diagonal(links, s, side - 4)
+            if n < 0 or done[n]:
+                continue
+            new = cost[s] + (1.0 if side < 4 else 1.0 + more)
+            if new < cost[n]:
+                cost[n], parent[n] = new, s
+                dr, dc = abs(cells[n] // columns - goal_row), abs(cells[n] % columns - goal_column)
+                heapq.heappush(heap, (new + max(dr, dc) + more * min(dr, dc), n))
+    if not done[goal]:
+        return np.empty(0, np.int64)
+    length, s = 1, goal
+    while s != start:
+        s = parent[s]
+        length += 1
+    out = np.empty(length, np.int64)
+    s = goal
+    for k in range(length - 1, -1, -1):
+        out[k] = s
+        s = parent[s]
+    return out
+
+
+@_jit
+def _sees(links, cells, columns, a, b):
+    """Whether the straight line between two spans' cells runs over linked spans only, and ends on the second."""
+    r0, c0 = cells[a] // columns, cells[a] % columns
+    r1, c1 = cells[b] // columns, cells[b] % columns
+    dr, dc = r1 - r0, c1 - c0
+    side_r, side_c = (1 if dr > 0 else 3), (2 if dc > 0 else 0)
+    dr, dc = abs(dr), abs(dc)
+    r, c, s = 0, 0, a
+    while r < dr or c < dc:
+        # the border that the line crosses next, in units of 1 / (2 dr dc)
+        ahead_r, ahead_c = (2 * r + 1) * dc, (2 * c + 1) * dr
+        if c >= dc or (r < dr and ahead_r < ahead_c):
+            s = links[s, side_r]
+            r += 1
+        elif r >= dr or ahead_c < ahead_r:
+            s = links[s, side_c]
+            c += 1
+        else:  # through the corner: both ways round must be free
+            n, m = links[s, side_r], links[s, side_c]
+            if n < 0 or m < 0 or links[n, side_c] != links[m, side_r]:
+                return False
+            s = links[n, side_c]
+            r += 1
+            c += 1
+        if s < 0:
+            return False
+    return s == b
+
+
+@_jit
+def pulled(links, cells, columns, spans):
+    """The way with every corner dropped that a straight line can skip."""
+    keep = np.zeros(len(spans), np.bool_)
+    keep[0] = True
+    at = 0
+    while at < len(spans) - 1:
+        ahead = len(spans) - 1
+        while ahead > at + 1 and not _sees(links, cells, columns, spans[at], spans[ahead]):
+            ahead -= 1
+        keep[ahead] = True
+        at = ahead
+    return spans[keep]
