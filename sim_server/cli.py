@@ -1,7 +1,7 @@
 """sim-server: serve a run's simulator, join workers to it, take them out, look at scenes and measure.
 
-Commands: serve · worker · drain · status · render · generate · verify · bench. Knobs stand in the [sim] table of the
-run's config.
+Commands: serve · worker · drain · status · render · export · generate · verify · bench. Knobs stand in the [sim] table
+of the run's config.
 """
 
 # No postponed annotations here: on Python 3.9 Typer would lose what Annotated says.
@@ -179,6 +179,9 @@ def render(
         typer.Option("--degrade", help="Like fog:3, may be repeated; 'all' draws every one at every severity."),
     ] = None,
     backend: Annotated[str, typer.Option("--backend")] = "rooms",
+    dataset: Annotated[
+        str, typer.Option("--dataset", help="With --asset: a *.scene_dataset_config.json, .glb or .gltf.")
+    ] = "",
 ) -> None:
     """Draw a scene without a service: one picture, or a contact sheet of several views."""
     from sim_server.degrade import DegradedScene
@@ -202,7 +205,7 @@ def render(
         degradations = [Degradation.parse(text) for text in degrade or () if degrade != ["all"]]
     except ValueError as error:
         raise VantageError("bad_request", f"{error}.") from None
-    scene = registry.make_backend(backend).open(spec)
+    scene = registry.make_backend(backend, SimSettings(backend=backend, dataset=dataset)).open(spec)
     poses = overview_poses(scene, camera, views)
     if degrade == ["all"]:
         sheet = degradation_sheet(scene, poses[0], camera)
@@ -215,6 +218,41 @@ def render(
     except (OSError, ValueError) as error:
         raise VantageError("bad_request", f"{out} cannot be written: {error}.") from None
     typer.echo(f"{out}: {scene.description.scene_id}, {len(scene.description.objects)} objects")
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the data set; an earlier export gets more scenes.")],
+    seed: Annotated[Optional[list[int]], typer.Option("--seed", min=0, help="Scene to make; may be repeated.")] = None,
+    rooms: Annotated[int, typer.Option("--rooms", min=1, max=12)] = 1,
+    objects: Annotated[str, typer.Option("--objects", help="Fewest-most objects.")] = "6-12",
+    clutter: Annotated[float, typer.Option("--clutter", min=0, max=1)] = 0.3,
+    palette: Annotated[str, typer.Option("--palette", help="natural | named")] = "natural",
+    ceiling: Annotated[float, typer.Option("--ceiling", help="Height of the ceiling, metres.")] = 2.6,
+) -> None:
+    """Write homes of the rooms simulator as a Habitat scene dataset, with the truth about each in *.scene.json."""
+    fewest, most = _pair(objects, "-", "--objects", "6-12")
+    backend = registry.make_backend("rooms")
+    try:
+        specs = [
+            SceneSpec(
+                seed=number,
+                split="val" if number >= HELD_OUT_SEED_BORDER else "train",
+                rooms=rooms,
+                min_objects=fewest,
+                max_objects=most,
+                clutter=clutter,
+                palette=palette,
+                ceiling_m=ceiling,
+            )
+            for number in seed or (3,)
+        ]
+    except ValueError as error:
+        raise VantageError("bad_request", f"{error}.") from None
+    from sim_server.backends.rooms.export import CONFIG_NAME, export_scenes
+
+    names = export_scenes((backend.open(spec) for spec in specs), out, backend.digest)
+    typer.echo(f"{out / CONFIG_NAME}: {', '.join(names)}")
 
 
 @app.command()

@@ -224,7 +224,7 @@ def _describe(
     rooms: Sequence[Room],
 ) -> SceneObject:  # fmt: skip
     centre, half = rotation @ ((low + high) / 2), (high - low) / 2 + _BOX_SLACK_M
-    user = placement.user
+    user, middle = placement.user, (points.min(0) + points.max(0)) / 2
     front: Optional[Vec3] = None
     if isinstance(user.get("front"), list) and len(user["front"]) == 3:
         turned = rotation @ np.array(user["front"], np.float64)
@@ -238,7 +238,7 @@ def _describe(
             placement.rotation_wxyz,
         ),
         color=str(user.get("color", "")),
-        room_id=_room_of((points.min(0) + points.max(0)) / 2, rooms),
+        room_id=given if isinstance(given := user.get("room_id"), int) else _room_of(middle, rooms),
         front=front,
     )
 

@@ -14,7 +14,7 @@ import json
 import math
 import struct
 from pathlib import Path
-from typing import Any, Iterator, NamedTuple, Optional, Union, cast
+from typing import Any, Iterator, NamedTuple, Optional, Union
 from urllib.parse import unquote
 
 import numpy as np
@@ -28,7 +28,7 @@ F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 
 _MAGIC, _JSON_CHUNK, _BINARY_CHUNK = 0x46546C67, 0x4E4F534A, 0x004E4942
-_COMPONENTS = {5120: np.int8, 5121: np.uint8, 5122: np.int16, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
+_COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 _READABLE = frozenset({"KHR_texture_transform", "KHR_mesh_quantization", "KHR_materials_unlit"})
@@ -213,15 +213,13 @@ class _Document:
 
     def _array(self, view: int, offset: int, component: int, count: int, width: int) -> NDArray[Any]:
         """[count, width] elements of a view, as stored."""
-        dtype = np.dtype(_COMPONENTS[component]).newbyteorder("<")
+        dtype = np.dtype(_COMPONENTS[component])
         data, stride = self._view(view)
         packed = dtype.itemsize * width
         stride = stride or packed
         if offset < 0 or stride < packed or (count and offset + stride * (count - 1) + packed > len(data)):
             raise broken(self._path, f"has an accessor beyond view {view}")
-        return np.ndarray(
-            (count, width), dtype=cast(Any, dtype), buffer=data, offset=offset, strides=(stride, dtype.itemsize)
-        )
+        return np.ndarray((count, width), dtype=dtype, buffer=data, offset=offset, strides=(stride, dtype.itemsize))
 
     def _accessor(self, index: int) -> NDArray[Any]:
         """[count, width]: float32 for floating and normalised components, else integers."""

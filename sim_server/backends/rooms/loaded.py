@@ -80,8 +80,21 @@ class LoadedScene:
         )
         inverse_depth, seen = np.empty((height, width), np.float32), np.empty((height, width), np.int32)
         in_camera, on_screen = np.empty_like(m.positions), np.empty_like(m.positions)
-        mesh = (m.positions, m.faces, m.chunk_faces, m.chunk_vertices, eye * _ENLARGED, axes)
-        raster.draw(order, *mesh, focal, raster.CULL_BACK, inverse_depth, seen, in_camera, on_screen)
+        order = np.concatenate([order[m.chunk_object[order] == 0], order[m.chunk_object[order] > 0]])  # walls hide most
+        mesh, view = (m.positions, m.faces, m.chunk_faces, m.chunk_vertices), (eye * _ENLARGED, axes)
+        raster.draw(
+            order,
+            *mesh,
+            m.chunk_low,
+            m.chunk_high,
+            *view,
+            focal,
+            raster.CULL_BACK,
+            inverse_depth,
+            seen,
+            in_camera,
+            on_screen,
+        )
         inverse_depth *= _ENLARGED
         depth_and_ids(inverse_depth, seen, m.face_object, depth, ids)
         if colour:
@@ -91,7 +104,7 @@ class LoadedScene:
             )  # fmt: skip
         if frames.amodal is not None:
             counts = raster.count_unoccluded(
-                order, m.chunk_object, self._highest_id, *mesh, focal, inverse_depth, seen, in_camera, on_screen
+                order, m.chunk_object, self._highest_id, *mesh, *view, focal, inverse_depth, seen, in_camera, on_screen
             )
             frames.amodal.append({int(i): int(counts[i]) for i in np.flatnonzero(counts)})
 

@@ -14,7 +14,7 @@ from protocol.scene import Camera, OrientedBox, Pose, SceneDescription, SceneObj
 from protocol.seeds import rng_for
 from sim_server.backends.base import SENSORS, Frames
 from sim_server.backends.rooms import raster, shade, textures
-from sim_server.backends.rooms.geometry import GeometryBuilder, shading_table
+from sim_server.backends.rooms.geometry import Geometry, GeometryBuilder, shading_table
 from sim_server.backends.rooms.lighting import light_scene
 from sim_server.backends.rooms.materials import slot_materials
 from sim_server.backends.rooms.mesh import rotation_y
@@ -106,6 +106,11 @@ class RoomsScene:
             objects=tuple(objects),
             navigable_area_m2=self._navigation.area_m2,
         )
+
+    @property
+    def geometry(self) -> Geometry:
+        """Its triangles, for exporters."""
+        return self._geometry
 
     def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
         """See backends/base.py. Raises VantageError("bad_request") for an unknown sensor or a pose not finite."""
