@@ -112,6 +112,49 @@ class Annotated(msgspec.Struct, frozen=True):
     renderer_digest: str
 
 
+class Propose(msgspec.Struct, frozen=True):
+    """A question from outside: from a model, a person or a file. Answered by EpisodeReply, or by Rejected.
+
+    The simulator parses, checks and runs the program, and tests the question as docs/11-language.md says. Without
+    `poses` it chooses up to `max_views` views that show what the question is about. `options` are those of a choice; a
+    program that answers yes or no needs none.
+    """
+
+    scene: SceneSpec
+    text: str
+    program: str
+    answer_type: str  # as in Question: "choice" | "number" | "sequence" | "map"
+    options: tuple[str, ...] = ()
+    unit: str = ""
+    camera: Camera = Camera()
+    poses: tuple[Pose, ...] = ()
+    max_views: int = 1
+    proposal_id: str = ""  # becomes the episode's spec_id
+    run_seed: int = 0
+    seq: int = 0
+    sensors: tuple[str, ...] = ("rgb",)
+    image_codec: str = "raw"
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """One reason why a proposal is no question. `code` is one of those that docs/11-language.md lists.
+
+    `at` is the character, from 0, of the proposal's field `part` ("program", "text") that is to blame, -1 for none.
+    """
+
+    code: str
+    message: str
+    part: str = ""
+    at: int = -1
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """Everything that was found against a proposal."""
+
+    proposal_id: str
+    rejections: tuple[Rejection, ...]
+
+
 class GetSimStatus(msgspec.Struct, frozen=True):
     pass
 
@@ -279,6 +322,8 @@ KINDS: dict[str, type[msgspec.Struct]] = {
     "DESCRIPTION": Description,
     "ANNOTATE": Annotate,
     "ANNOTATED": Annotated,
+    "PROPOSE": Propose,
+    "REJECTED": Rejected,
     "SIM_STATUS?": GetSimStatus,
     "SIM_STATUS": SimStatus,
     "DRAIN_WORKER": DrainWorker,

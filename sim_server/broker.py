@@ -46,6 +46,7 @@ from protocol.messages import (
     Heartbeat,
     Loading,
     Observe,
+    Propose,
     Ready,
     RenderTask,
     SimStatus,
@@ -146,7 +147,7 @@ class Broker:
             self._frontend.reply(request, self.status())
         elif isinstance(message, DrainWorker):
             self._frontend.reply(request, self._drain(message.worker_id))
-        elif not isinstance(message, (RenderTask, Observe, Describe, Annotate)):
+        elif not isinstance(message, (RenderTask, Observe, Describe, Annotate, Propose)):
             kind = KIND_OF[type(message)]
             self._frontend.reply(
                 request, Failure("unsupported", f"sim does not answer {kind}; ask the service that does.")
@@ -157,7 +158,7 @@ class Broker:
             self._submit(request, message, now_s)
 
     def _submit(
-        self, request: ClientRequest, message: Union[RenderTask, Observe, Describe, Annotate], now_s: float
+        self, request: ClientRequest, message: Union[RenderTask, Observe, Describe, Annotate, Propose], now_s: float
     ) -> None:
         kind, header = request.frames[1], request.frames[3]
         scene = message.spec.scene if isinstance(message, RenderTask) else message.scene

@@ -1,7 +1,7 @@
 """sim-server: serve a run's simulator, join workers to it, take them out, look at scenes and measure.
 
-Commands: serve · worker · drain · status · render · export · generate · verify · bench. Knobs stand in the [sim] table
-of the run's config.
+Commands: serve · worker · drain · status · render · export · generate · verify · propose · audit · bench. Knobs stand in
+the [sim] table of the run's config.
 """
 
 # No postponed annotations here: on Python 3.9 Typer would lose what Annotated says.
@@ -36,6 +36,7 @@ from sim_server.backends import registry
 from sim_server.broker import SERVICE, WORKER_SERVICE, Broker
 from sim_server.dataset import commands
 from sim_server.fleet import Fleet
+from sim_server.propose.commands import propose
 from sim_server.settings import SimSettings
 
 app = typer.Typer(
@@ -47,6 +48,7 @@ app = typer.Typer(
 
 app.command()(commands.generate)
 app.command()(commands.verify)
+app.command()(propose)
 
 RunDirOption = Annotated[Path, typer.Option("--run-dir", help="The run's directory.")]
 

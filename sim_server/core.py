@@ -3,6 +3,7 @@
 A worker process wraps one SimCore; a serial run calls it directly.
 
     RenderTask -> EpisodeReply · Observe -> Observation · Describe -> Description · Annotate -> Annotated
+    Propose -> EpisodeReply | Rejected
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from protocol.messages import (
     EpisodeReply,
     Observation,
     Observe,
+    Propose,
+    Rejected,
     RenderTask,
 )
 from protocol.tasks import AnnotatedView, Episode, View
@@ -31,12 +34,14 @@ from sim_server.backends.base import Backend, Frames
 from sim_server.backends.registry import make_backend
 from sim_server.degrade import digest_for
 from sim_server.observe import move
+from sim_server.propose.elsewhere import Elsewhere
+from sim_server.propose.examine import examine
 from sim_server.realise import realise
 from sim_server.scenes import WarmScenes
 from sim_server.settings import SimSettings
 
 WIRE_SENSORS = ("rgb", "depth", "ids")
-SimReply = Union[EpisodeReply, Observation, Description, Annotated]
+SimReply = Union[EpisodeReply, Observation, Description, Annotated, Rejected]
 
 
 class SimCore:
@@ -57,6 +62,7 @@ class SimCore:
         """
         self.backend = make_backend(settings.backend, settings) if backend is None else backend
         self.scenes = WarmScenes(self.backend, settings.warm_scenes, loading)
+        self._elsewhere = Elsewhere(self.backend, loading)
 
     def handle(self, message: msgspec.Struct) -> tuple[SimReply, list[Blob]]:
         """The reply and its array frames.
@@ -72,6 +78,8 @@ class SimCore:
             reply = Description(self.scenes.get(message.scene).description, self.backend.digest)
         elif isinstance(message, Annotate):
             reply = self._annotate(message, sink)
+        elif isinstance(message, Propose):
+            reply = self._propose(message, sink)
         else:
             raise VantageError("bad_request", f"a simulator does not answer {type(message).__name__}.")
         return reply, sink.blobs
@@ -113,6 +121,25 @@ class SimCore:
             (view,) = _views(truth.frames, message.sensors, "raw", sink)
             views.append(AnnotatedView(view, truth.objects, truth.questions))
         return Annotated(tuple(views), self.backend.digest)
+
+    def _propose(self, message: Propose, sink: ArraySink) -> Union[EpisodeReply, Rejected]:
+        _check_sensors(message.sensors)
+        started_s = time.perf_counter()
+        scene = self.scenes.get(message.scene)
+        outcome = examine(scene, message, self._elsewhere)
+        if isinstance(outcome, tuple):
+            return Rejected(message.proposal_id, outcome)
+        frames = scene.render(outcome.frames.poses, message.camera, message.sensors)
+        episode = Episode(
+            spec_id=message.proposal_id,
+            views=_views(frames, message.sensors, message.image_codec, sink),
+            question=outcome.question,
+            scene_id=scene.description.scene_id,
+            renderer_digest=self.backend.digest,
+            attempts=outcome.attempts,
+            render_s=time.perf_counter() - started_s,
+        )
+        return EpisodeReply(episode)
 
 
 def _check_sensors(sensors: Sequence[str]) -> None:

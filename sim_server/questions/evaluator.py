@@ -60,7 +60,12 @@ def run(program: str, world: World) -> str:
     Raises ProgramFault with the position of the fault when the program is wrong or asks for what this world does not
     have.
     """
-    return canonical(_run(compiled(program), world, {}))
+    return evaluate(compiled(program), world)
+
+
+def evaluate(node: Node, world: World) -> str:
+    """The answer of a program's checked tree; see `run`."""
+    return canonical(_run(node, world, {}))
 
 
 def verify(question: Question, description: SceneDescription, frames: Optional[Frames] = None) -> bool:

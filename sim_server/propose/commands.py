@@ -1,0 +1,94 @@
+"""`sim-server propose`."""
+
+# No postponed annotations here: on Python 3.9 Typer would lose what Annotated says.
+
+from pathlib import Path
+from typing import Annotated, Iterator, Optional
+
+import msgspec
+import typer
+
+from protocol.errors import VantageError
+from protocol.messages import EpisodeReply, Propose, Rejected
+from sim_server.questions.language import pointed
+
+MAX_BYTES = 64 * 2**20
+
+
+def propose(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="A proposal as JSON, or several as JSON lines (.jsonl).")
+    ],
+    out: Annotated[
+        Optional[Path], typer.Option("--out", help="JSON lines with the question or the rejections of each.")
+    ] = None,
+    backend: Annotated[str, typer.Option("--backend")] = "rooms",
+) -> None:
+    """Test questions that a person or a model wrote, without a service; ends with 1 where one was rejected."""
+    from sim_server.core import SimCore
+    from sim_server.settings import SimSettings
+
+    proposals = [item for path in files for item in _read(path)]
+    core = SimCore(SimSettings(backend=backend))
+    lines: list[bytes] = []
+    accepted = 0
+    for number, proposal in enumerate(proposals, start=1):
+        typer.echo(f"{number}. {proposal.text[:200]!r}")
+        reply, _ = core.handle(proposal)
+        lines.append(msgspec.json.encode(_record(proposal, reply)))
+        if isinstance(reply, Rejected):
+            _explain(proposal, reply)
+            continue
+        assert isinstance(reply, EpisodeReply)
+        question = reply.episode.question
+        choices = f", of {', '.join(question.options)}" if question.options else ""
+        typer.echo(f"   accepted: {question.answer}{' ' + question.unit if question.unit else ''}{choices}")
+        accepted += 1
+    core.close()
+    if out is not None:
+        out.write_bytes(b"".join(line + b"\n" for line in lines))
+    typer.echo(f"{accepted} of {len(proposals)} accepted")
+    if accepted < len(proposals):
+        raise typer.Exit(1)
+
+
+def _read(path: Path) -> Iterator[Propose]:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise VantageError("bad_request", f"{path} is larger than {MAX_BYTES // 2**20} MiB; split it.")
+        content = path.read_bytes()
+    except OSError as error:
+        raise VantageError("bad_request", f"{path} cannot be read: {error.strerror}.") from None
+    lines = content.splitlines() if path.suffix == ".jsonl" else [content]
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            proposal = msgspec.json.decode(line, type=Propose)
+        except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            where = f"{path} line {number}" if path.suffix == ".jsonl" else str(path)
+            raise VantageError("bad_request", f"{where} is no proposal: {error}.") from None
+        name = proposal.proposal_id or f"{path.name}:{number}"
+        yield msgspec.structs.replace(proposal, proposal_id=name)
+
+
+def _record(proposal: Propose, reply: msgspec.Struct) -> dict[str, object]:
+    record: dict[str, object] = {"proposal_id": proposal.proposal_id, "accepted": isinstance(reply, EpisodeReply)}
+    if isinstance(reply, EpisodeReply):
+        episode = reply.episode
+        poses = [view.pose for view in episode.views]
+        record.update(question=episode.question, scene=proposal.scene, camera=proposal.camera, poses=poses)
+        record.update(scene_id=episode.scene_id, renderer_digest=episode.renderer_digest)
+    else:
+        assert isinstance(reply, Rejected)
+        record["rejections"] = reply.rejections
+    return record
+
+
+def _explain(proposal: Propose, rejected: Rejected) -> None:
+    parts = {"program": proposal.program, "text": proposal.text}
+    for one in rejected.rejections:
+        typer.echo(f"   {one.code}: {one.message}")
+        if one.at >= 0 and one.part in parts:
+            for line in pointed(parts[one.part], one.at).splitlines():
+                typer.echo(f"      {line}")

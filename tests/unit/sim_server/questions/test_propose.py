@@ -1,0 +1,311 @@
+"""Questions from outside become questions like any other, or are told everything that is wrong with them."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from fake_scene import FakeScene
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from learner.rewards import score
+from protocol.codec import decode, encode
+from protocol.errors import VantageError
+from protocol.messages import EpisodeReply, Propose, Rejected, Rejection
+from protocol.scene import Camera, OrientedBox, Pose, SceneObject, SceneSpec
+from sim_server import cli
+from sim_server.backends.base import Capabilities, Frames
+from sim_server.core import SimCore
+from sim_server.questions.evaluator import verify
+from sim_server.questions.geometry import pose_from_yaw_pitch
+from sim_server.settings import SimSettings
+from tests.support import programs
+
+HERE = SceneSpec(seed=1, min_objects=5, max_objects=6)
+
+
+def thing(key: int, color: str, category: str, x: float, z: float, half: float = 0.3) -> SceneObject:
+    return SceneObject(key, category, OrientedBox((x, half, z), (half, half, half)), color, 1)
+
+
+# A camera at (0, 1.5, 2.5) that looks north sees all but the purple lamp, which stands behind it.
+THINGS = (
+    thing(1, "red", "chair", -1.0, -0.5),
+    thing(2, "blue", "table", 0.9, -1.2),
+    thing(3, "green", "chair", 1.9, -1.8),
+    thing(4, "yellow", "ball", 0.02, -1.5, 0.25),
+    thing(5, "purple", "lamp", 2.4, 2.7, 0.2),
+)
+NORTH = pose_from_yaw_pitch((0.0, 1.5, 2.5), 0.0, -0.25)
+
+
+class FakeBackend:
+    name, digest = "fake", "fake-1"
+    capabilities = Capabilities(categories=("piano",))
+
+    def open(self, spec: SceneSpec) -> FakeScene:
+        return FakeScene(spec, THINGS if spec.seed == HERE.seed else None)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def core() -> SimCore:
+    return SimCore(SimSettings(), FakeBackend())
+
+
+LEFT_OF = 'if image_x(object(1), view(0)) < image_x(object(2), view(0)) then "left" else "right"'
+
+
+def proposal(**changes: Any) -> Propose:
+    sound: dict[str, Any] = {
+        "scene": HERE,
+        "text": "is the red chair left or right of the blue table ?",
+        "program": LEFT_OF,
+        "answer_type": "choice",
+        "options": ("left", "right"),
+        "camera": Camera(64, 64),
+        "poses": (NORTH,),
+        "proposal_id": "p1",
+    }
+    return Propose(**{**sound, **changes})
+
+
+def rejections(core: SimCore, **changes: Any) -> tuple[Rejection, ...]:
+    reply, blobs = core.handle(proposal(**changes))
+    assert isinstance(reply, Rejected) and not blobs, reply
+    assert reply.proposal_id == "p1" and reply.rejections
+    return reply.rejections
+
+
+def test_a_sound_proposal_is_an_episode_like_any_other(core: SimCore) -> None:
+    reply, blobs = core.handle(proposal(sensors=("rgb", "depth", "ids")))
+    packet = decode(encode(b"1", reply, blobs))
+    assert isinstance(packet.message, EpisodeReply)
+    episode = packet.message.episode
+    question = episode.question
+    assert (episode.spec_id, question.answer, question.options) == ("p1", "left", ("left", "right"))
+    assert [question.text[item.start : item.end] for item in question.mentions] == ["red chair", "blue table"]
+    assert [item.object_id for item in question.mentions] == [1, 2]
+    assert score(question, "Left.").accuracy == 1 and score(question, "right").accuracy == 0
+    (view,) = episode.views
+    assert view.depth is not None and view.ids is not None
+    depth, ids = packet.array(view.depth)[None], packet.array(view.ids)[None]
+    assert verify(question, FakeScene(HERE, THINGS).description, Frames((view.pose,), view.camera, None, depth, ids))
+
+
+@pytest.mark.parametrize(
+    ("changes", "answer"),
+    [
+        ({"poses": ()}, None),  # the simulator stands where both are seen
+        ({"poses": (), "max_views": 3}, None),
+        (
+            {
+                "text": "how far is the red chair from the blue table ?",
+                "program": "round(closest_distance(object(1), object(2)), 0.1)",
+                "answer_type": "number",
+                "options": (),
+                "unit": "m",
+            },
+            "1.3",
+        ),
+        (
+            {
+                "text": "is the yellow ball closer to the blue table than the red chair is ?",
+                "program": "closest_distance(object(4), object(2)) < closest_distance(object(1), object(2))",
+                "options": (),
+            },
+            "yes",
+        ),
+        (
+            {
+                "text": "which is nearest to the yellow ball ?",
+                "program": "name(argmin([object(1), object(2), object(3)], o: closest_distance(o, object(4))))",
+                "options": ("red chair", "green chair", "blue table"),
+            },
+            "blue table",
+        ),
+    ],
+)
+def test_what_can_be_asked(core: SimCore, changes: dict[str, Any], answer: str | None) -> None:
+    reply, _ = core.handle(proposal(**changes))
+    assert isinstance(reply, EpisodeReply), reply
+    question = reply.episode.question
+    assert answer is None or question.answer == answer
+    assert score(question, question.answer).accuracy == 1
+    if "name(" in question.program:
+        assert question.option_objects == (1, 3, 2)
+
+
+COUNT = {"answer_type": "number", "options": ()}
+
+
+@pytest.mark.parametrize(
+    ("code", "part", "at", "changes"),
+    [
+        ("syntax", "program", 4, {"program": "1 + )"}),
+        ("type", "program", 4, {"program": "1 + true"}),
+        ("cost", "program", 0, {"program": "count(filter(objects(), o: area_shown() > 1))"}),
+        ("answer_type", "program", 0, {"program": "count(objects())"}),
+        ("type", "program", 6, {"program": "color(front_of(object(1)))"}),
+        ("run", "program", 6, {"program": "color(support(object(1)))"}),
+        ("run", "program", 5, {"program": "name(object(77))"}),
+        ("options", "options", -1, {"options": ("left",)}),
+        ("options", "options", -1, {"options": ("left", "LEFT ")}),
+        ("options", "options", -1, {"options": ("up", "down")}),
+        ("options", "options", -1, {**COUNT, "options": ("1", "2"), "program": "count(objects())"}),
+        ("unit", "unit", -1, {"unit": "m"}),
+        ("text", "text", -1, {"text": "  "}),
+        ("text", "text", 2, {"text": "is\u202e the red chair left ?"}),
+        ("view", "view", -1, {"max_views": 0}),
+        ("view", "view", -1, {"camera": Camera(4096, 4096), "max_views": 16}),
+        ("view", "poses", -1, {"poses": (Pose((9.0, 1.5, 0.0), (1.0, 0.0, 0.0, 0.0)),)}),
+        ("view", "poses", -1, {"poses": (Pose((math.nan, 1.5, 0.0), (1.0, 0.0, 0.0, 0.0)),)}),
+        ("view", "poses", -1, {"poses": (Pose((0.0, 1.5, 2.5), (math.nan, 0.0, 0.0, 0.0)),)}),
+        ("ambiguous", "text", 7, {"text": "is the chair left or right of the blue table ?"}),
+        (
+            "ambiguous",
+            "text",
+            6,
+            {"text": "which chair is left ?", "program": 'if y(position(view(0))) > 1 then "left" else "right"'},
+        ),
+        ("unseen", "text", 38, {"text": "is the red chair left or right of the piano ?"}),
+        (
+            "unused",
+            "text",
+            12,
+            {"text": "seen by the yellow ball , is the red chair left or right of the blue table ?"},
+        ),
+        ("unnamed", "program", 41, {"text": "is the red chair left or right ?"}),
+        ("unnamed", "program", 5, {"program": "name(object(1 + 1))"}),
+        ("unseen", "text", 12, {"text": "what is the purple lamp ?", "program": "name(object(5))", "options": ()}),
+        ("unseen", "program", 0, {"text": "how many things are there ?", "program": "count(objects())", **COUNT}),
+        ("told", "text", -1, {"text": "the red chair , is it left of the blue table ?"}),
+        ("told", "text", -1, {"text": "what color is the red chair ?", "program": "color(object(1))", "options": ()}),
+        ("constant", "program", 2, {"program": "1 < 2"}),
+        ("constant", "program", 0, {"program": LEFT_OF.replace('"right"', '"left"'), "options": ()}),
+        (
+            "unstable",
+            "program",
+            0,
+            {
+                "text": "is the yellow ball left or right of me ?",
+                "program": 'if image_x(object(4), view(0)) < 0.505 then "left" else "right"',
+            },
+        ),
+        (
+            "guessable",
+            "program",
+            0,
+            {
+                "text": "how many yellow balls are there ?",
+                "program": 'count(where(visible(view(0)), category="ball", color="yellow"))',
+                **COUNT,
+            },
+        ),
+        (
+            "untested",
+            "program",
+            0,
+            {
+                "text": "is the yellow ball left or right ?",
+                "program": 'if abs(x(centre(object(4)))) < 0.03 then "left" else color(support(object(4)))',
+            },
+        ),
+    ],
+)
+def test_a_rejection_says_why_and_where(
+    core: SimCore, code: str, part: str, at: int | None, changes: dict[str, Any]
+) -> None:
+    found = rejections(core, **changes)
+    assert code in [one.code for one in found], found
+    one = next(one for one in found if one.code == code)
+    assert one.part == part and one.message and one.message.isprintable()
+    if at is not None:
+        assert one.at == at, one
+
+
+def test_all_that_is_wrong_is_said_at_once(core: SimCore) -> None:
+    program = 'if pixels(object(4), view(0)) > 0 then "left" else "right"'
+    found = rejections(core, text="what is left of the chair ?", program=program)
+    assert {one.code for one in found} >= {"ambiguous", "unnamed", "told", "constant", "guessable"}
+
+
+def test_the_same_proposal_gets_the_same_answer(core: SimCore) -> None:
+    order = proposal(poses=(), max_views=2)
+    first, second = (SimCore(SimSettings(), FakeBackend()).handle(order)[0] for _ in range(2))
+    assert isinstance(first, EpisodeReply) and isinstance(second, EpisodeReply)
+    assert first.episode.question == second.episode.question
+    assert [view.pose for view in first.episode.views] == [view.pose for view in second.episode.views]
+
+
+# ----------------------------------------------------------------------------- hostile proposals
+
+_numbers = st.one_of(st.floats(), st.floats(-3, 3))
+_poses = st.builds(Pose, st.tuples(_numbers, _numbers, _numbers), st.sampled_from([(1.0, 0.0, 0.0, 0.0), (0.0,) * 4]))
+_WORDS = ("the", "a", "red", "blue", "chair", "chairs", "table", "thing", "piano", "how", "many", "is", "?", "left")
+_texts = st.one_of(st.text(max_size=60), st.lists(st.sampled_from(_WORDS)).map(" ".join))
+_options = st.one_of(st.text(max_size=9), st.sampled_from(["left", "yes", "red chair"]))
+_programs = st.one_of(
+    st.text(max_size=60),
+    st.randoms(use_true_random=False).map(lambda rng: programs.well_typed(rng, depth=2)),
+    st.randoms(use_true_random=False).map(programs.mutated),
+)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    proposals=st.builds(
+        Propose,
+        scene=st.just(HERE),
+        text=_texts,
+        program=_programs,
+        answer_type=st.sampled_from(["choice", "number", "sequence", "map", "", "\ud800"]),
+        options=st.lists(_options, max_size=4).map(tuple),
+        unit=st.sampled_from(["", "m", "\x00"]),
+        camera=st.sampled_from([Camera(24, 24), Camera(1, 1), Camera(8, 40, 2.8)]),
+        poses=st.lists(_poses, max_size=2).map(tuple),
+        max_views=st.sampled_from([-1, 0, 1, 2, 2**40]),
+        run_seed=st.integers(-(2**63), 2**63 - 1),
+        seq=st.integers(-(2**63), 2**63 - 1),
+    )
+)
+def test_no_proposal_ends_the_simulator(core: SimCore, proposals: Propose) -> None:
+    try:
+        message = decode(encode(b"1", proposals)).message  # as it comes over the wire
+    except (VantageError, UnicodeEncodeError):
+        return
+    reply, blobs = core.handle(message)
+    assert isinstance(decode(encode(b"1", reply, blobs)).message, (EpisodeReply, Rejected))
+
+
+# ----------------------------------------------------------------------------- from a file
+
+
+def test_a_file_of_proposals_is_judged_with_a_caret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim_server.core.make_backend", lambda *_: FakeBackend())
+    lines = [proposal(proposal_id="", poses=(), max_views=1), proposal(program="image_z(object(1))", proposal_id="two")]
+    path, out = tmp_path / "asked.jsonl", tmp_path / "judged.jsonl"
+    path.write_bytes(b"\n".join(msgspec.json.encode(line) for line in lines))
+    result = CliRunner().invoke(cli.app, ["propose", str(path), "--out", str(out)])
+    assert result.exit_code == 1, result.output
+    assert "accepted: " in result.output and "1 of 2 accepted" in result.output
+    assert "type: there is no function 'image_z'" in result.output
+    assert "      line 1, character 1: image_z(object(1))\n      " + " " * 21 + "^" in result.output
+    first, second = map(json.loads, out.read_text().splitlines())
+    assert first["accepted"] and first["question"]["family"] == "proposed" and first["poses"]
+    assert second["proposal_id"] == "two" and second["rejections"][0]["code"] == "type"
+
+
+def test_a_file_that_is_no_proposal_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "asked.json"
+    path.write_text('{"text": "?"}')
+    result = CliRunner().invoke(cli.app, ["propose", str(path)])
+    assert isinstance(result.exception, VantageError) and "is no proposal" in result.exception.message
