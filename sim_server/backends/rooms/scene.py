@@ -21,6 +21,7 @@ from sim_server.backends.rooms.mesh import rotation_y
 from sim_server.backends.rooms.place import Placed, add_clutter, furnish_reachable
 from sim_server.backends.rooms.plan import make_plan
 from sim_server.backends.rooms.shell import light_position, shell_parts
+from sim_server.backends.rooms.solids import in_wall, object_around
 
 _BOX_SLACK_M = 1e-4  # a box must contain its float32 mesh
 _TONE = shade.tone_table()
@@ -95,6 +96,7 @@ class RoomsScene:
             parts = [(part, materials[slot]) for part, slot in thing.model.parts]
             builder.add(index + 1, parts, rotation_y(thing.yaw_rad), (thing.x_m, thing.y_m, thing.z_m))
             objects.append(_describe(index + 1, thing))
+        self._plan = plan
         self._geometry = builder.build()
         self._light = light_scene(self._geometry, plan, spec, lamps)
         self._shading = shading_table(self._geometry, self._light.vertex)
@@ -113,7 +115,8 @@ class RoomsScene:
         return self._geometry
 
     def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
-        """See backends/base.py. Raises VantageError("bad_request") for an unknown sensor or a pose not finite."""
+        """See backends/base.py. Raises VantageError("bad_request") for an unknown sensor, a pose that is not finite, or
+        a camera inside a wall or an object. Outside the home a camera may stand: it looks through the walls."""
         unknown = [s for s in sensors if s not in SENSORS]
         if unknown:
             raise VantageError("bad_request", f"unknown sensor {unknown[0]!r}: choose among {', '.join(SENSORS)}.")
@@ -143,6 +146,7 @@ class RoomsScene:
     ) -> None:
         g, lit = self._geometry, self._light
         eye, axes = view_axes(pose)
+        self._refuse_solid(eye)
         height, width = depth.shape
         tan_x = np.float32(math.tan(camera.hfov_rad / 2))
         tan_y = np.float32(math.tan(camera.hfov_rad / 2) * height / width)
@@ -190,6 +194,16 @@ class RoomsScene:
                 on_screen,
             )
             frames.amodal.append({int(i): int(counts[i]) for i in np.flatnonzero(counts)})
+
+    def _refuse_solid(self, eye: NDArray[np.float32]) -> None:
+        around = object_around(self._geometry, eye)
+        at_m = (float(eye[0]), float(eye[1]), float(eye[2]))
+        if around or in_wall(self._plan, at_m):
+            thing = f"object {around} ({self.description.objects[around - 1].category})" if around else "a wall"
+            where = ", ".join(f"{v:.2f}" for v in at_m)
+            raise VantageError(
+                "bad_request", f"the camera at ({where}) m is inside {thing}: place it in free space of a room."
+            )
 
     def is_navigable(self, point_m: Vec3) -> bool:
         """Whether an agent of 0.2 m radius can stand at the point's x and z."""

@@ -1,0 +1,206 @@
+"""Baked light, what is seen outside, and cameras that cannot see: by behaviour of rendered pictures."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from protocol.errors import VantageError
+from protocol.scene import Camera, Pose, SceneSpec
+from sim_server.backends.rooms import RoomsBackend
+from sim_server.backends.rooms.lightmap import find_rectangles
+from sim_server.backends.rooms.materials import NAMED_COLORS
+from sim_server.backends.rooms.scene import RoomsScene
+from sim_server.observe import look_at
+
+pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels
+
+SQUARE = Camera(96, 96)
+
+
+def opened(spec: SceneSpec) -> RoomsScene:
+    scene = RoomsBackend().open(spec)
+    assert isinstance(scene, RoomsScene)
+    return scene
+
+
+def views(scene: RoomsScene, count: int, seed: int = 0) -> list[Pose]:
+    """From free floor at eye height towards an object."""
+    rng = np.random.default_rng(seed)
+    poses = []
+    for _ in range(count):
+        x, _, z = scene.sample_navigable(rng)
+        target = scene.description.objects[int(rng.integers(len(scene.description.objects)))].box.centre_m
+        poses.append(look_at((x, 1.5, z), target))
+    return poses
+
+
+def picture(scene: RoomsScene, pose: Pose, camera: Camera = SQUARE) -> NDArray[np.float64]:
+    frames = scene.render([pose], camera, ("rgb",))
+    assert frames.rgb is not None
+    return frames.rgb[0].astype(float)
+
+
+def test_a_ball_darkens_the_floor_below_it() -> None:
+    scene = opened(SceneSpec(seed=4, min_objects=1, max_objects=1, categories=("ball",)))
+    ball = scene.description.objects[0].box
+    room = scene.description.rooms[0]
+    centre = np.mean(room.polygon_xz_m, axis=0)
+    away = np.array([centre[0] - ball.centre_m[0], centre[1] - ball.centre_m[2]])
+    away /= np.linalg.norm(away)
+
+    def light_on_floor(distance_m: float) -> float:
+        """Baked light of the floor's texel nearest to a point at this distance from the ball."""
+        rectangles = find_rectangles(scene._geometry.positions, scene._geometry.normals, scene._geometry.faces)
+        points, normals = rectangles.points()
+        floor = (normals[:, 1] > 0.9) & (points[:, 1] < 0.01)
+        at = np.array([ball.centre_m[0] + away[0] * distance_m, ball.centre_m[2] + away[1] * distance_m])
+        nearest = np.flatnonzero(floor)[np.linalg.norm(points[floor][:, [0, 2]] - at, axis=1).argmin()]
+        return float(scene._light.atlas[nearest].mean())
+
+    assert light_on_floor(0.0) < 0.6 * light_on_floor(1.0)
+
+
+def test_light_is_finite_and_never_negative() -> None:
+    for light in ("day", "evening"):
+        scene = opened(SceneSpec(seed=11, rooms=3, min_objects=20, max_objects=24, palette="natural", light=light))
+        for values in (scene._light.atlas, scene._light.vertex):
+            assert np.isfinite(values).all() and values.min() >= 0.0 and values.max() < 60.0
+
+
+def test_evening_is_darker_and_warmer_than_day() -> None:
+    for seed in (1, 2):
+        day, evening = (opened(SceneSpec(seed=seed, light=light)) for light in ("day", "evening"))
+        poses = views(day, 4)
+        bright = np.mean([picture(day, p) for p in poses], axis=(0, 1, 2))
+        dim = np.mean([picture(evening, p) for p in poses], axis=(0, 1, 2))
+        assert dim.mean() < bright.mean()
+        assert dim[0] / dim[2] > bright[0] / bright[2]
+
+
+def test_windows_show_a_garden_by_day_and_no_object() -> None:
+    scene = opened(SceneSpec(seed=3))
+    window = next(o for o in scene.description.openings if o.kind == "window")
+    middle = (np.array(window.min_m) + np.array(window.max_m)) / 2
+    centre = np.mean(scene.description.rooms[0].polygon_xz_m, axis=0)
+    frames = scene.render(
+        [look_at((float(centre[0]), 1.5, float(centre[1])), (float(middle[0]), float(middle[1]), float(middle[2])))],
+        Camera(128, 96, math.radians(50)),
+        ("rgb", "depth", "ids"),
+    )
+    assert frames.rgb is not None and frames.depth is not None and frames.ids is not None
+    outside = frames.depth[0] == 0
+    assert 0.01 < outside.mean() < 0.9
+    assert (frames.ids[0][outside] == 0).all()
+    red, green, _ = (frames.rgb[0][outside][:, c].astype(int) for c in range(3))
+    assert (green > red + 15).mean() > 0.15  # leaves and lawn
+
+
+def test_named_colours_are_told_apart_in_every_light() -> None:
+    """The hue that most pixels of a painted object have lies nearest to the hue of its own colour."""
+
+    def chroma(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
+        linear = (rgb / 255) ** 2.2
+        return linear / linear.sum(-1, keepdims=True)
+
+    names = list(NAMED_COLORS)
+    wanted = chroma(np.array([NAMED_COLORS[n] for n in names], float))
+    right = seen = 0
+    for seed in range(12):
+        scene = opened(SceneSpec(seed=seed, categories=("ball", "box", "sofa", "chair", "table", "cabinet")))
+        frames = scene.render(views(scene, 3, seed), SQUARE, ("rgb", "ids"))
+        assert frames.rgb is not None and frames.ids is not None
+        for rgb, ids in zip(frames.rgb, frames.ids):
+            for o in scene.description.objects:
+                pixels = rgb[ids == o.id].astype(float)
+                if len(pixels) >= 60:
+                    guess = names[int(np.abs(wanted - np.median(chroma(pixels), axis=0)).sum(1).argmin())]
+                    right, seen = right + (guess == o.color), seen + 1
+    assert seen >= 30 and right / seen >= 0.95
+
+
+def test_threads_and_a_second_opening_give_the_same_bits() -> None:
+    spec = SceneSpec(seed=8, rooms=2, min_objects=10, max_objects=12, clutter=0.5, palette="natural")
+    scene, again = opened(spec), opened(spec)
+    poses = views(scene, 6)
+
+    def draw(pose: Pose) -> bytes:
+        frames = scene.render([pose], Camera(80, 60), ("rgb", "depth", "ids"))
+        assert frames.rgb is not None and frames.depth is not None and frames.ids is not None
+        return frames.rgb.tobytes() + frames.depth.tobytes() + frames.ids.tobytes()
+
+    alone = [draw(p) for p in poses]
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(draw, poses * 2)) == alone * 2
+    assert np.array_equal(picture(scene, poses[0]), picture(again, poses[0]))
+
+
+def test_rectangles_cover_their_faces_and_no_face_twice() -> None:
+    geometry = opened(SceneSpec(seed=5, rooms=2, min_objects=8, max_objects=10))._geometry
+    found = find_rectangles(geometry.positions, geometry.normals, geometry.faces)
+    assert (np.bincount(found.face[found.face >= 0], minlength=len(found.start)) == 2).all()
+    maps, sizes = found.lookup()
+    for face in np.flatnonzero(found.face >= 0)[::7]:
+        r = found.face[face]
+        corners = geometry.positions[geometry.faces[face]].astype(float)
+        u, v = corners @ maps[r, :3] + maps[r, 3], corners @ maps[r, 4:7] + maps[r, 7]
+        for at, count in ((u, sizes[r, 1]), (v, sizes[r, 2])):
+            ends = np.minimum(np.abs(at + 0.5), np.abs(at - count + 0.5))  # corners lie half a texel off the end texels
+            assert ends.max() < 2e-2
+
+
+def test_a_camera_inside_an_object_is_refused_and_the_scene_renders_on() -> None:
+    scene = opened(SceneSpec(seed=4, min_objects=2, max_objects=2, categories=("ball", "box")))
+    for thing in scene.description.objects:
+        if thing.category == "ball":
+            x, y, z = thing.box.centre_m
+            with pytest.raises(VantageError, match=r"inside object \d+ \(ball\).*free space") as refused:
+                scene.render([Pose((x, y, z), (1.0, 0.0, 0.0, 0.0))], SQUARE, ("rgb", "depth", "ids"))
+            assert refused.value.code == "bad_request"
+            above = Pose((x, y + 2 * thing.box.half_extents_m[1], z), (1.0, 0.0, 0.0, 0.0))
+            assert scene.render([above], SQUARE, ("rgb",)).rgb is not None
+            return
+    pytest.fail("the scene has no ball")
+
+
+def test_a_camera_under_a_table_sees() -> None:
+    scene = opened(SceneSpec(seed=2, min_objects=1, max_objects=1, categories=("table",)))
+    x, _, z = scene.description.objects[0].box.centre_m
+    for height_m in (0.2, 0.35):
+        under = Pose((x + 0.17, height_m, z + 0.11), (1.0, 0.0, 0.0, 0.0))
+        assert scene.render([under], SQUARE, ("rgb",)).rgb is not None
+
+
+def test_a_camera_in_a_wall_is_refused_but_not_one_in_a_doorway() -> None:
+    scene = opened(SceneSpec(seed=6, rooms=2))
+    x_max = max(x for room in scene.description.rooms for x, _ in room.polygon_xz_m)
+    z = np.mean([z for room in scene.description.rooms for x, z in room.polygon_xz_m if x == x_max])
+    with pytest.raises(VantageError, match="inside a wall"):
+        scene.render([Pose((x_max + 0.06, 2.5, float(z)), (1.0, 0.0, 0.0, 0.0))], SQUARE, ("rgb",))
+    door = next(o for o in scene.description.openings if o.kind == "door" and len(o.room_ids) == 2)
+    middle = (np.array(door.min_m) + np.array(door.max_m)) / 2
+    pose = Pose((float(middle[0]), 1.2, float(middle[2])), (1.0, 0.0, 0.0, 0.0))
+    assert scene.render([pose], SQUARE, ("rgb",)).rgb is not None
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_poses_that_are_not_finite_are_refused(bad: float) -> None:
+    scene = opened(SceneSpec(seed=1))
+    for pose in (
+        Pose((bad, 1.5, 0.0), (1.0, 0.0, 0.0, 0.0)),
+        Pose((0.0, 1.5, 0.0), (bad, 0.0, 0.0, 0.0)),
+        Pose((0.0, 1.5, 0.0), (0.0, 0.0, 0.0, 0.0)),
+    ):
+        with pytest.raises(VantageError, match="finite") as refused:
+            scene.render([pose], SQUARE, ("rgb",))
+        assert refused.value.code == "bad_request"
+
+
+def test_an_image_without_pixels_is_refused() -> None:
+    for size in ((0, 96), (96, 0), (-1, 96), (5000, 96)):
+        with pytest.raises(ValueError, match="1..4096"):
+            Camera(*size)
