@@ -35,11 +35,11 @@ _ALL = (
         0.0, ("living room", "kitchen"),
     ),
     Category("coffee table", (tables.coffee_table,), MIDDLE, False, 0.0, ("living room",), ("sofa",)),
-    Category("desk", (tables.desk,), WALL, True, 0.7, ("bedroom", "study")),
+    Category("desk", (tables.desk,), WALL, True, 0.7, ("bedroom", "office")),
     Category("nightstand", (tables.nightstand,), WALL, True, 0.3, ("bedroom",), ("bed",)),
     Category("bed", (bedroom.panel_bed, bedroom.box_bed), WALL, True, 0.4, ("bedroom",)),
     Category(
-        "bookshelf", (storage.bookshelf, storage.cube_shelf), WALL, True, 0.5, ("living room", "bedroom", "study")
+        "bookshelf", (storage.bookshelf, storage.cube_shelf), WALL, True, 0.5, ("living room", "bedroom", "office")
     ),
     Category("cabinet", (storage.cabinet, storage.slatted_cabinet), WALL, True, 0.5),
     Category("dresser", (storage.dresser,), WALL, True, 0.5, ("bedroom",)),

@@ -16,9 +16,9 @@ from sim_server.backends.rooms.furniture.model import Model, Surface
 from sim_server.backends.rooms.materials import NAMED_COLORS
 from sim_server.backends.rooms.mesh import rotation_y
 from sim_server.backends.rooms.navigation import NavigationGrid
-from sim_server.backends.rooms.plan import Hole, Plan, Rect
+from sim_server.backends.rooms.plan import Hole, Plan, Rect, wall_plane
 from sim_server.backends.rooms.poses import free_pose, pose_beside
-from sim_server.backends.rooms.shell import inward
+from sim_server.backends.rooms.shell import inward, leaf_parts
 
 GAP_M = 0.07  # least free space between two pieces of furniture
 LAYOUTS = 12  # whole layouts tried before a scene is infeasible
@@ -94,8 +94,9 @@ def _door_zones(rect: Rect, holes: tuple[Hole, ...]) -> list[Footprint]:
         if hole.kind == "window":
             continue
         nx, nz = inward(hole.wall)
-        along, half = (hole.start_m + hole.end_m) / 2, (hole.end_m - hole.start_m) / 2
-        plane = (rect.x_min, rect.x_max, rect.z_min, rect.z_max)[hole.wall]
+        start, end = hole.start_m - 0.12 * (hole.leaf < 0), hole.end_m + 0.12 * (hole.leaf > 0)
+        along, half = (start + end) / 2, (end - start) / 2
+        plane = wall_plane(rect, hole.wall)
         if hole.wall < 2:
             zones.append(Footprint(plane + nx * 0.45, along, 0.45, half, 0.0))
         else:
@@ -120,7 +121,7 @@ def _blocks_window(placed_high_m: float, foot: Footprint, rect: Rect, holes: tup
             continue
         nx, nz = inward(hole.wall)
         along, half = (hole.start_m + hole.end_m) / 2, (hole.end_m - hole.start_m) / 2
-        plane = (rect.x_min, rect.x_max, rect.z_min, rect.z_max)[hole.wall]
+        plane = wall_plane(rect, hole.wall)
         zone = (
             Footprint(plane + nx * 0.2, along, 0.2, half, 0.0)
             if hole.wall < 2
@@ -234,7 +235,13 @@ def furnish_reachable(spec: SceneSpec, plan: Plan, rng: np.random.Generator) -> 
     """
     for _ in range(LAYOUTS):
         placed = furnish(spec, plan, rng)
-        navigation = NavigationGrid(plan, np.concatenate([triangles(thing) for thing in placed]))
+        leaves = [
+            part.positions[part.faces]
+            for rect, holes in zip(plan.rects, plan.holes)
+            for hole in holes
+            for part, _ in leaf_parts(rect, hole)
+        ]
+        navigation = NavigationGrid(plan, np.concatenate(leaves + [triangles(thing) for thing in placed]))
         if all(navigation.reaches(rect) for rect in plan.rects):
             return placed, navigation
     raise Infeasible(

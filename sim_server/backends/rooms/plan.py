@@ -1,24 +1,20 @@
-"""Room layout: rectangles in a row or grid with shared walls, doors between neighbours, windows outside."""
+"""Rooms with their walls, doors and windows: one room, or a home whose rooms share walls."""
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 
 from protocol.scene import Opening, Room, SceneSpec
+from sim_server.backends.rooms.layout import OPEN_PAIRS, lay_out, room_kinds
 
 WALL_M = 0.12
 DOOR_HEIGHT_M = 2.05
-_KINDS = ("living room", "bedroom", "kitchen", "study", "bathroom")
-_WIDTH_M = {
-    "living room": (5.2, 7.0),
-    "bedroom": (4.6, 5.8),
-    "kitchen": (4.0, 5.2),
-    "study": (3.8, 5.0),
-    "bathroom": (3.2, 4.0),
-}
+DOOR_WIDTH_M = 0.9
+LEAF_ROOM_M = 0.12  # between a door and the corner at its hinge
+_SINGLE_WIDTH_M = {"living room": (5.2, 7.0), "bedroom": (4.6, 5.8), "kitchen": (4.0, 5.2), "office": (3.8, 5.0)}
+_LEAF_KINDS = ("bedroom", "bathroom", "office")  # rooms with a door that can be closed
 
 
 class Rect(NamedTuple):
@@ -39,6 +35,7 @@ class Hole(NamedTuple):
     low_m: float
     high_m: float
     kind: str  # "door": to another room; "entrance": closed, to the outside; "window"
+    leaf: int = 0  # a leaf stands open in this room, hinged at the start (-1) or the end (1); 0: none here
 
 
 class Plan(NamedTuple):
@@ -55,96 +52,192 @@ def _span(rng: np.random.Generator, low: float, high: float, width: float) -> tu
 
 
 def make_plan(spec: SceneSpec, rng: np.random.Generator) -> Plan:
-    """A living room alone, or `spec.rooms` rooms on a grid in which every room has a door to an earlier one."""
-    columns = math.ceil(math.sqrt(spec.rooms))
-    rows = math.ceil(spec.rooms / columns)
-    kinds = [_KINDS[0] if k == 0 else _KINDS[int(rng.integers(1, len(_KINDS)))] for k in range(spec.rooms)]
-    if spec.rooms == 1 and rng.random() < 0.35:
-        kinds[0] = "bedroom"
-    width = [max(rng.uniform(*_WIDTH_M[k]) for k in kinds[c::columns]) for c in range(columns)]
-    depth = [max(rng.uniform(*_WIDTH_M[k]) * 0.92 for k in kinds[r * columns : (r + 1) * columns]) for r in range(rows)]
-    x_edge = np.concatenate([[0.0], np.cumsum(np.array(width) + WALL_M)])
-    z_edge = np.concatenate([[0.0], np.cumsum(np.array(depth) + WALL_M)])
-    x_edge, z_edge = np.round(x_edge - x_edge[-1] / 2, 3), np.round(z_edge - z_edge[-1] / 2, 3)
-    rects, rooms = [], []
-    for k, kind in enumerate(kinds):
-        column, row = k % columns, k // columns
-        rect = Rect(x_edge[column], z_edge[row], x_edge[column + 1] - WALL_M, z_edge[row + 1] - WALL_M)
-        rect = Rect(*(float(round(v, 3)) for v in rect))
-        rects.append(rect)
-        polygon = (
-            (rect.x_min, rect.z_min),
-            (rect.x_max, rect.z_min),
-            (rect.x_max, rect.z_max),
-            (rect.x_min, rect.z_max),
+    """One furnished room, or a home of `spec.rooms` rooms in which every room can be reached."""
+    holes: list[list[Hole]]
+    if spec.rooms == 1:
+        kinds, rects = _single_room(spec, rng)
+        holes, openings = [[]], []
+        for wall, kind in zip(rng.permutation(4), ("window", "entrance")):
+            _open_outside(spec, rng, rects[0], int(wall), kind, wall_span(rects[0], int(wall)), 0, holes, openings)
+    else:
+        cells = lay_out(room_kinds(spec.rooms, rng), rng)
+        kinds, half = [c.kind for c in cells], WALL_M / 2
+        rects = [
+            Rect(*(round(v, 3) for v in (c.x_min + half, c.z_min + half, c.x_max - half, c.z_max - half)))
+            for c in cells
+        ]
+        holes, openings = [[] for _ in rects], []
+        _doors(kinds, rects, holes, openings, rng)
+        _windows_and_entrance(spec, kinds, rects, holes, openings, rng)
+    rooms = tuple(
+        Room(
+            k + 1,
+            kind,
+            ((r.x_min, r.z_min), (r.x_max, r.z_min), (r.x_max, r.z_max), (r.x_min, r.z_max)),
+            0.0,
+            spec.ceiling_m,
         )
-        rooms.append(Room(k + 1, kind, polygon, 0.0, spec.ceiling_m))
-    holes: list[list[Hole]] = [[] for _ in rooms]
-    openings: list[Opening] = []
-    _inner_doors(rng, columns, rects, holes, openings)
-    _outer_openings(rng, spec, columns, rows, rects, holes, openings)
-    return Plan(tuple(rooms), tuple(rects), tuple(tuple(h) for h in holes), tuple(openings))
+        for k, (kind, r) in enumerate(zip(kinds, rects))
+    )
+    return Plan(rooms, tuple(rects), tuple(tuple(h) for h in holes), tuple(openings))
 
 
-def _inner_doors(
-    rng: np.random.Generator, columns: int, rects: list[Rect], holes: list[list[Hole]], openings: list[Opening]
+def _single_room(spec: SceneSpec, rng: np.random.Generator) -> tuple[list[str], list[Rect]]:
+    kind = "living room"
+    if rng.random() < 0.35:
+        kind = "bedroom"
+        if spec.palette == "natural":
+            kind = str(rng.choice(["bedroom", "bedroom", "kitchen", "office"]))
+    width, depth = rng.uniform(*_SINGLE_WIDTH_M[kind]), rng.uniform(*_SINGLE_WIDTH_M[kind]) * 0.92
+    x_min, z_min = (round(-(size + WALL_M) / 2, 3) for size in (width, depth))
+    x_max, z_max = (round((size + WALL_M) / 2, 3) - WALL_M for size in (width, depth))
+    return [kind], [Rect(*(float(round(v, 3)) for v in (x_min, z_min, x_max, z_max)))]
+
+
+def wall_span(rect: Rect, wall: int) -> tuple[float, float]:
+    return (rect.z_min, rect.z_max) if wall < 2 else (rect.x_min, rect.x_max)
+
+
+def wall_plane(rect: Rect, wall: int) -> float:
+    return (rect.x_min, rect.x_max, rect.z_min, rect.z_max)[wall]
+
+
+def shared_wall(a: Rect, b: Rect) -> Optional[tuple[int, float, float]]:
+    """The wall of `a` behind which `b` lies, and the span that both have; None for rooms apart."""
+    for wall in range(4):
+        gap = wall_plane(b, wall ^ 1) - wall_plane(a, wall)
+        if abs(gap - (WALL_M if wall % 2 else -WALL_M)) < 0.01:
+            spans = wall_span(a, wall), wall_span(b, wall)
+            start, end = max(s[0] for s in spans), min(s[1] for s in spans)
+            if end - start > 0.3:
+                return wall, start, end
+    return None
+
+
+def _doors(
+    kinds: list[str], rects: list[Rect], holes: list[list[Hole]], openings: list[Opening], rng: np.random.Generator
 ) -> None:
-    for k, rect in enumerate(rects):
-        neighbours = [n for n in ((k - 1) if k % columns else -1, k - columns) if n >= 0]
-        must = neighbours[int(rng.integers(len(neighbours)))] if neighbours else -1
-        for other in neighbours:
-            if other != must and rng.random() < 0.5:
+    """Rooms of the day open to each other widely; every other room has one door, to the hallway where it can."""
+    joined = {0}
+    hub = ("hallway", "living room", "dining room", "kitchen")
+    pairs = []
+    for a in range(len(rects)):
+        for b in range(a + 1, len(rects)):
+            shared = shared_wall(rects[a], rects[b])
+            if shared is None or shared[2] - shared[1] < DOOR_WIDTH_M + 0.3:
                 continue
-            beside = other == k - 1
-            low, high = (rect.z_min, rect.z_max) if beside else (rect.x_min, rect.x_max)
-            start, end = _span(rng, low, high, 0.95)
-            own, theirs = (0, 1) if beside else (2, 3)
-            holes[k].append(Hole(own, start, end, 0.0, DOOR_HEIGHT_M, "door"))
-            holes[other].append(Hole(theirs, start, end, 0.0, DOOR_HEIGHT_M, "door"))
-            openings.append(_opening("door", (other + 1, k + 1), rect, holes[k][-1]))
+            both = {kinds[a], kinds[b]}
+            is_open = any(set(pair) == both for pair in OPEN_PAIRS)
+            rank = 0 if is_open else min((hub.index(k) for k in both if k in hub), default=9) + 1
+            pairs.append((rank, a, b, shared, is_open))
+    pairs.sort()
+    while True:  # a spanning tree, best pairs first
+        best = next((p for p in pairs if (p[1] in joined) != (p[2] in joined)), None)
+        if best is None:
+            break
+        joined |= {best[1], best[2]}
+        pairs.remove(best)
+        _join(kinds, rects, holes, openings, best, rng)
+    for pair in pairs:
+        if pair[4] or {kinds[pair[1]], kinds[pair[2]]} == {"hallway", "living room"}:
+            _join(kinds, rects, holes, openings, pair, rng)
 
 
-def _outer_openings(
-    rng: np.random.Generator,
-    spec: SceneSpec,
-    columns: int,
-    rows: int,
+def _join(
+    kinds: list[str],
     rects: list[Rect],
     holes: list[list[Hole]],
     openings: list[Opening],
+    pair: tuple[int, int, int, tuple[int, float, float], bool],
+    rng: np.random.Generator,
 ) -> None:
-    """One window per room where it has an outer wall, and the entrance in the first room."""
-    count = len(rects)
-    for k, rect in enumerate(rects):
-        column, row = k % columns, k // columns
-        outer = [
-            wall
-            for wall, is_outer in enumerate(
-                (
-                    column == 0,
-                    column == columns - 1 or k == count - 1,
-                    row == 0,
-                    row == rows - 1 or k + columns >= count,
-                )
-            )
-            if is_outer
-        ]
-        order = [outer[i] for i in rng.permutation(len(outer))]
-        for kind, wall in zip(("window", "entrance") if k == 0 else ("window",), order):
-            low, high = (rect.z_min, rect.z_max) if wall < 2 else (rect.x_min, rect.x_max)
-            if kind == "window":
-                start, end = _span(rng, low, high, float(rng.uniform(1.1, min(2.0, high - low - 0.6))))
-                hole = Hole(wall, start, end, 0.9, min(2.15, spec.ceiling_m - 0.25), "window")
-            else:
-                start, end = _span(rng, low, high, 0.9)
-                hole = Hole(wall, start, end, 0.0, DOOR_HEIGHT_M, "entrance")
-            holes[k].append(hole)
-            openings.append(_opening("window" if kind == "window" else "door", (k + 1,), rect, hole))
+    _, a, b, (wall, low, high), is_open = pair
+    room = high - low - 0.5
+    width = min(float(rng.uniform(1.3, 2.0)), room) if is_open and room > 1.2 else min(DOOR_WIDTH_M, room)
+    at_end = rng.random()
+    if at_end < 0.4:
+        start = low + 0.3
+    elif at_end < 0.8:
+        start = high - 0.3 - width
+    else:
+        start = low + 0.25 + rng.random() * max(high - low - 0.5 - width, 0.0)
+    start, end = float(round(max(start, low + 0.2), 3)), float(round(max(start, low + 0.2) + width, 3))
+    hinge = -1 if start - low < high - end else 1
+    leaf = [hinge if kinds[k] in _LEAF_KINDS and width <= DOOR_WIDTH_M else 0 for k in (a, b)]
+    if all(leaf):
+        leaf[0] = 0
+    holes[a].append(Hole(wall, start, end, 0.0, DOOR_HEIGHT_M, "door", leaf[0]))
+    holes[b].append(Hole(wall ^ 1, start, end, 0.0, DOOR_HEIGHT_M, "door", leaf[1]))
+    openings.append(_opening("door", (a + 1, b + 1), rects[a], holes[a][-1]))
+
+
+def _outer_spans(k: int, rects: list[Rect]) -> list[tuple[int, float, float]]:
+    """Stretches of the room's walls behind which no room lies: wall, start, end."""
+    out = []
+    for wall in range(4):
+        start, end = wall_span(rects[k], wall)
+        behind = sorted(
+            s[1:] for n in range(len(rects)) if n != k for s in [shared_wall(rects[k], rects[n])] if s and s[0] == wall
+        )
+        at = start
+        for low, high in [*behind, (end, end)]:
+            if low - at > 0.9:
+                out.append((wall, at, low))
+            at = max(at, high + WALL_M)
+    return out
+
+
+def _windows_and_entrance(
+    spec: SceneSpec,
+    kinds: list[str],
+    rects: list[Rect],
+    holes: list[list[Hole]],
+    openings: list[Opening],
+    rng: np.random.Generator,
+) -> None:
+    """Windows in the longest outer walls, two in large rooms; the entrance in the hallway, or in the living room."""
+    at_entrance = kinds.index("hallway") if "hallway" in kinds else 0
+    for k, kind in enumerate(kinds):
+        spans = sorted(_outer_spans(k, rects), key=lambda s: s[1] - s[2])
+        if k == at_entrance and spans:
+            span = spans.pop(-1 if kind == "hallway" or len(spans) > 1 else 0)
+            _open_outside(spec, rng, rects[k], span[0], "entrance", span[1:], k, holes, openings)
+        if kind == "hallway":
+            continue
+        for span in spans[: 2 if kind in ("living room", "dining room") else 1]:
+            _open_outside(spec, rng, rects[k], span[0], "window", span[1:], k, holes, openings, kind)
+
+
+def _open_outside(
+    spec: SceneSpec,
+    rng: np.random.Generator,
+    rect: Rect,
+    wall: int,
+    kind: str,
+    span: tuple[float, float],
+    room: int,
+    holes: list[list[Hole]],
+    openings: list[Opening],
+    room_kind: str = "",
+) -> None:
+    """Adds a window or the entrance to a room's outer wall."""
+    low, high = span
+    if kind == "window":
+        widest = 0.8 if room_kind == "bathroom" else 2.0
+        width = float(rng.uniform(min(1.1, widest), min(widest, high - low - 0.6)))
+        width = max(0.4, min(width, high - low - 0.52))
+        sill = 1.25 if room_kind == "bathroom" else 0.9
+        hole = Hole(wall, *_span(rng, low, high, width), sill, min(2.15, spec.ceiling_m - 0.25), "window")
+    else:
+        width = min(DOOR_WIDTH_M, high - low - 0.52)
+        hole = Hole(wall, *_span(rng, low, high, width), 0.0, DOOR_HEIGHT_M, "entrance")
+    holes[room].append(hole)
+    openings.append(_opening("window" if kind == "window" else "door", (room + 1,), rect, hole))
 
 
 def _opening(kind: str, room_ids: tuple[int, ...], rect: Rect, hole: Hole) -> Opening:
     """The block that the hole takes out of the wall."""
-    inner = (rect.x_min, rect.x_max, rect.z_min, rect.z_max)[hole.wall]
+    inner = wall_plane(rect, hole.wall)
     outer = inner + (WALL_M if hole.wall % 2 else -WALL_M)
     near, far = min(inner, outer), max(inner, outer)
     if hole.wall < 2:

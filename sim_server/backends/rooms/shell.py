@@ -7,8 +7,8 @@ from typing import Iterator
 import numpy as np
 
 from sim_server.backends.rooms.materials import Material, surface
-from sim_server.backends.rooms.mesh import Part, box, sphere
-from sim_server.backends.rooms.plan import WALL_M, Hole, Plan, Rect
+from sim_server.backends.rooms.mesh import Part, box, rotation_y, sphere
+from sim_server.backends.rooms.plan import WALL_M, Hole, Plan, Rect, wall_plane, wall_span
 
 ShellPart = tuple[Part, Material]
 
@@ -31,6 +31,12 @@ _WALLS = (
     surface("paint", (186, 192, 190), (206, 212, 210), 0.4),
     surface("paint", (204, 196, 190), (222, 216, 211), 0.4),
 )
+_TILED_WALLS = (
+    surface("tiles", (188, 188, 184), (234, 233, 229), 0.8),
+    surface("small_tiles", (176, 186, 188), (220, 226, 226), 0.9),
+)
+_LEAF_M = 0.04  # thickness of a door's leaf
+_BEYOND_RAD = 0.05  # a leaf stands open by a right angle and this
 _CEILING = surface("paint", (226, 226, 223), (236, 236, 233), 0.4)
 _TRIM = surface("plain", (214, 212, 206), (214, 212, 206), 1.0)
 _DOOR = surface("wood", (196, 184, 166), (222, 212, 196), 1.2)
@@ -67,15 +73,11 @@ def _wall_quad(rect: Rect, wall: int, start: float, end: float, low: float, high
     return _quad((end, low, rect.z_max), (-run, 0, 0), (0, rise, 0), (-end, low))
 
 
-def wall_span(rect: Rect, wall: int) -> tuple[float, float]:
-    return (rect.z_min, rect.z_max) if wall < 2 else (rect.x_min, rect.x_max)
-
-
 def _wall_box(
     rect: Rect, wall: int, start: float, end: float, low: float, high: float, inset: float, thick: float
 ) -> Part:
     """A bar along a wall whose middle plane lies `inset` metres inside the room (negative: in the wall)."""
-    plane = (rect.x_min, rect.x_max, rect.z_min, rect.z_max)[wall]
+    plane = wall_plane(rect, wall)
     plane += -inset if wall % 2 else inset
     along, up = (start + end) / 2, (low + high) / 2
     if wall < 2:
@@ -127,6 +129,28 @@ def _fill_hole(rect: Rect, hole: Hole) -> Iterator[ShellPart]:
         yield _wall_box(rect, hole.wall, knob - 0.06, knob + 0.02, 1.0, 1.025, 0.01, 0.03), _METAL
 
 
+def leaf_parts(rect: Rect, hole: Hole) -> list[ShellPart]:
+    """The leaf of a door that stands open in this room: a board with two panels on either side and a handle."""
+    if not hole.leaf:
+        return []
+    width, height = hole.end_m - hole.start_m - 0.03, hole.high_m - 0.02
+    parts: list[ShellPart] = [(box((width, height, _LEAF_M), (width / 2, height / 2 + 0.01, 0), 0.003), _DOOR)]
+    for side in (-1, 1):
+        z = side * _LEAF_M / 2
+        for low, high in ((0.15, 0.85), (1.05, height - 0.15)):
+            parts.append((box((width - 0.26, high - low, 0.012), (width / 2, (low + high) / 2, z), 0.005), _DOOR))
+        parts.append((box((0.02, 0.02, 0.06), (width - 0.07, 1.0, z * 1.8), 0.004), _METAL))
+        parts.append((box((0.12, 0.018, 0.016), (width - 0.12, 1.0, z * 3.0), 0.004), _METAL))
+    nx, nz = inward(hole.wall)
+    beyond = np.sin(_BEYOND_RAD) * hole.leaf
+    along_x, along_z = (0.0, beyond) if hole.wall < 2 else (beyond, 0.0)
+    turn = rotation_y(float(np.arctan2(-(nz + along_z), nx + along_x)))
+    at = (hole.start_m - 0.01) if hole.leaf < 0 else (hole.end_m + 0.01)
+    plane = wall_plane(rect, hole.wall)
+    x, z = (plane + nx * 0.03, at) if hole.wall < 2 else (at, plane + nz * 0.03)
+    return [(part.turned(turn).moved((x, 0.0, z)), look) for part, look in parts]
+
+
 def _wall(rect: Rect, wall: int, holes: list[Hole], height: float, paint: Material) -> Iterator[ShellPart]:
     """The wall around its holes, with a skirting board that stops at doors."""
     start, end = wall_span(rect, wall)
@@ -142,6 +166,7 @@ def _wall(rect: Rect, wall: int, holes: list[Hole], height: float, paint: Materi
             yield _wall_quad(rect, wall, hole.start_m, hole.end_m, 0.0, hole.low_m), paint
             yield _skirting(rect, wall, hole.start_m, hole.end_m), _TRIM
         yield from _fill_hole(rect, hole)
+        yield from leaf_parts(rect, hole)
         at = hole.end_m
 
 
@@ -167,6 +192,8 @@ def shell_parts(
         if room.category in ("kitchen", "bathroom"):
             floor = _WET_FLOORS[int(rng.integers(len(_WET_FLOORS)))]
         paint = _WALLS[(home_wall + k) % len(_WALLS)]
+        if room.category == "bathroom":
+            paint = _TILED_WALLS[home_wall % len(_TILED_WALLS)]
         parts.append(
             (_quad((rect.x_min, 0, rect.z_max), (width, 0, 0), (0, 0, -depth), (rect.x_min, -rect.z_max)), floor)
         )

@@ -1,0 +1,130 @@
+"""Floor plans: which rooms a home has and where they lie, as rectangles that share their edges."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+# Floor areas in square metres, walls included, and the least side.
+_AREA_M2 = {
+    "living room": (21.0, 31.0),
+    "dining room": (12.0, 16.0),
+    "kitchen": (9.5, 14.0),
+    "bedroom": (11.5, 17.0),
+    "bathroom": (5.5, 8.5),
+    "office": (9.0, 12.5),
+}
+_LEAST_SIDE_M = {"bathroom": 1.9, "office": 2.6}
+_OTHER_SIDE_M = 2.9
+_PROGRAM = ("living room", "bedroom", "kitchen", "bathroom", "hallway")  # in the order in which a home gets them
+_MORE = ("bedroom", "office", "dining room", "bathroom", "bedroom", "office", "bedroom")
+OPEN_PAIRS = (("living room", "dining room"), ("living room", "kitchen"), ("dining room", "kitchen"))
+HALL_M = (1.45, 1.9)  # width of a hallway, walls included
+
+
+class Cell(NamedTuple):
+    """A room with its share of the walls; neighbours share edges exactly."""
+
+    kind: str
+    x_min: float
+    z_min: float
+    x_max: float
+    z_max: float
+
+
+def room_kinds(count: int, rng: np.random.Generator) -> list[str]:
+    """What a home of `count` rooms, two at least, consists of; a hallway comes with the fifth."""
+    kinds = list(_PROGRAM[:count])
+    if count == 2 and rng.random() < 0.4:
+        kinds[1] = "kitchen"
+    more = list(_MORE)
+    if rng.random() < 0.5:
+        more[0], more[2] = more[2], more[0]
+    return kinds + more[: count - len(kinds)]
+
+
+def lay_out(kinds: list[str], rng: np.random.Generator) -> list[Cell]:
+    """Cells for these rooms, turned and mirrored at random."""
+    areas = [float(rng.uniform(*_AREA_M2[k])) if k != "hallway" else 0.0 for k in kinds]
+    cells = _along_a_hall(kinds, areas, rng) if "hallway" in kinds else _around_the_living_room(kinds, areas, rng)
+    flip_x, flip_z, swap = rng.random(3) < 0.5
+    out = []
+    for kind, *edges in cells:
+        x0, z0, x1, z1 = (round(float(v), 3) for v in edges)
+        if flip_x:
+            x0, x1 = -x1, -x0
+        if flip_z:
+            z0, z1 = -z1, -z0
+        out.append(Cell(kind, *((z0, x0, z1, x1) if swap else (x0, z0, x1, z1))))
+    middle_x = round((min(c.x_min for c in out) + max(c.x_max for c in out)) / 2, 3)
+    middle_z = round((min(c.z_min for c in out) + max(c.z_max for c in out)) / 2, 3)
+    shift = (middle_x, middle_z) * 2
+    return [Cell(c.kind, *(round(v - s, 3) for v, s in zip(c[1:], shift))) for c in out]
+
+
+def _around_the_living_room(kinds: list[str], areas: list[float], rng: np.random.Generator) -> list[Cell]:
+    """A living room on the left, the other one to three rooms stacked on its right."""
+    depth = float(np.sqrt(areas[0] * rng.uniform(0.85, 1.15)))
+    if len(kinds) > 2:
+        depth = max(depth, 6.0 if len(kinds) == 3 else 7.6)
+    width = max(areas[0] / depth, 3.6)
+    shares = np.array(areas[1:])
+    side = max(float(shares.sum()) / depth, _OTHER_SIDE_M)
+    least = np.array([_LEAST_SIDE_M.get(k, 2.4) for k in kinds[1:]])
+    lengths = np.maximum(shares / side, least)
+    edges = np.concatenate([[0.0], np.cumsum(lengths / lengths.sum())]) * max(depth, float(lengths.sum()))
+    cells = [Cell(kinds[0], 0.0, 0.0, width, float(edges[-1]))]
+    for k, kind in enumerate(kinds[1:]):
+        cells.append(Cell(kind, width, edges[k], width + side, edges[k + 1]))
+    return cells
+
+
+def _along_a_hall(kinds: list[str], areas: list[float], rng: np.random.Generator) -> list[Cell]:
+    """Two rows of rooms with a hallway between them; the living room may take the hallway's end too.
+
+    The shorter row is stretched a little; where it still ends earlier, the home steps back.
+    """
+    depths = rng.uniform(3.5, 4.5, 2)
+    hall = float(rng.uniform(*HALL_M))
+    takes_end = rng.random() < 0.6
+    order = [k for k in rng.permutation(len(kinds)) if kinds[k] not in ("living room", "hallway")]
+    day = [k for k in order if kinds[k] in ("kitchen", "dining room")]  # these lie next to the living room
+    rest = [k for k in order if k not in day]
+    living = kinds.index("living room")
+    rows: list[list[int]] = [[living], []]
+    lengths = np.zeros(2)
+    widths: dict[int, float] = {}
+
+    def put(k: int, row: int) -> None:
+        depth = depths[row] + (hall if k == living and takes_end else 0.0)
+        widths[k] = max(areas[k] / depth, _LEAST_SIDE_M.get(kinds[k], _OTHER_SIDE_M))
+        lengths[row] += widths[k]
+        if k not in rows[row]:
+            rows[row].append(k)
+
+    put(living, 0)
+    for n, k in enumerate(day):
+        put(k, 1 if (n == 0) == bool(takes_end or rng.random() < 0.5) else 0)
+    for k in sorted(rest, key=lambda k: -areas[k]):
+        put(k, int(lengths[1] < lengths[0]))
+    shorter = int(lengths[1] < lengths[0])
+    stretch = min(lengths.max() / lengths[shorter], 1.18)
+    if lengths[shorter] * stretch > lengths.max() - 1.0:  # a step of less than a metre would look like a mistake
+        stretch = lengths.max() / lengths[shorter]
+    cells: dict[int, Cell] = {}
+    for row in (0, 1):
+        head, tail = rows[row][: 1 + len(day)], rows[row][1 + len(day) :]
+        x = 0.0
+        for k in [*head, *(tail[i] for i in rng.permutation(len(tail)))]:
+            width = widths[k] * (stretch if row == shorter else 1.0)
+            low, high = (0.0, depths[0]) if row == 0 else (depths[0] + hall, depths.sum() + hall)
+            if k == living and takes_end:
+                high += hall
+            cells[k] = Cell(kinds[k], x, low, x + width, high)
+            x += width
+    start = cells[living].x_max if takes_end else 0.0
+    end = max(c.x_max for c in cells.values())
+    k = kinds.index("hallway")
+    cells[k] = Cell(kinds[k], start, float(depths[0]), end, float(depths[0]) + hall)
+    return [cells[k] for k in range(len(kinds))]
