@@ -28,6 +28,9 @@ class Footprint(NamedTuple):
 def overlap(a: Footprint, b: Footprint, gap_m: float = 0.0) -> bool:
     """Whether two rectangles, `gap_m` apart at least, overlap (separating axes of both)."""
     dx, dz = b.x_m - a.x_m, b.z_m - a.z_m
+    around = math.hypot(a.half_x_m, a.half_z_m) + math.hypot(b.half_x_m, b.half_z_m) + gap_m
+    if dx * dx + dz * dz >= around * around:
+        return False
     for yaw in (a.yaw_rad, b.yaw_rad):
         for ax, az in ((math.cos(yaw), -math.sin(yaw)), (math.sin(yaw), math.cos(yaw))):
             reach = gap_m

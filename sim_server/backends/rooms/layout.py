@@ -35,10 +35,10 @@ class Cell(NamedTuple):
 
 def room_kinds(count: int, rng: np.random.Generator) -> list[str]:
     """What a home of `count` rooms, two at least, consists of; a hallway comes with the fifth."""
-    kinds = list(_PROGRAM[:count])
+    kinds: list[str] = list(_PROGRAM[:count])
     if count == 2 and rng.random() < 0.4:
         kinds[1] = "kitchen"
-    more = list(_MORE)
+    more: list[str] = list(_MORE)
     if rng.random() < 0.5:
         more[0], more[2] = more[2], more[0]
     return kinds + more[: count - len(kinds)]

@@ -14,11 +14,13 @@ from protocol.scene import Camera, OrientedBox, Pose, SceneDescription, SceneObj
 from protocol.seeds import rng_for
 from sim_server.backends.base import SENSORS, Frames
 from sim_server.backends.rooms import raster, shade, textures
+from sim_server.backends.rooms.clutter import add_clutter
 from sim_server.backends.rooms.geometry import Geometry, GeometryBuilder, shading_table
 from sim_server.backends.rooms.lighting import light_scene
 from sim_server.backends.rooms.materials import slot_materials
 from sim_server.backends.rooms.mesh import rotation_y
-from sim_server.backends.rooms.place import Placed, add_clutter, furnish_reachable
+from sim_server.backends.rooms.place import furnish_reachable
+from sim_server.backends.rooms.placed import Placed
 from sim_server.backends.rooms.plan import make_plan
 from sim_server.backends.rooms.shell import light_position, shell_parts
 from sim_server.backends.rooms.solids import in_wall, object_around
@@ -92,7 +94,8 @@ class RoomsScene:
             builder.add(0, parts)
         objects = []
         for index, thing in enumerate(placed):
-            materials = slot_materials(thing.model.kinds, thing.color, look)
+            source = look if thing.look < 0 else rng_for(seed, "rooms", "look", thing.look)
+            materials = slot_materials(thing.model.kinds, thing.color, source)
             parts = [(part, materials[slot]) for part, slot in thing.model.parts]
             builder.add(index + 1, parts, rotation_y(thing.yaw_rad), (thing.x_m, thing.y_m, thing.z_m))
             objects.append(_describe(index + 1, thing))

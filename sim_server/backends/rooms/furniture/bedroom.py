@@ -14,6 +14,7 @@ def _bedding(model: Model, width: float, length: float, low: float, pillows: int
     model.add(soft_box((width, 0.22, length), (0, low + 0.11, 0), 0.05), "linen")
     cover = length * 0.7
     model.add(soft_box((width + 0.04, 0.28, cover), (0, top - 0.115, (length - cover) / 2 + 0.02), 0.05, 3))
+    model.surface(top + 0.025, width - 0.1, cover - 0.15, 0.6, (length - cover) / 2)
     pillow = min(0.66, width / pillows - 0.08)
     for k in range(pillows):
         x = (k - (pillows - 1) / 2) * width / pillows

@@ -39,6 +39,7 @@ def stove(rng: np.random.Generator) -> Model:
     for x in np.linspace(-0.22, 0.22, 5):
         knob = cylinder(0.02, 0.03, (0, 0, 0), 10).turned(rotation_x(math.pi / 2))
         model.add(knob.moved((float(x), height - 0.07, depth / 2)), "dark")
+    model.surface(height + 0.02, width, depth, 0.4)
     return model
 
 
@@ -71,6 +72,7 @@ def toilet(rng: np.random.Generator) -> Model:
     model.add(cylinder(0.025, 0.015, (0, height + 0.37, -0.25), 12), "detail")
     lid = soft_box((0.37, 0.4, 0.025), (0, 0.2, 0), 0.012).turned(rotation_x(-0.12))
     model.add(lid.moved((0, height + 0.02, -0.13)), "second")
+    model.surface(height + 0.3725, 0.42, 0.21, 0.3, -0.25)
     return model
 
 
@@ -118,4 +120,5 @@ def television(rng: np.random.Generator) -> Model:
     model.add(box((0.06, 0.1, 0.04), (0, low + 0.06, -0.04)), "dark")
     model.add(box((screen, tall, 0.045), (0, low + 0.08 + tall / 2, -0.02), 0.008), "dark")
     model.add(box((screen - 0.03, tall - 0.03, 0.006), (0, low + 0.08 + tall / 2, 0.003), 0.001), "screen")
+    model.surface(low, width, 0.19, 0.3, 0.105)
     return model

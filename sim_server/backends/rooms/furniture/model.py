@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, Optional
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim_server.backends.rooms.mesh import Part
 
@@ -31,6 +32,20 @@ class Model:
         self.kinds = kinds
         self.parts: list[tuple[Part, str]] = []
         self.surfaces: list[Surface] = []
+        self._bounds: Optional[tuple[int, NDArray[np.float64], NDArray[np.float64]]] = None
+
+    def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Corner points of the axis-aligned box of all parts, in the model's own frame."""
+        if self._bounds is None or self._bounds[0] != len(self.parts):
+            low = np.min([p.positions.min(0) for p, _ in self.parts], axis=0).astype(np.float64)
+            high = np.max([p.positions.max(0) for p, _ in self.parts], axis=0).astype(np.float64)
+            self._bounds = (len(self.parts), low, high)
+        return self._bounds[1], self._bounds[2]
+
+    def size_m(self) -> tuple[float, float]:
+        """Width and depth of the box."""
+        low, high = self.bounds()
+        return float(high[0] - low[0]), float(high[2] - low[2])
 
     def add(self, part: Part, slot: str = "main") -> None:
         self.parts.append((part, slot))

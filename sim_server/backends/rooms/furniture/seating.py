@@ -116,6 +116,7 @@ def _upholstery(rng: np.random.Generator, width: float, depth: float, seats: int
         model.add(soft_box((inner - 0.012, 0.16, cushion_depth), seat_at, 0.055, 3, 0.02))
         back = soft_box((inner - 0.02, height - seat + 0.02, 0.16), (0, (height - seat) / 2, 0), 0.07, 3)
         model.add(back.turned(rotation_x(-0.16)).moved((x, seat + 0.01, -depth / 2 + 0.25)))
+    model.surface(seat + 0.02, width - 2 * arm, depth - 0.4, 0.5, 0.16)
     return model
 
 

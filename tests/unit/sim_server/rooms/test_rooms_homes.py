@@ -1,0 +1,226 @@
+"""Homes: floor plans, furniture in groups, supports, free doors, sizes of real furniture."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocol.errors import Infeasible
+from protocol.scene import SceneSpec
+from protocol.seeds import rng_for
+from sim_server.backends.rooms.catalogue import CATEGORIES, HANGING
+from sim_server.backends.rooms.clutter import add_clutter
+from sim_server.backends.rooms.footprint import Footprint, overlap
+from sim_server.backends.rooms.navigation import NavigationGrid
+from sim_server.backends.rooms.place import furnish_reachable
+from sim_server.backends.rooms.placed import ON_FLOOR, ON_WALL, Placed, footprint, triangles
+from sim_server.backends.rooms.plan import Plan, make_plan, wall_plane
+
+pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels
+
+SEEDS = st.integers(0, 2**32 - 1)
+# Metres between walls, width and length together: what passes for such a room.
+AREA_M2 = {
+    "living room": (15, 40), "dining room": (9, 25), "kitchen": (6, 24), "bedroom": (8, 26), "bathroom": (3.4, 15),
+    "office": (7, 22), "hallway": (2, 45),
+}  # fmt: skip
+
+
+def plan_of(seed: int, rooms: int) -> Plan:
+    spec = SceneSpec(seed=seed, split="val" if seed >= 2**31 else "train", rooms=rooms)
+    return make_plan(spec, rng_for(seed, "rooms", "plan"))
+
+
+def home(seed: int, rooms: int, least: int, most: int, **knobs: object) -> tuple[Plan, list[Placed], NavigationGrid]:
+    spec = SceneSpec(seed=seed, split="val" if seed >= 2**31 else "train", rooms=rooms, min_objects=least,
+                     max_objects=most, palette="natural", clutter=0.5, **knobs)  # type: ignore[arg-type]  # fmt: skip
+    plan = make_plan(spec, rng_for(seed, "rooms", "plan"))
+    placed, navigation = furnish_reachable(spec, plan, rng_for(seed, "rooms", "furniture"))
+    return plan, placed + add_clutter(spec, placed, rng_for(seed, "rooms", "clutter")), navigation
+
+
+@settings(max_examples=120, deadline=None)
+@given(SEEDS, st.integers(2, 12))
+def test_plans_are_plausible(seed: int, count: int) -> None:
+    plan = plan_of(seed, count)
+    kinds = [room.category for room in plan.rooms]
+    assert len(kinds) == count and kinds[0] == "living room" and ("hallway" in kinds) == (count > 4)
+    for room, rect, holes in zip(plan.rooms, plan.rects, plan.holes):
+        width, depth = rect.x_max - rect.x_min, rect.z_max - rect.z_min
+        low, high = AREA_M2[room.category]
+        assert low < width * depth < high and min(width, depth) > 1.25
+        assert room.category == "hallway" or any(h.kind == "window" for h in holes)
+        for a in holes:  # openings lie within their wall and apart from each other
+            start, end = (rect.z_min, rect.z_max) if a.wall < 2 else (rect.x_min, rect.x_max)
+            assert start < a.start_m < a.end_m < end
+            assert not any(
+                b is not a and b.wall == a.wall and b.start_m < a.end_m and a.start_m < b.end_m for b in holes
+            )
+    for k, a in enumerate(plan.rects):
+        for b in plan.rects[k + 1 :]:
+            assert a.x_max < b.x_min or b.x_max < a.x_min or a.z_max < b.z_min or b.z_max < a.z_min
+    reached = {1}
+    for _ in plan.rooms:
+        for opening in plan.openings:
+            if len(opening.room_ids) == 2 and reached & set(opening.room_ids):
+                reached |= set(opening.room_ids)
+    assert len(reached) == count, "no room is sealed"
+    assert sum(h.kind == "entrance" for holes in plan.holes for h in holes) == 1
+
+
+@settings(max_examples=20, deadline=None)
+@given(SEEDS, st.integers(1, 8), st.floats(2.0, 10.0))
+def test_furniture_of_homes_stands_as_it_must(seed: int, rooms: int, density: float) -> None:
+    least = int(rooms * density) + 1
+    plan, placed, navigation = home(seed, rooms, least, least + 4)
+    assert least <= sum(not thing.category.small for thing in placed) <= least + 4
+    feet = [footprint(thing) for thing in placed]
+    spans = [(t.y_m + t.low[1], t.y_m + t.high[1]) for t in placed]
+    for k, thing in enumerate(placed):
+        rect = plan.rects[thing.room]
+        corners = feet[k].corners()
+        assert (corners >= [rect.x_min, rect.z_min]).all() and (corners <= [rect.x_max, rect.z_max]).all()
+        assert spans[k][1] < plan.rooms[thing.room].ceiling_y_m
+        if thing.support == ON_FLOOR:
+            assert abs(spans[k][0]) < 1e-6
+        elif thing.support == ON_WALL:
+            assert min(abs(rect.x_min - corners[:, 0].min()), abs(rect.x_max - corners[:, 0].max()),
+                       abs(rect.z_min - corners[:, 1].min()), abs(rect.z_max - corners[:, 1].max())) < 0.03  # fmt: skip
+        else:
+            base = placed[thing.support]
+            tops = [base.y_m + s.y_m for s in base.model.surfaces] or [spans[thing.support][1]]
+            assert min(abs(spans[k][0] - top) for top in tops) < 1e-3, "it touches what it stands on"
+            assert overlap(feet[k], feet[thing.support])
+        for j in range(k):
+            related = thing.support == j or placed[j].support == k
+            apart = spans[k][0] >= spans[j][1] - 1e-4 or spans[j][0] >= spans[k][1] - 1e-4
+            assert related or apart or not overlap(feet[k], feet[j], -1e-3), (
+                thing.category.name,
+                placed[j].category.name,
+            )
+    for rect, holes in zip(plan.rects, plan.holes):
+        for hole in holes:
+            if hole.kind == "window":
+                continue
+            plane, out = wall_plane(rect, hole.wall), 0.3 if hole.wall % 2 == 0 else -0.3
+            along, half = (hole.start_m + hole.end_m) / 2, (hole.end_m - hole.start_m) / 2
+            zone = (
+                Footprint(plane + out, along, 0.3, half, 0.0) if hole.wall < 2
+                else Footprint(along, plane + out, half, 0.3, 0.0)
+            )  # fmt: skip
+            for thing, foot, (low, high) in zip(placed, feet, spans):
+                assert low > 2 or high < 0.05 or not overlap(foot, zone), f"{thing.category.name} stands before a door"
+    for a in plan.rects:
+        starts = [p for p in navigation._cells if _in(navigation, p, a)]
+        assert len(starts) * 0.05**2 >= 0.3, "there is floor to walk on"
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        (ax, az), (bx, bz) = navigation.sample(rng), navigation.sample(rng)
+        assert navigation.path((ax, 0, az), (bx, 0, bz))
+
+
+def _in(navigation: NavigationGrid, cell: np.ndarray, rect) -> bool:
+    x, z = navigation._x0 + cell[1] * 0.05, navigation._z0 + cell[0] * 0.05
+    return rect.x_min <= x <= rect.x_max and rect.z_min <= z <= rect.z_max
+
+
+def test_groups_stand_together_and_face_each_other() -> None:
+    chairs = sofas = nightstands = pairs = 0
+    for seed in range(6):
+        _, placed, _ = home(seed, 6, 60, 70)
+        tables = [footprint(t) for t in placed if t.category.name in ("table", "desk")]
+        beds = [footprint(t) for t in placed if t.category.name == "bed"]
+        looks: dict[int, set[bytes]] = {}
+        for thing in placed:
+            foot = footprint(thing)
+            if thing.category.name == "chair" and thing.look >= 0:
+                table = min(tables, key=lambda t: math.hypot(t.x_m - foot.x_m, t.z_m - foot.z_m))
+                ahead = Footprint(foot.x_m + math.sin(foot.yaw_rad) * 0.5, foot.z_m + math.cos(foot.yaw_rad) * 0.5,
+                                  0.05, 0.05, 0.0)  # fmt: skip
+                assert overlap(ahead, table), "a chair faces its table"
+                looks.setdefault(thing.look, set()).add(thing.model.parts[0][0].positions.tobytes())
+                chairs += 1
+            elif thing.category.name == "nightstand" and thing.look >= 0:
+                assert min(math.hypot(b.x_m - foot.x_m, b.z_m - foot.z_m) for b in beds) < 2.0
+                nightstands += 1
+            elif thing.category.name == "coffee table" and thing.support >= 0:
+                assert placed[thing.support].category.name == "rug"
+                sofas += 1
+        pairs += sum(len(shapes) == 1 for shapes in looks.values())
+        assert all(len(shapes) == 1 for shapes in looks.values()), "chairs of a set are alike"
+    assert chairs > 10 and sofas > 1 and nightstands > 5 and pairs > 2
+
+
+def test_every_shape_of_every_category_is_sound() -> None:
+    assert len(CATEGORIES) >= 60
+    for name, category in CATEGORIES.items():
+        shapes = set()
+        for shape in category.shapes:
+            for seed in range(3):
+                model = shape(np.random.default_rng(seed))
+                corners = np.concatenate([p.positions[p.faces] for p, _ in model.parts]).astype(float)
+                assert np.isfinite(corners).all() and all(slot in model.kinds for _, slot in model.parts), name
+                low, high = model.bounds()
+                assert (high - low).min() > 0.003 and abs(low[1]) < 0.01, f"{name} has its foot at 0"
+                for surface in model.surfaces:
+                    assert surface.y_m <= high[1] + 0.01, name
+                shapes.add(corners.tobytes())
+        assert len(shapes) >= 3, f"{name} comes in several shapes"
+
+
+WORDS = {
+    "alarm clock": "AlarmClock", "apple": "Apple", "armchair": "ArmChair", "bed": "Bed", "bookshelf": "ShelvingUnit",
+    "bowl": "Bowl", "box": "Box", "chair": "Chair", "coffee machine": "CoffeeMachine", "coffee table": "CoffeeTable",
+    "desk": "Desk", "dresser": "Dresser", "fridge": "Fridge", "lamp": "FloorLamp", "laptop": "Laptop",
+    "microwave": "Microwave", "nightstand": "SideTable", "pan": "Pan", "picture": "Painting", "pillow": "Pillow",
+    "plate": "Plate", "pot": "Pot", "soap": "SoapBottle", "sofa": "Sofa", "statue": "Statue", "stool": "Stool",
+    "table": "DiningTable", "table lamp": "DeskLamp", "toaster": "Toaster", "trash can": "GarbageCan", "vase": "Vase",
+}  # fmt: skip
+SIZE_FACTOR = 1.5  # how far a generated size may lie outside the 5th..95th percentile of real assets
+
+
+def test_sizes_are_those_of_real_furniture() -> None:
+    """Longer and shorter floor side and height against the table, whose assets are not all turned alike."""
+    path = Path(__file__).parent / "data" / "furniture_sizes.csv"
+    rows = csv.DictReader(line for line in path.read_text().splitlines() if not line.startswith("#"))
+    real = {row["category"]: row for row in rows}
+    for word, name in WORDS.items():
+        spread = []
+        for q in ("p05", "p95"):
+            width, height, depth = (float(real[name][f"{side}_{q}_m"]) for side in ("width", "height", "depth"))
+            spread.append((max(width, depth), min(width, depth), height))
+        low, high = np.array(spread[0]) / SIZE_FACTOR, np.array(spread[1]) * SIZE_FACTOR
+        for shape in CATEGORIES[word].shapes:
+            for seed in range(8):
+                corner, other = shape(np.random.default_rng(seed)).bounds()
+                width, height, depth = other - corner
+                size = np.array([max(width, depth), min(width, depth), height])
+                assert (size > low).all() and (size < high).all(), (word, size, low, high)
+
+
+def test_only_listed_categories_appear() -> None:
+    words = ("table", "chair", "picture", "cup")
+    _, placed, _ = home(3, 2, 8, 12, categories=words)
+    assert {t.category.name for t in placed} <= set(words)
+    assert {"table", "chair"} <= {t.category.name for t in placed}
+
+
+@pytest.mark.parametrize("ceiling_m", [2.2, 4.0])
+def test_ceilings_of_any_allowed_height(ceiling_m: float) -> None:
+    plan, placed, _ = home(8, 5, 30, 40, ceiling_m=ceiling_m)
+    assert all(triangles(t)[..., 1].max() < ceiling_m for t in placed)
+    assert all(h.high_m < ceiling_m for holes in plan.holes for h in holes)
+    assert any(t.category.place == HANGING for t in placed)
+
+
+def test_an_impossible_home_is_refused_in_one_sentence() -> None:
+    with pytest.raises(Infeasible, match="lower min_objects or ask for more rooms"):
+        home(0, 1, 60, 60, categories=("bed", "sofa", "wardrobe"))
+    with pytest.raises(Infeasible, match="more rooms"):
+        home(0, 2, 200, 200)
