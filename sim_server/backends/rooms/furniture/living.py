@@ -60,7 +60,7 @@ def ottoman(rng: np.random.Generator) -> Model:
             ),
             "second",
         )
-    model.surface(height, 0.4, 0.4, 0.4)
+    model.surface(float(model.bounds()[1][1]), 0.4, 0.4, 0.4)
     return model
 
 

@@ -110,13 +110,15 @@ def _upholstery(rng: np.random.Generator, width: float, depth: float, seats: int
         model.add(soft_box((arm, arm_height - foot, depth), at, min(0.07, arm * 0.45)))
     inner = (width - 2 * arm) / seats
     cushion_depth = depth - 0.22
+    top = 0.0
     for k in range(seats):
         x = -width / 2 + arm + inner * (k + 0.5)
-        seat_at = (x, seat - 0.05, 0.11)
-        model.add(soft_box((inner - 0.012, 0.16, cushion_depth), seat_at, 0.055, 3, 0.02))
+        cushion = soft_box((inner - 0.012, 0.16, cushion_depth), (x, seat - 0.05, 0.11), 0.055, 3, 0.02)
+        top = float(cushion.positions[:, 1].max())
+        model.add(cushion)
         back = soft_box((inner - 0.02, height - seat + 0.02, 0.16), (0, (height - seat) / 2, 0), 0.07, 3)
         model.add(back.turned(rotation_x(-0.16)).moved((x, seat + 0.01, -depth / 2 + 0.25)))
-    model.surface(seat + 0.02, width - 2 * arm, depth - 0.4, 0.5, 0.16)
+    model.surface(top, width - 2 * arm, depth - 0.4, 0.5, 0.16)
     return model
 
 

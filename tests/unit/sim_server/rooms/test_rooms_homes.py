@@ -167,9 +167,10 @@ def test_every_shape_of_every_category_is_sound() -> None:
                 corners = np.concatenate([p.positions[p.faces] for p, _ in model.parts]).astype(float)
                 assert np.isfinite(corners).all() and all(slot in model.kinds for _, slot in model.parts), name
                 low, high = model.bounds()
-                assert (high - low).min() > 0.003 and abs(low[1]) < 0.01, f"{name} has its foot at 0"
-                for surface in model.surfaces:
-                    assert surface.y_m <= high[1] + 0.01, name
+                assert (high - low).min() > 0.003 and abs(low[1]) < 0.03, f"{name} has its foot at 0"
+                for surface in model.surfaces:  # something lies below it, within a millimetre or two
+                    heights = corners[:, :, 1][np.abs(corners[:, :, 1] - surface.y_m) < 2e-3]
+                    assert len(heights), (name, surface)
                 shapes.add(corners.tobytes())
         assert len(shapes) >= 3, f"{name} comes in several shapes"
 
