@@ -9,9 +9,10 @@ from typing import Annotated, Optional
 
 import typer
 
-from protocol.config import load, merge
+from protocol.config import load, merge, section
 from protocol.errors import VantageError
 from protocol.specs import World, cells_of, world_of
+from sim_server.settings import SimSettings
 
 
 def generate(
@@ -31,7 +32,9 @@ def generate(
             "--specs", help="JSON lines with a spec each, as in a run's episodes.jsonl; instead of drawn ones."
         ),
     ] = None,
-    config: Annotated[Optional[list[Path]], typer.Option("--config", help="TOML with [curriculum.world].")] = None,
+    config: Annotated[
+        Optional[list[Path]], typer.Option("--config", help="TOML with [curriculum.world], [sim].")
+    ] = None,
     sets: Annotated[Optional[list[str]], typer.Option("--set", help="Like curriculum.world.rooms=3.")] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, max=1024, help="Processes.")] = 1,
     shard_size: Annotated[int, typer.Option("--shard-size", min=1, max=100_000, help="Specs per shard.")] = 500,
@@ -39,14 +42,23 @@ def generate(
     parquet: Annotated[
         Optional[bool], typer.Option(help="Parquet shards beside JSON lines; default: where pyarrow is installed.")
     ] = None,
-    backend: Annotated[str, typer.Option("--backend")] = "rooms",
+    backend: Annotated[Optional[str], typer.Option("--backend", help="Instead of the config's.")] = None,
     part: Annotated[str, typer.Option("--part", hidden=True, help="Of the missing shards, for a child process.")] = "",
 ) -> None:
     """Write a data set: questions, programs, poses and boxes as JSON lines and Parquet, pictures as WebP."""
     from sim_server.dataset import parquet as parquets
     from sim_server.dataset.generate import generate as write
     from sim_server.dataset.generate import write_shards
-    from sim_server.dataset.plan import DEFAULT_WORLD, SPLITS, Plan, parse_cells, read_specs, specs_digest, write_specs
+    from sim_server.dataset.plan import (
+        DEFAULT_WORLD,
+        SIM_KEYS,
+        SPLITS,
+        Plan,
+        parse_cells,
+        read_specs,
+        specs_digest,
+        write_specs,
+    )
 
     if part:
         match = re.fullmatch(r"(\d+)/(\d+)", part)
@@ -60,6 +72,7 @@ def generate(
     base = {} if config else {"curriculum": {"world": DEFAULT_WORLD}}
     tree = merge(base, load(config or [], sets or []))
     world: World = world_of(tree)
+    settings = section(merge(tree, {"sim": {"backend": backend}}) if backend else tree, "sim", SimSettings)
     listed = read_specs(specs, split)[:n] if specs else []
     plan = Plan(
         n=len(listed) or n,
@@ -67,7 +80,7 @@ def generate(
         split=split,
         cells=() if specs else parse_cells(family) if family else tuple(cells_of(tree)),
         world=world.model_dump(mode="json"),
-        backend=backend,
+        sim=settings.model_dump(include=SIM_KEYS),
         shard_size=shard_size,
         quality=quality,
         parquet=parquets.installed() if parquet is None else parquet,

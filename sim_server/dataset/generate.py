@@ -22,7 +22,6 @@ from protocol.rundir import write_atomic
 from protocol.sealed import sealed_folder, sweep, verify_folder
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Backend
-from sim_server.backends.registry import make_backend
 from sim_server.dataset.parquet import write_parquet
 from sim_server.dataset.plan import Plan, specs_digest, write_specs
 from sim_server.dataset.rows import Row, Truth, make_row, seen_in, to_webp
@@ -87,7 +86,7 @@ def write_shards(path: Path, part: int, parts: int, progress: Progress, parent: 
     plan = folder.plan()
     assert plan is not None
     specs = folder.specs(plan)
-    backend = make_backend(plan.backend)
+    backend = plan.make_backend()
     scenes = WarmScenes(backend, WARM_SCENES)
     done = folder.done()
     for shard in range(part, plan.shards, parts):

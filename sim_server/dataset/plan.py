@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Optional, Sequence
 
 import msgspec
 
@@ -17,8 +17,12 @@ from protocol.errors import VantageError
 from protocol.skills import CATALOGUE
 from protocol.specs import World, deal, held_out_scene, task_spec, training_scene
 from protocol.tasks import TaskSpec
+from sim_server.backends.base import Backend
+from sim_server.backends.registry import make_backend
+from sim_server.settings import SimSettings
 
 SPLITS = ("train", "val")
+SIM_KEYS = {"backend", "dataset", "gpu", "software_rendering"}  # of [sim]: what may change a picture
 # The scenes of a data set whose maker names no configuration: fuller and larger in the picture than the demo's.
 DEFAULT_WORLD = {"min_objects": 6, "max_objects": 14, "clutter": 0.3, "width_px": 256, "height_px": 256,
                  "specs_per_scene": 8}  # fmt: skip
@@ -32,11 +36,16 @@ class Plan(msgspec.Struct, frozen=True):
     split: str
     cells: tuple[tuple[str, int], ...]
     world: dict[str, Any]
-    backend: str = "rooms"
+    sim: dict[str, Any] = {}  # of [sim]: the backend and the scenes on disk that it draws
     shard_size: int = 500
     quality: int = 90  # of WebP; 100 is lossless
     parquet: bool = False
     specs_sha256: str = ""
+
+    def make_backend(self, name: Optional[str] = None) -> Backend:
+        """The simulator of this plan, or another one on the same scenes. Raises VantageError("backend_missing")."""
+        settings = SimSettings(**{**self.sim, **({"backend": name} if name else {})})
+        return make_backend(settings.backend, settings)
 
     @property
     def shards(self) -> int:

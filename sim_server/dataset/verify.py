@@ -9,7 +9,6 @@ import numpy as np
 
 from protocol.errors import VantageError
 from sim_server.backends.base import Backend
-from sim_server.backends.registry import make_backend
 from sim_server.dataset.plan import Plan, Specs
 from sim_server.dataset.rows import Row, from_webp, make_row, seen_in, to_webp
 from sim_server.dataset.store import Folder, check_shard, read_rows
@@ -43,7 +42,7 @@ def verify(path: Path, backend_name: Optional[str], progress: Progress) -> tuple
     if record is None or plan is None:
         raise VantageError("bad_request", f"{path} holds no finished data set; run sim-server generate until it ends.")
     specs = folder.specs(plan)
-    backend = make_backend(backend_name or plan.backend)
+    backend = plan.make_backend(backend_name)
     scenes = WarmScenes(backend, 2)
     failures: list[Failure] = []
     seen: set[int] = set()
