@@ -1,7 +1,7 @@
 """sim-server: serve a run's simulator, join workers to it, take them out, look at scenes and measure.
 
-Commands: serve · worker · drain · status · render · export · generate · verify · propose · audit · bench. Knobs stand in
-the [sim] table of the run's config.
+Commands: serve · worker · drain · status · render · export · generate · verify · propose · audit · bench. Knobs
+stand in the [sim] table of the run's config.
 """
 
 # No postponed annotations here: on Python 3.9 Typer would lose what Annotated says.
