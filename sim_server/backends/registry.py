@@ -16,11 +16,9 @@ from sim_server.backends.base import Backend
 from sim_server.settings import SimSettings
 
 GROUP = "vantage.simulators"
-BUILT_IN = {"rooms": "sim_server.backends.rooms:RoomsBackend"}
-# Backends that people ask for by name, and how each is got.
-KNOWN = {
-    "habitat": "install habitat-sim (conda package, Python 3.9) and its Vantage adapter in an environment of its own, "
-    "and start `sim-server worker --backend habitat` there",
+BUILT_IN = {
+    "rooms": "sim_server.backends.rooms:RoomsBackend",
+    "habitat": "sim_server.backends.habitat:HabitatBackend",
 }
 
 
@@ -40,10 +38,10 @@ def check_installed(name: str) -> str:
     """
     targets = installed()
     if name not in targets:
-        how = KNOWN.get(name, f"install the package that registers it under the entry-point group {GROUP}")
         raise VantageError(
             "backend_missing",
-            f"backend {name!r} is not installed; {how}. Installed here: {', '.join(sorted(targets))}.",
+            f"backend {name!r} is not installed; install the package that registers it under the entry-point group "
+            f"{GROUP}. Installed here: {', '.join(sorted(targets))}.",
         )
     return targets[name]
 
