@@ -9,7 +9,7 @@ from protocol.errors import VantageError
 from protocol.scene import SceneSpec
 from sim_server.backends.base import SENSORS, Capabilities, Scene
 from sim_server.backends.habitat.scene import HabitatScene
-from sim_server.backends.habitat.simulator import Simulator
+from sim_server.backends.habitat.simulator import Simulator, load_library
 from sim_server.backends.scene_dataset import SceneDataset
 from sim_server.settings import SimSettings
 
@@ -37,7 +37,8 @@ class HabitatBackend:
 
     @classmethod
     def from_settings(cls, settings: SimSettings) -> HabitatBackend:
-        """Raises VantageError("bad_config") where sim.dataset names no data set."""
+        """Raises VantageError("bad_config") where sim.dataset names no data set, and what making it raises."""
+        load_library()  # who lacks it hears of that first
         if not settings.dataset:
             raise VantageError(
                 "bad_config", "the habitat backend makes no scenes: name a *.scene_dataset_config.json in sim.dataset."

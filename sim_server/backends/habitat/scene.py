@@ -25,7 +25,7 @@ _HEADROOM_M = 1.0
 
 
 class HabitatScene:
-    """Scenes of one backend share its Simulator: whichever is asked is loaded first, which takes a tenth of a second."""
+    """Scenes of one backend share its Simulator: the one that is asked is loaded first, in a tenth of a second."""
 
     def __init__(self, spec: SceneSpec, simulator: Simulator, navmesh_cache: Path) -> None:
         """Raises VantageError("bad_request") for an unknown scene, Infeasible where it holds no place to stand."""

@@ -12,6 +12,7 @@ import hashlib
 import math
 import os
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Optional
 
@@ -35,14 +36,17 @@ def load_library() -> Any:
     os.environ.setdefault("HABITAT_SIM_LOG", "quiet")
     os.environ.setdefault("LP_NUM_THREADS", "0")  # a software renderer stays on the worker's one core
     try:
-        import habitat_sim
+        return import_module("habitat_sim")
     except ImportError as error:
         raise VantageError(
             "backend_missing",
             f"habitat_sim cannot be imported in this Python ({error}): make an environment that has it "
             "(docs/05-simulators.md) and start `sim-server worker --backend habitat` there.",
         ) from None
-    return habitat_sim
+
+
+def has_gpu() -> bool:
+    return Path("/dev/nvidiactl").exists()
 
 
 def check_gpu(gpu: int, software: bool) -> int:
@@ -51,7 +55,7 @@ def check_gpu(gpu: int, software: bool) -> int:
     habitat-sim ends the process on a CUDA number where there is no CUDA device, so this is found out before. Raises
     VantageError("unsupported") where there is none and drawing on the CPU is not allowed.
     """
-    if gpu >= 0 and not Path("/dev/nvidiactl").exists():
+    if gpu >= 0 and not has_gpu():
         if not software:
             raise VantageError(
                 "unsupported",
@@ -235,17 +239,15 @@ class Simulator:
 
     def _check_renderer(self) -> None:
         try:
-            from magnum import gl
-
-            self.renderer = str(gl.Context.current.renderer_string)
+            self.renderer = str(import_module("magnum.gl").Context.current.renderer_string)
         except (ImportError, AttributeError):
             self.renderer = "unknown"
         if not self._software and any(word in self.renderer.lower() for word in _SOFTWARE):
             self.close()
             raise VantageError(
                 "unsupported",
-                f"habitat-sim draws by software here ({self.renderer}), though there is a GPU: give the process access to "
-                "its EGL driver, or set sim.software_rendering = true.",
+                f"habitat-sim draws by software here ({self.renderer}), though there is a GPU: give the process access "
+                "to its EGL driver, or set sim.software_rendering = true.",
             )
 
 

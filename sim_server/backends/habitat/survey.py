@@ -56,7 +56,7 @@ def unoccluded_pixels(
     depth: NDArray[np.float32],
     ids: NDArray[np.int32],
 ) -> dict[int, int]:
-    """For every object with a pixel in the view, how many pixels it would cover in the frame if nothing stood before it.
+    """For every object with a pixel in the view, how many it would cover in the frame if nothing stood before it.
 
     An estimate: the near and the far side of an object count alike, so that it is bounded from below by what is seen.
     """

@@ -1,0 +1,212 @@
+"""The habitat adapter over a stand-in with the real library's shapes and traps, against recordings of the real one."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from protocol.errors import VantageError
+from protocol.scene import Camera, Pose, SceneSpec
+from protocol.tasks import QuestionSpec, TaskSpec
+from sim_server.backends.habitat import HabitatBackend
+from sim_server.backends.registry import make_backend
+from sim_server.backends.rooms import RoomsBackend
+from sim_server.realise import realise
+from sim_server.settings import SimSettings
+
+from .conftest import REFERENCE, dataset_of
+
+FLAT = SceneSpec(asset="flat")
+
+
+@pytest.fixture
+def backend(habitat_sim: ModuleType) -> HabitatBackend:
+    return HabitatBackend(dataset_of("flat"), gpu=-1)
+
+
+def recorded_views() -> list[tuple[str, Pose, Camera]]:
+    views = json.loads((REFERENCE / "flat" / "views.json").read_text())
+    return [
+        (
+            view["view"],
+            Pose(tuple(view["position"]), tuple(view["rotation_wxyz"])),
+            Camera(320, 240, math.radians(view["hfov_deg"])),
+        )
+        for view in views
+    ]
+
+
+def test_frames_are_those_that_the_real_one_recorded(backend: HabitatBackend) -> None:
+    scene = backend.open(FLAT)
+    ids, depth = np.load(REFERENCE / "flat" / "ids.npz"), np.load(REFERENCE / "flat" / "depth.npz")
+    for name, pose, camera in recorded_views()[::4]:
+        frames = scene.render([pose], camera, ("rgb", "depth", "ids"))
+        assert frames.rgb is not None and frames.depth is not None and frames.ids is not None
+        assert frames.rgb.shape == (1, 240, 320, 3) and frames.rgb.dtype == np.uint8
+        assert frames.ids.dtype == np.int32 and frames.depth.dtype == np.float32
+        assert (frames.ids[0] == ids[name]).mean() > 0.999
+        if name in depth:
+            assert np.median(np.abs(frames.depth[0] - depth[name])) < 5e-5
+
+
+def test_objects_have_the_recorded_ids_words_boxes_and_supports(backend: HabitatBackend) -> None:
+    found = {item.id: item for item in backend.open(FLAT).description.objects}
+    truth = json.loads((REFERENCE / "flat" / "objects.json").read_text())
+    assert len(found) >= len(truth) - 1
+    wrong_support = 0
+    for item in truth:
+        own = found[item["id"]]
+        assert own.category == {"book": "books", "tv stand": "tv stand"}.get(item["category"], own.category)
+        assert np.allclose(own.box.centre_m, item["obb"]["centre"], atol=0.01)
+        wrong_support += own.support_id != item["supported_by"]
+    assert wrong_support <= 1
+
+
+def test_every_place_to_stand_is_a_floor(backend: HabitatBackend) -> None:
+    scene = backend.open(FLAT)
+    rng = np.random.default_rng(3)
+    points = [scene.sample_navigable(rng) for _ in range(40)]
+    assert all(y < 0.2 for _, y, _ in points)  # the stand-in, like the real one, offers the top of the ceiling too
+    assert not scene.is_navigable((2.0, 2.9, 2.0))
+    assert all(scene.is_navigable(point) for point in points)
+    length, way = scene.geodesic_m(points[0], points[1]), scene.path(points[0], points[1])
+    assert len(way) >= 2 and length >= math.dist(points[0][::2], points[1][::2]) - 0.1
+
+
+def test_unoccluded_shares_come_close_to_the_exact_ones(backend: HabitatBackend) -> None:
+    scene = backend.open(FLAT)
+    exact_scene = RoomsBackend(str(dataset_of("flat"))).open(FLAT)
+    differences = []
+    for _, pose, camera in recorded_views()[:8]:
+        estimate = scene.render([pose], camera, ("ids", "amodal"))
+        exact = exact_scene.render([pose], camera, ("ids", "amodal"))
+        assert estimate.amodal is not None and exact.amodal is not None and exact.ids is not None
+        for object_id, pixels in exact.amodal[0].items():
+            seen = int((exact.ids[0] == object_id).sum())
+            if seen > 200 and object_id in estimate.amodal[0]:
+                assert estimate.amodal[0][object_id] >= seen * 0.98
+                differences.append(abs(seen / pixels - seen / estimate.amodal[0][object_id]))
+    assert len(differences) > 20 and np.mean(differences) < 0.08
+
+
+def test_questions_are_realised_on_it(backend: HabitatBackend) -> None:
+    scene = backend.open(FLAT)
+    camera = Camera(160, 120, math.radians(90))
+    made = 0
+    for seq in range(12):
+        spec = TaskSpec(f"s{seq}", 5, seq, FLAT, QuestionSpec("depth_order", 0), camera)
+        try:
+            realised = realise(scene, spec)
+        except VantageError as error:
+            assert error.code == "infeasible"
+            continue
+        made += 1
+        assert realised.question.answer in realised.question.options
+    assert made >= 6
+
+
+def test_one_simulator_serves_every_scene_and_camera(habitat_sim: Any, tmp_path: Path) -> None:
+    habitat_sim.Simulator.made = 0
+    backend = HabitatBackend(dataset_of("flat"), gpu=-1)
+    first, second = backend.open(FLAT), backend.open(SceneSpec(asset="flat", seed=1))
+    pose = recorded_views()[0][1]
+    for camera in (Camera(32, 24), Camera(48, 32)):
+        for scene in (first, second):
+            assert scene.render([pose], camera, ("rgb",)).rgb is not None
+    assert habitat_sim.Simulator.made == 1
+    assert list((tmp_path / "cache").rglob("*.navmesh"))
+
+
+def test_the_same_spec_gives_the_same_bits(habitat_sim: ModuleType) -> None:
+    pose, camera = recorded_views()[1][1:]
+    frames = []
+    for _ in range(2):
+        scene = HabitatBackend(dataset_of("flat"), gpu=-1).open(FLAT)
+        frames.append(scene.render([pose], camera, ("rgb", "depth", "ids", "amodal")))
+    assert np.array_equal(frames[0].rgb, frames[1].rgb) and np.array_equal(frames[0].ids, frames[1].ids)
+    assert frames[0].amodal == frames[1].amodal
+
+
+def test_another_thread_is_stopped_before_it_aborts_the_process(backend: HabitatBackend) -> None:
+    scene = backend.open(FLAT)
+    caught: list[BaseException] = []
+
+    def render() -> None:
+        try:
+            scene.render([recorded_views()[0][1]], Camera(16, 16), ("rgb",))
+        except BaseException as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=render)
+    thread.start()
+    thread.join()
+    assert isinstance(caught[0], AssertionError)
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "word"),
+    [
+        ({}, "bad_config", "sim.dataset"),
+        ({"dataset": "nowhere.scene_dataset_config.json"}, "bad_config", "nowhere"),
+        ({"dataset": str(dataset_of("flat"))}, "unsupported", "software_rendering"),  # no GPU on the test machine
+    ],
+)
+def test_settings_that_cannot_work_are_one_sentence(
+    habitat_sim: ModuleType, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], code: str, word: str
+) -> None:
+    monkeypatch.setattr("sim_server.backends.habitat.simulator.has_gpu", lambda: False)
+    with pytest.raises(VantageError) as caught:
+        make_backend("habitat", SimSettings(backend="habitat", **settings))
+    assert caught.value.code == code and word in caught.value.message
+
+
+def test_software_rendering_is_used_where_it_is_allowed(
+    habitat_sim: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sim_server.backends.habitat.simulator.has_gpu", lambda: False)
+    settings = SimSettings(backend="habitat", dataset=str(dataset_of("flat")), software_rendering=True)
+    made = make_backend("habitat", settings)
+    assert made.capabilities.assets == ("flat",)
+    assert made.open(FLAT).description.backend == "habitat"  # with a CUDA number the stand-in would end the process
+
+
+@pytest.mark.parametrize("asset", ["", "attic"])
+def test_a_spec_must_name_a_scene_of_the_data_set(backend: HabitatBackend, asset: str) -> None:
+    with pytest.raises(VantageError) as caught:
+        backend.open(SceneSpec(asset=asset))
+    assert caught.value.code == "bad_request"
+
+
+def test_a_pose_that_is_not_finite_is_refused(backend: HabitatBackend) -> None:
+    with pytest.raises(VantageError, match="finite"):
+        backend.open(FLAT).render([Pose((math.nan, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0))], Camera(16, 16), ("rgb",))
+
+
+def test_without_the_library_the_sentence_says_how_to_get_it() -> None:
+    with pytest.raises(VantageError) as caught:
+        make_backend("habitat", SimSettings(backend="habitat", dataset=str(dataset_of("flat")), gpu=-1))
+    assert caught.value.code == "backend_missing" and "docs/05-simulators.md" in caught.value.message
+
+
+def test_the_digest_follows_what_changes_the_picture(
+    habitat_sim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def digest() -> str:
+        return HabitatBackend(dataset_of("flat"), gpu=-1).digest
+
+    monkeypatch.chdir(tmp_path)
+    first = digest()
+    assert digest() == first
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "default.pbr_config.json").write_text("{}")  # habitat-sim reads it from there
+    second = digest()
+    assert second != first
+    monkeypatch.setattr(habitat_sim, "__version__", "0.3.4")
+    assert digest() != second

@@ -1,0 +1,72 @@
+"""Annotations of scans as habitat-sim hands them over: gaps, an "Unknown" entry, boxes with rotations x, y, z, w."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sim_server.backends.habitat.truth import read_truth
+from sim_server.backends.habitat.words import category, is_structure, room_category
+
+
+def entry(semantic_id: int, name: str, centre: tuple[float, float, float], half: tuple[float, float, float]) -> Any:
+    turn = math.sin(math.pi / 8), math.cos(math.pi / 8)
+    return SimpleNamespace(
+        semantic_id=semantic_id,
+        category=SimpleNamespace(name=lambda: name),
+        obb=SimpleNamespace(
+            center=np.array(centre), half_extents=np.array(half), rotation=np.array([0.0, turn[0], 0.0, turn[1]])
+        ),
+        aabb=SimpleNamespace(center=np.zeros(3), sizes=np.full(3, 99.0)),  # stretched to the origin: of no use
+    )
+
+
+def region(name: str, low: float, high: float) -> Any:
+    corners = [(low, 0.0, 0.0), (high, 0.0, 0.0), (high, 0.0, 4.0), (low, 0.0, 4.0)]
+    return SimpleNamespace(
+        id=name,
+        category=SimpleNamespace(name=lambda: name),
+        poly_loop_points=corners,
+        floor_height=0.0,
+        extrusion_height=2.5,
+    )
+
+
+def scan(objects: list[Any], regions: list[Any]) -> Any:
+    return SimpleNamespace(semantic_scene=SimpleNamespace(objects=objects, regions=regions, categories=[None]))
+
+
+def test_a_scans_objects_have_its_semantic_ids_and_our_words() -> None:
+    objects = [
+        entry(0, "Unknown", (0, 0, 0), (1, 1, 1)),
+        None,
+        entry(3, "couch", (1.0, 0.4, 1.0), (0.9, 0.4, 0.4)),
+        entry(4, "wall", (2.0, 1.2, 0.0), (2.0, 1.2, 0.1)),
+        entry(7, "Potted_Plant", (1.0, 1.05, 1.0), (0.1, 0.25, 0.1)),
+        entry(9, "lamp", (5.0, 2.3, 2.0), (0.1, 0.15, 0.1)),
+        entry(11, "chair", (5.0, math.nan, 2.0), (math.nan, 0.4, 0.2)),
+    ]
+    truth = read_truth(scan(objects, [region("living_room", 0.0, 4.0), region("Kitchen", 4.1, 8.0)]), False)
+    assert [(item.id, item.category) for item in truth.objects] == [(3, "sofa"), (7, "plant"), (9, "lamp")]
+    assert truth.ids == {3: 3, 7: 7, 9: 9}  # a wall's pixels are the stage
+    sofa, plant, lamp = truth.objects
+    assert sofa.box.rotation_wxyz == pytest.approx((math.cos(math.pi / 8), 0.0, math.sin(math.pi / 8), 0.0))
+    assert (sofa.support_id, plant.support_id, lamp.support_id) == (0, 3, -1)
+    assert (sofa.room_id, lamp.room_id) == (1, 2)
+    assert [room.category for room in truth.rooms] == ["living room", "kitchen"]
+
+
+def test_a_scene_without_annotations_is_empty() -> None:
+    truth = read_truth(SimpleNamespace(semantic_scene=None), False)
+    assert truth.objects == () and truth.rooms == () and truth.ids == {}
+
+
+def test_words() -> None:
+    assert category("tv_monitor") == "television" and category("Chest_of-Drawers") == "dresser"
+    assert category("standing lamp") == "lamp" and category("Teddy Bear") == "teddy bear"
+    assert is_structure(category("Ceiling")) and is_structure("") and not is_structure("bed")
+    assert room_category("familyroom/lounge") == "living room" and room_category("") == "room"
