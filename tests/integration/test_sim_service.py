@@ -236,6 +236,16 @@ def test_a_worker_is_drained_while_requests_flow_and_is_not_replaced(make_sim):
     assert (len(status.workers), status.redispatched, status.served) == (1, 0, 200)
 
 
+def test_a_worker_is_recycled_after_so_many_scenes_and_no_request_is_lost(make_sim):
+    sim = make_sim(recycle_after_scenes=2)
+    server = sim.serve()
+    (pid,) = children(server)
+    assert [grey(sim.observe(seed).result()) for seed in range(6)] == [seed + int(50 * sum(POSE.position_m)) % 256 for seed in range(6)]
+    assert children(server) == [pid]  # the same process in place, its memory fresh
+    starts = list((sim.path / "logs").glob("sim-toy-0/attempt_*.jsonl"))
+    assert len(starts) >= 3
+
+
 def test_draining_an_unknown_worker_names_the_known_ones(calm_sim):
     with pytest.raises(VantageError, match="toy-0.1"):
         calm_sim.client.request(DrainWorker("nobody"))
