@@ -240,7 +240,9 @@ def test_a_worker_is_recycled_after_so_many_scenes_and_no_request_is_lost(make_s
     sim = make_sim(recycle_after_scenes=2)
     server = sim.serve()
     (pid,) = children(server)
-    assert [grey(sim.observe(seed).result()) for seed in range(6)] == [seed + int(50 * sum(POSE.position_m)) % 256 for seed in range(6)]
+    assert [grey(sim.observe(seed).result()) for seed in range(6)] == [
+        seed + int(50 * sum(POSE.position_m)) % 256 for seed in range(6)
+    ]
     assert children(server) == [pid]  # the same process in place, its memory fresh
     starts = list((sim.path / "logs").glob("sim-toy-0/attempt_*.jsonl"))
     assert len(starts) >= 3
