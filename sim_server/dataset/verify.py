@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple, Optional
 
 import numpy as np
+from numpy.typing import NDArray
 
-from protocol.errors import VantageError
-from sim_server.backends.base import Backend
+from protocol.errors import Infeasible, VantageError
+from sim_server.backends.base import Backend, Scene
 from sim_server.dataset.plan import Plan, Specs
-from sim_server.dataset.rows import Row, from_webp, make_row, seen_in, to_webp
+from sim_server.dataset.rows import Row, Truth, from_webp, make_row, seen_in, to_webp
 from sim_server.dataset.store import Folder, check_shard, read_rows
 from sim_server.degrade import degraded, digest_for
 from sim_server.questions.evaluator import run
 from sim_server.questions.evidence import EVIDENCE_SENSORS, World
+from sim_server.realise import realise
 from sim_server.scenes import WarmScenes
 
 # Between a stored picture and the same render encoded and decoded here, mean absolute difference in levels: 0 with the
@@ -90,22 +93,18 @@ def _row_failures(
         if scene.description != truth.scene:
             yield "the scene opens with other objects"
             return
-        sensors = ("rgb", *EVIDENCE_SENSORS)
-        frames = degraded(scene, truth.spec).render(truth.poses, truth.spec.camera, sensors)
-        world = World.of(scene.description, frames)
-        answer = run(question.program, world)
+        rgb_views, world, answer = _derive(scene, truth)
     except VantageError as error:
         yield f"it cannot be derived: {error.message}"
         return
     if answer != question.answer:
         yield f"its answer is {question.answer!r}, its program gives {answer!r}"
-    if truth.seen != tuple(map(seen_in, world.views)):
+    if truth.seen != tuple(map(seen_in, world.views[: len(truth.poses)])):
         yield "its views show other pixels of the objects"
     if question.options and question.options.count(question.answer) != 1:
         yield "its answer is not one of its options"
     other_renderer = "" if truth.renderer_digest == digest_for(backend, truth.spec) else ", by another renderer"
-    assert frames.rgb is not None
-    for name, rgb in zip(row.images, frames.rgb):
+    for name, rgb in zip(row.images, rgb_views):
         try:
             stored = from_webp((shard / name).read_bytes()).astype(np.int16)
         except OSError as error:
@@ -114,3 +113,21 @@ def _row_failures(
         drawn = from_webp(to_webp(rgb, plan.quality))
         if stored.shape != drawn.shape or np.abs(stored - drawn).mean() > PICTURE_TOLERANCE:
             yield f"{name} shows another picture than its pose{other_renderer}"
+
+
+def _derive(scene: Scene, truth: Truth) -> tuple[NDArray[np.uint8], World, str]:
+    """The views uint8 [N, H, W, 3] drawn again, the world that they are judged in, and the program's answer there.
+
+    Realising the spec again gives all of it. Where this version would ask something else, the stored program is run on
+    what the stored poses show.
+    """
+    with contextlib.suppress(Infeasible):
+        again = realise(scene, truth.spec)
+        if (again.question, again.poses) == (truth.question, truth.poses):
+            assert again.frames.rgb is not None
+            return again.frames.rgb, again.world, again.question.answer
+    sensors = ("rgb", *EVIDENCE_SENSORS)
+    frames = degraded(scene, truth.spec).render(truth.poses, truth.spec.camera, sensors)
+    assert frames.rgb is not None
+    world = World.of(scene.description, frames)
+    return frames.rgb, world, run(truth.question.program, world)
