@@ -236,10 +236,9 @@ def _kill_along(
         if killed.total() < count and step > level:
             level, due_s = step, time.monotonic() + chance.uniform(0.0, 2.0)
         if due_s and time.monotonic() >= due_s:
-            target = chance.choice(
-                [name for name in ("sim", "worker", "curriculum", "learner") if _robust(lived, name)]
-            )
-            pid = _pid_of(run_path, target)
+            candidates = [name for name in TARGETS if _robust(lived, name)]
+            target = chance.choice(candidates) if candidates else ""
+            pid = _pid_of(run_path, target) if target else 0
             if pid:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

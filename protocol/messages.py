@@ -10,6 +10,7 @@ from typing import Optional
 
 import msgspec
 
+from protocol.errors import VantageError
 from protocol.scene import Camera, Pose, SceneDescription, SceneSpec
 from protocol.tasks import AnnotatedView, Episode, TaskSpec, View
 
@@ -48,6 +49,10 @@ class Failure(msgspec.Struct, frozen=True):
     code: str
     message: str
     retryable: bool = False
+
+
+def failure_of(error: VantageError) -> Failure:
+    return Failure(error.code, error.message, error.retryable)
 
 
 # ----------------------------------------------------------------------------- simulator

@@ -1,6 +1,6 @@
 """A service: a ROUTER whose requests are answered by handlers, each id once.
 
-    ROUTER ⇄ I/O thread: decode · HELLO, heartbeats · de-duplication · BUSY ─▶ queue ─▶ handlers in the thread of
+    Inbox ⇄ I/O thread: decode · HELLO, heartbeats · de-duplication · BUSY ─▶ queue ─▶ handlers in the thread of
     `serve` ─▶ outbox ─▶ I/O thread: remember, send
 
 Handlers therefore run one at a time and in one thread, while heartbeats are answered however long one takes.
@@ -15,37 +15,25 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Optional, Union
 
 import msgspec
 import zmq
 
-from protocol.codec import Blob, Packet, decode, encode, request_id_of
+from protocol.codec import Blob, encode
 from protocol.dedup import Key, ReplyCache
 from protocol.endpoint import Endpoint
 from protocol.errors import VantageError
-from protocol.messages import KIND_OF, Busy, Failure, Heartbeat, Hello
-from protocol.sessions import Sessions
-from protocol.sockets import Listener, Waker, receive, send
+from protocol.inbox import Inbox, Request
+from protocol.messages import KIND_OF, Busy, Failure, failure_of
+from protocol.sockets import Waker
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Request(Packet):
-    """A request as its handler sees it: request_id, message, blobs and array(ref) of Packet, and the client's name."""
-
-    client: str
-
 
 Answer = Union[msgspec.Struct, tuple[msgspec.Struct, Sequence[Blob]]]
 # A handler answers now, or returns a Future of its answer and may answer others meanwhile.
 Handler = Callable[[Any, Request], Union[Answer, "Future[Answer]"]]
-
-MESSAGES_PER_TURN = 64  # received before the outbox has its turn
-LOG_INTERVAL_S = 10.0
 
 
 class Service:
@@ -77,20 +65,15 @@ class Service:
         self._max_in_flight = max_in_flight
         self._busy = Busy(retry_after_s)
         self._drain_s = drain_s
-        self._sessions = Sessions(name, run, heartbeat_s)
-        self._replies = ReplyCache() if replies is None else replies
         self._queue: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._outbox: deque[tuple[Key, list[Blob]]] = deque()
         self._draining = threading.Event()
         self._finished = threading.Event()
         self._io_error: Optional[BaseException] = None
-        self._next_log = 0.0
-        self.counters: dict[str, int] = dict.fromkeys(
-            ("requests", "replies", "failures", "malformed", "duplicates", "busy", "undelivered", "clients"), 0
-        )
-        self._listener = Listener(endpoint)
+        self._inbox = Inbox(name, run, endpoint, heartbeat_s, ReplyCache() if replies is None else replies)
         self._waker = Waker()
-        self.endpoint = self._listener.endpoint
+        self.counters = self._inbox.counters
+        self.endpoint = self._inbox.endpoint
 
     def serve(self, stop: threading.Event) -> None:
         """Answer until `stop` is set, then finish what was accepted (for at most `drain_s`) and free the address."""
@@ -101,7 +84,7 @@ class Service:
                 self._handle_next(0.1)
             self._draining.set()
             end = time.monotonic() + self._drain_s
-            while self._replies.running and time.monotonic() < end and self._io_error is None:
+            while self._inbox.running and time.monotonic() < end and self._io_error is None:
                 self._handle_next(0.02)
         finally:
             self._finished.set()
@@ -113,7 +96,7 @@ class Service:
 
     def close(self) -> None:
         """Free the address of a service that does not serve (any more); idempotent."""
-        self._listener.close()
+        self._inbox.close()
         self._waker.close()
 
     # ------------------------------------------------------------------ handlers, in the thread of serve()
@@ -146,13 +129,13 @@ class Service:
             frames = encode(request.request_id, message, blobs)
         except VantageError as error:  # e.g. more arrays than a message may carry
             frames = encode(request.request_id, self._failure(error))
-        self._outbox.append(((request.client, request.request_id), frames))
+        self._outbox.append((request.key, frames))
         self._waker.wake()
 
     def _failure(self, error: BaseException) -> Failure:
         self.counters["failures"] += 1
         if isinstance(error, VantageError):
-            return Failure(error.code, error.message, error.retryable)
+            return failure_of(error)
         log.error("a handler of %s failed", self.name, exc_info=error)
         return Failure("internal", f"{self.name} failed on this request ({type(error).__name__}); see its log")
 
@@ -161,85 +144,30 @@ class Service:
     def _run_io(self) -> None:
         try:
             poller = zmq.Poller()
-            poller.register(self._listener.socket, zmq.POLLIN)
+            poller.register(self._inbox.socket, zmq.POLLIN)
             poller.register(self._waker, zmq.POLLIN)
             while not self._finished.is_set():
                 poller.poll(1000)
                 self._waker.clear()
-                for _ in range(MESSAGES_PER_TURN):
-                    frames = receive(self._listener.socket)
-                    if frames is None:
-                        break
-                    self._guarded(bytes(frames[0]), frames[1:])
+                for request in self._inbox.requests():
+                    self._on_request(request)
                 self._send_outbox()
-                self._sessions.expire()
-                self.counters["clients"] = len(self._sessions)
             self._send_outbox()
         except BaseException as error:  # raised again by serve()
             self._io_error = error
 
-    def _guarded(self, identity: bytes, frames: Sequence[Blob]) -> None:
-        try:
-            self._on_frames(identity, frames)
-        except Exception:  # whatever a peer sent, the others are served
-            self.counters["malformed"] += 1
-            log.exception("%s could not take a message", self.name)
+    def _on_request(self, request: Request) -> None:
+        if type(request.message) not in self._handlers:
+            kind = KIND_OF[type(request.message)]
+            error = VantageError("unsupported", f"{self.name} does not answer {kind}; ask the service that does")
+            self._inbox.reply(request, self._failure(error))
+        elif self._draining.is_set() or self._inbox.running >= self._max_in_flight:
+            self.counters["busy"] += 1
+            self._inbox.reply(request, self._busy)
+        else:
+            self._inbox.accept(request)
+            self._queue.put(request)
 
     def _send_outbox(self) -> None:
         while self._outbox:
-            key, frames = self._outbox.popleft()
-            self._send(self._replies.finish(key, frames), frames)
-
-    def _send(self, identity: bytes, frames: Sequence[Blob]) -> None:
-        self.counters["replies"] += 1
-        if not send(self._listener.socket, [identity, *frames]):
-            self.counters["undelivered"] += 1  # its client asks again and finds the stored reply
-
-    def _on_frames(self, identity: bytes, frames: Sequence[Blob]) -> None:
-        try:
-            packet = decode(frames)
-        except VantageError as error:
-            self._refuse(identity, frames, error)
-            return
-        if isinstance(packet.message, Hello):
-            try:
-                self._send(identity, encode(packet.request_id, self._sessions.open(identity, packet.message)))
-            except VantageError as error:
-                self._send(identity, encode(packet.request_id, self._failure(error)))
-            return
-        client = self._sessions.client(identity)
-        if client is None:
-            error = VantageError("bad_request", f"{self.name} does not know this connection; say HELLO first", True)
-            self._send(identity, encode(b"", self._failure(error)))
-        elif isinstance(packet.message, Heartbeat):
-            self._send(identity, encode(b"", Heartbeat()))
-        else:
-            self._on_request(identity, Request(packet.request_id, packet.message, packet.blobs, client))
-
-    def _on_request(self, identity: bytes, request: Request) -> None:
-        self.counters["requests"] += 1
-        key = (request.client, request.request_id)
-        stored = self._replies.reply(key)
-        if stored is not None:
-            self.counters["duplicates"] += 1
-            self._send(identity, stored)
-        elif self._replies.is_running(key, identity):
-            self.counters["duplicates"] += 1
-        elif type(request.message) not in self._handlers:
-            kind = KIND_OF[type(request.message)]
-            error = VantageError("unsupported", f"{self.name} does not answer {kind}; ask the service that does")
-            self._send(identity, encode(request.request_id, self._failure(error)))
-        elif self._draining.is_set() or self._replies.running >= self._max_in_flight:
-            self.counters["busy"] += 1
-            self._send(identity, encode(request.request_id, self._busy))
-        else:
-            self._replies.start(key, identity)
-            self._queue.put(request)
-
-    def _refuse(self, identity: bytes, frames: Sequence[Blob], error: VantageError) -> None:
-        self.counters["malformed"] += 1
-        now = time.monotonic()
-        if now >= self._next_log:
-            self._next_log = now + LOG_INTERVAL_S
-            log.warning("%s refused a message: %s (%d so far)", self.name, error, self.counters["malformed"])
-        self._send(identity, encode(request_id_of(frames), Failure(error.code, error.message)))
+            self._inbox.finish(*self._outbox.popleft())

@@ -1,13 +1,13 @@
 """The simulator service's broker: clients on one side, workers on the other, no simulator in this process.
 
 Map
-    Frontend (frontend.py)      ROUTER for clients: HELLO, heartbeats, de-duplication, stored replies
+    Inbox (protocol/inbox.py)   ROUTER for clients: HELLO, heartbeats, de-duplication, stored replies
     Dispatcher (dispatch.py)    which worker does which request: credit, warm scenes, bounds, re-dispatch, quarantine
     Fleet (fleet.py)            child processes that are workers; others may join from anywhere
     Broker (here)               the sockets and the loop that joins them
 
-    client ──RENDER_TASK──▶ Frontend ─▶ Dispatcher.submit ─▶ .assign ──the same frames──▶ worker
-    client ◀──EPISODE────── Frontend ◀─ Dispatcher.finish ◀──────────the same frames──── worker
+    client ──RENDER_TASK──▶ Inbox ─▶ Dispatcher.submit ─▶ .assign ──the same frames──▶ worker
+    client ◀──EPISODE────── Inbox ◀─ Dispatcher.finish ◀──────────the same frames──── worker
 
 Requests and replies are forwarded as the frames that came; only the request id is replaced by the broker's own job id
 and back, so that clients cannot collide and a late answer to an earlier broker is known as such.
@@ -30,8 +30,10 @@ import zmq
 
 from protocol import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from protocol.codec import decode, encode
+from protocol.dedup import ReplyCache
 from protocol.endpoint import publish, serving_endpoint
 from protocol.errors import VantageError
+from protocol.inbox import MESSAGES_PER_TURN, Inbox, Request
 from protocol.messages import (
     KIND_OF,
     Annotate,
@@ -52,13 +54,13 @@ from protocol.messages import (
     SimStatus,
     Welcome,
     WorkerStatus,
+    failure_of,
 )
 from protocol.rundir import RunDir
 from protocol.sockets import Listener, receive, send
 from protocol.telemetry import Telemetry
 from sim_server.dispatch import Admission, Dispatcher, Job, Limits, Needs, Worker
 from sim_server.fleet import Fleet
-from sim_server.frontend import MESSAGES_PER_TURN, ClientRequest, Frontend, failure_of
 from sim_server.scenes import scene_key
 from sim_server.settings import SimSettings
 
@@ -69,6 +71,7 @@ WORKER_SERVICE = "sim-workers"  # workers do
 TURN_MS = 50  # the loop turns at least so often: workers are looked after, and requests that wait for one
 METRICS_EVERY_S = 5.0
 DRAIN_S = 10.0
+HEARTBEAT_S = 1.0  # of clients
 MAX_CREDIT = 64
 MAX_LOADING_S = 3600.0
 MAX_SUSPECTS = 1024
@@ -94,8 +97,12 @@ class Broker:
                 deaths_to_quarantine=settings.deaths_to_quarantine,
             )
         )
-        self._frontend = Frontend(
-            serving_endpoint(run.path, SERVICE, settings.listen), run.name, 1.0, settings.reply_cache_bytes
+        self._inbox = Inbox(
+            SERVICE,
+            run.name,
+            serving_endpoint(run.path, SERVICE, settings.listen),
+            HEARTBEAT_S,
+            ReplyCache(max_bytes=settings.reply_cache_bytes),
         )
         self._backend = Listener(serving_endpoint(run.path, WORKER_SERVICE, settings.listen_workers))
         self._telemetry = Telemetry(SERVICE, settings.metrics_port)
@@ -106,9 +113,9 @@ class Broker:
         self._next_tick_s = self._next_heartbeat_s = self._next_status_s = self._next_metrics_s = 0.0
         self._served_before, self._served_at_s, self._per_s = 0, time.monotonic(), 0.0
         self._poller = zmq.Poller()
-        self._poller.register(self._frontend.socket, zmq.POLLIN)
+        self._poller.register(self._inbox.socket, zmq.POLLIN)
         self._poller.register(self._backend.socket, zmq.POLLIN)
-        publish(run.path, SERVICE, self._frontend.endpoint)
+        publish(run.path, SERVICE, self._inbox.endpoint)
         publish(run.path, WORKER_SERVICE, self._backend.endpoint)
 
     # ------------------------------------------------------------------------- the main loop
@@ -120,13 +127,13 @@ class Broker:
             while end_s is None or (self._dispatcher.jobs and time.monotonic() < end_s):
                 self._poller.poll(TURN_MS)
                 now_s = time.monotonic()
-                for request in self._frontend.requests():
+                for request in self._inbox.requests():
                     self._on_request(request, now_s)
                 for identity, frames in self._worker_messages():
                     try:
                         self._on_worker(identity, frames, now_s)
                     except Exception:  # whatever one worker sent, the others are served
-                        self._frontend.malformed += 1
+                        self._inbox.counters["malformed"] += 1
                         log.exception("sim could not take a worker's message")
                 for job in self._dispatcher.unsupported(now_s):
                     self._fail(job, "unsupported", "no worker that joined can do this; see `sim-server status`.")
@@ -141,24 +148,24 @@ class Broker:
 
     # ------------------------------------------------------------------------- clients
 
-    def _on_request(self, request: ClientRequest, now_s: float) -> None:
+    def _on_request(self, request: Request, now_s: float) -> None:
         message = request.message
         if isinstance(message, GetSimStatus):
-            self._frontend.reply(request, self.status())
+            self._inbox.reply(request, self.status())
         elif isinstance(message, DrainWorker):
-            self._frontend.reply(request, self._drain(message.worker_id))
+            self._inbox.reply(request, self._drain(message.worker_id))
         elif not isinstance(message, (RenderTask, Observe, Describe, Annotate, Propose)):
             kind = KIND_OF[type(message)]
-            self._frontend.reply(
+            self._inbox.reply(
                 request, Failure("unsupported", f"sim does not answer {kind}; ask the service that does.")
             )
         elif self._draining:
-            self._frontend.reply(request, Busy(1.0))
+            self._inbox.reply(request, Busy(1.0))
         else:
             self._submit(request, message, now_s)
 
     def _submit(
-        self, request: ClientRequest, message: Union[RenderTask, Observe, Describe, Annotate, Propose], now_s: float
+        self, request: Request, message: Union[RenderTask, Observe, Describe, Annotate, Propose], now_s: float
     ) -> None:
         kind, header = request.frames[1], request.frames[3]
         scene = message.spec.scene if isinstance(message, RenderTask) else message.scene
@@ -177,14 +184,14 @@ class Broker:
         )
         admission = self._dispatcher.submit(job)
         if admission is Admission.BUSY:
-            self._frontend.reply(request, Busy(self._dispatcher.retry_after_s))
+            self._inbox.reply(request, Busy(self._dispatcher.retry_after_s))
         elif admission is Admission.POISON:
-            self._frontend.reply(request, self._poison())
+            self._inbox.reply(request, self._poison())
         else:
-            self._frontend.accept(request)
+            self._inbox.accept(request)
 
     def _answer(self, job: Job, frames: Sequence[Any]) -> None:
-        self._frontend.finish(job.reply_to, [*frames[:2], job.reply_to[1], *frames[3:]])
+        self._inbox.finish(job.reply_to, [*frames[:2], job.reply_to[1], *frames[3:]])
 
     def _fail(self, job: Job, code: str, message: str) -> None:
         self._answer(job, encode(b"", Failure(code, message)))
@@ -361,15 +368,15 @@ class Broker:
             "workers": len(workers),
             "queued": len(self._dispatcher.queue),
             "in_flight": sum(len(worker.in_flight) for worker in workers),
-            "clients": self._frontend.clients,
+            "clients": self._inbox.counters["clients"],
             "served_per_s": round(self._per_s, 3),
             "served_total": counters.served,
             "infeasible_total": counters.infeasible,
             "busy_total": counters.busy,
             "redispatched_total": counters.redispatched,
             "quarantined_total": counters.quarantined,
-            "duplicates_total": self._frontend.duplicates,
-            "malformed_total": self._frontend.malformed,
+            "duplicates_total": self._inbox.counters["duplicates"],
+            "malformed_total": self._inbox.counters["malformed"],
         }
         names = sorted(worker.worker_id for worker in workers)
         self._run.write_status(SERVICE, {"state": state, **numbers, "worker_ids": names})
@@ -380,7 +387,7 @@ class Broker:
 
     def _close(self) -> None:
         self._run.write_status(SERVICE, {"state": "stopped", "served_total": self._dispatcher.counters.served})
-        self._frontend.close()
+        self._inbox.close()
         self._fleet.stop()
         self._backend.close()
         self._telemetry.close()

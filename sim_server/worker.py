@@ -15,10 +15,9 @@ import msgspec
 from protocol.codec import Blob, encode
 from protocol.endpoint import Endpoint
 from protocol.errors import VantageError
-from protocol.messages import Failure, Ready
+from protocol.messages import Failure, Ready, failure_of
 from sim_server.backends.base import Warmable
 from sim_server.core import WIRE_SENSORS, SimCore
-from sim_server.frontend import failure_of
 from sim_server.link import Link
 from sim_server.settings import SimSettings
 
