@@ -21,7 +21,7 @@ TRIES = 40
 _PASSAGE_M = 0.9  # free depth before doors
 _FLAT_M = 0.05  # what one walks on
 _REACH_M = 1.0  # what begins above this height does not stand in the way
-_WIDEST_PLANT_M = 1.1  # in a home; the named scenes have larger ones
+_WIDEST_PLANT_M = 0.85  # in a home; the named scenes have larger ones
 _HANGING_GAP_M = 0.03
 _TOUCH_M = -0.002  # gap of things that stand side by side in a run
 
@@ -100,7 +100,7 @@ class RoomState:
         shapes = CATEGORIES[name].shapes
         model = shapes[int(self.rng.integers(len(shapes)))](self.rng)
         if name == "plant" and max(model.size_m()) > _WIDEST_PLANT_M:
-            return self.shape(name)
+            model.shrink(_WIDEST_PLANT_M / max(model.size_m()))
         return model
 
     def area_m2(self) -> float:

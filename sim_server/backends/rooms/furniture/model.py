@@ -47,6 +47,14 @@ class Model:
         low, high = self.bounds()
         return float(high[0] - low[0]), float(high[2] - low[2])
 
+    def shrink(self, factor: float) -> None:
+        """Scales every part about the origin; only for models without surfaces."""
+        self.parts = [
+            (part._replace(positions=part.positions * np.float32(factor), uv=part.uv * np.float32(factor)), slot)
+            for part, slot in self.parts
+        ]
+        self._bounds = None
+
     def add(self, part: Part, slot: str = "main") -> None:
         self.parts.append((part, slot))
 
