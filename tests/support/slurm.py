@@ -66,6 +66,14 @@ class Slurm:
         self._daemons: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Slurm:
+        try:
+            self._start_all()
+        except BaseException:
+            self._stop_all()
+            raise
+        return self
+
+    def _start_all(self) -> None:
         folder = self.folder
         for name in ("state", "spool"):
             (folder / name).mkdir(parents=True)
@@ -81,13 +89,15 @@ class Slurm:
         self._start("slurmctld", "-D", "-c")
         self._start("slurmd", "-D", "-N", socket.gethostname())
         _wait_for(lambda: "idle" in self.run("sinfo", "-h", "-o", "%T", check=False))
-        return self
 
     def __exit__(self, *exc_info: object) -> None:
         self.run("scancel", "--user=root", check=False)
         end_s = time.monotonic() + 60
         while self.run("squeue", "-h", check=False).strip() and time.monotonic() < end_s:
             time.sleep(0.5)
+        self._stop_all()
+
+    def _stop_all(self) -> None:
         for daemon in reversed(self._daemons):
             daemon.terminate()
             try:
