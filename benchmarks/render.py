@@ -2,17 +2,22 @@
 
     python benchmarks/render.py
 
-Prints a table and writes benchmarks/results/render.json. "demo" scenes are those of the shipped demo: one room, three
-to six objects in plain colours. "furnished" ones are two rooms with at least thirty pieces and things on them.
+Prints tables and writes benchmarks/results/render.json. "demo" scenes are those of the shipped demo: one room, three to
+six objects in plain colours. "furnished" ones are two rooms with at least thirty pieces and things on them. Renderers
+of others that are installed (render_peers.py) draw the triangles of a furnished one from the same poses, each in a
+process of its own, one after the other.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import importlib.util
 import json
 import math
 import os
 import resource
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -23,13 +28,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_load, describe_machine
+from benchmarks.render_peers import MODULES, PEERS, Draw
 from protocol.scene import Camera, Pose, SceneSpec
 from sim_server.backends.base import Scene
 from sim_server.backends.rooms import RoomsBackend
 
 DEMO = ("chair", "table", "sofa", "bed", "lamp", "plant", "bookshelf", "cabinet", "ball", "box")
 SIZES = ((96, 96), (128, 128), (256, 256), (640, 480))
+PEER_SIZES = SIZES[1:]
 VIEWS_PER_SCENE = 2
 
 
@@ -98,21 +105,88 @@ def measure(kind: str, count: int, seconds: float) -> dict[str, object]:
     }
 
 
+def measure_peer(name: str, seconds: float) -> dict[str, object]:
+    """One renderer ("rooms" is ours) on a furnished scene: frames per CPU-second by size, and how its ids agree."""
+    from sim_server.backends.rooms.scene import RoomsScene, view_axes
+
+    scene = RoomsBackend().open(specs("furnished", 1)[0])
+    assert isinstance(scene, RoomsScene)
+    geometry, poses = scene._geometry, views(scene, 0) + views(scene, 1)
+    rates, same = {}, 1.0
+    eyes = [view_axes(pose) for pose in poses]
+    for width, height in PEER_SIZES:
+        camera = Camera(width, height)
+        if name == "rooms":
+            work = functools.partial(_draw_ours, scene, poses, camera)
+        else:
+            draw = PEERS[name](geometry.positions, geometry.faces, geometry.face_object, width, height)
+            ours = scene.render(poses, camera, ("ids",)).ids
+            assert ours is not None
+            same = min(same, *(float((draw(*eye)[2] == ids).mean()) for eye, ids in zip(eyes, ours)))
+            work = functools.partial(_draw_theirs, draw, eyes)
+        rates[f"{width}x{height}"] = round(rate(work, seconds), 1)
+    return {"name": name, "triangles": len(geometry.faces), "rates": rates, "ids_same_at_least": round(same, 4)}
+
+
+def _draw_ours(scene: Scene, poses: list[Pose], camera: Camera) -> int:
+    return len(scene.render(poses, camera, ("rgb", "depth", "ids")).poses)
+
+
+def _draw_theirs(draw: Draw, eyes: list) -> int:
+    return len([draw(*eye) for eye in eyes])
+
+
+def peers(seconds: float) -> list[dict]:
+    """Ours and every installed peer, each in a process of its own."""
+    found = []
+    for name in ("rooms", *PEERS):
+        if name != "rooms" and importlib.util.find_spec(MODULES.get(name, name)) is None:
+            print(f"{name} is not installed: left out")
+            continue
+        command = [sys.executable, __file__, "--peer", name, "--seconds", str(seconds)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=900)
+        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+        if lines:
+            found.append(json.loads(lines[-1]))
+        else:
+            print(f"{name} failed and is left out: {(done.stderr.strip() or 'no output').splitlines()[-1]}")
+    return found
+
+
+def scaling(seconds: float) -> dict[str, object]:
+    """Frames per CPU-second at 256 x 256 of one process, and of one per core at once: less where they share caches."""
+    command = [sys.executable, __file__, "--peer", "rooms", "--seconds", str(seconds)]
+    cores = len(os.sched_getaffinity(0))
+    per_process = []
+    for count in (1, cores):
+        running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]
+        answers = [json.loads(process.communicate(timeout=900)[0]) for process in running]
+        per_process.append(float(np.mean([answer["rates"]["256x256"] for answer in answers])))
+    return {"workers": cores, "efficiency": round(per_process[1] / per_process[0], 3)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=0.5, help="CPU time per figure")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "render.json")
+    parser.add_argument("--peer", choices=("rooms", *PEERS), help="measure this renderer alone and print JSON")
     arguments = parser.parse_args()
+    if arguments.peer:
+        print(json.dumps(measure_peer(arguments.peer, arguments.seconds)), flush=True)
+        return
     start = time.process_time()
     RoomsBackend().warm()
     result: dict[str, object] = {
         "machine": describe_machine(),
+        "load": describe_load(),
         "warm_cpu_s": round(time.process_time() - start, 2),
         "digest": RoomsBackend().digest,
         "kinds": [measure(kind, arguments.scenes, arguments.seconds) for kind in ("demo", "furnished")],
     }
     result["max_rss_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 0)
+    result["scaling"] = scaling(arguments.seconds)
+    result["peers"] = peers(arguments.seconds)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=1) + "\n")
     _print(result)
@@ -132,6 +206,11 @@ def _print(result: dict) -> None:
             f"{kind['kind']}: {kind['objects_mean']:.1f} objects, opening takes {kind['open_median_ms']} ms (median), "
             f"{kind['open_p90_ms']} ms (90 %)"
         )
+    ours = next((p["rates"] for p in result["peers"] if p["name"] == "rooms"), {})
+    for peer in result["peers"]:
+        row = "  ".join(f"{size}: {fps} ({ours[size] / fps:.1f}x)" for size, fps in peer["rates"].items())
+        print(f"{peer['name']:9} {row}  ids the same: {peer['ids_same_at_least']}")
+    print(f"{result['scaling']['workers']} processes at once: {result['scaling']['efficiency']} of one's rate each")
     print(f"warm-up {result['warm_cpu_s']} CPU-s, peak memory {result['max_rss_mib']} MiB")
 
 
