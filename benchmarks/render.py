@@ -3,7 +3,7 @@
     python benchmarks/render.py
 
 Prints tables and writes benchmarks/results/render.json. "demo" scenes are those of the shipped demo: one room, three to
-six objects in plain colours. "furnished" ones are two rooms with at least thirty pieces and things on them. Renderers
+six objects in plain colours. "furnished" ones are three rooms with at least forty pieces and things on them. Renderers
 of others that are installed (render_peers.py) draw the triangles of a furnished one from the same poses, each in a
 process of its own, one after the other.
 """
@@ -44,7 +44,7 @@ def specs(kind: str, count: int) -> list[SceneSpec]:
     if kind == "demo":
         return [SceneSpec(seed=k, categories=DEMO) for k in range(count)]
     return [
-        SceneSpec(seed=k, rooms=2, min_objects=30, max_objects=36, clutter=1.0, palette="natural") for k in range(count)
+        SceneSpec(seed=k, rooms=3, min_objects=40, max_objects=46, clutter=1.0, palette="natural") for k in range(count)
     ]
 
 
