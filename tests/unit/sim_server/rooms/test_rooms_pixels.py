@@ -86,7 +86,7 @@ def test_amodal_counts_at_least_the_visible_pixels() -> None:
         scene = backend.open(SceneSpec(seed=seed, min_objects=10, max_objects=14))
         rng = np.random.default_rng(seed)
         poses = []
-        for _ in range(4):
+        for _ in range(8):
             x, _, z = scene.sample_navigable(rng)
             poses.append(pose_at((x, 1.5, z), rng.uniform(0, 6.28), -0.2))
         frames = scene.render(poses, Camera(96, 72), ("ids", "amodal"))
