@@ -5,7 +5,7 @@
 Times are processor time of this process, scenes already open, pictures of 96 px, colour rendered at the end.
 `majority` is the accuracy of always giving the most frequent answer, `blind` that of giving the most frequent answer
 to questions with the same options or about the same word ("chair"): about what a model could learn without pictures.
-For options that name objects `majority` counts the place of the answer among the options.
+For options that differ from question to question `majority` counts the place of the answer among the options.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 from protocol.errors import Infeasible
 from protocol.messages import Annotate
 from protocol.scene import Camera, SceneSpec
+from protocol.skills import CATALOGUE
 from protocol.specs import view_budget
 from protocol.tasks import Question, QuestionSpec, TaskSpec
 from sim_server.annotate import annotate
@@ -30,6 +31,7 @@ from sim_server.questions.families import FAMILIES
 from sim_server.realise import realise
 
 DEMO_CATEGORIES = ("chair", "table", "sofa", "bed", "lamp", "plant", "bookshelf", "cabinet", "ball", "box")
+OPTIONS_VARY = ("object_match", "small_location")  # as those that name objects do
 OUT = Path(__file__).parent / "results" / "questions.json"
 
 
@@ -50,7 +52,8 @@ def measure(scenes: list[Scene], family: str, level: int, specs: int) -> dict[st
             continue
         question = found.question
         attempts += found.attempts
-        place = str(question.options.index(question.answer)) if question.option_objects else question.answer
+        placed = question.option_objects or family in OPTIONS_VARY
+        place = str(question.options.index(question.answer)) if placed else question.answer
         answers[place] += 1
         by_text[told_by_words(question)][place] += 1
     spent_s = time.process_time() - started_s
@@ -72,6 +75,8 @@ def measure(scenes: list[Scene], family: str, level: int, specs: int) -> dict[st
 
 def told_by_words(question: Question) -> str:
     """What of a question could give its answer away without the picture: the options' words, or what it names."""
+    if question.family in OPTIONS_VARY:
+        return str(len(question.options))
     if question.options and not question.option_objects:
         return " ".join(sorted(question.options))
     if question.option_objects:
@@ -105,6 +110,13 @@ def main() -> None:
     options = parser.parse_args()
     backend = RoomsBackend()
     scenes = [backend.open(SceneSpec(seed=seed, categories=DEMO_CATEGORIES)) for seed in range(options.scenes)]
+    special: dict[str, dict[str, Any]] = {
+        "clutter": [
+            SceneSpec(seed=seed, clutter=1.0, min_objects=6, max_objects=9, rooms=2) for seed in range(options.scenes)
+        ],
+        "rooms": [SceneSpec(seed=seed, rooms=3, min_objects=8, max_objects=14) for seed in range(options.scenes)],
+    }
+    opened: dict[str, list[Scene]] = {}
     realise(scenes[0], TaskSpec("warm", 0, 0, scenes[0].spec, QuestionSpec("object_color", 4)))
     views_per_s = annotated_views_per_s(scenes, Camera())
     print(f"annotated views/s: {views_per_s:.0f}")
@@ -112,7 +124,10 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for family in options.families:
         for level in options.levels:
-            row = measure(scenes, family, level, options.specs)
+            (need,) = CATALOGUE[family].needs or ("",)
+            if need and need not in opened:
+                opened[need] = [backend.open(SceneSpec(seed=seed, **special[need])) for seed in range(options.scenes)]
+            row = measure(opened.get(need, scenes), family, level, options.specs)
             rows.append(row)
             reason = next(iter(row["reasons"]), "")
             print(

@@ -6,9 +6,10 @@ together. `feasible_levels` is what is implemented today. One module per kind of
 
 from __future__ import annotations
 
-from protocol.skills import single
+from protocol.skills import cameras, pair, scene, single, small
 from protocol.skills.skill import Skill
 
-CATALOGUE: dict[str, Skill] = {skill.name: skill for skill in single.SKILLS}
+_MODULES = (single, pair, scene, cameras, small)
+CATALOGUE: dict[str, Skill] = {skill.name: skill for module in _MODULES for skill in module.SKILLS}
 
 __all__ = ["CATALOGUE", "Skill"]

@@ -10,28 +10,36 @@ from numpy.typing import NDArray
 
 from protocol.scene import Camera, Pose, SceneDescription
 from sim_server.backends.base import Scene
+from sim_server.questions.evidence import ViewEvidence
 from sim_server.questions.geometry import Array, pose_from_yaw_pitch, unproject
-from sim_server.questions.viewpoints import PLACES, draw_eyes
+from sim_server.questions.viewpoints import PLACES, draw_eyes, probe
 
 VOXELS = 20  # along the scene's longest side, as in arXiv 2505.23747
-PROBE_PX = 48  # width of the pictures that coverage is measured in
 LOOK_RAD = (-0.55, -0.05)  # pitches of the views to choose from: slightly down, where the things are
 LEAST_OVERLAP = 0.15  # of a further picture's voxels, with one before it
+LEAST_JOINT = 0.10  # the same, checked on the pictures themselves
 LEAST_GAIN = 0.02  # a further view must show this share of what all views together show
 
 
 def covering_poses(
-    scene: Scene, camera: Camera, most: int, rng: np.random.Generator, only: Optional[frozenset[int]] = None
+    scene: Scene,
+    camera: Camera,
+    most: int,
+    rng: np.random.Generator,
+    only: Optional[frozenset[int]] = None,
+    among: Optional[Sequence[Pose]] = None,
 ) -> tuple[Pose, ...]:
     """Up to `most` poses, the one that shows most surface first, each next one that which adds most.
 
-    Chosen among 2 x PLACES poses in navigable space that look every way, by what the renderer shows in small pictures:
-    surface counts in voxels of a twentieth of the scene, with `only` that of these objects alone. A picture shares
-    surface with one before it (LEAST_OVERLAP), so that who sees them all can join them. Empty where no pose shows any
-    surface. Costs 2 x PLACES renderings of depth and ids, PROBE_PX wide.
+    Chosen among 2 x PLACES poses in navigable space that look every way, or `among` these, by what the renderer shows
+    in small pictures: surface counts in voxels of a twentieth of the scene, with `only` that of these objects alone. A
+    picture shares surface with one before it (LEAST_OVERLAP), so that who sees them all can join them. Empty where no
+    pose shows any surface. Costs one rendering of depth and ids per pose, PROBE_PX wide.
     """
-    poses = draw_poses_around(scene, rng)
-    small = Camera(PROBE_PX, max(1, round(PROBE_PX * camera.height_px / camera.width_px)), camera.hfov_rad)
+    poses = draw_poses_around(scene, rng) if among is None else among
+    if not poses:
+        return ()
+    small = probe(camera)
     frames = scene.render(poses, small, ("depth", "ids"))
     depth_m, ids = frames.depth, frames.ids
     assert depth_m is not None and ids is not None
@@ -78,6 +86,17 @@ def overlap(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
     """Share of the smaller one's voxels that the other one has too."""
     least = min(len(first), len(second))
     return len(np.intersect1d(first, second, assume_unique=True)) / least if least else 0.0
+
+
+def joined(description: SceneDescription, views: Sequence[ViewEvidence]) -> bool:
+    """Whether every view can be reached from the first over views that share LEAST_JOINT of their surface."""
+    shown = [voxels_shown(description, view.pose, view.camera, view.depth_m) for view in views]
+    reached, waiting = [0], list(range(1, len(views)))
+    for index in reached:
+        near = [other for other in waiting if overlap(shown[index], shown[other]) >= LEAST_JOINT]
+        reached += near
+        waiting = [other for other in waiting if other not in near]
+    return not waiting
 
 
 def extent(description: SceneDescription) -> tuple[Array, Array]:

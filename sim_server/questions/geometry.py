@@ -154,6 +154,12 @@ def bearing_rad(stand_m: Vec3, face_m: Vec3, target_m: Vec3) -> float:
     return math.atan2(fz * tx - fx * tz, fx * tx + fz * tz)
 
 
+def bearing_of_rad(eye_m: Vec3, heading_rad: float, points_m: Array) -> Array:
+    """Where points [P, 3] are for a camera at `eye_m` with this yaw, on the floor plan: as `bearing_rad`, [P]."""
+    angles = np.arctan2(eye_m[0] - points_m[:, 0], eye_m[2] - points_m[:, 2]) - heading_rad
+    return np.arctan2(np.sin(angles), np.cos(angles))
+
+
 def polygon_area_m2(polygon_xz_m: Sequence[tuple[float, float]]) -> float:
     """Area of a simple polygon on the floor plan (shoelace formula)."""
     ahead = (*polygon_xz_m[1:], *polygon_xz_m[:1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Optional, Sequence
+from typing import Callable, Optional, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ PITCH_RAD = (-0.75, 0.10)
 NEAREST_M, FARTHEST_M = 0.9, 7.0
 FRAME_BORDER = 0.05  # centres of the objects asked about keep this share of the picture from its border
 PLACES = 16  # standing points tried per draw
+PROBE_PX = 48
 ROUGHLY = 0.15  # a picture's aim strays by up to this from its middle; the more objects, the less
 
 NO_PLACE = "no standing point has the objects in its picture together"
@@ -53,19 +54,38 @@ def draw_pose(
     focus: Sequence[SceneObject],
     rng: np.random.Generator,
     at: Optional[tuple[float, float]] = None,
+    fits: Optional[Callable[[Array, Array], NDArray[np.bool_]]] = None,
+    height_m: tuple[float, float] = EYE_HEIGHT_M,
 ) -> Optional[Pose]:
     """A pose in navigable space at eye height, level and slightly down, whose picture has every focus object's centre.
 
-    The middle of the centres is put at `at` (u, v in the picture), roughly in its middle where `at` is None. None
-    where no one of PLACES standing points will do. No pixel is drawn: occlusion is the caller's to check.
+    The middle of the centres is put at `at` (u, v in the picture), roughly in its middle where `at` is None. `fits`
+    says of eyes [P, 3] and yaws [P] which of them will do. None where no one of PLACES standing points will do. No
+    pixel is drawn: occlusion is the caller's to check.
     """
+    poses = draw_poses(scene, camera, focus, rng, at, fits, height_m)
+    return poses[0] if poses else None
+
+
+def draw_poses(
+    scene: Scene,
+    camera: Camera,
+    focus: Sequence[SceneObject],
+    rng: np.random.Generator,
+    at: Optional[tuple[float, float]] = None,
+    fits: Optional[Callable[[Array, Array], NDArray[np.bool_]]] = None,
+    height_m: tuple[float, float] = EYE_HEIGHT_M,
+) -> list[Pose]:
+    """Every one of PLACES standing points that `draw_pose` would take."""
     centres = np.array([item.box.centre_m for item in focus])
-    eyes = draw_eyes(scene, rng)
+    eyes = draw_eyes(scene, rng, height_m)
     stray = 2 * ROUGHLY / max(len(focus), 2)
     where = np.tile(at, (PLACES, 1)) if at is not None else rng.uniform(0.5 - stray, 0.5 + stray, (PLACES, 2))
     yaws, pitches = aim(eyes, camera, centres, where)
-    fitting = np.flatnonzero(in_picture(eyes, yaws, pitches, camera, centres).all(axis=1))
-    return _pose(eyes, yaws, pitches, int(fitting[0])) if len(fitting) else None
+    fitting = in_picture(eyes, yaws, pitches, camera, centres).all(axis=1)
+    if fits is not None:
+        fitting &= fits(eyes, yaws)
+    return [_pose(eyes, yaws, pitches, int(index)) for index in np.flatnonzero(fitting)]
 
 
 def draw_populated_pose(
@@ -82,10 +102,15 @@ def draw_populated_pose(
     return _pose(eyes, yaws, pitches, best) if shown[best] else None
 
 
-def draw_eyes(scene: Scene, rng: np.random.Generator) -> Array:
+def probe(camera: Camera) -> Camera:
+    """The camera with a picture PROBE_PX wide: enough to choose among many poses by what they show."""
+    return Camera(PROBE_PX, max(1, round(PROBE_PX * camera.height_px / camera.width_px)), camera.hfov_rad)
+
+
+def draw_eyes(scene: Scene, rng: np.random.Generator, height_m: tuple[float, float] = EYE_HEIGHT_M) -> Array:
     """PLACES camera positions [PLACES, 3] over navigable floor, metres."""
     eyes = np.array([scene.sample_navigable(rng) for _ in range(PLACES)])
-    eyes[:, 1] += rng.uniform(*EYE_HEIGHT_M, PLACES)
+    eyes[:, 1] += rng.uniform(*height_m, PLACES)
     return eyes
 
 

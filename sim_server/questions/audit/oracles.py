@@ -11,32 +11,11 @@ import numpy as np
 from protocol.scene import SceneDescription, SceneObject
 from protocol.tasks import Question
 from sim_server.backends.base import Frames
+from sim_server.questions.audit import oracles_views
+from sim_server.questions.audit.measure import mask_centre, mentioned, surface
 from sim_server.questions.geometry import rotation_matrix
 
 Oracle = Callable[[Question, SceneDescription, Frames], str]
-
-
-def mentioned(question: Question, description: SceneDescription) -> list[SceneObject]:
-    """The objects that the text names, in the text's order."""
-    objects = {item.id: item for item in description.objects}
-    return [objects[mention.object_id] for mention in question.mentions]
-
-
-def mask_centre(frames: Frames, item: SceneObject, view: int = 0) -> tuple[float, float]:
-    """Mean column and row of the object's mask as shares of the picture's sides."""
-    assert frames.ids is not None
-    rows, columns = np.nonzero(frames.ids[view] == item.id)
-    return (float(np.mean(columns)) + 0.5) / frames.camera.width_px, (
-        float(np.mean(rows)) + 0.5
-    ) / frames.camera.height_px
-
-
-def surface(item: SceneObject, count: int = 24) -> np.ndarray:
-    """Points all over the object's box, [N, 3]."""
-    steps = np.linspace(-1, 1, count)
-    grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
-    grid = grid[np.abs(grid).max(1) == 1.0]
-    return np.asarray(item.box.centre_m) + (grid * item.box.half_extents_m) @ rotation_matrix(item.box.rotation_wxyz).T
 
 
 def _category(question: Question, description: SceneDescription, frames: Frames) -> str:
@@ -158,8 +137,10 @@ ORACLES: dict[str, Oracle] = {
     "relative_distance": _relative_distance,
     "relative_direction": _relative_direction,
     "camera_motion": _motion,
+    **oracles_views.ORACLES,
 }
-NUMBER_TOLERANCE = {"camera_object_distance": 0.1, "object_size": 0.51}  # rounding, and the samples' spacing
+# Rounding, and the samples' spacing.
+NUMBER_TOLERANCE = {"camera_object_distance": 0.1, "object_size": 0.51, **oracles_views.NUMBER_TOLERANCE}
 
 
 def agrees(question: Question, description: SceneDescription, frames: Frames) -> bool:

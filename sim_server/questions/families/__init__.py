@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from protocol.errors import VantageError
 from protocol.skills import CATALOGUE
+from sim_server.questions.families.across import ObjectFromCamera, RegionFromCamera
+from sim_server.questions.families.cameras import CamerasCount, CamerasNearest, CamerasShared
+from sim_server.questions.families.match import ObjectMatch, VisibilityCompare
 from sim_server.questions.families.measures import CameraObjectDistance, ObjectSize
 from sim_server.questions.families.motion import CameraMotion
+from sim_server.questions.families.pairs import CameraElevation, CameraPosition
 from sim_server.questions.families.perceive import ObjectCategory, ObjectColor, ObjectCount, ObjectLocation
 from sim_server.questions.families.picture import DepthOrder, ViewDirection
+from sim_server.questions.families.rooms import RoomSize
+from sim_server.questions.families.scene import (
+    ObjectDistance,
+    SceneCount,
+    SceneRelativeDirection,
+    SceneRelativeDistance,
+    SceneSize,
+)
+from sim_server.questions.families.small import SmallLocation, SmallNearest, SmallPresence
 from sim_server.questions.families.space import RelativeDirection, RelativeDistance
 from sim_server.questions.family import Family
 
@@ -25,6 +38,24 @@ FAMILIES: dict[str, Family] = {
         ObjectSize(),
         RelativeDirection(),
         CameraMotion(),
+        CameraPosition(),
+        CameraElevation(),
+        VisibilityCompare(),
+        ObjectFromCamera(),
+        RegionFromCamera(),
+        ObjectMatch(),
+        ObjectDistance(),
+        RoomSize(),
+        SceneCount(),
+        SceneSize(),
+        SceneRelativeDistance(),
+        SceneRelativeDirection(),
+        CamerasShared(),
+        CamerasCount(),
+        CamerasNearest(),
+        SmallPresence(),
+        SmallNearest(),
+        SmallLocation(),
     )
 }
 assert FAMILIES.keys() == CATALOGUE.keys()

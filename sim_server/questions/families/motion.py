@@ -11,7 +11,7 @@ from protocol.scene import Pose, SceneDescription
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import World
-from sim_server.questions.families.rules import RELATE, draw_objects
+from sim_server.questions.families.rules import SHARED_OBJECTS, TOO_LITTLE_SHARED, clear_in_both, draw_objects
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals
 from sim_server.questions.geometry import pose_from_yaw_pitch, rotation_matrix, wrap_rad, yaw_rad
 from sim_server.questions.viewpoints import draw_focused_pose
@@ -21,7 +21,6 @@ LEAST_TURN_DEG = (25.0, 12.0)  # a turn counts from 8 degrees
 LEAST_MOVE_M = (0.0, 0.0, 0.6, 0.3, 0.3)
 OTHER_TURN_DEG = (0.0, 0.0, 0.0, 0.0, 25.0)  # at level 4 the camera also turns, by up to this much
 DOMINANCE = 2.0  # the asked part of a move is at least this many times the other horizontal part
-SHARED_OBJECTS = 2  # both pictures must clearly show this many of the same objects
 MOST_TURN_DEG, MOST_MOVE_M = 45.0, 1.5
 
 _WORDS = {"turn": ("left", "right"), "move": ("forward", "backward", "left", "right")}
@@ -69,17 +68,12 @@ class CameraMotion:
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         first, second = world.views[:2]
-        shared = [
-            key
-            for key, truth in first.seen.items()
-            if key in second.seen and RELATE.holds(truth, first) and RELATE.holds(second.seen[key], second)
-        ]
         turn_deg = math.degrees(wrap_rad(yaw_rad(second.pose) - yaw_rad(first.pose)))
         moved = np.subtract(second.pose.position_m, first.pose.position_m)
         right, _, back = moved @ rotation_matrix(pose_from_yaw_pitch((0, 0, 0), yaw_rad(first.pose), 0).rotation_wxyz)
         length_m = math.hypot(right, back)
-        if len(shared) < SHARED_OBJECTS:
-            found.refuse(f"the two pictures clearly share fewer than {SHARED_OBJECTS} objects")
+        if len(clear_in_both(first, second)) < SHARED_OBJECTS:
+            found.refuse(TOO_LITTLE_SHARED)
         elif FORM[level] == "turn":
             if abs(turn_deg) < LEAST_TURN_DEG[level] or length_m > 1e-6:
                 found.refuse(f"the camera turns by less than {LEAST_TURN_DEG[level]:g} degrees or moves as well")

@@ -13,6 +13,7 @@ import numpy as np
 
 from protocol.errors import Infeasible
 from protocol.scene import SceneDescription, SceneObject
+from protocol.tasks import ObjectTruth
 from sim_server.questions.evidence import World, name_of
 from sim_server.questions.families.rules import AMBIGUOUS, PERCEIVE, clear_objects, draw_objects, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals
@@ -114,11 +115,11 @@ class ObjectLocation(SingleView):
         view = world.views[0]
         for key in clear_objects(world, view, PERCEIVE[level], found):
             truth = view.seen[key]
-            margin = min(abs(value - border) for value in (truth.u, truth.v) for border in (1 / 3, 2 / 3))
+            margin = cell_margin(truth)
             if margin < CELL_MARGIN[level]:
                 found.refuse(f"an object lies within {CELL_MARGIN[level]} of a cell's border")
             else:
-                found.accept(_cell(truth.u, truth.v), (key,), margin)
+                found.accept(cell_of(truth.u, truth.v), (key,), margin)
 
     def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         (a,) = candidate.objects
@@ -137,7 +138,13 @@ class ObjectLocation(SingleView):
         )
 
 
-def _cell(u: float, v: float) -> str:
+def cell_margin(truth: ObjectTruth) -> float:
+    """How far the middle of an object's pixels is from the nearest cell border, as a share of the picture's side."""
+    return min(abs(value - border) for value in (truth.u, truth.v) for border in (1 / 3, 2 / 3))
+
+
+def cell_of(u: float, v: float) -> str:
+    """The cell of a place in the picture."""
     return CELLS[min(int(v * 3), 2) * 3 + min(int(u * 3), 2)]
 
 
@@ -150,15 +157,15 @@ class ObjectCount(SingleView):
         self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
         low, high = COUNT_RANGE[level]
-        groups = [group for group in _groups(list(description.objects)) if len(group[2]) >= low]
+        kinds = [kind for kind in groups(list(description.objects)) if len(kind[2]) >= low]
         # A form is asked only where the scene leaves at least two answers open: else the question gives it away.
-        most = {form: max(len(items) for kind, _, items in groups if kind == form) for form, _, _ in groups}
+        most = {form: max(len(items) for kind, _, items in kinds if kind == form) for form, _, _ in kinds}
         forms = sorted(form for form in most if most[form] > low)
         if not forms:
             raise Infeasible(f"object_count level {level} counts from {low} up: the scene has too few alike objects")
         form = kept.form if kept else forms[int(rng.integers(len(forms)))]
         count = int(kept.key) if kept else int(rng.integers(low, min(high, most[form]) + 1))
-        fitting = [items for kind, _, items in groups if kind == form and len(items) >= count]
+        fitting = [items for kind, _, items in kinds if kind == form and len(items) >= count]
         items = fitting[int(rng.integers(len(fitting)))]
         return Plan(key=str(count), focus=draw_objects(items, count, rng, self.name), form=form)
 
@@ -166,7 +173,7 @@ class ObjectCount(SingleView):
         view = world.views[0]
         low, high = COUNT_RANGE[level]
         clear = {key for key, truth in view.seen.items() if PERCEIVE[level].holds(truth, view)}
-        for form, _, items in _groups([world.objects[key] for key in view.seen]):
+        for form, _, items in groups([world.objects[key] for key in view.seen]):
             if not low <= len(items) <= high:
                 found.refuse(f"the view does not show {low} to {high} of a kind")
             elif not all(item.id in clear for item in items):
@@ -176,11 +183,9 @@ class ObjectCount(SingleView):
                 found.accept(str(len(items)), tuple(item.id for item in items), margin, form)
 
     def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
-        item = world.objects[candidate.objects[0]]
-        phrase = {"thing": "things", "category": plural(item.category), "color": f"{item.color} things"}[candidate.form]
-        kind = {"thing": "", "category": f', category="{item.category}"', "color": f', color="{item.color}"'}
+        phrase, kind = counted(world.objects[candidate.objects[0]], candidate.form)
         return Draft(
-            program=f"count(where(visible(view(0)){kind[candidate.form]}))",
+            program=f"count(where(visible(view(0)){kind}))",
             templates=(
                 "how many {a} are in the picture ?",
                 "how many {a} are there in the picture ?",
@@ -193,7 +198,14 @@ class ObjectCount(SingleView):
         )
 
 
-def _groups(items: list[SceneObject]) -> list[tuple[str, str, list[SceneObject]]]:
+def counted(item: SceneObject, form: str) -> tuple[str, str]:
+    """The plural that counts things like this one, and the arguments of `where` that choose them."""
+    if form == "category":
+        return plural(item.category), f', category="{item.category}"'
+    return (f"{item.color} things", f', color="{item.color}"') if form == "color" else ("things", "")
+
+
+def groups(items: list[SceneObject]) -> list[tuple[str, str, list[SceneObject]]]:
     """Everything that can be counted among these objects: (form, word, the objects)."""
     found: dict[tuple[str, str], list[SceneObject]] = {}
     for item in items:

@@ -14,6 +14,8 @@ from sim_server.questions.evidence import ViewEvidence, World, name_of, unique_n
 from sim_server.questions.family import Proposals
 
 AMBIGUOUS = "a name would fit more than one visible object"
+SHARED_OBJECTS = 2  # two pictures that are to be joined must clearly show this many of the same objects
+TOO_LITTLE_SHARED = f"the two pictures clearly share fewer than {SHARED_OBJECTS} objects"
 MAX_NAMED = 10  # relations are sought among at most this many objects of a view, the largest in the picture
 
 
@@ -69,6 +71,29 @@ def prominent(world: World, view: ViewEvidence, found: Proposals) -> list[int]:
             found.refuse("an object's centre lies outside the frame")
     inside.sort(key=lambda key: (-view.seen[key].pixels, key))
     return inside[:MAX_NAMED]
+
+
+def clear_anywhere(world: World, clarity: Clarity, found: Proposals) -> dict[int, str]:
+    """Names of the objects that some view shows clearly and that no other object of any view shares."""
+    names = unique_names(world)
+    clear: dict[int, str] = {}
+    for key in world.seen():
+        if key not in names:
+            found.refuse(AMBIGUOUS)
+        elif not any(key in view.seen and clarity.holds(view.seen[key], view) for view in world.views):
+            found.refuse(f"an object shows less than {clarity} in every picture")
+        else:
+            clear[key] = names[key]
+    return clear
+
+
+def clear_in_both(first: ViewEvidence, second: ViewEvidence, clarity: Clarity = RELATE) -> list[int]:
+    """Ids of the objects that both views show clearly: by these a viewer can join the two."""
+    return [
+        key
+        for key, truth in first.seen.items()
+        if key in second.seen and clarity.holds(truth, first) and clarity.holds(second.seen[key], second)
+    ]
 
 
 def uniquely_named(description: SceneDescription) -> list[SceneObject]:

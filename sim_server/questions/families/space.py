@@ -13,6 +13,7 @@ from protocol.errors import Infeasible
 from protocol.scene import SceneDescription, SceneObject
 from sim_server.questions.evidence import World, name_of
 from sim_server.questions.families.rules import neighbours, prominent, uniquely_named
+from sim_server.questions.families.sectors import LEAST_APART_M, margin_deg, near_border, shuffled, word
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals
 from sim_server.questions.geometry import bearing_rad, box_distance_m, floor_distance_m, polygon_area_m2
 from sim_server.questions.viewpoints import SingleView
@@ -23,13 +24,6 @@ LARGE_ROOM_M2, LARGE_ROOM_GAP_M = 40.0, 0.30
 
 DIRECTION_FORM = ("side", "side", "side_or_behind", "side_or_behind", "quadrant")
 SECTOR_MARGIN_DEG = (40.0, 20.0, 25.0, 12.0, 10.0)
-LEAST_APART_M = 0.8  # from the standing point to the facing point and to the target, on the floor plan
-_WORDS = {
-    "side": ("left", "right"),
-    "side_or_behind": ("left", "right", "behind"),
-    "quadrant": ("front left", "front right", "back left", "back right"),
-}
-_BORDERS_DEG = {"side": (0.0, 180.0), "side_or_behind": (0.0, 135.0), "quadrant": (0.0, 90.0, 180.0)}
 _RARITY = {"behind": 2.0}  # not every room has a target within the sector behind; this evens the answers out
 _POOL = 8  # objects of one neighbourhood among which a plan looks for a relation
 _NEIGHBOURHOODS = 4  # neighbourhoods that a plan looks at
@@ -151,15 +145,14 @@ class RelativeDirection(SingleView):
                 found.refuse(f"two objects stand within {LEAST_APART_M} m of each other")
                 continue
             angle_deg = math.degrees(bearing_rad(centres[stand], centres[face], centres[target]))
-            margin = min(abs(abs(angle_deg) - border) for border in _BORDERS_DEG[form])
+            margin = margin_deg(form, angle_deg)
             if margin < least_deg:
-                found.refuse(f"a direction lies within {least_deg:g} degrees of a sector's border")
+                found.refuse(near_border(least_deg))
             else:
-                found.accept(_word(form, angle_deg), (stand, face, target), margin, form)
+                found.accept(word(form, angle_deg), (stand, face, target), margin, form)
 
     def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
         a, b, c = candidate.objects
-        words = _WORDS[candidate.form]
         return Draft(
             program=f"{candidate.form}(bearing_from(object({a}), facing=object({b}), to=object({c})))",
             templates=(
@@ -170,14 +163,5 @@ class RelativeDirection(SingleView):
                 "you are at the {a} and look at the {b} . where is the {c} ?",
             ),
             slots={slot: (key, name_of(world.objects[key])) for slot, key in zip("abc", candidate.objects)},
-            options=tuple(words[int(index)] for index in rng.permutation(len(words))),
+            options=shuffled(candidate.form, rng),
         )
-
-
-def _word(form: str, angle_deg: float) -> str:
-    left = "left" if angle_deg > 0 else "right"
-    if form == "side":
-        return left
-    if form == "side_or_behind":
-        return "behind" if abs(angle_deg) > 135 else left
-    return ("front " if abs(angle_deg) < 90 else "back ") + left

@@ -21,7 +21,14 @@ from sim_server.questions.functions.registry import (
     define,
     define_on_world,
 )
-from sim_server.questions.geometry import point_box_distance, polygon_area_m2, to_camera, wrap_rad, yaw_rad
+from sim_server.questions.geometry import (
+    bearing_of_rad,
+    point_box_distance,
+    polygon_area_m2,
+    to_camera,
+    wrap_rad,
+    yaw_rad,
+)
 
 
 def _evidence(item: SceneObject, view: ViewEvidence) -> ObjectTruth:
@@ -54,6 +61,12 @@ def seen(world: World) -> list[SceneObject]:
     if len(keys) > MAX_OBJECTS:
         raise Fault(f"the views show more than {MAX_OBJECTS} objects")
     return [world.objects[key] for key in keys]
+
+
+@define_on_world(NUMBER, cost=4, o=OBJECT)
+def times_seen(world: World, o: SceneObject) -> float:
+    """In how many views the object owns at least one pixel."""
+    return float(sum(o.id in view.seen for view in world.views))
 
 
 @define(NUMBER, o=OBJECT, view=VIEW)
@@ -103,8 +116,7 @@ def position(view: ViewEvidence) -> Vector:
 @define(NUMBER, cost=4, view=VIEW, to=VECTOR)
 def bearing(view: ViewEvidence, to: Vector) -> float:
     """Radians on the floor plan from where the camera looks to a point: left is positive, behind is near +-pi."""
-    eye = view.pose.position_m
-    return wrap_rad(math.atan2(-(to[0] - eye[0]), -(to[2] - eye[2])) - yaw_rad(view.pose))
+    return float(bearing_of_rad(view.pose.position_m, yaw_rad(view.pose), np.asarray([to]))[0])
 
 
 @define_on_world(NUMBER, cost=512)

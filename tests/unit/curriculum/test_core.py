@@ -9,7 +9,7 @@ from curriculum.settings import CurriculumSettings
 from protocol.errors import VantageError
 from protocol.messages import CurriculumStatus, GetCurriculumStatus, LeaseSpecs, ReportsCounted, SendReports, SpecBatch
 from protocol.scene import HELD_OUT_SEED_BORDER
-from protocol.specs import SkillSettings
+from protocol.specs import DEFAULT_SKILLS, SkillSettings
 from tests.support.curriculum import failure_on, report_on
 
 ONE_SKILL = (SkillSettings(name="depth_order", levels=(0, 1)),)
@@ -248,7 +248,7 @@ def test_shares_add_up_and_the_state_is_readable_from_the_status_file(start, run
     assert sum(cell.share for cell in status(core).cells) == pytest.approx(0.97)
     core.close()
     file = run.read_status("curriculum")
-    assert file is not None and file["issued"] == 16 and len(file["cells"]) == 33
+    assert file is not None and file["issued"] == 16 and len(file["cells"]) == 3 * len(DEFAULT_SKILLS)
 
 
 def ids(batch: SpecBatch) -> set[str]:

@@ -14,6 +14,7 @@ from sim_server.questions.geometry import box_distance_m, rotation_matrix
 
 COLORS = ("red", "green", "blue", "yellow", "purple", "orange")
 CATEGORIES = ("chair", "table", "sofa", "bed", "lamp", "plant", "bookshelf", "cabinet", "ball", "box")
+SMALL_CATEGORIES = ("cup", "vase", "bottle", "bowl")
 ROOM_HALF_M = 3.0
 CEILING_M = 2.6
 
@@ -49,16 +50,42 @@ def wall_depths(pose: Pose, camera: Camera) -> np.ndarray:
     return np.maximum((low - eye) / rays, (high - eye) / rays).min(1)
 
 
+def _small_on(
+    base: SceneObject, count: int, names: set[tuple[str, str]], rng: np.random.Generator
+) -> list[SceneObject]:
+    """Two small boxes on a box, left and right of its middle; `count` objects are there already."""
+    found: list[SceneObject] = []
+    turn = rotation_matrix(base.box.rotation_wxyz)
+    for side in (-0.6, 0.6):
+        half = tuple(float(value) for value in rng.uniform((0.05, 0.07, 0.05), (0.09, 0.16, 0.08)))
+        offset = turn @ [side * base.box.half_extents_m[0], base.box.half_extents_m[1] + half[1], 0.0]
+        name = (COLORS[int(rng.integers(6))], SMALL_CATEGORIES[int(rng.integers(len(SMALL_CATEGORIES)))])
+        if name in names:
+            continue
+        names.add(name)
+        box = OrientedBox(tuple(np.add(base.box.centre_m, offset).tolist()), half, base.box.rotation_wxyz)
+        found.append(SceneObject(count + len(found) + 1, name[1], box, name[0], base.room_id, support_id=base.id))
+    return found
+
+
 class FakeScene:
-    """`objects` boxes of random category, colour and size on the floor of a 6 x 6 m room, none sharing both words."""
+    """`objects` boxes of random category, colour and size on the floor of a 6 x 6 m room, none sharing both words.
+
+    With rooms=2 the floor is two rooms that meet at x = 0 without a wall; with clutter each object carries two small
+    things.
+    """
 
     def __init__(self, spec: SceneSpec, objects: Sequence[SceneObject] | None = None) -> None:
         self.spec = spec
         self.renders = 0
         chosen = tuple(objects) if objects is not None else self._furnish(spec)
         half = ROOM_HALF_M
-        room = Room(1, "living room", ((-half, -half), (half, -half), (half, half), (-half, half)), 0.0, CEILING_M)
-        self.description = SceneDescription(f"fake-{spec.seed}", "fake", (room,), (), chosen, 30.0)
+        edges = (-half, 0.0, half) if spec.rooms == 2 else (-half, half)
+        rooms = tuple(
+            Room(index + 1, "living room", ((x0, -half), (x1, -half), (x1, half), (x0, half)), 0.0, CEILING_M)
+            for index, (x0, x1) in enumerate(zip(edges, edges[1:]))
+        )
+        self.description = SceneDescription(f"fake-{spec.seed}", "fake", rooms, (), chosen, 30.0)
 
     @staticmethod
     def _furnish(spec: SceneSpec) -> tuple[SceneObject, ...]:
@@ -78,7 +105,9 @@ class FakeScene:
             if name in names or any(box_distance_m(box, other.box) < 0.1 for other in placed):
                 continue
             names.add(name)
-            placed.append(SceneObject(len(placed) + 1, name[1], box, name[0], 1))
+            placed.append(SceneObject(len(placed) + 1, name[1], box, name[0], 2 if spec.rooms == 2 and x > 0 else 1))
+        for base in tuple(placed) if spec.clutter else ():
+            placed += _small_on(base, len(placed), names, rng)
         return tuple(placed)
 
     def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
@@ -112,7 +141,7 @@ class FakeScene:
         if max(abs(x), abs(z)) > ROOM_HALF_M - 0.3:
             return False
         body = OrientedBox((x, 0.5, z), (0.05, 0.5, 0.05))
-        return all(box_distance_m(body, item.box) > 0.25 for item in self.description.objects)
+        return all(box_distance_m(body, item.box) > 0.25 for item in self.description.objects if not item.support_id)
 
     def sample_navigable(self, rng: np.random.Generator) -> Vec3:
         while True:

@@ -9,12 +9,14 @@ from fake_scene import FakeScene
 from protocol.errors import Infeasible, VantageError
 from protocol.messages import Annotate
 from protocol.scene import Camera, SceneSpec
+from protocol.skills import CATALOGUE
 from sim_server.annotate import annotate
 from sim_server.questions.audit.oracles import agrees
 from sim_server.questions.evaluator import verify
 from sim_server.questions.families import FAMILIES
 
-SINGLE = tuple((name, level, 1.0) for name, family in FAMILIES.items() if family.views == 1 for level in (0, 2, 4))
+ASKED = [name for name, family in FAMILIES.items() if family.views == 1 and not CATALOGUE[name].needs]
+SINGLE = tuple((name, level, 1.0) for name in ASKED for level in (0, 2, 4))
 
 
 def order(seed: int, families: tuple = SINGLE, views: int = 2) -> Annotate:

@@ -1,0 +1,85 @@
+"""Skills about a scene over few pictures that together cover it."""
+
+from __future__ import annotations
+
+from protocol.skills.skill import Skill, clear
+
+_TOGETHER = ("2 pictures", "3 pictures", "2 pictures, none of them shows all", "3 pictures, none of them shows all",
+             "4 pictures, none of them shows all")  # fmt: skip
+
+
+def _apart(*more: str) -> tuple[str, ...]:
+    return tuple(f"{pictures}, {text}" for pictures, text in zip(_TOGETHER, more))
+
+
+SKILLS = (
+    Skill("object_distance", "map", "number", "few", "object", _TOGETHER, chance=0.2),
+    Skill(
+        "room_size",
+        "map",
+        "number",
+        "few",
+        "object",
+        (
+            "up to 4 pictures of one room, 80% of its walls shown",
+            "up to 4 pictures of one room, 70% of its walls shown",
+            "up to 3 pictures of one room, 60% of its walls shown",
+            "up to 3 pictures of one or two rooms, 50% of their walls shown",
+            "2 pictures of one or two rooms, 40% of their walls shown",
+        ),
+        chance=0.4,
+    ),
+    Skill(
+        "scene_count",
+        "map",
+        "number",
+        "few",
+        "object",
+        clear(
+            *_apart("2 to 3 things", "2 to 4 things", "2 to 5 things", "3 to 6 things", "3 to 8 things"),
+        ),
+        chance=0.5,
+        chances=(0.5, 0.33, 0.25, 0.25, 0.17),
+    ),
+    Skill(
+        "scene_size",
+        "map",
+        "number",
+        "few",
+        "object",
+        clear("2 pictures", "3 pictures", "2 pictures", "3 pictures", "4 pictures"),
+        chance=0.2,
+    ),
+    Skill(
+        "scene_relative_distance",
+        "map",
+        "choice",
+        "few",
+        "object",
+        _apart(
+            "2 options, distances 1.00 m apart",
+            "2 options, distances 0.60 m apart",
+            "3 options, distances 0.40 m apart",
+            "3 options, distances 0.25 m apart",
+            "4 options, distances 0.15 m apart",
+        ),
+        chance=0.5,
+        chances=(0.5, 0.5, 0.33, 0.33, 0.25),
+    ),
+    Skill(
+        "scene_relative_direction",
+        "map",
+        "choice",
+        "few",
+        "object",
+        _apart(
+            "left or right, 40 degrees from a border",
+            "left or right, 20 degrees from a border",
+            "left, right or behind, 25 degrees from a border",
+            "left, right or behind, 12 degrees from a border",
+            "four quadrants, 10 degrees from a border",
+        ),
+        chance=0.5,
+        chances=(0.5, 0.5, 0.33, 0.33, 0.25),
+    ),
+)

@@ -1,0 +1,259 @@
+"""Several cameras at once, about what no single stream tells: cameras_shared, cameras_count, cameras_nearest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Callable, Optional, Sequence
+
+import numpy as np
+
+from protocol.errors import Infeasible
+from protocol.scene import OrientedBox, Pose, SceneDescription
+from protocol.tasks import TaskSpec
+from sim_server.backends.base import Scene
+from sim_server.questions.coverage import draw_poses_around, joined
+from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World, name_of, unique_names
+from sim_server.questions.families.perceive import groups
+from sim_server.questions.families.rules import RELATE, clear_anywhere, uniquely_named
+from sim_server.questions.families.scene import (
+    NOT_JOINED,
+    SCENE_COUNT_RANGE,
+    draft_count,
+    plan_count,
+    propose_count,
+)
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.geometry import point_box_distance
+from sim_server.questions.viewpoints import probe
+
+CAMERAS = (2, 2, 3, 3, 4)
+SHARED_OPTIONS = (2, 3, 3, 4, 4)
+IN_TWO = (0, 1, 1, 2, 2)  # of the counted things so many are seen by two cameras or more: adding up counts them twice
+NEAREST_GAP_M = (1.2, 0.8, 0.6, 0.4, 0.3)  # between the nearest camera's distance and the next one's
+NTH = ("first", "second", "third", "fourth")
+_SETS_TRIED = 150
+NO_SET = "no set of cameras shows what the answer needs"
+
+Suits = Callable[[Sequence[ViewEvidence]], bool]
+
+
+def draw_cameras(scene: Scene, spec: TaskSpec, rng: np.random.Generator, suits: Suits) -> Optional[tuple[Pose, ...]]:
+    """As many cameras as the level has, of those that look around the scene, whose small pictures suit."""
+    poses = draw_poses_around(scene, rng)
+    world = World.of(scene.description, scene.render(poses, probe(spec.camera), EVIDENCE_SENSORS))
+    count = min(CAMERAS[spec.question.level], spec.max_views)
+    for _ in range(_SETS_TRIED):
+        chosen = [int(index) for index in rng.choice(len(poses), count, replace=False)]
+        if suits([world.views[index] for index in chosen]):
+            return tuple(poses[index] for index in chosen)
+    return None
+
+
+def _in_all(views: Sequence[ViewEvidence]) -> set[int]:
+    return set.intersection(*(set(view.seen) for view in views))
+
+
+class CamerasShared:
+    """Which of the options every camera sees: there is exactly one such thing."""
+
+    name = "cameras_shared"
+    views = 2
+
+    def plan(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, _kept: Optional[Plan] = None
+    ) -> Plan:
+        named = uniquely_named(description)
+        if len(named) < SHARED_OPTIONS[level]:
+            raise Infeasible(f"{self.name} level {level} needs {SHARED_OPTIONS[level]} things; there are {len(named)}")
+        return Plan(key="", focus=(named[int(rng.integers(len(named)))].id,), form=str(SHARED_OPTIONS[level]))
+
+    def poses(
+        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+    ) -> Optional[tuple[Pose, ...]]:
+        wanted = set(plan.focus)
+        least = SHARED_OPTIONS[spec.question.level]
+
+        def suits(views: Sequence[ViewEvidence]) -> bool:
+            return _in_all(views) == wanted and len({key for view in views for key in view.seen}) >= least
+
+        poses = draw_cameras(scene, spec, rng, suits)
+        if poses is None:
+            found.refuse(NO_SET)
+        return poses
+
+    def propose(self, world: World, level: int, found: Proposals) -> None:
+        clear = clear_anywhere(world, RELATE, found)
+        shared = _in_all(world.views)
+        others = [key for key in clear if key not in shared]
+        if len(shared) != 1:
+            found.refuse("not exactly one thing is in every picture")
+        elif not all(RELATE.holds(view.seen[key], view) for view in world.views for key in shared):
+            found.refuse(f"the thing that all cameras see shows less than {RELATE}")
+        elif not shared <= clear.keys() or len(others) < SHARED_OPTIONS[level] - 1:
+            found.refuse(f"fewer than {SHARED_OPTIONS[level]} things to choose from")
+        else:
+            (key,) = shared
+            least = min(view.seen[key].visible_fraction for view in world.views)
+            found.accept(clear[key], (key, *others), least - RELATE.fraction, str(SHARED_OPTIONS[level]))
+
+    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+        shared, *others = candidate.objects
+        drawn = [others[int(index)] for index in rng.permutation(len(others))[: int(candidate.form) - 1]]
+        keys = [shared, *drawn]
+        options = [keys[int(index)] for index in rng.permutation(len(keys))]
+        listed = ", ".join(f"object({key})" for key in options)
+        return Draft(
+            program=f"name(argmax([{listed}], o: times_seen(o)))",
+            templates=(
+                "which of these do all the cameras see ?",
+                "which of these is in all the pictures ?",
+                "each picture is from another camera . which of these do all of them see ?",
+                "which thing does each of the cameras see ?",
+                "look at all the pictures . which of these is in each of them ?",
+            ),
+            slots={},
+            options=tuple(name_of(world.objects[key]) for key in options),
+            option_objects=tuple(options),
+        )
+
+
+class CamerasCount:
+    """How many different things all cameras together see: more than any one of them."""
+
+    name = "cameras_count"
+    views = 2
+
+    def plan(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+    ) -> Plan:
+        return plan_count(self.name, description, SCENE_COUNT_RANGE[level], rng) if kept is None else kept
+
+    def poses(
+        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+    ) -> Optional[tuple[Pose, ...]]:
+        items = scene.description.objects
+
+        def suits(views: Sequence[ViewEvidence]) -> bool:
+            times = Counter(key for view in views for key in view.seen)
+            for form, _, alike in groups([item for item in items if item.id in times]):
+                keys = [item.id for item in alike]
+                if form == plan.form and str(len(keys)) == plan.key and _spread(views, keys, spec.question.level):
+                    return joined(scene.description, views)
+            return False
+
+        poses = draw_cameras(scene, spec, rng, suits)
+        if poses is None:
+            found.refuse(NO_SET)
+        return poses
+
+    def propose(self, world: World, level: int, found: Proposals) -> None:
+        if not joined(world.description, world.views):
+            found.refuse(NOT_JOINED)
+            return
+        judged = Proposals()
+        propose_count(world, level, judged)
+        found.refused += judged.refused
+        for item in judged.accepted:
+            if _spread(world.views, item.objects, level):
+                found.accepted.append(item)
+            else:
+                found.refuse("one camera sees all that is counted, or too few of it are seen by two cameras")
+
+    def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
+        return draft_count(
+            world,
+            candidate,
+            (
+                "how many {a} do all the cameras see together ?",
+                "each picture is from another camera . how many different {a} do they see in all ?",
+                "how many different {a} do the cameras see ?",
+                "look at the pictures of all the cameras . how many {a} are there ?",
+                "what is the number of {a} that the cameras see , each one counted once ?",
+            ),
+        )
+
+
+def _spread(views: Sequence[ViewEvidence], keys: Sequence[int], level: int) -> bool:
+    """Whether no camera sees all of the things, and enough of them are seen by two cameras or more."""
+    in_two = sum(sum(key in view.seen for view in views) >= 2 for key in keys)
+    return in_two >= IN_TWO[level] and not any(all(key in view.seen for key in keys) for view in views)
+
+
+class CamerasNearest:
+    """Which camera is nearest to a thing that all of them see."""
+
+    name = "cameras_nearest"
+    views = 2
+
+    def plan(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+    ) -> Plan:
+        named = uniquely_named(description)
+        if not named:
+            raise Infeasible(f"{self.name}: the scene has no objects")
+        key = kept.key if kept else NTH[int(rng.integers(CAMERAS[level]))]
+        return Plan(key=key, focus=(named[int(rng.integers(len(named)))].id,), form=str(CAMERAS[level]))
+
+    def poses(
+        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+    ) -> Optional[tuple[Pose, ...]]:
+        (item,) = (item for item in scene.description.objects if item.id == plan.focus[0])
+
+        def suits(views: Sequence[ViewEvidence]) -> bool:
+            if not all(item.id in view.seen and RELATE.holds(view.seen[item.id], view) for view in views):
+                return False
+            distances = [_distance_m(view, item.box) for view in views]
+            return _gap_m(distances) >= NEAREST_GAP_M[spec.question.level]
+
+        poses = draw_cameras(scene, spec, rng, suits)
+        if poses is None:
+            found.refuse(NO_SET)
+            return None
+        eyes = np.array([pose.position_m for pose in poses])
+        ordered = list(poses)
+        ordered.insert(NTH.index(plan.key), ordered.pop(int(point_box_distance(eyes, item.box).argmin())))
+        return tuple(ordered)
+
+    def propose(self, world: World, level: int, found: Proposals) -> None:
+        names = unique_names(world)
+        for key in _in_all(world.views):
+            distances = [_distance_m(view, world.objects[key].box) for view in world.views]
+            if key not in names:
+                found.refuse("a name would fit more than one visible object")
+            elif not all(RELATE.holds(view.seen[key], view) for view in world.views):
+                found.refuse(f"an object shows less than {RELATE} to some camera")
+            elif _gap_m(distances) < NEAREST_GAP_M[level]:
+                found.refuse(f"two cameras' distances differ by less than {NEAREST_GAP_M[level]} m")
+            else:
+                found.accept(NTH[int(np.argmin(distances))], (key,), _gap_m(distances), str(len(distances)))
+
+    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+        (a,) = candidate.objects
+        words = NTH[: int(candidate.form)]
+        away = [f"distance_from_camera(object({a}), view({index}))" for index in range(len(words))]
+        program = f'"{words[-1]}"'
+        for index in reversed(range(len(words) - 1)):
+            nearer = " and ".join(f"{away[index]} < {other}" for other in away[index + 1 :])
+            program = f'if {nearer} then "{words[index]}" else {program}'
+        return Draft(
+            program=program,
+            templates=(
+                "which camera is nearest to the {a} ?",
+                "which of the cameras is closest to the {a} ?",
+                "each picture is from another camera . which one is nearest to the {a} ?",
+                "the {a} is in each picture . which camera is closest to it ?",
+                "to which camera is the {a} nearest ?",
+            ),
+            slots={"a": (a, name_of(world.objects[a]))},
+            options=tuple(words[int(index)] for index in rng.permutation(len(words))),
+        )
+
+
+def _distance_m(view: ViewEvidence, box: OrientedBox) -> float:
+    return float(point_box_distance(np.asarray([view.pose.position_m]), box)[0])
+
+
+def _gap_m(distances_m: Sequence[float]) -> float:
+    """By how much the least distance stands out."""
+    nearest, second = sorted(distances_m)[:2]
+    return second - nearest

@@ -1,0 +1,120 @@
+"""room_size: square metres of floor of the rooms that few pictures show."""
+
+from __future__ import annotations
+
+from typing import Optional, Sequence
+
+import numpy as np
+
+from protocol.errors import Infeasible
+from protocol.scene import Pose, Room, SceneDescription
+from protocol.tasks import TaskSpec
+from sim_server.backends.base import Scene
+from sim_server.questions.coverage import covering_poses, draw_poses_around, joined
+from sim_server.questions.evidence import ViewEvidence, World, room_at
+from sim_server.questions.families.scene import NOT_JOINED
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.geometry import Array, inside_polygon, unproject
+
+ROOM_PICTURES = (4, 4, 3, 3, 2)
+OUTLINE = (0.80, 0.70, 0.60, 0.50, 0.40)  # share of each room's walls that the pictures show
+ELSEWHERE = 0.05  # of the pixels may show rooms that are not asked about
+SEVERAL_FROM_LEVEL = 3  # from here on two rooms may be asked about together
+_STEP_M = 0.25  # between points of an outline; one is shown where a pixel's surface is as near on the floor plan
+_STRIDE = 2  # every second pixel of every second row is looked at
+
+
+class RoomSize:
+    """The rooms are those in which the cameras stand."""
+
+    name = "room_size"
+    views = 2
+
+    def plan(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+    ) -> Plan:
+        """`focus` holds the ids of the rooms."""
+        if not description.rooms:
+            raise Infeasible(f"{self.name} needs a scene whose rooms are known; this one has none")
+        first = description.rooms[int(rng.integers(len(description.rooms)))]
+        beside = [ids for door in description.openings if len(ids := door.room_ids) == 2 and first.id in ids]
+        several = level >= SEVERAL_FROM_LEVEL and bool(beside) and (kept is None or kept.form == "rooms")
+        if several and (kept is not None or rng.integers(2)):
+            return Plan(key="", focus=beside[int(rng.integers(len(beside)))], form="rooms")
+        return Plan(key="", focus=(first.id,), form="room" if kept is None else kept.form)
+
+    def poses(
+        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+    ) -> Optional[tuple[Pose, ...]]:
+        around = [pose for _ in range(2) for pose in draw_poses_around(scene, rng)]
+        rooms = [room_at(scene.description, pose.position_m) for pose in around]
+        among = [pose for pose, room in zip(around, rooms) if room is not None and room.id in plan.focus]
+        most = min(spec.max_views, ROOM_PICTURES[spec.question.level])
+        poses = covering_poses(scene, spec.camera, most, rng, among=among)
+        if len(poses) < 2:
+            found.refuse("no two pictures that overlap show more of the room than one does")
+            return None
+        return poses
+
+    def propose(self, world: World, level: int, found: Proposals) -> None:
+        rooms = {room.id: room for view in world.views if (room := room_at(world.description, view.pose.position_m))}
+        points = np.concatenate([_surface(view) for view in world.views])
+        shares = [outline_shown(room, points) for room in rooms.values()]
+        others = [room for room in world.description.rooms if room.id not in rooms]
+        elsewhere = sum(float(inside_polygon(points[:, [0, 2]], room.polygon_xz_m).mean()) for room in others)
+        if not rooms or len(rooms) > 1 + (level >= SEVERAL_FROM_LEVEL):
+            found.refuse("the cameras stand in more rooms than are asked about")
+        elif not joined(world.description, world.views):
+            found.refuse(NOT_JOINED)
+        elif min(shares) < OUTLINE[level]:
+            found.refuse(f"the pictures show less than {OUTLINE[level]:.0%} of a room's walls")
+        elif elsewhere > ELSEWHERE:
+            found.refuse(f"more than {ELSEWHERE:.0%} of the pixels show other rooms")
+        else:
+            found.accept("", (), min(shares) - OUTLINE[level], "room" if len(rooms) == 1 else "rooms")
+
+    def draft(self, _world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
+        one = candidate.form == "room"
+        phrase = "the room in the pictures" if one else "the two rooms in the pictures together"
+        return Draft(
+            program="round(area_shown(), 1)",
+            templates=(
+                "how many square meters of floor {v} {a} ?",
+                "in square meters , how much floor {v} {a} ?",
+                "look at the pictures . how many square meters of floor {v} {a} ?",
+                "how many square meters is the floor of {a} ?",
+                "what is the size of the floor of {a} in square meters ?",
+            ),
+            slots={"a": (0, phrase), "v": (0, "has" if one else "have")},
+            unit="square meters",
+            show_options=False,
+        )
+
+
+def _surface(view: ViewEvidence) -> Array:
+    """World points of every _STRIDE-th pixel that shows something, [N, 3]."""
+    height, width = view.depth_m.shape
+    seen = np.zeros((height, width), bool)
+    seen[::_STRIDE, ::_STRIDE] = view.depth_m[::_STRIDE, ::_STRIDE] > 0
+    return unproject(view.pose, view.camera, view.depth_m)[seen.ravel()]
+
+
+def outline_shown(room: Room, points_m: Array) -> float:
+    """Share of the room's outline, in steps of _STEP_M, near which a point [N, 3] of shown surface lies."""
+    outline = _outline(room.polygon_xz_m)
+    flat = points_m[:, [0, 2]].astype(np.float32)
+    low, high = outline.min(0) - _STEP_M, outline.max(0) + _STEP_M
+    flat = flat[((flat >= low) & (flat <= high)).all(1)]
+    if not len(flat):
+        return 0.0
+    near = [float(np.square(flat - point).sum(1).min()) <= _STEP_M**2 for point in outline.astype(np.float32)]
+    return sum(near) / len(near)
+
+
+def _outline(polygon_xz_m: Sequence[tuple[float, float]]) -> Array:
+    """Points along a polygon about _STEP_M apart, [M, 2]."""
+    points: list[Array] = []
+    for start, end in zip(polygon_xz_m, (*polygon_xz_m[1:], *polygon_xz_m[:1])):
+        steps = max(1, round(float(np.hypot(end[0] - start[0], end[1] - start[1])) / _STEP_M))
+        points.append(np.linspace(start, end, steps, endpoint=False))
+    return np.concatenate(points)

@@ -1,0 +1,275 @@
+"""The scene over several pictures: object_distance, scene_count, scene_size, scene_relative_distance and _direction.
+
+Nothing is asked about one picture: the pictures together cover the scene, and share enough to be joined.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Optional, Sequence
+
+import numpy as np
+
+from protocol.errors import Infeasible
+from protocol.scene import Pose, SceneDescription
+from protocol.tasks import TaskSpec
+from sim_server.backends.base import Scene
+from sim_server.questions.coverage import LEAST_JOINT, covering_poses, joined
+from sim_server.questions.evidence import World, name_of
+from sim_server.questions.families.perceive import counted, groups
+from sim_server.questions.families.rules import (
+    MAX_NAMED,
+    PERCEIVE,
+    RELATE,
+    Clarity,
+    clear_anywhere,
+    draw_objects,
+    uniquely_named,
+)
+from sim_server.questions.families.space import RelativeDirection, RelativeDistance, large_room
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.geometry import box_distance_m
+
+PICTURES = (2, 3, 2, 3, 4)
+APART_FROM_LEVEL = 2  # from here on no picture shows all that the question names
+SCENE_COUNT_RANGE = ((2, 3), (2, 4), (2, 5), (3, 6), (3, 8))  # a scene-level count is never 1
+DISTANCE_BORDERS_M = (1.0, 2.0)  # near, middle and far are asked equally often
+LEAST_DISTANCE_M = 0.3
+_DISTANCES = ("near", "middle", "far")
+NOT_JOINED = f"the pictures share less than {LEAST_JOINT:.0%} of what they show: who sees them cannot join them"
+TOGETHER = "one picture shows all that the question names"
+
+
+class SceneViews:
+    """For families about few pictures: the ones that together show most of the scene."""
+
+    views = 2
+
+    def poses(
+        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+    ) -> Optional[tuple[Pose, ...]]:
+        del plan  # whatever is asked, all is shown
+        poses = covering_poses(scene, spec.camera, min(spec.max_views, PICTURES[spec.question.level]), rng)
+        if len(poses) < 2:
+            found.refuse("no two pictures that overlap show more than one does")
+            return None
+        return poses
+
+
+def shown_together(world: World, keys: Sequence[int], clarity: Clarity = RELATE) -> bool:
+    """Whether some view clearly shows all of these objects."""
+    return any(all(key in view.seen and clarity.holds(view.seen[key], view) for key in keys) for view in world.views)
+
+
+def may_be_asked(world: World, level: int, keys: Sequence[int], found: Proposals) -> bool:
+    """Whether the objects are spread over the pictures as the level wants it; else why not is added to `found`."""
+    if level >= APART_FROM_LEVEL and shown_together(world, keys):
+        found.refuse(TOGETHER)
+        return False
+    return True
+
+
+def _named(world: World, found: Proposals) -> list[int]:
+    """Ids of the objects that may stand in a relation, the largest first; none where the views do not join."""
+    if not joined(world.description, world.views):
+        found.refuse(NOT_JOINED)
+        return []
+    clear = clear_anywhere(world, RELATE, found)
+    pixels = {key: max(view.seen[key].pixels for view in world.views if key in view.seen) for key in clear}
+    return sorted(clear, key=lambda key: (-pixels[key], key))[:MAX_NAMED]
+
+
+class ObjectDistance(SceneViews):
+    """Metres between the closest points of two objects."""
+
+    name = "object_distance"
+
+    def plan(
+        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+    ) -> Plan:
+        if kept is not None:
+            return kept
+        pairs = combinations(uniquely_named(description), 2)
+        keys = sorted({_third(box_distance_m(a.box, b.box)) for a, b in pairs} - {""})
+        if not keys:
+            raise Infeasible(f"{self.name}: no two objects of the scene are {LEAST_DISTANCE_M} m apart")
+        return Plan(key=keys[int(rng.integers(len(keys)))], focus=())
+
+    def propose(self, world: World, level: int, found: Proposals) -> None:
+        for a, b in combinations(_named(world, found), 2):
+            distance_m = box_distance_m(world.objects[a].box, world.objects[b].box)
+            if distance_m < LEAST_DISTANCE_M:
+                found.refuse(f"two objects are within {LEAST_DISTANCE_M} m of each other")
+            elif may_be_asked(world, level, (a, b), found):
+                found.accept(_third(distance_m), (a, b), distance_m - LEAST_DISTANCE_M)
+
+    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+        a, b = (candidate.objects[int(index)] for index in rng.permutation(2))
+        return Draft(
+            program=f"round(closest_distance(object({a}), object({b})), 0.1)",
+            templates=(
+                "how far is the closest part of the {a} from the closest part of the {b} ?",
+                "how many meters is the {a} from the {b} , each at its closest part ?",
+                "what is the distance between the {a} and the {b} , from closest part to closest part ?",
+                "from the closest part of the {a} to the closest part of the {b} , how many meters is it ?",
+                "how far apart are the {a} and the {b} , each at its closest part ?",
+            ),
+            slots={slot: (key, name_of(world.objects[key])) for slot, key in zip("ab", (a, b))},
+            unit="m",
+            show_options=False,
+        )
+
+
+def _third(distance_m: float) -> str:
+    """The class of a distance, "" for one that is not asked."""
+    if distance_m < LEAST_DISTANCE_M:
+        return ""
+    return _DISTANCES[sum(distance_m >= border for border in DISTANCE_BORDERS_M)]
+
+
+class SceneCount(SceneViews):
+    """How many different things, chairs, red things the pictures show in all."""
+
+    name = "scene_count"
+
+    def plan(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+    ) -> Plan:
+        if kept is not None:
+            return kept
+        return plan_count(self.name, description, SCENE_COUNT_RANGE[level], rng)
+
+    def propose(self, world: World, level: int, found: Proposals) -> None:
+        if not joined(world.description, world.views):
+            found.refuse(NOT_JOINED)
+            return
+        propose_count(world, level, found)
+
+    def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
+        return draft_count(
+            world,
+            candidate,
+            (
+                "how many {a} do the pictures show in all ?",
+                "how many different {a} are in the pictures ?",
+                "look at all the pictures . how many {a} are there ?",
+                "what is the number of {a} in all the pictures , each one counted once ?",
+                "how many {a} are there in the pictures , each one counted once ?",
+            ),
+        )
+
+
+def plan_count(name: str, description: SceneDescription, limits: tuple[int, int], rng: np.random.Generator) -> Plan:
+    """A form and a number of alike things that the scene has. Raises Infeasible where it has none."""
+    low, high = limits
+    sizes = sorted({(form, len(items)) for form, _, items in groups(list(description.objects))})
+    sizes = [size for size in sizes if low <= size[1] <= high]
+    if not sizes:
+        raise Infeasible(f"{name} counts {low} to {high} alike things: the scene has none so many")
+    forms = sorted({form for form, _ in sizes})
+    form = forms[int(rng.integers(len(forms)))]
+    counts = [size for kind, size in sizes if kind == form]
+    return Plan(key=str(counts[int(rng.integers(len(counts)))]), focus=(), form=form)
+
+
+def propose_count(world: World, level: int, found: Proposals) -> None:
+    """Every kind whose things are each plain in some picture, as many as the level wants, not all in one picture."""
+    low, high = SCENE_COUNT_RANGE[level]
+    clarity = PERCEIVE[level]
+    for form, _, items in groups([world.objects[key] for key in world.seen()]):
+        keys = [item.id for item in items]
+        if not low <= len(keys) <= high:
+            found.refuse(f"the pictures do not show {low} to {high} of a kind")
+        elif not all(shown_together(world, (key,), clarity) for key in keys):
+            found.refuse(f"a counted object shows less than {clarity} in every picture")
+        elif level >= APART_FROM_LEVEL and any(all(key in view.seen for key in keys) for view in world.views):
+            found.refuse(TOGETHER)
+        else:
+            best = [max(v.seen[key].visible_fraction for v in world.views if key in v.seen) for key in keys]
+            found.accept(str(len(keys)), tuple(keys), min(best) - clarity.fraction, form)
+
+
+def draft_count(world: World, candidate: Candidate, templates: tuple[str, ...]) -> Draft:
+    """A count of the different things that any view shows."""
+    phrase, kind = counted(world.objects[candidate.objects[0]], candidate.form)
+    return Draft(
+        program=f"count(where(seen(){kind}))",
+        templates=templates,
+        slots={"a": (0, phrase)},
+        show_options=False,
+    )
+
+
+class SceneSize(SceneViews):
+    """Length of an object's longest side; some picture shows the object whole."""
+
+    name = "scene_size"
+
+    def plan(
+        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+    ) -> Plan:
+        if kept is not None:
+            return kept
+        names = sorted({item.category for item in uniquely_named(description)})
+        if not names:
+            draw_objects((), 1, rng, self.name)
+        return Plan(key=names[int(rng.integers(len(names)))], focus=())
+
+    def propose(self, world: World, level: int, found: Proposals) -> None:
+        for key in clear_anywhere(world, PERCEIVE[level], found):
+            whole = [
+                view.seen[key].visible_fraction
+                for view in world.views
+                if key in view.seen and key not in view.cut and PERCEIVE[level].holds(view.seen[key], view)
+            ]
+            if not whole:
+                found.refuse("an object is cut off by the frame in every picture that shows it well")
+            else:
+                found.accept(world.objects[key].category, (key,), max(whole) - PERCEIVE[level].fraction)
+
+    def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
+        (a,) = candidate.objects
+        return Draft(
+            program=f"round(longest_side(object({a})) * 100, 1)",
+            templates=(
+                "look at all the pictures . how long is the longest side of the {a} ?",
+                "how long is the longest side of the {a} in the pictures ?",
+                "what is the length of the longest side of the {a} in the pictures ?",
+                "in centimeters , how long is the longest side of the {a} in the pictures ?",
+                "how many centimeters long is the longest side of the {a} in the pictures ?",
+            ),
+            slots={"a": (a, name_of(world.objects[a]))},
+            unit="cm",
+            show_options=False,
+        )
+
+
+class SceneRelativeDistance(SceneViews, RelativeDistance):
+    """relative_distance over few pictures."""
+
+    name = "scene_relative_distance"
+
+    def propose(self, world: World, level: int, found: Proposals) -> None:
+        judged = Proposals()
+        items = [world.objects[key] for key in _named(world, judged)]
+        self.judge(items, level, judged, large_room(world.description))
+        _take(world, level, judged, found)
+
+
+class SceneRelativeDirection(SceneViews, RelativeDirection):
+    """relative_direction over few pictures."""
+
+    name = "scene_relative_direction"
+
+    def propose(self, world: World, level: int, found: Proposals) -> None:
+        judged = Proposals()
+        self.judge([world.objects[key] for key in _named(world, judged)], level, judged, False)
+        _take(world, level, judged, found)
+
+
+def _take(world: World, level: int, judged: Proposals, found: Proposals) -> None:
+    """What was judged, as far as the level's spread over the pictures lets it be asked."""
+    found.refused += judged.refused
+    for item in judged.accepted:
+        if may_be_asked(world, level, item.objects, found):
+            found.accepted.append(item)
