@@ -120,7 +120,7 @@ class Annotated(msgspec.Struct, frozen=True):
 class Propose(msgspec.Struct, frozen=True):
     """A question from outside: from a model, a person or a file. Answered by EpisodeReply, or by Rejected.
 
-    The simulator parses, checks and runs the program, and tests the question as docs/11-language.md says. Without
+    The simulator parses, checks and runs the program, and tests the question as docs/12-language.md says. Without
     `poses` it chooses up to `max_views` views that show what the question is about. `options` are those of a choice; a
     program that answers yes or no needs none.
     """
@@ -142,7 +142,7 @@ class Propose(msgspec.Struct, frozen=True):
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """One reason why a proposal is no question. `code` is one of those that docs/11-language.md lists.
+    """One reason why a proposal is no question. `code` is one of those that docs/12-language.md lists.
 
     `at` is the character, from 0, of the proposal's field `part` ("program", "text") that is to blame, -1 for none.
     """

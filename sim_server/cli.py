@@ -37,6 +37,7 @@ from sim_server.broker import SERVICE, WORKER_SERVICE, Broker
 from sim_server.dataset import commands
 from sim_server.fleet import Fleet
 from sim_server.propose.commands import propose
+from sim_server.questions.audit.commands import audit
 from sim_server.settings import SimSettings
 
 app = typer.Typer(
@@ -49,6 +50,7 @@ app = typer.Typer(
 app.command()(commands.generate)
 app.command()(commands.verify)
 app.command()(propose)
+app.command()(audit)
 
 RunDirOption = Annotated[Path, typer.Option("--run-dir", help="The run's directory.")]
 

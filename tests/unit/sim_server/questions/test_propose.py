@@ -105,7 +105,7 @@ def test_a_sound_proposal_is_an_episode_like_any_other(core: SimCore) -> None:
     ("changes", "answer"),
     [
         ({"poses": ()}, None),  # the simulator stands where both are seen
-        ({"poses": (), "max_views": 3}, None),
+        ({"poses": (), "max_views": 2, "camera": Camera(24, 24)}, None),
         (
             {
                 "text": "how far is the red chair from the blue table ?",
@@ -239,7 +239,7 @@ def test_all_that_is_wrong_is_said_at_once(core: SimCore) -> None:
 
 
 def test_the_same_proposal_gets_the_same_answer(core: SimCore) -> None:
-    order = proposal(poses=(), max_views=2)
+    order = proposal(poses=(), max_views=1, camera=Camera(24, 24))
     first, second = (SimCore(SimSettings(), FakeBackend()).handle(order)[0] for _ in range(2))
     assert isinstance(first, EpisodeReply) and isinstance(second, EpisodeReply)
     assert first.episode.question == second.episode.question

@@ -1,0 +1,115 @@
+"""The audit as one HTML file that works offline: the table, then pictures with question, answer, program and oracle."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from typing import Sequence
+
+import numpy as np
+from PIL import Image
+
+from sim_server.questions.audit.run import Example, Row
+
+SCALE_TO_PX = 240
+COLORS = ((230, 60, 60), (40, 110, 230), (20, 150, 70), (230, 150, 20), (150, 60, 200))  # by place in the sentence
+
+_STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 78rem; padding: 0 1rem; color: #1c2024 }
+table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums }
+th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #e3e6ea; white-space: nowrap }
+th:first-child, td:first-child, td.why { text-align: left } td.why { white-space: normal; color: #60666d }
+.bad { background: #ffe3e0 } .cards { display: flex; flex-wrap: wrap; gap: 1rem }
+.card { border: 1px solid #dfe3e8; border-radius: 8px; padding: .8rem; width: 25rem }
+.card img { max-width: 100%; margin-right: 4px; border-radius: 4px; image-rendering: pixelated }
+.question { font-weight: 600; margin: .5rem 0 .2rem } code { font-size: 12px; word-break: break-word; color: #33507a }
+.small { color: #60666d; font-size: 13px }
+"""
+
+
+def page(rows: Sequence[Row], examples: Sequence[Example], title: str) -> str:
+    """The whole page. What did not hold comes first."""
+    wrong = [item for item in examples if not (item.agrees and item.holds)]
+    right = [item for item in examples if item.agrees and item.holds]
+    realised, agreed = sum(row.realised for row in rows), sum(row.agrees for row in rows)
+    parts = [
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title><style>{_STYLE}</style>",
+        f"<h1>{html.escape(title)}</h1>",
+        f"<p>{realised} questions of {sum(row.specs for row in rows)} specs; the oracle agrees with {agreed},",
+        f"the program, run anew, with {sum(row.holds for row in rows)}.</p>",
+        _table(rows),
+    ]
+    if wrong:
+        parts += [f"<h2>What did not hold ({len(wrong)})</h2><div class=cards>", *map(_card, wrong), "</div>"]
+    if right:
+        parts += ["<h2>Examples</h2><div class=cards>", *map(_card, right), "</div>"]
+    return "\n".join(parts) + "\n</html>\n"
+
+
+def _table(rows: Sequence[Row]) -> str:
+    heads = (
+        "family", "level", "realised", "infeasible", "placements", "ms", "answers", "bits", "majority", "blind",
+        "program", "oracle", "rule that refused most",
+    )  # fmt: skip
+    lines = ["<table><tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr>"]
+    for row in rows:
+        bad = " class=bad" if row.agrees < row.realised or row.holds < row.realised else ""
+        cells = (
+            row.family, str(row.level), str(row.realised), str(row.specs - row.realised), f"{row.attempts:.1f}",
+            f"{row.ms:.1f}", str(row.answers), f"{row.entropy_bits:.2f}", f"{row.majority:.2f}", f"{row.blind:.2f}",
+            f"{row.holds}/{row.realised}", f"{row.agrees}/{row.realised}",
+        )  # fmt: skip
+        why = html.escape(next(iter(row.reasons), ""))
+        lines.append(f"<tr{bad}>" + "".join(f"<td>{cell}</td>" for cell in cells) + f"<td class=why>{why}</td></tr>")
+    return "\n".join([*lines, "</table>"])
+
+
+def _card(item: Example) -> str:
+    question = item.question
+    pictures = "".join(
+        f'<img alt="view {index}" src="data:image/png;base64,{_png(rgb, ids, item)}">'
+        for index, (rgb, ids) in enumerate(zip(item.rgb, item.ids))
+    )
+    options = f" of {html.escape(', '.join(question.options))}" if question.options else ""
+    unit = f" {html.escape(question.unit)}" if question.unit else ""
+    verdict = "agrees" if item.agrees else "DISAGREES"
+    scene = item.spec.scene.asset or str(item.spec.scene.seed)
+    holds = "" if item.holds else " · the program, run anew, gives another answer"
+    return (
+        f"<div class='card{'' if item.agrees and item.holds else ' bad'}'>{pictures}"
+        f"<div class=question>{_marked(item)}</div>"
+        f"<div><b>{html.escape(question.answer)}{unit}</b><span class=small>{options}</span></div>"
+        f"<code>{html.escape(question.program)}</code>"
+        f"<div class=small>oracle: {html.escape(item.oracle)} ({verdict}){holds} · {question.family} {question.level}"
+        f" · margin {question.margin:.3g} · scene {html.escape(scene)}, seq {item.spec.seq}</div>"
+        "</div>"
+    )
+
+
+def _marked(item: Example) -> str:
+    """The sentence with every phrase that names an object in the colour of its outline."""
+    text, parts, last = item.question.text, [], 0
+    for index, mention in enumerate(item.question.mentions):
+        color = "rgb({},{},{})".format(*COLORS[index % len(COLORS)])
+        phrase = html.escape(text[mention.start : mention.end])
+        parts += [html.escape(text[last : mention.start]), f"<span style='color:{color}'>{phrase}</span>"]
+        last = mention.end
+    return "".join([*parts, html.escape(text[last:])])
+
+
+def _png(rgb: np.ndarray, ids: np.ndarray, item: Example) -> str:
+    """A view, enlarged by whole pixels, with the outlines of the objects that the sentence names."""
+    scale = max(1, SCALE_TO_PX // max(rgb.shape[:2]))
+    big = np.repeat(np.repeat(rgb, scale, 0), scale, 1)
+    owners = np.repeat(np.repeat(ids, scale, 0), scale, 1)
+    for index, mention in enumerate(item.question.mentions):
+        mask = owners == mention.object_id
+        inner = mask.copy()
+        for axis in (0, 1):
+            for step in (-1, 1):
+                inner &= np.roll(mask, step, axis)
+        big[mask & ~inner] = COLORS[index % len(COLORS)]
+    buffer = io.BytesIO()
+    Image.fromarray(big).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,232 @@
+"""Realise many questions of every family and level, and check each answer twice.
+
+Against the program: question, scene, poses, depth and ids are written to bytes and read again, as an exported episode
+is, and the program is run on them. Against another route: the family's oracle (oracles*.py) derives the answer from
+pixels, depths and samples of boxes, without the program.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter, defaultdict
+from typing import Callable, Optional, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.errors import Infeasible, VantageError
+from protocol.scene import Pose, SceneDescription, SceneSpec
+from protocol.skills import CATALOGUE
+from protocol.specs import World as Knobs
+from protocol.specs import task_spec, training_scene
+from protocol.tasks import Question, TaskSpec
+from sim_server.backends.base import Backend, Frames, Scene
+from sim_server.questions.audit.oracles import ORACLES, agrees
+from sim_server.questions.evaluator import verify
+from sim_server.questions.evidence import EVIDENCE_SENSORS
+from sim_server.realise import Realised, realise
+
+Cell = tuple[str, int]  # family, level
+# What scenes a family needs that asks for more than the knobs give.
+NEEDS: dict[str, dict[str, object]] = {
+    "clutter": {"clutter": 1.0, "rooms": 2, "min_objects": 6, "max_objects": 9, "categories": ()},
+    "rooms": {"rooms": 3, "min_objects": 8, "max_objects": 14, "categories": ()},
+}
+OPTIONS_VARY = ("object_match", "small_location")  # their options differ from question to question, as objects do
+SPECS_PER_SCENE = 2  # of one cell
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What of an episode is kept, as an exported data set keeps it."""
+
+    question: Question
+    scene: SceneDescription
+    poses: tuple[Pose, ...]
+    depth: bytes
+    ids: bytes
+    amodal: Optional[list[dict[int, int]]]
+
+
+class Example(msgspec.Struct):
+    """One question with its pictures, for a person to look at: per view uint8 [H, W, 3] and int32 [H, W]."""
+
+    spec: TaskSpec
+    question: Question
+    oracle: str
+    agrees: bool
+    holds: bool
+    rgb: list[NDArray[np.uint8]]
+    ids: list[NDArray[np.int32]]
+
+
+class Row(msgspec.Struct):
+    """One family at one level.
+
+    `ms` is processor time per spec, scenes already open. `majority` is the accuracy of always giving the most frequent
+    answer, `blind` that of giving the most frequent answer to questions with the same options or about the same word;
+    where options are objects the place of the answer counts. `holds` and `agrees` count the realised questions that
+    the program, run anew, and the oracle confirm.
+    """
+
+    family: str
+    level: int
+    specs: int
+    realised: int
+    attempts: float  # placements of the camera per realised question
+    ms: float
+    answers: int
+    entropy_bits: float
+    majority: float
+    blind: float
+    holds: int
+    agrees: int
+    reasons: dict[str, int]  # why specs were infeasible, the most frequent rules
+
+
+class _Tally:
+    def __init__(self) -> None:
+        self.specs = self.realised = self.attempts = self.holds = self.agrees = 0
+        self.spent_s = 0.0
+        self.answers: Counter[str] = Counter()
+        self.by_words: dict[str, Counter[str]] = defaultdict(Counter)
+        self.reasons: Counter[str] = Counter()
+
+    def row(self, cell: Cell) -> Row:
+        total = max(self.realised, 1)
+        return Row(
+            family=cell[0],
+            level=cell[1],
+            specs=self.specs,
+            realised=self.realised,
+            attempts=self.attempts / total,
+            ms=1e3 * self.spent_s / max(self.specs, 1),
+            answers=len(self.answers),
+            entropy_bits=sum(-n / total * math.log2(n / total) for n in self.answers.values()),
+            majority=max(self.answers.values(), default=0) / total,
+            blind=sum(max(group.values()) for group in self.by_words.values()) / total,
+            holds=self.holds,
+            agrees=self.agrees,
+            reasons=dict(self.reasons.most_common(3)),
+        )
+
+
+def audit(
+    backend: Backend,
+    knobs: Knobs,
+    cells: Sequence[Cell],
+    n: int,
+    seed: int = 0,
+    pictures: int = 0,
+    progress: Callable[[str], None] = lambda _: None,
+) -> tuple[list[Row], list[Example]]:
+    """A row per cell, of `n` specs each, and examples: the first `pictures` of each cell, and whatever did not hold.
+
+    Every cell has SPECS_PER_SCENE specs in each of n / SPECS_PER_SCENE scenes; a scene is opened once for all that ask
+    for the same knobs.
+    """
+    tallies = {cell: _Tally() for cell in cells}
+    examples: list[Example] = []
+    scenes = math.ceil(n / SPECS_PER_SCENE)
+    for need in dict.fromkeys(_need(family) for family, _ in cells):
+        here = [cell for cell in cells if _need(cell[0]) == need]
+        world = Knobs.model_validate({**knobs.model_dump(), **NEEDS.get(need, {})})
+        for index in range(scenes):
+            spec = training_scene(world, seed, index)
+            try:
+                scene = backend.open(spec)
+            except Infeasible as error:
+                for cell in here:
+                    tallies[cell].specs += SPECS_PER_SCENE
+                    tallies[cell].reasons[error.message] += SPECS_PER_SCENE
+                continue
+            for cell in here:
+                for number in range(index * SPECS_PER_SCENE, min(n, (index + 1) * SPECS_PER_SCENE)):
+                    order = _order(world, seed, spec, number, cell)
+                    example = _one(scene, order, tallies[cell])
+                    if example is not None and (
+                        tallies[cell].realised <= pictures or not (example.agrees and example.holds)
+                    ):
+                        examples.append(example)
+            scene.close()
+            if (index + 1) % 10 == 0 or index + 1 == scenes:
+                progress(f"{need or 'any'} scenes: {index + 1} of {scenes}")
+    return [tallies[cell].row(cell) for cell in cells], examples
+
+
+def _need(family: str) -> str:
+    return next((need for need in CATALOGUE[family].needs if need in NEEDS), "")
+
+
+def _order(world: Knobs, seed: int, scene: SceneSpec, number: int, cell: Cell) -> TaskSpec:
+    family, level = cell
+    name = f"audit-{family}-{level}-{number}"
+    return task_spec(world, seed, scene, spec_id=name, seq=number, family=family, level=level)
+
+
+def _one(scene: Scene, order: TaskSpec, tally: _Tally) -> Optional[Example]:
+    """Realise one spec and check it; None where it is infeasible."""
+    tally.specs += 1
+    started_s = time.process_time()
+    try:
+        found = realise(scene, order, ("rgb", *EVIDENCE_SENSORS))
+    except Infeasible as error:
+        tally.reasons[error.message.split("refused most: ")[-1]] += 1
+        return None
+    finally:
+        tally.spent_s += time.process_time() - started_s
+    question = found.question
+    tally.realised += 1
+    tally.attempts += found.attempts
+    placed = question.option_objects or question.family in OPTIONS_VARY
+    place = str(question.options.index(question.answer)) if placed else question.answer
+    tally.answers[place] += 1
+    tally.by_words[told_by_words(question)][place] += 1
+    assert found.frames.rgb is not None and found.frames.ids is not None
+    example = Example(
+        spec=order,
+        question=question,
+        oracle=ORACLES[question.family](question, scene.description, found.frames),
+        agrees=agrees(question, scene.description, found.frames),
+        holds=_holds_anew(scene, found),
+        rgb=list(found.frames.rgb),
+        ids=list(found.frames.ids),
+    )
+    tally.agrees += example.agrees
+    tally.holds += example.holds
+    return example
+
+
+def _holds_anew(scene: Scene, found: Realised) -> bool:
+    """Whether what is stored of the episode gives its answer again."""
+    frames = found.frames
+    assert frames.depth is not None and frames.ids is not None
+    kept = Stored(
+        found.question, scene.description, found.poses, frames.depth.tobytes(), frames.ids.tobytes(), frames.amodal
+    )
+    read = msgspec.msgpack.decode(msgspec.msgpack.encode(kept), type=Stored)
+    shape = frames.ids.shape
+    depth, ids = np.frombuffer(read.depth, np.float32), np.frombuffer(read.ids, np.int32)
+    stored = Frames(
+        read.poses, frames.camera, None, depth.reshape(shape), ids.reshape(shape), read.amodal, lens=frames.lens
+    )
+    try:
+        return verify(read.question, read.scene, stored)
+    except VantageError:
+        return False
+
+
+def told_by_words(question: Question) -> str:
+    """What of a question could give its answer away without the picture: the options' words, or what it names."""
+    if question.options and not question.option_objects and question.family not in OPTIONS_VARY:
+        return " ".join(sorted(question.options))
+    if question.options:
+        return str(len(question.options))
+    if question.mentions:
+        first = question.mentions[0]
+        color_or_noun = question.text[first.start : first.end].split()
+        return color_or_noun[0] if color_or_noun[-1] == "thing" else color_or_noun[-1]
+    if "things" not in question.text:
+        return "category"
+    return "thing" if " of things " in question.text or "many things " in question.text else "color"

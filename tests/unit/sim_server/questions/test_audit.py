@@ -1,0 +1,66 @@
+"""The audit counts what is realised, and says so when a program or an oracle is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from fake_scene import FakeScene
+from typer.testing import CliRunner
+
+from protocol.scene import SceneSpec
+from protocol.specs import World
+from sim_server import cli
+from sim_server.backends.base import Capabilities
+from sim_server.questions.audit import run
+from sim_server.questions.audit.page import page
+
+KNOBS = World(min_objects=4, max_objects=6, width_px=48, height_px=48)
+CELLS = [("object_color", 0), ("depth_order", 1)]
+
+
+class FakeBackend:
+    name, digest, capabilities = "fake", "fake-1", Capabilities()
+
+    def open(self, spec: SceneSpec) -> FakeScene:
+        return FakeScene(spec)
+
+    def close(self) -> None:
+        pass
+
+
+def test_rows_count_every_spec_and_every_check() -> None:
+    rows, examples = run.audit(FakeBackend(), KNOBS, CELLS, 6, pictures=1)
+    assert [(row.family, row.level) for row in rows] == CELLS
+    for row in rows:
+        assert row.specs == 6 and row.realised + sum(row.reasons.values()) == 6
+        assert row.realised == row.agrees == row.holds > 0
+        assert 0 < row.majority <= row.blind <= 1 or row.realised == 0
+    assert len(examples) == 2
+    html = page(rows, examples, "<Audit>")
+    assert "&lt;Audit&gt;" in html and html.count("data:image/png;base64,") == 2 and "http" not in html
+    assert examples[0].question.answer in html
+
+
+def test_what_a_wrong_oracle_or_program_says_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(run.ORACLES, "object_color", lambda *_: "no color")
+    monkeypatch.setattr(run, "verify", lambda question, *_: question.family != "depth_order")
+    rows, examples = run.audit(FakeBackend(), KNOBS, CELLS, 4)
+    color, depth = rows
+    assert color.realised > 0 == color.agrees and color.holds == color.realised
+    assert depth.realised > 0 == depth.holds and depth.agrees == depth.realised
+    assert len(examples) == color.realised + depth.realised
+    assert "What did not hold" in page(rows, examples, "audit")
+
+
+def test_the_command_writes_a_table_and_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim_server.backends.registry.make_backend", lambda *_: FakeBackend())
+    knob = "curriculum.world.width_px=48"
+    order = ["audit", "--n", "2", "--family", "object_color:0", "--set", knob, "--out", str(tmp_path)]
+    result = CliRunner().invoke(cli.app, order)
+    assert result.exit_code == 0, result.output
+    assert "object_color" in result.output
+    (row,) = json.loads((tmp_path / "audit.json").read_text())["rows"]
+    assert row["specs"] == 2
+    assert (tmp_path / "audit.html").read_text().startswith("<!doctype html>")
