@@ -17,6 +17,7 @@ TURN_RAD = math.radians(30.0)
 LOOK_RAD = math.radians(15.0)
 MAX_PITCH_RAD = math.radians(75.0)
 STEP_CHECK_M = 0.05  # a forward move is checked at points so far apart
+FLOORS_BELOW_M = (2.0, 1.5, 1.0, 0.5)  # a floor is found within 0.5 m of where it is looked for
 ACTIONS = ("forward", "turn_left", "turn_right", "look_up", "look_down")
 
 
@@ -48,11 +49,16 @@ def move(scene: Scene, pose: Pose, action: str) -> tuple[Pose, bool]:
 
 
 def can_stand(scene: Scene, eye_m: Vec3) -> bool:
-    """Whether an agent whose eye is here stands on free floor of a room, with the eye between floor and ceiling."""
+    """Whether an agent whose eye is here stands on free floor of a room, with the eye between floor and ceiling.
+
+    In a scene that names no rooms: whether there is free floor at most 2.5 m below the eye.
+    """
     if not all(map(math.isfinite, eye_m)):
         return False
     x_m, y_m, z_m = eye_m
     levels = {(room.floor_y_m, room.ceiling_y_m) for room in scene.description.rooms}
+    if not levels:
+        return any(scene.is_navigable((x_m, y_m - drop_m, z_m)) for drop_m in FLOORS_BELOW_M)
     return any(
         floor_m <= y_m < ceiling_m and scene.is_navigable((x_m, floor_m, z_m)) for floor_m, ceiling_m in sorted(levels)
     )

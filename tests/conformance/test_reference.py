@@ -22,6 +22,7 @@ from sim_server.settings import SimSettings
 
 REFERENCE = Path(__file__).parents[1] / "data" / "reference"
 SCENES = ("boxes", "flat", "apartment")
+pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels
 # one pixel on a seam of two slabs shows nothing in the recording
 SEAM_PIXELS = {"boxes": 0, "flat": 0, "apartment": 1}
 

@@ -11,6 +11,7 @@ scene does beyond that is told by its ceiling height, the one knob that changes 
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Sequence
 
 import numpy as np
 
+from protocol.errors import VantageError
 from protocol.scene import Camera, OrientedBox, Pose, Room, SceneDescription, SceneObject, SceneSpec, Vec3
 from sim_server.backends.base import Capabilities, Frames
 
@@ -39,6 +41,11 @@ class ToyScene:
     def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
         if self.spec.ceiling_m == SLOW_RENDER_M:
             time.sleep(float(os.environ["TOY_RENDER_S"]))
+        if not set(sensors) <= {"rgb", "depth", "ids"}:
+            raise VantageError("bad_request", f"the toy has no such sensors: {', '.join(sensors)}.")
+        for pose in poses:
+            if not np.isfinite(pose.position_m).all() or not 0.9 < np.linalg.norm(pose.rotation_wxyz) < 1.1:
+                raise VantageError("bad_request", "a pose must be finite, with a rotation of length 1.")
         shape = (len(poses), camera.height_px, camera.width_px)
         greys = [int(self.spec.seed + 50 * sum(pose.position_m)) % 256 for pose in poses]
         grey = np.array(greys, dtype=np.uint8)[:, None, None, None]
@@ -59,10 +66,11 @@ class ToyScene:
         return (float(x_m), 0.0, float(z_m))
 
     def path(self, start_m: Vec3, goal_m: Vec3) -> list[Vec3]:
-        return [start_m, goal_m]
+        return [start_m, goal_m] if self.is_navigable(start_m) and self.is_navigable(goal_m) else []
 
     def geodesic_m(self, start_m: Vec3, goal_m: Vec3) -> float:
-        return float(np.linalg.norm(np.subtract(goal_m, start_m)))
+        way = self.path(start_m, goal_m)
+        return float(np.linalg.norm(np.subtract(goal_m, start_m))) if way else math.inf
 
     def close(self) -> None:
         pass
@@ -71,9 +79,11 @@ class ToyScene:
 class ToyBackend:
     name = "toy"
     digest = "toy-1"
-    capabilities = Capabilities(categories=("box",), has_rooms=True)
+    capabilities = Capabilities(sensors=("rgb", "depth", "ids"), categories=("box",), has_rooms=True)
 
     def open(self, spec: SceneSpec) -> ToyScene:
+        if spec.asset:
+            raise VantageError("bad_request", f"the toy has no scene {spec.asset!r}: leave asset empty.")
         if spec.ceiling_m == DEADLY_M:
             self._die_while_deaths_are_left()
         if spec.ceiling_m == SLOW_OPEN_M:

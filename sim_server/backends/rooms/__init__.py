@@ -8,6 +8,11 @@ materials  colours and palettes                      textures    procedural patt
 geometry   flat triangle arrays                      lighting    lamps, windows, ambient light
 light      shadow cubes, contact shade               raster      visibility buffer
 shade      colour per pixel                          navigation  free floor, shortest paths
+
+loaded     a scene from files                        assemble    its triangles and the truth about its objects
+gltf       reads glTF                                plain_shade its colours
+walkable   navigation on any mesh                    voxels      the kernels of that
+export     writes homes as Habitat scene datasets
 """
 
 from __future__ import annotations

@@ -1,0 +1,238 @@
+"""The glTF reader: what the format allows is read as it means, and what is broken is a sentence, never a crash."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from protocol.errors import VantageError
+from sim_server.backends.rooms.gltf import MIRROR, REPEAT, read_gltf
+
+SQUARE = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], np.float32)
+ORDER = np.array([0, 1, 2, 0, 2, 3], np.uint16)
+
+
+def document(*arrays: np.ndarray[Any, Any], **parts: Any) -> tuple[dict[str, Any], bytes]:
+    """A document whose accessors are these arrays, and its binary chunk; `parts` replace or add members."""
+    binary, views, accessors = b"", [], []
+    kinds = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}
+    codes = {"int8": 5120, "uint8": 5121, "int16": 5122, "uint16": 5123, "uint32": 5125, "float32": 5126}
+    for array in arrays:
+        binary += b"\0" * (-len(binary) % 4)
+        views.append({"buffer": 0, "byteOffset": len(binary), "byteLength": array.nbytes})
+        binary += array.tobytes()
+        width = 1 if array.ndim == 1 else array.shape[1]
+        entry = {"componentType": codes[str(array.dtype)], "count": len(array), "type": kinds[width]}
+        accessors.append({"bufferView": len(views) - 1, **entry})
+    value: dict[str, Any] = {
+        "asset": {"version": "2.0"},
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"name": "square", "mesh": 0}],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}, "indices": 1}]}],
+        "accessors": accessors,
+        "bufferViews": views,
+        "buffers": [{"byteLength": len(binary)}],
+    }
+    return {**value, **parts}, binary
+
+
+def glb(value: dict[str, Any], binary: bytes) -> bytes:
+    text = json.dumps(value).encode()
+    text += b" " * (-len(text) % 4)
+    binary += b"\0" * (-len(binary) % 4)
+    body = struct.pack("<II", len(text), 0x4E4F534A) + text + struct.pack("<II", len(binary), 0x004E4942) + binary
+    return struct.pack("<III", 0x46546C67, 2, 12 + len(body)) + body
+
+
+def read(folder: Path, value: dict[str, Any], binary: bytes):
+    file = folder / "a.glb"
+    file.write_bytes(glb(value, binary))
+    return read_gltf(file)
+
+
+def refused(folder: Path, data: bytes, name: str = "a.glb") -> VantageError:
+    (folder / name).write_bytes(data)
+    with pytest.raises(VantageError) as caught:
+        read_gltf(folder / name)
+    assert name in caught.value.message and caught.value.message.count("\n") == 0
+    return caught.value
+
+
+# ---------------------------------------------------------------------- what the format allows
+
+
+def test_node_transforms_are_applied_from_the_root_down(tmp_path):
+    nodes = [
+        {"name": "table", "children": [1], "translation": [1, 2, 3], "rotation": [0, 0.7071068, 0, 0.7071068]},
+        {"name": "leg", "mesh": 0, "scale": [2, 1, 1]},
+        {"name": "chair", "mesh": 0, "matrix": [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 5, 0, 0, 1]},
+    ]
+    asset = read(tmp_path, *document(SQUARE, ORDER, nodes=nodes, scenes=[{"nodes": [0, 2]}]))
+    table, chair = asset.primitives
+    assert (table.name, table.thing, chair.name, chair.thing) == ("table", 0, "chair", 2)
+    assert np.allclose(table.positions[2], [1, 3, 1], atol=1e-6)  # (2, 1, 0) turned by 90 degrees about y, moved
+    assert np.allclose(chair.positions[2], [6, 1, 0])
+
+
+def test_a_mirrored_node_keeps_its_front_outside(tmp_path):
+    nodes = [{"name": "square", "mesh": 0, "scale": [-1, 1, 1]}]
+    (part,) = read(tmp_path, *document(SQUARE, ORDER, nodes=nodes)).primitives
+    a, b, c = part.positions[part.faces[0]]
+    assert np.cross(b - a, c - a)[2] > 0
+
+
+def test_strips_and_fans_are_triangles_of_one_winding(tmp_path):
+    strip = np.array([0, 1, 3, 2], np.uint16)
+    for mode, order in ((5, strip), (6, np.array([0, 1, 2, 3], np.uint16))):
+        meshes = [{"primitives": [{"attributes": {"POSITION": 0}, "indices": 1, "mode": mode}]}]
+        (part,) = read(tmp_path, *document(SQUARE, order, meshes=meshes)).primitives
+        a, b, c = (part.positions[part.faces[:, k]] for k in range(3))
+        assert len(part.faces) == 2 and (np.cross(b - a, c - a)[:, 2] > 0).all()
+
+
+def test_strides_normalised_and_sparse_accessors(tmp_path):
+    wide = np.zeros((4, 5), np.float32)  # positions and something else, interleaved
+    wide[:, :3] = SQUARE
+    colors = np.array([[255, 0, 0, 255], [255, 51, 0, 255], [0, 0, 0, 255], [0, 0, 255, 255]], np.uint8)
+    value, binary = document(
+        wide.reshape(-1), ORDER, colors, np.array([1], np.uint8), np.array([[9, 9, 9]], np.float32),
+        meshes=[{"primitives": [{"attributes": {"POSITION": 0, "COLOR_0": 2}, "indices": 1}]}],
+    )  # fmt: skip
+    value["bufferViews"][0]["byteStride"] = 20
+    sparse = {"count": 1, "indices": {"bufferView": 3, "componentType": 5121}, "values": {"bufferView": 4}}
+    value["accessors"][0] = {
+        "bufferView": 0, "componentType": 5126, "count": 4, "type": "VEC3", "sparse": sparse,
+    }  # fmt: skip
+    value["accessors"][2]["normalized"] = True
+    (part,) = read(tmp_path, value, binary).primitives
+    assert np.allclose(part.positions, [[0, 0, 0], [9, 9, 9], [1, 1, 0], [0, 1, 0]])
+    assert np.allclose(part.colors[1], [1, 0.2, 0])
+
+
+def test_textures_lie_inside_beside_or_in_the_text(tmp_path):
+    pixels = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [9, 9, 9]]], np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    png = buffer.getvalue()
+    (tmp_path / "a picture.png").write_bytes(png)
+    uv = np.array([[0, 1], [1, 1], [1, 0], [0, 0]], np.float32)
+    images = (
+        {"bufferView": 3, "mimeType": "image/png"},
+        {"uri": "a%20picture.png"},
+        {"uri": "data:image/png;base64," + base64.b64encode(png).decode()},
+    )
+    for image in images:
+        moved = {"offset": [0.5, 0], "scale": [2, 1]}
+        info = {"index": 0, "extensions": {"KHR_texture_transform": moved}}
+        value, binary = document(
+            SQUARE, ORDER, uv, np.frombuffer(png, np.uint8),
+            meshes=[{"primitives": [
+                {"attributes": {"POSITION": 0, "TEXCOORD_0": 2}, "indices": 1, "material": 0}
+            ]}],
+            materials=[{"pbrMetallicRoughness": {"baseColorTexture": info, "baseColorFactor": [0.5, 1, 1, 1]}}],
+            textures=[{"source": 0, "sampler": 0}], samplers=[{"wrapS": 33648}], images=[image],
+            extensionsRequired=["KHR_texture_transform"],
+        )  # fmt: skip
+        asset = read(tmp_path, value, binary)
+        (part,), (texture,) = asset.primitives, asset.textures
+        assert part.texture == 0 and np.allclose(part.colors, [[0.5, 1, 1]] * 4)
+        assert np.allclose(part.uv, uv * [2, 1] + [0.5, 0])
+        assert (texture.pixels == pixels).all() and (texture.wrap_u, texture.wrap_v) == (MIRROR, REPEAT)
+
+
+def test_text_files_with_their_buffer_beside(tmp_path):
+    value, binary = document(SQUARE, ORDER)
+    value["buffers"][0]["uri"] = "a.bin"
+    (tmp_path / "a.bin").write_bytes(binary)
+    (tmp_path / "a.gltf").write_text(json.dumps(value))
+    assert len(read_gltf(tmp_path / "a.gltf").primitives[0].faces) == 2
+    (tmp_path / "a.bin").unlink()
+    with pytest.raises(VantageError, match="a.bin cannot be read"):
+        read_gltf(tmp_path / "a.gltf")
+
+
+# ---------------------------------------------------------------------- what is broken
+
+
+def test_what_is_no_glb_or_cut_off(tmp_path):
+    whole = glb(*document(SQUARE, ORDER))
+    assert "not a GLB" in refused(tmp_path, b"<html>404</html>").message
+    assert "cut off" in refused(tmp_path, whole[:-30]).message
+    assert "cut off" in refused(tmp_path, whole[:16]).message
+    assert refused(tmp_path, b"").code == "corrupt"
+    assert "wrong JSON" in refused(tmp_path, b"{", "a.gltf").message
+    with pytest.raises(VantageError, match="no.glb cannot be read"):
+        read_gltf(tmp_path / "no.glb")
+
+
+def test_a_mesh_without_triangles(tmp_path):
+    points = [{"primitives": [{"attributes": {"POSITION": 0}, "mode": 0}]}]
+    assert "no triangles" in refused(tmp_path, glb(*document(SQUARE, ORDER, meshes=points))).message
+    assert "no triangles" in refused(tmp_path, glb(*document(SQUARE, ORDER, nodes=[{}]))).message
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_vertices_that_are_not_finite(tmp_path, wrong):
+    bad = SQUARE.copy()
+    bad[2, 1] = wrong
+    assert "not finite" in refused(tmp_path, glb(*document(bad, ORDER))).message
+
+
+def test_triangles_of_vertices_that_do_not_exist(tmp_path):
+    assert "does not exist" in refused(tmp_path, glb(*document(SQUARE, np.array([0, 1, 4], np.uint16)))).message
+
+
+def test_trees_that_hold_themselves(tmp_path):
+    nodes = [{"children": [1]}, {"children": [0], "mesh": 0}]
+    assert refused(tmp_path, glb(*document(SQUARE, ORDER, nodes=nodes))).code == "corrupt"
+
+
+def test_compressed_meshes_say_what_to_do(tmp_path):
+    error = refused(tmp_path, glb(*document(SQUARE, ORDER, extensionsRequired=["KHR_draco_mesh_compression"])))
+    assert error.code == "unsupported" and "without Draco" in error.message
+
+
+def test_a_huge_count_takes_no_memory(tmp_path):
+    value, binary = document(SQUARE, ORDER)
+    value["accessors"][0] = {"componentType": 5126, "count": 2**40, "type": "VEC3"}
+    assert refused(tmp_path, glb(value, binary)).code == "corrupt"
+
+
+WHOLE = (Path(__file__).parents[3] / "data/reference/flat/dataset/objects/picture_24.glb").read_bytes()
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    changes=st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(0, 255)), max_size=6),
+    end=st.one_of(st.just(len(WHOLE)), st.integers(0, len(WHOLE))),
+    token=st.sampled_from([b"", b"-1", b"1e99", b"null", b'"x"', b"[]", b"{}", b"true", b"99999999999", b"NaN"]),
+    at=st.integers(0, 200),
+)
+def test_mutated_files_are_read_or_refused(tmp_path, changes, end, token, at):
+    data = bytearray(WHOLE)
+    for place, byte in changes:
+        data[place] = byte
+    if token:  # a number of the JSON becomes something else of the same length
+        size = struct.unpack_from("<I", WHOLE, 12)[0]
+        digits = [k for k in range(20, 20 + size - len(token)) if WHOLE[k : k + 1].isdigit()]
+        place = digits[at % len(digits)]
+        data[place : place + len(token)] = token
+    file = tmp_path / "m.glb"
+    file.write_bytes(bytes(data[:end]))
+    try:
+        asset = read_gltf(file)
+    except VantageError as error:
+        assert error.code in ("corrupt", "unsupported") and str(file.parent) in error.message
+    else:
+        for part in asset.primitives:
+            assert np.isfinite(part.positions).all() and int(part.faces.max()) < len(part.positions)

@@ -1,0 +1,124 @@
+"""Scene datasets: what files a scene is made of, how ids and words are found, and a sentence for each wrong file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from protocol.errors import VantageError
+from sim_server.backends.scene_dataset import SceneDataset, category_of
+
+REFERENCE = Path(__file__).parents[3] / "data" / "reference"
+
+
+@pytest.fixture
+def boxes(tmp_path: Path) -> Path:
+    """A copy of the scene `boxes` to be changed; its config file."""
+    shutil.copytree(REFERENCE / "boxes" / "dataset", tmp_path / "boxes")
+    return tmp_path / "boxes" / "boxes.scene_dataset_config.json"
+
+
+def change(path: Path, **values: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def instance(config: Path) -> Path:
+    return config.parent / "scenes" / "boxes.scene_instance.json"
+
+
+def test_reading_a_data_set_imports_no_simulator():
+    code = "import sys, sim_server.backends.scene_dataset; sys.exit('numba' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_ids_are_those_of_the_templates(boxes):
+    scene = SceneDataset(boxes).scene("boxes")
+    assert {p.id: p.category for p in scene.objects}[14] == "purple cylinder"
+    assert scene.stage is not None and scene.stage.id == 0 and not scene.lit
+
+
+def test_instances_are_counted_where_ids_are_classes(boxes):
+    change(boxes.parent / "objects" / "red_box_03.object_config.json", semantic_id=14)
+    assert [p.id for p in SceneDataset(boxes).scene("boxes").objects] == list(range(1, 11))
+
+
+def test_words_and_rooms_come_from_the_semantic_description(boxes):
+    region = {"name": "hall_0", "label": "hallway", "poly_loop": [[0, 0, 0], [1, 0, 0], [1, 0, 2]]}
+    semantic = {"classes": [{"id": 14, "name": "round_rug"}]}
+    semantic["region_annotations"] = [{**region, "floor_height": 0.1, "extrusion_height": 2.5}]
+    folder = boxes.parent / "semantics"
+    folder.mkdir()
+    (folder / "boxes.semantic_config.json").write_text(json.dumps(semantic))
+    change(boxes, semantic_scene_descriptor_instances={"paths": {".json": ["semantics"]}})
+    change(instance(boxes), semantic_scene_instance="%%CONFIG_NAME_AS_ASSET_FILENAME%%.semantic_config.json")
+    change(boxes.parent / "objects" / "purple_cylinder_14.object_config.json", user_defined={})
+    scene = SceneDataset(boxes).scene("boxes")
+    assert {p.id: p.category for p in scene.objects}[14] == "round rug"
+    (room,) = scene.rooms
+    assert (room.category, room.floor_y_m, room.ceiling_y_m) == ("hallway", 0.1, 2.6)
+    assert room.polygon_xz_m == ((0.0, 0.0), (1.0, 0.0), (1.0, 2.0))
+
+
+def test_names_become_words():
+    assert category_of("dining_table_05") == "dining table"
+    assert category_of("Office Chair.001") == "office chair"
+    assert category_of("42") == "42"
+
+
+def test_the_digest_follows_every_file(boxes):
+    before = SceneDataset(boxes).digest()
+    assert SceneDataset(boxes).digest() == before
+    with (boxes.parent / "objects" / "red_box_03.glb").open("r+b") as file:
+        file.seek(400)
+        file.write(b"\x01")
+    assert SceneDataset(boxes).digest() != before
+
+
+def test_wrong_files_are_named(boxes):
+    objects = boxes.parent / "objects"
+    cases = (
+        (lambda: (objects / "red_box_03.glb").unlink(), "red_box_03.glb, which is not there"),
+        (lambda: (objects / "red_box_03.object_config.json").write_text("{"), "wrong JSON"),
+        (lambda: change(objects / "red_box_03.object_config.json", render_asset="cubeSolid"), "only .glb and .gltf"),
+        (lambda: change(instance(boxes), object_instances=[{"template_name": "sofa"}]), "'sofa'"),
+        (lambda: change(instance(boxes), object_instances=[{}]), "does not describe a scene"),
+        (lambda: instance(boxes).write_text("[]"), "no JSON object"),
+    )
+    for spoil, words in cases:
+        kept = {p: p.read_bytes() for p in boxes.parent.rglob("*") if p.is_file()}
+        spoil()
+        with pytest.raises(VantageError) as caught:
+            SceneDataset(boxes).scene("boxes")
+        assert words in caught.value.message and caught.value.code in ("corrupt", "unsupported")
+        for path, data in kept.items():
+            path.write_bytes(data)
+    for field in ("rotation", "translation", "non_uniform_scale"):
+        entries = json.loads(instance(boxes).read_text())["object_instances"]
+        entries[0][field] = [0, 0, 0, 0] if field == "rotation" else [1, float("nan"), 1]
+        whole = instance(boxes).read_bytes()
+        change(instance(boxes), object_instances=entries)
+        with pytest.raises(VantageError, match="does not describe"):
+            SceneDataset(boxes).scene("boxes")
+        instance(boxes).write_bytes(whole)
+
+
+def test_wrong_data_sets_are_refused(boxes, tmp_path):
+    with pytest.raises(VantageError, match="is a file"):
+        SceneDataset(tmp_path)
+    with pytest.raises(VantageError, match="cannot be read"):
+        SceneDataset(tmp_path / "no.scene_dataset_config.json")
+    with pytest.raises(VantageError, match="no file"):
+        SceneDataset(tmp_path / "no.glb")
+    with pytest.raises(VantageError, match="choose among boxes"):
+        SceneDataset(boxes).scene("castle")
+    change(boxes, scene_instances={"paths": {".json": ["nowhere"]}}, stages={})
+    with pytest.raises(VantageError, match="lists no scene"):
+        SceneDataset(boxes)
+    change(boxes, stages={"paths": [1]})
+    with pytest.raises(VantageError, match="wrong section"):
+        SceneDataset(boxes)
