@@ -7,11 +7,11 @@ import math
 import numpy as np
 
 from sim_server.backends.rooms.catalogue import CATEGORIES
-from sim_server.backends.rooms.footprint import Footprint
+from sim_server.backends.rooms.footprint import Footprint, overlap
 from sim_server.backends.rooms.furniture import kitchen, living, wall
 from sim_server.backends.rooms.furniture.living import RUG_M
 from sim_server.backends.rooms.furniture.model import Model, Shape
-from sim_server.backends.rooms.placed import ON_WALL, put
+from sim_server.backends.rooms.placed import ON_WALL, footprint, put
 from sim_server.backends.rooms.plan import wall_span
 from sim_server.backends.rooms.roomstate import RoomState
 
@@ -33,6 +33,8 @@ def on_top(room: RoomState, base: int, name: str, x_share: float, z_share: float
         return
     c, s = math.cos(below.yaw_rad), math.sin(below.yaw_rad)
     foot = Footprint(below.x_m + c * x + s * z, below.z_m - s * x + c * z, width / 2, depth / 2, below.yaw_rad)
+    if any(thing.support == base and overlap(foot, footprint(thing), 0.02) for thing in room.placed):
+        return
     room.placed.append(put(CATEGORIES[name], model, "", room.index, foot, below.y_m + surface.y_m, base))
 
 
