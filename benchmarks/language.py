@@ -34,6 +34,7 @@ from sim_server.questions.functions import (
     NUMBER,
     OBJECT,
     OBJECTS,
+    POSE,
     TEXT,
     VECTOR,
     VIEW,
@@ -84,6 +85,7 @@ _ARGUMENTS = {
     OBJECTS: ("objects()",),
     VIEW: ("view(3)", "view(11)"),
     VECTOR: ("centre(object(7))", "centre(object(9))"),
+    POSE: ("camera(view(3))", "camera(view(11))"),
 }
 
 
@@ -109,7 +111,13 @@ def programs() -> dict[str, str]:
     found = {}
     for name, function in FUNCTIONS.items():
         text = call(function)
-        wrap = {OBJECT: "longest_side({})", OBJECTS: "count({})", VECTOR: "x({})", VIEW: "x(position({}))"}
+        wrap = {
+            OBJECT: "longest_side({})",
+            OBJECTS: "count({})",
+            VECTOR: "x({})",
+            VIEW: "x(position({}))",
+            POSE: "bearing_at({}, position(view(0)))",
+        }
         found[name] = wrap.get(function.result, "{}").format(text)
     for name, (body, result) in BINDERS.items():
         inner = "longest_side(o) > 0.5" if body == BOOL else "longest_side(o)"

@@ -104,6 +104,13 @@ class SceneObject(msgspec.Struct, frozen=True):
     front: Optional[Vec3] = None  # unit vector, world frame, where the category has a front
 
 
+class Change(msgspec.Struct, frozen=True):
+    """An object taken out of the scene, or set down with its box's centre at `moved_to_m`, turned as before."""
+
+    object_id: int
+    moved_to_m: Optional[Vec3] = None
+
+
 class SceneDescription(msgspec.Struct, frozen=True):
     """The truth about a scene, the same for every backend."""
 

@@ -7,7 +7,7 @@ from typing import Optional
 import msgspec
 
 from protocol.arrays import ArrayRef
-from protocol.scene import Camera, Pose, SceneSpec
+from protocol.scene import Camera, Change, Pose, SceneSpec
 
 
 class QuestionSpec(msgspec.Struct, frozen=True):
@@ -106,6 +106,7 @@ class View(msgspec.Struct, frozen=True):
     rgb: ArrayRef  # uint8 [H, W, 3] sRGB
     depth: Optional[ArrayRef] = None  # float32 [H, W] metres along the optical axis, 0 = nothing hit
     ids: Optional[ArrayRef] = None  # int32 [H, W], 0 = no object
+    changes: tuple[Change, ...] = ()  # what was changed in the scene for this view alone
 
 
 class Episode(msgspec.Struct, frozen=True):

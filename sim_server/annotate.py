@@ -14,7 +14,7 @@ from sim_server.backends.base import Frames, Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, World
 from sim_server.questions.families import family_of
 from sim_server.questions.families.rules import neighbours
-from sim_server.questions.family import Candidate, Family, Proposals, ask, draw_evenly
+from sim_server.questions.family import Candidate, Family, Proposals, ask, draw_evenly, takes_any_view
 from sim_server.questions.viewpoints import draw_populated_pose
 
 FOCUS = 3  # objects that a view is aimed at, where the scene has so many
@@ -38,8 +38,11 @@ def annotate(scene: Scene, message: Annotate) -> list[Annotation]:
     """
     families = [(family_of(name, level), level) for name, level, _ in message.families]
     weights = np.array([weight for _, _, weight in message.families], float)
-    if any(family.views != 1 for family, _ in families):
-        raise VantageError("bad_request", "annotate asks about single views; leave families of several views out")
+    if not all(takes_any_view(family) for family, _ in families):
+        raise VantageError(
+            "bad_request",
+            "annotate asks about single views from anywhere; leave families that place their own views out",
+        )
     if message.questions_per_view and not (len(weights) and np.all(weights >= 0) and weights.sum() > 0):
         raise VantageError("bad_request", "give annotate families with weights of at least 0, one of them above 0")
     rng = rng_for(message.run_seed, "annotate", message.seq)

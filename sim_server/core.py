@@ -94,6 +94,8 @@ class SimCore:
         scene = self.scenes.get(message.spec.scene)
         realised = realise(scene, message.spec, message.sensors)
         views = _views(realised.frames, message.sensors, message.image_codec, sink)
+        if realised.changes:
+            views = tuple(msgspec.structs.replace(view, changes=made) for view, made in zip(views, realised.changes))
         episode = Episode(
             spec_id=message.spec.spec_id,
             views=views,

@@ -21,20 +21,23 @@ from sim_server.backends.base import Frames, Scene
 from sim_server.degrade import degraded
 from sim_server.questions.evidence import EVIDENCE_SENSORS, World
 from sim_server.questions.families import family_of
-from sim_server.questions.family import Candidate, Family, Plan, Proposals, ask, draw_evenly
+from sim_server.questions.family import Candidate, Family, Plan, Proposals, Staged, ask, draw_evenly
+from sim_server.staging import Changes, Staging, staged
 
 ATTEMPTS = 24
 
 
 class Realised(msgspec.Struct):
     """A question, the frames that it is about (with the asked sensors), how many placements were tried, and the world
-    that the question was judged in."""
+    that the question was judged in. `changes` holds what was changed in the scene for each view; it is empty where
+    nothing was."""
 
     question: Question
     frames: Frames
     poses: tuple[Pose, ...]
     attempts: int
     world: World
+    changes: tuple[Changes, ...] = ()
 
 
 def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> Realised:
@@ -42,16 +45,18 @@ def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> 
 
     Raises Infeasible, naming the rule that refused most, when ATTEMPTS placements of the camera gave no view in
     which the family's rules hold for the drawn answer; VantageError("bad_request") for an unknown family, level or
-    paraphrase, a view budget that the family does not fit in, or a degradation named twice.
+    paraphrase, a view budget that the family does not fit in, a budget of moves for a family that shows all it asks
+    about, or a degradation named twice.
     """
     level = spec.question.level
     family = family_of(spec.question.family, level)
     if spec.max_views < family.views:
         raise VantageError("bad_request", f"{family.name} is about {family.views} views; set max_views to that")
+    if spec.look_around and not (isinstance(family, Staged) and family.looks_around):
+        raise VantageError("bad_request", f"{family.name} shows all that it asks about; set look_around to 0")
     hiding = [item.name for item in spec.degradations if item.name in HIDING]
     if hiding and family.name not in JUDGED_AS_SEEN:
         raise Infeasible(f"{family.name} reads its views as a clear pinhole camera's; leave {' and '.join(hiding)} out")
-    seen = degraded(scene, spec)  # views are placed in the clear scene, and judged as they will be seen
     rng = rng_for(spec.run_seed, "task", spec.seq)
     refused: Counter[str] = Counter()
     plan: Optional[Plan] = None
@@ -62,14 +67,18 @@ def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> 
         if poses is None:
             refused[placed.refused.most_common(1)[0][0]] += 1
             continue
-        assert family.views <= len(poses) <= spec.max_views, (family.name, len(poses))
-        evidence = seen.render(poses, spec.camera, EVIDENCE_SENSORS)
-        world = World.of(scene.description, evidence)
+        staging = poses if isinstance(poses, Staging) else Staging(poses)
+        shown = len(staging.poses)
+        assert family.views <= shown <= spec.max_views, (family.name, shown)
+        seen = degraded(staged(scene, staging), spec)  # placed in the clear scene, judged as they will be seen
+        evidence = seen.render((*staging.poses, *staging.hidden), spec.camera, EVIDENCE_SENSORS)
+        world = World.staged(scene.description, evidence, staging)
         candidate = _choose(family, world, level, plan, rng, refused)
         if candidate is None:
             continue
         question = ask(family, world, candidate, level, rng, spec.question.paraphrase)
-        return Realised(question, _with_sensors(seen, evidence, sensors), poses, attempt, world)
+        frames = _with_sensors(seen, evidence.first(shown), sensors)
+        return Realised(question, frames, staging.poses, attempt, world, staging.changes[:shown])
     assert plan is not None
     rule, _ = refused.most_common(1)[0]
     wanted = f" with an answer of class {plan.key!r}" if plan.key else ""

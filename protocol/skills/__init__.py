@@ -6,10 +6,10 @@ together. `feasible_levels` is what is implemented today. One module per kind of
 
 from __future__ import annotations
 
-from protocol.skills import cameras, pair, scene, single, small
+from protocol.skills import cameras, pair, scene, single, small, space
 from protocol.skills.skill import Skill
 
-_MODULES = (single, pair, scene, cameras, small)
+_MODULES = (single, pair, scene, cameras, small, space)
 CATALOGUE: dict[str, Skill] = {skill.name: skill for module in _MODULES for skill in module.SKILLS}
 
 __all__ = ["CATALOGUE", "Skill"]

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from protocol.scene import Camera, Pose, SceneDescription, SceneSpec, Vec3
+from protocol.scene import Camera, Change, Pose, SceneDescription, SceneSpec, Vec3
 
 SENSORS = ("rgb", "depth", "ids", "amodal")
 
@@ -29,6 +29,19 @@ class Frames(msgspec.Struct):
     ids: Optional[NDArray[np.int32]] = None
     amodal: Optional[list[dict[int, int]]] = None
     lens: float = 0.0
+
+    def first(self, count: int) -> Frames:
+        """The first `count` views, without a copy."""
+        here = slice(0, count)
+        return Frames(
+            poses=self.poses[here],
+            camera=self.camera,
+            rgb=None if self.rgb is None else self.rgb[here],
+            depth=None if self.depth is None else self.depth[here],
+            ids=None if self.ids is None else self.ids[here],
+            amodal=None if self.amodal is None else self.amodal[here],
+            lens=self.lens,
+        )
 
 
 class Scene(Protocol):
@@ -54,6 +67,18 @@ class Scene(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Editable(Protocol):
+    """A scene whose objects can be taken away or moved offers this too; questions about changes need it."""
+
+    def edited(self, changes: Sequence[Change]) -> Scene:
+        """The same scene with these changes; all else, ids included, is as before. The scene itself stays as it is.
+
+        Raises VantageError("bad_request") for an object that the scene lacks or that carries others.
+        """
+        ...
 
 
 class Capabilities(msgspec.Struct, frozen=True):

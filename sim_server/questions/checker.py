@@ -8,10 +8,12 @@ from sim_server.questions.functions import (
     BINDERS,
     BOOL,
     FUNCTIONS,
+    MAP,
     MAX_OBJECTS,
     NUMBER,
     OBJECT,
     OBJECTS,
+    SEQUENCE,
     TEXT,
     Function,
 )
@@ -31,7 +33,7 @@ from sim_server.questions.language import (
 )
 
 MAX_COST = 50_000  # an eighth of a second at worst: benchmarks/language.py
-ANSWER_TYPES = (NUMBER, BOOL, TEXT)
+ANSWER_TYPES = (NUMBER, BOOL, TEXT, SEQUENCE, MAP)
 
 _Scope = dict[str, str]
 
@@ -44,11 +46,11 @@ def check(node: Node) -> str:
     """The type of the program's answer.
 
     Raises ProgramFault("type") or ProgramFault("cost") for a program that is ill-typed, names something unknown, could
-    cost more than MAX_COST or does not give a number, a bool or a text.
+    cost more than MAX_COST or does not give an answer.
     """
     kind, cost = _check(node, {}, 0)
     if kind not in ANSWER_TYPES:
-        refuse(node.at, f"a program answers with a number, a bool or a text, not with {_a(kind)}")
+        refuse(node.at, f"a program answers with {', '.join(map(_a, ANSWER_TYPES))}, not with {_a(kind)}")
     if cost > MAX_COST:
         raise ProgramFault("cost", node.at, f"the program could cost {cost} steps, at most {MAX_COST} are allowed")
     return kind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import operator
 from functools import lru_cache
@@ -77,11 +78,15 @@ def verify(question: Question, description: SceneDescription, frames: Optional[F
 
 
 def canonical(value: object) -> str:
-    """A value as answer text; at most four decimals, without trailing zeros."""
+    """A value as answer text: at most four decimals, without trailing zeros; a sequence by commas; a map as JSON."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return decimal(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return json.dumps(value)
     return str(value)
 
 
@@ -129,6 +134,8 @@ def _binder(node: Binder, world: World, scope: dict[str, SceneObject]) -> Any:
     values = [_run(node.body, world, {**scope, node.variable: item}) for item in items]
     if node.function == "filter":
         return [item for item, kept in zip(items, values) if kept]
+    if node.function == "order":
+        return [items[index] for index in sorted(range(len(items)), key=values.__getitem__)]
     if not items:
         refuse(node.at, f"{node.function} of an empty list")
     best = min(values) if node.function == "argmin" else max(values)

@@ -15,6 +15,7 @@ from protocol.tasks import ObjectTruth
 from sim_server.backends.base import Frames
 from sim_server.lens import bend
 from sim_server.questions.geometry import inside_polygon, project
+from sim_server.staging import Staging
 
 EVIDENCE_SENSORS = ("depth", "ids", "amodal")
 
@@ -36,11 +37,17 @@ class ViewEvidence(msgspec.Struct):
 
 
 class World(msgspec.Struct):
-    """Everything that a program may read: the scene and the views."""
+    """Everything that a program may read: the scene and the views.
+
+    `hidden` views, and what the views were placed for (`about`, `numbers`: see Staging), are for a family's rules.
+    """
 
     description: SceneDescription
     views: tuple[ViewEvidence, ...]
     objects: dict[int, SceneObject]
+    hidden: tuple[ViewEvidence, ...] = ()
+    about: tuple[int, ...] = ()
+    numbers: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, description: SceneDescription, frames: Optional[Frames] = None) -> World:
@@ -49,9 +56,20 @@ class World(msgspec.Struct):
         views = () if frames is None else view_evidence(objects, frames)
         return cls(description=description, views=views, objects=objects)
 
+    @classmethod
+    def staged(cls, description: SceneDescription, frames: Frames, staging: Staging) -> World:
+        """The world of a staging, of whose shown and hidden poses these are the frames."""
+        world = cls.of(description, frames)
+        shown = len(staging.poses)
+        return cls(description, world.views[:shown], world.objects, world.views[shown:], staging.about, staging.numbers)
+
     def only_view(self, index: int) -> World:
         """The same scene with one of the views, which becomes view 0."""
         return World(description=self.description, views=(self.views[index],), objects=self.objects)
+
+    def with_hidden(self) -> World:
+        """The same scene with the hidden views behind the others, as if all were shown."""
+        return World(self.description, (*self.views, *self.hidden), self.objects, (), self.about, self.numbers)
 
     def seen(self) -> list[int]:
         """Ids of the objects that own at least one pixel of any view, in the scene's order."""

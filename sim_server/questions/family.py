@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Optional, Protocol, Sequence
+from typing import Optional, Protocol, Sequence, Union, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -20,6 +20,7 @@ from protocol.tasks import Mention, Question, TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evaluator import run
 from sim_server.questions.evidence import World
+from sim_server.staging import Staging
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -27,13 +28,14 @@ class Candidate(msgspec.Struct, frozen=True):
 
     `key` is what is balanced within a `form` of the family ("horizontal", "turn"): the answer, or a class of
     answers. `objects` are the ids the question is about; `margin` is the distance of the evidence from the nearest
-    rule border in the family's own measure.
+    rule border in the family's own measure. `numbers` are further parameters of the question, such as a size.
     """
 
     key: str
     objects: tuple[int, ...]
     margin: float
     form: str = ""
+    numbers: tuple[float, ...] = ()
 
 
 class Proposals:
@@ -43,8 +45,10 @@ class Proposals:
         self.accepted: list[Candidate] = []
         self.refused: Counter[str] = Counter()
 
-    def accept(self, key: str, objects: tuple[int, ...], margin: float, form: str = "") -> None:
-        self.accepted.append(Candidate(key, objects, margin, form))
+    def accept(
+        self, key: str, objects: tuple[int, ...], margin: float, form: str = "", numbers: tuple[float, ...] = ()
+    ) -> None:
+        self.accepted.append(Candidate(key, objects, margin, form, numbers))
 
     def refuse(self, rule: str) -> None:
         self.refused[rule] += 1
@@ -108,11 +112,11 @@ class Family(Protocol):
 
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals, /
-    ) -> Optional[tuple[Pose, ...]]:
+    ) -> Union[tuple[Pose, ...], Staging, None]:
         """Place the camera of each view so that the plan's answer may hold in them; `views` poses or more.
 
-        None, with the rule that refused in `found`, where this draw of standing points will not do. `SingleView` has
-        it for families of one view.
+        A Staging where some views are not to be shown, or show a changed scene. None, with the rule that refused in
+        `found`, where this draw of standing points will not do. `SingleView` has it for families of one view.
         """
         ...
 
@@ -123,6 +127,22 @@ class Family(Protocol):
     def draft(self, world: World, candidate: Candidate, rng: np.random.Generator, /) -> Draft:
         """The candidate as a program, templates and options (in an order drawn from rng)."""
         ...
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """A family whose rules rest on its own Staging, so that it cannot be asked about a view from anywhere.
+
+    Where `looks_around` holds it can be asked with a budget of moves: it shows one view, and its rules hold in the
+    views that `spec.look_around` actions of Observe lead to. Its programs look at the first view at most.
+    """
+
+    looks_around: bool
+
+
+def takes_any_view(family: Family) -> bool:
+    """Whether the family's questions can be asked about one view, wherever its camera stands."""
+    return family.views == 1 and not isinstance(family, Staged)
 
 
 def ask(

@@ -82,9 +82,38 @@ def unproject(pose: Pose, camera: Camera, depth_m: NDArray[np.float32]) -> Array
     return local @ rotation_matrix(pose.rotation_wxyz).T + np.asarray(pose.position_m)
 
 
+def unproject_pixels(
+    pose: Pose, camera: Camera, rows: NDArray[np.int64], columns: NDArray[np.int64], depth_m: NDArray[np.float32]
+) -> Array:
+    """World points [N, 3] of some pixel centres at these z-depths [N]."""
+    focal_px = 0.5 * camera.width_px / math.tan(camera.hfov_rad / 2)
+    right = (columns + 0.5 - camera.width_px / 2) / focal_px
+    up = (camera.height_px / 2 - rows - 0.5) / focal_px
+    local = np.stack([right, up, -np.ones(len(rows))], -1) * depth_m[:, None]
+    return local @ rotation_matrix(pose.rotation_wxyz).T + np.asarray(pose.position_m)
+
+
 def corners(box: OrientedBox) -> Array:
     """The 8 corners of a box in the world frame, [8, 3]."""
     return np.asarray(box.centre_m) + (_SIGNS * box.half_extents_m) @ rotation_matrix(box.rotation_wxyz).T
+
+
+def surface_points(box: OrientedBox, eye_m: Vec3, steps: int = 12) -> Array:
+    """Points spread over the sides of a box that face an eye, [N, 3]: the middles of steps x steps cells of each."""
+    turn = rotation_matrix(box.rotation_wxyz)
+    local_eye = (np.asarray(eye_m) - np.asarray(box.centre_m)) @ turn
+    half = np.asarray(box.half_extents_m)
+    cells = (np.arange(steps) + 0.5) * 2 / steps - 1
+    first, second = (grid.ravel() for grid in np.meshgrid(cells, cells))
+    sides = []
+    for axis in range(3):
+        if abs(local_eye[axis]) > half[axis]:
+            points = np.empty((steps * steps, 3))
+            points[:, axis] = math.copysign(1.0, local_eye[axis])
+            points[:, (axis + 1) % 3], points[:, (axis + 2) % 3] = first, second
+            sides.append(points * half)
+    local = np.concatenate(sides) if sides else np.empty((0, 3))
+    return local @ turn.T + np.asarray(box.centre_m)
 
 
 def point_box_distance(points_m: Array, box: OrientedBox) -> Array:

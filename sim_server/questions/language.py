@@ -11,7 +11,7 @@
     call       = NAME "(" [ argument { "," argument } ] ")"
     argument   = [ NAME "=" ] expression | NAME ":" expression
 
-An argument `x: body` binds x to each element of the list before it (argmin, argmax, filter). Parsing knows no
+An argument `x: body` binds x to each element of the list before it (argmin, argmax, filter, order). Parsing knows no
 types; `checker.check` gives every node its type and bounds the program's cost, `evaluator.run` walks the tree.
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from sim_server.questions.checker import ANSWER_TYPES
-from sim_server.questions.functions import BINDERS, BOOL, FUNCTIONS, NUMBER, OBJECT, OBJECTS, TEXT, VECTOR, VIEW
+from sim_server.questions.functions import BINDERS, BOOL, FUNCTIONS, NUMBER, OBJECT, OBJECTS, POSE, TEXT, VECTOR, VIEW
 from sim_server.questions.language import COMPARISONS, KEYWORDS
 
 LEAVES = {
@@ -15,6 +15,7 @@ LEAVES = {
     OBJECT: ["object(1)", "object(2)", "object(3)", "object(99)"],
     OBJECTS: ["objects()", "visible(view(0))", "[object(1), object(2)]", "seen()"],
     VIEW: ["view(0)", "view(1)"],
+    POSE: ["camera(view(0))"],
     VECTOR: ["centre(object(1))", "front(object(1))", "position(view(0))"],
 }
 PIECES = [

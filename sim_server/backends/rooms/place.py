@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Optional
+from typing import Optional, Sequence
 
 import numpy as np
 
@@ -152,19 +152,25 @@ def furnish_reachable(spec: SceneSpec, plan: Plan, rng: np.random.Generator) -> 
     """
     for _ in range(LAYOUTS):
         placed = furnish(spec, plan, rng)
-        leaves = [
-            part.positions[part.faces]
-            for rect, holes in zip(plan.rects, plan.holes)
-            for hole in holes
-            for part, _ in leaf_parts(rect, hole)
-        ]
-        navigation = NavigationGrid(plan, np.concatenate(leaves + [triangles(thing) for thing in placed]))
+        navigation = free_floor(plan, placed)
         if all(navigation.reaches(rect) for rect in plan.rects):
             return placed, navigation
     raise Infeasible(
         f"{spec.min_objects} objects in {spec.rooms} room(s) leave no way between the rooms: "
         "lower min_objects or ask for more rooms."
     )
+
+
+def free_floor(plan: Plan, placed: Sequence[Placed]) -> NavigationGrid:
+    """What these things and the leaves of the doors leave of the floor."""
+    leaves = [
+        part.positions[part.faces]
+        for rect, holes in zip(plan.rects, plan.holes)
+        for hole in holes
+        for part, _ in leaf_parts(rect, hole)
+    ]
+    none = np.zeros((0, 3, 3), np.float32)
+    return NavigationGrid(plan, np.concatenate([none, *leaves, *map(triangles, placed)]))
 
 
 def _rank(category: Category) -> tuple[int, bool]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.errors import VantageError
-from protocol.scene import Camera, OrientedBox, Pose, SceneDescription, SceneObject, SceneSpec, Vec3
+from protocol.scene import Camera, Change, OrientedBox, Pose, SceneDescription, SceneObject, SceneSpec, Vec3
 from protocol.seeds import rng_for
 from sim_server.backends.base import SENSORS, Frames
 from sim_server.backends.rooms import raster, shade, textures
@@ -19,7 +19,7 @@ from sim_server.backends.rooms.geometry import Geometry, GeometryBuilder, shadin
 from sim_server.backends.rooms.lighting import light_scene
 from sim_server.backends.rooms.materials import slot_materials
 from sim_server.backends.rooms.mesh import rotation_y
-from sim_server.backends.rooms.place import furnish_reachable
+from sim_server.backends.rooms.place import free_floor, furnish_reachable
 from sim_server.backends.rooms.placed import Placed
 from sim_server.backends.rooms.plan import make_plan
 from sim_server.backends.rooms.shell import light_position, shell_parts
@@ -80,13 +80,18 @@ class RoomsScene:
     Rendering may be called from several threads at once.
     """
 
-    def __init__(self, spec: SceneSpec, samples: int = 2) -> None:
+    def __init__(self, spec: SceneSpec, samples: int = 2, changes: Sequence[Change] = ()) -> None:
         self.spec = spec
         self._samples = samples
+        self._changes = tuple(changes)
         seed = spec.seed
         plan = make_plan(spec, rng_for(seed, "rooms", "plan"))
         placed, self._navigation = furnish_reachable(spec, plan, rng_for(seed, "rooms", "furniture"))
         placed += add_clutter(spec, placed, rng_for(seed, "rooms", "clutter"))
+        gone: set[int] = set()
+        if changes:
+            gone = _change(placed, changes)
+            self._navigation = free_floor(plan, [thing for index, thing in enumerate(placed) if index not in gone])
         look = rng_for(seed, "rooms", "look")
         lamps = [light_position(plan, k, look) for k in range(len(plan.rooms))]
         builder = GeometryBuilder()
@@ -96,10 +101,13 @@ class RoomsScene:
         for index, thing in enumerate(placed):
             source = look if thing.look < 0 else rng_for(seed, "rooms", "look", thing.look)
             materials = slot_materials(thing.model.kinds, thing.color, source)
+            if index in gone:  # its draws are made all the same, so that nothing else looks different
+                continue
             parts = [(part, materials[slot]) for part, slot in thing.model.parts]
             builder.add(index + 1, parts, rotation_y(thing.yaw_rad), (thing.x_m, thing.y_m, thing.z_m))
             objects.append(_describe(index + 1, thing))
         self._plan = plan
+        self._highest_id = len(placed)
         self._geometry = builder.build()
         self._light = light_scene(self._geometry, plan, spec, lamps)
         self._shading = shading_table(self._geometry, self._light.vertex)
@@ -186,7 +194,7 @@ class RoomsScene:
             counts = raster.count_unoccluded(
                 order,
                 g.chunk_object,
-                len(self.description.objects),
+                self._highest_id,
                 *mesh,
                 eye,
                 axes,
@@ -202,7 +210,8 @@ class RoomsScene:
         around = object_around(self._geometry, eye)
         at_m = (float(eye[0]), float(eye[1]), float(eye[2]))
         if around or in_wall(self._plan, at_m):
-            thing = f"object {around} ({self.description.objects[around - 1].category})" if around else "a wall"
+            names = {item.id: item.category for item in self.description.objects}
+            thing = f"object {around} ({names[around]})" if around else "a wall"
             where = ", ".join(f"{v:.2f}" for v in at_m)
             raise VantageError(
                 "bad_request", f"the camera at ({where}) m is inside {thing}: place it in free space of a room."
@@ -225,8 +234,30 @@ class RoomsScene:
             return math.inf
         return float(sum(math.dist(a, b) for a, b in zip(way, way[1:])))
 
+    def edited(self, changes: Sequence[Change]) -> RoomsScene:
+        """See backends/base.py. Made anew from the spec, shadows included."""
+        return RoomsScene(self.spec, self._samples, (*self._changes, *changes))
+
     def close(self) -> None:
         """Nothing to release: a scene is plain memory."""
+
+
+def _change(placed: list[Placed], changes: Sequence[Change]) -> set[int]:
+    """Moves what is moved; indices of what is taken away."""
+    gone: set[int] = set()
+    for change in changes:
+        index = change.object_id - 1
+        if not 0 <= index < len(placed) or index in gone:
+            raise VantageError("bad_request", f"there is no object {change.object_id} to change in this scene.")
+        if any(thing.support == index for thing in placed):
+            raise VantageError("bad_request", f"object {change.object_id} carries others: change those first.")
+        if change.moved_to_m is None:
+            gone.add(index)
+            continue
+        thing = placed[index]
+        x, y, z = np.subtract(change.moved_to_m, _describe(index + 1, thing).box.centre_m).tolist()
+        placed[index] = thing._replace(x_m=thing.x_m + x, y_m=thing.y_m + y, z_m=thing.z_m + z)
+    return gone
 
 
 def _describe(object_id: int, thing: Placed) -> SceneObject:

@@ -11,7 +11,7 @@ import numpy as np
 from protocol.scene import SceneDescription, SceneObject
 from protocol.tasks import Question
 from sim_server.backends.base import Frames
-from sim_server.questions.audit import oracles_views
+from sim_server.questions.audit import oracles_maps, oracles_views
 from sim_server.questions.audit.measure import mask_centre, mentioned, surface
 from sim_server.questions.geometry import rotation_matrix
 
@@ -138,9 +138,15 @@ ORACLES: dict[str, Oracle] = {
     "relative_direction": _relative_direction,
     "camera_motion": _motion,
     **oracles_views.ORACLES,
+    **oracles_maps.ORACLES,
 }
 # Rounding, and the samples' spacing.
-NUMBER_TOLERANCE = {"camera_object_distance": 0.1, "object_size": 0.51, **oracles_views.NUMBER_TOLERANCE}
+NUMBER_TOLERANCE = {
+    "camera_object_distance": 0.1,
+    "object_size": 0.51,
+    **oracles_views.NUMBER_TOLERANCE,
+    **oracles_maps.NUMBER_TOLERANCE,
+}
 
 
 def agrees(question: Question, description: SceneDescription, frames: Frames) -> bool:

@@ -6,13 +6,17 @@ from protocol.errors import VantageError
 from protocol.skills import CATALOGUE
 from sim_server.questions.families.across import ObjectFromCamera, RegionFromCamera
 from sim_server.questions.families.cameras import CamerasCount, CamerasNearest, CamerasShared
+from sim_server.questions.families.change import BeforeAfter, OcclusionRemoval
+from sim_server.questions.families.maps import CognitiveMap, CrossView
 from sim_server.questions.families.match import ObjectMatch, VisibilityCompare
 from sim_server.questions.families.measures import CameraObjectDistance, ObjectSize
 from sim_server.questions.families.motion import CameraMotion
 from sim_server.questions.families.pairs import CameraElevation, CameraPosition
 from sim_server.questions.families.perceive import ObjectCategory, ObjectColor, ObjectCount, ObjectLocation
 from sim_server.questions.families.picture import DepthOrder, ViewDirection
+from sim_server.questions.families.room_for import Fits
 from sim_server.questions.families.rooms import RoomSize
+from sim_server.questions.families.route import ActionConsequence, RoutePlan
 from sim_server.questions.families.scene import (
     ObjectDistance,
     SceneCount,
@@ -22,6 +26,8 @@ from sim_server.questions.families.scene import (
 )
 from sim_server.questions.families.small import SmallLocation, SmallNearest, SmallPresence
 from sim_server.questions.families.space import RelativeDirection, RelativeDistance
+from sim_server.questions.families.viewpoint import Perspective, ViewChoice
+from sim_server.questions.families.walk import AppearanceOrder, PathLength
 from sim_server.questions.family import Family
 
 FAMILIES: dict[str, Family] = {
@@ -56,6 +62,17 @@ FAMILIES: dict[str, Family] = {
         SmallPresence(),
         SmallNearest(),
         SmallLocation(),
+        AppearanceOrder(),
+        PathLength(),
+        ActionConsequence(),
+        RoutePlan(),
+        CognitiveMap(),
+        Perspective(),
+        ViewChoice(),
+        Fits(),
+        CrossView(),
+        BeforeAfter(),
+        OcclusionRemoval(),
     )
 }
 assert FAMILIES.keys() == CATALOGUE.keys()

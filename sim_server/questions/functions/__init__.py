@@ -1,16 +1,20 @@
-"""The functions of the expression language, by name: those of the scene, of the views, and of numbers and words."""
+"""The functions of the expression language, by name: those of the scene, of the views, of moves
+through the scene, of places and free floor, and of numbers and words."""
 
 from __future__ import annotations
 
-from sim_server.questions.functions import scene, views, words
+from sim_server.questions.functions import moves, places, scene, views, words
 from sim_server.questions.functions.registry import (
     BINDERS,
     BOOL,
     FUNCTIONS,
+    MAP,
     MAX_OBJECTS,
     NUMBER,
     OBJECT,
     OBJECTS,
+    POSE,
+    SEQUENCE,
     TEXT,
     VECTOR,
     VIEW,
@@ -19,16 +23,19 @@ from sim_server.questions.functions.registry import (
     decimal,
 )
 
-MODULES = (scene, views, words)  # each adds its functions to FUNCTIONS
+MODULES = (scene, views, moves, places, words)  # each adds its functions to FUNCTIONS
 
 __all__ = [
     "BINDERS",
     "BOOL",
     "FUNCTIONS",
+    "MAP",
     "MAX_OBJECTS",
     "NUMBER",
     "OBJECT",
     "OBJECTS",
+    "POSE",
+    "SEQUENCE",
     "TEXT",
     "VECTOR",
     "VIEW",

@@ -6,11 +6,12 @@ step for every 2.5 microseconds that a call takes at worst (256 objects, 16 view
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Callable, TypeVar
 
 import msgspec
 
 NUMBER, BOOL, TEXT, OBJECT, OBJECTS, VIEW, VECTOR = "number", "bool", "text", "object", "objects", "view", "vector"
+POSE, SEQUENCE, MAP = "pose", "sequence", "map"
 MAX_OBJECTS = 256  # a list holds at most this many; the checker multiplies the body of a bound variable by it
 
 Vector = tuple[float, float, float]
@@ -44,10 +45,16 @@ class Function(msgspec.Struct, frozen=True):
 
 
 FUNCTIONS: dict[str, Function] = {}
-BINDERS = {"argmin": (NUMBER, OBJECT), "argmax": (NUMBER, OBJECT), "filter": (BOOL, OBJECTS)}  # body type, result
+# Body type and result.
+BINDERS = {
+    "argmin": (NUMBER, OBJECT),
+    "argmax": (NUMBER, OBJECT),
+    "filter": (BOOL, OBJECTS),
+    "order": (NUMBER, OBJECTS),
+}
 
 
-_Run = Callable[..., object]
+_Run = TypeVar("_Run", bound=Callable[..., object])
 
 
 def define(result: str, cost: int = 1, **parameters: str) -> Callable[[_Run], _Run]:
@@ -70,7 +77,9 @@ def define_on_world(result: str, cost: int = 1, **parameters: str) -> Callable[[
     return add
 
 
-def _add(written: _Run, run: _Run, result: str, cost: int, parameters: dict[str, str]) -> None:
+def _add(
+    written: Callable[..., object], run: Callable[..., object], result: str, cost: int, parameters: dict[str, str]
+) -> None:
     name = written.__name__.strip("_")
     typed = tuple(Parameter(key, kind.rstrip("?"), kind.endswith("?")) for key, kind in parameters.items())
     FUNCTIONS[name] = Function(name, typed, result, run, cost, (written.__doc__ or "").strip())

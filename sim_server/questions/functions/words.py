@@ -58,6 +58,22 @@ def side_or_behind(angle: float) -> str:
 
 
 @define(TEXT, angle=NUMBER)
+def side_or_ahead(angle: float) -> str:
+    """ "ahead" within 45 degrees to either side, else "left" or "right"."""
+    if abs(angle) < math.pi / 4:
+        return "ahead"
+    return "left" if angle > 0 else "right"
+
+
+@define(TEXT, angle=NUMBER)
+def turn_word(angle: float) -> str:
+    """ "back" beyond 135 degrees to either side, else "left" or "right": how one turns by this angle."""
+    if abs(angle) > math.radians(135):
+        return "back"
+    return "left" if angle > 0 else "right"
+
+
+@define(TEXT, angle=NUMBER)
 def quadrant(angle: float) -> str:
     """ "front left", "front right", "back left" or "back right"."""
     return ("front" if abs(angle) < math.pi / 2 else "back") + (" left" if angle > 0 else " right")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Sequence
 
+import msgspec
 import numpy as np
 
-from protocol.scene import Camera, OrientedBox, Pose, Room, SceneDescription, SceneObject, SceneSpec, Vec3
+from protocol.scene import Camera, Change, OrientedBox, Pose, Room, SceneDescription, SceneObject, SceneSpec, Vec3
 from protocol.seeds import rng_for
 from sim_server.backends.base import Frames
 from sim_server.questions.geometry import box_distance_m, rotation_matrix
@@ -105,7 +106,9 @@ class FakeScene:
             if name in names or any(box_distance_m(box, other.box) < 0.1 for other in placed):
                 continue
             names.add(name)
-            placed.append(SceneObject(len(placed) + 1, name[1], box, name[0], 2 if spec.rooms == 2 and x > 0 else 1))
+            front = (math.sin(yaw), 0.0, math.cos(yaw))
+            room = 2 if spec.rooms == 2 and x > 0 else 1
+            placed.append(SceneObject(len(placed) + 1, name[1], box, name[0], room, front=front))
         for base in tuple(placed) if spec.clutter else ():
             placed += _small_on(base, len(placed), names, rng)
         return tuple(placed)
@@ -154,6 +157,18 @@ class FakeScene:
 
     def geodesic_m(self, start_m: Vec3, goal_m: Vec3) -> float:
         return math.dist(start_m, goal_m)
+
+    def edited(self, changes: Sequence[Change]) -> FakeScene:
+        gone = {change.object_id for change in changes if change.moved_to_m is None}
+        moved = {change.object_id: change.moved_to_m for change in changes}
+        kept = [item for item in self.description.objects if item.id not in gone]
+        objects = [
+            msgspec.structs.replace(item, box=msgspec.structs.replace(item.box, centre_m=moved[item.id]))
+            if item.id in moved
+            else item
+            for item in kept
+        ]
+        return FakeScene(self.spec, objects)
 
     def close(self) -> None:
         pass

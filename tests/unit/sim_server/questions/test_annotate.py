@@ -14,8 +14,9 @@ from sim_server.annotate import annotate
 from sim_server.questions.audit.oracles import agrees
 from sim_server.questions.evaluator import verify
 from sim_server.questions.families import FAMILIES
+from sim_server.questions.family import takes_any_view
 
-ASKED = [name for name, family in FAMILIES.items() if family.views == 1 and not CATALOGUE[name].needs]
+ASKED = [name for name, family in FAMILIES.items() if takes_any_view(family) and not CATALOGUE[name].needs]
 SINGLE = tuple((name, level, 1.0) for name in ASKED for level in (0, 2, 4))
 
 

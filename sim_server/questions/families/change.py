@@ -1,0 +1,304 @@
+"""Scenes that change: before_after (what moved, went or came) and occlusion_removal (what a thing hides)."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+from typing import Optional
+
+import msgspec
+import numpy as np
+
+from protocol.errors import Infeasible
+from protocol.scene import Camera, Change, Pose, SceneDescription, SceneObject
+from protocol.tasks import TaskSpec
+from sim_server.backends.base import Scene
+from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World, name_of, unique_names
+from sim_server.questions.families.rules import AMBIGUOUS, RELATE, Clarity, draw_objects, uniquely_named
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.floor import standable
+from sim_server.questions.functions.places import hidden_by, surface_middle
+from sim_server.questions.geometry import Array, point_box_distance, pose_from_yaw_pitch, rotation_matrix, yaw_rad
+from sim_server.questions.viewpoints import aim, draw_eyes, draw_focused_pose, in_picture
+from sim_server.staging import Staging
+
+KINDS = (("gone", "new"), ("moved",), ("gone", "new"), ("moved",), ("moved",))
+SAME_CAMERA = (True, True, False, False, False)
+CHANGE_OPTIONS = (2, 2, 3, 3, 3)
+LEAST_MOVED_M = (0.0, 1.0, 0.0, 1.0, 0.6)  # between what the two pictures show of the moved object
+STILL = 0.4  # what is shown of any other object moves by at most this share of that
+OTHER_CAMERA_M = (0.5, 2.5)  # between the two cameras, where they differ
+STAND_APART_M = 0.15
+_PLACES = 40
+
+HIDES_OPTIONS = (2, 2, 3, 3, 3)
+UNCOVERED = (0.40, 0.30, 0.25, 0.18, 0.12)  # of what the frame could show of the object: seen only without the other
+UNTOUCHED = 0.02  # as much at most for every other option
+PARTLY = Clarity(0.08, 0.001)  # the hidden object still shows so much, so that its name means something
+BEHIND_RAD = 0.35  # between the directions to the two, seen from the camera
+_TRIES = 16
+_PROBE_PX = 48
+
+
+def loose(description: SceneDescription) -> list[SceneObject]:
+    """Objects with a name of their own that stand on a floor and carry nothing: those that can be taken away."""
+    carrying = {item.support_id for item in description.objects}
+    return [item for item in uniquely_named(description) if item.support_id == 0 and item.id not in carrying]
+
+
+class BeforeAfter:
+    """Two pictures, and between them one object was moved, taken away or brought: which one."""
+
+    name = "before_after"
+    views = 2
+    looks_around = False
+
+    def plan(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
+    ) -> Plan:
+        kinds = KINDS[level]
+        form = kept.form if kept else kinds[int(rng.integers(len(kinds)))]
+        items = loose(description)
+        if len(uniquely_named(description)) < CHANGE_OPTIONS[level]:
+            raise Infeasible(f"{self.name}: the scene has fewer than {CHANGE_OPTIONS[level]} objects to choose from")
+        (changed,) = draw_objects(items, 1, rng, self.name)
+        others = [item for item in uniquely_named(description) if item.id != changed]
+        near = draw_objects(others, 1, rng, self.name)
+        return Plan(key="", focus=(changed, *near), form=form)
+
+    def poses(
+        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+    ) -> Optional[Staging]:
+        level = spec.question.level
+        first = draw_focused_pose(scene, spec.camera, plan, rng, found)
+        if first is None:
+            return None
+        second = first
+        if not SAME_CAMERA[level]:
+            low, high = OTHER_CAMERA_M
+            for _ in range(_TRIES):
+                drawn = draw_focused_pose(scene, spec.camera, plan, rng, found)
+                if drawn is not None and low <= math.dist(first.position_m, drawn.position_m) <= high:
+                    second = drawn
+                    break
+            else:
+                found.refuse("no second standing point shows the objects")
+                return None
+        changed = plan.focus[0]
+        if plan.form == "gone":
+            return Staging((first, second), (second,), ((), (Change(changed),), ()), plan.focus[:1])
+        if plan.form == "new":
+            return Staging((first, second), (first,), ((Change(changed),), (), ()), plan.focus[:1])
+        moved = self._moved(scene, changed, LEAST_MOVED_M[level], second, spec, rng)
+        if moved is None:
+            found.refuse("the object has no other place to stand in the second picture")
+            return None
+        return Staging((first, second), (), ((), (moved,)), plan.focus[:1])
+
+    @staticmethod
+    def _moved(
+        scene: Scene, key: int, least_m: float, pose: Pose, spec: TaskSpec, rng: np.random.Generator
+    ) -> Optional[Change]:
+        item = next(item for item in scene.description.objects if item.id == key)
+        for _ in range(_PLACES):
+            x, _, z = scene.sample_navigable(rng)
+            there = (x, item.box.centre_m[1], z)
+            if math.dist(there, item.box.centre_m) < 1.3 * least_m:
+                continue
+            yaw, pitch = yaw_rad(pose), math.asin(-float(rotation_matrix(pose.rotation_wxyz)[1, 2]))
+            if not in_picture(
+                np.array([pose.position_m]), np.array([yaw]), np.array([pitch]), spec.camera, np.array([there])
+            ).all():
+                continue
+            box = msgspec.structs.replace(item.box, centre_m=there)
+            before_camera = point_box_distance(np.array([pose.position_m]), box)[0] > STAND_APART_M
+            if before_camera and standable(scene.description, box, key, STAND_APART_M):
+                return Change(key, there)
+        return None
+
+    def propose(self, world: World, level: int, found: Proposals) -> None:
+        (changed,) = world.about
+        before, after = world.views
+        names = unique_names(world.with_hidden())
+        kind = "moved" if not world.hidden else "gone" if changed not in after.seen else "new"
+        clear_before = world.hidden[0] if kind == "new" else before
+        clear_after = world.hidden[0] if kind == "gone" else after
+        if changed not in names:
+            found.refuse(AMBIGUOUS)
+            return
+        if not _clear(changed, clear_before) or not _clear(changed, clear_after):
+            found.refuse("the place of the changed object is not seen clearly in both pictures")
+            return
+        still = [key for key in names if key != changed and _clear(key, before) and _clear(key, after)]
+        margin = 1.0
+        if kind == "moved":
+            moved_m = _shift_m(world, changed)
+            if moved_m < LEAST_MOVED_M[level]:
+                found.refuse(f"the object is moved by less than {LEAST_MOVED_M[level]} m")
+                return
+            still = [key for key in still if _shift_m(world, key) <= STILL * moved_m]
+            margin = moved_m
+        count = CHANGE_OPTIONS[level] - 1
+        if len(still) < count:
+            found.refuse(f"fewer than {count} other objects are seen clearly in both pictures")
+        for others in combinations(still, count):
+            found.accept("", (changed, *others), margin, kind)
+
+    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+        options = [candidate.objects[int(index)] for index in rng.permutation(len(candidate.objects))]
+        measure = {
+            "moved": "argmax([{}], o: distance(surface_middle(o, view(0)), surface_middle(o, view(1))))",
+            "gone": "argmin([{}], o: pixels(o, view(1)))",
+            "new": "argmin([{}], o: pixels(o, view(0)))",
+        }[candidate.form].format(", ".join(f"object({key})" for key in options))
+        what = {
+            "moved": ("was moved", "from the first picture to the second", "did move"),
+            "gone": (
+                "is there in the first picture and not in the second",
+                "in the second picture",
+                "is not there now",
+            ),
+            "new": ("is there in the second picture and not in the first", "in the second picture", "was not there"),
+        }[candidate.form]
+        return Draft(
+            program=f"name({measure})",
+            templates=(
+                f"the first picture is from before , the second from now . which thing {what[0]} ?",
+                f"which of these {what[0]} ?",
+                f"look at the first picture and then at the second . which of these {what[0]} ?",
+                f"{what[1]} , which of these {what[2]} ?",
+                f"between the two pictures the room is not the same . which of these {what[0]} ?",
+            ),
+            slots={},
+            options=tuple(name_of(world.objects[key]) for key in options),
+            option_objects=tuple(options),
+        )
+
+
+class OcclusionRemoval:
+    """Of which object would one see more if the one before it were taken away."""
+
+    name = "occlusion_removal"
+    views = 1
+    looks_around = False
+
+    def plan(
+        self, description: SceneDescription, level: int, _rng: np.random.Generator, _kept: Optional[Plan] = None
+    ) -> Plan:
+        count = HIDES_OPTIONS[level] + 1
+        items = uniquely_named(description)
+        if len(items) < count:
+            raise Infeasible(f"{self.name}: the scene offers {len(items)} objects, {count} are needed")
+        if not loose(description):
+            raise Infeasible(f"{self.name}: nothing in the scene can be taken away")
+        return Plan(key="", focus=())
+
+    def poses(
+        self, scene: Scene, spec: TaskSpec, _plan: Plan, rng: np.random.Generator, found: Proposals
+    ) -> Optional[Staging]:
+        items = scene.description.objects
+        centres = np.array([item.box.centre_m for item in items])
+        index_of = {item.id: index for index, item in enumerate(items)}
+        takable = [index_of[item.id] for item in loose(scene.description)]
+        nameable = [index_of[item.id] for item in uniquely_named(scene.description)]
+        tried: list[tuple[Pose, int, int]] = []
+        for _ in range(_TRIES):
+            before, behind = int(rng.choice(takable)), int(rng.choice(nameable))
+            pose = _lined_up(scene, spec.camera, centres[before], centres[behind], rng) if before != behind else None
+            if pose is not None:
+                tried.append((pose, items[before].id, items[behind].id))
+        if not tried:
+            found.refuse("no standing point has one object behind the other")
+            return None
+        # What small pictures say of them saves changing the scene in vain.
+        small = Camera(_PROBE_PX, max(1, round(_PROBE_PX * spec.camera.height_px / spec.camera.width_px)))
+        small = msgspec.structs.replace(small, hfov_rad=spec.camera.hfov_rad)
+        frames = scene.render([pose for pose, _, _ in tried], small, EVIDENCE_SENSORS)
+        for view, (pose, before, behind) in zip(World.of(scene.description, frames).views, tried):
+            truth = view.seen.get(behind)
+            if truth and before in view.seen and 0 < truth.visible_fraction < 1 - UNCOVERED[spec.question.level] / 2:
+                return Staging((pose,), (pose,), ((), (Change(before),)), (before,))
+        found.refuse(f"the object hides less than {UNCOVERED[spec.question.level]:.0%} of any other that still shows")
+        return None
+
+    def propose(self, world: World, level: int, found: Proposals) -> None:
+        (taken,) = world.about
+        view, without = world.views[0], world.hidden[0]
+        names = unique_names(world)
+        if taken not in names or not _clear(taken, view):
+            found.refuse("the object to take away is not seen clearly")
+            return
+        shown = [key for key in names if key != taken and PARTLY.holds(view.seen[key], view)]
+        gains = {key: gain(key, view, without) for key in shown}
+        uncovered = [key for key in shown if gains[key] >= UNCOVERED[level]]
+        untouched = [key for key in shown if gains[key] <= UNTOUCHED and self._told(world, key, taken) <= UNTOUCHED]
+        count = HIDES_OPTIONS[level] - 1
+        if not uncovered:
+            found.refuse(f"the object hides less than {UNCOVERED[level]:.0%} of any other that still shows")
+        elif len(untouched) < count:
+            found.refuse(f"fewer than {count} objects are seen of which it hides nothing")
+        for key in uncovered:
+            if self._told(world, key, taken) < UNCOVERED[level] / 2:
+                found.refuse("of the object's box less is hidden than of the object")
+                continue
+            for others in combinations(untouched, count):
+                found.accept("", (taken, key, *others), gains[key])
+
+    @staticmethod
+    def _told(world: World, key: int, taken: int) -> float:
+        """What the program will say is hidden."""
+        return hidden_by(world.objects[key], world.objects[taken], world.views[0])
+
+    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+        taken, *choices = candidate.objects
+        options = [choices[int(index)] for index in rng.permutation(len(choices))]
+        listed = ", ".join(f"object({key})" for key in options)
+        return Draft(
+            program=f"name(argmax([{listed}], o: hidden_by(o, by=object({taken}), view=view(0))))",
+            templates=(
+                "without the {a} , of which of these would you see more ?",
+                "of which of these would you see more if there were no {a} ?",
+                "take the {a} away . of which of these do you see more now ?",
+                "which of these is behind the {a} in the picture , so that you do not see all of it ?",
+                "the {a} is in front of one of these . which would you see more of without it ?",
+            ),
+            slots={"a": (taken, name_of(world.objects[taken]))},
+            options=tuple(name_of(world.objects[key]) for key in options),
+            option_objects=tuple(options),
+        )
+
+
+def _lined_up(
+    scene: Scene, camera: Camera, before_m: Array, behind_m: Array, rng: np.random.Generator
+) -> Optional[Pose]:
+    """A standing point from which one point is behind another, both in the picture; None where this draw has none."""
+    eyes = draw_eyes(scene, rng)
+    near, far = before_m - eyes, behind_m - eyes
+    turn = np.abs(np.arctan2(near[:, 0] * far[:, 2] - near[:, 2] * far[:, 0], (near * far)[:, ::2].sum(1)))
+    where = np.tile(rng.uniform(0.35, 0.65, 2), (len(eyes), 1))
+    both = np.stack([before_m, behind_m])
+    yaws, pitches = aim(eyes, camera, both, where)
+    lined = (turn < BEHIND_RAD) & (np.linalg.norm(near, axis=1) < np.linalg.norm(far, axis=1))
+    lined &= in_picture(eyes, yaws, pitches, camera, both).all(axis=1)
+    if not lined.any():
+        return None
+    best = int(np.where(lined, turn, np.inf).argmin())
+    x, y, z = eyes[best].tolist()
+    return pose_from_yaw_pitch((x, y, z), float(yaws[best]), float(pitches[best]))
+
+
+def gain(key: int, view: ViewEvidence, without: ViewEvidence) -> float:
+    """Pixels of an object that only the changed view shows, as a share of what the frame could show of it."""
+    truth, more = view.seen[key], without.seen.get(key)
+    if more is None:
+        return 0.0
+    return (more.pixels - truth.pixels) * truth.visible_fraction / truth.pixels
+
+
+def _clear(key: int, view: ViewEvidence) -> bool:
+    return key in view.seen and RELATE.holds(view.seen[key], view)
+
+
+def _shift_m(world: World, key: int) -> float:
+    first, second = (surface_middle(world.objects[key], view) for view in world.views)
+    return math.dist(first, second)
