@@ -46,7 +46,7 @@ from sim_server.questions.language import ProgramFault
 OUT = Path(__file__).parent / "results" / "language.json"
 VIEWS = 16
 ROOMS = 12
-RUNS = 200
+RUNS = 20
 
 
 def largest_world() -> World:
