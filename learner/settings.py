@@ -128,7 +128,7 @@ class PretrainSettings(Section):
     beside: dict[str, float] = Field(default={"camera_object_distance": 0.3})  # taught, not measured by
     # Share of a family's questions whose answer is taught; of families that are not named here, every one's.
     answered: dict[str, float] = Field(
-        default={"view_direction": 0.03, "depth_order": 0.02, "relative_distance": 0.8, "relative_direction": 0.3}
+        default={"view_direction": 0.06, "depth_order": 0.02, "relative_distance": 0.6, "relative_direction": 0.3}
     )
 
     # How it is trained: the vision tower alone on dense truth, then everything on packed questions.
