@@ -12,4 +12,6 @@ ruff check .
 ruff format --check --quiet . || echo "ruff format would change some files"
 lint-imports --no-cache | tail -3
 pyright --pythonpath "$python"
+# Compile the simulator's kernels once, where they are not cached yet, and not in every test process under its time-out.
+PYTHONPATH=. "$python" -c 'from sim_server.backends.rooms import RoomsBackend; RoomsBackend().warm()'
 "$python" -m pytest -n "${VANTAGE_TEST_PROCESSES:-2}" "$@"
