@@ -57,7 +57,8 @@ def run(settings: PretrainSettings, out: Path, work: Path, command: str, workers
             collector.check()
         finally:
             for process in context.processes:
-                process.kill()
+                if process is not None:
+                    process.kill()
 
 
 @contextlib.contextmanager
