@@ -153,7 +153,8 @@ class VantageTrainer(GRPOTrainer):
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:  # noqa: ARG002
         """By the budget that is used up, which may be one of minutes: TRL's own schedules know steps only."""
-        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, self._rate)
+        chosen: Any = optimizer or self.optimizer
+        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(chosen, self._rate)
         self._created_lr_scheduler = True
         return self.lr_scheduler
 
