@@ -27,11 +27,11 @@ DEADLY_M, SLOW_RENDER_M, SLOW_OPEN_M = 2.5, 3.0, 3.5
 
 
 class ToyScene:
-    def __init__(self, spec: SceneSpec) -> None:
+    def __init__(self, spec: SceneSpec, backend: str) -> None:
         self.spec = spec
         self.description = SceneDescription(
             scene_id=f"toy-{spec.seed}",
-            backend="toy",
+            backend=backend,
             rooms=(Room(1, "empty room", ((0.0, 0.0), (4.0, 0.0), (4.0, 4.0), (0.0, 4.0)), 0.0, spec.ceiling_m),),
             openings=(),
             objects=(SceneObject(1, "box", OrientedBox((2.0, 0.25, 0.5), (0.25, 0.25, 0.25)), "red"),),
@@ -90,7 +90,7 @@ class ToyBackend:
             ctypes.PyDLL(None).sleep(
                 int(os.environ["TOY_OPEN_S"])
             )  # unlike time.sleep, it keeps the interpreter's lock
-        return ToyScene(spec)
+        return ToyScene(spec, self.name)
 
     def close(self) -> None:
         pass
