@@ -110,7 +110,7 @@ def pretrain(
     out: Annotated[Path, typer.Option(help="A folder to write the policy into.")],
     seed: Annotated[Optional[int], typer.Option(help="Instead of the settings'.")] = None,
     steps: Annotated[Optional[int], typer.Option(min=2, help="Of both stages together, in their proportion.")] = None,
-    config: Annotated[Optional[list[Path]], typer.Option(help="TOML with a table [learner.pretrain].")] = None,
+    config: Annotated[Optional[list[Path]], typer.Option(help="TOML with a table learner.pretrain.")] = None,
     work: Annotated[Path, typer.Option(help="Folder for views and logs.")] = Path("runs/pretrain"),
     workers: Annotated[int, typer.Option(min=1, help="Simulator workers.")] = 1,
 ) -> None:

@@ -33,7 +33,7 @@ def generate(
         ),
     ] = None,
     config: Annotated[
-        Optional[list[Path]], typer.Option("--config", help="TOML with [curriculum.world], [sim].")
+        Optional[list[Path]], typer.Option("--config", help="TOML with tables curriculum and sim.")
     ] = None,
     sets: Annotated[Optional[list[str]], typer.Option("--set", help="Like curriculum.world.rooms=3.")] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, max=1024, help="Processes.")] = 1,

@@ -22,7 +22,7 @@ def audit(
     family: Annotated[
         Optional[list[str]], typer.Option("--family", help="May be repeated, as depth_order or depth_order:0-2.")
     ] = None,
-    config: Annotated[Optional[list[Path]], typer.Option("--config", help="TOML with [curriculum.world].")] = None,
+    config: Annotated[Optional[list[Path]], typer.Option("--config", help="TOML with a table curriculum.world.")] = None,
     sets: Annotated[Optional[list[str]], typer.Option("--set", help="Like curriculum.world.rooms=3.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1)] = 0,
     pictures: Annotated[int, typer.Option("--pictures", min=0, max=100, help="Per cell, on the page.")] = 1,
