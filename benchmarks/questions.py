@@ -1,6 +1,6 @@
 """How the question families fare on a backend: what is realised, why not, at what cost, and how well answers balance.
 
-    python benchmarks/questions.py [--specs 500] [--levels 0 2 4] [--families ...] [--out FILE]
+    python benchmarks/questions.py [--scenes 500] [--levels 0 2 4] [--families ...] [--out FILE]
 
 The measuring is that of `sim-server audit`, which also checks every answer.
 
@@ -35,6 +35,7 @@ from sim_server.realise import realise
 DEMO_CATEGORIES = ("chair", "table", "sofa", "bed", "lamp", "plant", "bookshelf", "cabinet", "ball", "box")
 KNOBS = World(categories=DEMO_CATEGORIES)
 OUT = Path(__file__).parent / "results" / "questions.json"
+ANNOTATED_SCENES = 100
 
 
 def annotated_views_per_s(scenes: list[Scene], camera: Camera) -> float:
@@ -49,21 +50,22 @@ def annotated_views_per_s(scenes: list[Scene], camera: Camera) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--specs", type=int, default=500)
-    parser.add_argument("--scenes", type=int, default=100)
+    parser.add_argument(
+        "--scenes", type=int, default=500, help="each family gets a question in each, its levels by turns"
+    )
     parser.add_argument("--levels", type=int, nargs="*", default=[0, 1, 2, 3, 4])
     parser.add_argument("--families", nargs="*", default=list(FAMILIES))
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     backend = RoomsBackend()
-    scenes = [backend.open(SceneSpec(seed=seed, categories=DEMO_CATEGORIES)) for seed in range(options.scenes)]
+    scenes = [backend.open(SceneSpec(seed=seed, categories=DEMO_CATEGORIES)) for seed in range(ANNOTATED_SCENES)]
     realise(scenes[0], TaskSpec("warm", 0, 0, scenes[0].spec, QuestionSpec("object_color", 4)))
     views_per_s = annotated_views_per_s(scenes, Camera())
     print(f"annotated views/s: {views_per_s:.0f}")
     print(f"{'family':24}{'L':>2}{'realised':>10}{'tries':>7}{'ms':>7}{'bits':>7}{'majority':>10}{'blind':>8}")
     rows: list[dict[str, Any]] = []
     cells = [(family, level) for family in options.families for level in options.levels]
-    measured, _ = audit(backend, KNOBS, cells, options.specs)
+    measured, _ = audit(backend, KNOBS, cells, options.scenes)
     for row in measured:
         rows.append({**msgspec.to_builtins(row), "realised": row.realised / row.specs})
         print(

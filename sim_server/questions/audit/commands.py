@@ -18,18 +18,20 @@ from protocol.specs import world_of
 
 
 def audit(
-    n: Annotated[int, typer.Option("--n", min=1, max=10**6, help="Specs per family and level.")] = 500,
+    n: Annotated[int, typer.Option("--n", min=1, max=10**6, help="Scenes; each family gets a question in each.")] = 500,
     family: Annotated[
         Optional[list[str]], typer.Option("--family", help="May be repeated, as depth_order or depth_order:0-2.")
     ] = None,
-    config: Annotated[Optional[list[Path]], typer.Option("--config", help="TOML with a table curriculum.world.")] = None,
+    config: Annotated[
+        Optional[list[Path]], typer.Option("--config", help="TOML with a table curriculum.world.")
+    ] = None,
     sets: Annotated[Optional[list[str]], typer.Option("--set", help="Like curriculum.world.rooms=3.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1)] = 0,
     pictures: Annotated[int, typer.Option("--pictures", min=0, max=100, help="Per cell, on the page.")] = 1,
     out: Annotated[Optional[Path], typer.Option("--out", help="Folder for audit.json and audit.html.")] = None,
     backend: Annotated[str, typer.Option("--backend")] = "rooms",
 ) -> None:
-    """Realise every family at every level and check each answer by its program and by an independent oracle."""
+    """Ask every family in many scenes, its levels by turns; check each answer by its program and by an oracle."""
     from sim_server.backends.registry import make_backend
     from sim_server.dataset.plan import parse_cells
     from sim_server.questions.audit.page import page

@@ -35,7 +35,6 @@ NEEDS: dict[str, dict[str, object]] = {
     "rooms": {"rooms": 3, "min_objects": 8, "max_objects": 14, "categories": ()},
 }
 OPTIONS_VARY = ("object_match", "small_location")  # their options differ from question to question, as objects do
-SPECS_PER_SCENE = 2  # of one cell
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -121,37 +120,36 @@ def audit(
     pictures: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[Row], list[Example]]:
-    """A row per cell, of `n` specs each, and examples: the first `pictures` of each cell, and whatever did not hold.
+    """A row per cell, and examples: the first `pictures` of each cell, and whatever did not hold.
 
-    Every cell has SPECS_PER_SCENE specs in each of n / SPECS_PER_SCENE scenes; a scene is opened once for all that ask
-    for the same knobs.
+    In each of `n` scenes every family is asked one question; its levels take turns. A scene is opened once for all
+    families that ask for the same knobs.
     """
     tallies = {cell: _Tally() for cell in cells}
+    levels: dict[str, list[int]] = defaultdict(list)
+    for family, level in cells:
+        levels[family].append(level)
     examples: list[Example] = []
-    scenes = math.ceil(n / SPECS_PER_SCENE)
-    for need in dict.fromkeys(_need(family) for family, _ in cells):
-        here = [cell for cell in cells if _need(cell[0]) == need]
+    for need in dict.fromkeys(map(_need, levels)):
         world = Knobs.model_validate({**knobs.model_dump(), **NEEDS.get(need, {})})
-        for index in range(scenes):
+        for index in range(n):
             spec = training_scene(world, seed, index)
+            here = [(family, turns[index % len(turns)]) for family, turns in levels.items() if _need(family) == need]
             try:
                 scene = backend.open(spec)
             except Infeasible as error:
                 for cell in here:
-                    tallies[cell].specs += SPECS_PER_SCENE
-                    tallies[cell].reasons[error.message] += SPECS_PER_SCENE
+                    tallies[cell].specs += 1
+                    tallies[cell].reasons[error.message] += 1
                 continue
             for cell in here:
-                for number in range(index * SPECS_PER_SCENE, min(n, (index + 1) * SPECS_PER_SCENE)):
-                    order = _order(world, seed, spec, number, cell)
-                    example = _one(scene, order, tallies[cell])
-                    if example is not None and (
-                        tallies[cell].realised <= pictures or not (example.agrees and example.holds)
-                    ):
-                        examples.append(example)
+                tally = tallies[cell]
+                example = _one(scene, _order(world, seed, spec, index, cell), tally)
+                if example is not None and (tally.realised <= pictures or not (example.agrees and example.holds)):
+                    examples.append(example)
             scene.close()
-            if (index + 1) % 10 == 0 or index + 1 == scenes:
-                progress(f"{need or 'any'} scenes: {index + 1} of {scenes}")
+            if (index + 1) % 25 == 0 or index + 1 == n:
+                progress(f"{need or 'any'} scenes: {index + 1} of {n}")
     return [tallies[cell].row(cell) for cell in cells], examples
 
 

@@ -43,6 +43,20 @@ def test_rows_count_every_spec_and_every_check() -> None:
     assert examples[0].question.answer in html
 
 
+def test_the_levels_of_a_family_take_turns_over_the_scenes() -> None:
+    cells = [("object_color", 0), ("object_color", 1), ("object_color", 2), ("depth_order", 1)]
+    opened: list[int] = []
+
+    class Counting(FakeBackend):
+        def open(self, spec: SceneSpec) -> FakeScene:
+            opened.append(spec.seed)
+            return FakeScene(spec)
+
+    rows, _ = run.audit(Counting(), KNOBS, cells, 5)
+    assert [row.specs for row in rows] == [2, 2, 1, 5]
+    assert len(set(opened)) == len(opened) == 5
+
+
 def test_what_a_wrong_oracle_or_program_says_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(run.ORACLES, "object_color", lambda *_: "no color")
     monkeypatch.setattr(run, "verify", lambda question, *_: question.family != "depth_order")
