@@ -25,6 +25,7 @@ import torch
 import typer
 
 from benchmarks.machine import describe_machine
+from learner.answers import Answers
 from learner.assemble import assemble
 from learner.checkpoints import CheckpointStore
 from learner.clock import StepClock
@@ -66,7 +67,7 @@ def train_steps(settings: LearnerSettings, steps: int) -> list[dict[str, float]]
             )
         # Half of the answers of each group are right, whatever they say: every group has a gradient.
         return [
-            Group(rollout, tuple(Reward(float(i % 2), True) for i in range(len(rollout.completions))))
+            Group(Answers(rollout), tuple(Reward(float(i % 2), True) for i in range(len(rollout.completions))))
             for rollout in rollouts
         ]
 

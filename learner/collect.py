@@ -2,28 +2,33 @@
 
     take tasks -> sample answers -> score by rule -> reports into the outbox, synced -> groups with spread to TRL
 
+A question whose views cannot be rendered in the middle of a look around is reported as broken and replaced, too.
 Groups whose rewards do not differ carry no gradient: they are counted, reported, and replaced by further questions up
 to a bound. Blind questions (no picture) are reported and never trained on.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any, Callable, Optional, Sequence
 
 import msgspec
 
+from learner.answers import Answerer, Answers, score_completion
 from learner.episodes import EpisodeLog, Task, TaskStream
 from learner.groups import Group
-from learner.policy.prompt import Style, read_answer, write_answer, write_prompt
-from learner.reports import Outbox, ReportSender, answer_entropy, has_spread, report_id
-from learner.rewards import Reward, score
-from learner.rollouts.base import Completion, Prompt, Rollout, RolloutEngine, Sampling
-from learner.rollouts.encoder import PromptEncoder
+from learner.policy.prompt import Style
+from learner.reports import Outbox, ReportSender, answer_entropy, has_spread, refusal, report_id
+from learner.rollouts.base import Prompt, Sampling
 from learner.settings import GrpoSettings, RolloutSettings
+from protocol.errors import VantageError
 from protocol.messages import ConfidenceReport
 from protocol.seeds import rng_for
+
+log = logging.getLogger(__name__)
 
 _LEAST_SPREAD_SHARE = 0.4  # how pessimistic the first portion of a step is about groups without gradient
 _GALLERY_PER_STEP = 2
@@ -45,22 +50,11 @@ class StepCounts:
     success_by_skill: dict[str, float] = field(default_factory=dict)
 
 
-def prompt_for(task: Task, style: Style, encoder: PromptEncoder, blind: bool = False, truth: bool = True) -> Prompt:
-    """The task as a prompt; with `truth`, engines score the true answer beside those that they sample."""
-    answer = encoder.answer(write_answer(task.question, style)) if truth else ()
-    return Prompt(write_prompt(task.question, style).text, () if blind else task.images, answer)
-
-
-def score_completion(task: Task, completion: Completion, style: Style) -> Reward:
-    return score(task.question, read_answer(task.question, completion.text, style), completion.finished)
-
-
 class Collector:
     def __init__(
         self,
         stream: TaskStream,
-        engine: RolloutEngine,
-        encoder: PromptEncoder,
+        answerer: Answerer,
         style: Style,
         outbox: Outbox,
         sender: ReportSender,
@@ -73,8 +67,7 @@ class Collector:
     ) -> None:
         """`score_truth` gives the mean log-probability of each prompt's true answer where the engine does not."""
         self._stream = stream
-        self._engine = engine
-        self._encoder = encoder
+        self._answerer = answerer
         self._style: Style = style
         self._outbox = outbox
         self._sender = sender
@@ -113,18 +106,20 @@ class Collector:
         seed = int(rng_for(self._run_seed, "rollout", step, portion).integers(2**31))
         sampling = Sampling(self._rollout.temperature, self._rollout.max_answer_tokens, seed)
         blind = [task.leased is not None and task.leased.blind for task in tasks]
-        prompts = [prompt_for(task, self._style, self._encoder, hidden) for task, hidden in zip(tasks, blind)]
         with self._clock("rollout"):
-            rollouts = self._engine.generate(prompts, self._grpo.samples, sampling)
-            truths = self._truths(rollouts)
+            answers = self._answerer.answer(tasks, self._grpo.samples, sampling, blind)
+            self._give_up([(task, found.failure) for task, found in zip(tasks, answers) if found.failure], step)
+            kept = [(task, found) for task, found in zip(tasks, answers) if found.failure is None]
+            tasks, answers = [task for task, _ in kept], [found for _, found in kept]
+            likelihoods = self._likelihoods(answers)
         self._stream.pump(step)
         with self._clock("score"):
             groups = [
-                Group(rollout, tuple(score_completion(task, answer, self._style) for answer in rollout.completions))
-                for task, rollout in zip(tasks, rollouts)
+                Group(found, tuple(score_completion(task, turn.completion, self._style) for turn in found.last))
+                for task, found in zip(tasks, answers)
             ]
         with self._clock("report"):
-            reports = [self._report(*row, step) for row in zip(tasks, groups, truths)]
+            reports = [self._report(*row, step) for row in zip(tasks, groups, likelihoods)]
             self._outbox.add(reports)
             self._sender.pump()
             self._log_episodes(tasks, groups, reports, step)
@@ -135,17 +130,29 @@ class Collector:
             self._spread_share += 0.2 * (len(with_gradient) / len(seeing) - self._spread_share)
         return with_gradient, [group for group, report in seeing if not report.had_gradient]
 
-    def _truths(self, rollouts: Sequence[Rollout]) -> list[float]:
-        """Mean log-probability of each true answer's tokens."""
-        known = [rollout.truth_logprob for rollout in rollouts]
-        unknown = [index for index, value in enumerate(known) if value is None]
+    def _give_up(self, lost: Sequence[tuple[Task, Optional[VantageError]]], step: int) -> None:
+        """Report tasks whose views could not be rendered: our own fault, and no wrong answers."""
+        reports = []
+        for task, error in lost:
+            assert task.leased is not None and error is not None
+            log.warning("a look around broke: %s", error, extra={"spec_id": task.spec.spec_id})
+            reports.append(refusal(task.leased, step, error))
+        if reports:
+            self._outbox.add(reports)
+
+    def _likelihoods(self, answers: Sequence[Answers]) -> list[float]:
+        """Per task the likelihood of the true answer, exp(mean log p of its tokens), in the turn in which it was
+        answered; the mean over the answers where these came in different turns."""
+        turns = {id(turn.rollout): turn.rollout for found in answers for turn in found.last}
+        known = {key: rollout.truth_logprob for key, rollout in turns.items()}
+        unknown = [key for key, value in known.items() if value is None]
         if unknown:
             assert self._score_truth is not None, "this engine needs a scorer of true answers"
-            scored = dict(zip(unknown, self._score_truth([rollouts[index].prompt for index in unknown])))
-            return [scored[index] if value is None else value for index, value in enumerate(known)]
-        return [value for value in known if value is not None]
+            known.update(zip(unknown, self._score_truth([turns[key].prompt for key in unknown])))
+        likelihood = {key: math.exp(value) for key, value in known.items() if value is not None}
+        return [fmean(likelihood[id(turn.rollout)] for turn in found.last) for found in answers]
 
-    def _report(self, task: Task, group: Group, truth_logprob: float, step: int) -> ConfidenceReport:
+    def _report(self, task: Task, group: Group, truth_likelihood: float, step: int) -> ConfidenceReport:
         leased = task.leased
         assert leased is not None
         totals = [reward.total(self._grpo.format_weight) for reward in group.rewards]
@@ -161,8 +168,8 @@ class Collector:
             blind=leased.blind,
             rewards=tuple(totals),
             success_rate=sum(reward.accuracy for reward in group.rewards) / len(group.rewards),
-            truth_likelihood=math.exp(truth_logprob),
-            answer_entropy=answer_entropy(answer.text for answer in group.rollout.completions),
+            truth_likelihood=truth_likelihood,
+            answer_entropy=answer_entropy(turn.completion.text for turn in group.answers.last),
             had_gradient=has_spread(totals),
             renderer_digest=task.renderer_digest,
         )
@@ -197,13 +204,18 @@ class Collector:
                 "level": report.level,
                 "purpose": task.leased.purpose if task.leased else "",
                 "blind": report.blind,
-                "question": group.rollout.prompt.text,
+                "question": group.prompt.text,
                 "options": task.question.options,
                 "truth": task.question.answer,
                 "program": task.question.program,
-                "answers": [answer.text.strip() for answer in group.rollout.completions],
+                "answers": [turn.completion.text.strip() for turn in group.answers.last],
                 "success_rate": round(report.success_rate, 4),
                 "truth_likelihood": round(report.truth_likelihood, 4),
                 "had_gradient": report.had_gradient,
             }
-            self._episodes.add(record, task.images, index in chosen)
+            seen = task.images
+            if group.answers.later:
+                walks = [group.answers.turns(sample) for sample in range(len(group.rewards))]
+                record["moves"] = [[turn.completion.text.strip() for turn in turns[:-1]] for turns in walks]
+                seen = max((turns[-1].rollout.prompt.images for turns in walks), key=len)
+            self._episodes.add(record, seen, index in chosen)

@@ -27,6 +27,7 @@ from learner.settings import StreamSettings
 from protocol.errors import VantageError
 from protocol.messages import ConfidenceReport, EpisodeReply, Leased, LeaseSpecs, RenderTask, SpecBatch
 from protocol.rundir import disk_guard
+from protocol.scene import Pose
 from protocol.tasks import Question, TaskSpec
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class Task:
     renderer_digest: str = ""
     leased: Optional[Leased] = None  # None: held out, nobody's lease
     leased_at_step: int = 0
+    pose: Optional[Pose] = None  # of the last view: where a look around starts
 
 
 def task_from(packet: Any, spec: TaskSpec, leased: Optional[Leased] = None, step: int = 0) -> Task:
@@ -52,7 +54,7 @@ def task_from(packet: Any, spec: TaskSpec, leased: Optional[Leased] = None, step
     assert isinstance(reply, EpisodeReply), reply
     episode = reply.episode
     images = tuple(np.array(packet.array(view.rgb)) for view in episode.views)
-    return Task(spec, episode.question, images, episode.renderer_digest, leased, step)
+    return Task(spec, episode.question, images, episode.renderer_digest, leased, step, episode.views[-1].pose)
 
 
 class TaskStream:

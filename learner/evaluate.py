@@ -19,16 +19,16 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 import msgspec
 import numpy as np
 
-from learner.collect import prompt_for, score_completion
+from learner.answers import Answerer, score_completion
 from learner.episodes import Task, task_from
 from learner.policy.prompt import Style
 from learner.reports import Channel
-from learner.rollouts.base import RolloutEngine, Sampling
-from learner.rollouts.encoder import PromptEncoder
+from learner.rollouts.base import Sampling
 from learner.settings import EvaluateSettings, StreamSettings
 from protocol.errors import VantageError
 from protocol.messages import RenderTask
 from protocol.rundir import disk_guard, fsync_folder, write_atomic
+from protocol.scene import Pose
 from protocol.seeds import rng_for
 from protocol.specs import World, held_out_specs
 from protocol.tasks import Question, TaskSpec
@@ -85,9 +85,10 @@ class HeldOut:
             return None
         images = np.load(self._folder / "images.npy", allow_pickle=False, mmap_mode="r")
         tasks, at = [], 0
-        for spec, question, views, digest in stored.rows:
-            tasks.append(Task(spec, question, tuple(np.array(image) for image in images[at : at + views]), digest))
-            at += views
+        for row in stored.rows:
+            views = tuple(np.array(image) for image in images[at : at + row.views])
+            tasks.append(Task(row.spec, row.question, views, row.renderer_digest, pose=row.pose))
+            at += row.views
         return tasks
 
     def _write(self, tasks: Sequence[Task]) -> None:
@@ -103,7 +104,7 @@ class HeldOut:
                 os.fsync(file.fileno())
             os.replace(staging, self._folder / "images.npy")
             fsync_folder(self._folder)
-        rows = [(task.spec, task.question, len(task.images), task.renderer_digest) for task in tasks]
+        rows = [_Row(task.spec, task.question, len(task.images), task.renderer_digest, task.pose) for task in tasks]
         write_atomic(self._folder / "questions.json", msgspec.json.encode(_Stored(self._key.decode(), rows)))
 
 
@@ -111,9 +112,17 @@ def _cell(spec: TaskSpec) -> tuple[str, int]:
     return spec.question.family, spec.question.level
 
 
+class _Row(msgspec.Struct, array_like=True):
+    spec: TaskSpec
+    question: Question
+    views: int
+    renderer_digest: str
+    pose: Optional[Pose] = None
+
+
 class _Stored(msgspec.Struct):
     specs: str
-    rows: list[tuple[TaskSpec, Question, int, str]]
+    rows: list[_Row]
 
 
 def _render(
@@ -169,9 +178,8 @@ class Row:
 
 
 class Evaluator:
-    def __init__(self, engine: RolloutEngine, encoder: PromptEncoder, style: Style, max_tokens: int, seed: int) -> None:
-        self._engine = engine
-        self._encoder = encoder
+    def __init__(self, answerer: Answerer, style: Style, max_tokens: int, seed: int) -> None:
+        self._answerer = answerer
         self._style: Style = style
         self._max_tokens = max_tokens
         self._seed = seed
@@ -217,11 +225,14 @@ class Evaluator:
         """Per question the score of the greedy answer, then those of `samples` sampled ones."""
         if not tasks:
             return []
-        prompts = [prompt_for(task, self._style, self._encoder, blind, truth=False) for task in tasks]
         sampling = Sampling(1.0 if samples else 0.0, self._max_tokens, self._seed, greedy_first=samples > 0)
+        answers = self._answerer.answer(tasks, 1 + samples, sampling, [blind] * len(tasks), truth=False)
+        for found in answers:
+            if found.failure is not None:
+                raise found.failure
         return [
-            [score_completion(task, answer, self._style).accuracy for answer in rollout.completions]
-            for task, rollout in zip(tasks, self._engine.generate(prompts, 1 + samples, sampling))
+            [score_completion(task, turn.completion, self._style).accuracy for turn in found.last]
+            for task, found in zip(tasks, answers)
         ]
 
 

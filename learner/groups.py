@@ -1,104 +1,165 @@
-"""A group: the answers to one question with their rewards, and the log-probabilities that training needs of it."""
+"""A group: the answers to one question with their rewards, and the log-probabilities that training needs of it.
+
+An answer that came after a look around has several turns. Training sees one completion, the policy's own tokens of
+all turns one after the other, each computed given the prompt of its turn.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional, Sequence
+from typing import Any, NamedTuple, Optional, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from learner.answers import Answers
 from learner.policy.packed import PackedPolicy
 from learner.policy.vision import ImageFeatures
 from learner.rewards import Reward
-from learner.rollouts.base import Rollout
-from learner.rollouts.transformers import batches_of_one_shape, grid_of, join_features
+from learner.rollouts.base import Prompt, Rollout
+from learner.rollouts.encoder import PromptEncoder
+from learner.rollouts.transformers import batches_of_one_shape, grid_of, join_features, plain_inputs
 
 
 @dataclass(frozen=True)
 class Group:
-    rollout: Rollout
-    rewards: tuple[Reward, ...]  # one per completion
+    answers: Answers
+    rewards: tuple[Reward, ...]  # one per answer
+
+    @property
+    def prompt(self) -> Prompt:
+        """What the policy read first."""
+        return self.answers.rollout.prompt
+
+    def token_ids(self, sample: int) -> list[int]:
+        """Everything that the policy wrote on the way to this answer."""
+        return [token for turn in self.answers.turns(sample) for token in turn.completion.token_ids]
+
+    def logprobs(self, sample: int) -> list[float]:
+        """Of `token_ids`, as the engine sampled them."""
+        return [value for turn in self.answers.turns(sample) for value in turn.completion.logprobs]
+
+
+class _Piece(NamedTuple):
+    """Tokens of one turn, and where in the outputs their log-probabilities go."""
+
+    row: int
+    start: int
+    token_ids: tuple[int, ...]
 
 
 def packed_log_probs(
     packed: PackedPolicy, groups: Sequence[Group], rows: Tensor, length: int, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    """Log-probabilities of completion tokens and entropies of their distributions, both float32 [R, length].
+    """Log-probabilities of what the policy wrote and entropies of their distributions, both float32 [R, length].
 
-    `rows` int64 [R] numbers completions over all groups: row = group * answers per group + answer. Behind a
-    completion's end both are 0. Each image and each prompt is computed once, each distinct completion once, whatever
-    the number of rows; gradients flow where they are enabled, never into the vision tower.
+    `rows` int64 [R] numbers answers over all groups: row = group * answers per group + answer. Behind an answer's end
+    both are 0. Each image and each prompt is computed once, each distinct completion once, whatever the number of
+    rows; gradients flow where they are enabled, never into the vision tower.
     """
-    samples = len(groups[0].rollout.completions)
-    wanted: dict[int, list[int]] = {}
-    for place, row in enumerate(rows.tolist()):
-        wanted.setdefault(row // samples, []).append(place)
-    asked = list(wanted)
-    prompts = [groups[index].rollout.prompt for index in asked]
+    asked = _asked(groups, rows)
     log_probs = torch.zeros(len(rows), length, device=rows.device)
     entropies = torch.zeros(len(rows), length, device=rows.device)
-    for batch in batches_of_one_shape(prompts, len(prompts)):
-        members = [groups[asked[index]] for index in batch]
-        places = [wanted[asked[index]] for index in batch]
-        _fill(packed, members, places, rows.tolist(), samples, temperature, log_probs, entropies)
+    at_once = len(
+        {row // len(groups[0].rewards) for row in rows.tolist()}
+    )  # a look around has more prompts than groups
+    for batch in batches_of_one_shape([rollout.prompt for rollout, _ in asked], at_once):
+        members = [asked[index] for index in batch]
+        _fill(packed, members, temperature, log_probs, entropies)
     return log_probs, entropies
+
+
+def plain_log_probs(
+    model: Any,
+    processor: Any,
+    encoder: PromptEncoder,
+    groups: Sequence[Group],
+    rows: Tensor,
+    length: int,
+    temperature: float,
+) -> tuple[Tensor, Tensor]:
+    """The same by the model's own forward pass, prompt by prompt, for any class of model."""
+    log_probs = torch.zeros(len(rows), length, device=rows.device)
+    entropies = torch.zeros(len(rows), length, device=rows.device)
+    for rollout, pieces in _asked(groups, rows):
+        distinct = list(dict.fromkeys(ids for _, _, ids in pieces))
+        longest = max(map(len, distinct))
+        padded = [ids + (encoder.eos,) * (longest - len(ids)) for ids in distinct]
+        inputs = plain_inputs(model, processor, encoder, [rollout.prompt] * len(distinct), padded)
+        logits = model(**inputs).logits[:, -longest - 1 : -1].float() / temperature
+        log_p = logits.log_softmax(-1)
+        chosen = log_p.gather(-1, torch.tensor(padded, device=log_p.device)[..., None])[..., 0]
+        with torch.no_grad():
+            entropy = -(log_p.exp() * log_p).sum(-1)
+        for row, start, ids in pieces:
+            own = distinct.index(ids)
+            log_probs[row, start : start + len(ids)] = chosen[own, : len(ids)]
+            entropies[row, start : start + len(ids)] = entropy[own, : len(ids)]
+    return log_probs, entropies
+
+
+def _asked(groups: Sequence[Group], rows: Tensor) -> list[tuple[Rollout, list[_Piece]]]:
+    """Every prompt that these answers read, with what was written in reply."""
+    samples = len(groups[0].rewards)
+    read: dict[int, tuple[Rollout, list[_Piece]]] = {}
+    for place, row in enumerate(rows.tolist()):
+        start = 0
+        for turn in groups[row // samples].answers.turns(row % samples):
+            pieces = read.setdefault(id(turn.rollout), (turn.rollout, []))[1]
+            pieces.append(_Piece(place, start, turn.completion.token_ids))
+            start += len(turn.completion.token_ids)
+    return list(read.values())
 
 
 def _fill(
     packed: PackedPolicy,
-    groups: Sequence[Group],
-    places: Sequence[Sequence[int]],
-    rows: Sequence[int],
-    samples: int,
+    asked: Sequence[tuple[Rollout, list[_Piece]]],
     temperature: float,
     log_probs: Tensor,
     entropies: Tensor,
 ) -> None:
-    """The rows of groups whose views have one shape; `places` are each group's row places in the outputs."""
+    """What was written in reply to prompts whose views have one shape."""
     distinct: list[dict[tuple[int, ...], int]] = []
-    owner: list[tuple[int, int, int]] = []  # (row place, group, distinct completion)
-    for number, (group, own) in enumerate(zip(groups, places)):
+    owner: list[tuple[int, int, int, int, int]] = []  # row, start, prompt, distinct completion, tokens
+    for number, (_, pieces) in enumerate(asked):
         index: dict[tuple[int, ...], int] = {}
-        for place in own:
-            ids = group.rollout.completions[rows[place] % samples].token_ids
-            owner.append((place, number, index.setdefault(ids, len(index))))
+        for row, start, ids in pieces:
+            owner.append((row, start, number, index.setdefault(ids, len(index)), len(ids)))
         distinct.append(index)
     most = max(map(len, distinct))
     longest = max(len(ids) for index in distinct for ids in index)
-    branches = torch.zeros(len(groups), most, longest, dtype=torch.int64)
-    mask = torch.zeros(len(groups), most, longest)
+    branches = torch.zeros(len(asked), most, longest, dtype=torch.int64)
     for number, index in enumerate(distinct):
         for ids, column in index.items():
             branches[number, column, : len(ids)] = torch.tensor(ids)
-            mask[number, column, : len(ids)] = 1
-    branches, mask = branches.to(log_probs.device), mask.to(log_probs.device)
+    branches = branches.to(log_probs.device)
 
-    images = _features(packed, groups)
-    prefix = packed.prefill(
-        [group.rollout.prompt_ids for group in groups], images, grid_of(packed, groups[0].rollout.prompt)
-    )
+    rollouts = [rollout for rollout, _ in asked]
+    images = _features(packed, rollouts)
+    prefix = packed.prefill([rollout.prompt_ids for rollout in rollouts], images, grid_of(packed, rollouts[0].prompt))
     logits = packed.logits(prefix.last)[:, None, None].expand(-1, most, -1, -1)
     if longest > 1:
         logits = torch.cat([logits, packed.logits(packed.branch(prefix, branches[..., :-1]))], 2)
     log_p = (logits.float() / temperature).log_softmax(-1)
     with torch.no_grad():
-        entropy = -(log_p.exp() * log_p).sum(-1) * mask
-    chosen = log_p.gather(-1, branches[..., None])[..., 0] * mask
-    place, number, column = (torch.tensor(part, device=log_probs.device) for part in zip(*owner))
+        entropy = -(log_p.exp() * log_p).sum(-1)
+    chosen = log_p.gather(-1, branches[..., None])[..., 0]
+    row, start, number, column, tokens = (torch.tensor(part, device=log_probs.device) for part in zip(*owner))
+    each = torch.arange(len(owner), device=log_probs.device).repeat_interleave(tokens)
+    token = torch.arange(len(each), device=log_probs.device) - (tokens.cumsum(0) - tokens)[each]
     # Written in place into fresh zeros: autograd follows index_put.
-    log_probs[place, :longest] = chosen[number, column]
-    entropies[place, :longest] = entropy[number, column]
+    log_probs[row[each], start[each] + token] = chosen[number[each], column[each], token]
+    entropies[row[each], start[each] + token] = entropy[number[each], column[each], token]
 
 
-def _features(packed: PackedPolicy, groups: Sequence[Group]) -> Optional[ImageFeatures]:
-    """Encoded views of all groups: kept from the rollout where the engine shares them, else encoded once here."""
-    if not groups[0].rollout.prompt.images:
+def _features(packed: PackedPolicy, rollouts: Sequence[Rollout]) -> Optional[ImageFeatures]:
+    """Encoded views of all prompts: kept from the rollout where the engine shares them, else encoded once here."""
+    if not rollouts[0].prompt.images:
         return None
-    kept = [group.rollout.features for group in groups]
+    kept = [rollout.features for rollout in rollouts]
     if all(features is not None for features in kept):
         return join_features(kept)
-    images = [image for group in groups for image in group.rollout.prompt.images]
+    images = [image for rollout in rollouts for image in rollout.prompt.images]
     with torch.no_grad():
         return packed.encode(np.stack(images))

@@ -3,7 +3,8 @@
     collect()                      a step's groups, sampled and scored by us (learner/collect.py)
     GRPOTrainer.rollout_func       hands them to TRL
     GRPOTrainer.reward_funcs       hands it their rewards; TRL makes the advantages
-    _get_per_token_logps_...       the packed forward: each image and prompt once per group instead of once per answer
+    _get_per_token_logps_...       the packed forward: each image and prompt once per group instead of once per answer;
+                                   without it TRL's own, or turn by turn where a policy looked around
     GRPOTrainer                    loss, clipping, importance correction, optimizer, schedule, logging
     _save_checkpoint / _load_...   sealed folders without pickle (learner/checkpoints.py)
 
@@ -25,8 +26,9 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 
 from learner.checkpoints import CheckpointStore, read_optimizer
 from learner.clock import StepClock
-from learner.groups import Group, packed_log_probs
+from learner.groups import Group, packed_log_probs, plain_log_probs
 from learner.policy.packed import PackedPolicy
+from learner.rollouts.encoder import PromptEncoder
 from learner.settings import GrpoSettings, RolloutSettings
 
 # Methods of TRL and transformers that are overridden though they are private, and fields that are set.
@@ -121,21 +123,20 @@ class VantageTrainer(GRPOTrainer):
         self._groups = self._collect()
         rows: list[Row] = []
         for number, group in enumerate(self._groups):
-            prompt = group.rollout.prompt
+            prompt = group.prompt
             row: Row = {"prompt": [{"role": "user", "content": prompt.text}]}
             if self._packed is None and prompt.images:
                 row["images"] = [Image.fromarray(image) for image in prompt.images]
-            rows += [{**row, "group": number, "sample": n} for n in range(len(group.rollout.completions))]
+            rows += [{**row, "group": number, "sample": n} for n in range(len(group.rewards))]
         return rows
 
     def _hand_over(self, prompts: list[Any], _trainer: Any) -> dict[str, Any]:
-        completions = [answer for group in self._groups for answer in group.rollout.completions]
-        samples = len(self._groups[0].rollout.completions)
-        assert len(completions) == len(prompts)
+        rows = [(group, sample) for group in self._groups for sample in range(len(group.rewards))]
+        assert len(rows) == len(prompts)
         return {
-            "prompt_ids": [list(group.rollout.prompt_ids) for group in self._groups for _ in range(samples)],
-            "completion_ids": [list(answer.token_ids) for answer in completions],
-            "logprobs": [list(answer.logprobs) for answer in completions],
+            "prompt_ids": [list(group.answers.rollout.prompt_ids) for group, _ in rows],
+            "completion_ids": [group.token_ids(sample) for group, sample in rows],
+            "logprobs": [group.logprobs(sample) for group, sample in rows],
         }
 
     def _accuracy(self, group: list[int], sample: list[int], **_: Any) -> list[float | None]:
@@ -177,6 +178,18 @@ class VantageTrainer(GRPOTrainer):
         *args: Any,
         **kwargs: Any,
     ) -> tuple[torch.Tensor, Optional[torch.Tensor], Optional[torch.Tensor]]:
+        if self._packed is None and any(group.answers.later for group in self._groups):
+            encoder = PromptEncoder(self.processing_class)
+            with self.accelerator.autocast():
+                return *plain_log_probs(
+                    model,
+                    self.processing_class,
+                    encoder,
+                    self._groups,
+                    self._rows,
+                    logits_to_keep,
+                    self.temperature,
+                ), None
         if self._packed is None:
             return super()._get_per_token_logps_and_entropies(
                 model, input_ids, attention_mask, logits_to_keep, *args, **kwargs
@@ -216,9 +229,15 @@ class VantageTrainer(GRPOTrainer):
 
 
 def trainer_config(
-    output_dir: Path, grpo: GrpoSettings, rollout: RolloutSettings, max_steps: int, seed: int, use_cpu: bool
+    output_dir: Path,
+    grpo: GrpoSettings,
+    rollout: RolloutSettings,
+    max_steps: int,
+    seed: int,
+    use_cpu: bool,
+    turns: int = 1,
 ) -> GRPOConfig:
-    """TRL's configuration for one step per `grpo.groups` questions."""
+    """TRL's configuration for one step per `grpo.groups` questions, each answered in up to `turns` turns."""
     rows = grpo.groups * grpo.samples
     pass_rows = (grpo.micro_batch_groups or grpo.groups) * grpo.samples
     config = GRPOConfig(
@@ -226,7 +245,7 @@ def trainer_config(
         per_device_train_batch_size=pass_rows,
         gradient_accumulation_steps=rows // pass_rows,
         num_generations=grpo.samples,
-        max_completion_length=rollout.max_answer_tokens,
+        max_completion_length=turns * rollout.max_answer_tokens,
         temperature=rollout.temperature,
         max_steps=max_steps,
         learning_rate=grpo.learning_rate,

@@ -7,6 +7,7 @@ from typing import Any, Optional
 import msgspec
 
 from learner.adapters import read_adapter
+from learner.answers import Answerer
 from learner.assemble import assemble
 from learner.checkpoints import CheckpointStore
 from learner.evaluate import Evaluator, HeldOut, write_results
@@ -37,7 +38,8 @@ def evaluate_run(run: RunDir, simulator: Channel, per_skill: Optional[int], step
     held_out = HeldOut(folder, world_of(run.config), cells_of(run.config), asked)
     tasks = held_out.tasks(simulator, settings.stream, lambda _: None)
     style, limit = settings.policy.style, settings.rollout.max_answer_tokens
-    evaluator = Evaluator(parts.live_engine(), parts.encoder, style, limit, asked.seed)
+    answerer = Answerer(parts.live_engine(), parts.encoder, style, simulator, settings.stream)
+    evaluator = Evaluator(answerer, style, limit, asked.seed)
     rows, questions = evaluator.evaluate(tasks, asked.samples, asked.blind_per_skill, lambda _: None)
     at = int(checkpoint.name.split("-")[1]) if checkpoint is not None else 0
     summary = {"label": "offline", "step": at, "rows": [msgspec.to_builtins(row) for row in rows]}

@@ -19,6 +19,7 @@ import threading
 from typing import Any
 
 from learner.adapters import AdapterStore
+from learner.answers import Answerer
 from learner.assemble import assemble, resume, rollout_engine
 from learner.checkpoints import CheckpointStore
 from learner.clock import StepClock
@@ -36,6 +37,8 @@ from protocol.rundir import RunDir
 from protocol.specs import cells_of, world_of
 
 log = logging.getLogger(__name__)
+
+_MOST_VIEWS = 8  # that a family of the catalogue shows
 
 
 def train(run: RunDir, curriculum: Channel, simulator: Channel, stop: threading.Event) -> None:
@@ -64,7 +67,9 @@ class Loop:
         self.monitor = Monitor(run, settings, self.clock, stop)
         self.monitor.say("loading the policy")
         self.parts = assemble(settings, run.seed)
-        self.engine = rollout_engine(self.parts, settings, max_images=8, seed=run.seed)
+        self.world = world_of(run.config)
+        images = max(_MOST_VIEWS, 1 + self.world.look_around)
+        self.engine = rollout_engine(self.parts, settings, images, run.seed)
         self.adapters = AdapterStore(run.adapters)
         self.checkpoints = CheckpointStore(run.checkpoints, settings.grpo.keep_checkpoints)
         self.outbox = Outbox(run.path / "outbox.jsonl")
@@ -72,10 +77,10 @@ class Loop:
         self.stream = TaskStream(curriculum, simulator, settings.stream, f"learner-{run.name}", self._refused, stop)
         self.episodes = EpisodeLog(run.episodes, settings.stream)
         style = settings.policy.style
+        answerer = Answerer(self.engine, self.parts.encoder, style, simulator, settings.stream)
         self.collector = Collector(
             self.stream,
-            self.engine,
-            self.parts.encoder,
+            answerer,
             style,
             self.outbox,
             self.sender,
@@ -86,12 +91,11 @@ class Loop:
             self.clock,
             self.parts.truths,
         )
-        held_out = HeldOut(
-            run.path / "evaluations" / "held_out", world_of(run.config), cells_of(run.config), settings.evaluate
-        )
+        held_out = HeldOut(run.path / "evaluations" / "held_out", self.world, cells_of(run.config), settings.evaluate)
         evaluator = Evaluator(
-            self.parts.live_engine() if self.parts.packed is not None else self.engine,
-            self.parts.encoder,
+            Answerer(self.parts.live_engine(), self.parts.encoder, style, simulator, settings.stream)
+            if self.parts.packed is not None
+            else answerer,
             style,
             settings.rollout.max_answer_tokens,
             settings.evaluate.seed,
@@ -142,6 +146,7 @@ class Loop:
             settings.budget.steps,
             self.run_dir.seed,
             use_cpu=self.parts.device == "cpu",
+            turns=1 + self.world.look_around,
         )
         return VantageTrainer(
             self.parts.model,

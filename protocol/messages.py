@@ -12,7 +12,7 @@ import msgspec
 
 from protocol.errors import VantageError
 from protocol.scene import Camera, Pose, SceneDescription, SceneSpec
-from protocol.tasks import AnnotatedView, Episode, TaskSpec, View
+from protocol.tasks import AnnotatedView, Degradation, Episode, TaskSpec, View
 
 # ----------------------------------------------------------------------------- every service
 
@@ -71,14 +71,21 @@ class EpisodeReply(msgspec.Struct, frozen=True):
 
 
 class Observe(msgspec.Struct, frozen=True):
-    """One more view of a scene: a free pose in navigable space, or an action from a pose."""
+    """One more view of a scene: a free pose in navigable space, or an action from a pose.
+
+    With `degradations` it is degraded as view number `index` (from 0) of the episode of (run_seed, seq) is.
+    """
 
     scene: SceneSpec
     camera: Camera
     pose: Pose
-    action: str = ""  # "" | "forward" | "turn_left" | "turn_right" | "look_up" | "look_down"
+    action: str = ""  # "" or one of protocol.tasks.ACTIONS
     sensors: tuple[str, ...] = ("rgb",)
     image_codec: str = "raw"
+    degradations: tuple[Degradation, ...] = ()
+    run_seed: int = 0
+    seq: int = 0
+    index: int = 0
 
 
 class Observation(msgspec.Struct, frozen=True):

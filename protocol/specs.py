@@ -31,6 +31,9 @@ JUDGED_AS_SEEN = frozenset(
     }
 )
 
+# Families that can be asked with a look around: one view, which lacks something, and a budget of moves.
+LOOK_AROUND = frozenset({"cognitive_map", "perspective", "route_plan", "fits"})
+
 _VIEWS = {"single": 1, "pair": 2, "few": 4, "trajectory": 8, "several cameras": 4}
 _HELD_OUT_SEQ = 2**40  # held-out specs draw from sequence numbers that no training run reaches
 
@@ -80,6 +83,7 @@ class World(Section):
     hfov_deg: float = pydantic.Field(default=70.0, ge=6, le=160)
     degradations: tuple[str, ...] = ()  # like "fog:3": pictures may be degraded by one of these, drawn per spec
     degraded_share: float = pydantic.Field(default=0.5, ge=0, le=1)  # of the specs, where degradations are listed
+    look_around: int = pydantic.Field(default=0, ge=0, le=12)  # moves before the answer, for families of LOOK_AROUND
     specs_per_scene: int = pydantic.Field(default=4, ge=1, le=256)  # a scene that is open already costs no load
     same_cell_per_scene: int = pydantic.Field(default=2, ge=1, le=256)  # more would be near-duplicates
 
@@ -140,6 +144,7 @@ def task_spec(
         camera=world.camera,
         max_views=view_budget(family),
         degradations=_degradations(world, run_seed, seq, family),
+        look_around=world.look_around if family in LOOK_AROUND else 0,
     )
 
 

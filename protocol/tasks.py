@@ -50,6 +50,10 @@ class Degradation(msgspec.Struct, frozen=True):
         return cls(name, int(severity))
 
 
+# What Observe does to a camera: 0.25 m ahead, 30 degrees about the up axis, 15 degrees about the camera's own x axis.
+ACTIONS = ("forward", "turn_left", "turn_right", "look_up", "look_down")
+
+
 class TaskSpec(msgspec.Struct, frozen=True):
     """A complete, deterministic order for one episode.
 

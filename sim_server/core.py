@@ -32,7 +32,7 @@ from protocol.tasks import AnnotatedView, Episode, View
 from sim_server.annotate import annotate
 from sim_server.backends.base import Backend, Frames
 from sim_server.backends.registry import make_backend
-from sim_server.degrade import digest_for
+from sim_server.degrade import degraded, digest_for
 from sim_server.observe import move
 from sim_server.propose.elsewhere import Elsewhere
 from sim_server.propose.examine import examine
@@ -111,9 +111,9 @@ class SimCore:
         _check_sensors(message.sensors)
         scene = self.scenes.get(message.scene)
         pose, collided = move(scene, message.pose, message.action)
-        frames = scene.render((pose,), message.camera, message.sensors)
+        frames = degraded(scene, message).render((pose,), message.camera, message.sensors)
         (view,) = _views(frames, message.sensors, message.image_codec, sink)
-        return Observation(view, collided, self.backend.digest)
+        return Observation(view, collided, digest_for(self.backend, message))
 
     def _annotate(self, message: Annotate, sink: ArraySink) -> Annotated:
         _check_sensors(message.sensors)

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any, Optional, Sequence
+from typing import Any, Optional, Sequence, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
 from protocol.errors import VantageError
+from protocol.messages import Observe
 from protocol.scene import Camera, Pose, SceneDescription, SceneSpec, Vec3
 from protocol.seeds import rng_for
 from protocol.tasks import DEGRADATIONS, HIDING, Degradation, TaskSpec
@@ -56,14 +57,20 @@ class DegradedScene:
     """A scene seen through a worse camera. What is drawn (the direction of a shake, dirt, noise) is drawn from
     (run_seed, seq) and, dirt apart, the view's index: dirt stays on the lens from view to view."""
 
-    def __init__(self, scene: Scene, degradations: Sequence[Degradation], run_seed: int, seq: int) -> None:
-        """Raises VantageError("bad_request") where a degradation is named twice."""
+    def __init__(
+        self, scene: Scene, degradations: Sequence[Degradation], run_seed: int, seq: int, first_index: int = 0
+    ) -> None:
+        """`first_index` is the number of the first view that is rendered.
+
+        Raises VantageError("bad_request") where a degradation is named twice.
+        """
         severities = {item.name: item.severity for item in degradations}
         if len(severities) < len(degradations):
             raise VantageError("bad_request", "each degradation is named once; leave the repeated ones out.")
         self._scene = scene
         self._severities = severities
         self._seed = (run_seed, "degrade", seq)
+        self._first_index = first_index
         self.spec: SceneSpec = scene.spec
         self.description: SceneDescription = scene.description
 
@@ -114,7 +121,7 @@ class DegradedScene:
         """uint8 [H, W, 3] through every degradation, in the order of DEGRADATIONS."""
         for name in DEGRADATIONS:
             if name in self._severities:
-                rng = rng_for(*self._seed, name, index)
+                rng = rng_for(*self._seed, name, self._first_index + index)
                 rgb = self._apply(name, self._severities[name], rgb, depth, camera, rng)
         return rgb
 
@@ -192,14 +199,17 @@ class DegradedScene:
         self._scene.close()
 
 
-def degraded(scene: Scene, spec: TaskSpec) -> Scene:
-    """The scene as the spec's camera sees it: itself where the spec asks for no degradation."""
-    return DegradedScene(scene, spec.degradations, spec.run_seed, spec.seq) if spec.degradations else scene
+def degraded(scene: Scene, asked: Union[TaskSpec, Observe]) -> Scene:
+    """The scene as the camera of an episode sees it: itself where no degradation is asked for."""
+    if not asked.degradations:
+        return scene
+    index = asked.index if isinstance(asked, Observe) else 0
+    return DegradedScene(scene, asked.degradations, asked.run_seed, asked.seq, index)
 
 
-def digest_for(backend: Backend, spec: TaskSpec) -> str:
-    """The renderer digest of an episode: the backend's, and this module's version where it changed pixels."""
-    return f"{backend.digest}+degraded-{VERSION}" if spec.degradations else backend.digest
+def digest_for(backend: Backend, asked: Union[TaskSpec, Observe]) -> str:
+    """The renderer digest of views: the backend's, and this module's version where it changed pixels."""
+    return f"{backend.digest}+degraded-{VERSION}" if asked.degradations else backend.digest
 
 
 @functools.lru_cache(maxsize=1)

@@ -10,6 +10,7 @@ import math
 
 from protocol.errors import VantageError
 from protocol.scene import Pose, Quat, Vec3
+from protocol.tasks import ACTIONS
 from sim_server.backends.base import Scene
 
 FORWARD_M = 0.25
@@ -18,7 +19,6 @@ LOOK_RAD = math.radians(15.0)
 MAX_PITCH_RAD = math.radians(75.0)
 STEP_CHECK_M = 0.05  # a forward move is checked at points so far apart
 FLOORS_BELOW_M = (2.0, 1.5, 1.0, 0.5)  # a floor is found within 0.5 m of where it is looked for
-ACTIONS = ("forward", "turn_left", "turn_right", "look_up", "look_down")
 
 
 def move(scene: Scene, pose: Pose, action: str) -> tuple[Pose, bool]:

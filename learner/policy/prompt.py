@@ -3,12 +3,15 @@
 Two styles. "words", for the embedded policy: options stand at the end of the sentence ("… : left or right ?") and the
 answer is the option itself. "letters", for models that follow instructions: options are lettered lines and the answer
 is a letter. A question with `show_options` False lists nothing in either style.
+
+A question with a budget of moves tells which moves are left and what was done so far; a completion that is one of the
+words of MOVES is a move, anything else an answer.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Optional
 
 from protocol.errors import VantageError
 from protocol.prompts import LETTERS, is_lettered, letter_answer, letter_prompt
@@ -18,6 +21,31 @@ Style = Literal["words", "letters"]
 STYLES: tuple[Style, ...] = ("words", "letters")
 
 
+# How the policy writes an action of Observe.
+MOVES = {
+    "move forward": "forward",
+    "turn left": "turn_left",
+    "turn right": "turn_right",
+    "look up": "look_up",
+    "look down": "look_down",
+}
+_WORDS = {action: words for words, action in MOVES.items()}
+
+
+class Moved(NamedTuple):
+    """An action of Observe that was taken; a blocked one leaves the camera where it is."""
+
+    action: str
+    blocked: bool = False
+
+
+class Look(NamedTuple):
+    """How many moves a policy may still take before it answers, and those that it took."""
+
+    left: int
+    moves: tuple[Moved, ...] = ()
+
+
 class Prompt(NamedTuple):
     """A question as the policy reads it; mentions are spans of `text`, those in listed options included."""
 
@@ -25,12 +53,13 @@ class Prompt(NamedTuple):
     mentions: tuple[Mention, ...] = ()
 
 
-def write_prompt(question: Question, style: Style) -> Prompt:
-    """The text of the user's turn."""
+def write_prompt(question: Question, style: Style, look: Optional[Look] = None) -> Prompt:
+    """The text of the user's turn; `look` is given where the policy may look around before it answers."""
     if style == "words":
-        return _in_words(question)
+        prompt = _in_words(question)
+        return prompt if look is None else Prompt(prompt.text + _moves_in_words(look), prompt.mentions)
     if style == "letters":
-        return Prompt(letter_prompt(question))
+        return Prompt(letter_prompt(question) + ("" if look is None else _moves_in_lines(look)))
     raise VantageError("bad_config", f"prompt style {style!r} is unknown: choose one of {', '.join(STYLES)}")
 
 
@@ -66,6 +95,33 @@ def read_answer(question: Question, completion: str, style: Style) -> str:
             text = text.removesuffix(question.unit).rstrip()
         return text if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text) else ""
     return text
+
+
+def read_move(completion: str) -> str:
+    """The action of Observe that the completion is, "" where it is an answer. As little is forgiven as of a choice."""
+    return MOVES.get(" ".join(completion.split()).removesuffix(".").rstrip().lower(), "")
+
+
+def _moves_in_words(look: Look) -> str:
+    made = [_WORDS[action] + (" not" if blocked else "") for action, blocked in look.moves]
+    text = f" you moved : {' , '.join(made)} ." if made else ""
+    if look.left == 0:
+        return text
+    *first, last = MOVES
+    return f"{text} first you have {look.left} moves : {' , '.join(first)} or {last} ."
+
+
+def _moves_in_lines(look: Look) -> str:
+    made = [_WORDS[action] + (" (blocked)" if blocked else "") for action, blocked in look.moves]
+    text = f"\nYour moves so far, each with its picture: {', '.join(made)}." if made else ""
+    if look.left == 0:
+        return text + ("\nNo moves are left." if made else "")
+    *first, last = MOVES
+    moves = "1 more move" if look.left == 1 else f"{look.left} more moves"
+    return (
+        f"{text}\nInstead of answering now you may look around and be shown one more picture ({moves}): then write "
+        f"only {', '.join(first)} or {last}. Forward is 0.25 m, a turn 30 degrees, a look 15 degrees."
+    )
 
 
 def _in_words(question: Question) -> Prompt:

@@ -71,7 +71,8 @@ def generate(
         parquets.check_installed()
     base = {} if config else {"curriculum": {"world": DEFAULT_WORLD}}
     tree = merge(base, load(config or [], sets or []))
-    world: World = world_of(tree)
+    # A data set is answered from the pictures that it holds: nobody can look around in it.
+    world: World = world_of(tree).model_copy(update={"look_around": 0})
     settings = section(merge(tree, {"sim": {"backend": backend}}) if backend else tree, "sim", SimSettings)
     listed = read_specs(specs, split)[:n] if specs else []
     plan = Plan(

@@ -113,6 +113,7 @@ def parse_cells(texts: Sequence[str]) -> tuple[tuple[str, int], ...]:
 def read_specs(path: Path, split: str) -> list[TaskSpec]:
     """The specs in a file of JSON lines that hold one each under "spec", such as a run's episodes.jsonl; each once.
 
+    Those that were asked with a look around are left out: their one picture does not show what they are about.
     Raises VantageError("bad_request") where the file holds none, or one of the other split.
     """
     found: dict[str, TaskSpec] = {}
@@ -131,7 +132,8 @@ def read_specs(path: Path, split: str) -> list[TaskSpec]:
                 f"line {number} of {path} is about a scene of the {spec.scene.split} split; "
                 f"a data set holds one split: give --split {spec.scene.split}, or leave such lines out.",
             )
-        found.setdefault(spec.spec_id, spec)
+        if not spec.look_around:
+            found.setdefault(spec.spec_id, spec)
     if not found:
         raise VantageError("bad_request", f"{path} holds no specs; let the run ask something first.")
     return list(found.values())

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from learner.answers import Answers
 from learner.assemble import Parts, assemble
 from learner.checkpoints import CheckpointStore
 from learner.export import export
@@ -134,13 +135,14 @@ def test_vllm_samples_from_the_distribution_that_is_trained(
     for index, prompt in enumerate(some_prompts(4)):
         rows = adapter_answers["sampled"][4 * index : 4 * index + 4]
         answers = tuple(Completion(tuple(row["ids"]), tuple(row["logprobs"]), "", True) for row in rows)
-        groups.append(Group(Rollout(prompt, tuple(rows[0]["prompt_ids"]), answers), (Reward(1, True),) * 4))
+        rollout = Rollout(prompt, tuple(rows[0]["prompt_ids"]), answers)
+        groups.append(Group(Answers(rollout), (Reward(1, True),) * 4))
     assert exported.parts.packed is not None
     with torch.no_grad():
         ours, _ = packed_log_probs(exported.parts.packed, groups, torch.arange(16), 4, 1.0)
     differences = [
         abs(float(ours[row, t]) - value)
-        for row, answer in enumerate(answer for group in groups for answer in group.rollout.completions)
+        for row, answer in enumerate(answer for group in groups for answer in group.answers.rollout.completions)
         for t, value in enumerate(answer.logprobs)
     ]
     assert np.mean(differences) < 0.02

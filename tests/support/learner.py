@@ -13,7 +13,17 @@ import numpy as np
 from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
 from protocol.codec import ArraySink, Packet
 from protocol.errors import VantageError
-from protocol.messages import EpisodeReply, Leased, LeaseSpecs, RenderTask, ReportsCounted, SendReports, SpecBatch
+from protocol.messages import (
+    EpisodeReply,
+    Leased,
+    LeaseSpecs,
+    Observation,
+    Observe,
+    RenderTask,
+    ReportsCounted,
+    SendReports,
+    SpecBatch,
+)
 from protocol.scene import Camera, Pose, SceneSpec
 from protocol.tasks import Episode, Question, QuestionSpec, TaskSpec, View
 
@@ -41,8 +51,9 @@ class Channel:
 class Curriculum:
     """Leases view_direction specs without end; every `blind_every`th is blind. Remembers what was counted."""
 
-    def __init__(self, blind_every: int = 0) -> None:
+    def __init__(self, blind_every: int = 0, look_around: int = 0) -> None:
         self._numbers = itertools.count()
+        self._look_around = look_around
         self._blind_every = blind_every
         self.counted: dict[str, Any] = {}
 
@@ -58,6 +69,7 @@ class Curriculum:
 
     def _lease(self, number: int) -> Leased:
         spec = TaskSpec(f"s{number:05d}", 0, number, SceneSpec(seed=number), QuestionSpec("view_direction"))
+        spec = msgspec.structs.replace(spec, look_around=self._look_around)
         blind = bool(self._blind_every) and number % self._blind_every == 0
         return Leased(spec, f"lease{number}", blind)
 
@@ -67,10 +79,16 @@ def question(answer: str = "left") -> Question:
     return Question("view_direction", 0, text, answer, "choice", "program", ("left", "right"), show_options=False)
 
 
-def simulator(refuse: Callable[[TaskSpec], Optional[VantageError]] = lambda _: None) -> Callable[[Any], Packet]:
-    """Answers RenderTask with one 32 x 32 view in the colour of the answer: red for left, blue for right."""
+def simulator(
+    refuse: Callable[[TaskSpec], Optional[VantageError]] = lambda _: None,
+    unseen: Callable[[Observe], Optional[VantageError]] = lambda _: None,
+) -> Callable[[Any], Packet]:
+    """Answers RenderTask with one 32 x 32 view in the colour of the answer: red for left, blue for right; and Observe
+    with one as grey as its `index`. Forward is blocked, every other action moves the camera up by a metre."""
 
     def answer(message: Any) -> Packet:
+        if isinstance(message, Observe):
+            return look(message)
         assert isinstance(message, RenderTask)
         error = refuse(message.spec)
         if error is not None:
@@ -82,6 +100,17 @@ def simulator(refuse: Callable[[TaskSpec], Optional[VantageError]] = lambda _: N
         view = View(Pose((0, 0, 0), (1, 0, 0, 0)), Camera(32, 32), sink.add(image))
         episode = Episode(message.spec.spec_id, (view,), question(truth), "scene", "digest")
         return Packet(b"", EpisodeReply(episode), [memoryview(blob) for blob in sink.blobs])
+
+    def look(message: Observe) -> Packet:
+        error = unseen(message)
+        if error is not None:
+            raise error
+        sink = ArraySink()
+        blocked = message.action == "forward"
+        x, y, z = message.pose.position_m
+        pose = message.pose if blocked else Pose((x, y + 1, z), message.pose.rotation_wxyz)
+        view = View(pose, message.camera, sink.add(np.full((32, 32, 3), message.index, np.uint8)))
+        return Packet(b"", Observation(view, blocked), [memoryview(blob) for blob in sink.blobs])
 
     return answer
 
@@ -103,6 +132,7 @@ class Engine:
 
     def __init__(self, lefts: Callable[[int], int]) -> None:
         self._lefts = lefts
+        self.words = ("left", "right")
         self._asked = itertools.count()
         self.prompts: list[Prompt] = []
 
@@ -111,8 +141,8 @@ class Engine:
         rollouts = []
         for prompt in prompts:
             lefts = self._lefts(next(self._asked))
-            words = ["left"] * lefts + ["right"] * (n - lefts)
-            answers = tuple(Completion((3 if word == "left" else 4, END), (-0.7, 0.0), word, True) for word in words)
+            words = [self.words[0]] * lefts + [self.words[1]] * (n - lefts)
+            answers = tuple(Completion((3 if word == self.words[0] else 4, END), (-0.7, 0.0), word, True) for word in words)
             rollouts.append(Rollout(prompt, (1, 1), answers, truth_logprob=-0.7))
         return rollouts
 

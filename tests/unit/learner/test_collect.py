@@ -8,12 +8,14 @@ from typing import Callable, Optional
 
 import pytest
 
+from learner.answers import Answerer
 from learner.clock import StepClock
 from learner.collect import Collector
 from learner.episodes import EpisodeLog, TaskStream
 from learner.reports import Outbox, ReportSender
 from learner.settings import GrpoSettings, RolloutSettings, StreamSettings
 from protocol.errors import Infeasible, VantageError
+from protocol.messages import Observe
 from protocol.rundir import read_jsonl
 from protocol.tasks import TaskSpec
 from tests.support.learner import Channel, Curriculum, Encoder, Engine, simulator
@@ -27,6 +29,7 @@ class Loop:
         grpo: Optional[GrpoSettings] = None,
         curriculum: Optional[Curriculum] = None,
         refuse: Callable[[TaskSpec], Optional[VantageError]] = lambda _: None,
+        unseen: Callable[[Observe], Optional[VantageError]] = lambda _: None,
         stream: Optional[StreamSettings] = None,
     ) -> None:
         self.curriculum = curriculum or Curriculum()
@@ -35,9 +38,10 @@ class Loop:
         self.outbox = Outbox(folder / "outbox.jsonl")
         stream = stream or StreamSettings(in_flight=8, ahead=16)
         channel = Channel(self.curriculum)
+        views = Channel(simulator(refuse, unseen))
         self.stream = TaskStream(
             channel,
-            Channel(simulator(refuse)),
+            views,
             stream,
             "learner",
             lambda report: self.outbox.add([report]),
@@ -47,8 +51,7 @@ class Loop:
         self.folder = folder / "episodes"
         self.collector = Collector(
             self.stream,
-            self.engine,
-            Encoder(),  # type: ignore[arg-type]
+            Answerer(self.engine, Encoder(), "words", views, stream),  # type: ignore[arg-type]
             "words",
             self.outbox,
             self.sender,
@@ -114,7 +117,7 @@ def test_success_rate_follows_the_truth(tmp_path: Path) -> None:
 def test_blind_questions_show_no_picture_and_are_never_trained_on(tmp_path: Path) -> None:
     loop = Loop(tmp_path, lambda _: 2, curriculum=Curriculum(blind_every=3))
     groups = loop.collector.collect(0)
-    assert all(group.rollout.prompt.images for group in groups)
+    assert all(group.prompt.images for group in groups)
     blind = [report for report in loop.reports() if report.blind]
     assert blind
     assert len(blind) == sum(not prompt.images for prompt in loop.engine.prompts)
@@ -132,6 +135,20 @@ def test_infeasible_and_broken_specs_are_replaced_and_reported_apart(tmp_path: P
     assert outcomes["s00000"] == outcomes["s00005"] == "infeasible"
     assert outcomes["s00007"] == "broken"
     assert all(report.rewards == () for report in loop.reports() if report.outcome != "answered")
+
+
+def test_a_look_around_that_breaks_is_no_wrong_answer(tmp_path: Path) -> None:
+    def unseen(message: Observe) -> Optional[VantageError]:
+        return VantageError("poison", "it killed three workers") if message.seq % 3 == 0 else None
+
+    loop = Loop(tmp_path, lambda _: 2, curriculum=Curriculum(look_around=1), unseen=unseen)
+    loop.engine.words = ("turn left", "left")  # the first two answers look around first
+    assert len(loop.collector.collect(0)) >= 1
+    reports = {int(report.spec_id[1:]): report for report in loop.reports()}
+    assert {seq % 3 == 0 for seq, report in reports.items() if report.outcome == "broken"} == {True}
+    assert {seq % 3 == 0 for seq, report in reports.items() if report.outcome == "answered"} == {False}
+    records, _ = read_jsonl(loop.folder / "episodes.jsonl")
+    assert all(record["moves"] == [["turn left"], ["turn left"], [], []] for record in records)
 
 
 def test_a_backend_that_is_missing_ends_the_run(tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ import torch
 import trl
 
 from learner.adapters import AdapterStore, read_adapter
+from learner.answers import Answers
 from learner.assemble import add_lora
 from learner.checkpoints import CheckpointStore
 from learner.clock import StepClock
-from learner.groups import Group, packed_log_probs
+from learner.episodes import task_from
+from learner.groups import Group, packed_log_probs, plain_log_probs
 from learner.grpo import PRIVATE, VantageTrainer, trainer_config
 from learner.policy.build import build
 from learner.policy.packed import PackedPolicy
@@ -24,8 +26,12 @@ from learner.rewards import Reward
 from learner.rollouts.base import Prompt, Sampling
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.transformers import GenerateEngine, PackedEngine, packed_truths, plain_truths
-from learner.settings import GrpoSettings, RolloutSettings
+from learner.settings import GrpoSettings, RolloutSettings, StreamSettings
 from protocol.errors import VantageError
+from protocol.messages import RenderTask
+from protocol.scene import SceneSpec
+from protocol.tasks import QuestionSpec, TaskSpec
+from tests.support.learner import Channel, simulator
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -67,7 +73,7 @@ def groups_of(policy: Policy, step: int) -> list[Group]:
     groups = []
     for rollout in rollouts:
         rewards = tuple(Reward(float(answer.token_ids[0] in right), True) for answer in rollout.completions)
-        groups.append(Group(rollout, rewards))
+        groups.append(Group(Answers(rollout), rewards))
     return groups
 
 
@@ -107,6 +113,30 @@ def greatest_difference(first: dict[str, torch.Tensor], second: dict[str, torch.
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "checkpoints").mkdir()
     return tmp_path
+
+
+def looked_around(policy: Policy, step: int, monkeypatch: pytest.MonkeyPatch) -> list[Group]:
+    """Groups whose answers took up to two moves. A policy that was never taught to writes no moves: here every
+    completion whose first token is even counts as one."""
+    from learner import answers
+
+    def walk(task: int, sample: int, place: Any, completion: Any) -> list[Any]:
+        first = completion.token_ids[0]
+        return [] if first % 2 else [answers._Walk(task, sample, place, "turn_left" if first % 4 else "forward")]
+
+    monkeypatch.setattr(answers, "_walk", walk)
+    tasks = []
+    for number in range(GRPO.groups):
+        spec = TaskSpec("s", 0, number, SceneSpec(seed=number), QuestionSpec("view_direction"), look_around=2)
+        tasks.append(task_from(Channel(simulator()).request(RenderTask(spec)), spec))
+    channel = Channel(simulator())
+    answerer = answers.Answerer(policy.engine, policy.encoder, "words", channel, StreamSettings())
+    found = answerer.answer(tasks, GRPO.samples, Sampling(1.0, 3, step))
+    right = right_tokens(policy)
+    return [
+        Group(one, tuple(Reward(float(turn.completion.token_ids[0] in right), True) for turn in one.last))
+        for one in found
+    ]
 
 
 # ----------------------------------------------------------------------------- the contract with TRL
@@ -175,13 +205,50 @@ def test_blind_and_seeing_groups_mix() -> None:
     policy = Policy()
     mixed = [*prompts(2), Prompt(TEXTS[0])]
     rollouts = policy.engine.generate(mixed, 2, Sampling(1.0, 3, 0))
-    groups = [Group(rollout, (Reward(1, True),) * 2) for rollout in rollouts]
+    groups = [Group(Answers(rollout), (Reward(1, True),) * 2) for rollout in rollouts]
     log_probs, _ = packed_log_probs(policy.packed, groups, torch.arange(6), 3, 1.0)
     for row, answer in enumerate(answer for rollout in rollouts for answer in rollout.completions):
         assert log_probs[row, : len(answer.token_ids)].tolist() == pytest.approx(answer.logprobs, abs=0.05)
 
 
+def test_every_turn_of_a_look_around_counts_given_what_was_read_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = Policy()
+    groups = looked_around(policy, 0, monkeypatch)
+    rows = torch.arange(GRPO.groups * GRPO.samples)
+    log_probs, entropies = packed_log_probs(policy.packed, groups, rows, 9, 1.0)
+    assert {len(group.answers.turns(sample)) for group in groups for sample in range(GRPO.samples)} == {1, 2, 3}
+    for row in rows.tolist():
+        group, sample = groups[row // GRPO.samples], row % GRPO.samples
+        expected = []
+        for turn in group.answers.turns(sample):
+            prompt, ids = turn.rollout.prompt, turn.completion.token_ids
+            images = policy.packed.encode(np.stack(prompt.images))
+            prefix = policy.packed.prefill([turn.rollout.prompt_ids], images)
+            expected += policy.packed.log_probs(prefix, torch.tensor([[ids]]))[0, 0].tolist()
+        assert log_probs[row, : len(expected)].tolist() == pytest.approx(expected, abs=1e-4)
+        assert group.logprobs(sample) == pytest.approx(expected, abs=0.05)  # banned tokens aside
+        assert not log_probs[row, len(expected) :].any() and not entropies[row, len(expected) :].any()
+        assert len(group.token_ids(sample)) == len(expected)
+    policy.model.eval()
+    plain, plain_entropies = plain_log_probs(policy.model, policy.processor, policy.encoder, groups, rows[::3], 9, 1.0)
+    assert torch.allclose(plain, log_probs[::3], atol=1e-4)
+    assert torch.allclose(plain_entropies, entropies[::3], atol=1e-3)
+
+
 # ----------------------------------------------------------------------------- training
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_answers_after_a_look_around_are_trained_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, packed: bool
+) -> None:
+    policy = Policy(packed)
+    groups = looked_around(policy, 0, monkeypatch)
+    assert len({reward.accuracy for group in groups for reward in group.rewards}) == 2
+    made = trainer(policy, folder, 3, collect=lambda: groups)
+    before = margin(policy, groups, 9)
+    made.train()
+    assert margin(policy, groups, 9) > before + 0.05
 
 
 def test_a_step_with_the_packed_forward_is_the_step_of_trls_own(folder: Path) -> None:
@@ -204,10 +271,10 @@ def test_right_answers_grow_likelier_than_wrong_ones(folder: Path) -> None:
     assert margin(policy, groups) > before + 0.2
 
 
-def margin(policy: Policy, groups: Sequence[Group]) -> float:
+def margin(policy: Policy, groups: Sequence[Group], length: int = 3) -> float:
     """Mean log-probability of the right answers' tokens minus that of the wrong ones."""
     with torch.no_grad():
-        log_probs, _ = packed_log_probs(policy.packed, groups, torch.arange(GRPO.groups * GRPO.samples), 3, 1.0)
+        log_probs, _ = packed_log_probs(policy.packed, groups, torch.arange(GRPO.groups * GRPO.samples), length, 1.0)
     right = torch.tensor([reward.accuracy > 0 for group in groups for reward in group.rewards])
     return float(log_probs[right].mean() - log_probs[~right].mean())
 
@@ -253,7 +320,7 @@ def test_a_corrupt_checkpoint_is_one_sentence(folder: Path) -> None:
 def test_the_engines_log_probs_are_those_of_the_trainer() -> None:
     policy = Policy()
     rollouts = policy.engine.generate(prompts(4), 8, Sampling(1.0, 3, 0))
-    groups = [Group(rollout, (Reward(1, True),) * 8) for rollout in rollouts]
+    groups = [Group(Answers(rollout), (Reward(1, True),) * 8) for rollout in rollouts]
     with torch.no_grad():
         log_probs, _ = packed_log_probs(policy.packed, groups, torch.arange(32), 3, 1.0)
     differences = [

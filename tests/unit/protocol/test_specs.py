@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from protocol.errors import VantageError
 from protocol.scene import HELD_OUT_SEED_BORDER
 from protocol.skills import CATALOGUE
-from protocol.specs import World, cells_of, deal, held_out_specs, task_spec, training_scene, world_of
+from protocol.specs import LOOK_AROUND, World, cells_of, deal, held_out_specs, task_spec, training_scene, world_of
 from protocol.tasks import Degradation
 
 CELLS = [("depth_order", 0), ("depth_order", 1), ("camera_motion", 0)]
@@ -141,3 +141,13 @@ def test_a_world_with_an_unknown_degradation_is_refused():
         world_of({"curriculum": {"world": {"degradations": ["rain:2"]}}})
     with pytest.raises(VantageError, match="like fog:3"):
         world_of({"curriculum": {"world": {"degradations": ["fog"]}}})
+
+
+def test_only_families_that_can_be_asked_so_get_a_budget_of_moves():
+    world = World(look_around=5)
+    scene = training_scene(world, 0, 0)
+    given = {
+        name: task_spec(world, 0, scene, spec_id="s", seq=0, family=name, level=0).look_around for name in CATALOGUE
+    }
+    assert {name for name, budget in given.items() if budget} == LOOK_AROUND
+    assert set(given.values()) == {0, 5}

@@ -323,6 +323,9 @@ def test_a_runs_episodes_become_a_data_set(made, tmp_path):
     episodes.write_text("".join(json.dumps(line) + "\n" for line in [*lines, lines[0]]))
     listed = read_specs(episodes, "train")
     assert listed == specs, "each once"
+    looked = {"spec": {**lines[0]["spec"], "spec_id": "looked around", "look_around": 2}}
+    episodes.write_text(episodes.read_text() + json.dumps(looked) + "\n")
+    assert read_specs(episodes, "train") == specs, "a picture that lacks what is asked about is no row"
     digest = specs_digest(write_specs(listed))
     make(tmp_path / "set", listed, n=3, cells=(), specs_sha256=digest)
     assert [row.truth.question for row in rows_of(tmp_path / "set")] == [

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import Infeasible, VantageError
+from protocol.messages import Observe
 from protocol.scene import Camera, SceneSpec
 from protocol.tasks import DEGRADATIONS, SEVERITIES, Degradation, QuestionSpec, TaskSpec
 from sim_server.backends.rooms import RoomsBackend
-from sim_server.degrade import DegradedScene
+from sim_server.degrade import DegradedScene, degraded
 from sim_server.lens import bend, sources
 from sim_server.picture import overview_poses
 from sim_server.questions.evaluator import verify
@@ -222,3 +223,14 @@ def test_what_is_no_degradation_is_refused(text):
 def test_a_degradation_named_twice_is_refused(scene):
     with pytest.raises(VantageError, match="named once"):
         DegradedScene(scene, (Degradation("fog", 1), Degradation("fog", 2)), 0, 0)
+
+
+def test_observe_degrades_a_view_as_the_episode_does_at_its_number(scene, poses):
+    worse = (Degradation("motion_blur", 2), Degradation("noise", 1), Degradation("dirt", 2))
+    together = DegradedScene(scene, worse, 5, 7).render(poses, CAMERA, ("rgb",)).rgb
+    assert together is not None
+    for index, pose in enumerate(poses):
+        message = Observe(scene.spec, CAMERA, pose, degradations=worse, run_seed=5, seq=7, index=index)
+        alone = degraded(scene, message).render((pose,), CAMERA, ("rgb",)).rgb
+        assert alone is not None and np.array_equal(alone[0], together[index])
+    assert degraded(scene, Observe(scene.spec, CAMERA, poses[0])) is scene

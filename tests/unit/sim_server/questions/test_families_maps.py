@@ -16,7 +16,7 @@ from fake_scene import FakeScene
 from protocol.errors import Infeasible, VantageError
 from protocol.scene import Camera, Pose, SceneSpec
 from protocol.skills import CATALOGUE
-from protocol.specs import view_budget
+from protocol.specs import LOOK_AROUND, view_budget
 from protocol.tasks import QuestionSpec, TaskSpec
 from sim_server.observe import ACTIONS, move
 from sim_server.questions.audit.oracles import agrees
@@ -24,7 +24,7 @@ from sim_server.questions.audit.oracles_maps import ORACLES
 from sim_server.questions.evaluator import run, verify
 from sim_server.questions.evidence import World
 from sim_server.questions.families import FAMILIES, change, maps, room_for, route, viewpoint, walk
-from sim_server.questions.family import Candidate, Proposals
+from sim_server.questions.family import Candidate, Proposals, Staged
 from sim_server.questions.floor import gap, square_is_free
 from sim_server.questions.geometry import pose_from_yaw_pitch, yaw_rad
 from sim_server.questions.walks import CLEAR_SHARE, draw_walk, shortest_look
@@ -291,6 +291,10 @@ def test_the_search_finds_no_way_that_the_budget_does_not_hold() -> None:
     assert shortest_look(scene, case.poses[0], CAMERA, wanted, length - 1) is None
     way = shortest_look(scene, case.poses[0], CAMERA, wanted, length)
     assert way is not None and len(way) == length
+
+
+def test_specs_and_families_agree_on_who_looks_around() -> None:
+    assert {name for name, family in FAMILIES.items() if isinstance(family, Staged) and family.looks_around} == LOOK_AROUND
 
 
 def test_a_family_that_shows_all_is_not_asked_with_a_budget() -> None:

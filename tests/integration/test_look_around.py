@@ -1,0 +1,137 @@
+"""A policy that looks around before it answers, over a real simulator process."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from learner.answers import Answerer, score_completion
+from learner.episodes import Task, task_from
+from learner.policy.prompt import write_answer
+from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
+from learner.settings import StreamSettings
+from protocol.client import Client
+from protocol.endpoint import lookup
+from protocol.errors import VantageError
+from protocol.messages import RenderTask
+from protocol.rundir import RunDir
+from protocol.scene import Pose
+from protocol.specs import LOOK_AROUND, World, task_spec, training_scene
+from sim_server.backends.registry import make_backend
+from sim_server.degrade import degraded
+from sim_server.observe import multiply
+from sim_server.questions.geometry import yaw_rad
+from sim_server.settings import SimSettings
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("chair", "table", "sofa", "bed", "lamp", "plant", "bookshelf", "cabinet", "ball", "box")
+BUDGET = 4
+WORLD = World(
+    min_objects=6,
+    max_objects=9,
+    categories=NAMES,
+    look_around=BUDGET,
+    degradations=("motion_blur:2", "noise:1"),
+    degraded_share=1.0,
+)
+STREAM = StreamSettings()
+
+
+class TurnsThenAnswers:
+    """Turns left as often as there are moves, then answers rightly."""
+
+    name = "scripted"
+    live = True
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self._answers = {task.images[0].tobytes(): write_answer(task.question, "words") for task in tasks}
+
+    def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
+        return [
+            Rollout(prompt, (1,), (Completion((1, 2), (0.0, 0.0), self._says(prompt), True),) * n) for prompt in prompts
+        ]
+
+    def _says(self, prompt: Prompt) -> str:
+        return "turn left" if len(prompt.images) <= BUDGET else self._answers[prompt.images[0].tobytes()]
+
+    def load_adapter(self, name: str, path: Path) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Encoder:
+    def answer(self, answer: str) -> tuple[int, ...]:
+        return (1, 2)
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    run = RunDir.create(tmp_path_factory.mktemp("runs") / "run", {"sim": {"backend": "rooms"}})
+    command = [sys.executable, "-m", "sim_server.cli", "serve", "--run-dir", str(run.path), "--workers", "1"]
+    process = subprocess.Popen(command, cwd=ROOT)
+    try:
+        with Client(lambda: lookup(run.path, "sim"), "learner") as client:
+            yield client
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
+
+
+def some_tasks(simulator: Client, count: int) -> list[Task]:
+    """Questions of the families that can be asked with a look around; those that scenes do not have are left out."""
+    tasks: list[Task] = []
+    for seq in range(40):
+        scene = training_scene(WORLD, 3, seq)
+        family = sorted(LOOK_AROUND)[seq % len(LOOK_AROUND)]
+        spec = task_spec(WORLD, 3, scene, spec_id=f"s{seq}", seq=seq, family=family, level=0)
+        assert spec.look_around == BUDGET and spec.degradations
+        try:
+            tasks.append(task_from(simulator.request(RenderTask(spec), deadline_s=250), spec))
+        except VantageError as error:
+            assert error.code == "infeasible"
+        if len(tasks) == count:
+            return tasks
+    raise AssertionError(f"only {len(tasks)} of 40 specs were realised")
+
+
+@pytest.mark.timeout(300)  # a first start compiles the renderer
+def test_a_policy_looks_around_and_answers(simulator: Client) -> None:
+    tasks = some_tasks(simulator, 3)
+    answerer = Answerer(TurnsThenAnswers(tasks), Encoder(), "words", simulator, STREAM)  # type: ignore[arg-type]
+    backend = make_backend("rooms", SimSettings())
+    for task, found in zip(tasks, answerer.answer(tasks, 2, Sampling())):
+        assert len(task.images) == 1 and found.failure is None
+        turns = found.turns(1)
+        assert len(turns) == 1 + BUDGET
+        (*_, last) = found.last
+        assert score_completion(task, last.completion, "words").accuracy == 1.0
+        views = last.rollout.prompt.images
+        assert len(views) == 1 + BUDGET and np.array_equal(views[0], task.images[0])
+
+        # Drawn here without a service: 30 degrees to the left each, degraded as views 0, 1, 2 … of one episode.
+        scene = backend.open(task.spec.scene)
+        assert task.pose is not None
+        poses = [task.pose]
+        for _ in range(BUDGET):
+            poses.append(_turned_left(poses[-1]))
+        expected = degraded(scene, task.spec).render(poses, task.spec.camera, ("rgb",)).rgb
+        assert expected is not None
+        assert all(np.abs(np.subtract(a, b, dtype=np.int16)).mean() < 0.5 for a, b in zip(views, expected))
+        clear = scene.render(poses, task.spec.camera, ("rgb",)).rgb
+        assert clear is not None
+        assert all(np.abs(np.subtract(a, b, dtype=np.int16)).mean() > 0.5 for a, b in zip(views, clear))
+        scene.close()
+    backend.close()
+
+
+def _turned_left(pose: Pose) -> Pose:
+    half = math.radians(15)
+    turned = Pose(pose.position_m, multiply((math.cos(half), 0.0, math.sin(half), 0.0), pose.rotation_wxyz))
+    assert math.isclose((yaw_rad(turned) - yaw_rad(pose)) % math.tau, math.radians(30), abs_tol=1e-6)
+    return turned

@@ -1,0 +1,199 @@
+"""Looking around before answering: what is asked, shown, shared and forgiven."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Callable, Optional, Sequence
+
+import numpy as np
+import pytest
+
+from learner.answers import Answerer, Answers
+from learner.episodes import Task, task_from
+from learner.policy.prompt import MOVES, Look, Moved, read_move, write_prompt
+from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
+from learner.settings import StreamSettings
+from protocol.errors import VantageError
+from protocol.messages import Observe, RenderTask
+from protocol.scene import SceneSpec
+from protocol.tasks import ACTIONS, Degradation, QuestionSpec, TaskSpec
+from tests.support.learner import END, Channel, Encoder, question, simulator
+
+Script = Callable[[Prompt, int], str]
+
+
+class Scripted:
+    """Writes script(prompt, sample) in reply to each prompt; remembers the calls."""
+
+    name = "scripted"
+    live = True
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self.calls: list[tuple[list[Prompt], int, Sampling]] = []
+
+    def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
+        self.calls.append((list(prompts), n, sampling))
+        return [
+            Rollout(prompt, (1,), tuple(_completion(self._script(prompt, sample)) for sample in range(n)), -0.5)
+            for prompt in prompts
+        ]
+
+    def load_adapter(self, name: str, path: Path) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _completion(text: str) -> Completion:
+    finished = not text.endswith("-")  # a dash marks one that was cut off
+    return Completion((7, END), (-0.1, -0.2), text.removesuffix("-"), finished)
+
+
+def task(seq: int = 1, look_around: int = 3, degradations: tuple[Degradation, ...] = ()) -> Task:
+    scene, asked = SceneSpec(seed=seq), QuestionSpec("view_direction")
+    spec = TaskSpec(f"s{seq}", 4, seq, scene, asked, look_around=look_around, degradations=degradations)
+    return task_from(Channel(simulator()).request(RenderTask(spec)), spec)
+
+
+class Looks:
+    """Answers to tasks under a script, and what was observed."""
+
+    def __init__(self, script: Script, fails: Callable[[Observe], Optional[VantageError]] = lambda _: None) -> None:
+        self.engine = Scripted(script)
+        self.observed: list[Observe] = []
+        self._fails = fails
+        self.answerer = Answerer(
+            self.engine,
+            Encoder(),  # type: ignore[arg-type]
+            "words",
+            Channel(simulator(unseen=self._seen)),
+            StreamSettings(),
+        )
+
+    def _seen(self, message: Observe) -> Optional[VantageError]:
+        self.observed.append(message)
+        return self._fails(message)
+
+    def __call__(
+        self, tasks: Sequence[Task], n: int = 4, how: Optional[Sampling] = None, blind: Sequence[bool] = ()
+    ) -> list[Answers]:
+        return self.answerer.answer(tasks, n, how or Sampling(), blind)
+
+
+def texts(found: Answers) -> list[list[str]]:
+    return [[turn.completion.text for turn in found.turns(sample)] for sample in range(len(found.last))]
+
+
+def always(text: str) -> Script:
+    return lambda _prompt, _sample: text
+
+
+def test_without_a_budget_the_prompt_says_nothing_of_moves_and_a_move_is_an_answer() -> None:
+    looks = Looks(always("turn left"))
+    (found,) = looks([task(look_around=0)])
+    ((prompts, n, _),) = looks.engine.calls
+    assert n == 4 and prompts[0].text == write_prompt(question(), "words").text
+    assert not looks.observed and texts(found) == [["turn left"]] * 4
+
+
+def test_a_move_shows_one_more_view_and_the_last_turn_offers_none() -> None:
+    looks = Looks(always("turn left"))
+    (found,) = looks([task(look_around=3)], n=1)
+    assert texts(found) == [["turn left"] * 4]  # three moves, and an answer that is none
+    seen = [turn.rollout.prompt for turn in found.turns(0)]
+    assert [len(prompt.images) for prompt in seen] == [1, 2, 3, 4]
+    assert [int(image[0, 0, 0]) for image in seen[-1].images[1:]] == [1, 2, 3]  # views in the order of the moves
+    assert "3 moves" in seen[0].text and "1 moves" in seen[2].text and "first you have" not in seen[3].text
+    assert seen[3].text.count("turn left") == 3
+    assert [message.pose.position_m[1] for message in looks.observed] == [0, 1, 2]  # each from where the last one led
+
+
+def test_answers_that_made_the_same_moves_are_asked_together_and_share_their_views() -> None:
+    script = ["turn left", "turn left", "look up", "left"]
+    looks = Looks(lambda prompt, sample: script[sample] if len(prompt.images) == 1 else "right")
+    (found,) = looks([task()])
+    assert texts(found) == [["turn left", "right"], ["turn left", "right"], ["look up", "right"], ["left"]]
+    assert sorted(message.action for message in looks.observed) == ["look_up", "turn_left"]
+    assert sorted((len(prompts), n) for prompts, n, _ in looks.engine.calls[1:]) == [(1, 1), (1, 2)]
+    first, second = found.last[:2]
+    assert first.rollout is second.rollout and (first.index, second.index) == (0, 1)
+
+
+def test_a_blocked_move_says_so() -> None:
+    looks = Looks(lambda prompt, _: "move forward" if len(prompt.images) == 1 else "left")
+    (found,) = looks([task()], n=1)
+    assert "move forward not" in found.last[0].rollout.prompt.text
+
+
+def test_views_are_degraded_as_the_episodes_own_with_their_number() -> None:
+    worse = (Degradation("noise", 2),)
+    looks = Looks(always("look up"))
+    looks([task(9, 2, worse)], n=1)
+    asked = [(message.degradations, message.run_seed, message.seq, message.index) for message in looks.observed]
+    assert asked == [(worse, 4, 9, 1), (worse, 4, 9, 2)]
+
+
+def test_blind_questions_offer_no_moves() -> None:
+    looks = Looks(always("turn left"))
+    looks([task()], blind=[True])
+    ((prompts, _, _),) = looks.engine.calls
+    assert prompts[0].images == () and "moves" not in prompts[0].text and not looks.observed
+
+
+def test_the_first_answer_stays_greedy_on_its_way() -> None:
+    looks = Looks(lambda prompt, _: "turn left" if len(prompt.images) == 1 else "left")
+    looks([task()], n=3, how=Sampling(0.7, 3, 0, greedy_first=True))
+    later = {(n, how.temperature, how.greedy_first) for _, n, how in looks.engine.calls[1:]}
+    assert later == {(1, 0.0, False), (2, 0.7, False)}
+
+
+def test_turns_are_sampled_with_seeds_of_their_own() -> None:
+    looks = Looks(always("turn left"))
+    looks([task()])
+    seeds = [how.seed for _, _, how in looks.engine.calls]
+    assert len(set(seeds)) == len(seeds)
+    again = Looks(always("turn left"))
+    again([task()])
+    assert [how.seed for _, _, how in again.engine.calls] == seeds
+
+
+def test_a_move_that_was_cut_off_is_no_move() -> None:
+    looks = Looks(always("turn left-"))
+    (found,) = looks([task()], n=1)
+    assert not looks.observed and not found.last[0].completion.finished
+
+
+def test_a_view_that_fails_is_told_and_spares_the_other_tasks() -> None:
+    broken = Looks(
+        lambda prompt, _: "turn left" if len(prompt.images) == 1 else "left",
+        lambda message: VantageError("poison", "it killed three workers") if message.seq == 2 else None,
+    )
+    first, second, third = broken([task(1), task(2), task(3)])
+    assert second.failure is not None and second.failure.code == "poison"
+    assert first.failure is third.failure is None and len(first.turns(0)) == len(third.turns(0)) == 2
+
+
+def test_a_simulator_that_cannot_answer_at_all_ends_it() -> None:
+    looks = Looks(always("turn left"), lambda _: VantageError("backend_missing", "habitat is not installed"))
+    with pytest.raises(VantageError, match="habitat"):
+        looks([task()])
+
+
+@pytest.mark.parametrize("style", ["words", "letters"])
+def test_every_move_that_a_prompt_offers_is_read_and_no_option_is(style: str) -> None:
+    text = write_prompt(question(), style, Look(2, (Moved("forward", True), Moved("look_up")))).text
+    assert set(MOVES.values()) == set(ACTIONS)
+    for words, action in MOVES.items():
+        assert words in text
+        for form in (words, f" {words.upper()} .", words.title()):
+            assert read_move(form) == action
+    for other in ("left", "right", "turn", "turn left turn left", "turn left, left", "", "A", "forward left"):
+        assert read_move(other) == ""
+
+
+@pytest.mark.parametrize("left", [1, 2, 0])
+def test_moves_left_are_told_to_models_that_follow_instructions(left: int) -> None:
+    text = write_prompt(question(), "letters", Look(left, (Moved("turn_left"), Moved("forward", True)))).text
+    assert "turn left, move forward (blocked)." in text
+    assert ("more move" in text) == (left > 0)
+    assert np.array(left == 1) == ("(1 more move)" in text)
