@@ -32,7 +32,8 @@ from protocol.scene import Pose
 from protocol.seeds import rng_for
 
 
-class Turn(NamedTuple):
+@dataclass(frozen=True)
+class Turn:
     """What the policy read, and which of the completions to it goes on here."""
 
     rollout: Rollout

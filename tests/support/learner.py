@@ -142,7 +142,9 @@ class Engine:
         for prompt in prompts:
             lefts = self._lefts(next(self._asked))
             words = [self.words[0]] * lefts + [self.words[1]] * (n - lefts)
-            answers = tuple(Completion((3 if word == self.words[0] else 4, END), (-0.7, 0.0), word, True) for word in words)
+            answers = tuple(
+                Completion((3 if word == self.words[0] else 4, END), (-0.7, 0.0), word, True) for word in words
+            )
             rollouts.append(Rollout(prompt, (1, 1), answers, truth_logprob=-0.7))
         return rollouts
 

@@ -10,7 +10,7 @@ import pytest
 
 from learner.answers import Answerer, Answers
 from learner.episodes import Task, task_from
-from learner.policy.prompt import MOVES, Look, Moved, read_move, write_prompt
+from learner.policy.prompt import MOVES, STYLES, Look, Moved, Style, read_move, write_prompt
 from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
 from learner.settings import StreamSettings
 from protocol.errors import VantageError
@@ -179,8 +179,8 @@ def test_a_simulator_that_cannot_answer_at_all_ends_it() -> None:
         looks([task()])
 
 
-@pytest.mark.parametrize("style", ["words", "letters"])
-def test_every_move_that_a_prompt_offers_is_read_and_no_option_is(style: str) -> None:
+@pytest.mark.parametrize("style", STYLES)
+def test_every_move_that_a_prompt_offers_is_read_and_no_option_is(style: Style) -> None:
     text = write_prompt(question(), style, Look(2, (Moved("forward", True), Moved("look_up")))).text
     assert set(MOVES.values()) == set(ACTIONS)
     for words, action in MOVES.items():
