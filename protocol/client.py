@@ -1,9 +1,10 @@
 """A client that keeps its promises through restarts: one request id per request, asked until answered or too late.
 
-    submit() ─▶ inbox ─▶ I/O thread: connect · HELLO · send · retry · BUSY · heartbeats ─▶ futures
+    submit() ─▶ inbox ─▶ whoever has the turn: connect · HELLO · send · retry · BUSY · heartbeats ─▶ futures
 
-The I/O thread owns the socket. A lost service is sought again with a fresh socket at the endpoint as it is then,
-and everything unanswered is sent again; the service's de-duplication makes the effect exactly one.
+An I/O thread has the turn, and so the socket; but a caller of `request` takes it while it waits, so that its answer
+comes without a hand-over between threads. A lost service is sought again with a fresh socket at the endpoint as it is
+then, and everything unanswered is sent again; the service's de-duplication makes the effect exactly one.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any, Optional, Union
 
 import msgspec
@@ -32,6 +34,8 @@ from protocol.sockets import Waker
 log = logging.getLogger(__name__)
 
 MAX_BUSY_WAIT_S = 30.0
+LOOK_AGAIN_S = 60.0
+HAND_BACK_S = 0.005  # after a request() the next one is likely: only then does the I/O thread take the turn again
 
 
 class Backoff:
@@ -96,13 +100,19 @@ class Client:
         self._waker = Waker()
         self._inbox: deque[tuple[bytes, _Pending]] = deque()
         self._lock = threading.Lock()  # orders submit() against close()
-        self._closed = False
+        self._closed = threading.Event()
+        self._turn = threading.Lock()  # held by the thread that works on the connection and what follows
+        self._worker = 0  # that thread
         self._pending: dict[bytes, _Pending] = {}
+        self._due = 0.0  # monotonic: when a pending request must be looked at
+        self._blocked = False  # the connection has no room for one that is due
         self._connection: Optional[Connection] = None
         self._reconnect = Backoff(0.05, 3.0)
         self._next_connect = 0.0
         self._trouble = "it was never reached"
         self.counters: dict[str, int] = dict.fromkeys(("requests", "resent", "busy", "connections", "malformed"), 0)
+        self._direct = threading.Lock()  # held by the caller of request() that does the work itself
+        self._last_direct = 0.0
         self._thread = threading.Thread(target=self._run, name=f"{name}-io", daemon=True)
         self._thread.start()
 
@@ -114,7 +124,21 @@ class Client:
 
     def request(self, message: msgspec.Struct, blobs: Sequence[Blob] = (), deadline_s: float = 30.0) -> Packet:
         """Ask and wait for the reply; raises what `submit`'s future would hold."""
-        return self.submit(message, blobs, deadline_s).result()
+        if not self._direct.acquire(blocking=False):  # another thread does the work of both
+            return self.submit(message, blobs, deadline_s).result()
+        try:
+            future = self._put(message, blobs, deadline_s)
+            if self._turn.locked():
+                self._waker.wake()  # the I/O thread sleeps with it
+            with self._my_turn():
+                while not (future.done() or self._closed.is_set()):
+                    self._work()
+                    if not future.done():
+                        self._wait()
+        finally:
+            self._last_direct = time.monotonic()
+            self._direct.release()
+        return future.result()
 
     def submit(self, message: msgspec.Struct, blobs: Sequence[Blob] = (), deadline_s: float = 30.0) -> Future[Packet]:
         """Ask; the future holds the reply. The arrays behind `blobs` must not change until then.
@@ -123,6 +147,19 @@ class Client:
         ("timeout"), had no room for the request ("busy") or could not be reached ("unavailable"). A message that may
         not be sent raises "bad_request" here.
         """
+        future = self._put(message, blobs, deadline_s)
+        self._waker.wake()
+        return future
+
+    def close(self) -> None:
+        """Fail what is unanswered and close the socket; idempotent."""
+        with self._lock:
+            self._closed.set()
+        self._waker.wake()
+        if self._worker != threading.get_ident():  # a future's callback may close its client
+            self._thread.join()
+
+    def _put(self, message: msgspec.Struct, blobs: Sequence[Blob], deadline_s: float) -> Future[Packet]:
         request_id = os.urandom(16)
         pending = _Pending(
             KIND_OF.get(type(message), "?"),
@@ -131,49 +168,60 @@ class Client:
             Backoff(self._resend_s, 8 * self._resend_s),
         )
         with self._lock:
-            if self._closed:
+            if self._closed.is_set():
                 raise VantageError("unavailable", "this client is closed; make a new one")
             self._inbox.append((request_id, pending))
-        self._waker.wake()
         return pending.future
-
-    def close(self) -> None:
-        """Fail what is unanswered and close the socket; idempotent."""
-        with self._lock:
-            self._closed = True
-        self._waker.wake()
-        if threading.current_thread() is not self._thread:  # a future's callback may close its client
-            self._thread.join()
 
     # ------------------------------------------------------------------ the I/O thread
 
     def _run(self) -> None:
         reason = VantageError("unavailable", "the client was closed before the answer came")
         try:
-            while not self._closed:
-                self._take_inbox()
-                self._receive()
-                self._expire()
-                self._tend_connection()
-                self._send_due()
-                self._wait()
+            while not self._closed.is_set():
+                if self._direct.locked() or time.monotonic() < self._last_direct + HAND_BACK_S:
+                    self._closed.wait(HAND_BACK_S)
+                    continue
+                with self._my_turn():
+                    self._work()
+                    self._wait()
         except Exception as error:
             reason = VantageError("internal", f"the client's I/O thread failed: {error!r}")
             raise
         finally:
             with self._lock:
-                self._closed = True
-            self._take_inbox()
-            self._fail_all(reason)
-            self._drop_connection("closed")
-            self._context.term()
-            self._waker.close()
+                self._closed.set()
+            with self._my_turn():
+                self._take_inbox()
+                self._fail_all(reason)
+                self._drop_connection("closed")
+                self._context.term()
+                self._waker.close()
+
+    # ------------------------------------------------------------------ whoever has the turn
+
+    @contextmanager
+    def _my_turn(self) -> Iterator[None]:
+        with self._turn:
+            self._worker = threading.get_ident()
+            try:
+                yield
+            finally:
+                self._worker = 0
+
+    def _work(self) -> None:
+        """What there is to do now."""
+        self._take_inbox()
+        self._receive()
+        self._tend_connection()
+        self._look_at_pending()
 
     def _take_inbox(self) -> None:
         while self._inbox:
             request_id, pending = self._inbox.popleft()
             self.counters["requests"] += 1
             self._pending[request_id] = pending
+            self._due = 0.0
 
     def _receive(self) -> None:
         if self._connection is None:
@@ -207,6 +255,7 @@ class Client:
             wait_s = min(max(packet.message.retry_after_s, 0.01), MAX_BUSY_WAIT_S)
             pending.next_send = time.monotonic() + wait_s * random.uniform(1.0, 1.5)
             pending.refused_busy = True
+            self._due = min(self._due, pending.next_send)
             return
         del self._pending[packet.request_id]
         if isinstance(packet.message, Failure):
@@ -221,6 +270,7 @@ class Client:
             self._reconnect.reset()
             for pending in self._pending.values():
                 pending.next_send = 0.0
+            self._due = 0.0
         elif isinstance(message, Failure):
             error = _as_error(message)
             if not self._connection.ready and not error.retryable:  # HELLO was refused, and would be again
@@ -229,14 +279,33 @@ class Client:
         elif not isinstance(message, Heartbeat):
             self.counters["malformed"] += 1
 
-    def _expire(self) -> None:
+    def _look_at_pending(self) -> None:
+        """Send the requests that are due; fail those whose time is up."""
         now = time.monotonic()
+        if now < self._due and not self._blocked:
+            return
+        connection = self._connection if self._connection is not None and self._connection.ready else None
+        self._due, self._blocked = now + LOOK_AGAIN_S, False
         for request_id, pending in list(self._pending.items()):
             if pending.future.cancelled():
                 del self._pending[request_id]
-            elif now >= pending.deadline:
+                continue
+            if now >= pending.deadline:
                 del self._pending[request_id]
                 pending.fail(self._too_late(pending))
+                continue
+            self._due = min(self._due, pending.deadline)
+            if connection is None or self._blocked:
+                continue
+            if now >= pending.next_send:
+                if not connection.send(pending.frames):
+                    self._blocked = True
+                    continue
+                self.counters["resent"] += pending.sent_at_all
+                pending.sent_at_all = True
+                pending.refused_busy = False
+                pending.next_send = now + pending.resend.next_s()
+            self._due = min(self._due, pending.next_send)
 
     def _too_late(self, pending: _Pending) -> VantageError:
         within = f"{pending.kind} within {pending.deadline_s:g} s"
@@ -271,42 +340,20 @@ class Client:
     def _drop_connection(self, trouble: str) -> None:
         if self._connection is None:
             return
-        if self._connection.ready and not self._closed:
+        if self._connection.ready and not self._closed.is_set():
             log.warning("%s lost its service (%s)", self._name, trouble)
         self._trouble = trouble
         self._connection.close()
         self._connection = None
 
-    def _send_due(self) -> None:
-        if self._connection is None or not self._connection.ready:
-            return
-        now = time.monotonic()
-        for pending in self._pending.values():
-            if now < pending.next_send:
-                continue
-            if not self._connection.send(pending.frames):
-                return
-            self.counters["resent"] += pending.sent_at_all
-            pending.sent_at_all = True
-            pending.refused_busy = False
-            pending.next_send = now + pending.resend.next_s()
-
     def _wait(self) -> None:
-        """Sleep until a frame, a wake-up or the next thing to do."""
-        poller = zmq.Poller()
-        poller.register(self._waker, zmq.POLLIN)
-        now = time.monotonic()
-        until = [now + 60.0, *(pending.deadline for pending in self._pending.values())]
+        """Sleep until a frame, a wake-up or the next thing to do, and take what came."""
         if self._connection is not None:
-            until.append(self._connection.next_tend())
-            blocked = self._connection.ready and any(p.next_send <= now for p in self._pending.values())
-            poller.register(self._connection.socket, zmq.POLLIN | (zmq.POLLOUT if blocked else 0))
-            poller.register(self._connection.monitor, zmq.POLLIN)
-            until.extend(pending.next_send for pending in self._pending.values() if pending.next_send > now)
-        elif self._pending:
-            until.append(self._next_connect)
-        poller.poll(int(max(0.0, min(until) - now) * 1000) + 1)
-        self._waker.clear()
+            self._connection.sleep(self._waker, self._due, to_send=self._blocked)
+        else:
+            until = min(self._due, self._next_connect) if self._pending else self._due
+            self._waker.sleep(until - time.monotonic())
+        self._receive()
 
     def _fail_all(self, error: VantageError) -> None:
         pending, self._pending = self._pending, {}

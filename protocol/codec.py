@@ -46,6 +46,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
         *("float16", "float32", "float64"),
     )
 }
+_DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}  # NumPy works a name out anew each time it is asked
 # Images are uint8, [H, W, 3] or, in PNG, also [H, W]. WebP is written lossless.
 IMAGE_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "png": {"compress_level": 1},
@@ -99,12 +100,11 @@ class ArraySink:
         Image codecs take uint8 [H, W, 3], and "png" also [H, W]. Raises VantageError ("bad_request") on a dtype,
         shape or codec that the wire does not carry.
         """
-        name = array.dtype.name
+        name = _DTYPE_NAMES.get(array.dtype) or array.dtype.name
         ref = ArrayRef(index=len(self.blobs), dtype=name, shape=tuple(array.shape), codec=codec)
         _check_layout(ref)
         if codec == "raw":
-            plain = np.asarray(array, dtype=DTYPES[name], order="C")
-            self.blobs.append(plain.reshape(-1).view(np.uint8).data)
+            self.blobs.append(np.asarray(array, dtype=DTYPES[name], order="C").reshape(-1).view(np.uint8).data)
         else:
             file = BytesIO()
             Image.fromarray(np.asarray(array, order="C")).save(file, codec, **IMAGE_SAVE_OPTIONS[codec])

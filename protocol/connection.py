@@ -14,7 +14,7 @@ from zmq.utils.monitor import recv_monitor_message
 from protocol.codec import Blob, encode
 from protocol.endpoint import Endpoint
 from protocol.messages import Heartbeat, Welcome
-from protocol.sockets import close_dealer, connect_dealer, receive, send
+from protocol.sockets import Waker, close_dealer, connect_dealer, readable, receive, send
 
 CONNECT_TIMEOUT_S = 5.0
 GREETING_RETRY_S = 0.05
@@ -42,7 +42,7 @@ class Connection:
         self._heartbeat_s = liveness_s
         self._greeting: Optional[list[Blob]] = encode(b"", greeting)
         self._opened = self._heard = self._sent = time.monotonic()
-        self.socket, self.monitor = connect_dealer(context, endpoint, sum(_LOST) | zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        self.socket, self._monitor = connect_dealer(context, endpoint, sum(_LOST) | zmq.EVENT_HANDSHAKE_SUCCEEDED)
 
     def on_welcome(self, welcome: Welcome) -> None:
         self.ready = True
@@ -56,7 +56,7 @@ class Connection:
         self._sent = time.monotonic()
         return True
 
-    def receive(self) -> Iterator[list[memoryview]]:
+    def receive(self) -> Iterator[list[Blob]]:
         """The messages that have arrived; any of them counts as a sign of life."""
         while True:
             frames = receive(self.socket)
@@ -70,8 +70,8 @@ class Connection:
 
         Call it after `receive`, so that a pause of this process is not taken for the peer's silence.
         """
-        while self.monitor.poll(0):
-            event = zmq.Event(recv_monitor_message(self.monitor)["event"])
+        while readable(self._monitor):
+            event = zmq.Event(recv_monitor_message(self._monitor)["event"])
             # The reason that comes first is the most precise: a failed handshake also disconnects.
             self.lost = self.lost or _LOST.get(event, "")
         now = time.monotonic()
@@ -84,7 +84,13 @@ class Connection:
         elif self.ready and now >= self._sent + self._heartbeat_s:
             self.send(encode(b"", Heartbeat()))
 
-    def next_tend(self) -> float:
+    def sleep(self, waker: Waker, until_s: float, to_send: bool) -> None:
+        """Until there is something to receive or to tend, room to send where `to_send`, a wake-up, or that time."""
+        events = zmq.POLLIN | (zmq.POLLOUT if to_send else 0)
+        timeout_s = min(until_s, self._next_tend()) - time.monotonic()
+        waker.sleep(timeout_s, ((self.socket, events), (self._monitor, zmq.POLLIN)))
+
+    def _next_tend(self) -> float:
         """Monotonic time at which `tend` has something to do if nothing happens before."""
         if self._greeting is not None:
             return time.monotonic() + GREETING_RETRY_S
@@ -93,4 +99,4 @@ class Connection:
         return min(self._sent + self._heartbeat_s, self._heard + self._liveness_s)
 
     def close(self) -> None:
-        close_dealer(self.socket, self.monitor)
+        close_dealer(self.socket, self._monitor)

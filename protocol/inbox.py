@@ -37,7 +37,7 @@ class Request(Packet):
 
     client: str
     identity: bytes  # the connection that it came by
-    frames: list[memoryview]  # without the identity, to be forwarded as they are
+    frames: list[Blob]  # without the identity, to be forwarded as they are
 
     @property
     def key(self) -> Key:
@@ -105,7 +105,7 @@ class Inbox:
         """Free the address; idempotent."""
         self._listener.close()
 
-    def _take(self, identity: bytes, frames: list[memoryview]) -> Optional[Request]:
+    def _take(self, identity: bytes, frames: list[Blob]) -> Optional[Request]:
         try:
             packet = decode(frames)
         except VantageError as error:
@@ -147,7 +147,7 @@ class Inbox:
         self.counters["failures"] += 1
         self._send(identity, encode(request_id, failure_of(error)))
 
-    def _refuse(self, identity: bytes, frames: Sequence[memoryview], error: VantageError) -> None:
+    def _refuse(self, identity: bytes, frames: Sequence[Blob], error: VantageError) -> None:
         self.counters["malformed"] += 1
         now = time.monotonic()
         if now >= self._next_log:

@@ -143,12 +143,8 @@ class Service:
 
     def _run_io(self) -> None:
         try:
-            poller = zmq.Poller()
-            poller.register(self._inbox.socket, zmq.POLLIN)
-            poller.register(self._waker, zmq.POLLIN)
             while not self._finished.is_set():
-                poller.poll(1000)
-                self._waker.clear()
+                self._waker.sleep(1.0, ((self._inbox.socket, zmq.POLLIN),))
                 for request in self._inbox.requests():
                     self._on_request(request)
                 self._send_outbox()

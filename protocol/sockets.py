@@ -28,6 +28,8 @@ MAX_RECEIVED_FRAMES = 1 + 4 + MAX_BLOBS + 1
 # Below this a frame is copied to be sent: without a copy its memory must be watched by another thread until it is out,
 # which costs more processor time than the copy.
 COPY_BELOW_BYTES = 2**19
+# A received frame smaller than this is copied out of ZeroMQ's 8 KiB buffer, which it would keep whole in memory.
+OWN_BELOW_BYTES = 2**13
 # A picture should fit into the buffer of a socket file: else both sides must wake for every part of it. TCP's buffers
 # are left to the kernel, which fits them to the network.
 IPC_BUFFER_BYTES = 4 * 2**20
@@ -37,7 +39,7 @@ def _limit(socket: zmq.Socket, address: str) -> None:
     socket.maxmsgsize = MAX_FRAME_BYTES
     socket.sndhwm = HIGH_WATER_MARK
     socket.rcvhwm = HIGH_WATER_MARK
-    socket.copy_threshold = COPY_BELOW_BYTES
+    socket.copy_threshold = 0  # `send` says of each frame whether it is copied
     if address.startswith("ipc://"):
         socket.sndbuf = socket.rcvbuf = IPC_BUFFER_BYTES
 
@@ -170,40 +172,52 @@ def close_dealer(socket: zmq.Socket, monitor: zmq.Socket) -> None:
     socket.close()
 
 
-def receive(socket: zmq.Socket) -> Optional[list[memoryview]]:
-    """The next message's frames without copying them, or None when there is none now.
+def readable(socket: zmq.Socket) -> bool:
+    """Whether a message waits; cheaper than to ask for one and to catch the exception where there is none."""
+    return bool(int(socket.get(zmq.EVENTS)) & zmq.POLLIN)
+
+
+def receive(socket: zmq.Socket) -> Optional[list[Blob]]:
+    """The next message's frames, large ones without a copy, or None when there is none now.
 
     Of a message with too many frames only the first MAX_RECEIVED_FRAMES are kept, which `decode` refuses.
     """
-    frames: list[memoryview] = []
+    if not readable(socket):
+        return None
+    frames: list[Blob] = []
     more = True
     while more:
-        try:
-            frame = socket.recv(zmq.NOBLOCK, copy=False)
-        except zmq.Again:
-            return None  # at the first frame only: the parts of one message arrive together
+        frame = socket.recv(zmq.NOBLOCK, copy=False)  # the parts of one message arrive together
         more = frame.more
         if len(frames) < MAX_RECEIVED_FRAMES:
-            frames.append(frame.buffer)
+            frames.append(frame.bytes if len(frame) < OWN_BELOW_BYTES else frame.buffer)
     return frames
 
 
 def send(socket: zmq.Socket, frames: Sequence[Blob]) -> bool:
     """Send without copying frames above COPY_BELOW_BYTES; False when the peer is gone or its queue is full.
 
-    Do not write to the frames' memory afterwards: ZeroMQ reads it until the message is out.
+    A large frame that was received is passed on without a copy. Do not write to the frames' memory afterwards: ZeroMQ
+    reads it until the message is out.
     """
+    last = len(frames) - 1
     try:
-        socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
+        for index, frame in enumerate(frames):
+            flags = zmq.NOBLOCK if index == last else zmq.NOBLOCK | zmq.SNDMORE
+            view = memoryview(frame)
+            if isinstance(view.obj, zmq.Frame) and len(view.obj) == view.nbytes:
+                socket.send(view.obj, flags)
+            else:
+                socket.send(frame, flags, copy=view.nbytes < COPY_BELOW_BYTES)
     except zmq.ZMQError as error:
-        if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
+        if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):  # known at the first frame: nothing was sent
             return False
         raise
     return True
 
 
 class Waker:
-    """Wakes a zmq.Poller from another thread: register the object itself for POLLIN (it has fileno())."""
+    """Ends the sleep of one thread from another."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # a late wake must not write to a closed, perhaps reused, descriptor
@@ -212,19 +226,19 @@ class Waker:
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
 
-    def fileno(self) -> int:
-        return self._read
+    def sleep(self, timeout_s: float, sockets: Sequence[tuple[zmq.Socket, int]] = ()) -> None:
+        """Until `wake`, one of the events (zmq.POLLIN, zmq.POLLOUT) on a socket, or the end of the time."""
+        milliseconds = int(1000 * max(0.0, timeout_s)) + 1
+        for ready, _ in zmq.zmq_poll([(self._read, zmq.POLLIN), *sockets], milliseconds):
+            if ready == self._read:
+                os.read(self._read, 65536)
 
     def wake(self) -> None:
         with self._lock:
             if self._closed:
                 return
-            with contextlib.suppress(BlockingIOError):  # full: the poller has not slept since
+            with contextlib.suppress(BlockingIOError):  # full: nobody has slept since
                 os.write(self._write, b"\0")
-
-    def clear(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._read, 65536)
 
     def close(self) -> None:
         with self._lock:

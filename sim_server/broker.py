@@ -29,7 +29,7 @@ import msgspec
 import zmq
 
 from protocol import PROTOCOL_MAJOR, PROTOCOL_MINOR
-from protocol.codec import decode, encode
+from protocol.codec import Blob, decode, encode
 from protocol.dedup import ReplyCache
 from protocol.endpoint import publish, serving_endpoint
 from protocol.errors import VantageError
@@ -202,14 +202,14 @@ class Broker:
 
     # ------------------------------------------------------------------------- workers
 
-    def _worker_messages(self) -> Iterator[tuple[bytes, list[memoryview]]]:
+    def _worker_messages(self) -> Iterator[tuple[bytes, list[Blob]]]:
         for _ in range(MESSAGES_PER_TURN):
             frames = receive(self._backend.socket)
             if frames is None:
                 return
             yield bytes(frames[0]), frames[1:]
 
-    def _on_worker(self, key: bytes, frames: list[memoryview], now_s: float) -> None:
+    def _on_worker(self, key: bytes, frames: list[Blob], now_s: float) -> None:
         known = self._dispatcher.heard(key, now_s)
         kind = bytes(frames[1]) if len(frames) >= 4 else b""
         if kind in _WORKER_KINDS or not kind:
@@ -223,7 +223,7 @@ class Broker:
         if job is not None:
             self._answer(job, frames)
 
-    def _on_worker_message(self, key: bytes, frames: list[memoryview], known: bool, now_s: float) -> None:
+    def _on_worker_message(self, key: bytes, frames: list[Blob], known: bool, now_s: float) -> None:
         try:
             message = decode(frames).message
             if isinstance(message, Ready):

@@ -233,14 +233,8 @@ class Link:
             self._asked_to_drain = connection.send(encode(b"", Drain()))
 
     def _wait(self) -> None:
-        poller = zmq.Poller()
-        poller.register(self._waker, zmq.POLLIN)
-        until_s = self._next_connect_s
-        if self._connection is not None:
-            until_s = self._connection.next_tend()
+        if self._connection is None:
+            self._waker.sleep(min(1.0, self._next_connect_s - time.monotonic()))
+        else:
             blocked = bool(self._outbox) and self._connection.ready
-            poller.register(self._connection.socket, zmq.POLLIN | (zmq.POLLOUT if blocked else 0))
-            poller.register(self._connection.monitor, zmq.POLLIN)
-        timeout_s = min(1.0, max(0.0, until_s - time.monotonic()))
-        poller.poll(int(1000 * timeout_s) + 1)
-        self._waker.clear()
+            self._connection.sleep(self._waker, time.monotonic() + 1.0, to_send=blocked)
