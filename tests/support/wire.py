@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+import time
 from contextlib import contextmanager
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import numpy as np
+import zmq
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from protocol.arrays import ArrayRef
-from protocol.codec import DTYPES, ArraySink
+from protocol.codec import DTYPES, ArraySink, decode, encode
+from protocol.endpoint import Endpoint
+from protocol.messages import Hello, LeaseSpecs, SpecBatch, Welcome
 from protocol.scene import HELD_OUT_SEED_BORDER, Camera, SceneSpec
 from protocol.service import Service
 from protocol.tasks import DEGRADATIONS, SEVERITIES, Degradation
@@ -84,3 +90,44 @@ def serving(service: Service):
         stop.set()
         thread.join()
     assert not errors, errors
+
+
+def lease(message: LeaseSpecs, _request) -> SpecBatch:
+    return SpecBatch((), message.learner)
+
+
+@contextmanager
+def raw_dealer(endpoint: Endpoint, client: str = ""):
+    """A bare DEALER, with HELLO said when it has a name."""
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        socket.linger = 0
+        socket.rcvtimeo = 5000
+        socket.connect(endpoint.address)
+        if client:
+            socket.send_multipart(encode(b"", Hello(client, 1, 0)))
+            assert isinstance(decode(socket.recv_multipart()).message, Welcome)
+        yield socket
+
+
+@contextmanager
+def service_process(address: str, effects, *arguments: str):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.wire_service", address, str(effects), *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def wait_for(condition, within_s: float = 10.0) -> None:
+    end = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)

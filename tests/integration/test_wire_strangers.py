@@ -1,0 +1,129 @@
+"""What a peer may be that is not our client: garbage, other versions, and a client that knows the page only."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import zmq
+
+from protocol.client import Client
+from protocol.codec import MAGIC, PREFIX, ArraySink, decode, encode
+from protocol.endpoint import Endpoint, serving_endpoint
+from protocol.errors import VantageError
+from protocol.messages import Failure, Hello, LeaseSpecs, Observation, Observe, SpecBatch, Welcome
+from protocol.scene import Camera, Pose, SceneSpec
+from protocol.service import Service
+from protocol.tasks import View
+from tests.support.wire import lease, raw_dealer, serving
+
+pytestmark = pytest.mark.timeout(60)
+
+POSE = Pose((0.0, 1.5, 0.0), (1.0, 0.0, 0.0, 0.0))
+OBSERVE = Observe(SceneSpec(seed=3), Camera(8, 6), POSE)
+
+
+def observe(message: Observe, _request):
+    sink = ArraySink()
+    image = np.full((message.camera.height_px, message.camera.width_px, 3), message.scene.seed, np.uint8)
+    return Observation(View(message.pose, message.camera, sink.add(image))), sink.blobs
+
+
+@pytest.fixture
+def endpoint(tmp_path) -> Endpoint:
+    return serving_endpoint(tmp_path, "sim")
+
+
+def test_garbage_does_not_kill_a_service(endpoint):
+    garbage = [
+        [b""],
+        [b"GET / HTTP/1.1"],
+        [PREFIX],
+        [PREFIX, b"LEASE", b"id"],
+        [PREFIX, b"LEASE", b"id", b"\x81\xa1a" + b"\x91" * 10**5],
+        [PREFIX, b"LEASE", b"i" * 300, b""],
+        [b"\x00" * 10**6] * 3,
+        [PREFIX, b"LEASE", b"id", b"\x80", *[b""] * 3000],
+        encode(b"id", SpecBatch(())),  # well-formed, but an answer
+        encode(b"", Failure("internal", "nonsense")),
+    ]
+    with serving(Service("s", "r", endpoint, {LeaseSpecs: lease})) as service:
+        for name in ("", "stranger"):  # before and after HELLO
+            with raw_dealer(endpoint, name) as socket:
+                for frames in garbage:
+                    socket.send_multipart(frames)
+                    assert isinstance(decode(socket.recv_multipart()).message, Failure)
+        with Client(endpoint, "test") as client:
+            assert client.request(LeaseSpecs("x", 1, 0)).message.reason == "x"
+        assert service.counters["malformed"] == 2 * 8
+
+
+def test_requests_before_hello_are_refused(endpoint):
+    with serving(Service("s", "r", endpoint, {LeaseSpecs: lease})), raw_dealer(endpoint) as socket:
+        socket.send_multipart(encode(b"id", LeaseSpecs("x", 1, 0)))
+        assert "HELLO" in decode(socket.recv_multipart()).message.message
+        socket.send_multipart(encode(b"", Hello("", 1, 0)))
+        assert "name" in decode(socket.recv_multipart()).message.message
+
+
+def test_majors_are_negotiated(endpoint):
+    with serving(Service("s", "r", endpoint, {LeaseSpecs: lease})), raw_dealer(endpoint) as socket:
+        socket.send_multipart(encode(b"", Hello("c", 2, 0)))
+        assert decode(socket.recv_multipart()).message.code == "version"
+        socket.send_multipart([MAGIC + b"\x02", *encode(b"", Hello("c", 2, 0))[1:]])
+        assert decode(socket.recv_multipart()).message.code == "version"
+        socket.send_multipart(encode(b"", Hello("c", 1, 99)))
+        assert isinstance(decode(socket.recv_multipart()).message, Welcome)
+
+
+def test_a_client_gives_up_on_a_service_of_another_major(endpoint):
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router, Client(endpoint, "test") as client:
+        router.linger = 0
+        router.bind(endpoint.address)
+        reply = client.submit(LeaseSpecs("x", 1, 0))
+        identity, *_ = router.recv_multipart()
+        router.send_multipart([identity, MAGIC + b"\x02", *encode(b"", Failure("version", "I speak 2"))[1:]])
+        with pytest.raises(VantageError, match="protocol major 2") as caught:
+            reply.result(5)
+        assert (caught.value.code, caught.value.retryable) == ("version", False)
+
+
+PLAIN_CLIENT = """
+import struct, sys, msgpack, zmq
+socket = zmq.Context().socket(zmq.DEALER)
+socket.rcvtimeo = 5000
+socket.connect(sys.argv[1])
+def ask(kind, request_id, fields):
+    socket.send_multipart([b"VNTG\\x01", kind, request_id, msgpack.packb(fields)])
+    prefix, kind, reply_id, header, *blobs = socket.recv_multipart()
+    assert prefix == b"VNTG\\x01" and reply_id == request_id
+    return kind, msgpack.unpackb(header), blobs
+kind, welcome, _ = ask(b"HELLO", b"", {"client": "plain", "protocol_major": 1, "protocol_minor": 0})
+assert kind == b"WELCOME" and welcome["service"] == "sim", (kind, welcome)
+assert ask(b"HEARTBEAT", b"", {})[0] == b"HEARTBEAT"
+kind, reply, blobs = ask(b"OBSERVE", b"my id", {
+    "scene": {"seed": 3}, "camera": {"width_px": 8, "height_px": 6},
+    "pose": {"position_m": [0.0, 1.5, 0.0], "rotation_wxyz": [1.0, 0.0, 0.0, 0.0]}})
+assert kind == b"OBSERVATION", (kind, reply)
+rgb = reply["view"]["rgb"]
+assert rgb == {"index": 0, "dtype": "uint8", "shape": [6, 8, 3], "codec": "raw"}, rgb
+assert blobs[rgb["index"]] == bytes([3]) * 6 * 8 * 3
+kind, failure, _ = ask(b"OBSERVE", b"other id", {"scene": {"seed": -1}})
+assert kind == b"FAILURE" and failure["code"] == "bad_request" and not failure["retryable"], failure
+assert not any(name.startswith("protocol") for name in sys.modules)
+print("spoken")
+"""
+
+
+def test_a_client_of_pyzmq_and_msgpack_alone_speaks_the_protocol(endpoint, tmp_path):
+    with serving(Service("sim", "r", endpoint, {Observe: observe})):
+        run = subprocess.run(
+            [sys.executable, "-I", "-c", PLAIN_CLIENT, endpoint.address],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+    assert run.stdout == "spoken\n", run.stderr
