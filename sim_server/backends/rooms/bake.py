@@ -14,12 +14,11 @@ PATCHES = 6  # per edge of each of a room's six faces, for bounced light
 FINE = 24  # the same where that light is looked up
 _ZERO, _HALF, _ONE, _TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 _PI = np.float32(np.pi)
-_REACH_M = np.float32(1.7)  # furniture shades its surroundings up to here, in full up to one metre less
 _SLACK = np.float32(1.003)  # of the relative depth in maps of near lights
 
 
 @_jit
-def _clear(depth_map, u, v, limit):
+def share_clear(depth_map, u, v, limit):
     """Share of the four texels around (u, v), in texel units, that hold nothing nearer than 1 / limit metres."""
     top = np.float32(depth_map.shape[0]) - np.float32(1.001)
     u = smaller(larger(u, _ZERO), top)
@@ -45,9 +44,22 @@ def _clear_in_cube(cube, dx, dy, dz):
         face, major, u, v = (4 if dz > 0 else 5), az, dx, dy
     scale = np.float32(cube.shape[1]) * _HALF
     inverse = _ONE / larger(major, np.float32(1e-4))
-    return _clear(
+    return share_clear(
         cube[face], (u * inverse + _ONE) * scale - _HALF, (_ONE - v * inverse) * scale - _HALF, inverse * _SLACK
     )
+
+
+@_jit
+def nearest_rooms(points, low, high, room):
+    """Fills `room` int32 [N]: the index of the room, bounds low and high [R, 3], nearest to a point's x and z."""
+    for i in range(points.shape[0]):
+        best = np.float32(np.inf)
+        for k in range(low.shape[0]):
+            x = larger(low[k, 0] - points[i, 0], points[i, 0] - high[k, 0])
+            z = larger(low[k, 2] - points[i, 2], points[i, 2] - high[k, 2])
+            out = larger(larger(x, z), _ZERO)
+            if out < best:
+                room[i], best = k, out
 
 
 @_jit
@@ -100,7 +112,7 @@ def add_window(points, normals, rooms, reached, position, axes, focal, area, sky
             u = half + (px * axes[0, 0] + py * axes[0, 1] + pz * axes[0, 2]) * inverse * focal
             v = half - (px * axes[1, 0] + py * axes[1, 1] + pz * axes[1, 2]) * inverse * focal
             if u > _ZERO and v > _ZERO and u < half * _TWO and v < half * _TWO:
-                share *= _clear(depth_map, u, v, inverse * _SLACK)
+                share *= share_clear(depth_map, u, v, inverse * _SLACK)
         rise = smaller(larger(dy / r * np.float32(3.0) + _HALF, _ZERO), _ONE)
         for c in range(3):
             light[i, c] += share * (ground[c] + (sky[c] - ground[c]) * rise)
@@ -129,7 +141,7 @@ def add_sun(points, normals, toward, power, eye, axes, focal, depth_map, spread_
             u = half + (px * axes[0, 0] + py * axes[0, 1] + pz * axes[0, 2]) * inverse * focal
             v = half - (px * axes[1, 0] + py * axes[1, 1] + pz * axes[1, 2]) * inverse * focal
             # depths of far eyes are nearly equal: the slack is absolute, in metres
-            share += _clear(depth_map, u, v, inverse * (_ONE + np.float32(0.02) * inverse))
+            share += share_clear(depth_map, u, v, inverse * (_ONE + np.float32(0.02) * inverse))
         share *= cosine * np.float32(0.25)
         for c in range(3):
             light[i, c] += share * power[c]
@@ -235,117 +247,3 @@ def patch_points(low, high, points, normals, areas):
                 normals[k, axis] = -_ONE if side else _ONE
                 areas[k] = (high[a] - low[a]) * (high[b] - low[b]) / np.float32(PATCHES * PATCHES)
                 k += 1
-
-
-@_jit
-def drawn_part(depth_maps):
-    """Columns from, to, rows from, to between which each of the maps holds something, float32 [K, 4]."""
-    out = np.empty((depth_maps.shape[0], 4), np.float32)
-    for k in range(depth_maps.shape[0]):
-        left, right, top, bottom = depth_maps.shape[2], -1, depth_maps.shape[1], -1
-        for row in range(depth_maps.shape[1]):
-            for column in range(depth_maps.shape[2]):
-                if depth_maps[k, row, column] > _ZERO:
-                    left, right = min(left, column), max(right, column)
-                    top, bottom = min(top, row), max(bottom, row)
-        out[k, 0], out[k, 1], out[k, 2], out[k, 3] = left - 1, right + 1, top - 1, bottom + 1
-    return out
-
-
-@_jit
-def add_surroundings(
-    index,
-    points,
-    normals,
-    low,
-    high,
-    radiance,
-    directions,
-    eyes,
-    axes,
-    focals,
-    depth_maps,
-    seen_maps,
-    drawn,
-    shown,
-    light,
-):
-    """Adds what arrives from the faces of the room, or from furniture that stands before them.
-
-    index int [N]: points of this room. directions float32 [K, 3], from the point outwards; maps float32 [K, S, S]
-    drawn from eyes [K, 3] towards the room, with casters int32 [K, S, S] and their radiance `shown` float32 [C, 3].
-    drawn float32 [K, 4] = columns from, to, rows from, to of a map outside of which it is empty; radiance as from
-    fine_radiance. The mean over directions is weighted by the cosine and divided by the sum of weights, so that an even
-    light stays even.
-    """
-    half = np.float32(depth_maps.shape[1]) * _HALF - _HALF
-    end = depth_maps.shape[1] - 1
-    sums = np.zeros((index.shape[0], 4), np.float32)
-    to_patch = np.empty(3, np.float32)
-    for j in range(3):
-        to_patch[j] = np.float32(FINE) / (high[j] - low[j])
-    # one direction after the other, so that its map stays in the cache
-    for k in range(directions.shape[0]):
-        ox, oy, oz = directions[k, 0], directions[k, 1], directions[k, 2]
-        rx, ry, rz, ux, uy, uz = (
-            axes[k, 0, 0],
-            axes[k, 0, 1],
-            axes[k, 0, 2],
-            axes[k, 1, 0],
-            axes[k, 1, 1],
-            axes[k, 1, 2],
-        )
-        gx, gy, gz = axes[k, 2, 0], axes[k, 2, 1], axes[k, 2, 2]
-        eye_x, eye_y, eye_z, focal = eyes[k, 0], eyes[k, 1], eyes[k, 2], focals[k]
-        off = np.float32(0.01) + np.float32(40.0) / focal
-        edge_x = high[0] if ox > _ZERO else low[0]
-        edge_y = high[1] if oy > _ZERO else low[1]
-        edge_z = high[2] if oz > _ZERO else low[2]
-        ix, iy, iz = _ONE / ox, _ONE / oy, _ONE / oz
-        depth_map = depth_maps[k]
-        for n in range(index.shape[0]):
-            i = index[n]
-            nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
-            cosine = ox * nx + oy * ny + oz * nz
-            if cosine <= _ZERO:
-                continue
-            x, y, z = points[i, 0], points[i, 1], points[i, 2]
-            ex, ey, ez = x + nx * off - eye_x, y + ny * off - eye_y, z + nz * off - eye_z
-            inverse = _ONE / (ex * gx + ey * gy + ez * gz)
-            scale = inverse * focal
-            u = half + (ex * rx + ey * ry + ez * rz) * scale
-            v = half - (ex * ux + ey * uy + ez * uz) * scale
-            sums[n, 3] += cosine
-            clear = _ONE
-            if drawn[k, 0] < u < drawn[k, 1] and drawn[k, 2] < v < drawn[k, 3]:
-                clear = _clear(depth_map, u, v, inverse * (_ONE + np.float32(0.01) * inverse))
-            if clear < _ONE:
-                iu, iv = smaller(larger(int(u + _HALF), 0), end), smaller(larger(int(v + _HALF), 0), end)
-                face = seen_maps[k, iv, iu]
-                if face < 0:
-                    clear = _ONE
-                else:  # what is far away shades as little as the wall behind it would
-                    gap = _ONE / inverse - _ONE / depth_map[iv, iu]
-                    clear = _ONE - (_ONE - clear) * smaller(larger(_REACH_M - gap, _ZERO), _ONE)
-                    weight = cosine * (_ONE - clear)
-                    for c in range(3):
-                        sums[n, c] += weight * shown[face, c]
-            if clear > _ZERO:
-                tx, ty, tz = (edge_x - x) * ix, (edge_y - y) * iy, (edge_z - z) * iz
-                if tx <= ty and tx <= tz:
-                    t, wall, a, b = tx, (1 if ox > _ZERO else 0), 1, 2
-                    fa, fb = y + larger(t, _ZERO) * oy, z + larger(t, _ZERO) * oz
-                elif ty <= tz:
-                    t, wall, a, b = ty, (3 if oy > _ZERO else 2), 2, 0
-                    fa, fb = z + larger(t, _ZERO) * oz, x + larger(t, _ZERO) * ox
-                else:
-                    t, wall, a, b = tz, (5 if oz > _ZERO else 4), 0, 1
-                    fa, fb = x + larger(t, _ZERO) * ox, y + larger(t, _ZERO) * oy
-                ia = smaller(larger(int((fa - low[a]) * to_patch[a]), 0), FINE - 1)
-                ib = smaller(larger(int((fb - low[b]) * to_patch[b]), 0), FINE - 1)
-                weight = cosine * clear
-                for c in range(3):
-                    sums[n, c] += weight * radiance[wall, ib, ia, c]
-    for n in range(index.shape[0]):
-        for c in range(3):
-            light[index[n], c] += sums[n, c] / (sums[n, 3] + np.float32(1e-6))

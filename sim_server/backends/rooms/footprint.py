@@ -24,6 +24,12 @@ class Footprint(NamedTuple):
         signs = ((-a, -b), (a, -b), (a, b), (-a, b))
         return np.array([(self.x_m + c * u + s * v, self.z_m - s * u + c * v) for u, v in signs])
 
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Least and greatest x, least and greatest z."""
+        c, s = abs(math.cos(self.yaw_rad)), abs(math.sin(self.yaw_rad))
+        a, b = self.half_x_m, self.half_z_m
+        return self.x_m - c * a - s * b, self.x_m + c * a + s * b, self.z_m - s * a - c * b, self.z_m + s * a + c * b
+
 
 def overlap(a: Footprint, b: Footprint, gap_m: float = 0.0) -> bool:
     """Whether two rectangles, `gap_m` apart at least, overlap (separating axes of both)."""
@@ -31,12 +37,11 @@ def overlap(a: Footprint, b: Footprint, gap_m: float = 0.0) -> bool:
     around = math.hypot(a.half_x_m, a.half_z_m) + math.hypot(b.half_x_m, b.half_z_m) + gap_m
     if dx * dx + dz * dz >= around * around:
         return False
-    for yaw in (a.yaw_rad, b.yaw_rad):
-        for ax, az in ((math.cos(yaw), -math.sin(yaw)), (math.sin(yaw), math.cos(yaw))):
-            reach = gap_m
-            for f in (a, b):
-                c, s = math.cos(f.yaw_rad), math.sin(f.yaw_rad)
-                reach += f.half_x_m * abs(ax * c - az * s) + f.half_z_m * abs(ax * s + az * c)
-            if abs(dx * ax + dz * az) >= reach:
-                return False
+    ca, sa, cb, sb = math.cos(a.yaw_rad), math.sin(a.yaw_rad), math.cos(b.yaw_rad), math.sin(b.yaw_rad)
+    for ax, az in ((ca, -sa), (sa, ca), (cb, -sb), (sb, cb)):
+        reach = gap_m
+        reach += a.half_x_m * abs(ax * ca - az * sa) + a.half_z_m * abs(ax * sa + az * ca)
+        reach += b.half_x_m * abs(ax * cb - az * sb) + b.half_z_m * abs(ax * sb + az * cb)
+        if abs(dx * ax + dz * az) >= reach:
+            return False
     return True

@@ -46,8 +46,7 @@ class GeometryBuilder:
     def __init__(self) -> None:
         self._materials: dict[Material, int] = {}
         self._parts: list[Part] = []
-        self._face_material: list[NDArray[np.int32]] = []
-        self._face_object: list[NDArray[np.int32]] = []
+        self._face_runs: list[tuple[int, int, int]] = []  # faces, their material, their object
         self._chunks: list[tuple[int, int, int, int, int]] = []  # faces start, end, vertices start, end, object
         self._vertices = 0
         self._faces = 0
@@ -69,8 +68,7 @@ class GeometryBuilder:
                     self._chunks.append((start_face, self._faces, start_vertex, self._vertices, object_id))
                 start_face, start_vertex = self._faces, self._vertices
             self._parts.append(part)
-            self._face_material.append(np.full(len(part.faces), slot, np.int32))
-            self._face_object.append(np.full(len(part.faces), object_id, np.int32))
+            self._face_runs.append((len(part.faces), slot, object_id))
             self._faces += len(part.faces)
             self._vertices += len(part.positions)
         self._chunks.append((start_face, self._faces, start_vertex, self._vertices, object_id))
@@ -99,7 +97,8 @@ class GeometryBuilder:
         starts = chunks[:, 2]
         normals = np.concatenate([p.normals for p in self._parts])
         faces = np.ascontiguousarray(np.concatenate([p.faces + np.int32(o) for p, o in zip(self._parts, offsets)]))
-        face_material, face_object = np.concatenate(self._face_material), np.concatenate(self._face_object)
+        runs = np.array(self._face_runs, np.int32)
+        face_material, face_object = np.repeat(runs[:, 1], runs[:, 0]), np.repeat(runs[:, 2], runs[:, 0])
         # the side (of 27 rough directions) tells apart the walls of a room and the sides of a box
         side = (np.round(normals[faces[:, 0]]).astype(np.int32) + 1) @ np.array([1, 3, 9], np.int32)
         return Geometry(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sim_server.backends.rooms import raster
 from sim_server.backends.rooms.geometry import Geometry
+from sim_server.backends.rooms.mesh import cross
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -71,7 +72,8 @@ class Shadows:
         )  # fmt: skip
         if chunks is not None:
             order = chunks[order]
-        mirrored = bool(np.linalg.det(axes) > 0)  # right x up points away from forward: front and back are swapped
+        # right x up pointing away from forward: front and back are swapped
+        mirrored = float(cross(axes[0], axes[1]) @ axes[2]) > 0
         raster.draw(
             order, g.positions, self._faces, self._chunk_faces, g.chunk_vertices, g.chunk_low, g.chunk_high,
             eye, axes, np.float32(focal),
@@ -92,22 +94,51 @@ class Shadows:
 
 def _coarse(geometry: Geometry, grid_m: float) -> tuple[I32, NDArray[np.bool_]]:
     """Faces with the vertices of one chunk welded on a grid, and which of them are left after that."""
-    cell = np.floor(geometry.positions * np.float32(1 / grid_m)).astype(np.int64)
-    spans = geometry.chunk_vertices
-    chunk = np.repeat(np.arange(len(spans)), spans[:, 1] - spans[:, 0])
-    cell -= cell.min(0)
-    size = cell.max(0) + 1
-    key = ((chunk * size[0] + cell[:, 0]) * size[1] + cell[:, 1]) * size[2] + cell[:, 2]
-    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-    faces = first[inverse.reshape(-1)].astype(np.int32)[geometry.faces]
+    first = np.empty(len(geometry.positions), np.int32)
+    _first_in_cell(geometry.positions, geometry.chunk_vertices, np.float32(1 / grid_m), first)
+    faces = first[geometry.faces]
     a, b, c = faces[:, 0], faces[:, 1], faces[:, 2]
     glows = geometry.material_values[geometry.face_material, 7] > 0
     return faces, (a != b) & (b != c) & (c != a) & ~glows
 
 
+@raster._jit
+def _first_in_cell(positions, chunk_vertices, per_m, first):
+    """For each vertex the first one of its chunk in the same cell of a grid with `per_m` cells per metre."""
+    most = 0
+    for k in range(chunk_vertices.shape[0]):
+        most = max(most, chunk_vertices[k, 1] - chunk_vertices[k, 0])
+    places = 4
+    while places < 2 * most:
+        places *= 2
+    owner = np.empty(places, np.int32)  # a hash table: the first vertex of a cell, or -1
+    for k in range(chunk_vertices.shape[0]):
+        owner[:] = -1
+        for v in range(chunk_vertices[k, 0], chunk_vertices[k, 1]):
+            x, y, z = _cell(positions, v, per_m)
+            at = (x * 73856093 ^ y * 19349663 ^ z * 83492791) & (places - 1)
+            while owner[at] >= 0:
+                ox, oy, oz = _cell(positions, owner[at], per_m)
+                if ox == x and oy == y and oz == z:
+                    break
+                at = (at + 1) & (places - 1)
+            if owner[at] < 0:
+                owner[at] = v
+            first[v] = owner[at]
+
+
+@raster._jit
+def _cell(positions, v, per_m):
+    return (
+        np.int64(np.floor(positions[v, 0] * per_m)),
+        np.int64(np.floor(positions[v, 1] * per_m)),
+        np.int64(np.floor(positions[v, 2] * per_m)),
+    )
+
+
 def look_axes(forward: NDArray[np.float64]) -> F32:
     """Rows right, up, forward of a view along the unit vector `forward`."""
     helper = np.array([0.0, 1.0, 0.0]) if abs(forward[1]) < 0.95 else np.array([1.0, 0.0, 0.0])
-    right = np.cross(forward, helper)
+    right = cross(forward, helper)
     right /= np.linalg.norm(right)
-    return np.stack([right, np.cross(right, forward), forward]).astype(np.float32)
+    return np.stack([right, cross(right, forward), forward]).astype(np.float32)

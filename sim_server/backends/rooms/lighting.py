@@ -18,6 +18,7 @@ from sim_server.backends.rooms.lightmap import Rectangles, find_rectangles
 from sim_server.backends.rooms.outside import panorama
 from sim_server.backends.rooms.plan import Plan
 from sim_server.backends.rooms.shell import inward
+from sim_server.backends.rooms.surroundings import add_surroundings, drawn_part
 
 F32 = NDArray[np.float32]
 Rgb = tuple[float, float, float]
@@ -145,14 +146,9 @@ class _Baker:
 
     def _room_of(self, points: NDArray[np.floating]) -> NDArray[np.int32]:
         """The room of each point, or the nearest one for a point inside a wall."""
-        if len(self._low) == 1:
-            return np.zeros(len(points), np.int32)
-        best = np.full(len(points), np.inf, np.float32)
         room = np.zeros(len(points), np.int32)
-        for k, (low, high) in enumerate(zip(self._low, self._high)):
-            out = np.maximum(np.maximum(low - points, points - high), 0)[:, [0, 2]].max(1)
-            nearer = out < best
-            room[nearer], best[nearer] = k, out[nearer]
+        if len(self._low) > 1:
+            bake.nearest_rooms(points, self._low, self._high, room)
         return room
 
     def _wall_albedo(self, room: int) -> F32:
@@ -270,9 +266,9 @@ class _Baker:
         for k in range(len(directions)):
             if len(chunks):
                 maps[k], seen[k] = self._coarse.draw(eyes[k], axes[k], focal, _AROUND_PX, chunks)
-        bake.add_surroundings(
-            index, points, normals, low, high, bake.fine_radiance(radiance), directions, eyes, axes,
-            np.full(len(directions), focal, np.float32), maps, seen, bake.drawn_part(maps), shown, light,
+        add_surroundings(
+            index, points, normals, low, high, bake.fine_radiance(radiance).reshape(-1, 3), directions, eyes, axes,
+            np.float32(focal), maps, seen, drawn_part(maps), shown, light,
         )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_server.backends.rooms.mesh import cross, lengths
 from sim_server.backends.rooms.raster import _jit
 
 F32 = NDArray[np.float32]
@@ -74,11 +75,11 @@ def find_rectangles(positions: F32, normals: F32, faces: I32) -> Rectangles:
     corners = np.column_stack([faces[first], faces[first + 1, 2]])
     a, b, c, d = (positions[corners[:, k]] for k in range(4))
     u, v = b - a, d - a
-    length_u, length_v = np.linalg.norm(u, axis=1), np.linalg.norm(v, axis=1)
+    length_u, length_v = lengths(u)[:, 0], lengths(v)[:, 0]
     good = (np.minimum(length_u, length_v) >= MIN_EDGE_M) & (length_u * length_v >= MIN_AREA_M2)
     good &= np.abs(a + c - b - d).max(1) < 1e-4
     good &= np.abs((u * v).sum(1)) < 1e-3 * length_u * length_v
-    normal = np.cross(u, v) / np.maximum(length_u * length_v, 1e-12)[:, None]
+    normal = cross(u, v) / np.maximum(length_u * length_v, 1e-12)[:, None]
     for k in range(4):
         good &= np.abs(normals[corners[:, k]] - normal).max(1) < 1e-2
     good[1:] &= ~(good[:-1] & (first[1:] == first[:-1] + 1))  # a face belongs to one rectangle

@@ -53,17 +53,41 @@ def rotation_z(angle_rad: float) -> NDArray[np.float64]:
     return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
 
 
+def cross(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The cross product over last axes of 3, in a fifth of the time that np.cross takes for small arrays."""
+    ax, ay, az, bx, by, bz = a[..., 0], a[..., 1], a[..., 2], b[..., 0], b[..., 1], b[..., 2]
+    x = ay * bz - az * by
+    out = np.empty((*x.shape, 3), x.dtype)
+    out[..., 0], out[..., 1], out[..., 2] = x, az * bx - ax * bz, ax * by - ay * bx
+    return out
+
+
+def lengths(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Of vectors along the last axis, which is kept as 1."""
+    return np.sqrt((vectors * vectors).sum(-1, keepdims=True))
+
+
+def _gradient(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Central differences along axis -2, one-sided at the ends."""
+    out = np.empty_like(values)
+    out[..., 1:-1, :] = (values[..., 2:, :] - values[..., :-2, :]) / 2
+    out[..., 0, :] = values[..., 1, :] - values[..., 0, :]
+    out[..., -1, :] = values[..., -1, :] - values[..., -2, :]
+    return out
+
+
 def _outward(positions: NDArray[np.float64], faces: NDArray[np.int64]) -> I32:
     """Flips triangles of a convex shape about the origin so that they face outwards."""
     a, b, c = (positions[faces[:, k]] for k in range(3))
-    inward = np.einsum("fk,fk->f", np.cross(b - a, c - a), a + b + c) < 0
+    inward = np.einsum("fk,fk->f", cross(b - a, c - a), a + b + c) < 0
     faces[inward] = faces[inward][:, ::-1]
     return faces.astype(np.int32)
 
 
 @functools.cache
-def _bevel_template() -> tuple[F32, F32, I32]:
-    """Corner signs [24, 3], normals [24, 3] and faces [44, 3]: three vertices per corner, one per adjoining side."""
+def _bevel_template() -> tuple[F32, F32, I32, I32]:
+    """Corner signs [24, 3], normals [24, 3], faces [44, 3] and sides [24]: three vertices per corner, one per adjoining
+    side."""
     signs, normals, index = [], [], {}
     for corner in range(8):
         sign = tuple(1 if corner >> k & 1 else -1 for k in range(3))
@@ -94,36 +118,35 @@ def _bevel_template() -> tuple[F32, F32, I32]:
         sign_array.astype(np.float32),
         normal_array.astype(np.float32),
         _outward(sign_array + 0.3 * normal_array, np.array(faces)),
+        _sides(normal_array),
     )
 
 
-def _side_uv(positions: F32, normals: F32, size_m: Sequence[float]) -> F32:
+def _sides(normals: NDArray[np.floating]) -> I32:
+    """The axis that each normal runs along the most."""
+    return np.abs(normals).argmax(1).astype(np.int32)
+
+
+def _side_uv(positions: F32, sides: I32, size_m: Sequence[float]) -> F32:
     """Planar coordinates per side, u along the longer edge so that wood grain follows boards."""
-    axis = np.abs(normals).argmax(1)
-    uv = np.empty((len(positions), 2), np.float32)
-    for k in range(3):
-        i, j = (k + 1) % 3, (k + 2) % 3
-        if size_m[j] > size_m[i]:
-            i, j = j, i
-        on = axis == k
-        uv[on, 0] = positions[on, i]
-        uv[on, 1] = positions[on, j]
-    return uv
+    x, y, z = size_m
+    axes = np.array([(2, 1) if z > y else (1, 2), (0, 2) if x > z else (2, 0), (1, 0) if y > x else (0, 1)])
+    return positions[np.arange(len(positions))[:, None], axes[sides]]
 
 
 def box(size_m: Sequence[float], at: Sequence[float] = (0, 0, 0), bevel_m: float = 0.008) -> Part:
     """A box of `size_m` centred on `at`, with bevels whose normals make them look rounded."""
-    signs, normals, faces = _bevel_template()
+    signs, normals, faces, sides = _bevel_template()
     half = np.asarray(size_m, np.float32) / 2
     bevel = np.float32(min(bevel_m, float(half.min()) * 0.8))
     positions = (signs * (half - bevel) + normals * bevel).astype(np.float32)
-    uv = _side_uv(positions, normals, size_m)
+    uv = _side_uv(positions, sides, size_m)
     return Part(positions + np.asarray(at, np.float32), normals, uv, faces)
 
 
 @functools.cache
-def _soft_template(steps: int) -> tuple[F32, F32, I32]:
-    """Core signs and unit directions of a cube sphere with `steps` rings per rounded edge, and its faces."""
+def _soft_template(steps: int) -> tuple[F32, F32, I32, I32]:
+    """Core signs and unit directions of a cube sphere with `steps` rings per rounded edge, its faces and sides."""
     tangent = np.tan(np.linspace(-math.pi / 4, math.pi / 4, 2 * steps + 2))
     count = len(tangent)
     half = np.where(np.arange(count) < count / 2, -1.0, 1.0)
@@ -147,6 +170,7 @@ def _soft_template(steps: int) -> tuple[F32, F32, I32]:
         core.astype(np.float32),
         direction.astype(np.float32),
         _outward(core + direction * 0.7, np.concatenate(faces)),
+        _sides(direction.astype(np.float32)),
     )
 
 
@@ -158,11 +182,11 @@ def soft_box(
     puff_m: float = 0.0,
 ) -> Part:
     """A box with truly round edges; `puff_m` bulges the top, as of a cushion. The bulge stays inside `size_m`."""
-    core, direction, faces = _soft_template(steps)
+    core, direction, faces, sides = _soft_template(steps)
     half = np.asarray(size_m, np.float32) / 2
     radius = np.float32(min(radius_m, float(half.min()) * 0.98))
     positions = (core * (half - radius) + direction * radius).astype(np.float32)
-    uv = _side_uv(positions, direction, size_m)
+    uv = _side_uv(positions, sides, size_m)
     if puff_m:
         swell = (1 - (positions[:, 0] / half[0]) ** 2) * (1 - (positions[:, 2] / half[2]) ** 2)
         above = positions[:, 1] > 0
@@ -193,19 +217,19 @@ def _revolve_faces(closed_low: tuple[bool, ...], closed_high: tuple[bool, ...], 
 def revolve(profile_m: Sequence[tuple[float, float]], sections: int = 16, at: Sequence[float] = (0, 0, 0)) -> Part:
     """The surface swept by (radius, y) points about the y axis; the outside lies right of the way from low to high."""
     points = np.asarray(profile_m, np.float64)
-    step = np.diff(points, axis=0)
+    step = points[1:] - points[:-1]
     length = np.maximum(np.hypot(step[:, 0], step[:, 1]), 1e-9)
     normal = np.stack([step[:, 1], -step[:, 0]], 1) / length[:, None]
     smooth = (normal[:-1] * normal[1:]).sum(1) > _SMOOTH_EDGE_COS
     start, end = normal.copy(), normal.copy()
     mean = normal[:-1] + normal[1:]
-    mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)
+    mean /= np.maximum(lengths(mean), 1e-9)
     end[:-1][smooth] = mean[smooth]
     start[1:][smooth] = mean[smooth]
     circle = _circle(sections)
     bands = len(step)
-    ring = np.stack([points[:-1], points[1:]], 1).reshape(-1, 2).astype(np.float32)  # [2 * bands, 2]
-    ring_normal = np.stack([start, end], 1).reshape(-1, 2).astype(np.float32)
+    ring, ring_normal = np.empty((2 * bands, 2), np.float32), np.empty((2 * bands, 2), np.float32)
+    ring[::2], ring[1::2], ring_normal[::2], ring_normal[1::2] = points[:-1], points[1:], start, end
     shape = (2 * bands, sections + 1, 3)
     positions, normals = np.empty(shape, np.float32), np.empty(shape, np.float32)
     for target, source in ((positions, ring), (normals, ring_normal)):
@@ -215,7 +239,7 @@ def revolve(profile_m: Sequence[tuple[float, float]], sections: int = 16, at: Se
     along = np.concatenate([[0.0], np.cumsum(length)])
     uv = np.empty((*shape[:2], 2), np.float32)
     uv[..., 0] = np.linspace(0, 2 * math.pi * max(float(points[:, 0].max()), 0.05), sections + 1)
-    uv[..., 1] = np.stack([along[:-1], along[1:]], 1).reshape(-1, 1)
+    uv[::2, :, 1], uv[1::2, :, 1] = along[:-1, None], along[1:, None]
     low = tuple(bool(r < 1e-6) for r in points[:-1, 0])
     high = tuple(bool(r < 1e-6) for r in points[1:, 0])
     faces = _revolve_faces(low, high, sections)
@@ -242,18 +266,18 @@ def sphere(radius_m: float, at: Sequence[float] = (0, 0, 0), sections: int = 20,
 def tube(path_m: Sequence[Sequence[float]], radius_m: float, sections: int = 8) -> Part:
     """A round bar swept along a polyline, with flat ends."""
     path = np.asarray(path_m, np.float64)
-    tangent = np.gradient(path, axis=0)
-    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+    tangent = _gradient(path)
+    tangent /= lengths(tangent)
     circle = _circle(sections).astype(np.float64)
     side = np.cross(tangent[0], [0.0, 0.0, 1.0] if abs(tangent[0, 2]) < 0.9 else [1.0, 0.0, 0.0])
-    rings = []
-    for direction in tangent:
+    sides = np.empty_like(tangent)
+    for k, direction in enumerate(tangent):
         side = side - direction * (side @ direction)
-        side /= np.linalg.norm(side)
-        rings.append(circle[:, :1] * side + circle[:, 1:] * np.cross(direction, side))
-    normals = np.stack(rings)
+        side /= math.sqrt(side @ side)
+        sides[k] = side
+    normals = circle[:, :1] * sides[:, None] + circle[:, 1:] * cross(tangent, sides)[:, None]
     positions = path[:, None] + normals * radius_m
-    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+    along = np.concatenate([[0.0], np.cumsum(lengths(path[1:] - path[:-1]))])
     uv = np.empty((*positions.shape[:2], 2))
     uv[..., 0] = along[:, None]
     uv[..., 1] = np.linspace(0, 2 * math.pi * radius_m, sections + 1)
@@ -282,7 +306,7 @@ def tube(path_m: Sequence[Sequence[float]], radius_m: float, sections: int = 8) 
 def _oriented_by_normals(part: Part) -> Part:
     """Flips triangles that disagree with their vertex normals."""
     a, b, c = (part.positions[part.faces[:, k]] for k in range(3))
-    wrong = np.einsum("fk,fk->f", np.cross(b - a, c - a), part.normals[part.faces].sum(1)) < 0
+    wrong = np.einsum("fk,fk->f", cross(b - a, c - a), part.normals[part.faces].sum(1)) < 0
     faces = part.faces.copy()
     faces[wrong] = faces[wrong][:, ::-1]
     return part._replace(faces=faces)
@@ -293,9 +317,8 @@ def blades(spines_m: NDArray[np.float64], sides: NDArray[np.float64], widths_m: 
     count, steps = spines_m.shape[:2]
     widths = np.broadcast_to(widths_m, (count, steps))[..., None]
     left, right = spines_m - sides[:, None] * widths, spines_m + sides[:, None] * widths
-    tangent = np.gradient(spines_m, axis=1)
-    normal = np.cross(tangent, sides[:, None])
-    normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-9)
+    normal = cross(_gradient(spines_m), sides[:, None])
+    normal /= np.maximum(lengths(normal), 1e-9)
     positions = np.stack([left, right], 2).reshape(count, -1, 3)
     normals = np.repeat(normal, 2, 1)
     quad = np.arange(steps - 1)[:, None, None] * 2

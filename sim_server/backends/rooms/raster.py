@@ -7,13 +7,12 @@ fast-math: the same inputs give the same bits on every machine. The kernels rele
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import njit
 
 NEAR_M = np.float32(0.05)
 CULL_BACK, CULL_FRONT = 1, -1
+_SLACK_PX = np.float32(0.01)  # more than the ends of a span deviate from a triangle's corners by rounding
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 
@@ -27,6 +26,13 @@ def larger(a, b):
 @_jit
 def smaller(a, b):
     return a if a < b else b
+
+
+@_jit
+def _ceiling(x):
+    """The least integer that is not less than x, |x| < 2**31."""
+    whole = np.int32(x)
+    return np.int64(whole + np.int32(1) if np.float32(whole) < x else whole)
 
 
 @_jit
@@ -73,10 +79,14 @@ def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, s
     area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
     if area == zero or (cull == 1 and area > zero) or (cull == -1 and area < zero):
         return 0
-    top = min(y0, y1, y2)
-    bottom = max(y0, y1, y2)
-    if bottom <= -1 or top > height - 1 or min(x0, x1, x2) > width - 1 or max(x0, x1, x2) < 0:
+    top, bottom = smaller(smaller(y0, y1), y2), larger(larger(y0, y1), y2)
+    left, right = smaller(smaller(x0, x1), x2), larger(larger(x0, x1), x2)
+    if bottom <= -1 or top > height - 1 or left > width - 1 or right < 0:
         return 0
+    first = _ceiling(larger(top, zero))
+    last = _ceiling(smaller(bottom, np.float32(height)))
+    if first >= last or np.float32(_ceiling(larger(left - _SLACK_PX, zero))) > right + _SLACK_PX:
+        return 0  # it lies between the centres of two rows or columns
     inverse_area = np.float32(1) / area
     slope_x = ((y2 - y0) * (z1 - z0) - (y1 - y0) * (z2 - z0)) * inverse_area
     slope_y = ((x1 - x0) * (z2 - z0) - (x2 - x0) * (z1 - z0)) * inverse_area
@@ -88,10 +98,6 @@ def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, s
         bx, by, cx, cy = cx, cy, bx, by
         if by < ay:
             ax, ay, bx, by = bx, by, ax, ay
-    first = max(0, math.ceil(max(ay, np.float32(-1))))
-    last = min(height, math.ceil(min(cy, np.float32(height))))
-    if first >= last:
-        return 0
     long_slope = (cx - ax) / (cy - ay)
     upper_slope = (bx - ax) / (by - ay) if by > ay else zero
     lower_slope = (cx - bx) / (cy - by) if cy > by else zero
@@ -99,8 +105,7 @@ def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, s
     low_limit = zero
     high_limit = np.float32(width)
     # interpolated 1/depth never leaves the range of the corners, whatever rounding does at grazing angles
-    z_low = min(z0, z1, z2)
-    z_high = max(z0, z1, z2)
+    z_low, z_high = smaller(smaller(z0, z1), z2), larger(larger(z0, z1), z2)
     # and is counted from the farthest corner: from one at the near plane, rounding of its large 1/depth would remain
     far_x, far_y, far_z = x0, y0, z0
     if z1 < far_z:
@@ -116,10 +121,8 @@ def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, s
             left, right = bent_x, long_x
         else:
             left, right = long_x, bent_x
-        left = min(max(left, low_limit), high_limit)
-        right = min(max(right, low_limit), high_limit)
-        start = math.ceil(left)
-        end = math.ceil(right)
+        start = _ceiling(smaller(larger(left, low_limit), high_limit))
+        end = _ceiling(smaller(larger(right, low_limit), high_limit))
         if start >= end:
             continue
         seen_span = seen[row, start:end]  # spans spare the compiler the care for negative indices
@@ -141,8 +144,11 @@ def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, s
 
 
 @_jit
-def _clip_and_fill(corner, face, cull, focal, inverse_depth, seen, stamp_only, polygon):
-    """Clips a camera-space triangle (rows of `corner`: right, up, forward) at the near plane and fills it."""
+def _clip_and_fill(camera, a, b, c, face, cull, focal, inverse_depth, seen, stamp_only):
+    """Clips the camera-space triangle of vertices a, b, c at the near plane and fills it."""
+    polygon, corner = np.empty((4, 3), np.float32), np.empty((3, 3), np.float32)
+    for j in range(3):
+        corner[0, j], corner[1, j], corner[2, j] = camera[a, j], camera[b, j], camera[c, j]
     height, width = seen.shape
     half_w = np.float32(width) * np.float32(0.5) - np.float32(0.5)
     half_h = np.float32(height) * np.float32(0.5) - np.float32(0.5)
@@ -204,39 +210,31 @@ def _draw_chunk(
     half_w = np.float32(width) * np.float32(0.5) - np.float32(0.5)
     half_h = np.float32(height) * np.float32(0.5) - np.float32(0.5)
     one = np.float32(1)
-    polygon = np.empty((4, 3), np.float32)
-    corner = np.empty((3, 3), np.float32)
-    for v in range(chunk_vertices[k, 0], chunk_vertices[k, 1]):
-        x, y, z = positions[v, 0] - eye[0], positions[v, 1] - eye[1], positions[v, 2] - eye[2]
-        cx = x * axes[0, 0] + y * axes[0, 1] + z * axes[0, 2]
-        cy = x * axes[1, 0] + y * axes[1, 1] + z * axes[1, 2]
-        cz = x * axes[2, 0] + y * axes[2, 1] + z * axes[2, 2]
+    ex, ey, ez = eye[0], eye[1], eye[2]
+    rx, ry, rz, ux, uy, uz = axes[0, 0], axes[0, 1], axes[0, 2], axes[1, 0], axes[1, 1], axes[1, 2]
+    fx, fy, fz = axes[2, 0], axes[2, 1], axes[2, 2]
+    for v in range(np.uintp(chunk_vertices[k, 0]), np.uintp(chunk_vertices[k, 1])):
+        x, y, z = positions[v, 0] - ex, positions[v, 1] - ey, positions[v, 2] - ez
+        cx, cy, cz = x * rx + y * ry + z * rz, x * ux + y * uy + z * uz, x * fx + y * fy + z * fz
         camera[v, 0], camera[v, 1], camera[v, 2] = cx, cy, cz
-        if cz >= NEAR_M:
-            iz = one / cz
-            screen[v, 0] = half_w + cx * iz * focal
-            screen[v, 1] = half_h - cy * iz * focal
-            screen[v, 2] = iz
+        iz = one / cz  # of no use where it is not before the near plane
+        screen[v, 0] = half_w + cx * iz * focal
+        screen[v, 1] = half_h - cy * iz * focal
+        screen[v, 2] = iz
     new = 0
-    for f in range(chunk_faces[k, 0], chunk_faces[k, 1]):
-        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-        before = (
-            (1 if camera[a, 2] >= NEAR_M else 0)
-            + (1 if camera[b, 2] >= NEAR_M else 0)
-            + (1 if camera[c, 2] >= NEAR_M else 0)
-        )
-        mark = f if value < 0 else value
-        if before == 3:
+    for f in range(np.uintp(chunk_faces[k, 0]), np.uintp(chunk_faces[k, 1])):
+        a, b, c = np.uintp(faces[f, 0]), np.uintp(faces[f, 1]), np.uintp(faces[f, 2])
+        nearest = smaller(smaller(camera[a, 2], camera[b, 2]), camera[c, 2])
+        mark = np.int32(f) if value < 0 else np.int32(value)
+        if nearest >= NEAR_M:
             new += _fill(
                 screen[a, 0], screen[a, 1], screen[a, 2],
                 screen[b, 0], screen[b, 1], screen[b, 2],
                 screen[c, 0], screen[c, 1], screen[c, 2],
                 mark, cull, inverse_depth, seen, stamp_only,
             )  # fmt: skip
-        elif before > 0:
-            for j in range(3):
-                corner[0, j], corner[1, j], corner[2, j] = camera[a, j], camera[b, j], camera[c, j]
-            new += _clip_and_fill(corner, mark, cull, focal, inverse_depth, seen, stamp_only, polygon)
+        elif larger(larger(camera[a, 2], camera[b, 2]), camera[c, 2]) >= NEAR_M:
+            new += _clip_and_fill(camera, a, b, c, mark, cull, focal, inverse_depth, seen, stamp_only)
     return new
 
 

@@ -48,12 +48,12 @@ def _before(rect: Rect, wall: int, start: float, end: float, depth: float) -> Fo
 
 
 def inside(foot: Footprint, rect: Rect, margin_m: float = 0.015) -> bool:
-    corners = foot.corners()
-    return bool(
-        corners[:, 0].min() >= rect.x_min + margin_m
-        and corners[:, 0].max() <= rect.x_max - margin_m
-        and corners[:, 1].min() >= rect.z_min + margin_m
-        and corners[:, 1].max() <= rect.z_max - margin_m
+    x_min, x_max, z_min, z_max = foot.bounds()
+    return (
+        x_min >= rect.x_min + margin_m
+        and x_max <= rect.x_max - margin_m
+        and z_min >= rect.z_min + margin_m
+        and z_max <= rect.z_max - margin_m
     )
 
 

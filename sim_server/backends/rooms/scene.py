@@ -75,14 +75,13 @@ _scratch = _Scratch()
 
 
 class RoomsScene:
-    """A procedural home, its colours anti-aliased with samples x samples points per pixel.
+    """A procedural home, its colours anti-aliased.
 
     Rendering may be called from several threads at once.
     """
 
-    def __init__(self, spec: SceneSpec, samples: int = 2, changes: Sequence[Change] = ()) -> None:
+    def __init__(self, spec: SceneSpec, changes: Sequence[Change] = ()) -> None:
         self.spec = spec
-        self._samples = samples
         self._changes = tuple(changes)
         seed = spec.seed
         plan = make_plan(spec, rng_for(seed, "rooms", "plan"))
@@ -168,7 +167,7 @@ class RoomsScene:
         mesh = (g.positions, g.faces, g.chunk_faces, g.chunk_vertices)
         view = (g.chunk_low, g.chunk_high, eye, axes)
         if frames.rgb is not None:
-            fine = self._samples
+            fine = shade.SAMPLES
             inverse_depth, seen = _scratch.image(height * fine, width * fine)
             raster.draw(
                 order,
@@ -182,7 +181,7 @@ class RoomsScene:
                 on_screen,
             )
             shade.shade(
-                inverse_depth, seen, fine, g.face_key, self._shading, g.face_material, g.material_pattern,
+                inverse_depth, seen, g.face_key, self._shading, g.face_material, g.material_pattern,
                 g.material_values, textures.bank(), lit.face_rectangle, lit.rectangle_maps, lit.rectangle_texels,
                 lit.atlas, lit.outside, lit.glow, eye, axes, tan_x, tan_y, _TONE, frames.rgb[k],
             )  # fmt: skip
@@ -236,7 +235,7 @@ class RoomsScene:
 
     def edited(self, changes: Sequence[Change]) -> RoomsScene:
         """See backends/base.py. Made anew from the spec, shadows included."""
-        return RoomsScene(self.spec, self._samples, (*self._changes, *changes))
+        return RoomsScene(self.spec, (*self._changes, *changes))
 
     def close(self) -> None:
         """Nothing to release: a scene is plain memory."""

@@ -1,8 +1,12 @@
-"""Deferred shading from the visibility buffer, one row of pixels at a time.
+"""Deferred shading from the visibility buffer, a piece of a row of pixels at a time.
 
-Each row goes through short passes over its samples: group the samples of a pixel, find the surface points and the baked
-light there, apply the mip-mapped pattern. Passes over a row keep the steps of neighbouring samples independent, which a
-processor overlaps; one long function per pixel would wait for itself. A filmic curve then maps the sums to sRGB.
+Each piece goes through short passes over its samples: one per pixel, more for pixels that see several surfaces; then
+surface points, baked light and the mip-mapped pattern. Neighbouring samples mostly lie on one face: what belongs to the
+face is fetched once for such a run, and the steps along it are independent and alike, so that the processor takes
+several at once. A filmic curve then maps the sums to sRGB.
+
+The samples' values lie in one flat array with rows of a fixed length and are addressed without signs: only then does
+the compiler know that the steps do not overlap.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from sim_server.backends.rooms.raster import _jit, larger, smaller
 
 TONE_STEPS = 4096
 _TONE_SCALE = np.float32(TONE_STEPS - 1)
+_FINEST = 1.4  # a pixel may cover so many texels before the next mip level is taken
 _BRIGHTEST = np.float32(4)  # radiance of one sample
 _KNEE = np.float32(0.6)  # the filmic shoulder starts here
 _FADE = np.float32(0.07)  # how far a light too bright for the picture turns white
@@ -22,12 +27,17 @@ _SIZE = textures.SIZE
 _LEVELS = textures.LEVELS
 _ZERO, _HALF, _ONE, _TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 
-# Rows of the sample table float32 [_ROWS, samples of a row]: ray; pattern coordinates; texels per pixel; depth; weight
-# in the pixel; light.
-_RX, _RY, _RZ, _U, _V, _TEXELS, _DEPTH, _WEIGHT, _RED, _GREEN, _BLUE = range(11)
-_ROWS = 11
-# Rows of the index table int32 [3, samples of a row].
-_COLUMN, _FACE, _MATERIAL = range(3)
+SAMPLES = 2  # per pixel along each axis
+_PIECE = 256  # pixels
+_ROW = _PIECE * (1 + SAMPLES * SAMPLES)  # most samples of a piece
+# Rows of the table of samples: ray; 1 / depth; weight in the pixel; point; pattern coordinates; texels per pixel;
+# cosine between ray and face; light, later what is reflected.
+_RX, _RY, _RZ, _INVERSE, _WEIGHT, _PX, _PY, _PZ, _U, _V, _TEXELS, _SLANT, _RED, _GREEN, _BLUE = (
+    np.uintp(row * _ROW) for row in range(15)
+)
+_ROWS = 15
+_FIRST, _SECOND, _THIRD, _FOURTH = (np.uintp(row * _ROW) for row in range(4))  # texels to blend
+_NONE, _NEXT = np.uintp(0), np.uintp(1)
 
 
 def tone_table() -> NDArray[np.uint8]:
@@ -38,23 +48,25 @@ def tone_table() -> NDArray[np.uint8]:
 
 
 @_jit
-def _develop(total, tone, pixels):
-    """One row of radiance float32 [3, W] to sRGB bytes [W, 3]. The shoulder acts on the strongest channel and takes the
-    others along, so that colours keep their hue in bright light."""
-    for column in range(pixels.shape[0]):
-        red, green, blue = total[0, column], total[1, column], total[2, column]
+def _develop(count, total, tone, steps, pixels):
+    """Radiance float32 [3, >= N] of N pixels to sRGB bytes [N, 3]. The shoulder acts on the strongest channel and takes
+    the others along, so that colours keep their hue in bright light. steps: scratch int32 [3, >= N]."""
+    for i in range(_NONE, count):
+        red, green, blue = total[0, i], total[1, i], total[2, i]
         peak = larger(larger(red, green), blue)
-        if peak > _KNEE:
-            over = peak - _KNEE
-            rest = _ONE - _KNEE
-            top = _KNEE + rest * over / (over + rest)
-            fade = _FADE * over / (over + rest)
-            scale = top / peak * (_ONE - fade)
-            fade *= top
-            red, green, blue = red * scale + fade, green * scale + fade, blue * scale + fade
-        pixels[column, 0] = tone[int(red * _TONE_SCALE)]
-        pixels[column, 1] = tone[int(green * _TONE_SCALE)]
-        pixels[column, 2] = tone[int(blue * _TONE_SCALE)]
+        over = peak - _KNEE
+        top = _KNEE + (_ONE - _KNEE) * over / (over + (_ONE - _KNEE))
+        fade = _FADE * over / (over + (_ONE - _KNEE))
+        scale = top / peak * (_ONE - fade)
+        fade *= top
+        scale, fade = scale if over > _ZERO else _ONE, fade if over > _ZERO else _ZERO
+        steps[0, i] = np.int32((red * scale + fade) * _TONE_SCALE)
+        steps[1, i] = np.int32((green * scale + fade) * _TONE_SCALE)
+        steps[2, i] = np.int32((blue * scale + fade) * _TONE_SCALE)
+    for i in range(_NONE, count):
+        pixels[i, 0] = tone[np.uintp(steps[0, i])]
+        pixels[i, 1] = tone[np.uintp(steps[1, i])]
+        pixels[i, 2] = tone[np.uintp(steps[2, i])]
 
 
 @_jit
@@ -63,13 +75,11 @@ def depth_and_ids(inverse_depth, seen, face_object, depth, ids):
     height, width = seen.shape
     for row in range(height):
         for column in range(width):
+            z = _ONE / inverse_depth[row, column]
+            depth[row, column] = z if seen[row, column] >= 0 else _ZERO
+        for column in range(width):
             face = seen[row, column]
-            if face < 0:
-                depth[row, column] = 0
-                ids[row, column] = 0
-            else:
-                depth[row, column] = _ONE / inverse_depth[row, column]
-                ids[row, column] = face_object[face]
+            ids[row, column] = face_object[face] if face >= 0 else 0
 
 
 @_jit
@@ -91,175 +101,254 @@ def _add_outside(panorama, wx, wy, wz, weight, column, total):
 
 
 @_jit
-def _collect(row, samples, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, index, total):
-    """Lists what the pixels of a row see, samples of one pixel with one key as one; returns how many.
+def _collect(
+    row, start, count, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces, owner, total, group
+):  # fmt: skip
+    """Lists what `count` pixels from column `start` see: first one sample per pixel, of weight 1, or 0 where the pixel
+    sees several faces; then those pixels' samples, as one where they have one key. Returns how many samples there are.
 
-    Writes column, face, ray (forward component 1), depth and weight. What lies outside goes straight into `total`.
+    Fills ray (forward component 1), 1 / depth, weight, face and, for samples after the first `count`, the pixel that
+    owns it. What lies outside goes straight into `total`.
     """
-    height, width = seen.shape[0] // samples, seen.shape[1] // samples
-    share_of_one = _ONE / np.float32(samples * samples)
-    fine_height, fine_width = np.float32(height * samples), np.float32(width * samples)
-    weights = np.empty(4, np.float32)
-    first_row, first_column = np.empty(4, np.int64), np.empty(4, np.int64)
-    keys = np.empty(4, np.int64)
-    found = 0
-    for column in range(width):
-        groups = 0
-        same_face = True
-        lead = seen[row * samples, column * samples]
-        for fine_row in range(row * samples, row * samples + samples):
-            for fine_column in range(column * samples, column * samples + samples):
-                same_face = same_face and seen[fine_row, fine_column] == lead
-        if same_face:
-            groups = 1
-            weights[0] = _ONE
-            first_row[0] = row * samples
-            first_column[0] = column * samples
-        else:
-            for fine_row in range(row * samples, row * samples + samples):
-                for fine_column in range(column * samples, column * samples + samples):
-                    face = seen[fine_row, fine_column]
-                    key = -1 if face < 0 else face_key[face]
-                    g = 0
-                    while g < groups and keys[g] != key:
-                        g += 1
-                    if g == groups:
-                        keys[g] = key
-                        first_row[g] = fine_row
-                        first_column[g] = fine_column
-                        weights[g] = _ZERO
-                        groups += 1
-                    weights[g] += share_of_one
-        for g in range(groups):
-            fine_row, fine_column = first_row[g], first_column[g]
-            face = seen[fine_row, fine_column]
-            if same_face:  # the pixel's centre
-                sample_x = (np.float32(column) + _HALF) / np.float32(width)
-                sample_y = (np.float32(row) + _HALF) / np.float32(height)
-            else:
-                sample_x = (np.float32(fine_column) + _HALF) / fine_width
-                sample_y = (np.float32(fine_row) + _HALF) / fine_height
-            ray_x = (sample_x * _TWO - _ONE) * tan_x
-            ray_y = (_ONE - sample_y * _TWO) * tan_y
-            wx = axes[2, 0] + ray_x * axes[0, 0] + ray_y * axes[1, 0]
-            wy = axes[2, 1] + ray_x * axes[0, 1] + ray_y * axes[1, 1]
-            wz = axes[2, 2] + ray_x * axes[0, 2] + ray_y * axes[1, 2]
-            if face < 0:
-                _add_outside(panorama, wx, wy, wz, weights[g], column, total)
-                continue
-            z = inverse_depth[fine_row, fine_column]
-            if same_face and samples == 2:
-                z = _HALF * (z + inverse_depth[fine_row + 1, fine_column + 1])
-            index[_COLUMN, found], index[_FACE, found] = column, face
-            table[_RX, found], table[_RY, found], table[_RZ, found] = wx, wy, wz
-            table[_DEPTH, found], table[_WEIGHT, found] = _ONE / z, weights[g]
-            found += 1
+    height, width = seen.shape[0] // SAMPLES, seen.shape[1] // SAMPLES
+    upper, lower = seen[row * SAMPLES], seen[row * SAMPLES + 1]
+    upper_depth, lower_depth = inverse_depth[row * SAMPLES], inverse_depth[row * SAMPLES + 1]
+    ray_y = (_ONE - (np.float32(row) + _HALF) / np.float32(height) * _TWO) * tan_y
+    x0, x1, y0, y1, z0, z1 = axes[2, 0], axes[0, 0], axes[2, 1], axes[0, 1], axes[2, 2], axes[0, 2]
+    x2, y2, z2 = ray_y * axes[1, 0], ray_y * axes[1, 1], ray_y * axes[1, 2]
+    for pixel in range(_NONE, count):
+        column = start + pixel
+        left, right = column * np.uintp(SAMPLES), column * np.uintp(SAMPLES) + _NEXT
+        lead = upper[left]
+        alike = lead == upper[right] and lead == lower[left] and lead == lower[right]
+        ray_x = ((np.float32(column) + _HALF) / np.float32(width) * _TWO - _ONE) * tan_x
+        table[_RX + pixel] = x0 + ray_x * x1 + x2
+        table[_RY + pixel] = y0 + ray_x * y1 + y2
+        table[_RZ + pixel] = z0 + ray_x * z1 + z2
+        table[_INVERSE + pixel] = _HALF * (upper_depth[left] + lower_depth[right])
+        table[_WEIGHT + pixel] = _ONE if alike else _ZERO
+        faces[pixel] = lead
+    found = count
+    for pixel in range(_NONE, count):
+        if table[_WEIGHT + pixel] == _ZERO:
+            found = _split(
+                row, start + pixel, pixel, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces,
+                owner, total, found, group,
+            )  # fmt: skip
+        elif faces[pixel] < 0:
+            table[_WEIGHT + pixel] = _ZERO
+            _add_outside(
+                panorama, table[_RX + pixel], table[_RY + pixel], table[_RZ + pixel], _ONE, pixel, total
+            )  # fmt: skip
+        faces[pixel] = larger(faces[pixel], np.int32(0))  # what has weight 0 may be anything
     return found
 
 
 @_jit
-def _surface(
-    count, shading, face_material, material_values, face_rectangle, rectangle_maps, rectangle_texels, atlas, eye,
-    pixel_angle, table, index,
+def _split(
+    row, column, pixel, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces, owner, total, found,
+    group,
 ):  # fmt: skip
-    """From ray and depth: pattern coordinates, the texels that a pixel covers there, and the light."""
-    for i in range(count):
-        face = index[_FACE, i]
-        wx, wy, wz, z = table[_RX, i], table[_RY, i], table[_RZ, i], table[_DEPTH, i]
-        px, py, pz = eye[0] + z * wx, eye[1] + z * wy, eye[2] + z * wz
-        w1 = shading[face, 0] * px + shading[face, 1] * py + shading[face, 2] * pz + shading[face, 3]
-        w2 = shading[face, 4] * px + shading[face, 5] * py + shading[face, 6] * pz + shading[face, 7]
-        w1 = smaller(larger(w1, _ZERO), _ONE)
-        w2 = smaller(larger(w2, _ZERO), _ONE)
-        material = face_material[face]
-        repeats = material_values[material, 6]
-        slant = np.sqrt(abs(shading[face, 8] * wx + shading[face, 9] * wy + shading[face, 10] * wz))
-        index[_MATERIAL, i] = material
-        table[_U, i] = (shading[face, 11] + w1 * shading[face, 13] + w2 * shading[face, 15]) * repeats
-        table[_V, i] = (shading[face, 12] + w1 * shading[face, 14] + w2 * shading[face, 16]) * repeats
-        table[_TEXELS, i] = z * pixel_angle * repeats * np.float32(_SIZE) / larger(slant, np.float32(0.3))
-        r = face_rectangle[face]
-        if r < 0:
-            for c in range(3):
-                table[_RED + c, i] = shading[face, 17 + c] + w1 * shading[face, 20 + c] + w2 * shading[face, 23 + c]
+    """Appends the samples of one pixel that sees several faces, see _collect. group: scratch int64 [4, samples]."""
+    keys, members, rows, columns = 0, 1, 2, 3
+    share = _ONE / np.float32(SAMPLES * SAMPLES)
+    groups = 0
+    for fine_row in range(row * SAMPLES, row * SAMPLES + SAMPLES):
+        for k in range(SAMPLES):
+            fine_column = np.int64(column) * SAMPLES + k
+            face = seen[fine_row, fine_column]
+            key = -1 if face < 0 else face_key[face]
+            g = 0
+            while g < groups and group[keys, g] != key:
+                g += 1
+            if g == groups:
+                group[keys, g], group[members, g], group[rows, g], group[columns, g] = key, 0, fine_row, fine_column
+                groups += 1
+            group[members, g] += 1
+    for g in range(groups):
+        fine_row, fine_column, weight = group[rows, g], group[columns, g], np.float32(group[members, g]) * share
+        ray_x = ((np.float32(fine_column) + _HALF) / np.float32(seen.shape[1]) * _TWO - _ONE) * tan_x
+        ray_y = (_ONE - (np.float32(fine_row) + _HALF) / np.float32(seen.shape[0]) * _TWO) * tan_y
+        wx = axes[2, 0] + ray_x * axes[0, 0] + ray_y * axes[1, 0]
+        wy = axes[2, 1] + ray_x * axes[0, 1] + ray_y * axes[1, 1]
+        wz = axes[2, 2] + ray_x * axes[0, 2] + ray_y * axes[1, 2]
+        face = seen[fine_row, fine_column]
+        if face < 0:
+            _add_outside(panorama, wx, wy, wz, weight, pixel, total)
             continue
-        u = rectangle_maps[r, 0] * px + rectangle_maps[r, 1] * py + rectangle_maps[r, 2] * pz + rectangle_maps[r, 3]
-        v = rectangle_maps[r, 4] * px + rectangle_maps[r, 5] * py + rectangle_maps[r, 6] * pz + rectangle_maps[r, 7]
-        columns, rows = rectangle_texels[r, 1], rectangle_texels[r, 2]
-        u = smaller(larger(u, _ZERO), np.float32(columns) - np.float32(1.001))
-        v = smaller(larger(v, _ZERO), np.float32(rows) - np.float32(1.001))
-        iu, iv = int(u), int(v)
-        fu, fv = u - np.float32(iu), v - np.float32(iv)
-        at = rectangle_texels[r, 0] + iv * columns + iu
+        table[_RX + found], table[_RY + found], table[_RZ + found] = wx, wy, wz
+        table[_INVERSE + found], table[_WEIGHT + found] = inverse_depth[fine_row, fine_column], weight
+        faces[found], owner[found] = face, np.int32(pixel)
+        found += _NEXT
+    return found
+
+
+@_jit
+def _place(count, eye, pixel_angle, table):
+    """Points in the world, and how wide a pixel is there, in metres, of all samples."""
+    eye_x, eye_y, eye_z = eye[0], eye[1], eye[2]
+    for i in range(_NONE, count):
+        z = _ONE / table[_INVERSE + i]
+        table[_PX + i] = eye_x + z * table[_RX + i]
+        table[_PY + i] = eye_y + z * table[_RY + i]
+        table[_PZ + i] = eye_z + z * table[_RZ + i]
+        table[_TEXELS + i] = z * pixel_angle
+
+
+@_jit
+def _surface(start, end, face, shading, repeats, pattern_start, table, index):
+    """Along a run of samples of one face: pattern coordinates, texels that a pixel would cover seen from the front,
+    how slanting it is seen, and the light of the face's corners."""
+    ax, ay, az, a0 = shading[face, 0], shading[face, 1], shading[face, 2], shading[face, 3]
+    bx, by, bz, b0 = shading[face, 4], shading[face, 5], shading[face, 6], shading[face, 7]
+    nx, ny, nz = shading[face, 8], shading[face, 9], shading[face, 10]
+    u0, v0, u1 = shading[face, 11], shading[face, 12], shading[face, 13]
+    v1, u2, v2 = shading[face, 14], shading[face, 15], shading[face, 16]
+    red0, green0, blue0 = shading[face, 17], shading[face, 18], shading[face, 19]
+    red1, green1, blue1 = shading[face, 20], shading[face, 21], shading[face, 22]
+    red2, green2, blue2 = shading[face, 23], shading[face, 24], shading[face, 25]
+    for i in range(start, end):
+        px, py, pz = table[_PX + i], table[_PY + i], table[_PZ + i]
+        w1 = smaller(larger(ax * px + ay * py + az * pz + a0, _ZERO), _ONE)
+        w2 = smaller(larger(bx * px + by * py + bz * pz + b0, _ZERO), _ONE)
+        table[_U + i] = (u0 + w1 * u1 + w2 * u2) * repeats
+        table[_V + i] = (v0 + w1 * v1 + w2 * v2) * repeats
+        index[_FIRST + i] = pattern_start
+        table[_TEXELS + i] *= repeats * np.float32(_SIZE)
+        table[_SLANT + i] = nx * table[_RX + i] + ny * table[_RY + i] + nz * table[_RZ + i]
+        table[_RED + i] = red0 + w1 * red1 + w2 * red2
+        table[_GREEN + i] = green0 + w1 * green1 + w2 * green2
+        table[_BLUE + i] = blue0 + w1 * blue1 + w2 * blue2
+
+
+@_jit
+def _light_of_map(start, end, r, maps, texels, atlas, table, index):
+    """Along a run: the light of the texels of rectangle `r`."""
+    ax, ay, az, a0 = maps[r, 0], maps[r, 1], maps[r, 2], maps[r, 3]
+    bx, by, bz, b0 = maps[r, 4], maps[r, 5], maps[r, 6], maps[r, 7]
+    first, columns = texels[r, 0], texels[r, 1]
+    most_u, most_v = np.float32(columns) - np.float32(1.001), np.float32(texels[r, 2]) - np.float32(1.001)
+    across = np.uintp(columns)
+    for i in range(start, end):
+        px, py, pz = table[_PX + i], table[_PY + i], table[_PZ + i]
+        u = smaller(larger(ax * px + ay * py + az * pz + a0, _ZERO), most_u)
+        v = smaller(larger(bx * px + by * py + bz * pz + b0, _ZERO), most_v)
+        iu, iv = np.int32(u), np.int32(v)
+        table[_RED + i], table[_GREEN + i] = u - np.float32(iu), v - np.float32(iv)
+        index[_SECOND + i] = first + iv * columns + iu
+    for i in range(start, end):
+        fu, fv = table[_RED + i], table[_GREEN + i]
         w00, w01, w10, w11 = (_ONE - fu) * (_ONE - fv), fu * (_ONE - fv), (_ONE - fu) * fv, fu * fv
-        for c in range(3):
-            table[_RED + c, i] = (
-                atlas[at, c] * w00 + atlas[at + 1, c] * w01 + atlas[at + columns, c] * w10
-                + atlas[at + columns + 1, c] * w11
-            )  # fmt: skip
+        a = np.uintp(index[_SECOND + i])
+        b, c, d = a + _NEXT, a + across, a + across + _NEXT
+        table[_RED + i] = atlas[a, 0] * w00 + atlas[b, 0] * w01 + atlas[c, 0] * w10 + atlas[d, 0] * w11
+        table[_GREEN + i] = atlas[a, 1] * w00 + atlas[b, 1] * w01 + atlas[c, 1] * w10 + atlas[d, 1] * w11
+        table[_BLUE + i] = atlas[a, 2] * w00 + atlas[b, 2] * w01 + atlas[c, 2] * w10 + atlas[d, 2] * w11
 
 
 @_jit
-def _pattern(bank, pattern, u, v, texels):
-    """Pattern value at (u, v) repeats, bilinear on the mip level where a pixel covers `texels` of level 0."""
-    offset = 0
-    size = _SIZE
-    level = 0
-    while texels > np.float32(1.4) and level < _LEVELS - 1:
-        texels *= _HALF
-        offset += size * size
-        size >>= 1
-        level += 1
-    scale = np.float32(size)
-    # conversion truncates, so the fraction is lifted to be positive, and by one repeat to leave room for the half texel
-    u -= np.float32(int(u))
-    v -= np.float32(int(v))
-    tu = (u + _TWO) * scale - _HALF
-    tv = (v + _TWO) * scale - _HALF
-    iu, iv = int(tu), int(tv)
-    fu, fv = tu - np.float32(iu), tv - np.float32(iv)
-    mask = size - 1
-    u0, u1 = iu & mask, (iu + 1) & mask
-    v0, v1 = offset + (iv & mask) * size, offset + ((iv + 1) & mask) * size
-    low = bank[pattern, v0 + u0] * (_ONE - fu) + bank[pattern, v0 + u1] * fu
-    high = bank[pattern, v1 + u0] * (_ONE - fu) + bank[pattern, v1 + u1] * fu
-    return low * (_ONE - fv) + high * fv
+def _pattern(count, bank, table, index):
+    """The value of the pattern at all samples, in place of u: bilinear on the mip level where a pixel covers about one
+    texel. bank: all patterns one after the other."""
+    for i in range(_NONE, count):
+        texels = table[_TEXELS + i] / larger(np.sqrt(abs(table[_SLANT + i])), np.float32(0.3))
+        level, offset = np.int32(0), index[_FIRST + i]
+        for k in range(_LEVELS - 1):
+            above = texels > np.float32(_FINEST * 2**k)
+            level += np.int32(1) if above else np.int32(0)
+            offset += np.int32(_SIZE * _SIZE >> 2 * k) if above else np.int32(0)
+        size = np.int32(_SIZE) >> level
+        scale, mask = np.float32(size), size - np.int32(1)
+        u, v = table[_U + i], table[_V + i]
+        # conversion truncates, so the fraction is lifted to be positive, and by one repeat to leave room for the half
+        # texel
+        tu = (u - np.float32(np.int32(u)) + _TWO) * scale - _HALF
+        tv = (v - np.float32(np.int32(v)) + _TWO) * scale - _HALF
+        iu, iv = np.int32(tu), np.int32(tv)
+        table[_U + i], table[_V + i] = tu - np.float32(iu), tv - np.float32(iv)
+        left, right = iu & mask, (iu + np.int32(1)) & mask
+        top, bottom = offset + (iv & mask) * size, offset + ((iv + np.int32(1)) & mask) * size
+        index[_FIRST + i], index[_SECOND + i] = top + left, top + right
+        index[_THIRD + i], index[_FOURTH + i] = bottom + left, bottom + right
+    for i in range(_NONE, count):
+        fu, fv = table[_U + i], table[_V + i]
+        low = bank[np.uintp(index[_FIRST + i])] * (_ONE - fu) + bank[np.uintp(index[_SECOND + i])] * fu
+        high = bank[np.uintp(index[_THIRD + i])] * (_ONE - fu) + bank[np.uintp(index[_FOURTH + i])] * fu
+        table[_U + i] = low * (_ONE - fv) + high * fv
 
 
 @_jit
-def _reflect(count, bank, material_pattern, material_values, glow_factor, table, index, total):
-    """Adds each sample's reflected light to its pixel; one very bright sample must not swallow the pixel."""
-    for i in range(count):
-        m, column, weight = index[_MATERIAL, i], index[_COLUMN, i], table[_WEIGHT, i]
-        mix = _pattern(bank, material_pattern[m], table[_U, i], table[_V, i], table[_TEXELS, i])
+def _reflect(start, end, m, values, glow_factor, table):
+    """Along a run of samples of one material: turns light into what it reflects, weighted. One very bright sample must
+    not swallow the pixel."""
+    r0, g0, b0, r1, g1, b1 = values[m, 0], values[m, 1], values[m, 2], values[m, 3], values[m, 4], values[m, 5]
+    glow = values[m, 7] * glow_factor
+    for i in range(start, end):
+        mix, weight = table[_U + i], table[_WEIGHT + i]
         rest = _ONE - mix
-        glow = material_values[m, 7] * glow_factor
-        for channel in range(3):
-            albedo = material_values[m, channel] * rest + material_values[m, 3 + channel] * mix
-            total[channel, column] += smaller(albedo * (table[_RED + channel, i] + glow), _BRIGHTEST) * weight
+        table[_RED + i] = smaller((r0 * rest + r1 * mix) * (table[_RED + i] + glow), _BRIGHTEST) * weight
+        table[_GREEN + i] = smaller((g0 * rest + g1 * mix) * (table[_GREEN + i] + glow), _BRIGHTEST) * weight
+        table[_BLUE + i] = smaller((b0 * rest + b1 * mix) * (table[_BLUE + i] + glow), _BRIGHTEST) * weight
 
 
 @_jit
 def shade(
-    inverse_depth, seen, samples, face_key, shading, face_material, material_pattern, material_values, bank,
-    face_rectangle, rectangle_maps, rectangle_texels, atlas, panorama, glow, eye, axes, tan_x, tan_y, tone, rgb,
+    inverse_depth, seen, face_key, shading, face_material, material_pattern, material_values, bank, face_rectangle,
+    rectangle_maps, rectangle_texels, atlas, panorama, glow, eye, axes, tan_x, tan_y, tone, rgb,
 ):  # fmt: skip
-    """Fills rgb uint8 [H, W, 3] from a visibility buffer of `samples` x `samples` points per pixel (1 or 2).
+    """Fills rgb uint8 [H, W, 3] from a visibility buffer of SAMPLES x SAMPLES points per pixel.
 
     shading: see geometry.shading_table; axes: rows right, up, forward; tan_x, tan_y: half-angle tangents; other arrays
     as in Geometry and Light.
     """
     height, width = rgb.shape[0], rgb.shape[1]
-    table = np.empty((_ROWS, width * samples * samples), np.float32)
-    index = np.empty((3, width * samples * samples), np.int32)
-    total = np.empty((3, width), np.float32)
+    table, index = np.empty(_ROWS * _ROW, np.float32), np.empty(4 * _ROW, np.int32)
+    faces, owner = np.empty(_ROW, np.int32), np.empty(_ROW, np.int32)
+    steps = np.empty((3, _PIECE), np.int32)
+    total, group = np.empty((3, _PIECE), np.float32), np.empty((4, SAMPLES * SAMPLES), np.int64)
+    flat_bank = bank.reshape(-1)
     pixel_angle = _TWO * tan_x / np.float32(width)
     for row in range(height):
-        total[:] = 0
-        count = _collect(row, samples, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, index, total)
-        _surface(
-            count, shading, face_material, material_values, face_rectangle, rectangle_maps, rectangle_texels, atlas,
-            eye, pixel_angle, table, index,
-        )  # fmt: skip
-        _reflect(count, bank, material_pattern, material_values, glow, table, index, total)
-        _develop(total, tone, rgb[row])
+        for first in range(0, width, _PIECE):
+            count = np.uintp(min(_PIECE, width - first))
+            total[:] = 0
+            found = _collect(
+                row, np.uintp(first), count, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces,
+                owner, total, group,
+            )  # fmt: skip
+            _place(found, eye, pixel_angle, table)
+            start = _NONE
+            while start < found:
+                face = faces[start]
+                end = start + _NEXT
+                while end < found and faces[end] == face:
+                    end += _NEXT
+                material = face_material[face]
+                _surface(
+                    start, end, face, shading, material_values[material, 6],
+                    np.int32(material_pattern[material] * bank.shape[1]), table, index,
+                )  # fmt: skip
+                if face_rectangle[face] >= 0:
+                    _light_of_map(
+                        start, end, face_rectangle[face], rectangle_maps, rectangle_texels, atlas, table, index
+                    )  # fmt: skip
+                start = end
+            _pattern(found, flat_bank, table, index)
+            start = _NONE
+            while start < found:
+                material = face_material[faces[start]]
+                end = start + _NEXT
+                while end < found and face_material[faces[end]] == material:
+                    end += _NEXT
+                _reflect(start, end, material, material_values, glow, table)
+                start = end
+            for pixel in range(_NONE, count):
+                total[0, pixel] += table[_RED + pixel]
+                total[1, pixel] += table[_GREEN + pixel]
+                total[2, pixel] += table[_BLUE + pixel]
+            for i in range(count, found):
+                pixel = owner[i]
+                total[0, pixel] += table[_RED + i]
+                total[1, pixel] += table[_GREEN + i]
+                total[2, pixel] += table[_BLUE + i]
+            _develop(count, total, tone, steps, rgb[row, first : first + np.int64(count)])

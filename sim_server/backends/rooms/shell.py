@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Iterator
 
 import numpy as np
@@ -41,6 +42,7 @@ _CEILING = surface("paint", (226, 226, 223), (236, 236, 233), 0.4)
 _TRIM = surface("plain", (214, 212, 206), (214, 212, 206), 1.0)
 _DOOR = surface("wood", (196, 184, 166), (222, 212, 196), 1.2)
 _METAL = surface("plain", (140, 140, 142), (140, 140, 142), 1.0)
+_QUAD_FACES = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
 _FIXTURE = surface("plain", (255, 246, 226), (255, 246, 226), 1.0)._replace(glow=1.6)
 
 
@@ -48,16 +50,21 @@ def _quad(
     corner: tuple[float, float, float], edge_u: tuple[float, ...], edge_v: tuple[float, ...], uv0: tuple[float, float]
 ) -> Part:
     """A flat rectangle; its front is on the side of edge_u x edge_v."""
-    c, u, v = (np.asarray(x, np.float64) for x in (corner, edge_u, edge_v))
-    positions = np.stack([c, c + u, c + u + v, c + v])
-    normal = np.cross(u, v)
-    length = float(np.linalg.norm(u)), float(np.linalg.norm(v))
-    uv = np.array([[0, 0], [length[0], 0], [length[0], length[1]], [0, length[1]]]) + np.asarray(uv0)
+    (x, y, z), (ux, uy, uz), (vx, vy, vz), (u0, v0) = corner, edge_u, edge_v, uv0
+    positions = (
+        (x, y, z),
+        (x + ux, y + uy, z + uz),
+        (x + ux + vx, y + uy + vy, z + uz + vz),
+        (x + vx, y + vy, z + vz),
+    )
+    normal = (uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx)
+    area = math.sqrt(sum(n * n for n in normal))
+    run, rise = math.sqrt(ux * ux + uy * uy + uz * uz), math.sqrt(vx * vx + vy * vy + vz * vz)
     return Part(
-        positions.astype(np.float32),
-        np.repeat(normal[None] / np.linalg.norm(normal), 4, 0).astype(np.float32),
-        uv.astype(np.float32),
-        np.array([[0, 1, 2], [0, 2, 3]], np.int32),
+        np.array(positions, np.float32),
+        np.array([[n / area for n in normal]] * 4, np.float32),
+        np.array([(u0, v0), (run + u0, v0), (run + u0, rise + v0), (u0, rise + v0)], np.float32),
+        _QUAD_FACES,
     )
 
 
