@@ -79,8 +79,12 @@ def _dresser(room: RoomState) -> None:
 
 
 def _dining_if_large(room: RoomState) -> None:
-    """A table to eat at, in a home without a dining room."""
-    if "dining room" not in room.home and room.area_m2() > (11.5 if room.kind == "kitchen" else 24.0):
+    """A table to eat at, in a home without a dining room, or where a table is asked for by name."""
+    least_m2 = 6.0 if room.is_wing else 11.5 if room.kind == "kitchen" else 24.0
+    if room.is_listed("table"):
+        least_m2 = 0.0
+    has_one = any(t.room == room.index and t.category.name == "table" for t in room.placed)
+    if "dining room" not in room.home and not has_one and room.area_m2() > least_m2:
         dining_group(room)
 
 
@@ -122,12 +126,19 @@ _PROGRAMMES: dict[str, tuple[Step, ...]] = {
 }  # fmt: skip
 
 
+# The wing of a living room: a place to eat or to read.
+_WING: tuple[Step, ...] = (
+    _dining_if_large, _one("bookshelf"), curtains, _hung("picture", 1.3), _one("armchair"), _one("plant"), radiators,
+    _one("lamp"), _one("cabinet", 0.4), _hung("picture", 1.3, 0.5),
+)  # fmt: skip
+
+
 def _share(count: int, plan: Plan) -> list[int]:
-    """The count divided over the rooms by floor area and density, at least one each while they last."""
+    """The count divided over the spaces by floor area and density."""
     weights = np.array(
         [
-            (r.x_max - r.x_min) * (r.z_max - r.z_min) * _DENSITY.get(room.category, 1.0)
-            for r, room in zip(plan.rects, plan.rooms)
+            (r.x_max - r.x_min) * (r.z_max - r.z_min) * _DENSITY.get(plan.rooms[owner].category, 1.0)
+            for r, owner in zip(plan.rects, plan.room_of)
         ]
     )
     exact = weights / weights.sum() * count
@@ -174,7 +185,7 @@ def furnish_home(spec: SceneSpec, plan: Plan, rng: np.random.Generator) -> list[
         placed: list[Placed] = []
         rooms = [RoomState(plan, k, placed, share, spec.categories, rng) for k, share in enumerate(_share(count, plan))]
         for room in rooms:
-            for step in _PROGRAMMES[room.kind]:
+            for step in _WING if room.is_wing else _PROGRAMMES[room.kind]:
                 step(room)
             _fill(room, spec.categories)
         missing = sum(room.left for room in rooms)

@@ -11,13 +11,14 @@ from sim_server.backends.rooms.footprint import Footprint, overlap
 from sim_server.backends.rooms.furniture import kitchen, living, wall
 from sim_server.backends.rooms.furniture.living import RUG_M
 from sim_server.backends.rooms.furniture.model import Model, Shape
-from sim_server.backends.rooms.placed import ON_WALL, footprint, put
+from sim_server.backends.rooms.placed import ON_WALL, footprint
 from sim_server.backends.rooms.plan import wall_span
 from sim_server.backends.rooms.roomstate import RoomState
 
 CUPBOARD_FOOT_M = 1.45
 _LEG_ROOM_M = 0.38  # between a sofa and its coffee table
 _CHAIR_GAP_M = 0.03
+_ROOMY_M2 = 12.0  # below this the smallest of a few tables is taken
 
 
 def on_top(room: RoomState, base: int, name: str, x_share: float, z_share: float) -> None:
@@ -35,7 +36,7 @@ def on_top(room: RoomState, base: int, name: str, x_share: float, z_share: float
     foot = Footprint(below.x_m + c * x + s * z, below.z_m - s * x + c * z, width / 2, depth / 2, below.yaw_rad)
     if any(thing.support == base and overlap(foot, footprint(thing), 0.02) for thing in room.placed):
         return
-    room.placed.append(put(CATEGORIES[name], model, "", room.index, foot, below.y_m + surface.y_m, base))
+    room.put_on(name, model, foot, below.y_m + surface.y_m, base)
 
 
 def seating_group(room: RoomState) -> None:
@@ -96,7 +97,8 @@ def dining_group(room: RoomState) -> None:
     """A table with chairs around it, all alike, in the middle or where there is room."""
     if not room.wants("table"):
         return
-    model = room.shape("table")
+    models = [room.shape("table") for _ in range(1 if room.area_m2() > _ROOMY_M2 else 3)]
+    model = min(models, key=lambda m: m.size_m()[0] * m.size_m()[1])
     width, depth = model.size_m()
     rect, rng = room.rect, room.rng
     margin = depth / 2 + 0.75

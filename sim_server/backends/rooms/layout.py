@@ -1,4 +1,7 @@
-"""Floor plans: which rooms a home has and where they lie, as rectangles that share their edges."""
+"""Floor plans: which rooms a home has and where they lie, as rectangles that share their edges.
+
+A living room may have a wing, a second rectangle, and is then L-shaped.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +24,19 @@ _PROGRAM = ("living room", "bedroom", "kitchen", "bathroom", "hallway")  # in th
 _MORE = ("bedroom", "office", "dining room", "bathroom", "bedroom", "office", "bedroom")
 OPEN_PAIRS = (("living room", "dining room"), ("living room", "kitchen"), ("dining room", "kitchen"))
 HALL_M = (1.45, 1.9)  # width of a hallway, walls included
+_WING_CHANCE = 0.5  # of the living rooms that may have one
+_NOOK_M = (1.9, 2.4)  # depth of a wing in a home without a hallway
 
 
 class Cell(NamedTuple):
-    """A room with its share of the walls; neighbours share edges exactly."""
+    """A room, or the wing of one, with its share of the walls; neighbours share edges exactly."""
 
     kind: str
     x_min: float
     z_min: float
     x_max: float
     z_max: float
+    wing_of: int = -1  # index of the cell whose room this one belongs to; -1: a room of its own
 
 
 def room_kinds(count: int, rng: np.random.Generator) -> list[str]:
@@ -45,49 +51,59 @@ def room_kinds(count: int, rng: np.random.Generator) -> list[str]:
 
 
 def lay_out(kinds: list[str], rng: np.random.Generator) -> list[Cell]:
-    """Cells for these rooms, turned and mirrored at random."""
+    """A cell for each of these rooms, then their wings; turned and mirrored at random."""
     areas = [float(rng.uniform(*_AREA_M2[k])) if k != "hallway" else 0.0 for k in kinds]
     cells = _along_a_hall(kinds, areas, rng) if "hallway" in kinds else _around_the_living_room(kinds, areas, rng)
     flip_x, flip_z, swap = rng.random(3) < 0.5
     out = []
-    for kind, *edges in cells:
-        x0, z0, x1, z1 = (round(float(v), 3) for v in edges)
+    for cell in cells:
+        x0, z0, x1, z1 = (round(float(v), 3) for v in cell[1:5])
         if flip_x:
             x0, x1 = -x1, -x0
         if flip_z:
             z0, z1 = -z1, -z0
-        out.append(Cell(kind, *((z0, x0, z1, x1) if swap else (x0, z0, x1, z1))))
+        x0, z0, x1, z1 = (z0, x0, z1, x1) if swap else (x0, z0, x1, z1)
+        out.append(Cell(cell.kind, x0, z0, x1, z1, cell.wing_of))
     middle_x = round((min(c.x_min for c in out) + max(c.x_max for c in out)) / 2, 3)
     middle_z = round((min(c.z_min for c in out) + max(c.z_max for c in out)) / 2, 3)
-    shift = (middle_x, middle_z) * 2
-    return [Cell(c.kind, *(round(v - s, 3) for v, s in zip(c[1:], shift))) for c in out]
+    return [
+        Cell(
+            c.kind, round(c.x_min - middle_x, 3), round(c.z_min - middle_z, 3), round(c.x_max - middle_x, 3),
+            round(c.z_max - middle_z, 3), c.wing_of,
+        )
+        for c in out
+    ]  # fmt: skip
 
 
 def _around_the_living_room(kinds: list[str], areas: list[float], rng: np.random.Generator) -> list[Cell]:
-    """A living room on the left, the other one to three rooms stacked on its right."""
+    """A living room on the left, the other one to three rooms stacked on its right, beyond its wing if it has one."""
     depth = float(np.sqrt(areas[0] * rng.uniform(0.85, 1.15)))
     if len(kinds) > 2:
         depth = max(depth, 6.0 if len(kinds) == 3 else 7.6)
-    width = max(areas[0] / depth, 3.6)
+    nook = float(rng.uniform(*_NOOK_M)) if len(kinds) < 4 and rng.random() < _WING_CHANCE else 0.0
+    width = max(areas[0] / (depth + nook), 3.4 if nook else 3.6)
     shares = np.array(areas[1:])
     side = max(float(shares.sum()) / depth, _OTHER_SIDE_M)
     least = np.array([_LEAST_SIDE_M.get(k, 2.4) for k in kinds[1:]])
     lengths = np.maximum(shares / side, least)
     edges = np.concatenate([[0.0], np.cumsum(lengths / lengths.sum())]) * max(depth, float(lengths.sum()))
-    cells = [Cell(kinds[0], 0.0, 0.0, width, float(edges[-1]))]
+    cells = [Cell(kinds[0], 0.0, 0.0, width, float(edges[-1]) + nook)]
     for k, kind in enumerate(kinds[1:]):
         cells.append(Cell(kind, width, edges[k], width + side, edges[k + 1]))
+    if nook:
+        cells.append(Cell(kinds[0], width, float(edges[-1]), width + side, float(edges[-1]) + nook, 0))
     return cells
 
 
 def _along_a_hall(kinds: list[str], areas: list[float], rng: np.random.Generator) -> list[Cell]:
-    """Two rows of rooms with a hallway between them; the living room may take the hallway's end too.
+    """Two rows of rooms with a hallway between them; the living room may take the hallway's end too, or a part of it.
 
     The shorter row is stretched a little; where it still ends earlier, the home steps back.
     """
     depths = rng.uniform(3.5, 4.5, 2)
     hall = float(rng.uniform(*HALL_M))
     takes_end = rng.random() < 0.6
+    wing = float(rng.uniform(0.5, 0.65)) if takes_end and rng.random() < _WING_CHANCE else 1.0  # share of its width
     order = [k for k in rng.permutation(len(kinds)) if kinds[k] not in ("living room", "hallway")]
     day = [k for k in order if kinds[k] in ("kitchen", "dining room")]  # these lie next to the living room
     rest = [k for k in order if k not in day]
@@ -119,12 +135,14 @@ def _along_a_hall(kinds: list[str], areas: list[float], rng: np.random.Generator
         for k in [*head, *(tail[i] for i in rng.permutation(len(tail)))]:
             width = widths[k] * (stretch if row == shorter else 1.0)
             low, high = (0.0, depths[0]) if row == 0 else (depths[0] + hall, depths.sum() + hall)
-            if k == living and takes_end:
+            if k == living and takes_end and wing == 1.0:
                 high += hall
             cells[k] = Cell(kinds[k], x, low, x + width, high)
             x += width
-    start = cells[living].x_max if takes_end else 0.0
+    start = cells[living].x_max * wing if takes_end else 0.0
     end = max(c.x_max for c in cells.values())
     k = kinds.index("hallway")
-    cells[k] = Cell(kinds[k], start, float(depths[0]), end, float(depths[0]) + hall)
-    return [cells[k] for k in range(len(kinds))]
+    low, high = float(depths[0]), float(depths[0]) + hall
+    cells[k] = Cell(kinds[k], start, low, end, high)
+    wings = [Cell("living room", 0.0, low, start, high, living)] if wing < 1.0 else []
+    return [cells[k] for k in range(len(kinds))] + wings

@@ -17,8 +17,9 @@ from sim_server.backends.rooms.light import Light, Shadows, look_axes
 from sim_server.backends.rooms.lightmap import Rectangles, find_rectangles
 from sim_server.backends.rooms.outside import panorama
 from sim_server.backends.rooms.plan import Plan
-from sim_server.backends.rooms.shell import inward
+from sim_server.backends.rooms.style import is_plain
 from sim_server.backends.rooms.surroundings import add_surroundings, drawn_part
+from sim_server.backends.rooms.wallparts import inward
 
 F32 = NDArray[np.float32]
 Rgb = tuple[float, float, float]
@@ -78,7 +79,7 @@ def light_scene(
         maps,
         sizes,
         np.ascontiguousarray(light[:texels]),
-        panorama(spec.light),
+        panorama(spec.light, is_plain(spec)),
         np.float32(_MOODS[spec.light].glow),
     )
 
@@ -97,9 +98,14 @@ class _Baker:
         self._mood = _MOODS[spec.light]
         self._rng = rng_for(spec.seed, "rooms", "light")
         self._shadows, self._coarse = Shadows(geometry, _SHARP_M), Shadows(geometry, _SOFT_M)
-        self._low = np.array([(r.x_min, 0.0, r.z_min) for r in plan.rects], np.float32)
-        self._high = np.array([(r.x_max, o.ceiling_y_m, r.z_max) for r, o in zip(plan.rects, plan.rooms)], np.float32)
-        beside = np.eye(len(plan.rects), dtype=bool)  # rooms that a room's lights reach: itself and through doors
+        low = np.array([(r.x_min, 0.0, r.z_min) for r in plan.rects], np.float32)
+        high = np.array([(r.x_max, spec.ceiling_m, r.z_max) for r in plan.rects], np.float32)
+        self._space_low, self._space_high = low, high
+        self._owner = owner = np.array(plan.room_of, np.int32)
+        # a room's box is that of all its spaces: light is thrown back by its sides
+        self._low = np.stack([low[owner == k].min(0) for k in range(len(plan.rooms))])
+        self._high = np.stack([high[owner == k].max(0) for k in range(len(plan.rooms))])
+        beside = np.eye(len(plan.rooms), dtype=bool)  # rooms that a room's lights reach: itself and through doors
         for opening in plan.openings:
             for a in opening.room_ids:
                 for b in opening.room_ids:
@@ -146,10 +152,10 @@ class _Baker:
 
     def _room_of(self, points: NDArray[np.floating]) -> NDArray[np.int32]:
         """The room of each point, or the nearest one for a point inside a wall."""
-        room = np.zeros(len(points), np.int32)
-        if len(self._low) > 1:
-            bake.nearest_rooms(points, self._low, self._high, room)
-        return room
+        space = np.zeros(len(points), np.int32)
+        if len(self._space_low) > 1:
+            bake.nearest_rooms(points, self._space_low, self._space_high, space)
+        return self._owner[space]
 
     def _wall_albedo(self, room: int) -> F32:
         """Mean albedo of the room's shell by direction, float32 [6, 3] in the order of bake.bounce."""
@@ -168,7 +174,7 @@ class _Baker:
         sky, ground = np.array(self._mood.sky, np.float32), np.array(self._mood.ground, np.float32)
         focal = np.float32(_WINDOW_PX / 2 / _WINDOW_HALF_TANGENT)
         columns, rows = _WINDOW_SAMPLES
-        for k, (rect, holes) in enumerate(zip(self._plan.rects, self._plan.holes)):
+        for k, rect, holes in zip(self._owner, self._plan.rects, self._plan.holes):
             for hole in holes:
                 if hole.kind != "window":
                     continue
@@ -231,14 +237,18 @@ class _Baker:
             bake.add_lamp(points, normals, rooms, self._beside[room], position, power, True, cube, light)
 
     def _add_ceiling_lamp(self, k: int, points: F32, normals: F32, rooms: NDArray[np.int32], light: F32) -> None:
-        """One lamp of power 1, as several points, so that its shadows have soft edges."""
-        power = np.array(self._mood.ceiling_lamp, np.float32) / np.float32(_LAMP_POINTS)
-        for corner in range(_LAMP_POINTS):
-            angle = corner * 2 * math.pi / _LAMP_POINTS + 0.35
-            offset = (_LAMP_RADIUS_M * math.cos(angle), 0.0, _LAMP_RADIUS_M * math.sin(angle))
-            position = (np.array(self._lamps[k]) + offset).astype(np.float32)
-            cube = self._shadows.cube(position, _CUBE_PX)
-            bake.add_lamp(points, normals, rooms, self._beside[k], position, power, False, cube, light)
+        """The lamps of a room, of power 1 in all; each as several points, so that its shadows have soft edges."""
+        spaces = np.flatnonzero(self._owner == k)
+        size = (self._space_high - self._space_low)[spaces]
+        shares = size[:, 0] * size[:, 2] / (size[:, 0] * size[:, 2]).sum()
+        for space, share in zip(spaces, shares):
+            power = np.array(self._mood.ceiling_lamp, np.float32) / np.float32(_LAMP_POINTS) * share
+            for corner in range(_LAMP_POINTS):
+                angle = corner * 2 * math.pi / _LAMP_POINTS + 0.35
+                offset = (_LAMP_RADIUS_M * math.cos(angle), 0.0, _LAMP_RADIUS_M * math.sin(angle))
+                position = (np.array(self._lamps[space]) + offset).astype(np.float32)
+                cube = self._shadows.cube(position, _CUBE_PX)
+                bake.add_lamp(points, normals, rooms, self._beside[k], position, power, False, cube, light)
 
     def _add_surroundings(
         self,

@@ -144,6 +144,27 @@ def box(size_m: Sequence[float], at: Sequence[float] = (0, 0, 0), bevel_m: float
     return Part(positions + np.asarray(at, np.float32), normals, uv, faces)
 
 
+def raised_panel(width_m: float, height_m: float, at: Sequence[float], depth_m: float, slope_m: float = 0.03) -> Part:
+    """A panel that faces +z, its back centred on `at`, raised by `depth_m` with slopes wide enough to see."""
+    x, y, inner = width_m / 2, height_m / 2, slope_m
+    low = [(-x, -y, 0.0), (x, -y, 0.0), (x, y, 0.0), (-x, y, 0.0)]
+    top = [(-x + inner, -y + inner, depth_m), (x - inner, -y + inner, depth_m),
+           (x - inner, y - inner, depth_m), (-x + inner, y - inner, depth_m)]  # fmt: skip
+    quads = [top] + [[low[k], low[(k + 1) % 4], top[(k + 1) % 4], top[k]] for k in range(4)]
+    positions = np.array(quads, np.float64)
+    normals = np.cross(positions[:, 1] - positions[:, 0], positions[:, 3] - positions[:, 0])
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    first = np.arange(5)[:, None] * 4
+    faces = (first + np.array([0, 1, 2, 0, 2, 3])).reshape(-1, 3)
+    uv = positions.reshape(-1, 3)[:, [1, 0] if height_m > width_m else [0, 1]]
+    return Part(
+        (positions.reshape(-1, 3) + np.asarray(at)).astype(np.float32),
+        np.repeat(normals, 4, 0).astype(np.float32),
+        uv.astype(np.float32),
+        faces.astype(np.int32),
+    )
+
+
 @functools.cache
 def _soft_template(steps: int) -> tuple[F32, F32, I32, I32]:
     """Core signs and unit directions of a cube sphere with `steps` rings per rounded edge, its faces and sides."""

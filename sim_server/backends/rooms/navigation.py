@@ -39,7 +39,7 @@ class NavigationGrid:
         for rect, holes in zip(plan.rects, plan.holes):
             self._open(free, rect.x_min, rect.z_min, rect.x_max, rect.z_max)
             for hole in holes:
-                if hole.kind != "door":
+                if hole.kind not in ("door", "joint"):
                     continue
                 plane = (rect.x_min, rect.x_max, rect.z_min, rect.z_max)[hole.wall]
                 near, far = plane - AGENT_RADIUS_M - WALL_M, plane + AGENT_RADIUS_M + WALL_M

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+from typing import Union
 
 import numpy as np
 from numpy.typing import NDArray
 
-COLUMNS, ROWS = 1024, 208
+Floats = NDArray[np.floating]
+_COLUMNS, _ROWS = 1024, 208
 RISE_LOW, RISE_HIGH = -0.55, 0.75  # sines of elevation of the lower and the upper edge
 
 _COLORS = {  # linear rgb: zenith, horizon, cloud, hill, tree low, tree high, lawn far, lawn near
@@ -22,16 +24,16 @@ _COLORS = {  # linear rgb: zenith, horizon, cloud, hill, tree low, tree high, la
 }  # fmt: skip
 
 
-def _wave(seed: int, octaves: int, base: int) -> NDArray[np.float64]:
+def _wave(columns: int, seed: int, octaves: int, base: int) -> Floats:
     """Periodic noise in 0..1 over the columns."""
     rng = np.random.default_rng(seed)
-    total = np.zeros(COLUMNS)
+    total = np.zeros(columns)
     for octave in range(octaves):
         cells = base * 2**octave
-        if cells > COLUMNS:
+        if cells > columns:
             break
         values = rng.random(cells)
-        at = np.arange(COLUMNS) * cells / COLUMNS
+        at = np.arange(columns) * cells / columns
         index = at.astype(int)
         f = at - index
         f = f * f * (3 - 2 * f)
@@ -39,14 +41,14 @@ def _wave(seed: int, octaves: int, base: int) -> NDArray[np.float64]:
     return (total - total.min()) / (total.max() - total.min())
 
 
-def _field(seed: int, cells_up: int, cells_around: int) -> NDArray[np.float64]:
-    """Noise in 0..1, [ROWS, COLUMNS], whose coarsest of five octaves has the given numbers of cells."""
+def _field(seed: int, cells_up: int, cells_around: int) -> Floats:
+    """Noise in 0..1, [_ROWS, _COLUMNS], whose coarsest of five octaves has the given numbers of cells."""
     rng = np.random.default_rng(seed)
-    total = np.zeros((ROWS, COLUMNS))
+    total = np.zeros((_ROWS, _COLUMNS))
     for octave in range(5):
         rows, columns = cells_up * 2**octave, cells_around * 2**octave
         grid = rng.random((rows + 1, columns))
-        r, c = np.arange(ROWS) * rows / ROWS, np.arange(COLUMNS) * columns / COLUMNS
+        r, c = np.arange(_ROWS) * rows / _ROWS, np.arange(_COLUMNS) * columns / _COLUMNS
         ir, ic = r.astype(int), c.astype(int)
         fr, fc = (r - ir)[:, None], (c - ic)[None]
         fr, fc = fr * fr * (3 - 2 * fr), fc * fc * (3 - 2 * fc)
@@ -57,30 +59,66 @@ def _field(seed: int, cells_up: int, cells_around: int) -> NDArray[np.float64]:
     return (total - total.min()) / (total.max() - total.min())
 
 
-def _mix(low: NDArray[np.float64], high: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float64]:
+def _mix(low: Floats, high: Floats, share: Floats) -> Floats:
     return low + (high - low) * np.clip(share, 0, 1)[..., None]
 
 
+def _doubled(field: Floats) -> Floats:
+    """A field with twice as many rows and columns, linear between; it goes around in both directions."""
+    for axis in (0, 1):
+        sides = [0.75 * field + 0.25 * np.roll(field, way, axis) for way in (1, -1)]
+        shape = list(field.shape)
+        shape[axis] *= 2
+        field = np.stack(sides, axis + 1).reshape(shape)
+    return field
+
+
+def _over(picture: Floats, color: Floats, share: Floats) -> Floats:
+    """The colour laid over the picture; where its share is 0 or 1, one of them to the bit."""
+    share = share[..., None]
+    return np.where(share == 1.0, color, np.where(share == 0.0, picture, picture + (color - picture) * share))
+
+
 @functools.cache
-def panorama(time_of_day: str) -> NDArray[np.float32]:
-    """Radiance float32 [ROWS, COLUMNS, 3], read-only. Rows go up evenly in the sine of elevation; columns go once
-    around the horizon by the angle that shade.py computes without trigonometry."""
-    zenith, horizon, cloud, hill, tree_low, tree_high, far, near = np.array(_COLORS[time_of_day])
-    rise = (RISE_LOW + (RISE_HIGH - RISE_LOW) * (np.arange(ROWS) + 0.5) / ROWS)[:, None] * np.ones(COLUMNS)
+def panorama(time_of_day: str, plain: bool) -> NDArray[np.float32]:
+    """Radiance float32 [rows, columns, 3], read-only. Rows go up evenly in the sine of elevation; columns go once
+    around the horizon by the angle that shade.py computes without trigonometry. For a plain room, see style.py, the
+    picture has hard outlines; else twice as many rows and columns, and outlines that end softly."""
+    finer, kind = (1, np.float64) if plain else (2, np.float32)
+    rows, columns = _ROWS * finer, _COLUMNS * finer
+    zenith, horizon, cloud, hill, tree_low, tree_high, far, near = np.array(_COLORS[time_of_day], kind)
+    rise = (RISE_LOW + (RISE_HIGH - RISE_LOW) * (np.arange(rows) + 0.5) / rows)[:, None] * np.ones(columns)
+    rise = rise.astype(kind)
+    soft = (RISE_HIGH - RISE_LOW) / rows
+
+    def below(edge: Union[Floats, float]) -> Floats:
+        """Share of a texel that lies below an edge."""
+        return (rise < edge).astype(kind) if plain else np.clip((edge - rise) / soft + 0.5, 0, 1)
+
+    def wave(seed: int, octaves: int, base: int) -> Floats:
+        return _wave(columns, seed, octaves, base).astype(kind)
+
+    def field(seed: int, cells_up: int, cells_around: int) -> Floats:
+        noise = _field(seed, cells_up, cells_around)
+        return noise if plain else _doubled(noise.astype(kind))
+
     picture = _mix(horizon, zenith, np.sqrt(np.clip(rise, 0, 1)) * 1.1)
-    clouds = np.clip((_field(3, 4, 16) - 0.52) * 3.2, 0, 1) * np.clip(rise * 5, 0, 1)
+    clouds = np.clip((field(3, 4, 16) - 0.52) * 3.2, 0, 1) * np.clip(rise * 5, 0, 1)
     picture = _mix(picture, cloud, clouds * 0.75)
-    picture = _mix(picture, hill, (0.02 + 0.075 * _wave(5, 5, 5) - rise) * 90)
-    leaves = _field(7, 14, 96)
+    picture = _mix(picture, hill, (0.02 + 0.075 * wave(5, 5, 5) - rise) * 90)
+    leaves = field(7, 14, 96)
     for seed, height, shade in ((11, 0.12, 0.75), (13, 0.17, 1.0)):  # two rows of trees, the nearer ones brighter
-        crown = height * np.clip(_wave(seed, 7, 9) * 1.5 - 0.42, 0.03, 1) * (0.8 + 0.4 * _wave(seed + 1, 4, 128))
+        outline = np.clip(wave(seed, 7, 9) * 1.5 - 0.42, 0.03, 1)
+        crown = height * outline * (0.8 + 0.4 * wave(seed + 1, 4, 128))
+        if not plain:
+            crown = crown + 0.035 * outline * (leaves - 0.5)
         color = _mix(tree_low, tree_high, (leaves - 0.25) * 1.3 + (rise - crown) * 3) * shade
-        picture = np.where((rise < crown)[..., None], color, picture)
-    lawn = _mix(far, near, -rise * 3.2) * (0.8 + 0.4 * _field(17, 10, 24))[..., None]
-    picture = np.where((rise < -0.012)[..., None], lawn, picture)
-    hedge = (rise < -0.045 - 0.02 * _wave(19, 6, 24)) & (rise > -0.15 - 0.01 * _wave(23, 5, 40))
+        picture = _over(picture, color, below(crown))
+    lawn = _mix(far, near, -rise * 3.2) * (0.8 + 0.4 * field(17, 10, 24))[..., None]
+    picture = _over(picture, lawn, below(-0.012))
+    hedge = below(-0.045 - 0.02 * wave(19, 6, 24)) * (1 - below(-0.15 - 0.01 * wave(23, 5, 40)))
     color = _mix(tree_low, tree_high, (leaves - 0.3) * 1.6 + (rise + 0.12) * 9)
-    picture = np.where(hedge[..., None], color, picture)
+    picture = _over(picture, color, hedge)
     under = np.clip(1 - (-0.15 - rise) * 25, 0, 1) * (rise < -0.15)  # the hedge's shadow on the lawn
     picture = picture * (1 - 0.45 * under[..., None])
     out = picture.astype(np.float32)

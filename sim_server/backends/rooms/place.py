@@ -14,11 +14,12 @@ from sim_server.backends.rooms.catalogue import ANYWHERE, CATEGORIES, CORNER, HA
 from sim_server.backends.rooms.footprint import Footprint, overlap
 from sim_server.backends.rooms.materials import NAMED_COLORS
 from sim_server.backends.rooms.navigation import NavigationGrid
+from sim_server.backends.rooms.openings import leaf_parts
 from sim_server.backends.rooms.placed import ON_FLOOR, Placed, put, triangles
 from sim_server.backends.rooms.plan import Plan
 from sim_server.backends.rooms.poses import free_pose
 from sim_server.backends.rooms.roomstate import GAP_M, blocks_window, door_zones, inside
-from sim_server.backends.rooms.shell import leaf_parts
+from sim_server.backends.rooms.style import WOODEN_DOOR
 
 LAYOUTS = 12  # whole layouts tried before a scene is infeasible
 TRIES = 60  # positions tried per object
@@ -64,15 +65,15 @@ def _choose(
 def _stand(
     category: Category,
     color: str,
-    room: int,
+    space: int,
     plan: Plan,
     taken: list[Footprint],
     doors: list[Footprint],
     clearances: list[Footprint],
     rng: np.random.Generator,
 ) -> Optional[Placed]:
-    """Puts one shape of the category somewhere free in the room, or gives up. `taken` and `clearances` grow."""
-    rect, holes = plan.rects[room], plan.holes[room]
+    """Puts one shape of the category somewhere free in the space, or gives up. `taken` and `clearances` grow."""
+    rect, holes, room = plan.rects[space], plan.holes[space], plan.room_of[space]
     model = category.shapes[int(rng.integers(len(category.shapes)))](rng)
     low, high = model.bounds()
     half_x, half_z = float(high[0] - low[0]) / 2, float(high[2] - low[2]) / 2
@@ -121,19 +122,20 @@ def furnish(spec: SceneSpec, plan: Plan, rng: np.random.Generator) -> list[Place
         count = int(rng.integers(spec.min_objects, spec.max_objects + 1))
         count = min(count, distinct)
         area = np.array([(r.x_max - r.x_min) * (r.z_max - r.z_min) for r in plan.rects])
-        rooms = np.sort(rng.choice(len(area), count, p=area / area.sum()))
+        spaces = np.sort(rng.choice(len(area), count, p=area / area.sum()))
         used: set[tuple[str, str]] = set()
         placed: list[Placed] = []
         may_miss = count - spec.min_objects
-        for room in range(len(plan.rects)):
-            pairs = _choose(spec, floor, plan.rooms[room].category, int((rooms == room).sum()), used, rng)
+        for space, owner in enumerate(plan.room_of):
+            kind = plan.rooms[owner].category
+            pairs = _choose(spec, floor, kind, int((spaces == space).sum()), used, rng)
             taken: list[Footprint] = []
             clearances: list[Footprint] = []
-            doors = door_zones(plan.rects[room], plan.holes[room])
+            doors = door_zones(plan.rects[space], plan.holes[space])
             for category, color in sorted(pairs, key=lambda pair: _rank(pair[0])):
                 if may_miss < 0:  # this layout is lost
                     break
-                thing = _stand(category, color, room, plan, taken, doors, clearances, rng)
+                thing = _stand(category, color, space, plan, taken, doors, clearances, rng)
                 if thing is not None:
                     placed.append(thing)
                 else:
@@ -167,7 +169,7 @@ def free_floor(plan: Plan, placed: Sequence[Placed]) -> NavigationGrid:
         part.positions[part.faces]
         for rect, holes in zip(plan.rects, plan.holes)
         for hole in holes
-        for part, _ in leaf_parts(rect, hole)
+        for part, _ in leaf_parts(rect, hole, WOODEN_DOOR)
     ]
     none = np.zeros((0, 3, 3), np.float32)
     return NavigationGrid(plan, np.concatenate([none, *leaves, *map(triangles, placed)]))

@@ -1,4 +1,7 @@
-"""Rooms with their walls, doors and windows: one room, or a home whose rooms share walls."""
+"""Rooms with their walls, doors and windows: one room, or a home whose rooms share walls.
+
+A plan is made of spaces, rectangles of floor. A room is one space, or two that lie side by side without a wall.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ _LEAF_KINDS = ("bedroom", "bathroom", "office")  # rooms with a door that can be
 
 
 class Rect(NamedTuple):
-    """A room's inner floor rectangle."""
+    """The inner floor rectangle of a space."""
 
     x_min: float
     z_min: float
@@ -27,21 +30,22 @@ class Rect(NamedTuple):
 
 
 class Hole(NamedTuple):
-    """An opening in one wall of one room. Walls: 0 = x_min, 1 = x_max, 2 = z_min, 3 = z_max."""
+    """An opening in one wall of one space. Walls: 0 = x_min, 1 = x_max, 2 = z_min, 3 = z_max."""
 
     wall: int
     start_m: float  # along the wall, in the world's x or z
     end_m: float
     low_m: float
     high_m: float
-    kind: str  # "door": to another room; "entrance": closed, to the outside; "window"
+    kind: str  # "door": to another room; "entrance": closed, to the outside; "window"; "joint": to a space of this room
     leaf: int = 0  # a leaf stands open in this room, hinged at the start (-1) or the end (1); 0: none here
 
 
 class Plan(NamedTuple):
     rooms: tuple[Room, ...]
-    rects: tuple[Rect, ...]
-    holes: tuple[tuple[Hole, ...], ...]  # per room
+    rects: tuple[Rect, ...]  # per space
+    room_of: tuple[int, ...]  # per space, index of its room; the first spaces are those of the rooms in their order
+    holes: tuple[tuple[Hole, ...], ...]  # per space
     openings: tuple[Opening, ...]
 
 
@@ -56,30 +60,61 @@ def make_plan(spec: SceneSpec, rng: np.random.Generator) -> Plan:
     holes: list[list[Hole]]
     if spec.rooms == 1:
         kinds, rects = _single_room(spec, rng)
-        holes, openings = [[]], []
+        holes, openings, owners = [[]], [], [0]
         for wall, kind in zip(rng.permutation(4), ("window", "entrance")):
-            _open_outside(spec, rng, rects[0], int(wall), kind, wall_span(rects[0], int(wall)), 0, holes, openings)
+            _open_outside(spec, rng, rects[0], int(wall), kind, wall_span(rects[0], int(wall)), 0, holes[0], openings)
     else:
         cells = lay_out(room_kinds(spec.rooms, rng), rng)
         kinds, half = [c.kind for c in cells], WALL_M / 2
+        owners = [k if c.wing_of < 0 else c.wing_of for k, c in enumerate(cells)]
         rects = [
             Rect(*(round(v, 3) for v in (c.x_min + half, c.z_min + half, c.x_max - half, c.z_max - half)))
             for c in cells
         ]
         holes, openings = [[] for _ in rects], []
-        _doors(kinds, rects, holes, openings, rng)
-        _windows_and_entrance(spec, kinds, rects, holes, openings, rng)
+        for k, owner in enumerate(owners):
+            if owner != k:
+                rects[k] = _add_joint(rects, holes, owner, k, spec.ceiling_m)
+        _doors(kinds, rects, owners, holes, openings, rng)
+        _windows_and_entrance(spec, kinds, rects, owners, holes, openings, rng)
     rooms = tuple(
-        Room(
-            k + 1,
-            kind,
-            ((r.x_min, r.z_min), (r.x_max, r.z_min), (r.x_max, r.z_max), (r.x_min, r.z_max)),
-            0.0,
-            spec.ceiling_m,
-        )
-        for k, (kind, r) in enumerate(zip(kinds, rects))
+        Room(k + 1, kinds[k], outline([r for r, owner in zip(rects, owners) if owner == k]), 0.0, spec.ceiling_m)
+        for k in range(spec.rooms)
     )
-    return Plan(rooms, tuple(rects), tuple(tuple(h) for h in holes), tuple(openings))
+    return Plan(rooms, tuple(rects), tuple(owners), tuple(tuple(h) for h in holes), tuple(openings))
+
+
+def _add_joint(rects: list[Rect], holes: list[list[Hole]], main: int, wing: int, height_m: float) -> Rect:
+    """Opens the whole wall between a space and its wing; the wing's rectangle, stretched up to the other."""
+    shared = shared_wall(rects[main], rects[wing])
+    assert shared is not None, "a wing lies at a wall of its room"
+    wall, start, end = shared
+    holes[main].append(Hole(wall, start, end, 0.0, height_m, "joint"))
+    holes[wing].append(Hole(wall ^ 1, start, end, 0.0, height_m, "joint"))
+    side = ("x_min", "x_max", "z_min", "z_max")[wall ^ 1]
+    return rects[wing]._replace(**{side: wall_plane(rects[main], wall)})
+
+
+def outline(rects: list[Rect]) -> tuple[tuple[float, float], ...]:
+    """The polygon (x, z) around a rectangle and, if there is one, a second that touches one of its sides."""
+    r = rects[0]
+    corners = [(r.x_min, r.z_min), (r.x_max, r.z_min), (r.x_max, r.z_max), (r.x_min, r.z_max)]
+    for wing in rects[1:]:
+        side = next(w for w in range(4) if wall_plane(wing, w ^ 1) == wall_plane(r, w))
+        near, far = wall_plane(r, side), wall_plane(wing, side)
+        start, end = wall_span(wing, side)
+        if side in (0, 3):  # these sides are walked from their end to their start
+            start, end = end, start
+        steps = [(near, start), (far, start), (far, end), (near, end)]
+        after = (2, 1, 3, 0).index(side) + 1
+        corners[after:after] = steps if side < 2 else [(along, across) for across, along in steps]
+    ahead = [*corners[1:], corners[0]]
+    corners = [a for a, b in zip(corners, ahead) if a != b]
+    return tuple(
+        b
+        for a, b, c in zip([corners[-1], *corners[:-1]], corners, [*corners[1:], corners[0]])
+        if not (a[0] == b[0] == c[0] or a[1] == b[1] == c[1])
+    )
 
 
 def _single_room(spec: SceneSpec, rng: np.random.Generator) -> tuple[list[str], list[Rect]]:
@@ -115,7 +150,12 @@ def shared_wall(a: Rect, b: Rect) -> Optional[tuple[int, float, float]]:
 
 
 def _doors(
-    kinds: list[str], rects: list[Rect], holes: list[list[Hole]], openings: list[Opening], rng: np.random.Generator
+    kinds: list[str],
+    rects: list[Rect],
+    owners: list[int],
+    holes: list[list[Hole]],
+    openings: list[Opening],
+    rng: np.random.Generator,
 ) -> None:
     """Rooms of the day open to each other widely; every other room has one door, to the hallway where it can."""
     joined = {0}
@@ -124,28 +164,36 @@ def _doors(
     for a in range(len(rects)):
         for b in range(a + 1, len(rects)):
             shared = shared_wall(rects[a], rects[b])
-            if shared is None or shared[2] - shared[1] < DOOR_WIDTH_M + 0.3:
+            if owners[a] == owners[b] or shared is None or shared[2] - shared[1] < DOOR_WIDTH_M + 0.3:
                 continue
             both = {kinds[a], kinds[b]}
             is_open = any(set(pair) == both for pair in OPEN_PAIRS)
             rank = 0 if is_open else min((hub.index(k) for k in both if k in hub), default=9) + 1
             pairs.append((rank, a, b, shared, is_open))
     pairs.sort()
+    done: set[tuple[int, int]] = set()
+
+    def join(pair: tuple[int, int, int, tuple[int, float, float], bool]) -> None:
+        if (owners[pair[1]], owners[pair[2]]) not in done:
+            _join(kinds, rects, owners, holes, openings, pair, rng)
+        done.update({(owners[pair[1]], owners[pair[2]]), (owners[pair[2]], owners[pair[1]])})
+
     while True:  # a spanning tree, best pairs first
-        best = next((p for p in pairs if (p[1] in joined) != (p[2] in joined)), None)
+        best = next((p for p in pairs if (owners[p[1]] in joined) != (owners[p[2]] in joined)), None)
         if best is None:
             break
-        joined |= {best[1], best[2]}
+        joined |= {owners[best[1]], owners[best[2]]}
         pairs.remove(best)
-        _join(kinds, rects, holes, openings, best, rng)
+        join(best)
     for pair in pairs:
         if pair[4] or {kinds[pair[1]], kinds[pair[2]]} == {"hallway", "living room"}:
-            _join(kinds, rects, holes, openings, pair, rng)
+            join(pair)
 
 
 def _join(
     kinds: list[str],
     rects: list[Rect],
+    owners: list[int],
     holes: list[list[Hole]],
     openings: list[Opening],
     pair: tuple[int, int, int, tuple[int, float, float], bool],
@@ -168,17 +216,17 @@ def _join(
         leaf[0] = 0
     holes[a].append(Hole(wall, start, end, 0.0, DOOR_HEIGHT_M, "door", leaf[0]))
     holes[b].append(Hole(wall ^ 1, start, end, 0.0, DOOR_HEIGHT_M, "door", leaf[1]))
-    openings.append(_opening("door", (a + 1, b + 1), rects[a], holes[a][-1]))
+    openings.append(_opening("door", (owners[a] + 1, owners[b] + 1), rects[a], holes[a][-1]))
 
 
-def _outer_spans(k: int, rects: list[Rect]) -> list[tuple[int, float, float]]:
-    """Stretches of the room's walls behind which no room lies: wall, start, end."""
+def _outer_spans(k: int, rects: list[Rect], holes: list[list[Hole]]) -> list[tuple[int, float, float]]:
+    """Stretches of the space's walls behind which no other lies: wall, start, end."""
     out = []
     for wall in range(4):
         start, end = wall_span(rects[k], wall)
-        behind = sorted(
-            s[1:] for n in range(len(rects)) if n != k for s in [shared_wall(rects[k], rects[n])] if s and s[0] == wall
-        )
+        shared = [shared_wall(rects[k], other) for n, other in enumerate(rects) if n != k]
+        behind = [s[1:] for s in shared if s and s[0] == wall]
+        behind = sorted(behind + [h[1:3] for h in holes[k] if h.kind == "joint" and h.wall == wall])
         at = start
         for low, high in [*behind, (end, end)]:
             if low - at > 0.9:
@@ -191,6 +239,7 @@ def _windows_and_entrance(
     spec: SceneSpec,
     kinds: list[str],
     rects: list[Rect],
+    owners: list[int],
     holes: list[list[Hole]],
     openings: list[Opening],
     rng: np.random.Generator,
@@ -198,14 +247,14 @@ def _windows_and_entrance(
     """Windows in the longest outer walls, two in large rooms; the entrance in the hallway, or in the living room."""
     at_entrance = kinds.index("hallway") if "hallway" in kinds else 0
     for k, kind in enumerate(kinds):
-        spans = sorted(_outer_spans(k, rects), key=lambda s: s[1] - s[2])
+        spans = sorted(_outer_spans(k, rects, holes), key=lambda s: s[1] - s[2])
         if k == at_entrance and spans:
             span = spans.pop(-1 if kind == "hallway" or len(spans) > 1 else 0)
-            _open_outside(spec, rng, rects[k], span[0], "entrance", span[1:], k, holes, openings)
+            _open_outside(spec, rng, rects[k], span[0], "entrance", span[1:], owners[k], holes[k], openings)
         if kind == "hallway":
             continue
         for span in spans[: 2 if kind in ("living room", "dining room") else 1]:
-            _open_outside(spec, rng, rects[k], span[0], "window", span[1:], k, holes, openings, kind)
+            _open_outside(spec, rng, rects[k], span[0], "window", span[1:], owners[k], holes[k], openings, kind)
 
 
 def _open_outside(
@@ -216,22 +265,23 @@ def _open_outside(
     kind: str,
     span: tuple[float, float],
     room: int,
-    holes: list[list[Hole]],
+    holes: list[Hole],
     openings: list[Opening],
     room_kind: str = "",
 ) -> None:
-    """Adds a window or the entrance to a room's outer wall."""
+    """Adds a window or the entrance to the outer wall of a space, whose `holes` grow."""
     low, high = span
     if kind == "window":
         widest = 0.8 if room_kind == "bathroom" else 2.0
-        width = float(rng.uniform(min(1.1, widest), min(widest, high - low - 0.6)))
+        least = min(1.1, widest)
+        width = float(rng.uniform(least, max(least, min(widest, high - low - 0.6))))
         width = max(0.4, min(width, high - low - 0.52))
         sill = 1.25 if room_kind == "bathroom" else 0.9
         hole = Hole(wall, *_span(rng, low, high, width), sill, min(2.15, spec.ceiling_m - 0.25), "window")
     else:
         width = min(DOOR_WIDTH_M, high - low - 0.52)
         hole = Hole(wall, *_span(rng, low, high, width), 0.0, DOOR_HEIGHT_M, "entrance")
-    holes[room].append(hole)
+    holes.append(hole)
     openings.append(_opening("window" if kind == "window" else "door", (room + 1,), rect, hole))
 
 

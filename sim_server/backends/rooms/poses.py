@@ -10,7 +10,7 @@ import numpy as np
 from sim_server.backends.rooms.catalogue import ANYWHERE, CORNER, MIDDLE, WALL, Category
 from sim_server.backends.rooms.footprint import Footprint
 from sim_server.backends.rooms.plan import Rect, wall_span
-from sim_server.backends.rooms.shell import inward, wall_yaw_rad
+from sim_server.backends.rooms.wallparts import inward, wall_yaw_rad
 
 WALL_GAP_M = 0.025
 NEIGHBOUR_GAP_M = 0.09

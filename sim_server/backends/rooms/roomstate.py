@@ -13,12 +13,13 @@ from sim_server.backends.rooms.furniture.model import Model
 from sim_server.backends.rooms.placed import ON_FLOOR, ON_WALL, Placed, footprint, put
 from sim_server.backends.rooms.plan import Hole, Plan, Rect, wall_plane, wall_span
 from sim_server.backends.rooms.poses import free_pose, pose_beside
-from sim_server.backends.rooms.shell import inward, wall_yaw_rad
+from sim_server.backends.rooms.wallparts import inward, wall_yaw_rad
 
 GAP_M = 0.07  # least free space between two pieces of furniture
 WALL_GAP_M = 0.025
 TRIES = 40
 _PASSAGE_M = 0.9  # free depth before doors
+_JOINT_M = 0.45  # and on either side of where two spaces of a room meet
 _FLAT_M = 0.05  # what one walks on
 _REACH_M = 1.0  # what begins above this height does not stand in the way
 _WIDEST_PLANT_M = 0.85  # in a home; the named scenes have larger ones
@@ -27,13 +28,13 @@ _TOUCH_M = -0.002  # gap of things that stand side by side in a run
 
 
 def door_zones(rect: Rect, holes: tuple[Hole, ...]) -> list[Footprint]:
-    """Floor that must stay free before doors, leaves included."""
+    """Floor that must stay free before doors, leaves included, and where a space meets another of its room."""
     zones = []
     for hole in holes:
         if hole.kind == "window":
             continue
         start, end = hole.start_m - 0.12 * (hole.leaf < 0), hole.end_m + 0.12 * (hole.leaf > 0)
-        zones.append(_before(rect, hole.wall, start, end, _PASSAGE_M))
+        zones.append(_before(rect, hole.wall, start, end, _JOINT_M if hole.kind == "joint" else _PASSAGE_M))
     return zones
 
 
@@ -76,16 +77,17 @@ class _Taken(NamedTuple):
 
 
 class RoomState:
-    """Furnishes one room. Every method that places returns the index of the thing among all placed, or -1."""
+    """Furnishes one space of a room. Methods that place return the index of the thing among all placed, or -1."""
 
     def __init__(
-        self, plan: Plan, index: int, placed: list[Placed], left: int, words: tuple[str, ...], rng: np.random.Generator
+        self, plan: Plan, space: int, placed: list[Placed], left: int, words: tuple[str, ...], rng: np.random.Generator
     ) -> None:
-        self.index, self.rng, self.left = index, rng, left
-        self.rect, self.holes = plan.rects[index], plan.holes[index]
-        self.kind = plan.rooms[index].category
+        self.index, self.rng, self.left = plan.room_of[space], rng, left
+        self.is_wing = self.index != space
+        self.rect, self.holes = plan.rects[space], plan.holes[space]
+        self.kind = plan.rooms[self.index].category
         self.home = {room.category for room in plan.rooms}  # kinds of all its rooms
-        self.ceiling_m = plan.rooms[index].ceiling_y_m
+        self.ceiling_m = plan.rooms[self.index].ceiling_y_m
         self.placed, self._words = placed, words
         self.doors = door_zones(self.rect, self.holes)
         self._taken: list[_Taken] = []
@@ -94,6 +96,10 @@ class RoomState:
     def wants(self, name: str) -> bool:
         """Whether the thing is allowed and something may still be added."""
         return self.left > 0 and (not self._words or name in self._words)
+
+    def is_listed(self, name: str) -> bool:
+        """Whether the spec names it."""
+        return name in self._words
 
     def shape(self, name: str) -> Model:
         """One of the category's shapes."""
@@ -139,6 +145,12 @@ class RoomState:
         self._taken.append(_Taken(index, name, foot, y, top))
         self.left -= 1
         return index
+
+    def put_on(self, name: str, model: Model, foot: Footprint, y: float, base: int) -> None:
+        """A small thing on another; what hangs or stands beside it later keeps clear of it."""
+        top = y + float(model.bounds()[1][1] - model.bounds()[0][1])
+        self._taken.append(_Taken(len(self.placed), name, foot, y, top))
+        self.placed.append(put(CATEGORIES[name], model, "", self.index, foot, y, base))
 
     def _clearance(self, name: str, foot: Footprint) -> Optional[Footprint]:
         reach = CATEGORIES[name].clearance_m / 2

@@ -24,6 +24,7 @@ from sim_server.backends.rooms.placed import Placed
 from sim_server.backends.rooms.plan import make_plan
 from sim_server.backends.rooms.shell import light_position, shell_parts
 from sim_server.backends.rooms.solids import in_wall, object_around
+from sim_server.backends.rooms.style import make_style
 
 _BOX_SLACK_M = 1e-4  # a box must contain its float32 mesh
 _TONE = shade.tone_table()
@@ -92,9 +93,10 @@ class RoomsScene:
             gone = _change(placed, changes)
             self._navigation = free_floor(plan, [thing for index, thing in enumerate(placed) if index not in gone])
         look = rng_for(seed, "rooms", "look")
-        lamps = [light_position(plan, k, look) for k in range(len(plan.rooms))]
+        lamps = [light_position(plan, k, look) for k in range(len(plan.rects))]
+        style = make_style(spec, [room.category for room in plan.rooms], look)
         builder = GeometryBuilder()
-        for parts in shell_parts(plan, lamps, look):
+        for parts in shell_parts(plan, lamps, style):
             builder.add(0, parts)
         objects = []
         for index, thing in enumerate(placed):

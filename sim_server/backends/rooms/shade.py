@@ -88,12 +88,13 @@ def _add_outside(panorama, wx, wy, wz, weight, column, total):
     rise = wy / np.sqrt(wx * wx + wy * wy + wz * wz)
     turn = wz / (abs(wx) + abs(wz) + np.float32(1e-12))
     turn = _ONE + turn if wx > _ZERO else np.float32(3) - turn
-    v = (rise - np.float32(outside.RISE_LOW)) * np.float32(outside.ROWS / (outside.RISE_HIGH - outside.RISE_LOW))
-    v = smaller(larger(v - _HALF, _ZERO), np.float32(outside.ROWS - 1.01))
-    u = turn * np.float32(outside.COLUMNS / 4)
+    rows, columns = panorama.shape[0], panorama.shape[1]
+    v = (rise - np.float32(outside.RISE_LOW)) * np.float32(rows / (outside.RISE_HIGH - outside.RISE_LOW))
+    v = smaller(larger(v - _HALF, _ZERO), np.float32(rows - 1.01))
+    u = turn * np.float32(columns / 4)
     iv, iu = int(v), int(u)
     fv, fu = v - np.float32(iv), u - np.float32(iu)
-    u0, u1 = iu % outside.COLUMNS, (iu + 1) % outside.COLUMNS
+    u0, u1 = iu % columns, (iu + 1) % columns
     for c in range(3):
         low = panorama[iv, u0, c] * (_ONE - fu) + panorama[iv, u1, c] * fu
         high = panorama[iv + 1, u0, c] * (_ONE - fu) + panorama[iv + 1, u1, c] * fu

@@ -22,10 +22,11 @@ def object_around(geometry: Geometry, point: NDArray[np.float32]) -> int:
 
 
 def in_wall(plan: Plan, point_m: Vec3) -> bool:
-    """Whether the point lies in the matter of a wall: beside a room, below its ceiling, and not in an opening."""
+    """Whether the point lies in the matter of a wall: beside a space, below its ceiling, and not in an opening."""
     x, y, z = point_m
     beside = False
-    for rect, room in zip(plan.rects, plan.rooms):
+    for rect, owner in zip(plan.rects, plan.room_of):
+        room = plan.rooms[owner]
         if not room.floor_y_m <= y <= room.ceiling_y_m:
             continue
         if rect.x_min <= x <= rect.x_max and rect.z_min <= z <= rect.z_max:

@@ -13,6 +13,7 @@ import numpy as np
 from protocol.scene import Pose, SceneDescription, SceneObject
 from protocol.tasks import Question
 from sim_server.backends.base import Frames
+from sim_server.questions.audit.oracles_views import inside_outline
 from sim_server.questions.families.walk import APPEARS
 from sim_server.questions.geometry import rotation_matrix
 
@@ -88,15 +89,12 @@ def _turns(question: Question, description: SceneDescription, frames: Frames) ->
 def _cells(question: Question, description: SceneDescription, frames: Frames) -> str:
     eye = frames.poses[0].position_m
     for room in description.rooms:
-        xs, zs = ([corner[axis] for corner in room.polygon_xz_m] for axis in (0, 1))
-        if (
-            min(xs) <= eye[0] <= max(xs)
-            and min(zs) <= eye[2] <= max(zs)
-            and room.floor_y_m <= eye[1] < room.ceiling_y_m
-        ):
+        here = inside_outline(room, np.array([[eye[0], eye[2]]]))[0]
+        if here and room.floor_y_m <= eye[1] < room.ceiling_y_m:
             break
     else:
         raise AssertionError("the camera is in no room")
+    xs, zs = zip(*room.polygon_xz_m)
     half = max(max(xs) - min(xs), max(zs) - min(zs)) / 2
     lines = [
         np.linspace((min(values) + max(values)) / 2 - half, (min(values) + max(values)) / 2 + half, 11)
@@ -158,8 +156,7 @@ def _room_for(question: Question, description: SceneDescription, frames: Frames)
     grid = np.stack(np.meshgrid(*[np.linspace(-0.5, 0.5, 25) * side_m] * 2), -1).reshape(-1, 2)
     points = (first[i] + second[j]) / 2 + grid @ np.array([along, [-along[1], along[0]]])
     (room,) = [room for room in description.rooms if room.id == a.room_id] or description.rooms[:1]
-    xs, zs = zip(*room.polygon_xz_m)
-    free = (points > (min(xs), min(zs))).all() and (points < (max(xs), max(zs))).all()
+    free = bool(inside_outline(room, points).all())
     for item in description.objects:
         world = np.insert(points, 1, item.box.centre_m[1], axis=1)
         local = (world - item.box.centre_m) @ rotation_matrix(item.box.rotation_wxyz)

@@ -94,7 +94,7 @@ def _object_from_camera(question: Question, description: SceneDescription, frame
     return "" if item.id in _seen(frames, 1) else _sector(frames.poses[1], item.box.centre_m, question.options)
 
 
-def _inside(room: Room, points: np.ndarray) -> np.ndarray:
+def inside_outline(room: Room, points: np.ndarray) -> np.ndarray:
     """Which points [N, 2] a room's outline winds around, by the angles of its corners as seen from the point."""
     corners = np.asarray(room.polygon_xz_m)
     around = corners[None] - points[:, None]
@@ -108,7 +108,7 @@ def _floor_points(room: Room, step_m: float = 0.05) -> np.ndarray:
     low, high = corners.min(0), corners.max(0)
     x, z = (np.arange(low[axis] + step_m / 2, high[axis], step_m) for axis in (0, 1))
     points = np.stack(np.meshgrid(x, z), -1).reshape(-1, 2)
-    return points[_inside(room, points)]
+    return points[inside_outline(room, points)]
 
 
 def _region_from_camera(question: Question, description: SceneDescription, frames: Frames) -> str:
@@ -131,7 +131,7 @@ def _object_distance(question: Question, description: SceneDescription, frames: 
 
 def _room_size(question: Question, description: SceneDescription, frames: Frames) -> str:
     eyes = np.array([pose.position_m for pose in frames.poses])[:, [0, 2]]
-    rooms = [room for room in description.rooms if _inside(room, eyes).any()]
+    rooms = [room for room in description.rooms if inside_outline(room, eyes).any()]
     return f"{sum(len(_floor_points(room)) for room in rooms) * 0.05**2:.2f}"
 
 

@@ -20,7 +20,8 @@ from sim_server.backends.rooms.footprint import Footprint, overlap
 from sim_server.backends.rooms.navigation import NavigationGrid
 from sim_server.backends.rooms.place import furnish_reachable
 from sim_server.backends.rooms.placed import ON_FLOOR, ON_WALL, Placed, footprint, triangles
-from sim_server.backends.rooms.plan import Plan, make_plan, wall_plane
+from sim_server.backends.rooms.plan import Plan, Rect, make_plan, outline, wall_plane
+from sim_server.questions.geometry import inside_polygon, polygon_area_m2
 
 pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels
 
@@ -45,26 +46,36 @@ def home(seed: int, rooms: int, least: int, most: int, **knobs: object) -> tuple
     return plan, placed + add_clutter(spec, placed, rng_for(seed, "rooms", "clutter")), navigation
 
 
+def _area(rect: Rect) -> float:
+    return (rect.x_max - rect.x_min) * (rect.z_max - rect.z_min)
+
+
 @settings(max_examples=120, deadline=None)
 @given(SEEDS, st.integers(2, 12))
 def test_plans_are_plausible(seed: int, count: int) -> None:
     plan = plan_of(seed, count)
     kinds = [room.category for room in plan.rooms]
     assert len(kinds) == count and kinds[0] == "living room" and ("hallway" in kinds) == (count > 4)
-    for room, rect, holes in zip(plan.rooms, plan.rects, plan.holes):
-        width, depth = rect.x_max - rect.x_min, rect.z_max - rect.z_min
+    for k, room in enumerate(plan.rooms):
+        spaces = [s for s, owner in enumerate(plan.room_of) if owner == k]
         low, high = AREA_M2[room.category]
-        assert low < width * depth < high and min(width, depth) > 1.25
-        assert room.category == "hallway" or any(h.kind == "window" for h in holes)
+        area = sum(_area(plan.rects[s]) for s in spaces)
+        assert low < area < high and polygon_area_m2(room.polygon_xz_m) == pytest.approx(area, rel=1e-6)
+        assert len(room.polygon_xz_m) == 4 if len(spaces) == 1 else len(room.polygon_xz_m) in (4, 6, 8)
+        windows = [h for s in spaces for h in plan.holes[s] if h.kind == "window"]
+        assert room.category == "hallway" or windows
+    for rect, holes in zip(plan.rects, plan.holes):
+        assert min(rect.x_max - rect.x_min, rect.z_max - rect.z_min) > 1.25
         for a in holes:  # openings lie within their wall and apart from each other
             start, end = (rect.z_min, rect.z_max) if a.wall < 2 else (rect.x_min, rect.x_max)
-            assert start < a.start_m < a.end_m < end
+            assert start < a.start_m < a.end_m < end or (a.kind == "joint" and start <= a.start_m < a.end_m <= end)
             assert not any(
                 b is not a and b.wall == a.wall and b.start_m < a.end_m and a.start_m < b.end_m for b in holes
             )
     for k, a in enumerate(plan.rects):
-        for b in plan.rects[k + 1 :]:
-            assert a.x_max < b.x_min or b.x_max < a.x_min or a.z_max < b.z_min or b.z_max < a.z_min
+        for j, b in enumerate(plan.rects[:k]):
+            gap = max(b.x_min - a.x_max, a.x_min - b.x_max, b.z_min - a.z_max, a.z_min - b.z_max)
+            assert gap == 0.0 if plan.room_of[k] == plan.room_of[j] else gap > 0.1, "walls between rooms alone"
     reached = {1}
     for _ in plan.rooms:
         for opening in plan.openings:
@@ -83,9 +94,14 @@ def test_furniture_of_homes_stands_as_it_must(seed: int, rooms: int, density: fl
     feet = [footprint(thing) for thing in placed]
     spans = [(t.y_m + t.low[1], t.y_m + t.high[1]) for t in placed]
     for k, thing in enumerate(placed):
-        rect = plan.rects[thing.room]
         corners = feet[k].corners()
-        assert (corners >= [rect.x_min, rect.z_min]).all() and (corners <= [rect.x_max, rect.z_max]).all()
+        within = [
+            r for r, owner in zip(plan.rects, plan.room_of) if owner == thing.room
+            and (corners >= [r.x_min, r.z_min]).all() and (corners <= [r.x_max, r.z_max]).all()
+        ]  # fmt: skip
+        assert within, "it lies in its room"
+        assert inside_polygon(corners, plan.rooms[thing.room].polygon_xz_m).all()
+        rect = within[0]
         assert spans[k][1] < plan.rooms[thing.room].ceiling_y_m
         if thing.support == ON_FLOOR:
             assert abs(spans[k][0]) < 1e-6
@@ -106,7 +122,7 @@ def test_furniture_of_homes_stands_as_it_must(seed: int, rooms: int, density: fl
             )
     for rect, holes in zip(plan.rects, plan.holes):
         for hole in holes:
-            if hole.kind == "window":
+            if hole.kind in ("window", "joint"):
                 continue
             plane, out = wall_plane(rect, hole.wall), 0.3 if hole.wall % 2 == 0 else -0.3
             along, half = (hole.start_m + hole.end_m) / 2, (hole.end_m - hole.start_m) / 2
@@ -128,6 +144,40 @@ def test_furniture_of_homes_stands_as_it_must(seed: int, rooms: int, density: fl
 def _in(navigation: NavigationGrid, cell: np.ndarray, rect) -> bool:
     x, z = navigation._x0 + cell[1] * 0.05, navigation._z0 + cell[0] * 0.05
     return rect.x_min <= x <= rect.x_max and rect.z_min <= z <= rect.z_max
+
+
+EDGES = st.integers(1, 80).map(lambda v: v / 8)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.tuples(EDGES, EDGES), st.integers(0, 3), EDGES, st.floats(0, 1), st.floats(0.05, 1), SEEDS)
+def test_outlines_of_rooms_with_a_wing(
+    size: tuple[float, float], side: int, depth: float, start: float, share: float, seed: int
+) -> None:
+    """The polygon covers both rectangles and nothing else, whatever side the wing is on, flush with a corner or not."""
+    main = Rect(0.0, 0.0, *size)
+    length = size[1] if side < 2 else size[0]
+    low = round(start * (1 - share) * length, 3)
+    high = min(low + share * length, length)
+    wing = (
+        Rect(-depth, low, 0.0, high), Rect(size[0], low, size[0] + depth, high),
+        Rect(low, -depth, high, 0.0), Rect(low, size[1], high, size[1] + depth),
+    )[side]  # fmt: skip
+    polygon = outline([main, wing])
+    assert polygon_area_m2(polygon) == pytest.approx(_area(main) + _area(wing), rel=1e-6)
+    way = np.roll(np.array(polygon), -1, 0) - polygon
+    assert (np.sign(way) != np.sign(np.roll(way, -1, 0))).all(), "every corner turns"
+    points = np.random.default_rng(seed).uniform(-10.5, 20.5, (200, 2))
+    held = np.zeros(len(points), bool)
+    for r in (main, wing):
+        held |= (points > [r.x_min, r.z_min]).all(1) & (points < [r.x_max, r.z_max]).all(1)
+    assert (inside_polygon(points, polygon) == held).all()
+
+
+def test_living_rooms_are_often_l_shaped() -> None:
+    plans = [plan_of(seed, rooms) for seed in range(12) for rooms in (2, 3, 5, 6, 8)]
+    shaped = [p for p in plans if len(p.rooms[0].polygon_xz_m) == 6]
+    assert 0.2 < len(shaped) / len(plans) < 0.7
 
 
 def test_groups_stand_together_and_face_each_other() -> None:
