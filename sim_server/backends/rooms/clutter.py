@@ -14,7 +14,7 @@ from sim_server.backends.rooms.footprint import Footprint, overlap
 from sim_server.backends.rooms.furniture.model import Surface
 from sim_server.backends.rooms.materials import NAMED_COLORS
 from sim_server.backends.rooms.mesh import rotation_y
-from sim_server.backends.rooms.placed import Placed, footprint
+from sim_server.backends.rooms.placed import ON_WALL, Placed, footprint
 from sim_server.backends.rooms.surfaces import STANDS_ON
 
 _AGAIN = 0.3  # how much less a second thing of a kind is wanted on the same furniture
@@ -30,6 +30,7 @@ def add_clutter(spec: SceneSpec, placed: list[Placed], rng: np.random.Generator)
     colors = list(NAMED_COLORS)
     for index, base in enumerate(placed):
         taken = [_in_frame(base, thing) for thing in placed if thing.support == index]
+        hanging = [t for t in placed if t.support == ON_WALL and t.room == base.room]
         weights = _weights(base.category.name, small)
         for surface in base.model.surfaces if weights.sum() > 0 else ():
             wanted = rng.poisson(spec.clutter * (0.6 + 4.0 * _area(surface)))
@@ -38,7 +39,7 @@ def add_clutter(spec: SceneSpec, placed: list[Placed], rng: np.random.Generator)
                 color = colors[int(rng.integers(len(colors)))] if spec.palette == "named" else ""
                 if color and (small[k].name, color) in used:
                     continue
-                thing = _put_on(base, index, surface, small[k], color, taken, rng)
+                thing = _put_on(base, index, surface, small[k], color, taken, hanging, rng)
                 if thing is not None:
                     used.add((small[k].name, color))
                     out.append(thing)
@@ -72,9 +73,11 @@ def _put_on(
     category: Category,
     color: str,
     taken: list[Footprint],
+    hanging: list[Placed],
     rng: np.random.Generator,
 ) -> Optional[Placed]:
-    """One small thing on a surface of `base`; `taken` is in the frame of `base`."""
+    """One small thing on a surface of `base`, clear of what stands there and of what hangs on the walls; `taken` is in
+    the frame of `base`."""
     model = category.shapes[int(rng.integers(len(category.shapes)))](rng)
     low, high = model.bounds()
     half_x, half_z = float(high[0] - low[0]) / 2, float(high[2] - low[2]) / 2
@@ -83,12 +86,17 @@ def _put_on(
     reach = math.hypot(half_x, half_z)
     if surface.x_max_m - surface.x_min_m < 2 * reach or surface.z_max_m - surface.z_min_m < 2 * reach:
         return None
+    foot_m = base.y_m + surface.y_m
+    beside = [
+        _in_frame(base, t) for t in hanging
+        if t is not base and t.y_m + t.low[1] < foot_m + high[1] - low[1] and t.y_m + t.high[1] > foot_m
+    ]  # fmt: skip
     for _ in range(12):
         x = rng.uniform(surface.x_min_m + reach, surface.x_max_m - reach)
         z = rng.uniform(surface.z_min_m + reach, surface.z_max_m - reach)
         yaw = float(rng.normal(0, 0.4))
         foot = Footprint(float(x), float(z), half_x, half_z, yaw)
-        if any(overlap(foot, other, 0.02) for other in taken):
+        if any(overlap(foot, other, 0.02) for other in (*taken, *beside)):
             continue
         taken.append(foot)
         middle = rotation_y(yaw) @ ((low + high) / 2)
