@@ -23,7 +23,8 @@ def audit(
         Optional[list[str]], typer.Option("--family", help="May be repeated, as depth_order or depth_order:0-2.")
     ] = None,
     config: Annotated[
-        Optional[list[Path]], typer.Option("--config", help="TOML with a table curriculum.world.")
+        Optional[list[Path]],
+        typer.Option("--config", help="TOML with a table curriculum.world; else furnished homes."),
     ] = None,
     sets: Annotated[Optional[list[str]], typer.Option("--set", help="Like curriculum.world.rooms=3.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1)] = 0,
@@ -34,30 +35,34 @@ def audit(
     """Ask every family in many scenes, its levels by turns; check each answer by its program and by an oracle."""
     from sim_server.backends.registry import make_backend
     from sim_server.dataset.plan import parse_cells
-    from sim_server.questions.audit.page import page
+    from sim_server.questions.audit.page import REASONS_SHOWN, page
+    from sim_server.questions.audit.run import HOME
     from sim_server.questions.audit.run import audit as check
     from sim_server.questions.families import FAMILIES
 
     listed = [(name, level) for name in FAMILIES for level in CATALOGUE[name].feasible_levels]
     cells = list(parse_cells(family)) if family else listed
     simulator = make_backend(backend)
-    world = world_of(load(config or [], sets or []))
+    tree = load(config or [], sets or [])
+    if not config:
+        given = tree.get("curriculum", {})
+        tree = {"curriculum": {**given, "world": {**HOME, **given.get("world", {})}}}
+    world = world_of(tree)
     rows, examples = check(simulator, world, cells, n, seed, pictures, lambda line: typer.echo(line, err=True))
     digest = simulator.digest
     simulator.close()
     table = Table(
-        "family", "level", "realised", "infeasible", "tries", "ms", "bits", "majority", "blind", "program", "oracle"
+        "family", "level", "realised", "infeasible", "tries", "ms", "bits", "chance", "blind", "program", "oracle"
     )
     for row in rows:
         table.add_row(
             *(row.family, str(row.level), str(row.realised), str(row.specs - row.realised), f"{row.attempts:.1f}"),
-            *(f"{row.ms:.1f}", f"{row.entropy_bits:.2f}", f"{row.majority:.2f}", f"{row.blind:.2f}"),
+            *(f"{row.ms:.1f}", f"{row.entropy_bits:.2f}", f"{row.chance:.2f}", f"{row.blind:.2f}"),
             *(f"{row.holds}/{row.realised}", f"{row.agrees}/{row.realised}"),
         )
     Console(width=120).print(table)
     for row in rows:
-        if row.reasons:
-            rule, times = next(iter(row.reasons.items()))
+        for rule, times in list(row.reasons.items())[:REASONS_SHOWN]:
             typer.echo(f"{row.family} {row.level}: {times} infeasible, {rule}")
     if out is not None:
         try:

@@ -13,6 +13,7 @@ from PIL import Image
 from sim_server.questions.audit.run import Example, Row
 
 SCALE_TO_PX = 240
+REASONS_SHOWN = 3  # per row; audit.json has all of them
 COLORS = ((230, 60, 60), (40, 110, 230), (20, 150, 70), (230, 150, 20), (150, 60, 200))  # by place in the sentence
 
 _STYLE = """
@@ -49,18 +50,19 @@ def page(rows: Sequence[Row], examples: Sequence[Example], title: str) -> str:
 
 def _table(rows: Sequence[Row]) -> str:
     heads = (
-        "family", "level", "realised", "infeasible", "placements", "ms", "answers", "bits", "majority", "blind",
-        "program", "oracle", "rule that refused most",
+        "family", "level", "realised", "infeasible", "placements", "ms", "answers", "bits", "chance",
+        "options only", "blind", "program", "oracle", "rules that refused most",
     )  # fmt: skip
     lines = ["<table><tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr>"]
     for row in rows:
         bad = " class=bad" if row.agrees < row.realised or row.holds < row.realised else ""
         cells = (
             row.family, str(row.level), str(row.realised), str(row.specs - row.realised), f"{row.attempts:.1f}",
-            f"{row.ms:.1f}", str(row.answers), f"{row.entropy_bits:.2f}", f"{row.majority:.2f}", f"{row.blind:.2f}",
+            f"{row.ms:.1f}", str(row.answers), f"{row.entropy_bits:.2f}", f"{row.chance:.2f}",
+            f"{row.options_only:.2f}", f"{row.blind:.2f}",
             f"{row.holds}/{row.realised}", f"{row.agrees}/{row.realised}",
         )  # fmt: skip
-        why = html.escape(next(iter(row.reasons), ""))
+        why = html.escape(" · ".join(f"{times} {rule}" for rule, times in list(row.reasons.items())[:REASONS_SHOWN]))
         lines.append(f"<tr{bad}>" + "".join(f"<td>{cell}</td>" for cell in cells) + f"<td class=why>{why}</td></tr>")
     return "\n".join([*lines, "</table>"])
 

@@ -23,18 +23,16 @@ from protocol.specs import World as Knobs
 from protocol.specs import task_spec, training_scene
 from protocol.tasks import Question, TaskSpec
 from sim_server.backends.base import Backend, Frames, Scene
+from sim_server.questions.audit.blind import earned, nothing, told
 from sim_server.questions.audit.oracles import ORACLES, agrees
 from sim_server.questions.evaluator import verify
 from sim_server.questions.evidence import EVIDENCE_SENSORS
 from sim_server.realise import Realised, realise
 
 Cell = tuple[str, int]  # family, level
-# What scenes a family needs that asks for more than the knobs give.
-NEEDS: dict[str, dict[str, object]] = {
-    "clutter": {"clutter": 1.0, "rooms": 2, "min_objects": 6, "max_objects": 9, "categories": ()},
-    "rooms": {"rooms": 3, "min_objects": 8, "max_objects": 14, "categories": ()},
-}
-OPTIONS_VARY = ("object_match", "small_location")  # their options differ from question to question, as objects do
+OPTIONS_VARY = ("object_match", "small_location", "route_plan")  # from question to question, as objects do
+# A furnished home, where every family has something to ask about.
+HOME: dict[str, object] = {"rooms": 2, "min_objects": 12, "max_objects": 20, "clutter": 0.7}
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -63,10 +61,9 @@ class Example(msgspec.Struct):
 class Row(msgspec.Struct):
     """One family at one level.
 
-    `ms` is processor time per spec, scenes already open. `majority` is the accuracy of always giving the most frequent
-    answer, `blind` that of giving the most frequent answer to questions with the same options or about the same word;
-    where options are objects the place of the answer counts. `holds` and `agrees` count the realised questions that
-    the program, run anew, and the oracle confirm.
+    `ms` is processor time per spec, scenes already open. `blind` is what a guesser earns that knows how answers go with
+    words in other scenes (blind.py), `options_only` one that reads the options alone, `chance` what the skill catalogue
+    says. `holds` and `agrees` count the realised questions that the program, run anew, and the oracle confirm.
     """
 
     family: str
@@ -77,23 +74,24 @@ class Row(msgspec.Struct):
     ms: float
     answers: int
     entropy_bits: float
-    majority: float
+    chance: float
+    options_only: float
     blind: float
     holds: int
     agrees: int
-    reasons: dict[str, int]  # why specs were infeasible, the most frequent rules
+    reasons: dict[str, int]  # why specs were infeasible, the most frequent first
 
 
 class _Tally:
     def __init__(self) -> None:
         self.specs = self.realised = self.attempts = self.holds = self.agrees = 0
         self.spent_s = 0.0
-        self.answers: Counter[str] = Counter()
-        self.by_words: dict[str, Counter[str]] = defaultdict(Counter)
+        self.asked: list[tuple[int, Question]] = []  # each with the turn of its scene among this cell's
         self.reasons: Counter[str] = Counter()
 
     def row(self, cell: Cell) -> Row:
         total = max(self.realised, 1)
+        answers = Counter(_answer(question) for _, question in self.asked)
         return Row(
             family=cell[0],
             level=cell[1],
@@ -101,13 +99,14 @@ class _Tally:
             realised=self.realised,
             attempts=self.attempts / total,
             ms=1e3 * self.spent_s / max(self.specs, 1),
-            answers=len(self.answers),
-            entropy_bits=sum(-n / total * math.log2(n / total) for n in self.answers.values()),
-            majority=max(self.answers.values(), default=0) / total,
-            blind=sum(max(group.values()) for group in self.by_words.values()) / total,
+            answers=len(answers),
+            entropy_bits=sum(-n / total * math.log2(n / total) for n in answers.values()),
+            chance=CATALOGUE[cell[0]].chance_at(cell[1]),
+            options_only=earned(self.asked, nothing),
+            blind=earned(self.asked, told),
             holds=self.holds,
             agrees=self.agrees,
-            reasons=dict(self.reasons.most_common(3)),
+            reasons=dict(self.reasons.most_common()),
         )
 
 
@@ -122,39 +121,38 @@ def audit(
 ) -> tuple[list[Row], list[Example]]:
     """A row per cell, and examples: the first `pictures` of each cell, and whatever did not hold.
 
-    In each of `n` scenes every family is asked one question; its levels take turns. A scene is opened once for all
-    families that ask for the same knobs.
+    In each of `n` scenes every family is asked one question; its levels take turns.
     """
     tallies = {cell: _Tally() for cell in cells}
     levels: dict[str, list[int]] = defaultdict(list)
     for family, level in cells:
         levels[family].append(level)
     examples: list[Example] = []
-    for need in dict.fromkeys(map(_need, levels)):
-        world = Knobs.model_validate({**knobs.model_dump(), **NEEDS.get(need, {})})
-        for index in range(n):
-            spec = training_scene(world, seed, index)
-            here = [(family, turns[index % len(turns)]) for family, turns in levels.items() if _need(family) == need]
-            try:
-                scene = backend.open(spec)
-            except Infeasible as error:
-                for cell in here:
-                    tallies[cell].specs += 1
-                    tallies[cell].reasons[error.message] += 1
-                continue
+    for index in range(n):
+        spec = training_scene(knobs, seed, index)
+        here = [(family, turns[index % len(turns)]) for family, turns in levels.items()]
+        try:
+            scene = backend.open(spec)
+        except Infeasible as error:
             for cell in here:
-                tally = tallies[cell]
-                example = _one(scene, _order(world, seed, spec, index, cell), tally)
-                if example is not None and (tally.realised <= pictures or not (example.agrees and example.holds)):
-                    examples.append(example)
-            scene.close()
-            if (index + 1) % 25 == 0 or index + 1 == n:
-                progress(f"{need or 'any'} scenes: {index + 1} of {n}")
+                tallies[cell].specs += 1
+                tallies[cell].reasons[error.message] += 1
+            continue
+        for cell in here:
+            tally = tallies[cell]
+            example = _one(scene, _order(knobs, seed, spec, index, cell), tally)
+            if example is not None and (tally.realised <= pictures or not (example.agrees and example.holds)):
+                examples.append(example)
+        scene.close()
+        if (index + 1) % 25 == 0 or index + 1 == n:
+            progress(f"scenes: {index + 1} of {n}")
     return [tallies[cell].row(cell) for cell in cells], examples
 
 
-def _need(family: str) -> str:
-    return next((need for need in CATALOGUE[family].needs if need in NEEDS), "")
+def _answer(question: Question) -> str:
+    """The answer, or its place where the options are others in every question."""
+    varies = question.option_objects or question.family in OPTIONS_VARY
+    return str(question.options.index(question.answer)) if varies else question.answer
 
 
 def _order(world: Knobs, seed: int, scene: SceneSpec, number: int, cell: Cell) -> TaskSpec:
@@ -177,10 +175,7 @@ def _one(scene: Scene, order: TaskSpec, tally: _Tally) -> Optional[Example]:
     question = found.question
     tally.realised += 1
     tally.attempts += found.attempts
-    placed = question.option_objects or question.family in OPTIONS_VARY
-    place = str(question.options.index(question.answer)) if placed else question.answer
-    tally.answers[place] += 1
-    tally.by_words[told_by_words(question)][place] += 1
+    tally.asked.append((tally.specs, question))
     assert found.frames.rgb is not None and found.frames.ids is not None
     example = Example(
         spec=order,
@@ -213,18 +208,3 @@ def _holds_anew(scene: Scene, found: Realised) -> bool:
         return verify(read.question, read.scene, stored)
     except VantageError:
         return False
-
-
-def told_by_words(question: Question) -> str:
-    """What of a question could give its answer away without the picture: the options' words, or what it names."""
-    if question.options and not question.option_objects and question.family not in OPTIONS_VARY:
-        return " ".join(sorted(question.options))
-    if question.options:
-        return str(len(question.options))
-    if question.mentions:
-        first = question.mentions[0]
-        color_or_noun = question.text[first.start : first.end].split()
-        return color_or_noun[0] if color_or_noun[-1] == "thing" else color_or_noun[-1]
-    if "things" not in question.text:
-        return "category"
-    return "thing" if " of things " in question.text or "many things " in question.text else "color"

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from fake_scene import FakeScene
 from typer.testing import CliRunner
 
+from learner.rewards import mean_relative_accuracy
 from protocol.scene import SceneSpec
 from protocol.specs import World
+from protocol.tasks import Question
 from sim_server import cli
 from sim_server.backends.base import Capabilities
 from sim_server.questions.audit import run
+from sim_server.questions.audit.blind import earned, nothing, relative_accuracy, told
 from sim_server.questions.audit.page import page
 
 KNOBS = World(min_objects=4, max_objects=6, width_px=48, height_px=48)
@@ -36,11 +40,37 @@ def test_rows_count_every_spec_and_every_check() -> None:
     for row in rows:
         assert row.specs == 6 and row.realised + sum(row.reasons.values()) == 6
         assert row.realised == row.agrees == row.holds > 0
-        assert 0 < row.majority <= row.blind <= 1 or row.realised == 0
+        assert 0 <= row.options_only <= 1 and 0 <= row.blind <= 1 and 0 < row.chance < 1
     assert len(examples) == 2
     html = page(rows, examples, "<Audit>")
     assert "&lt;Audit&gt;" in html and html.count("data:image/png;base64,") == 2 and "http" not in html
     assert examples[0].question.answer in html
+
+
+def _asked(answer: str, **fields: object) -> Question:
+    given = {"answer_type": "choice", "options": ("left", "right"), **fields}
+    return Question(family="f", level=0, text="how far is the red box ?", answer=answer, program="", **given)
+
+
+def test_a_blind_guesser_is_judged_on_scenes_that_it_did_not_learn_from() -> None:
+    even = [(turn, _asked(("left", "right")[turn // 2 % 2])) for turn in range(40)]
+    assert earned(even, told) == 0.5
+    lopsided = [(turn, _asked("left" if turn % 5 else "right")) for turn in range(40)]
+    assert earned(lopsided, told) == 0.8
+    # Each half has one answer, the other half the other: what was learnt by heart is of no use.
+    assert earned([(turn, _asked(("left", "right")[turn % 2])) for turn in range(40)], told) == 0.0
+    numbers = [
+        (turn, _asked("2" if turn < 30 else "3", answer_type="number", options=(), unit="m")) for turn in range(40)
+    ]
+    assert earned(numbers, nothing) == pytest.approx(0.75 + 0.25 * relative_accuracy(2, 3))
+    rare = [(turn, _asked("box", options=("box", f"cup {turn}"))) for turn in range(40)]
+    assert earned(rare, nothing) == 1.0  # what is always right when it is offered
+    assert earned([], told) == 0.0
+
+
+def test_numbers_earn_what_the_benchmark_gives() -> None:
+    for guess, truth in ((2.0, 3.0), (9.5, 10.0), (3.1, 2.0), (5.0, 5.0), (10.4, 10.0)):
+        assert relative_accuracy(guess, truth) == mean_relative_accuracy(Fraction(str(guess)), Fraction(str(truth)))
 
 
 def test_the_levels_of_a_family_take_turns_over_the_scenes() -> None:
