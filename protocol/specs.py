@@ -23,11 +23,15 @@ from protocol.tasks import HIDING, Degradation, QuestionSpec, TaskSpec
 Item = TypeVar("Item")
 
 # Families that judge a view by what its evidence says of each object, which knows what a degradation hides or moves.
-# Any other one reads whole maps as a pinhole camera's, and is asked without the degradations of HIDING.
+# Any other one reads whole maps, or places things in a picture, as a pinhole camera has them, or asks how much of a
+# thing is hidden; it is asked without the degradations of HIDING.
 JUDGED_AS_SEEN = frozenset(
     {
         *("object_category", "object_color", "object_location", "object_count", "object_size", "view_direction"),
         *("depth_order", "camera_object_distance", "relative_distance", "relative_direction", "camera_motion"),
+        *("camera_position", "camera_elevation", "object_from_camera", "region_from_camera", "object_match"),
+        *("scene_size", "cameras_shared", "cameras_nearest", "small_presence", "small_nearest", "small_location"),
+        *("action_consequence", "route_plan", "cognitive_map", "perspective"),
     }
 )
 
