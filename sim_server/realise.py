@@ -10,7 +10,6 @@ from collections import Counter
 from typing import Optional, Sequence
 
 import msgspec
-import numpy as np
 
 from protocol.errors import Infeasible, VantageError
 from protocol.scene import Pose
@@ -21,7 +20,7 @@ from sim_server.backends.base import Frames, Scene
 from sim_server.degrade import degraded
 from sim_server.questions.evidence import EVIDENCE_SENSORS, World
 from sim_server.questions.families import family_of
-from sim_server.questions.family import Candidate, Family, Plan, Proposals, Staged, ask, draw_evenly
+from sim_server.questions.family import Plan, Proposals, Staged, ask, draw_evenly, fitting
 from sim_server.staging import Changes, Staging, staged
 
 ATTEMPTS = 24
@@ -73,9 +72,11 @@ def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> 
         seen = degraded(staged(scene, staging), spec)  # placed in the clear scene, judged as they will be seen
         evidence = seen.render((*staging.poses, *staging.hidden), spec.camera, EVIDENCE_SENSORS)
         world = World.staged(scene.description, evidence, staging)
-        candidate = _choose(family, world, level, plan, rng, refused)
-        if candidate is None:
+        candidates, rule = fitting(family, world, level, plan)
+        if not candidates:
+            refused[rule] += 1  # one vote per attempt, so that a view of many objects does not outweigh the others
             continue
+        candidate = draw_evenly(candidates, rng)
         question = ask(family, world, candidate, level, rng, spec.question.paraphrase)
         frames = _with_sensors(seen, evidence.first(shown), sensors)
         return Realised(question, frames, staging.poses, attempt, world, staging.changes[:shown])
@@ -85,21 +86,6 @@ def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> 
     raise Infeasible(
         f"{family.name} level {level}{wanted} found no view in {ATTEMPTS} attempts; the rule that refused most: {rule}"
     )
-
-
-def _choose(
-    family: Family, world: World, level: int, plan: Plan, rng: np.random.Generator, refused: Counter[str]
-) -> Optional[Candidate]:
-    """A candidate with the planned answer class; where there is none, why not is added to `refused`."""
-    found = Proposals()
-    family.propose(world, level, found)
-    fitting = [item for item in found.accepted if plan.fits(item)]
-    if fitting:
-        return draw_evenly(fitting, rng)
-    # One vote per attempt, so that a view of many objects does not outweigh the others.
-    rule = found.refused.most_common(1)[0][0] if found.refused else "no object is visible"
-    refused["no view has the drawn answer" if found.accepted else rule] += 1
-    return None
 
 
 def _with_sensors(scene: Scene, evidence: Frames, sensors: Sequence[str]) -> Frames:

@@ -29,13 +29,13 @@ SKILLS = (
         "camera",
         clear(
             "2 cameras, 2 to 3 things, 0 of them seen twice or more",
-            "2 cameras, 2 to 4 things, 1 of them seen twice or more",
+            "2 cameras, 3 to 4 things, 1 of them seen twice or more",
             "3 cameras, 2 to 5 things, 1 of them seen twice or more",
             "3 cameras, 3 to 6 things, 2 of them seen twice or more",
             "4 cameras, 3 to 8 things, 2 of them seen twice or more",
         ),
         chance=0.5,
-        chances=(0.5, 0.33, 0.25, 0.25, 0.17),
+        chances=(0.5, 0.5, 0.25, 0.25, 0.17),
     ),
     Skill(
         "cameras_nearest",

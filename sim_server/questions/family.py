@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Optional, Protocol, Sequence, Union, runtime_checkable
+from typing import Optional, Protocol, Sequence, TypeVar, Union, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -19,8 +19,11 @@ from protocol.skills import CATALOGUE
 from protocol.tasks import Mention, Question, TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evaluator import run
-from sim_server.questions.evidence import World
+from sim_server.questions.evidence import World, name_of
 from sim_server.staging import Staging
+
+Item = TypeVar("Item")
+NO_SUCH_ANSWER = "no view has the drawn answer"
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -69,6 +72,16 @@ class Plan(msgspec.Struct, frozen=True):
         return candidate.form == self.form and self.key in ("", candidate.key)
 
 
+def fitting(family: Family, world: World, level: int, plan: Plan) -> tuple[list[Candidate], str]:
+    """The world's candidates that the plan wants, and where there are none the rule that refused most."""
+    found = Proposals()
+    family.propose(world, level, found)
+    wanted = [item for item in found.accepted if plan.fits(item)]
+    if wanted or found.accepted:
+        return wanted, NO_SUCH_ANSWER
+    return [], found.refused.most_common(1)[0][0] if found.refused else "no object is visible"
+
+
 def draw_evenly(candidates: Sequence[Candidate], rng: np.random.Generator) -> Candidate:
     """One of the candidates: first the form, then the key, then the candidate, each with equal chances."""
     forms = sorted({item.form for item in candidates})
@@ -77,6 +90,16 @@ def draw_evenly(candidates: Sequence[Candidate], rng: np.random.Generator) -> Ca
     key = keys[int(rng.integers(len(keys)))]
     same = [item for item in candidates if item.form == form and item.key == key]
     return same[int(rng.integers(len(same)))]
+
+
+def draw_key(words: Sequence[str], rng: np.random.Generator, kept: Optional[Plan]) -> str:
+    """One of these answers, each with equal chances; that of the plan that is kept."""
+    return kept.key if kept else words[int(rng.integers(len(words)))]
+
+
+def shuffled(items: Sequence[Item], rng: np.random.Generator) -> tuple[Item, ...]:
+    """The items in an order drawn from rng."""
+    return tuple(items[int(index)] for index in rng.permutation(len(items)))
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -181,6 +204,11 @@ def ask(
         margin=candidate.margin,
         option_objects=draft.option_objects,
     )
+
+
+def name_slots(world: World, keys: Sequence[int]) -> dict[str, tuple[int, str]]:
+    """Slots {a}, {b} … for the names of these objects."""
+    return {slot: (key, name_of(world.objects[key])) for slot, key in zip("abcdefgh", keys)}
 
 
 _SLOT = re.compile(r"\{(\w+)\}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Optional
+from typing import Iterable, Optional
 
 import msgspec
 import numpy as np
@@ -92,8 +92,14 @@ def square(between: Gap, side_m: float) -> Array:
 
 def takes_floor(item: SceneObject, floor_y_m: float) -> bool:
     """Whether an object takes floor of this height from what is to stand there."""
-    height = corners(item.box)[:, 1] - floor_y_m
-    return bool(height.max() > FLAT_M and -FLAT_M < height.min() < HEAD_ROOM_M)
+    low_m, high_m = _span_y_m(item.box)
+    return high_m - floor_y_m > FLAT_M and -FLAT_M < low_m - floor_y_m < HEAD_ROOM_M
+
+
+@lru_cache(maxsize=4096)
+def _span_y_m(box: OrientedBox) -> tuple[float, float]:
+    heights = corners(box)[:, 1]
+    return float(heights.min()), float(heights.max())
 
 
 def blockers(description: SceneDescription, place: Array, floor_y_m: float) -> list[SceneObject]:
@@ -122,6 +128,18 @@ def square_is_free(description: SceneDescription, between: Gap, side_m: float) -
         return False
     room = room_around(description, between, side_m)
     return room is not None and not blockers(description, square(between, side_m), room.floor_y_m)
+
+
+def largest_free(description: SceneDescription, between: Gap, sides_m: Iterable[float]) -> float:
+    """The largest of these sides with which a square stands free midway in a gap, 0 where none does."""
+    free_m, left = 0.0, sorted(sides_m)
+    while left:  # by halves: what holds a square holds every smaller one
+        middle = len(left) // 2
+        if square_is_free(description, between, left[middle]):
+            free_m, left = left[middle], left[middle + 1 :]
+        else:
+            left = left[:middle]
+    return free_m
 
 
 def standable(description: SceneDescription, box: OrientedBox, ignore: int, apart_m: float) -> bool:

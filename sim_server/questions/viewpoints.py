@@ -15,6 +15,7 @@ from sim_server.questions.family import Plan, Proposals
 from sim_server.questions.geometry import Array, pose_from_yaw_pitch
 
 EYE_HEIGHT_M = (1.3, 1.9)
+CROUCHED_M = (0.7, 1.8)  # low eyes see things hide one another
 PITCH_RAD = (-0.75, 0.10)
 NEAREST_M, FARTHEST_M = 0.9, 7.0
 FRAME_BORDER = 0.05  # centres of the objects asked about keep this share of the picture from its border

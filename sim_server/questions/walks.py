@@ -6,15 +6,17 @@ import math
 from collections import deque
 from typing import Optional, Sequence
 
+import msgspec
 import numpy as np
 
 from protocol.scene import Camera, Pose, Vec3
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.observe import move
-from sim_server.questions.coverage import covering_poses, draw_poses_around
-from sim_server.questions.family import Proposals
+from sim_server.questions.coverage import draw_poses_around
+from sim_server.questions.family import Family, Plan, Proposals
 from sim_server.questions.geometry import pose_from_yaw_pitch, wrap_rad
+from sim_server.questions.sets import covering_sets, first_fitting, shoot
 from sim_server.questions.viewpoints import EYE_HEIGHT_M
 from sim_server.staging import Staging
 
@@ -100,19 +102,26 @@ def _shares(steps: list[float], count: int) -> list[int]:
 
 
 def survey(
-    scene: Scene, spec: TaskSpec, ids: tuple[int, ...], rng: np.random.Generator, found: Proposals
+    family: Family,
+    scene: Scene,
+    spec: TaskSpec,
+    plan: Plan,
+    rng: np.random.Generator,
+    found: Proposals,
+    numbers: tuple[float, ...] = (),
 ) -> Optional[Staging]:
-    """Few views that show these objects; with `spec.look_around` one view, the others to be found by Observe.
+    """Few views that show the plan's objects; with `spec.look_around` one view, the others to be found by Observe.
 
     None, with the rule that refused in `found`, where no such views were found.
     """
+    ids = plan.focus
     if spec.look_around:
-        return _look_around(scene, spec, ids, rng, found)
-    poses = covering_poses(scene, spec.camera, spec.max_views, rng, only=frozenset(ids))
-    if not poses:
-        found.refuse("no standing point shows the objects")
-        return None
-    return Staging(poses, about=ids)
+        staging = _look_around(scene, spec, ids, rng, found)
+        return msgspec.structs.replace(staging, numbers=numbers) if staging else None
+    shots = shoot(scene, spec.camera, rng)
+    sets = covering_sets(shots, spec.max_views, rng, family.views, ids)
+    poses = first_fitting(family, spec, plan, shots, sets, found, ids, numbers)
+    return Staging(poses, about=ids, numbers=numbers) if poses else None
 
 
 def _look_around(

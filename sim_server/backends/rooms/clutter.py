@@ -37,7 +37,8 @@ def add_clutter(spec: SceneSpec, placed: list[Placed], rng: np.random.Generator)
             for _ in range(int(wanted)):
                 k = int(rng.choice(len(small), p=weights / weights.sum()))
                 color = colors[int(rng.integers(len(colors)))] if spec.palette == "named" else ""
-                if color and (small[k].name, color) in used:
+                # Of the colour of what it stands on a small thing would be hard to see.
+                if color and (color == base.color or (small[k].name, color) in used):
                     continue
                 thing = _put_on(base, index, surface, small[k], color, taken, hanging, rng)
                 if thing is not None:

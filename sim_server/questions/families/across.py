@@ -13,7 +13,7 @@ from protocol.scene import Pose, Room, SceneDescription
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.coverage import draw_poses_around
-from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World, name_of, room_at, unique_names
+from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World, room_at, unique_names
 from sim_server.questions.families import sectors
 from sim_server.questions.families.pairs import NO_SECOND, focus_of
 from sim_server.questions.families.rules import (
@@ -24,9 +24,10 @@ from sim_server.questions.families.rules import (
     clear_in_both,
     clear_objects,
     draw_objects,
+    prominent,
     uniquely_named,
 )
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
 from sim_server.questions.geometry import Array, bearing_of_rad, inside_polygon, polygon_centre, yaw_rad
 from sim_server.questions.viewpoints import draw_focused_pose, draw_pose, probe
 
@@ -37,6 +38,7 @@ REGION_MARGIN_DEG = (40.0, 20.0, 25.0, 15.0, 8.0)
 REGION_SHARED = 1  # objects that both pictures clearly show; walls and the door join them too
 REGION_SHARE = 0.8  # of the room's floor that lies in the sector of its middle
 _FLOOR_STEP_M = 0.25
+_SECONDS = 12  # draws of a second standing point per first one
 _ROUNDS = 3  # of draw_poses_around
 
 
@@ -51,7 +53,7 @@ class ObjectFromCamera:
     ) -> Plan:
         form = OBJECT_FORM[level]
         words = sectors.WORDS[form]
-        key = kept.key if kept else words[int(rng.integers(len(words)))]
+        key = draw_key(words, rng, kept)
         focus = draw_objects(uniquely_named(description), 1 + SHARED_OBJECTS, rng, self.name)
         return Plan(key=key, focus=focus, form=form)
 
@@ -70,11 +72,12 @@ class ObjectFromCamera:
             beside = np.abs(angles) > spec.camera.hfov_rad / 2  # out of the second picture
             return apart & beside & sectors.inside(plan.form, plan.key, angles, least_deg)
 
-        second = draw_pose(scene, spec.camera, focus_of(scene, plan.focus[1:]), rng, fits=fits)
-        if second is None:
-            found.refuse(NO_SECOND)
-            return None
-        return (first, second)
+        for _ in range(_SECONDS):
+            second = draw_pose(scene, spec.camera, focus_of(scene, plan.focus[1:]), rng, fits=fits)
+            if second is not None:
+                return (first, second)
+        found.refuse(NO_SECOND)
+        return None
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         first, second = world.views[:2]
@@ -83,7 +86,7 @@ class ObjectFromCamera:
             found.refuse(TOO_LITTLE_SHARED)
             return
         names = unique_names(world)
-        for key in clear_objects(world, first, RELATE, found):
+        for key in prominent(world, first, found):
             centre = world.objects[key].box.centre_m
             angle_deg = math.degrees(_bearing(second, centre))
             margin = sectors.margin_deg(form, angle_deg)
@@ -109,8 +112,8 @@ class ObjectFromCamera:
                 "you are at the second camera and look the way it does . where is the {a} ?",
                 "where is the {a} from the camera of the second picture ?",
             ),
-            slots={"a": (a, name_of(world.objects[a]))},
-            options=sectors.shuffled(candidate.form, rng),
+            slots=name_slots(world, (a,)),
+            options=shuffled(sectors.WORDS[candidate.form], rng),
         )
 
 
@@ -128,7 +131,7 @@ class RegionFromCamera:
             raise Infeasible(f"{self.name} needs a scene of two rooms or more: raise the scene's rooms")
         form = REGION_FORM[level]
         words = sectors.WORDS[form]
-        key = kept.key if kept else words[int(rng.integers(len(words)))]
+        key = draw_key(words, rng, kept)
         return Plan(key=key, focus=(), form=form)
 
     def poses(
@@ -187,8 +190,8 @@ class RegionFromCamera:
                 "you are at the second camera and look the way it does . where is the room with the {a} ?",
                 "where is the room with the {a} from the camera of the second picture ?",
             ),
-            slots={"a": (a, name_of(world.objects[a]))},
-            options=sectors.shuffled(candidate.form, rng),
+            slots=name_slots(world, (a,)),
+            options=shuffled(sectors.WORDS[candidate.form], rng),
         )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Callable, Optional, Sequence
+from typing import Optional, Sequence
 
 import numpy as np
 
@@ -11,42 +10,31 @@ from protocol.errors import Infeasible
 from protocol.scene import OrientedBox, Pose, SceneDescription
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.coverage import draw_poses_around, joined
-from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World, name_of, unique_names
-from sim_server.questions.families.perceive import groups
+from sim_server.questions.coverage import joined
+from sim_server.questions.evidence import ViewEvidence, World, name_of, unique_names
+from sim_server.questions.families.pairs import focus_of
 from sim_server.questions.families.rules import RELATE, clear_anywhere, uniquely_named
 from sim_server.questions.families.scene import (
     NOT_JOINED,
-    SCENE_COUNT_RANGE,
     draft_count,
-    plan_count,
+    plan_scene_count,
     propose_count,
 )
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, name_slots, shuffled
 from sim_server.questions.geometry import point_box_distance
-from sim_server.questions.viewpoints import probe
+from sim_server.questions.sets import drawn_sets, first_fitting, shoot
 
 CAMERAS = (2, 2, 3, 3, 4)
 SHARED_OPTIONS = (2, 3, 3, 4, 4)
 IN_TWO = (0, 1, 1, 2, 2)  # of the counted things so many are seen by two cameras or more: adding up counts them twice
 NEAREST_GAP_M = (1.2, 0.8, 0.6, 0.4, 0.3)  # between the nearest camera's distance and the next one's
 NTH = ("first", "second", "third", "fourth")
+COUNT_RANGE = ((2, 3), (3, 4), (2, 5), (3, 6), (3, 8))  # two cameras, a thing in both, none sees all: 3 at least
 _SETS_TRIED = 150
-NO_SET = "no set of cameras shows what the answer needs"
-
-Suits = Callable[[Sequence[ViewEvidence]], bool]
 
 
-def draw_cameras(scene: Scene, spec: TaskSpec, rng: np.random.Generator, suits: Suits) -> Optional[tuple[Pose, ...]]:
-    """As many cameras as the level has, of those that look around the scene, whose small pictures suit."""
-    poses = draw_poses_around(scene, rng)
-    world = World.of(scene.description, scene.render(poses, probe(spec.camera), EVIDENCE_SENSORS))
-    count = min(CAMERAS[spec.question.level], spec.max_views)
-    for _ in range(_SETS_TRIED):
-        chosen = [int(index) for index in rng.choice(len(poses), count, replace=False)]
-        if suits([world.views[index] for index in chosen]):
-            return tuple(poses[index] for index in chosen)
-    return None
+def _cameras(level: int, spec: TaskSpec) -> int:
+    return min(CAMERAS[level], spec.max_views)
 
 
 def _in_all(views: Sequence[ViewEvidence]) -> set[int]:
@@ -70,24 +58,19 @@ class CamerasShared:
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
     ) -> Optional[tuple[Pose, ...]]:
-        wanted = set(plan.focus)
-        least = SHARED_OPTIONS[spec.question.level]
-
-        def suits(views: Sequence[ViewEvidence]) -> bool:
-            return _in_all(views) == wanted and len({key for view in views for key in view.seen}) >= least
-
-        poses = draw_cameras(scene, spec, rng, suits)
-        if poses is None:
-            found.refuse(NO_SET)
-        return poses
+        shots = shoot(scene, spec.camera, rng)
+        count = _cameras(spec.question.level, spec)
+        sets = drawn_sets(shots.seeing(plan.focus[0]), count, _SETS_TRIED, rng)
+        return first_fitting(self, spec, plan, shots, sets, found)
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
-        clear = clear_anywhere(world, RELATE, found)
         shared = _in_all(world.views)
-        others = [key for key in clear if key not in shared]
         if len(shared) != 1:
             found.refuse("not exactly one thing is in every picture")
-        elif not all(RELATE.holds(view.seen[key], view) for view in world.views for key in shared):
+            return
+        clear = clear_anywhere(world, RELATE, found)
+        others = [key for key in clear if key not in shared]
+        if not all(RELATE.holds(view.seen[key], view) for view in world.views for key in shared):
             found.refuse(f"the thing that all cameras see shows less than {RELATE}")
         elif not shared <= clear.keys() or len(others) < SHARED_OPTIONS[level] - 1:
             found.refuse(f"fewer than {SHARED_OPTIONS[level]} things to choose from")
@@ -98,9 +81,9 @@ class CamerasShared:
 
     def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
         shared, *others = candidate.objects
-        drawn = [others[int(index)] for index in rng.permutation(len(others))[: int(candidate.form) - 1]]
+        drawn = shuffled(others, rng)[: int(candidate.form) - 1]
         keys = [shared, *drawn]
-        options = [keys[int(index)] for index in rng.permutation(len(keys))]
+        options = shuffled(keys, rng)
         listed = ", ".join(f"object({key})" for key in options)
         return Draft(
             program=f"name(argmax([{listed}], o: times_seen(o)))",
@@ -126,48 +109,37 @@ class CamerasCount:
     def plan(
         self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
-        return plan_count(self.name, description, SCENE_COUNT_RANGE[level], rng) if kept is None else kept
+        return kept or plan_scene_count(self.name, description, COUNT_RANGE[level], rng)
 
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
     ) -> Optional[tuple[Pose, ...]]:
-        items = scene.description.objects
-
-        def suits(views: Sequence[ViewEvidence]) -> bool:
-            times = Counter(key for view in views for key in view.seen)
-            for form, _, alike in groups([item for item in items if item.id in times]):
-                keys = [item.id for item in alike]
-                if form == plan.form and str(len(keys)) == plan.key and _spread(views, keys, spec.question.level):
-                    return joined(scene.description, views)
-            return False
-
-        poses = draw_cameras(scene, spec, rng, suits)
-        if poses is None:
-            found.refuse(NO_SET)
-        return poses
+        shots = shoot(scene, spec.camera, rng)
+        count = _cameras(spec.question.level, spec)
+        sets = drawn_sets(range(len(shots.poses)), count, 2 * _SETS_TRIED, rng)
+        return first_fitting(self, spec, plan, shots, sets, found)
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
-        if not joined(world.description, world.views):
-            found.refuse(NOT_JOINED)
-            return
         judged = Proposals()
-        propose_count(world, level, judged)
+        propose_count(world, level, COUNT_RANGE[level], judged)
+        spread = [item for item in judged.accepted if _spread(world.views, item.objects, level)]
         found.refused += judged.refused
-        for item in judged.accepted:
-            if _spread(world.views, item.objects, level):
-                found.accepted.append(item)
-            else:
-                found.refuse("one camera sees all that is counted, or too few of it are seen by two cameras")
+        if judged.accepted and not spread:
+            found.refuse("one camera sees all that is counted, or too few of it are seen by two cameras")
+        elif spread and not joined(world.description, world.views):  # asked last: it takes longest
+            found.refuse(NOT_JOINED)
+        else:
+            found.accepted += spread
 
     def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         return draft_count(
             world,
             candidate,
             (
-                "how many {a} do all the cameras see together ?",
+                "over all the cameras , how many different {a} are seen ?",
                 "each picture is from another camera . how many different {a} do they see in all ?",
                 "how many different {a} do the cameras see ?",
-                "look at the pictures of all the cameras . how many {a} are there ?",
+                "look at the pictures of all the cameras . how many different {a} are there ?",
                 "what is the number of {a} that the cameras see , each one counted once ?",
             ),
         )
@@ -197,17 +169,13 @@ class CamerasNearest:
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
     ) -> Optional[tuple[Pose, ...]]:
-        (item,) = (item for item in scene.description.objects if item.id == plan.focus[0])
-
-        def suits(views: Sequence[ViewEvidence]) -> bool:
-            if not all(item.id in view.seen and RELATE.holds(view.seen[item.id], view) for view in views):
-                return False
-            distances = [_distance_m(view, item.box) for view in views]
-            return _gap_m(distances) >= NEAREST_GAP_M[spec.question.level]
-
-        poses = draw_cameras(scene, spec, rng, suits)
+        (item,) = focus_of(scene, plan.focus)
+        shots = shoot(scene, spec.camera, rng)
+        count = _cameras(spec.question.level, spec)
+        any_order = Plan(key="", focus=plan.focus, form=plan.form)
+        sets = drawn_sets(shots.seeing(item.id), count, _SETS_TRIED, rng)
+        poses = first_fitting(self, spec, any_order, shots, sets, found)
         if poses is None:
-            found.refuse(NO_SET)
             return None
         eyes = np.array([pose.position_m for pose in poses])
         ordered = list(poses)
@@ -244,8 +212,8 @@ class CamerasNearest:
                 "the {a} is in each picture . which camera is closest to it ?",
                 "to which camera is the {a} nearest ?",
             ),
-            slots={"a": (a, name_of(world.objects[a]))},
-            options=tuple(words[int(index)] for index in rng.permutation(len(words))),
+            slots=name_slots(world, (a,)),
+            options=shuffled(words, rng),
         )
 
 

@@ -14,12 +14,12 @@ from protocol.scene import Camera, Change, Pose, SceneDescription, SceneObject
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World, name_of, unique_names
-from sim_server.questions.families.rules import AMBIGUOUS, RELATE, Clarity, draw_objects, uniquely_named
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.families.rules import AMBIGUOUS, RELATE, Clarity, centred, draw_objects, uniquely_named
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, shuffled
 from sim_server.questions.floor import standable
 from sim_server.questions.functions.places import hidden_by, surface_middle
-from sim_server.questions.geometry import Array, point_box_distance, pose_from_yaw_pitch, rotation_matrix, yaw_rad
-from sim_server.questions.viewpoints import aim, draw_eyes, draw_focused_pose, in_picture
+from sim_server.questions.geometry import point_box_distance, pose_from_yaw_pitch, rotation_matrix, yaw_rad
+from sim_server.questions.viewpoints import CROUCHED_M, aim, draw_eyes, draw_focused_pose, in_picture, probe
 from sim_server.staging import Staging
 
 KINDS = (("gone", "new"), ("moved",), ("gone", "new"), ("moved",), ("moved",))
@@ -29,6 +29,7 @@ LEAST_MOVED_M = (0.0, 1.0, 0.0, 1.0, 0.6)  # between what the two pictures show 
 STILL = 0.4  # what is shown of any other object moves by at most this share of that
 OTHER_CAMERA_M = (0.5, 2.5)  # between the two cameras, where they differ
 STAND_APART_M = 0.15
+BEFORE_CAMERA_M = 0.9  # a moved object stands at least so far from the camera: nearer it would hide all else
 _PLACES = 40
 
 HIDES_OPTIONS = (2, 2, 3, 3, 3)
@@ -37,7 +38,7 @@ UNTOUCHED = 0.02  # as much at most for every other option
 PARTLY = Clarity(0.08, 0.001)  # the hidden object still shows so much, so that its name means something
 BEHIND_RAD = 0.35  # between the directions to the two, seen from the camera
 _TRIES = 16
-_PROBE_PX = 48
+_LINED_UP = 32  # pairs of objects for which a standing point is sought
 
 
 def loose(description: SceneDescription) -> list[SceneObject]:
@@ -111,8 +112,8 @@ class BeforeAfter:
             ).all():
                 continue
             box = msgspec.structs.replace(item.box, centre_m=there)
-            before_camera = point_box_distance(np.array([pose.position_m]), box)[0] > STAND_APART_M
-            if before_camera and standable(scene.description, box, key, STAND_APART_M):
+            away = point_box_distance(np.array([pose.position_m]), box)[0] > BEFORE_CAMERA_M
+            if away and standable(scene.description, box, key, STAND_APART_M):
                 return Change(key, there)
         return None
 
@@ -126,7 +127,7 @@ class BeforeAfter:
         if changed not in names:
             found.refuse(AMBIGUOUS)
             return
-        if not _clear(changed, clear_before) or not _clear(changed, clear_after):
+        if not all(_clear(changed, view) and centred(changed, view) for view in (clear_before, clear_after)):
             found.refuse("the place of the changed object is not seen clearly in both pictures")
             return
         still = [key for key in names if key != changed and _clear(key, before) and _clear(key, after)]
@@ -145,7 +146,7 @@ class BeforeAfter:
             found.accept("", (changed, *others), margin, kind)
 
     def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
-        options = [candidate.objects[int(index)] for index in rng.permutation(len(candidate.objects))]
+        options = shuffled(candidate.objects, rng)
         measure = {
             "moved": "argmax([{}], o: distance(surface_middle(o, view(0)), surface_middle(o, view(1))))",
             "gone": "argmin([{}], o: pixels(o, view(1)))",
@@ -158,7 +159,7 @@ class BeforeAfter:
                 "in the second picture",
                 "is not there now",
             ),
-            "new": ("is there in the second picture and not in the first", "in the second picture", "was not there"),
+            "new": ("is there in the second picture and not in the first", "in the first picture", "was not there"),
         }[candidate.form]
         return Draft(
             program=f"name({measure})",
@@ -196,30 +197,36 @@ class OcclusionRemoval:
     def poses(
         self, scene: Scene, spec: TaskSpec, _plan: Plan, rng: np.random.Generator, found: Proposals
     ) -> Optional[Staging]:
-        items = scene.description.objects
-        centres = np.array([item.box.centre_m for item in items])
-        index_of = {item.id: index for index, item in enumerate(items)}
-        takable = [index_of[item.id] for item in loose(scene.description)]
-        nameable = [index_of[item.id] for item in uniquely_named(scene.description)]
-        tried: list[tuple[Pose, int, int]] = []
-        for _ in range(_TRIES):
-            before, behind = int(rng.choice(takable)), int(rng.choice(nameable))
-            pose = _lined_up(scene, spec.camera, centres[before], centres[behind], rng) if before != behind else None
+        """Of poses that have one object behind another one where small pictures say that it hides enough: the scene is
+        changed, which takes longest, for that one alone."""
+        level = spec.question.level
+        takable, nameable = loose(scene.description), uniquely_named(scene.description)
+        tried: list[tuple[Pose, int]] = []
+        for _ in range(_LINED_UP):
+            before, behind = takable[int(rng.integers(len(takable)))], nameable[int(rng.integers(len(nameable)))]
+            pose = _lined_up(scene, spec.camera, before, behind, rng) if before is not behind else None
             if pose is not None:
-                tried.append((pose, items[before].id, items[behind].id))
+                tried.append((pose, before.id))
         if not tried:
             found.refuse("no standing point has one object behind the other")
             return None
-        # What small pictures say of them saves changing the scene in vain.
-        small = Camera(_PROBE_PX, max(1, round(_PROBE_PX * spec.camera.height_px / spec.camera.width_px)))
-        small = msgspec.structs.replace(small, hfov_rad=spec.camera.hfov_rad)
-        frames = scene.render([pose for pose, _, _ in tried], small, EVIDENCE_SENSORS)
-        for view, (pose, before, behind) in zip(World.of(scene.description, frames).views, tried):
-            truth = view.seen.get(behind)
-            if truth and before in view.seen and 0 < truth.visible_fraction < 1 - UNCOVERED[spec.question.level] / 2:
-                return Staging((pose,), (pose,), ((), (Change(before),)), (before,))
-        found.refuse(f"the object hides less than {UNCOVERED[spec.question.level]:.0%} of any other that still shows")
+        frames = scene.render([pose for pose, _ in tried], probe(spec.camera), EVIDENCE_SENSORS)
+        world = World.of(scene.description, frames)
+        for index, (pose, taken) in enumerate(tried):
+            if self._promises(world.only_view(index), taken, level):
+                return Staging((pose,), (pose,), ((), (Change(taken),)), (taken,))
+        found.refuse(f"the object hides less than {UNCOVERED[level]:.0%} of any other that still shows")
         return None
+
+    def _promises(self, world: World, taken: int, level: int) -> bool:
+        """Whether a picture says that the object hides enough of another one, and nothing of enough others."""
+        view, names = world.views[0], unique_names(world)
+        if taken not in names or not _clear(taken, view):
+            return False
+        shown = [key for key in names if key != taken and PARTLY.holds(view.seen[key], view)]
+        told = [self._told(world, key, taken) for key in shown]
+        free = sum(share <= UNTOUCHED for share in told)
+        return max(told, default=0.0) >= UNCOVERED[level] and free >= HIDES_OPTIONS[level] - 1
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         (taken,) = world.about
@@ -251,7 +258,7 @@ class OcclusionRemoval:
 
     def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
         taken, *choices = candidate.objects
-        options = [choices[int(index)] for index in rng.permutation(len(choices))]
+        options = shuffled(choices, rng)
         listed = ", ".join(f"object({key})" for key in options)
         return Draft(
             program=f"name(argmax([{listed}], o: hidden_by(o, by=object({taken}), view=view(0))))",
@@ -269,10 +276,11 @@ class OcclusionRemoval:
 
 
 def _lined_up(
-    scene: Scene, camera: Camera, before_m: Array, behind_m: Array, rng: np.random.Generator
+    scene: Scene, camera: Camera, before: SceneObject, behind: SceneObject, rng: np.random.Generator
 ) -> Optional[Pose]:
-    """A standing point from which one point is behind another, both in the picture; None where this draw has none."""
-    eyes = draw_eyes(scene, rng)
+    """A standing point from which one object is behind another, both in the picture; None where this draw has none."""
+    eyes = draw_eyes(scene, rng, CROUCHED_M)
+    before_m, behind_m = np.asarray(before.box.centre_m), np.asarray(behind.box.centre_m)
     near, far = before_m - eyes, behind_m - eyes
     turn = np.abs(np.arctan2(near[:, 0] * far[:, 2] - near[:, 2] * far[:, 0], (near * far)[:, ::2].sum(1)))
     where = np.tile(rng.uniform(0.35, 0.65, 2), (len(eyes), 1))

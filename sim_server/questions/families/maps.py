@@ -9,20 +9,21 @@ from typing import Optional
 import numpy as np
 
 from protocol.errors import Infeasible
-from protocol.scene import Camera, Pose, Room, SceneDescription
+from protocol.scene import Camera, Pose, Room, SceneDescription, SceneObject
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import World, name_of, room_at
+from sim_server.questions.evidence import World, room_at
 from sim_server.questions.families.rules import (
     RELATE,
     Clarity,
-    clear_anywhere,
     clear_in_both,
     draw_objects,
+    is_small,
+    prominent_anywhere,
     uniquely_named,
 )
 from sim_server.questions.families.walk import listed
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
 from sim_server.questions.functions.places import heading_in, picture_way, spot
 from sim_server.questions.functions.words import grid_cell
 from sim_server.questions.geometry import inside_polygon, pose_from_yaw_pitch
@@ -32,6 +33,8 @@ from sim_server.staging import Staging
 
 PLACED = (2, 3, 3, 4, 5)  # objects to place on the map
 APART_M = (1.5, 1.2, 0.8, 0.6, 0.4)  # at least, between the middles of any two of them
+
+IN_NO_ROOM = "the camera stands in no room"
 
 FORM = ("half", "heading", "heading", "cell", "cell")
 HALF_MARGIN = 0.12  # of the picture's width, from its middle
@@ -58,16 +61,25 @@ class CognitiveMap:
     ) -> Plan:
         if not description.rooms:
             raise Infeasible(f"{self.name}: this simulator does not say where the rooms are")
-        return Plan(key="", focus=draw_objects(uniquely_named(description), PLACED[level], rng, self.name))
+        by_room: dict[int, list[SceneObject]] = {}
+        for item in uniquely_named(description):
+            if not is_small(item):
+                by_room.setdefault(item.room_id, []).append(item)
+        most = max(map(len, by_room.values()), default=0)
+        if most < PLACED[level]:
+            raise Infeasible(f"{self.name}: no room has {PLACED[level]} things with names of their own, {most} at most")
+        rooms = [items for items in by_room.values() if len(items) >= PLACED[level]]
+        items = rooms[int(rng.integers(len(rooms)))]
+        return Plan(key="", focus=draw_objects(items, PLACED[level], rng, self.name))
 
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
     ) -> Optional[Staging]:
-        return survey(scene, spec, plan.focus, rng, found)
+        return survey(self, scene, spec, plan, rng, found)
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         room = room_at(world.description, world.views[0].pose.position_m)
-        clear = clear_anywhere(world.with_hidden(), RELATE, found)
+        clear = prominent_anywhere(world.with_hidden(), found)
         centres = {key: world.objects[key].box.centre_m for key in world.about}
         apart_m = min(math.dist(a[::2], b[::2]) for a, b in combinations(centres.values(), 2))
         if any(key not in clear for key in centres):
@@ -75,14 +87,14 @@ class CognitiveMap:
         elif apart_m < APART_M[level]:
             found.refuse(f"two objects stand within {APART_M[level]} m of each other")
         elif room is None:
-            found.refuse("the camera stands in no room")
+            found.refuse(IN_NO_ROOM)
         elif not inside_polygon(np.array([c[::2] for c in centres.values()]), room.polygon_xz_m).all():
             found.refuse("an object stands in another room than the camera")
         else:
             found.accept("", world.about, apart_m)
 
     def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
-        keys = [candidate.objects[int(index)] for index in rng.permutation(len(candidate.objects))]
+        keys = shuffled(candidate.objects, rng)
         things = listed(len(keys))
         grid = "a map of the room from above with 10 columns and 10 rows"
         return Draft(
@@ -94,7 +106,7 @@ class CognitiveMap:
                 f"where are {things} on {grid} ?",
                 f"for each of these , what is its column and its row on {grid} : {things} ?",
             ),
-            slots={slot: (key, name_of(world.objects[key])) for slot, key in zip("abcdefgh", keys)},
+            slots=name_slots(world, keys),
         )
 
 
@@ -110,7 +122,7 @@ class CrossView:
         if not description.rooms:
             raise Infeasible(f"{self.name}: this simulator does not say where the rooms are")
         words = WORDS[FORM[level]]
-        key = kept.key if kept else words[int(rng.integers(len(words)))]
+        key = draw_key(words, rng, kept)
         return Plan(key=key, focus=draw_objects(description.objects, SHARED_ABOVE, rng, self.name), form=FORM[level])
 
     def poses(
@@ -131,14 +143,19 @@ class CrossView:
             stray = float(rng.uniform(-math.pi / 4, math.pi / 4)) if level >= _FREE_YAW_FROM_LEVEL else 0.0
             for yaw in quarters + stray:
                 above = pose_above(room, spec.camera, float(yaw))
-                if above_answer(above, spec.camera, pose, level)[0] == plan.key:
+                word, margin, least = above_answer(above, spec.camera, pose, room.floor_y_m, level)
+                if word == plan.key and margin >= least:
                     return (above, pose)
         found.refuse("no standing point gives the drawn answer")
         return None
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         above, view = world.views[:2]
-        word, margin, least = above_answer(above.pose, above.camera, view.pose, level)
+        room = room_at(world.description, view.pose.position_m)
+        if room is None:
+            found.refuse(IN_NO_ROOM)
+            return
+        word, margin, least = above_answer(above.pose, above.camera, view.pose, room.floor_y_m, level)
         shared = [key for key in clear_in_both(above, view, FROM_ABOVE) if RELATE.holds(view.seen[key], view)]
         if len(shared) < SHARED_ABOVE:
             found.refuse(f"fewer than {SHARED_ABOVE} objects are seen clearly from above and from the camera")
@@ -171,7 +188,7 @@ class CrossView:
                 f"from above the room is as in the first picture . {where} {what} ?",
             ),
             slots={},
-            options=tuple(words[int(index)] for index in rng.permutation(len(words))),
+            options=shuffled(words, rng),
         )
 
 
@@ -191,14 +208,21 @@ def pose_above(room: Room, camera: Camera, yaw_rad: float) -> Pose:
     return pose_from_yaw_pitch((x, room.floor_y_m + height_m, z), yaw_rad, -math.pi / 2)
 
 
-def above_answer(above: Pose, camera: Camera, pose: Pose, level: int) -> tuple[str, float, float]:
-    """The answer for a camera at `pose` seen from above, its distance from the nearest border, and the least one."""
+def above_answer(above: Pose, camera: Camera, pose: Pose, floor_y_m: float, level: int) -> tuple[str, float, float]:
+    """The answer for a camera at `pose` over this floor seen from above, its distance from the nearest border, and the
+    least one that is asked."""
     if FORM[level] == "heading":
         angle = heading_in(above, camera, pose)
         border_deg = abs(math.degrees(angle)) % 90
         return picture_way(angle), abs(border_deg - 45), HEADING_MARGIN_DEG[level]
-    u, v = spot(above, camera, pose.position_m)
-    if FORM[level] == "half":
-        return ("left" if u < 0.5 else "right"), abs(u - 0.5), HALF_MARGIN
-    margin = min(abs(value - border) for value in (u, v) for border in (1 / 3, 2 / 3))
-    return grid_cell(u, v), margin, CELL_MARGIN[level]
+    # From above a raised camera lies farther out than the floor that it stands over: both must have the answer.
+    x, y, z = pose.position_m
+    spots = [spot(above, camera, point) for point in ((x, y, z), (x, floor_y_m, z))]
+    half = FORM[level] == "half"
+    words = [("left" if u < 0.5 else "right") if half else grid_cell(u, v) for u, v in spots]
+    if words[0] != words[1]:
+        return words[0], 0.0, math.inf
+    if half:
+        return words[0], min(abs(u - 0.5) for u, _ in spots), HALF_MARGIN
+    margin = min(abs(value - border) for at in spots for value in at for border in (1 / 3, 2 / 3))
+    return words[0], margin, CELL_MARGIN[level]

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from protocol.scene import Camera, OrientedBox, Pose, SceneDescription
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World, name_of, unique_names
+from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World, unique_names
 from sim_server.questions.families.pairs import NO_SECOND, focus_of
 from sim_server.questions.families.perceive import CELL_MARGIN, CELLS, cell_margin, cell_of
 from sim_server.questions.families.rules import AMBIGUOUS, RELATE, Clarity, draw_objects, uniquely_named
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
 from sim_server.questions.geometry import Array, corners, project
-from sim_server.questions.viewpoints import draw_focused_pose, draw_pose, draw_poses, probe
+from sim_server.questions.viewpoints import CROUCHED_M, draw_focused_pose, draw_pose, draw_poses, probe
 
 MATCH_OPTIONS = (2, 2, 2, 3, 3)
 TURNED_DEG = (10.0, 25.0, 40.0, 55.0, 70.0)  # between the directions from which the two cameras see the thing
@@ -27,7 +27,6 @@ SAME_SHOWN = 0.05  # fractions closer than this are "the same"
 SAME_SHOWN_MARGIN = 0.02
 SAME_SHOWN_FROM_LEVEL = 2
 FOUND = Clarity(0.08, 0.002)  # a thing can be compared in a picture that shows this much of it
-CROUCHED_M = (0.7, 1.8)  # low eyes see things hide one another
 _MOST_PLACES = 10  # standing points whose pictures are compared
 
 
@@ -40,7 +39,7 @@ class ObjectMatch:
     def plan(
         self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
-        key = kept.key if kept else CELLS[int(rng.integers(len(CELLS)))]
+        key = draw_key(CELLS, rng, kept)
         row, column = divmod(CELLS.index(key), 3)
         focus = draw_objects(description.objects, 1, rng, self.name)
         return Plan(key, focus, ((column + 0.5) / 3, (row + 0.5) / 3), str(MATCH_OPTIONS[level]))
@@ -91,7 +90,7 @@ class ObjectMatch:
         (a,) = candidate.objects
         truth = world.views[0].seen[a]
         others = _others(world.views[1], candidate.key)
-        drawn = [others[int(index)] for index in rng.permutation(len(others))[: int(candidate.form) - 1]]
+        drawn = shuffled(others, rng)[: int(candidate.form) - 1]
         options = [candidate.key, *drawn]
         return Draft(
             program=f"grid_cell(image_x(object({a}), view(1)), image_y(object({a}), view(1)))",
@@ -103,7 +102,7 @@ class ObjectMatch:
                 "in the second picture , where is the {a} of the first picture ?",
             ),
             slots={"a": (a, f"thing at the {cell_of(truth.u, truth.v)}")},
-            options=tuple(options[int(index)] for index in rng.permutation(len(options))),
+            options=shuffled(options, rng),
         )
 
 
@@ -138,7 +137,7 @@ class VisibilityCompare:
         self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
         form = _shown_form(level)
-        key = kept.key if kept else _SHOWN[form][int(rng.integers(len(_SHOWN[form])))]
+        key = draw_key(_SHOWN[form], rng, kept)
         return Plan(key=key, focus=draw_objects(uniquely_named(description), 1, rng, self.name), form=form)
 
     def poses(
@@ -196,8 +195,8 @@ class VisibilityCompare:
                 "look at the {a} in each picture . which one shows a larger part of it ?",
                 "of which picture is it true that a larger part of the {a} is to be seen ?",
             ),
-            slots={"a": (a, name_of(world.objects[a]))},
-            options=tuple(words[int(index)] for index in rng.permutation(len(words))),
+            slots=name_slots(world, (a,)),
+            options=shuffled(words, rng),
         )
 
 

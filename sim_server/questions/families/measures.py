@@ -7,9 +7,9 @@ from typing import Optional
 import numpy as np
 
 from protocol.scene import SceneDescription
-from sim_server.questions.evidence import World, name_of
+from sim_server.questions.evidence import World
 from sim_server.questions.families.rules import PERCEIVE, clear_objects, draw_objects, uniquely_named
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots
 from sim_server.questions.geometry import point_box_distance
 from sim_server.questions.viewpoints import SingleView
 
@@ -53,7 +53,7 @@ class CameraObjectDistance(SingleView):
                 "what is the distance from the camera to the {a} ?",
                 "from the camera , how far is the {a} ?",
             ),
-            slots={"a": (a, name_of(world.objects[a]))},
+            slots=name_slots(world, (a,)),
             unit="m",
             show_options=False,
         )
@@ -69,7 +69,7 @@ class ObjectSize(SingleView):
     ) -> Plan:
         items = uniquely_named(description)
         names = sorted({item.category for item in items})
-        key = kept.key if kept else names[int(rng.integers(len(names)))]
+        key = draw_key(names, rng, kept)
         fitting = [item for item in items if item.category == key]
         return Plan(key=key, focus=draw_objects(fitting, 1, rng, self.name))
 
@@ -83,17 +83,26 @@ class ObjectSize(SingleView):
                 found.accept(world.objects[key].category, (key,), margin)
 
     def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
-        (a,) = candidate.objects
-        return Draft(
-            program=f"round(longest_side(object({a})) * 100, 1)",
-            templates=(
+        return draft_size(
+            world,
+            candidate,
+            (
                 "how long is the longest side of the {a} ?",
                 "what is the length of the longest side of the {a} ?",
                 "how many centimeters long is the longest side of the {a} ?",
                 "in centimeters , how long is the longest side of the {a} ?",
                 "what length does the longest side of the {a} have ?",
             ),
-            slots={"a": (a, name_of(world.objects[a]))},
-            unit="cm",
-            show_options=False,
         )
+
+
+def draft_size(world: World, candidate: Candidate, templates: tuple[str, ...]) -> Draft:
+    """The longest side of a candidate's object in centimetres."""
+    (a,) = candidate.objects
+    return Draft(
+        program=f"round(longest_side(object({a})) * 100, 1)",
+        templates=templates,
+        slots=name_slots(world, (a,)),
+        unit="cm",
+        show_options=False,
+    )

@@ -12,7 +12,7 @@ from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import World
 from sim_server.questions.families.rules import SHARED_OBJECTS, TOO_LITTLE_SHARED, clear_in_both, draw_objects
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, shuffled
 from sim_server.questions.geometry import pose_from_yaw_pitch, rotation_matrix, wrap_rad, yaw_rad
 from sim_server.questions.viewpoints import draw_focused_pose
 
@@ -34,7 +34,7 @@ class CameraMotion:
         self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
         words = _WORDS[FORM[level]]
-        key = kept.key if kept else words[int(rng.integers(len(words)))]
+        key = draw_key(words, rng, kept)
         focus = draw_objects(description.objects, SHARED_OBJECTS, rng, self.name)
         return Plan(key=key, focus=focus, form=FORM[level])
 
@@ -103,5 +103,5 @@ class CameraMotion:
                 f"to go from the first picture to the second , which way did the camera {verb} ?",
             ),
             slots={},
-            options=tuple(words[int(index)] for index in rng.permutation(len(words))),
+            options=shuffled(words, rng),
         )

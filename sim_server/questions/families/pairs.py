@@ -14,7 +14,7 @@ from sim_server.backends.base import Scene
 from sim_server.questions.evidence import World
 from sim_server.questions.families import sectors
 from sim_server.questions.families.rules import SHARED_OBJECTS, TOO_LITTLE_SHARED, clear_in_both, draw_objects
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, shuffled
 from sim_server.questions.geometry import Array, bearing_of_rad, yaw_rad
 from sim_server.questions.viewpoints import draw_focused_pose, draw_pose
 
@@ -46,7 +46,7 @@ class CameraPosition:
     ) -> Plan:
         form = POSITION_FORM[level]
         words = sectors.WORDS[form]
-        key = kept.key if kept else words[int(rng.integers(len(words)))]
+        key = draw_key(words, rng, kept)
         return Plan(key=key, focus=draw_objects(description.objects, SHARED_OBJECTS, rng, self.name), form=form)
 
     def poses(
@@ -95,7 +95,7 @@ class CameraPosition:
                 "where is the camera of the second picture from the camera of the first picture ?",
             ),
             slots={},
-            options=sectors.shuffled(candidate.form, rng),
+            options=shuffled(sectors.WORDS[candidate.form], rng),
         )
 
 
@@ -110,7 +110,7 @@ class CameraElevation:
     ) -> Plan:
         form = _rise_form(level)
         words = _RISES[form]
-        key = kept.key if kept else words[int(rng.integers(len(words)))]
+        key = draw_key(words, rng, kept)
         return Plan(key=key, focus=draw_objects(description.objects, SHARED_OBJECTS, rng, self.name), form=form)
 
     def poses(
@@ -161,7 +161,7 @@ class CameraElevation:
                 "from the first picture to the second , at which height is the camera now ?",
             ),
             slots={},
-            options=tuple(words[int(index)] for index in rng.permutation(len(words))),
+            options=shuffled(words, rng),
         )
 
 

@@ -7,17 +7,19 @@ count also by the number.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Optional
+from typing import Optional, Sequence
 
 import numpy as np
 
 from protocol.errors import Infeasible
-from protocol.scene import SceneDescription, SceneObject
-from protocol.tasks import ObjectTruth
-from sim_server.questions.evidence import World, name_of
+from protocol.scene import Pose, SceneDescription, SceneObject
+from protocol.tasks import ObjectTruth, TaskSpec
+from sim_server.backends.base import Scene
+from sim_server.questions.evidence import World
 from sim_server.questions.families.rules import AMBIGUOUS, PERCEIVE, clear_objects, draw_objects, uniquely_named
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals
-from sim_server.questions.viewpoints import SingleView
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots
+from sim_server.questions.sets import first_fitting, shots_of
+from sim_server.questions.viewpoints import NO_PLACE, SingleView, draw_poses
 
 CELL_MARGIN = (0.11, 0.09, 0.07, 0.05, 0.03)  # least distance of the centroid from a cell's border, share of the side
 COUNT_RANGE = ((1, 2), (1, 3), (2, 4), (2, 5), (3, 6))
@@ -41,7 +43,7 @@ class _Property(SingleView):
         keys = sorted({getattr(item, self.asked) for item in items})
         if not keys:
             raise Infeasible(f"{self.name} needs objects that have a color word")
-        key = kept.key if kept else keys[int(rng.integers(len(keys)))]
+        key = draw_key(keys, rng, kept)
         fitting = [item for item in items if getattr(item, self.asked) == key]
         return Plan(key=key, focus=draw_objects(fitting, 1, rng, self.name))
 
@@ -132,7 +134,7 @@ class ObjectLocation(SingleView):
                 "which part of the picture is the {a} in ?",
                 "look at the picture . where is the {a} ?",
             ),
-            slots={"a": (a, name_of(world.objects[a]))},
+            slots=name_slots(world, (a,)),
             options=CELLS,
             show_options=False,
         )
@@ -156,18 +158,22 @@ class ObjectCount(SingleView):
     def plan(
         self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
-        low, high = COUNT_RANGE[level]
-        kinds = [kind for kind in groups(list(description.objects)) if len(kind[2]) >= low]
-        # A form is asked only where the scene leaves at least two answers open: else the question gives it away.
-        most = {form: max(len(items) for kind, _, items in kinds if kind == form) for form, _, _ in kinds}
-        forms = sorted(form for form in most if most[form] > low)
-        if not forms:
-            raise Infeasible(f"object_count level {level} counts from {low} up: the scene has too few alike objects")
-        form = kept.form if kept else forms[int(rng.integers(len(forms)))]
-        count = int(kept.key) if kept else int(rng.integers(low, min(high, most[form]) + 1))
-        fitting = [items for kind, _, items in kinds if kind == form and len(items) >= count]
-        items = fitting[int(rng.integers(len(fitting)))]
-        return Plan(key=str(count), focus=draw_objects(items, count, rng, self.name), form=form)
+        by_room: dict[int, list[SceneObject]] = {}
+        for item in description.objects:
+            by_room.setdefault(item.room_id, []).append(item)
+        return plan_count(self.name, list(by_room.values()), COUNT_RANGE[level], rng, kept)
+
+    def poses(
+        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+    ) -> Optional[tuple[Pose, ...]]:
+        """Of the poses that have the things in their picture one whose small picture shows so many of a kind."""
+        focus = [item for item in scene.description.objects if item.id in plan.focus]
+        poses = draw_poses(scene, spec.camera, focus, rng)
+        if not poses:
+            found.refuse(NO_PLACE)
+            return None
+        shots = shots_of(scene, spec.camera, poses)
+        return first_fitting(self, spec, plan, shots, [[index] for index in range(len(poses))], found)
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         view = world.views[0]
@@ -198,6 +204,32 @@ class ObjectCount(SingleView):
         )
 
 
+def plan_count(
+    name: str,
+    together: Sequence[Sequence[SceneObject]],
+    limits: tuple[int, int],
+    rng: np.random.Generator,
+    kept: Optional[Plan] = None,
+    everything: bool = True,
+) -> Plan:
+    """A form, a number of alike things within the limits, and so many of them to aim at, of what lies `together`.
+
+    `everything` allows the form that counts all things there are. Raises Infeasible where the scene leaves less than
+    two answers open in every form: then the question would give its answer away.
+    """
+    low, high = limits
+    kinds = [kind for items in together for kind in groups(items) if len(kind[2]) >= low and (everything or kind[1])]
+    most = {form: max(len(items) for kind, _, items in kinds if kind == form) for form, _, _ in kinds}
+    forms = sorted(form for form in most if most[form] > low)
+    if not forms:
+        raise Infeasible(f"{name} counts {low} to {high} alike things: the scene has too few")
+    form = kept.form if kept else forms[int(rng.integers(len(forms)))]
+    count = int(kept.key) if kept else int(rng.integers(low, min(high, most[form]) + 1))
+    enough = [items for kind, _, items in kinds if kind == form and len(items) >= count]
+    items = enough[int(rng.integers(len(enough)))]
+    return Plan(key=str(count), focus=draw_objects(items, count, rng, name), form=form)
+
+
 def counted(item: SceneObject, form: str) -> tuple[str, str]:
     """The plural that counts things like this one, and the arguments of `where` that choose them."""
     if form == "category":
@@ -205,7 +237,7 @@ def counted(item: SceneObject, form: str) -> tuple[str, str]:
     return (f"{item.color} things", f', color="{item.color}"') if form == "color" else ("things", "")
 
 
-def groups(items: list[SceneObject]) -> list[tuple[str, str, list[SceneObject]]]:
+def groups(items: Sequence[SceneObject]) -> list[tuple[str, str, list[SceneObject]]]:
     """Everything that can be counted among these objects: (form, word, the objects)."""
     found: dict[tuple[str, str], list[SceneObject]] = {}
     for item in items:

@@ -9,9 +9,9 @@ from typing import Optional
 import numpy as np
 
 from protocol.scene import SceneDescription
-from sim_server.questions.evidence import World, name_of
+from sim_server.questions.evidence import World
 from sim_server.questions.families.rules import draw_objects, prominent, uniquely_named
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
 from sim_server.questions.viewpoints import SingleView
 
 SEPARATION = (0.30, 0.22, 0.15, 0.10, 0.06)  # between centroids, as a share of the picture's width or height
@@ -31,19 +31,8 @@ _FORMS = {
 
 def _plan(name: str, forms: list[str], description: SceneDescription, rng: np.random.Generator, kept: Optional[Plan]):
     form = kept.form if kept else forms[int(rng.integers(len(forms)))]
-    key = kept.key if kept else _FORMS[form][int(rng.integers(len(_FORMS[form])))]
+    key = draw_key(_FORMS[form], rng, kept)
     return Plan(key=key, focus=draw_objects(uniquely_named(description), 2, rng, name), form=form)
-
-
-def _slots(world: World, candidate: Candidate) -> dict[str, tuple[int, str]]:
-    return {slot: (key, name_of(world.objects[key])) for slot, key in zip("ab", candidate.objects)}
-
-
-def _options(form: str, rng: np.random.Generator) -> tuple[str, ...]:
-    if len(_FORMS[form]) > 2:
-        return tuple(_FORMS[form][int(index)] for index in rng.permutation(len(_FORMS[form])))
-    first, second = _FORMS[form]
-    return (first, second) if rng.integers(2) else (second, first)
 
 
 def _depth_form(level: int) -> str:
@@ -97,8 +86,8 @@ class ViewDirection(SingleView):
                 "on which side of the {b} is the {a} in the picture ?",
                 "look at the picture . where is the {a} from the {b} ?",
             ),
-            slots=_slots(world, candidate),
-            options=_options(candidate.form, rng),
+            slots=name_slots(world, candidate.objects),
+            options=shuffled(_FORMS[candidate.form], rng),
         )
 
 
@@ -145,6 +134,6 @@ class DepthOrder(SingleView):
                 "how near is the {a} to the camera compared with the {b} ?",
                 "how far from the camera is the {a} compared with the {b} ?",
             ),
-            slots=_slots(world, candidate),
-            options=_options(candidate.form, rng),
+            slots=name_slots(world, candidate.objects),
+            options=shuffled(_FORMS[candidate.form], rng),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Optional
+from typing import Optional, Sequence
 
 import numpy as np
 
@@ -11,10 +11,10 @@ from protocol.errors import Infeasible
 from protocol.scene import SceneDescription
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import ViewEvidence, World, name_of
-from sim_server.questions.families.rules import RELATE, clear_anywhere, neighbours, uniquely_named
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals
-from sim_server.questions.floor import Gap, blockers, gap, room_around, square, square_is_free, takes_floor
+from sim_server.questions.evidence import ViewEvidence, World
+from sim_server.questions.families.rules import prominent_anywhere, uniquely_named
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, name_slots
+from sim_server.questions.floor import Gap, blockers, gap, largest_free, room_around, square, takes_floor
 from sim_server.questions.geometry import project
 from sim_server.questions.walks import survey
 from sim_server.staging import Staging
@@ -23,7 +23,6 @@ SIZES_M = (0.6, 0.8, 1.0, 1.2, 1.4, 1.6)
 MARGIN_M = (0.50, 0.40, 0.30, 0.20, 0.15)  # a thing larger by as much fits too, one smaller by as much does not either
 FLOOR_SEEN = 0.5  # of a free square's floor is shown by one of the views at least
 WIDEST_GAP_M = 4.0
-_POOL = 8
 _GRID = np.stack(np.meshgrid(np.linspace(-0.45, 0.45, 7), np.linspace(-0.45, 0.45, 7)), -1).reshape(-1, 2)
 
 
@@ -37,31 +36,34 @@ class Fits:
     ) -> Plan:
         if not description.rooms:
             raise Infeasible(f"{self.name}: this simulator does not say where the rooms are")
-        # Size and answer are drawn apart from each other, so that the size does not give the answer away.
-        key = kept.key if kept else ("yes", "no")[int(rng.integers(2))]
-        form = kept.form if kept else f"{SIZES_M[int(rng.integers(len(SIZES_M)))]}"
-        pairs = [
-            (a.id, b.id)
-            for a, b in combinations(neighbours(uniquely_named(description), _POOL, rng), 2)
-            if verdict(description, a.id, b.id, float(form), level) == key
-        ]
-        if not pairs:
-            if kept is not None:
-                return kept
-            raise Infeasible(f"{self.name} level {level}: no two objects leave a gap that is clearly of the drawn kind")
-        return Plan(key=key, focus=pairs[int(rng.integers(len(pairs)))], form=form)
+        pairs = list(combinations([item.id for item in uniquely_named(description)], 2))
+        if kept is not None:
+            for index in rng.permutation(len(pairs)):
+                a, b = pairs[index]
+                if verdict(description, a, b, float(kept.form), level) == kept.key:
+                    return Plan(key=kept.key, focus=(a, b), form=kept.form)
+        # Size and answer are drawn apart from each other, among sizes that give either: the size tells nothing.
+        found: dict[tuple[float, str], list[tuple[int, int]]] = {}
+        for a, b in pairs:
+            for side_m, key in verdicts(description, a, b, level):
+                found.setdefault((side_m, key), []).append((a, b))
+        sizes = [side_m for side_m in SIZES_M if (side_m, "yes") in found and (side_m, "no") in found]
+        if not sizes:
+            raise Infeasible(
+                f"{self.name} level {level}: no thing clearly fits between some objects and not between others"
+            )
+        side_m, key = sizes[int(rng.integers(len(sizes)))], ("yes", "no")[int(rng.integers(2))]
+        fitting = found[side_m, key]
+        return Plan(key=key, focus=fitting[int(rng.integers(len(fitting)))], form=f"{side_m}")
 
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
     ) -> Optional[Staging]:
-        staging = survey(scene, spec, plan.focus, rng, found)
-        if staging is None:
-            return None
-        return Staging(staging.poses, staging.hidden, staging.changes, staging.about, (float(plan.form),))
+        return survey(self, scene, spec, plan, rng, found, (float(plan.form),))
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         everything = world.with_hidden()
-        clear = clear_anywhere(everything, RELATE, found)
+        clear = prominent_anywhere(everything, found)
         (a, b), (side_m,) = world.about, world.numbers
         if a not in clear or b not in clear:
             found.refuse("one of the two objects is not shown clearly")
@@ -101,7 +103,7 @@ class Fits:
                 f"between the {{a}} and the {{b}} , in the middle , is there room for {thing} ?",
                 f"is the middle of the way from the {{a}} to the {{b}} large enough for {thing} ?",
             ),
-            slots={slot: (key, name_of(world.objects[key])) for slot, key in zip("ab", candidate.objects)},
+            slots=name_slots(world, candidate.objects),
             options=options,
         )
 
@@ -109,18 +111,30 @@ class Fits:
 def verdict(description: SceneDescription, a: int, b: int, side_m: float, level: int) -> Optional[str]:
     """ "yes" where a thing larger by the margin fits too, "no" where one smaller by it does not, else None.
 
-    Both objects stand on the floor, in sight of each other within WIDEST_GAP_M.
+    Both objects stand on the floor of one room, within WIDEST_GAP_M.
     """
+    return next((word for _, word in verdicts(description, a, b, level, (side_m,))), None)
+
+
+def verdicts(
+    description: SceneDescription, a: int, b: int, level: int, sizes_m: Sequence[float] = SIZES_M
+) -> list[tuple[float, str]]:
+    """The `verdict` of each of these sizes that has one."""
     objects = {item.id: item for item in description.objects}
-    between = gap(objects[a].box, objects[b].box)
-    if between is None or between.width_m > WIDEST_GAP_M or side_m - MARGIN_M[level] <= 0:
-        return None
+    first, second, margin_m = objects[a], objects[b], MARGIN_M[level]
+    if first.room_id != second.room_id or first.support_id or second.support_id:
+        return []
+    between = gap(first.box, second.box)
+    if between is None or between.width_m > WIDEST_GAP_M:
+        return []
     room = room_around(description, between, 0.01)
-    if room is None or not all(takes_floor(objects[key], room.floor_y_m) for key in (a, b)):
-        return None
-    if square_is_free(description, between, side_m + MARGIN_M[level]):
-        return "yes"
-    return None if square_is_free(description, between, side_m - MARGIN_M[level]) else "no"
+    if room is None or not all(takes_floor(item, room.floor_y_m) for item in (first, second)):
+        return []
+    sizes_m = [side_m for side_m in sizes_m if side_m > margin_m]
+    # What holds a larger square holds a smaller one: the largest that is free says all.
+    largest_m = largest_free(description, between, {side_m + sign * margin_m for side_m in sizes_m for sign in (-1, 1)})
+    sure = [(side_m, "yes") for side_m in sizes_m if largest_m >= side_m + margin_m]
+    return sure + [(side_m, "no") for side_m in sizes_m if largest_m < side_m - margin_m]
 
 
 def floor_seen(world: World, between: Gap, side_m: float) -> float:

@@ -10,18 +10,23 @@ from protocol.errors import Infeasible
 from protocol.scene import Pose, Room, SceneDescription
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.coverage import covering_poses, draw_poses_around, joined
+from sim_server.questions.coverage import joined
 from sim_server.questions.evidence import ViewEvidence, World, room_at
 from sim_server.questions.families.scene import NOT_JOINED
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals
 from sim_server.questions.geometry import Array, inside_polygon, unproject
+from sim_server.questions.sets import drawn_sets, first_fitting, shoot
 
 ROOM_PICTURES = (4, 4, 3, 3, 2)
-OUTLINE = (0.80, 0.70, 0.60, 0.50, 0.40)  # share of each room's walls that the pictures show
+# Share of the walls that the pictures show from inside, of the room of which they show less.
+OUTLINE = ((0.80, 1.00), (0.70, 0.95), (0.60, 0.85), (0.50, 0.75), (0.40, 0.65))
 ELSEWHERE = 0.05  # of the pixels may show rooms that are not asked about
 SEVERAL_FROM_LEVEL = 3  # from here on two rooms may be asked about together
 _STEP_M = 0.25  # between points of an outline; one is shown where a pixel's surface is as near on the floor plan
+_FINE_M = 0.05  # points of surface within one such square count once
 _STRIDE = 2  # every second pixel of every second row is looked at
+_INWARD_M = 0.05  # a wall belongs to the room from which it is seen: that which lies so far before it
+_SETS_TRIED = 60
 
 
 class RoomSize:
@@ -46,32 +51,30 @@ class RoomSize:
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
     ) -> Optional[tuple[Pose, ...]]:
-        around = [pose for _ in range(2) for pose in draw_poses_around(scene, rng)]
-        rooms = [room_at(scene.description, pose.position_m) for pose in around]
-        among = [pose for pose, room in zip(around, rooms) if room is not None and room.id in plan.focus]
+        shots = shoot(scene, spec.camera, rng)
+        rooms = [room_at(scene.description, pose.position_m) for pose in shots.poses]
+        among = [index for index, room in enumerate(rooms) if room is not None and room.id in plan.focus]
         most = min(spec.max_views, ROOM_PICTURES[spec.question.level])
-        poses = covering_poses(scene, spec.camera, most, rng, among=among)
-        if len(poses) < 2:
-            found.refuse("no two pictures that overlap show more of the room than one does")
-            return None
-        return poses
+        return first_fitting(self, spec, plan, shots, drawn_sets(among, most, _SETS_TRIED, rng), found)
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         rooms = {room.id: room for view in world.views if (room := room_at(world.description, view.pose.position_m))}
-        points = np.concatenate([_surface(view) for view in world.views])
-        shares = [outline_shown(room, points) for room in rooms.values()]
-        others = [room for room in world.description.rooms if room.id not in rooms]
-        elsewhere = sum(float(inside_polygon(points[:, [0, 2]], room.polygon_xz_m).mean()) for room in others)
         if not rooms or len(rooms) > 1 + (level >= SEVERAL_FROM_LEVEL):
             found.refuse("the cameras stand in more rooms than are asked about")
-        elif not joined(world.description, world.views):
-            found.refuse(NOT_JOINED)
-        elif min(shares) < OUTLINE[level]:
-            found.refuse(f"the pictures show less than {OUTLINE[level]:.0%} of a room's walls")
+            return
+        points = np.concatenate([_surface(view) for view in world.views])
+        in_room = {room.id: inside_polygon(points, room.polygon_xz_m) for room in world.description.rooms}
+        shown = min(outline_shown(room, points[in_room[room.id]]) for room in rooms.values())
+        elsewhere = sum(float(inside.mean()) for key, inside in in_room.items() if key not in rooms)
+        least, most = OUTLINE[level]
+        if not least <= shown <= most:
+            found.refuse(f"the pictures do not show {least:.0%} to {most:.0%} of a room's walls")
         elif elsewhere > ELSEWHERE:
             found.refuse(f"more than {ELSEWHERE:.0%} of the pixels show other rooms")
+        elif not joined(world.description, world.views):
+            found.refuse(NOT_JOINED)
         else:
-            found.accept("", (), min(shares) - OUTLINE[level], "room" if len(rooms) == 1 else "rooms")
+            found.accept("", (), shown - least, "room" if len(rooms) == 1 else "rooms")
 
     def draft(self, _world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         one = candidate.form == "room"
@@ -92,23 +95,26 @@ class RoomSize:
 
 
 def _surface(view: ViewEvidence) -> Array:
-    """World points of every _STRIDE-th pixel that shows something, [N, 3]."""
+    """Floor-plan points [N, 2] of every _STRIDE-th pixel that shows something, _INWARD_M before its surface."""
     height, width = view.depth_m.shape
     seen = np.zeros((height, width), bool)
     seen[::_STRIDE, ::_STRIDE] = view.depth_m[::_STRIDE, ::_STRIDE] > 0
-    return unproject(view.pose, view.camera, view.depth_m)[seen.ravel()]
+    points = unproject(view.pose, view.camera, view.depth_m)[seen.ravel()]
+    towards = np.asarray(view.pose.position_m) - points
+    points += _INWARD_M * towards / np.maximum(np.linalg.norm(towards, axis=1, keepdims=True), 1e-9)
+    return points[:, [0, 2]]
 
 
-def outline_shown(room: Room, points_m: Array) -> float:
-    """Share of the room's outline, in steps of _STEP_M, near which a point [N, 3] of shown surface lies."""
+def outline_shown(room: Room, points_xz_m: Array) -> float:
+    """Share of the room's outline, in steps of _STEP_M, near which a point [N, 2] of shown surface lies."""
     outline = _outline(room.polygon_xz_m)
-    flat = points_m[:, [0, 2]].astype(np.float32)
     low, high = outline.min(0) - _STEP_M, outline.max(0) + _STEP_M
-    flat = flat[((flat >= low) & (flat <= high)).all(1)]
-    if not len(flat):
+    near = points_xz_m[((points_xz_m >= low) & (points_xz_m <= high)).all(1)]
+    if not len(near):
         return 0.0
-    near = [float(np.square(flat - point).sum(1).min()) <= _STEP_M**2 for point in outline.astype(np.float32)]
-    return sum(near) / len(near)
+    flat = np.unique(np.round(near / _FINE_M), axis=0) * _FINE_M
+    apart = np.square(outline[:, None] - flat[None]).sum(-1).min(1)
+    return float((apart <= _STEP_M**2).mean())
 
 
 def _outline(polygon_xz_m: Sequence[tuple[float, float]]) -> Array:

@@ -13,10 +13,10 @@ from protocol.scene import OrientedBox, Pose, SceneDescription, SceneObject, Vec
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.observe import STEP_CHECK_M, can_stand
-from sim_server.questions.evidence import World, name_of
+from sim_server.questions.evidence import World
 from sim_server.questions.families import sectors
-from sim_server.questions.families.rules import RELATE, clear_anywhere, neighbours, uniquely_named
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.families.rules import neighbours, prominent_anywhere, uniquely_named
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, name_slots, shuffled
 from sim_server.questions.floor import footprint
 from sim_server.questions.functions.moves import bearing_at, turn_on_route, turned, walked
 from sim_server.questions.geometry import floor_distance_m
@@ -76,10 +76,10 @@ class RoutePlan:
         if not walkable(scene, [objects[key].box for key in plan.focus]):
             found.refuse("the way cannot be walked straight from object to object")
             return None
-        return survey(scene, spec, plan.focus, rng, found)
+        return survey(self, scene, spec, plan, rng, found)
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
-        clear = clear_anywhere(world.with_hidden(), RELATE, found)
+        clear = prominent_anywhere(world.with_hidden(), found)
         turns = route_turns([world.objects[key] for key in world.about], level)
         if any(key not in clear for key in world.about):
             found.refuse("an object of the way is not shown clearly")
@@ -108,7 +108,7 @@ class RoutePlan:
                 f"the way goes from the {{a}} {through} . which {turn} does it take ?",
                 f"you stand at the {{a}} and go by {by} to the {{{last}}} . which {turn} do you take ?",
             ),
-            slots={slot: (key, name_of(world.objects[key])) for slot, key in zip("abcdefgh", way)},
+            slots=name_slots(world, way),
             options=_turn_options(candidate, rng),
         )
 
@@ -118,9 +118,7 @@ def _turn_options(candidate: Candidate, rng: np.random.Generator) -> tuple[str, 
     words = ROUTE_WORDS[int(candidate.numbers[0])]
     every = [" ".join(turns) for turns in product(words, repeat=len(candidate.objects) - 2)]
     others = [turns for turns in every if turns != candidate.key]
-    drawn = [others[int(index)] for index in rng.permutation(len(others))[: _OPTIONS - 1]]
-    options = [candidate.key, *drawn]
-    return tuple(options[int(index)] for index in rng.permutation(len(options)))
+    return shuffled([candidate.key, *shuffled(others, rng)[: _OPTIONS - 1]], rng)
 
 
 def route_turns(way: Sequence[SceneObject], level: int) -> Optional[tuple[str, float]]:
@@ -213,7 +211,7 @@ class ActionConsequence:
         form, moves = FORM[level], world.numbers
         pose = after(world.views[-1].pose, moves)
         told = " ".join([form, *(f"{move:g}" if step % 2 == 0 else f"{move}" for step, move in enumerate(moves))])
-        for key in clear_anywhere(world, RELATE, found):
+        for key in prominent_anywhere(world, found):
             centre = world.objects[key].box.centre_m
             angle = math.degrees(bearing_at(pose, centre))
             margin = sectors.margin_deg(form, angle)
@@ -245,8 +243,8 @@ class ActionConsequence:
                 f"you stand at the last picture and {moves} . on which side is the {{a}} now ?",
                 f"you look as in the last picture and {moves} . in which direction is the {{a}} now ?",
             ),
-            slots={"a": (key, name_of(world.objects[key]))},
-            options=sectors.shuffled(form, rng),
+            slots=name_slots(world, (key,)),
+            options=shuffled(sectors.WORDS[form], rng),
         )
 
 

@@ -14,8 +14,10 @@ from sim_server.questions.evidence import ViewEvidence, World, name_of, unique_n
 from sim_server.questions.family import Proposals
 
 AMBIGUOUS = "a name would fit more than one visible object"
+OUTSIDE = "an object's centre lies outside the frame"
 SHARED_OBJECTS = 2  # two pictures that are to be joined must clearly show this many of the same objects
 TOO_LITTLE_SHARED = f"the two pictures clearly share fewer than {SHARED_OBJECTS} objects"
+SMALL_LONGEST_M = 0.5  # a small thing's longest side is at most so long
 MAX_NAMED = 10  # relations are sought among at most this many objects of a view, the largest in the picture
 
 
@@ -64,13 +66,30 @@ def prominent(world: World, view: ViewEvidence, found: Proposals) -> list[int]:
     clear = clear_objects(world, view, RELATE, found)
     inside: list[int] = []
     for key in clear:
-        u, v, depth_m = view.centres[key]
-        if depth_m > 0 and 0 < u < 1 and 0 < v < 1:
+        if centred(key, view):
             inside.append(key)
         else:
-            found.refuse("an object's centre lies outside the frame")
+            found.refuse(OUTSIDE)
     inside.sort(key=lambda key: (-view.seen[key].pixels, key))
     return inside[:MAX_NAMED]
+
+
+def centred(key: int, view: ViewEvidence) -> bool:
+    """Whether the middle of an object that the view shows lies in the frame: else only a rim of it may show."""
+    u, v, depth_m = view.centres[key]
+    return depth_m > 0 and 0 < u < 1 and 0 < v < 1
+
+
+def prominent_anywhere(world: World, found: Proposals) -> dict[int, str]:
+    """Names of the objects that may stand in a relation over several views: some view shows each clearly, with its
+    middle in the frame, and no other object of any view shares the name."""
+    names = clear_anywhere(world, RELATE, found)
+    for key in list(names):
+        showing = [view for view in world.views if key in view.seen and RELATE.holds(view.seen[key], view)]
+        if not any(centred(key, view) for view in showing):
+            del names[key]
+            found.refuse(OUTSIDE)
+    return names
 
 
 def clear_anywhere(world: World, clarity: Clarity, found: Proposals) -> dict[int, str]:
@@ -94,6 +113,11 @@ def clear_in_both(first: ViewEvidence, second: ViewEvidence, clarity: Clarity = 
         for key, truth in first.seen.items()
         if key in second.seen and clarity.holds(truth, first) and clarity.holds(second.seen[key], second)
     ]
+
+
+def is_small(item: SceneObject) -> bool:
+    """Whether the object is a small thing by its size and by standing on another object."""
+    return item.support_id > 0 and 2 * max(item.box.half_extents_m) <= SMALL_LONGEST_M
 
 
 def uniquely_named(description: SceneDescription) -> list[SceneObject]:

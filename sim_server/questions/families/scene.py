@@ -6,7 +6,7 @@ Nothing is asked about one picture: the pictures together cover the scene, and s
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Optional, Sequence
+from typing import Optional, Sequence, cast
 
 import numpy as np
 
@@ -14,9 +14,10 @@ from protocol.errors import Infeasible
 from protocol.scene import Pose, SceneDescription
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.coverage import LEAST_JOINT, covering_poses, joined
-from sim_server.questions.evidence import World, name_of
-from sim_server.questions.families.perceive import counted, groups
+from sim_server.questions.coverage import LEAST_JOINT, joined
+from sim_server.questions.evidence import World
+from sim_server.questions.families.measures import draft_size
+from sim_server.questions.families.perceive import counted, groups, plan_count
 from sim_server.questions.families.rules import (
     MAX_NAMED,
     PERCEIVE,
@@ -24,11 +25,14 @@ from sim_server.questions.families.rules import (
     Clarity,
     clear_anywhere,
     draw_objects,
+    is_small,
+    prominent_anywhere,
     uniquely_named,
 )
 from sim_server.questions.families.space import RelativeDirection, RelativeDistance, large_room
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.family import Candidate, Draft, Family, Plan, Proposals, name_slots, shuffled
 from sim_server.questions.geometry import box_distance_m
+from sim_server.questions.sets import covering_sets, first_fitting, shoot
 
 PICTURES = (2, 3, 2, 3, 4)
 APART_FROM_LEVEL = 2  # from here on no picture shows all that the question names
@@ -41,19 +45,17 @@ TOGETHER = "one picture shows all that the question names"
 
 
 class SceneViews:
-    """For families about few pictures: the ones that together show most of the scene."""
+    """For families about few pictures: some that together show much of the scene, and what the plan wants."""
 
     views = 2
 
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
     ) -> Optional[tuple[Pose, ...]]:
-        del plan  # whatever is asked, all is shown
-        poses = covering_poses(scene, spec.camera, min(spec.max_views, PICTURES[spec.question.level]), rng)
-        if len(poses) < 2:
-            found.refuse("no two pictures that overlap show more than one does")
-            return None
-        return poses
+        shots = shoot(scene, spec.camera, rng)
+        most = min(spec.max_views, PICTURES[spec.question.level])
+        family = cast(Family, self)  # a part of one
+        return first_fitting(family, spec, plan, shots, covering_sets(shots, most, rng), found)
 
 
 def shown_together(world: World, keys: Sequence[int], clarity: Clarity = RELATE) -> bool:
@@ -74,7 +76,7 @@ def _named(world: World, found: Proposals) -> list[int]:
     if not joined(world.description, world.views):
         found.refuse(NOT_JOINED)
         return []
-    clear = clear_anywhere(world, RELATE, found)
+    clear = prominent_anywhere(world, found)
     pixels = {key: max(view.seen[key].pixels for view in world.views if key in view.seen) for key in clear}
     return sorted(clear, key=lambda key: (-pixels[key], key))[:MAX_NAMED]
 
@@ -104,9 +106,9 @@ class ObjectDistance(SceneViews):
                 found.accept(_third(distance_m), (a, b), distance_m - LEAST_DISTANCE_M)
 
     def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
-        a, b = (candidate.objects[int(index)] for index in rng.permutation(2))
+        keys = shuffled(candidate.objects, rng)
         return Draft(
-            program=f"round(closest_distance(object({a}), object({b})), 0.1)",
+            program="round(closest_distance(object({}), object({})), 0.1)".format(*keys),
             templates=(
                 "how far is the closest part of the {a} from the closest part of the {b} ?",
                 "how many meters is the {a} from the {b} , each at its closest part ?",
@@ -114,7 +116,7 @@ class ObjectDistance(SceneViews):
                 "from the closest part of the {a} to the closest part of the {b} , how many meters is it ?",
                 "how far apart are the {a} and the {b} , each at its closest part ?",
             ),
-            slots={slot: (key, name_of(world.objects[key])) for slot, key in zip("ab", (a, b))},
+            slots=name_slots(world, keys),
             unit="m",
             show_options=False,
         )
@@ -135,15 +137,13 @@ class SceneCount(SceneViews):
     def plan(
         self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
-        if kept is not None:
-            return kept
-        return plan_count(self.name, description, SCENE_COUNT_RANGE[level], rng)
+        return kept or plan_scene_count(self.name, description, SCENE_COUNT_RANGE[level], rng)
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         if not joined(world.description, world.views):
             found.refuse(NOT_JOINED)
             return
-        propose_count(world, level, found)
+        propose_count(world, level, SCENE_COUNT_RANGE[level], found)
 
     def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         return draft_count(
@@ -159,22 +159,18 @@ class SceneCount(SceneViews):
         )
 
 
-def plan_count(name: str, description: SceneDescription, limits: tuple[int, int], rng: np.random.Generator) -> Plan:
-    """A form and a number of alike things that the scene has. Raises Infeasible where it has none."""
-    low, high = limits
-    sizes = sorted({(form, len(items)) for form, _, items in groups(list(description.objects))})
-    sizes = [size for size in sizes if low <= size[1] <= high]
-    if not sizes:
-        raise Infeasible(f"{name} counts {low} to {high} alike things: the scene has none so many")
-    forms = sorted({form for form, _ in sizes})
-    form = forms[int(rng.integers(len(forms)))]
-    counts = [size for kind, size in sizes if kind == form]
-    return Plan(key=str(counts[int(rng.integers(len(counts)))]), focus=(), form=form)
+def plan_scene_count(
+    name: str, description: SceneDescription, limits: tuple[int, int], rng: np.random.Generator
+) -> Plan:
+    """As `plan_count`, with nothing to aim at: what views together show is for the choice of the views. All things
+    there are, are counted in scenes alone that have so few."""
+    plan = plan_count(name, [description.objects], limits, rng, everything=len(description.objects) <= limits[1])
+    return Plan(key=plan.key, focus=(), form=plan.form)
 
 
-def propose_count(world: World, level: int, found: Proposals) -> None:
+def propose_count(world: World, level: int, limits: tuple[int, int], found: Proposals) -> None:
     """Every kind whose things are each plain in some picture, as many as the level wants, not all in one picture."""
-    low, high = SCENE_COUNT_RANGE[level]
+    low, high = limits
     clarity = PERCEIVE[level]
     for form, _, items in groups([world.objects[key] for key in world.seen()]):
         keys = [item.id for item in items]
@@ -210,7 +206,8 @@ class SceneSize(SceneViews):
     ) -> Plan:
         if kept is not None:
             return kept
-        names = sorted({item.category for item in uniquely_named(description)})
+        # Small things hardly have a level's share of a picture that shows much of a room.
+        names = sorted({item.category for item in uniquely_named(description) if not is_small(item)})
         if not names:
             draw_objects((), 1, rng, self.name)
         return Plan(key=names[int(rng.integers(len(names)))], focus=())
@@ -228,19 +225,16 @@ class SceneSize(SceneViews):
                 found.accept(world.objects[key].category, (key,), max(whole) - PERCEIVE[level].fraction)
 
     def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
-        (a,) = candidate.objects
-        return Draft(
-            program=f"round(longest_side(object({a})) * 100, 1)",
-            templates=(
+        return draft_size(
+            world,
+            candidate,
+            (
                 "look at all the pictures . how long is the longest side of the {a} ?",
                 "how long is the longest side of the {a} in the pictures ?",
                 "what is the length of the longest side of the {a} in the pictures ?",
                 "in centimeters , how long is the longest side of the {a} in the pictures ?",
                 "how many centimeters long is the longest side of the {a} in the pictures ?",
             ),
-            slots={"a": (a, name_of(world.objects[a]))},
-            unit="cm",
-            show_options=False,
         )
 
 

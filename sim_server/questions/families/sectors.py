@@ -42,8 +42,3 @@ def inside(form: str, key: str, angles_rad: Array, least_deg: float) -> NDArray[
     """Which angles lie in the sector `key` with this margin."""
     angles = np.degrees(angles_rad).tolist()
     return np.array([word(form, angle) == key and margin_deg(form, angle) >= least_deg for angle in angles])
-
-
-def shuffled(form: str, rng: np.random.Generator) -> tuple[str, ...]:
-    """The form's words as options, in an order drawn from rng."""
-    return tuple(WORDS[form][int(index)] for index in rng.permutation(len(WORDS[form])))

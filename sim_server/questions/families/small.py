@@ -15,14 +15,13 @@ from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import ViewEvidence, World, name_of
 from sim_server.questions.families.pairs import focus_of
-from sim_server.questions.families.rules import RELATE, Clarity, clear_objects
-from sim_server.questions.families.space import OPTION_COUNT
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.families.rules import RELATE, Clarity, clear_objects, is_small
+from sim_server.questions.families.space import OPTION_COUNT, draft_nearest
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, shuffled
 from sim_server.questions.functions import decimal
 from sim_server.questions.geometry import Array, box_distance_m
 from sim_server.questions.viewpoints import NO_PLACE, SingleView, draw_pose
 
-LONGEST_M = 0.5  # a small thing's longest side is at most so long
 SMALL = (  # levels 0..4: as rules.PERCEIVE, for things that are small in any picture
     Clarity(0.90, 0.0040),
     Clarity(0.75, 0.0030),
@@ -52,11 +51,6 @@ def small_things(description: SceneDescription, name: str) -> list[SceneObject]:
     if not small:
         raise Infeasible(f"{name} needs small things that stand on furniture: raise the scene's clutter")
     return small
-
-
-def is_small(item: SceneObject) -> bool:
-    """Whether the object is a small thing by its size and by standing on another object."""
-    return item.support_id > 0 and 2 * max(item.box.half_extents_m) <= LONGEST_M
 
 
 class _CloseView(SingleView):
@@ -149,21 +143,17 @@ class SmallNearest(_CloseView):
                 found.accept(name_of(options[0][1]), keys, gap_m, str(OPTION_COUNT[level]))
 
     def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
-        anchor, *others = candidate.objects
-        options = [others[int(index)] for index in rng.permutation(len(others))]
-        listed = ", ".join(f"object({key})" for key in options)
-        return Draft(
-            program=f"name(argmin([{listed}], o: closest_distance(o, object({anchor}))))",
-            templates=(
+        return draft_nearest(
+            world,
+            candidate,
+            rng,
+            (
                 "which of these is the {a} closest to ?",
                 "to which of these is the {a} closest ?",
                 "which of these is nearest to the {a} ?",
                 "look at the {a} . which of these is closest to it ?",
                 "what is the {a} nearest to ?",
             ),
-            slots={"a": (anchor, name_of(world.objects[anchor]))},
-            options=tuple(name_of(world.objects[key]) for key in options),
-            option_objects=tuple(options),
         )
 
 
@@ -282,7 +272,7 @@ class SmallLocation(_CloseView):
         drawn = [combinations[int(index)] for index in rng.permutation(3)[: LOCATION_OPTIONS[level] - 1]]
         places = [tuple((right, wrong)[use][part] for part, use in enumerate(uses)) for uses in [[0, 0, 0], *drawn]]
         listed = [f"on the {on} , {where} of the {name_of(neighbour)} , {away} m away" for on, where, away in places]
-        return tuple(listed[int(index)] for index in rng.permutation(len(listed)))
+        return shuffled(listed, rng)
 
 
 def _decimetres(distance_m: float) -> str:

@@ -13,8 +13,8 @@ from protocol.errors import Infeasible
 from protocol.scene import SceneDescription, SceneObject
 from sim_server.questions.evidence import World, name_of
 from sim_server.questions.families.rules import neighbours, prominent, uniquely_named
-from sim_server.questions.families.sectors import LEAST_APART_M, margin_deg, near_border, shuffled, word
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.families.sectors import LEAST_APART_M, WORDS, margin_deg, near_border, word
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_evenly, draw_key, name_slots, shuffled
 from sim_server.questions.geometry import bearing_rad, box_distance_m, floor_distance_m, polygon_area_m2
 from sim_server.questions.viewpoints import SingleView
 
@@ -24,9 +24,8 @@ LARGE_ROOM_M2, LARGE_ROOM_GAP_M = 40.0, 0.30
 
 DIRECTION_FORM = ("side", "side", "side_or_behind", "side_or_behind", "quadrant")
 SECTOR_MARGIN_DEG = (40.0, 20.0, 25.0, 12.0, 10.0)
-_RARITY = {"behind": 2.0}  # not every room has a target within the sector behind; this evens the answers out
 _POOL = 8  # objects of one neighbourhood among which a plan looks for a relation
-_NEIGHBOURHOODS = 4  # neighbourhoods that a plan looks at
+_NEIGHBOURHOODS = 6  # neighbourhoods that a plan looks at
 
 
 def _relation(
@@ -34,29 +33,23 @@ def _relation(
     description: SceneDescription,
     level: int,
     rng: np.random.Generator,
-    kept: Optional[Plan] = None,
-) -> Optional[Candidate]:
+    key: str = "",
+) -> tuple[Optional[Candidate], str]:
     """A relation that holds between neighbours, whatever the view; the view only has to show them.
 
-    With `kept`, one that has its answer, or None. Raises Infeasible without `kept` where no relation holds.
+    With a key one that has this answer. Where there is none, the second says why.
     """
     refused: Counter[str] = Counter()
     for _ in range(_NEIGHBOURHOODS):
         found = Proposals()
         family.judge(neighbours(uniquely_named(description), _POOL, rng), level, found, large_room(description))
-        fitting = [item for item in found.accepted if kept is None or kept.fits(item)]
-        if fitting:
-            keys = sorted({item.key for item in fitting})
-            # What few neighbourhoods offer is drawn more often there.
-            weights = np.array([_RARITY.get(key, 1.0) for key in keys])
-            key = keys[int(rng.choice(len(keys), p=weights / weights.sum()))]
-            same = [item for item in fitting if item.key == key]
-            return same[int(rng.integers(len(same)))]
+        wanted = [item for item in found.accepted if key in ("", item.key)]
+        if wanted:
+            return draw_evenly(wanted, rng), ""
         refused += found.refused
-    if kept is not None:
-        return None
     rule = refused.most_common(1)[0][0] if refused else "the scene has too few objects"
-    raise Infeasible(f"{family.name} level {level}: {rule}")
+    answer = f" with an answer of class {key!r}" if key else ""
+    return None, f"{family.name} level {level}{answer}: {rule}"
 
 
 def large_room(description: SceneDescription) -> bool:
@@ -72,8 +65,9 @@ class RelativeDistance(SingleView):
     def plan(
         self, description: SceneDescription, level: int, rng: np.random.Generator, _kept: Optional[Plan] = None
     ) -> Plan:
-        relation = _relation(self, description, level, rng)
-        assert relation is not None
+        relation, why_none = _relation(self, description, level, rng)
+        if relation is None:
+            raise Infeasible(why_none)
         return Plan(key="", focus=relation.objects)
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
@@ -97,22 +91,32 @@ class RelativeDistance(SingleView):
                     found.accept(names[options[0][1]], (anchor.id, *(item[1] for item in options)), margin)
 
     def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
-        anchor, *others = candidate.objects
-        options = [others[int(index)] for index in rng.permutation(len(others))]
-        listed = ", ".join(f"object({key})" for key in options)
-        return Draft(
-            program=f"name(argmin([{listed}], o: closest_distance(o, object({anchor}))))",
-            templates=(
+        return draft_nearest(
+            world,
+            candidate,
+            rng,
+            (
                 "which is closest to the {a} ?",
                 "which of these is closest to the {a} ?",
                 "which thing is closest to the {a} ?",
                 "what is closest to the {a} ?",
                 "which of these is nearest to the {a} ?",
             ),
-            slots={"a": (anchor, name_of(world.objects[anchor]))},
-            options=tuple(name_of(world.objects[key]) for key in options),
-            option_objects=tuple(options),
         )
+
+
+def draft_nearest(world: World, candidate: Candidate, rng: np.random.Generator, templates: tuple[str, ...]) -> Draft:
+    """Which of the further objects of a candidate is closest to its first."""
+    anchor, *others = candidate.objects
+    options = shuffled(others, rng)
+    listed = ", ".join(f"object({key})" for key in options)
+    return Draft(
+        program=f"name(argmin([{listed}], o: closest_distance(o, object({anchor}))))",
+        templates=templates,
+        slots=name_slots(world, (anchor,)),
+        options=tuple(name_of(world.objects[key]) for key in options),
+        option_objects=options,
+    )
 
 
 class RelativeDirection(SingleView):
@@ -123,11 +127,14 @@ class RelativeDirection(SingleView):
     def plan(
         self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
-        relation = _relation(self, description, level, rng, kept)
+        words = WORDS[DIRECTION_FORM[level]]
+        key = draw_key(words, rng, kept)
+        relation, why_none = _relation(self, description, level, rng, key)
         if relation is None:
-            assert kept is not None
-            return kept
-        return Plan(key=relation.key, focus=relation.objects, form=relation.form)
+            if kept is not None:
+                return kept
+            raise Infeasible(why_none)
+        return Plan(key=key, focus=relation.objects, form=relation.form)
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         named = [world.objects[key] for key in prominent(world, world.views[0], found)]
@@ -162,6 +169,6 @@ class RelativeDirection(SingleView):
                 "where is the {c} from the {a} , facing the {b} ?",
                 "you are at the {a} and look at the {b} . where is the {c} ?",
             ),
-            slots={slot: (key, name_of(world.objects[key])) for slot, key in zip("abc", candidate.objects)},
-            options=shuffled(candidate.form, rng),
+            slots=name_slots(world, candidate.objects),
+            options=shuffled(WORDS[candidate.form], rng),
         )

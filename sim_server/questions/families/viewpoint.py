@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import permutations
 from typing import Optional
 
 import numpy as np
@@ -13,10 +12,10 @@ from protocol.scene import Pose, SceneDescription
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.coverage import covering_poses
-from sim_server.questions.evidence import World, name_of, unique_names
+from sim_server.questions.evidence import World, unique_names
 from sim_server.questions.families import sectors
-from sim_server.questions.families.rules import AMBIGUOUS, RELATE, clear_anywhere, neighbours, uniquely_named
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.families.rules import AMBIGUOUS, RELATE, is_small, prominent_anywhere, uniquely_named
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
 from sim_server.questions.functions.moves import bearing_at, place, turned
 from sim_server.questions.geometry import floor_distance_m, project
 from sim_server.questions.walks import survey
@@ -27,7 +26,6 @@ FORM = ("side", "side", "side_or_ahead", "side_or_ahead", "side_or_ahead")
 MARGIN_DEG = (40.0, 20.0, 16.0, 10.0, 5.0)  # from a border between two answers
 WORDS = {"side": ("left", "right"), "side_or_ahead": ("ahead", "left", "right")}
 FRONT_SEEN_DEG = 80.0  # a camera sees an object's front that stands within this angle of where it faces
-_POOL = 8
 
 TURNS_DEG = ((90, -90), (90, -90), (90, -90, 180), (90, -90, 180), (60, -60, 120, -120))
 FRAME_MARGIN = (0.20, 0.10, 0.12, 0.06, 0.04)  # of the picture, from the middle of the object to its border
@@ -56,29 +54,29 @@ class Perspective:
         if not any(item.front for item in items):
             raise Infeasible(f"{self.name}: no object here has a front that the simulator knows")
         form = FORM[level]
-        pairs: dict[str, list[tuple[int, int]]] = {}
-        for stand, target in permutations(neighbours(items, _POOL, rng), 2):
-            if stand.front is None or floor_distance_m(stand.box.centre_m, target.box.centre_m) < sectors.LEAST_APART_M:
-                continue
-            angle = math.degrees(bearing_at(place(stand), target.box.centre_m))
-            word = sight(form, angle)
-            if border_deg(form, angle) >= MARGIN_DEG[level] and (kept is None or word == kept.key):
-                pairs.setdefault(word, []).append((stand.id, target.id))
+        key = draw_key(WORDS[form], rng, kept)
+        # Who sits or stands at a thing looks as it faces; small things have no such place.
+        stands = [item for item in items if item.front and not is_small(item)]
+        pairs = [
+            (stand.id, target.id)
+            for stand in stands
+            for target in items
+            if floor_distance_m(stand.box.centre_m, target.box.centre_m) >= sectors.LEAST_APART_M
+            for angle in [math.degrees(bearing_at(place(stand), target.box.centre_m))]
+            if sight(form, angle) == key and border_deg(form, angle) >= MARGIN_DEG[level]
+        ]
         if not pairs:
-            if kept is not None:
-                return kept
-            raise Infeasible(f"{self.name} level {level}: {sectors.near_border(MARGIN_DEG[level])}")
-        key = sorted(pairs)[int(rng.integers(len(pairs)))]
-        return Plan(key=key, focus=pairs[key][int(rng.integers(len(pairs[key])))], form=form)
+            raise Infeasible(f"{self.name} level {level}: no object of the scene is {key} of where another one faces")
+        return Plan(key=key, focus=pairs[int(rng.integers(len(pairs)))], form=form)
 
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
     ) -> Optional[Staging]:
-        return survey(scene, spec, plan.focus, rng, found)
+        return survey(self, scene, spec, plan, rng, found)
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         everything = world.with_hidden()
-        clear = clear_anywhere(everything, RELATE, found)
+        clear = prominent_anywhere(everything, found)
         stand, target = (world.objects[key] for key in world.about)
         shows_front = [
             abs(math.degrees(bearing_at(place(stand), view.pose.position_m))) <= FRONT_SEEN_DEG
@@ -107,8 +105,8 @@ class Perspective:
                 "seen from the {a} , looking where it faces , where is the {b} ?",
                 "the {a} looks to its front . on which side of it is the {b} ?",
             ),
-            slots={slot: (key, name_of(world.objects[key])) for slot, key in zip("ab", candidate.objects)},
-            options=tuple(WORDS[candidate.form][int(index)] for index in rng.permutation(len(WORDS[candidate.form]))),
+            slots=name_slots(world, candidate.objects),
+            options=shuffled(WORDS[candidate.form], rng),
         )
 
 
@@ -163,7 +161,7 @@ class ViewChoice:
         start, turns = world.views[0], TURNS_DEG[level]
         names = unique_names(world.with_hidden())
         others = World(world.description, world.views[1:], world.objects)
-        for key in clear_anywhere(others, RELATE, found):
+        for key in prominent_anywhere(others, found):
             if key not in names:
                 found.refuse(AMBIGUOUS)
                 continue
@@ -207,6 +205,6 @@ class ViewChoice:
                 "where would you turn from the first picture to look at the {a} ?",
                 "which turn from the first picture shows the {a} ?",
             ),
-            slots={"a": (key, name_of(world.objects[key]))},
-            options=tuple(_TURN_WORDS[turns[int(index)]] for index in rng.permutation(len(turns))),
+            slots=name_slots(world, (key,)),
+            options=tuple(_TURN_WORDS[turn] for turn in shuffled(turns, rng)),
         )

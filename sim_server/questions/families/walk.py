@@ -14,7 +14,7 @@ from sim_server.backends.base import Scene
 from sim_server.questions.coverage import overlap, voxels_shown
 from sim_server.questions.evidence import ViewEvidence, World, unique_names
 from sim_server.questions.families.rules import AMBIGUOUS, MAX_NAMED
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, shuffled
 from sim_server.questions.geometry import rotation_matrix, yaw_rad
 from sim_server.questions.viewpoints import in_picture
 from sim_server.questions.walks import NO_WAY, draw_walk
@@ -121,7 +121,7 @@ class AppearanceOrder:
                 found.accept("", tuple(key for _, key in some), float(least), "", (APPEARS[level],))
 
     def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
-        keys = [candidate.objects[int(index)] for index in rng.permutation(len(candidate.objects))]
+        keys = shuffled(candidate.objects, rng)
         names = unique_names(world)
         (share,) = candidate.numbers
         things = listed(len(keys))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from functools import cache
+from types import ModuleType
 from typing import Callable
 
 import numpy as np
@@ -194,7 +195,7 @@ def _cell_margin(scene: FakeScene, case: Realised) -> float:
     return min(abs(value - border) for value in mask_centre(case.frames, item) for border in (1 / 3, 2 / 3))
 
 
-MEASURES: dict[str, tuple[Callable[[FakeScene, Realised], float], object, str, tuple[float, ...]]] = {
+MEASURES: dict[str, tuple[Callable[[FakeScene, Realised], float], ModuleType, str, tuple[float, ...]]] = {
     "view_direction": (_image_gap, picture, "SEPARATION", picture.SEPARATION),
     "depth_order": (_depth_gap, picture, "DEPTH_GAP", picture.DEPTH_GAP),
     "relative_distance": (_option_gap, space, "GAP_M", space.GAP_M),

@@ -173,6 +173,21 @@ def test_an_object_seen_faintly_before_is_not_put_in_order(monkeypatch: pytest.M
     assert faint()
 
 
+def test_an_object_that_never_shows_enough_is_not_put_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    def least_share() -> float:
+        """The least share of the picture, at its largest, of an object that is put in order."""
+        shares = []
+        for _, case in each("appearance_order", 0, 16):
+            assert case.frames.ids is not None
+            for mention in case.question.mentions:
+                shares.append(float((case.frames.ids == mention.object_id).mean(axis=(1, 2)).max()))
+        return min(shares)
+
+    assert least_share() >= 0.012
+    monkeypatch.setattr(walk, "APPEARS", (0.0001,) * 5)
+    assert least_share() < 0.012
+
+
 def test_views_of_a_walk_that_share_little_are_not_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
     scene, case = realised("path_length", 0, 3)[0]
     x, y, z = case.poses[-1].position_m

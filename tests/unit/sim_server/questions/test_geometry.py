@@ -41,7 +41,7 @@ def nearest_by_projection(a: OrientedBox, b: OrientedBox) -> float:
         (rotation_matrix(box.rotation_wxyz), np.asarray(box.centre_m), np.asarray(box.half_extents_m)) for box in (a, b)
     ]
     points = [np.asarray(a.centre_m), np.asarray(b.centre_m)]
-    for step in range(300):
+    for step in range(3000):
         turn, centre, half = frames[step % 2]
         points[step % 2] = centre + turn @ np.clip((points[1 - step % 2] - centre) @ turn, -half, half)
     return float(np.linalg.norm(points[0] - points[1]))
