@@ -138,9 +138,10 @@ def audit(
                 tallies[cell].specs += 1
                 tallies[cell].reasons[error.message] += 1
             continue
-        for cell in here:
+        for position, cell in enumerate(here):
             tally = tallies[cell]
-            example = _one(scene, _order(knobs, seed, spec, index, cell), tally)
+            number = index * len(here) + position  # what is drawn for one family says nothing of the next one
+            example = _one(scene, _order(knobs, seed, spec, number, cell), tally)
             if example is not None and (tally.realised <= pictures or not (example.agrees and example.holds)):
                 examples.append(example)
         scene.close()

@@ -19,6 +19,7 @@ from sim_server.questions.family import Candidate, Draft, Plan, Proposals, shuff
 from sim_server.questions.floor import standable
 from sim_server.questions.functions.places import hidden_by, surface_middle
 from sim_server.questions.geometry import point_box_distance, pose_from_yaw_pitch, rotation_matrix, yaw_rad
+from sim_server.questions.sets import shots_of
 from sim_server.questions.viewpoints import CROUCHED_M, aim, draw_eyes, draw_focused_pose, in_picture, probe
 from sim_server.staging import Staging
 
@@ -37,6 +38,7 @@ UNCOVERED = (0.40, 0.30, 0.25, 0.18, 0.12)  # of what the frame could show of th
 UNTOUCHED = 0.02  # as much at most for every other option
 PARTLY = Clarity(0.08, 0.001)  # the hidden object still shows so much, so that its name means something
 BEHIND_RAD = 0.35  # between the directions to the two, seen from the camera
+NOT_IN_BOTH = "the place of the changed object is not seen clearly in both pictures"
 _TRIES = 16
 _LINED_UP = 32  # pairs of objects for which a standing point is sought
 
@@ -86,6 +88,10 @@ class BeforeAfter:
                 found.refuse("no second standing point shows the objects")
                 return None
         changed = plan.focus[0]
+        why_not = self._unseen(scene, spec, plan, first, second)
+        if why_not:
+            found.refuse(why_not)
+            return None
         if plan.form == "gone":
             return Staging((first, second), (second,), ((), (Change(changed),), ()), plan.focus[:1])
         if plan.form == "new":
@@ -95,6 +101,17 @@ class BeforeAfter:
             found.refuse("the object has no other place to stand in the second picture")
             return None
         return Staging((first, second), (), ((), (moved,)), plan.focus[:1])
+
+    @staticmethod
+    def _unseen(scene: Scene, spec: TaskSpec, plan: Plan, first: Pose, second: Pose) -> str:
+        """Why small pictures from these poses say that they will not do, before the scene is changed; "" where not."""
+        changed, count = plan.focus[0], CHANGE_OPTIONS[spec.question.level] - 1
+        before, after = shots_of(scene, spec.camera, (first, second)).world.views
+        showing = (before,) if plan.form == "moved" else (before, after)
+        if not all(_clear(changed, view) and centred(changed, view) for view in showing):
+            return NOT_IN_BOTH
+        others = sum(key != changed and _clear(key, before) and _clear(key, after) for key in before.seen)
+        return "" if others >= count else f"fewer than {count} other objects are seen clearly in both pictures"
 
     @staticmethod
     def _moved(
@@ -128,7 +145,7 @@ class BeforeAfter:
             found.refuse(AMBIGUOUS)
             return
         if not all(_clear(changed, view) and centred(changed, view) for view in (clear_before, clear_after)):
-            found.refuse("the place of the changed object is not seen clearly in both pictures")
+            found.refuse(NOT_IN_BOTH)
             return
         still = [key for key in names if key != changed and _clear(key, before) and _clear(key, after)]
         margin = 1.0

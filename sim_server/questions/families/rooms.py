@@ -26,7 +26,7 @@ _STEP_M = 0.25  # between points of an outline; one is shown where a pixel's sur
 _FINE_M = 0.05  # points of surface within one such square count once
 _STRIDE = 2  # every second pixel of every second row is looked at
 _INWARD_M = 0.05  # a wall belongs to the room from which it is seen: that which lies so far before it
-_SETS_TRIED = 60
+_SETS_TRIED = 30
 
 
 class RoomSize:
