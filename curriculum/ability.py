@@ -1,11 +1,14 @@
 """What the policy can do: a Rasch model over all cells, and a Beta posterior for each cell.
 
+A cell is a skill at a level, with its frame of reference, in clear pictures or under one degradation.
+
 The Rasch model with guessing says P(success) = chance + (1 - chance) * sigmoid(ability - difficulty), where the ability
-is a sum of a general, a frame and a skill term and the difficulty one of steps, up to the cell's level (Rasch 1960;
-Birnbaum's guessing parameter, 1968). It is fitted online by a diagonal extended Kalman filter, whose process noise is
-its forgetting; Elo's update is the same with a fixed gain. A term that cells share carries what was seen in one cell to
-others, so that cells never asked are predicted. The Beta posterior starts from that prediction and follows the
-cell's own answers, old ones fading exponentially.
+is a sum of a general, a frame and a skill term and the difficulty one of steps, up to the cell's level and up to the
+severity of its degradation (Rasch 1960; Birnbaum's guessing parameter, 1968). Steps of severity are shared by all
+skills; a term per skill and kind of degradation says how it differs. The model is fitted online by a diagonal extended
+Kalman filter, whose process noise is its forgetting; Elo's update is the same with a fixed gain. A term that cells
+share carries what was seen in one cell to others, so that cells never asked are predicted. The Beta posterior starts
+from that prediction and follows the cell's own answers, old ones fading exponentially.
 """
 
 from __future__ import annotations
@@ -16,11 +19,16 @@ import math
 import msgspec
 
 from protocol.skills import CATALOGUE
+from protocol.tasks import Degradation
 
 _LEVEL_STEP = 0.7  # logits by which a level is expected to be harder than the one below
+_SEVERITY_STEP = (
+    0.2  # logits by which a severity is expected to be harder than the one below, and the mildest than clear
+)
 _MOST_LOGIT = 4.5  # answers that are all right or all wrong move no further: the way back would be too long
-_VARIANCE = {"all": 1.0, "frame": 0.25, "skill": 1.0, "step": 0.4}  # of the terms, before any answer
-_NOISE = {"all": 0.002, "frame": 0.002, "skill": 0.01, "step": 0.005}  # added per group: the policy changes
+# Variance of the terms before any answer, and what is added to it per group, because the policy changes.
+_VARIANCE = {"all": 1.0, "frame": 0.25, "skill": 1.0, "step": 0.4, "severity": 0.1, "skill and degradation": 0.2}
+_NOISE = {"all": 0.002, "frame": 0.002, "skill": 0.01, "step": 0.005, "severity": 0.002, "skill and degradation": 0.005}
 _SPREAD = 0.02  # variance of success between questions of one cell, which no number of answers averages out
 _LEAST_SLOPE = 0.04  # keeps a cell at either end of the curve movable
 _GROUP_CORRELATION = 0.3  # answers to the same question resemble one another
@@ -31,6 +39,16 @@ class Cell(msgspec.Struct, frozen=True, order=True):
 
     skill: str
     level: int
+    degradation: str = ""  # like "fog:3"; "" for clear pictures
+
+    @property
+    def clear(self) -> Cell:
+        """The same in clear pictures."""
+        return Cell(self.skill, self.level)
+
+    @property
+    def degradations(self) -> tuple[Degradation, ...]:
+        return tuple(map(Degradation.parse, self.degradation.split("+"))) if self.degradation else ()
 
     @property
     def frame(self) -> str:
@@ -41,7 +59,7 @@ class Cell(msgspec.Struct, frozen=True, order=True):
         return CATALOGUE[self.skill].chance_at(self.level)
 
     def __str__(self) -> str:
-        return f"{self.skill} L{self.level}"
+        return f"{self.skill} L{self.level}" + (f" {self.degradation}" if self.degradation else "")
 
 
 def effective_trials(group_size: int) -> float:
@@ -76,7 +94,8 @@ class Rasch(msgspec.Struct):
 
     def _logit(self, cell: Cell) -> float:
         known = sum(sign * self.terms[name][0] for _, name, sign in _terms(cell) if name in self.terms)
-        return known - _LEVEL_STEP * cell.level
+        severities = sum(item.severity + 1 for item in cell.degradations)
+        return known - _LEVEL_STEP * cell.level - _SEVERITY_STEP * severities
 
     @staticmethod
     def _success(cell: Cell, logit: float) -> tuple[float, float]:
@@ -93,6 +112,12 @@ def _terms(cell: Cell) -> tuple[tuple[str, str, float], ...]:
         ("frame", f"frame {cell.frame}", 1.0),
         ("skill", f"skill {cell.skill}", 1.0),
         *(("step", f"step to {Cell(cell.skill, level)}", -1.0) for level in range(1, cell.level + 1)),
+        *(
+            ("severity", f"severity {Degradation(item.name, severity)}", -1.0)
+            for item in cell.degradations
+            for severity in range(item.severity + 1)
+        ),
+        *(("skill and degradation", f"{cell.skill} in {item.name}", 1.0) for item in cell.degradations),
     )
 
 

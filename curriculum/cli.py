@@ -83,11 +83,15 @@ def _print(name: str, status: CurriculumStatus) -> None:
     console = Console()
     table = Table(title=f"{name}: policy {status.policy}", title_justify="left", box=SIMPLE_HEAD, padding=0)
     table.add_column("skill", no_wrap=True)
+    degraded = any(row.degradation for row in status.cells)
+    if degraded:
+        table.add_column("pictures", no_wrap=True)
     for column in ("L", "asked", "right", "pred", "share", "no grad", "infeas", "blind", "ECE", "Brier"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in status.cells:
         table.add_row(
             row.skill,
+            *([row.degradation or "clear"] if degraded else []),
             str(row.level),
             str(row.asked),
             _number(row.success_rate if row.asked else None),

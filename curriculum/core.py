@@ -21,7 +21,6 @@ from typing import Callable, Sequence, Union
 
 import msgspec
 
-from curriculum.ability import Cell
 from curriculum.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ReportedEvent
 from curriculum.policies import make_policy
 from curriculum.policies.base import draw
@@ -44,6 +43,7 @@ from protocol.messages import (
 from protocol.rundir import RunDir
 from protocol.seeds import rng_for
 from protocol.skills import CATALOGUE
+from protocol.tasks import Degradation
 
 log = logging.getLogger(__name__)
 
@@ -123,11 +123,11 @@ class CurriculumCore:
         now = self._clock()
         self._expire(now)
         views = cell_views(self._state, self._settings)
-        planned = {view.cell for view in views}
+        planned = {view.cell.clear for view in views}
         again = [
             msgspec.structs.replace(issue, reissue=issue.reissue + 1)
             for issue in self._state.returned.values()
-            if Cell(issue.skill, issue.level) in planned
+            if issue.cell.clear in planned
         ][: message.count]
         issues = again + self._new_issues(views, message.count - len(again))
         event = LeasedEvent(
@@ -218,7 +218,7 @@ class CurriculumCore:
             "policy": self._settings.policy,
             "policy_version": event.policy_version,
             "count": len(event.issues),
-            "cells": Counter(str(Cell(issue.skill, issue.level)) for issue in event.issues),
+            "cells": Counter(str(issue.cell) for issue in event.issues),
             "purposes": Counter(issue.purpose for issue in event.issues),
             "success": {
                 str(view.cell): round(view.mean, 4) for view in cell_views(self._state, self._settings) if view.asked
@@ -260,11 +260,20 @@ def _check(report: ConfidenceReport) -> None:
         problem = f"has outcome {report.outcome!r}, which is none of answered, infeasible, broken"
     elif skill is None or report.level not in skill.feasible_levels:
         problem = f"names {report.skill!r} at level {report.level}, which the skill catalogue lacks"
+    elif not _is_label(report.degradation):
+        problem = f"was answered under {report.degradation[:40]!r}, which is no degradation like fog:3"
     elif not all(math.isfinite(figure) for figure in figures):
         problem = "holds a number that is not finite"
     else:
         return
     raise VantageError("bad_request", f"report {report.report_id!r} {problem}; send it again put right.")
+
+
+def _is_label(text: str) -> bool:
+    try:
+        return all(Degradation.parse(part) for part in text.split("+")) if text else True
+    except ValueError:
+        return False
 
 
 def _report_metrics(reports: list[ConfidenceReport]) -> dict[str, object]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Union
+from typing import Optional, Union
 
 import msgspec
 
+from curriculum.ability import Cell
 from protocol.messages import ConfidenceReport
 
 
@@ -24,6 +25,13 @@ class Issue(msgspec.Struct, frozen=True, array_like=True):
     purpose: str
     blind: bool = False
     reissue: int = 0
+    degradation: Optional[str] = (
+        None  # like "fog:3", "" for clear pictures; None: drawn from the world's (older stores)
+    )
+
+    @property
+    def cell(self) -> Cell:
+        return Cell(self.skill, self.level, self.degradation or "")
 
     @property
     def spec_id(self) -> str:

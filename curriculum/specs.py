@@ -13,7 +13,7 @@ from protocol.specs import World, deal, task_spec, training_scene
 
 def fresh_issues(world: World, drawn: Sequence[Share], next_number: int, next_scene: int) -> list[Issue]:
     """Number the drawn specs and give them new scenes, `world.specs_per_scene` to each."""
-    placed = deal(world, drawn, lambda share: share.cell)
+    placed = deal(world, drawn, lambda share: share.cell.clear)  # worse pictures make no other question
     return [
         Issue(
             number=number,
@@ -23,6 +23,7 @@ def fresh_issues(world: World, drawn: Sequence[Share], next_number: int, next_sc
             level=share.cell.level,
             purpose=share.purpose,
             blind=share.purpose == "blind",
+            degradation="" if share.purpose == "blind" else share.cell.degradation,
         )
         for number, (scene, share) in enumerate(placed, start=next_number)
     ]
@@ -34,7 +35,8 @@ def repeated_issues(world: World, cells: Sequence[Cell], length: int, count: int
     issues = []
     for number in range(next_number, next_number + count):
         scene, cell = listed[number % length]
-        issues.append(Issue(number, number % length, scene, cell.skill, cell.level, "static"))
+        seq, degradation = number % length, cell.degradation
+        issues.append(Issue(number, seq, scene, cell.skill, cell.level, "static", degradation=degradation))
     return issues
 
 
@@ -51,6 +53,7 @@ def leased(world: World, run_seed: int, issues: Sequence[Issue]) -> tuple[Leased
                 seq=issue.seq,
                 family=issue.skill,
                 level=issue.level,
+                degradation=issue.degradation,
             ),
             lease_id=issue.lease_id,
             blind=issue.blind,

@@ -13,7 +13,7 @@ from curriculum.events import Event, Issue, LeasedEvent, LeaseExpiredEvent
 from curriculum.settings import Estimation
 from protocol.messages import ConfidenceReport
 
-STATE_VERSION = 1  # raise it when the projection of the same events changes
+STATE_VERSION = 2  # raise it when the projection of the same events changes
 
 _SLOW_WINDOWS = 4.0  # the slow average looks back so many windows
 _LEAST_PROGRESS = 0.03  # rise of the slow average that counts as progress at success 1/2
@@ -107,7 +107,8 @@ class State(msgspec.Struct):
         return posterior(evidence, self.groups, predicted, estimation.prior_groups, estimation.fade_groups)
 
     def blind_success(self, cell: Cell) -> Optional[float]:
-        blind = self.cells[str(cell)].blind if str(cell) in self.cells else Evidence()
+        """Mean success without the picture, whatever the degradation; None where it was never asked so."""
+        blind = self.cells[str(cell.clear)].blind if str(cell.clear) in self.cells else Evidence()
         total = blind.successes + blind.failures
         return blind.successes / total if total else None
 
@@ -131,7 +132,7 @@ class State(msgspec.Struct):
         self.reason = event.reason
         for issue in event.issues:
             self.leases[issue.lease_id] = OpenLease(issue, event.expires_s)
-            self.cell(Cell(issue.skill, issue.level)).issued_at = issue.number
+            self.cell(issue.cell).issued_at = issue.number
             if issue.reissue:
                 self.returned.pop(issue.spec_id, None)
             else:
@@ -143,7 +144,8 @@ class State(msgspec.Struct):
         self.counted += 1
         self.leases.pop(report.lease_id, None)
         self.returned.pop(report.spec_id, None)  # it came late, but it came
-        cell = Cell(report.skill, report.level)
+        # A blind question has no pictures that could be degraded.
+        cell = Cell(report.skill, report.level, "" if report.blind else report.degradation)
         state = self.cell(cell)
         if report.outcome == "infeasible":
             self.infeasible += 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import Sequence
 
-from curriculum.ability import Cell
 from curriculum.calibration import Calibration
 from curriculum.events import Issue
 from curriculum.policies import make_policy
@@ -41,6 +40,7 @@ def status_of(state: State, settings: CurriculumSettings) -> CurriculumStatus:
                 blind_success=state.blind_success(view.cell),
                 calibration_error=calibration.ece,
                 brier=calibration.brier,
+                degradation=view.cell.degradation,
             )
         )
     return CurriculumStatus(
@@ -58,7 +58,7 @@ def status_of(state: State, settings: CurriculumSettings) -> CurriculumStatus:
 def explain(issues: Sequence[Issue], views: Sequence[CellView]) -> str:
     """One line about a batch: "asking depth_order L2 (p≈0.55, rising) 38 %, … and 4 others 20 %; retesting 10 %"."""
     by_cell = {view.cell: view for view in views}
-    asked = Counter(Cell(issue.skill, issue.level) for issue in issues if issue.purpose not in _BESIDE)
+    asked = Counter(issue.cell for issue in issues if issue.purpose not in _BESIDE and issue.cell in by_cell)
     parts = [f"{_describe(by_cell[cell])} {_percent(count, issues)}" for cell, count in asked.most_common(_NAMED)]
     others = asked.most_common()[_NAMED:]
     text = "asking " + ", ".join(parts) if parts else "asking nothing new"

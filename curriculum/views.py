@@ -9,6 +9,7 @@ import msgspec
 from curriculum.ability import Cell
 from curriculum.settings import CurriculumSettings
 from curriculum.state import CellState, State
+from protocol.specs import degradations_for
 
 _PROGRESS_SCALE = 0.1  # a change of success by this much is full learning progress
 _LEAST_DAMPING = 0.1
@@ -19,7 +20,7 @@ class CellView(msgspec.Struct, frozen=True):
     """One cell as a policy sees it; everything but the counts is in 0..1, `trend` in -1..1."""
 
     cell: Cell
-    weight: float  # of the skill, from the settings
+    weight: float  # of the skill in such pictures, from the settings
     asked: int
     mean: float  # posterior mean of success
     sd: float
@@ -36,12 +37,22 @@ class CellView(msgspec.Struct, frozen=True):
 
 
 def cell_views(state: State, settings: CurriculumSettings) -> list[CellView]:
-    """A view of every cell that the settings list, in their order."""
-    return [
-        _view(state, settings, Cell(skill.name, level), skill.weight)
-        for skill in settings.skills
-        for level in skill.levels
-    ]
+    """A view of every cell that the settings list, in their order.
+
+    Where the world lists degradations, a skill's weight is shared out between clear and degraded pictures.
+    """
+    views = []
+    for skill in settings.skills:
+        degraded = degradations_for(settings.world, skill.name)
+        share = settings.world.degraded_share if degraded else 0.0
+        parts = {"": 1.0 - share, **dict.fromkeys(degraded, share / max(len(degraded), 1))}
+        views += [
+            _view(state, settings, Cell(skill.name, level, degradation), skill.weight * part)
+            for level in skill.levels
+            for degradation, part in parts.items()
+            if part
+        ]
+    return views
 
 
 def _view(state: State, settings: CurriculumSettings, cell: Cell, weight: float) -> CellView:
@@ -63,7 +74,7 @@ def _view(state: State, settings: CurriculumSettings, cell: Cell, weight: float)
         progress=min(abs(trend) / _PROGRESS_SCALE, 1.0),
         damping=max(_LEAST_DAMPING, 0.5 ** (max(stale, 0) / estimation.patience_groups)),
         feasible=(seen.asked + seen.blind_asked + 2.0) / (seen.asked + seen.blind_asked + seen.infeasible + 2.0),
-        seeing=_seeing(seen, cell),
+        seeing=_seeing(state.cells.get(str(cell.clear), CellState()), cell),
         learned=seen.asked >= 4 and post.mean > (1.0 + cell.chance) / 2.0,
         hopeless=seen.asked >= enough and seen.fast.value <= estimation.hopeless,
         waiting=state.next_number - 1 - seen.issued_at,

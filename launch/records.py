@@ -181,9 +181,9 @@ def is_relational(skill: str) -> bool:
 
 
 def split_cell(cell: str) -> tuple[str, int]:
-    """ "depth_order L2" -> ("depth_order", 2)."""
-    skill, _, level = cell.rpartition(" L")
-    return skill, int(level)
+    """ "depth_order L2", or "depth_order L2 fog:3" -> ("depth_order", 2)."""
+    skill, _, rest = cell.partition(" L")
+    return skill, int(rest.partition(" ")[0])
 
 
 def episodes_of(run: RunDir, most: int) -> list[dict[str, Any]]:

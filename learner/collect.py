@@ -27,6 +27,7 @@ from learner.settings import GrpoSettings, RolloutSettings
 from protocol.errors import VantageError
 from protocol.messages import ConfidenceReport
 from protocol.seeds import rng_for
+from protocol.tasks import degradation_label
 
 log = logging.getLogger(__name__)
 
@@ -172,6 +173,7 @@ class Collector:
             answer_entropy=answer_entropy(turn.completion.text for turn in group.answers.last),
             had_gradient=has_spread(totals),
             renderer_digest=task.renderer_digest,
+            degradation=degradation_label(task.spec.degradations),
         )
 
     def _count(self, tasks: Sequence[Task], reports: Sequence[ConfidenceReport], step: int) -> None:

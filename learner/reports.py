@@ -21,6 +21,7 @@ import msgspec
 from protocol.errors import VantageError
 from protocol.messages import ConfidenceReport, Leased, ReportsCounted, SendReports
 from protocol.rundir import disk_guard, read_jsonl, write_atomic
+from protocol.tasks import degradation_label
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ def refusal(leased: Leased, version: int, error: VantageError) -> ConfidenceRepo
         level=leased.spec.question.level,
         blind=leased.blind,
         reason=error.message,
+        degradation=degradation_label(leased.spec.degradations),
     )
 
 

@@ -277,6 +277,7 @@ class ConfidenceReport(msgspec.Struct, frozen=True):
     had_gradient: bool = False  # the group's rewards had spread
     reason: str = ""  # why infeasible or broken
     renderer_digest: str = ""
+    degradation: str = ""  # of the pictures, as protocol.tasks.degradation_label writes it; "" for clear ones
 
 
 class SendReports(msgspec.Struct, frozen=True):
@@ -306,6 +307,7 @@ class CellStatus(msgspec.Struct, frozen=True):
     blind_success: Optional[float] = None
     calibration_error: Optional[float] = None  # ECE of the skill
     brier: Optional[float] = None  # of the skill
+    degradation: str = ""  # of the pictures, like "fog:3"; "" for clear ones
 
 
 class CurriculumStatus(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any, Callable, Hashable, Mapping, Sequence, TypeVar
+from typing import Any, Callable, Hashable, Mapping, Optional, Sequence, TypeVar
 
 import pydantic
 
@@ -85,7 +85,7 @@ class World(Section):
     width_px: int = pydantic.Field(default=96, ge=1, le=4096)
     height_px: int = pydantic.Field(default=96, ge=1, le=4096)
     hfov_deg: float = pydantic.Field(default=70.0, ge=6, le=160)
-    degradations: tuple[str, ...] = ()  # like "fog:3": pictures may be degraded by one of these, drawn per spec
+    degradations: tuple[str, ...] = ()  # like "fog:3": pictures may be degraded by one of these
     degraded_share: float = pydantic.Field(default=0.5, ge=0, le=1)  # of the specs, where degradations are listed
     look_around: int = pydantic.Field(default=0, ge=0, le=12)  # moves before the answer, for families of LOOK_AROUND
     specs_per_scene: int = pydantic.Field(default=4, ge=1, le=256)  # a scene that is open already costs no load
@@ -99,6 +99,8 @@ class World(Section):
             raise ValueError(f"lights are day or evening, not {unknown[0]}")
         for text in self.degradations:
             Degradation.parse(text)  # says itself what is wrong
+        if len(set(self.degradations)) < len(self.degradations):
+            raise ValueError("each of the degradations is listed once")
         if bool(self.assets) != bool(self.held_out_assets):
             raise ValueError("assets and held_out_assets are given both or not at all")
         if shared := sorted(set(self.assets) & set(self.held_out_assets)):
@@ -133,11 +135,20 @@ def held_out_scene(world: World, seed: int, index: int) -> SceneSpec:
 
 
 def task_spec(
-    world: World, run_seed: int, scene: SceneSpec, *, spec_id: str, seq: int, family: str, level: int
+    world: World,
+    run_seed: int,
+    scene: SceneSpec,
+    *,
+    spec_id: str,
+    seq: int,
+    family: str,
+    level: int,
+    degradation: Optional[str] = None,
 ) -> TaskSpec:
     """The order for one episode in this scene; everything left open is drawn from (run_seed, seq) when it is realised.
 
-    The paraphrase is left open too.
+    The paraphrase is left open too. `degradation` is one like "fog:3" or "" for a clear picture; None draws it here, a
+    `degraded_share` of the specs getting one.
     """
     return TaskSpec(
         spec_id=spec_id,
@@ -147,19 +158,30 @@ def task_spec(
         question=QuestionSpec(family, level),
         camera=world.camera,
         max_views=view_budget(family),
-        degradations=_degradations(world, run_seed, seq, family),
+        degradations=_drawn(world, run_seed, seq, family) if degradation is None else _parsed(degradation),
         look_around=world.look_around if family in LOOK_AROUND else 0,
     )
 
 
-def _degradations(world: World, run_seed: int, seq: int, family: str) -> tuple[Degradation, ...]:
-    """One of the world's that the family can be asked with, or none."""
-    listed = map(Degradation.parse, world.degradations)
-    fitting = [item for item in listed if family in JUDGED_AS_SEEN or item.name not in HIDING]
+def degradations_for(world: World, family: str) -> tuple[str, ...]:
+    """Those of the world's degradations that questions of the family can be asked with, like "fog:3"."""
+    if not world.degraded_share:
+        return ()
+    return tuple(
+        text for text in world.degradations if family in JUDGED_AS_SEEN or Degradation.parse(text).name not in HIDING
+    )
+
+
+def _parsed(degradation: str) -> tuple[Degradation, ...]:
+    return (Degradation.parse(degradation),) if degradation else ()
+
+
+def _drawn(world: World, run_seed: int, seq: int, family: str) -> tuple[Degradation, ...]:
+    fitting = degradations_for(world, family)
     rng = rng_for(run_seed, "degradation", seq)
     if not fitting or rng.uniform() >= world.degraded_share:
         return ()
-    return (fitting[int(rng.integers(len(fitting)))],)
+    return _parsed(fitting[int(rng.integers(len(fitting)))])
 
 
 def view_budget(family: str) -> int:

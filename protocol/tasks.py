@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Sequence
 
 import msgspec
 
@@ -48,6 +48,14 @@ class Degradation(msgspec.Struct, frozen=True):
         if not (colon and severity.isascii() and severity.isdigit()):
             raise ValueError(f"a degradation is written like fog:3, a name and a severity, not {text!r}")
         return cls(name, int(severity))
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.severity}"
+
+
+def degradation_label(degradations: Sequence[Degradation]) -> str:
+    """ "fog:3", with "+" between several; "" for a clear picture."""
+    return "+".join(map(str, degradations))
 
 
 # What Observe does to a camera: 0.25 m ahead, 30 degrees about the up axis, 15 degrees about the camera's own x axis.

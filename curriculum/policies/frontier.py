@@ -9,7 +9,7 @@ For GRPO the gradient of a question grows with the variance of its group's rewar
 - damping: a cell that stays at the same success for long is noise, not frontier;
 - shares apart: coverage keeps every cell measured, retest keeps what was learned from being forgotten, blind questions
   find those that need no picture;
-- a hopeless cell (no success in many answers) gives what it would get to the next easier level of its skill;
+- a hopeless cell (no success in many answers) gives what it would get to the next easier one of its skill;
 - no cell gets more than a fifth: a batch of one cell makes the policy forget the others faster than retests notice.
 """
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import Sequence
 
+from curriculum.ability import Cell
 from curriculum.policies.base import Policy, Share, feasible_weight, split
 from curriculum.views import CellView
 
@@ -45,7 +46,7 @@ class FrontierPolicy(Policy):
         return bounded(self._to_easier(views, weights), max(_LARGEST_SHARE, 2.0 / len(views)))
 
     def _to_easier(self, views: Sequence[CellView], weights: Sequence[float]) -> list[float]:
-        """Move a hopeless cell's weight to the hardest easier level that is not hopeless, where there is one.
+        """Move a hopeless cell's weight to the hardest easier cell that is not hopeless, where there is one.
 
         A tenth stays: a cell that is never asked is never found to have become possible.
         """
@@ -54,17 +55,25 @@ class FrontierPolicy(Policy):
         for view in views:
             if not view.hopeless:
                 continue
-            easier = [
-                other
-                for other in views
-                if other.cell.skill == view.cell.skill and other.cell.level < view.cell.level and not other.hopeless
-            ]
+            easier = [other for other in views if is_easier(other.cell, view.cell) and not other.hopeless]
             if easier:
-                target = max(easier, key=lambda other: other.cell.level)
+                target = max(easier, key=lambda other: (other.cell.level, _severity(other.cell)))
                 part = 0.9 * weights[index[view.cell]]
                 moved[index[view.cell]] -= part
                 moved[index[target.cell]] += part
         return moved
+
+
+def is_easier(cell: Cell, than: Cell) -> bool:
+    """Whether a cell of the same skill is at most as hard in level and in its pictures, and less in one of the two."""
+    same, clear = cell.degradation == than.degradation, not cell.degradation
+    kinds = [tuple(item.name for item in one.degradations) for one in (cell, than)]
+    milder = clear or same or (kinds[0] == kinds[1] and _severity(cell) < _severity(than))
+    return cell.skill == than.skill and cell.level <= than.level and milder and cell != than
+
+
+def _severity(cell: Cell) -> int:
+    return sum(item.severity + 1 for item in cell.degradations)
 
 
 def bounded(weights: Sequence[float], largest: float) -> list[float]:

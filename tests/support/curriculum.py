@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from protocol.messages import ConfidenceReport, Leased
+from protocol.tasks import degradation_label
 
 
 def report_on(leased: Leased, rewards: Sequence[float] = (1.0, 0.0, 1.0, 0.0), **changes: Any) -> ConfidenceReport:
@@ -25,6 +26,7 @@ def report_on(leased: Leased, rewards: Sequence[float] = (1.0, 0.0, 1.0, 0.0), *
         "success_rate": sum(rewards) / len(rewards),
         "truth_likelihood": 0.5,
         "had_gradient": len(set(rewards)) > 1,
+        "degradation": degradation_label(leased.spec.degradations),
     }
     return ConfidenceReport(**{**fields, **changes})
 
