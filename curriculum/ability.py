@@ -19,7 +19,7 @@ import math
 import msgspec
 
 from protocol.skills import CATALOGUE
-from protocol.tasks import Degradation
+from protocol.tasks import PROPOSED, Degradation
 
 _LEVEL_STEP = 0.7  # logits by which a level is expected to be harder than the one below
 _SEVERITY_STEP = (
@@ -52,10 +52,13 @@ class Cell(msgspec.Struct, frozen=True, order=True):
 
     @property
     def frame(self) -> str:
+        """Of the catalogue's skills; questions from outside have none of their own."""
         return CATALOGUE[self.skill].frame
 
     @property
     def chance(self) -> float:
+        if self.skill == PROPOSED:
+            return 0.0  # each question from outside has its own
         return CATALOGUE[self.skill].chance_at(self.level)
 
     def __str__(self) -> str:
@@ -106,7 +109,12 @@ class Rasch(msgspec.Struct):
 
 @functools.cache  # a few cells, asked for all the time
 def _terms(cell: Cell) -> tuple[tuple[str, str, float], ...]:
-    """(kind, name, sign) of the terms that make the cell's logit."""
+    """(kind, name, sign) of the terms that make the cell's logit.
+
+    Questions from outside stand alone: what they ask for is not known, so that they say nothing of other skills.
+    """
+    if cell.skill == PROPOSED:
+        return (("skill", f"skill {PROPOSED}", 1.0),)
     return (
         ("all", "all", 1.0),
         ("frame", f"frame {cell.frame}", 1.0),

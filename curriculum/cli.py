@@ -1,4 +1,4 @@
-"""Command line: `curriculum serve`, `curriculum status`, `curriculum rebuild`."""
+"""Command line: `curriculum serve`, `curriculum status`, `curriculum propose`, `curriculum rebuild`."""
 
 from __future__ import annotations
 
@@ -70,6 +70,23 @@ def rebuild(run: RunArgument) -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def propose(
+    run: RunArgument,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="A proposal as JSON, or several as JSON lines (.jsonl).")
+    ],
+) -> None:
+    """Test questions that a person or a model wrote on a live run's simulator and have the accepted ones asked in it.
+
+    Ends with 1 where one was rejected.
+    """
+    from curriculum.propose import propose as add  # the other commands need no socket
+
+    if add(RunDir.open(run), files, print):
+        raise typer.Exit(1)
+
+
 def main() -> None:
     run_command(app, "curriculum")
 
@@ -109,6 +126,11 @@ def _print(name: str, status: CurriculumStatus) -> None:
         f"{status.infeasible} infeasible, {status.broken} broken",
         highlight=False,
     )
+    if status.proposals:
+        console.print(
+            f"{status.proposals} questions proposed from outside, {status.proposals_waiting} times still to be asked",
+            highlight=False,
+        )
     if status.reason:
         console.print(status.reason, highlight=False)
 

@@ -21,33 +21,38 @@ from typing import Callable, Sequence, Union
 
 import msgspec
 
-from curriculum.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ReportedEvent
+from curriculum.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent, ReportedEvent
 from curriculum.policies import make_policy
 from curriculum.policies.base import draw
 from curriculum.settings import CurriculumSettings, Estimation
-from curriculum.specs import fresh_issues, leased, repeated_issues
+from curriculum.specs import fresh_issues, leased, proposed_issues, repeated_issues
 from curriculum.state import STATE_VERSION, State, decode_state, encode_state
 from curriculum.status import explain, status_of
 from curriculum.store import FILE_NAME, Store
 from curriculum.views import CellView, cell_views
 from protocol.errors import VantageError
 from protocol.messages import (
+    AddProposals,
     ConfidenceReport,
     CurriculumStatus,
     GetCurriculumStatus,
     LeaseSpecs,
+    ProposalsKept,
+    Propose,
     ReportsCounted,
     SendReports,
     SpecBatch,
 )
+from protocol.proposals import proposal_key
 from protocol.rundir import RunDir
 from protocol.seeds import rng_for
 from protocol.skills import CATALOGUE
-from protocol.tasks import Degradation
+from protocol.specs import MOST_VIEWS, World
+from protocol.tasks import PROPOSED, Degradation
 
 log = logging.getLogger(__name__)
 
-CurriculumMessage = Union[LeaseSpecs, SendReports, GetCurriculumStatus]
+CurriculumMessage = Union[LeaseSpecs, SendReports, AddProposals, GetCurriculumStatus]
 
 _MAX_BATCH = 4096
 _SNAPSHOT_EVENTS = 256  # a start replays about as many at most
@@ -102,6 +107,8 @@ class CurriculumCore:
                 answer = self._lease(message, request_id)
             elif isinstance(message, SendReports):
                 answer = self._count(message, request_id)
+            elif isinstance(message, AddProposals):
+                answer = self._add(message, request_id)
             else:
                 return status_of(self._state, self._settings)
             self._aside(self._after_change)
@@ -127,7 +134,7 @@ class CurriculumCore:
         again = [
             msgspec.structs.replace(issue, reissue=issue.reissue + 1)
             for issue in self._state.returned.values()
-            if issue.cell.clear in planned
+            if issue.proposal or issue.cell.clear in planned
         ][: message.count]
         issues = again + self._new_issues(views, message.count - len(again))
         event = LeasedEvent(
@@ -144,13 +151,24 @@ class CurriculumCore:
         return self._batch(event)
 
     def _new_issues(self, views: Sequence[CellView], count: int) -> list[Issue]:
-        world, number = self._settings.world, self._state.next_number
+        proposed = self._proposed_issues(count)
+        world, number, count = self._settings.world, self._state.next_number + len(proposed), count - len(proposed)
         if count == 0:
-            return []
+            return proposed
         if self._policy.repeats is not None:
-            return repeated_issues(world, [view.cell for view in views], self._policy.repeats, count, number)
+            cells = [view.cell for view in views]
+            return proposed + repeated_issues(world, cells, self._policy.repeats, count, number)
         rng = rng_for(self._run.seed, "policy", self._state.batches)
-        return fresh_issues(world, draw(self._policy.shares(views), count, rng), number, self._state.next_scene)
+        drawn = draw(self._policy.shares(views), count, rng)
+        return proposed + fresh_issues(world, drawn, number, self._state.next_scene)
+
+    def _proposed_issues(self, count: int) -> list[Issue]:
+        if not self._state.proposals_waiting:
+            return []
+        # Rounded up or down, so that small batches get their share on average.
+        luck = rng_for(self._run.seed, "proposals", self._state.batches).random()
+        share = int(count * self._settings.proposals.share + luck)
+        return proposed_issues(self._state.proposals, share, self._state.next_number)
 
     def _expire(self, now: float) -> None:
         late = [lease_id for lease_id, lease in self._state.leases.items() if lease.expires_s <= now]
@@ -163,7 +181,28 @@ class CurriculumCore:
         self._commit(LeaseExpiredEvent(tuple(returned), tuple(given_up)))
 
     def _batch(self, event: LeasedEvent) -> SpecBatch:
-        return SpecBatch(leased(self._settings.world, self._run.seed, event.issues), event.reason)
+        specs = leased(self._settings.world, self._run.seed, event.issues, self._state.proposals)
+        return SpecBatch(specs, event.reason)
+
+    # ------------------------------------------------------------------------- questions from outside
+
+    def _add(self, message: AddProposals, request_id: bytes) -> ProposalsKept:
+        before = self._store.event_of_request(request_id)
+        if isinstance(before, ProposedEvent):
+            return ProposalsKept(tuple(one.proposal_id for one in before.proposals), before.duplicates)
+        new: dict[str, Propose] = {}
+        duplicates = []
+        for proposal in message.proposals:
+            _check_proposal(proposal, self._settings.world)
+            key = proposal_key(proposal)
+            if key in new or key in self._state.proposals:
+                duplicates.append(proposal.proposal_id)
+            else:
+                new[key] = proposal
+        if new:
+            passes = self._settings.proposals.passes
+            self._commit(ProposedEvent(request_id, tuple(new.values()), passes, tuple(duplicates)))
+        return ProposalsKept(tuple(one.proposal_id for one in new.values()), tuple(duplicates))
 
     # ------------------------------------------------------------------------- reports
 
@@ -258,7 +297,7 @@ def _check(report: ConfidenceReport) -> None:
         problem = "has no report_id"
     elif report.outcome not in ("answered", "infeasible", "broken"):
         problem = f"has outcome {report.outcome!r}, which is none of answered, infeasible, broken"
-    elif skill is None or report.level not in skill.feasible_levels:
+    elif report.level not in ((0,) if report.skill == PROPOSED else skill.feasible_levels if skill else ()):
         problem = f"names {report.skill!r} at level {report.level}, which the skill catalogue lacks"
     elif not _is_label(report.degradation):
         problem = f"was answered under {report.degradation[:40]!r}, which is no degradation like fog:3"
@@ -267,6 +306,18 @@ def _check(report: ConfidenceReport) -> None:
     else:
         return
     raise VantageError("bad_request", f"report {report.report_id!r} {problem}; send it again put right.")
+
+
+def _check_proposal(proposal: Propose, world: World) -> None:
+    """Raises VantageError("bad_request") for one about a scene that is held out, or with more views than any skill."""
+    scene = proposal.scene
+    if scene.split != "train" or scene.asset in world.held_out_assets:
+        problem = "is about a held-out scene: ask about scenes of the training split"
+    elif max(len(proposal.poses), proposal.max_views) > MOST_VIEWS:
+        problem = f"has more than {MOST_VIEWS} views"
+    else:
+        return
+    raise VantageError("bad_request", f"proposal {proposal.proposal_id!r} {problem}; leave it out or change it.")
 
 
 def _is_label(text: str) -> bool:

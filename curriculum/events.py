@@ -7,7 +7,7 @@ from typing import Optional, Union
 import msgspec
 
 from curriculum.ability import Cell
-from protocol.messages import ConfidenceReport
+from protocol.messages import ConfidenceReport, Propose
 
 
 class Issue(msgspec.Struct, frozen=True, array_like=True):
@@ -25,9 +25,8 @@ class Issue(msgspec.Struct, frozen=True, array_like=True):
     purpose: str
     blind: bool = False
     reissue: int = 0
-    degradation: Optional[str] = (
-        None  # like "fog:3", "" for clear pictures; None: drawn from the world's (older stores)
-    )
+    degradation: Optional[str] = None  # like "fog:3", "" for clear pictures; None: drawn (older stores)
+    proposal: str = ""  # key of the question from outside that this asks; "" for one of the catalogue
 
     @property
     def cell(self) -> Cell:
@@ -51,6 +50,15 @@ class LeasedEvent(msgspec.Struct, frozen=True, tag="leased"):
     reason: str = ""
 
 
+class ProposedEvent(msgspec.Struct, frozen=True, tag="proposed"):
+    """Questions from outside, each to be asked `passes` times, and the ids of those that had been added before."""
+
+    request_id: bytes
+    proposals: tuple[Propose, ...]
+    passes: int
+    duplicates: tuple[str, ...] = ()
+
+
 class LeaseExpiredEvent(msgspec.Struct, frozen=True, tag="lease_expired"):
     """Leases that ran out: these specs are to be issued again, those were issued too often and are given up."""
 
@@ -66,7 +74,7 @@ class ReportedEvent(msgspec.Struct, frozen=True, tag="reported"):
     duplicates: tuple[str, ...] = ()
 
 
-Event = Union[LeasedEvent, LeaseExpiredEvent, ReportedEvent]
+Event = Union[LeasedEvent, LeaseExpiredEvent, ReportedEvent, ProposedEvent]
 
 _decoder = msgspec.json.Decoder(Event)
 

@@ -10,7 +10,7 @@ from curriculum.core import CurriculumCore, CurriculumMessage
 from curriculum.settings import CurriculumSettings
 from protocol.config import section
 from protocol.endpoint import publish, serving_endpoint
-from protocol.messages import GetCurriculumStatus, LeaseSpecs, SendReports
+from protocol.messages import AddProposals, GetCurriculumStatus, LeaseSpecs, SendReports
 from protocol.rundir import RunDir
 from protocol.service import Handler, Request, Service
 from protocol.telemetry import Telemetry
@@ -30,7 +30,7 @@ def serve(run: RunDir, stop: threading.Event, bind: str = "") -> None:
             return core.handle(message, request.request_id)
 
         endpoint = serving_endpoint(run.path, "curriculum", bind)
-        kinds: tuple[type[msgspec.Struct], ...] = (LeaseSpecs, SendReports, GetCurriculumStatus)
+        kinds: tuple[type[msgspec.Struct], ...] = (LeaseSpecs, SendReports, AddProposals, GetCurriculumStatus)
         handlers: dict[type[msgspec.Struct], Handler] = dict.fromkeys(kinds, answer)
         service = Service("curriculum", run.name, endpoint, handlers)
         with Telemetry("curriculum", settings.metrics_port) as telemetry:

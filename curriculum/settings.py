@@ -24,6 +24,13 @@ class Shares(Section):
         return self
 
 
+class Proposals(Section):
+    """Questions from outside, added by `curriculum propose`."""
+
+    share: float = pydantic.Field(default=0.1, ge=0, lt=1)  # of the specs at most, while any are waiting
+    passes: int = pydantic.Field(default=1, ge=1, le=1000)  # how often each is asked
+
+
 class Estimation(Section):
     """How fast the estimates follow the policy. A group is the G answers to one question."""
 
@@ -41,6 +48,7 @@ class CurriculumSettings(Section):
     skills: tuple[SkillSettings, ...] = pydantic.Field(default=DEFAULT_SKILLS, min_length=1)
     world: World = World()
     shares: Shares = Shares()
+    proposals: Proposals = Proposals()
     estimation: Estimation = Estimation()
     static_specs: int = pydantic.Field(default=256, ge=1)  # length of the list that `static` repeats
     metrics_port: int = pydantic.Field(default=0, ge=0, le=65535)  # Prometheus /metrics and /health on loopback; 0: off

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from types import MappingProxyType
+from typing import Mapping, Sequence
 
 from curriculum.ability import Cell
 from curriculum.events import Issue
 from curriculum.policies.base import Share
+from curriculum.state import Asked
 from protocol.messages import Leased
+from protocol.proposals import spec_of
 from protocol.specs import World, deal, task_spec, training_scene
+from protocol.tasks import PROPOSED
+
+_NO_SCENE = -1  # a question from outside brings its own
 
 
 def fresh_issues(world: World, drawn: Sequence[Share], next_number: int, next_scene: int) -> list[Issue]:
@@ -40,24 +46,37 @@ def repeated_issues(world: World, cells: Sequence[Cell], length: int, count: int
     return issues
 
 
-def leased(world: World, run_seed: int, issues: Sequence[Issue]) -> tuple[Leased, ...]:
+def proposed_issues(proposals: Mapping[str, Asked], count: int, next_number: int) -> list[Issue]:
+    """Up to `count` specs for questions from outside, each once; those that were asked least often come first."""
+    waiting = sorted((key for key, asked in proposals.items() if asked.left), key=lambda key: -proposals[key].left)
+    return [
+        Issue(number, number, _NO_SCENE, PROPOSED, 0, PROPOSED, proposal=key)
+        for number, key in enumerate(waiting[:count], start=next_number)
+    ]
+
+
+def leased(
+    world: World, run_seed: int, issues: Sequence[Issue], proposals: Mapping[str, Asked] = MappingProxyType({})
+) -> tuple[Leased, ...]:
     """The messages for issues: always the same for the same issue."""
-    scenes = {index: training_scene(world, run_seed, index) for index in {issue.scene for issue in issues}}
-    return tuple(
-        Leased(
-            spec=task_spec(
-                world,
-                run_seed,
-                scenes[issue.scene],
-                spec_id=issue.spec_id,
-                seq=issue.seq,
-                family=issue.skill,
-                level=issue.level,
-                degradation=issue.degradation,
-            ),
-            lease_id=issue.lease_id,
-            blind=issue.blind,
-            purpose=issue.purpose,
+    numbers = {issue.scene for issue in issues if not issue.proposal}
+    scenes = {index: training_scene(world, run_seed, index) for index in numbers}
+    specs = [
+        spec_of(proposals[issue.proposal].proposal, issue.spec_id)
+        if issue.proposal
+        else task_spec(
+            world,
+            run_seed,
+            scenes[issue.scene],
+            spec_id=issue.spec_id,
+            seq=issue.seq,
+            family=issue.skill,
+            level=issue.level,
+            degradation=issue.degradation,
         )
         for issue in issues
+    ]
+    return tuple(
+        Leased(spec, lease_id=issue.lease_id, blind=issue.blind, purpose=issue.purpose)
+        for spec, issue in zip(specs, issues)
     )

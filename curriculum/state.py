@@ -9,9 +9,10 @@ import msgspec
 
 from curriculum.ability import Cell, Evidence, Posterior, Rasch, effective_trials, posterior
 from curriculum.calibration import Calibration
-from curriculum.events import Event, Issue, LeasedEvent, LeaseExpiredEvent
+from curriculum.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent
 from curriculum.settings import Estimation
-from protocol.messages import ConfidenceReport
+from protocol.messages import ConfidenceReport, Propose
+from protocol.proposals import proposal_key
 
 STATE_VERSION = 2  # raise it when the projection of the same events changes
 
@@ -74,6 +75,13 @@ class CellState(msgspec.Struct):
             self.best, self.best_at = level, self.asked
 
 
+class Asked(msgspec.Struct):
+    """A question from outside, and how often it is still to be issued."""
+
+    proposal: Propose
+    left: int
+
+
 class OpenLease(msgspec.Struct):
     issue: Issue
     expires_s: float
@@ -97,6 +105,7 @@ class State(msgspec.Struct):
     leases: dict[str, OpenLease] = {}
     returned: dict[str, Issue] = {}  # by spec id: their lease ran out, to be issued again
     reason: str = ""
+    proposals: dict[str, Asked] = {}  # by protocol.proposals.proposal_key, in the order in which they came
 
     def cell(self, cell: Cell) -> CellState:
         return self.cells.get(str(cell)) or self.cells.setdefault(str(cell), CellState())
@@ -112,6 +121,11 @@ class State(msgspec.Struct):
         total = blind.successes + blind.failures
         return blind.successes / total if total else None
 
+    @property
+    def proposals_waiting(self) -> int:
+        """How many specs are still to be issued for questions from outside."""
+        return sum(asked.left for asked in self.proposals.values())
+
     def apply(self, event: Event, estimation: Estimation) -> None:
         """Take in one event; every event of the store passes here once, in order."""
         if isinstance(event, LeasedEvent):
@@ -123,6 +137,8 @@ class State(msgspec.Struct):
             for lease_id in event.given_up:
                 del self.leases[lease_id]
             self.given_up += len(event.given_up)
+        elif isinstance(event, ProposedEvent):
+            self.proposals.update((proposal_key(one), Asked(one, event.passes)) for one in event.proposals)
         else:
             for report in event.reports:
                 self._reported(report, estimation)
@@ -137,6 +153,8 @@ class State(msgspec.Struct):
                 self.returned.pop(issue.spec_id, None)
             else:
                 self.issued += 1
+                if issue.proposal:
+                    self.proposals[issue.proposal].left -= 1
                 self.next_number = max(self.next_number, issue.number + 1)
                 self.next_scene = max(self.next_scene, issue.scene + 1)
 

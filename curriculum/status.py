@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Sequence
 
+from curriculum.ability import Cell
 from curriculum.calibration import Calibration
 from curriculum.events import Issue
 from curriculum.policies import make_policy
@@ -13,14 +14,15 @@ from curriculum.settings import CurriculumSettings
 from curriculum.state import CellState, State
 from curriculum.views import CellView, cell_views
 from protocol.messages import CellStatus, CurriculumStatus
+from protocol.tasks import PROPOSED
 
 _NAMED = 3  # cells that the reason names; the others are counted
 _TREND = 0.02
-_BESIDE = {"retest": "retesting", "coverage": "covering", "blind": "blind"}
+_BESIDE = {"retest": "retesting", "coverage": "covering", "blind": "blind", PROPOSED: "proposed from outside"}
 
 
 def status_of(state: State, settings: CurriculumSettings) -> CurriculumStatus:
-    """The state as a message; one row per cell of the settings, in their order."""
+    """The state as a message; one row per cell of the settings, in their order, and one for questions from outside."""
     views = cell_views(state, settings)
     shares = cell_shares(make_policy(settings).shares(views))
     rows = []
@@ -43,6 +45,8 @@ def status_of(state: State, settings: CurriculumSettings) -> CurriculumStatus:
                 degradation=view.cell.degradation,
             )
         )
+    if state.proposals:
+        rows.append(_proposed_row(state, settings))
     return CurriculumStatus(
         policy=settings.policy,
         issued=state.issued,
@@ -52,6 +56,27 @@ def status_of(state: State, settings: CurriculumSettings) -> CurriculumStatus:
         broken=state.broken,
         cells=tuple(rows),
         reason=state.reason,
+        proposals=len(state.proposals),
+        proposals_waiting=state.proposals_waiting,
+    )
+
+
+def _proposed_row(state: State, settings: CurriculumSettings) -> CellStatus:
+    """Questions from outside are one row, beside the cells of the settings."""
+    cell = Cell(PROPOSED, 0)
+    seen = state.cells.get(str(cell), CellState())
+    calibration = state.calibration.get(PROPOSED, Calibration())
+    return CellStatus(
+        skill=PROPOSED,
+        level=0,
+        asked=seen.asked,
+        success_rate=state.posterior(cell, settings.estimation).mean,
+        predicted=state.rasch.predict(cell),
+        share=settings.proposals.share if state.proposals_waiting else 0.0,
+        infeasible=seen.infeasible,
+        no_gradient=seen.no_gradient,
+        calibration_error=calibration.ece,
+        brier=calibration.brier,
     )
 
 

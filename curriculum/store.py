@@ -15,7 +15,7 @@ from typing import Iterable, Iterator, Optional
 
 import msgspec
 
-from curriculum.events import Event, LeasedEvent, ReportedEvent, decode_event, encode_event
+from curriculum.events import Event, LeasedEvent, ProposedEvent, ReportedEvent, decode_event, encode_event
 from protocol.errors import VantageError
 
 FILE_NAME = "curriculum.sqlite3"
@@ -178,7 +178,7 @@ class Store:
             self._db.executemany(
                 "INSERT INTO reports VALUES (?, ?)", [(report.report_id, event_id) for report in event.reports]
             )
-        if isinstance(event, (ReportedEvent, LeasedEvent)):
+        if isinstance(event, (ReportedEvent, LeasedEvent, ProposedEvent)):
             self._db.execute("INSERT INTO requests VALUES (?, ?)", (event.request_id, event_id))
 
     def _index_rows(self) -> tuple[list[tuple[str, int]], list[tuple[bytes, int]]]:

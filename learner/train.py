@@ -34,11 +34,9 @@ from protocol.config import section
 from protocol.errors import VantageError
 from protocol.messages import ConfidenceReport
 from protocol.rundir import RunDir
-from protocol.specs import cells_of, world_of
+from protocol.specs import MOST_VIEWS, cells_of, world_of
 
 log = logging.getLogger(__name__)
-
-_MOST_VIEWS = 8  # that a family of the catalogue shows
 
 
 def train(run: RunDir, curriculum: Channel, simulator: Channel, stop: threading.Event) -> None:
@@ -68,7 +66,7 @@ class Loop:
         self.monitor.say("loading the policy")
         self.parts = assemble(settings, run.seed)
         self.world = world_of(run.config)
-        images = max(_MOST_VIEWS, 1 + self.world.look_around)
+        images = max(MOST_VIEWS, 1 + self.world.look_around)
         self.engine = rollout_engine(self.parts, settings, images, run.seed)
         self.adapters = AdapterStore(run.adapters)
         self.checkpoints = CheckpointStore(run.checkpoints, settings.grpo.keep_checkpoints)

@@ -291,6 +291,19 @@ class ReportsCounted(msgspec.Struct, frozen=True):
     duplicates: tuple[str, ...] = ()
 
 
+class AddProposals(msgspec.Struct, frozen=True):
+    """Questions from outside that a simulator accepted, to be leased as specs among the others."""
+
+    proposals: tuple[Propose, ...]
+
+
+class ProposalsKept(msgspec.Struct, frozen=True):
+    """Sent after the commit: proposal ids. Those that the run had before are named as duplicates and change nothing."""
+
+    kept: tuple[str, ...]
+    duplicates: tuple[str, ...] = ()
+
+
 class GetCurriculumStatus(msgspec.Struct, frozen=True):
     pass
 
@@ -319,6 +332,8 @@ class CurriculumStatus(msgspec.Struct, frozen=True):
     broken: int
     cells: tuple[CellStatus, ...]
     reason: str = ""
+    proposals: int = 0  # questions from outside that were added
+    proposals_waiting: int = 0  # of these, still to be leased
 
 
 KINDS: dict[str, type[msgspec.Struct]] = {
@@ -349,6 +364,8 @@ KINDS: dict[str, type[msgspec.Struct]] = {
     "SPECS": SpecBatch,
     "REPORTS": SendReports,
     "COUNTED": ReportsCounted,
+    "ADD_PROPOSALS": AddProposals,
+    "PROPOSALS_KEPT": ProposalsKept,
     "CURRICULUM_STATUS?": GetCurriculumStatus,
     "CURRICULUM_STATUS": CurriculumStatus,
 }

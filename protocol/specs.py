@@ -39,6 +39,7 @@ JUDGED_AS_SEEN = frozenset(
 LOOK_AROUND = frozenset({"cognitive_map", "perspective", "route_plan", "fits"})
 
 _VIEWS = {"single": 1, "pair": 2, "few": 4, "trajectory": 8, "several cameras": 4}
+MOST_VIEWS = max(_VIEWS.values())  # that a question may have
 _HELD_OUT_SEQ = 2**40  # held-out specs draw from sequence numbers that no training run reaches
 
 

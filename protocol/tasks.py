@@ -62,6 +62,21 @@ def degradation_label(degradations: Sequence[Degradation]) -> str:
 ACTIONS = ("forward", "turn_left", "turn_right", "look_up", "look_down")
 
 
+PROPOSED = "proposed"  # stands where a question of the catalogue has its family
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """A question from outside, as protocol.messages.Propose has it; scene, camera and seeds are the spec's."""
+
+    text: str
+    program: str
+    answer_type: str
+    options: tuple[str, ...] = ()
+    unit: str = ""
+    poses: tuple[Pose, ...] = ()
+    proposal_id: str = ""
+
+
 class TaskSpec(msgspec.Struct, frozen=True):
     """A complete, deterministic order for one episode.
 
@@ -78,6 +93,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
     max_views: int = 1
     degradations: tuple[Degradation, ...] = ()
     look_around: int = 0  # how many Observe actions a policy may take before it answers
+    proposal: Optional[Proposal] = None  # ask this; `question` then says PROPOSED
 
 
 class Mention(msgspec.Struct, frozen=True):

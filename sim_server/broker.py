@@ -177,7 +177,7 @@ class Broker:
             needs=Needs(
                 asset=scene.asset,
                 sensors=frozenset(() if isinstance(message, Describe) else message.sensors),
-                family=message.spec.question.family if isinstance(message, RenderTask) else "",
+                family=_family(message) if isinstance(message, RenderTask) else "",
             ),
             payload=request.frames,
             arrived_s=now_s,
@@ -391,3 +391,8 @@ class Broker:
         self._fleet.stop()
         self._backend.close()
         self._telemetry.close()
+
+
+def _family(message: RenderTask) -> str:
+    """The family that a worker must know; any can ask a question that the spec carries."""
+    return "" if message.spec.proposal else message.spec.question.family

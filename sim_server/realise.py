@@ -12,12 +12,14 @@ from typing import Optional, Sequence
 import msgspec
 
 from protocol.errors import Infeasible, VantageError
+from protocol.proposals import proposal_of
 from protocol.scene import Pose
 from protocol.seeds import rng_for
 from protocol.specs import JUDGED_AS_SEEN
 from protocol.tasks import HIDING, Question, TaskSpec
 from sim_server.backends.base import Frames, Scene
 from sim_server.degrade import degraded
+from sim_server.propose.examine import examine
 from sim_server.questions.evidence import EVIDENCE_SENSORS, World
 from sim_server.questions.families import family_of
 from sim_server.questions.family import Plan, Proposals, Staged, ask, draw_evenly, fitting
@@ -42,11 +44,15 @@ class Realised(msgspec.Struct):
 def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> Realised:
     """Ask the spec's question about views of the scene.
 
+    A spec that carries a question from outside is examined again, its guessability apart.
+
     Raises Infeasible, naming the rule that refused most, when ATTEMPTS placements of the camera gave no view in
     which the family's rules hold for the drawn answer; VantageError("bad_request") for an unknown family, level or
     paraphrase, a view budget that the family does not fit in, a budget of moves for a family that shows all it asks
     about, or a degradation named twice.
     """
+    if spec.proposal is not None:
+        return _realise_proposal(scene, spec, sensors)
     level = spec.question.level
     family = family_of(spec.question.family, level)
     if spec.max_views < family.views:
@@ -86,6 +92,15 @@ def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> 
     raise Infeasible(
         f"{family.name} level {level}{wanted} found no view in {ATTEMPTS} attempts; the rule that refused most: {rule}"
     )
+
+
+def _realise_proposal(scene: Scene, spec: TaskSpec, sensors: Sequence[str]) -> Realised:
+    found = examine(scene, proposal_of(spec), None)
+    if isinstance(found, tuple):
+        raise Infeasible(f"the proposal is rejected: {'; '.join(f'{one.code}, {one.message}' for one in found)}")
+    world = World.of(scene.description, found.frames)
+    frames = _with_sensors(scene, found.frames, sensors)
+    return Realised(found.question, frames, frames.poses, found.attempts, world)
 
 
 def _with_sensors(scene: Scene, evidence: Frames, sensors: Sequence[str]) -> Frames:

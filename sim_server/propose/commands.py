@@ -3,16 +3,14 @@
 # No postponed annotations here: on Python 3.9 Typer would lose what Annotated says.
 
 from pathlib import Path
-from typing import Annotated, Iterator, Optional
+from typing import Annotated, Optional
 
 import msgspec
 import typer
 
-from protocol.errors import VantageError
 from protocol.messages import EpisodeReply, Propose, Rejected
+from protocol.proposals import read_proposals
 from sim_server.questions.language import pointed
-
-MAX_BYTES = 64 * 2**20
 
 
 def propose(
@@ -28,7 +26,7 @@ def propose(
     from sim_server.core import SimCore
     from sim_server.settings import SimSettings
 
-    proposals = [item for path in files for item in _read(path)]
+    proposals = [item for path in files for item in read_proposals(path)]
     core = SimCore(SimSettings(backend=backend))
     lines: list[bytes] = []
     accepted = 0
@@ -50,26 +48,6 @@ def propose(
     typer.echo(f"{accepted} of {len(proposals)} accepted")
     if accepted < len(proposals):
         raise typer.Exit(1)
-
-
-def _read(path: Path) -> Iterator[Propose]:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise VantageError("bad_request", f"{path} is larger than {MAX_BYTES // 2**20} MiB; split it.")
-        content = path.read_bytes()
-    except OSError as error:
-        raise VantageError("bad_request", f"{path} cannot be read: {error.strerror}.") from None
-    lines = content.splitlines() if path.suffix == ".jsonl" else [content]
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            proposal = msgspec.json.decode(line, type=Propose)
-        except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            where = f"{path} line {number}" if path.suffix == ".jsonl" else str(path)
-            raise VantageError("bad_request", f"{where} is no proposal: {error}.") from None
-        name = proposal.proposal_id or f"{path.name}:{number}"
-        yield msgspec.structs.replace(proposal, proposal_id=name)
 
 
 def _record(proposal: Propose, reply: msgspec.Struct) -> dict[str, object]:

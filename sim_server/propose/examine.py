@@ -16,7 +16,7 @@ from protocol.errors import VantageError
 from protocol.messages import Propose, Rejection
 from protocol.scene import Pose
 from protocol.seeds import rng_for
-from protocol.tasks import Mention, Question
+from protocol.tasks import PROPOSED, Mention, Question
 from sim_server.backends.base import Frames, Scene
 from sim_server.observe import move
 from sim_server.propose import programs
@@ -32,7 +32,6 @@ from sim_server.questions.functions import BOOL, NUMBER, TEXT
 from sim_server.questions.language import Node, ProgramFault
 from sim_server.questions.viewpoints import draw_pose
 
-FAMILY = "proposed"
 MAX_TEXT, MAX_OPTIONS, MAX_OPTION = 400, 16, 80  # characters, options, characters of one
 MAX_VIEWS = 16
 MAX_PIXELS = 16 * 1024 * 1024  # of all views together
@@ -59,8 +58,11 @@ class _Against(Exception):
         self.rejection = Rejection(code, message, part, at)
 
 
-def examine(scene: Scene, proposal: Propose, elsewhere: Elsewhere) -> Union[Accepted, tuple[Rejection, ...]]:
-    """The question, or what was found against it. Never raises for what a proposal says."""
+def examine(scene: Scene, proposal: Propose, elsewhere: Optional[Elsewhere]) -> Union[Accepted, tuple[Rejection, ...]]:
+    """The question, or what was found against it. Never raises for what a proposal says.
+
+    Without `elsewhere` it is not tested whether the answer can be guessed: for a proposal that passed all tests before.
+    """
     try:
         _check_fields(proposal)
         node = _check_program(proposal)
@@ -114,7 +116,7 @@ def _check_program(proposal: Propose) -> Node:
 class _Examination:
     """One proposal whose program is sound, with its scene."""
 
-    def __init__(self, scene: Scene, proposal: Propose, node: Node, elsewhere: Elsewhere) -> None:
+    def __init__(self, scene: Scene, proposal: Propose, node: Node, elsewhere: Optional[Elsewhere]) -> None:
         self.scene, self.proposal, self.node, self.elsewhere = scene, proposal, node, elsewhere
         self.objects = {item.id: item for item in scene.description.objects}
         self.rng = rng_for(proposal.run_seed, "propose", proposal.seq)
@@ -122,7 +124,9 @@ class _Examination:
         for key, at in self.ids.items():
             if key not in self.objects:
                 raise _Against("run", f"the scene has no object {key}", "program", at)
-        self.names = Vocabulary(self.objects.values(), elsewhere.categories).names_in(proposal.text)
+        self.names = Vocabulary(self.objects.values(), elsewhere.categories if elsewhere else ()).names_in(
+            proposal.text
+        )
         self.against: list[Rejection] = []
 
     def outcome(self) -> Union[Accepted, tuple[Rejection, ...]]:
@@ -134,11 +138,12 @@ class _Examination:
         self._check_seen(world, answer)
         self._check_triviality(world, answer, options, option_objects)
         self._check_steady(frames, answer)
-        self._check_guessable(frames, option_objects)
+        if self.elsewhere is not None:
+            self._check_guessable(frames, option_objects, self.elsewhere)
         if self.against:
             return tuple(self.against)
         question = Question(
-            family=FAMILY,
+            family=PROPOSED,
             level=0,
             text=self.proposal.text,
             answer=answer,
@@ -303,8 +308,8 @@ class _Examination:
             why = f"the answer {answer[:80]!r} becomes {flipped[:80]!r} when views and boxes are a little off"
             self.refuse("unstable", why, "program", self.node.at)
 
-    def _check_guessable(self, frames: Frames, option_objects: tuple[int, ...]) -> None:
-        worlds = self.elsewhere.worlds(self.scene.spec, frames.camera, len(frames.poses))
+    def _check_guessable(self, frames: Frames, option_objects: tuple[int, ...], elsewhere: Elsewhere) -> None:
+        worlds = elsewhere.worlds(self.scene.spec, frames.camera, len(frames.poses))
         kinds: list[Named] = [name for name in self.names if not name.one]
         found = answers_over(self.node, option_objects, kinds, worlds, self.rng)
         total = sum(found.values())

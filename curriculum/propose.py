@@ -1,0 +1,57 @@
+"""Questions from outside into a live run: tested by its simulator, kept by its curriculum."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Callable, Sequence
+
+from protocol.client import Client
+from protocol.endpoint import lookup
+from protocol.messages import AddProposals, EpisodeReply, ProposalsKept, Propose, Rejected
+from protocol.proposals import read_proposals
+from protocol.rundir import RunDir
+
+_AT_ONCE = 32  # proposals that are tested at a time
+_TEST_DEADLINE_S = 300.0  # the first of a kind draws other scenes to compare with
+
+
+def propose(run: RunDir, files: Sequence[Path], say: Callable[[str], None]) -> int:
+    """Add the accepted proposals of the files to the run; returns how many were rejected.
+
+    A question that the run has already is not asked again. Raises VantageError: "bad_request" for a file that holds
+    something else or a question about a held-out scene, "unavailable" where the run's processes do not answer.
+    """
+    proposals = iter([item for path in files for item in read_proposals(path)])
+    asked = rejected = kept = known = 0
+    with (
+        Client(lambda: lookup(run.path, "sim"), "propose") as simulator,
+        Client(lambda: lookup(run.path, "curriculum"), "propose") as curriculum,
+    ):
+        while portion := list(islice(proposals, _AT_ONCE)):
+            accepted = _accepted(simulator, portion, say)
+            asked, rejected = asked + len(portion), rejected + len(portion) - len(accepted)
+            if accepted:
+                answer = curriculum.request(AddProposals(tuple(accepted)), deadline_s=60.0).message
+                assert isinstance(answer, ProposalsKept), answer
+                kept, known = kept + len(answer.kept), known + len(answer.duplicates)
+    say(f"{kept} of {asked} will be asked, {rejected} rejected, {known} were there before")
+    return rejected
+
+
+def _accepted(simulator: Client, proposals: Sequence[Propose], say: Callable[[str], None]) -> list[Propose]:
+    accepted = []
+    replies = [(one, simulator.submit(one, deadline_s=_TEST_DEADLINE_S)) for one in proposals]
+    for proposal, future in replies:
+        reply = future.result().message
+        if isinstance(reply, Rejected):
+            say(f"{proposal.proposal_id}: rejected")
+            for one in reply.rejections:
+                where = f" ({one.part}, character {one.at})" if one.at >= 0 else ""
+                say(f"   {one.code}: {one.message}{where}")
+        else:
+            assert isinstance(reply, EpisodeReply), reply
+            question = reply.episode.question
+            say(f"{proposal.proposal_id}: accepted, {question.answer[:80]}{' ' * bool(question.unit)}{question.unit}")
+            accepted.append(proposal)
+    return accepted

@@ -1,0 +1,147 @@
+"""Questions from outside: kept as events, leased beside the others, asked as often as they are to be, never doubled."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+import pytest
+
+from curriculum.core import CurriculumCore, load_state
+from curriculum.settings import CurriculumSettings, Proposals
+from curriculum.state import encode_state
+from curriculum.store import FILE_NAME, Store
+from protocol.errors import VantageError
+from protocol.messages import AddProposals, Leased, LeaseSpecs, ProposalsKept, Propose, SendReports, SpecBatch
+from protocol.proposals import proposal_key, proposal_of
+from protocol.scene import HELD_OUT_SEED_BORDER, SceneSpec
+from tests.support.curriculum import failure_on, report_on
+
+HALF = Proposals(share=0.5)
+
+
+def proposal(number: int, **changes) -> Propose:
+    one = Propose(
+        SceneSpec(seed=number),
+        f"is the lamp number {number} left of the bed ?",
+        "image_x(object(1), view(0)) < image_x(object(2), view(0))",
+        "choice",
+        options=("yes", "no"),
+        proposal_id=f"mine:{number}",
+        run_seed=3,
+        seq=number,
+    )
+    return msgspec.structs.replace(one, **changes)
+
+
+def add(core: CurriculumCore, *proposals: Propose, request_id: bytes = b"add") -> ProposalsKept:
+    answer = core.handle(AddProposals(proposals), request_id)
+    assert isinstance(answer, ProposalsKept)
+    return answer
+
+
+def lease(core: CurriculumCore, count: int, request_id: bytes, lease_s: float = 600.0) -> list[Leased]:
+    batch = core.handle(LeaseSpecs("l", count, 0, lease_s), request_id)
+    assert isinstance(batch, SpecBatch) and len(batch.specs) == count
+    return list(batch.specs)
+
+
+def from_outside(leased: list[Leased]) -> list[Leased]:
+    return [one for one in leased if one.spec.proposal]
+
+
+def test_a_share_of_the_specs_carries_them_and_each_is_asked_once(start) -> None:
+    core = start(proposals=HALF)
+    proposals = [proposal(number) for number in range(6)]
+    assert add(core, *proposals).kept == tuple(one.proposal_id for one in proposals)
+    first = from_outside(lease(core, 8, b"1"))
+    assert [proposal_of(one.spec) for one in first] == proposals[:4]
+    assert all((one.purpose, one.spec.question.family) == ("proposed", "proposed") for one in first)
+    second = from_outside(lease(core, 8, b"2"))
+    assert [proposal_of(one.spec) for one in second] == proposals[4:]
+    assert not from_outside(lease(core, 8, b"3"))
+    ids = [one.spec.spec_id for one in first + second]
+    assert len(set(ids)) == 6
+
+
+def test_small_batches_get_their_share_on_average(start) -> None:
+    core = start(proposals=Proposals(share=0.25))
+    add(core, *(proposal(number) for number in range(100)))
+    asked = [len(from_outside(lease(core, 2, b"%d" % number))) for number in range(120)]
+    assert 35 <= sum(asked) <= 85 and set(asked) == {0, 1}
+
+
+def test_more_passes_go_through_all_before_the_first_comes_again(start) -> None:
+    core = start(proposals=Proposals(share=0.5, passes=2))
+    add(core, proposal(0), proposal(1), proposal(2))
+    seeds = [one.spec.scene.seed for number in range(3) for one in from_outside(lease(core, 4, b"%d" % number))]
+    assert seeds == [0, 1, 2, 0, 1, 2] or Counter(seeds[:3]).keys() == {0, 1, 2} == Counter(seeds[3:]).keys()
+    assert core.status.proposals_waiting == 0
+
+
+def test_the_same_question_is_not_added_again_whatever_it_is_called(start) -> None:
+    core = start()
+    assert add(core, proposal(1), proposal(1, proposal_id="twin")).duplicates == ("twin",)
+    again = add(core, proposal(1, proposal_id="later"), proposal(2), request_id=b"again")
+    assert (again.kept, again.duplicates) == (("mine:2",), ("later",))
+    assert add(core, proposal(3), request_id=b"again") == again, "a repeated request gets its first answer"
+    assert core.status.proposals == 2
+
+
+def test_reports_count_once_in_a_row_of_their_own_and_say_nothing_of_other_skills(start) -> None:
+    core = start(proposals=HALF)
+    before = [row.predicted for row in core.status.cells]
+    add(core, *(proposal(number) for number in range(4)))
+    outside = from_outside(lease(core, 8, b"1"))
+    reports = (*(report_on(one) for one in outside[:3]), failure_on(outside[3], "infeasible"))
+    core.handle(SendReports(reports), b"2")
+    core.handle(SendReports(reports), b"3")
+    *rows, row = core.status.cells
+    assert (row.skill, row.asked, row.infeasible, row.success_rate) == ("proposed", 3, 1, pytest.approx(0.5, abs=0.1))
+    assert [row.predicted for row in rows] == before
+    assert (core.status.proposals, core.status.proposals_waiting) == (4, 0)
+
+
+def test_a_lost_lease_returns_the_question(start, clock) -> None:
+    core = start(proposals=HALF)
+    add(core, proposal(7))
+    (one,) = from_outside(lease(core, 2, b"1", lease_s=5.0))
+    clock.now_s += 10
+    (again,) = from_outside(lease(core, 2, b"2"))
+    assert again.spec == one.spec and again.lease_id != one.lease_id
+    assert not from_outside(lease(core, 8, b"3"))
+
+
+def test_they_survive_a_restart_and_a_replay(run, clock) -> None:
+    settings = CurriculumSettings(proposals=HALF)
+    with CurriculumCore(run, settings, clock) as core:
+        add(core, *(proposal(number) for number in range(5)))
+        first = lease(core, 4, b"1")
+        core.handle(SendReports(tuple(map(report_on, first))), b"2")
+        lived = encode_state(core._state)
+    store = Store(run.path / FILE_NAME, run.seed, read_only=True)
+    assert encode_state(load_state(store, settings.estimation, from_snapshot=False)[0]) == lived
+    store.close()
+    with CurriculumCore(run, settings, clock) as core:
+        assert lease(core, 4, b"1") == first, "a repeated request gets its first answer"
+        assert len(from_outside(lease(core, 8, b"3"))) == 3
+        assert add(core, proposal(9), request_id=b"add").kept == tuple(f"mine:{number}" for number in range(5))
+
+
+def test_held_out_scenes_and_too_many_views_are_refused(start) -> None:
+    core = start()
+    held_out = proposal(0, scene=SceneSpec(seed=HELD_OUT_SEED_BORDER + 1, split="val"))
+    with pytest.raises(VantageError, match="held-out scene"):
+        add(core, proposal(1), held_out)
+    with pytest.raises(VantageError, match="more than 8 views"):
+        add(core, proposal(1, max_views=9), request_id=b"b")
+    assert core.status.proposals == 0
+
+
+def test_the_key_knows_everything_that_is_asked() -> None:
+    keys = {
+        proposal_key(proposal(1, **change))
+        for change in ({}, {"text": "else ?"}, {"program": "1"}, {"max_views": 2}, {"options": ("no", "yes")})
+    }
+    assert len(keys) == 5
+    assert proposal_key(proposal(1)) == proposal_key(proposal(1, proposal_id="x", image_codec="png"))
