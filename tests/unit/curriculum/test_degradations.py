@@ -65,7 +65,7 @@ def test_a_skills_weight_is_shared_out_between_clear_and_degraded_pictures() -> 
 
 
 def test_a_family_that_cannot_be_asked_in_fog_has_no_such_cell() -> None:
-    settings = CurriculumSettings(skills=(SkillSettings(name="cognitive_map"),), world=WORLD)
+    settings = CurriculumSettings(skills=(SkillSettings(name="fits"),), world=WORLD)
     assert [view.cell.degradation for view in cell_views(State(), settings)] == ["", "noise:1"]
 
 
