@@ -27,18 +27,15 @@ def covering_poses(
     most: int,
     rng: np.random.Generator,
     only: Optional[frozenset[int]] = None,
-    among: Optional[Sequence[Pose]] = None,
 ) -> tuple[Pose, ...]:
     """Up to `most` poses, the one that shows most surface first, each next one that which adds most.
 
-    Chosen among 2 x PLACES poses in navigable space that look every way, or `among` these, by what the renderer shows
-    in small pictures: surface counts in voxels of a twentieth of the scene, with `only` that of these objects alone. A
-    picture shares surface with one before it (LEAST_OVERLAP), so that who sees them all can join them. Empty where no
-    pose shows any surface. Costs one rendering of depth and ids per pose, PROBE_PX wide.
+    Chosen among 2 x PLACES poses in navigable space that look every way by what the renderer shows in small pictures:
+    surface counts in voxels of a twentieth of the scene, with `only` that of these objects alone. A picture shares
+    surface with one before it (LEAST_OVERLAP), so that who sees them all can join them. Empty where no pose shows any
+    surface. Costs one rendering of depth and ids per pose, PROBE_PX wide.
     """
-    poses = draw_poses_around(scene, rng) if among is None else among
-    if not poses:
-        return ()
+    poses = draw_poses_around(scene, rng)
     small = probe(camera)
     frames = scene.render(poses, small, ("depth", "ids"))
     depth_m, ids = frames.depth, frames.ids
