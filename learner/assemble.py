@@ -16,6 +16,7 @@ from learner.policy.packed import PackedPolicy
 from learner.rollouts.base import Prompt, RolloutEngine
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.transformers import GenerateEngine, PackedEngine, packed_truths, plain_truths
+from learner.rollouts.vllm_serve import VllmServeEngine
 from learner.settings import GrpoSettings, LearnerSettings
 from protocol.errors import VantageError
 
@@ -80,13 +81,19 @@ def add_lora(model: Any, grpo: GrpoSettings, seed: int) -> Any:
 
 
 def rollout_engine(parts: Parts, settings: LearnerSettings, max_images: int, seed: int) -> RolloutEngine:
-    """The engine that the settings name. Raises VantageError("unsupported") where it is not installed."""
-    if settings.rollout.engine == "transformers":
+    """The engine that the settings name.
+
+    Raises VantageError: "unsupported" where it is not installed, "unavailable" or "bad_config" for a server.
+    """
+    rollout = settings.rollout
+    if rollout.engine == "transformers":
         return parts.live_engine()
+    if rollout.engine == "vllm-serve":
+        return VllmServeEngine(rollout.servers, settings.policy.model, parts.encoder, rollout.server_wait_s)
     from learner.rollouts.vllm import VllmEngine
 
     on_gpu = parts.device == "cuda"
-    return VllmEngine(parts.source, parts.encoder, settings.rollout, settings.grpo, max_images, seed, on_gpu)
+    return VllmEngine(parts.source, parts.encoder, rollout, settings.grpo, max_images, seed, on_gpu)
 
 
 def resume(parts: Parts, checkpoints: CheckpointStore) -> Optional[Path]:

@@ -1,4 +1,4 @@
-"""Command line: `learner train`, `learner evaluate`, `learner score`, `learner export`, `learner pretrain`."""
+"""Command line of the learner: `train`, `serve`, `evaluate`, `score`, `export`, `pretrain`."""
 
 from __future__ import annotations
 
@@ -53,6 +53,22 @@ def train(run_dir: Annotated[Path, typer.Option(help="The run directory, made by
         Client(lambda: lookup(run.path, "sim"), "learner") as simulator,
     ):
         train_run(run, curriculum, simulator, stop)
+
+
+@app.command()
+def serve(
+    config: Annotated[list[Path], typer.Option(help="The run's TOML files.")],
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for learners on other nodes.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    flags: Annotated[Optional[list[str]], typer.Argument(help="Further flags of vllm serve, behind --.")] = None,
+) -> None:
+    """Serve the policy with vLLM, for learner.rollout.engine = "vllm-serve" on this or another node.
+
+    Anyone who reaches the port can use the server and load adapters: keep it within your own network.
+    """
+    from learner.serve import serve as serve_policy  # brings torch
+
+    serve_policy(section(load(config), "learner", LearnerSettings), host, port, flags or [])
 
 
 @app.command()

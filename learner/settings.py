@@ -26,7 +26,7 @@ class BudgetSettings(Section):
 class RolloutSettings(Section):
     """How answers are sampled."""
 
-    engine: Literal["transformers", "vllm"] = "transformers"
+    engine: Literal["transformers", "vllm", "vllm-serve"] = "transformers"
     temperature: float = Field(default=1.0, gt=0, le=2)
     max_answer_tokens: int = Field(default=8, ge=1, le=4096)
     max_prompt_tokens: int = Field(default=256, ge=16, le=131072)  # vLLM only: sizes its cache
@@ -34,6 +34,8 @@ class RolloutSettings(Section):
     vllm_memory_share: float = Field(default=0.3, gt=0, lt=1)  # of a GPU's memory
     vllm_tensor_parallel: int = Field(default=1, ge=1, le=64)  # GPUs over which vLLM spreads the model
     vllm_cpu_cache_gib: int = Field(default=1, ge=1, le=64)
+    servers: tuple[str, ...] = Field(default=("http://127.0.0.1:8000",), min_length=1)  # vllm-serve only: their URLs
+    server_wait_s: float = Field(default=300.0, gt=0)  # for a server that does not answer (yet)
 
 
 class StreamSettings(Section):

@@ -1,0 +1,245 @@
+"""Rollouts by `vllm serve` on other GPUs or nodes, asked over HTTP; new weights arrive as LoRA adapters.
+
+    POST /v1/chat/completions    one question: token ids, log-probabilities and text of its n answers
+    POST /v1/load_lora_adapter   once per policy version, by the path of its folder; the version before is unloaded
+
+The server is started by `learner serve` (learner/serve.py), and must see the run directory at the same path. Its names
+for adapters carry a digest of the adapter: it keeps prefixes by name, and may outlive the run that named them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import logging
+import os
+import re
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Optional, Sequence
+
+from PIL import Image
+
+from learner.rollouts.base import Completion, Prompt, RgbImage, Rollout, Sampling, greedy_then_sampled
+from learner.rollouts.encoder import PromptEncoder
+from learner.rollouts.vllm import collapse_image_runs
+from protocol.errors import VantageError
+from protocol.sealed import MANIFEST
+
+log = logging.getLogger(__name__)
+
+_BAN = -100  # added to a logit
+_AT_ONCE = 128  # questions in flight per server
+_RETRY_S = 2.0
+_REQUEST_S = 600.0  # for one question with all of its answers
+_OUR_ADAPTER = re.compile(r"policy-v\d+-[0-9a-f]{8}")
+
+
+class VllmServeEngine:
+    name = "vllm-serve"
+    live = False
+
+    def __init__(self, servers: Sequence[str], model: str, encoder: PromptEncoder, patience_s: float) -> None:
+        """Wait up to `patience_s` for every server and see that it serves `model` with what is needed of it.
+
+        Raises VantageError: "unavailable" for a server that does not answer, "bad_config" for one that serves another
+        model or was started without the needed flags.
+        """
+        self._servers = [_Server(url, patience_s) for url in servers]
+        self._model = model
+        self._encoder = encoder
+        self._bias = {str(token): _BAN for token in encoder.banned}
+        self._adapter: Optional[tuple[str, Path]] = None
+        self._threads = ThreadPoolExecutor(_AT_ONCE * len(servers), thread_name_prefix="vllm-serve")
+        for server in self._servers:
+            self._check(server)
+
+    def load_adapter(self, name: str, path: Path) -> None:
+        digest = hashlib.blake2b((path / MANIFEST).read_bytes(), digest_size=4).hexdigest()
+        former, self._adapter = self._adapter, (f"{name}-{digest}", path.resolve())
+        for server in self._servers:
+            server.load(*self._adapter)
+            if former is not None and former != self._adapter:
+                server.unload(former[0])
+
+    def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
+        if sampling.greedy_first:
+            return greedy_then_sampled(self.generate, prompts, n, sampling)
+        asked = [
+            self._threads.submit(self._answers, self._servers[index % len(self._servers)], prompt, n, sampling)
+            for index, prompt in enumerate(prompts)
+        ]
+        try:
+            return [future.result() for future in asked]
+        finally:
+            for future in asked:
+                future.cancel()
+
+    def close(self) -> None:
+        if self._adapter is not None:
+            for server in self._servers:
+                server.unload(self._adapter[0])
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _answers(self, server: _Server, prompt: Prompt, n: int, sampling: Sampling) -> Rollout:
+        greedy = sampling.temperature == 0
+        content = [{"type": "image_url", "image_url": {"url": _data_url(image)}} for image in prompt.images]
+        answer = self._chat(
+            server,
+            [*content, {"type": "text", "text": prompt.text}],
+            n=1 if greedy else n,
+            temperature=sampling.temperature,
+            max_tokens=sampling.max_tokens,
+            logit_bias=self._bias,
+        )
+        seen = answer["prompt_token_ids"]
+        image_token = self._encoder.image_token
+        expected = collapse_image_runs(self._encoder.prompt(prompt.text, len(prompt.images)), image_token)
+        if collapse_image_runs(seen, image_token) != expected:
+            raise VantageError(
+                "bad_config",
+                f"the vLLM server {server.url} reads a question as other tokens than the learner: it has another model "
+                "or chat template; start it with `learner serve` and this run's configuration.",
+            )
+        completions = tuple(self._completion(choice) for choice in answer["choices"])
+        return Rollout(prompt, tuple(seen), completions * (n if greedy else 1))
+
+    def _completion(self, choice: dict[str, Any]) -> Completion:
+        ids = tuple(choice["token_ids"])
+        log_probs = tuple(token["logprob"] for token in choice["logprobs"]["content"])
+        assert len(ids) == len(log_probs), "the server gave another number of log-probabilities than of tokens"
+        return Completion(ids, log_probs, self._encoder.text(ids), bool(ids) and ids[-1] == self._encoder.eos)
+
+    def _chat(self, server: _Server, content: Sequence[dict[str, Any]], **sampling: Any) -> Any:
+        """One turn under the current adapter, sampled from the whole distribution, whatever the model's own defaults.
+
+        A server that was started anew has lost the adapter: it is loaded once more.
+        """
+        message = {
+            "model": self._adapter[0] if self._adapter is not None else self._model,
+            "messages": [{"role": "user", "content": content}],
+            "top_p": 1.0,
+            "top_k": 0,
+            "min_p": 0.0,
+            "repetition_penalty": 1.0,
+            "logprobs": True,
+            "top_logprobs": 0,
+            "return_token_ids": True,
+            **sampling,
+        }
+        status, answer = server.post("/v1/chat/completions", message)
+        if status == 404 and self._adapter is not None:
+            log.warning("the vLLM server %s has lost adapter %s, which is loaded again", server.url, self._adapter[0])
+            server.load(*self._adapter)
+            status, answer = server.post("/v1/chat/completions", message)
+        if status != 200:
+            raise VantageError("bad_config", f"the vLLM server {server.url} refused a question: {_reason(answer)}")
+        return answer
+
+    def _check(self, server: _Server) -> None:
+        served = server.models()
+        if self._model not in served:
+            names = ", ".join(sorted(served)) or "nothing"
+            raise VantageError(
+                "bad_config",
+                f"the vLLM server {server.url} serves {names} and not {self._model}: start it with `learner serve` "
+                "and this run's configuration.",
+            )
+        for name in served:
+            if _OUR_ADAPTER.fullmatch(name):
+                server.unload(name)  # left behind by a learner that was killed
+        # A token that is as good as certain after the bias: its log-probability is 0 only where biases are counted in.
+        text = [{"type": "text", "text": "?"}]
+        probe = self._chat(server, text, n=1, temperature=1.0, max_tokens=1, logit_bias={str(self._encoder.eos): 100})
+        if probe["choices"][0]["logprobs"]["content"][0]["logprob"] < -0.1:
+            raise VantageError(
+                "bad_config",
+                f"the vLLM server {server.url} gives log-probabilities before temperature and biases: start it with "
+                "--logprobs-mode processed_logprobs, as `learner serve` does.",
+            )
+
+
+class _Server:
+    """One `vllm serve`; what may pass by itself is tried again for `patience_s`."""
+
+    def __init__(self, url: str, patience_s: float) -> None:
+        self.url = url.rstrip("/")
+        self._patience_s = patience_s
+        key = os.environ.get("VLLM_API_KEY")  # the variable by which vLLM's server is given its key
+        self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
+
+    def models(self) -> list[str]:
+        """Names of the model and of the adapters that it serves."""
+        status, answer = self._request("/v1/models", None)
+        if status != 200:
+            raise VantageError("bad_config", f"{self.url} is no vLLM server (HTTP {status}): {_reason(answer)}")
+        return [entry["id"] for entry in answer["data"]]
+
+    def load(self, name: str, path: Path) -> None:
+        """Load an adapter. Asking twice changes nothing. Raises VantageError("bad_config") where it is refused."""
+        status, answer = self.post("/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(path)})
+        reason = _reason(answer)
+        if status == 200 or (status == 400 and "already been loaded" in reason):
+            return
+        if status == 404 and "error" not in answer:  # no such route
+            reason = "it was started without runtime LoRA; start it with `learner serve`"
+        elif status == 404:
+            reason = f"it does not see {path}; the run directory must lie at the same path on its node"
+        raise VantageError("bad_config", f"the vLLM server {self.url} did not load adapter {name}: {reason}")
+
+    def unload(self, name: str) -> None:
+        """Forget an adapter; one that is not there is forgotten already."""
+        self.post("/v1/unload_lora_adapter", {"lora_name": name})
+
+    def post(self, route: str, message: dict[str, Any]) -> tuple[int, Any]:
+        return self._request(route, json.dumps(message).encode())
+
+    def _request(self, route: str, body: Optional[bytes]) -> tuple[int, Any]:
+        """(status, answer), after as many attempts as the patience allows. Raises VantageError("unavailable")."""
+        end = time.monotonic() + self._patience_s
+        while True:
+            try:
+                request = urllib.request.Request(self.url + route, body, self._headers)
+                with urllib.request.urlopen(request, timeout=_REQUEST_S) as response:
+                    return response.status, _parsed(response.read())
+            except urllib.error.HTTPError as error:
+                answer = _parsed(error.read())
+                if error.code < 500 and error.code != 429:
+                    return error.code, answer
+                reason = f"HTTP {error.code}: {_reason(answer)}"
+            except (OSError, urllib.error.URLError) as error:
+                reason = str(getattr(error, "reason", error))
+            if time.monotonic() > end:
+                raise VantageError(
+                    "unavailable",
+                    f"the vLLM server {self.url} does not answer ({reason}): start it with `learner serve`, or correct "
+                    "learner.rollout.servers.",
+                )
+            log.info("waiting for the vLLM server %s: %s", self.url, reason)
+            time.sleep(_RETRY_S)
+
+
+def _data_url(image: RgbImage) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG", compress_level=1)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return {"message": body[:200].decode(errors="replace")}
+
+
+def _reason(answer: Any) -> str:
+    """What the server says in its own words, in one line."""
+    said: Any = answer
+    for key in ("error", "message"):
+        said = said.get(key, said) if isinstance(said, dict) else said
+    return str(said).strip().splitlines()[0][:300] if str(said).strip() else "it gave no reason"
