@@ -29,7 +29,7 @@ from learner.answers import Answers
 from learner.assemble import assemble
 from learner.checkpoints import CheckpointStore
 from learner.clock import StepClock
-from learner.groups import Group
+from learner.groups import Group, share_out
 from learner.grpo import VantageTrainer, trainer_config
 from learner.policy.load import TINY, resolve
 from learner.rewards import Reward
@@ -78,7 +78,7 @@ def train_steps(settings: LearnerSettings, steps: int) -> list[dict[str, float]]
         trainer = VantageTrainer(
             parts.model,
             parts.processor,
-            collect,
+            lambda: share_out(collect(), 1)[0],
             config,
             CheckpointStore(store),
             clock,

@@ -11,12 +11,13 @@ Progress is read from the run directory alone; no process is asked anything.
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import signal
 import sys
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Optional
+from typing import Annotated, Optional, Sequence
 
 import typer
 
@@ -35,13 +36,15 @@ DRAIN_S = 20.0  # for one process to finish what it does after SIGTERM
 LEARNER_EXIT_S = 60.0  # from its done marker to its end
 
 
-def children_of(run: RunDir) -> list[Child]:
-    """The three processes, in the order in which they are started."""
+def children_of(run: RunDir, launcher: Sequence[str] = ()) -> list[Child]:
+    """The three processes, in the order in which they are started; `launcher` stands before the learner's command."""
     modules = {"sim": "sim_server.cli", "curriculum": "curriculum.cli", "learner": "learner.cli"}
+    ways = {"sim": "serve", "curriculum": "serve", "learner": "train"}
+    before = {"learner": launcher}
     return [
         Child(
             name,
-            [sys.executable, "-m", module, "train" if name == "learner" else "serve", "--run-dir", str(run.path)],
+            [*before.get(name, ()), sys.executable, "-m", module, ways[name], "--run-dir", str(run.path)],
             run.logs / name / "console.log",
             {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"} if name != "learner" else {"PYTHONUNBUFFERED": "1"},
         )
@@ -95,6 +98,10 @@ def main(
     name: Annotated[Optional[str], typer.Option(help="Name of the run; default: that of the last config.")] = None,
     sets: Annotated[Optional[list[str]], typer.Option("--set", help="table.key=value over the configs.")] = None,
     runs: Annotated[Path, typer.Option(help="Where runs lie.")] = ROOT / "runs",
+    launcher: Annotated[
+        str,
+        typer.Option(help="A command that starts all learner.processes ranks, such as srun; put before the learner's."),
+    ] = "",
     serial: Annotated[bool, typer.Option("--serial", help="One process without sockets, for debugging.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and end.")] = False,
 ) -> None:
@@ -116,7 +123,7 @@ def main(
             run_serial(run, view, stop)
         else:
             view.note(f"{'resuming' if resumed else 'starting'} {run.path}")
-            supervise(run, children_of(run), view, stop)
+            supervise(run, children_of(run, shlex.split(launcher)), view, stop)
     print_results(run, write_report(run))
     if run.read_done("learner") is None:
         print(f"stopped before its end; the same command resumes run {run.name}")

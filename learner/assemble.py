@@ -19,6 +19,7 @@ from learner.rollouts.transformers import GenerateEngine, PackedEngine, packed_t
 from learner.rollouts.vllm_serve import VllmServeEngine
 from learner.settings import GrpoSettings, LearnerSettings
 from protocol.errors import VantageError
+from protocol.specs import MOST_VIEWS, World
 
 # Every linear layer of the language model. The vision tower is left alone: vLLM ignores adapters there.
 LORA_TARGETS = r".*language_model\.layers\.\d+\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
@@ -94,6 +95,11 @@ def rollout_engine(parts: Parts, settings: LearnerSettings, max_images: int, see
 
     on_gpu = parts.device == "cuda"
     return VllmEngine(parts.source, parts.encoder, rollout, settings.grpo, max_images, seed, on_gpu)
+
+
+def most_images(world: World) -> int:
+    """How many views a prompt of this world may have."""
+    return max(MOST_VIEWS, 1 + world.look_around)
 
 
 def resume(parts: Parts, checkpoints: CheckpointStore) -> Optional[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import sys
@@ -15,6 +16,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from learner import processes
 from learner.settings import LearnerSettings
 from protocol.client import Client
 from protocol.config import load, section
@@ -40,19 +42,38 @@ def train(run_dir: Annotated[Path, typer.Option(help="The run directory, made by
     if run.read_done("learner") is not None:
         print(f"run {run.name} is finished")
         return
+    settings = section(run.config, "learner", LearnerSettings)
+    rank = processes.own_rank(settings.processes)
+    if rank:
+        _follow(run, rank)
+        return
     setup(run.path, "learner")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with run.lock("learner"):
         pass  # a second learner hears so now and not after the libraries are loaded; training takes it for good
-    from learner.train import train as train_run  # brings torch
-
+    command = [sys.executable, "-m", "learner.cli", "train", "--run-dir", str(run.path)]
     with (
+        processes.others_started(settings.processes, command) if rank is None else contextlib.nullcontext(),
         Client(lambda: lookup(run.path, "curriculum"), "learner") as curriculum,
         Client(lambda: lookup(run.path, "sim"), "learner") as simulator,
     ):
+        processes.take_one_gpu()
+        from learner.train import train as train_run  # brings torch
+
         train_run(run, curriculum, simulator, stop)
+
+
+def _follow(run: RunDir, rank: int) -> None:
+    """Be one of the ranks that follow rank 0, which alone is told to stop."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    setup(run.path, f"learner-{rank}")
+    processes.take_one_gpu()
+    from learner.follow import follow  # brings torch
+
+    follow(run)
 
 
 @app.command()
@@ -68,7 +89,7 @@ def serve(
     """
     from learner.serve import serve as serve_policy  # brings torch
 
-    serve_policy(section(load(config), "learner", LearnerSettings), host, port, flags or [])
+    serve_policy(load(config), host, port, flags or [])
 
 
 @app.command()

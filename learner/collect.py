@@ -65,8 +65,12 @@ class Collector:
         run_seed: int,
         clock: Any,
         score_truth: Optional[TruthScorer] = None,
+        passes: int = 1,
     ) -> None:
-        """`score_truth` gives the mean log-probability of each prompt's true answer where the engine does not."""
+        """`score_truth` gives the mean log-probability of each prompt's true answer where the engine does not.
+
+        A step's answers must fall into `passes` equal parts: forward passes, over all ranks.
+        """
         self._stream = stream
         self._answerer = answerer
         self._style: Style = style
@@ -78,6 +82,7 @@ class Collector:
         self._run_seed = run_seed
         self._clock = clock
         self._score_truth = score_truth
+        self._passes = passes
         self._spread_share = 0.5
         self.counts = StepCounts()
 
@@ -89,15 +94,16 @@ class Collector:
         kept: list[Group] = []
         flat: list[Group] = []
         portion = 0
-        while len(kept) < wanted and self.counts.asked < bound:
+        while (len(kept) < wanted and self.counts.asked < bound) or not (kept or flat):
             missing = math.ceil((wanted - len(kept)) / max(self._spread_share, _LEAST_SPREAD_SHARE))
-            with_gradient, without = self._ask(min(missing, bound - self.counts.asked), step, portion)
+            with_gradient, without = self._ask(min(missing, max(1, bound - self.counts.asked)), step, portion)
             kept += with_gradient
             flat += without
             portion += 1
         kept = (kept or flat)[:wanted]
-        passes = wanted // self._grpo.micro_batch_groups if self._grpo.micro_batch_groups else 1
-        kept = kept[: max(1, len(kept) // passes) * passes] if len(kept) >= passes else (kept * passes)[:passes]
+        # As many as fall into equal passes, over all ranks; too few are taken more than once.
+        unit = self._passes // math.gcd(self._passes, self._grpo.samples)
+        kept = kept[: len(kept) // unit * unit] or (kept * unit)[:unit]
         self.counts.kept = len(kept)
         return kept
 

@@ -41,6 +41,35 @@ class Group:
         return [value for turn in self.answers.turns(sample) for value in turn.completion.logprobs]
 
 
+@dataclass(frozen=True)
+class Share:
+    """The answers of one step that one rank trains on: rows `start` to `stop` of its groups' answers, one behind the
+    other. The first and the last group may be shared with a neighbour."""
+
+    groups: Sequence[Group]
+    start: int
+    stop: int
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """(group, answer) of every row."""
+        samples = len(self.groups[0].rewards)
+        return [divmod(row, samples) for row in range(self.start, self.stop)]
+
+
+def share_out(groups: Sequence[Group], ranks: int) -> list[Share]:
+    """A step's answers in equal shares, one for each rank, in their order: TRL puts them together in that order."""
+    samples = len(groups[0].rewards)
+    rows = len(groups) * samples // ranks
+    assert rows * ranks == len(groups) * samples, "the ranks cannot have equal shares"
+    shares = []
+    for start in range(0, rows * ranks, rows):
+        first = start // samples
+        own = groups[first : -(-(start + rows) // samples)]
+        shares.append(Share(tuple(own), start - first * samples, start - first * samples + rows))
+    return shares
+
+
 class _Piece(NamedTuple):
     """Tokens of one turn, and where in the outputs their log-probabilities go."""
 

@@ -5,6 +5,7 @@
     GRPOTrainer.reward_funcs       hands it their rewards; TRL makes the advantages
     _get_per_token_logps_...       the packed forward: each image and prompt once per group instead of once per answer;
                                    without it TRL's own, or turn by turn where a policy looked around
+    training_step                  the mean of the ranks' gradients, where there are several (learner/ranks.py)
     GRPOTrainer                    loss, clipping, importance correction, optimizer, schedule, logging
     _save_checkpoint / _load_...   sealed folders without pickle (learner/checkpoints.py)
 
@@ -13,25 +14,30 @@ What is used of TRL beyond its public interface is listed in PRIVATE; a contract
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
+from unittest import mock
 
 import torch
+from accelerate import Accelerator
 from datasets import Dataset
 from PIL import Image
 from torch.utils.data import DataLoader, IterableDataset
 from transformers import PrinterCallback
+from trl.trainer import grpo_trainer
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from learner.checkpoints import CheckpointStore, read_optimizer
 from learner.clock import StepClock
-from learner.groups import Group, packed_log_probs, plain_log_probs
+from learner.groups import Share, packed_log_probs, plain_log_probs
 from learner.policy.packed import PackedPolicy
 from learner.rollouts.encoder import PromptEncoder
 from learner.settings import GrpoSettings, RolloutSettings
 
-# Methods of TRL and transformers that are overridden though they are private, and fields that are set.
+# Methods of TRL and transformers that are overridden though they are private, fields that are set, and functions of
+# TRL's module that are replaced while it scores.
 PRIVATE = {
     "methods": (
         "_generate_and_score_completions",
@@ -40,6 +46,7 @@ PRIVATE = {
         "_load_optimizer_and_scheduler",
     ),
     "fields": ("use_vllm", "vllm_generation", "_last_loaded_step"),
+    "functions": ("gather_object",),
 }
 
 Row = dict[str, Any]
@@ -66,8 +73,9 @@ class _AlreadySynced:
 
 
 class VantageTrainer(GRPOTrainer):
-    """`collect` returns the groups of one step, all with the same number of answers; `facts` go into each checkpoint's
-    manifest; `rate` gives the learning rate of a step (from 0) as a share of the configured one.
+    """`collect` returns this rank's share of one step's answers, as many as any other rank's; `facts` go into each
+    checkpoint's manifest; `rate` gives the learning rate of a step (from 0) as a share of the configured one. Without
+    `checkpoints` nothing is saved.
 
     With `packed` the log-probabilities come from the packed forward; without, from TRL's own. With `correct` the
     difference between the engine's log-probabilities and the trainer's is measured and corrected by truncated
@@ -78,9 +86,9 @@ class VantageTrainer(GRPOTrainer):
         self,
         model: Any,
         processor: Any,
-        collect: Callable[[], Sequence[Group]],
+        collect: Callable[[], Share],
         args: GRPOConfig,
-        checkpoints: CheckpointStore,
+        checkpoints: Optional[CheckpointStore],
         clock: StepClock,
         facts: Callable[[], Mapping[str, Any]],
         rate: Callable[[int], float],
@@ -89,7 +97,7 @@ class VantageTrainer(GRPOTrainer):
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._collect = collect
-        self._groups: Sequence[Group] = ()
+        self._share = Share((), 0, 0)
         self._rows = torch.empty(0, dtype=torch.int64)
         self._packed = packed
         self._checkpoints = checkpoints
@@ -108,6 +116,8 @@ class VantageTrainer(GRPOTrainer):
             callbacks=list(callbacks),
         )
         self.remove_callback(PrinterCallback)
+        # No DistributedDataParallel: the packed forward does not pass through its forward, so that it would not sum.
+        self.accelerator.prepare_model = partial(self.accelerator.prepare_model, evaluation_mode=True)
         if correct:
             self.use_vllm = True
             self.vllm_generation = _AlreadySynced()  # type: ignore[assignment]
@@ -120,18 +130,18 @@ class VantageTrainer(GRPOTrainer):
         return DataLoader(_Steps(self._next_step, self.args.gradient_accumulation_steps), batch_size=None)
 
     def _next_step(self) -> list[Row]:
-        self._groups = self._collect()
+        self._share = self._collect()
         rows: list[Row] = []
-        for number, group in enumerate(self._groups):
-            prompt = group.prompt
-            row: Row = {"prompt": [{"role": "user", "content": prompt.text}]}
+        for number, sample in self._share.places:
+            prompt = self._share.groups[number].prompt
+            row: Row = {"prompt": [{"role": "user", "content": prompt.text}], "group": number, "sample": sample}
             if self._packed is None and prompt.images:
                 row["images"] = [Image.fromarray(image) for image in prompt.images]
-            rows += [{**row, "group": number, "sample": n} for n in range(len(group.rewards))]
+            rows.append(row)
         return rows
 
     def _hand_over(self, prompts: list[Any], _trainer: Any) -> dict[str, Any]:
-        rows = [(group, sample) for group in self._groups for sample in range(len(group.rewards))]
+        rows = [(self._share.groups[number], sample) for number, sample in self._share.places]
         assert len(rows) == len(prompts)
         return {
             "prompt_ids": [list(group.answers.rollout.prompt_ids) for group, _ in rows],
@@ -140,17 +150,25 @@ class VantageTrainer(GRPOTrainer):
         }
 
     def _accuracy(self, group: list[int], sample: list[int], **_: Any) -> list[float | None]:
-        return [self._groups[g].rewards[s].accuracy for g, s in zip(group, sample)]
+        return [self._share.groups[g].rewards[s].accuracy for g, s in zip(group, sample)]
 
     def _readable(self, group: list[int], sample: list[int], **_: Any) -> list[float | None]:
-        return [float(self._groups[g].rewards[s].readable) for g, s in zip(group, sample)]
+        return [float(self._share.groups[g].rewards[s].readable) for g, s in zip(group, sample)]
 
     def _generate_and_score_completions(self, inputs: list[Row]) -> dict[str, Any]:
-        self._rows = torch.arange(len(inputs), device=self.accelerator.device)
-        with self._clock("advantages"):
+        self._rows = torch.arange(self._share.start, self._share.stop, device=self.accelerator.device)
+        # TRL would pickle every rank's prompts, with their pictures, to all the others for a log that nobody reads.
+        with self._clock("advantages"), mock.patch.object(grpo_trainer, "gather_object", list):
             output = super()._generate_and_score_completions(inputs)
         output["row"] = self._rows  # TRL shuffles and splits it along with everything else
         return output
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        """With the last pass of a step, gradients become the mean over all ranks; TRL's losses are scaled for that."""
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        if self.accelerator.sync_gradients and self.accelerator.num_processes > 1:
+            average_gradients(self.accelerator, [p for p in model.parameters() if p.requires_grad])
+        return loss
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:  # noqa: ARG002
         """By the budget that is used up, which may be one of minutes: TRL's own schedules know steps only."""
@@ -178,14 +196,14 @@ class VantageTrainer(GRPOTrainer):
         *args: Any,
         **kwargs: Any,
     ) -> tuple[torch.Tensor, Optional[torch.Tensor], Optional[torch.Tensor]]:
-        if self._packed is None and any(group.answers.later for group in self._groups):
+        if self._packed is None and any(group.answers.later for group in self._share.groups):
             encoder = PromptEncoder(self.processing_class)
             with self.accelerator.autocast():
                 return *plain_log_probs(
                     model,
                     self.processing_class,
                     encoder,
-                    self._groups,
+                    self._share.groups,
                     self._rows,
                     logits_to_keep,
                     self.temperature,
@@ -196,7 +214,7 @@ class VantageTrainer(GRPOTrainer):
             )
         with self.accelerator.autocast():
             log_probs, entropies = packed_log_probs(
-                self._packed, self._groups, self._rows, logits_to_keep, self.temperature
+                self._packed, self._share.groups, self._rows, logits_to_keep, self.temperature
             )
         if self._sampled is not None and log_probs.requires_grad:
             sampled, mask = self._sampled
@@ -214,6 +232,8 @@ class VantageTrainer(GRPOTrainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002
         """Instead of the trainer's own, which pickles and is not atomic."""
         self.state.log_history.clear()  # kept in the run's metrics; here it would grow with every step
+        if self._checkpoints is None:
+            return
         with self._clock("save"):
             self._checkpoints.save(
                 {**self._facts(), "step": self.state.global_step},
@@ -228,6 +248,17 @@ class VantageTrainer(GRPOTrainer):
             read_optimizer(self.optimizer, self.lr_scheduler, Path(checkpoint))
 
 
+def average_gradients(accelerator: Accelerator, parameters: Sequence[torch.nn.Parameter]) -> None:
+    """Every rank's gradients become their mean over the ranks; a parameter without one counts as zero."""
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    flat: Any = accelerator.reduce(torch.cat([gradient.reshape(-1) for gradient in gradients]), reduction="mean")
+    for gradient, mean in zip(gradients, flat.split([gradient.numel() for gradient in gradients])):
+        gradient.copy_(mean.view_as(gradient))
+
+
 def trainer_config(
     output_dir: Path,
     grpo: GrpoSettings,
@@ -236,10 +267,12 @@ def trainer_config(
     seed: int,
     use_cpu: bool,
     turns: int = 1,
+    ranks: int = 1,
 ) -> GRPOConfig:
-    """TRL's configuration for one step per `grpo.groups` questions, each answered in up to `turns` turns."""
-    rows = grpo.groups * grpo.samples
-    pass_rows = (grpo.micro_batch_groups or grpo.groups) * grpo.samples
+    """TRL's configuration for one step per `grpo.groups` questions, each answered in up to `turns` turns, which are
+    shared out over so many ranks."""
+    rows = grpo.groups * grpo.samples // ranks
+    pass_rows = grpo.micro_batch_groups * grpo.samples or rows
     config = GRPOConfig(
         output_dir=str(output_dir),
         per_device_train_batch_size=pass_rows,

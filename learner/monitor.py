@@ -14,13 +14,14 @@ from transformers import TrainerCallback
 
 from learner.episodes import Task, TaskStream
 from learner.evaluate import Evaluator, first_per_skill, write_results
+from learner.ranks import Ranks
+from learner.schedule import rate
 from learner.settings import LearnerSettings
 from protocol.errors import VantageError
 from protocol.rundir import RunDir
 from protocol.sealed import verify_folder
 
 _STATUS_EVERY_S = 0.5
-_LOWEST_RATE = 0.1  # of the learning rate, when the budget is used up
 
 
 class Monitor(TrainerCallback):
@@ -47,11 +48,13 @@ class Monitor(TrainerCallback):
         questions: Callable[[Callable[[str], None]], list[Task]],
         stream: TaskStream,
         collector: Any,
+        ranks: Ranks,
     ) -> None:
         self._evaluator = evaluator
         self._questions = questions
         self._stream = stream
         self._collector = collector
+        self._ranks = ranks
 
     # ------------------------------------------------------------------------- what the loop asks
 
@@ -61,18 +64,17 @@ class Monitor(TrainerCallback):
 
     @property
     def budget_met(self) -> bool:
+        return self.used >= 1
+
+    @property
+    def used(self) -> float:
+        """The share of the budget that is used up, of steps or of minutes, whichever is further."""
         budget = self._settings.budget
-        return self.step >= budget.steps or self.loop_s >= 60 * budget.minutes
+        return max(self.step / budget.steps, self.loop_s / (60 * budget.minutes))
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step as a share of the configured one: warm-up, a plateau, a straight fall.
-
-        The fall averages out the noise of single steps, which at a constant rate is worth points at the end.
-        """
-        budget, grpo = self._settings.budget, self._settings.grpo
-        used = max(self.step / budget.steps, self.loop_s / (60 * budget.minutes))
-        left = (1 - used) / (1 - grpo.decay_from) if grpo.decay_from < 1 else 1.0
-        return min(1.0, (step + 1) / max(1, grpo.warmup_steps)) * min(1.0, max(_LOWEST_RATE, left))
+        """The learning rate of a step as a share of the configured one."""
+        return rate(step, self.used, self._settings.grpo)
 
     def resumed(self, checkpoint: Optional[Path]) -> None:
         """Take up the counters of the newest checkpoint."""
@@ -166,7 +168,7 @@ class Monitor(TrainerCallback):
         self._step_s = time.monotonic() - self._lap_start
         self._lap_start += self._step_s
         self.loop_s += self._step_s
-        if self.budget_met or self.stopped:
+        if self._ranks.agree(self.budget_met or self.stopped):
             control.should_training_stop = True
             control.should_save = True
 

@@ -13,12 +13,14 @@ from typing import Any, Sequence
 
 from learner.policy.load import resolve
 from learner.settings import LearnerSettings
+from protocol.config import Tree, section
 from protocol.errors import VantageError
+from protocol.specs import world_of
 
-MAX_IMAGES = 8  # views of one question
 
-
-def command(settings: LearnerSettings, host: str, port: int, on_gpu: bool, further: Sequence[str]) -> list[str]:
+def command(
+    settings: LearnerSettings, max_images: int, host: str, port: int, on_gpu: bool, further: Sequence[str]
+) -> list[str]:
     """The arguments of `vllm` that serve this policy."""
     rollout, grpo = settings.rollout, settings.grpo
     options = {
@@ -27,7 +29,7 @@ def command(settings: LearnerSettings, host: str, port: int, on_gpu: bool, furth
         "--port": port,
         "--dtype": rollout.vllm_dtype,
         "--max-model-len": rollout.max_prompt_tokens + rollout.max_answer_tokens,
-        "--limit-mm-per-prompt": f'{{"image": {MAX_IMAGES}, "video": 0}}',
+        "--limit-mm-per-prompt": f'{{"image": {max_images}, "video": 0}}',
         "--max-lora-rank": max(8, grpo.lora_rank),
         "--max-loras": 1,
         "--max-cpu-loras": 2,
@@ -40,12 +42,18 @@ def command(settings: LearnerSettings, host: str, port: int, on_gpu: bool, furth
     return ["serve", resolve(settings.policy.model), *listed, *flags, *further]
 
 
-def serve(settings: LearnerSettings, host: str, port: int, further: Sequence[str]) -> None:
-    """Serve until the process is told to end. Raises VantageError("unsupported") where vLLM is not installed."""
+def serve(config: Tree, host: str, port: int, further: Sequence[str]) -> None:
+    """Serve a run's policy until the process is told to end.
+
+    Raises VantageError("unsupported") where vLLM is not installed.
+    """
     if importlib.util.find_spec("vllm") is None:
         raise VantageError("unsupported", "vLLM is not installed in this Python: launch/env.sh --vllm installs it.")
     import torch
 
+    from learner.assemble import most_images
+
+    settings, max_images = section(config, "learner", LearnerSettings), most_images(world_of(config))
     on_gpu = torch.cuda.is_available()
     os.environ["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "1"
     if not on_gpu:
@@ -62,6 +70,6 @@ def serve(settings: LearnerSettings, host: str, port: int, further: Sequence[str
     parser = FlexibleArgumentParser(prog="vllm")
     serving = ServeSubcommand()
     serving.subparser_init(parser.add_subparsers())
-    arguments: Any = parser.parse_args(command(settings, host, port, on_gpu, further))
+    arguments: Any = parser.parse_args(command(settings, max_images, host, port, on_gpu, further))
     serving.validate(arguments)
     serving.cmd(arguments)

@@ -57,7 +57,7 @@ class GrpoSettings(Section):
     groups: int = Field(default=32, ge=1, le=4096)
     samples: int = Field(default=16, ge=2, le=256)
     replacements: float = Field(default=1.0, ge=0, le=8)  # groups without gradient replaced per step, times `groups`
-    micro_batch_groups: int = Field(default=0, ge=0)  # groups per forward pass; 0: all of them at once
+    micro_batch_groups: int = Field(default=0, ge=0)  # groups per forward pass of a process; 0: all of its own
     learning_rate: float = Field(default=1e-3, gt=0)
     warmup_steps: int = Field(default=5, ge=0)
     decay_from: float = Field(default=0.5, ge=0, le=1)  # share of the budget after which the rate falls; 1: never
@@ -76,12 +76,6 @@ class GrpoSettings(Section):
     save_every: int = Field(default=1, ge=1)
     keep_checkpoints: int = Field(default=2, ge=1)
     publish_every: int = Field(default=10, ge=1)  # steps between published adapters where the engine needs none
-
-    @model_validator(mode="after")
-    def _micro_batches_divide(self) -> GrpoSettings:
-        if self.micro_batch_groups and self.groups % self.micro_batch_groups:
-            raise ValueError("micro_batch_groups must divide groups")
-        return self
 
 
 class EvaluateSettings(Section):
@@ -165,6 +159,7 @@ class PretrainSettings(Section):
 class LearnerSettings(Section):
     policy: PolicySettings = PolicySettings()
     pretrain: PretrainSettings = PretrainSettings()
+    processes: int = Field(default=1, ge=1, le=1024)  # one to a GPU, over all nodes: they share answers and gradients
     threads: int = Field(default=1, ge=1, le=256)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     budget: BudgetSettings = BudgetSettings()
@@ -172,3 +167,19 @@ class LearnerSettings(Section):
     stream: StreamSettings = StreamSettings()
     grpo: GrpoSettings = GrpoSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
+
+    @property
+    def passes(self) -> int:
+        """Forward passes of one step over all ranks: its answers fall into so many equal parts."""
+        return self.grpo.groups // self.grpo.micro_batch_groups if self.grpo.micro_batch_groups else self.processes
+
+    @model_validator(mode="after")
+    def _processes_fit(self) -> LearnerSettings:
+        if self.grpo.groups % (self.processes * max(1, self.grpo.micro_batch_groups)):
+            raise ValueError("grpo.groups must be a multiple of processes times grpo.micro_batch_groups")
+        if self.processes > 1 and self.rollout.vllm_tensor_parallel > 1:
+            raise ValueError(
+                "a process has one GPU, so that rollout.vllm_tensor_parallel needs processes = 1; "
+                'spread a large model with rollout.engine = "vllm-serve"'
+            )
+        return self

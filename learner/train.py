@@ -5,6 +5,7 @@
     steps        TRL's trainer asks for a step's groups, until the budget is met      learner/grpo.py
                    stream: lease -> render -> task, running ahead                     learner/episodes.py
                    collect: answer, score, report (outbox), keep what has a gradient  learner/collect.py
+                   other ranks answer and train on their share                        learner/ranks.py, follow.py
                    after each step: checkpoint, metrics, now and then an evaluation   learner/monitor.py
     after        the same questions once more; the outbox is emptied; the run is done
 
@@ -16,25 +17,27 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Any
 
 from learner.adapters import AdapterStore
 from learner.answers import Answerer
-from learner.assemble import assemble, resume, rollout_engine
+from learner.assemble import assemble, most_images, resume, rollout_engine
 from learner.checkpoints import CheckpointStore
 from learner.clock import StepClock
 from learner.collect import Collector
 from learner.episodes import EpisodeLog, TaskStream
 from learner.evaluate import Evaluator, HeldOut
+from learner.groups import Share, share_out
 from learner.grpo import VantageTrainer, trainer_config
 from learner.monitor import Monitor
+from learner.ranks import Leave, Resume, Step, Train, join
 from learner.reports import Channel, Outbox, ReportSender
+from learner.rollouts.sharded import ShardedEngine
 from learner.settings import LearnerSettings
 from protocol.config import section
 from protocol.errors import VantageError
 from protocol.messages import ConfidenceReport
 from protocol.rundir import RunDir
-from protocol.specs import MOST_VIEWS, cells_of, world_of
+from protocol.specs import cells_of, world_of
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +67,13 @@ class Loop:
         self.clock = StepClock()
         self.monitor = Monitor(run, settings, self.clock, stop)
         self.monitor.say("loading the policy")
-        self.parts = assemble(settings, run.seed)
+        parts = self.parts = assemble(settings, run.seed)
         self.world = world_of(run.config)
-        images = max(MOST_VIEWS, 1 + self.world.look_around)
-        self.engine = rollout_engine(self.parts, settings, images, run.seed)
+        engine, live = rollout_engine(parts, settings, most_images(self.world), run.seed), parts.live_engine()
+        self.ranks = join(parts.device == "cuda")
+        if self.ranks.size > 1:
+            engine, live = (ShardedEngine(own, self.ranks, parts.truths) for own in (engine, live))
+        self.engine = engine
         self.adapters = AdapterStore(run.adapters)
         self.checkpoints = CheckpointStore(run.checkpoints, settings.grpo.keep_checkpoints)
         self.outbox = Outbox(run.path / "outbox.jsonl")
@@ -75,7 +81,7 @@ class Loop:
         self.stream = TaskStream(curriculum, simulator, settings.stream, f"learner-{run.name}", self._refused, stop)
         self.episodes = EpisodeLog(run.episodes, settings.stream)
         style = settings.policy.style
-        answerer = Answerer(self.engine, self.parts.encoder, style, simulator, settings.stream)
+        answerer = Answerer(engine, parts.encoder, style, simulator, settings.stream)
         self.collector = Collector(
             self.stream,
             answerer,
@@ -87,13 +93,12 @@ class Loop:
             settings.rollout,
             run.seed,
             self.clock,
-            self.parts.truths,
+            parts.truths,
+            settings.passes,
         )
         held_out = HeldOut(run.path / "evaluations" / "held_out", self.world, cells_of(run.config), settings.evaluate)
         evaluator = Evaluator(
-            Answerer(self.parts.live_engine(), self.parts.encoder, style, simulator, settings.stream)
-            if self.parts.packed is not None
-            else answerer,
+            Answerer(live, parts.encoder, style, simulator, settings.stream) if parts.packed is not None else answerer,
             style,
             settings.rollout.max_answer_tokens,
             settings.evaluate.seed,
@@ -103,6 +108,7 @@ class Loop:
             lambda progress: held_out.tasks(simulator, settings.stream, progress),
             self.stream,
             self.collector,
+            self.ranks,
         )
 
     def run(self) -> None:
@@ -112,16 +118,20 @@ class Loop:
         except VantageError as error:
             if not (error.code == "draining" and self.monitor.stopped):
                 raise
+        self.ranks.tell_all(Leave())
+        self.ranks.part()
         if self.monitor.stopped:
             self.monitor.say("stopped")
 
     def _run(self) -> None:
         checkpoint = resume(self.parts, self.checkpoints)
+        self.ranks.tell_all(Resume(str(checkpoint) if checkpoint else None))
         self.sender.pump()  # reports of an earlier start that were not counted
         self.monitor.resumed(checkpoint)
         if self.monitor.step == 0:
             self.monitor.evaluate("before")
         if not self.monitor.stopped and not self.monitor.budget_met:
+            self.ranks.tell_all(Train())
             self._trainer().train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if self.monitor.stopped:
             return
@@ -145,6 +155,7 @@ class Loop:
             self.run_dir.seed,
             use_cpu=self.parts.device == "cpu",
             turns=1 + self.world.look_around,
+            ranks=self.ranks.size,
         )
         return VantageTrainer(
             self.parts.model,
@@ -160,7 +171,7 @@ class Loop:
             callbacks=[self.monitor],
         )
 
-    def _collect(self) -> Any:
+    def _collect(self) -> Share:
         self.monitor.between_steps()
         step = self.monitor.step
         if not self.engine.live or step % self.settings.grpo.publish_every == 0:
@@ -169,7 +180,9 @@ class Loop:
         self.parts.model.eval()
         groups = self.collector.collect(step)
         self.parts.model.train()
-        return groups
+        own, *shares = share_out(groups, self.ranks.size)
+        self.ranks.tell([Step.of(share, self.monitor.used) for share in shares])
+        return own
 
     def _publish(self, step: int) -> None:
         path = self.adapters.path(self.adapters.publish(self.parts.model, step))

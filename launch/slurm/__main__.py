@@ -1,5 +1,7 @@
 """Submits a run to Slurm: one job with the learner, the curriculum and the broker, one array of simulator workers.
 
+The learner's ranks share the job's nodes evenly: on one node the learner starts them itself, over several srun does.
+
     configs ─▶ settings.resolve ─▶ RunDir, CURVE keys ─▶ RUN/slurm/{train,workers}.sbatch ─▶ sbatch
 
 The run directory must lie on a file system that every node sees at the same path. The same command submits the run
@@ -44,8 +46,9 @@ def main(
         Optional[str], typer.Option(help="Python of the workers; default: this one.", show_default=False)
     ] = None,
     backend: Annotated[Optional[str], typer.Option(help="Simulator of the workers; default: sim.backend.")] = None,
-    cpus: Annotated[int, typer.Option(min=1, help="Cores of the training job.")] = 8,
-    gpus: Annotated[int, typer.Option(min=0, help="GPUs of the training job.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, max=128, help="Nodes of the training job.")] = 1,
+    cpus: Annotated[int, typer.Option(min=1, help="Cores of the training job, per node.")] = 8,
+    gpus: Annotated[int, typer.Option(min=0, help="GPUs of the training job, per node.")] = 1,
     time: Annotated[str, typer.Option("--time", help="Time limit of each job, as Slurm writes it.")] = "12:00:00",
     option: Annotated[
         Optional[list[str]], typer.Option(help="A further #SBATCH option of both jobs, such as --account=lab.")
@@ -59,6 +62,13 @@ def main(
         raise VantageError("bad_request", "name a configuration, such as configs/qwen3-vl-4b.toml.")
     far = [] if workers == 0 else [f"sim.listen_workers={LISTEN}", "sim.workers=0"]
     given, resolved = resolve(configs, [*far, *(sets or [])], name)
+    processes = resolved["learner"]["processes"]
+    if processes % nodes or cpus < processes // nodes:
+        raise VantageError(
+            "bad_config",
+            f"learner.processes is {processes}, which {nodes} nodes of {cpus} cores cannot share evenly, with a core "
+            "for each: change --nodes, --cpus or learner.processes.",
+        )
     run_path = runs.resolve() / resolved["run"]["name"]
     values = {
         "run": resolved["run"],
@@ -72,6 +82,8 @@ def main(
         "workers": workers,
         "worker_cpus": worker_cpus,
         "worker_gpus": worker_gpus,
+        "nodes": nodes,
+        "ranks_per_node": processes // nodes,
         "cpus": cpus,
         "gpus": gpus,
         "time": time,

@@ -67,6 +67,10 @@ class PackedPolicy:
         self.image_token_id = int(base.config.image_token_id)
         self.pad_token_id = int(processor.tokenizer.pad_token_id)
 
+    @property
+    def device(self) -> torch.device:
+        return self.text.embed_tokens.weight.device
+
     def encode(self, views: NDArray[np.uint8] | Tensor) -> ImageFeatures:
         """Image features of views uint8 [N, H, W, 3]. Wrap in torch.no_grad() where the vision tower is frozen."""
         return self.vision(views)
@@ -87,7 +91,7 @@ class PackedPolicy:
         `images` holds the features of all images in order of prompts; None where no prompt has one. `grid` is rows and
         columns of tokens per image; omitted, images are square.
         """
-        device = self.text.embed_tokens.weight.device
+        device = self.device
         lengths = [len(prompt) for prompt in prompts]
         longest = max(lengths)
         padded = np.full((len(prompts), longest), self.pad_token_id, np.int64)

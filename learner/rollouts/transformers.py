@@ -48,7 +48,7 @@ class PackedEngine(_LiveWeights):
     @torch.no_grad()
     def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
         answers: list[Optional[Rollout]] = [None] * len(prompts)
-        generator = torch.Generator().manual_seed(sampling.seed)
+        generator = torch.Generator(self._packed.device).manual_seed(sampling.seed)
         for indices in batches_of_one_shape(prompts, self._batch):
             batch = [prompts[index] for index in indices]
             for index, rollout in zip(indices, self._generate(batch, n, sampling, generator)):
@@ -83,7 +83,8 @@ class PackedEngine(_LiveWeights):
             if not open_samples.any():
                 break
             branches, owner = _distinct(tokens, open_samples)
-            at = torch.full((*branches.shape[:2], 1), branches.shape[2] - 1)
+            branches = branches.to(self._packed.device)
+            at = torch.full((*branches.shape[:2], 1), branches.shape[2] - 1, device=branches.device)
             logits = self._packed.logits(self._packed.branch(prefix, branches, at)[:, :, 0])
         for row, prompt in enumerate(prompts):
             yield Rollout(
@@ -144,7 +145,7 @@ def truth_log_probs(packed: PackedPolicy, prefix: Prefix, truths: Sequence[Seque
     ids = torch.zeros(len(truths), 1, longest, dtype=torch.int64)
     for row, truth in enumerate(truths):
         ids[row, 0, : len(truth)] = torch.tensor(truth, dtype=torch.int64)
-    rows = packed.log_probs(prefix, ids)[:, 0].tolist()
+    rows = packed.log_probs(prefix, ids.to(packed.device))[:, 0].tolist()
     return [sum(row[: len(truth)]) / len(truth) if truth else None for row, truth in zip(rows, truths)]
 
 

@@ -39,7 +39,9 @@ class VllmEngine:
         """
         if not on_gpu:
             os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(rollout.vllm_cpu_cache_gib))
-            os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+            # In this process, unless the process group here is that of a learner of several ranks.
+            alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
+            os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0" if alone else "1")
         try:
             from vllm import LLM
         except ImportError:

@@ -1,4 +1,5 @@
-"""SIGKILL of a learner within its loop: it resumes at the last complete step, and every report counts once."""
+"""SIGKILL of a learner of two processes, of the one that leads and of the other: it resumes at the last complete step,
+and every report counts once."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,7 @@ from curriculum.settings import CurriculumSettings
 from learner.checkpoints import CheckpointStore
 from learner.reports import Outbox
 from protocol.config import section
+from protocol.exits import TRY_AGAIN
 from protocol.rundir import RunDir, read_jsonl
 from protocol.sealed import verify_folder
 
@@ -36,6 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
         "curriculum": {"skills": skills, "world": {"categories": ["chair", "table", "sofa", "bed", "lamp", "box"]}},
         "learner": {
             "policy": {"model": str(folder / "tiny")},
+            "processes": 2,
             "budget": {"steps": STEPS, "minutes": 30.0},
             "stream": {"in_flight": 8, "ahead": 12},
             "rollout": {"max_answer_tokens": 2},
@@ -56,6 +60,17 @@ def steps_done(run: RunDir) -> int:
     return max((line["step"] for line in run.read_metrics("learner") if line["event"] == "step"), default=0)
 
 
+def other_rank(process: subprocess.Popen[bytes]) -> int:
+    """The pid of rank 1, which rank 0 started."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    commands = {int(child): Path(f"/proc/{child}/cmdline").read_text() for child in children}
+    return next(child for child, command in commands.items() if "learner.cli" in command)
+
+
+def ended(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
 def wait_for(run: RunDir, step: int, process: subprocess.Popen[bytes], deadline_s: float = 400) -> None:
     end = time.monotonic() + deadline_s
     while steps_done(run) < step:
@@ -66,11 +81,17 @@ def wait_for(run: RunDir, step: int, process: subprocess.Popen[bytes], deadline_
 
 def test_killed_in_the_middle_it_resumes_and_every_report_counts_once(run: RunDir) -> None:
     killed_behind = []
-    for step in (1, 3):
+    for step, leads in ((1, True), (3, False)):
         process = start(run)
         wait_for(run, step, process)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        other = other_rank(process)
+        os.kill(process.pid if leads else other, signal.SIGKILL)
+        code = process.wait(timeout=60)  # neither outlives the other
+        assert code == (-signal.SIGKILL if leads else TRY_AGAIN)
+        until = time.monotonic() + 30
+        while not ended(other):
+            assert time.monotonic() < until
+            time.sleep(0.02)
         checkpoint = CheckpointStore(run.checkpoints).latest()
         killed_behind.append(verify_folder(checkpoint)["step"] if checkpoint else 0)
     assert start(run).wait(timeout=400) == 0
@@ -94,9 +115,9 @@ def test_killed_in_the_middle_it_resumes_and_every_report_counts_once(run: RunDi
 
 def test_a_second_start_of_a_finished_run_says_so(run: RunDir) -> None:
     command = [sys.executable, "-m", "learner.cli", "train", "--run-dir", str(run.path)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
-    assert ended.returncode == 0
-    assert "finished" in ended.stdout
+    second = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert second.returncode == 0
+    assert "finished" in second.stdout
 
 
 def test_a_second_learner_is_refused_with_one_sentence(run: RunDir) -> None:
@@ -106,9 +127,9 @@ def test_a_second_learner_is_refused_with_one_sentence(run: RunDir) -> None:
     try:
         with run.lock("learner"):
             command = [sys.executable, "-m", "learner.cli", "train", "--run-dir", str(run.path)]
-            ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+            second = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     finally:
         marker.write_bytes(saved)
-    assert ended.returncode == 2
-    assert ended.stderr.strip().splitlines()[-1].startswith("learner: another learner (pid ")
+    assert second.returncode == 2
+    assert second.stderr.strip().splitlines()[-1].startswith("learner: another learner (pid ")
     assert json.loads(saved)["step"] == STEPS

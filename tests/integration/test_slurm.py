@@ -28,7 +28,7 @@ def render(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_dry_run_prints_both_files_and_makes_nothing(tmp_path):
     done = render("--runs", str(tmp_path), "--workers", "3", "--gpus", "2", "--option=--account=lab", "--dry-run")
     assert done.returncode == 0, done.stderr
-    for line in ("--requeue", "--signal=B:USR1@180", "--gpus=2", "--array=1-3", "--account=lab"):
+    for line in ("--requeue", "--signal=B:USR1@180", "--gpus-per-node=2", "--array=1-3", "--account=lab"):
         assert f"#SBATCH {line}\n" in done.stdout
     assert done.stdout.count("#SBATCH --account=lab") == 2
     assert not list(tmp_path.iterdir())

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from launch.settings import MODELS, check_same, resolve
+from launch.slurm.__main__ import app as slurm_app
+from learner.settings import LearnerSettings
 from protocol.config import load, section, to_toml
 from protocol.errors import VantageError
 
@@ -24,6 +28,45 @@ def test_every_shipped_config_parses_and_its_resolved_form_reads_back(path: Path
     assert load([again]) == resolved
     for table, model in MODELS.items():
         assert section(resolved, table, model) == section(load([path]), table, model) or table == "run"
+
+
+@pytest.mark.parametrize(
+    ("overlays", "ranks", "slurm"),
+    [
+        ([], 1, []),
+        (["gpus-4"], 4, ["--gpus", "4", "--cpus", "32"]),
+        (["gpus-8"], 8, ["--gpus", "8", "--cpus", "64"]),
+        (["nodes-2"], 16, ["--nodes", "2", "--gpus", "8", "--cpus", "64"]),
+        (["gpus-8", "rollout-node"], 8, ["--gpus", "8", "--cpus", "64"]),
+    ],
+)
+def test_the_model_config_fits_every_number_of_gpus_and_slurm_renders_it(
+    overlays: list[str], ranks: int, slurm: list[str], tmp_path: Path
+) -> None:
+    by_name = {path.stem: path for path in CONFIGS}
+    paths = [by_name[name] for name in ("qwen3-vl-4b", *overlays)]
+    learner = section(resolve(paths, [])[1], "learner", LearnerSettings)
+    assert learner.processes == ranks
+    assert learner.passes * learner.grpo.micro_batch_groups == learner.grpo.groups
+    made = CliRunner().invoke(slurm_app, [*map(str, paths), "--runs", str(tmp_path), *slurm, "--dry-run"])
+    assert made.exit_code == 0, made.output
+    nodes = 2 if "--nodes" in slurm else 1
+    assert f"#SBATCH --nodes={nodes}\n" in made.output
+    # Over several nodes srun starts every rank; on one node the learner starts the others itself.
+    assert f"#SBATCH --ntasks-per-node={ranks // nodes if nodes > 1 else 1}\n" in made.output
+    assert ("srun" in made.output) == (nodes > 1)
+    assert subprocess.run(["bash", "-n"], input=made.output, text=True, timeout=20).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [("learner.grpo.groups=100", "a multiple of processes"), ("learner.rollout.vllm_tensor_parallel=2", "one GPU")],
+)
+def test_processes_that_cannot_share_are_refused_in_one_sentence(setting: str, sentence: str) -> None:
+    paths = [path for path in CONFIGS if path.stem == "gpus-8"]
+    with pytest.raises(VantageError, match=sentence) as caught:
+        resolve(paths, [setting])
+    assert caught.value.code == "bad_config"
 
 
 def test_an_unknown_key_of_any_table_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import inspect
+import sys
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -18,7 +19,7 @@ from learner.assemble import add_lora
 from learner.checkpoints import CheckpointStore
 from learner.clock import StepClock
 from learner.episodes import task_from
-from learner.groups import Group, packed_log_probs, plain_log_probs
+from learner.groups import Group, packed_log_probs, plain_log_probs, share_out
 from learner.grpo import PRIVATE, VantageTrainer, trainer_config
 from learner.policy.build import build
 from learner.policy.packed import PackedPolicy
@@ -87,7 +88,7 @@ def trainer(policy: Policy, folder: Path, steps: int, **options: Any) -> Vantage
         VantageTrainer(
             policy.model,
             policy.processor,
-            collect,
+            lambda: share_out(collect(), 1)[0],
             config,
             store,
             StepClock(),
@@ -157,6 +158,8 @@ def test_the_private_fields_are_read_by_trl() -> None:
     source = inspect.getsource(trl.GRPOTrainer)
     for name in PRIVATE["fields"]:
         assert f"self.{name}" in source
+    for name in PRIVATE["functions"]:
+        assert f"{name}(" in source and hasattr(sys.modules[trl.GRPOTrainer.__module__], name)
     assert 'inputs["advantages"]' in source
     assert 'inputs.get("old_per_token_logps")' in source
 
@@ -183,7 +186,7 @@ def test_packed_log_probs_equal_trls_own(folder: Path) -> None:
             num_images=batch["num_images"],
             mm_token_type_ids=batch["mm_token_type_ids"],
         )
-        ours, our_entropies = packed_log_probs(policy.packed, stock._groups, batch["row"], length, 1.0)
+        ours, our_entropies = packed_log_probs(policy.packed, stock._share.groups, batch["row"], length, 1.0)
     mask = batch["completion_mask"].bool()
     assert mask.sum() > 30
     assert float((ours - theirs)[mask].abs().max()) < 1e-4

@@ -1,0 +1,57 @@
+"""The engine of a learner of several processes: each rank answers an equal share of the questions with its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Callable, Sequence
+
+from learner.ranks import Answer, LoadAdapter, Ranks
+from learner.rollouts.base import Prompt, Rollout, RolloutEngine, Sampling
+
+TruthScorer = Callable[[Sequence[Prompt]], list[float]]
+
+
+class ShardedEngine:
+    """On rank 0; the others answer in learner/follow.py. `live` says which of their engines they use."""
+
+    def __init__(self, own: RolloutEngine, ranks: Ranks, truths: TruthScorer) -> None:
+        self.name = own.name
+        self.live = own.live
+        self._own = own
+        self._ranks = ranks
+        self._truths = truths
+
+    def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
+        size = self._ranks.size
+        borders = [len(prompts) * rank // size for rank in range(size + 1)]
+        shares = [tuple(prompts[start:stop]) for start, stop in zip(borders, borders[1:])]
+        seeds = [replace(sampling, seed=(sampling.seed + rank) % 2**31) for rank in range(size)]
+        self._ranks.tell([Answer(share, n, own, self.live) for share, own in zip(shares[1:], seeds[1:])])
+        answers = answer_share(self._own, self._truths, shares[0], n, seeds[0])
+        return [*answers, *(rollout for reply in self._ranks.replies() for rollout in reply)]
+
+    def load_adapter(self, name: str, path: Path) -> None:
+        self._own.load_adapter(name, path)
+        if not self.live:
+            self._ranks.tell_all(LoadAdapter(name, str(path)))
+
+    def close(self) -> None:
+        self._own.close()
+
+
+def answer_share(
+    engine: RolloutEngine, truths: TruthScorer, prompts: Sequence[Prompt], n: int, sampling: Sampling
+) -> list[Rollout]:
+    """This rank's answers, with the likelihood of each true answer, which is scored here where the engine does not."""
+    if not prompts:
+        return []
+    rollouts = engine.generate(prompts, n, sampling)
+    unscored = [
+        index for index, rollout in enumerate(rollouts) if rollout.prompt.truth and rollout.truth_logprob is None
+    ]
+    if unscored:
+        scores = truths([rollouts[index].prompt for index in unscored])
+        for index, score in zip(unscored, scores):
+            rollouts[index] = replace(rollouts[index], truth_logprob=score)
+    return rollouts

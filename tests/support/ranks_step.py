@@ -1,0 +1,119 @@
+"""`python -m tests.support.ranks_step FOLDER`: one of two ranks makes the same training steps that one process makes.
+
+Rank 0 writes the adapters that come out of it to FOLDER/rank0.safetensors, rank 1 to FOLDER/rank1.safetensors.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import save_file
+
+from learner.answers import Answers, Turn
+from learner.assemble import add_lora
+from learner.clock import StepClock
+from learner.groups import Group, share_out
+from learner.grpo import VantageTrainer, trainer_config
+from learner.policy.build import build
+from learner.policy.packed import PackedPolicy
+from learner.ranks import Ranks, Step, join
+from learner.rewards import Reward
+from learner.rollouts.base import Sampling
+from learner.rollouts.encoder import PromptEncoder
+from learner.rollouts.transformers import PackedEngine
+from learner.settings import GrpoSettings, RolloutSettings
+from tests.support.prompts import some_prompts
+
+GRPO = GrpoSettings(groups=4, samples=4, lora_rank=4, lora_alpha=8, learning_rate=1e-2, warmup_steps=0)
+STEPS = 2
+
+
+class Case(NamedTuple):
+    packed: bool = True
+    correct: bool = False  # importance correction, as for an engine with weights of its own
+    groups: int = 3  # kept of 4: the second is shared between the ranks
+    looks: bool = False  # answers of two turns
+    changes: dict[str, Any] = {}  # noqa: RUF012 - never written to
+
+
+CASES = {
+    "trl": Case(packed=False, correct=True),
+    "passes": Case(groups=4, changes={"loss": "grpo", "micro_batch_groups": 1}),
+    "looks": Case(looks=True),
+}
+
+
+def adapters(ranks: Ranks, case: Case, folder: Path) -> dict[str, torch.Tensor]:
+    """The adapter after two steps on answers that do not depend on the number of ranks."""
+    grpo = GRPO.model_copy(update=case.changes)
+    base, processor = build(0)
+    model = add_lora(base, grpo, seed=0)
+    generator = torch.Generator().manual_seed(1)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            parameter.data = 0.05 * torch.randn(parameter.shape, generator=generator)
+    start = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+    packed = PackedPolicy(model, processor)
+    groups = some_groups(PackedEngine(packed, PromptEncoder(processor)), case) if ranks.rank == 0 else []
+
+    def collect() -> Any:
+        if ranks.rank > 0:
+            order = ranks.hear()
+            assert isinstance(order, Step)
+            return order.share
+        own, *others = share_out(groups, ranks.size)
+        ranks.tell([Step.of(share, 0.0) for share in others])
+        return own
+
+    turns = 2 if case.looks else 1
+    rollout = RolloutSettings(max_answer_tokens=3)
+    config = trainer_config(folder, grpo, rollout, STEPS, seed=0, use_cpu=True, turns=turns, ranks=ranks.size)
+    trainer = VantageTrainer(
+        model,
+        processor,
+        collect,
+        config,
+        None,
+        StepClock(),
+        dict,
+        lambda _: 1.0,
+        packed if case.packed else None,
+        correct=case.correct,
+    )
+    trainer.train()
+    end = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+    assert all(float((end[name] - start[name]).abs().max()) > GRPO.learning_rate / 2 for name in start)
+    return end
+
+
+def some_groups(engine: PackedEngine, case: Case) -> list[Group]:
+    """Answers with rewards that spread; with `looks`, every other answer goes on to a second turn."""
+    groups = []
+    for rollout in engine.generate(some_prompts(case.groups), GRPO.samples, Sampling(1.0, 3, 0)):
+        rewards = tuple(Reward(float(index == 1), True) for index in range(GRPO.samples))
+        later: tuple[tuple[Turn, ...], ...] = ()
+        if case.looks:
+            second = engine.generate([replace(rollout.prompt, text="is it red ?")], GRPO.samples, Sampling(1.0, 3, 1))
+            later = tuple((Turn(second[0], index),) if index % 2 else () for index in range(GRPO.samples))
+        groups.append(Group(Answers(rollout, later), rewards))
+    return groups
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    folder = Path(sys.argv[1])
+    ranks = join(on_gpu=False)
+    found = {}
+    for name, case in CASES.items():
+        for key, tensor in adapters(ranks, case, folder / f"{name}{ranks.rank}").items():
+            found[f"{name}/{key}"] = tensor
+    save_file(found, folder / f"rank{ranks.rank}.safetensors")
+    ranks.part()
+
+
+if __name__ == "__main__":
+    main()

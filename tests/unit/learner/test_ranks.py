@@ -1,0 +1,113 @@
+"""A learner of two processes makes the steps of one, and their orders arrive as they were given."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from learner.groups import share_out
+from learner.processes import own_rank, take_one_gpu
+from learner.ranks import Ranks
+from learner.settings import GrpoSettings, LearnerSettings
+from protocol.errors import VantageError
+from tests.support.ranks_step import CASES, adapters
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    """What `tests.support.ranks_step` makes of every case on two ranks, which agree to the last bit."""
+    folder = tmp_path_factory.mktemp("ranks")
+    code = (
+        "import sys; from learner.processes import others_started; from tests.support import ranks_step\n"
+        "with others_started(2, [sys.executable, '-m', 'tests.support.ranks_step', sys.argv[1]]): ranks_step.main()"
+    )
+    command = [sys.executable, "-c", code, str(folder)]
+    subprocess.run(command, check=True, timeout=280, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    first, second = (load_file(folder / f"rank{rank}.safetensors") for rank in range(2))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    return first
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_two_ranks_make_the_step_that_one_process_makes(
+    two_ranks: dict[str, torch.Tensor], name: str, tmp_path: Path
+) -> None:
+    alone = adapters(Ranks(), CASES[name], tmp_path)
+    together = {key: two_ranks[f"{name}/{key}"] for key in alone}
+    apart = max(float((alone[key] - together[key]).abs().max()) for key in alone)
+    # Of steps of 1e-2: Adam's first steps make the rounding of a gradient near zero visible.
+    assert apart < 1e-4
+
+
+def test_every_row_is_in_one_share_and_no_share_holds_more_groups_than_it_needs() -> None:
+    class Answered:
+        rewards = (0,) * 6
+
+    for groups, ranks in ((4, 2), (3, 2), (5, 3), (2, 4), (1, 6), (7, 1)):
+        made = [Answered() for _ in range(groups)]
+        shares = share_out(made, ranks)  # type: ignore[arg-type]
+        assert len({share.stop - share.start for share in shares}) == 1
+        places = [(share.groups[group], sample) for share in shares for group, sample in share.places]
+        assert places == [(group, sample) for group in made for sample in range(6)]
+        assert all(len({group for group, _ in share.places}) == len(share.groups) for share in shares)
+
+
+def test_shares_that_cannot_be_equal_are_said_before_the_run() -> None:
+    LearnerSettings(processes=4, grpo=GrpoSettings(groups=32, micro_batch_groups=4))
+    with pytest.raises(ValueError, match=r"a multiple of processes times grpo\.micro_batch_groups"):
+        LearnerSettings(processes=4, grpo=GrpoSettings(groups=36, micro_batch_groups=4))
+
+
+def test_a_launcher_that_started_another_number_of_ranks_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert own_rank(4) is None
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert own_rank(2) == 1
+    with pytest.raises(VantageError, match=r"2 ranks .* learner\.processes is 4"):
+        own_rank(4)
+
+
+@pytest.mark.parametrize(
+    ("visible", "local", "own"),
+    [(None, "2", "2"), ("4,5,6,7", "1", "5"), ("GPU-ab", "3", "GPU-ab"), ("", "1", ""), ("0,1", None, "0,1")],
+)
+def test_each_rank_sees_one_gpu(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, local: str | None, own: str
+) -> None:
+    for name, value in (("CUDA_VISIBLE_DEVICES", visible), ("LOCAL_RANK", local)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    take_one_gpu()
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == own
+
+
+def test_a_rank_that_dies_ends_the_others() -> None:
+    code = (
+        "import sys, time; from learner.processes import others_started\n"
+        "with others_started(3, ['sleep', '60']): print('started', flush=True); time.sleep(60)"
+    )
+    leader = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert leader.stdout is not None and leader.stdout.readline() == "started\n"
+    others = [int(child) for child in Path(f"/proc/{leader.pid}/task/{leader.pid}/children").read_text().split()]
+    os.kill(others[1], signal.SIGKILL)
+    said = leader.communicate(timeout=20)[1]
+    assert leader.returncode == 75
+    assert (
+        said.strip() == "learner: rank 2 ended (killed by SIGKILL); the same command resumes at the last complete step."
+    )
+    end = time.monotonic() + 10
+    while Path(f"/proc/{others[0]}").exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
