@@ -183,7 +183,7 @@ def _cameras_nearest(question: Question, description: SceneDescription, frames: 
 
 def _small_presence(question: Question, description: SceneDescription, frames: Frames) -> str:
     names = [f"{item.color} {item.category}".strip() for item in _seen_anywhere(description, frames)]
-    return "yes" if any(re.search(rf"\ba {re.escape(name)}\b", question.text) for name in names) else "no"
+    return "yes" if any(re.search(rf"\ban? {re.escape(name)}\b", question.text) for name in names) else "no"
 
 
 def _stands_on(item: SceneObject, description: SceneDescription) -> SceneObject:

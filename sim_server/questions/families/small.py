@@ -100,17 +100,20 @@ class SmallPresence(_CloseView):
 
     def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
         item = world.objects[candidate.objects[0]]
-        color = f', color="{item.color}"' if item.color else ""
+        name, color = name_of(item), f', color="{item.color}"' if item.color else ""
         return Draft(
             program=f'count(where(visible(view(0)), category="{item.category}"{color})) > 0',
             templates=(
-                "is there a {a} in the picture ?",
-                "do you see a {a} in the picture ?",
-                "does the picture show a {a} ?",
-                "look at the picture . is there a {a} ?",
-                "is a {a} to be seen in the picture ?",
+                "is there {n} {a} in the picture ?",
+                "do you see {n} {a} in the picture ?",
+                "does the picture show {n} {a} ?",
+                "look at the picture . is there {n} {a} ?",
+                "is {n} {a} to be seen in the picture ?",
             ),
-            slots={"a": (item.id if candidate.key == "yes" else 0, name_of(item))},
+            slots={
+                "a": (item.id if candidate.key == "yes" else 0, name),
+                "n": (0, "an" if name[0] in "aeiou" else "a"),
+            },
             options=("yes", "no") if rng.integers(2) else ("no", "yes"),
         )
 
