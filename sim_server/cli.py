@@ -167,7 +167,7 @@ def status(run_dir: RunDirOption) -> None:
 
 @app.command()
 def render(
-    out: Annotated[Path, typer.Option("--out", help="Picture file; its ending says the format.")],
+    out: Annotated[Path, typer.Option("--out", help="Picture file; its ending says the format, .npz keeps arrays.")],
     scene_seed: Annotated[int, typer.Option("--scene-seed", min=0, help="Scene to make.")] = 3,
     asset: Annotated[str, typer.Option("--asset", help="Scene of the backend's data set, instead of a made one.")] = "",
     size: Annotated[str, typer.Option("--size", help="Width x height of a view, pixels.")] = "640x480",
@@ -178,6 +178,9 @@ def render(
     clutter: Annotated[float, typer.Option("--clutter", min=0, max=1)] = 0.3,
     palette: Annotated[str, typer.Option("--palette", help="natural | named")] = "natural",
     light: Annotated[str, typer.Option("--light", help="day | evening")] = "day",
+    sensor: Annotated[
+        str, typer.Option("--sensor", help="rgb | depth | ids | normals | panorama | map (from above)")
+    ] = "rgb",
     degrade: Annotated[
         Optional[list[str]],
         typer.Option("--degrade", help="Like fog:3, may be repeated; 'all' draws every one at every severity."),
@@ -189,7 +192,8 @@ def render(
 ) -> None:
     """Draw a scene without a service: one picture, or a contact sheet of several views."""
     from sim_server.degrade import DegradedScene
-    from sim_server.picture import contact_sheet, degradation_sheet, overview_poses
+    from sim_server.picture import degradation_sheet, overview_poses
+    from sim_server.shown import show
 
     width_px, height_px = _pair(size, "x", "--size", "640x480")
     fewest, most = _pair(objects, "-", "--objects", "6-12")
@@ -212,15 +216,14 @@ def render(
     scene = registry.make_backend(backend, SimSettings(backend=backend, dataset=dataset)).open(spec)
     poses = overview_poses(scene, camera, views)
     if degrade == ["all"]:
-        sheet = degradation_sheet(scene, poses[0], camera)
+        try:
+            degradation_sheet(scene, poses[0], camera).save(out)
+        except (OSError, ValueError) as error:
+            raise VantageError("bad_request", f"{out} cannot be written: {error}.") from None
+    elif degradations:
+        show(DegradedScene(scene, degradations, scene_seed, 0), sensor, poses, camera, out)
     else:
-        frames = DegradedScene(scene, degradations, scene_seed, 0).render(poses, camera, ("rgb",))
-        assert frames.rgb is not None
-        sheet = contact_sheet(list(frames.rgb))
-    try:
-        sheet.save(out)
-    except (OSError, ValueError) as error:
-        raise VantageError("bad_request", f"{out} cannot be written: {error}.") from None
+        show(scene, sensor, poses, camera, out)
     typer.echo(f"{out}: {scene.description.scene_id}, {len(scene.description.objects)} objects")
 
 

@@ -92,6 +92,7 @@ class DegradedScene:
             depth=frames.depth if "depth" in wanted else None,
             ids=frames.ids if "ids" in wanted else None,
             amodal=frames.amodal,
+            normals=frames.normals,
             lens=k,
         )
 
@@ -110,6 +111,8 @@ class DegradedScene:
             for field in (frames.depth, frames.ids):
                 if field is not None:
                     field[index] = field[index].ravel()[nearest]
+            if frames.normals is not None:
+                frames.normals[index] = frames.normals[index].reshape(-1, 3)[nearest]
             plain = None if plain is None else plain.ravel()[nearest]
         if "dirt" in self._severities and frames.amodal is not None:
             clean = self._dirt(camera) < 0.5

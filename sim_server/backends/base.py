@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from protocol.scene import Camera, Change, Pose, SceneDescription, SceneSpec, Vec3
 
-SENSORS = ("rgb", "depth", "ids", "amodal")
+SENSORS = ("rgb", "depth", "ids", "amodal")  # of every backend; what else one has, its capabilities say
+ALL_SENSORS = (*SENSORS, "normals")
 
 
 class Frames(msgspec.Struct):
@@ -18,8 +19,10 @@ class Frames(msgspec.Struct):
 
     rgb: uint8 [N, H, W, 3] sRGB; depth: float32 [N, H, W] metres along the optical axis, 0 where nothing was hit;
     ids: int32 [N, H, W] object ids, 0 = no object; amodal: per view, object id -> pixels that the object would
-    cover in the frame if nothing stood before it. A sensor that was not asked for is None. lens: the barrel
-    distortion that all maps went through, k of sim_server/lens.py; 0 is a pinhole camera's picture.
+    cover in the frame if nothing stood before it; normals: float32 [N, H, W, 3], of length 1, in the
+    camera's frame (x right, y up, z towards the viewer), 0 where nothing was hit. A sensor that was not asked for is
+    None. lens: the barrel distortion that all maps went through, k of sim_server/lens.py; 0 is a pinhole camera's
+    picture.
     """
 
     poses: tuple[Pose, ...]
@@ -28,6 +31,7 @@ class Frames(msgspec.Struct):
     depth: Optional[NDArray[np.float32]] = None
     ids: Optional[NDArray[np.int32]] = None
     amodal: Optional[list[dict[int, int]]] = None
+    normals: Optional[NDArray[np.float32]] = None
     lens: float = 0.0
 
     def first(self, count: int) -> Frames:
@@ -40,6 +44,7 @@ class Frames(msgspec.Struct):
             depth=None if self.depth is None else self.depth[here],
             ids=None if self.ids is None else self.ids[here],
             amodal=None if self.amodal is None else self.amodal[here],
+            normals=None if self.normals is None else self.normals[here],
             lens=self.lens,
         )
 
@@ -78,6 +83,27 @@ class Editable(Protocol):
 
         Raises VantageError("bad_request") for an object that the scene lacks or that carries others.
         """
+        ...
+
+
+class TopDown(msgspec.Struct):
+    """A scene seen straight from above without its ceiling: rgb uint8 [H, W, 3] sRGB, white where there is nothing, and
+    ids int32 [H, W]. The centre of the pixel in row r and column c lies over the floor at x = x_min_m + (c + 0.5) *
+    m_per_px and z = z_min_m + (r + 0.5) * m_per_px."""
+
+    rgb: NDArray[np.uint8]
+    ids: NDArray[np.int32]
+    x_min_m: float
+    z_min_m: float
+    m_per_px: float
+
+
+@runtime_checkable
+class Mappable(Protocol):
+    """A scene that can be drawn as a map offers this too."""
+
+    def top_down(self, width_px: int) -> TopDown:
+        """The lowest floor, cut closely below its ceiling. Raises ValueError for a width outside 16..4096."""
         ...
 
 

@@ -48,10 +48,11 @@ class Placement(NamedTuple):
 
 
 class SceneFiles(NamedTuple):
-    """A scene as its files tell it. user: `user_defined` of the scene instance; articulated: how many articulated
-    objects (URDF) it holds, which are not listed."""
+    """A scene as its files tell it. file: the scene instance or the only asset; user: the instance's `user_defined`;
+    articulated: how many articulated objects (URDF) it holds, which are not listed."""
 
     name: str
+    file: Path
     stage: Optional[Placement]
     objects: tuple[Placement, ...]
     rooms: tuple[Room, ...]
@@ -156,7 +157,7 @@ class SceneDataset:
         )
         lit = str(config.get("default_lighting", "")) != "no_lights"
         articulated = len(config.get("articulated_object_instances", []))
-        return SceneFiles(name, stage, objects, rooms, openings, lit, articulated, user)
+        return SceneFiles(name, file, stage, objects, rooms, openings, lit, articulated, user)
 
     # ------------------------------------------------------------------ templates
 
@@ -288,7 +289,7 @@ def _placement(
 
 
 def _lone(name: str, stage: Placement) -> SceneFiles:
-    return SceneFiles(name, stage, (), (), (), False, 0, {})
+    return SceneFiles(name, stage.asset, stage, (), (), (), False, 0, {})
 
 
 def _room(room_id: int, entry: dict[str, Any]) -> Room:

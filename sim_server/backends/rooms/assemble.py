@@ -55,6 +55,7 @@ class Assembled(NamedTuple):
     mesh: Mesh
     textures: tuple[Texture, ...]
     objects: tuple[SceneObject, ...]
+    assets: dict[Path, Asset]
 
 
 def assemble(files: SceneFiles, named_nodes: bool) -> Assembled:
@@ -93,7 +94,8 @@ def assemble(files: SceneFiles, named_nodes: bool) -> Assembled:
     mesh = builder.build()
     objects.sort(key=lambda o: o.id)
     given = {p.id: int(p.user["support_id"]) for p in files.objects if isinstance(p.user.get("support_id"), int)}
-    return Assembled(mesh, tuple(textures), _supported(mesh, objects, given))
+    read = {path: asset for path, (asset, _) in assets.items()}
+    return Assembled(mesh, tuple(textures), _supported(mesh, objects, given), read)
 
 
 def _things(asset: Asset) -> list[tuple[int, str, list[Primitive]]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from protocol.errors import VantageError
 from protocol.scene import Camera, Pose, SceneSpec
-from sim_server.backends.base import SENSORS, Capabilities, Scene
+from sim_server.backends.base import ALL_SENSORS, SENSORS, Capabilities, Scene
 from sim_server.backends.rooms.catalogue import CATEGORIES
 from sim_server.backends.scene_dataset import SceneDataset
 from sim_server.numba_cache import set_cache_dir
@@ -44,7 +44,7 @@ class RoomsBackend:
         self._dataset = SceneDataset(Path(dataset)) if dataset else None
         self.digest = _digest() + (f"-{self._dataset.digest()}" if self._dataset is not None else "")
         self.capabilities = Capabilities(
-            sensors=SENSORS,
+            sensors=ALL_SENSORS,
             categories=tuple(CATEGORIES),
             has_fronts=True,
             has_rooms=True,

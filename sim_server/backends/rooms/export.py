@@ -4,7 +4,8 @@ What habitat-sim asks of such files, found by opening exports in it: one templat
 an instance is ignored; `asset_local` translations and static motion, or an object is moved and left out of the navmesh;
 unit quaternions; the flat shader without lights for exact colours; PNG textures, no transparency and no emission;
 every part with a material; front faces outwards, since back faces are never drawn. The format holds no baked light:
-surfaces keep their own colour.
+there, surfaces show their own colour. What `rooms` needs to bake the light again (relight.py) lies where others do not
+look: what gives light in the scene's own file, patterns in the materials' `extras`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from sim_server.backends.base import Scene
 from sim_server.backends.rooms import textures
 from sim_server.backends.rooms.geometry import Geometry
 from sim_server.backends.rooms.gltf import quaternion_matrix
+from sim_server.backends.rooms.materials import Material, Rgb
 from sim_server.backends.rooms.navigation import AGENT_HEIGHT_M, AGENT_RADIUS_M, CELL_M, STEP_M
+from sim_server.backends.rooms.relight import LitBy, told_look
 from sim_server.backends.rooms.scene import RoomsScene
 
 CONFIG_NAME = "rooms.scene_dataset_config.json"
@@ -40,8 +43,9 @@ _NAVMESH = {
 
 
 class _Look(NamedTuple):
-    """A material as glTF holds it: a base colour, or a texture and how often it repeats per metre."""
+    """A material as it is here, and as glTF has it: a base colour, or a texture and how often it repeats per metre."""
 
+    own: Material
     name: str
     color: tuple[float, ...]
     texture: str
@@ -122,10 +126,12 @@ def _export(scene: Scene, out: Path, digest: str) -> str:
         "semantic_scene_instance": f"{name}.semantic_config.json",
         "object_instances": instances,
         "user_defined": {
-            "navmesh_settings": _NAVMESH, "openings": msgspec.to_builtins(description.openings),
+            "scene_file": f"../{name}.scene.json", "navmesh_settings": _NAVMESH,
+            "openings": msgspec.to_builtins(description.openings),
         },
     })  # fmt: skip
-    truth = {"renderer_digest": digest, "spec": scene.spec, "scene": description}
+    lit_by = LitBy(scene.spec, scene.plan, tuple(scene.lamps_m))
+    truth = {"renderer_digest": digest, "spec": scene.spec, "scene": description, "light": lit_by}
     (out / f"{name}.scene.json").write_bytes(msgspec.json.format(msgspec.json.encode(truth), indent=1))
     return name
 
@@ -146,16 +152,22 @@ def _look(geometry: Geometry, material: int, folder: Path) -> _Look:
     low, high = geometry.material_values[material, :3], geometry.material_values[material, 3:6]
     repeats, glow = float(geometry.material_values[material, 6]), float(geometry.material_values[material, 7])
     pattern = textures.bank()[geometry.material_pattern[material], : textures.SIZE**2, None]
+    own = Material(int(geometry.material_pattern[material]), _rgb(low), _rgb(high), repeats, glow)
     shown = _srgb(np.clip((low + (high - low) * pattern) * (1 + glow), 0, 1))
     if (shown == shown[0]).all():
         name = "color_" + bytes(shown[0]).hex()
-        return _Look(name, tuple(float(c) for c in shown[0] / 255), "", 1.0)
+        return _Look(own, name, tuple(float(c) for c in shown[0] / 255), "", 1.0)
     picture = shown.reshape(textures.SIZE, textures.SIZE, 3)
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG", optimize=True)
     name = hashlib.blake2b(picture.tobytes(), digest_size=6).hexdigest()
     (folder / f"{name}.png").write_bytes(buffer.getvalue())
-    return _Look(name, (1.0, 1.0, 1.0), f"../textures/{name}.png", repeats)
+    return _Look(own, name, (1.0, 1.0, 1.0), f"../textures/{name}.png", repeats)
+
+
+def _rgb(values: NDArray[np.float32]) -> Rgb:
+    red, green, blue = (float(v) for v in values)
+    return red, green, blue
 
 
 def _srgb(linear: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -168,7 +180,8 @@ def _glb(
     name: str, geometry: Geometry, faces: NDArray[np.int64], looks: Sequence[_Look], rotation: NDArray[np.float64],
     centre: NDArray[np.float64],
 ) -> bytes:  # fmt: skip
-    """A GLB of these faces, in the frame that `rotation` and `centre` bring into the world; one primitive per look."""
+    """A GLB of these faces, in the frame that `rotation` and `centre` bring into the world; one primitive per chunk and
+    look, so that what is read back falls into the same chunks."""
     binary, views, accessors, primitives = bytearray(), [], [], []
 
     def accessor(values: NDArray[Any], kind: str, component: int, target: int, bounds: bool = False) -> int:
@@ -181,8 +194,11 @@ def _glb(
         return len(accessors) - 1
 
     used = np.unique(geometry.face_material[faces])
-    for index, material in enumerate(used):
-        corners = geometry.faces[faces[geometry.face_material[faces] == material]]
+    looked_at = np.searchsorted(used, geometry.face_material[faces])
+    chunks = np.searchsorted(geometry.chunk_faces[:, 1], faces, "right")
+    for chunk, index in np.unique(np.stack([chunks, looked_at], 1), axis=0).tolist():
+        material = int(used[index])
+        corners = geometry.faces[faces[(chunks == chunk) & (looked_at == index)]]
         vertices, inverse = np.unique(corners, return_inverse=True)
         local = (geometry.positions[vertices].astype(np.float64) - centre) @ rotation
         attributes = {
@@ -190,7 +206,7 @@ def _glb(
             "NORMAL": accessor((geometry.normals[vertices] @ rotation).astype("<f4"), "VEC3", _FLOAT, 34962),
         }
         look = looks[material]
-        if look.texture:
+        if textures.NAMES[look.own.pattern] != "plain":
             uv = (geometry.uv[vertices] * np.float32(look.repeats_per_m)).astype("<f4")
             attributes["TEXCOORD_0"] = accessor(uv, "VEC2", _FLOAT, 34962)
         order = accessor(inverse.reshape(-1).astype("<u4"), "SCALAR", _UINT32, 34963)
@@ -202,7 +218,7 @@ def _glb(
         surface: dict[str, Any] = {"baseColorFactor": [*look.color, 1.0], "metallicFactor": 0.0, "roughnessFactor": 1.0}
         if look.texture:
             surface["baseColorTexture"] = {"index": pictures.index(look.texture)}
-        materials.append({"name": look.name, "pbrMetallicRoughness": surface})
+        materials.append({"name": look.name, "pbrMetallicRoughness": surface, "extras": told_look(look.own)})
     document: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": "vantage"},
         "scene": 0, "scenes": [{"nodes": [0]}], "nodes": [{"name": name, "mesh": 0}],

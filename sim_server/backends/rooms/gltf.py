@@ -7,38 +7,24 @@ A file is untrusted: whatever is wrong with it is a VantageError that names the 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import io
-import json
 import math
 import struct
 from pathlib import Path
 from typing import Any, Iterator, NamedTuple, Optional, Union
-from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from protocol.errors import VantageError
+from sim_server.backends.rooms.gltf_data import GltfData, broken, index_of
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 
-_MAGIC, _JSON_CHUNK, _BINARY_CHUNK = 0x46546C67, 0x4E4F534A, 0x004E4942
-_COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
-_WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
-_READABLE = frozenset({"KHR_texture_transform", "KHR_mesh_quantization", "KHR_materials_unlit"})
-_ADVICE = {
-    "KHR_draco_mesh_compression": "write it without Draco compression",
-    "EXT_meshopt_compression": "write it without meshopt compression",
-    "KHR_texture_basisu": "write its textures as PNG or JPEG instead of KTX2",
-    "EXT_texture_webp": "write its textures as PNG or JPEG instead of WebP",
-}
-_MOST_ELEMENTS = 2**24  # of one accessor
 _MOST_PIXELS = 2**26  # of one picture
 _MOST_COORDINATE_M = 1e5
 _WRAPS = {10497: 0, 33648: 1, 33071: 2}  # GL constants of REPEAT, MIRRORED_REPEAT, CLAMP_TO_EDGE
@@ -59,7 +45,8 @@ class Primitive(NamedTuple):
 
     positions float32 [V, 3] m; normals float32 [V, 3], not of length 1, or [0, 3] where the file has none; faces
     int32 [F, 3], counter-clockwise seen from the front; uv float32 [V, 2], v downwards; colors float32 [V, 3], base
-    colour factor times vertex colour; texture: index into Asset.textures, or -1; thing: index of the node at the top of
+    colour factor times vertex colour; texture: index into Asset.textures, or -1; extras: the material's, as in the file
+    (our exports keep a pattern there); thing: index of the node at the top of
     the scene that holds it (below a single root without a mesh), which is what people name; name: that node's name, ""
     where it has none.
     """
@@ -72,6 +59,7 @@ class Primitive(NamedTuple):
     uv: F32
     colors: F32
     texture: int
+    extras: Any
 
 
 class Asset(NamedTuple):
@@ -99,34 +87,12 @@ def read_gltf(path: Path) -> Asset:
     return asset
 
 
-def broken(path: Path, what: str) -> VantageError:
-    return VantageError("corrupt", f"{path} {what}: export or download it again.")
-
-
 class _Document:
-    """One file with its buffers; every method may raise what indexing wrong data raises."""
+    """One file; every method may raise what indexing wrong data raises."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        data = self._file(path)
-        self._binary: Optional[bytes] = None
-        if data[:4] == struct.pack("<I", _MAGIC):
-            text = self._chunks(data)
-        elif path.suffix.lower() == ".glb":
-            raise broken(path, "is not a GLB file (it does not begin with glTF)")
-        else:
-            text = data
-        try:
-            self._root = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise broken(path, f"holds wrong JSON ({error})") from None
-        if not isinstance(self._root, dict) or str(self._root["asset"]["version"]).partition(".")[0] != "2":
-            raise broken(path, "is not glTF of version 2")
-        for name in self._root.get("extensionsRequired", ()):
-            if name not in _READABLE:
-                advice = _ADVICE.get(name, "write it without that extension")
-                raise VantageError("unsupported", f"{path} requires {name}, which is not read here: {advice}.")
-        self._buffers: dict[int, bytes] = {}
+        self._data = GltfData(path)
+        self._path, self._root = path, self._data.root
         self._textures: list[Texture] = []
         self._texture_index: dict[int, int] = {}
 
@@ -139,120 +105,6 @@ class _Document:
                     primitives.append(read)
         return Asset(tuple(primitives), tuple(self._textures))
 
-    # ------------------------------------------------------------------ files and buffers
-
-    def _file(self, path: Path) -> bytes:
-        try:
-            return path.read_bytes()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise VantageError("corrupt", f"{path} cannot be read ({reason}): restore the file.") from None
-
-    def _chunks(self, data: bytes) -> bytes:
-        """The JSON of a GLB; notes its binary chunk."""
-        if len(data) < 20:
-            raise broken(self._path, "is cut off")
-        _, version, length = struct.unpack_from("<III", data)
-        if version != 2:
-            raise broken(self._path, f"is GLB of version {version}, not 2")
-        if length > len(data):
-            raise broken(self._path, f"is cut off: it has {len(data)} of {length} bytes")
-        text, at = None, 12
-        while at + 8 <= length:
-            size, kind = struct.unpack_from("<II", data, at)
-            at += 8
-            if at + size > length:
-                raise broken(self._path, "is cut off inside a chunk")
-            if kind == _JSON_CHUNK and text is None:
-                text = data[at : at + size]
-            elif kind == _BINARY_CHUNK and self._binary is None:
-                self._binary = data[at : at + size]
-            at += size
-        if text is None:
-            raise broken(self._path, "has no JSON chunk")
-        return text
-
-    def _uri(self, uri: str) -> bytes:
-        if uri.startswith("data:"):
-            head, _, body = uri.partition(",")
-            if not head.endswith(";base64"):
-                raise broken(self._path, "has a data URI that is not base64")
-            try:
-                return base64.b64decode(body, validate=True)
-            except (binascii.Error, ValueError) as error:
-                raise broken(self._path, f"has a broken data URI ({error})") from None
-        if "://" in uri:
-            raise VantageError(
-                "unsupported", f"{self._path} names {uri[:80]!r}: only files beside it are read, so put it there."
-            )
-        return self._file(self._path.parent / unquote(uri))
-
-    def _buffer(self, index: int) -> bytes:
-        if index not in self._buffers:
-            entry = self._root["buffers"][_index(index)]
-            if "uri" in entry:
-                data = self._uri(str(entry["uri"]))
-            elif index == 0 and self._binary is not None:
-                data = self._binary
-            else:
-                raise broken(self._path, f"has no data for buffer {index}")
-            length = int(entry["byteLength"])
-            if not 0 <= length <= len(data):
-                raise broken(self._path, f"is cut off: buffer {index} has {len(data)} of {length} bytes")
-            self._buffers[index] = data[:length]
-        return self._buffers[index]
-
-    def _view(self, index: int) -> tuple[memoryview, int]:
-        """The bytes of a buffer view and its stride, 0 where tightly packed."""
-        view = self._root["bufferViews"][_index(index)]
-        data = memoryview(self._buffer(view["buffer"]))
-        start, length = int(view.get("byteOffset", 0)), int(view["byteLength"])
-        if start < 0 or length < 0 or start + length > len(data):
-            raise broken(self._path, f"has a view {index} beyond its buffer")
-        return data[start : start + length], int(view.get("byteStride", 0))
-
-    def _array(self, view: int, offset: int, component: int, count: int, width: int) -> NDArray[Any]:
-        """[count, width] elements of a view, as stored."""
-        dtype = np.dtype(_COMPONENTS[component])
-        data, stride = self._view(view)
-        packed = dtype.itemsize * width
-        stride = stride or packed
-        if offset < 0 or stride < packed or (count and offset + stride * (count - 1) + packed > len(data)):
-            raise broken(self._path, f"has an accessor beyond view {view}")
-        return np.ndarray((count, width), dtype=dtype, buffer=data, offset=offset, strides=(stride, dtype.itemsize))
-
-    def _accessor(self, index: int) -> NDArray[Any]:
-        """[count, width]: float32 for floating and normalised components, else integers."""
-        entry = self._root["accessors"][_index(index)]
-        component, count = entry["componentType"], int(entry["count"])
-        width = _WIDTHS[entry["type"]]
-        if not 0 <= count <= _MOST_ELEMENTS:
-            raise broken(self._path, f"has an accessor of {count} elements, more than {_MOST_ELEMENTS}")
-        if "bufferView" in entry:
-            values = self._array(entry["bufferView"], int(entry.get("byteOffset", 0)), component, count, width)
-        else:
-            values = np.zeros((count, width), _COMPONENTS[component])
-        if "sparse" in entry:
-            values = self._with_sparse(values, entry["sparse"], component, width)
-        if entry.get("normalized", False) and values.dtype.kind in "iu":
-            highest = np.float32(np.iinfo(values.dtype).max)
-            return np.maximum(values.astype(np.float32) / highest, np.float32(-1))
-        return values.astype(values.dtype.newbyteorder("="))
-
-    def _with_sparse(self, values: NDArray[Any], entry: dict[str, Any], component: int, width: int) -> NDArray[Any]:
-        count = int(entry["count"])
-        if not 0 <= count <= len(values):
-            raise broken(self._path, "has a sparse accessor with more changes than elements")
-        at, new = entry["indices"], entry["values"]
-        where = self._array(at["bufferView"], int(at.get("byteOffset", 0)), at["componentType"], count, 1)[:, 0]
-        if count and (where.dtype.kind != "u" or int(where.max()) >= len(values)):
-            raise broken(self._path, "has a sparse accessor with an index beyond its elements")
-        out = values.copy()
-        out[where.astype(np.int64)] = self._array(
-            new["bufferView"], int(new.get("byteOffset", 0)), component, count, width
-        )
-        return out
-
     # ------------------------------------------------------------------ nodes
 
     def _placed_meshes(self) -> Iterator[tuple[int, F64, int]]:
@@ -260,17 +112,17 @@ class _Document:
         nodes = self._root.get("nodes", [])
         scenes = self._root.get("scenes", [])
         if scenes:
-            roots = scenes[_index(self._root.get("scene", 0))].get("nodes", [])
+            roots = scenes[index_of(self._root.get("scene", 0))].get("nodes", [])
         else:  # without a scene, all nodes that nothing holds
             held = {child for node in nodes for child in node.get("children", [])}
             roots = [k for k in range(len(nodes)) if k not in held]
         matrix = np.eye(4)
         seen: set[int] = set()
-        while len(roots) == 1 and "mesh" not in nodes[_index(roots[0])] and roots[0] not in seen:
+        while len(roots) == 1 and "mesh" not in nodes[index_of(roots[0])] and roots[0] not in seen:
             seen.add(roots[0])
             matrix = matrix @ _local(nodes[roots[0]])
             roots = nodes[roots[0]].get("children", [])
-        stack = [(_index(root), root, matrix) for root in reversed(roots)]
+        stack = [(index_of(root), root, matrix) for root in reversed(roots)]
         while stack:
             index, thing, parent = stack.pop()
             if index in seen:
@@ -281,8 +133,8 @@ class _Document:
             if not np.isfinite(matrix).all():
                 raise broken(self._path, f"has numbers that are not finite in node {index}")
             if "mesh" in node:
-                yield thing, matrix, _index(node["mesh"])
-            stack.extend((_index(child), thing, matrix) for child in reversed(node.get("children", [])))
+                yield thing, matrix, index_of(node["mesh"])
+            stack.extend((index_of(child), thing, matrix) for child in reversed(node.get("children", [])))
 
     # ------------------------------------------------------------------ meshes
 
@@ -292,7 +144,7 @@ class _Document:
             return None  # points and lines
         name = str(self._root["nodes"][thing].get("name", ""))
         attributes = entry["attributes"]
-        local = self._accessor(attributes["POSITION"]).astype(np.float64)
+        local = self._data.accessor(attributes["POSITION"]).astype(np.float64)
         if local.shape[1] != 3:
             raise broken(self._path, "has positions that are not points of three numbers")
         positions = (local @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32)
@@ -317,12 +169,13 @@ class _Document:
         colors = np.repeat(np.array([color], np.float32), len(positions), 0)
         if "COLOR_0" in attributes:
             colors *= np.clip(self._floats(attributes["COLOR_0"], len(positions), 3)[:, :3], 0, 1)
-        return Primitive(thing, name, positions, normals, faces, np.ascontiguousarray(uv), colors, texture)
+        extras = self._root["materials"][index_of(entry["material"])].get("extras") if "material" in entry else None
+        return Primitive(thing, name, positions, normals, faces, np.ascontiguousarray(uv), colors, texture, extras)
 
     def _faces(self, entry: dict[str, Any], mode: int, vertices: int) -> I32:
         """Indices as triangles [F, 3]."""
         if "indices" in entry:
-            index = self._accessor(entry["indices"])
+            index = self._data.accessor(entry["indices"])
             if index.shape[1] != 1 or index.dtype.kind != "u":
                 raise broken(self._path, "has indices that are not unsigned integers")
             index = index[:, 0]
@@ -342,7 +195,7 @@ class _Document:
         return np.stack([index[last], index[last + 1 + odd], index[last + 2 - odd]], 1)
 
     def _floats(self, index: int, count: int, least_width: int) -> F32:
-        values = self._accessor(index)
+        values = self._data.accessor(index)
         if values.dtype.kind != "f" or len(values) != count or values.shape[1] < least_width:
             raise broken(self._path, "has normals, texture coordinates or colours of a wrong type or number")
         if not np.isfinite(values).all():
@@ -356,29 +209,29 @@ class _Document:
         identity = np.eye(2, 3)
         if index is None:
             return [1.0, 1.0, 1.0], -1, 0, identity
-        metal = self._root["materials"][_index(index)].get("pbrMetallicRoughness", {})
+        metal = self._root["materials"][index_of(index)].get("pbrMetallicRoughness", {})
         color = [float(c) for c in metal.get("baseColorFactor", (1, 1, 1, 1))][:3]
         if len(color) < 3 or not all(0 <= c <= 1 for c in color):
             raise broken(self._path, f"has a base colour outside 0..1 in material {index}")
         if "baseColorTexture" not in metal:
             return color, -1, 0, identity
         info = metal["baseColorTexture"]
-        uv_set = _index(info.get("texCoord", 0))
+        uv_set = index_of(info.get("texCoord", 0))
         moved = info.get("extensions", {}).get("KHR_texture_transform")
         if moved is not None:
             turn = float(moved.get("rotation", 0.0))
             (su, sv), (ou, ov) = moved.get("scale", (1, 1)), moved.get("offset", (0, 0))
             c, s = math.cos(turn), math.sin(turn)
             identity = np.array([[c * su, s * sv, ou], [-s * su, c * sv, ov]], np.float64)
-            uv_set = _index(moved.get("texCoord", uv_set))
-        return color, self._texture(_index(info["index"])), uv_set, identity
+            uv_set = index_of(moved.get("texCoord", uv_set))
+        return color, self._texture(index_of(info["index"])), uv_set, identity
 
     def _texture(self, index: int) -> int:
         if index not in self._texture_index:
             entry = self._root["textures"][index]
-            sampler = self._root["samplers"][_index(entry["sampler"])] if "sampler" in entry else {}
+            sampler = self._root["samplers"][index_of(entry["sampler"])] if "sampler" in entry else {}
             texture = Texture(
-                self._picture(_index(entry["source"])),
+                self._picture(index_of(entry["source"])),
                 _WRAPS[sampler.get("wrapS", 10497)],
                 _WRAPS[sampler.get("wrapT", 10497)],
             )
@@ -389,7 +242,7 @@ class _Document:
     def _picture(self, index: int) -> NDArray[np.uint8]:
         entry = self._root["images"][index]
         data: Union[bytes, memoryview]
-        data = self._uri(str(entry["uri"])) if "uri" in entry else self._view(entry["bufferView"])[0]
+        data = self._data.uri(str(entry["uri"])) if "uri" in entry else self._data.view(entry["bufferView"])[0]
         try:
             with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
                 if picture.width * picture.height > _MOST_PIXELS:
@@ -399,13 +252,6 @@ class _Document:
             raise
         except Exception as error:  # Pillow's decoders raise many kinds
             raise broken(self._path, f"has a picture {index} that is no PNG or JPEG ({error})") from error
-
-
-def _index(value: Any) -> int:
-    """A reference to an element of a list. Raises ValueError for a negative one, which a list would take."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"{value!r} is no index")
-    return value
 
 
 def _local(node: dict[str, Any]) -> F64:

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from protocol.errors import VantageError
 from protocol.scene import Camera, Pose, SceneDescription, SceneSpec, Vec3
-from sim_server.backends.base import SENSORS, Frames
+from sim_server.backends.base import Frames, TopDown
 from sim_server.backends.rooms import plain_shade, raster
 from sim_server.backends.rooms.assemble import assemble
-from sim_server.backends.rooms.scene import view_axes
+from sim_server.backends.rooms.drawing import camera_normals, check_sensors, view_axes
+from sim_server.backends.rooms.relight import relit
 from sim_server.backends.rooms.shade import depth_and_ids
+from sim_server.backends.rooms.topdown import Drawn, top_down
 from sim_server.backends.rooms.walkable import Agent, WalkableMesh
 from sim_server.backends.scene_dataset import SceneFiles
 
@@ -24,13 +26,15 @@ _ENLARGED = np.float32(
 
 
 class LoadedScene:
-    """Pictures as Habitat's flat shader makes them where the assets ask for it, else under one fixed light."""
+    """An export of ours shows the pictures it was made with, light included; what comes from elsewhere those of
+    Habitat's flat shader where the assets ask for it, else under one fixed light."""
 
     def __init__(self, spec: SceneSpec, files: SceneFiles, named_nodes: bool) -> None:
         """With `named_nodes` the stage's nodes are the objects. Raises what assemble and WalkableMesh raise."""
         self.spec = spec
         assembled = assemble(files, named_nodes)
         mesh = assembled.mesh
+        self._placed = mesh
         self._mesh = mesh._replace(
             positions=mesh.positions * _ENLARGED,
             chunk_low=mesh.chunk_low * _ENLARGED,
@@ -48,26 +52,28 @@ class LoadedScene:
             navigable_area_m2=self._walkable.area_m2,
         )
         self._highest_id = max((o.id for o in assembled.objects), default=0)
+        self._lit = relit(files, assembled.assets)
 
     def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
         """See backends/base.py. Raises VantageError("bad_request") for an unknown sensor or a pose not finite."""
-        unknown = [s for s in sensors if s not in SENSORS]
-        if unknown:
-            raise VantageError("bad_request", f"unknown sensor {unknown[0]!r}: choose among {', '.join(SENSORS)}.")
+        if self._lit is not None:
+            return self._lit.render(poses, camera, sensors, lambda _: None)
+        check_sensors(sensors)
         shape = (len(poses), camera.height_px, camera.width_px)
         frames = Frames(poses=tuple(poses), camera=camera)
         depth, ids = np.empty(shape, np.float32), np.empty(shape, np.int32)
         rgb = np.empty((*shape, 3), np.uint8)
         frames.amodal = [] if "amodal" in sensors else None
+        frames.normals = np.empty((*shape, 3), np.float32) if "normals" in sensors else None
         for k, pose in enumerate(poses):
-            self._render_view(pose, camera, frames, "rgb" in sensors, rgb[k], depth[k], ids[k])
+            self._render_view(pose, camera, frames, k, "rgb" in sensors, rgb[k], depth[k], ids[k])
         frames.rgb = rgb if "rgb" in sensors else None
         frames.depth = depth if "depth" in sensors else None
         frames.ids = ids if "ids" in sensors else None
         return frames
 
     def _render_view(
-        self, pose: Pose, camera: Camera, frames: Frames, colour: bool, rgb: NDArray[np.uint8],
+        self, pose: Pose, camera: Camera, frames: Frames, k: int, colour: bool, rgb: NDArray[np.uint8],
         depth: NDArray[np.float32], ids: NDArray[np.int32],
     ) -> None:  # fmt: skip
         m, bank = self._mesh, self._bank
@@ -102,11 +108,28 @@ class LoadedScene:
                 seen, inverse_depth, self._values, m.face_texture, m.face_unlit, bank.texels, bank.levels, bank.first,
                 bank.wraps, eye, axes, focal, plain_shade.ENCODE, rgb,
             )  # fmt: skip
+        if frames.normals is not None:
+            frames.normals[k] = camera_normals(seen, self._values[:, 8:11], axes)
         if frames.amodal is not None:
             counts = raster.count_unoccluded(
                 order, m.chunk_object, self._highest_id, *mesh, *view, focal, inverse_depth, seen, in_camera, on_screen
             )
             frames.amodal.append({int(i): int(counts[i]) for i in np.flatnonzero(counts)})
+
+    def top_down(self, width_px: int) -> TopDown:
+        """See backends/base.py."""
+        if self._lit is not None:
+            return self._lit.top_down(self.description, width_px)
+        bank = self._bank
+
+        def colour(drawn: Drawn, axes: NDArray[np.float32], rgb: NDArray[np.uint8]) -> None:
+            plain_shade.shade(
+                drawn.seen, drawn.inverse_depth, self._values, self._mesh.face_texture, self._mesh.face_unlit,
+                bank.texels, bank.levels, bank.first, bank.wraps, drawn.eye, axes, drawn.focal_px, plain_shade.ENCODE,
+                rgb,
+            )  # fmt: skip
+
+        return top_down(self._placed, self.description, width_px, 1, colour)
 
     def is_navigable(self, point_m: Vec3) -> bool:
         """Whether an agent can stand at the point's x and z, on a floor at most 0.5 m above or below it."""

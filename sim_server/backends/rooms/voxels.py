@@ -11,6 +11,7 @@ import math
 import numpy as np
 from numba import njit
 
+_HAIR = 1e-3  # of a level: 0.05 mm
 OPEN = 2**30  # free height under the sky, lowest level of an empty cell
 # row and column of the four neighbours, in turn
 _ROW = np.array([0, 1, 0, -1])
@@ -87,6 +88,14 @@ def _up(corners):
 
 
 @_jit
+def _levels(y_low, y_high, cell_height):
+    """First voxel level and the one after the last that heights y_low..y_high meet. A height that is a whole number of
+    levels but for the rounding of coordinates counts as that number: else the steps of a stair would differ by one."""
+    bottom = math.floor(y_low / cell_height + _HAIR)
+    return bottom, max(math.ceil(y_high / cell_height - _HAIR), bottom + 1)
+
+
+@_jit
 def voxelise(triangles, low, cell, cell_height, least_up, voxels):
     """Marks voxels that a triangle meets: 1 solid, 2 solid with a walkable top."""
     rows, columns, levels = voxels.shape
@@ -95,8 +104,9 @@ def voxelise(triangles, low, cell, cell_height, least_up, voxels):
         mark = 2 if _up(triangles[t]) > least_up else 1
         for k in range(_cell_pieces(triangles[t], low, cell, rows, columns, pieces)):
             row, column = int(pieces[k, 0]), int(pieces[k, 1])
-            bottom = min(max(math.floor(pieces[k, 2] / cell_height), 0), levels - 1)
-            top = min(max(math.ceil(pieces[k, 3] / cell_height), bottom + 1), levels)
+            bottom, top = _levels(pieces[k, 2], pieces[k, 3], cell_height)
+            bottom = min(max(bottom, 0), levels - 1)
+            top = min(max(top, bottom + 1), levels)
             for level in range(bottom, top - 1):
                 if voxels[row, column, level] == 0:
                     voxels[row, column, level] = 1
@@ -281,8 +291,7 @@ def true_heights(triangles, low, cell, cell_height, least_up, start, floor, colu
             continue
         for k in range(_cell_pieces(triangles[t], low, cell, cells // columns, columns, pieces)):
             at = int(pieces[k, 0]) * columns + int(pieces[k, 1])
-            bottom = math.floor(pieces[k, 2] / cell_height)
-            top = max(math.ceil(pieces[k, 3] / cell_height), bottom + 1)
+            top = _levels(pieces[k, 2], pieces[k, 3], cell_height)[1]
             y = low[1] + pieces[k, 3]
             for s in range(start[at], start[at + 1]):
                 if floor[s] == top and (not found[s] or y > height_m[s]):

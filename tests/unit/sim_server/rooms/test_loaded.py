@@ -130,18 +130,28 @@ def test_wrong_navmesh_settings_are_named(boxes):
             RoomsBackend(str(boxes)).open(SceneSpec(asset="boxes"))
 
 
-def test_stairs_join_floors_and_drops_do_not():
+def _stair(rise: float, base: float = 0.0) -> WalkableMesh:
+    """Ten steps from a floor at `base` to another one."""
+
     def slab(x0: float, x1: float, y: float) -> list[list[list[float]]]:
         a, b, c, d = [x0, y, 0.0], [x0, y, 2.0], [x1, y, 2.0], [x1, y, 0.0]
         return [[a, b, c], [a, c, d]]
 
-    def steps(rise: float) -> WalkableMesh:
-        flat = [*slab(0, 2, 0.0), *slab(4, 6, 10 * rise)]
-        for k in range(10):
-            flat += slab(2 + 0.2 * k, 2.2 + 0.2 * k, rise * (k + 1))
-        return WalkableMesh(np.array(flat, np.float32))
+    flat = [*slab(0, 2, base), *slab(4, 6, base + 10 * rise)]
+    for k in range(10):
+        flat += slab(2 + 0.2 * k, 2.2 + 0.2 * k, base + rise * (k + 1))
+    return WalkableMesh(np.array(flat, np.float32))
 
+
+def test_stairs_join_floors_and_drops_do_not():
     low, high = (1.0, 0.0, 1.0), (5.0, 0.8, 1.0)
-    way = steps(0.08).path(low, high)
+    way = _stair(0.08).path(low, high)
     assert way and sum(math.dist(a, b) for a, b in zip(way, way[1:])) == pytest.approx(4.1, abs=0.2)
-    assert steps(0.3).path(low, (5.0, 3.0, 1.0)) == []
+    assert _stair(0.3).path(low, (5.0, 3.0, 1.0)) == []
+
+
+@pytest.mark.parametrize("base", [0.0, 0.7, -3.1, 12.3])
+@pytest.mark.parametrize("rise", [0.05, 0.1])  # voxels are 0.05 m high, and 0.1 m is the highest step
+def test_stairs_of_whole_voxels_join_whatever_their_coordinates_round_to(rise, base):
+    stair = _stair(rise, base)
+    assert stair.path((1.0, base, 1.0), (5.0, base + 10 * rise, 1.0))

@@ -55,12 +55,12 @@ def test_a_ball_darkens_the_floor_below_it() -> None:
 
     def light_on_floor(distance_m: float) -> float:
         """Baked light of the floor's texel nearest to a point at this distance from the ball."""
-        rectangles = find_rectangles(scene._geometry.positions, scene._geometry.normals, scene._geometry.faces)
+        rectangles = find_rectangles(scene.geometry.positions, scene.geometry.normals, scene.geometry.faces)
         points, normals = rectangles.points()
         floor = (normals[:, 1] > 0.9) & (points[:, 1] < 0.01)
         at = np.array([ball.centre_m[0] + away[0] * distance_m, ball.centre_m[2] + away[1] * distance_m])
         nearest = np.flatnonzero(floor)[np.linalg.norm(points[floor][:, [0, 2]] - at, axis=1).argmin()]
-        return float(scene._light.atlas[nearest].mean())
+        return float(scene.light.atlas[nearest].mean())
 
     assert light_on_floor(0.0) < 0.6 * light_on_floor(1.0)
 
@@ -68,7 +68,7 @@ def test_a_ball_darkens_the_floor_below_it() -> None:
 def test_light_is_finite_and_never_negative() -> None:
     for light in ("day", "evening"):
         scene = opened(SceneSpec(seed=11, rooms=3, min_objects=20, max_objects=24, palette="natural", light=light))
-        for values in (scene._light.atlas, scene._light.vertex):
+        for values in (scene.light.atlas, scene.light.vertex):
             assert np.isfinite(values).all() and values.min() >= 0.0 and values.max() < 60.0
 
 
@@ -140,7 +140,7 @@ def test_threads_and_a_second_opening_give_the_same_bits() -> None:
 
 
 def test_rectangles_cover_their_faces_and_no_face_twice() -> None:
-    geometry = opened(SceneSpec(seed=5, rooms=2, min_objects=8, max_objects=10))._geometry
+    geometry = opened(SceneSpec(seed=5, rooms=2, min_objects=8, max_objects=10)).geometry
     found = find_rectangles(geometry.positions, geometry.normals, geometry.faces)
     assert (np.bincount(found.face[found.face >= 0], minlength=len(found.start)) == 2).all()
     maps, sizes = found.lookup()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from protocol.scene import Camera, Pose, SceneSpec
 from sim_server.backends.rooms import RoomsBackend
-from sim_server.backends.rooms.scene import view_axes
+from sim_server.backends.rooms.drawing import view_axes
 
 pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels
 
@@ -68,7 +68,7 @@ def test_ids_and_depth_equal_brute_force_rays(seed: int) -> None:
         poses.append(pose_at((x, 1.5, z), toward + rng.uniform(-0.2, 0.2), rng.uniform(-0.4, -0.2)))
     frames = scene.render(poses, camera, ("depth", "ids"))
     assert frames.depth is not None and frames.ids is not None and frames.rgb is None
-    geometry = scene._geometry
+    geometry = scene.geometry
     triangles = geometry.positions[geometry.faces].astype(float)
     for k, pose in enumerate(poses):
         ids, depth = cast(triangles, geometry.face_object, np.array(pose.position_m), rays(pose, camera))

@@ -60,7 +60,7 @@ def test_hundred_seeds_keep_counts_categories_and_colors(backend: RoomsBackend) 
 def test_boxes_contain_the_meshes_and_stand_in_their_rooms(backend: RoomsBackend) -> None:
     for seed in range(12):
         scene = backend.open(SceneSpec(seed=seed, rooms=1 + seed % 3, min_objects=6, max_objects=12, clutter=0.8))
-        geometry = scene._geometry
+        geometry = scene.geometry
         rooms = {r.id: np.array(r.polygon_xz_m) for r in scene.description.rooms}
         for o in scene.description.objects:
             points = geometry.positions[np.unique(geometry.faces[geometry.face_object == o.id])].astype(float)
@@ -135,7 +135,7 @@ def test_paths_keep_clear_of_every_mesh_and_join_all_rooms(backend: RoomsBackend
 
 def blocked_points(scene: Scene) -> NDArray[np.float64]:
     """Where things up to 1.6 m high stand on the floor or hang at a wall: points on their edges, x and z [N, 2]."""
-    geometry = scene._geometry
+    geometry = scene.geometry
     standing = [o.id for o in scene.description.objects if o.support_id <= 0]
     triangles = geometry.positions[geometry.faces[np.isin(geometry.face_object, standing)]].astype(float)
     triangles = triangles[(triangles[..., 1].min(1) < 1.6) & (triangles[..., 1].max(1) > 0.05)]
