@@ -83,7 +83,7 @@ def test_wrong_scenes_poses_and_cameras_get_typed_answers_and_the_worker_lives_o
         "navigable": Observe(SceneSpec(), SMALL, Pose((50.0, 1.5, 50.0), UPRIGHT)),  # in no room
         "(nan": Observe(SceneSpec(), SMALL, Pose((float("nan"), 1.5, 0.0), UPRIGHT)),
         "quaternion": Observe(SceneSpec(), SMALL, Pose(_good_pose().position_m, (0.0, 0.0, 0.0, 0.0))),
-        "do not fit": Observe(SceneSpec(min_objects=150, max_objects=150, palette="natural"), SMALL, NOWHERE),
+        "distinct": Observe(SceneSpec(min_objects=7, max_objects=9, categories=("bed",)), SMALL, NOWHERE),
         "palette": Observe(SceneSpec(palette="loud"), SMALL, NOWHERE),
         "ceiling_m": Observe(SceneSpec(ceiling_m=float("nan")), SMALL, NOWHERE),
         "unicorn": Observe(SceneSpec(categories=("unicorn",)), SMALL, NOWHERE),
@@ -95,7 +95,7 @@ def test_wrong_scenes_poses_and_cameras_get_typed_answers_and_the_worker_lives_o
         assert words in caught.value.message, caught.value
         codes[words] = caught.value.code
     assert [codes[w] for w in ("is not a GLB", "no triangles", "cut off")] == ["corrupt"] * 3
-    assert codes["do not fit"] == Infeasible("").code and codes["palette"] == codes["(nan"] == "bad_request"
+    assert codes["distinct"] == Infeasible("").code and codes["palette"] == codes["(nan"] == "bad_request"
 
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.linger = 0
