@@ -4,9 +4,9 @@
 
 Prints tables and writes benchmarks/results/render.json. "demo" scenes are those of the demo: one room, three to six
 objects in plain colours; "furnished" ones three rooms with at least forty pieces and things on them; "large" ones,
-which are only opened, six rooms with at least sixty. Start-up is that of a fresh process, with kernels to compile (cold)
-or compiled ones on disk (warm). Renderers of others that are installed (render_peers.py) draw the triangles of a
-furnished scene from the same poses, each in a process of its own, one after the other.
+which are only opened, six rooms with at least sixty. Start-up is that of a fresh process, with kernels to compile
+(cold) and with compiled ones on disk (warm). Renderers of others that are installed (render_peers.py) draw the
+triangles of a furnished scene from the same poses, each in a process of its own, one after the other.
 """
 
 from __future__ import annotations
