@@ -68,12 +68,14 @@ class Worker:
         return 0 < self._settings.recycle_after_scenes <= self._core.scenes.loads
 
     def leave_on(self, *signals: signal.Signals) -> None:
-        """Finish and leave on these signals; a second one ends the process at once."""
+        """Finish and leave on these signals; a second Ctrl-C no longer waits. SIGTERM may come twice: Slurm sends it to
+        every process of a job, and the job's script passes it on."""
         for number in signals:
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, _frame: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
+        if number == signal.SIGINT:
+            signal.signal(number, signal.SIG_DFL)
         self._link.leave()
 
     def _answer(self, request_id: bytes, message: msgspec.Struct) -> Sequence[Blob]:

@@ -262,8 +262,12 @@ def test_two_simulators_serve_one_run_at_once_and_either_may_leave(make_sim):
     futures = [sim.observe(seed, SLOW_RENDER_M) for seed in range(100, 102)]
     digests |= {future.result(60).message.renderer_digest for future in futures}
     assert digests == {"toy-1", "other-1"}
-    joined["toy"].send_signal(signal.SIGTERM)  # as Slurm does before it takes a node away
+    late = sim.observe(200, SLOW_RENDER_M)
+    for _ in range(2):  # as Slurm does before it takes a node away, and the job's script after it
+        joined["toy"].send_signal(signal.SIGTERM)
     assert joined["toy"].wait(10) == 0
+    late.result(60)
+    assert sim.status().redispatched == 0
     assert {sim.observe(seed).result(60).message.renderer_digest for seed in range(4)} == {"other-1"}
 
 

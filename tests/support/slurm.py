@@ -1,4 +1,4 @@
-"""A one-node Slurm, started by hand in a folder of its own: munged, slurmctld and slurmd, no systemd."""
+"""A Slurm of two nodes on one host, started by hand in a folder of its own: munged, slurmctld, slurmds, no systemd."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel")
+NODES = ("one", "two")
 CONFIG = """\
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller_port}
-SlurmdPort={node_port}
 SlurmUser=root
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket
 CredType=cred/munge
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd-%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SwitchType=switch/none
@@ -40,10 +41,12 @@ ReturnToService=2
 JobRequeue=1
 SlurmdParameters=config_overrides
 KillWait=60
+MessageTimeout=60
 MinJobAge=300
 SlurmdTimeout=300
-NodeName={host} NodeAddr=127.0.0.1 CPUs=8 RealMemory=1000 State=UNKNOWN
-PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE
+NodeName=one NodeHostname={host} NodeAddr=127.0.0.1 Port={port_one} CPUs=8 RealMemory=1000 State=UNKNOWN
+NodeName=two NodeHostname={host} NodeAddr=127.0.0.1 Port={port_two} CPUs=8 RealMemory=1000 State=UNKNOWN
+PartitionName=main Nodes=one,two Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE
 """
 
 
@@ -75,20 +78,21 @@ class Slurm:
 
     def _start_all(self) -> None:
         folder = self.folder
-        for name in ("state", "spool"):
+        for name in ("state", *(f"spool-{node}" for node in NODES)):
             (folder / name).mkdir(parents=True)
         key = folder / "munge.key"
         key.write_bytes(os.urandom(128))
         key.chmod(0o600)
-        ports = dict(zip(("controller_port", "node_port"), _free_ports(2)))
+        ports = dict(zip(("controller_port", "port_one", "port_two"), _free_ports(3)))
         (folder / "slurm.conf").write_text(CONFIG.format(host=socket.gethostname(), folder=folder, **ports))
         files = {name: f"--{name}-file={folder}/munge.{name}" for name in ("key", "pid", "log", "seed")}
         # --force: it need not run as the user munge for this
         self._start("munged", "--foreground", "--force", f"--socket={folder}/munge.socket", *files.values())
         _wait_for((folder / "munge.socket").exists)
         self._start("slurmctld", "-D", "-c")
-        self._start("slurmd", "-D", "-N", socket.gethostname())
-        _wait_for(lambda: "idle" in self.run("sinfo", "-h", "-o", "%T", check=False))
+        for node in NODES:
+            self._start("slurmd", "-D", "-N", node)
+        _wait_for(lambda: self.run("sinfo", "-h", "-N", "-o", "%T", check=False).split() == ["idle"] * len(NODES))
 
     def __exit__(self, *exc_info: object) -> None:
         self.run("scancel", "--user=root", check=False)
@@ -118,8 +122,17 @@ class Slurm:
         words = self.run("scontrol", "show", "job", "-o", job, check=False).split()
         return next((word[len("JobState=") :] for word in words if word.startswith("JobState=")), "")
 
+    def wait_for(self, condition: Callable[[], object], timeout_s: float = 300.0) -> None:
+        """Until the condition holds; fails with what Slurm knows of its jobs and nodes."""
+        end_s = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > end_s:
+                jobs, nodes = (self.run("scontrol", "show", kind, "-o", check=False) for kind in ("job", "node"))
+                raise AssertionError(f"it did not happen in {timeout_s:g} s\n{jobs}\n{nodes}")
+            time.sleep(0.3)
+
     def _start(self, *command: str) -> None:
-        with open(self.folder / f"{command[0]}.out", "wb") as output:
+        with open(self.folder / f"{command[0]}-{len(self._daemons)}.out", "wb") as output:
             self._daemons.append(
                 subprocess.Popen(command, env=self.environment, stdout=output, stderr=subprocess.STDOUT)
             )

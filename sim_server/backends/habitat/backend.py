@@ -9,7 +9,13 @@ from protocol.errors import VantageError
 from protocol.scene import SceneSpec
 from sim_server.backends.base import SENSORS, Capabilities, Scene
 from sim_server.backends.habitat.scene import HabitatScene
-from sim_server.backends.habitat.simulator import Simulator, load_library
+from sim_server.backends.habitat.simulator import (
+    AGENT_HEIGHT_M,
+    AGENT_RADIUS_M,
+    CELL_M,
+    Simulator,
+    load_library,
+)
 from sim_server.backends.scene_dataset import SceneDataset
 from sim_server.settings import SimSettings
 
@@ -30,7 +36,7 @@ class HabitatBackend:
         self._simulator = Simulator(dataset, gpu, software)
         content = SceneDataset(dataset).digest()
         self.digest = f"habitat-{FORMAT_VERSION}-{self._simulator.version}-{content}-{self._simulator.look}"
-        self._cache = _cache_dir() / content
+        self._cache = _cache_dir() / f"{content}-{AGENT_HEIGHT_M}-{AGENT_RADIUS_M}-{CELL_M}"
         self.capabilities = Capabilities(
             sensors=SENSORS, has_fronts=False, has_rooms=True, assets=self._simulator.scenes
         )

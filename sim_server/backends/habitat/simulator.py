@@ -3,7 +3,7 @@
 habitat-sim's own behaviour that is guarded against here, each named where it is handled: a GPU that is not there ends
 the process; a colour sensor makes a new Simulator slow; rendering from another thread aborts; arrays of rotations are
 x, y, z, w; frames are four-channel; an unknown scene is an AssertionError; a file in the working directory changes
-the picture; navmeshes are never built on their own.
+the picture; navmeshes are never built on their own; sensors that differ in resolution or target only count as equal.
 """
 
 from __future__ import annotations
@@ -86,7 +86,11 @@ class Simulator:
         self._of_objects: dict[str, bool] = {}  # by scene: it is made of objects, so ids are those of its objects
         mediator = self._lib.metadata.MetadataMediator()
         mediator.active_dataset = self._dataset
-        self._handles = {scene_name(handle): handle for handle in mediator.get_scene_handles()}
+        # Of a data set of scans that lists stages alone, habitat-sim makes a scene of each when it is asked for it.
+        handles = mediator.get_scene_handles() or [
+            handle for handle in mediator.stage_template_manager.get_template_handles("") if handle != "NONE"
+        ]
+        self._handles = {scene_name(handle): handle for handle in handles}
         if not self._handles:
             raise VantageError("bad_config", f"habitat-sim finds no scene in {dataset}: correct sim.dataset.")
         self.renderer = "not started"
@@ -155,15 +159,14 @@ class Simulator:
         position = np.array(pose.position_m, dtype=np.float32)  # whole numbers would be taken as integers and refused
         rotation = np.array([x, y, z, w]) / norm  # arrays of rotations are x, y, z, w
         state = agent_module.AgentState(position=position, rotation=rotation)
-        state.sensor_states = {
-            name: agent_module.SixDOFPose(position.copy(), rotation.copy()) for name in (RGB, DEPTH, IDS)
-        }
+        rgb, depth, ids = names = [self._uuid(kind, scene, camera) for kind in (RGB, DEPTH, IDS)]
+        state.sensor_states = {name: agent_module.SixDOFPose(position.copy(), rotation.copy()) for name in names}
         sim.get_agent(0).set_state(state, infer_sensor_states=False)
         seen = sim.get_sensor_observations()
         return {
-            RGB: np.ascontiguousarray(seen[RGB][..., :3]),  # the fourth channel is alpha
-            DEPTH: np.asarray(seen[DEPTH], np.float32),
-            IDS: np.asarray(seen[IDS]).astype(np.int64),
+            RGB: np.ascontiguousarray(seen[rgb][..., :3]),  # the fourth channel is alpha
+            DEPTH: np.asarray(seen[depth], np.float32),
+            IDS: np.asarray(seen[ids]).astype(np.int64),
         }
 
     def pathfinder(self, scene: str, camera: Camera, cache: Path) -> Any:
@@ -220,16 +223,24 @@ class Simulator:
         backend.load_semantic_mesh = True
         agent = lib.agent.AgentConfiguration()
         kinds = ((RGB, lib.SensorType.COLOR), (DEPTH, lib.SensorType.DEPTH), (IDS, lib.SensorType.SEMANTIC))
-        agent.sensor_specifications = [self._sensor(name, kind, camera) for name, kind in kinds]
+        agent.sensor_specifications = [
+            self._sensor(self._uuid(name, scene, camera), kind, camera) for name, kind in kinds
+        ]
         if self._of_objects.get(scene):
             # The default target shows the semantic ids of templates, which instances of one template share.
             ids = agent.sensor_specifications[-1]
             ids.semantic_target = type(ids.semantic_target).OBJECT_ID
         return lib.Configuration(backend, [agent])
 
-    def _sensor(self, name: str, kind: Any, camera: Camera) -> Any:
+    def _uuid(self, name: str, scene: str, camera: Camera) -> str:
+        """Another one for every camera and target: habitat-sim's comparison of sensors leaves out resolution, field of
+        view and semantic target, and a reconfiguration to what it takes for the same does nothing."""
+        target = "objects" if self._of_objects.get(scene) else "semantics"
+        return f"{name}-{camera.width_px}x{camera.height_px}-{camera.hfov_rad!r}-{target}"
+
+    def _sensor(self, uuid: str, kind: Any, camera: Camera) -> Any:
         spec = self._lib.CameraSensorSpec()
-        spec.uuid, spec.sensor_type = name, kind
+        spec.uuid, spec.sensor_type = uuid, kind
         spec.sensor_subtype = self._lib.SensorSubType.PINHOLE
         spec.resolution = [camera.height_px, camera.width_px]  # height first
         spec.hfov = math.degrees(camera.hfov_rad)

@@ -109,7 +109,7 @@ def _rooms(semantic: Any) -> tuple[Room, ...]:
     for region in [] if semantic is None else semantic.regions:
         if region is None or len(getattr(region, "poly_loop_points", ())) < 3:
             continue
-        outline = tuple((float(point[0]), float(point[2])) for point in region.poly_loop_points)
+        outline = tuple((float(x), float(z)) for x, z in region.poly_loop_points)  # without their height
         floor = float(region.floor_height)
         name = region.category.name() if region.category is not None else str(region.id)
         rooms.append(Room(len(rooms) + 1, room_category(name), outline, floor, floor + float(region.extrusion_height)))

@@ -8,6 +8,7 @@ tests/data/reference/README.md.
 from __future__ import annotations
 
 import enum
+import json
 import math
 import threading
 from pathlib import Path
@@ -51,7 +52,9 @@ class CameraSensorSpec:
         self.near, self.far = 0.01, 1000.0
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, CameraSensorSpec) and self.__dict__ == other.__dict__
+        """As the real one: resolution, field of view and semantic target make no difference."""
+        compared = ("uuid", "sensor_type", "sensor_subtype", "position")
+        return isinstance(other, CameraSensorSpec) and all(getattr(self, k) == getattr(other, k) for k in compared)
 
 
 class SimulatorConfiguration:
@@ -121,8 +124,17 @@ class _MetadataMediator:
     active_dataset = "default"
 
     def get_scene_handles(self) -> list[str]:
+        """Scene instances only: a data set of stages alone has none."""
         path = Path(self.active_dataset)
+        if "scene_instances" not in json.loads(path.read_text()):
+            return []
         return [str(path.parent / "scenes" / f"{name}.scene_instance.json") for name in SceneDataset(path).names]
+
+    @property
+    def stage_template_manager(self) -> Any:
+        path = Path(self.active_dataset)
+        stages = [str(path.parent / "stages" / f"{name}.glb") for name in SceneDataset(path).names]
+        return SimpleNamespace(get_template_handles=lambda _: ["NONE", *stages])
 
 
 metadata = SimpleNamespace(MetadataMediator=_MetadataMediator)
@@ -196,7 +208,11 @@ class Simulator:
         self._show(configuration)
 
     def reconfigure(self, configuration: Configuration) -> None:
-        self._show(configuration)
+        old, new = self.config, configuration
+        if vars(old.sim_cfg) != vars(new.sim_cfg) or (
+            old.agents[0].sensor_specifications != new.agents[0].sensor_specifications
+        ):
+            self._show(configuration)
 
     def _show(self, configuration: Configuration) -> None:
         backend = configuration.sim_cfg

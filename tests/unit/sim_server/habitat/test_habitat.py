@@ -16,6 +16,7 @@ from protocol.errors import VantageError
 from protocol.scene import Camera, Pose, SceneSpec
 from protocol.tasks import QuestionSpec, TaskSpec
 from sim_server.backends.habitat import HabitatBackend
+from sim_server.backends.habitat.simulator import Simulator
 from sim_server.backends.registry import make_backend
 from sim_server.backends.rooms import RoomsBackend
 from sim_server.realise import realise
@@ -110,6 +111,15 @@ def test_questions_are_realised_on_it(backend: HabitatBackend) -> None:
         made += 1
         assert realised.question.answer in realised.question.options
     assert made >= 6
+
+
+def test_scans_that_are_stages_alone_are_scenes(habitat_sim: ModuleType, tmp_path: Path) -> None:
+    """MP3D lists no scene instances; habitat-sim makes one of each stage."""
+    (tmp_path / "17DRP5sb8fy").mkdir()
+    (tmp_path / "17DRP5sb8fy" / "17DRP5sb8fy.glb").touch()
+    config = tmp_path / "mp3d.scene_dataset_config.json"
+    config.write_text(json.dumps({"stages": {"paths": {".glb": ["*/*.glb"]}}}))
+    assert Simulator(config, gpu=-1, software=False).scenes == ("17DRP5sb8fy",)
 
 
 def test_one_simulator_serves_every_scene_and_camera(habitat_sim: Any, tmp_path: Path) -> None:

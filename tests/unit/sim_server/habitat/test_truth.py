@@ -26,7 +26,7 @@ def entry(semantic_id: int, name: str, centre: tuple[float, float, float], half:
 
 
 def region(name: str, low: float, high: float) -> Any:
-    corners = [(low, 0.0, 0.0), (high, 0.0, 0.0), (high, 0.0, 4.0), (low, 0.0, 4.0)]
+    corners = [(low, 0.0), (high, 0.0), (high, 4.0), (low, 4.0)]  # x and z
     return SimpleNamespace(
         id=name,
         category=SimpleNamespace(name=lambda: name),
