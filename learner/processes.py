@@ -10,16 +10,19 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
-import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from typing import Iterator, Optional, Sequence
 
 from protocol.errors import VantageError
 from protocol.exits import TRY_AGAIN, USER_ERROR
+
+MEETING_FILE = "VANTAGE_RANKS_MEET"  # the variable that names the file by which ranks on one machine find one another
 
 _WATCH_S = 0.5
 _LEAVE_S = 20.0
@@ -52,10 +55,13 @@ def others_started(processes: int, command: Sequence[str]) -> Iterator[None]:
     if processes == 1:
         yield
         return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
+    folder = tempfile.mkdtemp(prefix="vantage-ranks-")  # mode 0700, where torch's own TCP store listens to everyone
+    place = {
+        MEETING_FILE: f"{folder}/meeting",
+        "GLOO_SOCKET_IFNAME": "lo",
+        "WORLD_SIZE": str(processes),
+        "LOCAL_WORLD_SIZE": str(processes),
+    }
     others = [
         subprocess.Popen(
             command,
@@ -82,6 +88,7 @@ def others_started(processes: int, command: Sequence[str]) -> Iterator[None]:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 other.wait(_LEAVE_S if sys.exc_info()[0] is None else 0)
             other.kill()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def take_one_gpu() -> None:

@@ -19,6 +19,7 @@ import numpy as np
 
 from learner.answers import Answers, Turn
 from learner.groups import Group, Share
+from learner.processes import MEETING_FILE
 from learner.rewards import Reward
 from learner.rollouts.base import Prompt, Rollout, Sampling
 
@@ -191,5 +192,8 @@ def join(on_gpu: bool) -> Ranks:
         return Ranks()
     import torch.distributed as dist
 
-    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=_WAIT)
-    return Ranks(dist.get_rank(), size)
+    rank, meeting = int(os.environ["RANK"]), os.environ.get(MEETING_FILE)
+    how = f"file://{meeting}" if meeting else "env://"
+    backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
+    dist.init_process_group(backend, how, timeout=_WAIT, world_size=size, rank=rank)
+    return Ranks(rank, size)
