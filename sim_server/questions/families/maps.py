@@ -9,7 +9,7 @@ from typing import Optional
 import numpy as np
 
 from protocol.errors import Infeasible
-from protocol.scene import Camera, Pose, Room, SceneDescription, SceneObject
+from protocol.scene import Camera, Pose, Room, SceneDescription, SceneObject, Vec3
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import World, room_at
@@ -24,7 +24,7 @@ from sim_server.questions.families.rules import (
 )
 from sim_server.questions.families.walk import listed
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
-from sim_server.questions.functions.places import heading_in, picture_way, spot
+from sim_server.questions.functions.places import heading_in, on_map, picture_way, spot
 from sim_server.questions.functions.words import grid_cell
 from sim_server.questions.geometry import inside_polygon, pose_from_yaw_pitch
 from sim_server.questions.viewpoints import draw_populated_pose
@@ -32,6 +32,7 @@ from sim_server.questions.walks import survey
 from sim_server.staging import Staging
 
 PLACED = (2, 3, 3, 4, 5)  # objects to place on the map
+EDGE = 0.02  # of a cell of the map: no middle of an object lies so near to the next cell
 APART_M = (1.5, 1.2, 0.8, 0.6, 0.4)  # at least, between the middles of any two of them
 
 IN_NO_ROOM = "the camera stands in no room"
@@ -90,6 +91,8 @@ class CognitiveMap:
             found.refuse(IN_NO_ROOM)
         elif not inside_polygon(np.array([c[::2] for c in centres.values()]), room.polygon_xz_m).all():
             found.refuse("an object stands in another room than the camera")
+        elif min(_edge(room, centre) for centre in centres.values()) < EDGE:
+            found.refuse("an object stands on the border of two cells of the map")
         else:
             found.accept("", world.about, apart_m)
 
@@ -108,6 +111,11 @@ class CognitiveMap:
             ),
             slots=name_slots(world, keys),
         )
+
+
+def _edge(room: Room, centre_m: Vec3) -> float:
+    """How far a place is from the nearest border of its cell on the map of the room, in cells."""
+    return min(abs(value - round(value)) for value in on_map(room, centre_m))
 
 
 class CrossView:

@@ -6,18 +6,18 @@ from itertools import permutations
 from typing import Optional
 
 import numpy as np
-from numpy.typing import NDArray
 
 from protocol.scene import Camera, OrientedBox, Pose, SceneDescription
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World, unique_names
-from sim_server.questions.families.pairs import NO_SECOND, focus_of
+from sim_server.questions.families.pairs import focus_of
 from sim_server.questions.families.perceive import CELL_MARGIN, CELLS, cell_margin, cell_of
 from sim_server.questions.families.rules import AMBIGUOUS, RELATE, Clarity, draw_objects, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
 from sim_server.questions.geometry import Array, corners, project
-from sim_server.questions.viewpoints import CROUCHED_M, draw_focused_pose, draw_pose, draw_poses, probe
+from sim_server.questions.sets import first_fitting, shots_of
+from sim_server.questions.viewpoints import CROUCHED_M, NO_PLACE, draw_poses, probe
 
 MATCH_OPTIONS = (2, 2, 2, 3, 3)
 TURNED_DEG = (10.0, 25.0, 40.0, 55.0, 70.0)  # between the directions from which the two cameras see the thing
@@ -47,22 +47,17 @@ class ObjectMatch:
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
     ) -> Optional[tuple[Pose, ...]]:
-        cell = rng.integers(3, size=2)
-        start = Plan(key="", focus=plan.focus, at=((cell[0] + 0.5) / 3, (cell[1] + 0.5) / 3))
-        first = draw_focused_pose(scene, spec.camera, start, rng, found)
-        if first is None:
-            return None
+        """Of poses that look at the thing a pair whose small pictures hold the answer."""
         focus = focus_of(scene, plan.focus)
-        least_deg = TURNED_DEG[spec.question.level]
-
-        def fits(eyes: Array, _yaws: Array) -> NDArray[np.bool_]:
-            return _turned_deg(np.asarray(first.position_m), eyes, np.asarray(focus[0].box.centre_m)) >= least_deg
-
-        second = draw_pose(scene, spec.camera, focus, rng, plan.at, fits)
-        if second is None:
-            found.refuse(NO_SECOND)
+        row, column = rng.integers(3, size=2).tolist()
+        firsts = draw_poses(scene, spec.camera, focus, rng, ((column + 0.5) / 3, (row + 0.5) / 3))
+        seconds = draw_poses(scene, spec.camera, focus, rng, plan.at)
+        if not firsts or not seconds:
+            found.refuse(NO_PLACE)
             return None
-        return (first, second)
+        shots = shots_of(scene, spec.camera, [*firsts, *seconds])
+        pairs = [(a, len(firsts) + b) for a in range(len(firsts)) for b in range(len(seconds))]
+        return first_fitting(self, spec, plan, shots, shuffled(pairs, rng), found)
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         first, second = world.views[:2]

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from protocol.scene import Camera, Pose, SceneObject
+from protocol.scene import Camera, Pose, Room, SceneObject
 from sim_server.questions.evidence import ViewEvidence, World, name_of, room_at
 from sim_server.questions.floor import gap, square_is_free
 from sim_server.questions.functions.registry import (
@@ -46,17 +46,22 @@ def room_map(world: World, items: list[SceneObject]) -> dict[str, list[int]]:
     room = room_at(world.description, world.views[0].pose.position_m) if world.views else None
     if room is None:
         raise Fault("the first camera stands in no room of the scene")
-    corners = np.array(room.polygon_xz_m)
-    middle = (corners.min(0) + corners.max(0)) / 2
-    side_m = float(np.ptp(corners, axis=0).max())
     cells: dict[str, list[int]] = {}
     for item in items:
-        place = (np.array([item.box.centre_m[0], item.box.centre_m[2]]) - middle) / side_m + 0.5
-        column, row = (min(max(math.floor(MAP_CELLS * float(value)), 0), MAP_CELLS - 1) for value in place)
+        column, row = (min(max(math.floor(value), 0), MAP_CELLS - 1) for value in on_map(room, item.box.centre_m))
         cells[name_of(item)] = [column, row]
     if len(cells) < len(items):
         raise Fault("two objects of the map have the same name")
     return cells
+
+
+def on_map(room: Room, point: Vector) -> tuple[float, float]:
+    """Where a point lies on the smallest square map around a room: columns along +x, rows along +z, from 0."""
+    corners = np.array(room.polygon_xz_m)
+    middle = (corners.min(0) + corners.max(0)) / 2
+    side_m = float(np.ptp(corners, axis=0).max())
+    column, row = (((np.array([point[0], point[2]]) - middle) / side_m + 0.5) * MAP_CELLS).tolist()
+    return column, row
 
 
 def spot(pose: Pose, camera: Camera, point: Vector) -> tuple[float, float]:

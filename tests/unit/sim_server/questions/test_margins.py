@@ -94,6 +94,7 @@ RULES = (
     Rule("small.WRONG_BY_M", NONE, "small_location", 1, m.wrong_by, 0.5),
     Rule("viewpoint.FRONT_SEEN_DEG", 180.0, "perspective", 1, m.front_seen, -80.0),
     Rule("room_for.FLOOR_SEEN", 0.0, "fits", 4, m.floor_shown, 0.5),
+    Rule("maps.EDGE", 0.0, "cognitive_map", 2, m.map_edge, 0.02),
     Rule("maps.HALF_MARGIN", 0.0, "cross_view", 0, m.half_above, 0.12),
     Rule("maps.HEADING_MARGIN_DEG", NONE, "cross_view", 1, m.heading_above, 30.0),
     Rule("maps.CELL_MARGIN", NONE, "cross_view", 3, m.cell_above, 0.06),
