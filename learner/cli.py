@@ -173,7 +173,7 @@ def export(
     out: Annotated[Path, typer.Option(help="A folder to write adapter/ and merged/ into.")],
     step: Annotated[Optional[int], typer.Option(help="A kept checkpoint's step, instead of the newest.")] = None,
 ) -> None:
-    """Write the PEFT adapter and the merged model."""
+    """Write the PEFT adapter and the merged model; `sim-server generate --specs` writes the questions of a run."""
     from learner.export import export as export_run  # brings torch
 
     export_run(RunDir.open(run), out, step)

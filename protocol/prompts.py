@@ -40,9 +40,14 @@ def letter_prompt(question: Question) -> str:
         unit = f" in {question.unit}" if question.unit else ""
         return f"{text}\nAnswer with one number{unit} only."
     if question.answer_type == "sequence":
-        return f"{text}\nAnswer with the items in order, separated by commas."
+        return (
+            f"{text}\nAnswer with their names only, in order, separated by commas, like this: first name, second name"
+        )
     if question.answer_type == "map":
-        return f"{text}\nAnswer with JSON only."
+        return (
+            f"{text}\nCount columns from the left and rows from the top, from 0 to 9.\n"
+            'Answer with JSON only, like this: {"first name": [column, row], "second name": [column, row]}'
+        )
     known = f" Choose from: {', '.join(question.options)}." if question.options else ""
     return f"{text}{known}\nAnswer with the word or words only."
 

@@ -2,11 +2,13 @@
 
 # No postponed annotations here: on Python 3.9 Typer would lose what Annotated says.
 
+import functools
 import os
 import re
 from pathlib import Path
 from typing import Annotated, Optional
 
+import msgspec
 import typer
 
 from protocol.config import load, merge, section
@@ -105,11 +107,21 @@ def generate(
 def verify(
     path: Annotated[Path, typer.Argument(metavar="DIR", help="A finished data set.")],
     backend: Annotated[Optional[str], typer.Option("--backend", help="Instead of the one that drew it.")] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=1024, help="Processes, which share the shards.")] = 1,
+    part: Annotated[str, typer.Option("--part", hidden=True, help="Of the shards, for a child process.")] = "",
 ) -> None:
     """Open every scene of a data set again, draw every view, run every program, and name the rows that do not hold."""
     from sim_server.dataset.verify import verify as check
+    from sim_server.dataset.verify import verify_shards
 
-    rows, failures = check(path, backend, typer.echo)
+    if part:
+        match = re.fullmatch(r"(\d+)/(\d+)", part)
+        assert match, part
+        to_terminal = functools.partial(typer.echo, err=True)
+        for found in verify_shards(path, backend, to_terminal, int(match[1]), int(match[2]), parent=os.getppid()):
+            typer.echo(msgspec.json.encode(found))
+        return
+    rows, failures = check(path, backend, typer.echo, workers)
     for failure in failures:
         where = failure.shard if failure.row is None else f"{failure.shard} row {failure.row}"
         typer.echo(f"{where}: {failure.reason}")

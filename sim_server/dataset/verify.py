@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple, Optional
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,10 +40,46 @@ class Failure(NamedTuple):
     reason: str
 
 
-def verify(path: Path, backend_name: Optional[str], progress: Progress) -> tuple[int, list[Failure]]:
-    """How many rows were checked, and everything that does not hold.
+class Checked(msgspec.Struct):
+    """What one shard came to."""
 
-    Raises VantageError("bad_request") for a folder without a finished data set.
+    shard: str
+    ids: list[int]
+    failures: list[Failure]
+
+
+def verify(path: Path, backend: Optional[str], progress: Progress, workers: int = 1) -> tuple[int, list[Failure]]:
+    """How many rows were checked, and everything that does not hold. `workers` processes share the shards.
+
+    Raises VantageError("bad_request") for a folder without a finished data set, "unavailable" where a worker ended.
+    """
+    record = Folder(path).sealed()
+    if record is None:
+        raise VantageError("bad_request", f"{path} holds no finished data set; run sim-server generate until it ends.")
+    workers = min(workers, len(record["shards"]))
+    found = _spread(path, backend, workers) if workers > 1 else list(verify_shards(path, backend, progress))
+    failures: list[Failure] = []
+    seen: set[int] = set()
+    for shard in sorted(found, key=lambda one: one.shard):
+        failures += shard.failures
+        for row in shard.ids:
+            if row in seen:
+                failures.append(Failure(shard.shard, row, "the row is there twice"))
+            seen.add(row)
+    return len(seen), failures
+
+
+def verify_shards(
+    path: Path,
+    backend_name: Optional[str],
+    progress: Progress,
+    part: int = 0,
+    parts: int = 1,
+    parent: Optional[int] = None,
+) -> Iterator[Checked]:
+    """Check every shard whose place in dataset.json leaves `part` when divided by `parts`, in this process.
+
+    With `parent` the work ends when that process is gone. Raises as `verify` does.
     """
     folder = Folder(path)
     record, plan = folder.sealed(), folder.plan()
@@ -47,32 +88,68 @@ def verify(path: Path, backend_name: Optional[str], progress: Progress) -> tuple
     specs = folder.specs(plan)
     backend = plan.make_backend(backend_name)
     scenes = WarmScenes(backend, 2)
-    failures: list[Failure] = []
-    seen: set[int] = set()
-    for number, shard in enumerate(record["shards"], start=1):
-        name = str(shard["name"])
+    shards = record["shards"]
+    for number in range(part, len(shards), parts):
+        name = str(shards[number]["name"])
         here = folder.shards / name
+        failures: list[Failure] = []
+        ids: list[int] = []
         try:
-            check_shard(here, shard["sha256"])
+            check_shard(here, shards[number]["sha256"])
         except VantageError as error:
             failures.append(Failure(name, None, error.message))
         try:
             rows = read_rows(here)
         except (VantageError, OSError) as error:
-            failures.append(Failure(name, None, str(error)))
+            yield Checked(name, ids, [*failures, Failure(name, None, str(error))])
             continue
-        if len(rows) != shard["rows"]:
-            failures.append(Failure(name, None, f"it has {len(rows)} rows, dataset.json says {shard['rows']}"))
+        if len(rows) != shards[number]["rows"]:
+            expected = shards[number]["rows"]
+            failures.append(Failure(name, None, f"it has {len(rows)} rows, dataset.json says {expected}"))
         for row in rows:
-            if row.id in seen:
-                failures.append(Failure(name, row.id, "the row is there twice"))
-            seen.add(row.id)
+            if parent is not None and os.getppid() != parent:
+                raise VantageError("draining", "the process that started this worker is gone.")
+            ids.append(row.id)
             reasons = _row_failures(row, here, plan, specs, scenes, backend)
             failures += [Failure(name, row.id, reason) for reason in reasons]
-        progress(f"shard {number} of {len(record['shards'])}: {len(rows)} rows, {len(failures)} failures so far")
+        progress(f"shard {number + 1} of {len(shards)}: {len(rows)} rows, {len(failures)} failures")
+        yield Checked(name, ids, failures)
     scenes.close()
     backend.close()
-    return len(seen), failures
+
+
+def _spread(path: Path, backend: Optional[str], workers: int) -> list[Checked]:
+    """Check all shards in child processes, which write what they found as JSON lines."""
+    command = [
+        sys.executable,
+        "-m",
+        "sim_server.cli",
+        "verify",
+        str(path),
+        *(["--backend", backend] if backend else []),
+    ]
+    with contextlib.ExitStack() as files:
+        outputs = [files.enter_context(tempfile.TemporaryFile()) for _ in range(workers)]
+        children = [
+            subprocess.Popen([*command, "--part", f"{part}/{workers}"], stdout=output)
+            for part, output in enumerate(outputs)
+        ]
+        try:
+            codes = [child.wait() for child in children]
+        finally:
+            for child in children:
+                if child.poll() is None:
+                    child.terminate()
+                    child.wait()
+        if any(codes):
+            raise VantageError(
+                "unavailable", "a worker ended before its shards were checked; its message stands above."
+            )
+        found: list[Checked] = []
+        for output in outputs:
+            output.seek(0)
+            found += [msgspec.json.decode(line, type=Checked) for line in output]
+    return found
 
 
 def _row_failures(

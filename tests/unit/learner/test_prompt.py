@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
-from learner.policy.prompt import read_answer, write_answer, write_messages, write_prompt
+from learner.policy.prompt import STYLES, Style, read_answer, write_answer, write_messages, write_prompt
+from learner.rewards import score
 from protocol.errors import VantageError
 from protocol.tasks import Mention, Question
 
@@ -41,7 +45,23 @@ COLOR = Question(
 )
 COUNT = Question("object_count", 0, "how many chairs are there ?", "3", "number", "")
 DISTANCE = Question("camera_object_distance", 0, "how far is the bed ?", "2.5", "number", "", unit="meters")
-ALL = (DIRECTION, NEAREST, COLOR, COUNT, DISTANCE)
+ORDER = Question(
+    "appearance_order",
+    0,
+    "in which order do you first see the red ball , the bed ?",
+    "bed, red ball",
+    "sequence",
+    "",
+)
+MAP = Question(
+    "cognitive_map",
+    0,
+    "where are the bed , the lamp on a map of the room from above with 10 columns and 10 rows ?",
+    '{"bed": [3, 4], "lamp": [8, 1]}',
+    "map",
+    "",
+)
+ALL = (DIRECTION, NEAREST, COLOR, COUNT, DISTANCE, ORDER, MAP)
 
 
 def test_words_list_options_at_the_end() -> None:
@@ -56,11 +76,36 @@ def test_mentions_name_objects_in_question_and_options() -> None:
     assert named == {7: "bed", 1: "red chair", 5: "green lamp", 9: "blue box"}
 
 
-def test_letters_list_options_as_lines() -> None:
-    text = write_prompt(DIRECTION, "letters").text
-    assert text.startswith("Where is the red chair from the blue sofa?\n")
-    assert "A. left\nB. right" in text
-    assert "meters" in write_prompt(DISTANCE, "letters").text
+@pytest.mark.parametrize(
+    ("question", "prompt"),
+    [
+        (
+            DIRECTION,
+            "Where is the red chair from the blue sofa?\nOptions:\nA. left\nB. right\n"
+            "Answer with the letter of the right option only.",
+        ),
+        (COLOR, "What color is the chair? Choose from: red, green, blue.\nAnswer with the word or words only."),
+        (COUNT, "How many chairs are there?\nAnswer with one number only."),
+        (DISTANCE, "How far is the bed?\nAnswer with one number in meters only."),
+        (
+            ORDER,
+            "In which order do you first see the red ball, the bed?\n"
+            "Answer with their names only, in order, separated by commas, like this: first name, second name",
+        ),
+        (
+            MAP,
+            "Where are the bed, the lamp on a map of the room from above with 10 columns and 10 rows?\n"
+            "Count columns from the left and rows from the top, from 0 to 9.\n"
+            'Answer with JSON only, like this: {"first name": [column, row], "second name": [column, row]}',
+        ),
+    ],
+    ids=lambda value: value.family if isinstance(value, Question) else "",
+)
+def test_every_type_of_answer_says_how_to_answer_and_is_scored_so(question: Question, prompt: str) -> None:
+    assert write_prompt(question, "letters").text == prompt
+    for style in STYLES:
+        answer = read_answer(question, write_answer(question, style), style)
+        assert score(question, answer).accuracy == 1.0
 
 
 def test_a_blind_prompt_has_no_image() -> None:
@@ -68,19 +113,21 @@ def test_a_blind_prompt_has_no_image() -> None:
     assert [part["type"] for part in write_messages(DIRECTION, 2, "words")[0]["content"]] == ["image", "image", "text"]
 
 
-@pytest.mark.parametrize("style", ["words", "letters"])
+@pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("question", ALL, ids=lambda q: q.family)
-def test_the_right_completion_is_read_back(question: Question, style: str) -> None:
+def test_the_right_completion_is_read_back(question: Question, style: Style) -> None:
     completion = write_answer(question, style)
     for form in (completion, f" {completion}", f"{completion}.", completion.upper()):
-        assert read_answer(question, form, style) == question.answer
+        if question.answer_type == "map" and form.endswith("."):
+            continue  # JSON and a full stop is no JSON
+        assert score(question, read_answer(question, form, style)).accuracy == 1.0
 
 
-@pytest.mark.parametrize("style", ["words", "letters"])
+@pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize(
     "completion", ["", " ", ".", "left right", "left or right", "left , right", "A B", "A or B", "A, B", "AB", "?", "Z"]
 )
-def test_empty_multiple_and_hedged_choices_are_unreadable(completion: str, style: str) -> None:
+def test_empty_multiple_and_hedged_choices_are_unreadable(completion: str, style: Style) -> None:
     assert read_answer(DIRECTION, completion, style) == ""
 
 
@@ -104,3 +151,26 @@ def test_a_number_may_carry_its_unit() -> None:
 def test_an_unknown_style_is_refused() -> None:
     with pytest.raises(VantageError, match="choose one of words, letters"):
         write_prompt(DIRECTION, "riddles")  # type: ignore[arg-type]
+
+
+# What a policy could try for a reward that it did not earn, by family. Each must earn nothing, not even for its format.
+TRICKS: dict[str, list[str]] = json.loads((Path(__file__).parents[2] / "data" / "tricks.json").read_bytes())
+VERY_LONG = ("{" * 5000, "[" + "9" * 5000 + "]", "9" * 5000, "A " * 5000, "bed, " * 5000)
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("question", [DIRECTION, COUNT, DISTANCE, ORDER, MAP], ids=lambda question: question.family)
+def test_tricks_earn_nothing(question: Question, style: Style) -> None:
+    for trick in (*TRICKS[question.family], *VERY_LONG):
+        earned = score(question, read_answer(question, trick, style)).total(0.05)
+        assert earned == 0.0, trick
+    right = write_answer(question, style)
+    assert score(question, read_answer(question, right, style)).total(0.05) == pytest.approx(1.05)
+    assert score(question, read_answer(question, right, style), finished=False).total(0.05) == 0.0
+
+
+def test_a_negative_zero_is_zero_and_no_way_round_the_truth() -> None:
+    none = Question("object_count", 0, "how many chairs are there ?", "0", "number", "")
+    for text in ("0", "-0", "0.0", "-0.0"):
+        assert score(none, read_answer(none, text, "words")).accuracy == 1.0
+        assert score(COUNT, read_answer(COUNT, text, "words")).accuracy == 0.0
