@@ -181,6 +181,7 @@ class Broker:
             ),
             payload=request.frames,
             arrived_s=now_s,
+            urgent=isinstance(message, Observe),
         )
         admission = self._dispatcher.submit(job)
         if admission is Admission.BUSY:

@@ -48,6 +48,7 @@ class Job:
     needs: Needs
     payload: Any  # what the caller sends to the worker
     arrived_s: float
+    urgent: bool = False  # someone waits for it, as a policy does that looks around; the others are asked for ahead
     deaths: int = 0
     passes: int = 0
     worker: Optional[bytes] = None  # None while it waits
@@ -104,7 +105,7 @@ class Dispatcher:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.workers: dict[bytes, Worker] = {}
-        self.queue: list[Job] = []  # oldest first; work of a dead worker returns to the front
+        self.queue: list[Job] = []  # urgent first, then oldest first; work of a dead worker returns to the front
         self.jobs: dict[bytes, Job] = {}  # by job id: waiting or in flight
         self.quarantine: OrderedDict[bytes, None] = OrderedDict()
         self.counters = Counters()
@@ -181,7 +182,8 @@ class Dispatcher:
             self.counters.busy += 1
             return Admission.BUSY
         self.jobs[job.job_id] = job
-        self.queue.append(job)
+        first = next((at for at, other in enumerate(self.queue) if job.urgent and not other.urgent), len(self.queue))
+        self.queue.insert(first, job)
         return Admission.QUEUED
 
     def assign(self, now_s: float) -> list[tuple[Worker, Job]]:
@@ -248,8 +250,9 @@ class Dispatcher:
     def _choose(self, worker: Worker, now_s: float) -> Optional[Job]:
         """The waiting request that this worker should do next, oldest first within a rank, or None.
 
-        Ranks: one that was overtaken too often; one whose scene is warm here; one whose scene is warm nowhere; and,
-        for a worker with nothing else to do, one that waited long enough for another worker that has its scene warm.
+        Ranks: one that is urgent or was overtaken too often; one whose scene is warm here; one whose scene is warm
+        nowhere; and, for a worker with nothing else to do, one that waited long enough for another worker that has its
+        scene warm.
         """
         best: Optional[tuple[int, Job]] = None
         cold: list[Job] = []  # what a warm one would overtake
@@ -260,7 +263,7 @@ class Dispatcher:
             if not self._can_serve(worker, job):
                 continue
             looked_at += 1
-            if job.passes >= MAX_PASSES:
+            if job.urgent or job.passes >= MAX_PASSES:
                 rank = 0
             elif job.scene in worker.warm:
                 rank = 1

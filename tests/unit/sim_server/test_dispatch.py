@@ -37,6 +37,23 @@ def dispatcher(*workers: Worker, **limits) -> Dispatcher:
     return made
 
 
+class TestUrgent:
+    def test_what_someone_waits_for_goes_before_what_is_asked_for_ahead(self):
+        d = dispatcher(worker("a"))
+        for index in range(3):
+            d.submit(job(f"ahead{index}", "warm"))
+        assert names(d.assign(0.0)) == [("a", "ahead0")]
+        for name in ("look0", "look1"):
+            one = job(name, "cold")
+            one.urgent = True
+            d.submit(one)
+        order = []
+        for last in ("ahead0", "look0", "look1", "ahead1"):
+            d.finish(b"a", last.encode(), 0.1)
+            order += [name for _, name in names(d.assign(0.1))]
+        assert order == ["look0", "look1", "ahead1", "ahead2"]
+
+
 class TestCredit:
     def test_a_worker_never_holds_more_than_its_credit(self):
         d = dispatcher(worker("a", credit=2))
