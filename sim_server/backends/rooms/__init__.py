@@ -1,16 +1,20 @@
 """`rooms`, the embedded simulator: procedural furnished rooms and a CPU renderer, from PyPI packages alone.
 
-backend    opens scenes, names the digest            scene       puts the stages below together, renders
+backend    opens scenes, names the digest            scene       puts the stages below together
 plan       rooms, doors, windows                     place       what stands where
 catalogue  categories and their shapes               furniture/  the shapes
 shell      meshes of walls, floors, openings         mesh        primitives
 materials  colours and palettes                      textures    procedural patterns
 geometry   flat triangle arrays                      lighting    lamps, windows, ambient light
-light      shadow cubes, contact shade               raster      visibility buffer
-shade      colour per pixel                          navigation  free floor, shortest paths
+light      what shading needs of it, depth maps      bake        the kernels of lamps, windows, sun
+surroundings  light from walls, shade of furniture   lightmap    where light is kept
+drawing    views of lit triangles                    raster      visibility buffer
+shade      colour per pixel                          topdown     maps
+navigation free floor, shortest paths
 
 loaded     a scene from files                        assemble    its triangles and the truth about its objects
-gltf       reads glTF                                plain_shade its colours
+gltf       reads glTF                                gltf_data   the file it lies in
+relight    light of an export, baked again           plain_shade colours of what comes from elsewhere
 walkable   navigation on any mesh                    voxels      the kernels of that
 export     writes homes as Habitat scene datasets
 """
