@@ -16,6 +16,7 @@ from sim_server.backends.base import ALL_SENSORS, Frames, TopDown
 from sim_server.backends.rooms import raster, shade, textures
 from sim_server.backends.rooms.geometry import Geometry, shading_table
 from sim_server.backends.rooms.light import Light
+from sim_server.backends.rooms.mirrors import with_reflections
 from sim_server.backends.rooms.topdown import Drawn, top_down
 
 F32 = NDArray[np.float32]
@@ -83,8 +84,9 @@ class Drawing:
     """Triangles with their baked light. Drawing may be called from several threads at once."""
 
     def __init__(self, geometry: Geometry, light: Light) -> None:
-        self.geometry, self.light = geometry, light
+        self.geometry = geometry
         self._shading = shading_table(geometry, light.vertex)
+        self.light = with_reflections(geometry, light, self._shading)
         self._highest_id = int(geometry.chunk_object.max())
 
     def render(

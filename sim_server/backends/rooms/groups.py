@@ -8,7 +8,7 @@ import numpy as np
 
 from sim_server.backends.rooms.catalogue import CATEGORIES
 from sim_server.backends.rooms.footprint import Footprint, overlap
-from sim_server.backends.rooms.furniture import kitchen, living, wall
+from sim_server.backends.rooms.furniture import hall, kitchen, living, wall
 from sim_server.backends.rooms.furniture.living import RUG_M
 from sim_server.backends.rooms.furniture.model import Model, Shape
 from sim_server.backends.rooms.placed import ON_WALL, footprint
@@ -155,7 +155,8 @@ def bed_group(room: RoomState) -> None:
     for s in (-1, 1):
         if not room.wants("nightstand"):
             break
-        stand = _twin(CATEGORIES["nightstand"].shapes[0], seed)
+        shapes = CATEGORIES["nightstand"].shapes
+        stand = _twin(shapes[seed % len(shapes)], seed)
         stand_width, stand_depth = stand.size_m()
         u = s * (width / 2 + stand_width / 2 + 0.09)
         index = room.beside("nightstand", stand, bed, u, stand_depth / 2 - depth / 2, 0.0, look=look)
@@ -202,11 +203,17 @@ def kitchen_run(room: RoomState) -> None:
     if rng.random() < 0.5:
         start = end - length
     names = [("fridge", 2.1), ("sink", 0.0), ("dishwasher", 3.0), ("stove", 1.4)]
-    units = [(name, room.shape(name)) for name, least in names if length > least and room.wants(name)]
+    panelled = bool(rng.random() < 0.4)  # all fronts of a run are alike
+    units: list[tuple[str, Model]] = []
+    for name, least in names:
+        if length > least and room.wants(name):
+            steel = rng.random() < 0.6
+            sinks = kitchen.sink(rng, panelled) if steel else kitchen.ceramic_sink(rng, panelled)
+            units.append((name, sinks if name == "sink" else room.shape(name)))
     spare = length - 0.02 - sum(model.size_m()[0] for _, model in units)
     counters = 0 if not room.wants("counter") or spare < 0.4 else min(3, max(1, int(spare / 0.5)))
     for place in ((), (1,), (1, 9), (1, 4, 9))[counters]:
-        units.insert(min(place, len(units)), ("counter", kitchen.counter(rng, min(spare / counters, 1.4))))
+        units.insert(min(place, len(units)), ("counter", kitchen.counter(rng, min(spare / counters, 1.4), panelled)))
     if rng.random() < 0.5:
         units.reverse()
     at = start + 0.005
@@ -219,20 +226,28 @@ def kitchen_run(room: RoomState) -> None:
             below.append((name, begin, at))
     for name, begin, end in below:
         if name == "stove" and room.wants("extractor hood"):
-            room.run("extractor hood", kitchen.hood(rng), side, (begin + end) / 2 - 0.3, -1, 1.62)
+            room.run("extractor hood", room.shape("extractor hood"), side, (begin + end) / 2 - 0.3, -1, 1.62)
         elif name not in ("stove", "fridge") and room.wants("cupboard"):
-            room.run("cupboard", kitchen.cupboard(rng, end - begin), side, begin, look, CUPBOARD_FOOT_M)
+            is_open = rng.random() < 0.2
+            model = kitchen.open_cupboard(rng, end - begin) if is_open else kitchen.cupboard(rng, end - begin, panelled)
+            room.run("cupboard", model, side, begin, look, CUPBOARD_FOOT_M)
 
 
 def curtains(room: RoomState) -> None:
-    """Curtains at the windows: down to the floor where nothing stands below, else to under the sill."""
+    """Curtains at the windows: down to the floor where nothing stands below, else to under the sill; or blinds."""
     look = 1000 * room.index + 4
+    blinds = room.rng.random() < (0.8 if room.kind in ("kitchen", "office") else 0.15)
     for hole in room.holes:
         if hole.kind != "window" or not room.wants("curtain"):
             continue
         low, high = wall_span(room.rect, hole.wall)
         width = min(hole.end_m - hole.start_m + 0.7, high - low - 0.06)
         top, along = hole.high_m + 0.14, (hole.start_m + hole.end_m) / 2
+        if blinds:
+            model = wall.roller_blind(room.rng, hole.end_m - hole.start_m + 0.1, hole.high_m - hole.low_m)
+            foot = hole.high_m + 0.04 - float(model.bounds()[1][1])
+            room.hang("curtain", model, foot, walls=[hole.wall], near=along, at_window=True, look=look)
+            continue
         for foot in (0.03, hole.low_m - 0.15):
             model = wall.curtain(room.rng, width, top - foot)
             if room.hang("curtain", model, foot, walls=[hole.wall], near=along, at_window=True, look=look) >= 0:
@@ -241,9 +256,11 @@ def curtains(room: RoomState) -> None:
 
 def radiators(room: RoomState) -> None:
     """A radiator under each window where there is room."""
+    make = (wall.radiator, hall.panel_radiator)[int(room.rng.integers(2))]
     for hole in room.holes:
         if hole.kind == "window" and hole.low_m < 1.0 and room.wants("radiator"):
-            model = wall.radiator(room.rng, min(1.2, hole.end_m - hole.start_m))
+            width = min(1.2, hole.end_m - hole.start_m)
+            model = make(room.rng, width)
             room.at_wall(
                 "radiator", model, [hole.wall], near=(hole.start_m + hole.end_m) / 2, support=ON_WALL, gap_m=0.03
             )

@@ -116,6 +116,7 @@ _PATTERNS: dict[str, Callable[[], Grey]] = {
     "wicker": lambda: _wicker(43),
     "leaf": lambda: _noise(47, 5, 4, 2),
     "marble": lambda: np.abs(_noise(53, 6, 2) - 0.5) ** 0.5 * 1.4,
+    "mirror": lambda: np.full((SIZE, SIZE), 0.5),  # a plain one that mirrors.py knows glass by
 }
 NAMES = tuple(_PATTERNS)
 

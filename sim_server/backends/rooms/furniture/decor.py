@@ -184,3 +184,44 @@ def vase(rng: np.random.Generator) -> Model:
     outline += [(float(radius[-1]) - 0.008, height), (neck * 0.7, height * 0.8), (0.0, height * 0.75)]
     model.add(revolve(outline, 20))
     return model
+
+
+def desk_lamp(rng: np.random.Generator) -> Model:
+    """A jointed arm on a heavy foot with a small shade that looks down."""
+    model = Model(main="appliance", second="metal", bulb="glow")
+    rise = rng.uniform(0.2, 0.26)
+    model.add(cylinder(0.08, 0.02, (-0.06, 0, 0), 20))
+    elbow, tip = (-0.1, rise, 0.0), (0.06, rise + 0.15, 0.0)
+    model.add(tube([(-0.06, 0.02, 0), elbow], 0.008, 8), "second")
+    model.add(tube([elbow, tip], 0.008, 8), "second")
+    model.add(sphere(0.014, elbow, 10), "second")
+    cone = revolve([(0.07, 0.0), (0.03, 0.1), (0.0, 0.11)], 20)
+    inner = revolve([(0.0, 0.1), (0.026, 0.09), (0.066, 0.002), (0.07, 0.0)], 20)
+    for part in (cone, inner._replace(faces=inner.faces)):
+        model.add(part.turned(rotation_z(0.35)).moved((0.1, rise + 0.05, 0)))
+    model.add(sphere(0.025, (0.095, rise + 0.09, 0), 10), "bulb")
+    return model
+
+
+def globe_lamp(rng: np.random.Generator) -> Model:
+    """A glowing ball on a short stem of wood."""
+    radius = rng.uniform(0.09, 0.12)
+    model = Model(main="shade", second="wood", bulb="glow")
+    model.add(cylinder(radius * 0.75, 0.03, (0, 0, 0), 20), "second")
+    model.add(cylinder(0.02, 0.12, (0, 0.03, 0), 10), "second")
+    model.add(sphere(radius, (0, 0.13 + radius, 0), 18), "bulb")
+    return model
+
+
+def vase_with_flowers(rng: np.random.Generator) -> Model:
+    """A slim vase with three to six tulips."""
+    height, radius = rng.uniform(0.17, 0.24), rng.uniform(0.045, 0.06)
+    model = Model(main="ceramic", second="leaf", bloom="fruit")
+    outline = [(0, 0), (radius, 0), (radius * 0.8, height * 0.6), (radius * 0.95, height), (radius * 0.8, height)]
+    model.add(revolve([*outline, (radius * 0.6, height * 0.7), (0, height * 0.68)], 18))
+    for k in range(int(rng.integers(3, 7))):
+        angle, lean = k * 2.4, rng.uniform(0.02, 0.08)
+        tip = (lean * math.sin(angle), height + rng.uniform(0.08, 0.16), lean * math.cos(angle))
+        model.add(tube([(0, height * 0.7, 0), tip], 0.004, 5), "second")
+        model.add(revolve([(0, 0), (0.018, 0.012), (0.02, 0.03), (0.008, 0.05), (0, 0.045)], 8, tip), "bloom")
+    return model

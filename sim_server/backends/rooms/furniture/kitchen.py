@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from sim_server.backends.rooms.furniture.model import Model
-from sim_server.backends.rooms.mesh import box, cylinder, revolve, rotation_x, soft_box, sphere, tube
+from sim_server.backends.rooms.mesh import box, cylinder, raised_panel, revolve, rotation_x, soft_box, sphere, tube
 
 COUNTER_M = 0.9  # height of every unit of a run
 DEPTH_M = 0.6
@@ -22,14 +22,16 @@ def _unit(width: float) -> Model:
     return model
 
 
-def _front(model: Model, x: float, low: float, high: float, width: float) -> None:
+def _front(model: Model, x: float, low: float, high: float, width: float, panelled: bool) -> None:
     z = DEPTH_M / 2 - 0.028
     model.add(box((width - 0.008, high - low - 0.008, 0.02), (x, (low + high) / 2, z), 0.003))
+    if panelled and high - low > 0.2:
+        model.add(raised_panel(width - 0.09, high - low - 0.12, (x, (low + high) / 2 - 0.01, z + 0.01), 0.01, 0.025))
     model.add(box((min(0.16, width * 0.5), 0.014, 0.03), (x, high - 0.05, z + 0.015), 0.004), "detail")
 
 
-def counter(rng: np.random.Generator, width_m: float = 0.0) -> Model:
-    """A base unit with doors, with drawers, or with a drawer above doors; 0.5 to 1.2 m wide unless told."""
+def counter(rng: np.random.Generator, width_m: float = 0.0, panelled: bool = False) -> Model:
+    """A base unit with doors, with drawers, or with a drawer above doors; 0.8 to 1.6 m wide unless told."""
     width = width_m or rng.uniform(0.8, 1.6)
     model = _unit(width)
     columns = max(1, round(width / 0.5))
@@ -39,18 +41,47 @@ def counter(rng: np.random.Generator, width_m: float = 0.0) -> Model:
         style = int(rng.integers(3))
         edges = ([0.1, 0.86], [0.1, 0.36, 0.62, 0.86], [0.1, 0.7, 0.86])[style]
         for low, high in zip(edges, edges[1:]):
-            _front(model, x, low, high, cell)
+            _front(model, x, low, high, cell, panelled)
     model.surface(COUNTER_M, width, DEPTH_M - 0.06, 0.42)
     return model
 
 
-def sink(rng: np.random.Generator, width_m: float = 0.0) -> Model:
-    """A base unit with a steel basin let into the top, and a tap."""
-    width = width_m or rng.uniform(0.6, 0.8)
+def panelled_counter(rng: np.random.Generator) -> Model:
+    """A base unit with raised panels."""
+    return counter(rng, panelled=True)
+
+
+def _sink_unit(rng: np.random.Generator, panelled: bool) -> tuple[Model, float]:
+    """A base unit with two doors, and its width."""
+    width = rng.uniform(0.6, 0.8)
     model = _unit(width)
-    model.kinds["steel"] = "steel"
     for k in (-1, 1):
-        _front(model, k * width / 4, 0.1, 0.86, width / 2)
+        _front(model, k * width / 4, 0.1, 0.86, width / 2, panelled)
+    return model, width
+
+
+def ceramic_sink(rng: np.random.Generator, panelled: bool = True) -> Model:
+    """A base unit with a deep white basin whose front shows, and a tall arched tap."""
+    model, width = _sink_unit(rng, panelled)
+    model.kinds["basin"] = "enamel"
+    long, deep, y = width - 0.12, 0.42, COUNTER_M - 0.06
+    for z in (-1, 1):
+        model.add(box((long, 0.2, 0.045), (0, y, 0.09 + z * (deep - 0.045) / 2), 0.014), "basin")
+    for x in (-1, 1):
+        model.add(box((0.045, 0.2, deep), (x * (long - 0.045) / 2, y, 0.09), 0.014), "basin")
+    model.add(box((long - 0.06, 0.006, deep - 0.06), (0, COUNTER_M + 0.002, 0.09), 0.001), "basin")
+    model.add(cylinder(0.03, 0.004, (0, COUNTER_M + 0.004, 0.09), 12), "detail")
+    bow = [(0, COUNTER_M + 0.27 + 0.09 * math.sin(a), -0.13 - 0.09 * math.cos(a)) for a in np.linspace(0, math.pi, 8)]
+    model.add(tube([(0, COUNTER_M, -0.22), *bow], 0.014, 8), "detail")
+    for x in (-0.09, 0.09):
+        model.add(cylinder(0.014, 0.05, (x, COUNTER_M, -0.22), 8), "detail")
+    return model
+
+
+def sink(rng: np.random.Generator, panelled: bool = False) -> Model:
+    """A base unit with a steel basin let into the top, and a tap."""
+    model, width = _sink_unit(rng, panelled)
+    model.kinds["steel"] = "steel"
     long, deep = width - 0.16, 0.36
     for z in (-1, 1):
         model.add(box((long, 0.018, 0.03), (0, COUNTER_M + 0.006, 0.03 + z * deep / 2), 0.004), "steel")
@@ -83,7 +114,41 @@ def dishwasher(rng: np.random.Generator) -> Model:
     return model
 
 
-def cupboard(rng: np.random.Generator, width_m: float = 0.0) -> Model:
+def built_in_dishwasher(rng: np.random.Generator) -> Model:
+    """A dishwasher behind a front like those of the other units, with its controls in a strip above."""
+    width = 0.6
+    model = _unit(width)
+    model.kinds["screen"] = "screen"
+    z = DEPTH_M / 2 - 0.028
+    _front(model, 0, 0.1, 0.79, width, rng.random() < 0.5)
+    model.add(box((width - 0.008, 0.06, 0.02), (0, 0.825, z), 0.003), "screen")
+    model.add(box((0.05, 0.018, 0.004), (width / 2 - 0.08, 0.825, z + 0.011), 0.001), "detail")
+    model.surface(COUNTER_M, width, DEPTH_M - 0.06, 0.42)
+    return model
+
+
+def open_cupboard(rng: np.random.Generator, width_m: float = 0.0) -> Model:
+    """Two shelves in an open case with cups and bowls; its foot is at 0, hang it."""
+    width, height, depth = width_m or rng.uniform(0.6, 0.9), 0.7, 0.3
+    model = Model(main="wood", dishes="ceramic", other="pan")
+    for x in (-1, 1):
+        model.add(box((0.022, height, depth), (x * (width - 0.022) / 2, height / 2, 0), 0.004))
+    for y in (0.011, height / 2, height - 0.011):
+        model.add(box((width - 0.04, 0.022, depth), (0, y, 0), 0.004))
+    model.add(box((width - 0.04, height - 0.02, 0.01), (0, height / 2, -depth / 2 + 0.006), 0.002))
+    for y in (0.022, height / 2 + 0.011):
+        for x in np.arange(-width / 2 + 0.12, width / 2 - 0.1, 0.19).tolist():
+            kind = rng.random()
+            if kind < 0.4:
+                bowl = [(0, 0), (0.03, 0), (0.07, 0.06), (0.064, 0.06), (0.0, 0.012)]
+                model.add(revolve([(r, h + 0.03 * k) for k in (0, 1) for r, h in bowl], 14, (x, y, 0.02)), "dishes")
+            elif kind < 0.85:
+                for dx in (-0.042, 0.042):
+                    model.add(cylinder(0.036, 0.09, (x + dx, y, 0.03), 10), "dishes" if kind < 0.65 else "other")
+    return model
+
+
+def cupboard(rng: np.random.Generator, width_m: float = 0.0, panelled: bool = False) -> Model:
     """A wall cupboard with one door per 0.45 m; its foot is at 0, hang it."""
     width, height, depth = width_m or rng.uniform(0.8, 1.2), 0.7, 0.34
     model = Model(main="lacquer", second="stone", detail="metal", dark="dark")
@@ -92,6 +157,8 @@ def cupboard(rng: np.random.Generator, width_m: float = 0.0) -> Model:
     for k in range(doors):
         x = -width / 2 + width / doors * (k + 0.5)
         model.add(box((width / doors - 0.008, height - 0.008, 0.02), (x, height / 2, depth / 2 - 0.01), 0.003))
+        if panelled:
+            model.add(raised_panel(width / doors - 0.1, height - 0.1, (x, height / 2, depth / 2), 0.01, 0.025))
         side = -1 if k % 2 else 1
         at = (x + side * (width / doors / 2 - 0.05), 0.12, depth / 2 + 0.008)
         model.add(box((0.014, 0.14, 0.026), at, 0.004), "detail")
@@ -107,6 +174,16 @@ def hood(rng: np.random.Generator) -> Model:
         size = 0.4 - 0.09 * k
         model.add(box((size, 0.05, size * 0.75), (0, 0.085 + 0.05 * k, -0.02 * k - 0.05), 0.004))
     model.add(box((0.22, rng.uniform(0.5, 0.62), 0.2), (0, 0.5, -0.12), 0.004))
+    return model
+
+
+def slanted_hood(rng: np.random.Generator) -> Model:
+    """A dark glass plate that leans over the stove before a column; hang it."""
+    model = Model(main="screen", second="steel", dark="dark")
+    tilt = rotation_x(-0.9)
+    model.add(box((0.6, 0.03, 0.52), (0, 0, 0), 0.004).turned(tilt).moved((0, 0.24, 0.0)))
+    model.add(box((0.56, 0.04, 0.1), (0, 0.02, -0.1), 0.004), "second")
+    model.add(box((0.3, rng.uniform(0.55, 0.66), 0.16), (0, 0.36, -0.15), 0.004), "second")
     return model
 
 

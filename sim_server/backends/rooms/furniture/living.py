@@ -1,4 +1,4 @@
-"""Rugs, ottomans, pianos, guitars, fans, and what stands in halls, nurseries and bathrooms."""
+"""Rugs, ottomans, pianos, guitars, fans, and what stands in halls and nurseries."""
 
 from __future__ import annotations
 
@@ -237,33 +237,4 @@ def laundry_basket(rng: np.random.Generator) -> Model:
         for y in (height * 0.3, height * 0.6):
             for z in (-1, 1):
                 model.add(box((0.018, height * 0.2, 0.006), (float(x), y, z * depth / 2), 0.002), "dark")
-    return model
-
-
-def shower(rng: np.random.Generator) -> Model:
-    """A tray for a corner, a glass wall on one side, a riser with its head at the back."""
-    width, depth, height = rng.uniform(0.85, 1.0), rng.uniform(0.85, 0.95), rng.uniform(1.9, 2.0)
-    model = Model(main="enamel", glass="pane", detail="metal", dark="dark")
-    model.add(soft_box((width, 0.08, depth), (0, 0.04, 0), 0.02))
-    model.add(box((width - 0.1, 0.006, depth - 0.1), (0, 0.08, 0), 0.002))
-    model.add(cylinder(0.04, 0.006, (0, 0.082, 0), 16), "dark")
-    model.add(box((0.02, height - 0.08, depth - 0.04), (width / 2 - 0.02, height / 2 + 0.04, 0), 0.003), "glass")
-    for y in (0.09, height):
-        model.add(box((0.03, 0.03, depth - 0.02), (width / 2 - 0.02, y, 0), 0.004), "detail")
-    for z in (-1, 1):
-        model.add(
-            box((0.03, height - 0.08, 0.03), (width / 2 - 0.02, height / 2 + 0.04, z * (depth / 2 - 0.02)), 0.004),
-            "detail",
-        )
-    back = -depth / 2 + 0.04
-    model.add(
-        tube(
-            [(0, 0.95, back), (0, height - 0.02, back), (0, height + 0.03, back + 0.1), (0, height, back + 0.26)],
-            0.012,
-            8,
-        ),
-        "detail",
-    )
-    model.add(cylinder(0.1, 0.02, (0, height - 0.025, back + 0.28), 20), "detail")
-    model.add(box((0.2, 0.04, 0.05), (0, 1.0, back + 0.01), 0.01), "detail")
     return model

@@ -147,3 +147,49 @@ def bench(rng: np.random.Generator) -> Model:
         model.add(box((0.06, seat - 0.05, depth - 0.06), (x * (width / 2 - 0.12), (seat - 0.05) / 2, 0)), "second")
     model.add(box((width - 0.26, 0.07, 0.04), (0, seat * 0.4, 0)), "second")
     return model
+
+
+def square_stool(rng: np.random.Generator) -> Model:
+    """A square seat on four straight legs with rails."""
+    seat, side = rng.uniform(0.44, 0.6), rng.uniform(0.3, 0.36)
+    model = Model(main="wood", second="wood")
+    model.add(soft_box((side, 0.045, side), (0, seat - 0.022, 0), 0.018))
+    _four_legs(model, side, side, seat - 0.04, 0.04, False)
+    for x, z in ((1, 0), (0, 1)):
+        for s in (-1, 1):
+            size = (0.024, 0.03, side - 0.08) if x else (side - 0.08, 0.03, 0.024)
+            at = side / 2 - 0.028
+            model.add(box(size, (s * x * at, seat * (0.3 if x else 0.4), s * z * at)), "second")
+    return model
+
+
+def padded_bench(rng: np.random.Generator) -> Model:
+    """A long cushion on bent metal legs."""
+    width, depth, seat = rng.uniform(1.0, 1.4), rng.uniform(0.36, 0.44), rng.uniform(0.44, 0.48)
+    model = Model(main="fabric", second="metal")
+    model.add(soft_box((width, 0.12, depth), (0, seat - 0.06, 0), 0.045, 3, 0.015))
+    for x in (-1, 1):
+        at = x * (width / 2 - 0.12)
+        out, z = x * 0.04, depth / 2 - 0.05
+        loop = [(at, seat - 0.1, -z), (at + out, 0.012, -z + 0.03), (at + out, 0.012, z - 0.03), (at, seat - 0.1, z)]
+        model.add(tube(loop, 0.012, 8), "second")
+    return model
+
+
+def wooden_armchair(rng: np.random.Generator) -> Model:
+    """Cushions in a light wooden frame with flat armrests."""
+    width, depth = rng.uniform(0.68, 0.76), rng.uniform(0.74, 0.82)
+    seat, height = rng.uniform(0.4, 0.44), rng.uniform(0.8, 0.92)
+    model = Model(main="fabric", second="wood")
+    for x in (-1, 1):
+        side = x * (width / 2 - 0.025)
+        for z, top in ((depth / 2 - 0.05, 0.58), (-depth / 2 + 0.16, 0.56)):
+            model.add(box((0.045, top, 0.045), (side, top / 2, z)), "second")
+        model.add(soft_box((0.07, 0.03, depth - 0.08), (side, 0.59, 0.02), 0.012), "second")
+        model.add(box((0.03, 0.06, depth - 0.16), (side, seat - 0.13, 0.03)), "second")
+    model.add(box((width - 0.06, 0.05, 0.03), (0, seat - 0.14, depth / 2 - 0.06)), "second")
+    model.add(soft_box((width - 0.09, 0.15, depth - 0.2), (0, seat - 0.05, 0.05), 0.05, 3, 0.02))
+    back = soft_box((width - 0.1, height - seat + 0.05, 0.15), (0, (height - seat) / 2, 0), 0.065, 3)
+    model.add(back.turned(rotation_x(-0.28)).moved((0, seat + 0.0, -depth / 2 + 0.22)))
+    model.surface(seat + 0.025, width - 0.14, depth - 0.44, 0.5, 0.14)
+    return model

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from sim_server.backends.rooms.furniture.model import Model
-from sim_server.backends.rooms.mesh import box, cylinder, rotation_x
+from sim_server.backends.rooms.furniture.wall import pane
+from sim_server.backends.rooms.mesh import box, cylinder, raised_panel, rotation_x, sphere
 
 
 def _books(
@@ -138,4 +139,41 @@ def wardrobe(rng: np.random.Generator) -> Model:
         model.add(box((panel - 0.014, height - 0.2, 0.02), (x, height / 2 + 0.02, depth / 2 + 0.006), 0.006), "second")
         side = 1 if k % 2 == 0 else -1
         model.add(box((0.018, 0.32, 0.03), (x + side * panel * 0.38, height * 0.52, depth / 2 + 0.025)), "detail")
+    return model
+
+
+def sliding_wardrobe(rng: np.random.Generator) -> Model:
+    """A tall cupboard with two sliding doors, one of them a mirror."""
+    width, depth, height = rng.uniform(1.2, 1.6), rng.uniform(0.58, 0.64), rng.uniform(1.95, 2.15)
+    model = Model(main="wood", second="wood", glass="mirror", detail="metal", dark="dark")
+    model.add(box((width, height - 0.05, depth - 0.04), (0, height / 2 + 0.025, -0.02)))
+    model.add(box((width - 0.04, 0.06, depth - 0.08), (0, 0.03, -0.02)), "dark")
+    for k, slot in enumerate(("second", "glass") if rng.random() < 0.5 else ("glass", "second")):
+        x, z = (k - 0.5) * (width / 2 - 0.012), depth / 2 - 0.04 + 0.022 * k
+        wide, tall = width / 2 + 0.01, height - 0.12
+        model.add(box((wide, tall, 0.02), (x, height / 2 + 0.02, z), 0.002), "second")
+        if slot == "glass":
+            model.add(pane(wide - 0.06, tall, (x, height / 2 + 0.02, z + 0.011)), slot)
+        for side in (-1, 1):
+            model.add(box((0.03, tall, 0.026), (x + side * (wide - 0.03) / 2, height / 2 + 0.02, z + 0.004)), "detail")
+    return model
+
+
+def panelled_wardrobe(rng: np.random.Generator) -> Model:
+    """A country wardrobe: panelled doors over a drawer, a cornice, feet."""
+    width, depth, height = rng.uniform(0.95, 1.2), rng.uniform(0.54, 0.6), rng.uniform(1.85, 2.05)
+    model = Model(main="wood", second="wood", detail="brass")
+    model.add(box((width, height - 0.12, depth), (0, height / 2 + 0.03, 0)))
+    model.add(box((width + 0.08, 0.06, depth + 0.05), (0, height - 0.03, 0.01), 0.015), "second")
+    for x in (-1, 1):
+        for z in (-1, 1):
+            model.add(cylinder(0.03, 0.1, (x * (width / 2 - 0.06), 0, z * (depth / 2 - 0.06)), 10, 0.045), "second")
+        panel = width / 2 - 0.05
+        for low, high in ((0.42, 1.08), (1.12, height - 0.12)):
+            model.add(
+                raised_panel(panel, high - low, (x * width / 4, (low + high) / 2, depth / 2), 0.018, 0.035), "second"
+            )
+        model.add(sphere(0.016, (x * 0.035, 1.05, depth / 2 + 0.02), 10), "detail")
+        model.add(sphere(0.016, (x * width / 4, 0.26, depth / 2 + 0.02), 10), "detail")
+    model.add(raised_panel(width - 0.1, 0.22, (0, 0.26, depth / 2), 0.014), "second")
     return model

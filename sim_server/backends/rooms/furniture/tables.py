@@ -118,3 +118,39 @@ def nightstand(rng: np.random.Generator) -> Model:
         model.add(cylinder(0.012, 0.02, (0, y, depth / 2 + 0.01), 8), "detail")
     model.surface(height, width, depth, 0.8)
     return model
+
+
+def legged_desk(rng: np.random.Generator) -> Model:
+    """A light desk: a board on four slanted legs, a thin drawer below, a rim at the back."""
+    width, depth, height = rng.uniform(1.05, 1.4), rng.uniform(0.56, 0.68), rng.uniform(0.73, 0.76)
+    model = Model(main="wood", second="wood", detail="metal")
+    model.add(box((width, 0.03, depth), (0, height - 0.015, 0)))
+    model.add(box((width * 0.42, 0.09, depth - 0.12), (width * 0.22, height - 0.075, 0.02)), "second")
+    model.add(box((0.14, 0.014, 0.02), (width * 0.22, height - 0.075, depth / 2 - 0.03), 0.004), "detail")
+    model.add(box((width - 0.04, 0.07, 0.016), (0, height + 0.035, -depth / 2 + 0.012), 0.003))
+    for x in (-1, 1):
+        for z in (-1, 1):
+            top = (x * (width / 2 - 0.14), height - 0.03, z * (depth / 2 - 0.09))
+            model.add(tube([(x * (width / 2 - 0.05), 0, z * (depth / 2 - 0.04)), top], 0.022, 8), "second")
+    model.surface(height, width, depth - 0.05, 0.8, 0.02)
+    return model
+
+
+def open_nightstand(rng: np.random.Generator) -> Model:
+    """An open cube with a shelf, on a frame of metal."""
+    width, depth, height = rng.uniform(0.38, 0.48), rng.uniform(0.36, 0.42), rng.uniform(0.48, 0.58)
+    model = Model(main="wood", second="metal", book_a="book_a", book_b="book_b")
+    board, low = 0.022, 0.2
+    for y in (low + board / 2, height - board / 2):
+        model.add(box((width, board, depth), (0, y, 0), 0.004))
+    for x in (-1, 1):
+        model.add(box((board, height - low, depth), (x * (width - board) / 2, (height + low) / 2, 0), 0.004))
+        for z in (-1, 1):
+            model.add(
+                box((0.02, low, 0.02), (x * (width / 2 - 0.03), low / 2, z * (depth / 2 - 0.03)), 0.003), "second"
+            )
+    model.add(box((width - 0.02, height - low - 0.02, 0.01), (0, (height + low) / 2, -depth / 2 + 0.01), 0.002))
+    for k, slot in enumerate(("book_a", "book_b", "book_a")[: int(rng.integers(1, 4))]):
+        model.add(box((0.15, 0.03, 0.21), (-0.03 + 0.01 * k, low + board + 0.015 + 0.03 * k, 0.02), 0.004), slot)
+    model.surface(height, width, depth, 0.8)
+    return model

@@ -49,6 +49,12 @@ def _ridge(x: np.ndarray, top: np.ndarray, low: float, z: float) -> Part:
     return Part(positions, normals, positions[:, :2].copy(), faces.astype(np.int32))
 
 
+def pane(width: float, height: float, at: tuple[float, float, float]) -> Part:
+    """A flat rectangle about `at` that faces +z."""
+    flat = _ridge(np.array([-width / 2, width / 2]), np.full(2, height), -height / 2, 0.0)
+    return flat.moved(at)
+
+
 def abstract_picture(rng: np.random.Generator) -> Model:
     """A canvas with a few bold rectangles and a disc."""
     width = rng.uniform(0.5, 0.85)
@@ -70,7 +76,8 @@ def framed_mirror(rng: np.random.Generator) -> Model:
     width, height = rng.uniform(0.5, 0.75), rng.uniform(0.7, 1.0)
     model = Model(main="wood", glass="mirror")
     _frame(model, width, height, 0.04, 0.03, "main")
-    model.add(box((width - 0.06, height - 0.06, 0.01), (0, height / 2, 0), 0.002), "glass")
+    model.add(box((width - 0.06, height - 0.06, 0.01), (0, height / 2, -0.001), 0.002))
+    model.add(pane(width - 0.08, height - 0.08, (0, height / 2, 0.0045)), "glass")
     return model
 
 
@@ -79,10 +86,9 @@ def round_mirror(rng: np.random.Generator) -> Model:
     model = Model(main="metal", glass="mirror")
     rim = revolve([(radius - 0.025, 0), (radius, 0), (radius, 0.03), (radius - 0.025, 0.03), (radius - 0.025, 0)], 36)
     model.add(rim.turned(rotation_x(math.pi / 2)).moved((0, radius, -0.015)))
-    model.add(
-        cylinder(radius - 0.015, 0.012, (0, 0, 0), 36).turned(rotation_x(math.pi / 2)).moved((0, radius, -0.012)),
-        "glass",
-    )
+    glass = revolve([(radius - 0.024, 0), (0, 0)], 36)
+    model.add(cylinder(radius - 0.015, 0.012, (0, 0, 0), 36).turned(rotation_x(math.pi / 2)).moved((0, radius, -0.012)))
+    model.add(glass.turned(rotation_x(math.pi / 2)).moved((0, radius, 0.001)), "glass")
     return model
 
 
@@ -139,14 +145,12 @@ def curtain(rng: np.random.Generator, width_m: float = 0.0, height_m: float = 0.
     cloth = width * rng.uniform(0.15, 0.19)
     for x in (-1, 1):
         model.add(
-            _drape(cloth, 0.0, height - 0.045, rng.uniform(0, 6.28)).moved(
-                (x * (width / 2 - cloth / 2 - 0.04), 0, 0.03)
-            )
+            drape(cloth, 0.0, height - 0.045, rng.uniform(0, 6.28)).moved((x * (width / 2 - cloth / 2 - 0.04), 0, 0.03))
         )
     return model
 
 
-def _drape(width: float, low: float, high: float, phase: float) -> Part:
+def drape(width: float, low: float, high: float, phase: float) -> Part:
     """A cloth with folds, both sides."""
     columns = 25
     t = np.linspace(0, 1, columns)
@@ -199,10 +203,63 @@ def towel(rng: np.random.Generator) -> Model:
     return model
 
 
-def screen(rng: np.random.Generator) -> Model:
-    """A flat television for the wall."""
-    width = rng.uniform(0.95, 1.35)
-    model = Model(main="dark", screen="screen")
-    model.add(box((width, width * 0.57, 0.045), (0, width * 0.285, 0), 0.006))
-    model.add(box((width - 0.024, width * 0.57 - 0.024, 0.006), (0, width * 0.285, 0.021), 0.001), "screen")
+def square_clock(rng: np.random.Generator) -> Model:
+    """A square wall clock with four marks, in wood."""
+    side = rng.uniform(0.26, 0.34)
+    model = Model(main="wood", paper="paper", dark="dark")
+    _frame(model, side, side, 0.03, 0.035, "main")
+    model.add(box((side - 0.05, side - 0.05, 0.012), (0, side / 2, -0.01), 0.001), "paper")
+    for k in range(4):
+        mark = box((0.012, 0.03, 0.003), (0, side * 0.34, 0), 0.001).turned(rotation_z(k * math.pi / 2))
+        model.add(mark.moved((0, side / 2, -0.002)), "dark")
+    for length, wide in ((side * 0.22, 0.014), (side * 0.33, 0.009)):
+        hand = box((wide, length, 0.003), (0, length / 2 - 0.01, 0), 0.001).turned(rotation_z(rng.uniform(0, 6.28)))
+        model.add(hand.moved((0, side / 2, 0.001)), "dark")
+    return model
+
+
+def roller_blind(rng: np.random.Generator, width_m: float = 0.0, height_m: float = 0.0) -> Model:
+    """A blind on a roller with a bar at its end, drawn down by less than `height_m`: its foot is at 0 all the same."""
+    width, drawn = width_m or rng.uniform(0.9, 1.6), rng.uniform(0.3, 0.4) * (height_m or 1.3)
+    model = Model(main="curtain", second="metal")
+    model.add(tube([(-width / 2, drawn - 0.03, 0.02), (width / 2, drawn - 0.03, 0.02)], 0.026, 10))
+    model.add(box((width - 0.02, drawn - 0.04, 0.006), (0, (drawn - 0.04) / 2 + 0.01, 0.0), 0.002))
+    model.add(box((width - 0.02, 0.025, 0.016), (0, 0.0125, 0.0), 0.005), "second")
+    for x in (-1, 1):
+        model.add(box((0.02, 0.07, 0.075), (x * width / 2, drawn - 0.03, 0.01), 0.004), "second")
+    return model
+
+
+def towel_ring(rng: np.random.Generator) -> Model:
+    """A hand towel that hangs from a ring."""
+    width, height, radius = rng.uniform(0.26, 0.34), rng.uniform(0.42, 0.52), 0.09
+    model = Model(main="curtain", second="metal")
+    y = height + 0.02
+    ring = [(radius * math.sin(a), y + radius * math.cos(a), 0.03) for a in np.linspace(0, 2 * math.pi, 21)]
+    model.add(tube(ring, 0.007, 6), "second")
+    model.add(
+        cylinder(0.026, 0.05, (0, 0, 0), 12).turned(rotation_x(math.pi / 2)).moved((0, y + radius, -0.02)), "second"
+    )
+    model.add(drape(width, 0.0, height - 0.05, rng.uniform(0, 6)).moved((0, 0, 0.03)))
+    model.add(box((0.13, 0.09, 0.05), (0, height - 0.05, 0.03), 0.018))
+    return model
+
+
+def framed_photos(rng: np.random.Generator) -> Model:
+    """A group of three or four small frames that hang as one."""
+    model = Model(main="wood", paper="paper", a="art_hill", b="art_sky", c="art_near")
+    size = rng.uniform(0.24, 0.3)
+    columns = 2 if rng.random() < 0.5 else 3
+    for row in range(2 if columns == 2 else 1):
+        for column in range(columns):
+            x, y = (column - (columns - 1) / 2) * (size + 0.06), row * (size * 1.2 + 0.06)
+            one = Model()
+            _frame(one, size, size * 1.2, 0.02, 0.024, "main")
+            one.add(box((size - 0.03, size * 1.2 - 0.03, 0.01), (0, size * 0.6, -0.004), 0.001), "paper")
+            slot = ("a", "b", "c")[int(rng.integers(3))]
+            one.add(box((size - 0.11, size * 1.2 - 0.12, 0.003), (0, size * 0.6, 0.002), 0.0005), slot)
+            other = ("a", "b", "c")[int(rng.integers(3))]
+            one.add(box((size - 0.11, (size * 1.2 - 0.12) * 0.4, 0.003), (0, size * 0.42, 0.0035), 0.0005), other)
+            for part, name in one.parts:
+                model.add(part.moved((x, y, 0)), name)
     return model

@@ -215,6 +215,13 @@ def test_every_shape_of_every_category_is_sound() -> None:
             for seed in range(3):
                 model = shape(np.random.default_rng(seed))
                 corners = np.concatenate([p.positions[p.faces] for p, _ in model.parts]).astype(float)
+                shading = np.concatenate([p.normals[p.faces].mean(1) for p, _ in model.parts])
+                across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) / 2
+                area = np.linalg.norm(across, axis=1)
+                assert (area < 1e-9).mean() < 0.01, f"{name} has triangles without area"
+                assert area[(shading * across).sum(1) <= 0].sum() < 0.002 * area.sum(), f"{name} is turned outside in"
+                # the normals of a closed surface add up to nothing; a glass or a front may be a single sheet
+                assert np.linalg.norm(across.sum(0)) < 0.3 * area.sum(), f"{name} is open"
                 assert np.isfinite(corners).all() and all(slot in model.kinds for _, slot in model.parts), name
                 low, high = model.bounds()
                 assert (high - low).min() > 0.003 and abs(low[1]) < 0.03, f"{name} has its foot at 0"
@@ -223,6 +230,8 @@ def test_every_shape_of_every_category_is_sound() -> None:
                     assert len(heights), (name, surface)
                 shapes.add(corners.tobytes())
         assert len(shapes) >= 3, f"{name} comes in several shapes"
+    single = {name for name, category in CATEGORIES.items() if len(category.shapes) == 1}
+    assert single == {"coffee table", "dresser", "ottoman", "apple"}, "the first three choose between two by themselves"
 
 
 WORDS = {

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from protocol.errors import VantageError
-from protocol.scene import Camera, Pose, SceneSpec
+from protocol.scene import Camera, Pose, SceneObject, SceneSpec
 from sim_server.backends.rooms import RoomsBackend
 from sim_server.backends.rooms.lightmap import find_rectangles
 from sim_server.backends.rooms.materials import NAMED_COLORS
@@ -204,3 +204,34 @@ def test_an_image_without_pixels_is_refused() -> None:
     for size in ((0, 96), (96, 0), (-1, 96), (5000, 96)):
         with pytest.raises(ValueError, match="1..4096"):
             Camera(*size)
+
+
+def test_a_mirror_shows_the_room_across() -> None:
+    """From 1.2 m before its middle, the glass shows, left and right swapped, what a camera in its place sees."""
+    agreed = 0
+    for seed in range(8):
+        scene = opened(SceneSpec(seed=seed, rooms=2, min_objects=24, max_objects=28, palette="natural"))
+        for thing in scene.description.objects:
+            if thing.category == "mirror" and agreed < 2:
+                agreed += _mirror_agrees(scene, thing)
+    assert agreed
+
+
+def _mirror_agrees(scene: RoomsScene, thing: SceneObject) -> bool:
+    """False where one cannot stand before it, or sees nothing in it but a plain wall."""
+    assert thing.front is not None
+    middle, front, half = np.array(thing.box.centre_m), np.array(thing.front), np.array(thing.box.half_extents_m)
+    eye = middle + front * (1.2 + half[2])
+    if not scene.is_navigable((eye[0], eye[1], eye[2])):
+        return False
+    half *= 0.5  # clear of the frame
+    camera = Camera(48, round(48 * half[1] / half[0]), 2 * math.atan(half[0] / 1.2))
+    there, here = look_at(tuple(middle + front * 0.05), tuple(eye)), look_at(tuple(eye), tuple(middle))
+    seen = scene.render([here], camera, ("rgb", "ids"))
+    across = scene.render([there], camera, ("rgb",)).rgb
+    assert seen.rgb is not None and seen.ids is not None and across is not None
+    a, b = (p.mean(2).ravel() - p.mean() for p in (seen.rgb[0][:, ::-1].astype(float), across[0].astype(float)))
+    if (seen.ids[0] != thing.id).mean() > 0.01 or b.std() < 8:
+        return False
+    assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) > 0.85
+    return True
