@@ -108,7 +108,7 @@ _ALL = (
     Category("coffee machine", (kitchen.coffee_machine, tableware.espresso_machine), SURFACE, small=True),
     Category("plate", (kitchen.plate, tableware.served_plate), SURFACE, False, small=True),
     Category("apple", (kitchen.apple,), SURFACE, False, small=True),
-    Category("soap", (kitchen.soap, tableware.soap_dish), SURFACE, False, small=True),
+    Category("soap", (kitchen.soap, tableware.soap_dispenser), SURFACE, False, small=True),
     Category("pillow", (small.pillow, tableware.bolster), SURFACE, False, small=True),
     Category("teddy bear", (small.teddy_bear, tableware.dressed_bear), SURFACE, small=True),
     Category("alarm clock", (small.alarm_clock, tableware.digital_clock), SURFACE, small=True),
@@ -124,6 +124,6 @@ _ALL = (
     Category("cup", (small.cup, tableware.tea_cup), SURFACE, False, small=True),
     Category("bowl", (small.bowl, tableware.fruit_bowl), SURFACE, False, small=True),
     Category("bottle", (small.bottle, tableware.water_bottle), SURFACE, False, small=True),
-    Category("laptop", (small.laptop, tableware.tablet_laptop), SURFACE, True, small=True),
+    Category("laptop", (small.laptop, tableware.raised_laptop), SURFACE, True, small=True),
 )  # fmt: skip
 CATEGORIES: dict[str, Category] = {c.name: c for c in _ALL}

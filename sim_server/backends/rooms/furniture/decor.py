@@ -215,13 +215,13 @@ def globe_lamp(rng: np.random.Generator) -> Model:
 
 def vase_with_flowers(rng: np.random.Generator) -> Model:
     """A slim vase with three to six tulips."""
-    height, radius = rng.uniform(0.17, 0.24), rng.uniform(0.045, 0.06)
+    height, radius = rng.uniform(0.16, 0.21), rng.uniform(0.045, 0.06)
     model = Model(main="ceramic", second="leaf", bloom="fruit")
     outline = [(0, 0), (radius, 0), (radius * 0.8, height * 0.6), (radius * 0.95, height), (radius * 0.8, height)]
     model.add(revolve([*outline, (radius * 0.6, height * 0.7), (0, height * 0.68)], 18))
     for k in range(int(rng.integers(3, 7))):
         angle, lean = k * 2.4, rng.uniform(0.02, 0.08)
-        tip = (lean * math.sin(angle), height + rng.uniform(0.08, 0.16), lean * math.cos(angle))
+        tip = (lean * math.sin(angle), height + rng.uniform(0.07, 0.13), lean * math.cos(angle))
         model.add(tube([(0, height * 0.7, 0), tip], 0.004, 5), "second")
         model.add(revolve([(0, 0), (0.018, 0.012), (0.02, 0.03), (0.008, 0.05), (0, 0.045)], 8, tip), "bloom")
     return model

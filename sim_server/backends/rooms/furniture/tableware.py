@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from sim_server.backends.rooms.furniture.model import Model
+from sim_server.backends.rooms.furniture.small import laptop
 from sim_server.backends.rooms.mesh import box, cylinder, revolve, rotation_x, rotation_y, soft_box, sphere, tube
 
 
@@ -30,7 +31,7 @@ def dial_microwave(rng: np.random.Generator) -> Model:
 
 def long_toaster(rng: np.random.Generator) -> Model:
     """A slim toaster with one long slot, toast in it, and a dial at its end."""
-    width, height, depth = rng.uniform(0.34, 0.39), rng.uniform(0.17, 0.2), rng.uniform(0.12, 0.14)
+    width, height, depth = rng.uniform(0.34, 0.39), rng.uniform(0.17, 0.2), rng.uniform(0.132, 0.15)
     model = Model(main="steel", dark="dark", toast="card")
     model.add(box((width, height - 0.02, depth), (0, height / 2 + 0.01, 0), 0.02))
     model.add(box((width - 0.03, 0.03, depth - 0.02), (0, 0.015, 0)), "dark")
@@ -141,13 +142,16 @@ def served_plate(rng: np.random.Generator) -> Model:
     return model
 
 
-def soap_dish(rng: np.random.Generator) -> Model:
-    """A bar of soap in a dish."""
-    width = rng.uniform(0.1, 0.125)
-    model = Model(main="lotion", second="ceramic")
-    dish = soft_box((width, 0.022, width * 0.72), (0, 0.011, 0), 0.01)
-    model.add(dish, "second")
-    model.add(soft_box((width * 0.72, 0.032, width * 0.46), (0, 0.035, 0), 0.015, 3))
+def soap_dispenser(rng: np.random.Generator) -> Model:
+    """A round bottle with a label, a collar and a bent spout."""
+    radius, height = rng.uniform(0.035, 0.042), rng.uniform(0.12, 0.15)
+    model = Model(main="lotion", second="metal", paper="paper")
+    bottle = [(0, 0), (radius, 0), (radius, height * 0.9), (radius * 0.4, height), (0, height)]
+    model.add(revolve(bottle, 20))
+    model.add(revolve([(radius + 0.001, height * 0.25), (radius + 0.001, height * 0.65)], 20), "paper")
+    model.add(cylinder(0.012, 0.03, (0, height, 0), 12), "second")
+    spout = [(0, height + 0.02, 0), (0, height + 0.055, 0), (0, height + 0.058, 0.02), (0, height + 0.045, 0.05)]
+    model.add(tube(spout, 0.006, 8), "second")
     return model
 
 
@@ -369,14 +373,13 @@ def water_bottle(rng: np.random.Generator) -> Model:
     return model
 
 
-def tablet_laptop(rng: np.random.Generator) -> Model:
-    """A closed laptop with a notebook on it."""
-    width, depth = rng.uniform(0.31, 0.37), rng.uniform(0.22, 0.25)
-    model = Model(main="steel", dark="dark", second="book_b")
-    model.add(box((width, 0.011, depth), (0, 0.0055, 0), 0.004))
-    model.add(box((width - 0.002, 0.008, depth - 0.002), (0, 0.016, 0), 0.003))
-    model.add(cylinder(0.014, 0.001, (0, 0.0195, 0), 14), "dark")
-    model.add(
-        box((0.16, 0.014, 0.11), (width * 0.2, 0.027, 0.03), 0.003).turned(rotation_y(rng.normal(0, 0.06))), "second"
-    )
+def raised_laptop(rng: np.random.Generator) -> Model:
+    """An open laptop on a bent metal stand."""
+    model, low = Model(main="steel", screen="screen", dark="dark", second="metal"), rng.uniform(0.09, 0.13)
+    for part, slot in laptop(rng).parts:
+        model.add(part.moved((0, low, 0)), slot)
+    for x in (-0.11, 0.11):
+        path = [(x, 0.006, 0.1), (x, 0.006, -0.1), (x, low - 0.006, -0.06), (x, low - 0.006, 0.1)]
+        model.add(tube(path, 0.006, 6), "second")
+    model.add(box((0.24, 0.004, 0.06), (0, low - 0.002, -0.04), 0.001), "second")
     return model
