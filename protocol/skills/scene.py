@@ -13,7 +13,7 @@ def _apart(*more: str) -> tuple[str, ...]:
 
 
 SKILLS = (
-    Skill("object_distance", "map", "number", "few", "object", _TOGETHER, chance=0.2),
+    Skill("object_distance", "map", "number", "few", "object", _TOGETHER, chance=0.25),
     Skill(
         "room_size",
         "map",
@@ -48,7 +48,7 @@ SKILLS = (
         "few",
         "object",
         clear("2 pictures", "3 pictures", "2 pictures", "3 pictures", "4 pictures"),
-        chance=0.2,
+        chance=0.55,
     ),
     Skill(
         "scene_relative_distance",

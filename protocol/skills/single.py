@@ -45,7 +45,7 @@ SKILLS = (
             "0.8 to 5.0 m from the camera",
             "0.8 to 6.0 m from the camera",
         ),
-        chance=0.2,
+        chance=0.45,
     ),
     Skill(
         "view_direction",
@@ -101,7 +101,7 @@ SKILLS = (
         "single",
         "object",
         clear(*["wholly in the frame"] * 5),
-        chance=0.2,
+        chance=0.5,
     ),
     Skill(
         "relative_direction",

@@ -12,7 +12,7 @@ class Skill(msgspec.Struct, frozen=True):
     views: str  # "single" | "pair" | "few" | "trajectory" | "several cameras"
     frame: str  # "camera" | "object" | "agent"
     levels: tuple[str, ...]  # the measurable meaning of level 0, 1, 2 …
-    chance: float  # success of a guesser who knows the answer format, at the easiest level
+    chance: float  # what a guesser earns who knows the answers of other scenes (sim-server audit), at the easiest level
     chances: tuple[float, ...] = ()  # the same per level, where levels differ in the number of options
     needs: tuple[str, ...] = ()  # of "clutter" (small things on furniture), "rooms" (several): what not every world has
 
@@ -21,7 +21,7 @@ class Skill(msgspec.Struct, frozen=True):
         return tuple(range(len(self.levels)))
 
     def chance_at(self, level: int) -> float:
-        """Success of a guesser who knows the answer format, at this level."""
+        """What a guesser without pictures earns, at this level."""
         return self.chances[level] if self.chances else self.chance
 
 

@@ -33,7 +33,7 @@ TRAJECTORY = (
             "0.8 to 5.0 m, up to 2 corners",
             "0.8 to 6.0 m, up to 2 corners",
         ),
-        chance=0.3,
+        chance=0.5,
     ),
     Skill(
         "action_consequence",
