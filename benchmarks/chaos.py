@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 import zmq
@@ -53,12 +53,17 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
-def frames(count: int = 1_000_000, seed: int = 1) -> None:
+def frames(
+    count: int = 1_000_000,
+    seed: int = 1,
+    sockets: Annotated[str, typer.Option(help="Which of them, with commas between.")] = ",".join(SOCKETS),
+) -> None:
     """Send `count` mutated messages to each listening socket of a run."""
-    rows = [attack(name, count, seed) for name in SOCKETS]
-    for row in rows:
-        print(json.dumps(row))
-    _save("frames", rows)
+    rows = {row["socket"]: row for row in _results().get("frames", {}).get("figures", [])}
+    for name in sockets.split(","):
+        rows[name] = attack(name, count, seed)
+        print(json.dumps(rows[name]))
+        _save("frames", [rows[name] for name in SOCKETS if name in rows])
 
 
 def attack(name: str, count: int, seed: int) -> dict[str, Any]:
@@ -101,7 +106,9 @@ def attack(name: str, count: int, seed: int) -> dict[str, Any]:
         "refusals_and_answers_read": answers,
         "service_alive": True,
         "connections_of_the_good_client": connections,
+        "resident_mib_at_the_start": resident[0],
         "resident_mib_after_a_fifth": resident[len(resident) // 5],
+        "resident_mib_after_half": resident[len(resident) // 2],
         "resident_mib_at_the_end": resident[-1],
         "seconds": round(time.monotonic() - started_s, 1),
     }
@@ -282,8 +289,12 @@ def _reported(run_path: Path) -> list[dict[str, Any]]:
     return [report for body in bodies for report in json.loads(body)["reports"]]
 
 
+def _results() -> dict[str, Any]:
+    return json.loads(RESULT.read_text()) if RESULT.exists() else {}
+
+
 def _save(part: str, figures: Any) -> None:
-    results = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    results = _results()
     results[part] = {"machine": describe_machine(), "figures": figures}
     RESULT.write_text(json.dumps(results, indent=1) + "\n")
 
