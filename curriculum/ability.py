@@ -22,9 +22,7 @@ from protocol.skills import CATALOGUE
 from protocol.tasks import PROPOSED, Degradation
 
 _LEVEL_STEP = 0.7  # logits by which a level is expected to be harder than the one below
-_SEVERITY_STEP = (
-    0.2  # logits by which a severity is expected to be harder than the one below, and the mildest than clear
-)
+_SEVERITY_STEP = 0.2  # the same for a severity, and for the mildest over clear pictures
 _MOST_LOGIT = 4.5  # answers that are all right or all wrong move no further: the way back would be too long
 # Variance of the terms before any answer, and what is added to it per group, because the policy changes.
 _VARIANCE = {"all": 1.0, "frame": 0.25, "skill": 1.0, "step": 0.4, "severity": 0.1, "skill and degradation": 0.2}
