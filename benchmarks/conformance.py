@@ -1,6 +1,6 @@
 """How far `rooms` agrees with scenes recorded from habitat-sim, and how far an export keeps what it was made from.
 
-    python benchmarks/conformance.py
+    python -m benchmarks.conformance
 
 Prints a table and writes benchmarks/results/conformance.json. tests/conformance/test_reference.py holds the bounds.
 """

@@ -1,6 +1,6 @@
 """Which curriculum policy teaches with the fewest questions? Simulated learners, several seeds, every policy.
 
-    python benchmarks/curriculum_policies.py --seeds 20
+    python -m benchmarks.curriculum_policies --seeds 20
 
 Prints a table and writes benchmarks/results/curriculum.json. The criterion: mean success over the learnable cells
 (levels 0 and 1, the rarely realisable skill included) reaches 0.8 while the skills mastered before have fallen by no

@@ -1,6 +1,6 @@
 """What a step of the expression language takes, and so how long the longest program may run.
 
-    python benchmarks/language.py [--out FILE]
+    python -m benchmarks.language [--out FILE]
 
 Every function is run in the largest world that the language allows (256 objects, all of them in each of 16 views, in
 12 rooms) with arguments that make it work, and its processor time is divided by the steps that the checker counts for

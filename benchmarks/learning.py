@@ -1,7 +1,7 @@
 """Does the loop lift the embedded policy, and what does the curriculum's policy change?
 
-    python benchmarks/learning.py --seeds 1,2,3                                    the README's before/after claim
-    python benchmarks/learning.py --seeds 1 --policies frontier,uniform --minutes 3   the control run
+    python -m benchmarks.learning --seeds 1,2,3                                    the README's before/after claim
+    python -m benchmarks.learning --seeds 1 --policies frontier,uniform --minutes 3   the control run
 
 Each run is the demo as a user starts it: three processes, TRL's trainer, held-out questions before and after. Runs go
 one after the other; a run that is already finished is read and not repeated. Prints a table and, with --out, writes it

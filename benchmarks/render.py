@@ -1,6 +1,6 @@
 """How fast does the embedded simulator render and open scenes? One core, CPU time, so that other load does not count.
 
-    python benchmarks/render.py
+    python -m benchmarks.render
 
 Prints tables and writes benchmarks/results/render.json. "demo" scenes are those of the demo: one room, three to six
 objects in plain colours; "furnished" ones three rooms with at least forty pieces and things on them; "large" ones,

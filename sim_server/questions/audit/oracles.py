@@ -36,18 +36,6 @@ def _location(question: Question, description: SceneDescription, frames: Frames)
     return f"{['top', 'middle', 'bottom'][math.floor(3 * v)]} {column}"
 
 
-def _count(question: Question, description: SceneDescription, frames: Frames) -> str:
-    assert frames.ids is not None
-    seen = [item for item in description.objects if np.any(frames.ids[0] == item.id)]
-    words = question.text.split()
-    if "things" in words:
-        color = words[words.index("things") - 1]
-        chosen = [item for item in seen if item.color == color] or seen
-    else:
-        chosen = [item for item in seen if item.category in question.text.replace("bookshelves", "bookshelf")]
-    return str(len(chosen))
-
-
 def _camera_distance(question: Question, description: SceneDescription, frames: Frames) -> str:
     points = surface(mentioned(question, description)[0], 24)
     eye = np.asarray(frames.poses[0].position_m)
@@ -129,7 +117,7 @@ ORACLES: dict[str, Oracle] = {
     "object_category": _category,
     "object_color": _color,
     "object_location": _location,
-    "object_count": _count,
+    "object_count": oracles_views.count_seen,
     "camera_object_distance": _camera_distance,
     "object_size": _size,
     "view_direction": _view_direction,

@@ -135,14 +135,15 @@ def _room_size(question: Question, description: SceneDescription, frames: Frames
     return f"{sum(len(_floor_points(room)) for room in rooms) * 0.05**2:.2f}"
 
 
-def _count(question: Question, description: SceneDescription, frames: Frames) -> str:
+def count_seen(question: Question, description: SceneDescription, frames: Frames) -> str:
+    """Objects with at least a pixel that the question's word names: a coffee table is no table."""
     seen = _seen_anywhere(description, frames)
     words = question.text.split()
     if "things" in words:
         color = words[words.index("things") - 1]
         return str(len([item for item in seen if item.color == color] or seen))
     named = question.text.replace("bookshelves", "bookshelf")
-    longest = max((item.category for item in seen if item.category in named), key=len)
+    longest = max((item.category for item in seen if item.category in named), key=len, default="")
     return str(sum(item.category == longest for item in seen))
 
 
@@ -230,12 +231,12 @@ ORACLES: dict[str, Callable[[Question, SceneDescription, Frames], str]] = {
     "object_match": _object_match,
     "object_distance": _object_distance,
     "room_size": _room_size,
-    "scene_count": _count,
+    "scene_count": count_seen,
     "scene_size": _scene_size,
     "scene_relative_distance": _nearest_option,
     "scene_relative_direction": _direction,
     "cameras_shared": _cameras_shared,
-    "cameras_count": _count,
+    "cameras_count": count_seen,
     "cameras_nearest": _cameras_nearest,
     "small_presence": _small_presence,
     "small_nearest": _nearest_option,

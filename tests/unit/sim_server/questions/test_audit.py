@@ -6,16 +6,18 @@ import json
 from fractions import Fraction
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 from fake_scene import FakeScene
 from typer.testing import CliRunner
 
 from learner.rewards import mean_relative_accuracy
-from protocol.scene import SceneSpec
+from protocol.scene import Camera, Pose, SceneSpec
 from protocol.specs import World
 from protocol.tasks import Question
 from sim_server import cli
-from sim_server.backends.base import Capabilities
+from sim_server.backends.base import Capabilities, Frames
 from sim_server.questions.audit import run
 from sim_server.questions.audit.blind import earned, nothing, relative_accuracy, told
 from sim_server.questions.audit.page import page
@@ -85,6 +87,18 @@ def test_the_levels_of_a_family_take_turns_over_the_scenes() -> None:
     rows, _ = run.audit(Counting(), KNOBS, cells, 5)
     assert [row.specs for row in rows] == [2, 2, 1, 5]
     assert len(set(opened)) == len(opened) == 5
+
+
+def test_the_counting_oracle_takes_a_coffee_table_for_no_table() -> None:
+    scene = FakeScene(SceneSpec(seed=1, min_objects=3, max_objects=3)).description
+    kinds = ("coffee table", "table", "table")
+    things = tuple(msgspec.structs.replace(item, category=kind) for item, kind in zip(scene.objects, kinds))
+    ids = np.array([[[item.id for item in things]]], np.int32)
+    frames = Frames((Pose((0.0, 1.5, 0.0), (1.0, 0.0, 0.0, 0.0)),), Camera(3, 1), ids=ids)
+    for plural, truth in (("coffee tables", "1"), ("tables", "2"), ("sofas", "0")):
+        question = msgspec.structs.replace(_asked(truth), text=f"how many {plural} are there in the picture ?")
+        for family in ("object_count", "scene_count", "cameras_count"):
+            assert run.ORACLES[family](question, msgspec.structs.replace(scene, objects=things), frames) == truth
 
 
 def test_what_a_wrong_oracle_or_program_says_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
