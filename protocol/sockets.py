@@ -11,7 +11,7 @@ import stat
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Union
+from typing import Optional
 
 import msgspec
 import zmq
@@ -226,8 +226,8 @@ class Waker:
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
 
-    def sleep(self, timeout_s: float, sockets: Sequence[tuple[Union[zmq.Socket, int], int]] = ()) -> None:
-        """Until `wake`, one of the events (zmq.POLLIN, zmq.POLLOUT) on a socket or file, or the end of the time."""
+    def sleep(self, timeout_s: float, sockets: Sequence[tuple[zmq.Socket, int]] = ()) -> None:
+        """Until `wake`, one of the events (zmq.POLLIN, zmq.POLLOUT) on a socket, or the end of the time."""
         milliseconds = int(1000 * max(0.0, timeout_s)) + 1
         for ready, _ in zmq.zmq_poll([(self._read, zmq.POLLIN), *sockets], milliseconds):
             if ready == self._read:

@@ -3,8 +3,8 @@
     broker ──requests──▶ Link.tasks() ─▶ the computing thread ─▶ Link.answer ──▶ broker
 
 The computing thread does the connection's work itself while it waits for a request, so that a request is there without
-a hand-over between threads. While it computes, a second thread does: answers that can go out beside the next request,
-heartbeats, what arrives, the end of the process when it is orphaned or stuck. One lock says whose turn it is.
+a hand-over between threads. While it computes, a second thread does: heartbeats, what arrives, the end of the process
+when it is orphaned or stuck. One lock says whose turn it is.
 
 A broker that is lost is sought again with a fresh socket at the endpoint as it is then; answers that could not be sent
 are sent there, and count if the broker still waits for them.
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import sys
 import threading
 import time
@@ -37,7 +36,6 @@ log = logging.getLogger(__name__)
 STUCK = 70  # exit status (EX_SOFTWARE) of a worker that computed for too long
 ORPHANED = 1  # exit status of a child whose parent is gone
 KEEP_ALIVE_S = 0.1  # between two looks at the connection while a request is computed
-HAND_OVER_S = 0.05  # the computing thread has the turn for less while requests wait
 LINGER_MS = 2000
 
 
@@ -66,7 +64,6 @@ class Link:
         self._backoff = Backoff(0.05, 2.0)
         self._next_connect_s = 0.0
         self._waker = Waker()
-        self._keeper = Waker()
         self._turn = threading.Lock()  # held by the thread that works on the connection, the queues and what follows
         self._tasks: deque[Packet] = deque()  # taken and not begun
         self._outbox: deque[tuple[Sequence[Blob], bool]] = deque()  # (frames, whether they answer a request)
@@ -98,24 +95,17 @@ class Link:
                 yield task
         finally:
             self._finished.set()
-            self._keeper.wake()
             keeper.join()
             if self._connection is not None:
                 self._connection.close()
             self._context.term()
 
     def answer(self, frames: Sequence[Blob]) -> None:
-        """Send an answer; the arrays behind it must not change any more.
-
-        Where the next request waits already, the second thread sends it, beside the computation of that one.
-        """
+        """Send an answer; the arrays behind it must not change any more."""
         self._busy_since_s = None
         with self._turn:
             self._outbox.append((frames, True))
-            if not self._tasks:
-                self._flush()
-        if self._outbox:
-            self._keeper.wake()
+            self._flush()
 
     def announce_load(self, job_id: bytes, deadline_s: float) -> None:
         """Say that this worker may be silent for so long; 0 says that the load is over.
@@ -139,8 +129,7 @@ class Link:
         while self._fatal is None:
             if self._left:
                 return None
-            if not self._tasks:
-                self._receive()
+            self._receive()
             if self._tasks:  # what is there goes first; the other thread tends the connection meanwhile
                 return self._tasks.popleft()
             self._tend()
@@ -151,18 +140,21 @@ class Link:
 
     def _keep_alive(self) -> None:
         """The second thread: the connection's work while the other computes, and the reasons to end the process."""
-        leash = [] if self._leash is None else [self._leash]
+        poller = zmq.Poller()
+        if self._leash is not None:
+            poller.register(self._leash, zmq.POLLIN)
         while not self._finished.is_set():
-            self._keeper.sleep(KEEP_ALIVE_S, [(number, zmq.POLLIN) for number in leash])
-            if any(not os.read(number, 1) for number in select.select(leash, [], [], 0)[0]):
+            if self._leash is None:
+                self._finished.wait(KEEP_ALIVE_S)
+            elif poller.poll(int(1000 * KEEP_ALIVE_S)) and not os.read(self._leash, 1):
                 os._exit(ORPHANED)
             busy_since_s = self._busy_since_s
-            if busy_since_s is None and not self._outbox:
+            if busy_since_s is None:
                 continue
-            if busy_since_s is not None and time.monotonic() - busy_since_s > self._request_timeout_s:
+            if time.monotonic() - busy_since_s > self._request_timeout_s:
                 log.error("one request took longer than %g s; this worker ends", self._request_timeout_s)
                 os._exit(STUCK)
-            if self._turn.acquire(timeout=HAND_OVER_S if self._outbox else 0):
+            if self._turn.acquire(blocking=False):
                 try:
                     self._receive()
                     self._tend()
