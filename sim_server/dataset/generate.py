@@ -23,6 +23,7 @@ from protocol.sealed import sealed_folder, sweep, verify_folder
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Backend
 from sim_server.dataset.parquet import write_parquet
+from sim_server.dataset.parts import wait_for_parts
 from sim_server.dataset.plan import Plan, specs_digest, write_specs
 from sim_server.dataset.rows import Row, Truth, make_row, seen_in, to_webp
 from sim_server.dataset.store import Folder
@@ -152,14 +153,4 @@ def _spread(path: Path, workers: int, descriptor: int) -> None:
     """Write the missing shards in child processes, which hold the folder's lock too while they live."""
     command = [sys.executable, "-m", "sim_server.cli", "generate", "--out", str(path), "--part"]
     children = [subprocess.Popen([*command, f"{part}/{workers}"], pass_fds=(descriptor,)) for part in range(workers)]
-    try:
-        codes = [child.wait() for child in children]
-    finally:
-        for child in children:
-            if child.poll() is None:
-                child.terminate()
-                child.wait()
-    if any(codes):
-        raise VantageError(
-            "unavailable", "a worker ended before its shards were done; its message stands above. Start again to go on."
-        )
+    wait_for_parts(children, "done; its message stands above. Start again to go on.")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from protocol.errors import Infeasible, VantageError
 from sim_server.backends.base import Backend, Scene
+from sim_server.dataset.parts import wait_for_parts
 from sim_server.dataset.plan import Plan, Specs
 from sim_server.dataset.rows import Row, Truth, from_webp, make_row, seen_in, to_webp
 from sim_server.dataset.store import Folder, check_shard, read_rows
@@ -134,17 +135,7 @@ def _spread(path: Path, backend: Optional[str], workers: int) -> list[Checked]:
             subprocess.Popen([*command, "--part", f"{part}/{workers}"], stdout=output)
             for part, output in enumerate(outputs)
         ]
-        try:
-            codes = [child.wait() for child in children]
-        finally:
-            for child in children:
-                if child.poll() is None:
-                    child.terminate()
-                    child.wait()
-        if any(codes):
-            raise VantageError(
-                "unavailable", "a worker ended before its shards were checked; its message stands above."
-            )
+        wait_for_parts(children, "checked; its message stands above.")
         found: list[Checked] = []
         for output in outputs:
             output.seek(0)

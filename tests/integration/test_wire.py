@@ -10,25 +10,14 @@ import pytest
 import zmq
 
 from protocol.client import Client
-from protocol.codec import PREFIX, ArraySink, decode, encode
+from protocol.codec import PREFIX, decode, encode
 from protocol.endpoint import Endpoint, lookup, publish, serving_endpoint
 from protocol.errors import VantageError
-from protocol.messages import DrainWorker, GetSimStatus, LeaseSpecs, Observation, Observe, SpecBatch, Welcome
-from protocol.scene import Camera, Pose, SceneSpec
+from protocol.messages import DrainWorker, GetSimStatus, LeaseSpecs, Observe, SpecBatch, Welcome
 from protocol.service import Service
-from protocol.tasks import View
-from tests.support.wire import lease, serving, wait_for
+from tests.support.wire import OBSERVE, POSE, lease, observe, serving, wait_for
 
 pytestmark = pytest.mark.timeout(60)
-
-POSE = Pose((0.0, 1.5, 0.0), (1.0, 0.0, 0.0, 0.0))
-OBSERVE = Observe(SceneSpec(seed=3), Camera(8, 6), POSE)
-
-
-def observe(message: Observe, _request):
-    sink = ArraySink()
-    image = np.full((message.camera.height_px, message.camera.width_px, 3), message.scene.seed, np.uint8)
-    return Observation(View(message.pose, message.camera, sink.add(image))), sink.blobs
 
 
 @pytest.fixture

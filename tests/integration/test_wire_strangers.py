@@ -5,30 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import zmq
 
 from protocol.client import Client
-from protocol.codec import MAGIC, PREFIX, ArraySink, decode, encode
+from protocol.codec import MAGIC, PREFIX, decode, encode
 from protocol.endpoint import Endpoint, serving_endpoint
 from protocol.errors import VantageError
-from protocol.messages import Failure, Hello, LeaseSpecs, Observation, Observe, SpecBatch, Welcome
-from protocol.scene import Camera, Pose, SceneSpec
+from protocol.messages import Failure, Hello, LeaseSpecs, Observe, SpecBatch, Welcome
 from protocol.service import Service
-from protocol.tasks import View
-from tests.support.wire import lease, raw_dealer, serving
+from tests.support.wire import lease, observe, raw_dealer, serving
 
 pytestmark = pytest.mark.timeout(60)
-
-POSE = Pose((0.0, 1.5, 0.0), (1.0, 0.0, 0.0, 0.0))
-OBSERVE = Observe(SceneSpec(seed=3), Camera(8, 6), POSE)
-
-
-def observe(message: Observe, _request):
-    sink = ArraySink()
-    image = np.full((message.camera.height_px, message.camera.width_px, 3), message.scene.seed, np.uint8)
-    return Observation(View(message.pose, message.camera, sink.add(image))), sink.blobs
 
 
 @pytest.fixture

@@ -18,10 +18,13 @@ from hypothesis.extra import numpy as hnp
 from protocol.arrays import ArrayRef
 from protocol.codec import DTYPES, ArraySink, decode, encode
 from protocol.endpoint import Endpoint
-from protocol.messages import Hello, LeaseSpecs, SpecBatch, Welcome
-from protocol.scene import HELD_OUT_SEED_BORDER, Camera, SceneSpec
+from protocol.messages import Hello, LeaseSpecs, Observation, Observe, SpecBatch, Welcome
+from protocol.scene import HELD_OUT_SEED_BORDER, Camera, Pose, SceneSpec
 from protocol.service import Service
-from protocol.tasks import DEGRADATIONS, SEVERITIES, Degradation
+from protocol.tasks import DEGRADATIONS, SEVERITIES, Degradation, View
+
+POSE = Pose((0.0, 1.5, 0.0), (1.0, 0.0, 0.0, 0.0))
+OBSERVE = Observe(SceneSpec(seed=3), Camera(8, 6), POSE)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 ARRAYS = hnp.arrays(
@@ -90,6 +93,13 @@ def serving(service: Service):
         stop.set()
         thread.join()
     assert not errors, errors
+
+
+def observe(message: Observe, _request):
+    """A handler whose picture is filled with the scene's seed."""
+    sink = ArraySink()
+    image = np.full((message.camera.height_px, message.camera.width_px, 3), message.scene.seed, np.uint8)
+    return Observation(View(message.pose, message.camera, sink.add(image))), sink.blobs
 
 
 def lease(message: LeaseSpecs, _request) -> SpecBatch:

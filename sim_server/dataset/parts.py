@@ -1,0 +1,21 @@
+"""A data set's shards in several processes: each child takes a part of them."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Sequence
+
+from protocol.errors import VantageError
+
+
+def wait_for_parts(children: Sequence[subprocess.Popen[bytes]], undone: str) -> None:
+    """Wait for every child; none is left running. Raises VantageError("unavailable") with `undone` where one failed."""
+    try:
+        codes = [child.wait() for child in children]
+    finally:
+        for child in children:
+            if child.poll() is None:
+                child.terminate()
+                child.wait()
+    if any(codes):
+        raise VantageError("unavailable", f"a worker ended before its shards were {undone}")
