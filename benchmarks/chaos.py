@@ -158,7 +158,7 @@ def _services(run_dir: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
     }
     processes = {}
     for name, module in (("sim", "sim_server.cli"), ("curriculum", "curriculum.cli")):
-        command = [sys.executable, "-m", module, "serve", "--run-dir", str(run_dir)]
+        command = [sys.executable, "-m", module, "serve", str(run_dir)]
         with open(run_dir / f"{name}.stderr", "wb") as stderr:
             processes[name] = subprocess.Popen(command, env=environment, stderr=stderr)
     try:

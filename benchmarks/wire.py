@@ -111,7 +111,7 @@ def _broker(run_dir: Path) -> Iterator[Client]:
         "TOY_DEATHS": "0",
         "TOY_STATE": str(run_dir / "deaths"),
     }
-    command = [sys.executable, "-m", "sim_server.cli", "serve", "--run-dir", str(run_dir)]
+    command = [sys.executable, "-m", "sim_server.cli", "serve", str(run_dir)]
     process = subprocess.Popen(command, env=environment)
     try:
         with Client(lambda: lookup(run_dir, "sim"), "bench") as client:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -24,30 +25,35 @@ from protocol.logs import setup
 from protocol.messages import CurriculumStatus
 from protocol.rundir import RunDir
 
-app = typer.Typer(help="Decides what the learner is asked next.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Decides what the learner is asked next.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 
-RunArgument = Annotated[Path, typer.Argument(help="The run directory.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run's directory.")]
 
 
 @app.command()
 def serve(
-    run_dir: Annotated[Path, typer.Option(help="The run directory, made by the launcher.")],
-    bind: Annotated[str, typer.Option(help="tcp://HOST:PORT for learners on other hosts.")] = "",
+    run: RunArgument,
+    bind: Annotated[str, typer.Option(help="Listen on tcp://HOST:PORT too, for learners on other hosts.")] = "",
 ) -> None:
-    """Serve specs and count reports until stopped."""
+    """Serve specs and count reports until SIGTERM or Ctrl-C."""
     from curriculum.service import serve as serve_run  # the other commands need no socket
 
-    run = RunDir.open(run_dir)
-    setup(run.path, "curriculum")
+    opened = RunDir.open(run)
+    setup(opened.path, "curriculum")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    serve_run(run, stop, bind)
+    serve_run(opened, stop, bind)
 
 
 @app.command()
 def status(run: RunArgument) -> None:
-    """Show what was asked, how it went and what comes next; reads the run's files, no process need be alive."""
+    """Show what was asked, how it went and what comes next; reads the run's files alone."""
     opened, settings = _open(run)
     with closing(Store(opened.path / FILE_NAME, opened.seed, read_only=True)) as store:
         state, _ = load_state(store, settings.estimation)
@@ -56,7 +62,7 @@ def status(run: RunArgument) -> None:
 
 @app.command()
 def rebuild(run: RunArgument) -> None:
-    """Make the projections anew from the events and say whether they were right before."""
+    """Compute the estimates anew from the events and say whether they were right before."""
     opened, settings = _open(run)
     with opened.lock("curriculum"), closing(Store(opened.path / FILE_NAME, opened.seed)) as store:
         stored = encode_state(load_state(store, settings.estimation)[0])
@@ -74,12 +80,12 @@ def rebuild(run: RunArgument) -> None:
 def propose(
     run: RunArgument,
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE…", help="A proposal as JSON, or several as JSON lines (.jsonl).")
+        list[Path], typer.Argument(metavar="FILE", help="A proposal as JSON, or several as JSON lines (.jsonl).")
     ],
 ) -> None:
-    """Test questions that a person or a model wrote on a live run's simulator and have the accepted ones asked in it.
+    """Test questions from a person or a model on a live run's simulator and have the accepted ones asked.
 
-    Ends with 1 where one was rejected.
+    Exit code 1 where one was rejected.
     """
     from curriculum.propose import propose as add  # the other commands need no socket
 
@@ -88,7 +94,7 @@ def propose(
 
 
 def main() -> None:
-    run_command(app, "curriculum")
+    run_command(partial(app, prog_name="curriculum"), "curriculum")
 
 
 def _open(path: Path) -> tuple[RunDir, CurriculumSettings]:

@@ -6,13 +6,14 @@ python -m launch.report runs/demo
 from __future__ import annotations
 
 import base64
-import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
-from typing import Any, Optional, Sequence
+from typing import Annotated, Any, Optional, Sequence
 
 import jinja2
+import typer
 from markupsafe import Markup
 
 from launch import charts
@@ -210,11 +211,14 @@ def _meant(answer: str, options: Sequence[str]) -> str:
     return options[index] if 0 <= index < len(options) else answer
 
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def main(run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's directory.")]) -> None:
+    """Write a run's report.html anew."""
+    print(write_report(RunDir.open(run)))
+
+
 if __name__ == "__main__":
-
-    def _main() -> None:
-        if len(sys.argv) != 2:
-            raise SystemExit("usage: python -m launch.report RUN")
-        print(write_report(RunDir.open(Path(sys.argv[1]))))
-
-    run_command(_main, "vantage report")
+    run_command(partial(app, prog_name="python -m launch.report"), "vantage")

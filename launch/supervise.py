@@ -15,6 +15,7 @@ import shlex
 import signal
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Optional, Sequence
@@ -44,7 +45,7 @@ def children_of(run: RunDir, launcher: Sequence[str] = ()) -> list[Child]:
     return [
         Child(
             name,
-            [*before.get(name, ()), sys.executable, "-m", module, ways[name], "--run-dir", str(run.path)],
+            [*before.get(name, ()), sys.executable, "-m", module, ways[name], str(run.path)],
             run.logs / name / "console.log",
             {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"} if name != "learner" else {"PYTHONUNBUFFERED": "1"},
         )
@@ -89,23 +90,32 @@ def supervise(run: RunDir, children: list[Child], view: LiveView, stop: threadin
         view.refresh({})
 
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
 def main(
-    configs: Annotated[Optional[list[Path]], typer.Argument(help="TOML files, later ones over earlier ones.")] = None,
-    name: Annotated[Optional[str], typer.Option(help="Name of the run; default: that of the last config.")] = None,
-    sets: Annotated[Optional[list[str]], typer.Option("--set", help="table.key=value over the configs.")] = None,
-    runs: Annotated[Path, typer.Option(help="Where runs lie.")] = ROOT / "runs",
+    configs: Annotated[
+        Optional[list[Path]],
+        typer.Argument(
+            metavar="CONFIG.toml", help="TOML files, later ones over earlier ones; default: configs/demo.toml."
+        ),
+    ] = None,
+    name: Annotated[
+        Optional[str], typer.Option(help="Name of the run; default: run.name, or the name of the last config.")
+    ] = None,
+    sets: Annotated[
+        Optional[list[str]], typer.Option("--set", help="table.key=value over the configs, may be repeated.")
+    ] = None,
+    runs: Annotated[Path, typer.Option(help="Folder that runs lie in.")] = ROOT / "runs",
     launcher: Annotated[
         str,
-        typer.Option(help="A command that starts all learner.processes ranks, such as srun; put before the learner's."),
+        typer.Option(help="Command that starts all learner.processes ranks, such as srun; default: the learner does."),
     ] = "",
     serial: Annotated[bool, typer.Option("--serial", help="One process without sockets, for debugging.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and end.")] = False,
 ) -> None:
-    """Run the loop, or resume it."""
+    """Run the loop to its end, or resume it; Ctrl-C drains, a second one does not wait."""
     given, resolved = resolve(configs or [ROOT / "configs" / "demo.toml"], sets or [], name)
     if dry_run:
         print(to_toml(resolved), end="")
@@ -161,4 +171,4 @@ def _stop_on_signals() -> threading.Event:
 
 
 if __name__ == "__main__":
-    run_command(app, "vantage")
+    run_command(partial(app, prog_name="launch/all.sh"), "vantage")

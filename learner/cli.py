@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -32,12 +33,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-RunArgument = Annotated[Path, typer.Argument(help="The run directory.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run's directory.")]
 
 
 @app.command()
-def train(run_dir: Annotated[Path, typer.Option(help="The run directory, made by the launcher.")]) -> None:
-    """Train until the run's budget is met; a second start resumes, a finished run says so."""
+def train(run_dir: RunArgument) -> None:
+    """Train until the run's budget is met; the same command resumes."""
     run = RunDir.open(run_dir)
     if run.read_done("learner") is not None:
         print(f"run {run.name} is finished")
@@ -53,7 +54,7 @@ def train(run_dir: Annotated[Path, typer.Option(help="The run directory, made by
         signal.signal(number, lambda *_: stop.set())
     with run.lock("learner"):
         pass  # a second learner hears so now and not after the libraries are loaded; training takes it for good
-    command = [sys.executable, "-m", "learner.cli", "train", "--run-dir", str(run.path)]
+    command = [sys.executable, "-m", "learner.cli", "train", str(run.path)]
     with (
         processes.others_started(settings.processes, command) if rank is None else contextlib.nullcontext(),
         Client(lambda: lookup(run.path, "curriculum"), "learner") as curriculum,
@@ -80,8 +81,10 @@ def _follow(run: RunDir, rank: int) -> None:
 def serve(
     config: Annotated[list[Path], typer.Option(help="The run's TOML files.")],
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for learners on other nodes.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
-    flags: Annotated[Optional[list[str]], typer.Argument(help="Further flags of vllm serve, behind --.")] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    flags: Annotated[
+        Optional[list[str]], typer.Argument(metavar="-- FLAG", help="Further flags of vllm serve.")
+    ] = None,
 ) -> None:
     """Serve the policy with vLLM, for learner.rollout.engine = "vllm-serve" on this or another node.
 
@@ -95,13 +98,14 @@ def serve(
 @app.command()
 def evaluate(
     run: RunArgument,
-    n: Annotated[Optional[int], typer.Option(help="Questions per skill, instead of the run's.")] = None,
-    step: Annotated[Optional[int], typer.Option(help="A kept checkpoint's step; 0: the base policy.")] = None,
+    n: Annotated[
+        Optional[int], typer.Option(min=1, help="Questions per skill; default: learner.evaluate.per_skill.")
+    ] = None,
+    step: Annotated[
+        Optional[int], typer.Option(min=0, help="A kept checkpoint's step, 0 for the base policy; default: the newest.")
+    ] = None,
 ) -> None:
-    """Answer held-out questions with the run's newest policy and show the scores; needs the run's simulator.
-
-    Questions that the run rendered before need no simulator.
-    """
+    """Answer held-out questions with the run's policy; those not rendered yet need the run's simulator."""
     from learner.offline import evaluate_run  # brings torch
 
     opened = RunDir.open(run)
@@ -119,7 +123,9 @@ def evaluate(
 
 @app.command()
 def score(
-    questions: Annotated[Path, typer.Argument(help="VSI-Bench's rows (.jsonl, .parquet), or a generated data set.")],
+    questions: Annotated[
+        Path, typer.Argument(metavar="QUESTIONS", help="VSI-Bench's rows (.jsonl, .parquet), or a generated data set.")
+    ],
     answers: Annotated[Path, typer.Option("--answers", help='JSON lines with "id" and "prediction".')],
     out: Annotated[Optional[Path], typer.Option("--out", help="JSON file for the scores.")] = None,
 ) -> None:
@@ -145,8 +151,11 @@ def score(
 @app.command()
 def pretrain(
     out: Annotated[Path, typer.Option(help="A folder to write the policy into.")],
-    seed: Annotated[Optional[int], typer.Option(help="Instead of the settings'.")] = None,
-    steps: Annotated[Optional[int], typer.Option(min=2, help="Of both stages together, in their proportion.")] = None,
+    seed: Annotated[Optional[int], typer.Option(min=0, help="Default: learner.pretrain.seed.")] = None,
+    steps: Annotated[
+        Optional[int],
+        typer.Option(min=2, help="Steps of both stages together, in the config's proportion; default: the config's."),
+    ] = None,
     config: Annotated[Optional[list[Path]], typer.Option(help="TOML with a table learner.pretrain.")] = None,
     work: Annotated[Path, typer.Option(help="Folder for views and logs.")] = Path("runs/pretrain"),
     workers: Annotated[int, typer.Option(min=1, help="Simulator workers.")] = 1,
@@ -171,9 +180,9 @@ def pretrain(
 def export(
     run: RunArgument,
     out: Annotated[Path, typer.Option(help="A folder to write adapter/ and merged/ into.")],
-    step: Annotated[Optional[int], typer.Option(help="A kept checkpoint's step, instead of the newest.")] = None,
+    step: Annotated[Optional[int], typer.Option(min=0, help="A kept checkpoint's step; default: the newest.")] = None,
 ) -> None:
-    """Write the PEFT adapter and the merged model; `sim-server generate --specs` writes the questions of a run."""
+    """Write a run's policy as a PEFT adapter and as a merged model."""
     from learner.export import export as export_run  # brings torch
 
     export_run(RunDir.open(run), out, step)
@@ -181,7 +190,7 @@ def export(
 
 
 def main() -> None:
-    run_command(app, "learner")
+    run_command(partial(app, prog_name="learner"), "learner")
 
 
 def _figure(value: Optional[float]) -> str:

@@ -99,7 +99,7 @@ def run_bench(settings: SimSettings, spec: SceneSpec, camera: Camera, rounds: in
 @contextmanager
 def _service(run: RunDir) -> Iterator[tuple[Client, int, int]]:
     """A broker and its worker for this run: a client that has seen the worker join, and the two process ids."""
-    command = [sys.executable, "-m", "sim_server.cli", "serve", "--run-dir", str(run.path)]
+    command = [sys.executable, "-m", "sim_server.cli", "serve", str(run.path)]
     process = subprocess.Popen(command)
     try:
         with Client(lambda: lookup(run.path, "sim"), "bench") as client:

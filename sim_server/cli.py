@@ -52,17 +52,17 @@ app.command()(commands.verify)
 app.command()(propose)
 app.command()(audit)
 
-RunDirOption = Annotated[Path, typer.Option("--run-dir", help="The run's directory.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run's directory.")]
 
 
 @app.command()
 def serve(
-    run_dir: RunDirOption,
+    run_dir: RunArgument,
     workers: Annotated[
-        Optional[int], typer.Option("--workers", min=0, help="Child workers, instead of the config's.")
+        Optional[int], typer.Option("--workers", min=0, help="Child workers; default: sim.workers of the run.")
     ] = None,
 ) -> None:
-    """Serve a run's simulator until SIGTERM or Ctrl-C. A directory without a run gets one with the default config."""
+    """Serve a run's simulator until SIGTERM or Ctrl-C; where there is no run, one with the default config is made."""
     run = RunDir.open(run_dir) if (run_dir / "run.json").exists() else RunDir.create(run_dir, {})
     settings = section(run.config, "sim", SimSettings)
     count = settings.workers if workers is None else workers
@@ -70,16 +70,7 @@ def serve(
         registry.check_installed(settings.backend)
     with run.lock(SERVICE):
         logs.setup(run.path, SERVICE)
-        command = [
-            sys.executable,
-            "-m",
-            "sim_server.cli",
-            "worker",
-            "--join",
-            str(run.path),
-            "--leash",
-            "--worker-id",
-        ]
+        command = [sys.executable, "-m", "sim_server.cli", "worker", str(run.path), "--leash", "--worker-id"]
         fleet = Fleet(
             count,
             settings.backend,
@@ -95,9 +86,9 @@ def serve(
 
 @app.command()
 def worker(
-    run_dir: Annotated[Optional[Path], typer.Option("--join", help="Join the run with this directory.")] = None,
+    run_dir: Annotated[Optional[Path], typer.Argument(metavar="RUN", help="The run's directory.")] = None,
     connect: Annotated[
-        str, typer.Option("--connect", help="Join the broker at this address, without a run directory.")
+        str, typer.Option("--connect", help="Join the broker at this address, where the run's directory is not seen.")
     ] = "",
     server_key: Annotated[
         str, typer.Option("--server-key", help="The broker's public key, for tcp to another machine.")
@@ -105,15 +96,17 @@ def worker(
     keys: Annotated[
         str, typer.Option("--keys", help="Folder with the run's client.json, for tcp to another machine.")
     ] = "",
-    backend: Annotated[Optional[str], typer.Option("--backend", help="Instead of the config's.")] = None,
+    backend: Annotated[
+        Optional[str], typer.Option("--backend", help="Simulator; default: sim.backend of the run.")
+    ] = None,
     worker_id: Annotated[
         str, typer.Option("--worker-id", help="Name in the status; default: backend, host and process.")
     ] = "",
     leash: Annotated[bool, typer.Option("--leash", hidden=True, help="End when standard input ends.")] = False,
 ) -> None:
-    """Join a run as one simulator process. SIGTERM or Ctrl-C: finish what was taken and leave."""
+    """Join a run as one more simulator process; at SIGTERM or Ctrl-C it finishes what it took and leaves."""
     if (run_dir is None) == (not connect):
-        raise VantageError("bad_request", "give either --join RUN or --connect ADDRESS.")
+        raise VantageError("bad_request", "give either the run's directory or --connect ADDRESS.")
     config = {} if run_dir is None else RunDir.open(run_dir).config
     settings = section(config, "sim", SimSettings)
     if backend is not None:
@@ -138,8 +131,8 @@ def worker(
 
 @app.command()
 def drain(
+    run_dir: RunArgument,
     worker_id: Annotated[str, typer.Argument(metavar="WORKER", help="Id of the worker, as `status` shows it.")],
-    run_dir: RunDirOption,
 ) -> None:
     """Let a worker finish what it has and leave; it is not replaced."""
     with _client(run_dir) as client:
@@ -148,8 +141,8 @@ def drain(
 
 
 @app.command()
-def status(run_dir: RunDirOption) -> None:
-    """Show the workers of a run and what they do."""
+def status(run_dir: RunArgument) -> None:
+    """Show the workers of a run and what they do; asks the running service."""
     with _client(run_dir) as client:
         answer = client.request(GetSimStatus()).message
     assert isinstance(answer, SimStatus)
@@ -168,24 +161,26 @@ def status(run_dir: RunDirOption) -> None:
 @app.command()
 def render(
     out: Annotated[Path, typer.Option("--out", help="Picture file; its ending says the format, .npz keeps arrays.")],
-    scene_seed: Annotated[int, typer.Option("--scene-seed", min=0, help="Scene to make.")] = 3,
+    scene_seed: Annotated[int, typer.Option("--scene-seed", min=0, help="Seed of the scene to make.")] = 3,
     asset: Annotated[str, typer.Option("--asset", help="Scene of the backend's data set, instead of a made one.")] = "",
     size: Annotated[str, typer.Option("--size", help="Width x height of a view, pixels.")] = "640x480",
-    hfov_deg: Annotated[float, typer.Option("--hfov-deg", min=6, max=160, help="Horizontal field of view.")] = 70.0,
+    hfov_deg: Annotated[
+        float, typer.Option("--hfov-deg", min=6, max=160, help="Horizontal field of view, degrees.")
+    ] = 70.0,
     views: Annotated[int, typer.Option("--views", min=1, max=36, help="More than one makes a contact sheet.")] = 1,
-    rooms: Annotated[int, typer.Option("--rooms", min=1, max=12)] = 1,
+    rooms: Annotated[int, typer.Option("--rooms", min=1, max=12, help="Rooms of the home.")] = 1,
     objects: Annotated[str, typer.Option("--objects", help="Fewest-most objects.")] = "6-12",
-    clutter: Annotated[float, typer.Option("--clutter", min=0, max=1)] = 0.3,
-    palette: Annotated[str, typer.Option("--palette", help="natural | named")] = "natural",
-    light: Annotated[str, typer.Option("--light", help="day | evening")] = "day",
+    clutter: Annotated[float, typer.Option("--clutter", min=0, max=1, help="How much lies on surfaces.")] = 0.3,
+    palette: Annotated[str, typer.Option("--palette", help="Colours: natural | named.")] = "natural",
+    light: Annotated[str, typer.Option("--light", help="Light: day | evening.")] = "day",
     sensor: Annotated[
-        str, typer.Option("--sensor", help="rgb | depth | ids | normals | panorama | map (from above)")
+        str, typer.Option("--sensor", help="What is drawn: rgb | depth | ids | normals | panorama | map (from above).")
     ] = "rgb",
     degrade: Annotated[
         Optional[list[str]],
         typer.Option("--degrade", help="Like fog:3, may be repeated; 'all' draws every one at every severity."),
     ] = None,
-    backend: Annotated[str, typer.Option("--backend")] = "rooms",
+    backend: Annotated[str, typer.Option("--backend", help="Simulator.")] = "rooms",
     dataset: Annotated[
         str, typer.Option("--dataset", help="With --asset: a *.scene_dataset_config.json, .glb or .gltf.")
     ] = "",
@@ -230,11 +225,16 @@ def render(
 @app.command()
 def export(
     out: Annotated[Path, typer.Option("--out", help="Folder of the data set; an earlier export gets more scenes.")],
-    seed: Annotated[Optional[list[int]], typer.Option("--seed", min=0, help="Scene to make; may be repeated.")] = None,
-    rooms: Annotated[int, typer.Option("--rooms", min=1, max=12)] = 1,
+    seed: Annotated[
+        Optional[list[int]],
+        typer.Option(
+            "--scene-seed", min=0, help="Seed of a scene to make, may be repeated; default: 3.", show_default=False
+        ),
+    ] = None,
+    rooms: Annotated[int, typer.Option("--rooms", min=1, max=12, help="Rooms of the home.")] = 1,
     objects: Annotated[str, typer.Option("--objects", help="Fewest-most objects.")] = "6-12",
-    clutter: Annotated[float, typer.Option("--clutter", min=0, max=1)] = 0.3,
-    palette: Annotated[str, typer.Option("--palette", help="natural | named")] = "natural",
+    clutter: Annotated[float, typer.Option("--clutter", min=0, max=1, help="How much lies on surfaces.")] = 0.3,
+    palette: Annotated[str, typer.Option("--palette", help="Colours: natural | named.")] = "natural",
     ceiling: Annotated[float, typer.Option("--ceiling", help="Height of the ceiling, metres.")] = 2.6,
 ) -> None:
     """Write homes of the rooms simulator as a Habitat scene dataset, with the truth about each in *.scene.json."""
@@ -265,10 +265,12 @@ def export(
 @app.command()
 def bench(
     size: Annotated[str, typer.Option("--size", help="Width x height of a view, pixels.")] = "256x256",
-    scene_seed: Annotated[int, typer.Option("--scene-seed", min=0, max=HELD_OUT_SEED_BORDER - 1)] = 3,
-    rounds: Annotated[int, typer.Option("--rounds", min=1)] = 5,
+    scene_seed: Annotated[
+        int, typer.Option("--scene-seed", min=0, max=HELD_OUT_SEED_BORDER - 1, help="Seed of the scene.")
+    ] = 3,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds that take turns; the median counts.")] = 5,
     frames: Annotated[int, typer.Option("--frames", min=16, help="Frames per round and side.")] = 200,
-    backend: Annotated[str, typer.Option("--backend")] = "rooms",
+    backend: Annotated[str, typer.Option("--backend", help="Simulator.")] = "rooms",
     out: Annotated[Optional[Path], typer.Option("--out", help="JSON file for the figures.")] = None,
 ) -> None:
     """Measure frames per second and latency: the raw backend beside the service."""
@@ -286,7 +288,7 @@ def bench(
 
 
 def main() -> None:
-    run_command(app, "sim-server")
+    run_command(partial(app, prog_name="sim-server"), "sim-server")
 
 
 def _client(run_dir: Path) -> Client:

@@ -14,6 +14,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -30,14 +31,20 @@ LISTEN = "tcp://0.0.0.0:*"  # every interface, any free port; published under th
 NOTICE_S = 180  # before the time limit: the learner finishes its step and the processes drain
 WORKER_NOTICE_S = 90
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
 def main(
-    configs: Annotated[Optional[list[Path]], typer.Argument(help="TOML files, later ones over earlier ones.")] = None,
-    name: Annotated[Optional[str], typer.Option(help="Name of the run; default: that of the last config.")] = None,
-    sets: Annotated[Optional[list[str]], typer.Option("--set", help="table.key=value over the configs.")] = None,
+    configs: Annotated[
+        Optional[list[Path]], typer.Argument(metavar="CONFIG.toml", help="TOML files, later ones over earlier ones.")
+    ] = None,
+    name: Annotated[
+        Optional[str], typer.Option(help="Name of the run; default: run.name, or the name of the last config.")
+    ] = None,
+    sets: Annotated[
+        Optional[list[str]], typer.Option("--set", help="table.key=value over the configs, may be repeated.")
+    ] = None,
     runs: Annotated[Path, typer.Option(help="Where runs lie; every node must see it.")] = ROOT / "runs",
     workers: Annotated[int, typer.Option(min=0, max=1024, help="Simulator workers in the array.")] = 4,
     worker_cpus: Annotated[int, typer.Option(min=1, help="Cores of one worker.")] = 1,
@@ -131,4 +138,4 @@ def _submit(script: Path, *options: str) -> str:
 
 
 if __name__ == "__main__":
-    run_command(app, "vantage-slurm")
+    run_command(partial(app, prog_name="python -m launch.slurm"), "vantage")

@@ -65,7 +65,7 @@ def run(settings: PretrainSettings, out: Path, work: Path, command: str, workers
 def own_simulator(run_dir: Path, workers: int) -> Iterator[Client]:
     """A client of a fresh simulator; both end with the context."""
     run_directory = RunDir.open(run_dir) if (run_dir / "run.json").exists() else RunDir.create(run_dir, {})
-    arguments = ["serve", "--run-dir", str(run_directory.path), "--workers", str(workers)]
+    arguments = ["serve", str(run_directory.path), "--workers", str(workers)]
     process = subprocess.Popen([sys.executable, "-m", "sim_server.cli", *arguments])
     try:
         with Client(lambda: lookup(run_directory.path, "sim"), "pretrain") as client:

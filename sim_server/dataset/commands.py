@@ -23,7 +23,7 @@ def generate(
     split: Annotated[
         str, typer.Option("--split", help="train | val: scenes that train, or that are held out.")
     ] = "train",
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1)] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Another seed: other questions.")] = 0,
     family: Annotated[
         Optional[list[str]],
         typer.Option("--family", help="Like depth_order or depth_order:0-2, may be repeated; default: the config's."),
@@ -37,14 +37,20 @@ def generate(
     config: Annotated[
         Optional[list[Path]], typer.Option("--config", help="TOML with tables curriculum and sim.")
     ] = None,
-    sets: Annotated[Optional[list[str]], typer.Option("--set", help="Like curriculum.world.rooms=3.")] = None,
+    sets: Annotated[
+        Optional[list[str]], typer.Option("--set", help="table.key=value over the configs, may be repeated.")
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, max=1024, help="Processes.")] = 1,
     shard_size: Annotated[int, typer.Option("--shard-size", min=1, max=100_000, help="Specs per shard.")] = 500,
-    quality: Annotated[int, typer.Option("--quality", min=1, max=100, help="Of WebP; 100 is lossless.")] = 90,
+    quality: Annotated[
+        int, typer.Option("--quality", min=1, max=100, help="Quality of the WebP pictures; 100 is lossless.")
+    ] = 90,
     parquet: Annotated[
         Optional[bool], typer.Option(help="Parquet shards beside JSON lines; default: where pyarrow is installed.")
     ] = None,
-    backend: Annotated[Optional[str], typer.Option("--backend", help="Instead of the config's.")] = None,
+    backend: Annotated[
+        Optional[str], typer.Option("--backend", help="Simulator; default: sim.backend of the config.")
+    ] = None,
     part: Annotated[str, typer.Option("--part", hidden=True, help="Of the missing shards, for a child process.")] = "",
 ) -> None:
     """Write a data set: questions, programs, poses and boxes as JSON lines and Parquet, pictures as WebP."""
@@ -106,7 +112,9 @@ def generate(
 
 def verify(
     path: Annotated[Path, typer.Argument(metavar="DIR", help="A finished data set.")],
-    backend: Annotated[Optional[str], typer.Option("--backend", help="Instead of the one that drew it.")] = None,
+    backend: Annotated[
+        Optional[str], typer.Option("--backend", help="Simulator; default: the one that drew it.")
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, max=1024, help="Processes, which share the shards.")] = 1,
     part: Annotated[str, typer.Option("--part", hidden=True, help="Of the shards, for a child process.")] = "",
 ) -> None:

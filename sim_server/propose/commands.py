@@ -15,14 +15,14 @@ from sim_server.questions.language import pointed
 
 def propose(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE…", help="A proposal as JSON, or several as JSON lines (.jsonl).")
+        list[Path], typer.Argument(metavar="FILE", help="A proposal as JSON, or several as JSON lines (.jsonl).")
     ],
     out: Annotated[
         Optional[Path], typer.Option("--out", help="JSON lines with the question or the rejections of each.")
     ] = None,
-    backend: Annotated[str, typer.Option("--backend")] = "rooms",
+    backend: Annotated[str, typer.Option("--backend", help="Simulator.")] = "rooms",
 ) -> None:
-    """Test questions that a person or a model wrote, without a service; ends with 1 where one was rejected."""
+    """Test questions from a person or a model, without a service; exit code 1 where one was rejected."""
     from sim_server.core import SimCore
     from sim_server.settings import SimSettings
 

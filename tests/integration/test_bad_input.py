@@ -85,7 +85,7 @@ def test_a_missing_backend_stops_the_start_and_is_named(tmp_path: Path) -> None:
 def test_a_second_learner_on_a_run_is_refused(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "r", {})
     with run.lock("learner"):
-        command = [sys.executable, "-m", "learner.cli", "train", "--run-dir", str(run.path)]
+        command = [sys.executable, "-m", "learner.cli", "train", str(run.path)]
         result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert "another learner" in result.stderr.splitlines()[-1]

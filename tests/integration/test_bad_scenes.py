@@ -51,7 +51,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Cli
     config.write_text(json.dumps({"stages": {"paths": {".glb": ["."]}}}))
     run = folder / "run"
     RunDir.create(run, {"sim": {"backend": "rooms", "dataset": str(config)}})
-    command = [sys.executable, "-m", "sim_server.cli", "serve", "--workers", "1", "--run-dir", str(run)]
+    command = [sys.executable, "-m", "sim_server.cli", "serve", "--workers", "1", str(run)]
     process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)})
     client = Client(lambda: lookup(run, "sim"), "test")
     yield run, client

@@ -58,7 +58,7 @@ def client(run) -> Iterator[Client]:
 
 
 def serve(run: RunDir) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "curriculum.cli", "serve", "--run-dir", str(run.path)], cwd=ROOT)
+    return subprocess.Popen([sys.executable, "-m", "curriculum.cli", "serve", str(run.path)], cwd=ROOT)
 
 
 class Learner:
@@ -144,7 +144,7 @@ def test_a_second_process_on_the_run_is_refused_and_the_first_goes_on(run, clien
     processes.append(serve(run))
     client.request(GetCurriculumStatus(), deadline_s=60.0)
     second = subprocess.run(
-        [sys.executable, "-m", "curriculum.cli", "serve", "--run-dir", str(run.path)],
+        [sys.executable, "-m", "curriculum.cli", "serve", str(run.path)],
         cwd=ROOT, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert second.returncode == 2

@@ -114,7 +114,7 @@ def test_killed_in_the_middle_it_resumes_and_every_report_counts_once(run: RunDi
 
 
 def test_a_second_start_of_a_finished_run_says_so(run: RunDir) -> None:
-    command = [sys.executable, "-m", "learner.cli", "train", "--run-dir", str(run.path)]
+    command = [sys.executable, "-m", "learner.cli", "train", str(run.path)]
     second = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert second.returncode == 0
     assert "finished" in second.stdout
@@ -126,7 +126,7 @@ def test_a_second_learner_is_refused_with_one_sentence(run: RunDir) -> None:
     marker.unlink()
     try:
         with run.lock("learner"):
-            command = [sys.executable, "-m", "learner.cli", "train", "--run-dir", str(run.path)]
+            command = [sys.executable, "-m", "learner.cli", "train", str(run.path)]
             second = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     finally:
         marker.write_bytes(saved)

@@ -73,7 +73,7 @@ class Encoder:
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     run = RunDir.create(tmp_path_factory.mktemp("runs") / "run", {"sim": {"backend": "rooms"}})
-    command = [sys.executable, "-m", "sim_server.cli", "serve", "--run-dir", str(run.path), "--workers", "1"]
+    command = [sys.executable, "-m", "sim_server.cli", "serve", str(run.path), "--workers", "1"]
     process = subprocess.Popen(command, cwd=ROOT)
     try:
         with Client(lambda: lookup(run.path, "sim"), "learner") as client:

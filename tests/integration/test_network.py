@@ -44,7 +44,7 @@ class Cluster:
         }
         self.processes: list[subprocess.Popen[bytes]] = []
         self.client = Client(lambda: lookup(self.run_dir, "sim"), "test")
-        self.start(HERE, "serve", "--run-dir", str(self.run_dir))
+        self.start(HERE, "serve", str(self.run_dir))
         self.client.request(GetSimStatus(), deadline_s=60.0)
 
     def start(self, end: int, *arguments: str) -> subprocess.Popen[bytes]:
@@ -119,7 +119,7 @@ def test_a_worker_that_vanishes_in_the_middle_of_a_frame_is_replaced_and_may_com
     wait_for(lambda: cluster.cable.carried[THERE] > before + 300_000)  # a part of the picture has arrived
     cluster.cable.interface(THERE, "down")
     assert not future.done()
-    cluster.start(HERE, "worker", "--join", str(cluster.run_dir), "--worker-id", "near")
+    cluster.start(HERE, "worker", str(cluster.run_dir), "--worker-id", "near")
     assert grey(future.result(90)) == expected_grey(7)
     cluster.await_workers({"near"})
     cluster.cable.interface(THERE, "up")

@@ -38,7 +38,7 @@ SCENE = SceneSpec(seed=1, min_objects=6, max_objects=9, categories=NAMES)
 @pytest.mark.timeout(300)  # a first start compiles the renderer
 def test_proposals_are_accepted_and_rejected_over_the_wire(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "run", {"sim": {"backend": "rooms"}})
-    command = [sys.executable, "-m", "sim_server.cli", "serve", "--run-dir", str(run.path), "--workers", "1"]
+    command = [sys.executable, "-m", "sim_server.cli", "serve", str(run.path), "--workers", "1"]
     process = subprocess.Popen(command, cwd=ROOT)
     try:
         with Client(lambda: lookup(run.path, "sim"), "proposer") as sim:
@@ -77,8 +77,8 @@ def test_proposals_are_accepted_and_rejected_over_the_wire(tmp_path: Path) -> No
 def test_a_file_of_questions_becomes_specs_of_a_live_run(tmp_path: Path) -> None:
     """A sound question and a faulty one go in; the sound one is leased, drawn, reported and shown, once."""
     run = RunDir.create(tmp_path / "run", {"sim": {"backend": "rooms"}, "curriculum": {"proposals": {"share": 0.5}}})
-    serving = [sys.executable, "-m", "sim_server.cli", "serve", "--run-dir", str(run.path), "--workers", "1"]
-    deciding = [sys.executable, "-m", "curriculum.cli", "serve", "--run-dir", str(run.path)]
+    serving = [sys.executable, "-m", "sim_server.cli", "serve", str(run.path), "--workers", "1"]
+    deciding = [sys.executable, "-m", "curriculum.cli", "serve", str(run.path)]
     processes = [subprocess.Popen(command, cwd=ROOT) for command in (serving, deciding)]
     try:
         with (

@@ -61,8 +61,7 @@ class Sim:
         self.client = Client(lambda: lookup(self.path, "sim"), "test")
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        where = "--join" if arguments[0] == "worker" else "--run-dir"
-        command = [sys.executable, "-m", "sim_server.cli", *arguments, where, str(self.path)]
+        command = [sys.executable, "-m", "sim_server.cli", *arguments, str(self.path)]
         process = subprocess.Popen(command, env=self.environment, stderr=subprocess.PIPE, text=True)
         self.processes.append(process)
         return process

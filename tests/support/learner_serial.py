@@ -22,7 +22,7 @@ from sim_server.settings import SimSettings
 def main() -> None:
     run = RunDir.open(Path(sys.argv[1]))
     processes = section(run.config, "learner", LearnerSettings).processes
-    command = [sys.executable, "-m", "learner.cli", "train", "--run-dir", str(run.path)]
+    command = [sys.executable, "-m", "learner.cli", "train", str(run.path)]
     simulator = SimCore(section(run.config, "sim", SimSettings))
     with (
         CurriculumCore(run, section(run.config, "curriculum", CurriculumSettings)) as curriculum,

@@ -26,11 +26,15 @@ def audit(
         Optional[list[Path]],
         typer.Option("--config", help="TOML with a table curriculum.world; else furnished homes."),
     ] = None,
-    sets: Annotated[Optional[list[str]], typer.Option("--set", help="Like curriculum.world.rooms=3.")] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1)] = 0,
-    pictures: Annotated[int, typer.Option("--pictures", min=0, max=100, help="Per cell, on the page.")] = 1,
+    sets: Annotated[
+        Optional[list[str]], typer.Option("--set", help="table.key=value over the configs, may be repeated.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Another seed: other scenes.")] = 0,
+    pictures: Annotated[
+        int, typer.Option("--pictures", min=0, max=100, help="Questions with pictures on the page, per cell.")
+    ] = 1,
     out: Annotated[Optional[Path], typer.Option("--out", help="Folder for audit.json and audit.html.")] = None,
-    backend: Annotated[str, typer.Option("--backend")] = "rooms",
+    backend: Annotated[str, typer.Option("--backend", help="Simulator.")] = "rooms",
 ) -> None:
     """Ask every family in many scenes, its levels by turns; check each answer by its program and by an oracle."""
     from sim_server.backends.registry import make_backend

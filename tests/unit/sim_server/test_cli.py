@@ -51,7 +51,7 @@ def test_overview_poses_are_the_same_each_time_and_differ_from_one_another():
         (("render", "--out", "x.png", "--backend", "toy", "--sensor", "normals"), "no such sensors: normals"),
         (("render", "--out", "x.png", "--backend", "toy", "--sensor", "heat"), "panorama"),
         (("worker",), "--connect"),
-        (("status", "--run-dir", "no/such/run"), "not a run directory"),
+        (("status", "no/such/run"), "not a run directory"),
     ],
 )
 def test_a_mistake_is_one_sentence_that_names_it(arguments, says):
