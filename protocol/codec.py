@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Union, get_args, get_type_hints
 
@@ -62,8 +61,7 @@ def bad(message: str) -> VantageError:
     return VantageError("bad_request", message)
 
 
-@dataclass(frozen=True)
-class Packet:
+class Packet(msgspec.Struct, frozen=True):
     """One decoded message. Arrays stay in their frames until `array` is called."""
 
     request_id: bytes

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Optional
 
 import msgspec
@@ -31,8 +30,7 @@ MESSAGES_PER_TURN = 64  # received before what waits to be sent has its turn
 LOG_INTERVAL_S = 10.0
 
 
-@dataclass(frozen=True)
-class Request(Packet):
+class Request(Packet, frozen=True):
     """A request as it came: request_id, message, blobs and array(ref) of Packet, and by whom and how."""
 
     client: str

@@ -34,6 +34,10 @@ OWN_BELOW_BYTES = 2**13
 # are left to the kernel, which fits them to the network.
 IPC_BUFFER_BYTES = 4 * 2**20
 
+# Plain integers: the enumerations take a microsecond for each use, and every frame needs some.
+_EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)
+_NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
+
 
 def _limit(socket: zmq.Socket, address: str) -> None:
     socket.maxmsgsize = MAX_FRAME_BYTES
@@ -174,7 +178,7 @@ def close_dealer(socket: zmq.Socket, monitor: zmq.Socket) -> None:
 
 def readable(socket: zmq.Socket) -> bool:
     """Whether a message waits; cheaper than to ask for one and to catch the exception where there is none."""
-    return bool(int(socket.get(zmq.EVENTS)) & zmq.POLLIN)
+    return bool(int(socket.get(_EVENTS)) & _POLLIN)
 
 
 def receive(socket: zmq.Socket) -> Optional[list[Blob]]:
@@ -187,7 +191,7 @@ def receive(socket: zmq.Socket) -> Optional[list[Blob]]:
     frames: list[Blob] = []
     more = True
     while more:
-        frame = socket.recv(zmq.NOBLOCK, copy=False)  # the parts of one message arrive together
+        frame = socket.recv(_NOBLOCK, copy=False)  # the parts of one message arrive together
         more = frame.more
         if len(frames) < MAX_RECEIVED_FRAMES:
             frames.append(frame.bytes if len(frame) < OWN_BELOW_BYTES else frame.buffer)
@@ -200,10 +204,11 @@ def send(socket: zmq.Socket, frames: Sequence[Blob]) -> bool:
     A large frame that was received is passed on without a copy. Do not write to the frames' memory afterwards: ZeroMQ
     reads it until the message is out.
     """
-    last = len(frames) - 1
+    left = len(frames)
     try:
-        for index, frame in enumerate(frames):
-            flags = zmq.NOBLOCK if index == last else zmq.NOBLOCK | zmq.SNDMORE
+        for frame in frames:
+            left -= 1
+            flags = _MORE if left else _NOBLOCK
             view = memoryview(frame)
             if isinstance(view.obj, zmq.Frame) and len(view.obj) == view.nbytes:
                 socket.send(view.obj, flags)

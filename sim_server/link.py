@@ -29,7 +29,7 @@ from protocol.connection import Connection
 from protocol.endpoint import Endpoint
 from protocol.errors import VantageError
 from protocol.messages import Drain, Failure, Goodbye, Loading, Ready, Welcome
-from protocol.sockets import Waker
+from protocol.sockets import Waker, readable
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,9 @@ STUCK = 70  # exit status (EX_SOFTWARE) of a worker that computed for too long
 ORPHANED = 1  # exit status of a child whose parent is gone
 KEEP_ALIVE_S = 0.1  # between two looks at the connection while a request is computed
 LINGER_MS = 2000
+# An agent that looks around asks for its next view as soon as it has this one. To wait for it awake spares the wake-up,
+# and keeps the broker and the client off this core, whose caches hold the scene.
+AWAKE_S = 0.001
 
 
 class Link:
@@ -236,5 +239,9 @@ class Link:
         if self._connection is None:
             self._waker.sleep(min(1.0, self._next_connect_s - time.monotonic()))
         else:
+            awake_until_s = time.monotonic() + AWAKE_S
+            while time.monotonic() < awake_until_s:
+                if readable(self._connection.socket):
+                    return
             blocked = bool(self._outbox) and self._connection.ready
             self._connection.sleep(self._waker, time.monotonic() + 1.0, to_send=blocked)
