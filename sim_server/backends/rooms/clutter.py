@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from protocol.scene import SceneSpec
 from sim_server.backends.rooms.catalogue import CATEGORIES, Category
 from sim_server.backends.rooms.footprint import Footprint, overlap
+from sim_server.backends.rooms.furniture import tableware
 from sim_server.backends.rooms.furniture.model import Surface
 from sim_server.backends.rooms.materials import NAMED_COLORS
 from sim_server.backends.rooms.mesh import rotation_y
 from sim_server.backends.rooms.placed import ON_WALL, Placed, footprint
 from sim_server.backends.rooms.surfaces import STANDS_ON
 
+_SOFT = frozenset({"bed", "sofa", "armchair", "ottoman"})
+_NEEDS_FIRM_GROUND = frozenset({tableware.standing_books, tableware.raised_laptop})  # on a mattress they fall over
 _AGAIN = 0.3  # how much less a second thing of a kind is wanted on the same furniture
 
 
@@ -79,7 +82,9 @@ def _put_on(
 ) -> Optional[Placed]:
     """One small thing on a surface of `base`, clear of what stands there and of what hangs on the walls; `taken` is in
     the frame of `base`."""
-    model = category.shapes[int(rng.integers(len(category.shapes)))](rng)
+    soft = base.category.name in _SOFT
+    shapes = [shape for shape in category.shapes if not (soft and shape in _NEEDS_FIRM_GROUND)]
+    model = shapes[int(rng.integers(len(shapes)))](rng)
     low, high = model.bounds()
     half_x, half_z = float(high[0] - low[0]) / 2, float(high[2] - low[2]) / 2
     if high[1] > surface.free_m:

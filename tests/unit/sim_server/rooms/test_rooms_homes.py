@@ -284,3 +284,14 @@ def test_an_impossible_home_is_refused_in_one_sentence() -> None:
         home(0, 1, 60, 60, categories=("bed", "sofa", "wardrobe"))
     with pytest.raises(Infeasible, match="more rooms"):
         home(0, 2, 200, 200)
+
+
+def test_books_lie_flat_on_what_is_soft() -> None:
+    flat = 0
+    for seed in range(12):
+        _, placed, _ = home(seed, 3, 6, 12, categories=("bed", "sofa", "armchair", "books"))
+        for thing in placed:
+            if thing.category.name == "books" and thing.support >= 0:
+                assert float(thing.high[1] - thing.low[1]) < 0.18  # a book that stands is taller
+                flat += 1
+    assert flat > 10
