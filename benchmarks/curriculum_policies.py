@@ -65,7 +65,7 @@ def run(policy_name: str, seed: int, budget: int = BUDGET, skills: tuple[str, ..
             issues = fresh_issues(settings.world, drawn, state.next_number, state.next_scene)
         else:
             cells = [view.cell for view in views]
-            issues = repeated_issues(settings.world, cells, policy.repeats, BATCH, state.next_number)
+            issues = repeated_issues(settings.world, seed, cells, policy.repeats, BATCH, state.next_number)
         state.apply(LeasedEvent(b"", "", 0, 0.0, tuple(issues)), settings.estimation)
         reports = [learner.answer(issue) for issue in issues]
         state.apply(ReportedEvent(b"", tuple(reports)), settings.estimation)

@@ -157,7 +157,7 @@ class CurriculumCore:
             return proposed
         if self._policy.repeats is not None:
             cells = [view.cell for view in views]
-            return proposed + repeated_issues(world, cells, self._policy.repeats, count, number)
+            return proposed + repeated_issues(world, self._run.seed, cells, self._policy.repeats, count, number)
         rng = rng_for(self._run.seed, "policy", self._state.batches)
         drawn = draw(self._policy.shares(views), count, rng)
         return proposed + fresh_issues(world, drawn, number, self._state.next_scene)

@@ -11,6 +11,7 @@ from curriculum.policies.base import Share
 from curriculum.state import Asked
 from protocol.messages import Leased
 from protocol.proposals import spec_of
+from protocol.seeds import rng_for
 from protocol.specs import World, deal, task_spec, training_scene
 from protocol.tasks import PROPOSED
 
@@ -35,14 +36,23 @@ def fresh_issues(world: World, drawn: Sequence[Share], next_number: int, next_sc
     ]
 
 
-def repeated_issues(world: World, cells: Sequence[Cell], length: int, count: int, next_number: int) -> list[Issue]:
-    """The next `count` specs of a list of `length` that asks every cell alike and starts over at its end."""
+def repeated_issues(
+    world: World, run_seed: int, cells: Sequence[Cell], length: int, count: int, next_number: int
+) -> list[Issue]:
+    """The next `count` specs of a list of `length` that asks every cell alike and starts over at its end.
+
+    The scenes come in another order each time: neighbours in the list ask for the same few cells, and a batch of
+    those would teach less than one that is mixed.
+    """
     listed = deal(world, [cells[index % len(cells)] for index in range(length)], lambda cell: cell)
     issues = []
-    for number in range(next_number, next_number + count):
-        scene, cell = listed[number % length]
-        seq, degradation = number % length, cell.degradation
-        issues.append(Issue(number, seq, scene, cell.skill, cell.level, "static", degradation=degradation))
+    for epoch in range(next_number // length, (next_number + count - 1) // length + 1):
+        place = rng_for(run_seed, "epoch", epoch).permutation(listed[-1][0] + 1)
+        order = sorted(range(length), key=lambda seq, place=place: place[listed[seq][0]])
+        for number, seq in enumerate(order, start=epoch * length):
+            if next_number <= number < next_number + count:
+                scene, cell = listed[seq]
+                issues.append(Issue(number, seq, scene, cell.skill, cell.level, "static", degradation=cell.degradation))
     return issues
 
 

@@ -1,4 +1,4 @@
-"""`static`: a fixed list of specs, every cell alike, repeated. The control that shows what fresh scenes are worth."""
+"""`static`: a fixed list of specs, every cell alike, in shuffled epochs: a data set, which does not know the policy."""
 
 from __future__ import annotations
 

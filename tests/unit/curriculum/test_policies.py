@@ -108,15 +108,18 @@ def test_uniform_asks_every_cell_by_its_skills_weight():
     assert found == {"depth_order L0": pytest.approx(0.25), "object_color L0": pytest.approx(0.75)}
 
 
-def test_static_repeats_the_same_specs():
+def test_static_repeats_the_same_specs_in_another_order_and_mixes_them():
     world = CurriculumSettings().world
-    cells = [Cell("depth_order", 0), Cell("view_direction", 0), Cell("object_count", 0)]
-    first = repeated_issues(world, cells, length=10, count=10, next_number=0)
-    second = repeated_issues(world, cells, length=10, count=10, next_number=10)
-    assert [(issue.seq, issue.scene, issue.skill) for issue in first] == [
-        (issue.seq, issue.scene, issue.skill) for issue in second
-    ]
-    assert len({issue.lease_id for issue in first + second}) == 20
+    cells = [Cell(skill, level) for skill in ("depth_order", "view_direction", "object_count") for level in range(5)]
+    issues = repeated_issues(world, 1, cells, length=120, count=240, next_number=0)
+    first, second = (
+        [(issue.seq, issue.scene, str(issue.cell)) for issue in part] for part in (issues[:120], issues[120:])
+    )
+    assert first != second and sorted(first) == sorted(second)
+    assert len({issue.lease_id for issue in issues}) == 240
+    assert issues[100:140] == repeated_issues(world, 1, cells, length=120, count=40, next_number=100)
+    assert all(len({issue.skill for issue in issues[start : start + 40]}) == 3 for start in range(0, 240, 40))
+    assert sum(one.scene == other.scene for one, other in zip(issues, issues[1:])) > 120  # an open scene is cheap
 
 
 def test_a_draw_differs_from_its_shares_by_less_than_one_and_is_right_on_average():
