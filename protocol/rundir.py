@@ -116,10 +116,6 @@ class RunDir:
     def metrics(self) -> Path:
         return self.path / "metrics"
 
-    @property
-    def endpoint_dir(self) -> Path:
-        return self.path / "endpoints"
-
     # ------------------------------------------------------------------------- one owner at a time
 
     @contextlib.contextmanager
@@ -175,10 +171,6 @@ class RunDir:
             if process not in self._appenders:
                 self._appenders[process] = _open_to_append(path)
             _write_all(self._appenders[process], line)
-
-    def read_metrics(self, process: str) -> list[dict[str, Any]]:
-        """Every complete line of metrics/<process>.jsonl."""
-        return read_jsonl(self.metrics / f"{process}.jsonl")[0]
 
 
 # ----------------------------------------------------------------------------- files

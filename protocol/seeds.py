@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Union
+from typing import Sequence, TypeVar, Union
 
 import numpy as np
+
+Item = TypeVar("Item")
 
 
 def rng_for(run_seed: int, *path: Union[int, str]) -> np.random.Generator:
@@ -16,3 +18,8 @@ def rng_for(run_seed: int, *path: Union[int, str]) -> np.random.Generator:
     whole = (int(run_seed), *(part if isinstance(part, str) else int(part) for part in path))
     digest = hashlib.blake2b(repr(whole).encode(), digest_size=16).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "little")))
+
+
+def pick(items: Sequence[Item], rng: np.random.Generator) -> Item:
+    """One of the items, each with the same chance."""
+    return items[int(rng.integers(len(items)))]

@@ -16,7 +16,7 @@ import pydantic
 from protocol.config import Section, section
 from protocol.errors import VantageError
 from protocol.scene import HELD_OUT_SEED_BORDER, SEED_END, Camera, SceneSpec
-from protocol.seeds import rng_for
+from protocol.seeds import pick, rng_for
 from protocol.skills import CATALOGUE
 from protocol.tasks import HIDING, Degradation, QuestionSpec, TaskSpec
 
@@ -182,7 +182,7 @@ def _drawn(world: World, run_seed: int, seq: int, family: str) -> tuple[Degradat
     rng = rng_for(run_seed, "degradation", seq)
     if not fitting or rng.uniform() >= world.degraded_share:
         return ()
-    return _parsed(fitting[int(rng.integers(len(fitting)))])
+    return _parsed(pick(fitting, rng))
 
 
 def view_budget(family: str) -> int:
@@ -239,13 +239,13 @@ def _scene(world: World, seed: int, scene: int, held_out: bool) -> SceneSpec:
     return SceneSpec(
         seed=scene_seed,
         split="val" if held_out else "train",
-        asset=assets[int(rng.integers(len(assets)))] if assets else "",
+        asset=pick(assets, rng) if assets else "",
         rooms=world.rooms,
         min_objects=world.min_objects,
         max_objects=world.max_objects,
         clutter=world.clutter,
         palette=world.palette,
-        light=world.lights[int(rng.integers(len(world.lights)))],
+        light=pick(world.lights, rng),
         ceiling_m=world.ceiling_m,
         categories=world.categories,
     )

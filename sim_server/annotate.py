@@ -53,22 +53,9 @@ def annotate(scene: Scene, message: Annotate) -> list[Annotation]:
     for index in range(message.views):
         view = world.only_view(index)
         questions = _questions(view, families, weights, message.questions_per_view, rng)
-        annotations.append(Annotation(one_view(frames, index), tuple(view.views[0].seen.values()), tuple(questions)))
+        seen = tuple(view.views[0].seen.values())
+        annotations.append(Annotation(frames.part(index, index + 1), seen, tuple(questions)))
     return annotations
-
-
-def one_view(frames: Frames, index: int) -> Frames:
-    """The frames of one of the views, without a copy."""
-    here = slice(index, index + 1)
-    return Frames(
-        poses=frames.poses[here],
-        camera=frames.camera,
-        rgb=None if frames.rgb is None else frames.rgb[here],
-        depth=None if frames.depth is None else frames.depth[here],
-        ids=None if frames.ids is None else frames.ids[here],
-        amodal=None if frames.amodal is None else frames.amodal[here],
-        lens=frames.lens,
-    )
 
 
 def _draw_pose(scene: Scene, message: Annotate, rng: np.random.Generator) -> Pose:

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from protocol.errors import VantageError
 from protocol.messages import Observe
-from protocol.scene import Camera, Pose, SceneDescription, SceneSpec, Vec3
+from protocol.scene import Camera, Pose
 from protocol.seeds import rng_for
 from protocol.tasks import DEGRADATIONS, HIDING, Degradation, TaskSpec
-from sim_server.backends.base import Backend, Frames, Scene
+from sim_server.backends.base import Backend, Frames, Scene, SceneInFront
 from sim_server.lens import sources
 from sim_server.numba_cache import set_cache_dir
 
@@ -53,7 +53,7 @@ _DISC_TAPS = 28
 Rgb = NDArray[np.uint8]
 
 
-class DegradedScene:
+class DegradedScene(SceneInFront):
     """A scene seen through a worse camera. What is drawn (the direction of a shake, dirt, noise) is drawn from
     (run_seed, seq) and, dirt apart, the view's index: dirt stays on the lens from view to view."""
 
@@ -67,12 +67,10 @@ class DegradedScene:
         severities = {item.name: item.severity for item in degradations}
         if len(severities) < len(degradations):
             raise VantageError("bad_request", "each degradation is named once; leave the repeated ones out.")
-        self._scene = scene
+        super().__init__(scene)
         self._severities = severities
         self._seed = (run_seed, "degrade", seq)
         self._first_index = first_index
-        self.spec: SceneSpec = scene.spec
-        self.description: SceneDescription = scene.description
 
     def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
         wanted, has = set(sensors), self._severities
@@ -81,7 +79,7 @@ class DegradedScene:
             needed.add("depth")
         if "amodal" in wanted and has.keys() & HIDING:
             needed |= {"depth", "ids"}
-        frames = self._scene.render(poses, camera, tuple(sorted(needed)))
+        frames = self.scene.render(poses, camera, tuple(sorted(needed)))
         k = LENS_K[has["lens_distortion"]] if "lens_distortion" in has else 0.0
         for index in range(len(frames.poses)):
             self._degrade_view(frames, index, k)
@@ -185,21 +183,6 @@ class DegradedScene:
             soft = np.clip((2.0 - squared) / 1.4, 0, 1)  # full within 0.8 of the radius, gone at 1.4
             clear[rows, columns] *= (1 - strength * soft).astype(np.float32)
         return 1 - clear
-
-    def is_navigable(self, point_m: Vec3) -> bool:
-        return self._scene.is_navigable(point_m)
-
-    def sample_navigable(self, rng: np.random.Generator) -> Vec3:
-        return self._scene.sample_navigable(rng)
-
-    def path(self, start_m: Vec3, goal_m: Vec3) -> list[Vec3]:
-        return self._scene.path(start_m, goal_m)
-
-    def geodesic_m(self, start_m: Vec3, goal_m: Vec3) -> float:
-        return self._scene.geodesic_m(start_m, goal_m)
-
-    def close(self) -> None:
-        self._scene.close()
 
 
 def degraded(scene: Scene, asked: Union[TaskSpec, Observe]) -> Scene:

@@ -84,7 +84,7 @@ def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> 
             continue
         candidate = draw_evenly(candidates, rng)
         question = ask(family, world, candidate, level, rng, spec.question.paraphrase)
-        frames = _with_sensors(seen, evidence.first(shown), sensors)
+        frames = _with_sensors(seen, evidence.part(0, shown), sensors)
         return Realised(question, frames, staging.poses, attempt, world, staging.changes[:shown])
     assert plan is not None
     rule, _ = refused.most_common(1)[0]

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 
 from protocol.errors import Infeasible
-from protocol.scene import Camera, Change, Pose, SceneDescription, SceneSpec, Vec3
-from sim_server.backends.base import Editable, Frames, Scene
+from protocol.scene import Camera, Change, Pose
+from sim_server.backends.base import Editable, Frames, Scene, SceneInFront
 
 Changes = tuple[Change, ...]
 
@@ -32,21 +32,19 @@ class Staging(msgspec.Struct, frozen=True):
     numbers: tuple[float, ...] = ()
 
 
-class StagedScene:
+class StagedScene(SceneInFront):
     """A scene that stands before its changed copies: view k of `render` shows it with changes[k]."""
 
     def __init__(self, scene: Scene, changes: Sequence[Changes]) -> None:
         """Raises Infeasible where the backend cannot change its scenes."""
         if not isinstance(scene, Editable):
             raise Infeasible("this simulator cannot take objects away or move them; ask without questions of change")
-        self._scene = scene
+        super().__init__(scene)
         self._changes = tuple(changes)
         self._copies: dict[Changes, Scene] = {(): scene}
         for change in self._changes:
             if change not in self._copies:
                 self._copies[change] = scene.edited(change)
-        self.spec: SceneSpec = scene.spec
-        self.description: SceneDescription = scene.description
 
     def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
         """As a scene does; there are at most as many poses as changes."""
@@ -61,24 +59,6 @@ class StagedScene:
         if "amodal" in sensors:
             joined.amodal = [counts for part in parts for counts in part.amodal or []]
         return joined
-
-    def is_navigable(self, point_m: Vec3) -> bool:
-        return self._scene.is_navigable(point_m)
-
-    def sample_navigable(self, rng: np.random.Generator) -> Vec3:
-        return self._scene.sample_navigable(rng)
-
-    def path(self, start_m: Vec3, goal_m: Vec3) -> list[Vec3]:
-        return self._scene.path(start_m, goal_m)
-
-    def geodesic_m(self, start_m: Vec3, goal_m: Vec3) -> float:
-        return self._scene.geodesic_m(start_m, goal_m)
-
-    def close(self) -> None:
-        """The scene is not this one's to close; its changed copies are."""
-        for change, copy in self._copies.items():
-            if change:
-                copy.close()
 
 
 def staged(scene: Scene, staging: Staging) -> Scene:

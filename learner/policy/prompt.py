@@ -11,7 +11,7 @@ words of MOVES is a move, anything else an answer.
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, NamedTuple, Optional
+from typing import Literal, NamedTuple, Optional
 
 from protocol.errors import VantageError
 from protocol.prompts import LETTERS, is_lettered, letter_answer, letter_prompt
@@ -61,13 +61,6 @@ def write_prompt(question: Question, style: Style, look: Optional[Look] = None) 
     if style == "letters":
         return Prompt(letter_prompt(question) + ("" if look is None else _moves_in_lines(look)))
     raise VantageError("bad_config", f"prompt style {style!r} is unknown: choose one of {', '.join(STYLES)}")
-
-
-def write_messages(question: Question, views: int, style: Style) -> list[dict[str, Any]]:
-    """Chat messages with `views` image parts before the text; 0 views make a blind prompt."""
-    content: list[dict[str, str]] = [{"type": "image"}] * views
-    content.append({"type": "text", "text": write_prompt(question, style).text})
-    return [{"role": "user", "content": content}]
 
 
 def write_answer(question: Question, style: Style) -> str:

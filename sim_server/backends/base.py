@@ -34,9 +34,9 @@ class Frames(msgspec.Struct):
     normals: Optional[NDArray[np.float32]] = None
     lens: float = 0.0
 
-    def first(self, count: int) -> Frames:
-        """The first `count` views, without a copy."""
-        here = slice(0, count)
+    def part(self, start: int, stop: int) -> Frames:
+        """The views from number `start` to before `stop`, without a copy."""
+        here = slice(start, stop)
         return Frames(
             poses=self.poses[here],
             camera=self.camera,
@@ -74,12 +74,37 @@ class Scene(Protocol):
     def close(self) -> None: ...
 
 
+class SceneInFront:
+    """A scene that stands in front of another one: the same place, and other pictures of it."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.spec: SceneSpec = scene.spec
+        self.description: SceneDescription = scene.description
+
+    def is_navigable(self, point_m: Vec3) -> bool:
+        return self.scene.is_navigable(point_m)
+
+    def sample_navigable(self, rng: np.random.Generator) -> Vec3:
+        return self.scene.sample_navigable(rng)
+
+    def path(self, start_m: Vec3, goal_m: Vec3) -> list[Vec3]:
+        return self.scene.path(start_m, goal_m)
+
+    def geodesic_m(self, start_m: Vec3, goal_m: Vec3) -> float:
+        return self.scene.geodesic_m(start_m, goal_m)
+
+    def close(self) -> None:
+        """The scene behind is closed by whoever opened it."""
+
+
 @runtime_checkable
 class Editable(Protocol):
     """A scene whose objects can be taken away or moved offers this too; questions about changes need it."""
 
     def edited(self, changes: Sequence[Change]) -> Scene:
-        """The same scene with these changes; all else, ids included, is as before. The scene itself stays as it is.
+        """The same scene with these changes; all else, ids included, is as before. The scene itself stays as it is, and
+        what is returned is never closed.
 
         Raises VantageError("bad_request") for an object that the scene lacks or that carries others.
         """
@@ -110,8 +135,6 @@ class Mappable(Protocol):
 class Capabilities(msgspec.Struct, frozen=True):
     sensors: tuple[str, ...] = SENSORS
     categories: tuple[str, ...] = ()
-    has_fronts: bool = False
-    has_rooms: bool = False
     assets: tuple[str, ...] = ()  # names of scenes that SceneSpec.asset may name; empty: procedural only
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from protocol.errors import Infeasible
 from protocol.scene import HELD_OUT_SEED_BORDER, SEED_END, Camera, SceneSpec
-from protocol.seeds import rng_for
+from protocol.seeds import pick, rng_for
 from sim_server.backends.base import Backend, Scene
 from sim_server.propose.names import Named
 from sim_server.propose.programs import about, object_ids
@@ -110,7 +110,7 @@ def _about_others(
     ids = dict(zip(asked, drawn))
     texts: dict[str, str] = {}
     for kind in kinds:
-        item = world.objects[drawn[int(rng.integers(len(drawn)))]]
+        item = world.objects[pick(drawn, rng)]
         texts.update(
             {old: new for old, new in ((kind.category, item.category), (kind.color, item.color)) if old and new}
         )

@@ -15,6 +15,7 @@ import numpy as np
 
 from protocol.errors import VantageError
 from protocol.scene import Pose, SceneDescription
+from protocol.seeds import pick
 from protocol.skills import CATALOGUE
 from protocol.tasks import Mention, Question, TaskSpec
 from sim_server.backends.base import Scene
@@ -85,16 +86,16 @@ def fitting(family: Family, world: World, level: int, plan: Plan) -> tuple[list[
 def draw_evenly(candidates: Sequence[Candidate], rng: np.random.Generator) -> Candidate:
     """One of the candidates: first the form, then the key, then the candidate, each with equal chances."""
     forms = sorted({item.form for item in candidates})
-    form = forms[int(rng.integers(len(forms)))]
+    form = pick(forms, rng)
     keys = sorted({item.key for item in candidates if item.form == form})
-    key = keys[int(rng.integers(len(keys)))]
+    key = pick(keys, rng)
     same = [item for item in candidates if item.form == form and item.key == key]
-    return same[int(rng.integers(len(same)))]
+    return pick(same, rng)
 
 
 def draw_key(words: Sequence[str], rng: np.random.Generator, kept: Optional[Plan]) -> str:
     """One of these answers, each with equal chances; that of the plan that is kept."""
-    return kept.key if kept else words[int(rng.integers(len(words)))]
+    return kept.key if kept else pick(words, rng)
 
 
 def shuffled(items: Sequence[Item], rng: np.random.Generator) -> tuple[Item, ...]:

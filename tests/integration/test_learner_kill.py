@@ -57,7 +57,8 @@ def start(run: RunDir) -> subprocess.Popen[bytes]:
 
 
 def steps_done(run: RunDir) -> int:
-    return max((line["step"] for line in run.read_metrics("learner") if line["event"] == "step"), default=0)
+    lines, _ = read_jsonl(run.metrics / "learner.jsonl")
+    return max((line["step"] for line in lines if line["event"] == "step"), default=0)
 
 
 def other_rank(process: subprocess.Popen[bytes]) -> int:
@@ -100,7 +101,7 @@ def test_killed_in_the_middle_it_resumes_and_every_report_counts_once(run: RunDi
     assert done is not None
     assert done["step"] == STEPS
     # No step is skipped, and none that was complete on disk is done again.
-    steps = [line["step"] for line in run.read_metrics("learner") if line["event"] == "step"]
+    steps = [line["step"] for line in read_jsonl(run.metrics / "learner.jsonl")[0] if line["event"] == "step"]
     assert set(steps) == set(range(1, STEPS + 1))
     times = Counter(steps)
     assert all(times[step] == 1 for step in times if step not in (behind + 1 for behind in killed_behind))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol.rundir import RunDir
+from protocol.rundir import RunDir, read_jsonl
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
 
@@ -28,7 +28,7 @@ def start(runs: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def steps_of(run: RunDir) -> list[int]:
-    return [line["step"] for line in run.read_metrics("learner") if line["event"] == "step"]
+    return [line["step"] for line in read_jsonl(run.metrics / "learner.jsonl")[0] if line["event"] == "step"]
 
 
 def wait_for_step(run: RunDir, step: int, loop: subprocess.Popen[str]) -> None:
@@ -85,5 +85,5 @@ def test_the_loop_samples_from_vllm_by_an_adapter_per_step(tmp_path: Path) -> No
     run = RunDir.open(tmp_path / "vllm")
     finished(run, output)
     assert {path.name for path in run.adapters.iterdir()} >= {f"policy-v{step:06d}" for step in range(1, 4)}
-    mismatch = [line["mismatch"] for line in run.read_metrics("learner") if line["event"] == "step"]
+    mismatch = [line["mismatch"] for line in read_jsonl(run.metrics / "learner.jsonl")[0] if line["event"] == "step"]
     assert len(mismatch) == 3 and max(mismatch) < 0.02

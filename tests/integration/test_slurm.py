@@ -118,4 +118,5 @@ def restarted(slurm: Slurm, job: str) -> None:
 
 
 def steps(run: RunDir) -> int:
-    return max((line["step"] for line in run.read_metrics("learner") if line["event"] == "step"), default=0)
+    lines, _ = read_jsonl(run.metrics / "learner.jsonl")
+    return max((line["step"] for line in lines if line["event"] == "step"), default=0)

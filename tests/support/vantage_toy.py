@@ -79,7 +79,7 @@ class ToyScene:
 class ToyBackend:
     name = "toy"
     digest = "toy-1"
-    capabilities = Capabilities(sensors=("rgb", "depth", "ids"), categories=("box",), has_rooms=True)
+    capabilities = Capabilities(sensors=("rgb", "depth", "ids"), categories=("box",))
 
     def open(self, spec: SceneSpec) -> ToyScene:
         if spec.asset:

@@ -37,9 +37,7 @@ class HabitatBackend:
         content = SceneDataset(dataset).digest()
         self.digest = f"habitat-{FORMAT_VERSION}-{self._simulator.version}-{content}-{self._simulator.look}"
         self._cache = _cache_dir() / f"{content}-{AGENT_HEIGHT_M}-{AGENT_RADIUS_M}-{CELL_M}"
-        self.capabilities = Capabilities(
-            sensors=SENSORS, has_fronts=False, has_rooms=True, assets=self._simulator.scenes
-        )
+        self.capabilities = Capabilities(sensors=SENSORS, assets=self._simulator.scenes)
 
     @classmethod
     def from_settings(cls, settings: SimSettings) -> HabitatBackend:

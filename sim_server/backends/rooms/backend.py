@@ -46,8 +46,6 @@ class RoomsBackend:
         self.capabilities = Capabilities(
             sensors=ALL_SENSORS,
             categories=tuple(CATEGORIES),
-            has_fronts=True,
-            has_rooms=True,
             assets=self._dataset.names if self._dataset is not None else (),
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.scene import SceneSpec
+from protocol.seeds import pick
 from sim_server.backends.rooms.catalogue import CATEGORIES, Category
 from sim_server.backends.rooms.footprint import Footprint, overlap
 from sim_server.backends.rooms.furniture import tableware
@@ -39,7 +40,7 @@ def add_clutter(spec: SceneSpec, placed: list[Placed], rng: np.random.Generator)
             wanted = rng.poisson(spec.clutter * (0.6 + 4.0 * _area(surface)))
             for _ in range(int(wanted)):
                 k = int(rng.choice(len(small), p=weights / weights.sum()))
-                color = colors[int(rng.integers(len(colors)))] if spec.palette == "named" else ""
+                color = pick(colors, rng) if spec.palette == "named" else ""
                 # Of the colour of what it stands on a small thing would be hard to see.
                 if color and (color == base.color or (small[k].name, color) in used):
                     continue
@@ -84,7 +85,7 @@ def _put_on(
     the frame of `base`."""
     soft = base.category.name in _SOFT
     shapes = [shape for shape in category.shapes if not (soft and shape in _NEEDS_FIRM_GROUND)]
-    model = shapes[int(rng.integers(len(shapes)))](rng)
+    model = pick(shapes, rng)(rng)
     low, high = model.bounds()
     half_x, half_z = float(high[0] - low[0]) / 2, float(high[2] - low[2]) / 2
     if high[1] > surface.free_m:

@@ -27,9 +27,9 @@ I32 = NDArray[np.int32]
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 _MOST_PIXELS = 2**26  # of one picture
 _MOST_COORDINATE_M = 1e5
-_WRAPS = {10497: 0, 33648: 1, 33071: 2}  # GL constants of REPEAT, MIRRORED_REPEAT, CLAMP_TO_EDGE
 
 REPEAT, MIRROR, CLAMP = 0, 1, 2
+_WRAPS = {10497: REPEAT, 33648: MIRROR, 33071: CLAMP}  # by GL's constants
 
 
 class Texture(NamedTuple):

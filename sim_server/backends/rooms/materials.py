@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from protocol.seeds import pick
 from sim_server.backends.rooms import textures
 
 Rgb = tuple[float, float, float]
@@ -146,7 +147,7 @@ def slot_materials(kinds: dict[str, str], color: str, rng: np.random.Generator) 
     out: dict[str, Material] = {}
     for slot, kind in kinds.items():
         colors = KINDS[kind].colors
-        natural = colors[int(rng.integers(len(colors)))]
+        natural = pick(colors, rng)
         if color and slot == "main":
             out[slot] = material(kind, NAMED_COLORS[color], 1.0, PAINT_CONTRAST)
         elif color and slot == "second":

@@ -9,6 +9,7 @@ import numpy as np
 
 from protocol.errors import Infeasible, VantageError
 from protocol.scene import SceneSpec
+from protocol.seeds import pick
 from sim_server.backends.rooms.arrange import furnish_home
 from sim_server.backends.rooms.catalogue import ANYWHERE, CATEGORIES, CORNER, HANGING, MIDDLE, SURFACE, WALL, Category
 from sim_server.backends.rooms.footprint import Footprint, overlap
@@ -52,7 +53,7 @@ def _choose(
     while len(chosen) < count:
         index = int(rng.choice(len(floor), p=weights / weights.sum()))
         category = floor[index]
-        color = colors[int(rng.integers(len(colors)))]
+        color = pick(colors, rng)
         if (category.name, color) in used:
             continue
         used.add((category.name, color))
@@ -74,7 +75,7 @@ def _stand(
 ) -> Optional[Placed]:
     """Puts one shape of the category somewhere free in the space, or gives up. `taken` and `clearances` grow."""
     rect, holes, room = plan.rects[space], plan.holes[space], plan.room_of[space]
-    model = category.shapes[int(rng.integers(len(category.shapes)))](rng)
+    model = pick(category.shapes, rng)(rng)
     low, high = model.bounds()
     half_x, half_z = float(high[0] - low[0]) / 2, float(high[2] - low[2]) / 2
     if high[1] > plan.rooms[room].ceiling_y_m - 0.05:

@@ -15,7 +15,6 @@ from sim_server.backends.rooms.layout import OPEN_PAIRS, lay_out, room_kinds
 WALL_M = 0.12
 DOOR_HEIGHT_M = 2.05
 DOOR_WIDTH_M = 0.9
-LEAF_ROOM_M = 0.12  # between a door and the corner at its hinge
 _SINGLE_WIDTH_M = {"living room": (5.2, 7.0), "bedroom": (4.6, 5.8), "kitchen": (4.0, 5.2), "office": (3.8, 5.0)}
 _LEAF_KINDS = ("bedroom", "bathroom", "office")  # rooms with a door that can be closed
 

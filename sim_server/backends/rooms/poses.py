@@ -7,6 +7,7 @@ from typing import Sequence
 
 import numpy as np
 
+from protocol.seeds import pick
 from sim_server.backends.rooms.catalogue import ANYWHERE, CORNER, MIDDLE, WALL, Category
 from sim_server.backends.rooms.footprint import Footprint
 from sim_server.backends.rooms.plan import Rect, wall_span
@@ -58,7 +59,7 @@ def pose_beside(
 
     Nightstands stand at the head of a bed, coffee tables before a sofa, chairs before a desk or around a table.
     """
-    name, anchor = anchors[int(rng.integers(len(anchors)))]
+    name, anchor = pick(anchors, rng)
     turn = 0.0
     if name == "bed":
         side = 1.0 if rng.random() < 0.5 else -1.0

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from protocol.scene import SceneSpec
-from protocol.seeds import rng_for
+from protocol.seeds import pick, rng_for
 from sim_server.backends.rooms.materials import Material, surface
 
 CEILING = surface("paint", (226, 226, 223), (236, 236, 233), 0.4)
@@ -101,27 +101,23 @@ def make_style(spec: SceneSpec, kinds: list[str], rng: np.random.Generator) -> S
     if is_plain(spec):
         return _plain_style(rng)
     rng = rng_for(spec.seed, "rooms", "style")
-    floor = _pick(_MORE_FLOORS, rng)
-    base, lamp = _pick(_WALLS, rng), LAMPS[int(rng.integers(len(LAMPS)))]
+    floor = pick(_MORE_FLOORS, rng)
+    base, lamp = pick(_WALLS, rng), pick(LAMPS, rng)
     rooms = []
     for kind in kinds:
         wet = kind in ("kitchen", "bathroom")
-        paint = _pick(_WALLS, rng) if rng.random() < 0.4 else base
-        accent, accent_paint = -1, _pick(_ACCENTS, rng)
+        paint = pick(_WALLS, rng) if rng.random() < 0.4 else base
+        accent, accent_paint = -1, pick(_ACCENTS, rng)
         if kind == "bathroom":
-            paint = _pick(_MORE_TILED_WALLS, rng)
+            paint = pick(_MORE_TILED_WALLS, rng)
         elif kind != "hallway" and rng.random() < 0.5:
             accent = int(rng.integers(4))
-        own = LAMPS[int(rng.integers(len(LAMPS)))] if rng.random() < 0.4 else lamp
-        rooms.append(RoomStyle(_pick(_MORE_WET_FLOORS, rng) if wet else floor, paint, accent, accent_paint, own))
-    door = (_WHITE_DOOR, _WHITE_DOOR, WOODEN_DOOR, _OAK_DOOR)[int(rng.integers(4))]
+        own = pick(LAMPS, rng) if rng.random() < 0.4 else lamp
+        rooms.append(RoomStyle(pick(_MORE_WET_FLOORS, rng) if wet else floor, paint, accent, accent_paint, own))
+    door = pick((_WHITE_DOOR, _WHITE_DOOR, WOODEN_DOOR, _OAK_DOOR), rng)
     return Style(tuple(rooms), door, True)
 
 
 def _plain_style(rng: np.random.Generator) -> Style:
-    floor, paint = _pick(_FLOORS, rng), _pick(_WALLS, rng)
+    floor, paint = pick(_FLOORS, rng), pick(_WALLS, rng)
     return Style((RoomStyle(floor, paint, -1, paint, "dome"),), WOODEN_DOOR, False)
-
-
-def _pick(choices: tuple[Material, ...], rng: np.random.Generator) -> Material:
-    return choices[int(rng.integers(len(choices)))]

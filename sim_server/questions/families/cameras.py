@@ -6,21 +6,21 @@ from typing import Optional, Sequence
 
 import numpy as np
 
-from protocol.errors import Infeasible
 from protocol.scene import OrientedBox, Pose, SceneDescription
+from protocol.seeds import pick
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.coverage import joined
 from sim_server.questions.evidence import ViewEvidence, World, name_of, unique_names
 from sim_server.questions.families.pairs import focus_of
-from sim_server.questions.families.rules import RELATE, clear_anywhere, uniquely_named
+from sim_server.questions.families.rules import RELATE, clear_anywhere, need_objects, uniquely_named
 from sim_server.questions.families.scene import (
     NOT_JOINED,
     draft_count,
     plan_scene_count,
     propose_count,
 )
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, name_slots, shuffled
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
 from sim_server.questions.geometry import point_box_distance
 from sim_server.questions.sets import drawn_sets, first_fitting, shoot
 
@@ -51,9 +51,8 @@ class CamerasShared:
         self, description: SceneDescription, level: int, rng: np.random.Generator, _kept: Optional[Plan] = None
     ) -> Plan:
         named = uniquely_named(description)
-        if len(named) < SHARED_OPTIONS[level]:
-            raise Infeasible(f"{self.name} level {level} needs {SHARED_OPTIONS[level]} things; there are {len(named)}")
-        return Plan(key="", focus=(named[int(rng.integers(len(named)))].id,), form=str(SHARED_OPTIONS[level]))
+        need_objects(named, SHARED_OPTIONS[level], self.name)
+        return Plan(key="", focus=(pick(named, rng).id,), form=str(SHARED_OPTIONS[level]))
 
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
@@ -161,10 +160,9 @@ class CamerasNearest:
         self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
         named = uniquely_named(description)
-        if not named:
-            raise Infeasible(f"{self.name}: the scene has no objects")
-        key = kept.key if kept else NTH[int(rng.integers(CAMERAS[level]))]
-        return Plan(key=key, focus=(named[int(rng.integers(len(named)))].id,), form=str(CAMERAS[level]))
+        need_objects(named, 1, self.name)
+        key = draw_key(NTH[: CAMERAS[level]], rng, kept)
+        return Plan(key=key, focus=(pick(named, rng).id,), form=str(CAMERAS[level]))
 
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals

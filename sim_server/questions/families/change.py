@@ -11,10 +11,19 @@ import numpy as np
 
 from protocol.errors import Infeasible
 from protocol.scene import Camera, Change, Pose, SceneDescription, SceneObject
+from protocol.seeds import pick
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World, name_of, unique_names
-from sim_server.questions.families.rules import AMBIGUOUS, RELATE, Clarity, centred, draw_objects, uniquely_named
+from sim_server.questions.families.rules import (
+    AMBIGUOUS,
+    RELATE,
+    Clarity,
+    centred,
+    draw_objects,
+    need_objects,
+    uniquely_named,
+)
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, shuffled
 from sim_server.questions.floor import standable
 from sim_server.questions.functions.places import hidden_by, surface_middle
@@ -60,10 +69,9 @@ class BeforeAfter:
         self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
         kinds = KINDS[level]
-        form = kept.form if kept else kinds[int(rng.integers(len(kinds)))]
+        form = kept.form if kept else pick(kinds, rng)
         items = loose(description)
-        if len(uniquely_named(description)) < CHANGE_OPTIONS[level]:
-            raise Infeasible(f"{self.name}: the scene has fewer than {CHANGE_OPTIONS[level]} objects to choose from")
+        need_objects(uniquely_named(description), CHANGE_OPTIONS[level], self.name)
         (changed,) = draw_objects(items, 1, rng, self.name)
         others = [item for item in uniquely_named(description) if item.id != changed]
         near = draw_objects(others, 1, rng, self.name)
@@ -203,10 +211,7 @@ class OcclusionRemoval:
     def plan(
         self, description: SceneDescription, level: int, _rng: np.random.Generator, _kept: Optional[Plan] = None
     ) -> Plan:
-        count = HIDES_OPTIONS[level] + 1
-        items = uniquely_named(description)
-        if len(items) < count:
-            raise Infeasible(f"{self.name}: the scene offers {len(items)} objects, {count} are needed")
+        need_objects(uniquely_named(description), HIDES_OPTIONS[level] + 1, self.name)
         if not loose(description):
             raise Infeasible(f"{self.name}: nothing in the scene can be taken away")
         return Plan(key="", focus=())
@@ -220,7 +225,7 @@ class OcclusionRemoval:
         takable, nameable = loose(scene.description), uniquely_named(scene.description)
         tried: list[tuple[Pose, int]] = []
         for _ in range(_LINED_UP):
-            before, behind = takable[int(rng.integers(len(takable)))], nameable[int(rng.integers(len(nameable)))]
+            before, behind = pick(takable, rng), pick(nameable, rng)
             pose = _lined_up(scene, spec.camera, before, behind, rng) if before is not behind else None
             if pose is not None:
                 tried.append((pose, before.id))

@@ -10,6 +10,7 @@ import numpy as np
 
 from protocol.errors import Infeasible
 from protocol.scene import Camera, Pose, Room, SceneDescription, SceneObject, Vec3
+from protocol.seeds import pick
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import World, room_at
@@ -19,6 +20,7 @@ from sim_server.questions.families.rules import (
     clear_in_both,
     draw_objects,
     is_small,
+    need_rooms,
     prominent_anywhere,
     uniquely_named,
 )
@@ -60,8 +62,7 @@ class CognitiveMap:
     def plan(
         self, description: SceneDescription, level: int, rng: np.random.Generator, _kept: Optional[Plan] = None
     ) -> Plan:
-        if not description.rooms:
-            raise Infeasible(f"{self.name}: this simulator does not say where the rooms are")
+        need_rooms(description, self.name)
         by_room: dict[int, list[SceneObject]] = {}
         for item in uniquely_named(description):
             if not is_small(item):
@@ -70,7 +71,7 @@ class CognitiveMap:
         if most < PLACED[level]:
             raise Infeasible(f"{self.name}: no room has {PLACED[level]} things with names of their own, {most} at most")
         rooms = [items for items in by_room.values() if len(items) >= PLACED[level]]
-        items = rooms[int(rng.integers(len(rooms)))]
+        items = pick(rooms, rng)
         return Plan(key="", focus=draw_objects(items, PLACED[level], rng, self.name))
 
     def poses(
@@ -127,8 +128,7 @@ class CrossView:
     def plan(
         self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
-        if not description.rooms:
-            raise Infeasible(f"{self.name}: this simulator does not say where the rooms are")
+        need_rooms(description, self.name)
         words = WORDS[FORM[level]]
         key = draw_key(words, rng, kept)
         return Plan(key=key, focus=draw_objects(description.objects, SHARED_ABOVE, rng, self.name), form=FORM[level])

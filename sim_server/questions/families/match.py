@@ -8,6 +8,7 @@ from typing import Optional
 import numpy as np
 
 from protocol.scene import Camera, OrientedBox, Pose, SceneDescription
+from protocol.seeds import pick
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World, unique_names
@@ -154,7 +155,7 @@ class VisibilityCompare:
             return None
         # Of pairs that show the same, those that hide something: two pictures that hide nothing ask for less.
         hiding = [pair for pair in fitting if plan.key != "the same" or shown[pair[0]] < 0.95] or fitting
-        a, b = hiding[int(rng.integers(len(hiding)))]
+        a, b = pick(hiding, rng)
         return (poses[a], poses[b])
 
     def propose(self, world: World, level: int, found: Proposals) -> None:

@@ -26,7 +26,7 @@ class CameraObjectDistance(SingleView):
     def plan(
         self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
-        key = kept.key if kept else _THIRDS[int(rng.integers(3))]
+        key = draw_key(_THIRDS, rng, kept)
         return Plan(key=key, focus=draw_objects(uniquely_named(description), 1, rng, self.name))
 
     def propose(self, world: World, level: int, found: Proposals) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from protocol.errors import Infeasible
 from protocol.scene import Pose, SceneDescription, SceneObject
+from protocol.seeds import pick
 from protocol.tasks import ObjectTruth, TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import World
@@ -223,10 +224,10 @@ def plan_count(
     forms = sorted(form for form in most if most[form] > low)
     if not forms:
         raise Infeasible(f"{name} counts {low} to {high} alike things: the scene has too few")
-    form = kept.form if kept else forms[int(rng.integers(len(forms)))]
+    form = kept.form if kept else pick(forms, rng)
     count = int(kept.key) if kept else int(rng.integers(low, min(high, most[form]) + 1))
     enough = [items for kind, _, items in kinds if kind == form and len(items) >= count]
-    items = enough[int(rng.integers(len(enough)))]
+    items = pick(enough, rng)
     return Plan(key=str(count), focus=draw_objects(items, count, rng, name), form=form)
 
 

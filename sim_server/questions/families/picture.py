@@ -9,6 +9,7 @@ from typing import Optional
 import numpy as np
 
 from protocol.scene import SceneDescription
+from protocol.seeds import pick
 from sim_server.questions.evidence import World
 from sim_server.questions.families.rules import draw_objects, prominent, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
@@ -30,7 +31,7 @@ _FORMS = {
 
 
 def _plan(name: str, forms: list[str], description: SceneDescription, rng: np.random.Generator, kept: Optional[Plan]):
-    form = kept.form if kept else forms[int(rng.integers(len(forms)))]
+    form = kept.form if kept else pick(forms, rng)
     key = draw_key(_FORMS[form], rng, kept)
     return Plan(key=key, focus=draw_objects(uniquely_named(description), 2, rng, name), form=form)
 

@@ -9,10 +9,11 @@ import numpy as np
 
 from protocol.errors import Infeasible
 from protocol.scene import SceneDescription
+from protocol.seeds import pick
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import ViewEvidence, World
-from sim_server.questions.families.rules import prominent_anywhere, uniquely_named
+from sim_server.questions.families.rules import need_rooms, prominent_anywhere, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, name_slots
 from sim_server.questions.floor import Gap, blockers, gap, largest_free, room_around, square, takes_floor
 from sim_server.questions.geometry import project
@@ -34,8 +35,7 @@ class Fits:
     def plan(
         self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
-        if not description.rooms:
-            raise Infeasible(f"{self.name}: this simulator does not say where the rooms are")
+        need_rooms(description, self.name)
         pairs = list(combinations([item.id for item in uniquely_named(description)], 2))
         if kept is not None:
             for index in rng.permutation(len(pairs)):
@@ -52,9 +52,9 @@ class Fits:
             raise Infeasible(
                 f"{self.name} level {level}: no thing clearly fits between some objects and not between others"
             )
-        side_m, key = sizes[int(rng.integers(len(sizes)))], ("yes", "no")[int(rng.integers(2))]
+        side_m, key = pick(sizes, rng), pick(("yes", "no"), rng)
         fitting = found[side_m, key]
-        return Plan(key=key, focus=fitting[int(rng.integers(len(fitting)))], form=f"{side_m}")
+        return Plan(key=key, focus=pick(fitting, rng), form=f"{side_m}")
 
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals

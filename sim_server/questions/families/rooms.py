@@ -6,12 +6,13 @@ from typing import Optional, Sequence
 
 import numpy as np
 
-from protocol.errors import Infeasible
 from protocol.scene import Pose, Room, SceneDescription
+from protocol.seeds import pick
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.coverage import joined
 from sim_server.questions.evidence import ViewEvidence, World, room_at
+from sim_server.questions.families.rules import need_rooms
 from sim_server.questions.families.scene import NOT_JOINED
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals
 from sim_server.questions.geometry import Array, inside_polygon, unproject
@@ -39,13 +40,12 @@ class RoomSize:
         self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
         """`focus` holds the ids of the rooms."""
-        if not description.rooms:
-            raise Infeasible(f"{self.name} needs a scene whose rooms are known; this one has none")
-        first = description.rooms[int(rng.integers(len(description.rooms)))]
+        need_rooms(description, self.name)
+        first = pick(description.rooms, rng)
         beside = [ids for door in description.openings if len(ids := door.room_ids) == 2 and first.id in ids]
         several = level >= SEVERAL_FROM_LEVEL and bool(beside) and (kept is None or kept.form == "rooms")
         if several and (kept is not None or rng.integers(2)):
-            return Plan(key="", focus=beside[int(rng.integers(len(beside)))], form="rooms")
+            return Plan(key="", focus=pick(beside, rng), form="rooms")
         return Plan(key="", focus=(first.id,), form="room" if kept is None else kept.form)
 
     def poses(

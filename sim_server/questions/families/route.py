@@ -10,12 +10,13 @@ import numpy as np
 
 from protocol.errors import Infeasible
 from protocol.scene import OrientedBox, Pose, SceneDescription, SceneObject, Vec3
+from protocol.seeds import pick
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.observe import STEP_CHECK_M, can_stand
 from sim_server.questions.evidence import World
 from sim_server.questions.families import sectors
-from sim_server.questions.families.rules import neighbours, prominent_anywhere, uniquely_named
+from sim_server.questions.families.rules import need_objects, neighbours, prominent_anywhere, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, name_slots, shuffled
 from sim_server.questions.floor import footprint
 from sim_server.questions.functions.moves import bearing_at, turn_on_route, turned, walked
@@ -54,8 +55,7 @@ class RoutePlan:
     ) -> Plan:
         count = ROUTE_TURNS[level] + 2
         items = uniquely_named(description)
-        if len(items) < count:
-            raise Infeasible(f"{self.name} level {level}: the scene offers {len(items)} objects, {count} are needed")
+        need_objects(items, count, self.name)
         ways: dict[str, list[tuple[int, ...]]] = {}
         pool = neighbours(items, _POOL, rng)
         for way in permutations(pool, count):
@@ -66,8 +66,8 @@ class RoutePlan:
             if kept is not None:
                 return kept
             raise Infeasible(f"{self.name} level {level}: no objects stand so that a way by them has clear turns")
-        key = sorted(ways)[int(rng.integers(len(ways)))]
-        return Plan(key=key, focus=ways[key][int(rng.integers(len(ways[key])))])
+        key = pick(sorted(ways), rng)
+        return Plan(key=key, focus=pick(ways[key], rng))
 
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
@@ -183,15 +183,14 @@ class ActionConsequence:
     ) -> Plan:
         if kept is not None:
             return kept
-        if not description.objects:
-            raise Infeasible(f"{self.name}: the scene has no objects")
+        need_objects(description.objects, 1, self.name)
         words = sectors.WORDS[FORM[level]]
         # Moves and answer are drawn apart from each other, so that the moves do not give the answer away.
         moves = [
             f"{rng.choice(WALKS_M)}" if step % 2 else f"{int(rng.choice(TURNS_DEG)) * (2 * int(rng.integers(2)) - 1)}"
             for step in range(MOVES[level])
         ]
-        return Plan(key=words[int(rng.integers(len(words)))], focus=(), form=f"{FORM[level]} {' '.join(moves)}")
+        return Plan(key=pick(words, rng), focus=(), form=f"{FORM[level]} {' '.join(moves)}")
 
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals

@@ -9,6 +9,7 @@ import numpy as np
 
 from protocol.errors import Infeasible
 from protocol.scene import SceneDescription, SceneObject
+from protocol.seeds import pick
 from protocol.tasks import ObjectTruth
 from sim_server.questions.evidence import ViewEvidence, World, name_of, unique_names
 from sim_server.questions.family import Proposals
@@ -128,16 +129,27 @@ def uniquely_named(description: SceneDescription) -> list[SceneObject]:
     return alone or list(description.objects)
 
 
-def draw_objects(items: Sequence[SceneObject], count: int, rng: np.random.Generator, why: str) -> tuple[int, ...]:
-    """Ids of `count` different objects that stand near one another. Raises Infeasible where there are too few."""
+def need_objects(items: Sequence[object], count: int, why: str) -> None:
+    """Raises Infeasible where there are fewer than `count`."""
     if len(items) < count:
         raise Infeasible(f"{why}: the scene offers {len(items)} such objects, {count} are needed")
+
+
+def need_rooms(description: SceneDescription, why: str) -> None:
+    """Raises Infeasible where the backend does not know the rooms of its scenes."""
+    if not description.rooms:
+        raise Infeasible(f"{why}: this simulator does not say where the rooms are")
+
+
+def draw_objects(items: Sequence[SceneObject], count: int, rng: np.random.Generator, why: str) -> tuple[int, ...]:
+    """Ids of `count` different objects that stand near one another. Raises Infeasible where there are too few."""
+    need_objects(items, count, why)
     return tuple(item.id for item in neighbours(items, count, rng))
 
 
 def neighbours(items: Sequence[SceneObject], count: int, rng: np.random.Generator) -> list[SceneObject]:
     """A random object and `count` - 1 at random from the 2 x count nearest to it, or all where there are fewer."""
-    first = items[int(rng.integers(len(items)))]
+    first = pick(items, rng)
     x, y, z = first.box.centre_m
 
     def apart(item: SceneObject) -> float:

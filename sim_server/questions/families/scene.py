@@ -12,6 +12,7 @@ import numpy as np
 
 from protocol.errors import Infeasible
 from protocol.scene import Pose, SceneDescription
+from protocol.seeds import pick
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.coverage import LEAST_JOINT, joined
@@ -24,8 +25,8 @@ from sim_server.questions.families.rules import (
     RELATE,
     Clarity,
     clear_anywhere,
-    draw_objects,
     is_small,
+    need_objects,
     prominent_anywhere,
     uniquely_named,
 )
@@ -95,7 +96,7 @@ class ObjectDistance(SceneViews):
         keys = sorted({_third(box_distance_m(a.box, b.box)) for a, b in pairs} - {""})
         if not keys:
             raise Infeasible(f"{self.name}: no two objects of the scene are {LEAST_DISTANCE_M} m apart")
-        return Plan(key=keys[int(rng.integers(len(keys)))], focus=())
+        return Plan(key=pick(keys, rng), focus=())
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         for a, b in combinations(_named(world, found), 2):
@@ -208,9 +209,8 @@ class SceneSize(SceneViews):
             return kept
         # Small things hardly have a level's share of a picture that shows much of a room.
         names = sorted({item.category for item in uniquely_named(description) if not is_small(item)})
-        if not names:
-            draw_objects((), 1, rng, self.name)
-        return Plan(key=names[int(rng.integers(len(names)))], focus=())
+        need_objects(names, 1, self.name)
+        return Plan(key=pick(names, rng), focus=())
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         for key in clear_anywhere(world, PERCEIVE[level], found):

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from protocol.errors import Infeasible
 from protocol.scene import Pose, SceneDescription, SceneObject
+from protocol.seeds import pick
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import ViewEvidence, World, name_of
 from sim_server.questions.families.pairs import focus_of
 from sim_server.questions.families.rules import RELATE, Clarity, clear_objects, is_small
 from sim_server.questions.families.space import OPTION_COUNT, draft_nearest
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, shuffled
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, shuffled
 from sim_server.questions.functions import decimal
 from sim_server.questions.geometry import Array, box_distance_m
 from sim_server.questions.viewpoints import NO_PLACE, SingleView, draw_pose
@@ -82,8 +83,8 @@ class SmallPresence(_CloseView):
         self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
         small = small_things(description, self.name)
-        key = kept.key if kept else ("yes", "no")[int(rng.integers(2))]
-        return Plan(key=key, focus=(small[int(rng.integers(len(small)))].id,))
+        key = draw_key(("yes", "no"), rng, kept)
+        return Plan(key=key, focus=(pick(small, rng).id,))
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         view = world.views[0]
@@ -127,7 +128,7 @@ class SmallNearest(_CloseView):
         self, description: SceneDescription, level: int, rng: np.random.Generator, _kept: Optional[Plan] = None
     ) -> Plan:
         small = small_things(description, self.name)
-        return Plan(key="", focus=(small[int(rng.integers(len(small)))].id,), form=str(OPTION_COUNT[level]))
+        return Plan(key="", focus=(pick(small, rng).id,), form=str(OPTION_COUNT[level]))
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         view = world.views[0]
@@ -194,8 +195,8 @@ class SmallLocation(_CloseView):
         self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
         small = small_things(description, self.name)
-        key = kept.key if kept else ("left", "right")[int(rng.integers(2))]
-        return Plan(key=key, focus=(small[int(rng.integers(len(small)))].id,), form=str(level))
+        key = draw_key(("left", "right"), rng, kept)
+        return Plan(key=key, focus=(pick(small, rng).id,), form=str(level))
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         view = world.views[0]
@@ -265,7 +266,7 @@ class SmallLocation(_CloseView):
             and RELATE.holds(truth, world.views[0])
         ]
         wrong = (
-            furniture[int(rng.integers(len(furniture)))] if furniture else "",
+            pick(furniture, rng) if furniture else "",
             "left" if side == "right" else "right",
             _wrong_m(world, item, right[2], WRONG_BY_M[level], rng),
         )
@@ -292,4 +293,4 @@ def _wrong_m(world: World, item: SceneObject, right_m: str, wrong_by_m: float, r
     if not fitting:
         steps = [_decimetres(step * 0.1) for step in range(1, round(10 * FARTHEST_NEIGHBOUR_M) + 1)]
         fitting = [away for away in steps if abs(float(away) - float(right_m)) >= wrong_by_m - 1e-9]
-    return fitting[int(rng.integers(len(fitting)))]
+    return pick(fitting, rng)

@@ -9,12 +9,20 @@ import numpy as np
 
 from protocol.errors import Infeasible
 from protocol.scene import Pose, SceneDescription
+from protocol.seeds import pick
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.coverage import covering_poses
 from sim_server.questions.evidence import World, unique_names
 from sim_server.questions.families import sectors
-from sim_server.questions.families.rules import AMBIGUOUS, RELATE, is_small, prominent_anywhere, uniquely_named
+from sim_server.questions.families.rules import (
+    AMBIGUOUS,
+    RELATE,
+    is_small,
+    need_objects,
+    prominent_anywhere,
+    uniquely_named,
+)
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
 from sim_server.questions.functions.moves import bearing_at, place, turned
 from sim_server.questions.geometry import floor_distance_m, project
@@ -67,7 +75,7 @@ class Perspective:
         ]
         if not pairs:
             raise Infeasible(f"{self.name} level {level}: no object of the scene is {key} of where another one faces")
-        return Plan(key=key, focus=pairs[int(rng.integers(len(pairs)))], form=form)
+        return Plan(key=key, focus=pick(pairs, rng), form=form)
 
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
@@ -135,10 +143,9 @@ class ViewChoice:
     ) -> Plan:
         if kept is not None:
             return kept
-        if not description.objects:
-            raise Infeasible(f"{self.name}: the scene has no objects")
+        need_objects(description.objects, 1, self.name)
         turns = TURNS_DEG[level]
-        return Plan(key=_TURN_WORDS[turns[int(rng.integers(len(turns)))]], focus=())
+        return Plan(key=_TURN_WORDS[pick(turns, rng)], focus=())
 
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals

@@ -7,13 +7,13 @@ from typing import Optional
 
 import numpy as np
 
-from protocol.errors import Infeasible
 from protocol.scene import Camera, Pose, SceneDescription
+from protocol.seeds import pick
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.coverage import overlap, voxels_shown
 from sim_server.questions.evidence import ViewEvidence, World, unique_names
-from sim_server.questions.families.rules import AMBIGUOUS, MAX_NAMED
+from sim_server.questions.families.rules import AMBIGUOUS, MAX_NAMED, need_objects
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, shuffled
 from sim_server.questions.geometry import rotation_matrix, yaw_rad
 from sim_server.questions.viewpoints import in_picture
@@ -73,8 +73,7 @@ class AppearanceOrder:
     def plan(
         self, description: SceneDescription, level: int, _rng: np.random.Generator, _kept: Optional[Plan] = None
     ) -> Plan:
-        if len(description.objects) < ORDERED[level]:
-            raise Infeasible(f"{self.name}: the scene has fewer than {ORDERED[level]} objects")
+        need_objects(description.objects, ORDERED[level], self.name)
         return Plan(key="", focus=())
 
     def poses(
@@ -171,7 +170,7 @@ class PathLength:
     def plan(
         self, _description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
     ) -> Plan:
-        return kept or Plan(key=_THIRDS[int(rng.integers(3))], focus=())
+        return kept or Plan(key=pick(_THIRDS, rng), focus=())
 
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from learner.policy.prompt import STYLES, Style, read_answer, write_answer, write_messages, write_prompt
+from learner.policy.prompt import STYLES, Style, read_answer, write_answer, write_prompt
 from learner.rewards import score
 from protocol.errors import VantageError
 from protocol.tasks import Mention, Question
@@ -106,11 +106,6 @@ def test_every_type_of_answer_says_how_to_answer_and_is_scored_so(question: Ques
     for style in STYLES:
         answer = read_answer(question, write_answer(question, style), style)
         assert score(question, answer).accuracy == 1.0
-
-
-def test_a_blind_prompt_has_no_image() -> None:
-    assert [part["type"] for part in write_messages(DIRECTION, 0, "words")[0]["content"]] == ["text"]
-    assert [part["type"] for part in write_messages(DIRECTION, 2, "words")[0]["content"]] == ["image", "image", "text"]
 
 
 @pytest.mark.parametrize("style", STYLES)

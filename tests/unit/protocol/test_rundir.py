@@ -28,9 +28,9 @@ def snapshot(path: Path) -> dict[str, bytes]:
 def test_created_run_opens_with_its_config(run: RunDir) -> None:
     again = RunDir.open(run.path)
     assert (again.name, again.seed, again.config) == ("first", 7, CONFIG)
-    for folder in (run.adapters, run.checkpoints, run.episodes, run.logs, run.metrics, run.endpoint_dir):
+    for folder in (run.adapters, run.checkpoints, run.episodes, run.logs, run.metrics):
         assert folder.is_dir()
-    assert run.endpoint_dir.stat().st_mode & 0o077 == 0
+    assert (run.path / "endpoints").stat().st_mode & 0o077 == 0
 
 
 def test_creating_over_a_run_is_a_conflict_and_changes_nothing(run: RunDir) -> None:
@@ -127,7 +127,7 @@ def test_metrics_come_back_whole_from_many_threads(run: RunDir) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    seen = {(line["thread"], line["index"]) for line in run.read_metrics("learner")}
+    seen = {(line["thread"], line["index"]) for line in read_jsonl(run.metrics / "learner.jsonl")[0]}
     assert len(seen) == 200
 
 
@@ -137,7 +137,7 @@ def test_a_line_cut_off_by_a_kill_costs_only_itself(run: RunDir) -> None:
     lines, offset = read_jsonl(path)
     assert [line["step"] for line in lines] == [1] and offset == 12
     RunDir.open(run.path).append_metrics("learner", {"step": 3})
-    assert [line["step"] for line in run.read_metrics("learner")] == [1, 3]
+    assert [line["step"] for line in read_jsonl(run.metrics / "learner.jsonl")[0]] == [1, 3]
     assert [line["step"] for line in read_jsonl(path, offset)[0]] == [3]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from protocol.seeds import pick
 from sim_server.backends.rooms.furniture.model import Model
 from sim_server.backends.rooms.furniture.wall import pane
 from sim_server.backends.rooms.mesh import box, cylinder, raised_panel, rotation_x, sphere
@@ -19,7 +20,7 @@ def _books(
         thick = rng.uniform(0.025, 0.06)
         height = min(free - 0.03, rng.uniform(0.19, 0.28))
         deep = rng.uniform(0.6, 0.8) * depth
-        slot = ("book_a", "book_b", "book_c")[int(rng.integers(3))]
+        slot = pick(("book_a", "book_b", "book_c"), rng)
         model.add(box((thick - 0.003, height, deep), (x + thick / 2, y + height / 2, -0.02), 0.003), slot)
         x += thick
         if rng.random() < 0.12:

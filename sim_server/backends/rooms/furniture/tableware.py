@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from protocol.seeds import pick
 from sim_server.backends.rooms.furniture.model import Model
 from sim_server.backends.rooms.furniture.small import laptop
 from sim_server.backends.rooms.mesh import box, cylinder, revolve, rotation_x, rotation_y, soft_box, sphere, tube
@@ -317,7 +318,7 @@ def standing_books(rng: np.random.Generator) -> Model:
     x = float(thick.sum())
     for left, wide in zip(np.cumsum(thick) - thick - x / 2, thick):
         height, depth = rng.uniform(0.19, 0.26), rng.uniform(0.14, 0.18)
-        slot = ("main", "second", "third")[int(rng.integers(3))]
+        slot = pick(("main", "second", "third"), rng)
         model.add(box((wide - 0.002, height, depth), (left + wide / 2, height / 2, 0), 0.003), slot)
     for side in (-1, 1):
         model.add(box((0.006, 0.14, 0.11), (side * (x / 2 + 0.004), 0.07, 0), 0.002), "dark")

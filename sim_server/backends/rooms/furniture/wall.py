@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from protocol.seeds import pick
 from sim_server.backends.rooms.furniture.model import Model
 from sim_server.backends.rooms.mesh import Part, box, cylinder, joined, revolve, rotation_x, rotation_z, sphere, tube
 
@@ -256,9 +257,9 @@ def framed_photos(rng: np.random.Generator) -> Model:
             one = Model()
             _frame(one, size, size * 1.2, 0.02, 0.024, "main")
             one.add(box((size - 0.03, size * 1.2 - 0.03, 0.01), (0, size * 0.6, -0.004), 0.001), "paper")
-            slot = ("a", "b", "c")[int(rng.integers(3))]
+            slot = pick(("a", "b", "c"), rng)
             one.add(box((size - 0.11, size * 1.2 - 0.12, 0.003), (0, size * 0.6, 0.002), 0.0005), slot)
-            other = ("a", "b", "c")[int(rng.integers(3))]
+            other = pick(("a", "b", "c"), rng)
             one.add(box((size - 0.11, (size * 1.2 - 0.12) * 0.4, 0.003), (0, size * 0.42, 0.0035), 0.0005), other)
             for part, name in one.parts:
                 model.add(part.moved((x, y, 0)), name)
