@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocol.skills.skill import Skill, clear
+from protocol.skills.skill import CLEAR, Skill, both
 
 SKILLS = (
     Skill(
@@ -27,7 +27,8 @@ SKILLS = (
         "number",
         "several cameras",
         "camera",
-        clear(
+        both(
+            CLEAR,
             "2 cameras, 2 to 3 things, 0 of them seen twice or more",
             "2 cameras, 3 to 4 things, 1 of them seen twice or more",
             "3 cameras, 2 to 5 things, 1 of them seen twice or more",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocol.skills.skill import Skill
+from protocol.skills.skill import QUADRANTS, Skill
 
 SKILLS = (
     Skill(
@@ -11,13 +11,7 @@ SKILLS = (
         "choice",
         "pair",
         "camera",
-        (
-            "left or right, 40 degrees from a border",
-            "left or right, 20 degrees from a border",
-            "four quadrants, 25 degrees from a border",
-            "four quadrants, 15 degrees from a border",
-            "four quadrants, 8 degrees from a border",
-        ),
+        QUADRANTS,
         chance=0.5,
         chances=(0.5, 0.5, 0.25, 0.25, 0.25),
     ),
@@ -75,13 +69,7 @@ SKILLS = (
         "choice",
         "pair",
         "camera",
-        (
-            "left or right, 40 degrees from a border",
-            "left or right, 20 degrees from a border",
-            "four quadrants, 25 degrees from a border",
-            "four quadrants, 15 degrees from a border",
-            "four quadrants, 8 degrees from a border",
-        ),
+        QUADRANTS,
         chance=0.5,
         chances=(0.5, 0.5, 0.25, 0.25, 0.25),
         needs=("rooms",),

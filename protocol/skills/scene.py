@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from protocol.skills.skill import Skill, clear
+from protocol.skills.skill import CLEAR, DISTANCES_APART, SECTORS, Skill, both
 
 _TOGETHER = ("2 pictures", "3 pictures", "2 pictures, none of them shows all", "3 pictures, none of them shows all",
              "4 pictures, none of them shows all")  # fmt: skip
-
-
-def _apart(*more: str) -> tuple[str, ...]:
-    return tuple(f"{pictures}, {text}" for pictures, text in zip(_TOGETHER, more))
-
 
 SKILLS = (
     Skill("object_distance", "map", "number", "few", "object", _TOGETHER, chance=0.25),
@@ -35,8 +30,9 @@ SKILLS = (
         "number",
         "few",
         "object",
-        clear(
-            *_apart("2 to 3 things", "2 to 4 things", "2 to 5 things", "3 to 6 things", "3 to 8 things"),
+        both(
+            CLEAR,
+            *both(_TOGETHER, "2 to 3 things", "2 to 4 things", "2 to 5 things", "3 to 6 things", "3 to 8 things"),
         ),
         chance=0.5,
         chances=(0.5, 0.33, 0.25, 0.25, 0.17),
@@ -47,7 +43,7 @@ SKILLS = (
         "number",
         "few",
         "object",
-        clear("2 pictures", "3 pictures", "2 pictures", "3 pictures", "4 pictures"),
+        both(CLEAR, "2 pictures", "3 pictures", "2 pictures", "3 pictures", "4 pictures"),
         chance=0.55,
     ),
     Skill(
@@ -56,13 +52,7 @@ SKILLS = (
         "choice",
         "few",
         "object",
-        _apart(
-            "2 options, distances 1.00 m apart",
-            "2 options, distances 0.60 m apart",
-            "3 options, distances 0.40 m apart",
-            "3 options, distances 0.25 m apart",
-            "4 options, distances 0.15 m apart",
-        ),
+        both(_TOGETHER, *DISTANCES_APART),
         chance=0.5,
         chances=(0.5, 0.5, 0.33, 0.33, 0.25),
     ),
@@ -72,13 +62,7 @@ SKILLS = (
         "choice",
         "few",
         "object",
-        _apart(
-            "left or right, 40 degrees from a border",
-            "left or right, 20 degrees from a border",
-            "left, right or behind, 25 degrees from a border",
-            "left, right or behind, 12 degrees from a border",
-            "four quadrants, 10 degrees from a border",
-        ),
+        both(_TOGETHER, *SECTORS),
         chance=0.5,
         chances=(0.5, 0.5, 0.33, 0.33, 0.25),
     ),

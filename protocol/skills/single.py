@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocol.skills.skill import CLEAR, Skill, clear
+from protocol.skills.skill import CLEAR, DISTANCES_APART, SECTORS, Skill, both
 
 SKILLS = (
     Skill("object_category", "perceive", "choice", "single", "camera", CLEAR, chance=0.1),
@@ -13,7 +13,8 @@ SKILLS = (
         "choice",
         "single",
         "camera",
-        clear(
+        both(
+            CLEAR,
             "0.11 of the side from a cell's border",
             "0.09 of the side from a cell's border",
             "0.07 of the side from a cell's border",
@@ -28,7 +29,7 @@ SKILLS = (
         "number",
         "single",
         "camera",
-        clear("1 to 2 things", "1 to 3 things", "2 to 4 things", "2 to 5 things", "3 to 6 things"),
+        both(CLEAR, "1 to 2 things", "1 to 3 things", "2 to 4 things", "2 to 5 things", "3 to 6 things"),
         chance=0.5,
         chances=(0.5, 0.33, 0.33, 0.25, 0.25),
     ),
@@ -38,7 +39,8 @@ SKILLS = (
         "number",
         "single",
         "camera",
-        clear(
+        both(
+            CLEAR,
             "0.8 to 2.5 m from the camera",
             "0.8 to 3.2 m from the camera",
             "0.8 to 4.0 m from the camera",
@@ -84,13 +86,7 @@ SKILLS = (
         "choice",
         "single",
         "object",
-        (
-            "2 options, distances 1.00 m apart",
-            "2 options, distances 0.60 m apart",
-            "3 options, distances 0.40 m apart",
-            "3 options, distances 0.25 m apart",
-            "4 options, distances 0.15 m apart",
-        ),
+        DISTANCES_APART,
         chance=0.5,
         chances=(0.5, 0.5, 0.33, 0.33, 0.25),
     ),
@@ -100,7 +96,7 @@ SKILLS = (
         "number",
         "single",
         "object",
-        clear(*["wholly in the frame"] * 5),
+        both(CLEAR, *["wholly in the frame"] * 5),
         chance=0.5,
     ),
     Skill(
@@ -109,13 +105,7 @@ SKILLS = (
         "choice",
         "single",
         "object",
-        (
-            "left or right, 40 degrees from a border",
-            "left or right, 20 degrees from a border",
-            "left, right or behind, 25 degrees from a border",
-            "left, right or behind, 12 degrees from a border",
-            "four quadrants, 10 degrees from a border",
-        ),
+        SECTORS,
         chance=0.5,
         chances=(0.5, 0.5, 0.33, 0.33, 0.25),
     ),

@@ -35,6 +35,30 @@ CLEAR = (
 )
 
 
-def clear(*more: str) -> tuple[str, ...]:
-    """The levels of CLEAR, each with what else it asks."""
-    return tuple(f"{clear}, {text}" for clear, text in zip(CLEAR, more))
+# What several families of relations ask, over one picture, two or more.
+DISTANCES_APART = (
+    "2 options, distances 1.00 m apart",
+    "2 options, distances 0.60 m apart",
+    "3 options, distances 0.40 m apart",
+    "3 options, distances 0.25 m apart",
+    "4 options, distances 0.15 m apart",
+)
+SECTORS = (
+    "left or right, 40 degrees from a border",
+    "left or right, 20 degrees from a border",
+    "left, right or behind, 25 degrees from a border",
+    "left, right or behind, 12 degrees from a border",
+    "four quadrants, 10 degrees from a border",
+)
+QUADRANTS = (
+    "left or right, 40 degrees from a border",
+    "left or right, 20 degrees from a border",
+    "four quadrants, 25 degrees from a border",
+    "four quadrants, 15 degrees from a border",
+    "four quadrants, 8 degrees from a border",
+)
+
+
+def both(first: tuple[str, ...], *more: str) -> tuple[str, ...]:
+    """Levels each of which asks for one thing and for another."""
+    return tuple(f"{one}, {other}" for one, other in zip(first, more))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocol.skills.skill import Skill
+from protocol.skills.skill import Skill, both
 
 _CLEAR = (
     "90% unoccluded, 0.40% of the picture, within 1.6 m",
@@ -12,11 +12,6 @@ _CLEAR = (
     "30% unoccluded, 0.10% of the picture, within 2.8 m",
 )
 
-
-def _small(*more: str) -> tuple[str, ...]:
-    return tuple(f"{clear}, {text}" for clear, text in zip(_CLEAR, more))
-
-
 SKILLS = (
     Skill("small_presence", "perceive", "choice", "single", "camera", _CLEAR, chance=0.5, needs=("clutter",)),
     Skill(
@@ -25,7 +20,8 @@ SKILLS = (
         "choice",
         "single",
         "object",
-        _small(
+        both(
+            _CLEAR,
             "2 options, distances 0.60 m apart",
             "2 options, distances 0.45 m apart",
             "3 options, distances 0.30 m apart",
@@ -42,7 +38,8 @@ SKILLS = (
         "choice",
         "single",
         "camera",
-        _small(
+        both(
+            _CLEAR,
             "2 options, neighbours 0.12 of the picture apart, wrong distances wrong by 0.6 m",
             "3 options, neighbours 0.09 of the picture apart, wrong distances wrong by 0.5 m",
             "3 options, neighbours 0.07 of the picture apart, wrong distances wrong by 0.5 m",
