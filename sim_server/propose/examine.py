@@ -15,7 +15,7 @@ import msgspec
 from protocol.errors import VantageError
 from protocol.messages import Propose, Rejection
 from protocol.scene import Pose
-from protocol.seeds import rng_for
+from protocol.seeds import pick, rng_for
 from protocol.tasks import PROPOSED, Mention, Question
 from sim_server.backends.base import Frames, Scene
 from sim_server.observe import move
@@ -188,14 +188,11 @@ class _Examination:
     def _placement(self) -> Optional[tuple[Pose, ...]]:
         focus = list(self.ids) or [key for name in self.names for key, item in self.objects.items() if name.fits(item)]
         if self.proposal.max_views == 1 and focus:
-            chosen = [self.objects[key] for key in focus] if self.ids else [self.objects[self._one_of(focus)]]
+            chosen = [self.objects[key] for key in focus] if self.ids else [self.objects[pick(focus, self.rng)]]
             pose = draw_pose(self.scene, self.proposal.camera, chosen, self.rng)
             return None if pose is None else (pose,)
         only = frozenset(focus) or None
         return covering_poses(self.scene, self.proposal.camera, self.proposal.max_views, self.rng, only) or None
-
-    def _one_of(self, keys: list[int]) -> int:
-        return keys[int(self.rng.integers(len(keys)))]
 
     def _seen_from(self, poses: tuple[Pose, ...]) -> tuple[Frames, World]:
         frames = self.scene.render(poses, self.proposal.camera, EVIDENCE_SENSORS)

@@ -212,6 +212,24 @@ def name_slots(world: World, keys: Sequence[int]) -> dict[str, tuple[int, str]]:
     return {slot: (key, name_of(world.objects[key])) for slot, key in zip("abcdefgh", keys)}
 
 
+def object_list(keys: Sequence[int]) -> str:
+    """These objects as a program lists them."""
+    return ", ".join(f"object({key})" for key in keys)
+
+
+def draft_which(
+    world: World, options: Sequence[int], measure: str, templates: tuple[str, ...], about: Sequence[int] = ()
+) -> Draft:
+    """Which of these objects: the one that `measure` finds in the list {}. The templates name the objects `about`."""
+    return Draft(
+        program=f"name({measure.format(f'[{object_list(options)}]')})",
+        templates=templates,
+        slots=name_slots(world, about),
+        options=tuple(name_of(world.objects[key]) for key in options),
+        option_objects=tuple(options),
+    )
+
+
 _SLOT = re.compile(r"\{(\w+)\}")
 
 

@@ -48,6 +48,11 @@ def yaw_rad(pose: Pose) -> float:
     return math.atan2(-forward[0], -forward[2])
 
 
+def pitch_rad(pose: Pose) -> float:
+    """Elevation of the camera's view axis, positive upwards."""
+    return math.asin(max(-1.0, min(1.0, -float(rotation_matrix(pose.rotation_wxyz)[1, 2]))))
+
+
 def wrap_rad(angle_rad: float) -> float:
     """The same angle in (-pi, pi]."""
     return math.pi - (math.pi - angle_rad) % (2 * math.pi)
@@ -71,15 +76,15 @@ def project(pose: Pose, camera: Camera, points_m: Array) -> tuple[Array, Array, 
     return 0.5 + focal * local[:, 0] / safe, 0.5 - focal * aspect * local[:, 1] / safe, depth
 
 
+def in_frame(u: Array, v: Array, depth_m: Array) -> NDArray[np.bool_]:
+    """Which projected points lie in the picture."""
+    return (depth_m > 0) & (u > 0) & (u < 1) & (v > 0) & (v < 1)
+
+
 def unproject(pose: Pose, camera: Camera, depth_m: NDArray[np.float32]) -> Array:
     """World points [H * W, 3] of a picture's pixel centres at these z-depths [H, W], row by row."""
-    height, width = depth_m.shape
-    focal_px = 0.5 * width / math.tan(camera.hfov_rad / 2)
-    right = (np.arange(width) + 0.5 - width / 2) / focal_px
-    up = (height / 2 - np.arange(height) - 0.5) / focal_px
-    rays = np.stack([*np.meshgrid(right, up), -np.ones((height, width))], -1).reshape(-1, 3)
-    local = rays * depth_m.reshape(-1, 1)
-    return local @ rotation_matrix(pose.rotation_wxyz).T + np.asarray(pose.position_m)
+    rows, columns = np.indices(depth_m.shape).reshape(2, -1)
+    return unproject_pixels(pose, camera, rows, columns, depth_m.ravel())
 
 
 def unproject_pixels(

@@ -38,12 +38,22 @@ class SingleView:
         return None if first is None else (first,)
 
 
+def focus_of(scene: Scene, keys: Sequence[int]) -> list[SceneObject]:
+    """The objects with these ids."""
+    objects = {item.id: item for item in scene.description.objects}
+    return [objects[key] for key in keys]
+
+
 def draw_focused_pose(
-    scene: Scene, camera: Camera, plan: Plan, rng: np.random.Generator, found: Proposals
+    scene: Scene,
+    camera: Camera,
+    plan: Plan,
+    rng: np.random.Generator,
+    found: Proposals,
+    fits: Optional[Callable[[Array, Array], NDArray[np.bool_]]] = None,
 ) -> Optional[Pose]:
     """`draw_pose` on the plan's objects; where there is none, `found` says so."""
-    objects = {item.id: item for item in scene.description.objects}
-    pose = draw_pose(scene, camera, [objects[key] for key in plan.focus], rng, plan.at)
+    pose = draw_pose(scene, camera, focus_of(scene, plan.focus), rng, plan.at, fits)
     if pose is None:
         found.refuse(NO_PLACE)
     return pose

@@ -15,7 +15,7 @@ from sim_server.backends.base import Scene
 from sim_server.questions.coverage import draw_poses_around
 from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World, room_at, unique_names
 from sim_server.questions.families import sectors
-from sim_server.questions.families.pairs import NO_SECOND, focus_of
+from sim_server.questions.families.pairs import NO_SECOND
 from sim_server.questions.families.rules import (
     AMBIGUOUS,
     RELATE,
@@ -29,7 +29,7 @@ from sim_server.questions.families.rules import (
 )
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
 from sim_server.questions.geometry import Array, bearing_of_rad, inside_polygon, polygon_centre, yaw_rad
-from sim_server.questions.viewpoints import draw_focused_pose, draw_pose, probe
+from sim_server.questions.viewpoints import draw_focused_pose, draw_pose, focus_of, probe
 
 OBJECT_FORM = ("side", "side", "side_or_behind", "side_or_behind", "quadrant")
 OBJECT_MARGIN_DEG = (40.0, 20.0, 20.0, 10.0, 10.0)

@@ -11,8 +11,7 @@ from protocol.seeds import pick
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.coverage import joined
-from sim_server.questions.evidence import ViewEvidence, World, name_of, unique_names
-from sim_server.questions.families.pairs import focus_of
+from sim_server.questions.evidence import ViewEvidence, World, unique_names
 from sim_server.questions.families.rules import RELATE, clear_anywhere, need_objects, uniquely_named
 from sim_server.questions.families.scene import (
     NOT_JOINED,
@@ -20,9 +19,10 @@ from sim_server.questions.families.scene import (
     plan_scene_count,
     propose_count,
 )
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draft_which, draw_key, name_slots, shuffled
 from sim_server.questions.geometry import point_box_distance
 from sim_server.questions.sets import drawn_sets, first_fitting, shoot
+from sim_server.questions.viewpoints import focus_of
 
 CAMERAS = (2, 2, 3, 3, 4)
 SHARED_OPTIONS = (2, 3, 3, 4, 4)
@@ -81,21 +81,17 @@ class CamerasShared:
     def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
         shared, *others = candidate.objects
         drawn = shuffled(others, rng)[: int(candidate.form) - 1]
-        keys = [shared, *drawn]
-        options = shuffled(keys, rng)
-        listed = ", ".join(f"object({key})" for key in options)
-        return Draft(
-            program=f"name(argmax([{listed}], o: times_seen(o)))",
-            templates=(
+        return draft_which(
+            world,
+            shuffled([shared, *drawn], rng),
+            "argmax({}, o: times_seen(o))",
+            (
                 "which of these do all the cameras see ?",
                 "which of these is in all the pictures ?",
                 "each picture is from another camera . which of these do all of them see ?",
                 "which thing does each of the cameras see ?",
                 "look at all the pictures . which of these is in each of them ?",
             ),
-            slots={},
-            options=tuple(name_of(world.objects[key]) for key in options),
-            option_objects=tuple(options),
         )
 
 

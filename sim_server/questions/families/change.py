@@ -14,7 +14,7 @@ from protocol.scene import Camera, Change, Pose, SceneDescription, SceneObject
 from protocol.seeds import pick
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World, name_of, unique_names
+from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World, unique_names
 from sim_server.questions.families.rules import (
     AMBIGUOUS,
     RELATE,
@@ -24,12 +24,12 @@ from sim_server.questions.families.rules import (
     need_objects,
     uniquely_named,
 )
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, shuffled
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draft_which, shuffled
 from sim_server.questions.floor import standable
 from sim_server.questions.functions.places import hidden_by, surface_middle
-from sim_server.questions.geometry import point_box_distance, pose_from_yaw_pitch, rotation_matrix, yaw_rad
+from sim_server.questions.geometry import pitch_rad, point_box_distance, pose_from_yaw_pitch, yaw_rad
 from sim_server.questions.sets import shots_of
-from sim_server.questions.viewpoints import CROUCHED_M, aim, draw_eyes, draw_focused_pose, in_picture, probe
+from sim_server.questions.viewpoints import CROUCHED_M, aim, draw_eyes, draw_focused_pose, focus_of, in_picture, probe
 from sim_server.staging import Staging
 
 KINDS = (("gone", "new"), ("moved",), ("gone", "new"), ("moved",), ("moved",))
@@ -125,13 +125,13 @@ class BeforeAfter:
     def _moved(
         scene: Scene, key: int, least_m: float, pose: Pose, spec: TaskSpec, rng: np.random.Generator
     ) -> Optional[Change]:
-        item = next(item for item in scene.description.objects if item.id == key)
+        (item,) = focus_of(scene, (key,))
         for _ in range(_PLACES):
             x, _, z = scene.sample_navigable(rng)
             there = (x, item.box.centre_m[1], z)
             if math.dist(there, item.box.centre_m) < 1.3 * least_m:
                 continue
-            yaw, pitch = yaw_rad(pose), math.asin(-float(rotation_matrix(pose.rotation_wxyz)[1, 2]))
+            yaw, pitch = yaw_rad(pose), pitch_rad(pose)
             if not in_picture(
                 np.array([pose.position_m]), np.array([yaw]), np.array([pitch]), spec.camera, np.array([there])
             ).all():
@@ -171,12 +171,11 @@ class BeforeAfter:
             found.accept("", (changed, *others), margin, kind)
 
     def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
-        options = shuffled(candidate.objects, rng)
         measure = {
-            "moved": "argmax([{}], o: distance(surface_middle(o, view(0)), surface_middle(o, view(1))))",
-            "gone": "argmin([{}], o: pixels(o, view(1)))",
-            "new": "argmin([{}], o: pixels(o, view(0)))",
-        }[candidate.form].format(", ".join(f"object({key})" for key in options))
+            "moved": "argmax({}, o: distance(surface_middle(o, view(0)), surface_middle(o, view(1))))",
+            "gone": "argmin({}, o: pixels(o, view(1)))",
+            "new": "argmin({}, o: pixels(o, view(0)))",
+        }[candidate.form]
         what = {
             "moved": ("was moved", "from the first picture to the second", "did move"),
             "gone": (
@@ -186,18 +185,17 @@ class BeforeAfter:
             ),
             "new": ("is there in the second picture and not in the first", "in the first picture", "was not there"),
         }[candidate.form]
-        return Draft(
-            program=f"name({measure})",
-            templates=(
+        return draft_which(
+            world,
+            shuffled(candidate.objects, rng),
+            measure,
+            (
                 f"the first picture is from before , the second from now . which thing {what[0]} ?",
                 f"which of these {what[0]} ?",
                 f"look at the first picture and then at the second . which of these {what[0]} ?",
                 f"{what[1]} , which of these {what[2]} ?",
                 f"between the two pictures the room is not the same . which of these {what[0]} ?",
             ),
-            slots={},
-            options=tuple(name_of(world.objects[key]) for key in options),
-            option_objects=tuple(options),
         )
 
 
@@ -280,20 +278,18 @@ class OcclusionRemoval:
 
     def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
         taken, *choices = candidate.objects
-        options = shuffled(choices, rng)
-        listed = ", ".join(f"object({key})" for key in options)
-        return Draft(
-            program=f"name(argmax([{listed}], o: hidden_by(o, by=object({taken}), view=view(0))))",
-            templates=(
+        return draft_which(
+            world,
+            shuffled(choices, rng),
+            f"argmax({{}}, o: hidden_by(o, by=object({taken}), view=view(0)))",
+            (
                 "without the {a} , of which of these would you see more ?",
                 "of which of these would you see more if there were no {a} ?",
                 "take the {a} away . of which of these do you see more now ?",
                 "which of these is behind the {a} in the picture , so that you do not see all of it ?",
                 "the {a} is in front of one of these . which would you see more of without it ?",
             ),
-            slots={"a": (taken, name_of(world.objects[taken]))},
-            options=tuple(name_of(world.objects[key]) for key in options),
-            option_objects=tuple(options),
+            (taken,),
         )
 
 

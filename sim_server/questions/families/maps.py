@@ -25,11 +25,11 @@ from sim_server.questions.families.rules import (
     uniquely_named,
 )
 from sim_server.questions.families.walk import listed
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, object_list, shuffled
 from sim_server.questions.functions.places import heading_in, on_map, picture_way, spot
 from sim_server.questions.functions.words import grid_cell
 from sim_server.questions.geometry import inside_polygon, pose_from_yaw_pitch
-from sim_server.questions.viewpoints import draw_populated_pose
+from sim_server.questions.viewpoints import draw_populated_pose, focus_of
 from sim_server.questions.walks import survey
 from sim_server.staging import Staging
 
@@ -102,7 +102,7 @@ class CognitiveMap:
         things = listed(len(keys))
         grid = "a map of the room from above with 10 columns and 10 rows"
         return Draft(
-            program=f"room_map([{', '.join(f'object({key})' for key in keys)}])",
+            program=f"room_map([{object_list(keys)}])",
             templates=(
                 f"on {grid} , which column and which row are these in : {things} ?",
                 f"there is {grid} . in which column and which row is each of these : {things} ?",
@@ -136,11 +136,10 @@ class CrossView:
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
     ) -> Optional[tuple[Pose, ...]]:
-        objects = {item.id: item for item in scene.description.objects}
         level = spec.question.level
         for _ in range(_DRAWS):
             at = (float(rng.uniform(0.3, 0.7)), 0.5)
-            pose = draw_populated_pose(scene, spec.camera, [objects[key] for key in plan.focus], rng, at)
+            pose = draw_populated_pose(scene, spec.camera, focus_of(scene, plan.focus), rng, at)
             if pose is None:
                 continue
             room = room_at(scene.description, pose.position_m)

@@ -12,13 +12,12 @@ from protocol.seeds import pick
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World, unique_names
-from sim_server.questions.families.pairs import focus_of
 from sim_server.questions.families.perceive import CELL_MARGIN, CELLS, cell_margin, cell_of
 from sim_server.questions.families.rules import AMBIGUOUS, RELATE, Clarity, draw_objects, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
 from sim_server.questions.geometry import Array, corners, project
 from sim_server.questions.sets import first_fitting, shots_of
-from sim_server.questions.viewpoints import CROUCHED_M, NO_PLACE, draw_poses, probe
+from sim_server.questions.viewpoints import CROUCHED_M, NO_PLACE, draw_poses, focus_of, probe
 
 MATCH_OPTIONS = (2, 2, 2, 3, 3)
 TURNED_DEG = (10.0, 25.0, 40.0, 55.0, 70.0)  # between the directions from which the two cameras see the thing

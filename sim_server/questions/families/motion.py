@@ -13,7 +13,7 @@ from sim_server.backends.base import Scene
 from sim_server.questions.evidence import World
 from sim_server.questions.families.rules import SHARED_OBJECTS, TOO_LITTLE_SHARED, clear_in_both, draw_objects
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, shuffled
-from sim_server.questions.geometry import pose_from_yaw_pitch, rotation_matrix, wrap_rad, yaw_rad
+from sim_server.questions.geometry import pitch_rad, pose_from_yaw_pitch, rotation_matrix, wrap_rad, yaw_rad
 from sim_server.questions.viewpoints import draw_focused_pose
 
 FORM = ("turn", "turn", "move", "move", "move")
@@ -52,7 +52,7 @@ class CameraMotion:
 
     def _next_pose(self, scene: Scene, first: Pose, plan: Plan, level: int, rng: np.random.Generator) -> Optional[Pose]:
         """A second pose that shows the plan's answer; None where the camera would leave the navigable area."""
-        yaw, pitch = yaw_rad(first), math.asin(-float(rotation_matrix(first.rotation_wxyz)[1, 2]))
+        yaw, pitch = yaw_rad(first), pitch_rad(first)
         x, y, z = first.position_m
         if plan.form == "turn":
             turn = math.radians(rng.uniform(LEAST_TURN_DEG[level] + 1, MOST_TURN_DEG))

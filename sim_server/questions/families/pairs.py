@@ -8,7 +8,7 @@ from typing import Optional
 import numpy as np
 from numpy.typing import NDArray
 
-from protocol.scene import Pose, SceneDescription, SceneObject
+from protocol.scene import Pose, SceneDescription
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import World
@@ -16,7 +16,7 @@ from sim_server.questions.families import sectors
 from sim_server.questions.families.rules import SHARED_OBJECTS, TOO_LITTLE_SHARED, clear_in_both, draw_objects
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, shuffled
 from sim_server.questions.geometry import Array, bearing_of_rad, yaw_rad
-from sim_server.questions.viewpoints import draw_focused_pose, draw_pose
+from sim_server.questions.viewpoints import draw_focused_pose, draw_pose, focus_of
 
 POSITION_FORM = ("side", "side", "quadrant", "quadrant", "quadrant")
 POSITION_MARGIN_DEG = (40.0, 20.0, 25.0, 15.0, 8.0)
@@ -27,12 +27,6 @@ LEVEL_MARGIN_M = 0.07  # level ones are so much closer than that
 LEVEL_FROM_LEVEL = 2  # from here on "the same" is asked too
 HEIGHT_M = (0.7, 1.9)
 NO_SECOND = "no second standing point shows the same objects and gives the answer"
-
-
-def focus_of(scene: Scene, keys: tuple[int, ...]) -> list[SceneObject]:
-    """The objects with these ids."""
-    objects = {item.id: item for item in scene.description.objects}
-    return [objects[key] for key in keys]
 
 
 class CameraPosition:

@@ -16,7 +16,7 @@ from sim_server.questions.evidence import ViewEvidence, World
 from sim_server.questions.families.rules import need_rooms, prominent_anywhere, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, name_slots
 from sim_server.questions.floor import Gap, blockers, gap, largest_free, room_around, square, takes_floor
-from sim_server.questions.geometry import project
+from sim_server.questions.geometry import in_frame, project
 from sim_server.questions.walks import survey
 from sim_server.staging import Staging
 
@@ -152,8 +152,7 @@ def floor_seen(world: World, between: Gap, side_m: float) -> float:
 
 def _shows(view: ViewEvidence, points_m: np.ndarray) -> np.ndarray:
     u, v, depth_m = project(view.pose, view.camera, points_m)
-    inside = (depth_m > 0) & (u > 0) & (u < 1) & (v > 0) & (v < 1)
     height, width = view.ids.shape
     rows = np.clip((v * height).astype(int), 0, height - 1)
     columns = np.clip((u * width).astype(int), 0, width - 1)
-    return inside & (np.abs(view.depth_m[rows, columns] - depth_m) < 0.05 + 0.05 * depth_m)
+    return in_frame(u, v, depth_m) & (np.abs(view.depth_m[rows, columns] - depth_m) < 0.05 + 0.05 * depth_m)

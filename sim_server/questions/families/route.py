@@ -17,10 +17,11 @@ from sim_server.observe import STEP_CHECK_M, can_stand
 from sim_server.questions.evidence import World
 from sim_server.questions.families import sectors
 from sim_server.questions.families.rules import need_objects, neighbours, prominent_anywhere, uniquely_named
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, name_slots, shuffled
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, name_slots, object_list, shuffled
 from sim_server.questions.floor import footprint
 from sim_server.questions.functions.moves import bearing_at, turn_on_route, turned, walked
 from sim_server.questions.geometry import floor_distance_m
+from sim_server.questions.viewpoints import focus_of
 from sim_server.questions.walks import NO_WAY, draw_walk, survey
 from sim_server.staging import Staging
 
@@ -72,8 +73,7 @@ class RoutePlan:
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
     ) -> Optional[Staging]:
-        objects = {item.id: item for item in scene.description.objects}
-        if not walkable(scene, [objects[key].box for key in plan.focus]):
+        if not walkable(scene, [item.box for item in focus_of(scene, plan.focus)]):
             found.refuse("the way cannot be walked straight from object to object")
             return None
         return survey(self, scene, spec, plan, rng, found)
@@ -90,10 +90,7 @@ class RoutePlan:
 
     def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
         way = candidate.objects
-        turns = [
-            f"turn_word(turn_on_route({', '.join(f'object({key})' for key in way[at : at + 3])}))"
-            for at in range(len(way) - 2)
-        ]
+        turns = [f"turn_word(turn_on_route({object_list(way[at : at + 3])}))" for at in range(len(way) - 2)]
         stops = "abcdefgh"[1 : len(way)]
         through = " , ".join(f"to the {{{slot}}}" for slot in stops)
         by = " , ".join(f"the {{{slot}}}" for slot in stops[:-1])

@@ -15,13 +15,12 @@ from protocol.seeds import pick
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import ViewEvidence, World, name_of
-from sim_server.questions.families.pairs import focus_of
 from sim_server.questions.families.rules import RELATE, Clarity, clear_objects, is_small
 from sim_server.questions.families.space import OPTION_COUNT, draft_nearest
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, shuffled
 from sim_server.questions.functions import decimal
 from sim_server.questions.geometry import Array, box_distance_m
-from sim_server.questions.viewpoints import NO_PLACE, SingleView, draw_pose
+from sim_server.questions.viewpoints import SingleView, draw_focused_pose, focus_of
 
 SMALL = (  # levels 0..4: as rules.PERCEIVE, for things that are small in any picture
     Clarity(0.90, 0.0040),
@@ -60,18 +59,14 @@ class _CloseView(SingleView):
     def poses(
         self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
     ) -> Optional[tuple[Pose, ...]]:
-        focus = focus_of(scene, plan.focus)
-        centre = np.asarray(focus[0].box.centre_m)
+        centre = np.asarray(focus_of(scene, plan.focus)[0].box.centre_m)
         near_m = NEAR_M[spec.question.level]
 
         def fits(eyes: Array, _yaws: Array) -> NDArray[np.bool_]:
             return np.hypot(*(eyes - centre)[:, [0, 2]].T) <= near_m
 
-        pose = draw_pose(scene, spec.camera, focus, rng, plan.at, fits)
-        if pose is None:
-            found.refuse(NO_PLACE)
-            return None
-        return (pose,)
+        pose = draw_focused_pose(scene, spec.camera, plan, rng, found, fits)
+        return None if pose is None else (pose,)
 
 
 class SmallPresence(_CloseView):

@@ -14,7 +14,17 @@ from protocol.scene import SceneDescription, SceneObject
 from sim_server.questions.evidence import World, name_of
 from sim_server.questions.families.rules import neighbours, prominent, uniquely_named
 from sim_server.questions.families.sectors import LEAST_APART_M, WORDS, margin_deg, near_border, word
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_evenly, draw_key, name_slots, shuffled
+from sim_server.questions.family import (
+    Candidate,
+    Draft,
+    Plan,
+    Proposals,
+    draft_which,
+    draw_evenly,
+    draw_key,
+    name_slots,
+    shuffled,
+)
 from sim_server.questions.geometry import bearing_rad, box_distance_m, floor_distance_m, polygon_area_m2
 from sim_server.questions.viewpoints import SingleView
 
@@ -108,15 +118,8 @@ class RelativeDistance(SingleView):
 def draft_nearest(world: World, candidate: Candidate, rng: np.random.Generator, templates: tuple[str, ...]) -> Draft:
     """Which of the further objects of a candidate is closest to its first."""
     anchor, *others = candidate.objects
-    options = shuffled(others, rng)
-    listed = ", ".join(f"object({key})" for key in options)
-    return Draft(
-        program=f"name(argmin([{listed}], o: closest_distance(o, object({anchor}))))",
-        templates=templates,
-        slots=name_slots(world, (anchor,)),
-        options=tuple(name_of(world.objects[key]) for key in options),
-        option_objects=options,
-    )
+    measure = f"argmin({{}}, o: closest_distance(o, object({anchor})))"
+    return draft_which(world, shuffled(others, rng), measure, templates, (anchor,))
 
 
 class RelativeDirection(SingleView):

@@ -25,7 +25,7 @@ from sim_server.questions.families.rules import (
 )
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
 from sim_server.questions.functions.moves import bearing_at, place, turned
-from sim_server.questions.geometry import floor_distance_m, project
+from sim_server.questions.geometry import floor_distance_m, in_frame, project
 from sim_server.questions.walks import survey
 from sim_server.staging import Staging
 
@@ -157,8 +157,7 @@ class ViewChoice:
         for first in rng.permutation(len(views)):
             start = views[int(first)]
             u, v, depth_m = project(turned(start, right), spec.camera, centres)
-            inside = (depth_m > 0) & (u > 0) & (u < 1) & (v > 0) & (v < 1)
-            if len(views) > 1 and inside.any():
+            if len(views) > 1 and in_frame(u, v, depth_m).any():
                 others = tuple(view for index, view in enumerate(views) if index != first)
                 return Staging((start, *others), tuple(turned(start, turn) for turn in turns))
         found.refuse("no turn of the camera would show an object")

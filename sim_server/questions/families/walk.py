@@ -14,8 +14,8 @@ from sim_server.backends.base import Scene
 from sim_server.questions.coverage import overlap, voxels_shown
 from sim_server.questions.evidence import ViewEvidence, World, unique_names
 from sim_server.questions.families.rules import AMBIGUOUS, MAX_NAMED, need_objects
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, shuffled
-from sim_server.questions.geometry import rotation_matrix, yaw_rad
+from sim_server.questions.family import Candidate, Draft, Plan, Proposals, object_list, shuffled
+from sim_server.questions.geometry import pitch_rad, yaw_rad
 from sim_server.questions.viewpoints import in_picture
 from sim_server.questions.walks import NO_WAY, draw_walk
 
@@ -59,7 +59,7 @@ def seen_order(scene: Scene, camera: Camera, poses: tuple[Pose, ...]) -> list[in
     """The first pose, by geometry alone, whose picture has each object's centre, for objects that come into it."""
     centres = np.array([item.box.centre_m for item in scene.description.objects])
     eyes = np.array([pose.position_m for pose in poses])
-    pitches = np.array([np.arcsin(-rotation_matrix(pose.rotation_wxyz)[1, 2]) for pose in poses])
+    pitches = np.array([pitch_rad(pose) for pose in poses])
     inside = in_picture(eyes, np.array([yaw_rad(pose) for pose in poses]), pitches, camera, centres)
     return [int(column.argmax()) for column in inside.T if column.any()]
 
@@ -124,9 +124,8 @@ class AppearanceOrder:
         names = unique_names(world)
         (share,) = candidate.numbers
         things = listed(len(keys))
-        items = ", ".join(f"object({key})" for key in keys)
         return Draft(
-            program=f"names(order([{items}], o: first_seen(o, {share})))",
+            program=f"names(order([{object_list(keys)}], o: first_seen(o, {share})))",
             templates=(
                 f"in which order do you first see {things} ?",
                 f"on the way , in which order do you first see {things} ?",

@@ -20,7 +20,7 @@ from sim_server.questions.functions.registry import (
     define,
     define_on_world,
 )
-from sim_server.questions.geometry import pose_from_yaw_pitch, project, rotation_matrix, wrap_rad, yaw_rad
+from sim_server.questions.geometry import pitch_rad, pose_from_yaw_pitch, project, wrap_rad, yaw_rad
 
 FARTHEST_MOVE_M = 100.0
 
@@ -44,8 +44,7 @@ def turned(pose: Pose, degrees: float) -> Pose:
     """After a turn about the vertical, left positive; the pitch stays."""
     if abs(degrees) > 360:
         raise Fault("a turn is at most 360 degrees")
-    pitch = math.asin(max(-1.0, min(1.0, -float(rotation_matrix(pose.rotation_wxyz)[1, 2]))))
-    return pose_from_yaw_pitch(pose.position_m, yaw_rad(pose) + math.radians(degrees), pitch)
+    return pose_from_yaw_pitch(pose.position_m, yaw_rad(pose) + math.radians(degrees), pitch_rad(pose))
 
 
 @define(POSE, cost=5, pose=POSE, metres=NUMBER)

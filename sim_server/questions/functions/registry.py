@@ -6,6 +6,7 @@ step for every 2.5 microseconds that a call takes at worst (256 objects, 16 view
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import Callable, TypeVar
 
 import msgspec
@@ -41,7 +42,6 @@ class Function(msgspec.Struct, frozen=True):
     result: str
     run: Callable[..., object]
     cost: int = 1
-    help: str = ""
 
 
 FUNCTIONS: dict[str, Function] = {}
@@ -61,7 +61,7 @@ def define(result: str, cost: int = 1, **parameters: str) -> Callable[[_Run], _R
     """Add a function of its arguments alone; a parameter type that ends in "?" is optional."""
 
     def add(run: _Run) -> _Run:
-        _add(run, lambda _world, *values: run(*values), result, cost, parameters)
+        define_on_world(result, cost, **parameters)(wraps(run)(lambda _world, *values: run(*values)))
         return run
 
     return add
@@ -71,15 +71,9 @@ def define_on_world(result: str, cost: int = 1, **parameters: str) -> Callable[[
     """Add a function that looks at the world as well."""
 
     def add(run: _Run) -> _Run:
-        _add(run, run, result, cost, parameters)
+        name = run.__name__.strip("_")
+        typed = tuple(Parameter(key, kind.rstrip("?"), kind.endswith("?")) for key, kind in parameters.items())
+        FUNCTIONS[name] = Function(name, typed, result, run, cost)
         return run
 
     return add
-
-
-def _add(
-    written: Callable[..., object], run: Callable[..., object], result: str, cost: int, parameters: dict[str, str]
-) -> None:
-    name = written.__name__.strip("_")
-    typed = tuple(Parameter(key, kind.rstrip("?"), kind.endswith("?")) for key, kind in parameters.items())
-    FUNCTIONS[name] = Function(name, typed, result, run, cost, (written.__doc__ or "").strip())

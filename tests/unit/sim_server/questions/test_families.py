@@ -258,7 +258,7 @@ def test_infeasible_names_the_rule_that_refused_most() -> None:
     assert scene.renders <= 24
     with pytest.raises(Infeasible, match="1 such objects, 2 are needed"):
         realise(scene, spec_of("view_direction", 0, 1))
-    with pytest.raises(Infeasible, match="2 such objects, 3 are needed"):
+    with pytest.raises(Infeasible, match="fewer than 3 objects to choose from"):
         realise(scene, spec_of("relative_direction", 0, 1))
 
 
