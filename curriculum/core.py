@@ -174,9 +174,10 @@ class CurriculumCore:
         late = [lease_id for lease_id, lease in self._state.leases.items() if lease.expires_s <= now]
         if not late:
             return
-        leases = self._state.leases
-        given_up = [lease_id for lease_id in late if leases[lease_id].issue.reissue >= self._settings.max_reissues]
-        returned = [lease_id for lease_id in late if lease_id not in set(given_up)]
+        returned, given_up = [], []
+        for lease_id in late:
+            reissues = self._state.leases[lease_id].issue.reissue
+            (given_up if reissues >= self._settings.max_reissues else returned).append(lease_id)
         log.warning("%d leases ran out without a report, %d of them for the last time", len(late), len(given_up))
         self._commit(LeaseExpiredEvent(tuple(returned), tuple(given_up)))
 

@@ -19,7 +19,7 @@ from typing import Any, Iterable, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from learner.episodes import Task
+from learner.episodes import FATAL, Task
 from learner.policy.prompt import Look, Moved, Style, read_answer, read_move, write_answer, write_prompt
 from learner.reports import Channel
 from learner.rewards import Reward, score
@@ -169,7 +169,7 @@ class Answerer:
             try:
                 packet = future.result()
             except VantageError as error:
-                if error.code in ("version", "backend_missing", "bad_config"):
+                if error.code in FATAL:
                     raise
                 failures[walk.task] = error
                 continue

@@ -13,11 +13,12 @@ import logging
 import math
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any, Callable, Optional, Sequence
+from typing import Callable, Optional, Sequence
 
 import msgspec
 
 from learner.answers import Answerer, Answers, score_completion
+from learner.clock import StepClock
 from learner.episodes import EpisodeLog, Task, TaskStream
 from learner.groups import Group
 from learner.policy.prompt import Style
@@ -63,7 +64,7 @@ class Collector:
         grpo: GrpoSettings,
         rollout: RolloutSettings,
         run_seed: int,
-        clock: Any,
+        clock: StepClock,
         score_truth: Optional[TruthScorer] = None,
         passes: int = 1,
     ) -> None:

@@ -32,7 +32,12 @@ from protocol.tasks import Question, TaskSpec
 
 log = logging.getLogger(__name__)
 
+FATAL = ("version", "backend_missing", "bad_config")  # codes of a simulator with which no other spec fares better
 _RETRY_S = 1.0  # before asking again a curriculum that had nothing to give
+
+
+def asked_to_stop() -> VantageError:
+    return VantageError("draining", "the learner was asked to stop; the same command resumes the run.")
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ class TaskStream:
             if len(tasks) == count:
                 return tasks
             if self._stop.is_set():
-                raise VantageError("draining", "the learner was asked to stop; the same command resumes the run.")
+                raise asked_to_stop()
             pending = [*self._rendering, *([self._leasing] if self._leasing is not None else [])]
             if pending:
                 wait(pending, timeout=_RETRY_S, return_when=FIRST_COMPLETED)
@@ -147,8 +152,8 @@ class TaskStream:
         try:
             self._ready.append(task_from(future.result(), leased.spec, leased, leased_at))
         except VantageError as error:
-            if error.code in ("version", "backend_missing", "bad_config"):
-                raise  # no other spec would fare better
+            if error.code in FATAL:
+                raise
             self.infeasible += error.code == "infeasible"
             self.broken += error.code != "infeasible"
             if error.code != "infeasible":

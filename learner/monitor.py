@@ -12,12 +12,13 @@ from typing import Any, Callable, Optional, Sequence
 import msgspec
 from transformers import TrainerCallback
 
-from learner.episodes import Task, TaskStream
+from learner.clock import StepClock
+from learner.collect import Collector
+from learner.episodes import Task, TaskStream, asked_to_stop
 from learner.evaluate import Evaluator, first_per_skill, write_results
 from learner.ranks import Ranks
 from learner.schedule import rate
 from learner.settings import LearnerSettings
-from protocol.errors import VantageError
 from protocol.rundir import RunDir
 from protocol.sealed import verify_folder
 
@@ -27,7 +28,7 @@ _STATUS_EVERY_S = 0.5
 class Monitor(TrainerCallback):
     """A callback of the trainer. `loop_s` is the time spent in the loop over all starts, evaluations not counted."""
 
-    def __init__(self, run: RunDir, settings: LearnerSettings, clock: Any, stop: threading.Event) -> None:
+    def __init__(self, run: RunDir, settings: LearnerSettings, clock: StepClock, stop: threading.Event) -> None:
         self._run = run
         self._settings = settings
         self._clock = clock
@@ -47,7 +48,7 @@ class Monitor(TrainerCallback):
         evaluator: Evaluator,
         questions: Callable[[Callable[[str], None]], list[Task]],
         stream: TaskStream,
-        collector: Any,
+        collector: Collector,
         ranks: Ranks,
     ) -> None:
         self._evaluator = evaluator
@@ -119,7 +120,7 @@ class Monitor(TrainerCallback):
     def say_or_stop(self, state: str) -> None:
         """`say` within work that may take minutes. Raises VantageError("draining") where a stop was asked for."""
         if self.stopped:
-            raise VantageError("draining", "the learner was asked to stop; the same command resumes the run.")
+            raise asked_to_stop()
         self.say(state)
 
     # ------------------------------------------------------------------------- evaluation

@@ -20,7 +20,7 @@ import msgspec
 
 from protocol.errors import VantageError
 from protocol.messages import ConfidenceReport, Leased, ReportsCounted, SendReports
-from protocol.rundir import disk_guard, read_jsonl, write_atomic
+from protocol.rundir import disk_guard, read_jsonl, write_all, write_atomic
 from protocol.tasks import degradation_label
 
 log = logging.getLogger(__name__)
@@ -119,9 +119,7 @@ class Outbox:
         end = os.fstat(self._file).st_size
         with disk_guard(self._path):
             try:
-                written = os.write(self._file, data)
-                if written < len(data):
-                    os.write(self._file, data[written:])
+                write_all(self._file, data)
                 if durable:
                     os.fsync(self._file)
             except OSError:
@@ -157,29 +155,28 @@ class ReportSender:
         """
         if self._in_flight is not None and self._in_flight.done():
             future, self._in_flight = self._in_flight, None
-            self._take(future)
+            try:
+                self._take(future)
+            except VantageError as error:
+                if not error.retryable:
+                    raise
+                log.warning("the curriculum did not take %d reports, sending them again: %s", len(self._outbox), error)
         if self._in_flight is None and len(self._outbox):
             batch = SendReports(tuple(self._outbox.waiting()[:_BATCH]))
             self._in_flight = self._channel.submit(batch, deadline_s=self._deadline_s)
 
     def drain(self) -> None:
-        """Wait until everything is counted; what is not stays in the outbox for the next start."""
+        """Wait until everything is counted.
+
+        Raises the curriculum's VantageError where it does not answer: the outbox keeps the rest for the next start.
+        """
         while len(self._outbox):
             self.pump()
             if self._in_flight is not None:
-                try:
-                    self._in_flight.result(timeout=self._deadline_s)
-                except (VantageError, TimeoutError):
-                    break
-                self.pump()
+                future, self._in_flight = self._in_flight, None
+                self._take(future)
 
     def _take(self, future: Future[Any]) -> None:
-        try:
-            answer = future.result().message
-        except VantageError as error:
-            if not error.retryable:
-                raise
-            log.warning("the curriculum did not take %d reports, sending them again: %s", len(self._outbox), error)
-            return
+        answer = future.result().message
         assert isinstance(answer, ReportsCounted), answer
         self._outbox.counted((*answer.counted, *answer.duplicates))

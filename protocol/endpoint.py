@@ -18,6 +18,7 @@ import msgspec
 
 from protocol.curve import make_keys
 from protocol.errors import VantageError
+from protocol.rundir import write_atomic
 
 # sockaddr_un.sun_path holds 108 bytes with its final zero.
 MAX_IPC_PATH_BYTES = 107
@@ -81,10 +82,8 @@ def publish(run_dir: Path, service: str, endpoint: Endpoint) -> None:
     """Write `endpoint` to the run directory, atomically."""
     path = _endpoint_file(run_dir, service)
     _private_dir(path.parent)
-    descriptor, temporary = tempfile.mkstemp(prefix=".", dir=path.parent)
-    with open(descriptor, "wb") as file:
-        file.write(msgspec.json.encode({"address": endpoint.address, "server_public_key": endpoint.server_public_key}))
-    os.replace(temporary, path)
+    public = {"address": endpoint.address, "server_public_key": endpoint.server_public_key}
+    write_atomic(path, msgspec.json.encode(public), durable=False)
 
 
 def lookup(run_dir: Path, service: str) -> Endpoint:

@@ -170,7 +170,7 @@ class RunDir:
         with self._guard, disk_guard(path):
             if process not in self._appenders:
                 self._appenders[process] = _open_to_append(path)
-            _write_all(self._appenders[process], line)
+            write_all(self._appenders[process], line)
 
 
 # ----------------------------------------------------------------------------- files
@@ -199,7 +199,7 @@ def write_atomic(path: Path, data: bytes, durable: bool = True) -> None:
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
             try:
-                _write_all(descriptor, data)
+                write_all(descriptor, data)
                 if durable:
                     os.fsync(descriptor)
             finally:
@@ -251,7 +251,8 @@ def _open_to_append(path: Path) -> int:
     return descriptor
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of the bytes; one os.write may take only a part."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]

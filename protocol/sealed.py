@@ -37,6 +37,8 @@ def sealed_folder(final: Path, facts: Mapping[str, Any]) -> Iterator[Path]:
             yield staging
             paths = sorted(path for path in staging.rglob("*") if path.is_file())
             files = {path.relative_to(staging).as_posix(): _describe(path) for path in paths}
+            for folder in (path for path in staging.rglob("*") if path.is_dir()):
+                fsync_folder(folder)
             write_atomic(staging / MANIFEST, json.dumps({**facts, "files": files}, indent=1).encode())
             os.rename(staging, final)
             fsync_folder(final.parent)

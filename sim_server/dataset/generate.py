@@ -8,7 +8,6 @@ A spec that cannot be realised is counted with its reason in the shard's manifes
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -23,7 +22,7 @@ from protocol.sealed import sealed_folder, sweep, verify_folder
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Backend
 from sim_server.dataset.parquet import write_parquet
-from sim_server.dataset.parts import wait_for_parts
+from sim_server.dataset.parts import stay_with, wait_for_parts
 from sim_server.dataset.plan import Plan, specs_digest, write_specs
 from sim_server.dataset.rows import Row, Truth, make_row, seen_in, to_webp
 from sim_server.dataset.store import Folder
@@ -118,8 +117,7 @@ def _write_shard(
     with sealed_folder(folder.shard(shard), facts) as staging:
         (staging / "images").mkdir()
         for number, spec in specs:
-            if parent is not None and os.getppid() != parent:
-                raise VantageError("draining", "the process that started this worker is gone.")
+            stay_with(parent)
             try:
                 row, own = make_episode(number, spec, scenes, backend, plan.quality)
             except Infeasible as error:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-from typing import Sequence
+from typing import Optional, Sequence
 
 from protocol.errors import VantageError
+
+
+def stay_with(parent: Optional[int]) -> None:
+    """Raises VantageError("draining") in a child whose parent, the process of this number, is gone."""
+    if parent is not None and os.getppid() != parent:
+        raise VantageError("draining", "the process that started this worker is gone.")
 
 
 def wait_for_parts(children: Sequence[subprocess.Popen[bytes]], undone: str) -> None:

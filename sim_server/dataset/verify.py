@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from protocol.errors import Infeasible, VantageError
 from sim_server.backends.base import Backend, Scene
-from sim_server.dataset.parts import wait_for_parts
+from sim_server.dataset.parts import stay_with, wait_for_parts
 from sim_server.dataset.plan import Plan, Specs
 from sim_server.dataset.rows import Row, Truth, from_webp, make_row, seen_in, to_webp
 from sim_server.dataset.store import Folder, check_shard, read_rows
@@ -108,8 +107,7 @@ def verify_shards(
             expected = shards[number]["rows"]
             failures.append(Failure(name, None, f"it has {len(rows)} rows, dataset.json says {expected}"))
         for row in rows:
-            if parent is not None and os.getppid() != parent:
-                raise VantageError("draining", "the process that started this worker is gone.")
+            stay_with(parent)
             ids.append(row.id)
             reasons = _row_failures(row, here, plan, specs, scenes, backend)
             failures += [Failure(name, row.id, reason) for reason in reasons]

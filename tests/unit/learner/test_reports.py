@@ -161,3 +161,27 @@ def test_entropy_of_answers_in_nats() -> None:
 def test_spread_counts_not_the_mean() -> None:
     assert has_spread([0.5, 0.6, 0.5])
     assert not has_spread([0.5, 0.5, 0.5])
+
+
+def test_draining_waits_for_every_report_and_says_where_the_curriculum_is_gone(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.jsonl")
+    outbox.add([report(1), report(2)])
+
+    class Gone(Curriculum):
+        def submit(self, message: msgspec.Struct, blobs: Any = (), deadline_s: float = 30.0) -> Future[Any]:
+            future = super().submit(message)
+            future.set_exception(VantageError("unavailable", "no service answered"))
+            return future
+
+    class There(Curriculum):
+        def submit(self, message: msgspec.Struct, blobs: Any = (), deadline_s: float = 30.0) -> Future[Any]:
+            future = super().submit(message)
+            self.answer()
+            return future
+
+    with pytest.raises(VantageError, match="no service answered"):
+        ReportSender(outbox, Gone()).drain()
+    assert len(outbox) == 2
+    curriculum = There()
+    ReportSender(outbox, curriculum).drain()
+    assert len(outbox) == 0 and len(curriculum.counted) == 2
