@@ -36,7 +36,6 @@ class Child:
         self.command = list(command)
         self.console = console
         self.environment = {**os.environ, **(environment or {})}
-        self.restarts = 0
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._started = 0.0
         self._quick_deaths = 0
@@ -70,7 +69,6 @@ class Child:
             if time.monotonic() < self._restart_at:
                 return None
             self.start()
-            self.restarts += 1
             return f"{self.name} is back (pid {self.pid})"
         code = self._process.poll()
         if code is None:

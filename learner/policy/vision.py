@@ -29,10 +29,8 @@ class ImageFeatures(NamedTuple):
 
 
 class _Grid(NamedTuple):
-    """What depends on the image size alone; n = rows * columns patches in the model's merge-block order."""
+    """What depends on the image size alone; n patches in the model's merge-block order."""
 
-    rows: int
-    columns: int
     taps: Tensor  # [n, t] int64 indices into the learned position table
     tap_weights: Tensor  # [n, t]
     cos: Tensor  # [n, head_dim]
@@ -122,6 +120,6 @@ class BatchedVision:
         )
         with torch.no_grad():
             cos, sin = visual.rotary_pos_emb(like, get_vision_position_ids(thw, self.merge))
-        grid = _Grid(rows, columns, taps, weights, cos.to(like.dtype), sin.to(like.dtype))
+        grid = _Grid(taps, weights, cos.to(like.dtype), sin.to(like.dtype))
         self._grids[height_px, width_px] = grid
         return grid

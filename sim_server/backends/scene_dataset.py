@@ -57,7 +57,6 @@ class SceneFiles(NamedTuple):
     objects: tuple[Placement, ...]
     rooms: tuple[Room, ...]
     openings: tuple[Opening, ...]
-    lit: bool
     articulated: int
     user: dict[str, Any]
 
@@ -155,9 +154,8 @@ class SceneDataset:
             Opening(str(o["kind"]), tuple(int(i) for i in o["room_ids"]), _vec(o["min_m"]), _vec(o["max_m"]))
             for o in user.get("openings", [])
         )
-        lit = str(config.get("default_lighting", "")) != "no_lights"
         articulated = len(config.get("articulated_object_instances", []))
-        return SceneFiles(name, file, stage, objects, rooms, openings, lit, articulated, user)
+        return SceneFiles(name, file, stage, objects, rooms, openings, articulated, user)
 
     # ------------------------------------------------------------------ templates
 
@@ -289,7 +287,7 @@ def _placement(
 
 
 def _lone(name: str, stage: Placement) -> SceneFiles:
-    return SceneFiles(name, stage.asset, stage, (), (), (), False, 0, {})
+    return SceneFiles(name, stage.asset, stage, (), (), (), 0, {})
 
 
 def _room(room_id: int, entry: dict[str, Any]) -> Room:

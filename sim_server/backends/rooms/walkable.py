@@ -77,7 +77,7 @@ class WalkableMesh:
         if (covered & keep).any():
             keep &= covered
         keep[0] = False
-        self._start, self._floor, self._links = start, floor, links
+        self._start, self._links = start, links
         self._walkable = keep[area]
         self._cells = np.repeat(np.arange(rows * columns), np.diff(start))
         self._shape = rows, columns
