@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,14 +13,14 @@ from protocol.client import Client
 from protocol.endpoint import lookup
 from protocol.messages import GetSimStatus, Observe
 from protocol.rundir import RunDir
-from protocol.scene import Camera, Pose, SceneSpec
+from protocol.scene import Camera, SceneSpec
 from tests.support.network import ADDRESSES, Cable, missing
+from tests.support.sim import POSE, expected_grey, grey, toy_environment
+from tests.support.wire import wait_for
 
 WHY_NOT = missing()
 pytestmark = [pytest.mark.timeout(180), pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "-")]
 
-ROOT = Path(__file__).parents[2]
-POSE = Pose((2.0, 1.5, 2.0), (1.0, 0.0, 0.0, 0.0))
 HERE, THERE = 0, 1  # ends of the cable: the broker's machine, the far worker's
 
 
@@ -36,12 +33,7 @@ class Cluster:
         listen = f"tcp://{ADDRESSES[HERE]}:*"
         RunDir.create(self.run_dir, {"sim": {"backend": "toy", "workers": 0, "listen_workers": listen}})
         self.far_keys = folder / "far" / "keys"  # what was copied to the other machine; it sees no run directory
-        self.environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests" / "support"))),
-            **dict.fromkeys(("TOY_DEATHS", "TOY_RENDER_S", "TOY_OPEN_S"), "0"),
-            "TOY_STATE": str(folder / "deaths"),
-        }
+        self.environment = toy_environment(folder, "0", "0")
         self.processes: list[subprocess.Popen[bytes]] = []
         self.client = Client(lambda: lookup(self.run_dir, "sim"), "test")
         self.start(HERE, "serve", str(self.run_dir))
@@ -64,7 +56,7 @@ class Cluster:
         return {worker.worker_id for worker in self.client.request(GetSimStatus(), deadline_s=60.0).message.workers}
 
     def await_workers(self, names: set[str]) -> None:
-        wait_for(lambda: self.workers() == names)
+        wait_for(lambda: self.workers() == names, within_s=60.0)
 
     def observe(self, seed: int, side_px: int = 32):
         return self.client.submit(Observe(SceneSpec(seed=seed), Camera(side_px, side_px), POSE), deadline_s=90.0)
@@ -89,21 +81,6 @@ def cluster(tmp_path):
         cluster.close()
 
 
-def wait_for(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
-    end_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end_s, "it did not happen in time"
-        time.sleep(0.02)
-
-
-def grey(packet) -> int:
-    return int(packet.array(packet.message.view.rgb)[-1, -1, 0])
-
-
-def expected_grey(seed: int) -> int:
-    return int(seed + 50 * sum(POSE.position_m)) % 256
-
-
 def test_a_far_worker_serves_over_a_slow_and_lossy_network(cluster):
     cluster.start_far_worker()
     futures = {seed: cluster.observe(seed, side_px=96) for seed in range(20)}
@@ -116,7 +93,9 @@ def test_a_worker_that_vanishes_in_the_middle_of_a_frame_is_replaced_and_may_com
     cluster.start_far_worker()
     before = cluster.cable.carried[THERE]
     future = cluster.observe(7, side_px=1024)  # 3 MiB
-    wait_for(lambda: cluster.cable.carried[THERE] > before + 300_000)  # a part of the picture has arrived
+    wait_for(
+        lambda: cluster.cable.carried[THERE] > before + 300_000, within_s=60.0
+    )  # a part of the picture has arrived
     cluster.cable.interface(THERE, "down")
     assert not future.done()
     cluster.start(HERE, "worker", str(cluster.run_dir), "--worker-id", "near")

@@ -47,7 +47,7 @@ def old_python(tmp_path_factory: pytest.TempPathFactory) -> str:
     interpreter = python39()
     assert interpreter is not None
     subprocess.run([interpreter, "-m", "venv", str(venv)], check=True)
-    pip = [str(venv / "bin" / "pip"), "install", "-q", "--disable-pip-version-check", "--no-deps"]
+    pip = [str(venv / "bin" / "pip"), "install", "-q", "--disable-pip-version-check", "--no-deps", "--no-compile"]
     subprocess.run([*pip, "-r", str(ROOT / "requirements" / "sim-py39.txt")], check=True)
     return str(venv / "bin" / "python")
 

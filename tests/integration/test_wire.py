@@ -11,18 +11,13 @@ import zmq
 
 from protocol.client import Client
 from protocol.codec import PREFIX, decode, encode
-from protocol.endpoint import Endpoint, lookup, publish, serving_endpoint
+from protocol.endpoint import lookup, publish, serving_endpoint
 from protocol.errors import VantageError
 from protocol.messages import DrainWorker, GetSimStatus, LeaseSpecs, Observe, SpecBatch, Welcome
 from protocol.service import Service
 from tests.support.wire import OBSERVE, POSE, lease, observe, serving, wait_for
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture
-def endpoint(tmp_path) -> Endpoint:
-    return serving_endpoint(tmp_path, "sim")
 
 
 @pytest.mark.parametrize("bind", ["", "tcp://127.0.0.1:*"], ids=["ipc", "tcp with CURVE"])

@@ -8,17 +8,12 @@ import pytest
 
 from protocol.client import Client
 from protocol.codec import decode, encode
-from protocol.endpoint import Endpoint, lookup, publish, serving_endpoint
+from protocol.endpoint import Endpoint, lookup, publish
 from protocol.messages import LeaseSpecs, SpecBatch
 from protocol.service import Service
 from tests.support.wire import raw_dealer, service_process, serving, wait_for
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture
-def endpoint(tmp_path) -> Endpoint:
-    return serving_endpoint(tmp_path, "sim")
 
 
 def test_a_repeated_id_has_one_effect_and_one_answer(endpoint):

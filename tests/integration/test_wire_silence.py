@@ -13,18 +13,12 @@ import zmq
 
 from protocol.client import Client
 from protocol.codec import decode, encode
-from protocol.endpoint import Endpoint, serving_endpoint
 from protocol.errors import VantageError
 from protocol.messages import Busy, Done, Heartbeat, Hello, LeaseSpecs, SpecBatch, Welcome
 from protocol.service import Service
 from tests.support.wire import service_process, serving, wait_for
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture
-def endpoint(tmp_path) -> Endpoint:
-    return serving_endpoint(tmp_path, "sim")
 
 
 def test_a_slow_handler_is_not_a_dead_service(endpoint):

@@ -10,18 +10,12 @@ import zmq
 
 from protocol.client import Client
 from protocol.codec import MAGIC, PREFIX, decode, encode
-from protocol.endpoint import Endpoint, serving_endpoint
 from protocol.errors import VantageError
 from protocol.messages import Failure, Hello, LeaseSpecs, Observe, SpecBatch, Welcome
 from protocol.service import Service
 from tests.support.wire import lease, observe, raw_dealer, serving
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture
-def endpoint(tmp_path) -> Endpoint:
-    return serving_endpoint(tmp_path, "sim")
 
 
 def test_garbage_does_not_kill_a_service(endpoint):

@@ -136,7 +136,7 @@ def service_process(address: str, effects, *arguments: str):
         process.stdout.close()
 
 
-def wait_for(condition, within_s: float = 10.0) -> None:
+def wait_for(condition, within_s: float = 20.0) -> None:
     end = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < end, "waited in vain"

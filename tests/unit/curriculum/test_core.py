@@ -8,6 +8,7 @@ from curriculum.core import CurriculumCore
 from curriculum.settings import CurriculumSettings
 from protocol.errors import VantageError
 from protocol.messages import CurriculumStatus, GetCurriculumStatus, LeaseSpecs, ReportsCounted, SendReports, SpecBatch
+from protocol.rundir import read_jsonl
 from protocol.scene import HELD_OUT_SEED_BORDER
 from protocol.specs import DEFAULT_SKILLS, SkillSettings
 from tests.support.curriculum import failure_on, report_on
@@ -236,7 +237,7 @@ def test_each_batch_leaves_a_line_of_metrics(start, run):
     core = start()
     batch = lease(core, 16)
     send(core, *(report_on(leased) for leased in batch.specs))
-    leased, reported = run.read_metrics("curriculum")
+    leased, reported = read_jsonl(run.metrics / "curriculum.jsonl")[0]
     assert sum(leased["cells"].values()) == sum(leased["purposes"].values()) == 16
     assert leased["reason"] == batch.reason
     assert reported["count"] == 16

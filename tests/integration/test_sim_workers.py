@@ -1,0 +1,158 @@
+"""The simulator service and its workers as real processes: deaths, silence, slowness, and leaving in good order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from protocol.errors import VantageError
+from protocol.messages import DrainWorker
+from tests.support.sim import DEADLY_M, SLOW_OPEN_M, SLOW_RENDER_M, alive, children, expected_grey, grey
+from tests.support.wire import wait_for
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def test_a_worker_killed_in_the_middle_of_a_render_is_replaced_and_the_client_gets_its_answer(make_sim):
+    sim = make_sim()
+    broker = sim.serve()
+    future = sim.observe(7, SLOW_RENDER_M)
+    wait_for(lambda: sim.status().workers and sim.status().workers[0].in_flight == 1)
+    (pid,) = children(broker)
+    os.kill(pid, signal.SIGKILL)
+    assert grey(future.result(60)) == expected_grey(7)
+    status = sim.status()
+    assert (status.redispatched, status.served) == (1, 1)
+
+
+def test_a_broker_killed_takes_its_workers_along_and_clients_find_the_next_one(make_sim):
+    sim = make_sim()
+    broker = sim.serve()
+    (pid,) = children(broker)
+    future = sim.observe(7, SLOW_RENDER_M)
+    wait_for(lambda: sim.status().workers[0].in_flight == 1)
+    broker.kill()
+    wait_for(lambda: not alive(pid), within_s=3.0)
+    sim.start("serve")
+    assert grey(future.result(60)) == expected_grey(7)
+
+
+def test_a_stalled_worker_is_noticed_within_three_seconds(make_sim):
+    sim = make_sim()
+    broker = sim.serve(workers=2)
+    sim.observe(7).result(60)  # the scene is open: a worker that is loading one may be silent for longer
+    future = sim.observe(7, SLOW_RENDER_M)
+    wait_for(lambda: any(worker.in_flight for worker in sim.status().workers))
+    (busy,) = [worker.worker_id for worker in sim.status().workers if worker.in_flight]
+    (pid,) = [pid for pid in children(broker) if busy in Path(f"/proc/{pid}/cmdline").read_text().split("\0")]
+    os.kill(pid, signal.SIGSTOP)
+    stopped_s = time.monotonic()
+    wait_for(lambda: busy not in [worker.worker_id for worker in sim.status().workers])
+    assert time.monotonic() - stopped_s < 3.0
+    assert grey(future.result(60)) == expected_grey(7)
+    assert not alive(pid)
+
+
+def test_a_slow_load_that_silences_its_worker_is_waited_for(make_sim):
+    sim = make_sim()
+    sim.serve()
+    assert grey(sim.observe(7, SLOW_OPEN_M).result(60)) == expected_grey(7)
+    assert sim.status().redispatched == 0
+
+
+def test_a_request_that_kills_three_workers_fails_as_poison_and_others_go_on(make_sim):
+    sim = make_sim()
+    sim.environment["TOY_DEATHS"] = "100"
+    sim.serve()
+    deadly, good = sim.observe(1, DEADLY_M), sim.observe(2)
+    with pytest.raises(VantageError) as caught:
+        deadly.result(60)
+    assert caught.value.code == "poison"
+    assert grey(good.result(60)) == expected_grey(2)
+    with pytest.raises(VantageError, match="not tried again"):
+        sim.observe(1, DEADLY_M, deadline_s=5.0).result(10)
+    assert Path(sim.environment["TOY_STATE"]).read_text() == "3"
+    assert sim.status().quarantined == 1
+
+
+def test_a_request_that_kills_one_worker_is_answered_by_the_next(make_sim):
+    sim = make_sim()
+    sim.environment["TOY_DEATHS"] = "1"
+    sim.serve()
+    assert grey(sim.observe(1, DEADLY_M).result(60)) == expected_grey(1)
+
+
+def test_a_worker_that_computes_for_too_long_ends_itself(make_sim):
+    sim = make_sim(request_timeout_s=1.0, deaths_to_quarantine=1)
+    sim.environment["TOY_RENDER_S"] = "60"
+    sim.serve()
+    with pytest.raises(VantageError) as caught:
+        sim.observe(1, SLOW_RENDER_M).result(60)
+    assert caught.value.code == "poison"
+    assert grey(sim.observe(2).result(60)) == expected_grey(2)
+
+
+def test_a_worker_is_drained_while_requests_flow_and_is_not_replaced(make_sim):
+    sim = make_sim()
+    sim.serve(workers=2)
+    futures = {seed: sim.observe(seed) for seed in range(100)}
+    leaving = sim.status().workers[0].worker_id
+    sim.client.request(DrainWorker(leaving))
+    futures.update({seed: sim.observe(seed) for seed in range(100, 200)})
+    assert {seed: grey(future.result(60)) for seed, future in futures.items()} == {
+        seed: expected_grey(seed) for seed in range(200)
+    }
+    wait_for(lambda: leaving not in [worker.worker_id for worker in sim.status().workers])
+    status = sim.status()
+    assert (len(status.workers), status.redispatched, status.served) == (1, 0, 200)
+
+
+def test_a_worker_is_recycled_after_so_many_scenes_and_no_request_is_lost(make_sim):
+    sim = make_sim(recycle_after_scenes=2)
+    server = sim.serve()
+    (pid,) = children(server)
+    assert [grey(sim.observe(seed).result()) for seed in range(6)] == [expected_grey(seed) for seed in range(6)]
+    assert children(server) == [pid]  # the same process in place, its memory fresh
+    starts = list((sim.path / "logs").glob("sim-toy-0/attempt_*.jsonl"))
+    assert len(starts) >= 3
+
+
+def test_two_simulators_serve_one_run_at_once_and_either_may_leave(make_sim):
+    sim = make_sim(workers=0)
+    sim.start("serve")
+    joined = {name: sim.start("worker", "--backend", name, "--worker-id", name) for name in ("toy", "other")}
+    sim.await_workers(2)
+    digests = {sim.observe(seed).result(60).message.renderer_digest for seed in range(8)}
+    futures = [sim.observe(seed, SLOW_RENDER_M) for seed in range(100, 102)]
+    digests |= {future.result(60).message.renderer_digest for future in futures}
+    assert digests == {"toy-1", "other-1"}
+    late = sim.observe(200, SLOW_RENDER_M)
+    for _ in range(2):  # as Slurm does before it takes a node away, and the job's script after it
+        joined["toy"].send_signal(signal.SIGTERM)
+    assert joined["toy"].wait(10) == 0
+    late.result(60)
+    assert sim.status().redispatched == 0
+    assert {sim.observe(seed).result(60).message.renderer_digest for seed in range(4)} == {"other-1"}
+
+
+def test_a_joined_worker_outlives_the_broker_and_joins_the_next(make_sim):
+    sim = make_sim(workers=0)
+    broker = sim.start("serve")
+    sim.start("worker", "--worker-id", "joined")
+    sim.await_workers(1)
+    broker.kill()
+    sim.start("serve")
+    assert grey(sim.observe(5).result(60)) == expected_grey(5)
+
+
+def test_a_worker_of_a_simulator_that_the_run_does_not_allow_is_turned_away(make_sim):
+    sim = make_sim(workers=0, allowed_backends=["toy"])
+    sim.start("serve")
+    process = sim.start("worker", "--backend", "other")
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "allowed_backends" in message
