@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Optional
 
+from protocol.intervals import wilson
 from protocol.rundir import RunDir, read_jsonl
 from protocol.skills import CATALOGUE
 
@@ -163,16 +164,6 @@ class Records:
                 )
             )
         return rows
-
-
-def wilson(right: float, asked: int, z: float = 1.959964) -> Interval:
-    """Wilson's score interval for a proportion (E. B. Wilson, 1927), 95 % by default."""
-    if asked == 0:
-        return 0.0, 1.0
-    share = right / asked
-    centre = (share + z * z / (2 * asked)) / (1 + z * z / asked)
-    half = z / (1 + z * z / asked) * math.sqrt(share * (1 - share) / asked + z * z / (4 * asked * asked))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def is_relational(skill: str) -> bool:

@@ -13,7 +13,7 @@ import logging
 import math
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Callable, Optional, Sequence
+from typing import Optional, Sequence
 
 import msgspec
 
@@ -23,7 +23,7 @@ from learner.episodes import EpisodeLog, Task, TaskStream
 from learner.groups import Group
 from learner.policy.prompt import Style
 from learner.reports import Outbox, ReportSender, answer_entropy, has_spread, refusal, report_id
-from learner.rollouts.base import Prompt, Sampling
+from learner.rollouts.base import Sampling, TruthScorer
 from learner.settings import GrpoSettings, RolloutSettings
 from protocol.errors import VantageError
 from protocol.messages import ConfidenceReport
@@ -34,8 +34,6 @@ log = logging.getLogger(__name__)
 
 _LEAST_SPREAD_SHARE = 0.4  # how pessimistic the first portion of a step is about groups without gradient
 _GALLERY_PER_STEP = 2
-
-TruthScorer = Callable[[Sequence[Prompt]], list[float]]
 
 
 @dataclass

@@ -26,6 +26,7 @@ from learner.reports import Channel
 from learner.rollouts.base import Sampling
 from learner.settings import EvaluateSettings, StreamSettings
 from protocol.errors import VantageError
+from protocol.intervals import wilson
 from protocol.messages import RenderTask
 from protocol.rundir import disk_guard, fsync_folder, write_atomic
 from protocol.scene import Pose
@@ -251,13 +252,10 @@ def first_per_skill(indices: Sequence[int], tasks: Sequence[Task], count: int) -
 
 
 def interval(scores: Sequence[float]) -> tuple[float, float]:
-    """95 % interval of the mean: Wilson's (1927) for zeros and ones, else a seeded percentile bootstrap."""
-    count, mean = len(scores), _mean(scores)
+    """95 % interval of the mean: Wilson's for zeros and ones, else a seeded percentile bootstrap."""
+    count = len(scores)
     if all(score in (0.0, 1.0) for score in scores):
-        z = 1.959964
-        centre = (mean + z * z / (2 * count)) / (1 + z * z / count)
-        half = z / (1 + z * z / count) * math.sqrt(mean * (1 - mean) / count + z * z / (4 * count * count))
-        return max(0.0, min(mean, centre - half)), min(1.0, max(mean, centre + half))  # rounding aside
+        return wilson(sum(scores), count)
     rng = rng_for(0, "bootstrap", count)
     means = np.asarray(scores)[rng.integers(count, size=(_BOOTSTRAP, count))].mean(1)
     low, high = np.quantile(means, (0.025, 0.975))

@@ -66,6 +66,9 @@ class Rollout:
     features: Any = field(default=None, repr=False, compare=False)
 
 
+TruthScorer = Callable[[Sequence[Prompt]], list[float]]  # mean log-probability of each prompt's true answer
+
+
 def greedy_then_sampled(
     generate: Callable[[Sequence[Prompt], int, Sampling], list[Rollout]],
     prompts: Sequence[Prompt],

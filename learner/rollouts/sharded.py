@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Sequence
 
 from learner.ranks import Answer, LoadAdapter, Ranks
-from learner.rollouts.base import Prompt, Rollout, RolloutEngine, Sampling
-
-TruthScorer = Callable[[Sequence[Prompt]], list[float]]
+from learner.rollouts.base import Prompt, Rollout, RolloutEngine, Sampling, TruthScorer
 
 
 class ShardedEngine:

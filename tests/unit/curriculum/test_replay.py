@@ -14,8 +14,10 @@ from curriculum.state import encode_state
 from curriculum.store import FILE_NAME, Store
 from protocol.messages import Leased, LeaseSpecs, SendReports, SpecBatch
 from protocol.rundir import RunDir
+from protocol.specs import SkillSettings
 from tests.support.curriculum import failure_on, report_on
 
+SKILLS = tuple(SkillSettings(name=name, levels=(0, 1)) for name in ("depth_order", "object_count", "cognitive_map"))
 REWARDS = st.lists(st.sampled_from([0.0, 0.3, 1.0]), min_size=1, max_size=8)
 STEPS = st.lists(
     st.one_of(
@@ -33,7 +35,7 @@ STEPS = st.lists(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS, max_reissues=st.integers(0, 2))
 def test_replay_gives_the_same_state(steps, max_reissues):
-    configured = CurriculumSettings(max_reissues=max_reissues)
+    configured = CurriculumSettings(max_reissues=max_reissues, skills=SKILLS)
     now = [0.0]
     with tempfile.TemporaryDirectory() as folder:
         run = RunDir.create(Path(folder) / "run", {})

@@ -4,12 +4,10 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rich.console import Console
 
 from launch.live import LiveView, print_results, sparkline
-from launch.records import Records, split_cell, wilson
+from launch.records import Records, split_cell
 from protocol.rundir import RunDir
 from tests.unit.launch.synthetic import PERCEPTION, RELATIONAL, make_run
 
@@ -17,25 +15,6 @@ from tests.unit.launch.synthetic import PERCEPTION, RELATIONAL, make_run
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     return make_run(tmp_path_factory.mktemp("runs") / "made")
-
-
-def test_wilson_agrees_with_published_values() -> None:
-    low, high = wilson(8, 10)
-    assert (round(low, 4), round(high, 4)) == (0.4902, 0.9433)
-    assert wilson(0, 20)[0] == 0.0
-    assert wilson(20, 20)[1] == 1.0
-    assert wilson(0, 0) == (0.0, 1.0)
-
-
-@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_holds_the_share_and_narrows_with_more_questions(counts: tuple[int, int]) -> None:
-    right, asked = counts
-    low, high = wilson(right, asked)
-    assert 0.0 <= low <= right / asked + 1e-12
-    assert right / asked - 1e-12 <= high <= 1.0
-    wider = high - low
-    low, high = wilson(4 * right, 4 * asked)
-    assert high - low < wider
 
 
 def test_changes_compare_before_with_after_relations_first(run: RunDir) -> None:

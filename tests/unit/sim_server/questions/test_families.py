@@ -21,7 +21,7 @@ from sim_server.questions.audit.oracles import agrees, mask_centre, mentioned, s
 from sim_server.questions.audit.oracles_maps import ORACLES
 from sim_server.questions.evaluator import verify
 from sim_server.questions.families import FAMILIES as EVERY_FAMILY
-from sim_server.questions.families import measures, motion, perceive, picture, rules, space
+from sim_server.questions.families import perceive, picture, rules, space
 from sim_server.realise import Realised, realise
 
 CAMERA = Camera(48, 48)
@@ -270,30 +270,3 @@ def test_a_wrong_spec_is_told_what_to_do() -> None:
         realise(scene, TaskSpec("t", 0, 0, scene.spec, QuestionSpec("depth_order", 9)))
     with pytest.raises(VantageError, match="set max_views"):
         realise(scene, TaskSpec("t", 0, 0, scene.spec, QuestionSpec("camera_motion")))
-
-
-def test_the_catalogue_says_what_the_families_measure() -> None:
-    """The words in protocol.skills carry the numbers that the rules use."""
-
-    def says(skill: str, level: int, *numbers: str) -> None:
-        for number in numbers:
-            assert number in CATALOGUE[skill].levels[level], (skill, level, number)
-
-    for level in range(5):
-        clear = (f"{rules.PERCEIVE[level].fraction:.0%}", f"{rules.PERCEIVE[level].area:.1%}")
-        for skill in ("object_category", "object_color", "object_location", "object_count", "object_size"):
-            says(skill, level, *clear)
-        says("object_location", level, f"{perceive.CELL_MARGIN[level]:.2f}")
-        low, high = perceive.COUNT_RANGE[level]
-        says("object_count", level, f"{low} to {high}")
-        says("camera_object_distance", level, *clear, f"{measures.NEAREST_M} to {measures.FARTHEST_M[level]} m")
-        says("view_direction", level, f"{picture.SEPARATION[level]:.2f}")
-        says("depth_order", level, f"{picture.DEPTH_GAP[level]:.0%}")
-        if level >= picture.SAME_FROM_LEVEL:
-            says("depth_order", level, f"the same (within {picture.SAME_DEPTH_M} m)")
-        says("relative_distance", level, f"{space.OPTION_COUNT[level]} options", f"{space.GAP_M[level]:.2f} m")
-        says("relative_direction", level, f"{space.SECTOR_MARGIN_DEG[level]:g} degrees")
-        if motion.FORM[level] == "turn":
-            says("camera_motion", level, f"{motion.LEAST_TURN_DEG[level]:g} degrees")
-        else:
-            says("camera_motion", level, f"{motion.LEAST_MOVE_M[level]} m")

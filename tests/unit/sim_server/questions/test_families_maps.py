@@ -316,34 +316,3 @@ def test_specs_and_families_agree_on_who_looks_around() -> None:
 def test_a_family_that_shows_all_is_not_asked_with_a_budget() -> None:
     with pytest.raises(VantageError, match="set look_around to 0"):
         realise(scene_of(1), spec_of("depth_order", 0, 1, look_around=4))
-
-
-def test_the_catalogue_says_what_the_families_measure() -> None:
-    """The words in protocol.skills carry the numbers that the rules use."""
-
-    def says(skill: str, level: int, *texts: str) -> None:
-        for text in texts:
-            assert text in CATALOGUE[skill].levels[level], (skill, level, text)
-
-    for level in range(5):
-        apart = walk.GAP_VIEWS[level]
-        views = f"{apart} view{'s' if apart > 1 else ''} apart"
-        says("appearance_order", level, f"{walk.ORDERED[level]} things", views, f"{walk.APPEARS[level]:.1%}")
-        says("path_length", level, f"{walk.SHORTEST_M} to {walk.LONGEST_M[level]} m", f"{walk.CORNERS[level]} corner")
-        says("action_consequence", level, f"{route.MOVES[level]} move", f"{route.MARGIN_DEG[level]:g} degrees")
-        says("route_plan", level, f"{route.ROUTE_TURNS[level]} turn", f"{route.TURN_MARGIN_DEG[level]:g} degrees")
-        says("cognitive_map", level, f"{maps.PLACED[level]} things", f"{maps.APART_M[level]} m")
-        says("perspective", level, f"{viewpoint.MARGIN_DEG[level]:g} degrees")
-        says("view_choice", level, f"{len(viewpoint.TURNS_DEG[level])} turns", f"{viewpoint.FRAME_MARGIN[level]:.2f}")
-        says("fits", level, f"{room_for.MARGIN_M[level]:.2f} m")
-        says("before_after", level, f"{change.CHANGE_OPTIONS[level]} options")
-        if change.KINDS[level] == ("moved",):
-            says("before_after", level, f"{change.LEAST_MOVED_M[level]} m")
-        says("occlusion_removal", level, f"{change.HIDES_OPTIONS[level]} options", f"{change.UNCOVERED[level]:.0%}")
-        if maps.FORM[level] == "half":
-            says("cross_view", level, f"{maps.HALF_MARGIN:.2f}")
-        elif maps.FORM[level] == "heading":
-            says("cross_view", level, f"{maps.HEADING_MARGIN_DEG[level]:g} degrees")
-        else:
-            says("cross_view", level, f"{maps.CELL_MARGIN[level]:.2f}")
-    assert set(ORACLES) <= set(FAMILIES)

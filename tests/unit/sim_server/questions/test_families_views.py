@@ -15,7 +15,6 @@ from pools import CAMERA, accepted, pool, worlds
 
 from protocol.errors import Infeasible
 from protocol.scene import SceneSpec
-from protocol.skills import CATALOGUE
 from sim_server.questions import coverage
 from sim_server.questions.audit import oracles_views
 from sim_server.questions.audit.oracles import agrees
@@ -23,15 +22,8 @@ from sim_server.questions.evaluator import run
 from sim_server.questions.evidence import World
 from sim_server.questions.families import (
     FAMILIES,
-    across,
     cameras,
-    match,
-    pairs,
-    rooms,
-    rules,
     scene,
-    small,
-    space,
 )
 from sim_server.questions.family import Candidate, Proposals, ask, draw_evenly, render_text
 
@@ -136,46 +128,3 @@ def test_families_say_what_a_scene_lacks() -> None:
     ):
         with pytest.raises(Infeasible, match=says):
             FAMILIES[family].plan(plain, 0, rng)
-
-
-def test_the_catalogue_says_what_the_families_measure() -> None:
-    """The words in protocol/skills carry the numbers that the rules use."""
-
-    def says(skill: str, level: int, *numbers: str) -> None:
-        for number in numbers:
-            assert number in CATALOGUE[skill].levels[level], (skill, level, number)
-
-    for level in range(5):
-        clear = (f"{rules.PERCEIVE[level].fraction:.0%}", f"{rules.PERCEIVE[level].area:.1%}")
-        says("camera_position", level, f"{pairs.POSITION_MARGIN_DEG[level]:g} degrees")
-        says("camera_elevation", level, f"{pairs.RISE_M[level]:.2f} m")
-        says("visibility_compare", level, f"{match.SHOWN_GAP[level]:.2f}")
-        says("object_from_camera", level, f"{across.OBJECT_MARGIN_DEG[level]:g} degrees")
-        says("region_from_camera", level, f"{across.REGION_MARGIN_DEG[level]:g} degrees")
-        says("object_match", level, f"{match.MATCH_OPTIONS[level]} options", f"{match.TURNED_DEG[level]:g} degrees")
-        for skill in ("object_distance", "scene_count", "scene_relative_distance", "scene_relative_direction"):
-            says(skill, level, f"{scene.PICTURES[level]} pictures")
-            assert ("none of them" in CATALOGUE[skill].levels[level]) == (level >= scene.APART_FROM_LEVEL)
-        says("scene_size", level, *clear, f"{scene.PICTURES[level]} pictures")
-        low, high = scene.SCENE_COUNT_RANGE[level]
-        says("scene_count", level, *clear, f"{low} to {high} things")
-        low, high = cameras.COUNT_RANGE[level]
-        says("cameras_count", level, *clear, f"{low} to {high} things", f"{cameras.IN_TWO[level]} of them seen twice")
-        says("scene_relative_distance", level, f"{space.OPTION_COUNT[level]} options", f"{space.GAP_M[level]:.2f} m")
-        says("scene_relative_direction", level, f"{space.SECTOR_MARGIN_DEG[level]:g} degrees")
-        says(
-            "room_size",
-            level,
-            f"{rooms.ROOM_PICTURES[level]} pictures",
-            "{:.0%} to {:.0%}".format(*rooms.OUTLINE[level]),
-        )
-        for skill in ("cameras_shared", "cameras_count", "cameras_nearest"):
-            says(skill, level, f"{cameras.CAMERAS[level]} cameras")
-        says("cameras_shared", level, f"{cameras.SHARED_OPTIONS[level]} options")
-        says("cameras_nearest", level, f"{cameras.NEAREST_GAP_M[level]} m")
-        little = small.SMALL[level]
-        for skill in ("small_presence", "small_nearest", "small_location"):
-            says(skill, level, f"{little.fraction:.0%}", f"{little.area:.2%}", f"{small.NEAR_M[level]} m")
-        says("small_nearest", level, f"{space.OPTION_COUNT[level]} options", f"{small.SMALL_GAP_M[level]:.2f} m")
-        says("small_location", level, f"{small.LOCATION_OPTIONS[level]} options", f"{small.SIDE_APART[level]:.2f}")
-        says("small_location", level, f"{small.WRONG_BY_M[level]} m")
