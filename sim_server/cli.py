@@ -14,9 +14,11 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 from rich.console import Console
@@ -158,6 +160,12 @@ def status(run_dir: RunArgument) -> None:
     )
 
 
+RoomsOption = Annotated[int, typer.Option("--rooms", min=1, max=12, help="Rooms of the home.")]
+ObjectsOption = Annotated[str, typer.Option("--objects", help="Fewest-most objects.")]
+ClutterOption = Annotated[float, typer.Option("--clutter", min=0, max=1, help="How much lies on surfaces.")]
+PaletteOption = Annotated[str, typer.Option("--palette", help="Colours: natural | named.")]
+
+
 @app.command()
 def render(
     out: Annotated[Path, typer.Option("--out", help="Picture file; its ending says the format, .npz keeps arrays.")],
@@ -168,10 +176,10 @@ def render(
         float, typer.Option("--hfov-deg", min=6, max=160, help="Horizontal field of view, degrees.")
     ] = 70.0,
     views: Annotated[int, typer.Option("--views", min=1, max=36, help="More than one makes a contact sheet.")] = 1,
-    rooms: Annotated[int, typer.Option("--rooms", min=1, max=12, help="Rooms of the home.")] = 1,
-    objects: Annotated[str, typer.Option("--objects", help="Fewest-most objects.")] = "6-12",
-    clutter: Annotated[float, typer.Option("--clutter", min=0, max=1, help="How much lies on surfaces.")] = 0.3,
-    palette: Annotated[str, typer.Option("--palette", help="Colours: natural | named.")] = "natural",
+    rooms: RoomsOption = 1,
+    objects: ObjectsOption = "6-12",
+    clutter: ClutterOption = 0.3,
+    palette: PaletteOption = "natural",
     light: Annotated[str, typer.Option("--light", help="Light: day | evening.")] = "day",
     sensor: Annotated[
         str, typer.Option("--sensor", help="What is drawn: rgb | depth | ids | normals | panorama | map (from above).")
@@ -190,24 +198,11 @@ def render(
     from sim_server.picture import degradation_sheet, overview_poses
     from sim_server.shown import show
 
-    width_px, height_px = _pair(size, "x", "--size", "640x480")
-    fewest, most = _pair(objects, "-", "--objects", "6-12")
-    try:
-        camera = Camera(width_px, height_px, math.radians(hfov_deg))
-        spec = SceneSpec(
-            seed=scene_seed,
-            split="val" if scene_seed >= HELD_OUT_SEED_BORDER else "train",
-            asset=asset,
-            rooms=rooms,
-            min_objects=fewest,
-            max_objects=most,
-            clutter=clutter,
-            palette=palette,
-            light=light,
-        )
+    with _bad_request():
+        camera = Camera(*_pair(size, "x", "--size", "640x480"), math.radians(hfov_deg))
+        knobs = {"rooms": rooms, "clutter": clutter, "palette": palette}
+        spec = _scene_spec(scene_seed, objects, asset=asset, light=light, **knobs)
         degradations = [Degradation.parse(text) for text in degrade or () if degrade != ["all"]]
-    except ValueError as error:
-        raise VantageError("bad_request", f"{error}.") from None
     scene = registry.make_backend(backend, SimSettings(backend=backend, dataset=dataset)).open(spec)
     poses = overview_poses(scene, camera, views)
     if degrade == ["all"]:
@@ -231,31 +226,17 @@ def export(
             "--scene-seed", min=0, help="Seed of a scene to make, may be repeated; default: 3.", show_default=False
         ),
     ] = None,
-    rooms: Annotated[int, typer.Option("--rooms", min=1, max=12, help="Rooms of the home.")] = 1,
-    objects: Annotated[str, typer.Option("--objects", help="Fewest-most objects.")] = "6-12",
-    clutter: Annotated[float, typer.Option("--clutter", min=0, max=1, help="How much lies on surfaces.")] = 0.3,
-    palette: Annotated[str, typer.Option("--palette", help="Colours: natural | named.")] = "natural",
+    rooms: RoomsOption = 1,
+    objects: ObjectsOption = "6-12",
+    clutter: ClutterOption = 0.3,
+    palette: PaletteOption = "natural",
     ceiling: Annotated[float, typer.Option("--ceiling", help="Height of the ceiling, metres.")] = 2.6,
 ) -> None:
     """Write homes of the rooms simulator as a Habitat scene dataset, with the truth about each in *.scene.json."""
-    fewest, most = _pair(objects, "-", "--objects", "6-12")
+    with _bad_request():
+        knobs = {"rooms": rooms, "clutter": clutter, "palette": palette, "ceiling_m": ceiling}
+        specs = [_scene_spec(number, objects, **knobs) for number in seed or (3,)]
     backend = registry.make_backend("rooms")
-    try:
-        specs = [
-            SceneSpec(
-                seed=number,
-                split="val" if number >= HELD_OUT_SEED_BORDER else "train",
-                rooms=rooms,
-                min_objects=fewest,
-                max_objects=most,
-                clutter=clutter,
-                palette=palette,
-                ceiling_m=ceiling,
-            )
-            for number in seed or (3,)
-        ]
-    except ValueError as error:
-        raise VantageError("bad_request", f"{error}.") from None
     from sim_server.backends.rooms.export import CONFIG_NAME, export_scenes
 
     names = export_scenes((backend.open(spec) for spec in specs), out, backend.digest)
@@ -294,6 +275,21 @@ def main() -> None:
 def _client(run_dir: Path) -> Client:
     run = RunDir.open(run_dir)
     return Client(partial(lookup, run.path, SERVICE), "sim-server")
+
+
+@contextmanager
+def _bad_request() -> Iterator[None]:
+    """What a struct of the wire says of its values is about the options here."""
+    try:
+        yield
+    except ValueError as error:
+        raise VantageError("bad_request", f"{error}.") from None
+
+
+def _scene_spec(seed: int, objects: str, **knobs: Any) -> SceneSpec:
+    fewest, most = _pair(objects, "-", "--objects", "6-12")
+    split = "val" if seed >= HELD_OUT_SEED_BORDER else "train"
+    return SceneSpec(seed=seed, split=split, min_objects=fewest, max_objects=most, **knobs)
 
 
 def _pair(text: str, separator: str, option: str, example: str) -> tuple[int, int]:
