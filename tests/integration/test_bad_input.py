@@ -98,7 +98,8 @@ def test_a_run_of_an_older_major_version_is_left_as_it_is(tmp_path: Path, try_st
 
 
 def test_a_missing_backend_is_named_and_a_second_start_of_a_run_is_refused(tmp_path: Path) -> None:
-    nowhere = (SMOKE, "--set", "sim.backend=nope")
+    # In the learner's place something that leaves at once: loading its libraries takes longer than all else here.
+    nowhere = (SMOKE, "--set", "sim.backend=nope", "--launcher", "sh -c 'exec sleep 600'")
     assert "nope" in sentence_of(start(tmp_path, *nowhere))
     run = RunDir.open(tmp_path / "smoke")
     assert run.read_done("learner") is None
