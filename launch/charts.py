@@ -75,7 +75,7 @@ def area_chart(names: Sequence[str], xs: Sequence[float], shares: Sequence[Seque
             f'<polygon class="area c{index % COLORS}" points="{" ".join(edge)}"><title>{escape(name)}</title></polygon>'
         )
         below = above
-    return frame.svg([*body, frame.axes(x_label, percent=True)])
+    return frame.svg([frame.axes(x_label, percent=True), *body])
 
 
 def bars(parts: Sequence[tuple[str, float]], unit: str) -> str:
@@ -93,16 +93,16 @@ def bars(parts: Sequence[tuple[str, float]], unit: str) -> str:
         body.append(
             _text("label", label - 8, y + 17, name, "end")
             + f'<rect class="bar c0" x="{label}" y="{y + 5}" width="{width:.1f}" height="16" rx="2"/>'
-            + _text("label", label + width + 8, y + 17, f"{value:.2f} {unit} · {value / total:.0%}", "start")
+            + _text("label", label + width + 8, y + 17, f"{value:.2f} {unit} · {_share(value / total)}", "start")
         )
     return f'<svg viewBox="0 0 {WIDTH} {row * len(ordered)}" role="img">{"".join(body)}</svg>'
 
 
 def heatmap(
-    rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[Optional[tuple[float, str]]]]
+    rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[Optional[tuple[float, str, str]]]]
 ) -> str:
-    """Cells of (share 0..1, tooltip); None is left empty. The share stands in the cell, its hue follows it."""
-    cell_w, cell_h, label, top = 66, 28, 158, 24
+    """Cells of (share 0..1, text, tooltip); None is left empty. The hue follows the share."""
+    cell_w, cell_h, label, top = 84, 28, 158, 24
     body = [
         _text("label", label + column * cell_w + cell_w / 2, 16, name, "middle") for column, name in enumerate(columns)
     ]
@@ -112,13 +112,13 @@ def heatmap(
         for c, value in enumerate(values[r]):
             if value is None:
                 continue
-            share, tip = value
+            share, text, tip = value
             hue = 8 + 135 * min(max(share, 0.0), 1.0)
             x = label + c * cell_w
             body.append(
                 f'<g><title>{escape(tip)}</title><rect class="cell" style="--h:{hue:.0f}" x="{x + 1}" y="{y + 1}" '
                 f'width="{cell_w - 2}" height="{cell_h - 2}" rx="3"/>'
-                + _text("celltext", x + cell_w / 2, y + 19, f"{100 * share:.0f}", "middle")
+                + _text("celltext", x + cell_w / 2, y + 19, text, "middle")
                 + "</g>"
             )
     width, height = max(label + len(columns) * cell_w, WIDTH), top + len(rows) * cell_h
@@ -177,6 +177,10 @@ def _ticks(low: float, high: float, most: int, least: float = 0.0) -> list[float
 def _padded(low: float, high: float) -> tuple[float, float]:
     pad = (high - low) * 0.08 or 0.5
     return low - pad, high + pad
+
+
+def _share(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.005 or not share else "<1 %"
 
 
 def _number(value: float) -> str:

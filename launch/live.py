@@ -19,6 +19,7 @@ from protocol.rundir import RunDir
 
 PLAIN_EVERY_S = 10.0
 NOTES = 5
+WAITING = "waiting for workers; a first start compiles their kernels"
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -94,9 +95,10 @@ class LiveView:
         sim = self._run.read_status("sim") or {}
         curriculum = self._run.read_status("curriculum") or {}
         learner = self._run.read_status("learner") or {}
+        first_wait = sim.get("state") == "waiting for workers" and not self._records.steps
         return {
             "sim": _joined(
-                sim.get("state"),
+                WAITING if first_wait else sim.get("state"),
                 _count(sim, "workers", "worker"),
                 _rate(sim.get("served_per_s")),
                 _count(sim, "queued", "queued"),
@@ -115,24 +117,25 @@ class LiveView:
         shown: dict[str, str] = {}
         if rewards:
             last = self._records.steps[-1]
-            gradient = "" if last.no_gradient is None else f"   groups without gradient {last.no_gradient:.0%}"
+            gradient = "" if last.no_gradient is None else f"   groups without gradient {100 * last.no_gradient:.0f} %"
             shown["reward"] = f"{rewards[-1]:.3f} {sparkline(rewards)}{gradient}"
-        means = self.held_out()
+        means, of_what = self.held_out()
         if means:
-            shown["held-out accuracy"] = f"{means[-1]:.1%} (relations, first {means[0]:.1%}) {sparkline(means)}"
+            first = f"{100 * means[0]:.1f} → " if len(means) > 1 else ""
+            shown["held-out accuracy"] = f"{first}{100 * means[-1]:.1f} % {of_what} {sparkline(means)}"
         if self._records.leases:
             shown["curriculum"] = self._records.leases[-1].reason
         return shown
 
-    def held_out(self) -> list[float]:
-        """Mean greedy accuracy over the relational skills, one figure per evaluation (over all where none relates)."""
-        means = []
-        for evaluation in self._records.evaluations:
-            skills = evaluation.skills()
-            mean = evaluation.mean([skill for skill in skills if is_relational(skill)] or skills)
-            if mean is not None:
-                means.append(mean)
-        return means
+    def held_out(self) -> tuple[list[float], str]:
+        """Mean greedy accuracy per evaluation over the relational skills, or over all where none relates; and which."""
+        evaluations = self._records.evaluations
+        related = any(is_relational(skill) for evaluation in evaluations for skill in evaluation.skills())
+        means = [
+            evaluation.mean([skill for skill in evaluation.skills() if is_relational(skill) or not related])
+            for evaluation in evaluations
+        ]
+        return [mean for mean in means if mean is not None], "on relations" if related else "on all skills"
 
     def _plain_line(self) -> str:
         doing = self._doing()

@@ -20,9 +20,11 @@ from launch import charts
 from launch.records import Change, Records, Step, episodes_of, is_relational, split_cell
 from protocol.config import to_toml
 from protocol.exits import run_command
+from protocol.prompts import plain_text
 from protocol.rundir import RunDir, write_atomic
 
 GALLERY = 18
+SMALL_PX = 256  # pictures up to this width are shown with their pixels
 AREA_POINTS = 80
 _IMAGE_TYPES = {".png": "image/png", ".webp": "image/webp", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 
@@ -57,11 +59,12 @@ def render(records: Records) -> str:
         asked=Markup(_asked_chart(records, skills)),
         purposes=_purposes(records),
         no_gradient=Markup(_no_gradient_chart(records)),
-        heatmaps=[(title, Markup(svg)) for title, svg in _heatmaps(records, skills)],
+        heatmap=Markup(_heatmap(records, skills)),
         step_time=Markup(_step_time(records.steps)),
         gallery=[_gallery_item(line) for line in episodes_of(records.run, GALLERY)],
         config=to_toml(records.run.config),
         done=records.run.read_done("learner"),
+        small_views=records.run.config.get("curriculum", {}).get("world", {}).get("width_px", 0) <= SMALL_PX,
     )
 
 
@@ -149,29 +152,31 @@ def _purposes(records: Records) -> list[tuple[str, str]]:
     for lease in records.leases:
         count.update(lease.purposes)
     total = count.total() or 1
-    return [(purpose, f"{number / total:.0%}") for purpose, number in count.most_common()]
+    return [(purpose, f"{100 * number / total:.0f}\u00a0%") for purpose, number in count.most_common()]
 
 
-def _heatmaps(records: Records, skills: Sequence[str]) -> list[tuple[str, str]]:
-    """Held-out accuracy per skill and level, before and after (or the last one there is)."""
+def _heatmap(records: Records, skills: Sequence[str]) -> str:
+    """Held-out accuracy per skill and level, "before → after" in each cell, coloured by the last one there is."""
     last = records.after or (records.evaluations[-1] if records.evaluations else None)
-    chosen = [("before", records.before), ("after" if records.after else "latest", last)]
-    maps = []
-    for title, evaluation in chosen:
-        if evaluation is None:
-            continue
-        levels = sorted({score.level for score in evaluation.scores})
-        table = {(score.skill, score.level): score for score in evaluation.scores}
-        rows = [skill for skill in skills if any((skill, level) in table for level in levels)]
-        values: list[list[Optional[tuple[float, str]]]] = []
-        for skill in rows:
-            values.append([])
-            for level in levels:
-                score = table.get((skill, level))
-                tip = f"{skill}, level {level}: {100 * score.greedy:.1f} % of {score.asked}" if score else ""
-                values[-1].append((score.greedy, tip) if score else None)
-        maps.append((title, charts.heatmap(rows, [f"level {level}" for level in levels], values)))
-    return maps
+    if last is None:
+        return ""
+    first = {(score.skill, score.level): score for score in records.before.scores} if records.before else {}
+    table = {(score.skill, score.level): score for score in last.scores}
+    levels = sorted({level for _, level in table})
+    rows = [skill for skill in skills if any((skill, level) in table for level in levels)]
+    values: list[list[Optional[tuple[float, str, str]]]] = []
+    for skill in rows:
+        values.append([])
+        for level in levels:
+            score, old = table.get((skill, level)), first.get((skill, level))
+            if score is None:
+                values[-1].append(None)
+                continue
+            text = f"{100 * score.greedy:.0f}"
+            if old is not None and last is not records.before:
+                text = f"{100 * old.greedy:.0f} → {text}"
+            values[-1].append((score.greedy, text, f"{skill}, level {level}: {text} % of {score.asked} questions"))
+    return charts.heatmap(rows, [f"level {level}" for level in levels], values)
 
 
 def _step_time(steps: Sequence[Step]) -> str:
@@ -191,7 +196,7 @@ def _gallery_item(line: dict[str, Any]) -> dict[str, Any]:
     answers = Counter(line.get("answers", []))
     return {
         "images": images,
-        "question": line.get("question", ""),
+        "question": plain_text(line.get("question", "")),
         "truth": truth,
         "program": line.get("program", ""),
         "skill": line.get("skill", ""),

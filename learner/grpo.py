@@ -14,6 +14,7 @@ What is used of TRL beyond its public interface is listed in PRIVATE; a contract
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
@@ -166,6 +167,7 @@ class VantageTrainer(GRPOTrainer):
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """With the last pass of a step, gradients become the mean over all ranks; TRL's losses are scaled for that."""
         loss = super().training_step(model, inputs, num_items_in_batch)
+        self._clock.spent_s["backward"] += time.perf_counter() - self._forward_end_s
         if self.accelerator.sync_gradients and self.accelerator.num_processes > 1:
             average_gradients(self.accelerator, [p for p in model.parameters() if p.requires_grad])
         return loss
@@ -185,7 +187,9 @@ class VantageTrainer(GRPOTrainer):
         self._rows = inputs["row"]
         self._sampled = inputs["sampling_per_token_logps"], inputs["completion_mask"]
         with self._clock("forward"):
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        self._forward_end_s = time.perf_counter()
+        return loss
 
     def _get_per_token_logps_and_entropies(
         self,

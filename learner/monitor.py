@@ -179,7 +179,7 @@ class Monitor(TrainerCallback):
         self._reward = round(logs["rewards/_accuracy/mean"], 4)
         counts = self._collector.counts
         seconds = {name: round(value, 4) for name, value in self._clock.take().items()}
-        seconds["rest"] = round(self._step_s - sum(seconds.values()), 4)
+        seconds["other"] = round(self._step_s - sum(seconds.values()), 4)
         record = {
             "event": "step",
             "step": self.step,

@@ -17,9 +17,9 @@ def is_lettered(question: Question) -> bool:
     return question.answer_type == "choice" and question.show_options and len(question.options) > 1
 
 
-def plain_text(question: Question) -> str:
-    """The question alone, as a person would write it: the simulator sets punctuation apart and writes lower case."""
-    text = re.sub(r" ([?,.:;])", r"\1", question.text)
+def plain_text(text: str) -> str:
+    """A question's text as a person would write it: the simulator sets punctuation apart and writes lower case."""
+    text = re.sub(r" ([?,.:;])", r"\1", text)
     return text[:1].upper() + text[1:]
 
 
@@ -32,7 +32,7 @@ def lettered_options(question: Question) -> tuple[str, ...]:
 
 def letter_prompt(question: Question) -> str:
     """The question, its options and how to answer."""
-    text = plain_text(question)
+    text = plain_text(question.text)
     if is_lettered(question):
         options = "\n".join(lettered_options(question))
         return f"{text}\nOptions:\n{options}\nAnswer with the letter of the right option only."

@@ -84,7 +84,7 @@ def make_row(number: int, truth: Truth) -> Row:
         dataset=f"vantage-{truth.scene.backend}",
         scene_name=truth.scene.scene_id,
         question_type=question.family,
-        question=plain_text(question),
+        question=plain_text(question.text),
         options=lettered_options(question) or None,
         ground_truth=letter_answer(question),
         answer_type=question.answer_type,

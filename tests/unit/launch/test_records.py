@@ -68,7 +68,7 @@ def test_plain_lines_say_what_each_process_does_and_what_is_asked(run: RunDir) -
         view.refresh({"sim": 1, "curriculum": 2, "learner": 3})
     line = text.getvalue()
     assert len(line.splitlines()) == 1
-    for part in ("step 100 of 100", "reward 0.", "held-out accuracy 7", "asking depth_order L1", "88 requests/s"):
+    for part in ("step 100 of 100", "reward 0.", "on relations", "asking depth_order L1", "88 requests/s"):
         assert part in line
 
 

@@ -53,8 +53,7 @@ def test_page_is_well_formed_and_names_every_part(page: str) -> None:
         "Held-out accuracy",
         "What the curriculum asked for",
         "Groups without gradient",
-        "Skill × level, before",
-        "Skill × level, after",
+        "Skill × level",
         "Where a step",
         "Episodes",
         "Configuration",
@@ -112,7 +111,7 @@ def test_charts_are_valid_xml_with_every_point_inside() -> None:
     for svg in (
         charts.area_chart(["a&b", "c"], [1.0, 2.0], [[0.25, 0.5], [0.75, 0.5]], "questions"),
         charts.bars([("roll & out", 1.0), ("train", 0.0)], "s"),
-        charts.heatmap(["x"], ["level 0", "level 1"], [[(0.5, "x < y"), None]]),
+        charts.heatmap(["x"], ["level 0", "level 1"], [[(0.5, "50 → 60", "x < y"), None]]),
     ):
         ElementTree.fromstring(svg)
 
