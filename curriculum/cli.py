@@ -14,6 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from curriculum.ability import Cell
 from curriculum.core import fingerprint, load_state
 from curriculum.settings import CurriculumSettings
 from curriculum.state import encode_state
@@ -104,18 +105,15 @@ def _open(path: Path) -> tuple[RunDir, CurriculumSettings]:
 
 def _print(name: str, status: CurriculumStatus) -> None:
     console = Console()
-    table = Table(title=f"{name}: policy {status.policy}", title_justify="left", box=SIMPLE_HEAD, padding=0)
-    table.add_column("skill", no_wrap=True)
-    degraded = any(row.degradation for row in status.cells)
-    if degraded:
-        table.add_column("pictures", no_wrap=True)
-    for column in ("L", "asked", "right", "pred", "share", "no grad", "infeas", "blind", "ECE", "Brier"):
+    table = Table(
+        title=f"{name}: policy {status.policy}", title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0
+    )
+    table.add_column("cell", overflow="fold")  # on a narrow terminal it breaks before the level
+    for column in ("asked", "right", "pred", "share", "no grad", "infeas", "blind", "ECE", "Brier"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in status.cells:
         table.add_row(
-            row.skill,
-            *([row.degradation or "clear"] if degraded else []),
-            str(row.level),
+            str(Cell(row.skill, row.level, row.degradation)),
             str(row.asked),
             _number(row.success_rate if row.asked else None),
             _number(row.predicted),

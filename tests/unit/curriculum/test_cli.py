@@ -13,6 +13,7 @@ from curriculum.settings import CurriculumSettings
 from curriculum.store import FILE_NAME
 from protocol.errors import VantageError
 from protocol.messages import LeaseSpecs, SendReports, SpecBatch
+from protocol.rundir import RunDir
 from tests.support.curriculum import report_on
 
 
@@ -37,6 +38,17 @@ def test_status_shows_every_cell_and_the_reason_without_a_process(finished):
     assert "48 specs issued, 8 on lease, 40 reports counted" in shown.output
     assert max(map(len, shown.output.splitlines())) <= 80
     assert (finished.path / FILE_NAME).read_bytes() == before
+
+
+def test_status_names_the_degradation_of_a_cell(tmp_path):
+    world = {"degradations": ["over_exposure:3"]}
+    skills = [{"name": "scene_relative_direction", "levels": [3]}]
+    run = RunDir.create(tmp_path / "degraded", {"curriculum": {"skills": skills, "world": world}})
+    with CurriculumCore(run, CurriculumSettings()):
+        pass
+    shown = invoke("status", str(run.path)).output
+    assert "Brier" in shown and "scene_relative_direction" in shown and "L3 over_exposure:3" in shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_status_works_beside_a_live_process(run):
