@@ -42,7 +42,8 @@ of the second stage).
 ## What it knows
 
 Scenes and seeds that training never touched. Greedy: the most likely answer is exactly right. Sampled: mean probability
-of the right answer at temperature 1. Blind: greedy, without the picture. Chance: a guesser who knows the format.
+of the right answer at temperature 1. Blind: greedy, without the picture. Chance: what a guesser who knows the format
+earns, which for camera_object_distance is its mean relative accuracy and not how often it is exactly right.
 
 {table}
 

@@ -61,23 +61,31 @@ def export_scenes(scenes: Iterable[Scene], out: Path, digest: str) -> list[str]:
     try:
         if out.exists() and any(out.iterdir()) and not (out / CONFIG_NAME).exists():
             raise VantageError("bad_request", f"{out} holds other files: name a new folder, or an earlier export.")
-        for folder in ("stages", "objects", "scenes", "semantics", "textures"):
-            (out / folder).mkdir(parents=True, exist_ok=True)
-        names = [_export(scene, out, digest) for scene in scenes]
-        _write(out / CONFIG_NAME, {
-            "stages": {"paths": {".json": ["stages"]}},
-            "objects": {"paths": {".json": ["objects"]}},
-            "scene_instances": {"paths": {".json": ["scenes"]}},
-            "semantic_scene_descriptor_instances": {"paths": {".json": ["semantics"]}},
-        })  # fmt: skip
+        names = []
+        for scene in scenes:
+            if not isinstance(scene, RoomsScene):
+                told = f"{scene.description.scene_id} was not generated: export generated homes."
+                raise VantageError("bad_request", told)
+            if not names:  # not before there is a scene to write: what is refused leaves nothing behind
+                _make_folder(out)
+            names.append(_export(scene, out, digest))
     except OSError as error:
         raise VantageError("bad_request", f"{out} cannot be written ({error.strerror or error}).") from None
     return names
 
 
-def _export(scene: Scene, out: Path, digest: str) -> str:
-    if not isinstance(scene, RoomsScene):
-        raise VantageError("bad_request", f"{scene.description.scene_id} was not generated: export generated homes.")
+def _make_folder(out: Path) -> None:
+    for folder in ("stages", "objects", "scenes", "semantics", "textures"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    _write(out / CONFIG_NAME, {
+        "stages": {"paths": {".json": ["stages"]}},
+        "objects": {"paths": {".json": ["objects"]}},
+        "scene_instances": {"paths": {".json": ["scenes"]}},
+        "semantic_scene_descriptor_instances": {"paths": {".json": ["semantics"]}},
+    })  # fmt: skip
+
+
+def _export(scene: RoomsScene, out: Path, digest: str) -> str:
     name, geometry = scene.description.scene_id, scene.geometry
     looks = [_look(geometry, m, out / "textures") for m in range(len(geometry.material_pattern))]
     shell = np.flatnonzero(geometry.face_object == 0)

@@ -177,11 +177,14 @@ def test_a_broken_light_is_named(folder, tmp_path, wrong):
     assert caught.value.code == "corrupt"
 
 
-def test_only_a_new_folder_or_an_earlier_export_is_written_to(made, folder, tmp_path):
+def test_only_a_new_folder_or_an_earlier_export_is_written_to(made, loaded, folder, tmp_path):
     (tmp_path / "letter.txt").write_text("keep me")
     with pytest.raises(VantageError, match="other files"):
         export_scenes([made], tmp_path, "rooms-test")
     (tmp_path / "file").write_text("")
     with pytest.raises(VantageError):
         export_scenes([made], tmp_path / "file", "rooms-test")
+    with pytest.raises(VantageError, match="not generated"):
+        export_scenes([loaded], tmp_path / "new", "rooms-test")
+    assert not (tmp_path / "new").exists()
     assert export_scenes([made], folder, "rooms-test") == ["rooms-5"]
