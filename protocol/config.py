@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any, Iterable, Mapping, Optional, Sequence, TypeVar, Union, get_args
@@ -41,8 +42,15 @@ class Section(pydantic.BaseModel):
 class RunSettings(Section):
     """The [run] table, which every process reads."""
 
-    name: str = pydantic.Field(default="", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$|^$")  # empty: the config's name
+    name: str = ""  # empty: the config's name
     seed: int = pydantic.Field(default=0, ge=0, lt=2**31)
+
+    @pydantic.field_validator("name")
+    @classmethod
+    def _file_name(cls, name: str) -> str:
+        if not re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})?", name):
+            raise ValueError("must be at most 64 letters, digits, '.', '_' and '-', the first a letter or digit")
+        return name
 
 
 AnySection = TypeVar("AnySection", bound=Section)
@@ -62,7 +70,7 @@ def load(paths: Iterable[Path], sets: Sequence[str] = ()) -> Tree:
     for table, value in tree.items():
         if table not in TABLES:
             raise VantageError(
-                "bad_config", f"unknown table [{table}]{_did_you_mean(table, TABLES)}; known are {_listed(TABLES)}."
+                "bad_config", f"unknown table [{table}]{did_you_mean(table, TABLES)}; known are {_listed(TABLES)}."
             )
         if not isinstance(value, dict):
             raise VantageError("bad_config", f"{table} must be a table of keys, not {value!r}.")
@@ -128,6 +136,15 @@ def _parse_set(setting: str) -> Tree:
 
 # ----------------------------------------------------------------------------- sentences
 
+_WORDS = (  # pydantic's, and ours
+    ("Input should be", "must be"),
+    ("greater than or equal to", "at least"),
+    ("less than or equal to", "at most"),
+    ("a valid ", "a "),
+    ("a integer", "an integer"),
+    ("a array", "an array"),
+)
+
 
 def _sentence(name: str, model: type[Section], error: pydantic.ValidationError) -> str:
     """One sentence for the first problem; how many more there are stands at its end."""
@@ -139,14 +156,31 @@ def _sentence(name: str, model: type[Section], error: pydantic.ValidationError) 
         parent = _model_at(model, loc[:-1])
         known = sorted(parent.model_fields) if parent else []
         where = ".".join(str(part) for part in (name, *loc[:-1]))
-        text = f"unknown key {key}{_did_you_mean(str(loc[-1]), known)}; [{where}] knows {_listed(known)}"
+        text = f"unknown key {key}{did_you_mean(str(loc[-1]), known)}; [{where}] knows {_listed(known)}"
     elif first["type"] == "missing":
         text = f"{key} is required"
+    elif isinstance(first["input"], dict) and first["type"] == "value_error":
+        text = f"[{key}]: {first['ctx']['error']}"  # about several keys of a table, which the reason names
     else:
-        reason = first["msg"].replace("Input should be", "must be").replace("Value error, ", "")
-        text = f"{key} = {json.dumps(first['input'], default=str)}: {reason}"
+        text = f"{key} = {json.dumps(first['input'], default=str)}: {_reason(first)}"
     more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
     return f"{text}{more}."
+
+
+def _reason(problem: Any) -> str:
+    """What pydantic says of one value, as a person would."""
+    kind, ctx = problem["type"], problem.get("ctx", {})
+    if kind == "value_error":
+        return str(ctx["error"])
+    if kind == "string_pattern_mismatch" and (choices := re.fullmatch(r"\^\(([\w|]+)\)\$", ctx["pattern"])):
+        known = choices[1].split("|")
+        return f"must be one of {_listed(known)}{did_you_mean(problem['input'], known)}"
+    if kind == "too_short":
+        return f"needs at least {ctx['min_length']} item{'s' if ctx['min_length'] > 1 else ''}"
+    words = problem["msg"]
+    for theirs, ours in _WORDS:
+        words = words.replace(theirs, ours)
+    return words
 
 
 def _model_at(model: type[pydantic.BaseModel], loc: Sequence[Union[int, str]]) -> Optional[type[pydantic.BaseModel]]:
@@ -167,7 +201,8 @@ def _model_in(annotation: Any) -> Optional[type[pydantic.BaseModel]]:
     return next((found for argument in get_args(annotation) if (found := _model_in(argument))), None)
 
 
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """ ", did you mean NAME" where one of the known words is close, else ""."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f", did you mean {close[0]}" if close else ""
 

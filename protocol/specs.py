@@ -13,7 +13,7 @@ from typing import Any, Callable, Hashable, Mapping, Optional, Sequence, TypeVar
 
 import pydantic
 
-from protocol.config import Section, section
+from protocol.config import Section, did_you_mean, section
 from protocol.errors import VantageError
 from protocol.scene import HELD_OUT_SEED_BORDER, SEED_END, Camera, SceneSpec
 from protocol.seeds import pick, rng_for
@@ -53,7 +53,8 @@ class SkillSettings(Section):
     @pydantic.model_validator(mode="after")
     def _in_catalogue(self) -> SkillSettings:
         if self.name not in CATALOGUE:
-            raise ValueError(f"there is no skill {self.name}; the catalogue has {', '.join(CATALOGUE)}")
+            close = did_you_mean(self.name, CATALOGUE)
+            raise ValueError(f"there is no skill {self.name}{close}; the catalogue has {', '.join(CATALOGUE)}")
         feasible = CATALOGUE[self.name].feasible_levels
         if not self.levels or len(set(self.levels)) < len(self.levels) or not set(self.levels) <= set(feasible):
             raise ValueError(f"{self.name} has the levels {', '.join(map(str, feasible))}; name one or more, each once")
@@ -79,7 +80,7 @@ class World(Section):
     clutter: float = pydantic.Field(default=0.0, ge=0, le=1)
     palette: str = pydantic.Field(default="named", pattern="^(named|natural)$")
     lights: tuple[str, ...] = pydantic.Field(default=("day",), min_length=1)  # of "day", "evening"; one per scene
-    ceiling_m: float = pydantic.Field(default=2.6, ge=2.0, le=6.0)
+    ceiling_m: float = pydantic.Field(default=2.6, ge=2.2, le=4.0)
     categories: tuple[str, ...] = ()  # empty: every category the backend has
     assets: tuple[str, ...] = ()  # scenes of the backend's data set to train on; empty: generated scenes
     held_out_assets: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curriculum.settings import CurriculumSettings
 from protocol.config import RunSettings, Section, load, merge, section, to_toml
 from protocol.errors import VantageError
 
@@ -62,6 +63,28 @@ def test_unknown_key_is_named_with_the_nearest_and_all_known_ones() -> None:
 
 def test_unknown_key_inside_an_array_of_tables_lists_the_items_keys() -> None:
     assert "knows dropout, rank" in config_error({"learner": {"parts": [{"rank": 1}, {"size": 2}]}})
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "value", "says"),
+    [
+        ("curriculum", "policy", "frontir", "must be one of frontier, .*, did you mean frontier"),
+        ("curriculum", "skills", [], "needs at least 1 item"),
+        ("curriculum", "skills", [{"name": "depth_ordr"}], "did you mean depth_order"),
+        ("curriculum", "max_lease_s", 0, "must be greater than 0"),
+        ("curriculum", "static_specs", 0, "must be at least 1"),
+        ("curriculum", "static_specs", "9", "must be an integer"),
+        (
+            "curriculum",
+            "world",
+            {"min_objects": 9},
+            r"^\[curriculum.world\]: min_objects may not exceed max_objects\.$",
+        ),
+    ],
+)
+def test_a_wrong_value_is_told_what_it_must_be(table: str, key: str, value: Any, says: str) -> None:
+    with pytest.raises(VantageError, match=says):
+        section({table: {key: value}}, table, CurriculumSettings)
 
 
 def test_several_problems_are_one_sentence() -> None:
