@@ -142,7 +142,7 @@ def count_seen(question: Question, description: SceneDescription, frames: Frames
     if "things" in words:
         color = words[words.index("things") - 1]
         return str(len([item for item in seen if item.color == color] or seen))
-    named = question.text.replace("bookshelves", "bookshelf")
+    named = question.text.replace("bookshelves", "bookshelf").replace("sets of", "set of")
     longest = max((item.category for item in seen if item.category in named), key=len, default="")
     return str(sum(item.category == longest for item in seen))
 

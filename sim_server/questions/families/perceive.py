@@ -249,7 +249,10 @@ def groups(items: Sequence[SceneObject]) -> list[tuple[str, str, list[SceneObjec
 
 
 def plural(noun: str) -> str:
-    """English plural of a category's words: "boxes", "bookshelves", "coffee tables"."""
+    """English plural of a category's words: "boxes", "bookshelves", "coffee tables", "sets of books"."""
+    head, of, rest = noun.partition(" of ")
+    if of:
+        return f"{plural(head)} of {rest}"
     if noun.endswith("shelf"):
         return noun[:-1] + "ves"
     if noun.endswith(("s", "x", "ch", "sh")):

@@ -90,12 +90,12 @@ def test_the_levels_of_a_family_take_turns_over_the_scenes() -> None:
 
 
 def test_the_counting_oracle_takes_a_coffee_table_for_no_table() -> None:
-    scene = FakeScene(SceneSpec(seed=1, min_objects=3, max_objects=3)).description
-    kinds = ("coffee table", "table", "table")
+    scene = FakeScene(SceneSpec(seed=1, min_objects=4, max_objects=4)).description
+    kinds = ("coffee table", "table", "table", "set of books")
     things = tuple(msgspec.structs.replace(item, category=kind) for item, kind in zip(scene.objects, kinds))
     ids = np.array([[[item.id for item in things]]], np.int32)
-    frames = Frames((Pose((0.0, 1.5, 0.0), (1.0, 0.0, 0.0, 0.0)),), Camera(3, 1), ids=ids)
-    for plural, truth in (("coffee tables", "1"), ("tables", "2"), ("sofas", "0")):
+    frames = Frames((Pose((0.0, 1.5, 0.0), (1.0, 0.0, 0.0, 0.0)),), Camera(4, 1), ids=ids)
+    for plural, truth in (("coffee tables", "1"), ("tables", "2"), ("sofas", "0"), ("sets of books", "1")):
         question = msgspec.structs.replace(_asked(truth), text=f"how many {plural} are there in the picture ?")
         for family in ("object_count", "scene_count", "cameras_count"):
             assert run.ORACLES[family](question, msgspec.structs.replace(scene, objects=things), frames) == truth
