@@ -150,8 +150,10 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
     try:
         text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise VantageError("bad_request", f"{path} cannot be read: {error}.") from None
+    except OSError as error:
+        raise VantageError("bad_request", f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise VantageError("bad_request", f"{path} is not text; name JSON lines.") from None
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue

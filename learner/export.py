@@ -15,7 +15,7 @@ from learner.checkpoints import CheckpointStore
 from learner.settings import LearnerSettings
 from protocol.config import section
 from protocol.errors import VantageError
-from protocol.rundir import RunDir
+from protocol.rundir import RunDir, disk_guard
 from protocol.sealed import sealed_folder
 
 
@@ -23,7 +23,7 @@ def export(run: RunDir, out: Path, step: Optional[int] = None) -> None:
     """Write the adapter of the newest checkpoint (or of `step`, where it is kept) and the merged model to `out`.
 
     Raises VantageError: "conflict" where `out` has such folders already, "bad_request" for a run without checkpoints,
-    "corrupt", "disk_full".
+    "corrupt", "disk_full"; "bad_request" for a folder that cannot be written, too.
     """
     settings = section(run.config, "learner", LearnerSettings)
     for name in ("adapter", "merged"):
@@ -36,7 +36,8 @@ def export(run: RunDir, out: Path, step: Optional[int] = None) -> None:
     parts = assemble(settings, run.seed)
     read_adapter(parts.model, checkpoint)
     facts = {"run": run.name, "step": int(checkpoint.name.split("-")[1]), "base": settings.policy.model}
-    out.mkdir(parents=True, exist_ok=True)
+    with disk_guard(out):
+        out.mkdir(parents=True, exist_ok=True)
     parts.model.peft_config["default"].base_model_name_or_path = settings.policy.model
     with sealed_folder(out / "adapter", facts) as staging:
         parts.model.save_pretrained(staging)

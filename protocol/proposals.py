@@ -13,6 +13,7 @@ from protocol.messages import Propose
 from protocol.tasks import PROPOSED, Proposal, QuestionSpec, TaskSpec
 
 MAX_BYTES = 64 * 2**20
+_SHOWN = "docs/12-language.md shows one"
 
 
 def read_proposals(path: Path) -> Iterator[Propose]:
@@ -26,6 +27,8 @@ def read_proposals(path: Path) -> Iterator[Propose]:
         content = path.read_bytes()
     except OSError as error:
         raise VantageError("bad_request", f"{path} cannot be read: {error.strerror}.") from None
+    if not content.strip():
+        raise VantageError("bad_request", f"{path} holds no proposal; {_SHOWN}.")
     lines = content.splitlines() if path.suffix == ".jsonl" else [content]
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -34,7 +37,7 @@ def read_proposals(path: Path) -> Iterator[Propose]:
             proposal = msgspec.json.decode(line, type=Propose)
         except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
             where = f"{path} line {number}" if path.suffix == ".jsonl" else str(path)
-            raise VantageError("bad_request", f"{where} is no proposal: {error}.") from None
+            raise VantageError("bad_request", f"{where} is no proposal ({error}); {_SHOWN}.") from None
         name = proposal.proposal_id or f"{path.name}:{number}"
         yield msgspec.structs.replace(proposal, proposal_id=name)
 

@@ -28,6 +28,9 @@ FORMAT = "vantage-run"
 MAJOR = 1
 MINOR = 0
 
+# What a person puts right, unlike a fault of the disk or of this program.
+_NOT_WRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
+
 _FOLDERS = ("status", "metrics", "logs", "locks", "adapters", "checkpoints", "episodes")
 
 
@@ -178,21 +181,24 @@ class RunDir:
 
 @contextlib.contextmanager
 def disk_guard(path: Union[str, os.PathLike[str]]) -> Iterator[None]:
-    """Turns "no space left" into VantageError("disk_full")."""
+    """Turns "no space left" into VantageError("disk_full"), and what cannot be written into "bad_request"."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise VantageError(
-            "disk_full", f"the disk is full at {os.fspath(path)}; free some space and start again."
-        ) from error
+        where = os.fspath(path)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise VantageError("disk_full", f"the disk is full at {where}; free some space and start again.") from error
+        if error.errno in _NOT_WRITABLE:
+            raise VantageError(
+                "bad_request", f"{where} cannot be written ({error.strerror}); make it writable, or name another place."
+            ) from error
+        raise
 
 
 def write_atomic(path: Path, data: bytes, durable: bool = True) -> None:
     """Replace `path` by `data` in one step. With `durable` the bytes survive a power cut once this returns.
 
-    Raises VantageError("disk_full"); the old file then stands unchanged.
+    Raises VantageError: "disk_full", or "bad_request" where it may not be written; the old file then stands unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     with disk_guard(path):

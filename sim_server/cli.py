@@ -31,7 +31,7 @@ from protocol.endpoint import Endpoint, lookup
 from protocol.errors import VantageError
 from protocol.exits import run_command
 from protocol.messages import DrainWorker, GetSimStatus, SimStatus
-from protocol.rundir import RunDir
+from protocol.rundir import RunDir, write_atomic
 from protocol.scene import HELD_OUT_SEED_BORDER, Camera, SceneSpec
 from protocol.tasks import Degradation
 from sim_server.backends import registry
@@ -53,6 +53,8 @@ app.command()(commands.generate)
 app.command()(commands.verify)
 app.command()(propose)
 app.command()(audit)
+
+ASK_S = 5.0  # who waits at a terminal hears soon that nobody answers
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run's directory.")]
 
@@ -138,7 +140,7 @@ def drain(
 ) -> None:
     """Let a worker finish what it has and leave; it is not replaced."""
     with _client(run_dir) as client:
-        client.request(DrainWorker(worker_id))
+        client.request(DrainWorker(worker_id), deadline_s=ASK_S)
     typer.echo(f"{worker_id} finishes what it has and leaves.")
 
 
@@ -146,7 +148,7 @@ def drain(
 def status(run_dir: RunArgument) -> None:
     """Show the workers of a run and what they do; asks the running service."""
     with _client(run_dir) as client:
-        answer = client.request(GetSimStatus()).message
+        answer = client.request(GetSimStatus(), deadline_s=ASK_S).message
     assert isinstance(answer, SimStatus)
     table = Table("worker", "backend", "renderer", "in flight", "served", "warm scenes", "")
     for one in answer.workers:
@@ -257,7 +259,13 @@ def bench(
     """Measure frames per second and latency: the raw backend beside the service."""
     from sim_server.bench import run_bench
 
-    camera = Camera(*_pair(size, "x", "--size", "256x256"))
+    width_px, height_px = _pair(size, "x", "--size", "256x256")
+    try:
+        camera = Camera(width_px, height_px)
+    except ValueError as error:
+        raise VantageError("bad_request", f"{error}.") from None
+    if out is not None and not out.parent.is_dir():
+        raise VantageError("bad_request", f"there is no folder {out.parent} to write {out.name} into; make it first.")
     spec = SceneSpec(seed=scene_seed, min_objects=8, max_objects=12, clutter=0.3)
     figures = run_bench(SimSettings(backend=backend), spec, camera, rounds, frames)
     table = Table("figure", "value")
@@ -265,7 +273,7 @@ def bench(
         table.add_row(name, str(value))
     Console().print(table)
     if out is not None:
-        out.write_text(json.dumps(figures, indent=1) + "\n")
+        write_atomic(out, (json.dumps(figures, indent=1) + "\n").encode())
 
 
 def main() -> None:

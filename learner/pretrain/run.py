@@ -41,8 +41,11 @@ _STOP_S = 10.0
 def run(settings: PretrainSettings, out: Path, work: Path, command: str, workers: int = 1) -> None:
     """Make a policy in `out`. Views and logs go to `work`, from where an interrupted run takes its views again.
 
-    `command` is what the model card names as the way to make the policy again.
+    `command` is what the model card names as the way to make the policy again. Raises VantageError("conflict") where
+    `out` holds something else than a model.
     """
+    if out.is_dir() and any(out.iterdir()) and not (out / "config.json").exists():
+        raise VantageError("conflict", f"{out} holds something else than a model; choose another folder.")
     work.mkdir(parents=True, exist_ok=True)
     with own_simulator(work / "simulator", workers) as simulator:
         digest = simulator.request(Describe(order(settings, "val", 0).scene), deadline_s=300.0).message.renderer_digest

@@ -67,8 +67,6 @@ def begin(folder: Folder, plan: Plan, listed: Sequence[TaskSpec]) -> None:
             "or choose another folder.",
         )
     if there is None:
-        if any(item.name != ".lock" for item in folder.path.iterdir() if item != folder.shards):
-            raise VantageError("conflict", f"{folder.path} holds something else; choose another folder.")
         if plan.specs_sha256:
             content = write_specs(listed)
             assert specs_digest(content) == plan.specs_sha256

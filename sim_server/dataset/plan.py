@@ -13,6 +13,7 @@ from typing import Any, Optional, Sequence
 
 import msgspec
 
+from protocol.config import did_you_mean
 from protocol.errors import VantageError
 from protocol.skills import CATALOGUE
 from protocol.specs import World, deal, held_out_scene, task_spec, training_scene
@@ -95,7 +96,10 @@ def parse_cells(texts: Sequence[str]) -> tuple[tuple[str, int], ...]:
     for text in texts:
         name, _, levels = text.partition(":")
         if name not in CATALOGUE:
-            raise VantageError("bad_request", f"there is no family {name!r}; choose among {', '.join(CATALOGUE)}.")
+            close = did_you_mean(name, CATALOGUE)
+            raise VantageError(
+                "bad_request", f"there is no family {name!r}{close}; choose among {', '.join(CATALOGUE)}."
+            )
         feasible = CATALOGUE[name].feasible_levels
         low, _, high = levels.partition("-")
         try:

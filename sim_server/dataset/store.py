@@ -73,9 +73,12 @@ class Folder:
     def lock(self) -> Iterator[int]:
         """One writer at a time; gives the lock's descriptor, for child processes to hold too.
 
-        Raises VantageError("conflict").
+        Raises VantageError("conflict"), also where the folder holds something else, in which nothing is then made.
         """
         with disk_guard(self.path):
+            there = {item.name for item in self.path.iterdir()} if self.path.exists() else set()
+            if "plan.json" not in there and there - {".lock", "shards", "specs.jsonl"}:
+                raise VantageError("conflict", f"{self.path} holds something else; choose another folder.")
             self.shards.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:

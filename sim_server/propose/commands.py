@@ -10,6 +10,7 @@ import typer
 
 from protocol.messages import EpisodeReply, Propose, Rejected
 from protocol.proposals import read_proposals
+from protocol.rundir import write_atomic
 from sim_server.questions.language import pointed
 
 
@@ -44,7 +45,7 @@ def propose(
         accepted += 1
     core.close()
     if out is not None:
-        out.write_bytes(b"".join(line + b"\n" for line in lines))
+        write_atomic(out, b"".join(line + b"\n" for line in lines))
     typer.echo(f"{accepted} of {len(proposals)} accepted")
     if accepted < len(proposals):
         raise typer.Exit(1)

@@ -16,7 +16,8 @@ _SAME = {
     "closet": "wardrobe", "dining table": "table", "side table": "table", "end table": "table",
     "coffeetable": "coffee table", "floor lamp": "lamp", "standing lamp": "lamp", "lamp table": "table lamp",
     "desk lamp": "table lamp", "books": "set of books", "curtains": "curtain", "oven": "stove", "cooker": "stove",
-    "washer": "washing machine", "ottoman": "stool", "wall clock": "clock", "painting": "picture", "wall picture": "picture",
+    "washer": "washing machine", "ottoman": "stool", "wall clock": "clock", "painting": "picture",
+    "wall picture": "picture",
 }  # fmt: skip
 
 # What belongs to the building, or is no thing that a person would name: its pixels count as the stage.

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from protocol.config import load
-from protocol.errors import VantageError
+from protocol.rundir import disk_guard, write_atomic
 from protocol.skills import CATALOGUE
 from protocol.specs import world_of
 
@@ -46,6 +46,9 @@ def audit(
 
     listed = [(name, level) for name in FAMILIES for level in CATALOGUE[name].feasible_levels]
     cells = list(parse_cells(family)) if family else listed
+    if out is not None:
+        with disk_guard(out):  # now, and not after hours
+            out.mkdir(parents=True, exist_ok=True)
     simulator = make_backend(backend)
     tree = load(config or [], sets or [])
     if not config:
@@ -69,13 +72,9 @@ def audit(
         for rule, times in list(row.reasons.items())[:REASONS_SHOWN]:
             typer.echo(f"{row.family} {row.level}: {times} infeasible, {rule}")
     if out is not None:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            result = {"renderer_digest": digest, "n": n, "seed": seed, "rows": msgspec.to_builtins(rows)}
-            (out / "audit.json").write_text(json.dumps(result, indent=1) + "\n")
-            (out / "audit.html").write_text(page(rows, examples, f"Audit of {backend}"), encoding="utf-8")
-        except OSError as error:
-            raise VantageError("bad_request", f"{out} cannot be written: {error.strerror}.") from None
+        result = {"renderer_digest": digest, "n": n, "seed": seed, "rows": msgspec.to_builtins(rows)}
+        write_atomic(out / "audit.json", (json.dumps(result, indent=1) + "\n").encode())
+        write_atomic(out / "audit.html", page(rows, examples, f"Audit of {backend}").encode())
         typer.echo(f"{out / 'audit.html'}: {len(examples)} questions with pictures")
     wrong = sum(2 * row.realised - row.agrees - row.holds for row in rows)
     if wrong:

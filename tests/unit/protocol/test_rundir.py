@@ -156,8 +156,10 @@ def test_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path: Path, monke
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_guard_knows_a_real_full_device_and_lets_other_errors_through() -> None:
+def test_guard_knows_a_real_full_device_and_a_place_not_to_write_to_and_lets_other_errors_through() -> None:
     with pytest.raises(VantageError), disk_guard("/dev/full"), open("/dev/full", "wb", buffering=0) as file:
         file.write(b"x")
-    with pytest.raises(PermissionError), disk_guard("x"):
+    with pytest.raises(VantageError, match="x cannot be written"), disk_guard("x"):
         raise PermissionError(errno.EACCES, "no")
+    with pytest.raises(OSError), disk_guard("x"):
+        raise OSError(errno.EIO, "broken")
