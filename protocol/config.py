@@ -160,7 +160,7 @@ def _sentence(name: str, model: type[Section], error: pydantic.ValidationError) 
     elif first["type"] == "missing":
         text = f"{key} is required"
     elif isinstance(first["input"], dict) and first["type"] == "value_error":
-        text = f"[{key}]: {first['ctx']['error']}"  # about several keys of a table, which the reason names
+        text = f"[{key}]: {_reason(first)}"  # about several keys of a table, which the reason names
     else:
         text = f"{key} = {json.dumps(first['input'], default=str)}: {_reason(first)}"
     more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
