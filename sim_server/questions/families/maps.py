@@ -14,6 +14,7 @@ from protocol.seeds import pick
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import World, room_at
+from sim_server.questions.families.perceive import CELLS
 from sim_server.questions.families.rules import (
     RELATE,
     Clarity,
@@ -48,8 +49,7 @@ FROM_ABOVE = Clarity(0.50, 0.002)  # things are small on a view of the whole roo
 _ROOM_SHARE = 0.85  # of the picture from above that the room fills
 _FREE_YAW_FROM_LEVEL = 2  # from here on the map may be turned by any angle, before by quarter turns
 _DRAWS = 6
-_CELLS = tuple(f"{row} {column}" for row in ("top", "middle", "bottom") for column in ("left", "middle", "right"))
-WORDS = {"half": ("left", "right"), "heading": ("up", "down", "left", "right"), "cell": _CELLS}
+WORDS = {"half": ("left", "right"), "heading": ("up", "down", "left", "right"), "cell": CELLS}
 
 
 class CognitiveMap:

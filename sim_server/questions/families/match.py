@@ -12,9 +12,10 @@ from protocol.seeds import pick
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World, unique_names
-from sim_server.questions.families.perceive import CELL_MARGIN, CELLS, cell_margin, cell_of
+from sim_server.questions.families.perceive import CELL_MARGIN, CELLS, cell_margin
 from sim_server.questions.families.rules import AMBIGUOUS, RELATE, Clarity, draw_objects, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
+from sim_server.questions.functions.words import grid_cell
 from sim_server.questions.geometry import Array, corners, project
 from sim_server.questions.sets import first_fitting, shots_of
 from sim_server.questions.viewpoints import CROUCHED_M, NO_PLACE, draw_poses, focus_of, probe
@@ -63,7 +64,7 @@ class ObjectMatch:
         first, second = world.views[:2]
         least = MATCH_OPTIONS[level]
         here, there = _cells(first, CELL_MARGIN[level]), _cells(second, CELL_MARGIN[level])
-        alone = [cell_of(truth.u, truth.v) for truth in first.seen.values()]
+        alone = [grid_cell(truth.u, truth.v) for truth in first.seen.values()]
         for key in here:
             centre = np.asarray(world.objects[key].box.centre_m)
             eyes = np.asarray([second.pose.position_m])
@@ -96,7 +97,7 @@ class ObjectMatch:
                 "see the {a} in the first picture . in which part of the second picture is it ?",
                 "in the second picture , where is the {a} of the first picture ?",
             ),
-            slots={"a": (a, f"thing at the {cell_of(truth.u, truth.v)}")},
+            slots={"a": (a, f"thing at the {grid_cell(truth.u, truth.v)}")},
             options=shuffled(options, rng),
         )
 
@@ -104,7 +105,7 @@ class ObjectMatch:
 def _cells(view: ViewEvidence, margin: float) -> dict[int, str]:
     """The cell of every clear object whose pixels' middle keeps this margin from the cells' borders."""
     return {
-        key: cell_of(truth.u, truth.v)
+        key: grid_cell(truth.u, truth.v)
         for key, truth in view.seen.items()
         if RELATE.holds(truth, view) and cell_margin(truth) >= margin
     }

@@ -19,6 +19,7 @@ from sim_server.backends.base import Scene
 from sim_server.questions.evidence import World
 from sim_server.questions.families.rules import AMBIGUOUS, PERCEIVE, clear_objects, draw_objects, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots
+from sim_server.questions.functions.words import grid_cell
 from sim_server.questions.sets import first_fitting, shots_of
 from sim_server.questions.viewpoints import NO_PLACE, SingleView, draw_poses
 
@@ -122,7 +123,7 @@ class ObjectLocation(SingleView):
             if margin < CELL_MARGIN[level]:
                 found.refuse(f"an object lies within {CELL_MARGIN[level]} of a cell's border")
             else:
-                found.accept(cell_of(truth.u, truth.v), (key,), margin)
+                found.accept(grid_cell(truth.u, truth.v), (key,), margin)
 
     def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         (a,) = candidate.objects
@@ -144,11 +145,6 @@ class ObjectLocation(SingleView):
 def cell_margin(truth: ObjectTruth) -> float:
     """How far the middle of an object's pixels is from the nearest cell border, as a share of the picture's side."""
     return min(abs(value - border) for value in (truth.u, truth.v) for border in (1 / 3, 2 / 3))
-
-
-def cell_of(u: float, v: float) -> str:
-    """The cell of a place in the picture."""
-    return CELLS[min(int(v * 3), 2) * 3 + min(int(u * 3), 2)]
 
 
 class ObjectCount(SingleView):

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_server.questions.functions.words import quadrant, side, side_or_ahead, side_or_behind
 from sim_server.questions.geometry import Array
 
-# Names of the functions of the expression language that say these words.
+# By the names of the functions of the expression language that say these words.
+_SAY = {"side": side, "side_or_ahead": side_or_ahead, "side_or_behind": side_or_behind, "quadrant": quadrant}
 WORDS = {
     "side": ("left", "right"),
+    "side_or_ahead": ("ahead", "left", "right"),
     "side_or_behind": ("left", "right", "behind"),
     "quadrant": ("front left", "front right", "back left", "back right"),
 }
-_BORDERS_DEG = {"side": (0.0, 180.0), "side_or_behind": (0.0, 135.0), "quadrant": (0.0, 90.0, 180.0)}
+_BORDERS_DEG = {
+    "side": (0.0, 180.0),
+    "side_or_ahead": (45.0, 180.0),
+    "side_or_behind": (0.0, 135.0),
+    "quadrant": (0.0, 90.0, 180.0),
+}
 LEAST_APART_M = 0.8  # from the standing point to what it faces and to the target, on the floor plan
 TOO_CLOSE = f"the standing point and the target are within {LEAST_APART_M} m of each other"
 
 
 def word(form: str, angle_deg: float) -> str:
     """The sector of an angle in (-180, 180], left positive."""
-    left = "left" if angle_deg > 0 else "right"
-    if form == "side":
-        return left
-    if form == "side_or_behind":
-        return "behind" if abs(angle_deg) > 135 else left
-    return ("front " if abs(angle_deg) < 90 else "back ") + left
+    return _SAY[form](math.radians(angle_deg))
 
 
 def margin_deg(form: str, angle_deg: float) -> float:

@@ -32,7 +32,6 @@ from sim_server.staging import Staging
 # Furniture mostly faces into the room: what is behind it is rare, what is ahead of it is not.
 FORM = ("side", "side", "side_or_ahead", "side_or_ahead", "side_or_ahead")
 MARGIN_DEG = (40.0, 20.0, 16.0, 10.0, 5.0)  # from a border between two answers
-WORDS = {"side": ("left", "right"), "side_or_ahead": ("ahead", "left", "right")}
 FRONT_SEEN_DEG = 80.0  # a camera sees an object's front that stands within this angle of where it faces
 
 TURNS_DEG = ((90, -90), (90, -90), (90, -90, 180), (90, -90, 180), (60, -60, 120, -120))
@@ -62,7 +61,7 @@ class Perspective:
         if not any(item.front for item in items):
             raise Infeasible(f"{self.name}: no object here has a front that the simulator knows")
         form = FORM[level]
-        key = draw_key(WORDS[form], rng, kept)
+        key = draw_key(sectors.WORDS[form], rng, kept)
         # Who sits or stands at a thing looks as it faces; small things have no such place.
         stands = [item for item in items if item.front and not is_small(item)]
         pairs = [
@@ -71,7 +70,7 @@ class Perspective:
             for target in items
             if floor_distance_m(stand.box.centre_m, target.box.centre_m) >= sectors.LEAST_APART_M
             for angle in [math.degrees(bearing_at(place(stand), target.box.centre_m))]
-            if sight(form, angle) == key and border_deg(form, angle) >= MARGIN_DEG[level]
+            if sectors.word(form, angle) == key and sectors.margin_deg(form, angle) >= MARGIN_DEG[level]
         ]
         if not pairs:
             raise Infeasible(f"{self.name} level {level}: no object of the scene is {key} of where another one faces")
@@ -92,7 +91,7 @@ class Perspective:
             if stand.id in view.seen and RELATE.holds(view.seen[stand.id], view)
         ]
         angle = math.degrees(bearing_at(place(stand), target.box.centre_m))
-        margin = border_deg(FORM[level], angle)
+        margin = sectors.margin_deg(FORM[level], angle)
         if stand.id not in clear or target.id not in clear:
             found.refuse("one of the two objects is not shown clearly")
         elif not any(shows_front):
@@ -100,7 +99,7 @@ class Perspective:
         elif margin < MARGIN_DEG[level]:
             found.refuse(sectors.near_border(MARGIN_DEG[level]))
         else:
-            found.accept(sight(FORM[level], angle), world.about, margin, FORM[level])
+            found.accept(sectors.word(FORM[level], angle), world.about, margin, FORM[level])
 
     def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
         stand, target = candidate.objects
@@ -114,21 +113,8 @@ class Perspective:
                 "the {a} looks to its front . on which side of it is the {b} ?",
             ),
             slots=name_slots(world, candidate.objects),
-            options=shuffled(WORDS[candidate.form], rng),
+            options=shuffled(sectors.WORDS[candidate.form], rng),
         )
-
-
-def sight(form: str, angle_deg: float) -> str:
-    """The answer for an angle from where one looks, left positive."""
-    if form == "side_or_ahead" and abs(angle_deg) < 45:
-        return "ahead"
-    return "left" if angle_deg > 0 else "right"
-
-
-def border_deg(form: str, angle_deg: float) -> float:
-    """How far an angle is from the nearest border between two answers: straight behind, and straight ahead or the
-    border of what is ahead."""
-    return min(180 - abs(angle_deg), abs(abs(angle_deg) - 45) if form == "side_or_ahead" else abs(angle_deg))
 
 
 class ViewChoice:

@@ -54,7 +54,7 @@ def side_or_behind(angle: float) -> str:
     """ "behind" beyond 135 degrees to either side, else "left" or "right"."""
     if abs(angle) > math.radians(135):
         return "behind"
-    return "left" if angle > 0 else "right"
+    return side(angle)
 
 
 @define(TEXT, angle=NUMBER)
@@ -62,7 +62,7 @@ def side_or_ahead(angle: float) -> str:
     """ "ahead" within 45 degrees to either side, else "left" or "right"."""
     if abs(angle) < math.pi / 4:
         return "ahead"
-    return "left" if angle > 0 else "right"
+    return side(angle)
 
 
 @define(TEXT, angle=NUMBER)
@@ -70,13 +70,13 @@ def turn_word(angle: float) -> str:
     """ "back" beyond 135 degrees to either side, else "left" or "right": how one turns by this angle."""
     if abs(angle) > math.radians(135):
         return "back"
-    return "left" if angle > 0 else "right"
+    return side(angle)
 
 
 @define(TEXT, angle=NUMBER)
 def quadrant(angle: float) -> str:
     """ "front left", "front right", "back left" or "back right"."""
-    return ("front" if abs(angle) < math.pi / 2 else "back") + (" left" if angle > 0 else " right")
+    return f"{'front' if abs(angle) < math.pi / 2 else 'back'} {side(angle)}"
 
 
 @define(TEXT, x=NUMBER, y=NUMBER)
