@@ -21,6 +21,7 @@ PLAIN_EVERY_S = 10.0
 NOTES = 5
 WAITING = "waiting for workers; a first start compiles their kernels"
 _BARS = "▁▂▃▄▅▆▇█"
+_BARS_SHOWN = 24
 
 
 class LiveView:
@@ -184,9 +185,9 @@ def _changes_table(changes: Sequence[Change], with_sampled: bool) -> Table:
     return table
 
 
-def sparkline(values: list[float], width: int = 24) -> str:
+def sparkline(values: list[float]) -> str:
     """The last values as bars between their least and greatest."""
-    values = [value for value in values[-width:] if value == value]
+    values = [value for value in values[-_BARS_SHOWN:] if value == value]
     if len(values) < 2:
         return ""
     low, high = min(values), max(values)

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _BATCH = 256  # reports per message
 _COMPACT_BYTES = 1 << 20
+_DEADLINE_S = 60.0  # for the curriculum to count a batch
 
 
 class Channel(Protocol):
@@ -142,10 +143,9 @@ class Outbox:
 class ReportSender:
     """Sends what waits in the outbox, without holding up the training step."""
 
-    def __init__(self, outbox: Outbox, channel: Channel, deadline_s: float = 60.0) -> None:
+    def __init__(self, outbox: Outbox, channel: Channel) -> None:
         self._outbox = outbox
         self._channel = channel
-        self._deadline_s = deadline_s
         self._in_flight: Optional[Future[Any]] = None
 
     def pump(self) -> None:
@@ -163,7 +163,7 @@ class ReportSender:
                 log.warning("the curriculum did not take %d reports, sending them again: %s", len(self._outbox), error)
         if self._in_flight is None and len(self._outbox):
             batch = SendReports(tuple(self._outbox.waiting()[:_BATCH]))
-            self._in_flight = self._channel.submit(batch, deadline_s=self._deadline_s)
+            self._in_flight = self._channel.submit(batch, deadline_s=_DEADLINE_S)
 
     def drain(self) -> None:
         """Wait until everything is counted.

@@ -18,7 +18,7 @@ _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "ta
 _INSTALLED = "_vantage_log_handler"
 
 
-def setup(run_dir: Union[str, os.PathLike[str]], process: str, level: int = logging.INFO) -> Path:
+def setup(run_dir: Union[str, os.PathLike[str]], process: str) -> Path:
     """Send this process's logging to its file of the run; returns the file. A second call replaces the first."""
     folder = Path(run_dir) / "logs" / process
     with disk_guard(folder):
@@ -36,7 +36,7 @@ def setup(run_dir: Union[str, os.PathLike[str]], process: str, level: int = logg
     for handler in (to_file, to_stderr):
         setattr(handler, _INSTALLED, True)
         root.addHandler(handler)
-    root.setLevel(level)
+    root.setLevel(logging.INFO)
     return Path(file.name)
 
 

@@ -58,7 +58,6 @@ class Service:
         retry_after_s: float = 0.25,
         heartbeat_s: float = 1.0,
         drain_s: float = 5.0,
-        replies: Optional[ReplyCache] = None,
     ) -> None:
         self.name = name
         self._handlers = dict(handlers)
@@ -70,7 +69,7 @@ class Service:
         self._draining = threading.Event()
         self._finished = threading.Event()
         self._io_error: Optional[BaseException] = None
-        self._inbox = Inbox(name, run, endpoint, heartbeat_s, ReplyCache() if replies is None else replies)
+        self._inbox = Inbox(name, run, endpoint, heartbeat_s, ReplyCache())
         self._waker = Waker()
         self.counters = self._inbox.counters
         self.endpoint = self._inbox.endpoint

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Optional, Sequence
 
 import msgspec
 import numpy as np
@@ -13,7 +12,6 @@ from protocol.scene import Camera, Pose, Quat
 from sim_server.backends.base import Scene
 from sim_server.observe import multiply, rotate
 
-SENSORS = ("rgb", "depth", "ids")
 _HALF = math.sqrt(0.5)
 # ahead, left, back, right, up, down, each turned from the camera's own direction
 _FACES: tuple[Quat, ...] = (
@@ -30,17 +28,15 @@ class Panorama(msgspec.Struct):
     """Column c of W looks at azimuth ((c + 0.5) / W - 0.5) * 360 degrees, to the right of where the camera looks; row r
     of H = W / 2 at elevation (0.5 - (r + 0.5) / H) * 180 degrees.
 
-    rgb: uint8 [H, W, 3] sRGB; depth: float32 [H, W] metres along the ray, 0 where nothing was hit; ids: int32 [H, W]. A
-    sensor that was not asked for is None.
+    rgb: uint8 [H, W, 3] sRGB; depth: float32 [H, W] metres along the ray, 0 where nothing was hit; ids: int32 [H, W].
     """
 
-    pose: Pose
-    rgb: Optional[NDArray[np.uint8]] = None
-    depth: Optional[NDArray[np.float32]] = None
-    ids: Optional[NDArray[np.int32]] = None
+    rgb: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+    ids: NDArray[np.int32]
 
 
-def panorama(scene: Scene, pose: Pose, width_px: int, sensors: Sequence[str] = SENSORS) -> Panorama:
+def panorama(scene: Scene, pose: Pose, width_px: int) -> Panorama:
     """Every pixel is the nearest one of a view, so that ids and depth are those that a view has, never a mixture.
 
     Raises ValueError for a width outside 2..8192, and what the scene's render raises.
@@ -50,17 +46,13 @@ def panorama(scene: Scene, pose: Pose, width_px: int, sensors: Sequence[str] = S
     side = math.ceil(width_px / 2)
     camera = Camera(side, side, math.pi / 2)
     poses = [Pose(pose.position_m, multiply(pose.rotation_wxyz, face)) for face in _FACES]
-    frames = scene.render(poses, camera, sensors)
+    frames = scene.render(poses, camera, ("rgb", "depth", "ids"))
     face, row, column = _sources(width_px, side)
-    out = Panorama(pose)
-    if frames.rgb is not None:
-        out.rgb = frames.rgb[face, row, column]
-    if frames.ids is not None:
-        out.ids = frames.ids[face, row, column]
-    if frames.depth is not None:
-        x, y = ((k + 0.5) / side * 2 - 1 for k in (column, row))
-        out.depth = frames.depth[face, row, column] * np.sqrt(1 + x * x + y * y).astype(np.float32)
-    return out
+    x, y = ((k + 0.5) / side * 2 - 1 for k in (column, row))
+    along_ray = np.sqrt(1 + x * x + y * y).astype(np.float32)
+    assert frames.rgb is not None and frames.depth is not None and frames.ids is not None
+    rgb, depth, ids = (values[face, row, column] for values in (frames.rgb, frames.depth, frames.ids))
+    return Panorama(rgb, depth * along_ray, ids)
 
 
 def _sources(width_px: int, side: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:

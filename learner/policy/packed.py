@@ -179,7 +179,7 @@ class PackedPolicy:
         """Logits [..., V] of normalised hidden states [..., D]."""
         return self.model.lm_head(hidden)
 
-    def log_probs(self, prefix: Prefix, ids: Tensor, temperature: float = 1.0) -> Tensor:
+    def log_probs(self, prefix: Prefix, ids: Tensor) -> Tensor:
         """log p of every token of completions ids [B, K, T], each given the prompt and the tokens before it: [B, K, T].
 
         Values at padding behind a completion's end are meaningless: mask them.
@@ -189,7 +189,7 @@ class PackedPolicy:
         if length > 1:
             rest = self.logits(self.branch(prefix, ids[..., :-1]))
             first = torch.cat([first, rest], 2)
-        return (first.float() / temperature).log_softmax(-1).gather(-1, ids[..., None])[..., 0]
+        return first.float().log_softmax(-1).gather(-1, ids[..., None])[..., 0]
 
     def _rotation(self, like: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """cos and sin [B, 1, L, head_dim] for positions int64 [3, B, L]."""

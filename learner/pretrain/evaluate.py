@@ -25,8 +25,9 @@ class Accuracy(NamedTuple):
     sampled: float  # mean probability of the right answer at temperature 1
 
 
-def mean(table: dict[str, Accuracy], families: Sequence[str], sampled: bool = False) -> float:
-    values = [table[name].sampled if sampled else table[name].greedy for name in families if name in table]
+def mean(table: dict[str, Accuracy], families: Sequence[str]) -> float:
+    """Of the greedy accuracies of these families."""
+    values = [table[name].greedy for name in families if name in table]
     return float(np.mean(values)) if values else 0.0
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 _A, _B, _C = 3.4445, -4.7750, 2.0315  # Keller Jordan's quintic: steepest at zero, roughly 1 elsewhere
 _ITERATIONS = 5
+_MOMENTUM, _WEIGHT_DECAY = 0.95, 0.01
 
 
 def orthogonalise(batch: Tensor) -> Tensor:
@@ -44,8 +45,8 @@ def _orthogonalise_together(batch: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """For hidden matrices only; embeddings, norms and biases belong to AdamW."""
 
-    def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.01) -> None:
-        super().__init__(list(params), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+    def __init__(self, params: Iterable[Tensor], lr: float) -> None:
+        super().__init__(list(params), {"lr": lr})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -56,20 +57,18 @@ class Muon(torch.optim.Optimizer):
                 if parameter.grad is not None:
                     by_shape[parameter.shape].append(parameter)
             for shape, parameters in by_shape.items():
-                self._update(parameters, shape, group["lr"], group["momentum"], group["weight_decay"])
+                self._update(parameters, shape, group["lr"])
 
-    def _update(
-        self, parameters: list[Tensor], shape: torch.Size, lr: float, momentum: float, weight_decay: float
-    ) -> None:
+    def _update(self, parameters: list[Tensor], shape: torch.Size, lr: float) -> None:
         steps = []
         for parameter in parameters:
             assert parameter.grad is not None
             state = self.state[parameter]
             if not state:
                 state["momentum"] = torch.zeros_like(parameter)
-            state["momentum"].lerp_(parameter.grad, 1 - momentum)
-            steps.append(parameter.grad.lerp(state["momentum"], momentum))  # Nesterov
+            state["momentum"].lerp_(parameter.grad, 1 - _MOMENTUM)
+            steps.append(parameter.grad.lerp(state["momentum"], _MOMENTUM))  # Nesterov
         scale = 0.2 * max(shape) ** 0.5
         for parameter, step in zip(parameters, _orthogonalise_together(torch.stack(steps))):
-            parameter.mul_(1 - lr * weight_decay)
+            parameter.mul_(1 - lr * _WEIGHT_DECAY)
             parameter.add_(step, alpha=-lr * scale)

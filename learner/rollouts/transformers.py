@@ -20,6 +20,7 @@ from learner.policy.vision import ImageFeatures
 from learner.rollouts.base import Completion, Prompt, Rollout, Sampling, greedy_then_sampled
 from learner.rollouts.encoder import PromptEncoder
 
+_PACKED_AT_ONCE, _GENERATED_AT_ONCE = 64, 8  # prompts
 _GREEDY_TEMPERATURE = 1.0  # log-probabilities of greedy answers are those of the model itself
 
 
@@ -37,19 +38,17 @@ class _LiveWeights:
 class PackedEngine(_LiveWeights):
     name = "transformers"
 
-    def __init__(self, packed: PackedPolicy, encoder: PromptEncoder, batch: int = 64) -> None:
-        """`batch` prompts are computed at once."""
+    def __init__(self, packed: PackedPolicy, encoder: PromptEncoder) -> None:
         self._packed = packed
         self._encoder = encoder
         self._banned = torch.tensor(encoder.banned)
         self._eos = encoder.eos
-        self._batch = batch
 
     @torch.no_grad()
     def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
         answers: list[Optional[Rollout]] = [None] * len(prompts)
         generator = torch.Generator(self._packed.device).manual_seed(sampling.seed)
-        for indices in batches_of_one_shape(prompts, self._batch):
+        for indices in batches_of_one_shape(prompts, _PACKED_AT_ONCE):
             batch = [prompts[index] for index in indices]
             for index, rollout in zip(indices, self._generate(batch, n, sampling, generator)):
                 answers[index] = rollout
@@ -115,12 +114,11 @@ def batches_of_one_shape(prompts: Sequence[Prompt], size: int) -> Iterable[list[
 
 
 def encode_prompts(
-    packed: PackedPolicy, encoder: PromptEncoder, prompts: Sequence[Prompt], features: Optional[ImageFeatures] = None
+    packed: PackedPolicy, encoder: PromptEncoder, prompts: Sequence[Prompt]
 ) -> tuple[list[list[int]], Optional[ImageFeatures]]:
     """Token ids with image tokens written out, and the features of all views, for prompts of one shape."""
     images = [image for prompt in prompts for image in prompt.images]
-    if images and features is None:
-        features = packed.encode(np.stack(images))
+    features = packed.encode(np.stack(images)) if images else None
     ids = [list(encoder.prompt(prompt.text, len(prompt.images))) for prompt in prompts]
     if images:
         ids = [packed.expand(tokens, *images[0].shape[:2]) for tokens in ids]
@@ -183,7 +181,7 @@ def packed_truths(packed: PackedPolicy, encoder: PromptEncoder, prompts: Sequenc
     """Mean log-probability of each prompt's true answer under the live weights."""
     values: list[float] = [0.0] * len(prompts)
     with torch.no_grad():
-        for indices in batches_of_one_shape(prompts, 64):
+        for indices in batches_of_one_shape(prompts, _PACKED_AT_ONCE):
             batch = [prompts[index] for index in indices]
             prompt_ids, features = encode_prompts(packed, encoder, batch)
             prefix = packed.prefill(prompt_ids, features, grid_of(packed, batch[0]))
@@ -236,12 +234,10 @@ class GenerateEngine(_LiveWeights):
 
     name = "transformers"
 
-    def __init__(self, model: Any, processor: Any, encoder: PromptEncoder, batch: int = 8) -> None:
-        """`batch` prompts are answered at once, each `n` times."""
+    def __init__(self, model: Any, processor: Any, encoder: PromptEncoder) -> None:
         self._model = model
         self._processor = processor
         self._encoder = encoder
-        self._batch = batch
 
     @torch.no_grad()
     def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
@@ -249,7 +245,7 @@ class GenerateEngine(_LiveWeights):
             return greedy_then_sampled(self.generate, prompts, n, sampling)
         torch.manual_seed(sampling.seed)
         rollouts: dict[int, Rollout] = {}
-        for indices in batches_of_one_shape(prompts, self._batch):
+        for indices in batches_of_one_shape(prompts, _GENERATED_AT_ONCE):
             batch = [prompts[index] for index in indices]
             rollouts.update(zip(indices, self._generate(batch, n, sampling)))
         return [rollouts[index] for index in range(len(prompts))]

@@ -17,6 +17,8 @@ from protocol.scene import Camera, OrientedBox, Pose, Quat, Vec3
 
 Array = NDArray[np.float64]
 
+_SIDE_CELLS = 12  # along each edge of a box's side, where points are spread over it
+
 _SIGNS = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)])
 _EDGES = np.array([(i, j) for i in range(8) for j in range(i + 1, 8) if np.sum(_SIGNS[i] != _SIGNS[j]) == 1])
 _FIRST, _SECOND = (grid.ravel() for grid in np.meshgrid(np.arange(12), np.arange(12), indexing="ij"))
@@ -103,17 +105,17 @@ def corners(box: OrientedBox) -> Array:
     return np.asarray(box.centre_m) + (_SIGNS * box.half_extents_m) @ rotation_matrix(box.rotation_wxyz).T
 
 
-def surface_points(box: OrientedBox, eye_m: Vec3, steps: int = 12) -> Array:
-    """Points spread over the sides of a box that face an eye, [N, 3]: the middles of steps x steps cells of each."""
+def surface_points(box: OrientedBox, eye_m: Vec3) -> Array:
+    """Points spread over the sides of a box that face an eye, [N, 3]: the middles of a grid's cells on each."""
     turn = rotation_matrix(box.rotation_wxyz)
     local_eye = (np.asarray(eye_m) - np.asarray(box.centre_m)) @ turn
     half = np.asarray(box.half_extents_m)
-    cells = (np.arange(steps) + 0.5) * 2 / steps - 1
+    cells = (np.arange(_SIDE_CELLS) + 0.5) * 2 / _SIDE_CELLS - 1
     first, second = (grid.ravel() for grid in np.meshgrid(cells, cells))
     sides = []
     for axis in range(3):
         if abs(local_eye[axis]) > half[axis]:
-            points = np.empty((steps * steps, 3))
+            points = np.empty((_SIDE_CELLS**2, 3))
             points[:, axis] = math.copysign(1.0, local_eye[axis])
             points[:, (axis + 1) % 3], points[:, (axis + 2) % 3] = first, second
             sides.append(points * half)

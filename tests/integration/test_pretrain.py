@@ -32,10 +32,11 @@ evaluate_views = 4
 @pytest.mark.timeout(300)
 def test_a_pretraining_that_is_ended_leaves_no_process_behind(tmp_path: Path) -> None:
     config = tmp_path / "pretrain.toml"
-    config.write_text(CONFIG.replace("vision_steps = 2", "vision_steps = 100000"))
+    long, alone = ("vision_steps = 2", "vision_steps = 100000"), ("processes = 2", "processes = 1")
+    config.write_text(CONFIG.replace(*long).replace(*alone))
     command = [sys.executable, "-m", "learner.cli", "pretrain", "--config", str(config), "--out", str(tmp_path / "out")]
     running = subprocess.Popen([*command, "--work", str(tmp_path / "work")], start_new_session=True)
-    while not (tmp_path / "work" / "logs" / "pretrain").exists():  # the training processes are up
+    while not (tmp_path / "work" / "logs" / "pretrain").exists():  # the training process is up
         assert running.poll() is None
         time.sleep(0.1)
     running.terminate()

@@ -38,10 +38,10 @@ def _noise(seed: int, octaves: int = 5, base: int = 4, stretch: int = 1) -> Grey
     return (total - total.min()) / (total.max() - total.min())
 
 
-def _grain(seed: int, rings: float = 9.0) -> Grey:
+def _grain(seed: int) -> Grey:
     """Growth rings, pale on one side and ending sharply on the other, with fibres along u."""
     v = np.arange(SIZE)[:, None] / SIZE
-    phase = (v * rings + _noise(seed, 3, 2, 2) * 0.9 + _noise(seed + 2, 5, 8, 8) * 0.2) % 1.0
+    phase = (v * 9.0 + _noise(seed, 3, 2, 2) * 0.9 + _noise(seed + 2, 5, 8, 8) * 0.2) % 1.0
     ring = np.where(phase < 0.85, (phase / 0.85) ** 2, (1 - phase) / 0.15)
     fibres = _noise(seed + 1, 6, 16, 32)
     return np.clip(0.74 - 0.24 * ring + 0.55 * (fibres - 0.5) + 0.25 * (_noise(seed + 3, 3, 2) - 0.5), 0, 1)

@@ -36,9 +36,9 @@ CORNERS = (0, 0, 1, 2, 2)
 _THIRDS = ("short", "middle", "long")
 
 
-def listed(count: int, join: str = " , ") -> str:
+def listed(count: int) -> str:
     """ "the {a} , the {b}": slots for so many objects."""
-    return join.join(f"the {{{slot}}}" for slot in "abcdefgh"[:count])
+    return " , ".join(f"the {{{slot}}}" for slot in "abcdefgh"[:count])
 
 
 def voxels_of(world: World, view: ViewEvidence) -> np.ndarray:

@@ -86,8 +86,8 @@ def test_a_panorama_sees_what_views_along_its_rays_see(home: Scene) -> None:
 
 def test_the_middle_of_a_panorama_is_where_the_camera_looks(home: Scene) -> None:
     pose = standing(home, 3)
-    around, ahead = panorama(home, pose, 400, ("ids",)), home.render([pose], Camera(201, 201), ("ids",))
-    assert around.ids is not None and around.rgb is None and ahead.ids is not None
+    around, ahead = panorama(home, pose, 400), home.render([pose], Camera(201, 201), ("ids",))
+    assert ahead.ids is not None
     assert around.ids[100, 200] == ahead.ids[0, 100, 100]
     with pytest.raises(ValueError, match="8192"):
         panorama(home, pose, 9000)
