@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -21,7 +19,7 @@ from curriculum.state import encode_state
 from curriculum.status import status_of
 from curriculum.store import FILE_NAME, Store
 from protocol.config import section
-from protocol.exits import run_command
+from protocol.exits import run_command, stop_on_signals
 from protocol.logs import setup
 from protocol.messages import CurriculumStatus
 from protocol.rundir import RunDir
@@ -46,9 +44,7 @@ def serve(
 
     opened = RunDir.open(run)
     setup(opened.path, "curriculum")
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_on_signals()
     serve_run(opened, stop, bind)
 
 

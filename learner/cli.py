@@ -6,7 +6,6 @@ import contextlib
 import json
 import signal
 import sys
-import threading
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from learner.settings import LearnerSettings
 from protocol.client import Client
 from protocol.config import load, section
 from protocol.endpoint import lookup
-from protocol.exits import run_command
+from protocol.exits import run_command, stop_on_signals
 from protocol.logs import setup
 from protocol.rundir import RunDir, write_atomic
 
@@ -49,9 +48,7 @@ def train(run_dir: RunArgument) -> None:
         _follow(run, rank)
         return
     setup(run.path, "learner")
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_on_signals()
     with run.lock("learner"):
         pass  # a second learner hears so now and not after the libraries are loaded; training takes it for good
     command = [sys.executable, "-m", "learner.cli", "train", str(run.path)]

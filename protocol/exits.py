@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from typing import Callable
 
 from protocol.errors import VantageError
@@ -20,3 +22,11 @@ def run_command(command: Callable[[], object], name: str) -> None:
         sys.exit(TRY_AGAIN if error.retryable else USER_ERROR)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def stop_on_signals() -> threading.Event:
+    """Set by SIGTERM or Ctrl-C, for a process that then finishes what it does."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop

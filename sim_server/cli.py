@@ -13,7 +13,6 @@ import re
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -29,7 +28,7 @@ from protocol.client import Client
 from protocol.config import section
 from protocol.endpoint import Endpoint, lookup
 from protocol.errors import VantageError
-from protocol.exits import run_command
+from protocol.exits import run_command, stop_on_signals
 from protocol.messages import DrainWorker, GetSimStatus, SimStatus
 from protocol.rundir import RunDir, write_atomic
 from protocol.scene import HELD_OUT_SEED_BORDER, Camera, SceneSpec
@@ -82,9 +81,7 @@ def serve(
             settings.restart_backoff_s,
             settings.restart_backoff_max_s,
         )
-        stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+        stop = stop_on_signals()
         Broker(run, settings, fleet).serve(stop)
 
 
