@@ -39,7 +39,7 @@ def test_reading_a_data_set_imports_no_simulator():
 def test_ids_are_those_of_the_templates(boxes):
     scene = SceneDataset(boxes).scene("boxes")
     assert {p.id: p.category for p in scene.objects}[14] == "purple cylinder"
-    assert scene.stage is not None and scene.stage.id == 0 and not scene.lit
+    assert scene.stage is not None and scene.stage.id == 0
 
 
 def test_instances_are_counted_where_ids_are_classes(boxes):
