@@ -78,8 +78,8 @@ class LiveView:
             light = Text("●", style="green" if pid else "red" if self._pids else "dim")
             processes.add_row(light, Text(name, style="bold"), Text(str(pid or "–"), style="dim"), Text(doing))
         figures = Table.grid(padding=(0, 2))
-        for label, value in self._figures().items():
-            figures.add_row(Text(label, style="dim"), Text(value))
+        for label, parts in self._figures().items():
+            figures.add_row(Text(label, style="dim"), Text(" ".join(parts)))
         notes = Text("\n".join(self._notes), style="dim")
         elapsed = _clock(time.monotonic() - self._started)
         self._live.update(
@@ -113,19 +113,20 @@ class LiveView:
             "learner": _joined(learner.get("state"), _progress(learner)),
         }
 
-    def _figures(self) -> dict[str, str]:
+    def _figures(self) -> dict[str, list[str]]:
+        """Label -> the figure, and what only the panel shows beside it."""
         rewards = [step.reward for step in self._records.steps]
-        shown: dict[str, str] = {}
+        shown: dict[str, list[str]] = {}
         if rewards:
             last = self._records.steps[-1]
             gradient = "" if last.no_gradient is None else f"   groups without gradient {100 * last.no_gradient:.0f} %"
-            shown["reward"] = f"{rewards[-1]:.3f} {sparkline(rewards)}{gradient}"
+            shown["reward"] = [f"{rewards[-1]:.3f}", sparkline(rewards) + gradient]
         means, of_what = self.held_out()
         if means:
             first = f"{100 * means[0]:.1f} → " if len(means) > 1 else ""
-            shown["held-out accuracy"] = f"{first}{100 * means[-1]:.1f} % {of_what} {sparkline(means)}"
+            shown["held-out accuracy"] = [f"{first}{100 * means[-1]:.1f} % {of_what}", sparkline(means)]
         if self._records.leases:
-            shown["curriculum"] = self._records.leases[-1].reason
+            shown["curriculum"] = [self._records.leases[-1].reason]
         return shown
 
     def held_out(self) -> tuple[list[float], str]:
@@ -140,10 +141,8 @@ class LiveView:
 
     def _plain_line(self) -> str:
         doing = self._doing()
-        figures = {
-            label: value.split(" ")[0] if label == "reward" else value for label, value in self._figures().items()
-        }
-        parts = [doing["learner"], *(f"{label} {value}" for label, value in figures.items()), f"sim {doing['sim']}"]
+        figures = [f"{label} {parts[0]}" for label, parts in self._figures().items()]
+        parts = [doing["learner"], *figures, f"sim {doing['sim']}"]
         return " | ".join(part for part in parts if part)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
+from transformers.utils.logging import disable_progress_bar
+
 from learner.adapters import read_adapter
 from learner.assemble import assemble
 from learner.checkpoints import CheckpointStore
@@ -40,7 +42,9 @@ def export(run: RunDir, out: Path, step: Optional[int] = None) -> None:
         out.mkdir(parents=True, exist_ok=True)
     parts.model.peft_config["default"].base_model_name_or_path = settings.policy.model
     with sealed_folder(out / "adapter", facts) as staging:
-        parts.model.save_pretrained(staging)
+        # The adapter holds no embeddings; asked to find out, PEFT would look for the base model on the hub.
+        parts.model.save_pretrained(staging, save_embedding_layers=False)
+    disable_progress_bar()
     merged = parts.model.merge_and_unload()
     with sealed_folder(out / "merged", facts) as staging:
         merged.save_pretrained(staging)

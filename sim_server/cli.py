@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -54,6 +55,8 @@ app.command()(propose)
 app.command()(audit)
 
 ASK_S = 5.0  # who waits at a terminal hears soon that nobody answers
+
+RENDERER_SHOWN = 18  # characters of a renderer's digest
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run's directory.")]
 
@@ -147,11 +150,16 @@ def status(run_dir: RunArgument) -> None:
     with _client(run_dir) as client:
         answer = client.request(GetSimStatus(), deadline_s=ASK_S).message
     assert isinstance(answer, SimStatus)
-    table = Table("worker", "backend", "renderer", "in flight", "served", "warm scenes", "")
+    table = Table(box=SIMPLE_HEAD, show_edge=False)
+    for column in ("worker", "state", "in flight", "served", "scenes", "renderer"):
+        table.add_column(
+            column, no_wrap=True, justify="right" if column in ("in flight", "served", "scenes") else "left"
+        )
     for one in answer.workers:
-        load = f"{one.in_flight}/{one.credit}"
-        row = (one.worker_id, one.backend, one.renderer_digest, load, str(one.served), str(len(one.warm_scenes)))
-        table.add_row(*row, "draining" if one.draining else "")
+        load = f"{one.in_flight} of {one.credit}"
+        state = "draining" if one.draining else "serving"
+        renderer = one.renderer_digest[:RENDERER_SHOWN]
+        table.add_row(one.worker_id, state, load, str(one.served), str(len(one.warm_scenes)), renderer)
     Console().print(table)
     typer.echo(
         f"queued {answer.queued}, served {answer.served}, infeasible {answer.infeasible}, "
@@ -265,7 +273,7 @@ def bench(
         raise VantageError("bad_request", f"there is no folder {out.parent} to write {out.name} into; make it first.")
     spec = SceneSpec(seed=scene_seed, min_objects=8, max_objects=12, clutter=0.3)
     figures = run_bench(SimSettings(backend=backend), spec, camera, rounds, frames)
-    table = Table("figure", "value")
+    table = Table("figure", "value", box=SIMPLE_HEAD, show_edge=False)
     for name, value in figures.items():
         table.add_row(name, str(value))
     Console().print(table)

@@ -134,5 +134,9 @@ def verify(
         where = failure.shard if failure.row is None else f"{failure.shard} row {failure.row}"
         typer.echo(f"{where}: {failure.reason}")
     if failures:
+        wrong = {(failure.shard, failure.row) for failure in failures if failure.row is not None}
+        typer.echo(f"{path}: {len(wrong)} of {rows} rows do not hold")
+        if any(failure.other_version for failure in failures):
+            typer.echo("rows of another version: verify them with that version, or generate the data set anew")
         raise typer.Exit(1)
     typer.echo(f"{path}: all {rows} rows hold")

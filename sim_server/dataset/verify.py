@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.errors import Infeasible, VantageError
-from sim_server.backends.base import Backend, Scene
+from sim_server.backends.base import Scene
 from sim_server.dataset.parts import stay_with, wait_for_parts
 from sim_server.dataset.plan import Plan, Specs
 from sim_server.dataset.rows import Row, Truth, from_webp, make_row, seen_in, to_webp
@@ -33,11 +33,12 @@ Progress = Callable[[str], None]
 
 
 class Failure(NamedTuple):
-    """`row` is the row's id, or None for what concerns a whole shard."""
+    """`row` is the row's id, None for what concerns a whole shard; `other_version`: another renderer made the row."""
 
     shard: str
     row: Optional[int]
     reason: str
+    other_version: bool = False
 
 
 class Checked(msgspec.Struct):
@@ -109,8 +110,9 @@ def verify_shards(
         for row in rows:
             stay_with(parent)
             ids.append(row.id)
-            reasons = _row_failures(row, here, plan, specs, scenes, backend)
-            failures += [Failure(name, row.id, reason) for reason in reasons]
+            reasons = _row_failures(row, here, plan, specs, scenes)
+            other = row.truth.renderer_digest != digest_for(backend, row.truth.spec)
+            failures += [Failure(name, row.id, reason, other) for reason in reasons]
         progress(f"shard {number + 1} of {len(shards)}: {len(rows)} rows, {len(failures)} failures")
         yield Checked(name, ids, failures)
     scenes.close()
@@ -141,9 +143,7 @@ def _spread(path: Path, backend: Optional[str], workers: int) -> list[Checked]:
     return found
 
 
-def _row_failures(
-    row: Row, shard: Path, plan: Plan, specs: Specs, scenes: WarmScenes, backend: Backend
-) -> Iterator[str]:
+def _row_failures(row: Row, shard: Path, plan: Plan, specs: Specs, scenes: WarmScenes) -> Iterator[str]:
     truth, question = row.truth, row.truth.question
     if not 0 <= row.id < plan.n or truth.spec != specs[row.id]:
         yield "its spec is not the plan's"
@@ -169,7 +169,6 @@ def _row_failures(
         yield "its views show other pixels of the objects"
     if question.options and question.options.count(question.answer) != 1:
         yield "its answer is not one of its options"
-    other_renderer = "" if truth.renderer_digest == digest_for(backend, truth.spec) else ", by another renderer"
     for name, rgb in zip(row.images, rgb_views):
         try:
             stored = from_webp((shard / name).read_bytes()).astype(np.int16)
@@ -178,7 +177,7 @@ def _row_failures(
             continue
         drawn = from_webp(to_webp(rgb, plan.quality))
         if stored.shape != drawn.shape or np.abs(stored - drawn).mean() > PICTURE_TOLERANCE:
-            yield f"{name} shows another picture than its pose{other_renderer}"
+            yield f"{name} shows another picture than its pose"
 
 
 def _derive(scene: Scene, truth: Truth) -> tuple[NDArray[np.uint8], World, str]:

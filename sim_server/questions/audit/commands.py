@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 
 import msgspec
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -58,16 +59,17 @@ def audit(
     rows, examples = check(simulator, world, cells, n, seed, pictures, lambda line: typer.echo(line, err=True))
     digest = simulator.digest
     simulator.close()
-    table = Table(
-        "family", "level", "realised", "infeasible", "tries", "ms", "bits", "chance", "blind", "program", "oracle"
-    )
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0)
+    table.add_column("cell", overflow="fold")
+    for column in ("realised", "tries", "ms", "bits", "chance", "blind", "program", "oracle"):
+        table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
-            *(row.family, str(row.level), str(row.realised), str(row.specs - row.realised), f"{row.attempts:.1f}"),
-            *(f"{row.ms:.1f}", f"{row.entropy_bits:.2f}", f"{row.chance:.2f}", f"{row.blind:.2f}"),
+            *(f"{row.family} L{row.level}", f"{row.realised}/{row.specs}", f"{row.attempts:.1f}", f"{row.ms:.0f}"),
+            *(f"{row.entropy_bits:.2f}", f"{row.chance:.2f}", f"{row.blind:.2f}"),
             *(f"{row.holds}/{row.realised}", f"{row.agrees}/{row.realised}"),
         )
-    Console(width=120).print(table)
+    Console().print(table)
     for row in rows:
         for rule, times in list(row.reasons.items())[:REASONS_SHOWN]:
             typer.echo(f"{row.family} {row.level}: {times} infeasible, {rule}")

@@ -17,15 +17,24 @@ REASONS_SHOWN = 3  # per row; audit.json has all of them
 COLORS = ((230, 60, 60), (40, 110, 230), (20, 150, 70), (230, 150, 20), (150, 60, 200))  # by place in the sentence
 
 _STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 78rem; padding: 0 1rem; color: #1c2024 }
-table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums }
-th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #e3e6ea; white-space: nowrap }
-th:first-child, td:first-child, td.why { text-align: left } td.why { white-space: normal; color: #60666d }
-.bad { background: #ffe3e0 } .cards { display: flex; flex-wrap: wrap; gap: 1rem }
-.card { border: 1px solid #dfe3e8; border-radius: 8px; padding: .8rem; width: 25rem }
-.card img { max-width: 100%; margin-right: 4px; border-radius: 4px; image-rendering: pixelated }
-.question { font-weight: 600; margin: .5rem 0 .2rem } code { font-size: 12px; word-break: break-word; color: #33507a }
-.small { color: #60666d; font-size: 13px }
+:root { color-scheme: light dark; --ink: #1c2024; --soft: #60666d; --rule: #e3e6ea; --bad: #ffe3e0; --code: #33507a }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6e8eb; --soft: #98a1ad; --rule: #2d333c; --bad: #4a2320; --code: #9db8e0 }
+  body { background: #14171b }
+}
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 88rem; padding: 0 1rem; color: var(--ink) }
+.scroll { overflow-x: auto }
+table { border-collapse: collapse; margin: 1rem 0; font-size: 14px; font-variant-numeric: tabular-nums }
+th, td { padding: .2rem .5rem; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap }
+th:first-child, td:first-child, .why { text-align: left } td.why { white-space: normal; color: var(--soft) }
+.why { min-width: 14rem } .bad { background: var(--bad) }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(22rem, 100%), 1fr)); gap: 1rem }
+.card { border: 1px solid var(--rule); border-radius: 8px; padding: .8rem }
+.views { display: grid; grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); gap: 4px }
+.views img { width: 100%; border-radius: 4px; image-rendering: pixelated }
+.question { font-weight: 600; margin: .5rem 0 .2rem }
+code { font-size: 12px; word-break: break-word; color: var(--code) }
+.small { color: var(--soft); font-size: 13px }
 """
 
 
@@ -35,7 +44,8 @@ def page(rows: Sequence[Row], examples: Sequence[Example], title: str) -> str:
     right = [item for item in examples if item.agrees and item.holds]
     realised, agreed = sum(row.realised for row in rows), sum(row.agrees for row in rows)
     parts = [
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title><style>{_STYLE}</style>",
+        "<!doctype html><html lang=en><meta charset=utf-8>"
+        f"<meta name=viewport content='width=device-width'><title>{html.escape(title)}</title><style>{_STYLE}</style>",
         f"<h1>{html.escape(title)}</h1>",
         f"<p>{realised} questions of {sum(row.specs for row in rows)} specs; the oracle agrees with {agreed},",
         f"the program, run anew, with {sum(row.holds for row in rows)}.</p>",
@@ -51,9 +61,10 @@ def page(rows: Sequence[Row], examples: Sequence[Example], title: str) -> str:
 def _table(rows: Sequence[Row]) -> str:
     heads = (
         "family", "level", "realised", "infeasible", "placements", "ms", "answers", "bits", "chance",
-        "options only", "blind", "program", "oracle", "rules that refused most",
+        "options only", "blind", "program", "oracle",
     )  # fmt: skip
-    lines = ["<table><tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr>"]
+    head = "".join(f"<th>{name}</th>" for name in heads)
+    lines = [f"<div class=scroll><table><tr>{head}<th class=why>rules that refused most</th></tr>"]
     for row in rows:
         bad = " class=bad" if row.agrees < row.realised or row.holds < row.realised else ""
         cells = (
@@ -64,7 +75,7 @@ def _table(rows: Sequence[Row]) -> str:
         )  # fmt: skip
         why = html.escape(" · ".join(f"{times} {rule}" for rule, times in list(row.reasons.items())[:REASONS_SHOWN]))
         lines.append(f"<tr{bad}>" + "".join(f"<td>{cell}</td>" for cell in cells) + f"<td class=why>{why}</td></tr>")
-    return "\n".join([*lines, "</table>"])
+    return "\n".join([*lines, "</table></div>"])
 
 
 def _card(item: Example) -> str:
@@ -79,8 +90,8 @@ def _card(item: Example) -> str:
     scene = item.spec.scene.asset or str(item.spec.scene.seed)
     holds = "" if item.holds else " · the program, run anew, gives another answer"
     return (
-        f"<div class='card{'' if item.agrees and item.holds else ' bad'}'>{pictures}"
-        f"<div class=question>{_marked(item)}</div>"
+        f"<div class='card{'' if item.agrees and item.holds else ' bad'}'>"
+        f"<div class=views>{pictures}</div><div class=question>{_marked(item)}</div>"
         f"<div><b>{html.escape(question.answer)}{unit}</b><span class=small>{options}</span></div>"
         f"<code>{html.escape(question.program)}</code>"
         f"<div class=small>oracle: {html.escape(item.oracle)} ({verdict}){holds} · {question.family} {question.level}"

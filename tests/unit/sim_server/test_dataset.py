@@ -257,6 +257,11 @@ def another_truth(rows, _):
     rows[0]["ground_truth"] = "9.9"
 
 
+def another_version(rows, _):
+    rows[0]["truth"]["renderer_digest"] = "rooms-0"
+    rows[0]["ground_truth"] = "9.9"
+
+
 def another_spec(rows, _):
     rows[0]["truth"]["spec"]["seq"] += 1
 
@@ -296,9 +301,10 @@ def test_a_flipped_bit_is_found(copy):
 
 def test_the_command_says_so_by_its_exit_code(made, copy):
     assert CliRunner().invoke(app, ["verify", str(made)]).exit_code == 0
-    rewrite(copy, another_truth)
+    rewrite(copy, another_version)
     result = CliRunner().invoke(app, ["verify", str(copy)])
     assert result.exit_code == 1 and "shard-000000 row" in result.output
+    assert "1 of " in result.output and "generate the data set anew" in result.output
     (copy / "dataset.json").unlink()
     with pytest.raises(VantageError, match="no finished data set"):
         verify(copy, None, quiet)
