@@ -51,8 +51,9 @@ def panorama(scene: Scene, pose: Pose, width_px: int) -> Panorama:
     x, y = ((k + 0.5) / side * 2 - 1 for k in (column, row))
     along_ray = np.sqrt(1 + x * x + y * y).astype(np.float32)
     assert frames.rgb is not None and frames.depth is not None and frames.ids is not None
-    rgb, depth, ids = (values[face, row, column] for values in (frames.rgb, frames.depth, frames.ids))
-    return Panorama(rgb, depth * along_ray, ids)
+    return Panorama(
+        frames.rgb[face, row, column], frames.depth[face, row, column] * along_ray, frames.ids[face, row, column]
+    )
 
 
 def _sources(width_px: int, side: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
