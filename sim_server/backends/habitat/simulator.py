@@ -3,7 +3,7 @@
 habitat-sim's own behaviour that is guarded against here, each named where it is handled: a GPU that is not there ends
 the process; a colour sensor makes a new Simulator slow; rendering from another thread aborts; arrays of rotations are
 x, y, z, w; frames are four-channel; an unknown scene is an AssertionError; a file in the working directory changes
-the picture; navmeshes are never built on their own; sensors that differ in resolution or target only count as equal.
+the picture; navmeshes are never built on their own; a reconfiguration leaves the old scene graph and sensors in memory.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def has_gpu() -> bool:
 def check_gpu(gpu: int, software: bool) -> int:
     """The gpu_device_id to ask for: a CUDA number, or -1 for the CPU.
 
-    habitat-sim ends the process on a CUDA number where there is no CUDA device, so this is found out before. Raises
-    VantageError("unsupported") where there is none and drawing on the CPU is not allowed.
+    habitat-sim ends the process on a CUDA number that no device has, so this is found out before. Raises
+    VantageError("unsupported") for such a number, and where there is no GPU and drawing on the CPU is not allowed.
     """
     if gpu >= 0 and not has_gpu():
         if not software:
@@ -63,6 +63,13 @@ def check_gpu(gpu: int, software: bool) -> int:
                 "sim.software_rendering = true to let it.",
             )
         return -1
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and gpu >= (count := len([number for number in visible.split(",") if number.strip()])):
+        raise VantageError(
+            "unsupported",
+            f"sim.gpu is {gpu}, counted from 0, but CUDA_VISIBLE_DEVICES={visible!r} leaves this process {count} GPUs: "
+            "correct one of them.",
+        )
     return gpu
 
 
@@ -123,11 +130,11 @@ class Simulator:
                 "bad_request", f"the data set {self._dataset} has no scene {scene!r}: choose among {some}."
             )
         if self._shown != (scene, camera):
-            sim = self._load(scene, camera)
-            if scene not in self._of_objects:  # only a loaded scene tells
-                self._of_objects[scene] = sim.get_rigid_object_manager().get_num_objects() > 0
-                if self._of_objects[scene]:
-                    self._load(scene, camera)
+            before, self._shown = self._shown, None  # known again when it worked
+            if before is not None and before[0] == scene:
+                self._replace_sensors(scene, camera)
+            else:
+                self._load(scene, camera)
             self._shown = (scene, camera)
         assert self._sim is not None
         return self._sim
@@ -136,15 +143,47 @@ class Simulator:
         """True: ids in frames are habitat-sim's object ids. False: they are semantic ids of a scan's mesh."""
         return self._of_objects[scene]
 
-    def _load(self, scene: str, camera: Camera) -> Any:
+    def _load(self, scene: str, camera: Camera) -> None:
+        """A scene that is not shown. habitat-sim keeps the graphs of earlier ones, for which workers are recycled, and
+        sensors in them would keep their buffers on the GPU."""
         configuration = self._configuration(scene, camera)
         if self._sim is None:
             self._sim = self._lib.Simulator(configuration)
             self._check_renderer()
         else:
+            self._remove_sensors()
             self._sim.reconfigure(configuration)
         self._has_navmesh = False
-        return self._sim
+        if scene not in self._of_objects:  # only a loaded scene tells
+            self._of_objects[scene] = self._sim.get_rigid_object_manager().get_num_objects() > 0
+            if self._of_objects[scene]:
+                self._replace_sensors(scene, camera)
+
+    def _replace_sensors(self, scene: str, camera: Camera) -> None:
+        """Look at the shown scene with another camera or id target.
+
+        Not by a reconfiguration, which compares lights with what the scene made of them, so that a scene with lights of
+        its own is loaded once more into a further graph, and which takes sensors that differ in resolution, field of
+        view or semantic target only for the same (SimulatorConfiguration.cpp, Sensor.cpp of 0.3.3).
+        """
+        assert self._sim is not None
+        self._remove_sensors()
+        for spec in self._sensor_specs(scene, camera):
+            self._sim.add_sensor(spec)
+
+    def _remove_sensors(self) -> None:
+        """A sensor stays in the scene graph, with its buffers on the GPU, until its node is deleted."""
+        sim = self._sim
+        assert sim is not None
+        agent = sim.get_agent(0)
+        for uuid in list(sim._sensors):
+            if hasattr(sim, "remove_sensor"):  # 0.3.4
+                sim.remove_sensor(uuid)
+            else:  # 0.3.3 has no method for it: what refers to the sensor goes first
+                sim._sensors.pop(uuid).close()
+                agent._sensors.pop(uuid)
+                self._lib.SensorFactory.delete_subtree_sensor(agent.scene_node, uuid)
+        agent.agent_config.sensor_specifications.clear()  # add_sensor refuses or forgets what it finds there
 
     def observe(self, scene: str, camera: Camera, pose: Pose) -> dict[str, np.ndarray]:
         """RGB uint8 [H, W, 3], depth float32 [H, W] metres along the axis, ids int64 [H, W] as habitat-sim has them."""
@@ -159,14 +198,15 @@ class Simulator:
         position = np.array(pose.position_m, dtype=np.float32)  # whole numbers would be taken as integers and refused
         rotation = np.array([x, y, z, w]) / norm  # arrays of rotations are x, y, z, w
         state = agent_module.AgentState(position=position, rotation=rotation)
-        rgb, depth, ids = names = [self._uuid(kind, scene, camera) for kind in (RGB, DEPTH, IDS)]
-        state.sensor_states = {name: agent_module.SixDOFPose(position.copy(), rotation.copy()) for name in names}
+        state.sensor_states = {
+            uuid: agent_module.SixDOFPose(position.copy(), rotation.copy()) for uuid in (RGB, DEPTH, IDS)
+        }
         sim.get_agent(0).set_state(state, infer_sensor_states=False)
         seen = sim.get_sensor_observations()
         return {
-            RGB: np.ascontiguousarray(seen[rgb][..., :3]),  # the fourth channel is alpha
-            DEPTH: np.asarray(seen[depth], np.float32),
-            IDS: np.asarray(seen[ids]).astype(np.int64),
+            RGB: np.ascontiguousarray(seen[RGB][..., :3]),  # the fourth channel is alpha
+            DEPTH: np.asarray(seen[DEPTH], np.float32),
+            IDS: np.asarray(seen[IDS]).astype(np.int64),
         }
 
     def pathfinder(self, scene: str, camera: Camera, cache: Path) -> Any:
@@ -219,24 +259,19 @@ class Simulator:
         backend.scene_dataset_config_file = self._dataset
         backend.scene_id = self._handles[scene]
         backend.gpu_device_id = self._gpu  # not make_cfg of habitat_sim.utils, which hard-codes 0
-        backend.enable_physics = False
+        backend.enable_physics = False  # headless packages may lack Bullet, which pictures and navmeshes do not need
         backend.load_semantic_mesh = True
         agent = lib.agent.AgentConfiguration()
-        kinds = ((RGB, lib.SensorType.COLOR), (DEPTH, lib.SensorType.DEPTH), (IDS, lib.SensorType.SEMANTIC))
-        agent.sensor_specifications = [
-            self._sensor(self._uuid(name, scene, camera), kind, camera) for name, kind in kinds
-        ]
-        if self._of_objects.get(scene):
-            # The default target shows the semantic ids of templates, which instances of one template share.
-            ids = agent.sensor_specifications[-1]
-            ids.semantic_target = type(ids.semantic_target).OBJECT_ID
+        agent.sensor_specifications = self._sensor_specs(scene, camera)
         return lib.Configuration(backend, [agent])
 
-    def _uuid(self, name: str, scene: str, camera: Camera) -> str:
-        """Another one for every camera and target: habitat-sim's comparison of sensors leaves out resolution, field of
-        view and semantic target, and a reconfiguration to what it takes for the same does nothing."""
-        target = "objects" if self._of_objects.get(scene) else "semantics"
-        return f"{name}-{camera.width_px}x{camera.height_px}-{camera.hfov_rad!r}-{target}"
+    def _sensor_specs(self, scene: str, camera: Camera) -> list[Any]:
+        kinds = self._lib.SensorType
+        ids = self._sensor(IDS, kinds.SEMANTIC, camera)
+        if self._of_objects.get(scene):
+            # The default target shows the semantic ids of templates, which instances of one template share.
+            ids.semantic_target = type(ids.semantic_target).OBJECT_ID
+        return [self._sensor(RGB, kinds.COLOR, camera), self._sensor(DEPTH, kinds.DEPTH, camera), ids]
 
     def _sensor(self, uuid: str, kind: Any, camera: Camera) -> Any:
         spec = self._lib.CameraSensorSpec()

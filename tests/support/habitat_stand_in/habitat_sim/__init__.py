@@ -140,9 +140,56 @@ class _MetadataMediator:
 metadata = SimpleNamespace(MetadataMediator=_MetadataMediator)
 
 
-class _Agent:
+class SceneNode:
+    """An agent's node: it keeps every sensor that was made on it until that is deleted by its name."""
+
     def __init__(self) -> None:
+        self.subtree_sensors: dict[str, CameraSensorSpec] = {}
+
+
+class SensorFactory:
+    alive = 0  # sensors with their buffers, in all scene graphs: tests count them
+
+    @staticmethod
+    def create_sensors(node: SceneNode, specs: list[CameraSensorSpec]) -> dict[str, CameraSensorSpec]:
+        for spec in specs:
+            assert spec.uuid not in node.subtree_sensors, "the real one would go on with the old sensor"
+            node.subtree_sensors[spec.uuid] = spec
+            SensorFactory.alive += 1
+        return node.subtree_sensors
+
+    @staticmethod
+    def delete_subtree_sensor(node: SceneNode, uuid: str) -> None:
+        SensorFactory.alive -= node.subtree_sensors.pop(uuid, None) is not None
+
+
+class _Sensor:
+    """Python's side of a sensor; drawing with it after its node is gone ends the process."""
+
+    def __init__(self, node: SceneNode, spec: CameraSensorSpec) -> None:
+        self._node, self.spec = node, spec
+
+    def draw(self) -> CameraSensorSpec:
+        if self._node.subtree_sensors.get(self.spec.uuid) is not self.spec:
+            raise ProcessEnded("the sensor was deleted")
+        return self.spec
+
+    def close(self) -> None:
+        self.spec = None  # type: ignore[assignment]
+
+
+class _Agent:
+    def __init__(self, agent_config: _AgentConfiguration) -> None:
+        self.agent_config = agent_config
+        self.scene_node = SceneNode()
         self.sensor_states: dict[str, Any] = {}
+        self._sensors: dict[str, CameraSensorSpec] = {}
+        for spec in agent_config.sensor_specifications:
+            self._add(spec)
+
+    def _add(self, spec: CameraSensorSpec) -> None:
+        assert spec.uuid not in self._sensors, f"{spec.uuid} already exists in the sensor suite"
+        self._sensors[spec.uuid] = SensorFactory.create_sensors(self.scene_node, [spec])[spec.uuid]
 
     def set_state(self, state: _AgentState, reset_sensors: bool = True, infer_sensor_states: bool = True) -> None:
         if infer_sensor_states:  # sensors go where their spec puts them on the agent
@@ -198,13 +245,16 @@ class _PathFinder:
 
 
 class Simulator:
+    """That of 0.3.3; `Simulator034` is the later one."""
+
     made = 0  # new Simulators are slow: tests count them
+    scene_graphs = 0  # none is ever given back
+    navmeshes = 0
 
     def __init__(self, configuration: Configuration) -> None:
         Simulator.made += 1
         self._thread = threading.get_ident()
         self.semantic_scene: Optional[Any] = None
-        self._agent = _Agent()
         self._show(configuration)
 
     def reconfigure(self, configuration: Configuration) -> None:
@@ -215,12 +265,16 @@ class Simulator:
             self._show(configuration)
 
     def _show(self, configuration: Configuration) -> None:
+        """Even where only sensors differ: a scene with lights of its own never equals what was asked for."""
         backend = configuration.sim_cfg
         if backend.gpu_device_id >= 0:
             raise ProcessEnded("there is no CUDA device")
         dataset = SceneDataset(Path(backend.scene_dataset_config_file))
         name = Path(backend.scene_id).name.partition(".")[0]
         assert name in dataset.names, "unknown scene"
+        Simulator.scene_graphs += 1
+        self._agent = _Agent(configuration.agents[0])
+        self._sensors = {uuid: _Sensor(self._agent.scene_node, spec) for uuid, spec in self._agent._sensors.items()}
         self.config = configuration
         rooms = RoomsBackend(str(backend.scene_dataset_config_file))
         self._scene: Any = rooms.open(SceneSpec(asset=name))
@@ -231,6 +285,12 @@ class Simulator:
         self.pathfinder = _PathFinder()
         self.pathfinder._scene = self._scene
 
+    def add_sensor(self, spec: CameraSensorSpec) -> None:
+        assert spec not in self._agent.agent_config.sensor_specifications
+        self._agent.agent_config.sensor_specifications.append(spec)
+        self._agent._add(spec)
+        self._sensors[spec.uuid] = _Sensor(self._agent.scene_node, spec)
+
     def get_agent(self, agent_id: int) -> _Agent:
         assert agent_id == 0
         return self._agent
@@ -239,7 +299,8 @@ class Simulator:
         if threading.get_ident() != self._thread:
             raise ProcessEnded("another thread has no OpenGL context")
         seen = {}
-        for spec in self.config.agents[0].sensor_specifications:
+        for sensor in self._sensors.values():
+            spec = sensor.draw()
             height, width = spec.resolution
             state = self._agent.sensor_states[spec.uuid]
             x, y, z, w = (float(value) for value in state.rotation)
@@ -264,6 +325,7 @@ class Simulator:
     def recompute_navmesh(self, pathfinder: _PathFinder, settings: _NavMeshSettings) -> bool:
         if not settings.include_static_objects:
             raise AssertionError("the furniture would be no obstacle")
+        Simulator.navmeshes += 1
         pathfinder.build(self._scene)
         return True
 
@@ -289,3 +351,10 @@ class Simulator:
 
     def close(self) -> None:
         pass
+
+
+class Simulator034(Simulator):
+    def remove_sensor(self, uuid: str) -> None:
+        self._sensors.pop(uuid).close()
+        self._agent._sensors.pop(uuid)
+        SensorFactory.delete_subtree_sensor(self._agent.scene_node, uuid)

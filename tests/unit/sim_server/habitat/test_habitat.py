@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import threading
 from pathlib import Path
 from types import ModuleType
@@ -122,16 +123,25 @@ def test_scans_that_are_stages_alone_are_scenes(habitat_sim: ModuleType, tmp_pat
     assert Simulator(config, gpu=-1, software=False).scenes == ("17DRP5sb8fy",)
 
 
-def test_one_simulator_serves_every_scene_and_camera(habitat_sim: Any, tmp_path: Path) -> None:
-    habitat_sim.Simulator.made = 0
-    backend = HabitatBackend(dataset_of("flat"), gpu=-1)
-    first, second = backend.open(FLAT), backend.open(SceneSpec(asset="flat", seed=1))
+@pytest.mark.parametrize("version", ["0.3.3", "0.3.4"])
+def test_one_simulator_serves_every_scene_and_camera_and_nothing_piles_up_in_it(
+    habitat_sim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    if version == "0.3.4":  # has a method of its own to remove a sensor
+        monkeypatch.setattr(habitat_sim, "Simulator", habitat_sim.Simulator034)
+    dataset = shutil.copytree(dataset_of("flat").parent, tmp_path / "two") / dataset_of("flat").name
+    scenes = dataset.parent / "scenes"
+    shutil.copy(scenes / "flat.scene_instance.json", scenes / "other.scene_instance.json")
+    simulator = Simulator(dataset, gpu=-1, software=False)
     pose = recorded_views()[0][1]
-    for camera in (Camera(32, 24), Camera(48, 32)):
-        for scene in (first, second):
-            assert scene.render([pose], camera, ("rgb",)).rgb is not None
-    assert habitat_sim.Simulator.made == 1
-    assert list((tmp_path / "cache").rglob("*.navmesh"))
+    for scene in ("flat", "other", "flat"):
+        for camera in (Camera(32, 24), Camera(48, 32), Camera(32, 24, math.radians(60))):
+            seen = simulator.observe(scene, camera, pose)
+            assert seen["ids"].shape == (camera.height_px, camera.width_px) and simulator.is_made_of_objects(scene)
+            assert habitat_sim.SensorFactory.alive == 3  # those of one camera
+            simulator.pathfinder(scene, camera, tmp_path / f"{scene}.navmesh")
+    library = habitat_sim.Simulator
+    assert (library.made, library.scene_graphs, library.navmeshes) == (1, 3, 2)
 
 
 def test_the_same_spec_gives_the_same_bits(habitat_sim: ModuleType) -> None:
@@ -185,6 +195,13 @@ def test_software_rendering_is_used_where_it_is_allowed(
     made = make_backend("habitat", settings)
     assert made.capabilities.assets == ("flat",)
     assert made.open(FLAT).description.backend == "habitat"  # with a CUDA number the stand-in would end the process
+
+
+def test_a_gpu_number_that_no_gpu_has_is_one_sentence(habitat_sim: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim_server.backends.habitat.simulator.has_gpu", lambda: True)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
+    with pytest.raises(VantageError, match=r"sim\.gpu is 2, .* 2 GPUs"):
+        HabitatBackend(dataset_of("flat"), gpu=2)
 
 
 @pytest.mark.parametrize("asset", ["", "attic"])
