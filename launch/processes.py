@@ -12,11 +12,12 @@ import os
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import Mapping, Optional, Sequence
 
 from protocol.errors import VantageError
-from protocol.exits import USER_ERROR
+from protocol.exits import TRY_AGAIN, USER_ERROR
 
 MAX_QUICK_DEATHS = 5  # in a row
 STEADY_S = 30.0  # a child that lived for so long starts a new count
@@ -56,7 +57,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env=self.environment,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=partial(_die_with, os.getpid()),
             )
         self._started = time.monotonic()
 
@@ -138,9 +139,14 @@ def drain(children: Sequence[Child], grace_s: float) -> None:
         child.stop(grace_s)
 
 
-def _die_with_parent() -> None:
-    """In the child: SIGTERM when the supervisor dies, so that a killed supervisor leaves no process behind."""
+def _die_with(supervisor: int) -> None:
+    """In the child: SIGTERM when the supervisor dies, so that a killed supervisor leaves no process behind.
+
+    The kernel sends it when the thread that forked ends, which is the supervisor's main one.
+    """
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != supervisor:  # it died before the kernel was asked
+        os._exit(TRY_AGAIN)
 
 
 def _how(code: int) -> str:

@@ -38,6 +38,7 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run's dire
 @app.command()
 def train(run_dir: RunArgument) -> None:
     """Train until the run's budget is met; the same command resumes."""
+    processes.end_with_starter()
     run = RunDir.open(run_dir)
     if run.read_done("learner") is not None:
         print(f"run {run.name} is finished")

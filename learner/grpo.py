@@ -26,9 +26,7 @@ from datasets import Dataset
 from PIL import Image
 from torch.utils.data import DataLoader, IterableDataset
 from transformers import PrinterCallback
-from trl.trainer import grpo_trainer
-from trl.trainer.grpo_config import GRPOConfig
-from trl.trainer.grpo_trainer import GRPOTrainer
+from trl import import_utils
 
 from learner.checkpoints import CheckpointStore, read_optimizer
 from learner.clock import StepClock
@@ -36,6 +34,12 @@ from learner.groups import Share, packed_log_probs, plain_log_probs
 from learner.policy.packed import PackedPolicy
 from learner.rollouts.encoder import PromptEncoder
 from learner.settings import GrpoSettings, RolloutSettings
+
+# Where vLLM is installed TRL would import it, half of a learner's start, for a client that stays unused here.
+with mock.patch.object(import_utils, "is_vllm_available", lambda *_args, **_options: False):
+    from trl.trainer import grpo_trainer
+    from trl.trainer.grpo_config import GRPOConfig
+    from trl.trainer.grpo_trainer import GRPOTrainer
 
 # Methods of TRL and transformers that are overridden though they are private, fields that are set, and functions of
 # TRL's module that are replaced while it scores.

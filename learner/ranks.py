@@ -22,7 +22,9 @@ from learner.groups import Group, Share
 from learner.processes import MEETING_FILE
 from learner.rewards import Reward
 from learner.rollouts.base import Prompt, Rollout, Sampling
+from protocol.errors import VantageError
 
+_MEET = timedelta(minutes=30)  # for every rank to load its policy
 _WAIT = timedelta(days=7)  # nobody waits so long: a rank that dies is noticed by its end, not by a time limit
 
 
@@ -186,14 +188,26 @@ def _decode_array(_: Any, value: Any) -> Any:
 
 
 def join(on_gpu: bool) -> Ranks:
-    """Meet the others; returns when all are there. Alone where nobody started any."""
+    """Meet the others; returns when all are there. Alone where nobody started any.
+
+    Raises VantageError("unavailable") where they are not there in time, as those are not whose launcher is gone.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return Ranks()
     import torch.distributed as dist
+    from torch.distributed.rendezvous import rendezvous
 
     rank, meeting = int(os.environ["RANK"]), os.environ.get(MEETING_FILE)
-    how = f"file://{meeting}" if meeting else "env://"
     backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
-    dist.init_process_group(backend, how, timeout=_WAIT, world_size=size, rank=rank)
+    try:
+        store, _, _ = next(rendezvous(f"file://{meeting}" if meeting else "env://", rank, size, timeout=_MEET))
+        store.set_timeout(_MEET)
+        dist.init_process_group(backend, store=store, timeout=_WAIT, world_size=size, rank=rank)
+    except (dist.DistNetworkError, dist.DistStoreError) as error:
+        place = meeting or f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+        raise VantageError(
+            "unavailable",
+            f"rank {rank} did not meet the {size - 1} others at {place} within {_MEET.total_seconds() / 60:g} min.",
+        ) from error
     return Ranks(rank, size)

@@ -89,6 +89,7 @@ def main(
         "workers": workers,
         "worker_cpus": worker_cpus,
         "worker_gpus": worker_gpus,
+        "launcher": shlex.quote(shlex.quote(str(ROOT / "launch" / "slurm" / "ranks.sh"))),  # a command within a command
         "nodes": nodes,
         "ranks_per_node": processes // nodes,
         "cpus": cpus,

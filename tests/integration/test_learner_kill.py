@@ -1,5 +1,6 @@
 """SIGKILL of a learner of two processes, of the one that leads and of the other: it resumes at the last complete step,
-and every report counts once."""
+and every report counts once. Its policy looks around, a third of the questions are blind, and its first step has no
+gradient at all (tests/support/learner_serial.py): the processes stay in step."""
 
 from __future__ import annotations
 
@@ -34,15 +35,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
 
     folder = tmp_path_factory.mktemp("kill")
     save(*build(0), folder / "tiny")
-    skills = [{"name": name, "levels": [0]} for name in ("view_direction", "object_color")]
+    skills = [{"name": name, "levels": [0]} for name in ("perspective", "object_color")]
+    world = {"categories": ["chair", "table", "sofa", "bed", "lamp", "box"], "look_around": 2}
     tree = {
-        "curriculum": {"skills": skills, "world": {"categories": ["chair", "table", "sofa", "bed", "lamp", "box"]}},
+        "curriculum": {"skills": skills, "world": world, "shares": {"blind": 0.3}},
         "learner": {
             "policy": {"model": str(folder / "tiny")},
             "processes": 2,
             "budget": {"steps": STEPS, "minutes": 30.0},
             "stream": {"in_flight": 8, "ahead": 12},
-            "rollout": {"max_answer_tokens": 2},
+            "rollout": {"max_answer_tokens": 4},
             "grpo": {"groups": 4, "samples": 4, "lora_rank": 4},
             "evaluate": {"per_skill": 2, "samples": 1, "blind_per_skill": 1, "every_steps": 0},
         },
@@ -65,7 +67,7 @@ def other_rank(process: subprocess.Popen[bytes]) -> int:
     """The pid of rank 1, which rank 0 started."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     commands = {int(child): Path(f"/proc/{child}/cmdline").read_text() for child in children}
-    return next(child for child, command in commands.items() if "learner.cli" in command)
+    return next(child for child, command in commands.items() if "learner_serial" in command)
 
 
 def ended(pid: int) -> bool:
@@ -101,12 +103,19 @@ def test_killed_in_the_middle_it_resumes_and_every_report_counts_once(run: RunDi
     assert done is not None
     assert done["step"] == STEPS
     # No step is skipped, and none that was complete on disk is done again.
-    steps = [line["step"] for line in read_jsonl(run.metrics / "learner.jsonl")[0] if line["event"] == "step"]
+    lines = [line for line in read_jsonl(run.metrics / "learner.jsonl")[0] if line["event"] == "step"]
+    steps = [line["step"] for line in lines]
     assert set(steps) == set(range(1, STEPS + 1))
     times = Counter(steps)
     assert all(times[step] == 1 for step in times if step not in (behind + 1 for behind in killed_behind))
 
-    asked = [line["spec_id"] for line in read_jsonl(run.episodes / "episodes.jsonl")[0]]
+    assert all(line["kept"] and line["blind"] for line in lines)
+    assert all(
+        (line["no_gradient"] == line["groups"] and not line["grad_norm"]) == (line["step"] == 1) for line in lines
+    )
+    episodes = read_jsonl(run.episodes / "episodes.jsonl")[0]
+    assert any("turn left" in moves for line in episodes for moves in line.get("moves", ()))
+    asked = [line["spec_id"] for line in episodes]
     with CurriculumCore(run, section(run.config, "curriculum", CurriculumSettings)) as curriculum:
         counted = curriculum.status.counted
     assert counted >= len(set(asked))  # an episode is logged after its report is on disk

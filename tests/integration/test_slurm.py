@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -82,6 +84,36 @@ def test_a_run_goes_on_after_its_time_limit_until_it_is_cancelled(tmp_path):
         slurm.wait_for(lambda: slurm.state(train) == "CANCELLED")
     assert run.read_done("learner") is None
     assert_every_report_counted_once(run)
+
+
+# As the supervisor starts and ends the ranks; a rank tells its number and which start it belongs to, and stays.
+BATCH = """#!/bin/bash
+for start in 1 2; do
+    setsid {root}/launch/slurm/ranks.sh \\
+        sh -c 'echo $0 $RANK $WORLD_SIZE $$ > {folder}/$0-$RANK; exec sleep 300' $start &
+    echo $! > {folder}/launcher-$start
+    wait
+done
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "-")
+def test_ranks_whose_srun_was_killed_with_its_helper_end_before_the_next_are_started(tmp_path):
+    def ranks(start: int) -> list[list[int]]:
+        """Start, rank, size, pid of each."""
+        return [[int(word) for word in path.read_text().split()] for path in sorted(tmp_path.glob(f"{start}-*"))]
+
+    (tmp_path / "job.sh").write_text(BATCH.format(root=ROOT, folder=tmp_path))
+    with Slurm(tmp_path / "slurm") as slurm:
+        options = ("--nodes=2", "--ntasks-per-node=1", "--cpus-per-task=8", "--output=/dev/null")
+        slurm.run("sbatch", *options, str(tmp_path / "job.sh"))
+        slurm.wait_for(lambda: len(ranks(1)) == 2 and all(ranks(1)), 60)
+        os.killpg(int((tmp_path / "launcher-1").read_text()), signal.SIGKILL)
+        slurm.wait_for(lambda: len(ranks(2)) == 2 and all(ranks(2)), 120)
+        assert not any(Path(f"/proc/{pid}").exists() for *_, pid in ranks(1))
+        assert [rank[:3] for rank in ranks(2)] == [[2, 0, 2], [2, 1, 2]]
 
 
 def submit(slurm: Slurm, folder: Path, step_budget: int, *arguments: str) -> RunDir:

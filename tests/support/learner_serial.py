@@ -1,15 +1,25 @@
-"""`python -m tests.support.learner_serial RUN`: a learner with its services in its rank 0."""
+"""`python -m tests.support.learner_serial RUN`: a learner with its services in its rank 0.
+
+Its policy says in training what is written here: until the first checkpoint one wrong answer to every question, so that
+a whole step has no gradient; then two of the answers look around first, and one is right.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Sequence
 
 from curriculum.core import CurriculumCore
 from curriculum.settings import CurriculumSettings
 from launch.serial import LocalChannel
+from learner import assemble, cli
 from learner.processes import others_started
+from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
+from learner.rollouts.transformers import PackedEngine
 from learner.settings import LearnerSettings
 from learner.train import train
 from protocol.config import section
@@ -18,11 +28,39 @@ from protocol.rundir import RunDir
 from sim_server.core import SimCore
 from sim_server.settings import SimSettings
 
+WRONG = "box box"
+WORDS = ("turn left", "forward", WRONG)  # the fourth answer is the true one
+
+
+class Scripted(PackedEngine):
+    run: RunDir
+
+    def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
+        return [self._said(rollout) for rollout in super().generate(prompts, n, sampling)]
+
+    def _said(self, rollout: Rollout) -> Rollout:
+        truth = rollout.prompt.truth
+        if not truth:  # an evaluation
+            return rollout
+        flat = not any(self.run.checkpoints.glob("step*"))
+        said = [self._encoder.answer(WRONG if flat else word) for word in WORDS] + [
+            self._encoder.answer(WRONG) if flat else truth
+        ]
+        return replace(rollout, completions=tuple(map(self._completion, said[: len(rollout.completions)])))
+
+    def _completion(self, ids: tuple[int, ...]) -> Completion:
+        return Completion(ids, (-1.0,) * len(ids), self._encoder.text(ids), True)
+
 
 def main() -> None:
     run = RunDir.open(Path(sys.argv[1]))
+    Scripted.run = run
+    assemble.PackedEngine = Scripted
+    if "RANK" in os.environ:
+        cli.train(run.path)
+        return
     processes = section(run.config, "learner", LearnerSettings).processes
-    command = [sys.executable, "-m", "learner.cli", "train", str(run.path)]
+    command = [sys.executable, "-m", "tests.support.learner_serial", str(run.path)]
     simulator = SimCore(section(run.config, "sim", SimSettings))
     with (
         CurriculumCore(run, section(run.config, "curriculum", CurriculumSettings)) as curriculum,

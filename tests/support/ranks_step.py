@@ -20,6 +20,7 @@ from learner.groups import Group, share_out
 from learner.grpo import VantageTrainer, trainer_config
 from learner.policy.build import build
 from learner.policy.packed import PackedPolicy
+from learner.processes import end_with_starter
 from learner.ranks import Ranks, Step, join
 from learner.rewards import Reward
 from learner.rollouts.base import Sampling
@@ -37,6 +38,7 @@ class Case(NamedTuple):
     correct: bool = False  # importance correction, as for an engine with weights of its own
     groups: int = 3  # kept of 4: the second is shared between the ranks
     looks: bool = False  # answers of two turns
+    flat: bool = False  # the first step's rewards are all the same
     changes: dict[str, Any] = {}  # noqa: RUF012 - never written to
 
 
@@ -44,6 +46,7 @@ CASES = {
     "trl": Case(packed=False, correct=True),
     "passes": Case(groups=4, changes={"loss": "grpo", "micro_batch_groups": 1}),
     "looks": Case(looks=True),
+    "one flat": Case(groups=1, flat=True),
 }
 
 
@@ -65,7 +68,9 @@ def adapters(ranks: Ranks, case: Case, folder: Path) -> dict[str, torch.Tensor]:
             order = ranks.hear()
             assert isinstance(order, Step)
             return order.share
-        own, *others = share_out(groups, ranks.size)
+        flat = case.flat and trainer.state.global_step == 0
+        alike = [replace(group, rewards=(Reward(0.0, True),) * GRPO.samples) for group in groups]
+        own, *others = share_out(alike if flat else groups, ranks.size)
         ranks.tell([Step.of(share, 0.0) for share in others])
         return own
 
@@ -104,6 +109,7 @@ def some_groups(engine: PackedEngine, case: Case) -> list[Group]:
 
 
 def main() -> None:
+    end_with_starter()
     torch.set_num_threads(1)
     folder = Path(sys.argv[1])
     ranks = join(on_gpu=False)

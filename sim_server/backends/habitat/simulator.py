@@ -148,14 +148,15 @@ class Simulator:
         sensors in them would keep their buffers on the GPU."""
         configuration = self._configuration(scene, camera)
         if self._sim is None:
-            self._sim = self._lib.Simulator(configuration)
+            sim = self._sim = self._lib.Simulator(configuration)
             self._check_renderer()
         else:
+            sim = self._sim
             self._remove_sensors()
-            self._sim.reconfigure(configuration)
+            sim.reconfigure(configuration)
         self._has_navmesh = False
         if scene not in self._of_objects:  # only a loaded scene tells
-            self._of_objects[scene] = self._sim.get_rigid_object_manager().get_num_objects() > 0
+            self._of_objects[scene] = sim.get_rigid_object_manager().get_num_objects() > 0
             if self._of_objects[scene]:
                 self._replace_sensors(scene, camera)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from safetensors.torch import load_file
 
 from learner.groups import share_out
 from learner.processes import own_rank, take_one_gpu
-from learner.ranks import Ranks
+from learner.ranks import Ranks, join
 from learner.settings import GrpoSettings, LearnerSettings
 from protocol.errors import VantageError
 from tests.support.ranks_step import CASES, adapters
@@ -93,21 +96,72 @@ def test_each_rank_sees_one_gpu(
     assert os.environ["CUDA_VISIBLE_DEVICES"] == own
 
 
-def test_a_rank_that_dies_ends_the_others() -> None:
-    code = (
-        "import sys, time; from learner.processes import others_started\n"
-        "with others_started(3, ['sleep', '60']): print('started', flush=True); time.sleep(60)"
-    )
-    leader = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert leader.stdout is not None and leader.stdout.readline() == "started\n"
-    others = [int(child) for child in Path(f"/proc/{leader.pid}/task/{leader.pid}/children").read_text().split()]
-    os.kill(others[1], signal.SIGKILL)
+# A rank with a process of its own, as vLLM's engine is one, that tells both their numbers.
+RANK = """
+import os, subprocess, time
+from learner.processes import end_with_starter
+end_with_starter()
+engine = subprocess.Popen(["sleep", "60"])
+os.write(1, f"{os.getpid()} {engine.pid}\\n".encode())
+time.sleep(60)
+"""
+LEADER = (
+    "import sys, time; from learner.processes import others_started\n"
+    "with others_started(3, [sys.executable, '-c', sys.argv[1]]): time.sleep(60)"
+)
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--no-python")
+LAUNCHERS = {
+    "rank 0": [sys.executable, "-c", LEADER, RANK],
+    "torchrun": [*TORCHRUN, sys.executable, "-c", RANK],
+}
+
+
+def started(launcher: str, folder: Path) -> tuple[subprocess.Popen[str], list[list[int]]]:
+    """The launcher's process and, of each of the two ranks that it started, the numbers of its processes."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(folder)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(LAUNCHERS[launcher], **pipes, text=True, env=environment, start_new_session=True)
+    assert process.stdout is not None
+    return process, [[int(pid) for pid in process.stdout.readline().split()] for _ in range(2)]
+
+
+def wait_for_end(pids: list[int]) -> None:
+    end = time.monotonic() + 10
+    while alive := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < end, alive
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_ranks_end_by_themselves_when_who_started_them_is_killed(launcher: str, tmp_path: Path) -> None:
+    process, ranks = started(launcher, tmp_path)
+    process.kill()
+    process.wait(10)
+    wait_for_end([pid for rank in ranks for pid in rank])
+    if launcher == "rank 0":
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_rank_that_dies_ends_the_others(tmp_path: Path) -> None:
+    leader, ranks = started("rank 0", tmp_path)
+    os.kill(ranks[0][0], signal.SIGKILL)
     said = leader.communicate(timeout=20)[1]
     assert leader.returncode == 75
-    assert (
-        said.strip() == "learner: rank 2 ended (killed by SIGKILL); the same command resumes at the last complete step."
+    assert re.fullmatch(
+        r"learner: rank [12] ended \(killed by SIGKILL\); the same command resumes at the last complete step.",
+        said.strip(),
     )
-    end = time.monotonic() + 10
-    while Path(f"/proc/{others[0]}").exists():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    wait_for_end([pid for rank in ranks for pid in rank])
+
+
+def test_a_rank_that_finds_nobody_to_meet_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So ends one whose launcher died before it looked."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    for name, value in {**place, "WORLD_SIZE": "2", "RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("learner.ranks._MEET", timedelta(seconds=1))
+    with pytest.raises(VantageError, match=rf"rank 1 did not meet the 1 others at 127\.0\.0\.1:{port}"):
+        join(on_gpu=False)
