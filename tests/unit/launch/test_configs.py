@@ -54,7 +54,7 @@ def test_the_model_config_fits_every_number_of_gpus_and_slurm_renders_it(
     assert f"#SBATCH --nodes={nodes}\n" in made.output
     # Over several nodes srun starts every rank; on one node the learner starts the others itself.
     assert f"#SBATCH --ntasks-per-node={ranks // nodes if nodes > 1 else 1}\n" in made.output
-    assert ("srun" in made.output) == (nodes > 1)
+    assert ("launch/slurm/ranks.sh" in made.output) == (nodes > 1)
     assert subprocess.run(["bash", "-n"], input=made.output, text=True, timeout=20).returncode == 0
 
 
