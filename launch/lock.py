@@ -87,5 +87,10 @@ def write_lock(name: str, source: str) -> None:
 
 
 if __name__ == "__main__":
+    known = (*SETS, "sim-py39")
+    if unknown := sorted(set(sys.argv[1:]) - set(known)):
+        raise SystemExit(
+            f"usage: python -m launch.lock [SET …]; there is no set {unknown[0]}: name {', '.join(known)}."
+        )
     for chosen in sys.argv[1:] or SETS:
         write_lock(chosen, "sim" if chosen == "sim-py39" else chosen)
