@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import time
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Mapping, Optional, Sequence
 
@@ -23,6 +25,7 @@ MAX_QUICK_DEATHS = 5  # in a row
 STEADY_S = 30.0  # a child that lived for so long starts a new count
 BACKOFF_S = 0.5  # doubles with each quick death
 BACKOFF_MAX_S = 15.0
+_SAID = re.compile(r"(sim-server|curriculum|learner): ")  # how protocol/exits.py begins a sentence
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
@@ -41,6 +44,7 @@ class Child:
         self._started = 0.0
         self._quick_deaths = 0
         self._restart_at = 0.0
+        self._console_start = 0  # of what the present process prints
 
     @property
     def pid(self) -> int:
@@ -50,6 +54,7 @@ class Child:
     def start(self) -> None:
         self.console.parent.mkdir(parents=True, exist_ok=True)
         with open(self.console, "ab") as output:
+            self._console_start = output.tell()
             self._process = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
@@ -112,14 +117,15 @@ class Child:
         return False
 
     def last_words(self) -> str:
-        """The last line that it printed, without its own name before it."""
+        """What it said last: the lines at the end that begin with a command's name, or the last line."""
         try:
             with open(self.console, "rb") as file:
-                file.seek(max(0, os.path.getsize(self.console) - 4096))
+                file.seek(max(self._console_start, os.path.getsize(self.console) - 4096))
                 lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
         except FileNotFoundError:
             return ""
-        return lines[-1].removeprefix(f"{self.name}: ") if lines else ""
+        said = [line.partition(": ")[2] for line in takewhile(_SAID.match, reversed(lines))]
+        return " ".join(dict.fromkeys(reversed(said))) or (lines[-1] if lines else "")
 
     def _kill_group(self) -> None:
         """End what the child left behind, such as the workers of a killed simulator service."""

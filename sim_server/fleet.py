@@ -118,9 +118,7 @@ class Fleet:
         process.stdin.close()
         slot.process = None
         if process.returncode == USER_ERROR:
-            raise VantageError(
-                "backend_missing", f"worker {slot.worker_id} cannot start; its own message above says what it lacks."
-            )
+            raise VantageError("backend_missing", f"worker {slot.worker_id} cannot start; its message stands above.")
         if now_s - slot.started_s >= STEADY_S:
             slot.backoff_s = 0.0
         slot.next_start_s = now_s + slot.backoff_s

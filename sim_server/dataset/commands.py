@@ -100,12 +100,13 @@ def generate(
     except KeyboardInterrupt:
         typer.echo(f"stopped; the same command goes on with {out}")
         raise
-    typer.echo(f"{out}: {record['rows']} rows of {record['asked']} specs in {len(record['shards'])} shards")
+    shards = f"{len(record['shards'])} shard{'s' * (len(record['shards']) != 1)}"
+    typer.echo(f"{out}: {record['rows']} rows of {record['asked']} specs in {shards}")
     if record["infeasible"]:
         total = sum(record["infeasible"].values())
         worst = sorted(record["infeasible"].items(), key=lambda item: -item[1])[:3]
-        named = ", ".join(f"{name} {count}" for name, count in worst)
-        typer.echo(f"{total} specs were infeasible and are left out, most often {named}; see dataset.json")
+        named = ", ".join(f"{name} ({count})" for name, count in worst)
+        typer.echo(f"infeasible and left out: {total}, most often {named}; dataset.json has all")
     if not plan.parquet and parquet is None:
         typer.echo("JSON lines only: Parquet needs pyarrow, pip install 'vantage-loop[parquet]'")
 

@@ -97,11 +97,14 @@ def test_a_crash_loop_ends_with_the_childs_last_words_and_stops_the_others(run: 
 
 
 def test_a_users_mistake_is_not_tried_again(run: RunDir) -> None:
-    wrong = child(run, "learner", "import sys; print('learner: another learner works on it.'); sys.exit(2)")
+    told = (
+        "print('learner: old.'); print('starting'); print('learner: it lacks x.'); print('learner: it cannot start.')"
+    )
+    wrong = child(run, "learner", f"import sys; {told}; sys.exit(2)")
     view, text = view_of(run)
     with pytest.raises(VantageError) as caught:
         supervise(run, [wrong], view, threading.Event())
-    assert caught.value.message == "learner: another learner works on it."
+    assert caught.value.message == "learner: it lacks x. it cannot start."
     assert "is restarted" not in text.getvalue()
 
 

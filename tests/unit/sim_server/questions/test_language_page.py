@@ -6,17 +6,29 @@ import math
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from fake_scene import FakeScene
 
+from protocol.messages import EpisodeReply, Propose
 from protocol.scene import Camera, OrientedBox, SceneObject, SceneSpec, Vec3
+from sim_server.core import SimCore
 from sim_server.questions.evaluator import run
 from sim_server.questions.evidence import EVIDENCE_SENSORS, World
 from sim_server.questions.functions import BINDERS, FUNCTIONS
 from sim_server.questions.geometry import pose_from_yaw_pitch
+from sim_server.settings import SimSettings
 
 PAGE = (Path(__file__).parents[4] / "docs" / "12-language.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| `(\w+)\([^`]*\)` \| [^|]* \| `([^`]+)` \| `([^`]*)` \|$", PAGE, re.M)
+
+
+def test_the_page_s_proposal_is_accepted() -> None:
+    (block,) = re.findall(r"```json\n(.*?)```", PAGE, re.S)
+    core = SimCore(SimSettings())
+    reply, _ = core.handle(msgspec.json.decode(block, type=Propose))
+    core.close()
+    assert isinstance(reply, EpisodeReply), reply
 
 
 def vector(text: str) -> Vec3:
