@@ -77,12 +77,21 @@ class HeldOut:
             chosen += own[:count]
         return chosen
 
-    def _read(self) -> Optional[list[Task]]:
+    @property
+    def rendered(self) -> bool:
+        """Whether the questions lie on disk, so that no simulator is needed to ask them."""
+        return self._stored() is not None
+
+    def _stored(self) -> Optional[_Stored]:
         index = self._folder / "questions.json"
         if not index.exists():
             return None
         stored = msgspec.json.decode(index.read_bytes(), type=_Stored)
-        if stored.specs.encode() != self._key:
+        return stored if stored.specs.encode() == self._key else None
+
+    def _read(self) -> Optional[list[Task]]:
+        stored = self._stored()
+        if stored is None:
             return None
         images = np.load(self._folder / "images.npy", allow_pickle=False, mmap_mode="r")
         tasks, at = [], 0

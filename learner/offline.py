@@ -14,28 +14,34 @@ from learner.evaluate import Evaluator, HeldOut, write_results
 from learner.reports import Channel
 from learner.settings import LearnerSettings
 from protocol.config import section
+from protocol.messages import GetSimStatus
 from protocol.rundir import RunDir
 from protocol.specs import cells_of, world_of
+
+ASK_S = 5.0
 
 
 def evaluate_run(run: RunDir, simulator: Channel, per_skill: Optional[int], step: Optional[int]) -> dict[str, Any]:
     """Held-out scores of a checkpoint (None: the newest; 0: the base policy), written to evaluations/offline.json.
 
-    Raises VantageError: "bad_request" for a step that is not kept, "corrupt", and what the simulator answers.
+    Raises VantageError: "bad_request" for a step that is not kept, "corrupt", "unavailable" at once where questions must be rendered and no
+    simulator runs, and what it answers.
     """
     settings = section(run.config, "learner", LearnerSettings)
-    parts = assemble(settings, run.seed)
-    checkpoints = CheckpointStore(run.checkpoints, settings.grpo.keep_checkpoints)
-    checkpoint = None if step == 0 else checkpoints.latest() if step is None else checkpoints.at(step)
-    if checkpoint is not None:
-        read_adapter(parts.model, checkpoint)
-    parts.model.eval()
     asked = settings.evaluate
     folder = run.path / "evaluations" / "held_out"
     if per_skill is not None and per_skill != asked.per_skill:
         asked = asked.model_copy(update={"per_skill": per_skill})
         folder = run.path / "evaluations" / f"held_out_{per_skill}"
     held_out = HeldOut(folder, world_of(run.config), cells_of(run.config), asked)
+    if not held_out.rendered:
+        simulator.request(GetSimStatus(), deadline_s=ASK_S)  # before the model is loaded: is anybody there?
+    parts = assemble(settings, run.seed)
+    checkpoints = CheckpointStore(run.checkpoints, settings.grpo.keep_checkpoints)
+    checkpoint = None if step == 0 else checkpoints.latest() if step is None else checkpoints.at(step)
+    if checkpoint is not None:
+        read_adapter(parts.model, checkpoint)
+    parts.model.eval()
     tasks = held_out.tasks(simulator, settings.stream, lambda _: None)
     style, limit = settings.policy.style, settings.rollout.max_answer_tokens
     answerer = Answerer(parts.live_engine(), parts.encoder, style, simulator, settings.stream)
