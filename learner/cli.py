@@ -109,13 +109,15 @@ def evaluate(
     opened = RunDir.open(run)
     with Client(lambda: lookup(opened.path, "sim"), "learner-evaluate") as simulator:
         result = evaluate_run(opened, simulator, n, step)
-    table = Table(title=f"{opened.name}, step {result['step']}: held-out accuracy (95 % intervals)", box=SIMPLE_HEAD)
-    for column in ("skill", "level", "questions", "greedy", "sampled", "blind"):
+    title = f"{opened.name}, step {result['step']}: held-out accuracy in per cent"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False)
+    for column in ("skill", "asked", "greedy", "sampled", "blind"):
         table.add_column(column, justify="left" if column == "skill" else "right")
     for row in result["rows"]:
         low, high = row["greedy_interval"]
-        shown = [f"{row['greedy']:.3f} [{low:.3f}, {high:.3f}]", _figure(row["sampled"]), _figure(row["blind"])]
-        table.add_row(row["skill"], str(row["level"]), str(row["asked"]), *shown)
+        greedy = f"{100 * row['greedy']:.1f} ({100 * low:.0f}–{100 * high:.0f})"
+        shown = (greedy, _per_cent(row["sampled"]), _per_cent(row["blind"]))
+        table.add_row(f"{row['skill']} L{row['level']}", str(row["asked"]), *shown)
     Console().print(table)
 
 
@@ -191,8 +193,8 @@ def main() -> None:
     run_command(partial(app, prog_name="learner"), "learner")
 
 
-def _figure(value: Optional[float]) -> str:
-    return "–" if value is None else f"{value:.3f}"
+def _per_cent(share: Optional[float]) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"
 
 
 if __name__ == "__main__":

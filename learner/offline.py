@@ -24,8 +24,8 @@ ASK_S = 5.0
 def evaluate_run(run: RunDir, simulator: Channel, per_skill: Optional[int], step: Optional[int]) -> dict[str, Any]:
     """Held-out scores of a checkpoint (None: the newest; 0: the base policy), written to evaluations/offline.json.
 
-    Raises VantageError: "bad_request" for a step that is not kept, "corrupt", "unavailable" at once where questions must be rendered and no
-    simulator runs, and what it answers.
+    Raises VantageError: "bad_request" for a step that is not kept, "corrupt", "unavailable" at once where
+    questions must be rendered and no simulator runs, and what it answers.
     """
     settings = section(run.config, "learner", LearnerSettings)
     asked = settings.evaluate
