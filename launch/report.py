@@ -22,6 +22,7 @@ from protocol.config import to_toml
 from protocol.exits import run_command
 from protocol.prompts import plain_text
 from protocol.rundir import RunDir, write_atomic
+from protocol.tasks import Degradation, degradation_label
 
 GALLERY = 18
 SMALL_PX = 256  # pictures up to this width are shown with their pixels
@@ -203,6 +204,7 @@ def _gallery_item(line: dict[str, Any]) -> dict[str, Any]:
         "level": line.get("level", 0),
         "step": line.get("step", 0),
         "blind": line.get("blind", False),
+        "degraded": degradation_label([Degradation(**one) for one in line.get("spec", {}).get("degradations", ())]),
         "answers": [
             {"text": text or "(nothing)", "share": count / answers.total(), "right": _meant(text, options) == truth}
             for text, count in answers.most_common(4)

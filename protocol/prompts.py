@@ -20,7 +20,7 @@ def is_lettered(question: Question) -> bool:
 def plain_text(text: str) -> str:
     """A question's text as a person would write it: the simulator sets punctuation apart and writes lower case."""
     text = re.sub(r" ([?,.:;])", r"\1", text)
-    return text[:1].upper() + text[1:]
+    return re.sub(r"(^|[.?] )([a-z])", lambda found: found[1] + found[2].upper(), text)
 
 
 def lettered_options(question: Question) -> tuple[str, ...]:

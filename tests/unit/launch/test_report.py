@@ -93,6 +93,14 @@ def test_letters_stand_for_options() -> None:
     ]
 
 
+def test_a_question_reads_as_written_by_a_person_and_says_how_its_pictures_are_degraded() -> None:
+    line = {"images": [], "question": "look at the desk . what color is it ?"}
+    line["spec"] = {"degradations": [{"name": "fog", "severity": 3}]}
+    item = _gallery_item(line)
+    assert item["question"] == "Look at the desk. What color is it?"
+    assert item["degraded"] == "fog:3"
+
+
 def test_an_empty_run_has_a_report_too(tmp_path: Path) -> None:
     page = render(Records(RunDir.create(tmp_path / "empty", {})).update())
     assert "not finished" in page
