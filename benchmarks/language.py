@@ -26,7 +26,7 @@ from sim_server.questions import geometry
 from sim_server.questions.checker import MAX_COST, cost_of
 from sim_server.questions.evaluator import compiled, run
 from sim_server.questions.evidence import ViewEvidence, World
-from sim_server.questions.functions import (
+from sim_server.questions.functions.registry import (
     BINDERS,
     BOOL,
     FUNCTIONS,

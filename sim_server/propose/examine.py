@@ -28,7 +28,7 @@ from sim_server.questions.coverage import covering_poses
 from sim_server.questions.evaluator import compiled, evaluate
 from sim_server.questions.evidence import EVIDENCE_SENSORS, World, name_of
 from sim_server.questions.families.rules import PERCEIVE, RELATE
-from sim_server.questions.functions import BOOL, NUMBER, TEXT
+from sim_server.questions.functions.registry import BOOL, NUMBER, TEXT
 from sim_server.questions.language import Node, ProgramFault
 from sim_server.questions.viewpoints import draw_pose
 

@@ -6,7 +6,7 @@ from typing import Callable, Iterator, Mapping
 
 import msgspec
 
-from sim_server.questions.functions import FUNCTIONS, NUMBER, TEXT
+from sim_server.questions.functions.registry import FUNCTIONS, NUMBER, TEXT
 from sim_server.questions.language import Argument, Binder, Call, Choice, ListOf, Literal, Name, Node, Operation
 
 # Functions that look at neither a scene nor a view: all others need a value of another type than these.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from sim_server.questions.functions import (
+from sim_server.questions.functions.registry import (
     BINDERS,
     BOOL,
     FUNCTIONS,

@@ -13,7 +13,7 @@ from protocol.tasks import Question
 from sim_server.backends.base import Frames
 from sim_server.questions.checker import check
 from sim_server.questions.evidence import World
-from sim_server.questions.functions import FUNCTIONS, Fault, decimal
+from sim_server.questions.functions.registry import FUNCTIONS, Fault, decimal
 from sim_server.questions.language import (
     Binder,
     Call,

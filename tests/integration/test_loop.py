@@ -67,7 +67,7 @@ def test_a_kill_of_any_process_neither_ends_the_run_nor_loses_a_report(tmp_path:
 
 
 def test_the_loop_runs_in_one_process_without_sockets(tmp_path: Path) -> None:
-    loop = start(tmp_path, "--name", "serial", "--serial")
+    loop = start(tmp_path, "--name", "serial", "--serial", "--set", "learner.budget.steps=3")
     output, _ = loop.communicate()
     assert loop.returncode == 0, output
     run = RunDir.open(tmp_path / "serial")

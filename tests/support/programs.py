@@ -5,7 +5,18 @@ from __future__ import annotations
 from random import Random
 
 from sim_server.questions.checker import ANSWER_TYPES
-from sim_server.questions.functions import BINDERS, BOOL, FUNCTIONS, NUMBER, OBJECT, OBJECTS, POSE, TEXT, VECTOR, VIEW
+from sim_server.questions.functions.registry import (
+    BINDERS,
+    BOOL,
+    FUNCTIONS,
+    NUMBER,
+    OBJECT,
+    OBJECTS,
+    POSE,
+    TEXT,
+    VECTOR,
+    VIEW,
+)
 from sim_server.questions.language import COMPARISONS, KEYWORDS
 
 LEAVES = {

@@ -18,7 +18,7 @@ from sim_server.questions.evidence import ViewEvidence, World, name_of
 from sim_server.questions.families.rules import RELATE, Clarity, clear_objects, is_small
 from sim_server.questions.families.space import OPTION_COUNT, draft_nearest
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, shuffled
-from sim_server.questions.functions import decimal
+from sim_server.questions.functions.registry import decimal
 from sim_server.questions.geometry import Array, box_distance_m
 from sim_server.questions.viewpoints import SingleView, draw_focused_pose, focus_of
 

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 from fake_scene import FakeScene
+from paraphrases import check_paraphrases, paraphrases_of
 
 from protocol.errors import Infeasible, VantageError
 from protocol.scene import Camera, Pose, SceneSpec
@@ -55,7 +56,9 @@ def each(family: str, level: int, count: int, look_around: int = 0) -> Iterator[
             continue
 
 
+@cache
 def realised(family: str, level: int, count: int, look_around: int = 0) -> list[tuple[FakeScene, Realised]]:
+    """By the rules as they are: not for a test that has changed one."""
     return list(each(family, level, count, look_around))
 
 
@@ -81,13 +84,10 @@ def test_answers_are_those_of_another_route_and_names_fit_one_object(family: str
 def test_each_paraphrase_asks_the_same(family: str) -> None:
     for seq in range(8):
         try:
-            asked = [realise(scene_of(seq), spec_of(family, 0, seq, index)).question for index in range(5)]
+            asked = paraphrases_of(scene_of(seq), spec_of(family, 0, seq, 3))
         except Infeasible:
             continue
-        assert len({question.text for question in asked}) == 5
-        assert len({(question.program, question.answer, question.options) for question in asked}) == 1
-        for text in (question.text for question in asked):
-            assert text == text.lower() and text.endswith(" ?") and "{" not in text and "  " not in text
+        check_paraphrases(asked)
         return
     pytest.fail("no spec was feasible")
 
@@ -299,7 +299,7 @@ def _same(a: Pose, b: Pose) -> bool:
 
 
 def test_the_search_finds_no_way_that_the_budget_does_not_hold() -> None:
-    case = next(case for _, case in each("cognitive_map", 0, 6, look_around=6))
+    _, case = realised("cognitive_map", 0, 3, look_around=6)[0]
     wanted = frozenset(mention.object_id for mention in case.question.mentions)
     scene = scene_of(int(case.world.description.scene_id.split("-")[1]))
     length = len(case.world.hidden)

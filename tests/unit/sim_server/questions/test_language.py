@@ -21,7 +21,7 @@ from sim_server.questions import evaluator
 from sim_server.questions.checker import MAX_COST, cost_of
 from sim_server.questions.evaluator import canonical, compiled, run
 from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World
-from sim_server.questions.functions import BOOL, FUNCTIONS, NUMBER, OBJECT, OBJECTS, TEXT, VECTOR, VIEW
+from sim_server.questions.functions.registry import BOOL, FUNCTIONS, NUMBER, OBJECT, OBJECTS, TEXT, VECTOR, VIEW
 from sim_server.questions.language import ProgramFault, pointed
 from sim_server.questions.viewpoints import draw_populated_pose
 from tests.support import programs

@@ -15,7 +15,7 @@ from protocol.scene import Camera, OrientedBox, SceneObject, SceneSpec, Vec3
 from sim_server.core import SimCore
 from sim_server.questions.evaluator import run
 from sim_server.questions.evidence import EVIDENCE_SENSORS, World
-from sim_server.questions.functions import BINDERS, FUNCTIONS
+from sim_server.questions.functions.registry import BINDERS, FUNCTIONS
 from sim_server.questions.geometry import pose_from_yaw_pitch
 from sim_server.settings import SimSettings
 

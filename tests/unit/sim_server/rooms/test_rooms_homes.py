@@ -281,17 +281,15 @@ def test_ceilings_of_any_allowed_height(ceiling_m: float) -> None:
 
 def test_an_impossible_home_is_refused_in_one_sentence() -> None:
     with pytest.raises(Infeasible, match="lower min_objects or ask for more rooms"):
-        home(0, 1, 60, 60, categories=("bed", "sofa", "wardrobe"))
-    with pytest.raises(Infeasible, match="more rooms"):
-        home(0, 2, 200, 200)
+        home(0, 1, 30, 30, categories=("bed", "sofa", "wardrobe"))
 
 
 def test_books_lie_flat_on_what_is_soft() -> None:
     flat = 0
     for seed in range(12):
-        _, placed, _ = home(seed, 3, 6, 12, categories=("bed", "sofa", "armchair", "books"))
+        _, placed, _ = home(seed, 3, 6, 12, categories=("bed", "sofa", "armchair", "set of books"))
         for thing in placed:
-            if thing.category.name == "books" and thing.support >= 0:
+            if thing.category.name == "set of books" and thing.support >= 0:
                 assert float(thing.high[1] - thing.low[1]) < 0.18  # a book that stands is taller
                 flat += 1
     assert flat > 10

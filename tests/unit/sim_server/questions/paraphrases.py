@@ -1,0 +1,42 @@
+"""Every paraphrase of a question, at the price of one realisation."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from protocol.errors import VantageError
+from protocol.tasks import Question, TaskSpec
+from sim_server.backends.base import Scene
+from sim_server.questions.family import ask
+from sim_server.realise import realise
+
+
+def paraphrases_of(scene: Scene, spec: TaskSpec) -> list[Question]:
+    """The spec's question in each of its five paraphrases. Raises Infeasible as `realise` does."""
+    asked: list[Question] = []
+
+    def ask_all(*what: Any) -> Question:
+        *what, rng, paraphrase = what
+        state = rng.bit_generator.state
+        for index in range(5):
+            rng.bit_generator.state = state
+            asked.append(ask(*what, rng, index))
+        with pytest.raises(VantageError, match=r"has paraphrases 0\.\.4"):
+            ask(*what, rng, 5)
+        return asked[paraphrase]
+
+    with mock.patch("sim_server.realise.ask", ask_all):
+        chosen = realise(scene, spec).question
+    assert chosen == asked[spec.question.paraphrase]
+    return asked
+
+
+def check_paraphrases(asked: list[Question]) -> None:
+    """They change the words and not the question, in the shared style."""
+    assert len({question.text for question in asked}) == 5
+    assert len({(question.program, question.answer, question.options) for question in asked}) == 1
+    for text in (question.text for question in asked):
+        assert text == text.lower() and text.endswith(" ?") and "{" not in text and "  " not in text
