@@ -203,7 +203,7 @@ def render(
     """Draw a scene without a service: one picture, or a contact sheet of several views."""
     from sim_server.degrade import DegradedScene
     from sim_server.picture import degradation_sheet, overview_poses
-    from sim_server.shown import show
+    from sim_server.shown import save_picture, show
 
     with _bad_request():
         camera = Camera(*_pair(size, "x", "--size", "640x480"), math.radians(hfov_deg))
@@ -213,10 +213,7 @@ def render(
     scene = registry.make_backend(backend, SimSettings(backend=backend, dataset=dataset)).open(spec)
     poses = overview_poses(scene, camera, views)
     if degrade == ["all"]:
-        try:
-            degradation_sheet(scene, poses[0], camera).save(out)
-        except (OSError, ValueError) as error:
-            raise VantageError("bad_request", f"{out} cannot be written: {error}.") from None
+        save_picture(degradation_sheet(scene, poses[0], camera), out)
     elif degradations:
         show(DegradedScene(scene, degradations, scene_seed, 0), sensor, poses, camera, out)
     else:

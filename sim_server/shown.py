@@ -8,8 +8,10 @@ from typing import Dict, List, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from protocol.errors import VantageError
+from protocol.rundir import disk_guard
 from protocol.scene import Camera, Pose
 from sim_server.backends.base import Mappable, Scene
 from sim_server.panorama import panorama
@@ -38,12 +40,19 @@ def show(scene: Scene, sensor: str, poses: Sequence[Pose], camera: Camera, out: 
             arrays, pictures = _views(scene, sensor, poses, camera)
     except ValueError as error:
         raise VantageError("bad_request", f"{error}.") from None
-    try:
-        if out.suffix == ".npz":
+    if out.suffix == ".npz":
+        with disk_guard(out):
             _write_arrays(out, arrays)
-        else:
-            contact_sheet(pictures).save(out)
-    except (OSError, ValueError) as error:
+    else:
+        save_picture(contact_sheet(pictures), out)
+
+
+def save_picture(picture: Image.Image, out: Path) -> None:
+    """Write a picture file. Raises VantageError("bad_request") where it cannot be written."""
+    try:
+        with disk_guard(out):
+            picture.save(out)
+    except ValueError as error:  # an ending that is none of a picture
         raise VantageError("bad_request", f"{out} cannot be written: {error}.") from None
 
 
