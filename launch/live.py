@@ -142,7 +142,7 @@ class LiveView:
     def _plain_line(self) -> str:
         doing = self._doing()
         figures = [f"{label} {parts[0]}" for label, parts in self._figures().items()]
-        parts = [doing["learner"], *figures, f"sim {doing['sim']}"]
+        parts = [f"learner {doing['learner']}", *figures, f"sim {doing['sim']}"]
         return " | ".join(part for part in parts if part)
 
 

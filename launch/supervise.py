@@ -71,6 +71,8 @@ def supervise(run: RunDir, children: list[Child], view: LiveView, stop: threadin
     learner = children[-1]
     try:
         for child in children:
+            # What it did in an earlier start is not what it does now.
+            (run.path / "status" / f"{child.name}.json").unlink(missing_ok=True)
             child.start()
             view.note(f"{child.name} started (pid {child.pid})")
         while not stop.wait(REFRESH_S):
