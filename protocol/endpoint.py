@@ -36,6 +36,12 @@ class Endpoint(msgspec.Struct, frozen=True):
         if self.address.startswith("ipc:///"):
             return
         host = host_of(self.address)
+        if len(self.server_public_key) not in (0, 40):
+            raise VantageError(
+                "bad_config",
+                f"{self.server_public_key!r} is no server's key, which has 40 characters: copy server_public_key from "
+                "the run's endpoints folder.",
+            )
         if not self.server_public_key and not is_loopback(host):
             raise VantageError(
                 "bad_config",

@@ -37,6 +37,8 @@ STUCK = 70  # exit status (EX_SOFTWARE) of a worker that computed for too long
 ORPHANED = 1  # exit status of a child whose parent is gone
 KEEP_ALIVE_S = 0.1  # between two looks at the connection while a request is computed
 LINGER_MS = 2000
+FIRST_WORD_S = 5.0  # without a broker, before a worker says so
+NEXT_WORD_S = 60.0
 # An agent that looks around asks for its next view as soon as it has this one. To wait for it awake spares the wake-up,
 # and keeps the broker and the client off this core, whose caches hold the scene.
 AWAKE_S = 0.001
@@ -66,6 +68,7 @@ class Link:
         self._connection: Optional[Connection] = None
         self._backoff = Backoff(0.05, 2.0)
         self._next_connect_s = 0.0
+        self._next_word_s = time.monotonic() + FIRST_WORD_S
         self._waker = Waker()
         self._turn = threading.Lock()  # held by the thread that works on the connection, the queues and what follows
         self._tasks: deque[Packet] = deque()  # taken and not begun
@@ -182,12 +185,22 @@ class Link:
             except VantageError as error:
                 if not error.retryable:
                     raise
+                self._still_alone(error.message)
                 self._next_connect_s = now_s + self._backoff.next_s()
+
+    def _still_alone(self, reason: str) -> None:
+        """Say now and then why this worker has not joined: a wrong key looks like a broker that has yet to come."""
+        now_s = time.monotonic()
+        if now_s >= self._next_word_s:
+            self._next_word_s = now_s + NEXT_WORD_S
+            log.warning("this worker has not joined yet and goes on trying: %s", reason)
 
     def _drop(self, reason: str) -> None:
         assert self._connection is not None
         if self._connection.ready:
             log.warning("lost the broker: %s", reason)
+        else:
+            self._still_alone(f"{self._connection.endpoint.address}: {reason}")
         self._connection.close()
         self._connection = None
         self._draining = self._asked_to_drain = False
@@ -209,6 +222,7 @@ class Link:
                 self._tasks.append(packet)
             elif isinstance(packet.message, Welcome):
                 self._connection.on_welcome(packet.message)
+                self._next_word_s = time.monotonic() + FIRST_WORD_S
                 self._backoff.reset()
             elif isinstance(packet.message, Drain):
                 self._draining = True

@@ -24,6 +24,11 @@ def test_what_was_published_is_found(tmp_path):
     assert [path.name for path in (tmp_path / "endpoints").iterdir()] == ["sim.json"]
 
 
+def test_a_server_key_that_is_none_is_said(tmp_path):
+    with pytest.raises(VantageError, match="'abc' is no server's key"):
+        Endpoint("tcp://127.0.0.1:7", "abc", str(tmp_path)).check()
+
+
 def test_a_service_that_is_not_up_can_be_waited_for(tmp_path):
     with pytest.raises(VantageError, match="start it first") as caught:
         lookup(tmp_path, "sim")
