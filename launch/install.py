@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"
@@ -182,7 +183,7 @@ def _pip(python: Path, *arguments: str) -> None:
         )
 
 
-def _one_install_at_a_time(venv: Path):
+def _one_install_at_a_time(venv: Path) -> IO[str]:
     try:
         venv.mkdir(parents=True, exist_ok=True)
         file = open(venv / ".vantage.lock", "w")  # noqa: SIM115

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Iterator, Mapping, Optional, Sequence
 
 from curriculum.settings import CurriculumSettings
 from learner.settings import LearnerSettings
@@ -51,7 +51,9 @@ def check_same(given: Mapping[str, Any], saved: Mapping[str, Any], run: str) -> 
         )
 
 
-def _differences(given: Mapping[str, Any], saved: Mapping[str, Any], path: tuple[str, ...]):
+def _differences(
+    given: Mapping[str, Any], saved: Mapping[str, Any], path: tuple[str, ...]
+) -> Iterator[tuple[str, Any, Any]]:
     for key, value in given.items():
         was = saved.get(key)
         if isinstance(value, dict) and isinstance(was, dict):

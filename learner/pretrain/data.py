@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from learner.pretrain.truth import cell_owners
+from learner.reports import Channel
 from learner.settings import PretrainSettings
 from protocol.errors import VantageError
 from protocol.messages import Annotate, Annotated
@@ -27,12 +28,6 @@ from protocol.tasks import ObjectTruth, Question
 
 IN_FLIGHT = 8
 _DEADLINE_S = 120.0
-
-
-class Channel(Protocol):
-    """What is needed of a simulator: protocol.client.Client, or a simulator core in the same process."""
-
-    def submit(self, message: msgspec.Struct, blobs: Sequence[Any] = (), deadline_s: float = ...) -> Future[Any]: ...
 
 
 class ViewTruth(msgspec.Struct, frozen=True):

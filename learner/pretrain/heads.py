@@ -21,7 +21,7 @@ _WORD_SCALE = 4.0
 class Heads(nn.Module):
     def __init__(
         self, width: int, names: Names, embedding: nn.Embedding, color_ids: Tensor, category_ids: list[Tensor]
-    ):
+    ) -> None:
         """color_ids [colours] and category_ids (one tensor of token ids per category) are the words' tokens."""
         super().__init__()
         self.present = nn.Linear(width, 1)

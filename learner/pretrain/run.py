@@ -21,8 +21,9 @@ from torch.multiprocessing.spawn import start_processes
 
 from learner.policy.build import MERGE, PATCH_PX
 from learner.pretrain.card import write_card
-from learner.pretrain.data import Channel, Pool, collect, order
+from learner.pretrain.data import Pool, collect, order
 from learner.pretrain.train import pretrain
+from learner.reports import Channel
 from learner.settings import PretrainSettings
 from protocol import logs
 from protocol.client import Client

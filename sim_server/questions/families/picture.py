@@ -30,7 +30,9 @@ _FORMS = {
 }
 
 
-def _plan(name: str, forms: list[str], description: SceneDescription, rng: np.random.Generator, kept: Optional[Plan]):
+def _plan(
+    name: str, forms: list[str], description: SceneDescription, rng: np.random.Generator, kept: Optional[Plan]
+) -> Plan:
     form = kept.form if kept else pick(forms, rng)
     key = draw_key(_FORMS[form], rng, kept)
     return Plan(key=key, focus=draw_objects(uniquely_named(description), 2, rng, name), form=form)
