@@ -101,7 +101,7 @@ def answers_here(node: Node, options: Sequence[int], world: World, rng: np.rando
 def _about_others(
     node: Node, options: Sequence[int], kinds: Sequence[Named], world: World, rng: np.random.Generator
 ) -> Optional[str]:
-    clear = sorted(key for view in world.views for key, truth in view.seen.items() if PERCEIVE[4].holds(truth, view))
+    clear = sorted(key for view in world.views for key in view.seen if PERCEIVE[4].holds(key, view))
     clear = list(dict.fromkeys(clear))
     asked = list(dict.fromkeys((*object_ids(node), *options)))
     if len(clear) < len(asked) or (kinds and not clear):

@@ -267,7 +267,7 @@ class _Examination:
                 self.refuse("unseen", why, "program", at)
         for name in (name for name in self.names if not name.one):
             for key in world.seen():
-                shown = any(key in view.seen and PERCEIVE[4].holds(view.seen[key], view) for view in world.views)
+                shown = any(PERCEIVE[4].holds(key, view) for view in world.views)
                 if name.fits(self.objects[key]) and not shown:
                     item = name_of(self.objects[key])
                     why = f"the {item}, object {key}, counts and no view shows it at least {PERCEIVE[4]}"
@@ -321,4 +321,4 @@ class _Examination:
 
 
 def _plainly_seen(world: World, key: int) -> bool:
-    return any(key in view.seen and RELATE.holds(view.seen[key], view) for view in world.views)
+    return any(RELATE.holds(key, view) for view in world.views)

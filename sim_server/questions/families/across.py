@@ -150,8 +150,7 @@ class RegionFromCamera:
                 if _sector(views[second], room, REGION_FORM[level], REGION_MARGIN_DEG[level])[0] != plan.key:
                     continue
                 for first in order:
-                    seen = views[first].seen.get(key)
-                    if seen and RELATE.holds(seen, views[first]) and clear_in_both(views[first], views[second]):
+                    if RELATE.holds(key, views[first]) and clear_in_both(views[first], views[second]):
                         return (poses[first], poses[second])
         found.refuse("no two places look from one room into another and share an object")
         return None

@@ -69,7 +69,7 @@ class CamerasShared:
             return
         clear = clear_anywhere(world, RELATE, found)
         others = [key for key in clear if key not in shared]
-        if not all(RELATE.holds(view.seen[key], view) for view in world.views for key in shared):
+        if not all(RELATE.holds(key, view) for view in world.views for key in shared):
             found.refuse(f"the thing that all cameras see shows less than {RELATE}")
         elif not shared <= clear.keys() or len(others) < SHARED_OPTIONS[level] - 1:
             found.refuse(f"fewer than {SHARED_OPTIONS[level]} things to choose from")
@@ -182,7 +182,7 @@ class CamerasNearest:
             distances = [_distance_m(view, world.objects[key].box) for view in world.views]
             if key not in names:
                 found.refuse("a name would fit more than one visible object")
-            elif not all(RELATE.holds(view.seen[key], view) for view in world.views):
+            elif not all(RELATE.holds(key, view) for view in world.views):
                 found.refuse(f"an object shows less than {RELATE} to some camera")
             elif _gap_m(distances) < NEAREST_GAP_M[level]:
                 found.refuse(f"two cameras' distances differ by less than {NEAREST_GAP_M[level]} m")

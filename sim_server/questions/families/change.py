@@ -116,9 +116,9 @@ class BeforeAfter:
         changed, count = plan.focus[0], CHANGE_OPTIONS[spec.question.level] - 1
         before, after = shots_of(scene, spec.camera, (first, second)).world.views
         showing = (before,) if plan.form == "moved" else (before, after)
-        if not all(_clear(changed, view) and centred(changed, view) for view in showing):
+        if not all(RELATE.holds(changed, view) and centred(changed, view) for view in showing):
             return NOT_IN_BOTH
-        others = sum(key != changed and _clear(key, before) and _clear(key, after) for key in before.seen)
+        others = sum(key != changed and RELATE.holds(key, before) and RELATE.holds(key, after) for key in before.seen)
         return "" if others >= count else f"fewer than {count} other objects are seen clearly in both pictures"
 
     @staticmethod
@@ -152,10 +152,10 @@ class BeforeAfter:
         if changed not in names:
             found.refuse(AMBIGUOUS)
             return
-        if not all(_clear(changed, view) and centred(changed, view) for view in (clear_before, clear_after)):
+        if not all(RELATE.holds(changed, view) and centred(changed, view) for view in (clear_before, clear_after)):
             found.refuse(NOT_IN_BOTH)
             return
-        still = [key for key in names if key != changed and _clear(key, before) and _clear(key, after)]
+        still = [key for key in names if key != changed and RELATE.holds(key, before) and RELATE.holds(key, after)]
         margin = 1.0
         if kind == "moved":
             moved_m = _shift_m(world, changed)
@@ -241,9 +241,9 @@ class OcclusionRemoval:
     def _promises(self, world: World, taken: int, level: int) -> bool:
         """Whether a picture says that the object hides enough of another one, and nothing of enough others."""
         view, names = world.views[0], unique_names(world)
-        if taken not in names or not _clear(taken, view):
+        if taken not in names or not RELATE.holds(taken, view):
             return False
-        shown = [key for key in names if key != taken and PARTLY.holds(view.seen[key], view)]
+        shown = [key for key in names if key != taken and PARTLY.holds(key, view)]
         told = [self._told(world, key, taken) for key in shown]
         free = sum(share <= UNTOUCHED for share in told)
         return max(told, default=0.0) >= UNCOVERED[level] and free >= HIDES_OPTIONS[level] - 1
@@ -252,10 +252,10 @@ class OcclusionRemoval:
         (taken,) = world.about
         view, without = world.views[0], world.hidden[0]
         names = unique_names(world)
-        if taken not in names or not _clear(taken, view):
+        if taken not in names or not RELATE.holds(taken, view):
             found.refuse("the object to take away is not seen clearly")
             return
-        shown = [key for key in names if key != taken and PARTLY.holds(view.seen[key], view)]
+        shown = [key for key in names if key != taken and PARTLY.holds(key, view)]
         gains = {key: gain(key, view, without) for key in shown}
         uncovered = [key for key in shown if gains[key] >= UNCOVERED[level]]
         untouched = [key for key in shown if gains[key] <= UNTOUCHED and self._told(world, key, taken) <= UNTOUCHED]
@@ -319,10 +319,6 @@ def gain(key: int, view: ViewEvidence, without: ViewEvidence) -> float:
     if more is None:
         return 0.0
     return (more.pixels - truth.pixels) * truth.visible_fraction / truth.pixels
-
-
-def _clear(key: int, view: ViewEvidence) -> bool:
-    return key in view.seen and RELATE.holds(view.seen[key], view)
 
 
 def _shift_m(world: World, key: int) -> float:

@@ -163,7 +163,7 @@ class CrossView:
             found.refuse(IN_NO_ROOM)
             return
         word, margin, least = above_answer(above.pose, above.camera, view.pose, room.floor_y_m, level)
-        shared = [key for key in clear_in_both(above, view, FROM_ABOVE) if RELATE.holds(view.seen[key], view)]
+        shared = [key for key in clear_in_both(above, view, FROM_ABOVE) if RELATE.holds(key, view)]
         if len(shared) < SHARED_ABOVE:
             found.refuse(f"fewer than {SHARED_ABOVE} objects are seen clearly from above and from the camera")
         elif margin < least:

@@ -107,7 +107,7 @@ def _cells(view: ViewEvidence, margin: float) -> dict[int, str]:
     return {
         key: grid_cell(truth.u, truth.v)
         for key, truth in view.seen.items()
-        if RELATE.holds(truth, view) and cell_margin(truth) >= margin
+        if RELATE.holds(key, view) and cell_margin(truth) >= margin
     }
 
 
@@ -168,7 +168,7 @@ class VisibilityCompare:
                 found.refuse(AMBIGUOUS)
             elif not all(_whole(view.pose, view.camera, item.box) and key not in view.cut for view in (first, second)):
                 found.refuse("an object reaches beyond the frame")
-            elif not (FOUND.holds(one, first) and FOUND.holds(two, second)):
+            elif not (FOUND.holds(key, first) and FOUND.holds(key, second)):
                 found.refuse(f"an object shows less than {FOUND}")
             elif not key_of:
                 found.refuse(f"what the pictures show of an object differs by less than {SHOWN_GAP[level]}")

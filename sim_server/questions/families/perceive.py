@@ -58,7 +58,7 @@ class _Property(SingleView):
                 found.refuse("an object has no color word")
             elif counts[getattr(item, self.naming)] > 1:
                 found.refuse(AMBIGUOUS)
-            elif not PERCEIVE[level].holds(truth, view):
+            elif not PERCEIVE[level].holds(key, view):
                 found.refuse(f"an object shows less than {PERCEIVE[level]}")
             else:
                 margin = truth.visible_fraction - PERCEIVE[level].fraction
@@ -175,7 +175,7 @@ class ObjectCount(SingleView):
     def propose(self, world: World, level: int, found: Proposals) -> None:
         view = world.views[0]
         low, high = COUNT_RANGE[level]
-        clear = {key for key, truth in view.seen.items() if PERCEIVE[level].holds(truth, view)}
+        clear = {key for key in view.seen if PERCEIVE[level].holds(key, view)}
         for form, _, items in groups([world.objects[key] for key in view.seen]):
             if not low <= len(items) <= high:
                 found.refuse(f"the view does not show {low} to {high} of a kind")

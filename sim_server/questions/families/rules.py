@@ -10,7 +10,6 @@ import numpy as np
 from protocol.errors import Infeasible
 from protocol.scene import SceneDescription, SceneObject
 from protocol.seeds import pick
-from protocol.tasks import ObjectTruth
 from sim_server.questions.evidence import ViewEvidence, World, name_of, unique_names
 from sim_server.questions.family import Proposals
 
@@ -28,9 +27,11 @@ class Clarity(msgspec.Struct, frozen=True):
     fraction: float
     area: float
 
-    def holds(self, truth: ObjectTruth, view: ViewEvidence) -> bool:
+    def holds(self, key: int, view: ViewEvidence) -> bool:
+        """Whether the view shows the object so."""
+        truth = view.seen.get(key)
         area_px = view.camera.width_px * view.camera.height_px
-        return truth.visible_fraction >= self.fraction and truth.pixels >= self.area * area_px
+        return truth is not None and truth.visible_fraction >= self.fraction and truth.pixels >= self.area * area_px
 
     def __str__(self) -> str:
         return f"{self.fraction:.0%} unoccluded and {self.area:.1%} of the picture"
@@ -52,10 +53,10 @@ def clear_objects(world: World, view: ViewEvidence, clarity: Clarity, found: Pro
     """Names of the objects that may be asked about in this view: seen clearly and named without doubt."""
     names = unique_names(world, view)
     clear: dict[int, str] = {}
-    for key, truth in view.seen.items():
+    for key in view.seen:
         if key not in names:
             found.refuse(AMBIGUOUS)
-        elif not clarity.holds(truth, view):
+        elif not clarity.holds(key, view):
             found.refuse(f"an object shows less than {clarity}")
         else:
             clear[key] = names[key]
@@ -86,7 +87,7 @@ def prominent_anywhere(world: World, found: Proposals) -> dict[int, str]:
     middle in the frame, and no other object of any view shares the name."""
     names = clear_anywhere(world, RELATE, found)
     for key in list(names):
-        showing = [view for view in world.views if key in view.seen and RELATE.holds(view.seen[key], view)]
+        showing = [view for view in world.views if RELATE.holds(key, view)]
         if not any(centred(key, view) for view in showing):
             del names[key]
             found.refuse(OUTSIDE)
@@ -100,7 +101,7 @@ def clear_anywhere(world: World, clarity: Clarity, found: Proposals) -> dict[int
     for key in world.seen():
         if key not in names:
             found.refuse(AMBIGUOUS)
-        elif not any(key in view.seen and clarity.holds(view.seen[key], view) for view in world.views):
+        elif not any(clarity.holds(key, view) for view in world.views):
             found.refuse(f"an object shows less than {clarity} in every picture")
         else:
             clear[key] = names[key]
@@ -109,11 +110,7 @@ def clear_anywhere(world: World, clarity: Clarity, found: Proposals) -> dict[int
 
 def clear_in_both(first: ViewEvidence, second: ViewEvidence, clarity: Clarity = RELATE) -> list[int]:
     """Ids of the objects that both views show clearly: by these a viewer can join the two."""
-    return [
-        key
-        for key, truth in first.seen.items()
-        if key in second.seen and clarity.holds(truth, first) and clarity.holds(second.seen[key], second)
-    ]
+    return [key for key in first.seen if clarity.holds(key, first) and clarity.holds(key, second)]
 
 
 def is_small(item: SceneObject) -> bool:

@@ -61,7 +61,7 @@ class SceneViews:
 
 def shown_together(world: World, keys: Sequence[int], clarity: Clarity = RELATE) -> bool:
     """Whether some view clearly shows all of these objects."""
-    return any(all(key in view.seen and clarity.holds(view.seen[key], view) for key in keys) for view in world.views)
+    return any(all(clarity.holds(key, view) for key in keys) for view in world.views)
 
 
 def may_be_asked(world: World, level: int, keys: Sequence[int], found: Proposals) -> bool:
@@ -217,7 +217,7 @@ class SceneSize(SceneViews):
             whole = [
                 view.seen[key].visible_fraction
                 for view in world.views
-                if key in view.seen and key not in view.cut and PERCEIVE[level].holds(view.seen[key], view)
+                if key not in view.cut and PERCEIVE[level].holds(key, view)
             ]
             if not whole:
                 found.refuse("an object is cut off by the frame in every picture that shows it well")

@@ -159,7 +159,7 @@ class SmallNearest(_CloseView):
 def _clear_with_small(world: World, view: ViewEvidence, level: int, found: Proposals) -> list[int]:
     """Ids of what may be named: small things by their own floors, all else by those of relations."""
     small = clear_objects(world, view, SMALL[level], found)
-    return [key for key in small if is_small(world.objects[key]) or RELATE.holds(view.seen[key], view)]
+    return [key for key in small if is_small(world.objects[key]) or RELATE.holds(key, view)]
 
 
 def _by_distance(item: SceneObject, others: Sequence[SceneObject]) -> list[tuple[float, SceneObject]]:
@@ -255,10 +255,10 @@ class SmallLocation(_CloseView):
         right = (name_of(world.objects[item.support_id]), side, _decimetres(box_distance_m(item.box, neighbour.box)))
         furniture = [
             name_of(world.objects[key])
-            for key, truth in world.views[0].seen.items()
+            for key in world.views[0].seen
             if key not in (item.support_id, neighbour.id)
             and not is_small(world.objects[key])
-            and RELATE.holds(truth, world.views[0])
+            and RELATE.holds(key, world.views[0])
         ]
         wrong = (
             pick(furniture, rng) if furniture else "",

@@ -88,7 +88,7 @@ class Perspective:
         shows_front = [
             abs(math.degrees(bearing_at(place(stand), view.pose.position_m))) <= FRONT_SEEN_DEG
             for view in everything.views
-            if stand.id in view.seen and RELATE.holds(view.seen[stand.id], view)
+            if RELATE.holds(stand.id, view)
         ]
         angle = math.degrees(bearing_at(place(stand), target.box.centre_m))
         margin = sectors.margin_deg(FORM[level], angle)
@@ -160,7 +160,7 @@ class ViewChoice:
             if key in start.seen:
                 found.refuse("the first picture shows the object already")
                 continue
-            shows = [key in view.seen and RELATE.holds(view.seen[key], view) for view in world.hidden]
+            shows = [RELATE.holds(key, view) for view in world.hidden]
             margins = [self._margin(world, key, view.pose) for view in world.hidden]
             if shows.count(True) != 1:
                 found.refuse("not one turn alone shows the object clearly")
