@@ -143,7 +143,7 @@ class LiveView:
         doing = self._doing()
         figures = [f"{label} {parts[0]}" for label, parts in self._figures().items()]
         parts = [f"learner {doing['learner']}", *figures, f"sim {doing['sim']}"]
-        return " | ".join(part for part in parts if part)
+        return " | ".join(parts)
 
 
 def print_results(run: RunDir, report: Path, console: Optional[Console] = None) -> None:
