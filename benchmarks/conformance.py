@@ -7,6 +7,7 @@ Prints a table and writes benchmarks/results/conformance.json. tests/conformance
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import tempfile
@@ -82,6 +83,7 @@ def exported() -> dict[str, Any]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     figures = {"recorded": {name: recorded(name) for name in ("boxes", "flat", "apartment")}, "exported": exported()}
     for name, row in [*figures["recorded"].items(), ("export", figures["exported"])]:
         print(f"{name:10}", "  ".join(f"{key} {value}" for key, value in row.items()))

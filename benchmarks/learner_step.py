@@ -142,6 +142,7 @@ def main(
     stock: Annotated[bool, typer.Option(help="Measure TRL's own forward pass too.")] = True,
     only_vllm_: Annotated[bool, typer.Option("--only-vllm", hidden=True)] = False,
 ) -> None:
+    """Measure a training step with the packed forward and with TRL's own, and what the engines take."""
     grpo = GrpoSettings(groups=groups, samples=samples)
     settings = LearnerSettings(
         policy=PolicySettings(model=TINY),

@@ -85,6 +85,7 @@ def main(
     runs: Annotated[Path, typer.Option(help="Where the runs lie.")] = ROOT / "runs",
     out: Annotated[Optional[Path], typer.Option(help="JSON to write.")] = None,
 ) -> None:
+    """Run the loop with every policy and seed, and compare held-out accuracy before and after."""
     runs.mkdir(parents=True, exist_ok=True)
     rows = []
     for policy in policies.split(","):

@@ -8,6 +8,7 @@ cores for itself: the broker and the client use the second one. On a shared mach
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
@@ -21,6 +22,7 @@ SIZES_PX = (128, 256, 512)
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     spec = SceneSpec(seed=3, min_objects=8, max_objects=12, clutter=0.3, palette="natural")
     results = [run_bench(SimSettings(), spec, Camera(size, size), rounds=5, frames=60) for size in SIZES_PX]
     columns = (
