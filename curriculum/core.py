@@ -32,6 +32,7 @@ from curriculum.store import FILE_NAME, Store
 from curriculum.views import CellView, cell_views
 from protocol.errors import VantageError
 from protocol.messages import (
+    MOST_LEASED,
     AddProposals,
     ConfidenceReport,
     CurriculumStatus,
@@ -54,7 +55,6 @@ log = logging.getLogger(__name__)
 
 CurriculumMessage = Union[LeaseSpecs, SendReports, AddProposals, GetCurriculumStatus]
 
-_MAX_BATCH = 4096
 _SNAPSHOT_EVENTS = 256  # a start replays about as many at most
 _STATUS_INTERVAL_S = 1.0
 
@@ -125,8 +125,8 @@ class CurriculumCore:
         before = self._store.event_of_request(request_id)
         if isinstance(before, LeasedEvent):
             return self._batch(before)
-        if not 1 <= message.count <= _MAX_BATCH or not message.lease_s > 0:
-            raise VantageError("bad_request", f"ask for 1 to {_MAX_BATCH} specs with a lease_s above 0.")
+        if not 1 <= message.count <= MOST_LEASED or not message.lease_s > 0:
+            raise VantageError("bad_request", f"ask for 1 to {MOST_LEASED} specs with a lease_s above 0.")
         now = self._clock()
         self._expire(now)
         views = cell_views(self._state, self._settings)

@@ -25,7 +25,7 @@ from learner.reports import Channel, refusal
 from learner.rollouts.base import RgbImage
 from learner.settings import StreamSettings
 from protocol.errors import VantageError
-from protocol.messages import ConfidenceReport, EpisodeReply, Leased, LeaseSpecs, RenderTask, SpecBatch
+from protocol.messages import MOST_LEASED, ConfidenceReport, EpisodeReply, Leased, LeaseSpecs, RenderTask, SpecBatch
 from protocol.rundir import disk_guard
 from protocol.scene import Pose
 from protocol.tasks import Question, TaskSpec
@@ -127,7 +127,7 @@ class TaskStream:
         # In large portions: the curriculum groups a portion by scene, and each asking costs a commit.
         worth_asking = missing >= max(1, self._settings.ahead // 4)
         if self._leasing is None and worth_asking and time.monotonic() > self._lease_after:
-            message = LeaseSpecs(self._learner, missing, step, self._settings.lease_s)
+            message = LeaseSpecs(self._learner, min(missing, MOST_LEASED), step, self._settings.lease_s)
             self._leasing = self._curriculum.submit(message)
 
     def _take_leases(self, step: int) -> None:

@@ -233,8 +233,11 @@ class Goodbye(msgspec.Struct, frozen=True):
 # ----------------------------------------------------------------------------- curriculum
 
 
+MOST_LEASED = 4096  # specs of one LeaseSpecs
+
+
 class LeaseSpecs(msgspec.Struct, frozen=True):
-    """Ask for up to `count` specs, leased for `lease_s` seconds."""
+    """Ask for up to `count` specs, 1 to MOST_LEASED, leased for `lease_s` seconds."""
 
     learner: str
     count: int

@@ -14,6 +14,7 @@ from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
 from protocol.codec import ArraySink, Packet
 from protocol.errors import VantageError
 from protocol.messages import (
+    MOST_LEASED,
     EpisodeReply,
     Leased,
     LeaseSpecs,
@@ -59,6 +60,7 @@ class Curriculum:
 
     def __call__(self, message: Any) -> Packet:
         if isinstance(message, LeaseSpecs):
+            assert 1 <= message.count <= MOST_LEASED
             specs = tuple(self._lease(next(self._numbers)) for _ in range(message.count))
             return Packet(b"", SpecBatch(specs, "left and right"), [])
         assert isinstance(message, SendReports)

@@ -88,6 +88,11 @@ def test_a_step_without_any_gradient_still_has_a_group(tmp_path: Path) -> None:
     assert Loop(tmp_path, lambda _: 4).collector.collect(0)
 
 
+def test_a_stream_that_runs_far_ahead_leases_in_portions(tmp_path: Path) -> None:
+    stream = StreamSettings(in_flight=8, ahead=8192)
+    assert Loop(tmp_path, lambda _: 2, stream=stream).collector.collect(0)
+
+
 def test_every_question_that_was_asked_is_reported_once(tmp_path: Path) -> None:
     loop = Loop(tmp_path, lambda index: 1 + index % 4)
     for step in range(3):
