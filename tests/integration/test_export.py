@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -101,39 +101,41 @@ def test_a_run_without_checkpoint_is_one_sentence(exported: Exported, tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
-def vllm_answers(model: Path, adapter: Optional[Path] = None) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.support.vllm_answers", str(model), *([str(adapter)] if adapter else [])]
+@pytest.fixture(scope="module")
+def vllm_answers(exported: Exported) -> list[dict[str, Any]]:
+    """Of the base model with the adapter, and of the merged model."""
+    command = [sys.executable, "-m", "tests.support.vllm_answers", f"{exported.base}={exported.adapter}"]
     ended = subprocess.run(
-        command, capture_output=True, text=True, timeout=500, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        [*command, str(exported.merged)],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert ended.returncode == 0, ended.stderr[-2000:]
     return json.loads(ended.stdout.strip().splitlines()[-1])
 
 
-@pytest.fixture(scope="module")
-def adapter_answers(exported: Exported) -> dict[str, Any]:
-    return vllm_answers(exported.base, exported.adapter)
-
-
 @needs_vllm
 @pytest.mark.vllm
 def test_merged_and_adapter_in_vllm_give_the_greedy_tokens_of_transformers(
-    exported: Exported, adapter_answers: dict[str, Any]
+    exported: Exported, vllm_answers: list[dict[str, Any]]
 ) -> None:
     expected = greedy_ids(exported.parts)
-    assert [tuple(answer["ids"]) for answer in adapter_answers["greedy"]] == expected
-    assert [tuple(answer["ids"]) for answer in vllm_answers(exported.merged)["greedy"]] == expected
+    for answers in vllm_answers:
+        assert [tuple(answer["ids"]) for answer in answers["greedy"]] == expected
 
 
 @needs_vllm
 @pytest.mark.vllm
 def test_vllm_samples_from_the_distribution_that_is_trained(
-    exported: Exported, adapter_answers: dict[str, Any]
+    exported: Exported, vllm_answers: list[dict[str, Any]]
 ) -> None:
     """Image tokens expanded twice would show here (a difference of 0.5), and so would an adapter not loaded."""
     groups = []
     for index, prompt in enumerate(some_prompts(4)):
-        rows = adapter_answers["sampled"][4 * index : 4 * index + 4]
+        rows = vllm_answers[0]["sampled"][4 * index : 4 * index + 4]
         answers = tuple(Completion(tuple(row["ids"]), tuple(row["logprobs"]), "", True) for row in rows)
         rollout = Rollout(prompt, tuple(rows[0]["prompt_ids"]), answers)
         groups.append(Group(Answers(rollout), (Reward(1, True),) * 4))

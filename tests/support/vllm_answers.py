@@ -1,13 +1,16 @@
-"""`python -m tests.support.vllm_answers MODEL [ADAPTER]`: greedy and sampled answers of vLLM as JSON on the last line.
+"""`python -m tests.support.vllm_answers MODEL[=ADAPTER] …`: what vLLM answers, greedily and sampled, with one model
+after the other, as JSON on the last line.
 
 A process of its own: vLLM's CPU build wants to be first, and its memory is given back at the end.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from learner.policy.load import load
 from learner.rollouts.base import Sampling
@@ -17,12 +20,11 @@ from learner.settings import GrpoSettings, RolloutSettings
 from tests.support.prompts import some_prompts
 
 
-def main() -> None:
-    model = sys.argv[1]
+def answers_of(model: str, adapter: str) -> dict[str, Any]:
     encoder = PromptEncoder(load(model).processor)
     engine = VllmEngine(model, encoder, RolloutSettings(max_answer_tokens=4), GrpoSettings(), 1, seed=0, on_gpu=False)
-    if len(sys.argv) > 2:
-        engine.load_adapter("policy-v000001", Path(sys.argv[2]))
+    if adapter:
+        engine.load_adapter("policy-v000001", Path(adapter))
     answers = {
         name: [
             {"prompt_ids": rollout.prompt_ids, "ids": answer.token_ids, "logprobs": answer.logprobs}
@@ -31,7 +33,14 @@ def main() -> None:
         ]
         for name, n, temperature in (("greedy", 1, 0.0), ("sampled", 4, 1.0))
     }
-    print("\n" + json.dumps(answers), flush=True)
+    engine.close()
+    gc.collect()
+    return answers
+
+
+def main() -> None:
+    found = [answers_of(model, adapter) for model, _, adapter in (text.partition("=") for text in sys.argv[1:])]
+    print("\n" + json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":
