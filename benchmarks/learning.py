@@ -1,7 +1,6 @@
-"""Does the loop lift the embedded policy, and what does the curriculum's policy change?
+"""Does the loop lift the embedded policy?
 
-    python -m benchmarks.learning --seeds 1,2,3                                    the README's before/after claim
-    python -m benchmarks.learning --seeds 1 --policies frontier,uniform --minutes 3   the control run
+    python -m benchmarks.learning --seeds 1,2,3
 
 Each run is the demo as a user starts it: three processes, TRL's trainer, held-out questions before and after. Runs go
 one after the other; a run that is already finished is read and not repeated. Prints a table and, with --out, writes it
@@ -15,7 +14,7 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Optional, Sequence
 
 import typer
 
@@ -26,9 +25,10 @@ from protocol.rundir import RunDir
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def run_demo(name: str, config: Path, runs: Path, sets: list[str]) -> RunDir:
-    """Run, or resume, one demo to its end. Raises CalledProcessError where it does not get there."""
-    command = [sys.executable, "-m", "launch.supervise", str(config), "--name", name, "--runs", str(runs)]
+def launch(name: str, configs: Sequence[Path], runs: Path, sets: Sequence[str], serial: bool = False) -> RunDir:
+    """Run, or resume, the loop to its end. Raises CalledProcessError where it does not get there."""
+    command = [sys.executable, "-m", "launch.supervise", *map(str, configs), "--name", name, "--runs", str(runs)]
+    command += ["--serial"] if serial else []
     for item in sets:
         command += ["--set", item]
     with open(runs / f"{name}.log", "ab") as log:
@@ -80,7 +80,6 @@ def print_table(rows: list[dict[str, Any]]) -> None:
 def main(
     config: Annotated[Path, typer.Option(help="What is run.")] = ROOT / "configs" / "demo.toml",
     seeds: Annotated[str, typer.Option(help="Run seeds, by commas.")] = "1,2,3",
-    policies: Annotated[str, typer.Option(help="Curriculum policies, by commas.")] = "frontier",
     minutes: Annotated[Optional[float], typer.Option(help="The loop's budget; default: the config's.")] = None,
     runs: Annotated[Path, typer.Option(help="Where the runs lie.")] = ROOT / "runs",
     out: Annotated[Optional[Path], typer.Option(help="JSON to write.")] = None,
@@ -88,13 +87,12 @@ def main(
     """Run the loop with every policy and seed, and compare held-out accuracy before and after."""
     runs.mkdir(parents=True, exist_ok=True)
     rows = []
-    for policy in policies.split(","):
-        for seed in map(int, seeds.split(",")):
-            sets = [f"run.seed={seed}", f"curriculum.policy={policy}"]
-            sets += [f"learner.budget.minutes={minutes}"] if minutes is not None else []
-            name = f"{config.stem}-{policy}-{seed}" + (f"-{minutes:g}min" if minutes is not None else "")
-            rows.append(outcome(run_demo(name, config, runs, sets)))
-            print_table(rows[-1:])
+    for seed in map(int, seeds.split(",")):
+        sets = [f"run.seed={seed}"]
+        sets += [f"learner.budget.minutes={minutes}"] if minutes is not None else []
+        name = f"{config.stem}-{seed}" + (f"-{minutes:g}min" if minutes is not None else "")
+        rows.append(outcome(launch(name, [config], runs, sets)))
+        print_table(rows[-1:])
     print_table(rows)
     if out is not None:
         record = {"machine": describe_machine(), "config": config.name, "runs": rows}
