@@ -6,7 +6,7 @@ from typing import Optional, Sequence
 
 import numpy as np
 
-from protocol.scene import OrientedBox, Pose, SceneDescription
+from protocol.scene import Pose, SceneDescription
 from protocol.seeds import pick
 from protocol.tasks import TaskSpec
 from sim_server.backends.base import Scene
@@ -20,6 +20,7 @@ from sim_server.questions.families.scene import (
     propose_count,
 )
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draft_which, draw_key, name_slots, shuffled
+from sim_server.questions.functions.views import distance_from_camera
 from sim_server.questions.geometry import point_box_distance
 from sim_server.questions.sets import drawn_sets, first_fitting, shoot
 from sim_server.questions.viewpoints import focus_of
@@ -179,7 +180,7 @@ class CamerasNearest:
     def propose(self, world: World, level: int, found: Proposals) -> None:
         names = unique_names(world)
         for key in _in_all(world.views):
-            distances = [_distance_m(view, world.objects[key].box) for view in world.views]
+            distances = [distance_from_camera(world.objects[key], view) for view in world.views]
             if key not in names:
                 found.refuse("a name would fit more than one visible object")
             elif not all(RELATE.holds(key, view) for view in world.views):
@@ -209,10 +210,6 @@ class CamerasNearest:
             slots=name_slots(world, (a,)),
             options=shuffled(words, rng),
         )
-
-
-def _distance_m(view: ViewEvidence, box: OrientedBox) -> float:
-    return float(point_box_distance(np.asarray([view.pose.position_m]), box)[0])
 
 
 def _gap_m(distances_m: Sequence[float]) -> float:

@@ -10,7 +10,7 @@ from protocol.scene import SceneDescription
 from sim_server.questions.evidence import World
 from sim_server.questions.families.rules import PERCEIVE, clear_objects, draw_objects, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots
-from sim_server.questions.geometry import point_box_distance
+from sim_server.questions.functions.views import distance_from_camera
 from sim_server.questions.viewpoints import SingleView
 
 NEAREST_M = 0.8
@@ -31,10 +31,9 @@ class CameraObjectDistance(SingleView):
 
     def propose(self, world: World, level: int, found: Proposals) -> None:
         view = world.views[0]
-        eye = np.asarray([view.pose.position_m])
         farthest_m = FARTHEST_M[level]
         for key in clear_objects(world, view, PERCEIVE[level], found):
-            distance_m = float(point_box_distance(eye, world.objects[key].box)[0])
+            distance_m = distance_from_camera(world.objects[key], view)
             if not NEAREST_M <= distance_m <= farthest_m:
                 found.refuse(f"an object is not between {NEAREST_M} and {farthest_m} m from the camera")
                 continue
