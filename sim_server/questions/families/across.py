@@ -28,7 +28,15 @@ from sim_server.questions.families.rules import (
     uniquely_named,
 )
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
-from sim_server.questions.geometry import Array, bearing_of_rad, inside_polygon, polygon_centre, yaw_rad
+from sim_server.questions.functions.views import bearing
+from sim_server.questions.geometry import (
+    Array,
+    bearing_of_rad,
+    floor_distance_m,
+    inside_polygon,
+    polygon_centre,
+    yaw_rad,
+)
 from sim_server.questions.viewpoints import draw_focused_pose, draw_pose, focus_of, probe
 
 OBJECT_FORM = ("side", "side", "side_or_behind", "side_or_behind", "quadrant")
@@ -88,13 +96,13 @@ class ObjectFromCamera:
         names = unique_names(world)
         for key in prominent(world, first, found):
             centre = world.objects[key].box.centre_m
-            angle_deg = math.degrees(_bearing(second, centre))
+            angle_deg = math.degrees(bearing(second, centre))
             margin = sectors.margin_deg(form, angle_deg)
             if key not in names:
                 found.refuse(AMBIGUOUS)
             elif key in second.seen:
                 found.refuse("the second picture shows the object too")
-            elif _floor_apart_m(second, centre) < sectors.LEAST_APART_M:
+            elif floor_distance_m(second.pose.position_m, centre) < sectors.LEAST_APART_M:
                 found.refuse(sectors.TOO_CLOSE)
             elif margin < least_deg:
                 found.refuse(sectors.near_border(least_deg))
@@ -196,7 +204,7 @@ class RegionFromCamera:
 
 def _sector(view: ViewEvidence, room: Room, form: str, least_deg: float) -> tuple[str, float, str]:
     """The word for where a room is from a camera, its margin, and why there is no word ("")."""
-    angle_deg = math.degrees(_bearing(view, _middle(room)))
+    angle_deg = math.degrees(bearing(view, _middle(room)))
     margin, word = sectors.margin_deg(form, angle_deg), sectors.word(form, angle_deg)
     if margin < least_deg:
         return "", margin, sectors.near_border(least_deg)
@@ -212,19 +220,10 @@ def _rooms_of(description: SceneDescription) -> list[tuple[int, Room]]:
     return [(item.id, rooms[item.room_id]) for item in description.objects if item.room_id in rooms]
 
 
-def _bearing(view: ViewEvidence, point_m: tuple[float, float, float]) -> float:
-    return float(bearing_of_rad(view.pose.position_m, yaw_rad(view.pose), np.asarray([point_m]))[0])
-
-
 def _bearings(eyes: Array, yaws: Array, point_m: Array) -> Array:
     """Where one point [1, 3] is from each of the cameras at eyes [P, 3] with these yaws, radians [P]."""
     angles = np.arctan2(eyes[:, 0] - point_m[0, 0], eyes[:, 2] - point_m[0, 2]) - yaws
     return np.arctan2(np.sin(angles), np.cos(angles))
-
-
-def _floor_apart_m(view: ViewEvidence, point_m: tuple[float, float, float]) -> float:
-    x, _, z = view.pose.position_m
-    return math.hypot(point_m[0] - x, point_m[2] - z)
 
 
 def _middle(room: Room) -> tuple[float, float, float]:

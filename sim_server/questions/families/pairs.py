@@ -15,7 +15,8 @@ from sim_server.questions.evidence import World
 from sim_server.questions.families import sectors
 from sim_server.questions.families.rules import SHARED_OBJECTS, TOO_LITTLE_SHARED, clear_in_both, draw_objects
 from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, shuffled
-from sim_server.questions.geometry import Array, bearing_of_rad, yaw_rad
+from sim_server.questions.functions.views import bearing
+from sim_server.questions.geometry import Array, bearing_of_rad, floor_distance_m, yaw_rad
 from sim_server.questions.viewpoints import draw_focused_pose, draw_pose, focus_of
 
 POSITION_FORM = ("side", "side", "quadrant", "quadrant", "quadrant")
@@ -67,11 +68,11 @@ class CameraPosition:
         first, second = world.views[:2]
         here, there = first.pose.position_m, second.pose.position_m
         form, least_deg = POSITION_FORM[level], POSITION_MARGIN_DEG[level]
-        angle_deg = math.degrees(float(bearing_of_rad(here, yaw_rad(first.pose), np.array([there]))[0]))
+        angle_deg = math.degrees(bearing(first, there))
         margin = sectors.margin_deg(form, angle_deg)
         if len(clear_in_both(first, second)) < SHARED_OBJECTS:
             found.refuse(TOO_LITTLE_SHARED)
-        elif math.hypot(there[0] - here[0], there[2] - here[2]) < sectors.LEAST_APART_M:
+        elif floor_distance_m(here, there) < sectors.LEAST_APART_M:
             found.refuse(sectors.TOO_CLOSE)
         elif margin < least_deg:
             found.refuse(sectors.near_border(least_deg))
