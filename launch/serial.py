@@ -36,13 +36,12 @@ class LocalChannel:
         """`handle` takes a message and its request id and returns the reply with its blobs."""
         self._handle = handle
 
-    def request(self, message: msgspec.Struct, blobs: Sequence[Blob] = (), deadline_s: float = 30.0) -> Packet:
-        return self.submit(message, blobs, deadline_s).result()
+    def request(self, message: msgspec.Struct, deadline_s: float = 30.0) -> Packet:
+        return self.submit(message, deadline_s).result()
 
     def submit(
         self,
         message: msgspec.Struct,
-        blobs: Sequence[Blob] = (),  # noqa: ARG002 - the requests of a learner carry none
         deadline_s: float = 30.0,  # noqa: ARG002 - a call here ends when it ends
     ) -> Future[Packet]:
         """Answer at once; the future is done when this returns."""

@@ -122,12 +122,12 @@ class Client:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def request(self, message: msgspec.Struct, blobs: Sequence[Blob] = (), deadline_s: float = 30.0) -> Packet:
+    def request(self, message: msgspec.Struct, deadline_s: float = 30.0) -> Packet:
         """Ask and wait for the reply; raises what `submit`'s future would hold."""
         if not self._direct.acquire(blocking=False):  # another thread does the work of both
-            return self.submit(message, blobs, deadline_s).result()
+            return self.submit(message, deadline_s).result()
         try:
-            future = self._put(message, blobs, deadline_s)
+            future = self._put(message, deadline_s)
             if self._turn.locked():
                 self._waker.wake()  # the I/O thread sleeps with it
             with self._my_turn():
@@ -140,14 +140,14 @@ class Client:
             self._direct.release()
         return future.result()
 
-    def submit(self, message: msgspec.Struct, blobs: Sequence[Blob] = (), deadline_s: float = 30.0) -> Future[Packet]:
-        """Ask; the future holds the reply. The arrays behind `blobs` must not change until then.
+    def submit(self, message: msgspec.Struct, deadline_s: float = 30.0) -> Future[Packet]:
+        """Ask; the future holds the reply.
 
         The future raises VantageError: the service's own Failure; within `deadline_s` it was asked but did not answer
         ("timeout"), had no room for the request ("busy") or could not be reached ("unavailable"). A message that may
         not be sent raises "bad_request" here.
         """
-        future = self._put(message, blobs, deadline_s)
+        future = self._put(message, deadline_s)
         self._waker.wake()
         return future
 
@@ -159,11 +159,11 @@ class Client:
         if self._worker != threading.get_ident():  # a future's callback may close its client
             self._thread.join()
 
-    def _put(self, message: msgspec.Struct, blobs: Sequence[Blob], deadline_s: float) -> Future[Packet]:
+    def _put(self, message: msgspec.Struct, deadline_s: float) -> Future[Packet]:
         request_id = os.urandom(16)
         pending = _Pending(
             KIND_OF.get(type(message), "?"),
-            encode(request_id, message, blobs),
+            encode(request_id, message),
             deadline_s,
             Backoff(self._resend_s, 8 * self._resend_s),
         )

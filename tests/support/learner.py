@@ -37,7 +37,7 @@ class Channel:
     def __init__(self, answer: Callable[[Any], Packet]) -> None:
         self.answer = answer
 
-    def submit(self, message: msgspec.Struct, blobs: Any = (), deadline_s: float = 30.0) -> Future[Any]:
+    def submit(self, message: msgspec.Struct, deadline_s: float = 30.0) -> Future[Any]:
         future: Future[Any] = Future()
         try:
             future.set_result(self.answer(message))
@@ -45,8 +45,8 @@ class Channel:
             future.set_exception(error)
         return future
 
-    def request(self, message: msgspec.Struct, blobs: Any = (), deadline_s: float = 30.0) -> Any:
-        return self.submit(message, blobs, deadline_s).result()
+    def request(self, message: msgspec.Struct, deadline_s: float = 30.0) -> Any:
+        return self.submit(message, deadline_s).result()
 
 
 class Curriculum:

@@ -33,13 +33,13 @@ class Curriculum:
         self.counted: list[str] = []
         self.futures: list[tuple[Future[Any], SendReports]] = []
 
-    def submit(self, message: msgspec.Struct, blobs: Any = (), deadline_s: float = 30.0) -> Future[Any]:
+    def submit(self, message: msgspec.Struct, deadline_s: float = 30.0) -> Future[Any]:
         assert isinstance(message, SendReports)
         future: Future[Any] = Future()
         self.futures.append((future, message))
         return future
 
-    def request(self, message: msgspec.Struct, blobs: Any = (), deadline_s: float = 30.0) -> Any:
+    def request(self, message: msgspec.Struct, deadline_s: float = 30.0) -> Any:
         raise NotImplementedError
 
     def count(self) -> None:
@@ -168,13 +168,13 @@ def test_draining_waits_for_every_report_and_says_where_the_curriculum_is_gone(t
     outbox.add([report(1), report(2)])
 
     class Gone(Curriculum):
-        def submit(self, message: msgspec.Struct, blobs: Any = (), deadline_s: float = 30.0) -> Future[Any]:
+        def submit(self, message: msgspec.Struct, deadline_s: float = 30.0) -> Future[Any]:
             future = super().submit(message)
             future.set_exception(VantageError("unavailable", "no service answered"))
             return future
 
     class There(Curriculum):
-        def submit(self, message: msgspec.Struct, blobs: Any = (), deadline_s: float = 30.0) -> Future[Any]:
+        def submit(self, message: msgspec.Struct, deadline_s: float = 30.0) -> Future[Any]:
             future = super().submit(message)
             self.answer()
             return future
