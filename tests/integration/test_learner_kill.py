@@ -26,7 +26,7 @@ from protocol.sealed import verify_folder
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 
-STEPS = 4
+STEPS = 3
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
             "policy": {"model": str(folder / "tiny")},
             "processes": 2,
             "budget": {"steps": STEPS, "minutes": 30.0},
-            "stream": {"in_flight": 8, "ahead": 12},
+            "stream": {"in_flight": 4, "ahead": 6},
             "rollout": {"max_answer_tokens": 4},
             "grpo": {"groups": 4, "samples": 4, "lora_rank": 4},
             "evaluate": {"per_skill": 2, "samples": 1, "blind_per_skill": 1, "every_steps": 0},
@@ -84,7 +84,7 @@ def wait_for(run: RunDir, step: int, process: subprocess.Popen[bytes], deadline_
 
 def test_killed_in_the_middle_it_resumes_and_every_report_counts_once(run: RunDir) -> None:
     killed_behind = []
-    for step, leads in ((1, True), (3, False)):
+    for step, leads in ((1, True), (2, False)):
         process = start(run)
         wait_for(run, step, process)
         other = other_rank(process)
