@@ -96,10 +96,14 @@ class LiveView:
         sim = self._run.read_status("sim") or {}
         curriculum = self._run.read_status("curriculum") or {}
         learner = self._run.read_status("learner") or {}
-        first_wait = sim.get("state") == "waiting for workers" and not self._records.steps
+        waits = sim.get("state") == "waiting for workers"
+        if waits and self._run.config.get("sim", {}).get("workers") == 0:
+            waiting = f"no worker has joined: sim-server worker {self._run.path}"
+        else:
+            waiting = WAITING if waits and not self._records.steps else sim.get("state")
         return {
             "sim": _joined(
-                WAITING if first_wait else sim.get("state"),
+                waiting,
                 _count(sim, "workers", "worker"),
                 _rate(sim.get("served_per_s")),
                 _count(sim, "queued", "queued"),

@@ -72,6 +72,18 @@ def test_plain_lines_say_what_each_process_does_and_what_is_asked(run: RunDir) -
         assert part in line
 
 
+@pytest.mark.parametrize(
+    ("workers", "says"), [(0, "no worker has joined: sim-server worker "), (2, "first start compiles")]
+)
+def test_a_wait_for_workers_says_what_it_waits_for(tmp_path: Path, workers: int, says: str) -> None:
+    run = RunDir.create(tmp_path / "waits", {"sim": {"workers": workers}})
+    run.write_status("sim", {"state": "waiting for workers"})
+    text = io.StringIO()
+    with LiveView(run, Console(file=text, width=80)) as view:
+        view.refresh({"sim": 1})
+    assert says in text.getvalue().replace("\n", " ")
+
+
 def test_the_panel_fits_a_terminal(run: RunDir) -> None:
     text = io.StringIO()
     console = Console(file=text, width=100, force_terminal=True, color_system=None)
