@@ -177,8 +177,8 @@ class Link:
             if self._connection.lost:
                 self._drop(self._connection.lost)
                 self._next_connect_s = now_s + self._backoff.next_s()
-        elif self._wants_to_leave and self._held == 0:
-            self._left = True  # there is nobody to say it to
+        elif self._wants_to_leave and self._held == sum(is_answer for _, is_answer in self._outbox):
+            self._left = True  # there is nobody to say it to, nor to take an answer that is ready
         elif now_s >= self._next_connect_s:
             try:
                 self._connection = Connection(self._context, self._endpoint(), self._ready, self._silence_s)
@@ -189,11 +189,11 @@ class Link:
                 self._next_connect_s = now_s + self._backoff.next_s()
 
     def _still_alone(self, reason: str) -> None:
-        """Say now and then why this worker has not joined: a wrong key looks like a broker that has yet to come."""
+        """Say now and then why this worker is not joined: a wrong key looks like a broker that has yet to come."""
         now_s = time.monotonic()
         if now_s >= self._next_word_s:
             self._next_word_s = now_s + NEXT_WORD_S
-            log.warning("this worker has not joined yet and goes on trying: %s", reason)
+            log.warning("this worker is not joined and goes on trying: %s", reason)
 
     def _drop(self, reason: str) -> None:
         assert self._connection is not None

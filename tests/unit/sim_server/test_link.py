@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
+import zmq
 
+from protocol.codec import encode
 from protocol.endpoint import Endpoint, lookup
-from protocol.messages import Ready
+from protocol.messages import Done, GetSimStatus, Ready, Welcome
 from sim_server.link import Link
 
 pytestmark = pytest.mark.timeout(30)
@@ -43,4 +45,25 @@ def test_a_worker_that_finds_no_broker_says_why_and_can_still_leave(
     link.leave()
     thread.join(20)
     assert not thread.is_alive()
-    assert re.search(f"has not joined yet and goes on trying: .*{reason}", caplog.text)
+    assert re.search(f"is not joined and goes on trying: .*{reason}", caplog.text)
+
+
+def test_a_worker_whose_broker_went_away_leaves_with_an_answer_that_nobody_takes() -> None:
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as broker:
+        port = broker.bind_to_random_port("tcp://127.0.0.1")
+        link = Link(lambda: Endpoint(f"tcp://127.0.0.1:{port}"), Ready("w", "rooms", "digest", 1), 2.5, 300.0)
+
+        def work() -> None:
+            for task in link.tasks():
+                broker.close(linger=0)
+                time.sleep(0.5)  # the link notices
+                link.answer(encode(task.request_id, Done()))
+                link.leave()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        identity = broker.recv_multipart()[0]
+        broker.send_multipart([identity, *encode(b"", Welcome("sim", 1, 0, "run"))])
+        broker.send_multipart([identity, *encode(b"task", GetSimStatus())])
+        thread.join(20)
+        assert not thread.is_alive()
