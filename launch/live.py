@@ -98,7 +98,7 @@ class LiveView:
         learner = self._run.read_status("learner") or {}
         waits = sim.get("state") == "waiting for workers"
         if waits and self._run.config.get("sim", {}).get("workers") == 0:
-            waiting = f"no worker has joined: sim-server worker {self._run.path}"
+            waiting = f"no worker has joined: sim-server worker --join {self._run.path}"
         else:
             waiting = WAITING if waits and not self._records.steps else sim.get("state")
         return {

@@ -76,7 +76,7 @@ def serve(
         registry.check_installed(settings.backend)
     with run.lock(SERVICE):
         logs.setup(run.path, SERVICE)
-        command = [sys.executable, "-m", "sim_server.cli", "worker", str(run.path), "--leash", "--worker-id"]
+        command = [sys.executable, "-m", "sim_server.cli", "worker", "--join", str(run.path), "--leash", "--worker-id"]
         fleet = Fleet(
             count,
             settings.backend,
@@ -90,7 +90,7 @@ def serve(
 
 @app.command()
 def worker(
-    run_dir: Annotated[Optional[Path], typer.Argument(metavar="RUN", help="The run's directory.")] = None,
+    run_dir: Annotated[Optional[Path], typer.Option("--join", metavar="RUN", help="The run's directory.")] = None,
     connect: Annotated[
         str, typer.Option("--connect", help="Join the broker at this address, where the run's directory is not seen.")
     ] = "",
@@ -110,7 +110,7 @@ def worker(
 ) -> None:
     """Join a run as one more simulator process; at SIGTERM or Ctrl-C it finishes what it took and leaves."""
     if (run_dir is None) == (not connect):
-        raise VantageError("bad_request", "give either the run's directory or --connect ADDRESS.")
+        raise VantageError("bad_request", "give either --join RUN or --connect ADDRESS.")
     config = {} if run_dir is None else RunDir.open(run_dir).config
     settings = section(config, "sim", SimSettings)
     if backend is not None:

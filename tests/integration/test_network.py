@@ -98,7 +98,7 @@ def test_a_worker_that_vanishes_in_the_middle_of_a_frame_is_replaced_and_may_com
     )  # a part of the picture has arrived
     cluster.cable.interface(THERE, "down")
     assert not future.done()
-    cluster.start(HERE, "worker", str(cluster.run_dir), "--worker-id", "near")
+    cluster.start(HERE, "worker", "--join", str(cluster.run_dir), "--worker-id", "near")
     assert grey(future.result(90)) == expected_grey(7)
     cluster.await_workers({"near"})
     cluster.cable.interface(THERE, "up")

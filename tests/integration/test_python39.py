@@ -66,7 +66,7 @@ def test_every_module_of_protocol_and_simulator_imports(old_python: str, tmp_pat
 def test_a_worker_on_python_39_serves_a_run_of_this_python(old_python: str, tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "run", {"sim": {"backend": "toy"}})
     serve = [sys.executable, "-m", "sim_server.cli", "serve", str(run.path), "--workers", "0"]
-    work = [old_python, "-m", "sim_server.cli", "worker", str(run.path), "--worker-id", "old"]
+    work = [old_python, "-m", "sim_server.cli", "worker", "--join", str(run.path), "--worker-id", "old"]
     started = [subprocess.Popen(command, env=environment()) for command in (serve, work)]
     try:
         with Client(lambda: lookup(run.path, "sim"), "test") as client:

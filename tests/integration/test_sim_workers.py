@@ -43,6 +43,7 @@ def test_a_broker_killed_takes_its_workers_along_and_clients_find_the_next_one(m
 
 def test_a_stalled_worker_is_noticed_within_three_seconds(make_sim):
     sim = make_sim()
+    sim.environment["TOY_RENDER_S"] = "2.5"  # long enough to be found at it on a loaded machine
     broker = sim.serve(workers=2)
     sim.observe(7).result(60)  # the scene is open: a worker that is loading one may be silent for longer
     future = sim.observe(7, SLOW_RENDER_M)

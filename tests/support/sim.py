@@ -42,7 +42,9 @@ class Sim:
         self.client = Client(lambda: lookup(self.path, "sim"), "test")
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "sim_server.cli", *arguments, str(self.path)]
+        """`serve` or `worker` with its options, for this run."""
+        where = ["--join"] if arguments[0] == "worker" else []
+        command = [sys.executable, "-m", "sim_server.cli", *arguments, *where, str(self.path)]
         process = subprocess.Popen(command, env=self.environment, stderr=subprocess.PIPE, text=True)
         self.processes.append(process)
         return process

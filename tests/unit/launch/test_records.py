@@ -73,7 +73,7 @@ def test_plain_lines_say_what_each_process_does_and_what_is_asked(run: RunDir) -
 
 
 @pytest.mark.parametrize(
-    ("workers", "says"), [(0, "no worker has joined: sim-server worker "), (2, "first start compiles")]
+    ("workers", "says"), [(0, "no worker has joined: sim-server worker --join "), (2, "first start compiles")]
 )
 def test_a_wait_for_workers_says_what_it_waits_for(tmp_path: Path, workers: int, says: str) -> None:
     run = RunDir.create(tmp_path / "waits", {"sim": {"workers": workers}})

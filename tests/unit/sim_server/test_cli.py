@@ -50,7 +50,7 @@ def test_overview_poses_are_the_same_each_time_and_differ_from_one_another():
         (("render", "--out", "x.png", "--backend", "toy", "--sensor", "map"), "draws no maps"),
         (("render", "--out", "x.png", "--backend", "toy", "--sensor", "normals"), "no such sensors: normals"),
         (("render", "--out", "x.png", "--backend", "toy", "--sensor", "heat"), "panorama"),
-        (("worker",), "--connect"),
+        (("worker",), "--join RUN or --connect"),
         (("status", "no/such/run"), "not a run directory"),
     ],
 )
