@@ -43,7 +43,9 @@ SOCKETS = {"sim": "sim", "sim-workers": "sim", "curriculum": "curriculum"}  # so
 BURST = 100
 STEADY_S = 40.0  # launch/processes.py gives a process up that five times in a row dies within 30 s of its start
 QUICK_DEATHS = 3
-STEPS_PER_KILL = 5  # the loop makes some steps while a process is spared that died often of late
+STEPS_PER_KILL = (
+    12  # the loop makes some steps, a quick machine more, while a process is spared that died often of late
+)
 TARGETS = ("sim", "worker", "curriculum", "learner")
 
 app = typer.Typer(add_completion=False)
@@ -204,7 +206,7 @@ def survive(runs: Path, count: int, seed: int) -> dict[str, Any]:
         loop = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
     try:
         made, killed = _kill_along(runs / "chaos", loop, count, random.Random(seed))
-        loop.wait(1800)
+        loop.wait(3600)
     finally:
         if loop.poll() is None:
             loop.terminate()

@@ -14,6 +14,7 @@ Writes benchmarks/results/wire.json.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
@@ -125,7 +126,7 @@ def _broker(run_dir: Path) -> Iterator[Client]:
 
 @contextmanager
 def _direct(endpoint: Endpoint) -> Iterator[Client]:
-    command = [sys.executable, "-m", "benchmarks.wire", endpoint.address]
+    command = [sys.executable, "-m", "benchmarks.wire", "--serve", endpoint.address]
     process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)})
     try:
         with Client(endpoint, "bench") as client:
@@ -150,7 +151,10 @@ def _serve(address: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        _serve(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--serve", metavar="ADDRESS", help="be the service in the other process")
+    address = parser.parse_args().serve
+    if address:
+        _serve(address)
     else:
         main()

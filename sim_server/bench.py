@@ -2,7 +2,8 @@
 
     raw          the backend's own render in this process, one view per call
     service      Observe through a broker and one worker process on ipc, as many in flight as the worker's credit
-    added p50    the median of one Observe at a time through the service, less the median of the raw render
+    added p50    the median of one Observe at a time through the service, less the median of the raw render: taking
+                 turns, as with a policy that computes between two views, and at once, each one after its like
     cpu          processor time per frame of the raw backend, the worker and the broker, which other load hardly moves
 
 The two sides take turns in short rounds, so that other load on the machine hits both alike. Rates and latencies are
@@ -52,6 +53,8 @@ def run_bench(settings: SimSettings, spec: SceneSpec, camera: Camera, rounds: in
             raw_s, service_s = [], []
             raw_ms: list[list[float]] = []  # one list per round
             service_ms: list[list[float]] = []
+            raw_at_once_ms: list[list[float]] = []
+            at_once_ms: list[list[float]] = []
             raw_cpu_s = worker_cpu_s = broker_cpu_s = 0.0
             _raw_round(scene, camera, poses, POSES)
             # Until the broker keeps as many replies as it may: from then on it reuses memory, as in a long run.
@@ -68,13 +71,17 @@ def run_bench(settings: SimSettings, spec: SceneSpec, camera: Camera, rounds: in
                 service_ms.append([])
                 for index in range(frames // 2):
                     at = index % POSES
-                    raw_ms[-1].append(1000 * _raw_round(scene, camera, poses[at : at + 1], 1))
-                    asked_s = time.perf_counter()
-                    client.request(asks[at])
-                    service_ms[-1].append(1000 * (time.perf_counter() - asked_s))
+                    raw_ms[-1].append(_raw_ms(scene, camera, poses[at]))
+                    service_ms[-1].append(_ask_ms(client, asks[at]))
+                raw_at_once_ms.append([_raw_ms(scene, camera, poses[index % POSES]) for index in range(frames // 2)])
+                at_once_ms.append([_ask_ms(client, asks[index % POSES]) for index in range(frames // 2)])
     overheads = [100 * (service / raw - 1) for raw, service in zip(raw_s, service_s)]
-    raw_p50_ms, service_p50_ms = (statistics.median(chain(*rounds)) for rounds in (raw_ms, service_ms))
-    raw_quiet_ms, service_quiet_ms = (min(map(statistics.median, rounds)) for rounds in (raw_ms, service_ms))
+    raw_p50_ms, service_p50_ms, raw_at_once_p50_ms, at_once_p50_ms = (
+        statistics.median(chain(*rounds)) for rounds in (raw_ms, service_ms, raw_at_once_ms, at_once_ms)
+    )
+    raw_quiet_ms, service_quiet_ms, raw_at_once_quiet_ms, at_once_quiet_ms = (
+        min(map(statistics.median, rounds)) for rounds in (raw_ms, service_ms, raw_at_once_ms, at_once_ms)
+    )
     return {
         "backend": settings.backend,
         "width_px": camera.width_px,
@@ -91,8 +98,10 @@ def run_bench(settings: SimSettings, spec: SceneSpec, camera: Camera, rounds: in
         "raw_p50_ms": round(raw_p50_ms, 3),
         "service_p50_ms": round(service_p50_ms, 3),
         "added_p50_ms": round(service_p50_ms - raw_p50_ms, 3),
+        "added_p50_at_once_ms": round(at_once_p50_ms - raw_at_once_p50_ms, 3),
         "quietest_overhead_percent": round(100 * (min(service_s) / min(raw_s) - 1), 2),
         "quietest_added_p50_ms": round(service_quiet_ms - raw_quiet_ms, 3),
+        "quietest_added_p50_at_once_ms": round(at_once_quiet_ms - raw_at_once_quiet_ms, 3),
     }
 
 
@@ -126,6 +135,16 @@ def _raw_round(scene: Scene, camera: Camera, poses: tuple[Pose, ...], frames: in
     for index in range(frames):
         scene.render((poses[index % len(poses)],), camera, ("rgb",))
     return time.perf_counter() - started_s
+
+
+def _raw_ms(scene: Scene, camera: Camera, pose: Pose) -> float:
+    return 1000 * _raw_round(scene, camera, (pose,), 1)
+
+
+def _ask_ms(client: Client, ask: Observe) -> float:
+    asked_s = time.perf_counter()
+    client.request(ask)
+    return 1000 * (time.perf_counter() - asked_s)
 
 
 def _service_round(client: Client, asks: list[Observe], frames: int, in_flight: int) -> float:
