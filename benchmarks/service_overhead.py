@@ -1,4 +1,4 @@
-"""Claim: the simulator service costs at most 5 % of throughput at 256 x 256 and adds at most 1 ms to the median reply.
+"""What the simulator service costs over the raw backend; the aims at 256 x 256 are 5 % of throughput and 1 ms.
 
 One broker and one worker on ipc beside the same backend in this process, in alternating rounds of one run. It needs two
 cores for itself: the broker and the client use the second one. On a shared machine `chrt -r 1` gives it those.
