@@ -43,9 +43,7 @@ SOCKETS = {"sim": "sim", "sim-workers": "sim", "curriculum": "curriculum"}  # so
 BURST = 100
 STEADY_S = 40.0  # launch/processes.py gives a process up that five times in a row dies within 30 s of its start
 QUICK_DEATHS = 3
-STEPS_PER_KILL = (
-    12  # the loop makes some steps, a quick machine more, while a process is spared that died often of late
-)
+STEPS_PER_KILL = 12  # the loop goes on, and fast on a quick machine, while a process is spared that died often of late
 TARGETS = ("sim", "worker", "curriculum", "learner")
 
 app = typer.Typer(add_completion=False)
