@@ -37,7 +37,9 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run's dire
 @app.command()
 def serve(
     run: RunArgument,
-    bind: Annotated[str, typer.Option(help="Listen on tcp://HOST:PORT too, for learners on other hosts.")] = "",
+    bind: Annotated[
+        str, typer.Option(help="Listen on tcp://HOST:PORT, for learners on other hosts; default: a socket of this one.")
+    ] = "",
 ) -> None:
     """Serve specs and count reports until SIGTERM or Ctrl-C."""
     from curriculum.service import serve as serve_run  # the other commands need no socket

@@ -94,6 +94,13 @@ def supervise(run: RunDir, children: list[Child], view: LiveView, stop: threadin
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
+NameOption = Annotated[
+    Optional[str], typer.Option(help="Name of the run; default: run.name, or the name of the last config.")
+]
+SetsOption = Annotated[
+    Optional[list[str]], typer.Option("--set", help="table.key=value over the configs, may be repeated.")
+]
+
 
 @app.command()
 def main(
@@ -103,12 +110,8 @@ def main(
             metavar="CONFIG.toml", help="TOML files, later ones over earlier ones; default: configs/demo.toml."
         ),
     ] = None,
-    name: Annotated[
-        Optional[str], typer.Option(help="Name of the run; default: run.name, or the name of the last config.")
-    ] = None,
-    sets: Annotated[
-        Optional[list[str]], typer.Option("--set", help="table.key=value over the configs, may be repeated.")
-    ] = None,
+    name: NameOption = None,
+    sets: SetsOption = None,
     runs: Annotated[Path, typer.Option(help="Folder that runs lie in.")] = ROOT / "runs",
     launcher: Annotated[
         str,

@@ -261,11 +261,8 @@ def bench(
     """Measure frames per second and latency: the raw backend beside the service."""
     from sim_server.bench import run_bench
 
-    width_px, height_px = _pair(size, "x", "--size", "256x256")
-    try:
-        camera = Camera(width_px, height_px)
-    except ValueError as error:
-        raise VantageError("bad_request", f"{error}.") from None
+    with _bad_request():
+        camera = Camera(*_pair(size, "x", "--size", "256x256"))
     if out is not None and not out.parent.is_dir():
         raise VantageError("bad_request", f"there is no folder {out.parent} to write {out.name} into; make it first.")
     spec = SceneSpec(seed=scene_seed, min_objects=8, max_objects=12, clutter=0.3)

@@ -23,7 +23,7 @@ import typer
 
 from launch.install import ROOT
 from launch.settings import resolve
-from launch.supervise import open_or_create
+from launch.supervise import NameOption, SetsOption, open_or_create
 from protocol.errors import VantageError
 from protocol.exits import run_command
 
@@ -39,12 +39,8 @@ def main(
     configs: Annotated[
         Optional[list[Path]], typer.Argument(metavar="CONFIG.toml", help="TOML files, later ones over earlier ones.")
     ] = None,
-    name: Annotated[
-        Optional[str], typer.Option(help="Name of the run; default: run.name, or the name of the last config.")
-    ] = None,
-    sets: Annotated[
-        Optional[list[str]], typer.Option("--set", help="table.key=value over the configs, may be repeated.")
-    ] = None,
+    name: NameOption = None,
+    sets: SetsOption = None,
     runs: Annotated[Path, typer.Option(help="Where runs lie; every node must see it.")] = ROOT / "runs",
     workers: Annotated[int, typer.Option(min=0, max=1024, help="Simulator workers in the array.")] = 4,
     worker_cpus: Annotated[int, typer.Option(min=1, help="Cores of one worker.")] = 1,
