@@ -80,6 +80,7 @@ class Link:
         self._fatal: Optional[VantageError] = None
         self._wants_to_leave = False  # set in a signal handler
         self._busy_since_s: Optional[float] = None  # set by the computing thread
+        self._awake_until_s = 0.0
         self._finished = threading.Event()
 
     # ------------------------------------------------------------------------- the computing thread
@@ -112,6 +113,7 @@ class Link:
         with self._turn:
             self._outbox.append((frames, True))
             self._flush()
+        self._awake_until_s = time.monotonic() + AWAKE_S
 
     def announce_load(self, job_id: bytes, deadline_s: float) -> None:
         """Say that this worker may be silent for so long; 0 says that the load is over.
@@ -253,8 +255,7 @@ class Link:
         if self._connection is None:
             self._waker.sleep(min(1.0, self._next_connect_s - time.monotonic()))
         else:
-            awake_until_s = time.monotonic() + AWAKE_S
-            while time.monotonic() < awake_until_s:
+            while time.monotonic() < self._awake_until_s:
                 if readable(self._connection.socket):
                     return
             blocked = bool(self._outbox) and self._connection.ready
