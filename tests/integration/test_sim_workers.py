@@ -118,7 +118,7 @@ def test_a_worker_is_recycled_after_so_many_scenes_and_no_request_is_lost(make_s
     (pid,) = children(server)
     assert [grey(sim.observe(seed).result()) for seed in range(6)] == [expected_grey(seed) for seed in range(6)]
     assert children(server) == [pid]  # the same process in place, its memory fresh
-    # A request that crosses the worker's leave is still answered by it, so that the third start may come after the last.
+    # A request that crosses the worker's leave is still answered by it: the third start may come after the last answer.
     wait_for(lambda: len(list((sim.path / "logs").glob("sim-toy-0/attempt_*.jsonl"))) >= 3)
 
 
