@@ -1,0 +1,74 @@
+"""Digests of images, prompts, answers and wire frames: one question per skill and level in two worlds.
+
+    python -m tests.golden.record FILE.json     writes the digests of this checkout
+
+A refactoring must leave them as they are; a change that is meant to alter images or questions records them anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from learner.policy.prompt import write_answer, write_prompt
+from protocol.codec import encode
+from protocol.errors import Infeasible
+from protocol.skills import CATALOGUE
+from protocol.specs import World, task_spec, training_scene
+from sim_server.backends.rooms import RoomsBackend
+from sim_server.realise import realise
+from sim_server.scenes import WarmScenes
+
+RUN_SEED = 11
+WORLDS = {
+    "bare": World(),
+    "furnished": World(
+        rooms=3, min_objects=24, max_objects=40, clutter=0.7, palette="natural", lights=("evening",), width_px=128
+    ),
+}
+SCENES = 4  # per world
+
+
+def digest(*parts: bytes) -> str:
+    total = hashlib.blake2b(digest_size=10)
+    for part in parts:
+        total.update(len(part).to_bytes(8, "big") + part)
+    return total.hexdigest()
+
+
+def record() -> dict[str, dict[str, str]]:
+    """One entry per world, skill and level: digests of its image pixels and of what is asked and answered."""
+    scenes = WarmScenes(RoomsBackend(), bound=SCENES)
+    found: dict[str, dict[str, str]] = {}
+    for name, world in WORLDS.items():
+        for number, (skill, level) in enumerate(
+            (skill.name, level) for skill in CATALOGUE.values() for level in skill.feasible_levels
+        ):
+            scene = training_scene(world, RUN_SEED, number % SCENES)
+            spec = task_spec(
+                world, RUN_SEED, scene, spec_id=f"g{number}", seq=number, family=skill, level=level
+            )
+            key = f"{name} {skill} L{level}"
+            try:
+                made = realise(scenes.get(scene), spec, ("rgb", "depth", "ids"))
+            except Infeasible as error:
+                found[key] = {"infeasible": str(error)}
+                continue
+            asked = made.question
+            texts = [write_prompt(asked, style).text for style in ("words", "letters")]
+            answers = [write_answer(asked, style) for style in ("words", "letters")]
+            arrays = [made.frames.rgb, made.frames.depth, made.frames.ids]
+            found[key] = {
+                "images": digest(*[np.ascontiguousarray(array).tobytes() for array in arrays if array is not None]),
+                "prompts": digest(*[text.encode() for text in texts]),
+                "answer": digest(asked.answer.encode(), asked.program.encode(), *[text.encode() for text in answers]),
+            }
+    return found
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(json.dumps(record(), indent=1) + "\n")
