@@ -29,13 +29,13 @@ import zmq
 
 from benchmarks.machine import describe_machine
 from benchmarks.mutations import Mutator
-from protocol.client import Client
-from protocol.codec import decode, encode
-from protocol.endpoint import lookup
 from protocol.errors import VantageError
-from protocol.messages import GetCurriculumStatus, GetSimStatus, Hello, LeaseSpecs, Observe
-from protocol.rundir import RunDir, read_jsonl
-from protocol.scene import Camera, Pose, SceneSpec
+from protocol.run.directory import RunDir, read_jsonl
+from protocol.tasks.scene import Camera, Pose, SceneSpec
+from protocol.wire.client import Client
+from protocol.wire.codec import decode, encode
+from protocol.wire.endpoint import lookup
+from protocol.wire.messages import GetCurriculumStatus, GetSimStatus, Hello, LeaseSpecs, Observe
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = Path(__file__).parent / "results" / "chaos.json"

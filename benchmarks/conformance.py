@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import describe_machine
-from protocol.scene import Camera, Pose, SceneSpec
+from protocol.tasks.scene import Camera, Pose, SceneSpec
 from sim_server.backends.rooms import RoomsBackend
-from sim_server.picture import overview_poses
+from sim_server.sensing.contact_sheet import overview_poses
 
 REFERENCE = Path(__file__).parents[1] / "tests" / "data" / "reference"
 OUT = Path(__file__).parent / "results" / "conformance.json"
@@ -54,7 +54,7 @@ def recorded(name: str) -> dict[str, Any]:
 
 def exported() -> dict[str, Any]:
     """A generated home beside the same home read back from its export."""
-    from sim_server.backends.rooms.export import CONFIG_NAME, export_scenes
+    from sim_server.backends.rooms.files.export import CONFIG_NAME, export_scenes
 
     backend = RoomsBackend()
     made = backend.open(HOME)

@@ -20,13 +20,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.simulated_learner import LEVELS, SKILLS, SimulatedLearner
-from curriculum.events import LeasedEvent, ReportedEvent
-from curriculum.policies import make_policy
-from curriculum.policies.base import draw
+from curriculum.ability.estimates import cell_views
+from curriculum.issues import fresh_issues, repeated_issues
+from curriculum.record.events import LeasedEvent, ReportedEvent
+from curriculum.record.state import State
+from curriculum.selectors import make_policy
+from curriculum.selectors.base import draw
 from curriculum.settings import POLICIES, CurriculumSettings, SkillSettings
-from curriculum.specs import fresh_issues, repeated_issues
-from curriculum.state import State
-from curriculum.views import cell_views
 from protocol.seeds import rng_for
 
 BATCH = 32

@@ -28,8 +28,8 @@ import typer
 
 from benchmarks.learning import ROOT, launch
 from benchmarks.machine import describe_machine
-from launch.records import Evaluation, Records
-from protocol.rundir import RunDir, read_jsonl
+from launch.report.records import Evaluation, Records
+from protocol.run.directory import RunDir, read_jsonl
 
 CONFIGS = (ROOT / "configs" / "demo.toml", ROOT / "configs" / "wide-menu.toml")
 RELATIONS = ("view_direction", "depth_order", "relative_distance")  # what the demo lifts

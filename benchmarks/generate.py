@@ -20,9 +20,9 @@ from typing import Any, Callable
 import numpy as np
 
 from benchmarks.machine import describe_machine
-from protocol.scene import SceneSpec
 from protocol.skills import CATALOGUE
-from protocol.specs import World
+from protocol.tasks.scene import SceneSpec
+from protocol.tasks.specs import World
 from sim_server.backends.rooms import RoomsBackend
 from sim_server.dataset import generate as generating
 from sim_server.dataset import parquet

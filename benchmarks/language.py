@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe_machine
-from protocol.scene import Camera, OrientedBox, Room, SceneDescription, SceneObject
 from protocol.seeds import rng_for
-from protocol.tasks import ObjectTruth
+from protocol.tasks.scene import Camera, OrientedBox, Room, SceneDescription, SceneObject
+from protocol.tasks.task import ObjectTruth
 from sim_server.questions import geometry
-from sim_server.questions.checker import MAX_COST, cost_of
-from sim_server.questions.evaluator import compiled, run
 from sim_server.questions.evidence import ViewEvidence, World
-from sim_server.questions.functions.registry import (
+from sim_server.questions.language.checker import MAX_COST, cost_of
+from sim_server.questions.language.evaluator import compiled, run
+from sim_server.questions.language.functions.registry import (
     BINDERS,
     BOOL,
     FUNCTIONS,
@@ -41,7 +41,7 @@ from sim_server.questions.functions.registry import (
     Fault,
     Function,
 )
-from sim_server.questions.language import ProgramFault
+from sim_server.questions.language.parser import ProgramFault
 
 OUT = Path(__file__).parent / "results" / "language.json"
 VIEWS = 16

@@ -25,16 +25,16 @@ import torch
 import typer
 
 from benchmarks.machine import describe_machine
-from learner.answers import Answers
-from learner.assemble import assemble
-from learner.checkpoints import CheckpointStore
-from learner.clock import StepClock
-from learner.groups import Group, share_out
-from learner.grpo import VantageTrainer, trainer_config
+from learner.grpo.clock import StepClock
+from learner.grpo.groups import Group, share_out
+from learner.grpo.trainer import VantageTrainer, trainer_config
+from learner.policy.assemble import assemble
+from learner.policy.checkpoints import CheckpointStore
 from learner.policy.load import TINY, resolve
-from learner.rewards import Reward
+from learner.rollouts.answerer import Answers
 from learner.rollouts.base import Prompt, Sampling
 from learner.settings import GrpoSettings, LearnerSettings, PolicySettings, RolloutSettings
+from protocol.answers.scoring import Reward
 
 RESULT = Path(__file__).parent / "results" / "learner_step.json"
 TEXTS = (
@@ -114,7 +114,7 @@ def vllm_seconds(groups: int, samples: int, repeats: int) -> dict[str, float]:
 
 
 def only_vllm(settings: LearnerSettings, repeats: int) -> dict[str, float]:
-    from learner.adapters import AdapterStore
+    from learner.policy.adapters import AdapterStore
     from learner.rollouts.vllm import VllmEngine
 
     parts = assemble(settings, 0)

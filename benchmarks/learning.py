@@ -19,8 +19,8 @@ from typing import Annotated, Any, Optional, Sequence
 import typer
 
 from benchmarks.machine import describe_machine
-from launch.records import Records, is_relational
-from protocol.rundir import RunDir
+from launch.report.records import Records, is_relational
+from protocol.run.directory import RunDir
 
 ROOT = Path(__file__).resolve().parent.parent
 

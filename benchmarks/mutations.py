@@ -12,9 +12,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 import numpy as np
 
-from protocol.arrays import ArrayRef
-from protocol.codec import ArraySink, encode
-from protocol.messages import KINDS
+from protocol.wire.arrays import ArrayRef
+from protocol.wire.codec import ArraySink, encode
+from protocol.wire.messages import KINDS
 
 STOCK = 24  # valid messages of each kind to start from
 NUMBERS = (0, 1, -1, 2, 7, 1000, 2**31, 2**63 - 1, 0.0, 0.5, -3.25, 1e300, float("inf"), float("nan"))

@@ -33,7 +33,7 @@ import numpy as np
 from benchmarks.machine import describe_load, describe_machine
 from benchmarks.render_peers import MODULES, PEERS, Draw
 from protocol.errors import Infeasible
-from protocol.scene import Camera, Pose, SceneSpec
+from protocol.tasks.scene import Camera, Pose, SceneSpec
 from sim_server.backends.base import Scene
 from sim_server.backends.rooms import RoomsBackend
 
@@ -142,7 +142,7 @@ def start_up() -> dict[str, object]:
 
 def measure_peer(name: str, seconds: float) -> dict[str, object]:
     """One renderer ("rooms" is ours) on a furnished scene: frames per CPU-second by size, and how its ids agree."""
-    from sim_server.backends.rooms.drawing import view_axes
+    from sim_server.backends.rooms.draw.drawing import view_axes
     from sim_server.backends.rooms.scene import RoomsScene
 
     scene = RoomsBackend().open(specs("furnished", 1)[0])

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 
 from benchmarks.machine import describe_load, describe_machine
-from protocol.scene import Camera, SceneSpec
+from protocol.tasks.scene import Camera, SceneSpec
 from sim_server.bench import run_bench
 from sim_server.settings import SimSettings
 

@@ -19,10 +19,10 @@ from collections import Counter
 
 import numpy as np
 
-from curriculum.ability import Cell
-from curriculum.events import Issue
-from protocol.messages import ConfidenceReport
+from curriculum.ability.rasch import Cell
+from curriculum.record.events import Issue
 from protocol.seeds import rng_for
+from protocol.wire.messages import ConfidenceReport
 
 # A fixed cast: figures stay comparable while the catalogue grows.
 SKILLS = (

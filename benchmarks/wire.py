@@ -33,14 +33,14 @@ import msgspec
 import numpy as np
 
 from benchmarks.machine import describe_load, describe_machine
-from protocol.client import Client
-from protocol.codec import ArraySink
-from protocol.endpoint import Endpoint, lookup
-from protocol.messages import GetSimStatus, Observation, Observe
-from protocol.rundir import RunDir
-from protocol.scene import Camera, Pose, SceneSpec
-from protocol.service import Service
-from protocol.tasks import View
+from protocol.run.directory import RunDir
+from protocol.tasks.scene import Camera, Pose, SceneSpec
+from protocol.tasks.task import View
+from protocol.wire.client import Client
+from protocol.wire.codec import ArraySink
+from protocol.wire.endpoint import Endpoint, lookup
+from protocol.wire.messages import GetSimStatus, Observation, Observe
+from protocol.wire.service import Service
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = Path(__file__).parent / "results" / "wire.json"

@@ -12,17 +12,17 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from curriculum.ability import Cell
+from curriculum.ability.rasch import Cell
 from curriculum.core import fingerprint, load_state
+from curriculum.record.state import encode_state
+from curriculum.record.store import FILE_NAME, Store
 from curriculum.settings import CurriculumSettings
-from curriculum.state import encode_state
 from curriculum.status import status_of
-from curriculum.store import FILE_NAME, Store
-from protocol.config import section
-from protocol.exits import run_command, stop_on_signals
-from protocol.logs import setup
-from protocol.messages import CurriculumStatus
-from protocol.rundir import RunDir
+from protocol.run.config import section
+from protocol.run.directory import RunDir
+from protocol.run.exits import run_command, stop_on_signals
+from protocol.run.logs import setup
+from protocol.wire.messages import CurriculumStatus
 
 app = typer.Typer(
     help="Decides what the learner is asked next.",

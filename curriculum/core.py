@@ -21,17 +21,23 @@ from typing import Callable, Sequence, Union
 
 import msgspec
 
-from curriculum.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent, ReportedEvent
-from curriculum.policies import make_policy
-from curriculum.policies.base import draw
+from curriculum.ability.estimates import CellView, cell_views
+from curriculum.issues import fresh_issues, leased, proposed_issues, repeated_issues
+from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent, ReportedEvent
+from curriculum.record.state import STATE_VERSION, State, decode_state, encode_state
+from curriculum.record.store import FILE_NAME, Store
+from curriculum.selectors import make_policy
+from curriculum.selectors.base import draw
 from curriculum.settings import CurriculumSettings, Estimation
-from curriculum.specs import fresh_issues, leased, proposed_issues, repeated_issues
-from curriculum.state import STATE_VERSION, State, decode_state, encode_state
 from curriculum.status import explain, status_of
-from curriculum.store import FILE_NAME, Store
-from curriculum.views import CellView, cell_views
 from protocol.errors import VantageError
-from protocol.messages import (
+from protocol.run.directory import RunDir
+from protocol.seeds import rng_for
+from protocol.skills import CATALOGUE
+from protocol.tasks.proposals import proposal_key
+from protocol.tasks.specs import MOST_VIEWS, World
+from protocol.tasks.task import PROPOSED, Degradation
+from protocol.wire.messages import (
     MOST_LEASED,
     AddProposals,
     ConfidenceReport,
@@ -44,12 +50,6 @@ from protocol.messages import (
     SendReports,
     SpecBatch,
 )
-from protocol.proposals import proposal_key
-from protocol.rundir import RunDir
-from protocol.seeds import rng_for
-from protocol.skills import CATALOGUE
-from protocol.specs import MOST_VIEWS, World
-from protocol.tasks import PROPOSED, Degradation
 
 log = logging.getLogger(__name__)
 

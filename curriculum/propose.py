@@ -6,11 +6,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Callable, Sequence
 
-from protocol.client import Client
-from protocol.endpoint import lookup
-from protocol.messages import AddProposals, EpisodeReply, ProposalsKept, Propose, Rejected
-from protocol.proposals import read_proposals
-from protocol.rundir import RunDir
+from protocol.run.directory import RunDir
+from protocol.tasks.proposals import read_proposals
+from protocol.wire.client import Client
+from protocol.wire.endpoint import lookup
+from protocol.wire.messages import AddProposals, EpisodeReply, ProposalsKept, Propose, Rejected
 
 _AT_ONCE = 32  # proposals that are tested at a time
 _TEST_DEADLINE_S = 300.0  # the first of a kind draws other scenes to compare with

@@ -8,12 +8,12 @@ import msgspec
 
 from curriculum.core import CurriculumCore, CurriculumMessage
 from curriculum.settings import CurriculumSettings
-from protocol.config import section
-from protocol.endpoint import publish, serving_endpoint
-from protocol.messages import AddProposals, GetCurriculumStatus, LeaseSpecs, SendReports
-from protocol.rundir import RunDir
-from protocol.service import Handler, Request, Service
-from protocol.telemetry import Telemetry
+from protocol.run.config import section
+from protocol.run.directory import RunDir
+from protocol.run.telemetry import Telemetry
+from protocol.wire.endpoint import publish, serving_endpoint
+from protocol.wire.messages import AddProposals, GetCurriculumStatus, LeaseSpecs, SendReports
+from protocol.wire.service import Handler, Request, Service
 
 _BEAT_S = 5.0
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pydantic
 
-from protocol.config import Section
-from protocol.specs import DEFAULT_SKILLS, SkillSettings, World
+from protocol.run.config import Section
+from protocol.tasks.specs import DEFAULT_SKILLS, SkillSettings, World
 
 POLICIES = ("frontier", "confidence_bands", "weakest_first", "difficulty_pools", "uniform", "static")
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import Sequence
 
-from curriculum.ability import Cell
-from curriculum.calibration import Calibration
-from curriculum.events import Issue
-from curriculum.policies import make_policy
-from curriculum.policies.base import cell_shares
+from curriculum.ability.calibration import Calibration
+from curriculum.ability.estimates import CellView, cell_views
+from curriculum.ability.rasch import Cell
+from curriculum.record.events import Issue
+from curriculum.record.state import CellState, State
+from curriculum.selectors import make_policy
+from curriculum.selectors.base import cell_shares
 from curriculum.settings import CurriculumSettings
-from curriculum.state import CellState, State
-from curriculum.views import CellView, cell_views
-from protocol.messages import CellStatus, CurriculumStatus
-from protocol.tasks import PROPOSED
+from protocol.tasks.task import PROPOSED
+from protocol.wire.messages import CellStatus, CurriculumStatus
 
 _NAMED = 3  # cells that the reason names; the others are counted
 _TREND = 0.02

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Mapping, Optional, Sequence
 
 from protocol.errors import VantageError
-from protocol.exits import TRY_AGAIN, USER_ERROR
+from protocol.run.exits import TRY_AGAIN, USER_ERROR
 
 MAX_QUICK_DEATHS = 5  # in a row
 STEADY_S = 30.0  # a child that lived for so long starts a new count
 BACKOFF_S = 0.5  # doubles with each quick death
 BACKOFF_MAX_S = 15.0
-_SAID = re.compile(r"(sim-server|curriculum|learner): ")  # how protocol/exits.py begins a sentence
+_SAID = re.compile(r"(sim-server|curriculum|learner): ")  # how protocol/run/exits.py begins a sentence
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 

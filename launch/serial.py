@@ -15,13 +15,13 @@ import msgspec
 
 from curriculum.core import CurriculumCore
 from curriculum.settings import CurriculumSettings
-from launch.live import LiveView
-from protocol import logs
-from protocol.codec import Blob, Packet
-from protocol.config import section
+from launch.report.live import LiveView
 from protocol.errors import VantageError
-from protocol.rundir import RunDir
-from sim_server.core import SimCore
+from protocol.run import logs
+from protocol.run.config import section
+from protocol.run.directory import RunDir
+from protocol.wire.codec import Blob, Packet
+from sim_server.service.core import SimCore
 from sim_server.settings import SimSettings
 
 REFRESH_S = 1.0
@@ -30,7 +30,7 @@ Answer = tuple[msgspec.Struct, Sequence[Blob]]
 
 
 class LocalChannel:
-    """A service in this process, asked in the manner of protocol.client.Client."""
+    """A service in this process, asked in the manner of protocol.wire.client.Client."""
 
     def __init__(self, handle: Callable[[msgspec.Struct, bytes], Answer]) -> None:
         """`handle` takes a message and its request id and returns the reply with its blobs."""

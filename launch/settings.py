@@ -8,8 +8,8 @@ from typing import Any, Iterator, Mapping, Optional, Sequence
 
 from curriculum.settings import CurriculumSettings
 from learner.settings import LearnerSettings
-from protocol.config import RunSettings, Section, Tree, load, merge, section
 from protocol.errors import VantageError
+from protocol.run.config import RunSettings, Section, Tree, load, merge, section
 from sim_server.settings import SimSettings
 
 MODELS: dict[str, type[Section]] = {

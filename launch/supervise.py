@@ -3,7 +3,7 @@
     configs ─▶ settings.resolve ─▶ RunDir ─▶ sim-server · curriculum · learner   (launch/processes.py)
                                                    │ status/, metrics/
                                                    ▼
-                              live view (launch/live.py) ─▶ learner done ─▶ table and report.html (launch/report.py)
+                              live view (report/live.py) ─▶ learner done ─▶ table and report.html (report/page.py)
 
 Progress is read from the run directory alone; no process is asked anything.
 """
@@ -23,14 +23,14 @@ from typing import Annotated, Optional, Sequence
 import typer
 
 from launch.install import ROOT, InstallError, detect_device, ensure, venv_path
-from launch.live import LiveView, print_results
 from launch.processes import Child, drain
-from launch.report import write_report
+from launch.report.live import LiveView, print_results
+from launch.report.page import write_report
 from launch.settings import check_same, resolve
-from protocol.config import Tree, to_toml
 from protocol.errors import VantageError
-from protocol.exits import run_command
-from protocol.rundir import RunDir
+from protocol.run.config import Tree, to_toml
+from protocol.run.directory import RunDir
+from protocol.run.exits import run_command
 
 REFRESH_S = 0.5
 DRAIN_S = 20.0  # for one process to finish what it does after SIGTERM

@@ -16,14 +16,14 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from learner import processes
+from learner.ranks import processes
 from learner.settings import LearnerSettings
-from protocol.client import Client
-from protocol.config import load, section
-from protocol.endpoint import lookup
-from protocol.exits import run_command, stop_on_signals
-from protocol.logs import setup
-from protocol.rundir import RunDir, write_atomic
+from protocol.run.config import load, section
+from protocol.run.directory import RunDir, write_atomic
+from protocol.run.exits import run_command, stop_on_signals
+from protocol.run.logs import setup
+from protocol.wire.client import Client
+from protocol.wire.endpoint import lookup
 
 app = typer.Typer(
     help="Trains a vision-language policy in the loop.",
@@ -70,7 +70,7 @@ def _follow(run: RunDir, rank: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     setup(run.path, f"learner-{rank}")
     processes.take_one_gpu()
-    from learner.follow import follow  # brings torch
+    from learner.ranks.follow import follow  # brings torch
 
     follow(run)
 
@@ -88,7 +88,7 @@ def serve(
 
     Anyone who reaches the port can use the server and load adapters: keep it within your own network.
     """
-    from learner.serve import serve as serve_policy  # brings torch
+    from learner.rollouts.serve_vllm import serve as serve_policy  # brings torch
 
     serve_policy(load(config), host, port, flags or [])
 
@@ -104,7 +104,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Answer held-out questions with the run's policy; those not rendered yet need the run's simulator."""
-    from learner.offline import evaluate_run  # brings torch
+    from learner.evaluate.offline import evaluate_run  # brings torch
 
     opened = RunDir.open(run)
     with Client(lambda: lookup(opened.path, "sim"), "learner-evaluate") as simulator:
@@ -130,8 +130,8 @@ def score(
     out: Annotated[Optional[Path], typer.Option("--out", help="JSON file for the scores.")] = None,
 ) -> None:
     """Score answers from a file as VSI-Bench does, and as strictly as the learner's rewards."""
-    from learner.benchmark import evaluate as score_all
-    from learner.benchmark import read_answers, read_items
+    from protocol.answers.vsi_bench import evaluate as score_all
+    from protocol.answers.vsi_bench import read_answers, read_items
 
     items = read_items(questions)
     result = score_all(items, read_answers(answers, items))
@@ -183,7 +183,7 @@ def export(
     step: Annotated[Optional[int], typer.Option(min=0, help="A kept checkpoint's step; default: the newest.")] = None,
 ) -> None:
     """Write a run's policy as a PEFT adapter and as a merged model."""
-    from learner.export import export as export_run  # brings torch
+    from learner.policy.export import export as export_run  # brings torch
 
     export_run(RunDir.open(run), out, step)
     print(f"wrote {out / 'adapter'} and {out / 'merged'}")

@@ -12,15 +12,15 @@ from typing import Any, Callable, Optional, Sequence
 import msgspec
 from transformers import TrainerCallback
 
-from learner.clock import StepClock
-from learner.collect import Collector
-from learner.episodes import Task, TaskStream, asked_to_stop
-from learner.evaluate import Evaluator, first_per_skill, write_results
-from learner.ranks import Ranks
-from learner.schedule import rate
+from learner.evaluate.held_out import Evaluator, first_per_skill, write_results
+from learner.grpo.clock import StepClock
+from learner.grpo.schedule import rate
+from learner.ranks.orders import Ranks
 from learner.settings import LearnerSettings
-from protocol.rundir import RunDir
-from protocol.sealed import verify_folder
+from learner.stream.collect import Collector
+from learner.stream.episodes import Task, TaskStream, asked_to_stop
+from protocol.run.directory import RunDir
+from protocol.run.sealed import verify_folder
 
 _STATUS_EVERY_S = 0.5
 

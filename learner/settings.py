@@ -6,14 +6,14 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from protocol.config import Section
+from protocol.run.config import Section
 
 
 class PolicySettings(Section):
     """Which model learns, and how questions are put to it."""
 
     model: str = Field(default="vantage-tiny", min_length=1)  # the packaged one, a folder, or a hub name
-    style: Literal["words", "letters"] = "words"  # see learner/policy/prompt.py
+    style: Literal["words", "letters"] = "words"  # see protocol/answers/prompt.py
 
 
 class BudgetSettings(Section):

@@ -1,11 +1,11 @@
 """The learner's main loop.
 
-    assemble     policy + LoRA, packed forward, rollout engine                        learner/assemble.py
-    before       held-out evaluation of the untrained policy                          learner/evaluate.py
-    steps        TRL's trainer asks for a step's groups, until the budget is met      learner/grpo.py
-                   stream: lease -> render -> task, running ahead                     learner/episodes.py
-                   collect: answer, score, report (outbox), keep what has a gradient  learner/collect.py
-                   other ranks answer and train on their share                        learner/ranks.py, follow.py
+    assemble     policy + LoRA, packed forward, rollout engine                        learner/policy/assemble.py
+    before       held-out evaluation of the untrained policy                          learner/evaluate/held_out.py
+    steps        TRL's trainer asks for a step's groups, until the budget is met      learner/grpo/trainer.py
+                   stream: lease -> render -> task, running ahead                     learner/stream/episodes.py
+                   collect: answer, score, report (outbox), keep what has a gradient  learner/stream/collect.py
+                   other ranks answer and train on their share                        learner/ranks/orders.py, follow.py
                    after each step: checkpoint, metrics, now and then an evaluation   learner/monitor.py
     after        the same questions once more; the outbox is emptied; the run is done
 
@@ -18,26 +18,26 @@ from __future__ import annotations
 import logging
 import threading
 
-from learner.adapters import AdapterStore
-from learner.answers import Answerer
-from learner.assemble import assemble, most_images, resume, rollout_engine
-from learner.checkpoints import CheckpointStore
-from learner.clock import StepClock
-from learner.collect import Collector
-from learner.episodes import EpisodeLog, TaskStream
-from learner.evaluate import Evaluator, HeldOut
-from learner.groups import Share, share_out
-from learner.grpo import VantageTrainer, trainer_config
+from learner.evaluate.held_out import Evaluator, HeldOut
+from learner.grpo.clock import StepClock
+from learner.grpo.groups import Share, share_out
+from learner.grpo.trainer import VantageTrainer, trainer_config
 from learner.monitor import Monitor
-from learner.ranks import Leave, Resume, Step, Train, join
-from learner.reports import Channel, Outbox, ReportSender
+from learner.policy.adapters import AdapterStore
+from learner.policy.assemble import assemble, most_images, resume, rollout_engine
+from learner.policy.checkpoints import CheckpointStore
+from learner.ranks.orders import Leave, Resume, Step, Train, join
+from learner.rollouts.answerer import Answerer
 from learner.rollouts.sharded import ShardedEngine
 from learner.settings import LearnerSettings
-from protocol.config import section
+from learner.stream.collect import Collector
+from learner.stream.episodes import EpisodeLog, TaskStream
+from learner.stream.reports import Channel, Outbox, ReportSender
 from protocol.errors import VantageError
-from protocol.messages import ConfidenceReport
-from protocol.rundir import RunDir
-from protocol.specs import cells_of, world_of
+from protocol.run.config import section
+from protocol.run.directory import RunDir
+from protocol.tasks.specs import cells_of, world_of
+from protocol.wire.messages import ConfidenceReport
 
 log = logging.getLogger(__name__)
 

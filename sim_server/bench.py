@@ -27,15 +27,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from protocol.client import Client
-from protocol.endpoint import lookup
 from protocol.errors import VantageError
-from protocol.messages import GetSimStatus, Observe
-from protocol.rundir import RunDir
-from protocol.scene import Camera, Pose, SceneSpec
+from protocol.run.directory import RunDir
+from protocol.tasks.scene import Camera, Pose, SceneSpec
+from protocol.wire.client import Client
+from protocol.wire.endpoint import lookup
+from protocol.wire.messages import GetSimStatus, Observe
 from sim_server.backends.base import Scene
 from sim_server.backends.registry import make_backend
-from sim_server.picture import overview_poses
+from sim_server.sensing.contact_sheet import overview_poses
 from sim_server.settings import SimSettings
 
 POSES = 16

@@ -24,22 +24,22 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from protocol import logs
-from protocol.client import Client
-from protocol.config import section
-from protocol.endpoint import Endpoint, lookup
 from protocol.errors import VantageError
-from protocol.exits import run_command, stop_on_signals
-from protocol.messages import DrainWorker, GetSimStatus, SimStatus
-from protocol.rundir import RunDir, write_atomic
-from protocol.scene import HELD_OUT_SEED_BORDER, Camera, SceneSpec
-from protocol.tasks import Degradation
+from protocol.run import logs
+from protocol.run.config import section
+from protocol.run.directory import RunDir, write_atomic
+from protocol.run.exits import run_command, stop_on_signals
+from protocol.tasks.scene import HELD_OUT_SEED_BORDER, Camera, SceneSpec
+from protocol.tasks.task import Degradation
+from protocol.wire.client import Client
+from protocol.wire.endpoint import Endpoint, lookup
+from protocol.wire.messages import DrainWorker, GetSimStatus, SimStatus
 from sim_server.backends import registry
-from sim_server.broker import SERVICE, WORKER_SERVICE, Broker
 from sim_server.dataset import commands
-from sim_server.fleet import Fleet
-from sim_server.propose.commands import propose
 from sim_server.questions.audit.commands import audit
+from sim_server.questions.propose.commands import propose
+from sim_server.service.broker import SERVICE, WORKER_SERVICE, Broker
+from sim_server.service.fleet import Fleet
 from sim_server.settings import SimSettings
 
 app = typer.Typer(
@@ -120,7 +120,7 @@ def worker(
         logs.setup(run_dir, f"sim-{name.rpartition('.')[0] if leash else settings.backend}")
     endpoint = Endpoint(connect, server_key, keys)
 
-    from sim_server.worker import Worker  # the broker's process must not import a simulator's libraries
+    from sim_server.service.worker import Worker  # the broker's process must not import a simulator's libraries
 
     process = Worker(lambda: lookup(run_dir, WORKER_SERVICE) if run_dir else endpoint, settings, name, leash)
     if leash:  # the parent hears Ctrl-C too, and lets go of the leash when it is done
@@ -201,9 +201,9 @@ def render(
     ] = "",
 ) -> None:
     """Draw a scene without a service: one picture, or a contact sheet of several views."""
-    from sim_server.degrade import DegradedScene
-    from sim_server.picture import degradation_sheet, overview_poses
-    from sim_server.shown import save_picture, show
+    from sim_server.sensing.contact_sheet import degradation_sheet, overview_poses
+    from sim_server.sensing.degradations import DegradedScene
+    from sim_server.sensing.visualise import save_picture, show
 
     with _bad_request():
         camera = Camera(*_pair(size, "x", "--size", "640x480"), math.radians(hfov_deg))
@@ -241,7 +241,7 @@ def export(
         knobs = {"rooms": rooms, "clutter": clutter, "palette": palette, "ceiling_m": ceiling}
         specs = [_scene_spec(number, objects, **knobs) for number in seed or (3,)]
     backend = registry.make_backend("rooms")
-    from sim_server.backends.rooms.export import CONFIG_NAME, export_scenes
+    from sim_server.backends.rooms.files.export import CONFIG_NAME, export_scenes
 
     names = export_scenes((backend.open(spec) for spec in specs), out, backend.digest)
     typer.echo(f"{out / CONFIG_NAME}: {', '.join(names)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from protocol.config import Section
+from protocol.run.config import Section
 
 
 class SimSettings(Section):

@@ -25,7 +25,7 @@ from launch.install import ROOT
 from launch.settings import resolve
 from launch.supervise import NameOption, SetsOption, open_or_create
 from protocol.errors import VantageError
-from protocol.exits import run_command
+from protocol.run.exits import run_command
 
 LISTEN = "tcp://0.0.0.0:*"  # every interface, any free port; published under the node's name
 NOTICE_S = 180  # before the time limit: the learner finishes its step and the processes drain

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from learner.policy.prompt import Prompt, write_answer, write_prompt
 from learner.pretrain.data import Shard
 from learner.pretrain.truth import IGNORED, Names, object_targets
-from protocol.tasks import Question
+from protocol.answers.prompt import Prompt, write_answer, write_prompt
+from protocol.tasks.task import Question
 
 MASKED = IGNORED
 

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learner.pretrain.truth import cell_owners
-from learner.reports import Channel
 from learner.settings import PretrainSettings
+from learner.stream.reports import Channel
 from protocol.errors import VantageError
-from protocol.messages import Annotate, Annotated
-from protocol.scene import HELD_OUT_SEED_BORDER, SEED_END, Camera, SceneSpec
 from protocol.seeds import rng_for
-from protocol.tasks import ObjectTruth, Question
+from protocol.tasks.scene import HELD_OUT_SEED_BORDER, SEED_END, Camera, SceneSpec
+from protocol.tasks.task import ObjectTruth, Question
+from protocol.wire.messages import Annotate, Annotated
 
 IN_FLIGHT = 8
 _DEADLINE_S = 120.0

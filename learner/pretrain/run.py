@@ -23,14 +23,14 @@ from learner.policy.build import MERGE, PATCH_PX
 from learner.pretrain.card import write_card
 from learner.pretrain.data import Pool, collect, order
 from learner.pretrain.train import pretrain
-from learner.reports import Channel
 from learner.settings import PretrainSettings
-from protocol import logs
-from protocol.client import Client
-from protocol.endpoint import lookup
+from learner.stream.reports import Channel
 from protocol.errors import VantageError
-from protocol.messages import Describe
-from protocol.rundir import RunDir
+from protocol.run import logs
+from protocol.run.directory import RunDir
+from protocol.wire.client import Client
+from protocol.wire.endpoint import lookup
+from protocol.wire.messages import Describe
 
 log = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ from learner.pretrain.muon import Muon
 from learner.pretrain.truth import Names
 from learner.settings import PretrainSettings
 from protocol.seeds import rng_for
-from protocol.tasks import Question
+from protocol.tasks.task import Question
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from protocol.tasks import ObjectTruth
+from protocol.tasks.task import ObjectTruth
 
 BINS = 8  # columns and rows of the picture, and steps of depth
 NEAREST_M, DEPTH_STEP_M = 1.0, 0.6  # depth bins: below 1.6 m, 1.6-2.2 m, … , 5.2 m and beyond

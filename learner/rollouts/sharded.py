@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Sequence
 
-from learner.ranks import Answer, LoadAdapter, Ranks
+from learner.ranks.orders import Answer, LoadAdapter, Ranks
 from learner.rollouts.base import Prompt, Rollout, RolloutEngine, Sampling, TruthScorer
 
 
 class ShardedEngine:
-    """On rank 0; the others answer in learner/follow.py. `live` says which of their engines they use."""
+    """On rank 0; the others answer in learner/ranks/follow.py. `live` says which of their engines they use."""
 
     def __init__(self, own: RolloutEngine, ranks: Ranks, truths: TruthScorer) -> None:
         self.name = own.name

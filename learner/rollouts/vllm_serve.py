@@ -3,8 +3,8 @@
     POST /v1/chat/completions    one question: token ids, log-probabilities and text of its n answers
     POST /v1/load_lora_adapter   once per policy version, by the path of its folder; the version before is unloaded
 
-The server is started by `learner serve` (learner/serve.py), and must see the run directory at the same path. Its names
-for adapters carry a digest of the adapter: it keeps prefixes by name, and may outlive the run that named them.
+The server is started by `learner serve` (learner/rollouts/serve_vllm.py), and must see the run directory at the same
+path. Its names for adapters carry a digest of the adapter: it keeps prefixes by name, and may outlive the run that named them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from learner.rollouts.base import Completion, Prompt, RgbImage, Rollout, Samplin
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.vllm import collapse_image_runs
 from protocol.errors import VantageError
-from protocol.sealed import MANIFEST
+from protocol.run.sealed import MANIFEST
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from protocol.scene import Camera, Change, Pose, SceneDescription, SceneSpec, Vec3
+from protocol.tasks.scene import Camera, Change, Pose, SceneDescription, SceneSpec, Vec3
 
 SENSORS = ("rgb", "depth", "ids", "amodal")  # of every backend; what else one has, its capabilities say
 ALL_SENSORS = (*SENSORS, "normals")
@@ -21,8 +21,8 @@ class Frames(msgspec.Struct):
     ids: int32 [N, H, W] object ids, 0 = no object; amodal: per view, object id -> pixels that the object would
     cover in the frame if nothing stood before it; normals: float32 [N, H, W, 3], of length 1, in the
     camera's frame (x right, y up, z towards the viewer), 0 where nothing was hit. A sensor that was not asked for is
-    None. lens: the barrel distortion that all maps went through, k of sim_server/lens.py; 0 is a pinhole camera's
-    picture.
+    None. lens: the barrel distortion that all maps went through, k of sim_server/sensing/lens.py; 0 is a pinhole
+    camera's image.
     """
 
     poses: tuple[Pose, ...]

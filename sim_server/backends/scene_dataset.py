@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from protocol.errors import VantageError
-from protocol.scene import Opening, Quat, Room, Vec3
+from protocol.tasks.scene import Opening, Quat, Room, Vec3
 
 CONFIG_SUFFIX = ".scene_dataset_config.json"
 ASSET_SUFFIXES = (".glb", ".gltf")

@@ -11,9 +11,9 @@ from typing import Annotated, Optional
 import msgspec
 import typer
 
-from protocol.config import load, merge, section
 from protocol.errors import VantageError
-from protocol.specs import World, cells_of, world_of
+from protocol.run.config import load, merge, section
+from protocol.tasks.specs import World, cells_of, world_of
 from sim_server.settings import SimSettings
 
 

@@ -17,18 +17,18 @@ from typing import Any, Callable, Optional, Sequence
 import msgspec
 
 from protocol.errors import Infeasible, VantageError
-from protocol.rundir import write_atomic
-from protocol.sealed import sealed_folder, sweep, verify_folder
-from protocol.tasks import TaskSpec
+from protocol.run.directory import write_atomic
+from protocol.run.sealed import sealed_folder, sweep, verify_folder
+from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Backend
 from sim_server.dataset.parquet import write_parquet
 from sim_server.dataset.parts import stay_with, wait_for_parts
 from sim_server.dataset.plan import Plan, specs_digest, write_specs
 from sim_server.dataset.rows import Row, Truth, make_row, seen_in, to_webp
 from sim_server.dataset.store import Folder
-from sim_server.degrade import digest_for
-from sim_server.realise import realise
-from sim_server.scenes import WarmScenes
+from sim_server.questions.realise import realise
+from sim_server.sensing.degradations import digest_for
+from sim_server.service.scenes import WarmScenes
 
 WARM_SCENES = 2  # a shard works through one scene after the other
 

@@ -13,11 +13,11 @@ from typing import Any, Optional, Sequence
 
 import msgspec
 
-from protocol.config import did_you_mean
 from protocol.errors import VantageError
+from protocol.run.config import did_you_mean
 from protocol.skills import CATALOGUE
-from protocol.specs import World, deal, held_out_scene, task_spec, training_scene
-from protocol.tasks import TaskSpec
+from protocol.tasks.specs import World, deal, held_out_scene, task_spec, training_scene
+from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Backend
 from sim_server.backends.registry import make_backend
 from sim_server.settings import SimSettings

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from protocol.prompts import letter_answer, letter_prompt, lettered_options, plain_text
-from protocol.scene import Pose, SceneDescription
-from protocol.tasks import Question, TaskSpec
+from protocol.answers.letters import letter_answer, letter_prompt, lettered_options, plain_text
+from protocol.tasks.scene import Pose, SceneDescription
+from protocol.tasks.task import Question, TaskSpec
 from sim_server.questions.evidence import ViewEvidence
 
 LOSSLESS = 100

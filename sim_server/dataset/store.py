@@ -5,7 +5,7 @@
     shards/shard-000007/       rows.jsonl, rows.parquet, images/, manifest.json with the SHA-256 of every file
     dataset.json               the SHA-256 of every shard's manifest, and what was infeasible; written last
 
-A shard appears by one rename when it is whole (protocol/sealed.py), so a kill at any instant leaves whole shards.
+A shard appears by one rename when it is whole (protocol/run/sealed.py), so a kill at any instant leaves whole shards.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from typing import Any, Iterator, Optional
 import msgspec
 
 from protocol.errors import VantageError
-from protocol.rundir import disk_guard, write_atomic
-from protocol.sealed import MANIFEST, numbered, verify_folder
-from protocol.tasks import TaskSpec
+from protocol.run.directory import disk_guard, write_atomic
+from protocol.run.sealed import MANIFEST, numbered, verify_folder
+from protocol.tasks.task import TaskSpec
 from sim_server.dataset.plan import Plan, Specs, read_specs, specs_digest
 from sim_server.dataset.rows import Row
 

@@ -19,11 +19,11 @@ from sim_server.dataset.parts import stay_with, wait_for_parts
 from sim_server.dataset.plan import Plan, Specs
 from sim_server.dataset.rows import Row, Truth, from_webp, make_row, seen_in, to_webp
 from sim_server.dataset.store import Folder, check_shard, read_rows
-from sim_server.degrade import degraded, digest_for
-from sim_server.questions.evaluator import run
 from sim_server.questions.evidence import EVIDENCE_SENSORS, World
-from sim_server.realise import realise
-from sim_server.scenes import WarmScenes
+from sim_server.questions.language.evaluator import run
+from sim_server.questions.realise import realise
+from sim_server.sensing.degradations import degraded, digest_for
+from sim_server.service.scenes import WarmScenes
 
 # Between a stored picture and the same render encoded and decoded here, mean absolute difference in levels: 0 with the
 # encoder that wrote it, and room for another version of it.

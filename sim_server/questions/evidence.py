@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.errors import VantageError
-from protocol.scene import Camera, Pose, Room, SceneDescription, SceneObject, Vec3
-from protocol.tasks import ObjectTruth
+from protocol.tasks.scene import Camera, Pose, Room, SceneDescription, SceneObject, Vec3
+from protocol.tasks.task import ObjectTruth
 from sim_server.backends.base import Frames
-from sim_server.lens import bend
 from sim_server.questions.geometry import inside_polygon, project
-from sim_server.staging import Staging
+from sim_server.questions.staging import Staging
+from sim_server.sensing.lens import bend
 
 EVIDENCE_SENSORS = ("depth", "ids", "amodal")
 

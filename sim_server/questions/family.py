@@ -14,14 +14,14 @@ import msgspec
 import numpy as np
 
 from protocol.errors import VantageError
-from protocol.scene import Pose, SceneDescription
 from protocol.seeds import pick
 from protocol.skills import CATALOGUE
-from protocol.tasks import Mention, Question, TaskSpec
+from protocol.tasks.scene import Pose, SceneDescription
+from protocol.tasks.task import Mention, Question, TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evaluator import run
 from sim_server.questions.evidence import World, name_of
-from sim_server.staging import Staging
+from sim_server.questions.language.evaluator import run
+from sim_server.questions.staging import Staging
 
 Item = TypeVar("Item")
 NO_SUCH_ANSWER = "no view has the drawn answer"

@@ -8,7 +8,7 @@ from typing import Iterable, Optional
 import msgspec
 import numpy as np
 
-from protocol.scene import OrientedBox, Room, SceneDescription, SceneObject
+from protocol.tasks.scene import OrientedBox, Room, SceneDescription, SceneObject
 from sim_server.questions.geometry import Array, corners, inside_polygon
 
 FLAT_M = 0.05  # lower things (rugs) can be stood upon

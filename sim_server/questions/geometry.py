@@ -13,7 +13,7 @@ from typing import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from protocol.scene import Camera, OrientedBox, Pose, Quat, Vec3
+from protocol.tasks.scene import Camera, OrientedBox, Pose, Quat, Vec3
 
 Array = NDArray[np.float64]
 

@@ -11,14 +11,14 @@ import zmq
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from protocol.client import Client
-from protocol.codec import PREFIX, ArraySink, Packet, decode, encode
-from protocol.endpoint import serving_endpoint
 from protocol.errors import VantageError
-from protocol.messages import KINDS, Hello, LeaseSpecs, Observation, SpecBatch
-from protocol.scene import Camera, Pose
-from protocol.service import Service
-from protocol.tasks import View
+from protocol.tasks.scene import Camera, Pose
+from protocol.tasks.task import View
+from protocol.wire.client import Client
+from protocol.wire.codec import PREFIX, ArraySink, Packet, decode, encode
+from protocol.wire.endpoint import serving_endpoint
+from protocol.wire.messages import KINDS, Hello, LeaseSpecs, Observation, SpecBatch
+from protocol.wire.service import Service
 from tests.support.wire import messages, serving
 
 pytestmark = pytest.mark.timeout(120)

@@ -14,7 +14,7 @@ from typing import NamedTuple, Union
 import pytest
 
 from protocol.errors import VantageError
-from protocol.scene import SceneSpec
+from protocol.tasks.scene import SceneSpec
 from sim_server.backends.base import Backend, Scene
 from sim_server.backends.registry import installed, make_backend
 from sim_server.settings import SimSettings

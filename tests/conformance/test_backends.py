@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from protocol.errors import VantageError
-from protocol.scene import Camera, Pose, SceneSpec, Vec3
+from protocol.tasks.scene import Camera, Pose, SceneSpec, Vec3
 from sim_server.backends.base import SENSORS, Frames
 
 if TYPE_CHECKING:

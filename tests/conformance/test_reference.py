@@ -13,10 +13,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from protocol.scene import Camera, Pose, SceneSpec, Vec3
+from protocol.tasks.scene import Camera, Pose, SceneSpec, Vec3
 from sim_server.backends.base import Scene
 from sim_server.backends.registry import make_backend
-from sim_server.backends.rooms.walkable import Agent, WalkableMesh
+from sim_server.backends.rooms.walk.walkable import Agent, WalkableMesh
 from sim_server.backends.scene_dataset import SceneDataset
 from sim_server.settings import SimSettings
 
@@ -143,7 +143,7 @@ def test_objects(name: str) -> None:
 
 @functools.cache
 def triangles(name: str, objects: bool) -> NDArray[np.float32]:
-    from sim_server.backends.rooms.assemble import assemble
+    from sim_server.backends.rooms.files.assemble import assemble
 
     files = SceneDataset(config(name)).scene(name)
     mesh = assemble(files if objects else files._replace(objects=()), named_nodes=False).mesh

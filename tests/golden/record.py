@@ -14,14 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from learner.policy.prompt import write_answer, write_prompt
-from protocol.codec import encode
+from protocol.answers.prompt import write_answer, write_prompt
 from protocol.errors import Infeasible
 from protocol.skills import CATALOGUE
-from protocol.specs import World, task_spec, training_scene
+from protocol.tasks.specs import World, task_spec, training_scene
 from sim_server.backends.rooms import RoomsBackend
-from sim_server.realise import realise
-from sim_server.scenes import WarmScenes
+from sim_server.questions.realise import realise
+from sim_server.service.scenes import WarmScenes
 
 RUN_SEED = 11
 WORLDS = {
@@ -46,12 +45,10 @@ def record() -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for name, world in WORLDS.items():
         for number, (skill, level) in enumerate(
-            (skill.name, level) for skill in CATALOGUE.values() for level in skill.feasible_levels
+            (one.name, level) for one in CATALOGUE.values() for level in one.feasible_levels
         ):
             scene = training_scene(world, RUN_SEED, number % SCENES)
-            spec = task_spec(
-                world, RUN_SEED, scene, spec_id=f"g{number}", seq=number, family=skill, level=level
-            )
+            spec = task_spec(world, RUN_SEED, scene, spec_id=f"g{number}", seq=number, family=skill, level=level)
             key = f"{name} {skill} L{level}"
             try:
                 made = realise(scenes.get(scene), spec, ("rgb", "depth", "ids"))

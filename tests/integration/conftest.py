@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from protocol.endpoint import Endpoint, serving_endpoint
+from protocol.wire.endpoint import Endpoint, serving_endpoint
 from tests.support.sim import Sim
 
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import pytest
 
 from launch.supervise import app
-from protocol.config import load
-from protocol.exits import run_command
-from protocol.rundir import RunDir
+from protocol.run.config import load
+from protocol.run.directory import RunDir
+from protocol.run.exits import run_command
 
 pytestmark = pytest.mark.timeout(180)
 

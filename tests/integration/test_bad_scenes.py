@@ -15,13 +15,13 @@ import pytest
 import zmq
 
 from protocol import PROTOCOL_MAJOR, PROTOCOL_MINOR
-from protocol.client import Client
-from protocol.codec import decode, encode
-from protocol.endpoint import lookup
 from protocol.errors import Infeasible, VantageError
-from protocol.messages import Failure, GetSimStatus, Hello, Observe
-from protocol.rundir import RunDir
-from protocol.scene import Camera, Pose, SceneSpec
+from protocol.run.directory import RunDir
+from protocol.tasks.scene import Camera, Pose, SceneSpec
+from protocol.wire.client import Client
+from protocol.wire.codec import decode, encode
+from protocol.wire.endpoint import lookup
+from protocol.wire.messages import Failure, GetSimStatus, Hello, Observe
 from sim_server.backends.rooms import RoomsBackend
 
 pytestmark = pytest.mark.timeout(300)

@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 
 from curriculum.core import load_state
+from curriculum.record.state import encode_state
+from curriculum.record.store import FILE_NAME, Store
 from curriculum.settings import Estimation
-from curriculum.state import encode_state
-from curriculum.store import FILE_NAME, Store
-from protocol.client import Client
-from protocol.endpoint import lookup
 from protocol.errors import VantageError
-from protocol.messages import (
+from protocol.run.directory import RunDir
+from protocol.wire.client import Client
+from protocol.wire.endpoint import lookup
+from protocol.wire.messages import (
     CurriculumStatus,
     GetCurriculumStatus,
     LeaseSpecs,
@@ -29,7 +30,6 @@ from protocol.messages import (
     SendReports,
     SpecBatch,
 )
-from protocol.rundir import RunDir
 from tests.support.curriculum import report_on
 
 ROOT = Path(__file__).parents[2]

@@ -14,18 +14,18 @@ import numpy as np
 import pytest
 import torch
 
-from learner.answers import Answers
-from learner.assemble import Parts, assemble
-from learner.checkpoints import CheckpointStore
-from learner.export import export
-from learner.groups import Group, packed_log_probs
+from learner.grpo.groups import Group, packed_log_probs
+from learner.policy.assemble import Parts, assemble
+from learner.policy.checkpoints import CheckpointStore
+from learner.policy.export import export
 from learner.policy.load import load
-from learner.rewards import Reward
+from learner.rollouts.answerer import Answers
 from learner.rollouts.base import Completion, Rollout, Sampling
 from learner.settings import LearnerSettings
-from protocol.config import section
+from protocol.answers.scoring import Reward
 from protocol.errors import VantageError
-from protocol.rundir import RunDir
+from protocol.run.config import section
+from protocol.run.directory import RunDir
 from tests.support.prompts import some_prompts
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]

@@ -17,12 +17,12 @@ import pytest
 
 from curriculum.core import CurriculumCore
 from curriculum.settings import CurriculumSettings
-from learner.checkpoints import CheckpointStore
-from learner.reports import Outbox
-from protocol.config import section
-from protocol.exits import TRY_AGAIN
-from protocol.rundir import RunDir, read_jsonl
-from protocol.sealed import verify_folder
+from learner.policy.checkpoints import CheckpointStore
+from learner.stream.reports import Outbox
+from protocol.run.config import section
+from protocol.run.directory import RunDir, read_jsonl
+from protocol.run.exits import TRY_AGAIN
+from protocol.run.sealed import verify_folder
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 

@@ -11,22 +11,22 @@ from typing import Iterator, Sequence
 import numpy as np
 import pytest
 
-from learner.answers import Answerer, score_completion
-from learner.episodes import Task, task_from
-from learner.policy.prompt import write_answer
+from learner.rollouts.answerer import Answerer, score_completion
 from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
 from learner.settings import StreamSettings
-from protocol.client import Client
-from protocol.endpoint import lookup
+from learner.stream.episodes import Task, task_from
+from protocol.answers.prompt import write_answer
 from protocol.errors import VantageError
-from protocol.messages import RenderTask
-from protocol.rundir import RunDir
-from protocol.scene import Pose
-from protocol.specs import LOOK_AROUND, World, task_spec, training_scene
+from protocol.run.directory import RunDir
+from protocol.tasks.scene import Pose
+from protocol.tasks.specs import LOOK_AROUND, World, task_spec, training_scene
+from protocol.wire.client import Client
+from protocol.wire.endpoint import lookup
+from protocol.wire.messages import RenderTask
 from sim_server.backends.registry import make_backend
-from sim_server.degrade import degraded
-from sim_server.observe import multiply
 from sim_server.questions.geometry import yaw_rad
+from sim_server.sensing.degradations import degraded
+from sim_server.sensing.observe import multiply
 from sim_server.settings import SimSettings
 
 ROOT = Path(__file__).parents[2]

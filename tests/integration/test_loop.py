@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol.rundir import RunDir, read_jsonl
+from protocol.run.directory import RunDir, read_jsonl
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
 

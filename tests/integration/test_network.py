@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from protocol.client import Client
-from protocol.endpoint import lookup
-from protocol.messages import GetSimStatus, Observe
-from protocol.rundir import RunDir
-from protocol.scene import Camera, SceneSpec
+from protocol.run.directory import RunDir
+from protocol.tasks.scene import Camera, SceneSpec
+from protocol.wire.client import Client
+from protocol.wire.endpoint import lookup
+from protocol.wire.messages import GetSimStatus, Observe
 from tests.support.network import ADDRESSES, Cable, missing
 from tests.support.sim import POSE, expected_grey, grey, toy_environment
 from tests.support.wire import wait_for

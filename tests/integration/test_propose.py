@@ -11,10 +11,13 @@ from typing import Iterator, NamedTuple
 import msgspec
 import pytest
 
-from learner.rewards import score
-from protocol.client import Client
-from protocol.endpoint import lookup
-from protocol.messages import (
+from protocol.answers.scoring import score
+from protocol.run.directory import RunDir
+from protocol.tasks.proposals import proposal_of
+from protocol.tasks.scene import Camera, SceneSpec
+from protocol.wire.client import Client
+from protocol.wire.endpoint import lookup
+from protocol.wire.messages import (
     Describe,
     EpisodeReply,
     GetCurriculumStatus,
@@ -25,9 +28,6 @@ from protocol.messages import (
     RenderTask,
     SendReports,
 )
-from protocol.proposals import proposal_of
-from protocol.rundir import RunDir
-from protocol.scene import Camera, SceneSpec
 from sim_server.questions.evidence import name_of
 from tests.support.curriculum import report_on
 

@@ -11,11 +11,11 @@ from typing import Optional
 
 import pytest
 
-from protocol.client import Client
-from protocol.endpoint import lookup
-from protocol.messages import Observe
-from protocol.rundir import RunDir
-from protocol.scene import Camera, Pose, SceneSpec
+from protocol.run.directory import RunDir
+from protocol.tasks.scene import Camera, Pose, SceneSpec
+from protocol.wire.client import Client
+from protocol.wire.endpoint import lookup
+from protocol.wire.messages import Observe
 
 ROOT = Path(__file__).parents[2]
 EVERYTHING = """

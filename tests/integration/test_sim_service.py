@@ -8,14 +8,14 @@ import sys
 import pytest
 import zmq
 
-from protocol.client import Client
-from protocol.codec import MAX_FRAME_BYTES, encode
-from protocol.endpoint import lookup
 from protocol.errors import VantageError
-from protocol.messages import Describe, DrainWorker, Goodbye, Hello, Loading, Observe, Ready, RenderTask
-from protocol.scene import Camera, SceneSpec
-from protocol.tasks import QuestionSpec, TaskSpec
-from sim_server.core import SimCore
+from protocol.tasks.scene import Camera, SceneSpec
+from protocol.tasks.task import QuestionSpec, TaskSpec
+from protocol.wire.client import Client
+from protocol.wire.codec import MAX_FRAME_BYTES, encode
+from protocol.wire.endpoint import lookup
+from protocol.wire.messages import Describe, DrainWorker, Goodbye, Hello, Loading, Observe, Ready, RenderTask
+from sim_server.service.core import SimCore
 from sim_server.settings import SimSettings
 from tests.support.sim import POSE, ROOT, SLOW_RENDER_M, Sim, expected_grey, grey
 from tests.support.wire import wait_for
@@ -141,7 +141,7 @@ def test_a_second_server_on_a_run_is_refused(calm_sim):
 
 
 def test_the_broker_imports_no_simulator():
-    code = "import sys, sim_server.cli, sim_server.broker; sys.exit(any(m in sys.modules for m in ('numba', 'torch')))"
+    code = "import sys, sim_server.service.broker; sys.exit(any(m in sys.modules for m in ('numba', 'torch')))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=30).returncode == 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from protocol.errors import VantageError
-from protocol.messages import DrainWorker
+from protocol.wire.messages import DrainWorker
 from tests.support.sim import DEADLY_M, SLOW_OPEN_M, SLOW_RENDER_M, alive, children, expected_grey, grey
 from tests.support.wire import wait_for
 

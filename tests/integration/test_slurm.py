@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol.rundir import RunDir, read_jsonl
+from protocol.run.directory import RunDir, read_jsonl
 from tests.support.slurm import Slurm, missing
 
 WHY_NOT = missing()

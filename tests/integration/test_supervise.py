@@ -16,11 +16,11 @@ import pytest
 from rich.console import Console
 
 import launch.processes
-from launch.live import LiveView
 from launch.processes import Child
+from launch.report.live import LiveView
 from launch.supervise import supervise
 from protocol.errors import VantageError
-from protocol.rundir import RunDir
+from protocol.run.directory import RunDir
 from tests.support.sim import alive
 from tests.support.wire import wait_for
 
@@ -57,7 +57,7 @@ def view_of(run: RunDir) -> tuple[LiveView, io.StringIO]:
 
 def test_the_run_ends_when_the_learner_is_done_and_leaves_nothing_running(run: RunDir) -> None:
     done = (
-        "import sys, time; from pathlib import Path; from protocol.rundir import RunDir\n"
+        "import sys, time; from pathlib import Path; from protocol.run.directory import RunDir\n"
         "time.sleep(0.2); RunDir.open(Path(sys.argv[1])).mark_done('learner', {})"
     )
     children = [child(run, "sim", FOREVER), child(run, "curriculum", FOREVER), child(run, "learner", done)]

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from learner.adapters import AdapterStore
-from learner.assemble import add_lora
+from learner.policy.adapters import AdapterStore
+from learner.policy.assemble import add_lora
 from learner.policy.load import TINY, load
 from learner.policy.packed import PackedPolicy
 from learner.rollouts.base import Sampling

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import zmq
 
-from protocol.client import Client
-from protocol.codec import PREFIX, decode, encode
-from protocol.endpoint import lookup, publish, serving_endpoint
 from protocol.errors import VantageError
-from protocol.messages import DrainWorker, GetSimStatus, LeaseSpecs, Observe, SpecBatch, Welcome
-from protocol.service import Service
+from protocol.wire.client import Client
+from protocol.wire.codec import PREFIX, decode, encode
+from protocol.wire.endpoint import lookup, publish, serving_endpoint
+from protocol.wire.messages import DrainWorker, GetSimStatus, LeaseSpecs, Observe, SpecBatch, Welcome
+from protocol.wire.service import Service
 from tests.support.wire import OBSERVE, POSE, lease, observe, serving, wait_for
 
 pytestmark = pytest.mark.timeout(60)

@@ -16,11 +16,11 @@ import msgspec
 import pytest
 import zmq
 
-from protocol.client import Client
-from protocol.endpoint import Endpoint, lookup, publish, serving_endpoint
 from protocol.errors import VantageError
-from protocol.messages import LeaseSpecs, SpecBatch
-from protocol.service import Service
+from protocol.wire.client import Client
+from protocol.wire.endpoint import Endpoint, lookup, publish, serving_endpoint
+from protocol.wire.messages import LeaseSpecs, SpecBatch
+from protocol.wire.service import Service
 from tests.support.wire import serving
 
 pytestmark = pytest.mark.timeout(60)

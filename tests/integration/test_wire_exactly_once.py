@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from protocol.client import Client
-from protocol.codec import decode, encode
-from protocol.endpoint import Endpoint, lookup, publish
-from protocol.messages import LeaseSpecs, SpecBatch
-from protocol.service import Service
+from protocol.wire.client import Client
+from protocol.wire.codec import decode, encode
+from protocol.wire.endpoint import Endpoint, lookup, publish
+from protocol.wire.messages import LeaseSpecs, SpecBatch
+from protocol.wire.service import Service
 from tests.support.wire import raw_dealer, service_process, serving, wait_for
 
 pytestmark = pytest.mark.timeout(60)

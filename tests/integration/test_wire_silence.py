@@ -11,11 +11,11 @@ from concurrent.futures import Future
 import pytest
 import zmq
 
-from protocol.client import Client
-from protocol.codec import decode, encode
 from protocol.errors import VantageError
-from protocol.messages import Busy, Done, Heartbeat, Hello, LeaseSpecs, SpecBatch, Welcome
-from protocol.service import Service
+from protocol.wire.client import Client
+from protocol.wire.codec import decode, encode
+from protocol.wire.messages import Busy, Done, Heartbeat, Hello, LeaseSpecs, SpecBatch, Welcome
+from protocol.wire.service import Service
 from tests.support.wire import service_process, serving, wait_for
 
 pytestmark = pytest.mark.timeout(60)

@@ -8,11 +8,11 @@ import sys
 import pytest
 import zmq
 
-from protocol.client import Client
-from protocol.codec import MAGIC, PREFIX, decode, encode
 from protocol.errors import VantageError
-from protocol.messages import Failure, Hello, LeaseSpecs, Observe, SpecBatch, Welcome
-from protocol.service import Service
+from protocol.wire.client import Client
+from protocol.wire.codec import MAGIC, PREFIX, decode, encode
+from protocol.wire.messages import Failure, Hello, LeaseSpecs, Observe, SpecBatch, Welcome
+from protocol.wire.service import Service
 from tests.support.wire import lease, observe, raw_dealer, serving
 
 pytestmark = pytest.mark.timeout(60)

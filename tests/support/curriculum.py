@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from protocol.messages import ConfidenceReport, Leased
-from protocol.tasks import degradation_label
+from protocol.tasks.task import degradation_label
+from protocol.wire.messages import ConfidenceReport, Leased
 
 
 def report_on(leased: Leased, rewards: Sequence[float] = (1.0, 0.0, 1.0, 0.0), **changes: Any) -> ConfidenceReport:

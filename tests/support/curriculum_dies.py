@@ -11,9 +11,9 @@ import sys
 import threading
 from pathlib import Path
 
+from curriculum.record.store import Store
 from curriculum.service import serve
-from curriculum.store import Store
-from protocol.rundir import RunDir
+from protocol.run.directory import RunDir
 
 
 def main() -> None:

@@ -11,9 +11,11 @@ import msgspec
 import numpy as np
 
 from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
-from protocol.codec import ArraySink, Packet
 from protocol.errors import VantageError
-from protocol.messages import (
+from protocol.tasks.scene import Camera, Pose, SceneSpec
+from protocol.tasks.task import Episode, Question, QuestionSpec, TaskSpec, View
+from protocol.wire.codec import ArraySink, Packet
+from protocol.wire.messages import (
     MOST_LEASED,
     EpisodeReply,
     Leased,
@@ -25,8 +27,6 @@ from protocol.messages import (
     SendReports,
     SpecBatch,
 )
-from protocol.scene import Camera, Pose, SceneSpec
-from protocol.tasks import Episode, Question, QuestionSpec, TaskSpec, View
 
 END = 2
 

@@ -16,16 +16,17 @@ from typing import Sequence
 from curriculum.core import CurriculumCore
 from curriculum.settings import CurriculumSettings
 from launch.serial import LocalChannel
-from learner import assemble, cli
-from learner.processes import others_started
+from learner import cli
+from learner.policy import assemble
+from learner.ranks.processes import others_started
 from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
 from learner.rollouts.transformers import PackedEngine
 from learner.settings import LearnerSettings
 from learner.train import train
-from protocol.config import section
-from protocol.exits import run_command
-from protocol.rundir import RunDir
-from sim_server.core import SimCore
+from protocol.run.config import section
+from protocol.run.directory import RunDir
+from protocol.run.exits import run_command
+from sim_server.service.core import SimCore
 from sim_server.settings import SimSettings
 
 WRONG = "box box"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from sim_server.questions.checker import ANSWER_TYPES
-from sim_server.questions.functions.registry import (
+from sim_server.questions.language.checker import ANSWER_TYPES
+from sim_server.questions.language.functions.registry import (
     BINDERS,
     BOOL,
     FUNCTIONS,
@@ -17,7 +17,7 @@ from sim_server.questions.functions.registry import (
     VECTOR,
     VIEW,
 )
-from sim_server.questions.language import COMPARISONS, KEYWORDS
+from sim_server.questions.language.parser import COMPARISONS, KEYWORDS
 
 LEAVES = {
     NUMBER: ["0", "1", "2.5", "0.1", "3000000000000000", "0.000000000001", "-1"],

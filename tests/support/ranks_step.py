@@ -13,20 +13,20 @@ from typing import Any, NamedTuple
 import torch
 from safetensors.torch import save_file
 
-from learner.answers import Answers, Turn
-from learner.assemble import add_lora
-from learner.clock import StepClock
-from learner.groups import Group, share_out
-from learner.grpo import VantageTrainer, trainer_config
+from learner.grpo.clock import StepClock
+from learner.grpo.groups import Group, share_out
+from learner.grpo.trainer import VantageTrainer, trainer_config
+from learner.policy.assemble import add_lora
 from learner.policy.build import build
 from learner.policy.packed import PackedPolicy
-from learner.processes import end_with_starter
-from learner.ranks import Ranks, Step, join
-from learner.rewards import Reward
+from learner.ranks.orders import Ranks, Step, join
+from learner.ranks.processes import end_with_starter
+from learner.rollouts.answerer import Answers, Turn
 from learner.rollouts.base import Sampling
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.transformers import PackedEngine
 from learner.settings import GrpoSettings, RolloutSettings
+from protocol.answers.scoring import Reward
 from tests.support.prompts import some_prompts
 
 GRPO = GrpoSettings(groups=4, samples=4, lora_rank=4, lora_alpha=8, learning_rate=1e-2, warmup_steps=0)

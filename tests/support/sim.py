@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from protocol.client import Client
-from protocol.endpoint import lookup
-from protocol.messages import GetSimStatus, Observe, SimStatus
-from protocol.rundir import RunDir
-from protocol.scene import Camera, Pose, SceneSpec
+from protocol.run.directory import RunDir
+from protocol.tasks.scene import Camera, Pose, SceneSpec
+from protocol.wire.client import Client
+from protocol.wire.endpoint import lookup
+from protocol.wire.messages import GetSimStatus, Observe, SimStatus
 from tests.support.wire import wait_for
 
 ROOT = Path(__file__).parents[2]

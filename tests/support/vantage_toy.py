@@ -20,7 +20,7 @@ from typing import Sequence
 import numpy as np
 
 from protocol.errors import VantageError
-from protocol.scene import Camera, OrientedBox, Pose, Room, SceneDescription, SceneObject, SceneSpec, Vec3
+from protocol.tasks.scene import Camera, OrientedBox, Pose, Room, SceneDescription, SceneObject, SceneSpec, Vec3
 from sim_server.backends.base import Capabilities, Frames
 
 DEADLY_M, SLOW_RENDER_M, SLOW_OPEN_M = 2.5, 3.0, 3.5

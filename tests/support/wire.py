@@ -15,13 +15,13 @@ import zmq
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from protocol.arrays import ArrayRef
-from protocol.codec import DTYPES, ArraySink, decode, encode
-from protocol.endpoint import Endpoint
-from protocol.messages import Hello, LeaseSpecs, Observation, Observe, SpecBatch, Welcome
-from protocol.scene import HELD_OUT_SEED_BORDER, Camera, Pose, SceneSpec
-from protocol.service import Service
-from protocol.tasks import DEGRADATIONS, SEVERITIES, Degradation, View
+from protocol.tasks.scene import HELD_OUT_SEED_BORDER, Camera, Pose, SceneSpec
+from protocol.tasks.task import DEGRADATIONS, SEVERITIES, Degradation, View
+from protocol.wire.arrays import ArrayRef
+from protocol.wire.codec import DTYPES, ArraySink, decode, encode
+from protocol.wire.endpoint import Endpoint
+from protocol.wire.messages import Hello, LeaseSpecs, Observation, Observe, SpecBatch, Welcome
+from protocol.wire.service import Service
 
 POSE = Pose((0.0, 1.5, 0.0), (1.0, 0.0, 0.0, 0.0))
 OBSERVE = Observe(SceneSpec(seed=3), Camera(8, 6), POSE)

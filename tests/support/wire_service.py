@@ -12,9 +12,9 @@ import signal
 import threading
 from pathlib import Path
 
-from protocol.endpoint import Endpoint
-from protocol.messages import LeaseSpecs, SpecBatch
-from protocol.service import Request, Service
+from protocol.wire.endpoint import Endpoint
+from protocol.wire.messages import LeaseSpecs, SpecBatch
+from protocol.wire.service import Request, Service
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from protocol.errors import VantageError
-from protocol.scene import SceneSpec
+from protocol.tasks.scene import SceneSpec
 from sim_server.backends.base import SENSORS, Capabilities, Scene
 from sim_server.backends.habitat.scene import HabitatScene
 from sim_server.backends.habitat.simulator import (

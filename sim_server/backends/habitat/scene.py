@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.errors import Infeasible, VantageError
-from protocol.scene import Camera, Pose, SceneDescription, SceneSpec, Vec3
+from protocol.tasks.scene import Camera, Pose, SceneDescription, SceneSpec, Vec3
 from sim_server.backends.base import SENSORS, Frames
 from sim_server.backends.habitat.simulator import DEPTH, IDS, RGB, Simulator
 from sim_server.backends.habitat.survey import SURVEY_CAMERA, look_around, survey, unoccluded_pixels

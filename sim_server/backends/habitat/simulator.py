@@ -19,7 +19,7 @@ from typing import Any, Optional
 import numpy as np
 
 from protocol.errors import VantageError
-from protocol.scene import Camera, Pose
+from protocol.tasks.scene import Camera, Pose
 
 RGB, DEPTH, IDS = "rgb", "depth", "ids"
 _SOFTWARE = ("llvmpipe", "softpipe", "swrast", "swiftshader", "software")

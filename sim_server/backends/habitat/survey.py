@@ -13,7 +13,7 @@ from typing import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from protocol.scene import Camera, Pose
+from protocol.tasks.scene import Camera, Pose
 from sim_server.questions.geometry import pose_from_yaw_pitch, project, unproject
 
 SURVEY_CAMERA = Camera(160, 120, math.radians(90.0))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from protocol.scene import OrientedBox, Quat, Room, SceneObject, Vec3
+from protocol.tasks.scene import OrientedBox, Quat, Room, SceneObject, Vec3
 from sim_server.backends.habitat.words import category, is_structure, room_category
 from sim_server.questions.geometry import inside_polygon, rotation_matrix
 

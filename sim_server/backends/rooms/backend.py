@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from protocol.errors import VantageError
-from protocol.scene import Camera, Pose, SceneSpec
+from protocol.tasks.scene import Camera, Pose, SceneSpec
 from sim_server.backends.base import ALL_SENSORS, SENSORS, Capabilities, Scene
-from sim_server.backends.rooms.catalogue import CATEGORIES
+from sim_server.backends.rooms.furnish.catalogue import CATEGORIES
 from sim_server.backends.scene_dataset import SceneDataset
 from sim_server.numba_cache import set_cache_dir
 from sim_server.settings import SimSettings
@@ -83,7 +83,7 @@ class RoomsBackend:
             )
         files = self._dataset.scene(spec.asset)
         set_cache_dir()
-        from sim_server.backends.rooms.loaded import LoadedScene  # imports numba
+        from sim_server.backends.rooms.files.loaded import LoadedScene  # imports numba
 
         return LoadedScene(spec, files, self._dataset.is_one_file)
 

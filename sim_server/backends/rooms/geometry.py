@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from sim_server.backends.rooms.materials import Material
+from sim_server.backends.rooms.draw.materials import Material
 from sim_server.backends.rooms.mesh import Part
 
 CHUNK_FACES = 512

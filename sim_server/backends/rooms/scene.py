@@ -9,22 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.errors import VantageError
-from protocol.scene import Camera, Change, OrientedBox, Pose, SceneDescription, SceneObject, SceneSpec, Vec3
 from protocol.seeds import rng_for
+from protocol.tasks.scene import Camera, Change, OrientedBox, Pose, SceneDescription, SceneObject, SceneSpec, Vec3
 from sim_server.backends.base import Frames, TopDown
-from sim_server.backends.rooms.clutter import add_clutter
-from sim_server.backends.rooms.drawing import Drawing
+from sim_server.backends.rooms.building.plan import make_plan
+from sim_server.backends.rooms.building.shell import light_position, shell_parts
+from sim_server.backends.rooms.building.style import make_style
+from sim_server.backends.rooms.draw.drawing import Drawing
+from sim_server.backends.rooms.draw.materials import slot_materials
+from sim_server.backends.rooms.furnish.clutter import add_clutter
+from sim_server.backends.rooms.furnish.place import free_floor, furnish_reachable
+from sim_server.backends.rooms.furnish.placed import Placed
 from sim_server.backends.rooms.geometry import Geometry, GeometryBuilder
-from sim_server.backends.rooms.light import Light
-from sim_server.backends.rooms.lighting import light_scene
-from sim_server.backends.rooms.materials import slot_materials
+from sim_server.backends.rooms.light.shading import Light
+from sim_server.backends.rooms.light.sources import light_scene
 from sim_server.backends.rooms.mesh import rotation_y
-from sim_server.backends.rooms.place import free_floor, furnish_reachable
-from sim_server.backends.rooms.placed import Placed
-from sim_server.backends.rooms.plan import make_plan
-from sim_server.backends.rooms.shell import light_position, shell_parts
-from sim_server.backends.rooms.solids import in_wall, object_around
-from sim_server.backends.rooms.style import make_style
+from sim_server.backends.rooms.walk.solids import in_wall, object_around
 
 _BOX_SLACK_M = 1e-4  # a box must contain its float32 mesh
 

@@ -6,7 +6,7 @@ from collections import Counter
 from statistics import median
 from typing import Callable, Optional, Sequence
 
-from protocol.tasks import Question
+from protocol.tasks.task import Question
 
 
 def earned(asked: Sequence[tuple[int, Question]], words: Callable[[Question], str]) -> float:

@@ -12,10 +12,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from protocol.config import load
-from protocol.rundir import disk_guard, write_atomic
+from protocol.run.config import load
+from protocol.run.directory import disk_guard, write_atomic
 from protocol.skills import CATALOGUE
-from protocol.specs import world_of
+from protocol.tasks.specs import world_of
 
 
 def audit(

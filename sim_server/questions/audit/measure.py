@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from protocol.scene import SceneDescription, SceneObject
-from protocol.tasks import Question
+from protocol.tasks.scene import SceneDescription, SceneObject
+from protocol.tasks.task import Question
 from sim_server.backends.base import Frames
 from sim_server.questions.geometry import rotation_matrix
 

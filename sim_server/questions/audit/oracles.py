@@ -8,8 +8,8 @@ from typing import Callable
 
 import numpy as np
 
-from protocol.scene import SceneDescription, SceneObject
-from protocol.tasks import Question
+from protocol.tasks.scene import SceneDescription, SceneObject
+from protocol.tasks.task import Question
 from sim_server.backends.base import Frames
 from sim_server.questions.audit import oracles_maps, oracles_views
 from sim_server.questions.audit.measure import mask_centre, mentioned, surface

@@ -10,11 +10,11 @@ from typing import Callable
 
 import numpy as np
 
-from protocol.scene import Pose, SceneDescription, SceneObject
-from protocol.tasks import Question
+from protocol.tasks.scene import Pose, SceneDescription, SceneObject
+from protocol.tasks.task import Question
 from sim_server.backends.base import Frames
 from sim_server.questions.audit.oracles_views import inside_outline
-from sim_server.questions.families.walk import APPEARS
+from sim_server.questions.families.walk.trajectory import APPEARS
 from sim_server.questions.geometry import rotation_matrix
 
 Oracle = Callable[[Question, SceneDescription, Frames], str]

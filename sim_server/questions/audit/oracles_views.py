@@ -14,8 +14,8 @@ from typing import Callable
 
 import numpy as np
 
-from protocol.scene import OrientedBox, Pose, Room, SceneDescription, SceneObject, Vec3
-from protocol.tasks import Question
+from protocol.tasks.scene import OrientedBox, Pose, Room, SceneDescription, SceneObject, Vec3
+from protocol.tasks.task import Question
 from sim_server.backends.base import Frames
 from sim_server.questions.audit.measure import mask_centre, mentioned, surface
 from sim_server.questions.geometry import rotation_matrix

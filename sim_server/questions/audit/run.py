@@ -17,17 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.errors import Infeasible, VantageError
-from protocol.scene import Pose, SceneDescription, SceneSpec
 from protocol.skills import CATALOGUE
-from protocol.specs import World as Knobs
-from protocol.specs import task_spec, training_scene
-from protocol.tasks import Question, TaskSpec
+from protocol.tasks.scene import Pose, SceneDescription, SceneSpec
+from protocol.tasks.specs import World as Knobs
+from protocol.tasks.specs import task_spec, training_scene
+from protocol.tasks.task import Question, TaskSpec
 from sim_server.backends.base import Backend, Frames, Scene
 from sim_server.questions.audit.blind import earned, nothing, told
 from sim_server.questions.audit.oracles import ORACLES, agrees
-from sim_server.questions.evaluator import verify
 from sim_server.questions.evidence import EVIDENCE_SENSORS
-from sim_server.realise import Realised, realise
+from sim_server.questions.language.evaluator import verify
+from sim_server.questions.realise import Realised, realise
 
 Cell = tuple[str, int]  # family, level
 OPTIONS_VARY = ("object_match", "small_location", "route_plan")  # from question to question, as objects do

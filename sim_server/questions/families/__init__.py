@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from protocol.errors import VantageError
 from protocol.skills import CATALOGUE
-from sim_server.questions.families.across import ObjectFromCamera, RegionFromCamera
-from sim_server.questions.families.cameras import CamerasCount, CamerasNearest, CamerasShared
-from sim_server.questions.families.change import BeforeAfter, OcclusionRemoval
-from sim_server.questions.families.maps import CognitiveMap, CrossView
-from sim_server.questions.families.match import ObjectMatch, VisibilityCompare
-from sim_server.questions.families.measures import CameraObjectDistance, ObjectSize
-from sim_server.questions.families.motion import CameraMotion
-from sim_server.questions.families.pairs import CameraElevation, CameraPosition
-from sim_server.questions.families.perceive import ObjectCategory, ObjectColor, ObjectCount, ObjectLocation
-from sim_server.questions.families.picture import DepthOrder, ViewDirection
-from sim_server.questions.families.room_for import Fits
-from sim_server.questions.families.rooms import RoomSize
-from sim_server.questions.families.route import ActionConsequence, RoutePlan
-from sim_server.questions.families.scene import (
+from sim_server.questions.families.pair.across import ObjectFromCamera, RegionFromCamera
+from sim_server.questions.families.pair.cameras import CameraElevation, CameraPosition
+from sim_server.questions.families.pair.change import BeforeAfter, OcclusionRemoval
+from sim_server.questions.families.pair.match import ObjectMatch, VisibilityCompare
+from sim_server.questions.families.pair.motion import CameraMotion
+from sim_server.questions.families.several.room_size import RoomSize
+from sim_server.questions.families.several.scene import (
     ObjectDistance,
     SceneCount,
     SceneRelativeDirection,
     SceneRelativeDistance,
     SceneSize,
 )
-from sim_server.questions.families.small import SmallLocation, SmallNearest, SmallPresence
-from sim_server.questions.families.space import RelativeDirection, RelativeDistance
-from sim_server.questions.families.viewpoint import Perspective, ViewChoice
-from sim_server.questions.families.walk import AppearanceOrder, PathLength
+from sim_server.questions.families.several.streams import CamerasCount, CamerasNearest, CamerasShared
+from sim_server.questions.families.single.image import DepthOrder, ViewDirection
+from sim_server.questions.families.single.measures import CameraObjectDistance, ObjectSize
+from sim_server.questions.families.single.perceive import ObjectCategory, ObjectColor, ObjectCount, ObjectLocation
+from sim_server.questions.families.single.small import SmallLocation, SmallNearest, SmallPresence
+from sim_server.questions.families.single.space import RelativeDirection, RelativeDistance
+from sim_server.questions.families.walk.fits import Fits
+from sim_server.questions.families.walk.maps import CognitiveMap, CrossView
+from sim_server.questions.families.walk.route import ActionConsequence, RoutePlan
+from sim_server.questions.families.walk.trajectory import AppearanceOrder, PathLength
+from sim_server.questions.families.walk.viewpoint import Perspective, ViewChoice
 from sim_server.questions.family import Family
 
 FAMILIES: dict[str, Family] = {

@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 
 from protocol.errors import Infeasible
-from protocol.scene import SceneDescription, SceneObject
 from protocol.seeds import pick
+from protocol.tasks.scene import SceneDescription, SceneObject
 from sim_server.questions.evidence import ViewEvidence, World, name_of, unique_names
 from sim_server.questions.family import Proposals
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_server.questions.functions.words import quadrant, side, side_or_ahead, side_or_behind
 from sim_server.questions.geometry import Array
+from sim_server.questions.language.functions.words import quadrant, side, side_or_ahead, side_or_behind
 
 # By the names of the functions of the expression language that say these words.
 _SAY = {"side": side, "side_or_ahead": side_or_ahead, "side_or_behind": side_or_behind, "quadrant": quadrant}

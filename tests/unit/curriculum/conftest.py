@@ -8,7 +8,7 @@ import pytest
 
 from curriculum.core import CurriculumCore
 from curriculum.settings import CurriculumSettings
-from protocol.rundir import RunDir
+from protocol.run.directory import RunDir
 
 
 class Clock:

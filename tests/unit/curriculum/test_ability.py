@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from curriculum.ability import Cell, Evidence, Rasch, effective_trials, posterior
+from curriculum.ability.rasch import Cell, Evidence, Rasch, effective_trials, posterior
+from curriculum.record.state import State
 from curriculum.settings import Estimation
-from curriculum.state import State
-from protocol.messages import ConfidenceReport
+from protocol.wire.messages import ConfidenceReport
 
 EASY, MIDDLE, HARD = (Cell("depth_order", level) for level in (0, 1, 2))
 

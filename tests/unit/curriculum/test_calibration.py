@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from curriculum.calibration import Calibration
+from curriculum.ability.calibration import Calibration
 
 
 def test_nothing_is_said_before_the_first_report():

@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 
 from curriculum.cli import app
 from curriculum.core import CurriculumCore
+from curriculum.record.store import FILE_NAME
 from curriculum.settings import CurriculumSettings
-from curriculum.store import FILE_NAME
 from protocol.errors import VantageError
-from protocol.messages import LeaseSpecs, SendReports, SpecBatch
-from protocol.rundir import RunDir
+from protocol.run.directory import RunDir
+from protocol.wire.messages import LeaseSpecs, SendReports, SpecBatch
 from tests.support.curriculum import report_on
 
 

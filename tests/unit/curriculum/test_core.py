@@ -7,10 +7,17 @@ import pytest
 from curriculum.core import CurriculumCore
 from curriculum.settings import CurriculumSettings
 from protocol.errors import VantageError
-from protocol.messages import CurriculumStatus, GetCurriculumStatus, LeaseSpecs, ReportsCounted, SendReports, SpecBatch
-from protocol.rundir import read_jsonl
-from protocol.scene import HELD_OUT_SEED_BORDER
-from protocol.specs import DEFAULT_SKILLS, SkillSettings
+from protocol.run.directory import read_jsonl
+from protocol.tasks.scene import HELD_OUT_SEED_BORDER
+from protocol.tasks.specs import DEFAULT_SKILLS, SkillSettings
+from protocol.wire.messages import (
+    CurriculumStatus,
+    GetCurriculumStatus,
+    LeaseSpecs,
+    ReportsCounted,
+    SendReports,
+    SpecBatch,
+)
 from tests.support.curriculum import failure_on, report_on
 
 ONE_SKILL = (SkillSettings(name="depth_order", levels=(0, 1)),)
@@ -78,7 +85,7 @@ def test_a_repeated_request_gets_the_same_leases_after_a_restart(start):
 
 
 def test_the_same_seed_and_reports_give_the_same_specs(run, tmp_path, clock):
-    from protocol.rundir import RunDir
+    from protocol.run.directory import RunDir
 
     def history(directory: RunDir) -> list[SpecBatch]:
         with CurriculumCore(directory, CurriculumSettings(), clock) as core:

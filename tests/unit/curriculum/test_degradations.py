@@ -8,16 +8,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from curriculum.ability import Cell, Rasch
-from curriculum.events import Issue, LeasedEvent, ReportedEvent, decode_event, encode_event
-from curriculum.policies.frontier import is_easier
+from curriculum.ability.estimates import cell_views
+from curriculum.ability.rasch import Cell, Rasch
+from curriculum.issues import leased
+from curriculum.record.events import Issue, LeasedEvent, ReportedEvent, decode_event, encode_event
+from curriculum.record.state import State
+from curriculum.selectors.frontier import is_easier
 from curriculum.settings import CurriculumSettings, Estimation
-from curriculum.specs import leased
-from curriculum.state import State
-from curriculum.views import cell_views
 from protocol.errors import VantageError
-from protocol.messages import LeaseSpecs, SendReports, SpecBatch
-from protocol.specs import SkillSettings, World, task_spec, training_scene
+from protocol.tasks.specs import SkillSettings, World, task_spec, training_scene
+from protocol.wire.messages import LeaseSpecs, SendReports, SpecBatch
 from tests.support.curriculum import report_on
 
 SKILLS = ("depth_order", "view_direction", "object_color", "relative_distance")

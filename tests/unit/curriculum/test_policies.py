@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.curriculum_policies import run
-from curriculum.ability import Cell
-from curriculum.policies import make_policy
-from curriculum.policies.base import Share, cell_shares, draw
-from curriculum.policies.frontier import bounded
+from curriculum.ability.estimates import CellView
+from curriculum.ability.rasch import Cell
+from curriculum.issues import repeated_issues
+from curriculum.selectors import make_policy
+from curriculum.selectors.base import Share, cell_shares, draw
+from curriculum.selectors.frontier import bounded
 from curriculum.settings import POLICIES, CurriculumSettings, Shares
-from curriculum.specs import repeated_issues
-from curriculum.views import CellView
-from protocol.specs import SkillSettings
+from protocol.tasks.specs import SkillSettings
 
 PLAIN = CellView(
     cell=Cell("depth_order", 0), weight=1.0, asked=50, mean=0.5, sd=0.05, signal=0.25, predicted=0.5, trend=0.0,

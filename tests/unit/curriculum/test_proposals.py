@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from curriculum.core import CurriculumCore, load_state
+from curriculum.record.state import encode_state
+from curriculum.record.store import FILE_NAME, Store
 from curriculum.settings import CurriculumSettings, Proposals
-from curriculum.state import encode_state
-from curriculum.store import FILE_NAME, Store
 from protocol.errors import VantageError
-from protocol.messages import AddProposals, Leased, LeaseSpecs, ProposalsKept, Propose, SendReports, SpecBatch
-from protocol.proposals import proposal_key, proposal_of
-from protocol.scene import HELD_OUT_SEED_BORDER, SceneSpec
+from protocol.tasks.proposals import proposal_key, proposal_of
+from protocol.tasks.scene import HELD_OUT_SEED_BORDER, SceneSpec
+from protocol.wire.messages import AddProposals, Leased, LeaseSpecs, ProposalsKept, Propose, SendReports, SpecBatch
 from tests.support.curriculum import failure_on, report_on
 
 HALF = Proposals(share=0.5)

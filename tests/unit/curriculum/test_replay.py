@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from curriculum.core import CurriculumCore, load_state
+from curriculum.record.state import encode_state
+from curriculum.record.store import FILE_NAME, Store
 from curriculum.settings import CurriculumSettings, Estimation
-from curriculum.state import encode_state
-from curriculum.store import FILE_NAME, Store
-from protocol.messages import Leased, LeaseSpecs, SendReports, SpecBatch
-from protocol.rundir import RunDir
-from protocol.specs import SkillSettings
+from protocol.run.directory import RunDir
+from protocol.tasks.specs import SkillSettings
+from protocol.wire.messages import Leased, LeaseSpecs, SendReports, SpecBatch
 from tests.support.curriculum import failure_on, report_on
 
 SKILLS = tuple(SkillSettings(name=name, levels=(0, 1)) for name in ("depth_order", "object_count", "cognitive_map"))

@@ -7,12 +7,12 @@ import sqlite3
 import pytest
 
 from curriculum.core import CurriculumCore
-from curriculum.events import LeasedEvent, ReportedEvent
+from curriculum.record.events import LeasedEvent, ReportedEvent
+from curriculum.record.store import FILE_NAME, Store
 from curriculum.settings import CurriculumSettings
-from curriculum.store import FILE_NAME, Store
 from protocol.errors import VantageError
-from protocol.messages import ConfidenceReport
-from protocol.rundir import RunDir
+from protocol.run.directory import RunDir
+from protocol.wire.messages import ConfidenceReport
 
 
 def report(report_id: str) -> ConfidenceReport:
@@ -127,7 +127,7 @@ def test_a_full_disk_changes_nothing_and_says_so(path):
 def test_a_damaged_snapshot_is_passed_over(tmp_path):
     run = RunDir.create(tmp_path / "run", {})
     with CurriculumCore(run, CurriculumSettings()) as core:
-        from protocol.messages import LeaseSpecs
+        from protocol.wire.messages import LeaseSpecs
 
         core.handle(LeaseSpecs("l", 8, 1), b"1")
     db = sqlite3.connect(run.path / FILE_NAME)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from protocol.rundir import RunDir
+from protocol.run.directory import RunDir
 from protocol.seeds import rng_for
 
 RELATIONAL = ("depth_order", "relative_direction", "relative_distance", "view_direction")

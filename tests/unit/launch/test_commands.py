@@ -8,7 +8,7 @@ import pytest
 import typer.main
 
 import curriculum.cli
-import launch.report
+import launch.report.page
 import launch.slurm.__main__
 import launch.supervise
 import learner.cli
@@ -20,7 +20,7 @@ APPS = {
     "learner": learner.cli.app,
     "launch/all.sh": launch.supervise.app,
     "launch.slurm": launch.slurm.__main__.app,
-    "launch.report": launch.report.app,
+    "launch.report.page": launch.report.page.app,
 }
 
 

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 from launch.settings import MODELS, check_same, resolve
 from launch.slurm.__main__ import app as slurm_app
 from learner.settings import LearnerSettings
-from protocol.config import load, section, to_toml
 from protocol.errors import VantageError
+from protocol.run.config import load, section, to_toml
 
 CONFIGS = sorted((Path(__file__).resolve().parents[3] / "configs").glob("**/*.toml"))
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from launch.live import LiveView, print_results, sparkline
-from launch.records import Records, split_cell
-from protocol.rundir import RunDir
+from launch.report.live import LiveView, print_results, sparkline
+from launch.report.records import Records, split_cell
+from protocol.run.directory import RunDir
 from tests.unit.launch.synthetic import PERCEPTION, RELATIONAL, make_run
 
 

@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from launch import charts
-from launch.records import Records
-from launch.report import _gallery_item, render, write_report
-from protocol.rundir import RunDir
+from launch.report import charts
+from launch.report.page import _gallery_item, render, write_report
+from launch.report.records import Records
+from protocol.run.directory import RunDir
 from tests.unit.launch.synthetic import RELATIONAL, make_run
 
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from launch.serial import LocalChannel
-from protocol.codec import ArraySink
 from protocol.errors import Infeasible, VantageError
-from protocol.messages import Describe, Done, Observation
-from protocol.scene import Camera, Pose, SceneSpec
-from protocol.tasks import View
+from protocol.tasks.scene import Camera, Pose, SceneSpec
+from protocol.tasks.task import View
+from protocol.wire.codec import ArraySink
+from protocol.wire.messages import Describe, Done, Observation
 
 
 def test_a_reply_and_its_arrays_come_back_as_a_client_would_give_them() -> None:

@@ -8,15 +8,15 @@ from typing import Callable, Optional, Sequence
 import numpy as np
 import pytest
 
-from learner.answers import Answerer, Answers
-from learner.episodes import Task, task_from
-from learner.policy.prompt import MOVES, STYLES, Look, Moved, Style, read_move, write_prompt
+from learner.rollouts.answerer import Answerer, Answers
 from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
 from learner.settings import StreamSettings
+from learner.stream.episodes import Task, task_from
+from protocol.answers.prompt import MOVES, STYLES, Look, Moved, Style, read_move, write_prompt
 from protocol.errors import VantageError
-from protocol.messages import Observe, RenderTask
-from protocol.scene import SceneSpec
-from protocol.tasks import ACTIONS, Degradation, QuestionSpec, TaskSpec
+from protocol.tasks.scene import SceneSpec
+from protocol.tasks.task import ACTIONS, Degradation, QuestionSpec, TaskSpec
+from protocol.wire.messages import Observe, RenderTask
 from tests.support.learner import END, Channel, Encoder, question, simulator
 
 Script = Callable[[Prompt, int], str]

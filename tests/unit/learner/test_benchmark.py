@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from learner.benchmark import VSI_TASKS, evaluate, read_answers, read_items, score_published, score_strict
 from learner.cli import app
+from protocol.answers.vsi_bench import VSI_TASKS, evaluate, read_answers, read_items, score_published, score_strict
 from protocol.errors import VantageError
-from protocol.sealed import sealed_folder
+from protocol.run.sealed import sealed_folder
 
 CHOICE = {
     "id": 1,

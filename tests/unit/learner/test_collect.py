@@ -8,16 +8,16 @@ from typing import Callable, Optional
 
 import pytest
 
-from learner.answers import Answerer
-from learner.clock import StepClock
-from learner.collect import Collector
-from learner.episodes import EpisodeLog, TaskStream
-from learner.reports import Outbox, ReportSender
+from learner.grpo.clock import StepClock
+from learner.rollouts.answerer import Answerer
 from learner.settings import GrpoSettings, RolloutSettings, StreamSettings
+from learner.stream.collect import Collector
+from learner.stream.episodes import EpisodeLog, TaskStream
+from learner.stream.reports import Outbox, ReportSender
 from protocol.errors import Infeasible, VantageError
-from protocol.messages import Observe
-from protocol.rundir import read_jsonl
-from protocol.tasks import TaskSpec
+from protocol.run.directory import read_jsonl
+from protocol.tasks.task import TaskSpec
+from protocol.wire.messages import Observe
 from tests.support.learner import Channel, Curriculum, Encoder, Engine, simulator
 
 

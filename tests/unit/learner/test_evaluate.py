@@ -6,13 +6,13 @@ from typing import Optional
 
 import pytest
 
-from learner.answers import Answerer
-from learner.evaluate import Evaluator, HeldOut, first_per_skill, interval
+from learner.evaluate.held_out import Evaluator, HeldOut, first_per_skill, interval
+from learner.rollouts.answerer import Answerer
 from learner.settings import EvaluateSettings, StreamSettings
 from protocol.errors import Infeasible, VantageError
-from protocol.scene import HELD_OUT_SEED_BORDER
-from protocol.specs import World
-from protocol.tasks import TaskSpec
+from protocol.tasks.scene import HELD_OUT_SEED_BORDER
+from protocol.tasks.specs import World
+from protocol.tasks.task import TaskSpec
 from tests.support.learner import Channel, Encoder, Engine, simulator
 
 CELLS = [("view_direction", 0), ("view_direction", 1), ("depth_order", 0)]

@@ -16,8 +16,8 @@ from learner.pretrain.muon import orthogonalise
 from learner.pretrain.train import Losses, Trainer
 from learner.pretrain.truth import IGNORED, Names, cell_owners, object_targets
 from learner.settings import PretrainSettings
-from protocol.scene import HELD_OUT_SEED_BORDER
-from protocol.tasks import Mention, ObjectTruth, Question
+from protocol.tasks.scene import HELD_OUT_SEED_BORDER
+from protocol.tasks.task import Mention, ObjectTruth, Question
 
 COLORS = ("red", "green", "blue")
 RGB = {"red": (220, 30, 30), "green": (30, 180, 40), "blue": (40, 60, 220)}

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from learner.policy.prompt import STYLES, Style, read_answer, write_answer, write_prompt
-from learner.rewards import score
+from protocol.answers.prompt import STYLES, Style, read_answer, write_answer, write_prompt
+from protocol.answers.scoring import score
 from protocol.errors import VantageError
-from protocol.tasks import Mention, Question
+from protocol.tasks.task import Mention, Question
 
 DIRECTION = Question(
     family="view_direction",

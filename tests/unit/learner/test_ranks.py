@@ -16,9 +16,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from learner.groups import share_out
-from learner.processes import own_rank, take_one_gpu
-from learner.ranks import Ranks, join
+from learner.grpo.groups import share_out
+from learner.ranks.orders import Ranks, join
+from learner.ranks.processes import own_rank, take_one_gpu
 from learner.settings import GrpoSettings, LearnerSettings
 from protocol.errors import VantageError
 from tests.support.ranks_step import CASES, adapters
@@ -99,7 +99,7 @@ def test_each_rank_sees_one_gpu(
 # A rank with a process of its own, as vLLM's engine is one, that tells both their numbers.
 RANK = """
 import os, subprocess, time
-from learner.processes import end_with_starter
+from learner.ranks.processes import end_with_starter
 end_with_starter()
 engine = subprocess.Popen(["sleep", "60"])
 os.write(1, f"{os.getpid()} {engine.pid}\\n".encode())
@@ -162,6 +162,6 @@ def test_a_rank_that_finds_nobody_to_meet_says_so(monkeypatch: pytest.MonkeyPatc
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     for name, value in {**place, "WORLD_SIZE": "2", "RANK": "1"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("learner.ranks._MEET", timedelta(seconds=1))
+    monkeypatch.setattr("learner.ranks.orders._MEET", timedelta(seconds=1))
     with pytest.raises(VantageError, match=rf"rank 1 did not meet the 1 others at 127\.0\.0\.1:{port}"):
         join(on_gpu=False)

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from learner.reports import Outbox, ReportSender, answer_entropy, has_spread, refusal, report_id
+from learner.stream.reports import Outbox, ReportSender, answer_entropy, has_spread, refusal, report_id
 from protocol.errors import Infeasible, VantageError
-from protocol.messages import ConfidenceReport, Leased, ReportsCounted, SendReports
-from protocol.scene import SceneSpec
-from protocol.tasks import QuestionSpec, TaskSpec
+from protocol.tasks.scene import SceneSpec
+from protocol.tasks.task import QuestionSpec, TaskSpec
+from protocol.wire.messages import ConfidenceReport, Leased, ReportsCounted, SendReports
 
 
 def leased(number: int) -> Leased:

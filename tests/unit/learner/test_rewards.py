@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learner.rewards import mean_relative_accuracy, parse_number, score
-from protocol.tasks import Question
+from protocol.answers.scoring import mean_relative_accuracy, parse_number, score
+from protocol.tasks.task import Question
 
 
 def choice(answer: str, *options: str) -> Question:

@@ -13,25 +13,25 @@ import pytest
 import torch
 import trl
 
-from learner.adapters import AdapterStore, read_adapter
-from learner.answers import Answers
-from learner.assemble import add_lora
-from learner.checkpoints import CheckpointStore
-from learner.clock import StepClock
-from learner.episodes import task_from
-from learner.groups import Group, packed_log_probs, plain_log_probs, share_out
-from learner.grpo import PRIVATE, VantageTrainer, trainer_config
+from learner.grpo.clock import StepClock
+from learner.grpo.groups import Group, packed_log_probs, plain_log_probs, share_out
+from learner.grpo.trainer import PRIVATE, VantageTrainer, trainer_config
+from learner.policy.adapters import AdapterStore, read_adapter
+from learner.policy.assemble import add_lora
 from learner.policy.build import build
+from learner.policy.checkpoints import CheckpointStore
 from learner.policy.packed import PackedPolicy
-from learner.rewards import Reward
+from learner.rollouts.answerer import Answers
 from learner.rollouts.base import Prompt, Sampling
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.transformers import GenerateEngine, PackedEngine, packed_truths, plain_truths
 from learner.settings import GrpoSettings, RolloutSettings, StreamSettings
+from learner.stream.episodes import task_from
+from protocol.answers.scoring import Reward
 from protocol.errors import VantageError
-from protocol.messages import RenderTask
-from protocol.scene import SceneSpec
-from protocol.tasks import QuestionSpec, TaskSpec
+from protocol.tasks.scene import SceneSpec
+from protocol.tasks.task import QuestionSpec, TaskSpec
+from protocol.wire.messages import RenderTask
 from tests.support.learner import Channel, simulator
 
 pytestmark = pytest.mark.timeout(300)
@@ -119,7 +119,7 @@ def folder(tmp_path: Path) -> Path:
 def looked_around(policy: Policy, step: int, monkeypatch: pytest.MonkeyPatch) -> list[Group]:
     """Groups whose answers took up to two moves. A policy that was never taught to writes no moves: here every
     completion whose first token is even counts as one."""
-    from learner import answers
+    from learner.rollouts import answerer as answers
 
     def walk(task: int, sample: int, place: Any, completion: Any) -> list[Any]:
         first = completion.token_ids[0]

@@ -17,7 +17,7 @@ import pytest
 from learner.rollouts.base import Prompt, Sampling
 from learner.rollouts.vllm_serve import VllmServeEngine
 from protocol.errors import VantageError
-from protocol.sealed import sealed_folder
+from protocol.run.sealed import sealed_folder
 
 pytestmark = pytest.mark.timeout(60)
 

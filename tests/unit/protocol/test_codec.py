@@ -14,13 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from protocol import PROTOCOL_MAJOR, codec
-from protocol.arrays import ArrayRef
-from protocol.codec import MAGIC, PREFIX, ArraySink, decode, encode, request_id_of
+from protocol import PROTOCOL_MAJOR
 from protocol.errors import VantageError
-from protocol.messages import KIND_OF, KINDS, Busy, Done, Failure, LeaseSpecs, Observation, Observe, SendReports
-from protocol.scene import Camera, Pose, SceneSpec
-from protocol.tasks import View
+from protocol.tasks.scene import Camera, Pose, SceneSpec
+from protocol.tasks.task import View
+from protocol.wire import codec
+from protocol.wire.arrays import ArrayRef
+from protocol.wire.codec import MAGIC, PREFIX, ArraySink, decode, encode, request_id_of
+from protocol.wire.messages import KIND_OF, KINDS, Busy, Done, Failure, LeaseSpecs, Observation, Observe, SendReports
 from tests.support.wire import messages
 
 POSE = Pose((1.0, 1.5, -2.0), (1.0, 0.0, 0.0, 0.0))

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curriculum.settings import CurriculumSettings
-from protocol.config import RunSettings, Section, load, merge, section, to_toml
 from protocol.errors import VantageError
+from protocol.run.config import RunSettings, Section, load, merge, section, to_toml
 
 
 class Inner(Section):

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.dedup import ReplyCache
 from protocol.errors import VantageError
-from protocol.messages import Hello
-from protocol.sessions import Sessions
+from protocol.wire.dedup import ReplyCache
+from protocol.wire.messages import Hello
+from protocol.wire.sessions import Sessions
 
 
 def key(number: int) -> tuple[str, bytes]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from protocol.endpoint import MAX_IPC_PATH_BYTES, Endpoint, is_loopback, lookup, publish, serving_endpoint
 from protocol.errors import VantageError
+from protocol.wire.endpoint import MAX_IPC_PATH_BYTES, Endpoint, is_loopback, lookup, publish, serving_endpoint
 
 
 def path_of(endpoint: Endpoint) -> Path:

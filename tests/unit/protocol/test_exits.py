@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from protocol.errors import VantageError
-from protocol.exits import TRY_AGAIN, USER_ERROR, run_command
+from protocol.run.exits import TRY_AGAIN, USER_ERROR, run_command
 
 
 @pytest.mark.parametrize(

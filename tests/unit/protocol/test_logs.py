@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol import logs
+from protocol.run import logs
 
 log = logging.getLogger("a.b")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from protocol.errors import VantageError
-from protocol.rundir import RunDir, disk_guard, read_jsonl, write_atomic
+from protocol.run.directory import RunDir, disk_guard, read_jsonl, write_atomic
 
 CONFIG = {"run": {"seed": 7}, "learner": {"lr": 0.5}}
 
@@ -90,7 +90,7 @@ def test_second_holder_of_a_lock_is_refused_until_the_first_leaves(run: RunDir) 
 @pytest.mark.timeout(60)
 def test_a_killed_holder_frees_its_lock(run: RunDir) -> None:
     code = (
-        "import sys; from pathlib import Path; from protocol.rundir import RunDir\n"
+        "import sys; from pathlib import Path; from protocol.run.directory import RunDir\n"
         "with RunDir.open(Path(sys.argv[1])).lock('learner'):\n print('held', flush=True); sys.stdin.read()"
     )
     child = subprocess.Popen(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from protocol import sealed
 from protocol.errors import VantageError
-from protocol.sealed import numbered, sealed_folder, sweep, verify_folder
+from protocol.run import sealed
+from protocol.run.sealed import numbered, sealed_folder, sweep, verify_folder
 
 
 def write(final: Path, text: str = "weights") -> None:

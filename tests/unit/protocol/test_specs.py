@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import VantageError
-from protocol.scene import HELD_OUT_SEED_BORDER
 from protocol.skills import CATALOGUE
-from protocol.specs import LOOK_AROUND, World, cells_of, deal, held_out_specs, task_spec, training_scene, world_of
-from protocol.tasks import Degradation
+from protocol.tasks.scene import HELD_OUT_SEED_BORDER
+from protocol.tasks.specs import LOOK_AROUND, World, cells_of, deal, held_out_specs, task_spec, training_scene, world_of
+from protocol.tasks.task import Degradation
 
 CELLS = [("depth_order", 0), ("depth_order", 1), ("camera_motion", 0)]
 
@@ -132,7 +132,7 @@ def test_a_family_that_reads_whole_maps_is_never_asked_about_what_is_hidden_or_b
         return {item.name for spec in specs for item in spec.degradations}
 
     assert drawn() == {"fog", "noise"}
-    monkeypatch.setattr("protocol.specs.JUDGED_AS_SEEN", frozenset())
+    monkeypatch.setattr("protocol.tasks.specs.JUDGED_AS_SEEN", frozenset())
     assert drawn() == {"noise"}
 
 

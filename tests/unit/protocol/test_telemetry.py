@@ -9,9 +9,9 @@ import urllib.request
 
 import pytest
 
-import protocol.telemetry
+import protocol.run.telemetry
 from protocol.errors import VantageError
-from protocol.telemetry import Telemetry
+from protocol.run.telemetry import Telemetry
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -39,7 +39,7 @@ def test_numbers_are_served_as_gauges_and_counters(port):
 def test_health_fails_when_a_process_stops_updating(port, monkeypatch):
     with Telemetry("sim", port):
         assert json.loads(get(port, "/health"))["process"] == "sim"
-        monkeypatch.setattr(protocol.telemetry, "STALE_AFTER_S", 0.0)
+        monkeypatch.setattr(protocol.run.telemetry, "STALE_AFTER_S", 0.0)
         with pytest.raises(urllib.error.HTTPError) as caught:
             get(port, "/health")
     assert caught.value.code == 503

@@ -8,9 +8,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from protocol.errors import VantageError
-from protocol.scene import Camera, SceneSpec
+from protocol.tasks.scene import Camera, SceneSpec
 from sim_server.cli import app
-from sim_server.picture import overview_poses
+from sim_server.sensing.contact_sheet import overview_poses
 
 
 def invoke(*arguments: str):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from vantage_toy import ToyBackend
 
-from protocol.codec import decode, encode
 from protocol.errors import Infeasible, VantageError
-from protocol.messages import Describe, GetSimStatus, Observe, RenderTask
-from protocol.scene import Camera, Pose, SceneSpec
-from protocol.tasks import QuestionSpec, TaskSpec
-from sim_server.core import SimCore
-from sim_server.scenes import scene_key
+from protocol.tasks.scene import Camera, Pose, SceneSpec
+from protocol.tasks.task import QuestionSpec, TaskSpec
+from protocol.wire.codec import decode, encode
+from protocol.wire.messages import Describe, GetSimStatus, Observe, RenderTask
+from sim_server.service.core import SimCore
+from sim_server.service.scenes import scene_key
 from sim_server.settings import SimSettings
 
 POSE = Pose((2.0, 1.5, 2.0), (1.0, 0.0, 0.0, 0.0))

@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from protocol.errors import VantageError
-from protocol.scene import HELD_OUT_SEED_BORDER
-from protocol.sealed import sealed_folder
-from protocol.specs import World
+from protocol.run.sealed import sealed_folder
+from protocol.tasks.scene import HELD_OUT_SEED_BORDER
+from protocol.tasks.specs import World
 from sim_server.cli import app
 from sim_server.dataset import generate as generating
 from sim_server.dataset import parquet

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import Infeasible, VantageError
-from protocol.messages import Observe
-from protocol.scene import Camera, SceneSpec
-from protocol.tasks import DEGRADATIONS, SEVERITIES, Degradation, QuestionSpec, TaskSpec
+from protocol.tasks.scene import Camera, SceneSpec
+from protocol.tasks.task import DEGRADATIONS, SEVERITIES, Degradation, QuestionSpec, TaskSpec
+from protocol.wire.messages import Observe
 from sim_server.backends.rooms import RoomsBackend
-from sim_server.degrade import DegradedScene, degraded
-from sim_server.lens import bend, sources
-from sim_server.picture import overview_poses
-from sim_server.questions.evaluator import verify
 from sim_server.questions.evidence import EVIDENCE_SENSORS, World
-from sim_server.realise import realise
+from sim_server.questions.language.evaluator import verify
+from sim_server.questions.realise import realise
+from sim_server.sensing.contact_sheet import overview_poses
+from sim_server.sensing.degradations import DegradedScene, degraded
+from sim_server.sensing.lens import bend, sources
 
 CAMERA = Camera(72, 56)
 
@@ -135,7 +135,7 @@ def test_in_thick_fog_far_things_are_not_asked_about(scene):
 
 
 def test_a_family_that_reads_whole_maps_says_that_it_cannot_be_asked_so(scene, monkeypatch):
-    monkeypatch.setattr("sim_server.realise.JUDGED_AS_SEEN", frozenset())
+    monkeypatch.setattr("sim_server.questions.realise.JUDGED_AS_SEEN", frozenset())
     for name in DEGRADATIONS:
         spec = TaskSpec("t", 3, 1, scene.spec, QuestionSpec("depth_order"), CAMERA, 1, (Degradation(name, 0),))
         if name in ("fog", "dirt", "lens_distortion"):

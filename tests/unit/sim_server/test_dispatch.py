@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim_server.dispatch import LOOK_AHEAD, MAX_PASSES, Admission, Dispatcher, Job, Limits, Needs, Worker
+from sim_server.service.dispatch import LOOK_AHEAD, MAX_PASSES, Admission, Dispatcher, Job, Limits, Needs, Worker
 
 
 def worker(key: str, credit: int = 1, now_s: float = 0.0, **fields) -> Worker:

@@ -10,8 +10,8 @@ import time
 import pytest
 
 from protocol.errors import VantageError
-from protocol.exits import USER_ERROR
-from sim_server.fleet import STEADY_S, SUSPECTED_S, Fleet
+from protocol.run.exits import USER_ERROR
+from sim_server.service.fleet import STEADY_S, SUSPECTED_S, Fleet
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -11,10 +11,10 @@ from typing import Callable
 import pytest
 import zmq
 
-from protocol.codec import encode
-from protocol.endpoint import Endpoint, lookup
-from protocol.messages import Done, GetSimStatus, Ready, Welcome
-from sim_server.link import Link
+from protocol.wire.codec import encode
+from protocol.wire.endpoint import Endpoint, lookup
+from protocol.wire.messages import Done, GetSimStatus, Ready, Welcome
+from sim_server.service.link import Link
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -34,7 +34,7 @@ def test_a_worker_that_finds_no_broker_says_why_and_can_still_leave(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("sim_server.link.FIRST_WORD_S", 0.0)
+    monkeypatch.setattr("sim_server.service.link.FIRST_WORD_S", 0.0)
     link = Link(lambda: endpoint(tmp_path), Ready("w", "rooms", "digest", 1), 2.5, 300.0)
     thread = threading.Thread(target=lambda: list(link.tasks()))
     thread.start()

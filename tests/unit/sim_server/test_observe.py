@@ -8,8 +8,8 @@ import pytest
 from vantage_toy import ToyBackend
 
 from protocol.errors import VantageError
-from protocol.scene import Pose, SceneSpec
-from sim_server.observe import MAX_PITCH_RAD, can_stand, look_at, move, rotate
+from protocol.tasks.scene import Pose, SceneSpec
+from sim_server.sensing.observe import MAX_PITCH_RAD, can_stand, look_at, move, rotate
 
 LEVEL = (1.0, 0.0, 0.0, 0.0)
 

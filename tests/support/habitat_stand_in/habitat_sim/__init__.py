@@ -17,7 +17,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from protocol.scene import Camera, Pose, SceneSpec
+from protocol.tasks.scene import Camera, Pose, SceneSpec
 from sim_server.backends.rooms import RoomsBackend
 from sim_server.backends.scene_dataset import SceneDataset
 

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from protocol.errors import VantageError
-from protocol.scene import Camera, Pose, SceneSpec
-from protocol.tasks import QuestionSpec, TaskSpec
+from protocol.tasks.scene import Camera, Pose, SceneSpec
+from protocol.tasks.task import QuestionSpec, TaskSpec
 from sim_server.backends.habitat import HabitatBackend
 from sim_server.backends.habitat.simulator import Simulator
 from sim_server.backends.registry import make_backend
 from sim_server.backends.rooms import RoomsBackend
-from sim_server.realise import realise
+from sim_server.questions.realise import realise
 from sim_server.settings import SimSettings
 
 from .conftest import REFERENCE, dataset_of

@@ -8,8 +8,8 @@ from typing import Sequence
 import msgspec
 import numpy as np
 
-from protocol.scene import Camera, Change, OrientedBox, Pose, Room, SceneDescription, SceneObject, SceneSpec, Vec3
 from protocol.seeds import rng_for
+from protocol.tasks.scene import Camera, Change, OrientedBox, Pose, Room, SceneDescription, SceneObject, SceneSpec, Vec3
 from sim_server.backends.base import Frames
 from sim_server.questions.geometry import box_distance_m, rotation_matrix
 

@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 from pools import CAMERA
 
-from protocol.scene import OrientedBox
+from protocol.tasks.scene import OrientedBox
 from sim_server.questions.audit.oracles_views import projected_distance_m
-from sim_server.questions.coverage import overlap, voxels_shown
 from sim_server.questions.evidence import ViewEvidence, World
-from sim_server.questions.families import room_for, sectors, small
+from sim_server.questions.families import sectors
+from sim_server.questions.families.single import small
+from sim_server.questions.families.walk import fits as room_for
 from sim_server.questions.family import Candidate, Proposals
 from sim_server.questions.floor import gap
-from sim_server.questions.functions.places import hidden_by
 from sim_server.questions.geometry import rotation_matrix, unproject
+from sim_server.questions.language.functions.places import hidden_by
+from sim_server.questions.views.coverage import overlap, voxels_shown
 
 AREA = CAMERA.width_px * CAMERA.height_px
 

@@ -8,10 +8,10 @@ from unittest import mock
 import pytest
 
 from protocol.errors import VantageError
-from protocol.tasks import Question, TaskSpec
+from protocol.tasks.task import Question, TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.family import ask
-from sim_server.realise import realise
+from sim_server.questions.realise import realise
 
 
 def paraphrases_of(scene: Scene, spec: TaskSpec) -> list[Question]:
@@ -28,7 +28,7 @@ def paraphrases_of(scene: Scene, spec: TaskSpec) -> list[Question]:
             ask(*what, rng, 5)
         return asked[paraphrase]
 
-    with mock.patch("sim_server.realise.ask", ask_all):
+    with mock.patch("sim_server.questions.realise.ask", ask_all):
         chosen = realise(scene, spec).question
     assert chosen == asked[spec.question.paraphrase]
     return asked

@@ -9,15 +9,18 @@ from itertools import combinations, permutations
 import numpy as np
 from fake_scene import FakeScene
 
-from protocol.scene import Camera, Change, SceneSpec
 from protocol.skills import CATALOGUE
+from protocol.tasks.scene import Camera, Change, SceneSpec
 from sim_server.backends.base import Frames
-from sim_server.questions.coverage import draw_poses_around
 from sim_server.questions.evidence import World, view_evidence
-from sim_server.questions.families import FAMILIES, maps, room_for, small
+from sim_server.questions.families import FAMILIES
+from sim_server.questions.families.single import small
+from sim_server.questions.families.walk import fits as room_for
+from sim_server.questions.families.walk import maps
 from sim_server.questions.family import Candidate, Proposals
 from sim_server.questions.geometry import pose_from_yaw_pitch, yaw_rad
-from sim_server.questions.viewpoints import CROUCHED_M, aim, draw_eyes, draw_pose
+from sim_server.questions.views.coverage import draw_poses_around
+from sim_server.questions.views.viewpoints import CROUCHED_M, aim, draw_eyes, draw_pose
 
 CAMERA = Camera(48, 48)
 SENSORS = ("depth", "ids", "amodal")

@@ -7,14 +7,14 @@ import pytest
 from fake_scene import FakeScene
 
 from protocol.errors import Infeasible, VantageError
-from protocol.messages import Annotate
-from protocol.scene import Camera, SceneSpec
 from protocol.skills import CATALOGUE
-from sim_server.annotate import annotate
+from protocol.tasks.scene import Camera, SceneSpec
+from protocol.wire.messages import Annotate
+from sim_server.questions.annotate import annotate
 from sim_server.questions.audit.oracles import agrees
-from sim_server.questions.evaluator import verify
 from sim_server.questions.families import FAMILIES
 from sim_server.questions.family import takes_any_view
+from sim_server.questions.language.evaluator import verify
 
 ASKED = [name for name, family in FAMILIES.items() if takes_any_view(family) and not CATALOGUE[name].needs]
 SINGLE = tuple((name, level, 1.0) for name in ASKED for level in (0, 2, 4))

@@ -12,10 +12,10 @@ import pytest
 from fake_scene import FakeScene
 from typer.testing import CliRunner
 
-from learner.rewards import mean_relative_accuracy
-from protocol.scene import Camera, Pose, SceneSpec
-from protocol.specs import World
-from protocol.tasks import Question
+from protocol.answers.scoring import mean_relative_accuracy
+from protocol.tasks.scene import Camera, Pose, SceneSpec
+from protocol.tasks.specs import World
+from protocol.tasks.task import Question
 from sim_server import cli
 from sim_server.backends.base import Capabilities, Frames
 from sim_server.questions.audit import run

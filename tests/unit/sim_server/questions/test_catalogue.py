@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from protocol.skills import CATALOGUE
-from sim_server.questions.families import (
-    across,
-    cameras,
-    change,
-    maps,
-    match,
-    measures,
-    motion,
-    pairs,
-    perceive,
-    picture,
-    room_for,
-    rooms,
-    route,
-    rules,
-    scene,
-    small,
-    space,
-    viewpoint,
-    walk,
-)
+from sim_server.questions.families import rules
+from sim_server.questions.families.pair import across, change, match, motion
+from sim_server.questions.families.pair import cameras as pairs
+from sim_server.questions.families.several import room_size as rooms
+from sim_server.questions.families.several import scene
+from sim_server.questions.families.several import streams as cameras
+from sim_server.questions.families.single import image as picture
+from sim_server.questions.families.single import measures, perceive, small, space
+from sim_server.questions.families.walk import fits as room_for
+from sim_server.questions.families.walk import maps, route, viewpoint
+from sim_server.questions.families.walk import trajectory as walk
 
 LEVELS = range(5)
 said: set[tuple[str, int]] = set()

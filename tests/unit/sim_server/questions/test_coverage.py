@@ -10,8 +10,9 @@ from fake_scene import FakeScene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.scene import Camera, Pose, SceneSpec
-from sim_server.questions.coverage import (
+from protocol.tasks.scene import Camera, Pose, SceneSpec
+from sim_server.questions.geometry import project, unproject
+from sim_server.questions.views.coverage import (
     LEAST_OVERLAP,
     covering_poses,
     draw_poses_around,
@@ -19,7 +20,6 @@ from sim_server.questions.coverage import (
     overlap,
     voxels_shown,
 )
-from sim_server.questions.geometry import project, unproject
 
 SETS = st.lists(st.frozensets(st.integers(0, 30), max_size=12), min_size=1, max_size=7)
 

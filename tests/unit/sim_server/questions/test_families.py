@@ -14,16 +14,18 @@ from fake_scene import FakeScene
 from paraphrases import check_paraphrases, paraphrases_of
 
 from protocol.errors import Infeasible, VantageError
-from protocol.scene import Camera, OrientedBox, SceneObject, SceneSpec
 from protocol.skills import CATALOGUE
-from protocol.specs import view_budget
-from protocol.tasks import QuestionSpec, TaskSpec
+from protocol.tasks.scene import Camera, OrientedBox, SceneObject, SceneSpec
+from protocol.tasks.specs import view_budget
+from protocol.tasks.task import QuestionSpec, TaskSpec
 from sim_server.questions.audit.oracles import agrees, mask_centre, mentioned, surface
 from sim_server.questions.audit.oracles_maps import ORACLES
-from sim_server.questions.evaluator import verify
 from sim_server.questions.families import FAMILIES as EVERY_FAMILY
-from sim_server.questions.families import perceive, picture, rules, space
-from sim_server.realise import Realised, realise
+from sim_server.questions.families import rules
+from sim_server.questions.families.single import image as picture
+from sim_server.questions.families.single import perceive, space
+from sim_server.questions.language.evaluator import verify
+from sim_server.questions.realise import Realised, realise
 
 CAMERA = Camera(48, 48)
 SENSORS = ("rgb", "depth", "ids", "amodal")

@@ -15,21 +15,25 @@ from fake_scene import FakeScene
 from paraphrases import check_paraphrases, paraphrases_of
 
 from protocol.errors import Infeasible, VantageError
-from protocol.scene import Camera, Pose, SceneSpec
 from protocol.skills import CATALOGUE
-from protocol.specs import LOOK_AROUND, view_budget
-from protocol.tasks import QuestionSpec, TaskSpec
-from sim_server.observe import ACTIONS, move
+from protocol.tasks.scene import Camera, Pose, SceneSpec
+from protocol.tasks.specs import LOOK_AROUND, view_budget
+from protocol.tasks.task import QuestionSpec, TaskSpec
 from sim_server.questions.audit.oracles import agrees
 from sim_server.questions.audit.oracles_maps import ORACLES
-from sim_server.questions.evaluator import run, verify
 from sim_server.questions.evidence import World
-from sim_server.questions.families import FAMILIES, change, maps, room_for, route, viewpoint, walk
+from sim_server.questions.families import FAMILIES
+from sim_server.questions.families.pair import change
+from sim_server.questions.families.walk import fits as room_for
+from sim_server.questions.families.walk import maps, route, viewpoint
+from sim_server.questions.families.walk import trajectory as walk
 from sim_server.questions.family import Candidate, Proposals, Staged
 from sim_server.questions.floor import gap, square_is_free
 from sim_server.questions.geometry import pose_from_yaw_pitch, yaw_rad
-from sim_server.questions.walks import CLEAR_SHARE, draw_walk, shortest_look
-from sim_server.realise import Realised, realise
+from sim_server.questions.language.evaluator import run, verify
+from sim_server.questions.realise import Realised, realise
+from sim_server.questions.views.walks import CLEAR_SHARE, draw_walk, shortest_look
+from sim_server.sensing.observe import ACTIONS, move
 
 CAMERA = Camera(48, 48)
 SENSORS = ("rgb", "depth", "ids")

@@ -14,18 +14,16 @@ from fake_scene import FakeScene
 from pools import CAMERA, accepted, pool, worlds
 
 from protocol.errors import Infeasible
-from protocol.scene import SceneSpec
-from sim_server.questions import coverage
+from protocol.tasks.scene import SceneSpec
 from sim_server.questions.audit import oracles_views
 from sim_server.questions.audit.oracles import agrees
-from sim_server.questions.evaluator import run
 from sim_server.questions.evidence import World
-from sim_server.questions.families import (
-    FAMILIES,
-    cameras,
-    scene,
-)
+from sim_server.questions.families import FAMILIES
+from sim_server.questions.families.several import scene
+from sim_server.questions.families.several import streams as cameras
 from sim_server.questions.family import Candidate, Proposals, ask, draw_evenly, render_text
+from sim_server.questions.language.evaluator import run
+from sim_server.questions.views import coverage
 
 FAMILIES_HERE = list(oracles_views.ORACLES)
 

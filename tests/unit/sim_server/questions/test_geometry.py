@@ -10,7 +10,7 @@ from fake_scene import FakeScene, hit_depths
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.scene import Camera, OrientedBox, Pose, SceneSpec
+from protocol.tasks.scene import Camera, OrientedBox, Pose, SceneSpec
 from sim_server.questions.geometry import (
     bearing_rad,
     box_distance_m,
@@ -22,7 +22,7 @@ from sim_server.questions.geometry import (
     wrap_rad,
     yaw_rad,
 )
-from sim_server.questions.viewpoints import aim, in_picture
+from sim_server.questions.views.viewpoints import aim, in_picture
 
 _unit = st.floats(-1, 1, allow_nan=False)
 _quaternions = st.tuples(_unit, _unit, _unit, _unit).filter(lambda q: sum(v * v for v in q) > 0.1)

@@ -12,14 +12,14 @@ import test_families_maps
 from pools import pool
 
 from protocol.errors import Infeasible
-from protocol.specs import JUDGED_AS_SEEN
-from protocol.tasks import HIDING, Degradation
+from protocol.tasks.specs import JUDGED_AS_SEEN
+from protocol.tasks.task import HIDING, Degradation
 from sim_server.questions.audit.oracles import agrees
 from sim_server.questions.audit.oracles_maps import ORACLES as OF_MAPS
 from sim_server.questions.evidence import World
 from sim_server.questions.families import FAMILIES
 from sim_server.questions.family import Proposals, ask, draw_evenly
-from sim_server.realise import realise
+from sim_server.questions.realise import realise
 
 LEVELS = (0, 2, 4)
 # They read no map, but place things in a picture as a pinhole camera does, or ask how much of a thing is hidden.

@@ -15,15 +15,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.errors import VantageError
-from protocol.scene import Camera, SceneObject, SceneSpec
 from protocol.seeds import rng_for
-from sim_server.questions import evaluator
-from sim_server.questions.checker import MAX_COST, cost_of
-from sim_server.questions.evaluator import canonical, compiled, run
+from protocol.tasks.scene import Camera, SceneObject, SceneSpec
 from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World
-from sim_server.questions.functions.registry import BOOL, FUNCTIONS, NUMBER, OBJECT, OBJECTS, TEXT, VECTOR, VIEW
-from sim_server.questions.language import ProgramFault, pointed
-from sim_server.questions.viewpoints import draw_populated_pose
+from sim_server.questions.language import evaluator
+from sim_server.questions.language.checker import MAX_COST, cost_of
+from sim_server.questions.language.evaluator import canonical, compiled, run
+from sim_server.questions.language.functions.registry import (
+    BOOL,
+    FUNCTIONS,
+    NUMBER,
+    OBJECT,
+    OBJECTS,
+    TEXT,
+    VECTOR,
+    VIEW,
+)
+from sim_server.questions.language.parser import ProgramFault, pointed
+from sim_server.questions.views.viewpoints import draw_populated_pose
 from tests.support import programs
 
 

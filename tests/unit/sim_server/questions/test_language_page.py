@@ -10,13 +10,13 @@ import msgspec
 import pytest
 from fake_scene import FakeScene
 
-from protocol.messages import EpisodeReply, Propose
-from protocol.scene import Camera, OrientedBox, SceneObject, SceneSpec, Vec3
-from sim_server.core import SimCore
-from sim_server.questions.evaluator import run
+from protocol.tasks.scene import Camera, OrientedBox, SceneObject, SceneSpec, Vec3
+from protocol.wire.messages import EpisodeReply, Propose
 from sim_server.questions.evidence import EVIDENCE_SENSORS, World
-from sim_server.questions.functions.registry import BINDERS, FUNCTIONS
 from sim_server.questions.geometry import pose_from_yaw_pitch
+from sim_server.questions.language.evaluator import run
+from sim_server.questions.language.functions.registry import BINDERS, FUNCTIONS
+from sim_server.service.core import SimCore
 from sim_server.settings import SimSettings
 
 PAGE = (Path(__file__).parents[4] / "docs" / "12-language.md").read_text(encoding="utf-8")

@@ -21,13 +21,19 @@ import test_families_maps
 from fake_scene import FakeScene
 from pools import CAMERA, SENSORS, accepted, fake, worlds
 
-from protocol.scene import Camera, OrientedBox, Pose, Room, SceneObject, SceneSpec, Vec3
+from protocol.tasks.scene import Camera, OrientedBox, Pose, Room, SceneObject, SceneSpec, Vec3
 from sim_server.questions.evidence import World
-from sim_server.questions.families import FAMILIES, change, maps, match, picture, room_for, rooms, route, rules, space
+from sim_server.questions.families import FAMILIES, rules
+from sim_server.questions.families.pair import change, match
+from sim_server.questions.families.several import room_size as rooms
+from sim_server.questions.families.single import image as picture
+from sim_server.questions.families.single import space
+from sim_server.questions.families.walk import fits as room_for
+from sim_server.questions.families.walk import maps, route
 from sim_server.questions.family import Candidate, Proposals
 from sim_server.questions.floor import gap
 from sim_server.questions.geometry import point_box_distance, pose_from_yaw_pitch
-from sim_server.questions.viewpoints import draw_pose
+from sim_server.questions.views.viewpoints import draw_pose
 
 OFF = rules.Clarity(0.0, 0.0)
 NONE = (0.0,) * 5

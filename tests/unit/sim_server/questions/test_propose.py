@@ -14,16 +14,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from learner.rewards import score
-from protocol.codec import decode, encode
+from protocol.answers.scoring import score
 from protocol.errors import VantageError
-from protocol.messages import EpisodeReply, Propose, Rejected, Rejection
-from protocol.scene import Camera, OrientedBox, Pose, SceneObject, SceneSpec
+from protocol.tasks.scene import Camera, OrientedBox, Pose, SceneObject, SceneSpec
+from protocol.wire.codec import decode, encode
+from protocol.wire.messages import EpisodeReply, Propose, Rejected, Rejection
 from sim_server import cli
 from sim_server.backends.base import Capabilities, Frames
-from sim_server.core import SimCore
-from sim_server.questions.evaluator import verify
 from sim_server.questions.geometry import pose_from_yaw_pitch
+from sim_server.questions.language.evaluator import verify
+from sim_server.service.core import SimCore
 from sim_server.settings import SimSettings
 from tests.support import programs
 
@@ -290,7 +290,7 @@ def test_no_proposal_ends_the_simulator(core: SimCore, proposals: Propose) -> No
 
 
 def test_a_file_of_proposals_is_judged_with_a_caret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sim_server.core.make_backend", lambda *_: FakeBackend())
+    monkeypatch.setattr("sim_server.service.core.make_backend", lambda *_: FakeBackend())
     lines = [proposal(proposal_id="", poses=(), max_views=1), proposal(program="image_z(object(1))", proposal_id="two")]
     path, out = tmp_path / "asked.jsonl", tmp_path / "judged.jsonl"
     path.write_bytes(b"\n".join(msgspec.json.encode(line) for line in lines))

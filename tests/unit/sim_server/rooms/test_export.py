@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from protocol.errors import VantageError
-from protocol.scene import Camera, Pose, SceneSpec
+from protocol.tasks.scene import Camera, Pose, SceneSpec
 from sim_server.backends.base import Scene
 from sim_server.backends.rooms import RoomsBackend
-from sim_server.backends.rooms.export import CONFIG_NAME, export_scenes
-from sim_server.backends.rooms.gltf import Asset, read_gltf
+from sim_server.backends.rooms.files.export import CONFIG_NAME, export_scenes
+from sim_server.backends.rooms.files.gltf import Asset, read_gltf
 from sim_server.backends.rooms.scene import RoomsScene
 
 pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from protocol.errors import VantageError
-from sim_server.backends.rooms.gltf import MIRROR, REPEAT, read_gltf
+from sim_server.backends.rooms.files.gltf import MIRROR, REPEAT, read_gltf
 
 SQUARE = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], np.float32)
 ORDER = np.array([0, 1, 2, 0, 2, 3], np.uint16)

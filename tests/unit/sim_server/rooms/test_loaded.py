@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from protocol.errors import VantageError
-from protocol.messages import Describe, Description
-from protocol.scene import Camera, Pose, SceneSpec
+from protocol.tasks.scene import Camera, Pose, SceneSpec
+from protocol.wire.messages import Describe, Description
 from sim_server.backends.rooms import RoomsBackend
-from sim_server.backends.rooms.assemble import assemble
-from sim_server.backends.rooms.walkable import WalkableMesh
+from sim_server.backends.rooms.files.assemble import assemble
+from sim_server.backends.rooms.walk.walkable import WalkableMesh
 from sim_server.backends.scene_dataset import SceneDataset
-from sim_server.core import SimCore
-from sim_server.observe import can_stand
+from sim_server.sensing.observe import can_stand
+from sim_server.service.core import SimCore
 from sim_server.settings import SimSettings
 
 pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels

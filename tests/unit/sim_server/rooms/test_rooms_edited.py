@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from protocol.errors import VantageError
-from protocol.scene import Camera, Change, SceneSpec, Vec3
+from protocol.tasks.scene import Camera, Change, SceneSpec, Vec3
 from sim_server.backends.base import Editable
 from sim_server.backends.rooms.scene import RoomsScene
-from sim_server.observe import look_at
 from sim_server.questions.floor import standable
+from sim_server.sensing.observe import look_at
 
 CAMERA = Camera(64, 48, 1.6)
 SENSORS = ("rgb", "depth", "ids", "amodal")

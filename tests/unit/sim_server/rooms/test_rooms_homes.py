@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.errors import Infeasible
-from protocol.scene import SceneSpec
 from protocol.seeds import rng_for
-from sim_server.backends.rooms.catalogue import CATEGORIES, HANGING
-from sim_server.backends.rooms.clutter import add_clutter
-from sim_server.backends.rooms.footprint import Footprint, overlap
-from sim_server.backends.rooms.navigation import NavigationGrid
-from sim_server.backends.rooms.place import furnish_reachable
-from sim_server.backends.rooms.placed import ON_FLOOR, ON_WALL, Placed, footprint, triangles
-from sim_server.backends.rooms.plan import Plan, Rect, make_plan, outline, wall_plane
+from protocol.tasks.scene import SceneSpec
+from sim_server.backends.rooms.building.plan import Plan, Rect, make_plan, outline, wall_plane
+from sim_server.backends.rooms.furnish.catalogue import CATEGORIES, HANGING
+from sim_server.backends.rooms.furnish.clutter import add_clutter
+from sim_server.backends.rooms.furnish.footprint import Footprint, overlap
+from sim_server.backends.rooms.furnish.place import furnish_reachable
+from sim_server.backends.rooms.furnish.placed import ON_FLOOR, ON_WALL, Placed, footprint, triangles
+from sim_server.backends.rooms.walk.navigation import NavigationGrid
 from sim_server.questions.geometry import inside_polygon, polygon_area_m2
 
 pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels

@@ -10,12 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from protocol.errors import VantageError
-from protocol.scene import Camera, Pose, SceneObject, SceneSpec
+from protocol.tasks.scene import Camera, Pose, SceneObject, SceneSpec
 from sim_server.backends.rooms import RoomsBackend
-from sim_server.backends.rooms.lightmap import find_rectangles
-from sim_server.backends.rooms.materials import NAMED_COLORS
+from sim_server.backends.rooms.draw.materials import NAMED_COLORS
+from sim_server.backends.rooms.light.lightmap import find_rectangles
 from sim_server.backends.rooms.scene import RoomsScene
-from sim_server.observe import look_at
+from sim_server.sensing.observe import look_at
 
 pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from protocol.scene import Camera, Pose, SceneSpec
+from protocol.tasks.scene import Camera, Pose, SceneSpec
 from sim_server.backends.rooms import RoomsBackend
-from sim_server.backends.rooms.drawing import view_axes
+from sim_server.backends.rooms.draw.drawing import view_axes
 
 pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels
 

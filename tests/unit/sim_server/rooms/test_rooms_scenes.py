@@ -13,10 +13,10 @@ import pytest
 from numpy.typing import NDArray
 
 from protocol.errors import Infeasible, VantageError
-from protocol.scene import Camera, Pose, SceneSpec
+from protocol.tasks.scene import Camera, Pose, SceneSpec
 from sim_server.backends.base import Scene
 from sim_server.backends.rooms import RoomsBackend
-from sim_server.backends.rooms.catalogue import CATEGORIES
+from sim_server.backends.rooms.furnish.catalogue import CATEGORIES
 
 pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels
 
@@ -25,7 +25,7 @@ SIX = {"red", "green", "blue", "yellow", "purple", "orange"}
 
 _HASH = """
 import hashlib, sys
-from protocol.scene import Camera, Pose, SceneSpec
+from protocol.tasks.scene import Camera, Pose, SceneSpec
 from sim_server.backends.rooms import RoomsBackend
 b = RoomsBackend()
 s = b.open(SceneSpec(seed=11, rooms=2, min_objects=6, max_objects=9, clutter=0.5, palette="natural"))

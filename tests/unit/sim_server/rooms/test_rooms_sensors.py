@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from protocol.errors import VantageError
-from protocol.scene import Camera, Pose, SceneSpec
+from protocol.tasks.scene import Camera, Pose, SceneSpec
 from sim_server.backends.base import Mappable, Scene
 from sim_server.backends.rooms import RoomsBackend
-from sim_server.observe import look_at, multiply, rotate
-from sim_server.panorama import panorama
-from sim_server.shown import show
+from sim_server.sensing.observe import look_at, multiply, rotate
+from sim_server.sensing.panorama import panorama
+from sim_server.sensing.visualise import show
 
 pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels
 REFERENCE = Path(__file__).parents[3] / "data" / "reference" / "boxes"

@@ -1,0 +1,99 @@
+"""What a policy is shown of each cell: the estimates, without how they are kept."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from curriculum.ability.rasch import Cell
+from curriculum.record.state import CellState, State
+from curriculum.settings import CurriculumSettings
+from protocol.tasks.specs import degradations_for
+
+_PROGRESS_SCALE = 0.1  # a change of success by this much is full learning progress
+_LEAST_DAMPING = 0.1
+_SHORTCUT_MARGIN = 0.1  # blind success may exceed chance by this much
+
+
+class CellView(msgspec.Struct, frozen=True):
+    """One cell as a policy sees it; everything but the counts is in 0..1, `trend` in -1..1."""
+
+    cell: Cell
+    weight: float  # of the skill in such pictures, from the settings
+    asked: int
+    mean: float  # posterior mean of success
+    sd: float
+    signal: float  # expected variance of rewards within a group
+    predicted: float  # success by the ability model alone
+    trend: float  # recent success minus earlier success, where it stands out from its noise, else 0
+    progress: float  # how much success moves either way
+    damping: float  # below 1 after long without progress
+    feasible: float  # share of specs that the simulator can realise
+    seeing: float  # below 1 where the question can be answered without the picture
+    learned: bool  # success is more than half of the way from chance to certainty
+    hopeless: bool  # no success in many answers
+    waiting: int  # specs issued since this cell was last asked
+
+
+def cell_views(state: State, settings: CurriculumSettings) -> list[CellView]:
+    """A view of every cell that the settings list, in their order.
+
+    Where the world lists degradations, a skill's weight is shared out between clear and degraded pictures.
+    """
+    views = []
+    for skill in settings.skills:
+        degraded = degradations_for(settings.world, skill.name)
+        share = settings.world.degraded_share if degraded else 0.0
+        parts = {"": 1.0 - share, **dict.fromkeys(degraded, share / max(len(degraded), 1))}
+        views += [
+            _view(state, settings, Cell(skill.name, level, degradation), skill.weight * part)
+            for level in skill.levels
+            for degradation, part in parts.items()
+            if part
+        ]
+    return views
+
+
+def _view(state: State, settings: CurriculumSettings, cell: Cell, weight: float) -> CellView:
+    estimation = settings.estimation
+    seen = state.cells.get(str(cell), CellState())
+    post = state.posterior(cell, estimation)
+    trend = _trend(seen, estimation.window_groups)
+    stale = seen.asked - seen.best_at - estimation.patience_groups
+    enough = estimation.patience_groups / 4
+    return CellView(
+        cell=cell,
+        weight=weight,
+        asked=seen.asked,
+        mean=post.mean,
+        sd=post.sd,
+        signal=post.signal,
+        predicted=state.rasch.predict(cell),
+        trend=trend,
+        progress=min(abs(trend) / _PROGRESS_SCALE, 1.0),
+        damping=max(_LEAST_DAMPING, 0.5 ** (max(stale, 0) / estimation.patience_groups)),
+        feasible=(seen.asked + seen.blind_asked + 2.0) / (seen.asked + seen.blind_asked + seen.infeasible + 2.0),
+        seeing=_seeing(state.cells.get(str(cell.clear), CellState()), cell),
+        learned=seen.asked >= 4 and post.mean > (1.0 + cell.chance) / 2.0,
+        hopeless=seen.asked >= enough and seen.fast.value <= estimation.hopeless,
+        waiting=state.next_number - 1 - seen.issued_at,
+    )
+
+
+def _trend(seen: CellState, window: float) -> float:
+    if seen.asked < window / 2:
+        return 0.0
+    change = seen.fast.value - seen.slow.value
+    # An average over w groups has the variance of a group / (2w - 1); the slow one's is small beside the fast one's.
+    noise = math.sqrt(seen.slow.value * (1.0 - seen.slow.value) / 2.0 / (2.0 * window - 1.0))
+    return math.copysign(max(abs(change) - noise, 0.0), change)
+
+
+def _seeing(seen: CellState, cell: Cell) -> float:
+    """1 - how much of the way from chance to certainty is covered blind, by a cautious estimate."""
+    blind = seen.blind
+    total = blind.successes + blind.failures
+    mean = (blind.successes + 2.0 * cell.chance) / (total + 2.0)
+    low = mean - math.sqrt(mean * (1.0 - mean) / (total + 3.0)) - _SHORTCUT_MARGIN
+    return 1.0 - max(low - cell.chance, 0.0) / (1.0 - cell.chance)

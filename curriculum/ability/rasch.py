@@ -1,0 +1,187 @@
+"""What the policy can do: a Rasch model over all cells, and a Beta posterior for each cell.
+
+A cell is a skill at a level, with its frame of reference, in clear pictures or under one degradation.
+
+The Rasch model with guessing says P(success) = chance + (1 - chance) * sigmoid(ability - difficulty), where the ability
+is a sum of a general, a frame and a skill term and the difficulty one of steps, up to the cell's level and up to the
+severity of its degradation (Rasch 1960; Birnbaum's guessing parameter, 1968). Steps of severity are shared by all
+skills; a term per skill and kind of degradation says how it differs. The model is fitted online by a diagonal extended
+Kalman filter, whose process noise is its forgetting; Elo's update is the same with a fixed gain. A term that cells
+share carries what was seen in one cell to others, so that cells never asked are predicted. The Beta posterior starts
+from that prediction and follows the cell's own answers, old ones fading exponentially.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import msgspec
+
+from protocol.skills import CATALOGUE
+from protocol.tasks.task import PROPOSED, Degradation
+
+_LEVEL_STEP = 0.7  # logits by which a level is expected to be harder than the one below
+_SEVERITY_STEP = 0.2  # the same for a severity, and for the mildest over clear pictures
+_MOST_LOGIT = 4.5  # answers that are all right or all wrong move no further: the way back would be too long
+# Variance of the terms before any answer, and what is added to it per group, because the policy changes.
+_VARIANCE = {"all": 1.0, "frame": 0.25, "skill": 1.0, "step": 0.4, "severity": 0.1, "skill and degradation": 0.2}
+_NOISE = {"all": 0.002, "frame": 0.002, "skill": 0.01, "step": 0.005, "severity": 0.002, "skill and degradation": 0.005}
+_SPREAD = 0.02  # variance of success between questions of one cell, which no number of answers averages out
+_LEAST_SLOPE = 0.04  # keeps a cell at either end of the curve movable
+_GROUP_CORRELATION = 0.3  # answers to the same question resemble one another
+
+
+class Cell(msgspec.Struct, frozen=True, order=True):
+    """Where ability is measured; the frame of reference follows from the skill."""
+
+    skill: str
+    level: int
+    degradation: str = ""  # like "fog:3"; "" for clear pictures
+
+    @property
+    def clear(self) -> Cell:
+        """The same in clear pictures."""
+        return Cell(self.skill, self.level)
+
+    @property
+    def degradations(self) -> tuple[Degradation, ...]:
+        return tuple(map(Degradation.parse, self.degradation.split("+"))) if self.degradation else ()
+
+    @property
+    def frame(self) -> str:
+        """Of the catalogue's skills; questions from outside have none of their own."""
+        return CATALOGUE[self.skill].frame
+
+    @property
+    def chance(self) -> float:
+        if self.skill == PROPOSED:
+            return 0.0  # each question from outside has its own
+        return CATALOGUE[self.skill].chance_at(self.level)
+
+    def __str__(self) -> str:
+        return f"{self.skill} L{self.level}" + (f" {self.degradation}" if self.degradation else "")
+
+
+def effective_trials(group_size: int) -> float:
+    """Independent answers that a group of `group_size` correlated ones is worth."""
+    return group_size / (1.0 + (group_size - 1) * _GROUP_CORRELATION)
+
+
+class Rasch(msgspec.Struct):
+    """Terms by name as [mean, variance], in logits; a term not seen yet has mean 0 and its prior variance."""
+
+    terms: dict[str, list[float]] = {}
+
+    def predict(self, cell: Cell) -> float:
+        """Probability of success of the current policy in this cell."""
+        return self._success(cell, self._logit(cell))[0]
+
+    def update(self, cell: Cell, success: float, trials: float) -> None:
+        """Take in the mean success (0..1) over `trials` independent answers."""
+        logit = self._logit(cell)
+        predicted, slope = self._success(cell, logit)
+        slope = max(slope, _LEAST_SLOPE)
+        error = success - predicted
+        if abs(logit) > _MOST_LOGIT and error * logit > 0.0:
+            error = 0.0
+        terms = [(kind, sign, self.terms.setdefault(name, [0.0, _VARIANCE[kind]])) for kind, name, sign in _terms(cell)]
+        noise = max(predicted * (1.0 - predicted), 0.01) / trials + _SPREAD
+        innovation_variance = slope * slope * sum(term[1] for _, _, term in terms) + noise
+        for kind, sign, term in terms:
+            gain = term[1] * slope / innovation_variance
+            term[0] += sign * gain * error
+            term[1] = min(term[1] * (1.0 - gain * slope) + _NOISE[kind], _VARIANCE[kind])
+
+    def _logit(self, cell: Cell) -> float:
+        known = sum(sign * self.terms[name][0] for _, name, sign in _terms(cell) if name in self.terms)
+        severities = sum(item.severity + 1 for item in cell.degradations)
+        return known - _LEVEL_STEP * cell.level - _SEVERITY_STEP * severities
+
+    @staticmethod
+    def _success(cell: Cell, logit: float) -> tuple[float, float]:
+        """Probability of success and its derivative by the logit."""
+        sigmoid = 1.0 / (1.0 + math.exp(-logit))
+        return cell.chance + (1.0 - cell.chance) * sigmoid, (1.0 - cell.chance) * sigmoid * (1.0 - sigmoid)
+
+
+@functools.cache  # a few cells, asked for all the time
+def _terms(cell: Cell) -> tuple[tuple[str, str, float], ...]:
+    """(kind, name, sign) of the terms that make the cell's logit.
+
+    Questions from outside stand alone: what they ask for is not known, so that they say nothing of other skills.
+    """
+    if cell.skill == PROPOSED:
+        return (("skill", f"skill {PROPOSED}", 1.0),)
+    return (
+        ("all", "all", 1.0),
+        ("frame", f"frame {cell.frame}", 1.0),
+        ("skill", f"skill {cell.skill}", 1.0),
+        *(("step", f"step to {Cell(cell.skill, level)}", -1.0) for level in range(1, cell.level + 1)),
+        *(
+            ("severity", f"severity {Degradation(item.name, severity)}", -1.0)
+            for item in cell.degradations
+            for severity in range(item.severity + 1)
+        ),
+        *(("skill and degradation", f"{cell.skill} in {item.name}", 1.0) for item in cell.degradations),
+    )
+
+
+class Evidence(msgspec.Struct):
+    """Answers in one cell, fading: weights of successes and failures, and of the spread within groups."""
+
+    successes: float = 0.0
+    failures: float = 0.0
+    spread: float = 0.0  # sum of within-group variances
+    groups: float = 0.0
+    at: int = 0  # groups of any cell counted when this was last touched
+
+    def fade(self, now: int, fade_groups: float) -> None:
+        """Bring the evidence to the moment `now` (groups of any cell counted)."""
+        self._scale(math.exp(-(now - self.at) / fade_groups))
+        self.at = now
+
+    def add(self, success: float, trials: float, spread: float, window_groups: float) -> None:
+        self._scale(1.0 - 1.0 / window_groups)
+        self.successes += success * trials
+        self.failures += (1.0 - success) * trials
+        self.spread += spread
+        self.groups += 1.0
+
+    def _scale(self, factor: float) -> None:
+        self.successes *= factor
+        self.failures *= factor
+        self.spread *= factor
+        self.groups *= factor
+
+
+class Posterior(msgspec.Struct, frozen=True):
+    """Beta(a, b) over a cell's success probability, and the within-group variance that is expected there."""
+
+    a: float
+    b: float
+    signal: float
+
+    @property
+    def mean(self) -> float:
+        return self.a / (self.a + self.b)
+
+    @property
+    def sd(self) -> float:
+        total = self.a + self.b
+        return math.sqrt(self.a * self.b / (total * total * (total + 1.0)))
+
+
+def posterior(evidence: Evidence, now: int, predicted: float, prior_groups: float, fade_groups: float) -> Posterior:
+    """The cell's posterior, with the ability model's prediction as a prior worth `prior_groups` groups.
+
+    The expected signal starts from E[p(1-p)] under the posterior and goes over to the variance seen within groups:
+    a cell whose questions are half always right and half always wrong has mean 1/2 and yet no gradient.
+    """
+    faded = math.exp(-(now - evidence.at) / fade_groups)
+    prior = prior_groups * 2.0
+    a = prior * predicted + faded * evidence.successes
+    b = prior * (1.0 - predicted) + faded * evidence.failures
+    expected = a * b / ((a + b) * (a + b + 1.0))
+    signal = (prior_groups * expected + faded * evidence.spread) / (prior_groups + faded * evidence.groups)
+    return Posterior(a, b, signal)

@@ -1,0 +1,92 @@
+"""From what a policy drew to issues, and from issues to the TaskSpecs that the simulator realises."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Mapping, Sequence
+
+from curriculum.ability.rasch import Cell
+from curriculum.record.events import Issue
+from curriculum.record.state import Asked
+from curriculum.selectors.base import Share
+from protocol.seeds import rng_for
+from protocol.tasks.proposals import spec_of
+from protocol.tasks.specs import World, deal, task_spec, training_scene
+from protocol.tasks.task import PROPOSED
+from protocol.wire.messages import Leased
+
+_NO_SCENE = -1  # a question from outside brings its own
+
+
+def fresh_issues(world: World, drawn: Sequence[Share], next_number: int, next_scene: int) -> list[Issue]:
+    """Number the drawn specs and give them new scenes, `world.specs_per_scene` to each."""
+    placed = deal(world, drawn, lambda share: share.cell.clear)  # worse pictures make no other question
+    return [
+        Issue(
+            number=number,
+            seq=number,
+            scene=next_scene + scene,
+            skill=share.cell.skill,
+            level=share.cell.level,
+            purpose=share.purpose,
+            blind=share.purpose == "blind",
+            degradation="" if share.purpose == "blind" else share.cell.degradation,
+        )
+        for number, (scene, share) in enumerate(placed, start=next_number)
+    ]
+
+
+def repeated_issues(
+    world: World, run_seed: int, cells: Sequence[Cell], length: int, count: int, next_number: int
+) -> list[Issue]:
+    """The next `count` specs of a list of `length` that asks every cell alike and starts over at its end.
+
+    The scenes come in another order each time: neighbours in the list ask for the same few cells, and a batch of
+    those would teach less than one that is mixed.
+    """
+    listed = deal(world, [cells[index % len(cells)] for index in range(length)], lambda cell: cell)
+    issues = []
+    for epoch in range(next_number // length, (next_number + count - 1) // length + 1):
+        place = rng_for(run_seed, "epoch", epoch).permutation(listed[-1][0] + 1)
+        order = sorted(range(length), key=lambda seq, place=place: place[listed[seq][0]])
+        for number, seq in enumerate(order, start=epoch * length):
+            if next_number <= number < next_number + count:
+                scene, cell = listed[seq]
+                issues.append(Issue(number, seq, scene, cell.skill, cell.level, "static", degradation=cell.degradation))
+    return issues
+
+
+def proposed_issues(proposals: Mapping[str, Asked], count: int, next_number: int) -> list[Issue]:
+    """Up to `count` specs for questions from outside, each once; those that were asked least often come first."""
+    waiting = sorted((key for key, asked in proposals.items() if asked.left), key=lambda key: -proposals[key].left)
+    return [
+        Issue(number, number, _NO_SCENE, PROPOSED, 0, PROPOSED, proposal=key)
+        for number, key in enumerate(waiting[:count], start=next_number)
+    ]
+
+
+def leased(
+    world: World, run_seed: int, issues: Sequence[Issue], proposals: Mapping[str, Asked] = MappingProxyType({})
+) -> tuple[Leased, ...]:
+    """The messages for issues: always the same for the same issue."""
+    numbers = {issue.scene for issue in issues if not issue.proposal}
+    scenes = {index: training_scene(world, run_seed, index) for index in numbers}
+    specs = [
+        spec_of(proposals[issue.proposal].proposal, issue.spec_id)
+        if issue.proposal
+        else task_spec(
+            world,
+            run_seed,
+            scenes[issue.scene],
+            spec_id=issue.spec_id,
+            seq=issue.seq,
+            family=issue.skill,
+            level=issue.level,
+            degradation=issue.degradation,
+        )
+        for issue in issues
+    ]
+    return tuple(
+        Leased(spec, lease_id=issue.lease_id, blind=issue.blind, purpose=issue.purpose)
+        for spec, issue in zip(specs, issues)
+    )

@@ -1,0 +1,230 @@
+"""The events on disk: SQLite, write-ahead log, synchronous=FULL, one writer.
+
+`events` is the truth and only grows. `reports` and `requests` index it, written in the same transaction: a report id
+or request id is there once, which the database itself enforces. `snapshot` holds the projected state as of an
+event, so that a start reads only the events after it; it can be thrown away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from pathlib import Path
+from typing import Iterable, Iterator, Optional
+
+import msgspec
+
+from curriculum.record.events import Event, LeasedEvent, ProposedEvent, ReportedEvent, decode_event, encode_event
+from protocol.errors import VantageError
+
+FILE_NAME = "curriculum.sqlite3"
+
+_APPLICATION_ID = 0x56_4E_43_55  # "VNCU", in the header of the file
+_SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, time_s REAL NOT NULL, kind TEXT NOT NULL,
+                     body TEXT NOT NULL);
+CREATE TABLE reports (report_id TEXT PRIMARY KEY, event_id INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE requests (request_id BLOB PRIMARY KEY, event_id INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE snapshot (only_row INTEGER PRIMARY KEY CHECK (only_row = 0), event_id INTEGER NOT NULL,
+                       fingerprint TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TRIGGER events_stay BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
+CREATE TRIGGER events_last BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
+"""
+
+
+class Store:
+    """The database of one run. The caller makes sure that there is one writer (the run's "curriculum" lock)."""
+
+    def __init__(self, path: Path, run_seed: int, read_only: bool = False) -> None:
+        """Open the database; unless `read_only`, make it where there is none.
+
+        Raises VantageError: "corrupt" for a file that is damaged or no curriculum database, "version" for one of
+        another schema, "conflict" for one of another run, "bad_request" for reading one that does not exist.
+        """
+        self.path = path
+        if read_only and not path.exists():
+            raise VantageError("bad_request", f"{path} does not exist yet: the run's curriculum never started.")
+        mode = "mode=rwc"
+        if read_only:  # without a write-ahead log nobody writes, and a folder that is read-only too will do
+            mode = "mode=ro" if path.with_name(path.name + "-wal").exists() else "mode=ro&immutable=1"
+        with self._sentences():
+            self._db = sqlite3.connect(
+                f"{path.absolute().as_uri()}?{mode}",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,  # CurriculumCore lets one thread in at a time
+            )
+        try:
+            with self._sentences():
+                self._open(run_seed, read_only)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def close(self) -> None:
+        self._db.close()
+
+    # ------------------------------------------------------------------------- writing
+
+    def append(self, events: Iterable[Event], time_s: float) -> int:
+        """Commit events, all or none; returns the last id once they are on disk.
+
+        Raises VantageError("disk_full"), and sqlite3.IntegrityError for a report or request that is there already.
+        """
+        last = 0
+        with self._sentences(), self._transaction():
+            for event in events:
+                kind = type(event).__struct_config__.tag
+                row = (time_s, kind, encode_event(event).decode())
+                cursor = self._db.execute("INSERT INTO events (time_s, kind, body) VALUES (?, ?, ?)", row)
+                assert cursor.lastrowid is not None
+                last = cursor.lastrowid
+                self._index(last, event)
+        return last
+
+    def save_snapshot(self, event_id: int, fingerprint: str, body: bytes) -> None:
+        """Remember the state as of `event_id`; `fingerprint` names what else it depends on."""
+        with self._sentences(), self._transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO snapshot VALUES (0, ?, ?, ?)", (event_id, fingerprint, body.decode())
+            )
+
+    def rebuild_indexes(self) -> bool:
+        """Make `reports` and `requests` anew from the events; returns whether they were right before."""
+        with self._sentences(), self._transaction():
+            before = self._index_rows()
+            self._db.execute("DELETE FROM reports")
+            self._db.execute("DELETE FROM requests")
+            for event_id, event in self.events():
+                self._index(event_id, event)
+            return before == self._index_rows()
+
+    # ------------------------------------------------------------------------- reading
+
+    def events(self, after: int = 0) -> Iterator[tuple[int, Event]]:
+        """(id, event) in order. Raises VantageError("corrupt") at one that cannot be read."""
+        with self._sentences():
+            for event_id, body in self._db.execute("SELECT id, body FROM events WHERE id > ? ORDER BY id", (after,)):
+                try:
+                    yield event_id, decode_event(body.encode())
+                except msgspec.DecodeError as error:
+                    raise VantageError(
+                        "corrupt", f"event {event_id} in {self.path} cannot be read ({error}); restore a copy."
+                    ) from None
+
+    def snapshot(self, fingerprint: str) -> Optional[tuple[int, bytes]]:
+        """(event id, body) of the snapshot made under the same fingerprint, or None."""
+        with self._sentences():
+            row = self._db.execute(
+                "SELECT event_id, body FROM snapshot WHERE fingerprint = ?", (fingerprint,)
+            ).fetchone()
+        return (row[0], row[1].encode()) if row else None
+
+    def event_of_request(self, request_id: bytes) -> Optional[Event]:
+        """The event that this request caused, or None."""
+        with self._sentences():
+            row = self._db.execute(
+                "SELECT body FROM events WHERE id = (SELECT event_id FROM requests WHERE request_id = ?)", (request_id,)
+            ).fetchone()
+        return decode_event(row[0].encode()) if row else None
+
+    def is_counted(self, report_id: str) -> bool:
+        with self._sentences():
+            return self._db.execute("SELECT 1 FROM reports WHERE report_id = ?", (report_id,)).fetchone() is not None
+
+    # ------------------------------------------------------------------------- inside
+
+    def _open(self, run_seed: int, read_only: bool) -> None:
+        (application_id,) = self._db.execute("PRAGMA application_id").fetchone()
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application_id != _APPLICATION_ID if tables else read_only:
+            raise VantageError(
+                "corrupt", f"{self.path} is not a curriculum database; move it away or choose another run directory."
+            )
+        if tables and version != _SCHEMA_VERSION:
+            raise VantageError(
+                "version",
+                f"{self.path} has schema {version}, this version reads {_SCHEMA_VERSION}; "
+                "use the version that made it, or start another run.",
+            )
+        if not read_only:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+        if not tables:
+            self._create(run_seed)
+        stored = self._db.execute("SELECT value FROM meta WHERE key = 'run_seed'").fetchone()
+        if stored is None or stored[0] != str(run_seed):
+            raise VantageError(
+                "conflict",
+                f"{self.path} belongs to a run with seed {stored[0] if stored else 'unknown'}, not {run_seed}; "
+                "restore the seed or start another run.",
+            )
+
+    def _create(self, run_seed: int) -> None:
+        with self._transaction():
+            for statement in _statements(_SCHEMA):
+                self._db.execute(statement)
+            self._db.execute("INSERT INTO meta VALUES ('run_seed', ?)", (str(run_seed),))
+            self._db.execute("INSERT INTO meta VALUES ('created_s', ?)", (str(time.time()),))
+            self._db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            self._db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+    def _index(self, event_id: int, event: Event) -> None:
+        if isinstance(event, ReportedEvent):
+            self._db.executemany(
+                "INSERT INTO reports VALUES (?, ?)", [(report.report_id, event_id) for report in event.reports]
+            )
+        if isinstance(event, (ReportedEvent, LeasedEvent, ProposedEvent)):
+            self._db.execute("INSERT INTO requests VALUES (?, ?)", (event.request_id, event_id))
+
+    def _index_rows(self) -> tuple[list[tuple[str, int]], list[tuple[bytes, int]]]:
+        return (
+            self._db.execute("SELECT report_id, event_id FROM reports ORDER BY report_id").fetchall(),
+            self._db.execute("SELECT request_id, event_id FROM requests ORDER BY request_id").fetchall(),
+        )
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    @contextlib.contextmanager
+    def _sentences(self) -> Iterator[None]:
+        """Turns the database's errors that a user can act on into sentences."""
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.OperationalError as error:
+            text = str(error)
+            if "full" in text:
+                raise VantageError(
+                    "disk_full", f"the disk is full at {self.path}; free some space, nothing was lost."
+                ) from error
+            if "locked" in text or "busy" in text:
+                raise VantageError("conflict", f"another process writes {self.path}; stop it first.") from error
+            raise VantageError("corrupt", f"{self.path} cannot be used: {text}.") from error
+        except sqlite3.DatabaseError as error:
+            raise VantageError(
+                "corrupt", f"{self.path} is not a sound curriculum database ({error}); restore a copy or move it away."
+            ) from error
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script, one by one: sqlite3's executescript would commit the transaction around them."""
+    statement = ""
+    for line in script.strip().splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,0 +1,19 @@
+"""`confidence_bands`: fixed bands of success, easy above 0.9, hard below 0.1, the frontier between.
+
+The rule of Ouroboros-Spatial (arXiv 2606.11719) put on cells: the frontier gets nearly everything, evenly.
+"""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from curriculum.ability.estimates import CellView
+from curriculum.selectors.base import Policy, feasible_weight
+
+_EASY, _HARD = 0.9, 0.1
+_OUTSIDE = 0.1  # weight of a cell outside the frontier
+
+
+class ConfidenceBandsPolicy(Policy):
+    def weights(self, views: Sequence[CellView]) -> list[float]:
+        return [feasible_weight(view) * (1.0 if _HARD <= view.mean <= _EASY else _OUTSIDE) for view in views]

@@ -1,0 +1,18 @@
+"""`weakest_first`: the lower the smoothed success, the larger the share, with a floor; over feasible cells.
+
+The scheduler of SpatialEvo (arXiv 2604.14144): weight max(0.05, 1 - success), success smoothed by two prior answers.
+"""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from curriculum.ability.estimates import CellView
+from curriculum.selectors.base import Policy, feasible_weight
+
+_FLOOR = 0.05
+
+
+class WeakestFirstPolicy(Policy):
+    def weights(self, views: Sequence[CellView]) -> list[float]:
+        return [feasible_weight(view) * max(_FLOOR, 1.0 - view.mean) for view in views]

@@ -1,0 +1,231 @@
+"""runs/<name>/report.html: one self-contained page made from the run's files alone; works offline, light and dark.
+
+python -m launch.report.page runs/demo
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Optional, Sequence
+
+import jinja2
+import typer
+from markupsafe import Markup
+
+from launch.report import charts
+from launch.report.records import Change, Records, Step, episodes_of, is_relational, split_cell
+from protocol.answers.letters import plain_text
+from protocol.run.config import to_toml
+from protocol.run.directory import RunDir, write_atomic
+from protocol.run.exits import run_command
+from protocol.tasks.task import Degradation, degradation_label
+
+GALLERY = 18
+SMALL_PX = 256  # pictures up to this width are shown with their pixels
+AREA_POINTS = 80
+_IMAGE_TYPES = {".png": "image/png", ".webp": "image/webp", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
+
+
+def write_report(run: RunDir) -> Path:
+    """Make or replace the run's report.html and return its path."""
+    path = run.path / "report.html"
+    write_atomic(path, render(Records(run).update()).encode())
+    return path
+
+
+def render(records: Records) -> str:
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    skills = _skills(records)
+    changes = records.changes()
+    return templates.get_template("report.html.jinja").render(
+        name=records.run.name,
+        seed=records.run.seed,
+        made=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        headline=_headline(records, changes),
+        changes=changes,
+        is_relational=is_relational,
+        legend=[(name, index % charts.COLORS) for index, name in enumerate(skills)],
+        held_out=Markup(_held_out_chart(records, skills)),
+        reward=Markup(_reward_chart(records)),
+        asked=Markup(_asked_chart(records, skills)),
+        purposes=_purposes(records),
+        no_gradient=Markup(_no_gradient_chart(records)),
+        heatmap=Markup(_heatmap(records, skills)),
+        step_time=Markup(_step_time(records.steps)),
+        gallery=[_gallery_item(line) for line in episodes_of(records.run, GALLERY)],
+        config=to_toml(records.run.config),
+        done=records.run.read_done("learner"),
+        small_views=records.run.config.get("curriculum", {}).get("world", {}).get("width_px", 0) <= SMALL_PX,
+    )
+
+
+# ----------------------------------------------------------------------------- parts of the page
+
+
+def _skills(records: Records) -> list[str]:
+    """Every skill of the run, relational ones first; a skill's place is its colour on every chart."""
+    names = {skill for evaluation in records.evaluations for skill in evaluation.skills()}
+    names |= {split_cell(cell)[0] for lease in records.leases for cell in lease.cells}
+    return sorted(names, key=lambda name: (not is_relational(name), name))
+
+
+def _headline(records: Records, changes: Sequence[Change]) -> list[tuple[str, str]]:
+    """(figure, what it is) for the top of the page."""
+    figures = []
+    for relational, label in ((True, "relational skills, held out"), (False, "perception, held out")):
+        rows = [row for row in changes if is_relational(row.skill) == relational]
+        if rows:
+            before = 100 * sum(row.before for row in rows) / len(rows)
+            after = 100 * sum(row.after for row in rows) / len(rows)
+            figures.append((f"{before:.1f} → {after:.1f} %", f"{label} ({after - before:+.1f} points)"))
+    if records.steps:
+        figures.append((str(records.steps[-1].step), "training steps"))
+        minutes = (records.steps[-1].time_s - records.steps[0].time_s) / 60
+        figures.append((f"{minutes:.1f} min", "from the first step to the last"))
+    if records.leases:
+        figures.append((f"{sum(sum(lease.cells.values()) for lease in records.leases):,}", "questions asked for"))
+    return figures
+
+
+def _held_out_chart(records: Records, skills: Sequence[str]) -> str:
+    lines = []
+    for index, skill in enumerate(skills):
+        points = [
+            (evaluation.step, right / asked)
+            for evaluation in records.evaluations
+            for right, asked in [evaluation.greedy(skill)]
+            if asked
+        ]
+        if points:
+            xs, ys = zip(*points)
+            lines.append(charts.Series(skill, xs, ys, index % charts.COLORS, emphasis=is_relational(skill)))
+    return charts.line_chart(lines, "step", (0.0, 1.0), percent=True)
+
+
+def _reward_chart(records: Records) -> str:
+    xs = [step.step for step in records.steps]
+    rewards = [step.reward for step in records.steps]
+    window = max(1, len(rewards) // 25)
+    smooth = [sum(rewards[max(0, t - window) : t + 1]) / (t + 1 - max(0, t - window)) for t in range(len(rewards))]
+    return charts.line_chart(
+        [charts.Series("reward", xs, rewards, 9), charts.Series("smoothed", xs, smooth, 0, emphasis=True)], "step"
+    )
+
+
+def _no_gradient_chart(records: Records) -> str:
+    shown = [step for step in records.steps if step.no_gradient is not None]
+    ys = [step.no_gradient or 0.0 for step in shown]
+    lines = [charts.Series("without gradient", [step.step for step in shown], ys, 2, emphasis=True)]
+    return charts.line_chart(lines, "step", (0.0, 1.0), percent=True)
+
+
+def _asked_chart(records: Records, skills: Sequence[str]) -> str:
+    """Share of each skill among the specs issued, over batches joined to at most AREA_POINTS points."""
+    if not records.leases:
+        return ""
+    size = -(-len(records.leases) // AREA_POINTS)
+    columns, xs, seen = [], [], 0
+    for start in range(0, len(records.leases), size):
+        count: Counter[str] = Counter()
+        for lease in records.leases[start : start + size]:
+            for cell, number in lease.cells.items():
+                count[split_cell(cell)[0]] += number
+        total = count.total()
+        if total:
+            seen += total
+            xs.append(float(seen))
+            columns.append([count[skill] / total for skill in skills])
+    return charts.area_chart(skills, xs, list(zip(*columns)), "questions asked for")
+
+
+def _purposes(records: Records) -> list[tuple[str, str]]:
+    count: Counter[str] = Counter()
+    for lease in records.leases:
+        count.update(lease.purposes)
+    total = count.total() or 1
+    return [(purpose, f"{100 * number / total:.0f}\u00a0%") for purpose, number in count.most_common()]
+
+
+def _heatmap(records: Records, skills: Sequence[str]) -> str:
+    """Held-out accuracy per skill and level, "before → after" in each cell, coloured by the last one there is."""
+    last = records.after or (records.evaluations[-1] if records.evaluations else None)
+    if last is None:
+        return ""
+    first = {(score.skill, score.level): score for score in records.before.scores} if records.before else {}
+    table = {(score.skill, score.level): score for score in last.scores}
+    levels = sorted({level for _, level in table})
+    rows = [skill for skill in skills if any((skill, level) in table for level in levels)]
+    values: list[list[Optional[tuple[float, str, str]]]] = []
+    for skill in rows:
+        values.append([])
+        for level in levels:
+            score, old = table.get((skill, level)), first.get((skill, level))
+            if score is None:
+                values[-1].append(None)
+                continue
+            text = f"{100 * score.greedy:.0f}"
+            if old is not None and last is not records.before:
+                text = f"{100 * old.greedy:.0f} → {text}"
+            values[-1].append((score.greedy, text, f"{skill}, level {level}: {text} % of {score.asked} questions"))
+    return charts.heatmap(rows, [f"level {level}" for level in levels], values)
+
+
+def _step_time(steps: Sequence[Step]) -> str:
+    """Mean wall seconds of each part of a step."""
+    total: Counter[str] = Counter()
+    for step in steps:
+        total.update(step.seconds)
+    return charts.bars([(name, seconds / len(steps)) for name, seconds in total.items()], "s") if steps else ""
+
+
+def _gallery_item(line: dict[str, Any]) -> dict[str, Any]:
+    images = [
+        f"data:{_IMAGE_TYPES.get(path.suffix, 'image/png')};base64,{base64.b64encode(path.read_bytes()).decode()}"
+        for path in line["images"]
+    ]
+    truth, options = str(line.get("truth", "")), list(line.get("options", []))
+    answers = Counter(line.get("answers", []))
+    return {
+        "images": images,
+        "question": plain_text(line.get("question", "")),
+        "truth": truth,
+        "program": line.get("program", ""),
+        "skill": line.get("skill", ""),
+        "level": line.get("level", 0),
+        "step": line.get("step", 0),
+        "blind": line.get("blind", False),
+        "degraded": degradation_label([Degradation(**one) for one in line.get("spec", {}).get("degradations", ())]),
+        "answers": [
+            {"text": text or "(nothing)", "share": count / answers.total(), "right": _meant(text, options) == truth}
+            for text, count in answers.most_common(4)
+        ],
+    }
+
+
+def _meant(answer: str, options: Sequence[str]) -> str:
+    """An option's letter stands for the option."""
+    index = ord(answer) - ord("A") if len(answer) == 1 else -1
+    return options[index] if 0 <= index < len(options) else answer
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def main(run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's directory.")]) -> None:
+    """Write a run's report.html anew."""
+    print(write_report(RunDir.open(run)))
+
+
+if __name__ == "__main__":
+    run_command(partial(app, prog_name="python -m launch.report.page"), "vantage")

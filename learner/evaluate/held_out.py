@@ -1,0 +1,283 @@
+"""Held-out evaluation: the same questions before, during and after, in scenes that are never trained on.
+
+Specs come from protocol.tasks.specs (val split), are rendered once per run and kept in evaluations/held_out/. Each
+question is answered greedily, by sampling, and, for a part of them, blind. Scores are per skill and level, with Wilson's 95 %
+interval; scores that are no zero-or-one (numbers) get a bootstrap interval.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections import Counter
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Mapping, Optional, Sequence
+
+import msgspec
+import numpy as np
+
+from learner.rollouts.answerer import Answerer, score_completion
+from learner.rollouts.base import Sampling
+from learner.settings import EvaluateSettings, StreamSettings
+from learner.stream.episodes import Task, task_from
+from learner.stream.reports import Channel
+from protocol.answers.prompt import Style
+from protocol.errors import VantageError
+from protocol.intervals import wilson
+from protocol.run.directory import disk_guard, fsync_folder, write_atomic
+from protocol.seeds import rng_for
+from protocol.tasks.scene import Pose
+from protocol.tasks.specs import World, held_out_specs
+from protocol.tasks.task import Question, TaskSpec
+from protocol.wire.messages import RenderTask
+
+_SPARE = 2.0  # specs at hand per question wanted: some cannot be realised
+_BOOTSTRAP = 1000
+
+Progress = Callable[[str], None]
+
+
+# ----------------------------------------------------------------------------- the questions
+
+
+class HeldOut:
+    """The held-out questions of a run, rendered once."""
+
+    def __init__(
+        self, folder: Path, world: World, cells: Sequence[tuple[str, int]], settings: EvaluateSettings
+    ) -> None:
+        """`cells` are (skill, level); a skill's questions are shared out evenly over its levels."""
+        self._folder = folder
+        levels = Counter(skill for skill, _ in dict.fromkeys(cells))
+        self._wanted = {cell: math.ceil(settings.per_skill / levels[cell[0]]) for cell in cells}
+        spare = {cell: math.ceil(count * _SPARE) for cell, count in self._wanted.items()}
+        self._specs = held_out_specs(world, settings.seed, spare)
+        self._key = msgspec.json.encode(self._specs)
+
+    def tasks(self, simulator: Channel, stream: StreamSettings, progress: Progress) -> list[Task]:
+        """All questions, from disk where they were rendered before, up to the wanted number per cell.
+
+        Raises VantageError where the simulator cannot answer, or a cell has no question at all.
+        """
+        tasks = self._read()
+        if tasks is None:
+            tasks = _render(self._specs, self._wanted, simulator, stream, progress)
+            self._write(tasks)
+        chosen: list[Task] = []
+        for cell, count in self._wanted.items():
+            own = [task for task in tasks if _cell(task.spec) == cell]
+            if not own:
+                raise VantageError(
+                    "infeasible",
+                    f"no held-out scene has a {cell[0]} question at level {cell[1]}: leave that level out.",
+                )
+            chosen += own[:count]
+        return chosen
+
+    @property
+    def rendered(self) -> bool:
+        """Whether the questions lie on disk, so that no simulator is needed to ask them."""
+        return self._stored() is not None
+
+    def _stored(self) -> Optional[_Stored]:
+        index = self._folder / "questions.json"
+        if not index.exists():
+            return None
+        stored = msgspec.json.decode(index.read_bytes(), type=_Stored)
+        return stored if stored.specs.encode() == self._key else None
+
+    def _read(self) -> Optional[list[Task]]:
+        stored = self._stored()
+        if stored is None:
+            return None
+        images = np.load(self._folder / "images.npy", allow_pickle=False, mmap_mode="r")
+        tasks, at = [], 0
+        for row in stored.rows:
+            views = tuple(np.array(image) for image in images[at : at + row.views])
+            tasks.append(Task(row.spec, row.question, views, row.renderer_digest, pose=row.pose))
+            at += row.views
+        return tasks
+
+    def _write(self, tasks: Sequence[Task]) -> None:
+        """The index comes last: without it the images are as if they were not there."""
+        images = [image for task in tasks for image in task.images]
+        if len({image.shape for image in images}) != 1:
+            return  # views of several sizes do not stack; they are rendered anew next time
+        with disk_guard(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            staging = self._folder / "images.tmp.npy"
+            with open(staging, "wb") as file:
+                np.save(file, np.stack(images), allow_pickle=False)
+                os.fsync(file.fileno())
+            os.replace(staging, self._folder / "images.npy")
+            fsync_folder(self._folder)
+        rows = [_Row(task.spec, task.question, len(task.images), task.renderer_digest, task.pose) for task in tasks]
+        write_atomic(self._folder / "questions.json", msgspec.json.encode(_Stored(self._key.decode(), rows)))
+
+
+def _cell(spec: TaskSpec) -> tuple[str, int]:
+    return spec.question.family, spec.question.level
+
+
+class _Row(msgspec.Struct, array_like=True):
+    spec: TaskSpec
+    question: Question
+    views: int
+    renderer_digest: str
+    pose: Optional[Pose] = None
+
+
+class _Stored(msgspec.Struct):
+    specs: str
+    rows: list[_Row]
+
+
+def _render(
+    specs: Sequence[TaskSpec],
+    wanted: Mapping[tuple[str, int], int],
+    simulator: Channel,
+    stream: StreamSettings,
+    progress: Progress,
+) -> list[Task]:
+    """The specs that can be realised, in their order, at least the first `wanted` of each cell.
+
+    Which these are does not depend on timing: a spec is left out only when enough earlier ones of its cell are done.
+    """
+    waiting = list(reversed(specs))
+    flying: dict[Future[Any], TaskSpec] = {}
+    done: dict[str, Task] = {}
+    have: Counter[tuple[str, int]] = Counter()
+    while waiting or flying:
+        while waiting and len(flying) < stream.in_flight:
+            spec = waiting.pop()
+            if have[_cell(spec)] < wanted[_cell(spec)]:
+                message = RenderTask(spec, image_codec=stream.image_codec)
+                flying[simulator.submit(message, deadline_s=stream.render_deadline_s)] = spec
+        for future in wait(flying, return_when=FIRST_COMPLETED).done:
+            spec = flying.pop(future)
+            try:
+                done[spec.spec_id] = task_from(future.result(), spec)
+                have[_cell(spec)] += 1
+            except VantageError as error:
+                if error.code != "infeasible":
+                    raise
+        ready = sum(min(have[cell], count) for cell, count in wanted.items())
+        progress(f"rendering held-out questions, {ready} of {sum(wanted.values())}")
+    return [done[spec.spec_id] for spec in specs if spec.spec_id in done]
+
+
+# ----------------------------------------------------------------------------- the answers
+
+
+@dataclass(frozen=True)
+class Row:
+    """Scores of one cell, each a mean over `asked` questions; `blind` over `asked_blind` of them."""
+
+    skill: str
+    level: int
+    asked: int
+    greedy: float
+    greedy_interval: tuple[float, float]
+    sampled: Optional[float] = None
+    sampled_interval: Optional[tuple[float, float]] = None
+    blind: Optional[float] = None
+    asked_blind: int = 0
+
+
+class Evaluator:
+    def __init__(self, answerer: Answerer, style: Style, max_tokens: int, seed: int) -> None:
+        self._answerer = answerer
+        self._style: Style = style
+        self._max_tokens = max_tokens
+        self._seed = seed
+
+    def evaluate(
+        self, tasks: Sequence[Task], samples: int, blind_per_skill: int, progress: Progress
+    ) -> tuple[list[Row], list[tuple[str, float, Optional[float]]]]:
+        """Rows per cell, and (spec id, greedy score, sampled score) per question, for paired comparisons.
+
+        With `samples` 0 answers are greedy only.
+        """
+        progress(f"answering {len(tasks)} held-out questions")
+        scored = self._scores(tasks, samples, blind=False)
+        greedy = [scores[0] for scores in scored]
+        sampled = [_mean(scores[1:]) if samples else None for scores in scored]
+        unseen = first_per_skill(range(len(tasks)), tasks, blind_per_skill)
+        unseen_scores = self._scores([tasks[index] for index in unseen], 0, blind=True)
+        blind = {index: scores[0] for index, scores in zip(unseen, unseen_scores)}
+        cells: dict[tuple[str, int], list[int]] = {}
+        for index, task in enumerate(tasks):
+            cells.setdefault(_cell(task.spec), []).append(index)
+        rows = []
+        for (skill, level), members in cells.items():
+            own_blind = [blind[index] for index in members if index in blind]
+            own_sampled = [score for index in members if (score := sampled[index]) is not None]
+            rows.append(
+                Row(
+                    skill,
+                    level,
+                    len(members),
+                    _mean([greedy[index] for index in members]),
+                    interval([greedy[index] for index in members]),
+                    _mean(own_sampled) if own_sampled else None,
+                    interval(own_sampled) if own_sampled else None,
+                    _mean(own_blind) if own_blind else None,
+                    len(own_blind),
+                )
+            )
+        questions = [(task.spec.spec_id, greedy[index], sampled[index]) for index, task in enumerate(tasks)]
+        return rows, questions
+
+    def _scores(self, tasks: Sequence[Task], samples: int, blind: bool) -> list[list[float]]:
+        """Per question the score of the greedy answer, then those of `samples` sampled ones."""
+        if not tasks:
+            return []
+        sampling = Sampling(1.0 if samples else 0.0, self._max_tokens, self._seed, greedy_first=samples > 0)
+        answers = self._answerer.answer(tasks, 1 + samples, sampling, [blind] * len(tasks), truth=False)
+        for found in answers:
+            if found.failure is not None:
+                raise found.failure
+        return [
+            [score_completion(task, turn.completion, self._style).accuracy for turn in found.last]
+            for task, found in zip(tasks, answers)
+        ]
+
+
+def first_per_skill(indices: Sequence[int], tasks: Sequence[Task], count: int) -> list[int]:
+    """Up to `count` of each skill, taken evenly over its levels: the same ones every time."""
+    by_skill: dict[str, dict[int, list[int]]] = {}
+    for index in indices:
+        question = tasks[index].spec.question
+        by_skill.setdefault(question.family, {}).setdefault(question.level, []).append(index)
+    chosen: list[int] = []
+    for levels in by_skill.values():
+        turns = max(map(len, levels.values()))
+        dealt = [own[turn] for turn in range(turns) for own in levels.values() if turn < len(own)]
+        chosen += dealt[:count]
+    return sorted(chosen)
+
+
+def interval(scores: Sequence[float]) -> tuple[float, float]:
+    """95 % interval of the mean: Wilson's for zeros and ones, else a seeded percentile bootstrap."""
+    count = len(scores)
+    if all(score in (0.0, 1.0) for score in scores):
+        return wilson(sum(scores), count)
+    rng = rng_for(0, "bootstrap", count)
+    means = np.asarray(scores)[rng.integers(count, size=(_BOOTSTRAP, count))].mean(1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def write_results(
+    path: Path, summary: Mapping[str, Any], questions: Sequence[tuple[str, float, Optional[float]]]
+) -> None:
+    """The summary and one line per question, written whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, json.dumps({**summary, "questions": questions}, separators=(",", ":")).encode())
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

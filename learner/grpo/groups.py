@@ -1,0 +1,194 @@
+"""A group: the answers to one question with their rewards, and the log-probabilities that training needs of it.
+
+An answer that came after a look around has several turns. Training sees one completion, the policy's own tokens of
+all turns one after the other, each computed given the prompt of its turn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Optional, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from learner.policy.packed import PackedPolicy
+from learner.policy.vision import ImageFeatures
+from learner.rollouts.answerer import Answers
+from learner.rollouts.base import Prompt, Rollout
+from learner.rollouts.encoder import PromptEncoder
+from learner.rollouts.transformers import batches_of_one_shape, grid_of, join_features, plain_inputs
+from protocol.answers.scoring import Reward
+
+
+@dataclass(frozen=True)
+class Group:
+    answers: Answers
+    rewards: tuple[Reward, ...]  # one per answer
+
+    @property
+    def prompt(self) -> Prompt:
+        """What the policy read first."""
+        return self.answers.rollout.prompt
+
+    def token_ids(self, sample: int) -> list[int]:
+        """Everything that the policy wrote on the way to this answer."""
+        return [token for turn in self.answers.turns(sample) for token in turn.completion.token_ids]
+
+    def logprobs(self, sample: int) -> list[float]:
+        """Of `token_ids`, as the engine sampled them."""
+        return [value for turn in self.answers.turns(sample) for value in turn.completion.logprobs]
+
+
+@dataclass(frozen=True)
+class Share:
+    """The answers of one step that one rank trains on: rows `start` to `stop` of its groups' answers, one behind the
+    other. The first and the last group may be shared with a neighbour."""
+
+    groups: Sequence[Group]
+    start: int
+    stop: int
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """(group, answer) of every row."""
+        samples = len(self.groups[0].rewards)
+        return [divmod(row, samples) for row in range(self.start, self.stop)]
+
+
+def share_out(groups: Sequence[Group], ranks: int) -> list[Share]:
+    """A step's answers in equal shares, one for each rank, in their order: TRL puts them together in that order."""
+    samples = len(groups[0].rewards)
+    rows = len(groups) * samples // ranks
+    assert rows * ranks == len(groups) * samples, "the ranks cannot have equal shares"
+    shares = []
+    for start in range(0, rows * ranks, rows):
+        first = start // samples
+        own = groups[first : -(-(start + rows) // samples)]
+        shares.append(Share(tuple(own), start - first * samples, start - first * samples + rows))
+    return shares
+
+
+class _Piece(NamedTuple):
+    """Tokens of one turn, and where in the outputs their log-probabilities go."""
+
+    row: int
+    start: int
+    token_ids: tuple[int, ...]
+
+
+def packed_log_probs(
+    packed: PackedPolicy, groups: Sequence[Group], rows: Tensor, length: int, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """Log-probabilities of what the policy wrote and entropies of their distributions, both float32 [R, length].
+
+    `rows` int64 [R] numbers answers over all groups: row = group * answers per group + answer. Behind an answer's end
+    both are 0. Each image and each prompt is computed once, each distinct completion once, whatever the number of
+    rows; gradients flow where they are enabled, never into the vision tower.
+    """
+    asked = _asked(groups, rows)
+    log_probs = torch.zeros(len(rows), length, device=rows.device)
+    entropies = torch.zeros(len(rows), length, device=rows.device)
+    at_once = len(
+        {row // len(groups[0].rewards) for row in rows.tolist()}
+    )  # a look around has more prompts than groups
+    for batch in batches_of_one_shape([rollout.prompt for rollout, _ in asked], at_once):
+        members = [asked[index] for index in batch]
+        _fill(packed, members, temperature, log_probs, entropies)
+    return log_probs, entropies
+
+
+def plain_log_probs(
+    model: Any,
+    processor: Any,
+    encoder: PromptEncoder,
+    groups: Sequence[Group],
+    rows: Tensor,
+    length: int,
+    temperature: float,
+) -> tuple[Tensor, Tensor]:
+    """The same by the model's own forward pass, prompt by prompt, for any class of model."""
+    log_probs = torch.zeros(len(rows), length, device=rows.device)
+    entropies = torch.zeros(len(rows), length, device=rows.device)
+    for rollout, pieces in _asked(groups, rows):
+        distinct = list(dict.fromkeys(ids for _, _, ids in pieces))
+        longest = max(map(len, distinct))
+        padded = [ids + (encoder.eos,) * (longest - len(ids)) for ids in distinct]
+        inputs = plain_inputs(model, processor, encoder, [rollout.prompt] * len(distinct), padded)
+        logits = model(**inputs).logits[:, -longest - 1 : -1].float() / temperature
+        log_p = logits.log_softmax(-1)
+        chosen = log_p.gather(-1, torch.tensor(padded, device=log_p.device)[..., None])[..., 0]
+        with torch.no_grad():
+            entropy = -(log_p.exp() * log_p).sum(-1)
+        for row, start, ids in pieces:
+            own = distinct.index(ids)
+            log_probs[row, start : start + len(ids)] = chosen[own, : len(ids)]
+            entropies[row, start : start + len(ids)] = entropy[own, : len(ids)]
+    return log_probs, entropies
+
+
+def _asked(groups: Sequence[Group], rows: Tensor) -> list[tuple[Rollout, list[_Piece]]]:
+    """Every prompt that these answers read, with what was written in reply."""
+    samples = len(groups[0].rewards)
+    read: dict[int, tuple[Rollout, list[_Piece]]] = {}
+    for place, row in enumerate(rows.tolist()):
+        start = 0
+        for turn in groups[row // samples].answers.turns(row % samples):
+            pieces = read.setdefault(id(turn.rollout), (turn.rollout, []))[1]
+            pieces.append(_Piece(place, start, turn.completion.token_ids))
+            start += len(turn.completion.token_ids)
+    return list(read.values())
+
+
+def _fill(
+    packed: PackedPolicy,
+    asked: Sequence[tuple[Rollout, list[_Piece]]],
+    temperature: float,
+    log_probs: Tensor,
+    entropies: Tensor,
+) -> None:
+    """What was written in reply to prompts whose views have one shape."""
+    distinct: list[dict[tuple[int, ...], int]] = []
+    owner: list[tuple[int, int, int, int, int]] = []  # row, start, prompt, distinct completion, tokens
+    for number, (_, pieces) in enumerate(asked):
+        index: dict[tuple[int, ...], int] = {}
+        for row, start, ids in pieces:
+            owner.append((row, start, number, index.setdefault(ids, len(index)), len(ids)))
+        distinct.append(index)
+    most = max(map(len, distinct))
+    longest = max(len(ids) for index in distinct for ids in index)
+    branches = torch.zeros(len(asked), most, longest, dtype=torch.int64)
+    for number, index in enumerate(distinct):
+        for ids, column in index.items():
+            branches[number, column, : len(ids)] = torch.tensor(ids)
+    branches = branches.to(log_probs.device)
+
+    rollouts = [rollout for rollout, _ in asked]
+    images = _features(packed, rollouts)
+    prefix = packed.prefill([rollout.prompt_ids for rollout in rollouts], images, grid_of(packed, rollouts[0].prompt))
+    logits = packed.logits(prefix.last)[:, None, None].expand(-1, most, -1, -1)
+    if longest > 1:
+        logits = torch.cat([logits, packed.logits(packed.branch(prefix, branches[..., :-1]))], 2)
+    log_p = (logits.float() / temperature).log_softmax(-1)
+    with torch.no_grad():
+        entropy = -(log_p.exp() * log_p).sum(-1)
+    chosen = log_p.gather(-1, branches[..., None])[..., 0]
+    row, start, number, column, tokens = (torch.tensor(part, device=log_probs.device) for part in zip(*owner))
+    each = torch.arange(len(owner), device=log_probs.device).repeat_interleave(tokens)
+    token = torch.arange(len(each), device=log_probs.device) - (tokens.cumsum(0) - tokens)[each]
+    # Written in place into fresh zeros: autograd follows index_put.
+    log_probs[row[each], start[each] + token] = chosen[number[each], column[each], token]
+    entropies[row[each], start[each] + token] = entropy[number[each], column[each], token]
+
+
+def _features(packed: PackedPolicy, rollouts: Sequence[Rollout]) -> Optional[ImageFeatures]:
+    """Encoded views of all prompts: kept from the rollout where the engine shares them, else encoded once here."""
+    if not rollouts[0].prompt.images:
+        return None
+    kept = [rollout.features for rollout in rollouts]
+    if all(features is not None for features in kept):
+        return join_features(kept)
+    images = [image for rollout in rollouts for image in rollout.prompt.images]
+    with torch.no_grad():
+        return packed.encode(np.stack(images))

@@ -1,0 +1,80 @@
+"""The adapters of a run: PEFT's own files in sealed folders, one per published version."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+from protocol.errors import VantageError
+from protocol.run.sealed import numbered, sealed_folder, sweep, verify_folder
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+PREFIX = "policy-v"
+
+
+class AdapterStore:
+    """The adapters of a run: one folder policy-v000123 per published version.
+
+    Version 0 is the policy without an adapter. A version number, and with it the adapter's name, is never used twice,
+    not even after a kill: engines cache weights and prefixes by name.
+    """
+
+    def __init__(self, folder: Path, keep: int = 4) -> None:
+        self._folder = folder
+        self._keep = keep
+        sweep(folder)
+
+    def latest(self) -> int:
+        """The highest version published, 0 where there is none."""
+        return max(numbered(self._folder, PREFIX), default=0)
+
+    def path(self, version: int) -> Path:
+        return self._folder / f"{PREFIX}{version:06d}"
+
+    def publish(self, model: PeftModel, step: int) -> int:
+        """Publish the model's adapter as the next version, drop old ones, and return the version.
+
+        Raises VantageError("disk_full").
+        """
+        version = self.latest() + 1
+        with sealed_folder(self.path(version), {"version": version, "step": step}) as staging:
+            write_adapter(model, staging)
+        for old in list(numbered(self._folder, PREFIX))[: -self._keep]:
+            shutil.rmtree(self.path(old), ignore_errors=True)
+        return version
+
+    def verify(self, version: int) -> Path:
+        """The folder of a version, checked. Raises VantageError("corrupt")."""
+        verify_folder(self.path(version))
+        return self.path(version)
+
+
+def write_adapter(model: PeftModel, folder: Path) -> None:
+    """Write the active adapter in PEFT's own format (adapter_config.json, adapter_model.safetensors)."""
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save
+
+    tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in get_peft_model_state_dict(model).items()}
+    # Written by Python, so that a full disk is an OSError and not the library's own.
+    (folder / "adapter_model.safetensors").write_bytes(save(tensors, metadata={"format": "pt"}))
+    assert isinstance(model.active_adapter, str)
+    config = model.peft_config[model.active_adapter]
+    inference_mode, config.inference_mode = config.inference_mode, True
+    try:
+        config.save_pretrained(str(folder))
+    finally:
+        config.inference_mode = inference_mode
+
+
+def read_adapter(model: PeftModel, folder: Path) -> None:
+    """Put the tensors of an adapter folder into the model's active adapter. Raises VantageError("corrupt")."""
+    from peft import set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    verify_folder(folder)
+    result: Optional[Any] = set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors"))
+    if result is not None and result.unexpected_keys:
+        raise VantageError("corrupt", f"{folder} holds an adapter of another policy; start another run.")

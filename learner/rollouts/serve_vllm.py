@@ -1,0 +1,75 @@
+"""Starts `vllm serve` as the engine `vllm-serve` needs it: runtime LoRA, log-probabilities after the temperature.
+
+    settings -> vllm serve MODEL --enable-lora --logprobs-mode processed_logprobs ... [what the user adds]
+
+The flags that a user adds come last, so that they overrule: `--tensor-parallel-size 2 --data-parallel-size 4`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import Any, Sequence
+
+from learner.policy.load import resolve
+from learner.settings import LearnerSettings
+from protocol.errors import VantageError
+from protocol.run.config import Tree, section
+from protocol.tasks.specs import world_of
+
+
+def command(
+    settings: LearnerSettings, max_images: int, host: str, port: int, on_gpu: bool, further: Sequence[str]
+) -> list[str]:
+    """The arguments of `vllm` that serve this policy."""
+    rollout, grpo = settings.rollout, settings.grpo
+    options = {
+        "--served-model-name": settings.policy.model,
+        "--host": host,
+        "--port": port,
+        "--dtype": rollout.vllm_dtype,
+        "--max-model-len": rollout.max_prompt_tokens + rollout.max_answer_tokens,
+        "--limit-mm-per-prompt": f'{{"image": {max_images}, "video": 0}}',
+        "--max-lora-rank": max(8, grpo.lora_rank),
+        "--max-loras": 1,
+        "--max-cpu-loras": 2,
+        "--api-server-count": 1,  # an adapter is loaded by one of them, and the others would not know its name
+        "--logprobs-mode": "processed_logprobs",
+    }
+    # Blocks smaller than a prompt, so that a group's answers share its prompt; a CPU's default of 128 is longer.
+    flags = ["--enable-lora", *([] if on_gpu else ["--enforce-eager", "--block-size", "32"])]
+    listed = [str(part) for option in options.items() for part in option]
+    return ["serve", resolve(settings.policy.model), *listed, *flags, *further]
+
+
+def serve(config: Tree, host: str, port: int, further: Sequence[str]) -> None:
+    """Serve a run's policy until the process is told to end.
+
+    Raises VantageError("unsupported") where vLLM is not installed.
+    """
+    if importlib.util.find_spec("vllm") is None:
+        raise VantageError("unsupported", "vLLM is not installed in this Python: launch/env.sh --vllm installs it.")
+    import torch
+
+    from learner.policy.assemble import most_images
+
+    settings, max_images = section(config, "learner", LearnerSettings), most_images(world_of(config))
+    on_gpu = torch.cuda.is_available()
+    os.environ["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "1"
+    if not on_gpu:
+        from learner.rollouts import vllm_cpu
+
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(settings.rollout.vllm_cpu_cache_gib))
+        vllm_cpu.prepare()
+    from vllm.entrypoints.cli.serve import ServeSubcommand
+    from vllm.entrypoints.serve.utils.api_utils import cli_env_setup
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+    cli_env_setup()
+    # Its own main() asks for the version of a package "vllm", which the CPU build is not called.
+    parser = FlexibleArgumentParser(prog="vllm")
+    serving = ServeSubcommand()
+    serving.subparser_init(parser.add_subparsers())
+    arguments: Any = parser.parse_args(command(settings, max_images, host, port, on_gpu, further))
+    serving.validate(arguments)
+    serving.cmd(arguments)

@@ -1,0 +1,146 @@
+"""How a question is put to a policy, and how its completion is read.
+
+Two styles. "words", for the embedded policy: options stand at the end of the sentence ("… : left or right ?") and the
+answer is the option itself. "letters", for models that follow instructions: options are lettered lines and the answer
+is a letter. A question with `show_options` False lists nothing in either style.
+
+A question with a budget of moves tells which moves are left and what was done so far; a completion that is one of the
+words of MOVES is a move, anything else an answer.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple, Optional
+
+from protocol.answers.letters import LETTERS, is_lettered, letter_answer, letter_prompt
+from protocol.errors import VantageError
+from protocol.tasks.task import Mention, Question
+
+Style = Literal["words", "letters"]
+STYLES: tuple[Style, ...] = ("words", "letters")
+
+
+# How the policy writes an action of Observe.
+MOVES = {
+    "move forward": "forward",
+    "turn left": "turn_left",
+    "turn right": "turn_right",
+    "look up": "look_up",
+    "look down": "look_down",
+}
+_WORDS = {action: words for words, action in MOVES.items()}
+
+
+class Moved(NamedTuple):
+    """An action of Observe that was taken; a blocked one leaves the camera where it is."""
+
+    action: str
+    blocked: bool = False
+
+
+class Look(NamedTuple):
+    """How many moves a policy may still take before it answers, and those that it took."""
+
+    left: int
+    moves: tuple[Moved, ...] = ()
+
+
+class Prompt(NamedTuple):
+    """A question as the policy reads it; mentions are spans of `text`, those in listed options included."""
+
+    text: str
+    mentions: tuple[Mention, ...] = ()
+
+
+def write_prompt(question: Question, style: Style, look: Optional[Look] = None) -> Prompt:
+    """The text of the user's turn; `look` is given where the policy may look around before it answers."""
+    if style == "words":
+        prompt = _in_words(question)
+        return prompt if look is None else Prompt(prompt.text + _moves_in_words(look), prompt.mentions)
+    if style == "letters":
+        return Prompt(letter_prompt(question) + ("" if look is None else _moves_in_lines(look)))
+    raise VantageError("bad_config", f"prompt style {style!r} is unknown: choose one of {', '.join(STYLES)}")
+
+
+def write_answer(question: Question, style: Style) -> str:
+    """The completion that answers rightly."""
+    return letter_answer(question) if style == "letters" else question.answer
+
+
+def read_answer(question: Question, completion: str, style: Style) -> str:
+    """The completion as canonical answer text, to be scored by rule; "" where it is no single answer.
+
+    A choice must be exactly one option (or its letter, or both where they agree); case, spacing and one closing period
+    aside nothing is forgiven. A number may carry its unit. Sequences and maps are passed on as they are.
+    """
+    text = " ".join(completion.split())
+    if question.answer_type == "choice":
+        if style == "letters" and is_lettered(question):
+            return _read_letter(question, text)
+        text = text.removesuffix(".").rstrip().lower()
+        if not question.options:
+            return text
+        return next((option for option in question.options if option.lower() == text), "")
+    if question.answer_type == "number":
+        text = text.removesuffix(".").rstrip() if not re.search(r"[0-9]\.$", text) else text[:-1]
+        if question.unit:
+            text = text.removesuffix(question.unit).rstrip()
+        return text if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text) else ""
+    return text
+
+
+def read_move(completion: str) -> str:
+    """The action of Observe that the completion is, "" where it is an answer. As little is forgiven as of a choice."""
+    return MOVES.get(" ".join(completion.split()).removesuffix(".").rstrip().lower(), "")
+
+
+def _moves_in_words(look: Look) -> str:
+    made = [_WORDS[action] + (" not" if blocked else "") for action, blocked in look.moves]
+    text = f" you moved : {' , '.join(made)} ." if made else ""
+    if look.left == 0:
+        return text
+    *first, last = MOVES
+    return f"{text} first you have {look.left} moves : {' , '.join(first)} or {last} ."
+
+
+def _moves_in_lines(look: Look) -> str:
+    made = [_WORDS[action] + (" (blocked)" if blocked else "") for action, blocked in look.moves]
+    text = f"\nYour moves so far, each with its picture: {', '.join(made)}." if made else ""
+    if look.left == 0:
+        return text + ("\nNo moves are left." if made else "")
+    *first, last = MOVES
+    moves = "1 more move" if look.left == 1 else f"{look.left} more moves"
+    return (
+        f"{text}\nInstead of answering now you may look around and be shown one more picture ({moves}): then write "
+        f"only {', '.join(first)} or {last}. Forward is 0.25 m, a turn 30 degrees, a look 15 degrees."
+    )
+
+
+def _in_words(question: Question) -> Prompt:
+    if not is_lettered(question):
+        return Prompt(question.text, question.mentions)
+    text = question.text.removesuffix("?").rstrip() + " : "
+    mentions = list(question.mentions)
+    objects = question.option_objects or (0,) * len(question.options)
+    last = len(question.options) - 1
+    for index, (option, object_id) in enumerate(zip(question.options, objects)):
+        text += "" if index == 0 else " or " if index == last else " , "
+        if object_id > 0:
+            mentions.append(Mention(object_id, len(text), len(text) + len(option)))
+        text += option
+    return Prompt(text + " ?", tuple(mentions))
+
+
+def _read_letter(question: Question, text: str) -> str:
+    match = re.fullmatch(r"\(?([A-Za-z])\)?[.):]?(?: (.+))?", text)
+    if match is None:
+        return ""
+    index = LETTERS.find(match.group(1).upper())
+    if not 0 <= index < len(question.options):
+        return ""
+    option = question.options[index]
+    named = match.group(2)
+    if named is not None and named.removesuffix(".").lower() != option.lower():
+        return ""
+    return option

@@ -1,0 +1,284 @@
+"""The run directory: everything that a run makes lies in it, and dashboards read it, never live processes.
+
+    run.json               format, major and minor version, name, seed; written last: its presence says "complete"
+    config.toml            the resolved configuration
+    status/<process>.json  what a process is doing now; replaced atomically
+    status/<process>.done  the process finished its work; holds its summary
+    metrics/<process>.jsonl, logs/<process>/attempt_N.jsonl, endpoints/, locks/, adapters/, checkpoints/, episodes/
+
+Durable files are written tmp -> fsync -> rename -> fsync of the folder; a reader never sees half a file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any, Iterator, Mapping, Optional, Union
+
+from protocol.errors import VantageError
+from protocol.run.config import RunSettings, Tree, load, section, to_toml
+
+FORMAT = "vantage-run"
+MAJOR = 1
+MINOR = 0
+
+# What a person puts right, unlike a fault of the disk or of this program.
+_NOT_WRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
+
+_FOLDERS = ("status", "metrics", "logs", "locks", "adapters", "checkpoints", "episodes")
+
+
+class RunDir:
+    """An open run directory. Attributes ending in a folder's name are paths of folders that exist."""
+
+    def __init__(self, path: Path, config: Tree) -> None:
+        """Use `create` or `open`, which check what lies on disk."""
+        run = section(config, "run", RunSettings)
+        self.path = path
+        self.config = config
+        self.name = path.name
+        self.seed = run.seed
+        self._appenders: dict[str, int] = {}
+        self._guard = threading.Lock()
+
+    @classmethod
+    def create(cls, path: Path, config_tree: Tree) -> RunDir:
+        """Make a run directory. Raises VantageError("conflict") where there is a run already."""
+        path = Path(path).absolute()
+        if (path / "run.json").exists():
+            raise VantageError("conflict", f"{path} already holds a run; open it to resume, or choose another name.")
+        run = section(config_tree, "run", RunSettings)
+        with disk_guard(path):
+            for folder in _FOLDERS:
+                (path / folder).mkdir(parents=True, exist_ok=True)
+            (path / "endpoints").mkdir(mode=0o700, exist_ok=True)
+            write_atomic(path / "config.toml", to_toml(config_tree).encode())
+            identity = {
+                "format": FORMAT,
+                "major": MAJOR,
+                "minor": MINOR,
+                "name": path.name,
+                "seed": run.seed,
+                "created_s": time.time(),
+            }
+            write_atomic(path / "run.json", json.dumps(identity, indent=1).encode())
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path) -> RunDir:
+        """Open a run made before, by this or an earlier minor version; nothing is changed.
+
+        Raises VantageError: "bad_request" where there is no run, "version" for another major version, "corrupt" where
+        run.json cannot be read.
+        """
+        path = Path(path).absolute()
+        try:
+            identity = json.loads((path / "run.json").read_bytes())
+            if identity["format"] != FORMAT:
+                raise KeyError("format")
+            major = int(identity["major"])
+        except (FileNotFoundError, NotADirectoryError):
+            raise VantageError("bad_request", f"{path} is not a run directory: it has no run.json.") from None
+        except (ValueError, KeyError, TypeError):
+            raise VantageError("corrupt", f"{path / 'run.json'} is damaged; restore it or start another run.") from None
+        if major != MAJOR:
+            older = "an older" if major < MAJOR else "a newer"
+            raise VantageError(
+                "version",
+                f"{path} was made by {older} version (format {major}, this one reads {MAJOR}); "
+                "use that version, or choose another name for a new run.",
+            )
+        return cls(path, load([path / "config.toml"]))
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    @property
+    def adapters(self) -> Path:
+        return self.path / "adapters"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def episodes(self) -> Path:
+        return self.path / "episodes"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics"
+
+    # ------------------------------------------------------------------------- one owner at a time
+
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold the lock of this name; the kernel frees it when the process dies, however it dies.
+
+        Raises VantageError("conflict") at once where another process holds it.
+        """
+        path = self.path / "locks" / f"{name}.lock"
+        with disk_guard(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+                raise VantageError(
+                    "conflict",
+                    f"another {name} (pid {holder or 'unknown'}) works on run {self.path}; "
+                    "stop it first, or choose another run.",
+                ) from None
+            os.ftruncate(descriptor, 0)
+            with disk_guard(path):
+                os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+    # ------------------------------------------------------------------------- what dashboards read
+
+    def write_status(self, process: str, status: Mapping[str, Any]) -> None:
+        """Replace what `process` says that it is doing; `time_s` (epoch seconds) and `pid` are added."""
+        record = {"time_s": time.time(), "pid": os.getpid(), **status}
+        write_atomic(self.path / "status" / f"{process}.json", _dumps(record), durable=False)
+
+    def read_status(self, process: str) -> Optional[dict[str, Any]]:
+        """The last status, or None where there is none."""
+        return _read_json(self.path / "status" / f"{process}.json")
+
+    def mark_done(self, process: str, summary: Mapping[str, Any]) -> None:
+        """Say durably that `process` finished the run's work; the supervisor ends the run when the learner says so."""
+        write_atomic(self.path / "status" / f"{process}.done", _dumps({"time_s": time.time(), **summary}))
+
+    def read_done(self, process: str) -> Optional[dict[str, Any]]:
+        """The summary of a process that finished, or None while it has not."""
+        return _read_json(self.path / "status" / f"{process}.done")
+
+    def append_metrics(self, process: str, values: Mapping[str, Any]) -> None:
+        """Append one line to metrics/<process>.jsonl; `time_s` (epoch seconds) is added. Safe from several threads."""
+        line = _dumps({"time_s": time.time(), **values}) + b"\n"
+        path = self.metrics / f"{process}.jsonl"
+        with self._guard, disk_guard(path):
+            if process not in self._appenders:
+                self._appenders[process] = _open_to_append(path)
+            write_all(self._appenders[process], line)
+
+
+# ----------------------------------------------------------------------------- files
+
+
+@contextlib.contextmanager
+def disk_guard(path: Union[str, os.PathLike[str]]) -> Iterator[None]:
+    """Turns "no space left" into VantageError("disk_full"), and what cannot be written into "bad_request"."""
+    try:
+        yield
+    except OSError as error:
+        where = os.fspath(path)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise VantageError("disk_full", f"the disk is full at {where}; free some space and start again.") from error
+        if error.errno in _NOT_WRITABLE:
+            raise VantageError(
+                "bad_request", f"{where} cannot be written ({error.strerror}); make it writable, or name another place."
+            ) from error
+        raise
+
+
+def write_atomic(path: Path, data: bytes, durable: bool = True) -> None:
+    """Replace `path` by `data` in one step. With `durable` the bytes survive a power cut once this returns.
+
+    Raises VantageError: "disk_full", or "bad_request" where it may not be written; the old file then stands unchanged.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    with disk_guard(path):
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            try:
+                write_all(descriptor, data)
+                if durable:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        if durable:
+            fsync_folder(path.parent)
+
+
+def fsync_folder(path: Path) -> None:
+    """Make renames inside a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_jsonl(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """The complete lines from byte `offset` on, and the offset to go on from.
+
+    A last line without its newline is still being written, and a line that is no JSON object was cut off by a kill:
+    the first is left for the next call, the second is skipped.
+    """
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            data = file.read()
+    except FileNotFoundError:
+        return [], offset
+    end = data.rfind(b"\n") + 1
+    records = []
+    for line in data[:end].splitlines():
+        with contextlib.suppress(ValueError):
+            record = json.loads(line)
+            if isinstance(record, dict):
+                records.append(record)
+    return records, offset + end
+
+
+def _open_to_append(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    size = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        os.write(descriptor, b"\n")  # an earlier process died within a line
+    return descriptor
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of the bytes; one os.write may take only a part."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _read_json(path: Path) -> Optional[dict[str, Any]]:
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _dumps(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":"), default=_plain).encode()
+
+
+def _plain(value: Any) -> Any:
+    """Numpy scalars and arrays as numbers and lists, paths as text."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"{type(value).__name__} has no place in a status or metrics file")

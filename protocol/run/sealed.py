@@ -1,0 +1,87 @@
+"""Folders on disk that are whole or absent: published adapters, training checkpoints, shards of a data set.
+
+A folder is written under a temporary name, every file is synced, a manifest with each file's SHA-256 comes last, and
+one rename makes it visible. A kill at any instant leaves either the old state or the new one; what was begun and not
+finished is swept away at the next start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any, Iterator, Mapping
+
+from protocol.errors import VantageError
+from protocol.run.directory import disk_guard, fsync_folder, write_atomic
+
+MANIFEST = "manifest.json"
+_STAGING = ".writing-"
+
+
+@contextlib.contextmanager
+def sealed_folder(final: Path, facts: Mapping[str, Any]) -> Iterator[Path]:
+    """Write files into the folder that this yields; when the block ends it is `final`, with `facts` in its manifest.
+
+    Raises VantageError("disk_full"), and then leaves nothing behind. `final` must not exist.
+    """
+    staging = final.with_name(_STAGING + final.name)
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        with disk_guard(final):
+            staging.mkdir(parents=True)
+            yield staging
+            paths = sorted(path for path in staging.rglob("*") if path.is_file())
+            files = {path.relative_to(staging).as_posix(): _describe(path) for path in paths}
+            for folder in (path for path in staging.rglob("*") if path.is_dir()):
+                fsync_folder(folder)
+            write_atomic(staging / MANIFEST, json.dumps({**facts, "files": files}, indent=1).encode())
+            os.rename(staging, final)
+            fsync_folder(final.parent)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def verify_folder(folder: Path) -> dict[str, Any]:
+    """The manifest of a sealed folder whose files all agree with it. Raises VantageError("corrupt")."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        files = dict(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise VantageError(
+            "corrupt", f"{folder} has no readable manifest; remove the folder and start again."
+        ) from None
+    for name, expected in files.items():
+        path = folder / name
+        if not path.is_file() or _describe(path, sync=False) != expected:
+            raise VantageError("corrupt", f"{path} does not match its manifest; remove {folder} and start again.")
+    return manifest
+
+
+def sweep(parent: Path) -> None:
+    """Remove what a killed process began to write and never finished."""
+    for leftover in parent.glob(_STAGING + "*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def numbered(parent: Path, prefix: str) -> dict[int, Path]:
+    """The folders `prefix`NNNNNN below `parent`, by number, ascending."""
+    pattern = re.compile(re.escape(prefix) + r"(\d{6,})")
+    found = {int(match[1]): path for path in parent.iterdir() if (match := pattern.fullmatch(path.name))}
+    return dict(sorted(found.items()))
+
+
+def _describe(path: Path, sync: bool = True) -> dict[str, Any]:
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(2**20):
+            digest.update(block)
+        size = os.fstat(file.fileno()).st_size
+        if sync:
+            os.fsync(file.fileno())
+    return {"sha256": digest.hexdigest(), "bytes": size}

@@ -1,0 +1,252 @@
+"""Task specs from a few numbers: the same (world, seed, seq, scene, cell) always gives the same spec.
+
+The curriculum builds training specs here, the learner held-out ones, from one [curriculum.world] table, so that both
+are drawn from the same kind of scene and can never share one: training scenes have seeds below
+HELD_OUT_SEED_BORDER, held-out scenes from it on, and data-set scenes stand in two lists that share no name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any, Callable, Hashable, Mapping, Optional, Sequence, TypeVar
+
+import pydantic
+
+from protocol.errors import VantageError
+from protocol.run.config import Section, did_you_mean, section
+from protocol.seeds import pick, rng_for
+from protocol.skills import CATALOGUE
+from protocol.tasks.scene import HELD_OUT_SEED_BORDER, SEED_END, Camera, SceneSpec
+from protocol.tasks.task import HIDING, Degradation, QuestionSpec, TaskSpec
+
+Item = TypeVar("Item")
+
+# Families that judge a view by what its evidence says of each object, which knows what a degradation hides or moves.
+# Any other one reads whole maps, or places things in a picture, as a pinhole camera has them, or asks how much of a
+# thing is hidden; it is asked without the degradations of HIDING.
+JUDGED_AS_SEEN = frozenset(
+    {
+        *("object_category", "object_color", "object_location", "object_count", "object_size", "view_direction"),
+        *("depth_order", "camera_object_distance", "relative_distance", "relative_direction", "camera_motion"),
+        *("camera_position", "camera_elevation", "object_from_camera", "region_from_camera", "object_match"),
+        *("scene_size", "cameras_shared", "cameras_nearest", "small_presence", "small_nearest", "small_location"),
+        *("action_consequence", "route_plan", "cognitive_map", "perspective"),
+    }
+)
+
+# Families that can be asked with a look around: one view, which lacks something, and a budget of moves.
+LOOK_AROUND = frozenset({"cognitive_map", "perspective", "route_plan", "fits"})
+
+_VIEWS = {"single": 1, "pair": 2, "few": 4, "trajectory": 8, "several cameras": 4}
+MOST_VIEWS = max(_VIEWS.values())  # that a question may have
+_HELD_OUT_SEQ = 2**40  # held-out specs draw from sequence numbers that no training run reaches
+
+
+class SkillSettings(Section):
+    """One skill to train, at these levels; `weight` scales its share against the other skills."""
+
+    name: str
+    levels: tuple[int, ...] = (0,)
+    weight: float = pydantic.Field(default=1.0, gt=0, le=100)
+
+    @pydantic.model_validator(mode="after")
+    def _in_catalogue(self) -> SkillSettings:
+        if self.name not in CATALOGUE:
+            close = did_you_mean(self.name, CATALOGUE)
+            raise ValueError(f"there is no skill {self.name}{close}; the catalogue has {', '.join(CATALOGUE)}")
+        feasible = CATALOGUE[self.name].feasible_levels
+        if not self.levels or len(set(self.levels)) < len(self.levels) or not set(self.levels) <= set(feasible):
+            raise ValueError(f"{self.name} has the levels {', '.join(map(str, feasible))}; name one or more, each once")
+        return self
+
+
+# Without a table of skills all is trained that every world offers: what needs clutter or rooms must be named.
+DEFAULT_SKILLS = tuple(
+    SkillSettings(name=name, levels=(0, 1, 2)) for name, skill in CATALOGUE.items() if not skill.needs
+)
+
+
+class _Skills(Section):
+    skills: tuple[SkillSettings, ...] = DEFAULT_SKILLS
+
+
+class World(Section):
+    """The scenes and the camera that every spec of a run is drawn from."""
+
+    rooms: int = pydantic.Field(default=1, ge=1, le=12)
+    min_objects: int = pydantic.Field(default=3, ge=1, le=200)
+    max_objects: int = pydantic.Field(default=6, ge=1, le=200)
+    clutter: float = pydantic.Field(default=0.0, ge=0, le=1)
+    palette: str = pydantic.Field(default="named", pattern="^(named|natural)$")
+    lights: tuple[str, ...] = pydantic.Field(default=("day",), min_length=1)  # of "day", "evening"; one per scene
+    ceiling_m: float = pydantic.Field(default=2.6, ge=2.2, le=4.0)
+    categories: tuple[str, ...] = ()  # empty: every category the backend has
+    assets: tuple[str, ...] = ()  # scenes of the backend's data set to train on; empty: generated scenes
+    held_out_assets: tuple[str, ...] = ()
+    width_px: int = pydantic.Field(default=96, ge=1, le=4096)
+    height_px: int = pydantic.Field(default=96, ge=1, le=4096)
+    hfov_deg: float = pydantic.Field(default=70.0, ge=6, le=160)
+    degradations: tuple[str, ...] = ()  # like "fog:3": pictures may be degraded by one of these
+    degraded_share: float = pydantic.Field(default=0.5, ge=0, le=1)  # of the specs, where degradations are listed
+    look_around: int = pydantic.Field(default=0, ge=0, le=12)  # moves before the answer, for families of LOOK_AROUND
+    specs_per_scene: int = pydantic.Field(default=4, ge=1, le=256)  # a scene that is open already costs no load
+    same_cell_per_scene: int = pydantic.Field(default=2, ge=1, le=256)  # more would be near-duplicates
+
+    @pydantic.model_validator(mode="after")
+    def _consistent(self) -> World:
+        if self.min_objects > self.max_objects:
+            raise ValueError("min_objects may not exceed max_objects")
+        if unknown := sorted(set(self.lights) - {"day", "evening"}):
+            raise ValueError(f"lights are day or evening, not {unknown[0]}")
+        for text in self.degradations:
+            Degradation.parse(text)  # says itself what is wrong
+        if len(set(self.degradations)) < len(self.degradations):
+            raise ValueError("each of the degradations is listed once")
+        if bool(self.assets) != bool(self.held_out_assets):
+            raise ValueError("assets and held_out_assets are given both or not at all")
+        if shared := sorted(set(self.assets) & set(self.held_out_assets)):
+            raise ValueError(f"scene {shared[0]} is in assets and in held_out_assets")
+        return self
+
+    @property
+    def camera(self) -> Camera:
+        return Camera(self.width_px, self.height_px, math.radians(self.hfov_deg))
+
+
+def world_of(tree: Mapping[str, Any]) -> World:
+    """The [curriculum.world] table of a run's configuration. Raises VantageError("bad_config")."""
+    return section({"curriculum.world": tree.get("curriculum", {}).get("world", {})}, "curriculum.world", World)
+
+
+def cells_of(tree: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Every (skill, level) that a run's configuration trains, in its order. Raises VantageError("bad_config")."""
+    listed = {"skills": tree["curriculum"]["skills"]} if "skills" in tree.get("curriculum", {}) else {}
+    skills = section({"curriculum": listed}, "curriculum", _Skills).skills
+    return [(skill.name, level) for skill in skills for level in skill.levels]
+
+
+def training_scene(world: World, run_seed: int, index: int) -> SceneSpec:
+    """The run's training scene number `index`."""
+    return _scene(world, run_seed, index, held_out=False)
+
+
+def held_out_scene(world: World, seed: int, index: int) -> SceneSpec:
+    """The held-out scene number `index` under this seed."""
+    return _scene(world, seed, index, held_out=True)
+
+
+def task_spec(
+    world: World,
+    run_seed: int,
+    scene: SceneSpec,
+    *,
+    spec_id: str,
+    seq: int,
+    family: str,
+    level: int,
+    degradation: Optional[str] = None,
+) -> TaskSpec:
+    """The order for one episode in this scene; everything left open is drawn from (run_seed, seq) when it is realised.
+
+    The paraphrase is left open too. `degradation` is one like "fog:3" or "" for a clear picture; None draws it here, a
+    `degraded_share` of the specs getting one.
+    """
+    return TaskSpec(
+        spec_id=spec_id,
+        run_seed=run_seed,
+        seq=seq,
+        scene=scene,
+        question=QuestionSpec(family, level),
+        camera=world.camera,
+        max_views=view_budget(family),
+        degradations=_drawn(world, run_seed, seq, family) if degradation is None else _parsed(degradation),
+        look_around=world.look_around if family in LOOK_AROUND else 0,
+    )
+
+
+def degradations_for(world: World, family: str) -> tuple[str, ...]:
+    """Those of the world's degradations that questions of the family can be asked with, like "fog:3"."""
+    if not world.degraded_share:
+        return ()
+    return tuple(
+        text for text in world.degradations if family in JUDGED_AS_SEEN or Degradation.parse(text).name not in HIDING
+    )
+
+
+def _parsed(degradation: str) -> tuple[Degradation, ...]:
+    return (Degradation.parse(degradation),) if degradation else ()
+
+
+def _drawn(world: World, run_seed: int, seq: int, family: str) -> tuple[Degradation, ...]:
+    fitting = degradations_for(world, family)
+    rng = rng_for(run_seed, "degradation", seq)
+    if not fitting or rng.uniform() >= world.degraded_share:
+        return ()
+    return _parsed(pick(fitting, rng))
+
+
+def view_budget(family: str) -> int:
+    """How many views a question of this family of the catalogue may have."""
+    return _VIEWS[CATALOGUE[family].views]
+
+
+def held_out_specs(world: World, seed: int, wanted: Mapping[tuple[str, int], int]) -> list[TaskSpec]:
+    """As many specs as `wanted` says for every (family, level), all in held-out scenes, ordered by scene.
+
+    The same arguments give the same specs, so that two runs, or one run before and after, answer the same questions.
+    Raises VantageError("bad_request") for a family or level that the catalogue lacks.
+    """
+    for family, level in wanted:
+        if family not in CATALOGUE or level not in CATALOGUE[family].feasible_levels:
+            raise VantageError("bad_request", f"the skill catalogue has no {family} at level {level}.")
+    dealt = deal(world, [cell for cell, count in wanted.items() for _ in range(count)], lambda cell: cell)
+    scenes = {index: held_out_scene(world, seed, index) for index in {index for index, _ in dealt}}
+    return [
+        task_spec(
+            world,
+            seed,
+            scenes[scene],
+            spec_id=f"h{seed}-{number:06d}",
+            seq=_HELD_OUT_SEQ + number,
+            family=family,
+            level=level,
+        )
+        for number, (scene, (family, level)) in enumerate(dealt)
+    ]
+
+
+def deal(world: World, items: Sequence[Item], cell: Callable[[Item], Hashable]) -> list[tuple[int, Item]]:
+    """Deal items to scenes 0, 1, …: about `specs_per_scene` to each, those of one cell as far apart as they go.
+
+    Returns (scene, item) ordered by scene, so that a simulator works through one scene after the other.
+    """
+    if not items:
+        return []
+    counts = Counter(map(cell, items))
+    rank = {key: place for place, (key, _) in enumerate(counts.most_common())}
+    scenes = max(
+        math.ceil(len(items) / world.specs_per_scene), math.ceil(max(counts.values()) / world.same_cell_per_scene)
+    )
+    ordered = sorted(items, key=lambda item: rank[cell(item)])
+    return sorted(((index % scenes, item) for index, item in enumerate(ordered)), key=lambda pair: pair[0])
+
+
+def _scene(world: World, seed: int, scene: int, held_out: bool) -> SceneSpec:
+    rng = rng_for(seed, "held-out scene" if held_out else "scene", scene)
+    low, high = (HELD_OUT_SEED_BORDER, SEED_END) if held_out else (0, HELD_OUT_SEED_BORDER)
+    scene_seed = int(rng.integers(low, high))
+    assets = world.held_out_assets if held_out else world.assets
+    return SceneSpec(
+        seed=scene_seed,
+        split="val" if held_out else "train",
+        asset=pick(assets, rng) if assets else "",
+        rooms=world.rooms,
+        min_objects=world.min_objects,
+        max_objects=world.max_objects,
+        clutter=world.clutter,
+        palette=world.palette,
+        light=pick(world.lights, rng),
+        ceiling_m=world.ceiling_m,
+        categories=world.categories,
+    )

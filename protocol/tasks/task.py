@@ -1,0 +1,168 @@
+"""Task specifications, questions and episodes: what the curriculum asks for and the simulator realises."""
+
+from __future__ import annotations
+
+from typing import Optional, Sequence
+
+import msgspec
+
+from protocol.tasks.scene import Camera, Change, Pose, SceneSpec
+from protocol.wire.arrays import ArrayRef
+
+
+class QuestionSpec(msgspec.Struct, frozen=True):
+    """Which question to ask: a family of the skill catalogue at a difficulty level 0..4."""
+
+    family: str
+    level: int = 0
+    paraphrase: int = -1  # -1: drawn from the task's seed
+
+
+# What can be done to a picture after it is rendered; sim_server/sensing/degradations.py says how much at each severity.
+DEGRADATIONS = (
+    *("fog", "defocus", "lens_distortion", "dirt", "motion_blur"),
+    *("over_exposure", "low_light", "noise", "compression"),
+)
+SEVERITIES = 5
+# These change where things are in the picture, or what of them is seen.
+HIDING = frozenset({"fog", "lens_distortion", "dirt"})
+
+
+class Degradation(msgspec.Struct, frozen=True):
+    """One way in which a picture is made worse. Severity 0 is the mildest that shows, 4 the strongest; a clear picture
+    is one without degradations."""
+
+    name: str
+    severity: int
+
+    def __post_init__(self) -> None:
+        if self.name not in DEGRADATIONS:
+            raise ValueError(f"there is no degradation {self.name!r}; choose among {', '.join(DEGRADATIONS)}")
+        if not 0 <= self.severity < SEVERITIES:
+            raise ValueError(f"the severity of {self.name} lies in 0..{SEVERITIES - 1}, not {self.severity}")
+
+    @classmethod
+    def parse(cls, text: str) -> Degradation:
+        """From "fog:3". Raises ValueError with a sentence that says what is wrong."""
+        name, colon, severity = text.partition(":")
+        if not (colon and severity.isascii() and severity.isdigit()):
+            raise ValueError(f"a degradation is written like fog:3, a name and a severity, not {text!r}")
+        return cls(name, int(severity))
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.severity}"
+
+
+def degradation_label(degradations: Sequence[Degradation]) -> str:
+    """ "fog:3", with "+" between several; "" for a clear picture."""
+    return "+".join(map(str, degradations))
+
+
+# What Observe does to a camera: 0.25 m ahead, 30 degrees about the up axis, 15 degrees about the camera's own x axis.
+ACTIONS = ("forward", "turn_left", "turn_right", "look_up", "look_down")
+
+
+PROPOSED = "proposed"  # stands where a question of the catalogue has its family
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """A question from outside, as protocol.wire.messages.Propose has it; scene, camera and seeds are the spec's."""
+
+    text: str
+    program: str
+    answer_type: str
+    options: tuple[str, ...] = ()
+    unit: str = ""
+    poses: tuple[Pose, ...] = ()
+    proposal_id: str = ""
+
+
+class TaskSpec(msgspec.Struct, frozen=True):
+    """A complete, deterministic order for one episode.
+
+    The same spec and the same renderer digest give the same pixels and the same answer: every choice made
+    while realising it is drawn from (run_seed, seq).
+    """
+
+    spec_id: str
+    run_seed: int
+    seq: int
+    scene: SceneSpec
+    question: QuestionSpec
+    camera: Camera = Camera()
+    max_views: int = 1
+    degradations: tuple[Degradation, ...] = ()
+    look_around: int = 0  # how many Observe actions a policy may take before it answers
+    proposal: Optional[Proposal] = None  # ask this; `question` then says PROPOSED
+
+
+class Mention(msgspec.Struct, frozen=True):
+    """A phrase text[start:end] (characters) of the question that names one object."""
+
+    object_id: int
+    start: int
+    end: int
+
+
+class Question(msgspec.Struct, frozen=True):
+    """A question with the program that derives its answer from the scene.
+
+    `answer` is canonical text: a choice is one of `options`, a number a decimal in `unit`, a sequence is its
+    items joined by ", ", a map is JSON. Option letters and answer instructions are the learner's business.
+    """
+
+    family: str
+    level: int
+    text: str
+    answer: str
+    answer_type: str  # "choice" | "number" | "sequence" | "map"
+    program: str  # expression language of sim_server/questions, see docs
+    options: tuple[str, ...] = ()
+    show_options: bool = True  # False: the answer comes from a known vocabulary that the prompt need not list
+    unit: str = ""
+    frame: str = "camera"  # "camera" | "object" | "agent"
+    mentions: tuple[Mention, ...] = ()
+    margin: float = 0.0  # distance of the evidence from the nearest rule border, in the family's own measure
+    option_objects: tuple[int, ...] = ()  # id of the object that each option names, where options name objects
+
+
+class View(msgspec.Struct, frozen=True):
+    """One rendered view; the arrays travel as frames of their own."""
+
+    pose: Pose
+    camera: Camera
+    rgb: ArrayRef  # uint8 [H, W, 3] sRGB
+    depth: Optional[ArrayRef] = None  # float32 [H, W] metres along the optical axis, 0 = nothing hit
+    ids: Optional[ArrayRef] = None  # int32 [H, W], 0 = no object
+    changes: tuple[Change, ...] = ()  # what was changed in the scene for this view alone
+
+
+class Episode(msgspec.Struct, frozen=True):
+    spec_id: str
+    views: tuple[View, ...]
+    question: Question
+    scene_id: str
+    renderer_digest: str
+    attempts: int = 1  # camera placements tried before the family's rules held
+    render_s: float = 0.0  # worker time spent on this episode
+
+
+class ObjectTruth(msgspec.Struct, frozen=True):
+    """What is true about one object in one view (pixels from the id image)."""
+
+    object_id: int
+    category: str
+    color: str
+    pixels: int
+    u: float  # centroid of its visible pixels, 0..1 from the left
+    v: float  # 0..1 from the top
+    depth_m: float  # median z-depth of its visible pixels
+    visible_fraction: float  # visible pixels / in-frame pixels if nothing stood before it
+
+
+class AnnotatedView(msgspec.Struct, frozen=True):
+    """A view with dense truth and several questions, for supervised pre-training."""
+
+    view: View
+    objects: tuple[ObjectTruth, ...]
+    questions: tuple[Question, ...]

@@ -1,0 +1,102 @@
+"""One connection to a service, from the greeting (HELLO, a worker's READY) until it is lost; then it is closed and
+never used again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Optional
+
+import msgspec
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from protocol.wire.codec import Blob, encode
+from protocol.wire.endpoint import Endpoint
+from protocol.wire.messages import Heartbeat, Welcome
+from protocol.wire.sockets import Waker, close_dealer, connect_dealer, readable, receive, send
+
+CONNECT_TIMEOUT_S = 5.0
+GREETING_RETRY_S = 0.05
+# What ends a connection at once; a peer that hangs or a cut network shows in missing heartbeats.
+_LOST = {
+    zmq.EVENT_CLOSED: "nobody listens there",
+    zmq.EVENT_DISCONNECTED: "it closed the connection",
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "it refuses this run's client key",
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "it does not speak this protocol",
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "the CURVE handshake failed; is the endpoint file of this run and current?",
+}
+
+
+class Connection:
+    """A DEALER, its monitor, and what is known of the peer.
+
+    `lost` is empty while the connection lives, else says why it ended. `ready` turns True with WELCOME.
+    """
+
+    def __init__(self, context: zmq.Context, endpoint: Endpoint, greeting: msgspec.Struct, liveness_s: float) -> None:
+        self.endpoint = endpoint
+        self.lost = ""
+        self.ready = False
+        self._liveness_s = liveness_s
+        self._heartbeat_s = liveness_s
+        self._greeting: Optional[list[Blob]] = encode(b"", greeting)
+        self._opened = self._heard = self._sent = time.monotonic()
+        self.socket, self._monitor = connect_dealer(context, endpoint, sum(_LOST) | zmq.EVENT_HANDSHAKE_SUCCEEDED)
+
+    def on_welcome(self, welcome: Welcome) -> None:
+        self.ready = True
+        # A service that asks for rarer heartbeats than half our patience would be given up while it lives.
+        self._heartbeat_s = min(max(welcome.heartbeat_s, 0.01), self._liveness_s / 2)
+
+    def send(self, frames: Sequence[Blob]) -> bool:
+        """False when the connection is not up yet or its queue is full: try again later."""
+        if not send(self.socket, frames):
+            return False
+        self._sent = time.monotonic()
+        return True
+
+    def receive(self) -> Iterator[list[Blob]]:
+        """The messages that have arrived; any of them counts as a sign of life."""
+        while True:
+            frames = receive(self.socket)
+            if frames is None:
+                return
+            self._heard = time.monotonic()
+            yield frames
+
+    def tend(self) -> None:
+        """Send the greeting and heartbeats, and notice the connection's end.
+
+        Call it after `receive`, so that a pause of this process is not taken for the peer's silence.
+        """
+        while readable(self._monitor):
+            event = zmq.Event(recv_monitor_message(self._monitor)["event"])
+            # The reason that comes first is the most precise: a failed handshake also disconnects.
+            self.lost = self.lost or _LOST.get(event, "")
+        now = time.monotonic()
+        if self._greeting is not None and self.send(self._greeting):
+            self._greeting = None
+        if not self.ready and now > self._opened + CONNECT_TIMEOUT_S:
+            self.lost = self.lost or "it does not answer"
+        elif self.ready and now > self._heard + self._liveness_s:
+            self.lost = self.lost or f"it has been silent for {self._liveness_s:g} s"
+        elif self.ready and now >= self._sent + self._heartbeat_s:
+            self.send(encode(b"", Heartbeat()))
+
+    def sleep(self, waker: Waker, until_s: float, to_send: bool) -> None:
+        """Until there is something to receive or to tend, room to send where `to_send`, a wake-up, or that time."""
+        events = zmq.POLLIN | (zmq.POLLOUT if to_send else 0)
+        timeout_s = min(until_s, self._next_tend()) - time.monotonic()
+        waker.sleep(timeout_s, ((self.socket, events), (self._monitor, zmq.POLLIN)))
+
+    def _next_tend(self) -> float:
+        """Monotonic time at which `tend` has something to do if nothing happens before."""
+        if self._greeting is not None:
+            return time.monotonic() + GREETING_RETRY_S
+        if not self.ready:
+            return self._opened + CONNECT_TIMEOUT_S
+        return min(self._sent + self._heartbeat_s, self._heard + self._liveness_s)
+
+    def close(self) -> None:
+        close_dealer(self.socket, self._monitor)

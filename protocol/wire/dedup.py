@@ -1,0 +1,62 @@
+"""De-duplication: what became of each request, so that a repeated id has its effect once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Optional
+
+from protocol.wire.codec import Blob
+
+Key = tuple[str, bytes]  # (client, request id)
+
+
+class ReplyCache:
+    """Requests in progress, and the last replies in bounded memory.
+
+    A request that is repeated while in progress only changes where its reply goes (its client may have a fresh
+    socket). The oldest replies leave when there are more than `max_entries` or `max_bytes`; the newest always stays.
+    Not thread-safe: it belongs to the thread of the socket.
+    """
+
+    def __init__(self, max_entries: int = 4096, max_bytes: int = 128 * 2**20) -> None:
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._running: dict[Key, bytes] = {}
+        self._replies: OrderedDict[Key, list[Blob]] = OrderedDict()
+        self.bytes_held = 0
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    def __len__(self) -> int:
+        return len(self._replies)
+
+    def reply(self, key: Key) -> Optional[list[Blob]]:
+        """The stored reply of a finished request."""
+        return self._replies.get(key)
+
+    def is_running(self, key: Key, identity: bytes) -> bool:
+        """True for a request in progress, whose reply from now on goes to `identity`."""
+        if key not in self._running:
+            return False
+        self._running[key] = identity
+        return True
+
+    def start(self, key: Key, identity: bytes) -> None:
+        self._running[key] = identity
+
+    def finish(self, key: Key, frames: Sequence[Blob]) -> bytes:
+        """Store the reply of a request in progress; the identity to send it to."""
+        identity = self._running.pop(key)
+        self._replies[key] = list(frames)
+        self.bytes_held += _size(frames)
+        while len(self._replies) > 1 and (len(self._replies) > self._max_entries or self.bytes_held > self._max_bytes):
+            _, oldest = self._replies.popitem(last=False)
+            self.bytes_held -= _size(oldest)
+        return identity
+
+
+def _size(frames: Sequence[Blob]) -> int:
+    return sum(memoryview(frame).nbytes for frame in frames)

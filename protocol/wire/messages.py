@@ -1,0 +1,375 @@
+"""Every message of the wire as a typed struct, with its kind.
+
+A kind is the short ASCII name in the second frame. Fields are only ever appended, with defaults. Numpy arrays
+travel beside the header as frames of their own (`protocol.wire.arrays.ArrayRef`).
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import msgspec
+
+from protocol.errors import VantageError
+from protocol.tasks.scene import Camera, Pose, SceneDescription, SceneSpec
+from protocol.tasks.task import AnnotatedView, Degradation, Episode, TaskSpec, View
+
+# ----------------------------------------------------------------------------- every service
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """First message of a client; the service answers Welcome or an `version` error."""
+
+    client: str
+    protocol_major: int
+    protocol_minor: int
+
+
+class Welcome(msgspec.Struct, frozen=True):
+    service: str
+    protocol_major: int
+    protocol_minor: int
+    run: str
+    heartbeat_s: float = 1.0
+
+
+class Heartbeat(msgspec.Struct, frozen=True):
+    """Sent when nothing else was; the receiver answers a client's heartbeat with its own."""
+
+
+class Busy(msgspec.Struct, frozen=True):
+    """The queue is full; ask again with the same request id after this long."""
+
+    retry_after_s: float
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A typed error: a code of protocol.errors, one sentence that says what to do, and whether retrying can help."""
+
+    code: str
+    message: str
+    retryable: bool = False
+
+
+def failure_of(error: VantageError) -> Failure:
+    return Failure(error.code, error.message, error.retryable)
+
+
+# ----------------------------------------------------------------------------- simulator
+
+
+class RenderTask(msgspec.Struct, frozen=True):
+    """Realise a spec. Answered by EpisodeReply or Failure(code="infeasible")."""
+
+    spec: TaskSpec
+    sensors: tuple[str, ...] = ("rgb",)  # of "rgb", "depth", "ids"
+    image_codec: str = "raw"
+
+
+class EpisodeReply(msgspec.Struct, frozen=True):
+    episode: Episode
+
+
+class Observe(msgspec.Struct, frozen=True):
+    """One more view of a scene: a free pose in navigable space, or an action from a pose.
+
+    With `degradations` it is degraded as view number `index` (from 0) of the episode of (run_seed, seq) is.
+    """
+
+    scene: SceneSpec
+    camera: Camera
+    pose: Pose
+    action: str = ""  # "" or one of protocol.tasks.task.ACTIONS
+    sensors: tuple[str, ...] = ("rgb",)
+    image_codec: str = "raw"
+    degradations: tuple[Degradation, ...] = ()
+    run_seed: int = 0
+    seq: int = 0
+    index: int = 0
+
+
+class Observation(msgspec.Struct, frozen=True):
+    view: View
+    collided: bool = False
+    renderer_digest: str = ""
+
+
+class Describe(msgspec.Struct, frozen=True):
+    scene: SceneSpec
+
+
+class Description(msgspec.Struct, frozen=True):
+    scene: SceneDescription
+    renderer_digest: str
+
+
+class Annotate(msgspec.Struct, frozen=True):
+    """Views of one scene with dense truth and questions of the named families, for pre-training.
+
+    `families` are (family, level, weight); up to `questions_per_view` questions that hold in a view are asked.
+    """
+
+    scene: SceneSpec
+    camera: Camera
+    views: int
+    questions_per_view: int
+    families: tuple[tuple[str, int, float], ...]
+    run_seed: int = 0
+    seq: int = 0
+    sensors: tuple[str, ...] = ("rgb", "depth", "ids")
+
+
+class Annotated(msgspec.Struct, frozen=True):
+    views: tuple[AnnotatedView, ...]
+    renderer_digest: str
+
+
+class Propose(msgspec.Struct, frozen=True):
+    """A question from outside: from a model, a person or a file. Answered by EpisodeReply, or by Rejected.
+
+    The simulator parses, checks and runs the program, and tests the question as docs/12-language.md says. Without
+    `poses` it chooses up to `max_views` views that show what the question is about. `options` are those of a choice; a
+    program that answers yes or no needs none.
+    """
+
+    scene: SceneSpec
+    text: str
+    program: str
+    answer_type: str  # as in Question: "choice" | "number" | "sequence" | "map"
+    options: tuple[str, ...] = ()
+    unit: str = ""
+    camera: Camera = Camera()
+    poses: tuple[Pose, ...] = ()
+    max_views: int = 1
+    proposal_id: str = ""  # becomes the episode's spec_id
+    run_seed: int = 0
+    seq: int = 0
+    sensors: tuple[str, ...] = ("rgb",)
+    image_codec: str = "raw"
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """One reason why a proposal is no question. `code` is one of those that docs/12-language.md lists.
+
+    `at` is the character, from 0, of the proposal's field `part` ("program", "text") that is to blame, -1 for none.
+    """
+
+    code: str
+    message: str
+    part: str = ""
+    at: int = -1
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """Everything that was found against a proposal."""
+
+    proposal_id: str
+    rejections: tuple[Rejection, ...]
+
+
+class GetSimStatus(msgspec.Struct, frozen=True):
+    pass
+
+
+class WorkerStatus(msgspec.Struct, frozen=True):
+    worker_id: str
+    backend: str
+    renderer_digest: str
+    credit: int
+    in_flight: int
+    draining: bool
+    served: int
+    warm_scenes: tuple[str, ...] = ()
+
+
+class SimStatus(msgspec.Struct, frozen=True):
+    workers: tuple[WorkerStatus, ...]
+    queued: int
+    served: int
+    infeasible: int
+    redispatched: int
+    quarantined: int
+
+
+class DrainWorker(msgspec.Struct, frozen=True):
+    worker_id: str
+
+
+class Done(msgspec.Struct, frozen=True):
+    """The request took effect and there is nothing more to say."""
+
+
+# ----------------------------------------------------------------------------- simulator workers
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """A worker offers itself, with how many requests it takes at once and what it can do."""
+
+    worker_id: str
+    backend: str
+    renderer_digest: str
+    credit: int = 1
+    sensors: tuple[str, ...] = ("rgb", "depth", "ids")
+    families: tuple[str, ...] = ()
+    protocol_major: int = 1
+    warm_scenes: int = 4  # how many scenes it keeps open, least recently used closed first
+    assets: tuple[str, ...] = ()  # names of scenes that SceneSpec.asset may name
+
+
+class Loading(msgspec.Struct, frozen=True):
+    """A slow scene load is under way for the request in this message's id; do not count me dead before then."""
+
+    deadline_s: float
+
+
+class Drain(msgspec.Struct, frozen=True):
+    """Broker to worker: finish what you have and leave."""
+
+
+class Goodbye(msgspec.Struct, frozen=True):
+    """Worker to broker: I leave now."""
+
+
+# ----------------------------------------------------------------------------- curriculum
+
+
+MOST_LEASED = 4096  # specs of one LeaseSpecs
+
+
+class LeaseSpecs(msgspec.Struct, frozen=True):
+    """Ask for up to `count` specs, 1 to MOST_LEASED, leased for `lease_s` seconds."""
+
+    learner: str
+    count: int
+    policy_version: int
+    lease_s: float = 600.0
+
+
+class Leased(msgspec.Struct, frozen=True):
+    spec: TaskSpec
+    lease_id: str
+    blind: bool = False  # ask without the picture: what can be answered so is a shortcut
+    purpose: str = "frontier"  # why it was chosen: "frontier" | "coverage" | "retest" | "blind" | policy's own word
+
+
+class SpecBatch(msgspec.Struct, frozen=True):
+    specs: tuple[Leased, ...]
+    reason: str = ""  # one line for the terminal: what is asked for and why
+
+
+class ConfidenceReport(msgspec.Struct, frozen=True):
+    """How sure and how right the policy was on one spec.
+
+    `outcome`: "answered", "infeasible" (the simulator could not realise it) or "broken" (our own fault); the last
+    two never count as wrong answers.
+    """
+
+    report_id: str
+    spec_id: str
+    lease_id: str
+    policy_version: int
+    outcome: str
+    skill: str
+    level: int
+    frame: str = "camera"
+    blind: bool = False
+    rewards: tuple[float, ...] = ()
+    success_rate: float = 0.0  # mean reward within the group
+    truth_likelihood: float = 0.0  # exp(mean log p) of the true answer's tokens given the prompt
+    answer_entropy: float = 0.0  # entropy of the group's distinct answers, nats
+    had_gradient: bool = False  # the group's rewards had spread
+    reason: str = ""  # why infeasible or broken
+    renderer_digest: str = ""
+    degradation: str = ""  # of the pictures, as protocol.tasks.task.degradation_label writes it; "" for clear ones
+
+
+class SendReports(msgspec.Struct, frozen=True):
+    reports: tuple[ConfidenceReport, ...]
+
+
+class ReportsCounted(msgspec.Struct, frozen=True):
+    """Sent after the commit. A report that was counted before is named as a duplicate and changes nothing."""
+
+    counted: tuple[str, ...]
+    duplicates: tuple[str, ...] = ()
+
+
+class AddProposals(msgspec.Struct, frozen=True):
+    """Questions from outside that a simulator accepted, to be leased as specs among the others."""
+
+    proposals: tuple[Propose, ...]
+
+
+class ProposalsKept(msgspec.Struct, frozen=True):
+    """Sent after the commit: proposal ids. Those that the run had before are named as duplicates and change nothing."""
+
+    kept: tuple[str, ...]
+    duplicates: tuple[str, ...] = ()
+
+
+class GetCurriculumStatus(msgspec.Struct, frozen=True):
+    pass
+
+
+class CellStatus(msgspec.Struct, frozen=True):
+    skill: str
+    level: int
+    asked: int
+    success_rate: float  # posterior mean with forgetting
+    predicted: float  # of the ability model
+    share: float  # share of coming specs
+    infeasible: int = 0
+    no_gradient: int = 0
+    blind_success: Optional[float] = None
+    calibration_error: Optional[float] = None  # ECE of the skill
+    brier: Optional[float] = None  # of the skill
+    degradation: str = ""  # of the pictures, like "fog:3"; "" for clear ones
+
+
+class CurriculumStatus(msgspec.Struct, frozen=True):
+    policy: str
+    issued: int
+    leased: int
+    counted: int
+    infeasible: int
+    broken: int
+    cells: tuple[CellStatus, ...]
+    reason: str = ""
+    proposals: int = 0  # questions from outside that were added
+    proposals_waiting: int = 0  # of these, still to be leased
+
+
+KINDS: dict[str, type[msgspec.Struct]] = {
+    "HELLO": Hello,
+    "WELCOME": Welcome,
+    "HEARTBEAT": Heartbeat,
+    "BUSY": Busy,
+    "FAILURE": Failure,
+    "DONE": Done,
+    "RENDER_TASK": RenderTask,
+    "EPISODE": EpisodeReply,
+    "OBSERVE": Observe,
+    "OBSERVATION": Observation,
+    "DESCRIBE": Describe,
+    "DESCRIPTION": Description,
+    "ANNOTATE": Annotate,
+    "ANNOTATED": Annotated,
+    "PROPOSE": Propose,
+    "REJECTED": Rejected,
+    "SIM_STATUS?": GetSimStatus,
+    "SIM_STATUS": SimStatus,
+    "DRAIN_WORKER": DrainWorker,
+    "READY": Ready,
+    "LOADING": Loading,
+    "DRAIN": Drain,
+    "GOODBYE": Goodbye,
+    "LEASE": LeaseSpecs,
+    "SPECS": SpecBatch,
+    "REPORTS": SendReports,
+    "COUNTED": ReportsCounted,
+    "ADD_PROPOSALS": AddProposals,
+    "PROPOSALS_KEPT": ProposalsKept,
+    "CURRICULUM_STATUS?": GetCurriculumStatus,
+    "CURRICULUM_STATUS": CurriculumStatus,
+}
+KIND_OF: dict[type[msgspec.Struct], str] = {cls: kind for kind, cls in KINDS.items()}

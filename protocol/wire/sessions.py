@@ -1,0 +1,61 @@
+"""Who is connected to a service: HELLO and WELCOME, and clients that fell silent."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from typing import Optional
+
+from protocol import PROTOCOL_MAJOR, PROTOCOL_MINOR
+from protocol.errors import VantageError
+from protocol.wire.messages import Hello, Welcome
+
+MAX_CLIENT_NAME = 128
+
+
+class Sessions:
+    """Connections that have said HELLO, least recently heard first.
+
+    A connection is a ROUTER identity; its client's name outlives it. What was silent for `expiry_s`, or the most
+    silent one above `max_clients`, is forgotten and must say HELLO again.
+    """
+
+    def __init__(
+        self, service: str, run: str, heartbeat_s: float = 1.0, expiry_s: float = 60.0, max_clients: int = 4096
+    ) -> None:
+        self._welcome = Welcome(service, PROTOCOL_MAJOR, PROTOCOL_MINOR, run, heartbeat_s)
+        self._expiry_s = expiry_s
+        self._max_clients = max_clients
+        self._clients: OrderedDict[bytes, tuple[str, float]] = OrderedDict()  # identity -> name, last heard
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    def open(self, identity: bytes, hello: Hello) -> Welcome:
+        """Raises VantageError: "version" for a client of another major, "bad_request" for an unusable name."""
+        if hello.protocol_major != PROTOCOL_MAJOR:
+            raise VantageError(
+                "version",
+                f"{self._welcome.service} speaks protocol major {PROTOCOL_MAJOR}, the client {hello.protocol_major}; "
+                "update the older one",
+            )
+        if not 1 <= len(hello.client) <= MAX_CLIENT_NAME:
+            raise VantageError("bad_request", f"a client's name has 1 to {MAX_CLIENT_NAME} characters")
+        self._clients[identity] = (hello.client, time.monotonic())
+        if len(self._clients) > self._max_clients:
+            self._clients.popitem(last=False)
+        return self._welcome
+
+    def client(self, identity: bytes) -> Optional[str]:
+        """The name of the client on this connection, which was heard now; None when it must say HELLO first."""
+        known = self._clients.get(identity)
+        if known is None:
+            return None
+        self._clients[identity] = (known[0], time.monotonic())
+        self._clients.move_to_end(identity)
+        return known[0]
+
+    def expire(self) -> None:
+        horizon = time.monotonic() - self._expiry_s
+        while self._clients and next(iter(self._clients.values()))[1] < horizon:
+            self._clients.popitem(last=False)

@@ -1,0 +1,356 @@
+"""Deferred shading from the visibility buffer, a piece of a row of pixels at a time.
+
+Each piece goes through short passes over its samples: one per pixel, more for pixels that see several surfaces; then
+surface points, baked light and the mip-mapped pattern. Neighbouring samples mostly lie on one face: what belongs to the
+face is fetched once for such a run, and the steps along it are independent and alike, so that the processor takes
+several at once. A filmic curve then maps the sums to sRGB.
+
+The samples' values lie in one flat array with rows of a fixed length and are addressed without signs: only then does
+the compiler know that the steps do not overlap.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_server.backends.rooms.building import outside
+from sim_server.backends.rooms.draw import textures
+from sim_server.backends.rooms.draw.raster import _jit, larger, smaller
+
+TONE_STEPS = 4096
+_TONE_SCALE = np.float32(TONE_STEPS - 1)
+_FINEST = 1.4  # a pixel may cover so many texels before the next mip level is taken
+_BRIGHTEST = np.float32(4)  # radiance of one sample
+_KNEE = np.float32(0.6)  # the filmic shoulder starts here
+_FADE = np.float32(0.07)  # how far a light too bright for the picture turns white
+_SIZE = textures.SIZE
+_LEVELS = textures.LEVELS
+_ZERO, _HALF, _ONE, _TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
+
+SAMPLES = 2  # per pixel along each axis
+_PIECE = 256  # pixels
+_ROW = _PIECE * (1 + SAMPLES * SAMPLES)  # most samples of a piece
+# Rows of the table of samples: ray; 1 / depth; weight in the pixel; point; pattern coordinates; texels per pixel;
+# cosine between ray and face; light, later what is reflected.
+_RX, _RY, _RZ, _INVERSE, _WEIGHT, _PX, _PY, _PZ, _U, _V, _TEXELS, _SLANT, _RED, _GREEN, _BLUE = (
+    np.uintp(row * _ROW) for row in range(15)
+)
+_ROWS = 15
+_FIRST, _SECOND, _THIRD, _FOURTH = (np.uintp(row * _ROW) for row in range(4))  # texels to blend
+_NONE, _NEXT = np.uintp(0), np.uintp(1)
+
+
+def tone_table() -> NDArray[np.uint8]:
+    """Linear 0..1 to sRGB bytes, IEC 61966-2-1."""
+    y = np.linspace(0, 1, TONE_STEPS)
+    srgb = np.where(y <= 0.0031308, 12.92 * y, 1.055 * np.maximum(y, 1e-9) ** (1 / 2.4) - 0.055)
+    return np.round(np.clip(srgb, 0, 1) * 255).astype(np.uint8)
+
+
+@_jit
+def _develop(count, total, tone, steps, pixels):
+    """Radiance float32 [3, >= N] of N pixels to sRGB bytes [N, 3]. The shoulder acts on the strongest channel and takes
+    the others along, so that colours keep their hue in bright light. steps: scratch int32 [3, >= N]."""
+    for i in range(_NONE, count):
+        red, green, blue = total[0, i], total[1, i], total[2, i]
+        peak = larger(larger(red, green), blue)
+        over = peak - _KNEE
+        top = _KNEE + (_ONE - _KNEE) * over / (over + (_ONE - _KNEE))
+        fade = _FADE * over / (over + (_ONE - _KNEE))
+        scale = top / peak * (_ONE - fade)
+        fade *= top
+        scale, fade = scale if over > _ZERO else _ONE, fade if over > _ZERO else _ZERO
+        steps[0, i] = np.int32((red * scale + fade) * _TONE_SCALE)
+        steps[1, i] = np.int32((green * scale + fade) * _TONE_SCALE)
+        steps[2, i] = np.int32((blue * scale + fade) * _TONE_SCALE)
+    for i in range(_NONE, count):
+        pixels[i, 0] = tone[np.uintp(steps[0, i])]
+        pixels[i, 1] = tone[np.uintp(steps[1, i])]
+        pixels[i, 2] = tone[np.uintp(steps[2, i])]
+
+
+@_jit
+def depth_and_ids(inverse_depth, seen, face_object, depth, ids):
+    """Fills depth float32 [H, W] (0 = nothing) and ids int32 [H, W] from the visibility buffer."""
+    height, width = seen.shape
+    for row in range(height):
+        for column in range(width):
+            z = _ONE / inverse_depth[row, column]
+            depth[row, column] = z if seen[row, column] >= 0 else _ZERO
+        for column in range(width):
+            face = seen[row, column]
+            ids[row, column] = face_object[face] if face >= 0 else 0
+
+
+@_jit
+def _add_outside(panorama, wx, wy, wz, weight, column, total):
+    """Adds the panorama along a ray. The angle around the horizon runs evenly along the edges of a square."""
+    rise = wy / np.sqrt(wx * wx + wy * wy + wz * wz)
+    turn = wz / (abs(wx) + abs(wz) + np.float32(1e-12))
+    turn = _ONE + turn if wx > _ZERO else np.float32(3) - turn
+    rows, columns = panorama.shape[0], panorama.shape[1]
+    v = (rise - np.float32(outside.RISE_LOW)) * np.float32(rows / (outside.RISE_HIGH - outside.RISE_LOW))
+    v = smaller(larger(v - _HALF, _ZERO), np.float32(rows - 1.01))
+    u = turn * np.float32(columns / 4)
+    iv, iu = int(v), int(u)
+    fv, fu = v - np.float32(iv), u - np.float32(iu)
+    u0, u1 = iu % columns, (iu + 1) % columns
+    for c in range(3):
+        low = panorama[iv, u0, c] * (_ONE - fu) + panorama[iv, u1, c] * fu
+        high = panorama[iv + 1, u0, c] * (_ONE - fu) + panorama[iv + 1, u1, c] * fu
+        total[c, column] += (low * (_ONE - fv) + high * fv) * weight
+
+
+@_jit
+def _collect(
+    row, start, count, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces, owner, total, group
+):  # fmt: skip
+    """Lists what `count` pixels from column `start` see: first one sample per pixel, of weight 1, or 0 where the pixel
+    sees several faces; then those pixels' samples, as one where they have one key. Returns how many samples there are.
+
+    Fills ray (forward component 1), 1 / depth, weight, face and, for samples after the first `count`, the pixel that
+    owns it. What lies outside goes straight into `total`.
+    """
+    height, width = seen.shape[0] // SAMPLES, seen.shape[1] // SAMPLES
+    upper, lower = seen[row * SAMPLES], seen[row * SAMPLES + 1]
+    upper_depth, lower_depth = inverse_depth[row * SAMPLES], inverse_depth[row * SAMPLES + 1]
+    ray_y = (_ONE - (np.float32(row) + _HALF) / np.float32(height) * _TWO) * tan_y
+    x0, x1, y0, y1, z0, z1 = axes[2, 0], axes[0, 0], axes[2, 1], axes[0, 1], axes[2, 2], axes[0, 2]
+    x2, y2, z2 = ray_y * axes[1, 0], ray_y * axes[1, 1], ray_y * axes[1, 2]
+    for pixel in range(_NONE, count):
+        column = start + pixel
+        left, right = column * np.uintp(SAMPLES), column * np.uintp(SAMPLES) + _NEXT
+        lead = upper[left]
+        alike = lead == upper[right] and lead == lower[left] and lead == lower[right]
+        ray_x = ((np.float32(column) + _HALF) / np.float32(width) * _TWO - _ONE) * tan_x
+        table[_RX + pixel] = x0 + ray_x * x1 + x2
+        table[_RY + pixel] = y0 + ray_x * y1 + y2
+        table[_RZ + pixel] = z0 + ray_x * z1 + z2
+        table[_INVERSE + pixel] = _HALF * (upper_depth[left] + lower_depth[right])
+        table[_WEIGHT + pixel] = _ONE if alike else _ZERO
+        faces[pixel] = lead
+    found = count
+    for pixel in range(_NONE, count):
+        if table[_WEIGHT + pixel] == _ZERO:
+            found = _split(
+                row, start + pixel, pixel, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces,
+                owner, total, found, group,
+            )  # fmt: skip
+        elif faces[pixel] < 0:
+            table[_WEIGHT + pixel] = _ZERO
+            _add_outside(
+                panorama, table[_RX + pixel], table[_RY + pixel], table[_RZ + pixel], _ONE, pixel, total
+            )  # fmt: skip
+        faces[pixel] = larger(faces[pixel], np.int32(0))  # what has weight 0 may be anything
+    return found
+
+
+@_jit
+def _split(
+    row, column, pixel, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces, owner, total, found,
+    group,
+):  # fmt: skip
+    """Appends the samples of one pixel that sees several faces, see _collect. group: scratch int64 [4, samples]."""
+    keys, members, rows, columns = 0, 1, 2, 3
+    share = _ONE / np.float32(SAMPLES * SAMPLES)
+    groups = 0
+    for fine_row in range(row * SAMPLES, row * SAMPLES + SAMPLES):
+        for k in range(SAMPLES):
+            fine_column = np.int64(column) * SAMPLES + k
+            face = seen[fine_row, fine_column]
+            key = -1 if face < 0 else face_key[face]
+            g = 0
+            while g < groups and group[keys, g] != key:
+                g += 1
+            if g == groups:
+                group[keys, g], group[members, g], group[rows, g], group[columns, g] = key, 0, fine_row, fine_column
+                groups += 1
+            group[members, g] += 1
+    for g in range(groups):
+        fine_row, fine_column, weight = group[rows, g], group[columns, g], np.float32(group[members, g]) * share
+        ray_x = ((np.float32(fine_column) + _HALF) / np.float32(seen.shape[1]) * _TWO - _ONE) * tan_x
+        ray_y = (_ONE - (np.float32(fine_row) + _HALF) / np.float32(seen.shape[0]) * _TWO) * tan_y
+        wx = axes[2, 0] + ray_x * axes[0, 0] + ray_y * axes[1, 0]
+        wy = axes[2, 1] + ray_x * axes[0, 1] + ray_y * axes[1, 1]
+        wz = axes[2, 2] + ray_x * axes[0, 2] + ray_y * axes[1, 2]
+        face = seen[fine_row, fine_column]
+        if face < 0:
+            _add_outside(panorama, wx, wy, wz, weight, pixel, total)
+            continue
+        table[_RX + found], table[_RY + found], table[_RZ + found] = wx, wy, wz
+        table[_INVERSE + found], table[_WEIGHT + found] = inverse_depth[fine_row, fine_column], weight
+        faces[found], owner[found] = face, np.int32(pixel)
+        found += _NEXT
+    return found
+
+
+@_jit
+def _place(count, eye, pixel_angle, table):
+    """Points in the world, and how wide a pixel is there, in metres, of all samples."""
+    eye_x, eye_y, eye_z = eye[0], eye[1], eye[2]
+    for i in range(_NONE, count):
+        z = _ONE / table[_INVERSE + i]
+        table[_PX + i] = eye_x + z * table[_RX + i]
+        table[_PY + i] = eye_y + z * table[_RY + i]
+        table[_PZ + i] = eye_z + z * table[_RZ + i]
+        table[_TEXELS + i] = z * pixel_angle
+
+
+@_jit
+def _surface(start, end, face, shading, repeats, pattern_start, table, index):
+    """Along a run of samples of one face: pattern coordinates, texels that a pixel would cover seen from the front,
+    how slanting it is seen, and the light of the face's corners."""
+    ax, ay, az, a0 = shading[face, 0], shading[face, 1], shading[face, 2], shading[face, 3]
+    bx, by, bz, b0 = shading[face, 4], shading[face, 5], shading[face, 6], shading[face, 7]
+    nx, ny, nz = shading[face, 8], shading[face, 9], shading[face, 10]
+    u0, v0, u1 = shading[face, 11], shading[face, 12], shading[face, 13]
+    v1, u2, v2 = shading[face, 14], shading[face, 15], shading[face, 16]
+    red0, green0, blue0 = shading[face, 17], shading[face, 18], shading[face, 19]
+    red1, green1, blue1 = shading[face, 20], shading[face, 21], shading[face, 22]
+    red2, green2, blue2 = shading[face, 23], shading[face, 24], shading[face, 25]
+    for i in range(start, end):
+        px, py, pz = table[_PX + i], table[_PY + i], table[_PZ + i]
+        w1 = smaller(larger(ax * px + ay * py + az * pz + a0, _ZERO), _ONE)
+        w2 = smaller(larger(bx * px + by * py + bz * pz + b0, _ZERO), _ONE)
+        table[_U + i] = (u0 + w1 * u1 + w2 * u2) * repeats
+        table[_V + i] = (v0 + w1 * v1 + w2 * v2) * repeats
+        index[_FIRST + i] = pattern_start
+        table[_TEXELS + i] *= repeats * np.float32(_SIZE)
+        table[_SLANT + i] = nx * table[_RX + i] + ny * table[_RY + i] + nz * table[_RZ + i]
+        table[_RED + i] = red0 + w1 * red1 + w2 * red2
+        table[_GREEN + i] = green0 + w1 * green1 + w2 * green2
+        table[_BLUE + i] = blue0 + w1 * blue1 + w2 * blue2
+
+
+@_jit
+def _light_of_map(start, end, r, maps, texels, atlas, table, index):
+    """Along a run: the light of the texels of rectangle `r`."""
+    ax, ay, az, a0 = maps[r, 0], maps[r, 1], maps[r, 2], maps[r, 3]
+    bx, by, bz, b0 = maps[r, 4], maps[r, 5], maps[r, 6], maps[r, 7]
+    first, columns = texels[r, 0], texels[r, 1]
+    most_u, most_v = np.float32(columns) - np.float32(1.001), np.float32(texels[r, 2]) - np.float32(1.001)
+    across = np.uintp(columns)
+    for i in range(start, end):
+        px, py, pz = table[_PX + i], table[_PY + i], table[_PZ + i]
+        u = smaller(larger(ax * px + ay * py + az * pz + a0, _ZERO), most_u)
+        v = smaller(larger(bx * px + by * py + bz * pz + b0, _ZERO), most_v)
+        iu, iv = np.int32(u), np.int32(v)
+        table[_RED + i], table[_GREEN + i] = u - np.float32(iu), v - np.float32(iv)
+        index[_SECOND + i] = first + iv * columns + iu
+    for i in range(start, end):
+        fu, fv = table[_RED + i], table[_GREEN + i]
+        w00, w01, w10, w11 = (_ONE - fu) * (_ONE - fv), fu * (_ONE - fv), (_ONE - fu) * fv, fu * fv
+        a = np.uintp(index[_SECOND + i])
+        b, c, d = a + _NEXT, a + across, a + across + _NEXT
+        table[_RED + i] = atlas[a, 0] * w00 + atlas[b, 0] * w01 + atlas[c, 0] * w10 + atlas[d, 0] * w11
+        table[_GREEN + i] = atlas[a, 1] * w00 + atlas[b, 1] * w01 + atlas[c, 1] * w10 + atlas[d, 1] * w11
+        table[_BLUE + i] = atlas[a, 2] * w00 + atlas[b, 2] * w01 + atlas[c, 2] * w10 + atlas[d, 2] * w11
+
+
+@_jit
+def _pattern(count, bank, table, index):
+    """The value of the pattern at all samples, in place of u: bilinear on the mip level where a pixel covers about one
+    texel. bank: all patterns one after the other."""
+    for i in range(_NONE, count):
+        texels = table[_TEXELS + i] / larger(np.sqrt(abs(table[_SLANT + i])), np.float32(0.3))
+        level, offset = np.int32(0), index[_FIRST + i]
+        for k in range(_LEVELS - 1):
+            above = texels > np.float32(_FINEST * 2**k)
+            level += np.int32(1) if above else np.int32(0)
+            offset += np.int32(_SIZE * _SIZE >> 2 * k) if above else np.int32(0)
+        size = np.int32(_SIZE) >> level
+        scale, mask = np.float32(size), size - np.int32(1)
+        u, v = table[_U + i], table[_V + i]
+        # conversion truncates, so the fraction is lifted to be positive, and by one repeat to leave room for the half
+        # texel
+        tu = (u - np.float32(np.int32(u)) + _TWO) * scale - _HALF
+        tv = (v - np.float32(np.int32(v)) + _TWO) * scale - _HALF
+        iu, iv = np.int32(tu), np.int32(tv)
+        table[_U + i], table[_V + i] = tu - np.float32(iu), tv - np.float32(iv)
+        left, right = iu & mask, (iu + np.int32(1)) & mask
+        top, bottom = offset + (iv & mask) * size, offset + ((iv + np.int32(1)) & mask) * size
+        index[_FIRST + i], index[_SECOND + i] = top + left, top + right
+        index[_THIRD + i], index[_FOURTH + i] = bottom + left, bottom + right
+    for i in range(_NONE, count):
+        fu, fv = table[_U + i], table[_V + i]
+        low = bank[np.uintp(index[_FIRST + i])] * (_ONE - fu) + bank[np.uintp(index[_SECOND + i])] * fu
+        high = bank[np.uintp(index[_THIRD + i])] * (_ONE - fu) + bank[np.uintp(index[_FOURTH + i])] * fu
+        table[_U + i] = low * (_ONE - fv) + high * fv
+
+
+@_jit
+def _reflect(start, end, m, values, glow_factor, table):
+    """Along a run of samples of one material: turns light into what it reflects, weighted. One very bright sample must
+    not swallow the pixel."""
+    r0, g0, b0, r1, g1, b1 = values[m, 0], values[m, 1], values[m, 2], values[m, 3], values[m, 4], values[m, 5]
+    glow = values[m, 7] * glow_factor
+    for i in range(start, end):
+        mix, weight = table[_U + i], table[_WEIGHT + i]
+        rest = _ONE - mix
+        table[_RED + i] = smaller((r0 * rest + r1 * mix) * (table[_RED + i] + glow), _BRIGHTEST) * weight
+        table[_GREEN + i] = smaller((g0 * rest + g1 * mix) * (table[_GREEN + i] + glow), _BRIGHTEST) * weight
+        table[_BLUE + i] = smaller((b0 * rest + b1 * mix) * (table[_BLUE + i] + glow), _BRIGHTEST) * weight
+
+
+@_jit
+def shade(
+    inverse_depth, seen, face_key, shading, face_material, material_pattern, material_values, bank, face_rectangle,
+    rectangle_maps, rectangle_texels, atlas, panorama, glow, eye, axes, tan_x, tan_y, tone, rgb,
+):  # fmt: skip
+    """Fills rgb uint8 [H, W, 3] from a visibility buffer of SAMPLES x SAMPLES points per pixel.
+
+    shading: see geometry.shading_table; axes: rows right, up, forward; tan_x, tan_y: half-angle tangents; other arrays
+    as in Geometry and Light.
+    """
+    height, width = rgb.shape[0], rgb.shape[1]
+    table, index = np.empty(_ROWS * _ROW, np.float32), np.empty(4 * _ROW, np.int32)
+    faces, owner = np.empty(_ROW, np.int32), np.empty(_ROW, np.int32)
+    steps = np.empty((3, _PIECE), np.int32)
+    total, group = np.empty((3, _PIECE), np.float32), np.empty((4, SAMPLES * SAMPLES), np.int64)
+    flat_bank = bank.reshape(-1)
+    pixel_angle = _TWO * tan_x / np.float32(width)
+    for row in range(height):
+        for first in range(0, width, _PIECE):
+            count = np.uintp(min(_PIECE, width - first))
+            total[:] = 0
+            found = _collect(
+                row, np.uintp(first), count, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces,
+                owner, total, group,
+            )  # fmt: skip
+            _place(found, eye, pixel_angle, table)
+            start = _NONE
+            while start < found:
+                face = faces[start]
+                end = start + _NEXT
+                while end < found and faces[end] == face:
+                    end += _NEXT
+                material = face_material[face]
+                _surface(
+                    start, end, face, shading, material_values[material, 6],
+                    np.int32(material_pattern[material] * bank.shape[1]), table, index,
+                )  # fmt: skip
+                if face_rectangle[face] >= 0:
+                    _light_of_map(
+                        start, end, face_rectangle[face], rectangle_maps, rectangle_texels, atlas, table, index
+                    )  # fmt: skip
+                start = end
+            _pattern(found, flat_bank, table, index)
+            start = _NONE
+            while start < found:
+                material = face_material[faces[start]]
+                end = start + _NEXT
+                while end < found and face_material[faces[end]] == material:
+                    end += _NEXT
+                _reflect(start, end, material, material_values, glow, table)
+                start = end
+            for pixel in range(_NONE, count):
+                total[0, pixel] += table[_RED + pixel]
+                total[1, pixel] += table[_GREEN + pixel]
+                total[2, pixel] += table[_BLUE + pixel]
+            for i in range(count, found):
+                pixel = owner[i]
+                total[0, pixel] += table[_RED + i]
+                total[1, pixel] += table[_GREEN + i]
+                total[2, pixel] += table[_BLUE + i]
+            _develop(count, total, tone, steps, rgb[row, first : first + np.int64(count)])

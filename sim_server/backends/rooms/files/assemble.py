@@ -1,0 +1,315 @@
+"""A scene's files put together: triangles in the world in chunks small enough to cull, and the truth about objects."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import NamedTuple, Optional, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.errors import VantageError
+from protocol.tasks.scene import OrientedBox, Room, SceneObject, Vec3
+from sim_server.backends.rooms.files.gltf import Asset, Primitive, Texture, quaternion_matrix, read_gltf
+from sim_server.backends.scene_dataset import Placement, SceneFiles, category_of
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+
+CHUNK_FACES = 512
+_BOX_SLACK_M = 1e-4  # a box must contain its float32 mesh
+_SHELL_WORDS = frozenset(
+    {"wall", "floor", "ceiling", "ground", "roof", "room", "stage", "shell", "skirting", "baseboard"}
+)
+# how far what carries an object may lie above and below its lowest point; feet are often missing from meshes
+_TOUCH_ABOVE_M, _TOUCH_BELOW_M = 0.004, 0.12
+_PROBES = 0.45  # an object is probed below its middle and at this share of its half extents around it
+
+
+class Mesh(NamedTuple):
+    """World-frame triangles as raster.py draws them; a chunk is a run of faces of one object with its own vertices.
+
+    positions, normals float32 [V, 3]; uv float32 [V, 2]; colors float32 [V, 3]; faces int32 [F, 3]; face_object,
+    face_texture int32 [F] (-1 for none); face_unlit bool [F]; chunk_faces, chunk_vertices int32 [C, 2] (start, end);
+    chunk_low, chunk_high float32 [C, 3]; chunk_object int32 [C].
+    """
+
+    positions: F32
+    normals: F32
+    uv: F32
+    colors: F32
+    faces: I32
+    face_object: I32
+    face_texture: I32
+    face_unlit: NDArray[np.bool_]
+    chunk_faces: I32
+    chunk_vertices: I32
+    chunk_low: F32
+    chunk_high: F32
+    chunk_object: I32
+
+
+class Assembled(NamedTuple):
+    mesh: Mesh
+    textures: tuple[Texture, ...]
+    objects: tuple[SceneObject, ...]
+    assets: dict[Path, Asset]
+
+
+def assemble(files: SceneFiles, named_nodes: bool) -> Assembled:
+    """Reads every asset once and places it. With `named_nodes` the nodes of the stage are objects, but for those that
+    are called like parts of a building.
+
+    Raises VantageError("unsupported") for articulated objects, and what read_gltf raises.
+    """
+    if files.articulated:
+        raise VantageError(
+            "unsupported",
+            f"scene {files.name!r} holds {files.articulated} articulated objects (URDF), which rooms does not draw: "
+            "use the habitat backend for it.",
+        )
+    assets: dict[Path, tuple[Asset, int]] = {}
+    textures: list[Texture] = []
+    builder = _Builder()
+    objects: list[SceneObject] = []
+    placements = [*([files.stage] if files.stage is not None else []), *files.objects]
+    for placement in placements:
+        if placement.asset not in assets:
+            asset = read_gltf(placement.asset)
+            assets[placement.asset] = asset, len(textures)
+            textures.extend(asset.textures)
+        asset, first_texture = assets[placement.asset]
+        if named_nodes and placement is files.stage:
+            things = _things(asset)
+        else:
+            things = [(placement.id, placement.category, list(asset.primitives))]
+        for object_id, category, primitives in things:
+            low, high, rotation, points = builder.add(object_id, placement, primitives, first_texture)
+            if object_id > 0:
+                objects.append(_describe(object_id, category, placement, low, high, rotation, points, files.rooms))
+    if not builder.faces:
+        raise VantageError("corrupt", f"scene {files.name!r} holds no triangles: name a stage or objects in it.")
+    mesh = builder.build()
+    objects.sort(key=lambda o: o.id)
+    given = {p.id: int(p.user["support_id"]) for p in files.objects if isinstance(p.user.get("support_id"), int)}
+    read = {path: asset for path, (asset, _) in assets.items()}
+    return Assembled(mesh, tuple(textures), _supported(mesh, objects, given), read)
+
+
+def _things(asset: Asset) -> list[tuple[int, str, list[Primitive]]]:
+    """(id, category, primitives) per node at the top; unnamed ones and parts of a building are id 0."""
+    out: dict[int, tuple[int, str, list[Primitive]]] = {}
+    for primitive in asset.primitives:
+        category = category_of(primitive.name) if primitive.name else ""
+        shell = not category or bool(_SHELL_WORDS & set(category.split()))
+        if primitive.thing not in out:
+            number = 0 if shell else 1 + sum(1 for k, _, _ in out.values() if k > 0)
+            out[primitive.thing] = (number, category, [])
+        out[primitive.thing][2].append(primitive)
+    return list(out.values())
+
+
+class _Builder:
+    """Collects placed primitives and cuts them into chunks of neighbouring faces."""
+
+    def __init__(self) -> None:
+        self.faces: list[I32] = []
+        self._vertices: list[tuple[F32, F32, F32, F32]] = []
+        self._chunks: list[tuple[int, int, int, int, int]] = []
+        self._face_rows: list[tuple[int, int, bool, int]] = []  # object, texture, unlit, number of faces
+        self._face_count = self._vertex_count = 0
+
+    def add(
+        self, object_id: int, placement: Placement, primitives: Sequence[Primitive], first_texture: int
+    ) -> tuple[F64, F64, F64, F32]:
+        """Bounds low and high [3] in a frame turned by `rotation` [3, 3] about the world's origin, and world points."""
+        frame = _frame(placement.up, placement.front)
+        turned = [p.positions.astype(np.float64) @ frame.T for p in primitives]
+        scale = np.array(placement.scale)
+        rotation = quaternion_matrix(placement.rotation_wxyz)
+        if placement.origin_m is None:
+            everything = np.concatenate(turned)
+            origin = (everything.min(0) + everything.max(0)) / 2
+        else:
+            origin = frame @ np.array(placement.origin_m)
+        shift = np.array(placement.translation_m)
+        mirrored = bool(np.prod(scale) < 0)
+        own_low, own_high, points = np.full(3, np.inf), np.full(3, -np.inf), []
+        for primitive, local in zip(primitives, turned):
+            scaled = (local - origin) * scale
+            own_low, own_high = np.minimum(own_low, scaled.min(0)), np.maximum(own_high, scaled.max(0))
+            world = (scaled @ rotation.T + shift).astype(np.float32)
+            faces = primitive.faces[:, ::-1] if mirrored else primitive.faces
+            if len(primitive.normals):
+                safe = np.where(scale == 0, 1, scale)
+                normals = ((primitive.normals @ frame.T) / safe @ rotation.T).astype(np.float32)
+            else:
+                normals = _face_normals(world, faces)
+            texture = first_texture + primitive.texture if primitive.texture >= 0 else -1
+            self._cut(object_id, world, normals, primitive, faces, texture, placement.unlit)
+            points.append(world)
+        back = rotation.T @ shift  # bounds are wanted about the world's origin
+        return own_low + back, own_high + back, rotation, np.concatenate(points)
+
+    def _cut(
+        self, object_id: int, world: F32, normals: F32, primitive: Primitive, faces: I32, texture: int, unlit: bool
+    ) -> None:
+        if len(faces) > CHUNK_FACES:
+            faces = faces[_near_order(world[faces].mean(1))]
+        for start in range(0, len(faces), CHUNK_FACES):
+            piece = faces[start : start + CHUNK_FACES]
+            used, inverse = np.unique(piece, return_inverse=True)
+            self.faces.append(inverse.reshape(piece.shape).astype(np.int32) + np.int32(self._vertex_count))
+            self._vertices.append((world[used], normals[used], primitive.uv[used], primitive.colors[used]))
+            ends = self._face_count + len(piece), self._vertex_count + len(used)
+            self._chunks.append((self._face_count, ends[0], self._vertex_count, ends[1], object_id))
+            self._face_rows.append((object_id, texture, unlit, len(piece)))
+            self._face_count, self._vertex_count = ends
+
+    def build(self) -> Mesh:
+        positions, normals, uv, colors = (
+            np.ascontiguousarray(np.concatenate([v[k] for v in self._vertices])) for k in range(4)
+        )
+        chunks = np.array(self._chunks, np.int32)
+        counts = [row[3] for row in self._face_rows]
+        columns = [np.repeat(np.array([row[k] for row in self._face_rows]), counts) for k in range(3)]
+        return Mesh(
+            positions, normals, uv, colors,
+            np.ascontiguousarray(np.concatenate(self.faces)),
+            columns[0].astype(np.int32), columns[1].astype(np.int32), columns[2].astype(np.bool_),
+            np.ascontiguousarray(chunks[:, :2]), np.ascontiguousarray(chunks[:, 2:4]),
+            np.minimum.reduceat(positions, chunks[:, 2]), np.maximum.reduceat(positions, chunks[:, 2]),
+            np.ascontiguousarray(chunks[:, 4]),
+        )  # fmt: skip
+
+
+def _frame(up: Vec3, front: Vec3) -> F64:
+    """The rotation that turns an asset's up to +y and its front to -z."""
+    u, f = np.array(up), np.array(front)
+    side = np.cross(f, u)
+    norms = np.linalg.norm(u), np.linalg.norm(side)
+    if min(norms) < 1e-6:
+        raise VantageError(
+            "corrupt", f"an asset has up {up} and front {front}: they must not be parallel, correct them."
+        )
+    u, side = u / norms[0], side / norms[1]
+    return np.stack([side, u, np.cross(side, u)]).astype(np.float64)
+
+
+def _face_normals(world: F32, faces: I32) -> F32:
+    """Normals of vertices, the mean of their faces'."""
+    a, b, c = (world[faces[:, k]] for k in range(3))
+    out = np.zeros_like(world)
+    for k in range(3):
+        np.add.at(out, faces[:, k], np.cross(b - a, c - a))
+    return out
+
+
+def _near_order(centres: F32) -> NDArray[np.int64]:
+    """An order in which neighbours follow one another: by the bits of x, y and z interleaved (Morton)."""
+    low, high = centres.min(0), centres.max(0)
+    cell = ((centres - low) / np.maximum(high - low, 1e-9).max() * 1023).astype(np.int64)
+    key = np.zeros(len(centres), np.int64)
+    for bit in range(10):
+        for axis in range(3):
+            key |= ((cell[:, axis] >> bit) & 1) << (3 * bit + axis)
+    return np.argsort(key, kind="stable")
+
+
+# ---------------------------------------------------------------------- truth
+
+
+def _describe(
+    object_id: int, category: str, placement: Placement, low: F64, high: F64, rotation: F64, points: F32,
+    rooms: Sequence[Room],
+) -> SceneObject:  # fmt: skip
+    centre, half = rotation @ ((low + high) / 2), (high - low) / 2 + _BOX_SLACK_M
+    user, middle = placement.user, (points.min(0) + points.max(0)) / 2
+    front: Optional[Vec3] = None
+    if isinstance(user.get("front"), list) and len(user["front"]) == 3:
+        turned = rotation @ np.array(user["front"], np.float64)
+        front = (float(turned[0]), float(turned[1]), float(turned[2]))
+    return SceneObject(
+        id=object_id,
+        category=category,
+        box=OrientedBox(
+            (float(centre[0]), float(centre[1]), float(centre[2])),
+            (float(half[0]), float(half[1]), float(half[2])),
+            placement.rotation_wxyz,
+        ),
+        color=str(user.get("color", "")),
+        room_id=given if isinstance(given := user.get("room_id"), int) else _room_of(middle, rooms),
+        front=front,
+    )
+
+
+def _room_of(point: F32, rooms: Sequence[Room]) -> int:
+    """The room whose polygon holds the point and whose height holds it; 0 for none."""
+    x, y, z = (float(v) for v in point)
+    for room in rooms:
+        inside, polygon = False, room.polygon_xz_m
+        for (ax, az), (bx, bz) in zip(polygon, polygon[1:] + polygon[:1]):
+            if (az > z) != (bz > z) and x < ax + (z - az) / (bz - az) * (bx - ax):
+                inside = not inside
+        if inside and room.floor_y_m - 0.5 <= y <= room.ceiling_y_m + 0.5:
+            return room.id
+    return 0
+
+
+def _supported(mesh: Mesh, objects: Sequence[SceneObject], given: dict[int, int]) -> tuple[SceneObject, ...]:
+    """The objects with their supports: as given, or what lies closely below most of five points of an object, or, where
+    it has sunk into something soft, below its middle; -1 where nothing does, as for a picture on a wall."""
+    corner = mesh.positions[mesh.faces]
+    low, high = corner.min(1), corner.max(1)
+    upward = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])[:, 1] > 0
+    out = []
+    for thing in objects:
+        support = given.get(thing.id)
+        if support is None:
+            own = mesh.face_object == thing.id
+            points = mesh.positions[np.unique(mesh.faces[own])]
+            bottom, middle = float(points[:, 1].min()), (points.min(0) + points.max(0)) / 2
+            reach = (points.max(0) - points.min(0)) / 2 * _PROBES
+            near = upward & ~own & (low[:, 1] <= middle[1]) & (high[:, 1] >= bottom - _TOUCH_BELOW_M)
+            near &= (low[:, 0] <= middle[0] + reach[0]) & (high[:, 0] >= middle[0] - reach[0])
+            near &= (low[:, 2] <= middle[2] + reach[2]) & (high[:, 2] >= middle[2] - reach[2])
+            support = -1
+            for start in (bottom + _TOUCH_ABOVE_M, float(middle[1])):
+                found = []
+                for sx, sz in ((0, 0), (-1, -1), (-1, 1), (1, -1), (1, 1)):
+                    hit = _below(
+                        corner[near],
+                        middle[0] + sx * reach[0],
+                        middle[2] + sz * reach[2],
+                        start,
+                        bottom - _TOUCH_BELOW_M,
+                    )
+                    found.append(int(mesh.face_object[near][hit]) if hit >= 0 else -1)
+                # the one below most points; of equals the one below the middle
+                support = max(dict.fromkeys(found), key=found.count)
+                if support >= 0:
+                    break
+        out.append(_with_support(thing, support))
+    return tuple(out)
+
+
+def _below(corner: F32, x: float, z: float, high: float, low: float) -> int:
+    """The triangle that a vertical line meets first, going down from `high` to `low`, or -1."""
+    if not len(corner):
+        return -1
+    ax, az, bx, bz, cx, cz = (corner[:, k, j].astype(np.float64) for k in range(3) for j in (0, 2))
+    area = (bx - ax) * (cz - az) - (cx - ax) * (bz - az)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        w1 = ((x - ax) * (cz - az) - (cx - ax) * (z - az)) / area
+        w2 = ((bx - ax) * (z - az) - (x - ax) * (bz - az)) / area
+        y = corner[:, 0, 1] + w1 * (corner[:, 1, 1] - corner[:, 0, 1]) + w2 * (corner[:, 2, 1] - corner[:, 0, 1])
+        hit = (w1 >= 0) & (w2 >= 0) & (w1 + w2 <= 1) & (y <= high) & (y >= low)
+    return int(np.argmax(np.where(hit, y, -math.inf))) if hit.any() else -1
+
+
+def _with_support(thing: SceneObject, support: int) -> SceneObject:
+    return SceneObject(
+        thing.id, thing.category, thing.box, thing.color, thing.room_id, support_id=support, front=thing.front
+    )

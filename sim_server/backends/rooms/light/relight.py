@@ -1,0 +1,83 @@
+"""Bakes the light of an exported home again when it is read back, so that its picture is the one it was made with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Optional
+
+import msgspec
+import numpy as np
+
+from protocol.errors import VantageError
+from protocol.tasks.scene import SceneSpec, Vec3
+from sim_server.backends.rooms.building.plan import Plan
+from sim_server.backends.rooms.draw import textures
+from sim_server.backends.rooms.draw.drawing import Drawing
+from sim_server.backends.rooms.draw.materials import Material
+from sim_server.backends.rooms.files.gltf import Asset, quaternion_matrix
+from sim_server.backends.rooms.geometry import GeometryBuilder
+from sim_server.backends.rooms.light.sources import light_scene
+from sim_server.backends.rooms.mesh import Part, lengths
+from sim_server.backends.scene_dataset import Placement, SceneFiles
+
+
+class LitBy(msgspec.Struct, frozen=True):
+    """What the light of a home comes from: time of day and ceiling of the spec, windows of the plan, ceiling lamps."""
+
+    spec: SceneSpec
+    plan: Plan
+    lamps_m: tuple[Vec3, ...]
+
+
+def told_look(material: Material) -> dict[str, Any]:
+    """A material as an export keeps it in glTF `extras`."""
+    return {"vantage": {**material._asdict(), "pattern": textures.NAMES[material.pattern]}}
+
+
+def relit(files: SceneFiles, assets: dict[Path, Asset]) -> Optional[Drawing]:
+    """The scene as it was before its export; None where it is no export of ours, or holds assets that are not.
+
+    Raises VantageError("corrupt") where the scene's own file or a material in it is broken.
+    """
+    if "scene_file" not in files.user or files.stage is None:
+        return None
+    placements = (files.stage, *files.objects)
+    primitives = [primitive for p in placements for primitive in assets[p.asset].primitives]
+    if not all(isinstance(p.extras, dict) and "vantage" in p.extras for p in primitives):
+        return None
+    file = files.file.parent / str(files.user["scene_file"])
+    try:
+        lit_by = msgspec.convert(json.loads(file.read_bytes())["light"], LitBy, strict=False)
+        builder = GeometryBuilder()
+        for placement in placements:
+            _add(builder, placement, assets[placement.asset])
+        geometry = builder.build()
+        return Drawing(geometry, light_scene(geometry, lit_by.plan, lit_by.spec, list(lit_by.lamps_m)))
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise VantageError(
+            "corrupt",
+            f"{file} does not say how {files.name} is lit ({type(error).__name__}: {error}): export it again.",
+        ) from None
+
+
+def _add(builder: GeometryBuilder, placement: Placement, asset: Asset) -> None:
+    scale = np.array(placement.scale, np.float32)
+    origin = np.array(placement.origin_m if placement.origin_m is not None else (0, 0, 0), np.float32)
+    parts = []
+    for primitive in asset.primitives:
+        look = _material(primitive.extras["vantage"])
+        normals = (primitive.normals / np.maximum(lengths(primitive.normals), 1e-12)).astype(np.float32)
+        uv = primitive.uv / np.float32(look.repeats_per_m)
+        parts.append((Part((primitive.positions - origin) * scale, normals, uv, primitive.faces), look))
+    builder.add(placement.id, parts, quaternion_matrix(placement.rotation_wxyz), placement.translation_m)
+
+
+def _material(told: Any) -> Material:
+    known = {**told, "pattern": textures.NAMES.index(told["pattern"])}
+    # msgspec takes named tuples as arrays
+    look = msgspec.convert([known[field] for field in Material._fields], Material)
+    values = np.array([*look.low, *look.high, look.repeats_per_m, look.glow])
+    if not (np.isfinite(values).all() and (values >= 0).all() and look.repeats_per_m > 0):
+        raise ValueError("a material has a value that is negative or not finite")
+    return look

@@ -1,0 +1,157 @@
+"""Run a program over a world: the one way by which a question gets its answer."""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+from functools import lru_cache
+from typing import Any, Callable, NoReturn, Optional, cast
+
+from protocol.tasks.scene import SceneDescription, SceneObject
+from protocol.tasks.task import Question
+from sim_server.backends.base import Frames
+from sim_server.questions.evidence import World
+from sim_server.questions.language.checker import check
+from sim_server.questions.language.functions.registry import FUNCTIONS, Fault, decimal
+from sim_server.questions.language.parser import (
+    Binder,
+    Call,
+    Choice,
+    ListOf,
+    Literal,
+    Name,
+    Node,
+    Operation,
+    ProgramFault,
+    parse,
+)
+
+MAX_NUMBER = 1e16  # beyond it neighbouring whole numbers are not told apart
+
+_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+def refuse(at: int, why: str) -> NoReturn:
+    raise ProgramFault("run", at, why)
+
+
+@lru_cache(maxsize=512)  # of at most 2000 characters, some tens of kilobytes as a tree
+def compiled(program: str) -> Node:
+    """The checked tree of a program. Raises ProgramFault with the position of the fault."""
+    node = parse(program)
+    check(node)
+    return node
+
+
+def run(program: str, world: World) -> str:
+    """The program's answer in its canonical text: a number as a plain decimal, a bool as "yes" or "no".
+
+    Raises ProgramFault with the position of the fault when the program is wrong or asks for what this world does not
+    have.
+    """
+    return evaluate(compiled(program), world)
+
+
+def evaluate(node: Node, world: World) -> str:
+    """The answer of a program's checked tree; see `run`."""
+    return canonical(_run(node, world, {}))
+
+
+def verify(question: Question, description: SceneDescription, frames: Optional[Frames] = None) -> bool:
+    """Whether the stored answer is what the question's program gives on this scene and these frames.
+
+    `frames` need depth and ids when the program looks at a view.
+    """
+    return run(question.program, World.of(description, frames)) == question.answer
+
+
+def canonical(value: object) -> str:
+    """A value as answer text: at most four decimals, without trailing zeros; a sequence by commas; a map as JSON."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return decimal(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return json.dumps(value)
+    return str(value)
+
+
+def _run(node: Node, world: World, scope: dict[str, SceneObject]) -> Any:
+    if isinstance(node, Literal):
+        return node.value
+    if isinstance(node, Call):
+        return _call(node, world, scope)
+    if isinstance(node, Name):
+        return scope[node.name]
+    if isinstance(node, ListOf):
+        return [_run(item, world, scope) for item in node.items]
+    if isinstance(node, Choice):
+        return _run(node.then if _run(node.condition, world, scope) else node.otherwise, world, scope)
+    if isinstance(node, Binder):
+        return _binder(node, world, scope)
+    return _operation(node, world, scope)
+
+
+def _operation(node: Operation, world: World, scope: dict[str, SceneObject]) -> Any:
+    first = _run(node.operands[0], world, scope)
+    if node.operator == "not":
+        return not first
+    if node.operator == "negate":
+        return -first
+    if node.operator == "and":
+        return first and _run(node.operands[1], world, scope)
+    if node.operator == "or":
+        return first or _run(node.operands[1], world, scope)
+    second = _run(node.operands[1], world, scope)
+    if node.operator == "/" and second == 0:
+        refuse(node.at, "division by zero")
+    value = _ARITHMETIC[node.operator](first, second)
+    return _finite(value, node.at) if isinstance(value, float) else value
+
+
+def _finite(value: float, at: int) -> float:
+    if not abs(value) <= MAX_NUMBER:
+        refuse(at, "the number is too large" if not math.isnan(value) else "this is not a number")
+    return value
+
+
+def _binder(node: Binder, world: World, scope: dict[str, SceneObject]) -> Any:
+    items = cast("list[SceneObject]", _run(node.items, world, scope))
+    values = [_run(node.body, world, {**scope, node.variable: item}) for item in items]
+    if node.function == "filter":
+        return [item for item, kept in zip(items, values) if kept]
+    if node.function == "order":
+        return [items[index] for index in sorted(range(len(items)), key=values.__getitem__)]
+    if not items:
+        refuse(node.at, f"{node.function} of an empty list")
+    best = min(values) if node.function == "argmin" else max(values)
+    return items[values.index(best)]
+
+
+def _call(node: Call, world: World, scope: dict[str, SceneObject]) -> Any:
+    function = FUNCTIONS[node.function]
+    values: list[Any] = [None] * len(function.parameters)
+    for position, argument in enumerate(node.arguments):
+        index = position
+        if argument.name:
+            index = next(i for i, item in enumerate(function.parameters) if item.name == argument.name)
+        values[index] = _run(argument.value, world, scope)
+    try:
+        value = function.run(world, *values)
+    except Fault as fault:
+        raise ProgramFault("run", node.at, str(fault)) from None
+    return _finite(value, node.at) if isinstance(value, float) else value

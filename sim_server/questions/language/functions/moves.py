@@ -1,0 +1,98 @@
+"""Functions about moves: where a camera or a person stands, what a turn or a walk leads to, what is seen when."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from protocol.tasks.scene import Pose, SceneObject
+from sim_server.questions.evidence import ViewEvidence, World
+from sim_server.questions.geometry import pitch_rad, pose_from_yaw_pitch, project, wrap_rad, yaw_rad
+from sim_server.questions.language.functions.registry import (
+    BOOL,
+    NUMBER,
+    OBJECT,
+    POSE,
+    VECTOR,
+    VIEW,
+    Fault,
+    Vector,
+    define,
+    define_on_world,
+)
+
+FARTHEST_MOVE_M = 100.0
+
+
+@define(POSE, view=VIEW)
+def camera(view: ViewEvidence) -> Pose:
+    """Where the view's camera stands and looks."""
+    return view.pose
+
+
+@define(POSE, o=OBJECT)
+def place(o: SceneObject) -> Pose:
+    """The middle of the object, looking where its front faces."""
+    if o.front is None:
+        raise Fault(f"object {o.id} has no front")
+    return pose_from_yaw_pitch(o.box.centre_m, math.atan2(-o.front[0], -o.front[2]), 0.0)
+
+
+@define(POSE, cost=10, pose=POSE, degrees=NUMBER)
+def turned(pose: Pose, degrees: float) -> Pose:
+    """After a turn about the vertical, left positive; the pitch stays."""
+    if abs(degrees) > 360:
+        raise Fault("a turn is at most 360 degrees")
+    return pose_from_yaw_pitch(pose.position_m, yaw_rad(pose) + math.radians(degrees), pitch_rad(pose))
+
+
+@define(POSE, cost=5, pose=POSE, metres=NUMBER)
+def walked(pose: Pose, metres: float) -> Pose:
+    """After so many metres straight ahead on the floor."""
+    if abs(metres) > FARTHEST_MOVE_M:
+        raise Fault(f"a walk is at most {FARTHEST_MOVE_M:g} m")
+    x, y, z = pose.position_m
+    yaw = yaw_rad(pose)
+    return Pose((x - metres * math.sin(yaw), y, z - metres * math.cos(yaw)), pose.rotation_wxyz)
+
+
+@define(NUMBER, cost=5, pose=POSE, to=VECTOR)
+def bearing_at(pose: Pose, to: Vector) -> float:
+    """Radians on the floor plan from where one looks to a point: left is positive, behind is near +-pi."""
+    x, _, z = pose.position_m
+    return wrap_rad(math.atan2(x - to[0], z - to[2]) - yaw_rad(pose))
+
+
+@define(NUMBER, a=OBJECT, b=OBJECT, c=OBJECT)
+def turn_on_route(a: SceneObject, b: SceneObject, c: SceneObject) -> float:
+    """Radians by which one turns at b who comes from a and goes on to c: left is positive, back is near +-pi."""
+    (ax, _, az), (bx, _, bz), (cx, _, cz) = a.box.centre_m, b.box.centre_m, c.box.centre_m
+    return wrap_rad(math.atan2(bx - cx, bz - cz) - math.atan2(ax - bx, az - bz))
+
+
+@define_on_world(BOOL, cost=15, pose=POSE, o=OBJECT)
+def in_frame(world: World, pose: Pose, o: SceneObject) -> bool:
+    """Whether the middle of the object lies in the picture of the first view's camera at this pose; what stands before
+    it does not count."""
+    if not world.views:
+        raise Fault("there is no view")
+    u, v, z = (float(value[0]) for value in project(pose, world.views[0].camera, np.array([o.box.centre_m])))
+    return z > 0 and 0 < u < 1 and 0 < v < 1
+
+
+@define_on_world(NUMBER, cost=8, o=OBJECT, share=NUMBER)
+def first_seen(world: World, o: SceneObject, share: float) -> float:
+    """The first view, from 0, of whose pixels the object owns at least this share."""
+    for index, view in enumerate(world.views):
+        truth = view.seen.get(o.id)
+        if truth is not None and truth.pixels >= share * view.ids.size:
+            return float(index)
+    raise Fault(f"no view shows as much of object {o.id}")
+
+
+@define_on_world(NUMBER, cost=8)
+def walk_length(world: World) -> float:
+    """Metres from the first view's place to the last one's, straight from each view to the next."""
+    places = [view.pose.position_m for view in world.views]
+    return float(sum(math.dist(a, b) for a, b in zip(places, places[1:])))

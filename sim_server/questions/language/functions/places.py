@@ -1,0 +1,155 @@
+"""Functions about places: sequences of names, maps, places in another view's picture, free floor, what hides what."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from protocol.tasks.scene import Camera, Pose, Room, SceneObject
+from sim_server.questions.evidence import ViewEvidence, World, name_of, room_at
+from sim_server.questions.floor import gap, square_is_free
+from sim_server.questions.geometry import project, surface_points, unproject_pixels, yaw_rad
+from sim_server.questions.language.functions.registry import (
+    BOOL,
+    MAP,
+    NUMBER,
+    OBJECT,
+    OBJECTS,
+    POSE,
+    SEQUENCE,
+    TEXT,
+    VECTOR,
+    VIEW,
+    Fault,
+    Vector,
+    define,
+    define_on_world,
+)
+
+MAP_CELLS = 10  # a map has as many columns and rows, as in VSI-Bench's cognitive maps
+_LEAST_DEPTH_M = 0.05
+
+
+@define(SEQUENCE, cost=40, items=OBJECTS)
+def names(items: list[SceneObject]) -> list[str]:
+    """The objects' names, in the list's order."""
+    return [name_of(item) for item in items]
+
+
+@define_on_world(MAP, cost=800, items=OBJECTS)
+def room_map(world: World, items: list[SceneObject]) -> dict[str, list[int]]:
+    """Column and row, 0..9, of each object on the smallest square map around the room of the first camera.
+
+    Columns count along world +x, rows along +z. An object outside the map takes the cell nearest to it.
+    """
+    room = room_at(world.description, world.views[0].pose.position_m) if world.views else None
+    if room is None:
+        raise Fault("the first camera stands in no room of the scene")
+    cells: dict[str, list[int]] = {}
+    for item in items:
+        column, row = (min(max(math.floor(value), 0), MAP_CELLS - 1) for value in on_map(room, item.box.centre_m))
+        cells[name_of(item)] = [column, row]
+    if len(cells) < len(items):
+        raise Fault("two objects of the map have the same name")
+    return cells
+
+
+def on_map(room: Room, point: Vector) -> tuple[float, float]:
+    """Where a point lies on the smallest square map around a room: columns along +x, rows along +z, from 0."""
+    corners = np.array(room.polygon_xz_m)
+    middle = (corners.min(0) + corners.max(0)) / 2
+    side_m = float(np.ptp(corners, axis=0).max())
+    column, row = (((np.array([point[0], point[2]]) - middle) / side_m + 0.5) * MAP_CELLS).tolist()
+    return column, row
+
+
+def spot(pose: Pose, camera: Camera, point: Vector) -> tuple[float, float]:
+    """Where a camera at this pose has a point in its picture, 0..1 from the left and from the top."""
+    u, v, z = (float(value[0]) for value in project(pose, camera, np.array([point])))
+    if z < _LEAST_DEPTH_M:
+        raise Fault("the point does not lie before the camera")
+    return u, v
+
+
+def heading_in(pose: Pose, camera: Camera, other: Pose) -> float:
+    """Which way one at the `other` pose looks in the picture of a camera at this pose, as `picture_heading`."""
+    x, y, z = other.position_m
+    yaw, step_m = yaw_rad(other), 0.1
+    here, ahead = (
+        spot(pose, camera, (x - step * math.sin(yaw), y, z - step * math.cos(yaw))) for step in (-step_m, step_m)
+    )
+    return math.atan2((here[0] - ahead[0]) * camera.width_px, (here[1] - ahead[1]) * camera.height_px)
+
+
+@define(NUMBER, cost=15, view=VIEW, point=VECTOR)
+def picture_x(view: ViewEvidence, point: Vector) -> float:
+    """Where a point of the world is in the view's picture, 0..1 from the left; whether it is hidden does not count."""
+    return spot(view.pose, view.camera, point)[0]
+
+
+@define(NUMBER, cost=15, view=VIEW, point=VECTOR)
+def picture_y(view: ViewEvidence, point: Vector) -> float:
+    """Where a point of the world is in the view's picture, 0..1 from the top."""
+    return spot(view.pose, view.camera, point)[1]
+
+
+@define(NUMBER, cost=30, view=VIEW, pose=POSE)
+def picture_heading(view: ViewEvidence, pose: Pose) -> float:
+    """Which way one at this pose looks in the view's picture: radians from the picture's top, left positive."""
+    return heading_in(view.pose, view.camera, pose)
+
+
+@define(TEXT, angle=NUMBER)
+def picture_way(angle: float) -> str:
+    """ "up", "down", "left" or "right" in a picture, for an angle from its top, left positive."""
+    if abs(angle) <= math.pi / 4:
+        return "up"
+    if abs(angle) >= 3 * math.pi / 4:
+        return "down"
+    return "left" if angle > 0 else "right"
+
+
+@define(VECTOR, cost=2000, o=OBJECT, view=VIEW)
+def surface_middle(o: SceneObject, view: ViewEvidence) -> Vector:
+    """Mean of the world points that the view shows of the object, metres."""
+    rows, columns = np.nonzero(view.ids == o.id)
+    if not len(rows):
+        raise Fault(f"object {o.id} is not visible in this view")
+    x, y, z = unproject_pixels(view.pose, view.camera, rows, columns, view.depth_m[rows, columns]).mean(0)
+    return (float(x), float(y), float(z))
+
+
+@define(NUMBER, a=VECTOR, b=VECTOR)
+def distance(a: Vector, b: Vector) -> float:
+    """Metres between two points."""
+    return math.dist(a, b)
+
+
+@define(NUMBER, cost=80, o=OBJECT, by=OBJECT, view=VIEW)
+def hidden_by(o: SceneObject, by: SceneObject, view: ViewEvidence) -> float:
+    """Share of what the frame could show of an object's box before which another object stands in this view.
+
+    Of points spread over the sides of the box that face the camera, those at whose pixels the other is nearer.
+    """
+    points = surface_points(o.box, view.pose.position_m)
+    u, v, depth_m = project(view.pose, view.camera, points)
+    inside = (depth_m > _LEAST_DEPTH_M) & (u > 0) & (u < 1) & (v > 0) & (v < 1)
+    if not inside.any():
+        return 0.0
+    height, width = view.ids.shape
+    rows, columns = (v[inside] * height).astype(int), (u[inside] * width).astype(int)
+    before = (view.ids[rows, columns] == by.id) & (view.depth_m[rows, columns] < depth_m[inside])
+    return float(before.mean())
+
+
+@define_on_world(BOOL, cost=12_000, a=OBJECT, b=OBJECT, side=NUMBER)
+def fits_between(world: World, a: SceneObject, b: SceneObject, side: float) -> bool:
+    """Whether a square of this side (m) is free midway between the closest floor points of two objects, one side along
+    the line that joins those: nothing stands in it, and it lies in a room."""
+    if not 0 < side <= 20:
+        raise Fault("the side of a thing lies in 0..20 m")
+    between = gap(a.box, b.box)
+    if between is None:
+        return False
+    return square_is_free(world.description, between, side)

@@ -1,0 +1,123 @@
+"""Functions about the scene: its objects, lists of them, their properties and relations, whatever the views show."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from protocol.tasks.scene import SceneObject
+from sim_server.questions.evidence import World, name_of
+from sim_server.questions.geometry import bearing_rad, box_distance_m, polygon_centre
+from sim_server.questions.language.functions.registry import (
+    MAX_OBJECTS,
+    NUMBER,
+    OBJECT,
+    OBJECTS,
+    TEXT,
+    VECTOR,
+    Fault,
+    Vector,
+    define,
+    define_on_world,
+)
+
+
+@define_on_world(OBJECT, id=NUMBER)
+def _object(world: World, id: float) -> SceneObject:
+    """The object with this id."""
+    found = world.objects.get(int(id)) if id == int(id) else None
+    if found is None:
+        raise Fault(f"the scene has no object {id:g}")
+    return found
+
+
+@define_on_world(OBJECTS, cost=8)
+def objects(world: World) -> list[SceneObject]:
+    """Every object of the scene."""
+    if len(world.description.objects) > MAX_OBJECTS:
+        raise Fault(f"the scene has more than {MAX_OBJECTS} objects; use visible(view)")
+    return list(world.description.objects)
+
+
+@define(OBJECTS, cost=8, items=OBJECTS, category=TEXT + "?", color=TEXT + "?")
+def where(items: list[SceneObject], category: Optional[str], color: Optional[str]) -> list[SceneObject]:
+    """The objects of the list that have this category and this colour."""
+    return [
+        item
+        for item in items
+        if (category is None or item.category == category) and (color is None or item.color == color)
+    ]
+
+
+@define(NUMBER, items=OBJECTS)
+def count(items: list[SceneObject]) -> float:
+    """How many objects the list holds."""
+    return float(len(items))
+
+
+@define(TEXT, o=OBJECT)
+def name(o: SceneObject) -> str:
+    """The phrase that names the object: "red chair"."""
+    return name_of(o)
+
+
+@define(TEXT, o=OBJECT)
+def category(o: SceneObject) -> str:
+    """The object's category word."""
+    return o.category
+
+
+@define(TEXT, o=OBJECT)
+def color(o: SceneObject) -> str:
+    """The object's colour word, "" where none names it."""
+    return o.color
+
+
+@define(VECTOR, o=OBJECT)
+def centre(o: SceneObject) -> Vector:
+    """Centre of the object's box in the world frame, metres."""
+    return o.box.centre_m
+
+
+@define(NUMBER, o=OBJECT)
+def longest_side(o: SceneObject) -> float:
+    """Length in metres of the longest side of the object's box."""
+    return 2.0 * max(o.box.half_extents_m)
+
+
+@define(VECTOR, o=OBJECT)
+def front(o: SceneObject) -> Vector:
+    """Unit vector of the object's front in the world frame."""
+    if o.front is None:
+        raise Fault(f"object {o.id} has no front")
+    return o.front
+
+
+@define_on_world(OBJECT, o=OBJECT)
+def support(world: World, o: SceneObject) -> SceneObject:
+    """The object on which this one stands."""
+    below = world.objects.get(o.support_id)
+    if below is None:
+        raise Fault(f"object {o.id} stands on no other object")
+    return below
+
+
+@define_on_world(VECTOR, cost=4, o=OBJECT)
+def room_centre(world: World, o: SceneObject) -> Vector:
+    """Middle of the floor of the room that the object is in, world frame, metres."""
+    for room in world.description.rooms:
+        if room.id == o.room_id:
+            x, z = polygon_centre(room.polygon_xz_m)
+            return (x, room.floor_y_m, z)
+    raise Fault(f"object {o.id} is in no room of the scene")
+
+
+@define(NUMBER, cost=60, a=OBJECT, b=OBJECT)
+def closest_distance(a: SceneObject, b: SceneObject) -> float:
+    """Metres between the closest points of two boxes, 0 where they touch."""
+    return box_distance_m(a.box, b.box)
+
+
+@define(NUMBER, stand=OBJECT, facing=OBJECT, to=OBJECT)
+def bearing_from(stand: SceneObject, facing: SceneObject, to: SceneObject) -> float:
+    """Radians from facing one object to another, standing at a third: left is positive, behind is near +-pi."""
+    return bearing_rad(stand.box.centre_m, facing.box.centre_m, to.box.centre_m)

@@ -1,0 +1,120 @@
+"""Realise a task: find views in which a question of the asked family and level holds, ask it, render it.
+
+The answer's class is drawn first, then a view is sought that gives it, so that answers stay balanced. Every choice is
+drawn from (run_seed, seq): the same spec and the same renderer digest give the same pixels and the same answer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Optional, Sequence
+
+import msgspec
+
+from protocol.errors import Infeasible, VantageError
+from protocol.seeds import rng_for
+from protocol.tasks.proposals import proposal_of
+from protocol.tasks.scene import Pose
+from protocol.tasks.specs import JUDGED_AS_SEEN
+from protocol.tasks.task import HIDING, Question, TaskSpec
+from sim_server.backends.base import Frames, Scene
+from sim_server.questions.evidence import EVIDENCE_SENSORS, World
+from sim_server.questions.families import family_of
+from sim_server.questions.family import Plan, Proposals, Staged, ask, draw_evenly, fitting
+from sim_server.questions.propose.examine import examine
+from sim_server.questions.staging import Changes, Staging, staged
+from sim_server.sensing.degradations import degraded
+
+ATTEMPTS = 24
+
+
+class Realised(msgspec.Struct):
+    """A question, the frames that it is about (with the asked sensors), how many placements were tried, and the world
+    that the question was judged in. `changes` holds what was changed in the scene for each view; it is empty where
+    nothing was."""
+
+    question: Question
+    frames: Frames
+    poses: tuple[Pose, ...]
+    attempts: int
+    world: World
+    changes: tuple[Changes, ...] = ()
+
+
+def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> Realised:
+    """Ask the spec's question about views of the scene.
+
+    A spec that carries a question from outside is examined again, its guessability apart.
+
+    Raises Infeasible, naming the rule that refused most, when ATTEMPTS placements of the camera gave no view in
+    which the family's rules hold for the drawn answer; VantageError("bad_request") for an unknown family, level or
+    paraphrase, a view budget that the family does not fit in, a budget of moves for a family that shows all it asks
+    about, or a degradation named twice.
+    """
+    if spec.proposal is not None:
+        return _realise_proposal(scene, spec, sensors)
+    level = spec.question.level
+    family = family_of(spec.question.family, level)
+    if spec.max_views < family.views:
+        raise VantageError("bad_request", f"{family.name} is about {family.views} views; set max_views to that")
+    if spec.look_around and not (isinstance(family, Staged) and family.looks_around):
+        raise VantageError("bad_request", f"{family.name} shows all that it asks about; set look_around to 0")
+    hiding = [item.name for item in spec.degradations if item.name in HIDING]
+    if hiding and family.name not in JUDGED_AS_SEEN:
+        raise Infeasible(f"{family.name} reads its views as a clear pinhole camera's; leave {' and '.join(hiding)} out")
+    rng = rng_for(spec.run_seed, "task", spec.seq)
+    refused: Counter[str] = Counter()
+    plan: Optional[Plan] = None
+    for attempt in range(1, ATTEMPTS + 1):
+        plan = family.plan(scene.description, level, rng, plan)
+        placed = Proposals()
+        poses = family.poses(scene, spec, plan, rng, placed)
+        if poses is None:
+            refused[placed.refused.most_common(1)[0][0]] += 1
+            continue
+        staging = poses if isinstance(poses, Staging) else Staging(poses)
+        shown = len(staging.poses)
+        assert family.views <= shown <= spec.max_views, (family.name, shown)
+        seen = degraded(staged(scene, staging), spec)  # placed in the clear scene, judged as they will be seen
+        evidence = seen.render((*staging.poses, *staging.hidden), spec.camera, EVIDENCE_SENSORS)
+        world = World.staged(scene.description, evidence, staging)
+        candidates, rule = fitting(family, world, level, plan)
+        if not candidates:
+            refused[rule] += 1  # one vote per attempt, so that a view of many objects does not outweigh the others
+            continue
+        candidate = draw_evenly(candidates, rng)
+        question = ask(family, world, candidate, level, rng, spec.question.paraphrase)
+        frames = _with_sensors(seen, evidence.part(0, shown), sensors)
+        return Realised(question, frames, staging.poses, attempt, world, staging.changes[:shown])
+    assert plan is not None
+    rule, _ = refused.most_common(1)[0]
+    wanted = f" with an answer of class {plan.key!r}" if plan.key else ""
+    raise Infeasible(
+        f"{family.name} level {level}{wanted} found no view in {ATTEMPTS} attempts; the rule that refused most: {rule}"
+    )
+
+
+def _realise_proposal(scene: Scene, spec: TaskSpec, sensors: Sequence[str]) -> Realised:
+    found = examine(scene, proposal_of(spec), None)
+    if isinstance(found, tuple):
+        raise Infeasible(f"the proposal is rejected: {'; '.join(f'{one.code}, {one.message}' for one in found)}")
+    world = World.of(scene.description, found.frames)
+    frames = _with_sensors(scene, found.frames, sensors)
+    return Realised(found.question, frames, frames.poses, found.attempts, world)
+
+
+def _with_sensors(scene: Scene, evidence: Frames, sensors: Sequence[str]) -> Frames:
+    """The evidence, rendered again with the sensors that it lacks."""
+    lacking = tuple(sensor for sensor in sensors if sensor not in EVIDENCE_SENSORS)
+    if lacking:
+        more = scene.render(evidence.poses, evidence.camera, lacking)
+        evidence.rgb = more.rgb
+    return Frames(
+        poses=evidence.poses,
+        camera=evidence.camera,
+        rgb=evidence.rgb,
+        depth=evidence.depth if "depth" in sensors else None,
+        ids=evidence.ids if "ids" in sensors else None,
+        amodal=evidence.amodal if "amodal" in sensors else None,
+        lens=evidence.lens,
+    )

@@ -1,0 +1,132 @@
+"""Several views that together show as much of a scene as can be: greedy maximum coverage of its visible surface."""
+
+from __future__ import annotations
+
+import math
+from typing import Optional, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.tasks.scene import Camera, Pose, SceneDescription
+from sim_server.backends.base import Scene
+from sim_server.questions.evidence import ViewEvidence
+from sim_server.questions.geometry import Array, pose_from_yaw_pitch, unproject
+from sim_server.questions.views.viewpoints import PLACES, draw_eyes, probe
+
+VOXELS = 20  # along the scene's longest side, as in arXiv 2505.23747
+LOOK_RAD = (-0.55, -0.05)  # pitches of the views to choose from: slightly down, where the things are
+LEAST_OVERLAP = 0.15  # of a further picture's voxels, with one before it
+LEAST_JOINT = 0.10  # the same, checked on the pictures themselves
+LEAST_GAIN = 0.02  # a further view must show this share of what all views together show
+
+
+def covering_poses(
+    scene: Scene,
+    camera: Camera,
+    most: int,
+    rng: np.random.Generator,
+    only: Optional[frozenset[int]] = None,
+) -> tuple[Pose, ...]:
+    """Up to `most` poses, the one that shows most surface first, each next one that which adds most.
+
+    Chosen among 2 x PLACES poses in navigable space that look every way by what the renderer shows in small pictures:
+    surface counts in voxels of a twentieth of the scene, with `only` that of these objects alone. A picture shares
+    surface with one before it (LEAST_OVERLAP), so that who sees them all can join them. Empty where no pose shows any
+    surface. Costs one rendering of depth and ids per pose, PROBE_PX wide.
+    """
+    poses = draw_poses_around(scene, rng)
+    small = probe(camera)
+    frames = scene.render(poses, small, ("depth", "ids"))
+    depth_m, ids = frames.depth, frames.ids
+    assert depth_m is not None and ids is not None
+    shown = [voxels_shown(scene.description, pose, small, depth_m[index]) for index, pose in enumerate(poses)]
+    wanted = shown
+    if only is not None:
+        masks = np.isin(ids, list(only))
+        wanted = [
+            voxels_shown(scene.description, pose, small, depth_m[index], masks[index])
+            for index, pose in enumerate(poses)
+        ]
+    return tuple(poses[index] for index in greedy_cover(wanted, most, shown))
+
+
+def draw_poses_around(scene: Scene, rng: np.random.Generator) -> list[Pose]:
+    """2 x PLACES poses at eye height over navigable floor: at each of PLACES points one, and one that looks back."""
+    eyes = draw_eyes(scene, rng)
+    yaws, pitches = rng.uniform(-math.pi, math.pi, PLACES), rng.uniform(*LOOK_RAD, (2, PLACES))
+    return [
+        pose_from_yaw_pitch((float(x), float(y), float(z)), float(yaws[place]) + turn * math.pi, float(pitch[place]))
+        for turn, pitch in enumerate(pitches)
+        for place, (x, y, z) in enumerate(eyes)
+    ]
+
+
+def voxels_shown(
+    description: SceneDescription,
+    pose: Pose,
+    camera: Camera,
+    depth_m: NDArray[np.float32],
+    mask: Optional[NDArray[np.bool_]] = None,
+) -> NDArray[np.int64]:
+    """The numbers of the voxels that hold surface seen in a picture [H, W], or under its mask; ascending."""
+    low, high = extent(description)
+    side_m = max(float((high - low).max()), 1e-6) / VOXELS
+    wanted = depth_m > 0 if mask is None else (depth_m > 0) & mask
+    points = unproject(pose, camera, depth_m)[wanted.ravel()]
+    cells = np.floor((points - low) / side_m).astype(np.int64)
+    inside = ((cells >= -1) & (cells <= VOXELS)).all(1)
+    return np.unique((cells[inside] + 1) @ (1, 64, 64 * 64))
+
+
+def overlap(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
+    """Share of the smaller one's voxels that the other one has too."""
+    least = min(len(first), len(second))
+    return len(np.intersect1d(first, second, assume_unique=True)) / least if least else 0.0
+
+
+def joined(description: SceneDescription, views: Sequence[ViewEvidence]) -> bool:
+    """Whether every view can be reached from the first over views that share LEAST_JOINT of their surface."""
+    shown = [voxels_shown(description, view.pose, view.camera, view.depth_m) for view in views]
+    reached, waiting = [0], list(range(1, len(views)))
+    for index in reached:
+        near = [other for other in waiting if overlap(shown[index], shown[other]) >= LEAST_JOINT]
+        reached += near
+        waiting = [other for other in waiting if other not in near]
+    return not waiting
+
+
+def extent(description: SceneDescription) -> tuple[Array, Array]:
+    """Lowest and highest corner [3] of the scene's rooms in metres; of its objects' centres where it has no rooms."""
+    points = [
+        (x, y, z)
+        for room in description.rooms
+        for x, z in room.polygon_xz_m
+        for y in (room.floor_y_m, room.ceiling_y_m)
+    ] or [item.box.centre_m for item in description.objects]
+    return np.min(points, axis=0), np.max(points, axis=0)
+
+
+def greedy_cover(
+    sets: Sequence[NDArray[np.int64]], most: int, joined_by: Optional[Sequence[NDArray[np.int64]]] = None
+) -> list[int]:
+    """Indices of up to `most` sets, each time the one that adds most to those before it (ties: the first).
+
+    Within 1 - 1/e of the best choice (Nemhauser et al. 1978). Ends early when a set would add less than LEAST_GAIN
+    of everything. With `joined_by` a set may follow only if its entry there overlaps that of a chosen one.
+    """
+    everything = len(np.unique(np.concatenate(sets))) if sets else 0
+    chosen: list[int] = []
+    covered = np.zeros(0, np.int64)
+    reachable = np.ones(len(sets), bool)
+    while everything and len(chosen) < most:
+        gains = [len(np.setdiff1d(cells, covered, assume_unique=True)) for cells in sets]
+        best = int(np.argmax(np.where(reachable, gains, 0)))
+        if not reachable[best] or gains[best] < max(1, LEAST_GAIN * everything):
+            break
+        chosen.append(best)
+        covered = np.union1d(covered, sets[best])
+        if joined_by is not None:
+            joins = np.array([overlap(entry, joined_by[best]) >= LEAST_OVERLAP for entry in joined_by])
+            reachable = joins if len(chosen) == 1 else reachable | joins
+    return chosen

@@ -1,0 +1,163 @@
+"""Where to put the camera so that one picture shows what a question is about; coverage.py does so for several."""
+
+from __future__ import annotations
+
+import math
+from typing import Callable, Optional, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.tasks.scene import Camera, Pose, SceneObject
+from protocol.tasks.task import TaskSpec
+from sim_server.backends.base import Scene
+from sim_server.questions.family import Plan, Proposals
+from sim_server.questions.geometry import Array, pose_from_yaw_pitch
+
+EYE_HEIGHT_M = (1.3, 1.9)
+CROUCHED_M = (0.7, 1.8)  # low eyes see things hide one another
+PITCH_RAD = (-0.75, 0.10)
+NEAREST_M, FARTHEST_M = 0.9, 7.0
+FRAME_BORDER = 0.05  # centres of the objects asked about keep this share of the picture from its border
+PLACES = 16  # standing points tried per draw
+PROBE_PX = 48
+ROUGHLY = 0.15  # a picture's aim strays by up to this from its middle; the more objects, the less
+
+NO_PLACE = "no standing point has the objects in its picture together"
+
+
+class SingleView:
+    """For families about one view: a picture that has the plan's objects in it."""
+
+    views = 1
+
+    def poses(
+        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+    ) -> Optional[tuple[Pose, ...]]:
+        first = draw_focused_pose(scene, spec.camera, plan, rng, found)
+        return None if first is None else (first,)
+
+
+def focus_of(scene: Scene, keys: Sequence[int]) -> list[SceneObject]:
+    """The objects with these ids."""
+    objects = {item.id: item for item in scene.description.objects}
+    return [objects[key] for key in keys]
+
+
+def draw_focused_pose(
+    scene: Scene,
+    camera: Camera,
+    plan: Plan,
+    rng: np.random.Generator,
+    found: Proposals,
+    fits: Optional[Callable[[Array, Array], NDArray[np.bool_]]] = None,
+) -> Optional[Pose]:
+    """`draw_pose` on the plan's objects; where there is none, `found` says so."""
+    pose = draw_pose(scene, camera, focus_of(scene, plan.focus), rng, plan.at, fits)
+    if pose is None:
+        found.refuse(NO_PLACE)
+    return pose
+
+
+def draw_pose(
+    scene: Scene,
+    camera: Camera,
+    focus: Sequence[SceneObject],
+    rng: np.random.Generator,
+    at: Optional[tuple[float, float]] = None,
+    fits: Optional[Callable[[Array, Array], NDArray[np.bool_]]] = None,
+    height_m: tuple[float, float] = EYE_HEIGHT_M,
+) -> Optional[Pose]:
+    """A pose in navigable space at eye height, level and slightly down, whose picture has every focus object's centre.
+
+    The middle of the centres is put at `at` (u, v in the picture), roughly in its middle where `at` is None. `fits`
+    says of eyes [P, 3] and yaws [P] which of them will do. None where no one of PLACES standing points will do. No
+    pixel is drawn: occlusion is the caller's to check.
+    """
+    poses = draw_poses(scene, camera, focus, rng, at, fits, height_m)
+    return poses[0] if poses else None
+
+
+def draw_poses(
+    scene: Scene,
+    camera: Camera,
+    focus: Sequence[SceneObject],
+    rng: np.random.Generator,
+    at: Optional[tuple[float, float]] = None,
+    fits: Optional[Callable[[Array, Array], NDArray[np.bool_]]] = None,
+    height_m: tuple[float, float] = EYE_HEIGHT_M,
+) -> list[Pose]:
+    """Every one of PLACES standing points that `draw_pose` would take."""
+    centres = np.array([item.box.centre_m for item in focus])
+    eyes = draw_eyes(scene, rng, height_m)
+    stray = 2 * ROUGHLY / max(len(focus), 2)
+    where = np.tile(at, (PLACES, 1)) if at is not None else rng.uniform(0.5 - stray, 0.5 + stray, (PLACES, 2))
+    yaws, pitches = aim(eyes, camera, centres, where)
+    fitting = in_picture(eyes, yaws, pitches, camera, centres).all(axis=1)
+    if fits is not None:
+        fitting &= fits(eyes, yaws)
+    return [_pose(eyes, yaws, pitches, int(index)) for index in np.flatnonzero(fitting)]
+
+
+def draw_populated_pose(
+    scene: Scene, camera: Camera, focus: Sequence[SceneObject], rng: np.random.Generator, at: tuple[float, float]
+) -> Optional[Pose]:
+    """Like `draw_pose`, but among standing points that show a focus object the one that shows most objects."""
+    centres = np.array([item.box.centre_m for item in focus])
+    everything = np.array([item.box.centre_m for item in scene.description.objects])
+    eyes = draw_eyes(scene, rng)
+    yaws, pitches = aim(eyes, camera, centres, np.tile(at, (PLACES, 1)))
+    shown = in_picture(eyes, yaws, pitches, camera, everything).sum(axis=1)
+    shown[~in_picture(eyes, yaws, pitches, camera, centres).any(axis=1)] = 0
+    best = int(shown.argmax())
+    return _pose(eyes, yaws, pitches, best) if shown[best] else None
+
+
+def probe(camera: Camera) -> Camera:
+    """The camera with a picture PROBE_PX wide: enough to choose among many poses by what they show."""
+    return Camera(PROBE_PX, max(1, round(PROBE_PX * camera.height_px / camera.width_px)), camera.hfov_rad)
+
+
+def draw_eyes(scene: Scene, rng: np.random.Generator, height_m: tuple[float, float] = EYE_HEIGHT_M) -> Array:
+    """PLACES camera positions [PLACES, 3] over navigable floor, metres."""
+    eyes = np.array([scene.sample_navigable(rng) for _ in range(PLACES)])
+    eyes[:, 1] += rng.uniform(*height_m, PLACES)
+    return eyes
+
+
+def aim(eyes_m: Array, camera: Camera, centres_m: Array, at: Array) -> tuple[Array, Array]:
+    """Yaw and pitch [P] with which cameras at eyes [P, 3] see the middle of the centres [N, 3] near `at` [P, 2].
+
+    The pitch stays within PITCH_RAD.
+    """
+    offsets = centres_m[None] - eyes_m[:, None]
+    flat = np.maximum(np.hypot(offsets[..., 0], offsets[..., 2]), 1e-6)
+    # The mean direction, not the mean point: a near object must not pull the view off a far one.
+    east, south = (offsets[..., 0] / flat).mean(1), (offsets[..., 2] / flat).mean(1)
+    elevation = np.arctan2(offsets[..., 1], flat)
+    half = math.tan(camera.hfov_rad / 2)
+    yaws = np.arctan2(-east, -south) + np.arctan((2 * at[:, 0] - 1) * half)
+    pitches = (elevation.min(1) + elevation.max(1)) / 2
+    pitches -= np.arctan((1 - 2 * at[:, 1]) * half * camera.height_px / camera.width_px)
+    return yaws, np.clip(pitches, *PITCH_RAD)
+
+
+def in_picture(eyes_m: Array, yaws: Array, pitches: Array, camera: Camera, centres_m: Array) -> NDArray[np.bool_]:
+    """Whether each centre [N, 3] lies in each camera's picture, neither too near nor too far: bool [P, N]."""
+    offsets = centres_m[None] - eyes_m[:, None]
+    x, y, z = offsets[..., 0], offsets[..., 1], offsets[..., 2]
+    cos_yaw, sin_yaw = np.cos(yaws)[:, None], np.sin(yaws)[:, None]
+    cos_pitch, sin_pitch = np.cos(pitches)[:, None], np.sin(pitches)[:, None]
+    right = cos_yaw * x - sin_yaw * z
+    ahead = -sin_yaw * x - cos_yaw * z
+    depth = cos_pitch * ahead + sin_pitch * y
+    up = cos_pitch * y - sin_pitch * ahead
+    half = math.tan(camera.hfov_rad / 2) * (1 - 2 * FRAME_BORDER)
+    near_far = (depth > NEAREST_M) & (depth < FARTHEST_M)
+    aspect = camera.height_px / camera.width_px
+    return near_far & (np.abs(right) < half * depth) & (np.abs(up) < half * aspect * depth)
+
+
+def _pose(eyes: Array, yaws: Array, pitches: Array, index: int) -> Pose:
+    x, y, z = (float(value) for value in eyes[index])
+    return pose_from_yaw_pitch((x, y, z), float(yaws[index]), float(pitches[index]))

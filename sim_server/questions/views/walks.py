@@ -1,0 +1,189 @@
+"""A camera that walks: views along a navigable way, and views that a few actions of Observe lead to."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Optional, Sequence
+
+import msgspec
+import numpy as np
+
+from protocol.tasks.scene import Camera, Pose, Vec3
+from protocol.tasks.task import TaskSpec
+from sim_server.backends.base import Scene
+from sim_server.questions.family import Family, Plan, Proposals
+from sim_server.questions.geometry import pose_from_yaw_pitch, wrap_rad
+from sim_server.questions.staging import Staging
+from sim_server.questions.views.coverage import draw_poses_around
+from sim_server.questions.views.sets import covering_sets, first_fitting, shoot
+from sim_server.questions.views.viewpoints import EYE_HEIGHT_M
+from sim_server.sensing.observe import move
+
+WALK_PITCH_RAD = (-0.35, -0.10)
+GLANCE_RAD = 1.2  # who walks looks up to this far aside of the way
+SHARPEST_TURN_RAD = math.radians(100.0)  # between two stretches of a way
+LOOKING = ("turn_left", "turn_right", "forward")  # the actions of Observe that a look around is made of
+MOST_LOOKED_AT = 160  # reachable poses that are tried
+CLEAR_SHARE = 0.01  # of a small picture: an object counts as seen on the way
+
+NO_WAY = "no walk of this length leads through the scene"
+
+
+def draw_walk(
+    scene: Scene, count: int, length_m: tuple[float, float], rng: np.random.Generator, corners: int = 2
+) -> Optional[tuple[Pose, ...]]:
+    """`count` views along a way from one place to another, perhaps by a third; None where this draw has none.
+
+    The way is `length_m` metres long and has at most `corners` corners; one view stands at each, so that the camera
+    moves straight from every view to the next. The camera looks along the way and glances aside.
+    """
+    ends = [scene.sample_navigable(rng) for _ in range(2 + int(rng.integers(2)))]
+    way: list[Vec3] = [ends[0]]
+    for start, goal in zip(ends, ends[1:]):
+        way += scene.path(start, goal)[1:]
+    way = _without_short_steps(way)
+    steps = [math.dist(a, b) for a, b in zip(way, way[1:])]
+    low, high = length_m
+    if len(way) < 2 or len(way) - 2 > min(corners, count - 2):
+        return None
+    if sum(steps) > high:  # walk the first part of it
+        way, steps = _cut(way, high * float(rng.uniform(max(low / high, 0.6), 1.0)))
+    headings = [math.atan2(a[0] - b[0], a[2] - b[2]) for a, b in zip(way, way[1:])]
+    turns = [wrap_rad(after - before) for before, after in zip(headings, headings[1:])]
+    if sum(steps) < low or any(abs(turn) > SHARPEST_TURN_RAD for turn in turns):
+        return None
+    height_m, pitch = float(rng.uniform(*EYE_HEIGHT_M)), float(rng.uniform(*WALK_PITCH_RAD))
+    first, last = rng.uniform(-GLANCE_RAD, GLANCE_RAD, 2).tolist()
+    glances = np.linspace(first, last, count)
+    poses: list[Pose] = []
+    for leg, views in enumerate(_shares(steps, count)):
+        for index in range(views):
+            share = index / views
+            at = tuple(a + share * (b - a) for a, b in zip(way[leg], way[leg + 1]))
+            heading = headings[leg] - (turns[leg - 1] / 2 if leg and not index else 0.0)
+            poses.append(_eye(at, height_m, heading + float(glances[len(poses)]), pitch))
+    poses.append(_eye(way[-1], height_m, headings[-1] + float(glances[-1]), pitch))
+    return tuple(poses)
+
+
+def _eye(at: Sequence[float], height_m: float, yaw: float, pitch: float) -> Pose:
+    return pose_from_yaw_pitch((at[0], at[1] + height_m, at[2]), yaw, pitch)
+
+
+def _without_short_steps(way: list[Vec3]) -> list[Vec3]:
+    return [point for index, point in enumerate(way) if index == 0 or math.dist(point, way[index - 1]) > 1e-6]
+
+
+def _cut(way: list[Vec3], length_m: float) -> tuple[list[Vec3], list[float]]:
+    """The first `length_m` metres of a way, and the lengths of its stretches."""
+    kept, steps = [way[0]], []
+    for start, end in zip(way, way[1:]):
+        step = math.dist(start, end)
+        left = length_m - sum(steps)
+        if step >= left:
+            x, y, z = (a + left / step * (b - a) for a, b in zip(start, end))
+            return [*kept, (x, y, z)], [*steps, left]
+        kept.append(end)
+        steps.append(step)
+    return kept, steps
+
+
+def _shares(steps: list[float], count: int) -> list[int]:
+    """How many of `count` - 1 views start on each stretch: one at least, the others where steps would be longest."""
+    shares = [1] * len(steps)
+    for _ in range(count - 1 - len(steps)):
+        longest = max(range(len(steps)), key=lambda leg: steps[leg] / shares[leg])
+        shares[longest] += 1
+    return shares
+
+
+# ----------------------------------------------------------------------------- few views, or a look around
+
+
+def survey(
+    family: Family,
+    scene: Scene,
+    spec: TaskSpec,
+    plan: Plan,
+    rng: np.random.Generator,
+    found: Proposals,
+    numbers: tuple[float, ...] = (),
+) -> Optional[Staging]:
+    """Few views that show the plan's objects; with `spec.look_around` one view, the others to be found by Observe.
+
+    None, with the rule that refused in `found`, where no such views were found.
+    """
+    ids = plan.focus
+    if spec.look_around:
+        staging = _look_around(scene, spec, ids, rng, found)
+        return msgspec.structs.replace(staging, numbers=numbers) if staging else None
+    shots = shoot(scene, spec.camera, rng)
+    sets = covering_sets(shots, spec.max_views, rng, family.views, ids)
+    poses = first_fitting(family, spec, plan, shots, sets, found, ids, numbers)
+    return Staging(poses, about=ids, numbers=numbers) if poses else None
+
+
+def _look_around(
+    scene: Scene, spec: TaskSpec, ids: tuple[int, ...], rng: np.random.Generator, found: Proposals
+) -> Optional[Staging]:
+    """A first view that does not show all the objects, and the views on the shortest way to see them all."""
+    starts = draw_poses_around(scene, rng)
+    small = Camera(48, max(1, round(48 * spec.camera.height_px / spec.camera.width_px)), spec.camera.hfov_rad)
+    shown = _clearly_shown(scene, starts, small, ids)
+    wanted = frozenset(ids)
+    for start, sees in sorted(zip(starts, shown), key=lambda pair: -len(pair[1]))[:4]:
+        if not sees or sees == wanted:
+            continue
+        way = shortest_look(scene, start, small, wanted, spec.look_around)
+        if way is not None:
+            return Staging((start,), tuple(way), about=ids)
+    found.refuse(f"{spec.look_around} moves do not show the objects from any first view that lacks some")
+    return None
+
+
+def shortest_look(
+    scene: Scene, start: Pose, camera: Camera, wanted: frozenset[int], budget: int
+) -> Optional[list[Pose]]:
+    """The poses that the fewest of at most `budget` actions of Observe lead through, so that the first view and these
+    together show the wanted objects clearly; None where there is no such way.
+
+    A search in breadth over places, headings and what was seen so far, MOST_LOOKED_AT states at most.
+    """
+    pictures: dict[tuple[int, ...], frozenset[int]] = {}
+
+    def sees(pose: Pose) -> frozenset[int]:
+        key = _key(pose)
+        if key not in pictures:
+            pictures[key] = _clearly_shown(scene, [pose], camera, sorted(wanted))[0]
+        return pictures[key]
+
+    first = sees(start)
+    queue: deque[tuple[Pose, frozenset[int], list[Pose]]] = deque([(start, first, [])])
+    known = {(_key(start), first)}
+    while queue and len(known) <= MOST_LOOKED_AT:
+        pose, seen, way = queue.popleft()
+        if seen == wanted:
+            return way
+        if len(way) == budget:
+            continue
+        for action in LOOKING:
+            after, blocked = move(scene, pose, action)
+            if blocked:
+                continue
+            state = (_key(after), seen | sees(after))
+            if state not in known:
+                known.add(state)
+                queue.append((after, state[1], [*way, after]))
+    return None
+
+
+def _key(pose: Pose) -> tuple[int, ...]:
+    return tuple(round(value * 1000) for value in (*pose.position_m, *pose.rotation_wxyz))
+
+
+def _clearly_shown(scene: Scene, poses: Sequence[Pose], camera: Camera, ids: Sequence[int]) -> list[frozenset[int]]:
+    """Which of these objects each pose shows with CLEAR_SHARE of a small picture."""
+    frames = scene.render(poses, camera, ("ids",))
+    assert frames.ids is not None
+    return [frozenset(key for key in ids if np.mean(picture == key) >= CLEAR_SHARE) for picture in frames.ids]

@@ -1,0 +1,127 @@
+"""Pictures of a scene for people: poses that show much of it, and a contact sheet of several views."""
+
+from __future__ import annotations
+
+import math
+from typing import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from protocol.seeds import rng_for
+from protocol.tasks.scene import Camera, Pose
+from protocol.tasks.task import DEGRADATIONS, SEVERITIES, Degradation
+from sim_server.backends.base import Frames, Scene
+from sim_server.sensing.degradations import DegradedScene
+from sim_server.sensing.observe import look_at, rotate
+
+EYE_HEIGHT_M = 1.55
+CANDIDATES = 48
+DRAFT_WIDTH_PX = 96  # candidates are judged on small drafts
+PLAIN_FRACTION = 0.004  # an object counts as shown from this share of the picture
+CROWDING_M = 0.7  # what is nearer fills the picture without showing anything
+SAME_PLACE_M = 1.5  # views are alike when they stand this near to each other
+SAME_HEADING = 0.5  # and their directions differ by less than 60 degrees: 1 - cos
+AHEAD = (0.0, 0.0, -1.0)
+GAP_PX = 4
+
+
+def overview_poses(scene: Scene, camera: Camera, count: int) -> tuple[Pose, ...]:
+    """Poses in navigable space, each chosen to add the most to what the ones before it show of the scene.
+
+    Deterministic for a scene.
+    """
+    rng = rng_for(scene.spec.seed, "overview")
+    draft = Camera(DRAFT_WIDTH_PX, max(1, round(DRAFT_WIDTH_PX * camera.height_px / camera.width_px)), camera.hfov_rad)
+    poses = [_candidate(scene, rng) for _ in range(CANDIDATES)]
+    frames = scene.render(poses, draft, ("depth", "ids"))
+    left = list(range(len(poses)))
+    seen: dict[int, float] = {}
+    chosen: list[Pose] = []
+    for _ in range(min(count, len(poses))):
+        worth = {index: _worth(frames, index, seen) * _novelty(poses[index], chosen) for index in left}
+        best = max(left, key=lambda index: worth[index])
+        left.remove(best)
+        for object_id, share in _shares(frames, best).items():
+            seen[object_id] = max(share, seen.get(object_id, 0.0))
+        chosen.append(poses[best])
+    return tuple(chosen)
+
+
+def contact_sheet(images: Sequence[NDArray[np.uint8]]) -> Image.Image:
+    """Pictures uint8 [H, W, 3] of one size, row by row in a grid about as wide as high, on white."""
+    height_px, width_px = images[0].shape[:2]
+    columns = math.ceil(math.sqrt(len(images)))
+    rows = math.ceil(len(images) / columns)
+    size = (columns * (width_px + GAP_PX) - GAP_PX, rows * (height_px + GAP_PX) - GAP_PX)
+    sheet = Image.new("RGB", size, "white")
+    for index, image in enumerate(images):
+        row, column = divmod(index, columns)
+        sheet.paste(Image.fromarray(image), (column * (width_px + GAP_PX), row * (height_px + GAP_PX)))
+    return sheet
+
+
+def degradation_sheet(scene: Scene, pose: Pose, camera: Camera) -> Image.Image:
+    """One view under every degradation (a row each) at every severity, mildest first, the clear picture before them."""
+    rows = len(DEGRADATIONS)
+    step_x, step_y = camera.width_px + GAP_PX, camera.height_px + GAP_PX
+    font = ImageFont.load_default(max(10, camera.height_px // 9))
+    sheet = Image.new("RGB", ((1 + SEVERITIES) * step_x - GAP_PX, rows * step_y - GAP_PX), "white")
+    draw = ImageDraw.Draw(sheet)
+    for row, name in enumerate(DEGRADATIONS):
+        for column in range(1 + SEVERITIES):
+            asked = (Degradation(name, column - 1),) if column else ()
+            frames = DegradedScene(scene, asked, scene.spec.seed, 0).render((pose,), camera, ("rgb",))
+            assert frames.rgb is not None
+            sheet.paste(Image.fromarray(frames.rgb[0]), (column * step_x, row * step_y))
+            text = f"{name.replace('_', ' ')} {column - 1}" if column else "clear"
+            place = (column * step_x + 4, row * step_y + 3)
+            draw.text(place, text, font=font, fill="white", stroke_width=2, stroke_fill="black")
+    return sheet
+
+
+def _candidate(scene: Scene, rng: np.random.Generator) -> Pose:
+    """From a random standing point, towards a random point among the room's things."""
+    x_m, floor_m, z_m = scene.sample_navigable(rng)
+    eye = (x_m, floor_m + EYE_HEIGHT_M, z_m)
+    objects = scene.description.objects
+    if not objects:
+        yaw_rad = rng.uniform(0, 2 * math.pi)
+        return look_at(eye, (x_m + math.sin(yaw_rad), eye[1] - 0.2, z_m + math.cos(yaw_rad)))
+    picked = rng.choice(len(objects), size=min(3, len(objects)), replace=False)
+    target = np.mean([objects[index].box.centre_m for index in picked], axis=0)
+    distance_m = math.hypot(target[0] - x_m, target[2] - z_m)
+    drop_m = min(distance_m * 0.45, max(0.12 * distance_m, eye[1] - float(target[1])))  # 7 to 24 degrees down
+    return look_at(eye, (float(target[0]), eye[1] - drop_m, float(target[2])))
+
+
+def _worth(frames: Frames, index: int, seen: dict[int, float]) -> float:
+    """New things first, each by the logarithm of its share of the picture; crowded views lose."""
+    assert frames.depth is not None
+    depth = frames.depth[index]
+    crowded = float(np.mean((depth > 0) & (depth < CROWDING_M)))
+    gain = sum(
+        math.log(share / PLAIN_FRACTION + 1.0) * (1.0 if object_id not in seen else 0.15)
+        for object_id, share in _shares(frames, index).items()
+    )
+    return gain * (1.0 - crowded) ** 3
+
+
+def _novelty(pose: Pose, chosen: Sequence[Pose]) -> float:
+    """0 for a pose that was chosen before, near 1 for one that stands or looks elsewhere than all of them."""
+    novelty = 1.0
+    for other in chosen:
+        apart_m = math.dist(pose.position_m, other.position_m)
+        cosine = float(np.dot(rotate(pose.rotation_wxyz, AHEAD), rotate(other.rotation_wxyz, AHEAD)))
+        novelty *= 1.0 - math.exp(-((apart_m / SAME_PLACE_M) ** 2) - (1.0 - cosine) / SAME_HEADING)
+    return novelty
+
+
+def _shares(frames: Frames, index: int) -> dict[int, float]:
+    """Object id -> share of the picture, of the objects that are plainly shown."""
+    assert frames.ids is not None
+    ids = frames.ids[index]
+    values, counts = np.unique(ids[ids != 0], return_counts=True)
+    shares = {int(value): float(count) / ids.size for value, count in zip(values, counts)}
+    return {object_id: share for object_id, share in shares.items() if share >= PLAIN_FRACTION}
