@@ -41,7 +41,7 @@ SMOOTHED = 3  # neighbouring evaluations, whose mean is compared with a target
 def make_run(arm: str, seed: int, steps: int, per_skill: int, every: int, runs: Path) -> RunDir:
     """Run, or resume, one arm to its end; a finished one is only opened."""
     policy, _, length = arm.partition("-")
-    sets = [f"run.seed={seed}", f"curriculum.policy={policy}"]
+    sets = [f"run.seed={seed}", f"curriculum.selector={policy}"]
     sets += [f"curriculum.static_specs={length}"] if length else []
     sets += [f"learner.budget.steps={steps}", "learner.budget.minutes=100000"]
     evaluate = {"per_skill": per_skill, "periodic_per_skill": per_skill, "every_steps": every, "samples": 1}

@@ -2,7 +2,7 @@
 
     python -m benchmarks.generate [--n 600] [--size 256] [--out FILE]
 
-`sim-server generate`'s own path writes single-view questions of every family at levels 0 to 2, with Parquet where
+`sim-server generate`'s own path writes single-view questions of every skill at levels 0 to 2, with Parquet where
 pyarrow is installed, into a temporary folder. Times are processor time of this one process; opening scenes and
 rendering (every placement of a camera that was tried) are timed apart. WebP is then measured on some of the renders.
 """

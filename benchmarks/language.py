@@ -23,7 +23,7 @@ from protocol.seeds import rng_for
 from protocol.tasks.scene import Camera, OrientedBox, Room, SceneDescription, SceneObject
 from protocol.tasks.task import ObjectTruth
 from sim_server.questions import geometry
-from sim_server.questions.evidence import ViewEvidence, World
+from sim_server.questions.evidence import Evidence, ViewEvidence
 from sim_server.questions.language.checker import MAX_COST, cost_of
 from sim_server.questions.language.evaluator import compiled, run
 from sim_server.questions.language.functions.registry import (
@@ -49,7 +49,7 @@ ROOMS = 12
 RUNS = 20
 
 
-def largest_world() -> World:
+def largest_world() -> Evidence:
     """256 objects of 8 names in 12 rooms, each with a front and on another; every one seen in each of 16 views."""
     rng = rng_for(1, "language benchmark")
     rooms = tuple(
@@ -74,7 +74,7 @@ def largest_world() -> World:
         views.append(
             ViewEvidence(pose, Camera(), seen, frozenset(), {}, empty.astype(np.int32), empty.astype(np.float32))
         )
-    return World(description=description, views=tuple(views), objects={item.id: item for item in objects})
+    return Evidence(description=description, views=tuple(views), objects={item.id: item for item in objects})
 
 
 _ARGUMENTS = {
@@ -128,7 +128,7 @@ def programs() -> dict[str, str]:
     return found
 
 
-def microseconds(program: str, world: World) -> float:
+def microseconds(program: str, world: Evidence) -> float:
     """Processor time of one run, averaged; what the geometry remembers is forgotten before each."""
     compiled(program)
     spent_s = 0.0

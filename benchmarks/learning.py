@@ -49,7 +49,7 @@ def outcome(run: RunDir) -> dict[str, Any]:
     return {
         "run": run.name,
         "seed": run.seed,
-        "policy": run.config["curriculum"]["policy"],
+        "selector": run.config["curriculum"]["selector"],
         "steps": len(records.steps),
         "minutes": round((records.steps[-1].time_s - records.steps[0].time_s) / 60, 2),
         "questions_per_skill": min(change.asked for change in changes),
@@ -64,13 +64,13 @@ def outcome(run: RunDir) -> dict[str, Any]:
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    print(f"{'policy':<14}{'seed':>5}{'steps':>7}{'min':>6}{'greedy':>18}{'sampled':>18}{'no gradient':>13}", end="")
+    print(f"{'selector':<14}{'seed':>5}{'steps':>7}{'min':>6}{'greedy':>18}{'sampled':>18}{'no gradient':>13}", end="")
     print("   worst of the mastered")
     for row in rows:
         mastered = row["mastered_change"]
         worst = min(mastered, key=lambda skill: mastered[skill]) if mastered else None
         print(
-            f"{row['policy']:<14}{row['seed']:>5}{row['steps']:>7}{row['minutes']:>6.1f}"
+            f"{row['selector']:<14}{row['seed']:>5}{row['steps']:>7}{row['minutes']:>6.1f}"
             f"{row['relational_before']:>9.3f} ->{row['relational_after']:>6.3f}"
             f"{row['relational_sampled_before']:>9.3f} ->{row['relational_sampled_after']:>6.3f}"
             f"{row['no_gradient_share'] or 0:>12.0%}   " + (f"{worst} {mastered[worst]:+.3f}" if worst else "")

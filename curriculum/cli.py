@@ -104,7 +104,7 @@ def _open(path: Path) -> tuple[RunDir, CurriculumSettings]:
 def _print(name: str, status: CurriculumStatus) -> None:
     console = Console()
     table = Table(
-        title=f"{name}: policy {status.policy}", title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0
+        title=f"{name}: selector {status.selector}", title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0
     )
     table.add_column("cell", overflow="fold")  # on a narrow terminal it breaks before the level
     for column in ("asked", "right", "pred", "share", "no grad", "infeas", "blind", "ECE", "Brier"):

@@ -21,12 +21,12 @@ from typing import Callable, Sequence, Union
 
 import msgspec
 
-from curriculum.ability.estimates import CellView, cell_views
+from curriculum.ability.estimates import CellEstimate, cell_estimates
 from curriculum.issues import fresh_issues, leased, proposed_issues, repeated_issues
 from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent, ReportedEvent
 from curriculum.record.state import STATE_VERSION, State, decode_state, encode_state
 from curriculum.record.store import FILE_NAME, Store
-from curriculum.selectors import make_policy
+from curriculum.selectors import make_selector
 from curriculum.selectors.base import draw
 from curriculum.settings import CurriculumSettings, Estimation
 from curriculum.status import explain, status_of
@@ -70,7 +70,7 @@ class CurriculumCore:
         self._run = run
         self._settings = settings
         self._clock = clock
-        self._policy = make_policy(settings)
+        self._selector = make_selector(settings)
         self._guard = threading.Lock()
         self._status_at = -math.inf
         self._resources = contextlib.ExitStack()
@@ -129,7 +129,7 @@ class CurriculumCore:
             raise VantageError("bad_request", f"ask for 1 to {MOST_LEASED} specs with a lease_s above 0.")
         now = self._clock()
         self._expire(now)
-        views = cell_views(self._state, self._settings)
+        views = cell_estimates(self._state, self._settings)
         planned = {view.cell.clear for view in views}
         again = [
             msgspec.structs.replace(issue, reissue=issue.reissue + 1)
@@ -150,16 +150,16 @@ class CurriculumCore:
         self._aside(lambda: self._run.append_metrics("curriculum", self._lease_metrics(event)))
         return self._batch(event)
 
-    def _new_issues(self, views: Sequence[CellView], count: int) -> list[Issue]:
+    def _new_issues(self, views: Sequence[CellEstimate], count: int) -> list[Issue]:
         proposed = self._proposed_issues(count)
         world, number, count = self._settings.world, self._state.next_number + len(proposed), count - len(proposed)
         if count == 0:
             return proposed
-        if self._policy.repeats is not None:
+        if self._selector.repeats is not None:
             cells = [view.cell for view in views]
-            return proposed + repeated_issues(world, self._run.seed, cells, self._policy.repeats, count, number)
+            return proposed + repeated_issues(world, self._run.seed, cells, self._selector.repeats, count, number)
         rng = rng_for(self._run.seed, "policy", self._state.batches)
-        drawn = draw(self._policy.shares(views), count, rng)
+        drawn = draw(self._selector.shares(views), count, rng)
         return proposed + fresh_issues(world, drawn, number, self._state.next_scene)
 
     def _proposed_issues(self, count: int) -> list[Issue]:
@@ -255,13 +255,15 @@ class CurriculumCore:
         return {
             "event": "leased",
             "batch": self._state.batches,
-            "policy": self._settings.policy,
+            "selector": self._settings.selector,
             "policy_version": event.policy_version,
             "count": len(event.issues),
             "cells": Counter(str(issue.cell) for issue in event.issues),
             "purposes": Counter(issue.purpose for issue in event.issues),
             "success": {
-                str(view.cell): round(view.mean, 4) for view in cell_views(self._state, self._settings) if view.asked
+                str(view.cell): round(view.mean, 4)
+                for view in cell_estimates(self._state, self._settings)
+                if view.asked
             },
             "reason": event.reason,
         }

@@ -80,7 +80,7 @@ def leased(
             scenes[issue.scene],
             spec_id=issue.spec_id,
             seq=issue.seq,
-            family=issue.skill,
+            skill=issue.skill,
             level=issue.level,
             degradation=issue.degradation,
         )

@@ -7,7 +7,7 @@ import pydantic
 from protocol.run.config import Section
 from protocol.tasks.specs import DEFAULT_SKILLS, SkillSettings, World
 
-POLICIES = ("frontier", "confidence_bands", "weakest_first", "difficulty_pools", "uniform", "static")
+SELECTORS = ("frontier", "confidence_bands", "weakest_first", "difficulty_pools", "uniform", "static")
 
 
 class Shares(Section):
@@ -44,7 +44,7 @@ class Estimation(Section):
 class CurriculumSettings(Section):
     """Everything the curriculum service can be told."""
 
-    policy: str = pydantic.Field(default="frontier", pattern=f"^({'|'.join(POLICIES)})$")
+    selector: str = pydantic.Field(default="frontier", pattern=f"^({'|'.join(SELECTORS)})$")
     skills: tuple[SkillSettings, ...] = pydantic.Field(default=DEFAULT_SKILLS, min_length=1)
     world: World = World()
     shares: Shares = Shares()

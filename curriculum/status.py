@@ -6,11 +6,11 @@ from collections import Counter
 from typing import Sequence
 
 from curriculum.ability.calibration import Calibration
-from curriculum.ability.estimates import CellView, cell_views
+from curriculum.ability.estimates import CellEstimate, cell_estimates
 from curriculum.ability.rasch import Cell
 from curriculum.record.events import Issue
 from curriculum.record.state import CellState, State
-from curriculum.selectors import make_policy
+from curriculum.selectors import make_selector
 from curriculum.selectors.base import cell_shares
 from curriculum.settings import CurriculumSettings
 from protocol.tasks.task import PROPOSED
@@ -23,8 +23,8 @@ _BESIDE = {"retest": "retesting", "coverage": "covering", "blind": "blind", PROP
 
 def status_of(state: State, settings: CurriculumSettings) -> CurriculumStatus:
     """The state as a message; one row per cell of the settings, in their order, and one for questions from outside."""
-    views = cell_views(state, settings)
-    shares = cell_shares(make_policy(settings).shares(views))
+    views = cell_estimates(state, settings)
+    shares = cell_shares(make_selector(settings).shares(views))
     rows = []
     for view in views:
         seen = state.cells.get(str(view.cell), CellState())
@@ -48,7 +48,7 @@ def status_of(state: State, settings: CurriculumSettings) -> CurriculumStatus:
     if state.proposals:
         rows.append(_proposed_row(state, settings))
     return CurriculumStatus(
-        policy=settings.policy,
+        selector=settings.selector,
         issued=state.issued,
         leased=len(state.leases),
         counted=state.counted,
@@ -80,7 +80,7 @@ def _proposed_row(state: State, settings: CurriculumSettings) -> CellStatus:
     )
 
 
-def explain(issues: Sequence[Issue], views: Sequence[CellView]) -> str:
+def explain(issues: Sequence[Issue], views: Sequence[CellEstimate]) -> str:
     """One line about a batch: "asking depth_order L2 (p≈0.55, rising) 38 %, … and 4 others 20 %; retesting 10 %"."""
     by_cell = {view.cell: view for view in views}
     asked = Counter(issue.cell for issue in issues if issue.purpose not in _BESIDE and issue.cell in by_cell)
@@ -96,7 +96,7 @@ def explain(issues: Sequence[Issue], views: Sequence[CellView]) -> str:
     return "; ".join([text, ", ".join(extras)] if extras else [text])
 
 
-def _describe(view: CellView) -> str:
+def _describe(view: CellEstimate) -> str:
     trend = ", rising" if view.trend > _TREND else ", falling" if view.trend < -_TREND else ""
     new = "" if view.asked else ", new"
     return f"{view.cell} (p≈{view.mean:.2f}{trend}{new})"

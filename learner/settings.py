@@ -113,7 +113,7 @@ class PretrainSettings(Section):
     max_objects: int = Field(default=6, ge=1)
     levels: tuple[int, ...] = (0, 1, 2)
 
-    # What is asked: shares of the questions per family. Perception is taught; of the relational questions most carry
+    # What is asked: shares of the questions per skill. Perception is taught; of the relational questions most carry
     # the grounding loss alone, so that names bind in them while the relation itself is left to the loop.
     perceive: dict[str, float] = Field(
         default={"object_category": 1.0, "object_color": 1.0, "object_location": 1.0, "object_count": 1.0}
@@ -122,7 +122,7 @@ class PretrainSettings(Section):
         default={"view_direction": 0.5, "depth_order": 0.5, "relative_distance": 0.5, "relative_direction": 0.5}
     )
     beside: dict[str, float] = Field(default={"camera_object_distance": 0.3})  # taught, not measured by
-    # Share of a family's questions whose answer is taught; of families that are not named here, every one's.
+    # Share of a skill's questions whose answer is taught; of skills that are not named here, every one's.
     answered: dict[str, float] = Field(
         default={"view_direction": 0.06, "depth_order": 0.02, "relative_distance": 0.6, "relative_direction": 0.3}
     )
@@ -152,7 +152,7 @@ class PretrainSettings(Section):
 
     @property
     def asked(self) -> dict[str, float]:
-        """Weights of all families, as the simulator is asked for them."""
+        """Weights of all skills, as the simulator is asked for them."""
         return {**self.perceive, **self.relate, **self.beside}
 
 

@@ -20,13 +20,13 @@ import threading
 
 from learner.evaluate.held_out import Evaluator, HeldOut
 from learner.grpo.clock import StepClock
-from learner.grpo.groups import Share, share_out
+from learner.grpo.groups import RankShare, share_out
 from learner.grpo.trainer import VantageTrainer, trainer_config
 from learner.monitor import Monitor
 from learner.policy.adapters import AdapterStore
 from learner.policy.assemble import assemble, most_images, resume, rollout_engine
 from learner.policy.checkpoints import CheckpointStore
-from learner.ranks.orders import Leave, Resume, Step, Train, join
+from learner.ranks.orders import Leave, Resume, Train, TrainStep, join
 from learner.rollouts.answerer import Answerer
 from learner.rollouts.sharded import ShardedEngine
 from learner.settings import LearnerSettings
@@ -171,7 +171,7 @@ class Loop:
             callbacks=[self.monitor],
         )
 
-    def _collect(self) -> Share:
+    def _collect(self) -> RankShare:
         self.monitor.between_steps()
         step = self.monitor.step
         if not self.engine.live or step % self.settings.grpo.publish_every == 0:
@@ -181,7 +181,7 @@ class Loop:
         groups = self.collector.collect(step)
         self.parts.model.train()
         own, *shares = share_out(groups, self.ranks.size)
-        self.ranks.tell([Step.of(share, self.monitor.used) for share in shares])
+        self.ranks.tell([TrainStep.of(share, self.monitor.used) for share in shares])
         return own
 
     def _publish(self, step: int) -> None:

@@ -16,7 +16,7 @@ _LEAST_DAMPING = 0.1
 _SHORTCUT_MARGIN = 0.1  # blind success may exceed chance by this much
 
 
-class CellView(msgspec.Struct, frozen=True):
+class CellEstimate(msgspec.Struct, frozen=True):
     """One cell as a policy sees it; everything but the counts is in 0..1, `trend` in -1..1."""
 
     cell: Cell
@@ -36,7 +36,7 @@ class CellView(msgspec.Struct, frozen=True):
     waiting: int  # specs issued since this cell was last asked
 
 
-def cell_views(state: State, settings: CurriculumSettings) -> list[CellView]:
+def cell_estimates(state: State, settings: CurriculumSettings) -> list[CellEstimate]:
     """A view of every cell that the settings list, in their order.
 
     Where the world lists degradations, a skill's weight is shared out between clear and degraded pictures.
@@ -55,14 +55,14 @@ def cell_views(state: State, settings: CurriculumSettings) -> list[CellView]:
     return views
 
 
-def _view(state: State, settings: CurriculumSettings, cell: Cell, weight: float) -> CellView:
+def _view(state: State, settings: CurriculumSettings, cell: Cell, weight: float) -> CellEstimate:
     estimation = settings.estimation
     seen = state.cells.get(str(cell), CellState())
     post = state.posterior(cell, estimation)
     trend = _trend(seen, estimation.window_groups)
     stale = seen.asked - seen.best_at - estimation.patience_groups
     enough = estimation.patience_groups / 4
-    return CellView(
+    return CellEstimate(
         cell=cell,
         weight=weight,
         asked=seen.asked,

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from curriculum.selectors.base import Policy
-from curriculum.selectors.confidence_bands import ConfidenceBandsPolicy
-from curriculum.selectors.difficulty_pools import DifficultyPoolsPolicy
-from curriculum.selectors.frontier import FrontierPolicy
-from curriculum.selectors.static import StaticPolicy
-from curriculum.selectors.uniform import UniformPolicy
-from curriculum.selectors.weakest_first import WeakestFirstPolicy
+from curriculum.selectors.base import Selector
+from curriculum.selectors.confidence_bands import ConfidenceBandsSelector
+from curriculum.selectors.difficulty_pools import DifficultyPoolsSelector
+from curriculum.selectors.frontier import FrontierSelector
+from curriculum.selectors.static import StaticSelector
+from curriculum.selectors.uniform import UniformSelector
+from curriculum.selectors.weakest_first import WeakestFirstSelector
 from curriculum.settings import CurriculumSettings
 
-_POLICIES = {
-    "frontier": FrontierPolicy,
-    "confidence_bands": ConfidenceBandsPolicy,
-    "weakest_first": WeakestFirstPolicy,
-    "difficulty_pools": DifficultyPoolsPolicy,
-    "uniform": UniformPolicy,
-    "static": StaticPolicy,
+_SELECTORS = {
+    "frontier": FrontierSelector,
+    "confidence_bands": ConfidenceBandsSelector,
+    "weakest_first": WeakestFirstSelector,
+    "difficulty_pools": DifficultyPoolsSelector,
+    "uniform": UniformSelector,
+    "static": StaticSelector,
 }
 
 
-def make_policy(settings: CurriculumSettings) -> Policy:
-    """The policy that `settings.policy` names."""
-    return _POLICIES[settings.policy](settings)
+def make_selector(settings: CurriculumSettings) -> Selector:
+    """The policy that `settings.selector` names."""
+    return _SELECTORS[settings.selector](settings)

@@ -8,7 +8,7 @@ from typing import Mapping, Optional, Sequence
 import msgspec
 import numpy as np
 
-from curriculum.ability.estimates import CellView
+from curriculum.ability.estimates import CellEstimate
 from curriculum.ability.rasch import Cell
 from curriculum.settings import CurriculumSettings
 
@@ -21,7 +21,7 @@ class Share(msgspec.Struct, frozen=True):
     share: float
 
 
-class Policy(abc.ABC):
+class Selector(abc.ABC):
     """A policy is stateless: all that it knows stands in the views, so that a restart changes nothing."""
 
     repeats: Optional[int] = None  # after so many specs the same ones come again; None: every spec is fresh
@@ -29,16 +29,18 @@ class Policy(abc.ABC):
     def __init__(self, settings: CurriculumSettings) -> None:
         self.settings = settings
 
-    def shares(self, views: Sequence[CellView]) -> list[Share]:
+    def shares(self, views: Sequence[CellEstimate]) -> list[Share]:
         """Shares that sum to 1. By default every cell by `weights`, and the blind share in the same proportions."""
         return split(views, {"learn": (1.0, self.weights(views))}, self.settings.shares.blind)
 
     @abc.abstractmethod
-    def weights(self, views: Sequence[CellView]) -> list[float]:
+    def weights(self, views: Sequence[CellEstimate]) -> list[float]:
         """How much each cell is worth asking, at any scale."""
 
 
-def split(views: Sequence[CellView], parts: Mapping[str, tuple[float, Sequence[float]]], blind: float) -> list[Share]:
+def split(
+    views: Sequence[CellEstimate], parts: Mapping[str, tuple[float, Sequence[float]]], blind: float
+) -> list[Share]:
     """Shares from parts {purpose: (size, a weight per view)}, scaled to leave `blind` to blind questions.
 
     A part whose weights are all zero leaves its size to the others; where all are, every cell gets the same.
@@ -76,6 +78,6 @@ def draw(shares: list[Share], count: int, rng: np.random.Generator) -> list[Shar
     return [shares[int(index)] for index in picks]
 
 
-def feasible_weight(view: CellView) -> float:
+def feasible_weight(view: CellEstimate) -> float:
     """How much a cell may be asked: its skill's weight, less where specs are mostly infeasible."""
     return view.weight * view.feasible

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from curriculum.ability.estimates import CellView
-from curriculum.selectors.base import Policy, feasible_weight
+from curriculum.ability.estimates import CellEstimate
+from curriculum.selectors.base import Selector, feasible_weight
 
 _EASY, _HARD = 0.9, 0.1
 _OUTSIDE = 0.1  # weight of a cell outside the frontier
 
 
-class ConfidenceBandsPolicy(Policy):
-    def weights(self, views: Sequence[CellView]) -> list[float]:
+class ConfidenceBandsSelector(Selector):
+    def weights(self, views: Sequence[CellEstimate]) -> list[float]:
         return [feasible_weight(view) * (1.0 if _HARD <= view.mean <= _EASY else _OUTSIDE) for view in views]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from curriculum.ability.estimates import CellView
-from curriculum.selectors.base import Policy, feasible_weight
+from curriculum.ability.estimates import CellEstimate
+from curriculum.selectors.base import Selector, feasible_weight
 
 
-class DifficultyPoolsPolicy(Policy):
-    def weights(self, views: Sequence[CellView]) -> list[float]:
+class DifficultyPoolsSelector(Selector):
+    def weights(self, views: Sequence[CellEstimate]) -> list[float]:
         return [feasible_weight(view) * (1.0 if 0.25 < view.mean <= 0.75 else 0.2) for view in views]

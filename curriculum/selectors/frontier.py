@@ -17,16 +17,16 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from curriculum.ability.estimates import CellView
+from curriculum.ability.estimates import CellEstimate
 from curriculum.ability.rasch import Cell
-from curriculum.selectors.base import Policy, Share, feasible_weight, split
+from curriculum.selectors.base import Selector, Share, feasible_weight, split
 
 _SHARPNESS = 2.0  # above 1 the best cells get more than their proportion
 _LARGEST_SHARE = 0.2  # of what is asked at the frontier; more where there are fewer than ten cells
 
 
-class FrontierPolicy(Policy):
-    def shares(self, views: Sequence[CellView]) -> list[Share]:
+class FrontierSelector(Selector):
+    def shares(self, views: Sequence[CellEstimate]) -> list[Share]:
         sizes = self.settings.shares
         return split(
             views,
@@ -38,14 +38,14 @@ class FrontierPolicy(Policy):
             sizes.blind,
         )
 
-    def weights(self, views: Sequence[CellView]) -> list[float]:
+    def weights(self, views: Sequence[CellEstimate]) -> list[float]:
         weights = [
             feasible_weight(view) * (view.signal * (1.0 + view.progress) * view.damping * view.seeing) ** _SHARPNESS
             for view in views
         ]
         return bounded(self._to_easier(views, weights), max(_LARGEST_SHARE, 2.0 / len(views)))
 
-    def _to_easier(self, views: Sequence[CellView], weights: Sequence[float]) -> list[float]:
+    def _to_easier(self, views: Sequence[CellEstimate], weights: Sequence[float]) -> list[float]:
         """Move a hopeless cell's weight to the hardest easier cell that is not hopeless, where there is one.
 
         A tenth stays: a cell that is never asked is never found to have become possible.
@@ -94,7 +94,7 @@ def bounded(weights: Sequence[float], largest: float) -> list[float]:
     ]
 
 
-def _retest_weight(view: CellView) -> float:
+def _retest_weight(view: CellEstimate) -> float:
     """Learned cells, those not asked for longest and those that slip most.
 
     A policy that has grown sure in a cell and is then taught others can tip over to one wrong answer for all, and from

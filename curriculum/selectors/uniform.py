@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from curriculum.ability.estimates import CellView
-from curriculum.selectors.base import Policy
+from curriculum.ability.estimates import CellEstimate
+from curriculum.selectors.base import Selector
 
 
-class UniformPolicy(Policy):
-    def weights(self, views: Sequence[CellView]) -> list[float]:
+class UniformSelector(Selector):
+    def weights(self, views: Sequence[CellEstimate]) -> list[float]:
         return [view.weight for view in views]

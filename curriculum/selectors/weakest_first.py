@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from curriculum.ability.estimates import CellView
-from curriculum.selectors.base import Policy, feasible_weight
+from curriculum.ability.estimates import CellEstimate
+from curriculum.selectors.base import Selector, feasible_weight
 
 _FLOOR = 0.05
 
 
-class WeakestFirstPolicy(Policy):
-    def weights(self, views: Sequence[CellView]) -> list[float]:
+class WeakestFirstSelector(Selector):
+    def weights(self, views: Sequence[CellEstimate]) -> list[float]:
         return [feasible_weight(view) * max(_FLOOR, 1.0 - view.mean) for view in views]

@@ -110,7 +110,7 @@ class LiveView:
                 _count(sim, "infeasible_total", "infeasible"),
             ),
             "curriculum": _joined(
-                curriculum.get("policy"),
+                curriculum.get("selector"),
                 _count(curriculum, "issued", "issued"),
                 _count(curriculum, "counted", "counted"),
             ),

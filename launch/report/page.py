@@ -17,7 +17,7 @@ import typer
 from markupsafe import Markup
 
 from launch.report import charts
-from launch.report.records import Change, Records, Step, episodes_of, is_relational, split_cell
+from launch.report.records import Change, Records, StepRecord, episodes_of, is_relational, split_cell
 from protocol.answers.letters import plain_text
 from protocol.run.config import to_toml
 from protocol.run.directory import RunDir, write_atomic
@@ -180,7 +180,7 @@ def _heatmap(records: Records, skills: Sequence[str]) -> str:
     return charts.heatmap(rows, [f"level {level}" for level in levels], values)
 
 
-def _step_time(steps: Sequence[Step]) -> str:
+def _step_time(steps: Sequence[StepRecord]) -> str:
     """Mean wall seconds of each part of a step."""
     total: Counter[str] = Counter()
     for step in steps:

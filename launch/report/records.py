@@ -15,7 +15,7 @@ Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Step:
+class StepRecord:
     """One training step; `no_gradient` is the share of groups whose rewards had no spread."""
 
     step: int
@@ -95,7 +95,7 @@ class Records:
     """A run's records, oldest first. `update` reads what was appended since the last time."""
 
     run: RunDir
-    steps: list[Step] = field(default_factory=list)
+    steps: list[StepRecord] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
     leases: list[Lease] = field(default_factory=list)
     _offsets: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -190,9 +190,9 @@ def episodes_of(run: RunDir, most: int) -> list[dict[str, Any]]:
     return shown
 
 
-def _step(line: dict[str, Any]) -> Step:
+def _step(line: dict[str, Any]) -> StepRecord:
     groups, without = line.get("groups"), line.get("no_gradient")
-    return Step(
+    return StepRecord(
         step=line["step"],
         time_s=line["time_s"],
         reward=line.get("reward", math.nan),

@@ -119,7 +119,7 @@ class HeldOut:
 
 
 def _cell(spec: TaskSpec) -> tuple[str, int]:
-    return spec.question.family, spec.question.level
+    return spec.question.skill, spec.question.level
 
 
 class _Row(msgspec.Struct, array_like=True):
@@ -251,7 +251,7 @@ def first_per_skill(indices: Sequence[int], tasks: Sequence[Task], count: int) -
     by_skill: dict[str, dict[int, list[int]]] = {}
     for index in indices:
         question = tasks[index].spec.question
-        by_skill.setdefault(question.family, {}).setdefault(question.level, []).append(index)
+        by_skill.setdefault(question.skill, {}).setdefault(question.level, []).append(index)
     chosen: list[int] = []
     for levels in by_skill.values():
         turns = max(map(len, levels.values()))

@@ -42,7 +42,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Share:
+class RankShare:
     """The answers of one step that one rank trains on: rows `start` to `stop` of its groups' answers, one behind the
     other. The first and the last group may be shared with a neighbour."""
 
@@ -57,7 +57,7 @@ class Share:
         return [divmod(row, samples) for row in range(self.start, self.stop)]
 
 
-def share_out(groups: Sequence[Group], ranks: int) -> list[Share]:
+def share_out(groups: Sequence[Group], ranks: int) -> list[RankShare]:
     """A step's answers in equal shares, one for each rank, in their order: TRL puts them together in that order."""
     samples = len(groups[0].rewards)
     rows = len(groups) * samples // ranks
@@ -66,7 +66,7 @@ def share_out(groups: Sequence[Group], ranks: int) -> list[Share]:
     for start in range(0, rows * ranks, rows):
         first = start // samples
         own = groups[first : -(-(start + rows) // samples)]
-        shares.append(Share(tuple(own), start - first * samples, start - first * samples + rows))
+        shares.append(RankShare(tuple(own), start - first * samples, start - first * samples + rows))
     return shares
 
 

@@ -29,7 +29,7 @@ from transformers import PrinterCallback
 from trl import import_utils
 
 from learner.grpo.clock import StepClock
-from learner.grpo.groups import Share, packed_log_probs, plain_log_probs
+from learner.grpo.groups import RankShare, packed_log_probs, plain_log_probs
 from learner.policy.checkpoints import CheckpointStore, read_optimizer
 from learner.policy.packed import PackedPolicy
 from learner.rollouts.encoder import PromptEncoder
@@ -91,7 +91,7 @@ class VantageTrainer(GRPOTrainer):
         self,
         model: Any,
         processor: Any,
-        collect: Callable[[], Share],
+        collect: Callable[[], RankShare],
         args: GRPOConfig,
         checkpoints: Optional[CheckpointStore],
         clock: StepClock,
@@ -102,7 +102,7 @@ class VantageTrainer(GRPOTrainer):
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._collect = collect
-        self._share = Share((), 0, 0)
+        self._share = RankShare((), 0, 0)
         self._rows = torch.empty(0, dtype=torch.int64)
         self._packed = packed
         self._checkpoints = checkpoints

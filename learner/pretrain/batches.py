@@ -73,19 +73,19 @@ def dense(shard: Shard, names: Names) -> Dense:
 def choose(
     questions: Sequence[Question], weights: dict[str, float], count: int, rng: np.random.Generator
 ) -> list[Question]:
-    """Up to `count` of a view's questions without repetition, drawn family by family in these proportions."""
-    families: dict[str, list[Question]] = {}
+    """Up to `count` of a view's questions without repetition, drawn skill by skill in these proportions."""
+    skills: dict[str, list[Question]] = {}
     for index in rng.permutation(len(questions)):
-        if weights.get(questions[index].family, 0.0) > 0:
-            families.setdefault(questions[index].family, []).append(questions[index])
+        if weights.get(questions[index].skill, 0.0) > 0:
+            skills.setdefault(questions[index].skill, []).append(questions[index])
     chosen: list[Question] = []
-    while families and len(chosen) < count:
-        present = list(families)
+    while skills and len(chosen) < count:
+        present = list(skills)
         share = np.array([weights[name] for name in present])
         name = present[int(rng.choice(len(present), p=share / share.sum()))]
-        chosen.append(families[name].pop())
-        if not families[name]:
-            del families[name]
+        chosen.append(skills[name].pop())
+        if not skills[name]:
+            del skills[name]
     return chosen
 
 

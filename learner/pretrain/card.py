@@ -34,7 +34,7 @@ other data: {scenes} training scenes, {views} views of each.
    its colour, category, place in the picture and distance.
 2. Everything, {ground_steps} steps of {ground_batch} views with {ground_questions} questions each, packed so that a
    view is encoded once; a grounding loss asks the hidden state at every noun where and what the named object is.
-   Of these families only a share of the answers is taught, enough for the format and little of the skill: {answered}.
+   Of these skills only a share of the answers is taught, enough for the format and little of the skill: {answered}.
 
 The checkpoint with the best perception whose mean relational accuracy lay in {low:.2f}-{high:.2f} was kept (step {step}
 of the second stage).
@@ -62,7 +62,7 @@ Licence: that of the repository. Weights are stored in float32.
 
 
 def table(seeing: Mapping[str, Accuracy], blind: Mapping[str, Accuracy]) -> str:
-    """A Markdown table of accuracies per family."""
+    """A Markdown table of accuracies per skill."""
     rows = ["| skill | questions | greedy | sampled | blind | chance |", "|---|---|---|---|---|---|"]
     for name, accuracy in seeing.items():
         without = f"{blind[name].greedy:.2f}" if name in blind else ""

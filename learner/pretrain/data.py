@@ -59,7 +59,7 @@ def order(settings: PretrainSettings, split: str, number: int) -> Annotate:
         camera=Camera(settings.image_px, settings.image_px),
         views=settings.views_per_scene,
         questions_per_view=settings.questions_per_view,
-        families=tuple((name, level, weight) for name, weight in settings.asked.items() for level in settings.levels),
+        skills=tuple((name, level, weight) for name, weight in settings.asked.items() for level in settings.levels),
         run_seed=settings.seed,
         seq=number,
         sensors=("rgb", "ids"),

@@ -1,4 +1,4 @@
-"""Held-out accuracy of a policy on annotated views, per family, greedy and sampled."""
+"""Held-out accuracy of a policy on annotated views, per skill, greedy and sampled."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Accuracy(NamedTuple):
     sampled: float  # mean probability of the right answer at temperature 1
 
 
-def mean(table: dict[str, Accuracy], families: Sequence[str]) -> float:
-    """Of the greedy accuracies of these families."""
-    values = [table[name].greedy for name in families if name in table]
+def mean(table: dict[str, Accuracy], skills: Sequence[str]) -> float:
+    """Of the greedy accuracies of these skills."""
+    values = [table[name].greedy for name in skills if name in table]
     return float(np.mean(values)) if values else 0.0
 
 
@@ -36,7 +36,7 @@ def evaluate(
     packed: PackedPolicy,
     pool: Pool,
     views: int,
-    families: Sequence[str],
+    skills: Sequence[str],
     header: Sequence[int],
     tokens: Tokens,
     names: Names,
@@ -49,7 +49,7 @@ def evaluate(
         indices = np.arange(start, min(start + _VIEWS_PER_BATCH, views, len(pool)))
         shard = pool.take(indices)
         rng = rng_for(0, "pretrain-evaluation", start)
-        chosen = [choose(t.questions, dict.fromkeys(families, 1.0), _QUESTIONS_PER_VIEW, rng) for t in shard.truths]
+        chosen = [choose(t.questions, dict.fromkeys(skills, 1.0), _QUESTIONS_PER_VIEW, rng) for t in shard.truths]
         if not any(chosen):
             continue
         questions = pack(shard, chosen, [[True] * len(row) for row in chosen], tokens, names)
@@ -63,7 +63,7 @@ def evaluate(
         chance = (logp * scored).sum(-1).exp()
         for view, row in enumerate(chosen):
             for k, question in enumerate(row):
-                right[question.family].append((bool(hit[view, k]), float(chance[view, k])))
+                right[question.skill].append((bool(hit[view, k]), float(chance[view, k])))
     return {
         name: Accuracy(len(results), *(float(np.mean(column)) for column in zip(*results)))
         for name, results in sorted(right.items())

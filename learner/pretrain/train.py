@@ -88,8 +88,8 @@ class Trainer:
             after_step(step, losses)
 
     def evaluate(self, pool: Pool, views: int, blind: bool = False) -> dict[str, Accuracy]:
-        families = list(self.settings.asked)
-        return evaluate(self.packed, pool, views, families, self.header, self.tokens, self.names, blind)
+        skills = list(self.settings.asked)
+        return evaluate(self.packed, pool, views, skills, self.header, self.tokens, self.names, blind)
 
     def _loss(self, shard: Shard, rng: np.random.Generator, grounding: bool) -> tuple[Tensor, Losses]:
         images = self.packed.encode(shard.rgb)
@@ -101,7 +101,7 @@ class Trainer:
         prefix = self.packed.prefill([self.header] * len(shard.truths), images)
         hidden, labels, nouns, noun_targets = [], [], [], []
         for chosen in self._by_length(shard, rng):
-            taught = [[rng.random() < settings.answered.get(q.family, 1.0) for q in row] for row in chosen]
+            taught = [[rng.random() < settings.answered.get(q.skill, 1.0) for q in row] for row in chosen]
             questions = pack(shard, chosen, taught, self.tokens, self.names)
             taps: list[Tensor] = []
             states = self.packed.branch(prefix, questions.ids, at=questions.at, tap=(settings.grounded_layer, taps))

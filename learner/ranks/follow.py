@@ -17,12 +17,12 @@ from typing import Any, Optional
 from transformers import TrainerCallback
 
 from learner.grpo.clock import StepClock
-from learner.grpo.groups import Share
+from learner.grpo.groups import RankShare
 from learner.grpo.schedule import rate
 from learner.grpo.trainer import VantageTrainer, trainer_config
 from learner.policy.adapters import read_adapter
 from learner.policy.assemble import assemble, most_images, rollout_engine
-from learner.ranks.orders import Answer, Leave, LoadAdapter, Ranks, Resume, Step, Train, join
+from learner.ranks.orders import Answer, Leave, LoadAdapter, Ranks, Resume, Train, TrainStep, join
 from learner.rollouts.sharded import answer_share
 from learner.settings import LearnerSettings
 from protocol.run.config import section
@@ -56,7 +56,7 @@ class Follower:
         self._engine.close()
         self._ranks.part()
 
-    def _obey(self) -> Step | Train:
+    def _obey(self) -> TrainStep | Train:
         """Do what is ordered between steps; returns the order that is none of it. Raises _Left at the end."""
         parts = self._parts
         parts.model.eval()
@@ -76,9 +76,9 @@ class Follower:
             else:
                 return order
 
-    def _collect(self) -> Share:
+    def _collect(self) -> RankShare:
         order = self._obey()
-        assert isinstance(order, Step), order
+        assert isinstance(order, TrainStep), order
         self._used = order.used
         self._parts.model.train()
         return order.share

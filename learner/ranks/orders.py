@@ -17,7 +17,7 @@ from typing import Any, Optional, Sequence, Union
 import msgspec
 import numpy as np
 
-from learner.grpo.groups import Group, Share
+from learner.grpo.groups import Group, RankShare
 from learner.ranks.processes import MEETING_FILE
 from learner.rollouts.answerer import Answers, Turn
 from learner.rollouts.base import Prompt, Rollout, Sampling
@@ -55,7 +55,7 @@ class Train(msgspec.Struct, tag=True):
     """Begin the trainer's loop."""
 
 
-class Step(msgspec.Struct, tag=True):
+class TrainStep(msgspec.Struct, tag=True):
     """Train on this share; `used` is how much of the budget is used up, 0 to 1.
 
     Turns name their rollout by its index: answers of one group share it, with its views.
@@ -68,7 +68,7 @@ class Step(msgspec.Struct, tag=True):
     used: float
 
     @staticmethod
-    def of(share: Share, used: float) -> Step:
+    def of(share: RankShare, used: float) -> TrainStep:
         turns = [turn for group in share.groups for own in group.answers.later for turn in own]
         rollouts = [*(group.answers.rollout for group in share.groups), *(turn.rollout for turn in turns)]
         distinct = list({id(rollout): rollout for rollout in rollouts}.values())
@@ -81,15 +81,15 @@ class Step(msgspec.Struct, tag=True):
             )
             for group in share.groups
         ]
-        return Step([_without_features(rollout) for rollout in distinct], groups, share.start, share.stop, used)
+        return TrainStep([_without_features(rollout) for rollout in distinct], groups, share.start, share.stop, used)
 
     @property
-    def share(self) -> Share:
+    def share(self) -> RankShare:
         groups = []
         for group in self.groups:
             later = tuple(tuple(Turn(self.rollouts[number], at) for number, at in own) for own in group.later)
             groups.append(Group(Answers(self.rollouts[group.first], later), group.rewards))
-        return Share(tuple(groups), self.start, self.stop)
+        return RankShare(tuple(groups), self.start, self.stop)
 
 
 class WireGroup(msgspec.Struct):
@@ -102,7 +102,7 @@ class Leave(msgspec.Struct, tag=True):
     """The run is done, or stops."""
 
 
-Order = Union[Resume, Answer, LoadAdapter, Train, Step, Leave]
+Order = Union[Resume, Answer, LoadAdapter, Train, TrainStep, Leave]
 
 
 # ----------------------------------------------------------------------------- the ranks

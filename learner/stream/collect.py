@@ -168,7 +168,7 @@ class Collector:
             lease_id=leased.lease_id,
             policy_version=step,
             outcome="answered",
-            skill=task.question.family,
+            skill=task.question.skill,
             level=task.question.level,
             frame=task.question.frame,
             blind=leased.blind,

@@ -67,7 +67,7 @@ def refusal(leased: Leased, version: int, error: VantageError) -> ConfidenceRepo
         lease_id=leased.lease_id,
         policy_version=version,
         outcome="infeasible" if error.code == "infeasible" else "broken",
-        skill=leased.spec.question.family,
+        skill=leased.spec.question.skill,
         level=leased.spec.question.level,
         blind=leased.blind,
         reason=error.message,

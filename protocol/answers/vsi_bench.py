@@ -177,9 +177,9 @@ def _item(row: Mapping[str, Any]) -> Item:
             raise ValueError(f"{truth!r} is no number")
         if kind not in ("number", "choice", "sequence", "map"):
             raise ValueError(f"answer_type {kind!r}")
-    family = str(row["question_type"])
-    question = Question(family, 0, str(row["question"]), answer, kind, program="", options=options)
-    return Item(str(row["id"]), family, truth, question)
+    skill = str(row["question_type"])
+    question = Question(skill, 0, str(row["question"]), answer, kind, program="", options=options)
+    return Item(str(row["id"]), skill, truth, question)
 
 
 def _options(listed: Any) -> tuple[str, ...]:

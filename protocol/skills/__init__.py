@@ -1,6 +1,6 @@
 """The skill catalogue: what can be asked, at which level of reasoning, answered how, and how hard.
 
-Levels 0..4 have a measurable meaning per skill, in words here and in numbers beside each family; a test holds the two
+Levels 0..4 have a measurable meaning per skill, in words here and in numbers beside each skill; a test holds the two
 together. `feasible_levels` is what is implemented today. One module per kind of views.
 """
 

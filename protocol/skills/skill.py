@@ -35,7 +35,7 @@ CLEAR = (
 )
 
 
-# What several families of relations ask, over one picture, two or more.
+# What several skills of relations ask, over one picture, two or more.
 DISTANCES_APART = (
     "2 options, distances 1.00 m apart",
     "2 options, distances 0.60 m apart",

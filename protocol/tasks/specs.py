@@ -89,7 +89,7 @@ class World(Section):
     hfov_deg: float = pydantic.Field(default=70.0, ge=6, le=160)
     degradations: tuple[str, ...] = ()  # like "fog:3": pictures may be degraded by one of these
     degraded_share: float = pydantic.Field(default=0.5, ge=0, le=1)  # of the specs, where degradations are listed
-    look_around: int = pydantic.Field(default=0, ge=0, le=12)  # moves before the answer, for families of LOOK_AROUND
+    look_around: int = pydantic.Field(default=0, ge=0, le=12)  # moves before the answer, for skills of LOOK_AROUND
     specs_per_scene: int = pydantic.Field(default=4, ge=1, le=256)  # a scene that is open already costs no load
     same_cell_per_scene: int = pydantic.Field(default=2, ge=1, le=256)  # more would be near-duplicates
 
@@ -143,7 +143,7 @@ def task_spec(
     *,
     spec_id: str,
     seq: int,
-    family: str,
+    skill: str,
     level: int,
     degradation: Optional[str] = None,
 ) -> TaskSpec:
@@ -157,20 +157,20 @@ def task_spec(
         run_seed=run_seed,
         seq=seq,
         scene=scene,
-        question=QuestionSpec(family, level),
+        question=QuestionSpec(skill, level),
         camera=world.camera,
-        max_views=view_budget(family),
-        degradations=_drawn(world, run_seed, seq, family) if degradation is None else _parsed(degradation),
-        look_around=world.look_around if family in LOOK_AROUND else 0,
+        max_views=view_budget(skill),
+        degradations=_drawn(world, run_seed, seq, skill) if degradation is None else _parsed(degradation),
+        look_around=world.look_around if skill in LOOK_AROUND else 0,
     )
 
 
-def degradations_for(world: World, family: str) -> tuple[str, ...]:
-    """Those of the world's degradations that questions of the family can be asked with, like "fog:3"."""
+def degradations_for(world: World, skill: str) -> tuple[str, ...]:
+    """Those of the world's degradations that questions of the skill can be asked with, like "fog:3"."""
     if not world.degraded_share:
         return ()
     return tuple(
-        text for text in world.degradations if family in JUDGED_AS_SEEN or Degradation.parse(text).name not in HIDING
+        text for text in world.degradations if skill in JUDGED_AS_SEEN or Degradation.parse(text).name not in HIDING
     )
 
 
@@ -178,28 +178,28 @@ def _parsed(degradation: str) -> tuple[Degradation, ...]:
     return (Degradation.parse(degradation),) if degradation else ()
 
 
-def _drawn(world: World, run_seed: int, seq: int, family: str) -> tuple[Degradation, ...]:
-    fitting = degradations_for(world, family)
+def _drawn(world: World, run_seed: int, seq: int, skill: str) -> tuple[Degradation, ...]:
+    fitting = degradations_for(world, skill)
     rng = rng_for(run_seed, "degradation", seq)
     if not fitting or rng.uniform() >= world.degraded_share:
         return ()
     return _parsed(pick(fitting, rng))
 
 
-def view_budget(family: str) -> int:
-    """How many views a question of this family of the catalogue may have."""
-    return _VIEWS[CATALOGUE[family].views]
+def view_budget(skill: str) -> int:
+    """How many views a question of this skill of the catalogue may have."""
+    return _VIEWS[CATALOGUE[skill].views]
 
 
 def held_out_specs(world: World, seed: int, wanted: Mapping[tuple[str, int], int]) -> list[TaskSpec]:
-    """As many specs as `wanted` says for every (family, level), all in held-out scenes, ordered by scene.
+    """As many specs as `wanted` says for every (skill, level), all in held-out scenes, ordered by scene.
 
     The same arguments give the same specs, so that two runs, or one run before and after, answer the same questions.
-    Raises VantageError("bad_request") for a family or level that the catalogue lacks.
+    Raises VantageError("bad_request") for a skill or level that the catalogue lacks.
     """
-    for family, level in wanted:
-        if family not in CATALOGUE or level not in CATALOGUE[family].feasible_levels:
-            raise VantageError("bad_request", f"the skill catalogue has no {family} at level {level}.")
+    for skill, level in wanted:
+        if skill not in CATALOGUE or level not in CATALOGUE[skill].feasible_levels:
+            raise VantageError("bad_request", f"the skill catalogue has no {skill} at level {level}.")
     dealt = deal(world, [cell for cell, count in wanted.items() for _ in range(count)], lambda cell: cell)
     scenes = {index: held_out_scene(world, seed, index) for index in {index for index, _ in dealt}}
     return [
@@ -209,10 +209,10 @@ def held_out_specs(world: World, seed: int, wanted: Mapping[tuple[str, int], int
             scenes[scene],
             spec_id=f"h{seed}-{number:06d}",
             seq=_HELD_OUT_SEQ + number,
-            family=family,
+            skill=skill,
             level=level,
         )
-        for number, (scene, (family, level)) in enumerate(dealt)
+        for number, (scene, (skill, level)) in enumerate(dealt)
     ]
 
 

@@ -11,9 +11,9 @@ from protocol.wire.arrays import ArrayRef
 
 
 class QuestionSpec(msgspec.Struct, frozen=True):
-    """Which question to ask: a family of the skill catalogue at a difficulty level 0..4."""
+    """Which question to ask: a skill of the skill catalogue at a difficulty level 0..4."""
 
-    family: str
+    skill: str
     level: int = 0
     paraphrase: int = -1  # -1: drawn from the task's seed
 
@@ -62,7 +62,7 @@ def degradation_label(degradations: Sequence[Degradation]) -> str:
 ACTIONS = ("forward", "turn_left", "turn_right", "look_up", "look_down")
 
 
-PROPOSED = "proposed"  # stands where a question of the catalogue has its family
+PROPOSED = "proposed"  # stands where a question of the catalogue has its skill
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -111,7 +111,7 @@ class Question(msgspec.Struct, frozen=True):
     items joined by ", ", a map is JSON. Option letters and answer instructions are the learner's business.
     """
 
-    family: str
+    skill: str
     level: int
     text: str
     answer: str
@@ -122,7 +122,7 @@ class Question(msgspec.Struct, frozen=True):
     unit: str = ""
     frame: str = "camera"  # "camera" | "object" | "agent"
     mentions: tuple[Mention, ...] = ()
-    margin: float = 0.0  # distance of the evidence from the nearest rule border, in the family's own measure
+    margin: float = 0.0  # distance of the evidence from the nearest rule border, in the skill's own measure
     option_objects: tuple[int, ...] = ()  # id of the object that each option names, where options name objects
 
 
@@ -143,7 +143,7 @@ class Episode(msgspec.Struct, frozen=True):
     question: Question
     scene_id: str
     renderer_digest: str
-    attempts: int = 1  # camera placements tried before the family's rules held
+    attempts: int = 1  # camera placements tried before the skill's rules held
     render_s: float = 0.0  # worker time spent on this episode
 
 

@@ -104,16 +104,16 @@ class Description(msgspec.Struct, frozen=True):
 
 
 class Annotate(msgspec.Struct, frozen=True):
-    """Views of one scene with dense truth and questions of the named families, for pre-training.
+    """Views of one scene with dense truth and questions of the named skills, for pre-training.
 
-    `families` are (family, level, weight); up to `questions_per_view` questions that hold in a view are asked.
+    `skills` are (skill, level, weight); up to `questions_per_view` questions that hold in a view are asked.
     """
 
     scene: SceneSpec
     camera: Camera
     views: int
     questions_per_view: int
-    families: tuple[tuple[str, int, float], ...]
+    skills: tuple[tuple[str, int, float], ...]
     run_seed: int = 0
     seq: int = 0
     sensors: tuple[str, ...] = ("rgb", "depth", "ids")
@@ -210,7 +210,7 @@ class Ready(msgspec.Struct, frozen=True):
     renderer_digest: str
     credit: int = 1
     sensors: tuple[str, ...] = ("rgb", "depth", "ids")
-    families: tuple[str, ...] = ()
+    skills: tuple[str, ...] = ()
     protocol_major: int = 1
     warm_scenes: int = 4  # how many scenes it keeps open, least recently used closed first
     assets: tuple[str, ...] = ()  # names of scenes that SceneSpec.asset may name
@@ -327,7 +327,7 @@ class CellStatus(msgspec.Struct, frozen=True):
 
 
 class CurriculumStatus(msgspec.Struct, frozen=True):
-    policy: str
+    selector: str
     issued: int
     leased: int
     counted: int

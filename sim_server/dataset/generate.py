@@ -119,7 +119,7 @@ def _write_shard(
             try:
                 row, own = make_episode(number, spec, scenes, backend, plan.quality)
             except Infeasible as error:
-                infeasible.append((spec.spec_id, spec.question.family, spec.question.level, error.message))
+                infeasible.append((spec.spec_id, spec.question.skill, spec.question.level, error.message))
                 continue
             rows.append(row)
             pictures.append(own)

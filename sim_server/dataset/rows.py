@@ -83,7 +83,7 @@ def make_row(number: int, truth: Truth) -> Row:
         id=number,
         dataset=f"vantage-{truth.scene.backend}",
         scene_name=truth.scene.scene_id,
-        question_type=question.family,
+        question_type=question.skill,
         question=plain_text(question.text),
         options=lettered_options(question) or None,
         ground_truth=letter_answer(question),

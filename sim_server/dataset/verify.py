@@ -19,7 +19,7 @@ from sim_server.dataset.parts import stay_with, wait_for_parts
 from sim_server.dataset.plan import Plan, Specs
 from sim_server.dataset.rows import Row, Truth, from_webp, make_row, seen_in, to_webp
 from sim_server.dataset.store import Folder, check_shard, read_rows
-from sim_server.questions.evidence import EVIDENCE_SENSORS, World
+from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence
 from sim_server.questions.language.evaluator import run
 from sim_server.questions.realise import realise
 from sim_server.sensing.degradations import degraded, digest_for
@@ -180,7 +180,7 @@ def _row_failures(row: Row, shard: Path, plan: Plan, specs: Specs, scenes: WarmS
             yield f"{name} shows another picture than its pose"
 
 
-def _derive(scene: Scene, truth: Truth) -> tuple[NDArray[np.uint8], World, str]:
+def _derive(scene: Scene, truth: Truth) -> tuple[NDArray[np.uint8], Evidence, str]:
     """The views uint8 [N, H, W, 3] drawn again, the world that they are judged in, and the program's answer there.
 
     Realising the spec again gives all of it. Where this version would ask something else, the stored program is run on
@@ -194,5 +194,5 @@ def _derive(scene: Scene, truth: Truth) -> tuple[NDArray[np.uint8], World, str]:
     sensors = ("rgb", *EVIDENCE_SENSORS)
     frames = degraded(scene, truth.spec).render(truth.poses, truth.spec.camera, sensors)
     assert frames.rgb is not None
-    world = World.of(scene.description, frames)
+    world = Evidence.of(scene.description, frames)
     return frames.rgb, world, run(truth.question.program, world)

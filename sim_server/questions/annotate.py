@@ -11,10 +11,10 @@ from protocol.tasks.scene import Pose
 from protocol.tasks.task import ObjectTruth, Question
 from protocol.wire.messages import Annotate
 from sim_server.backends.base import Frames, Scene
-from sim_server.questions.evidence import EVIDENCE_SENSORS, World
+from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence
 from sim_server.questions.families import family_of
 from sim_server.questions.families.rules import neighbours
-from sim_server.questions.family import Candidate, Family, Proposals, ask, draw_evenly, takes_any_view
+from sim_server.questions.family import Candidate, Family, Findings, ask, draw_evenly, takes_any_view
 from sim_server.questions.views.viewpoints import draw_populated_pose
 
 FOCUS = 3  # objects that a view is aimed at, where the scene has so many
@@ -36,8 +36,8 @@ def annotate(scene: Scene, message: Annotate) -> list[Annotation]:
     when few hold in it. Raises VantageError("bad_request") for an unknown family or one about several views, and
     Infeasible where no place in the scene shows any object.
     """
-    families = [(family_of(name, level), level) for name, level, _ in message.families]
-    weights = np.array([weight for _, _, weight in message.families], float)
+    families = [(family_of(name, level), level) for name, level, _ in message.skills]
+    weights = np.array([weight for _, _, weight in message.skills], float)
     if not all(takes_any_view(family) for family, _ in families):
         raise VantageError(
             "bad_request",
@@ -48,7 +48,7 @@ def annotate(scene: Scene, message: Annotate) -> list[Annotation]:
     rng = rng_for(message.run_seed, "annotate", message.seq)
     poses = [_draw_pose(scene, message, rng) for _ in range(message.views)]
     frames = scene.render(poses, message.camera, tuple(dict.fromkeys((*message.sensors, *EVIDENCE_SENSORS))))
-    world = World.of(scene.description, frames)
+    world = Evidence.of(scene.description, frames)
     annotations: list[Annotation] = []
     for index in range(message.views):
         view = world.only_view(index)
@@ -74,7 +74,7 @@ def _draw_pose(scene: Scene, message: Annotate, rng: np.random.Generator) -> Pos
 
 
 def _questions(
-    world: World, families: list[tuple[Family, int]], weights: np.ndarray, count: int, rng: np.random.Generator
+    world: Evidence, families: list[tuple[Family, int]], weights: np.ndarray, count: int, rng: np.random.Generator
 ) -> list[Question]:
     """Up to `count` different questions; forms and answers are drawn evenly among those that hold."""
     proposed: dict[int, list[Candidate]] = {}
@@ -84,7 +84,7 @@ def _questions(
         drawn = int(rng.choice(len(left), p=left / left.sum()))
         family, level = families[drawn]
         if drawn not in proposed:
-            found = Proposals()
+            found = Findings()
             family.propose(world, level, found)
             proposed[drawn] = found.accepted
         if not proposed[drawn]:

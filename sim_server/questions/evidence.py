@@ -36,7 +36,7 @@ class ViewEvidence(msgspec.Struct):
     depth_m: NDArray[np.float32]
 
 
-class World(msgspec.Struct):
+class Evidence(msgspec.Struct):
     """Everything that a program may read: the scene and the views.
 
     `hidden` views, and what the views were placed for (`about`, `numbers`: see Staging), are for a family's rules.
@@ -50,26 +50,26 @@ class World(msgspec.Struct):
     numbers: tuple[float, ...] = ()
 
     @classmethod
-    def of(cls, description: SceneDescription, frames: Optional[Frames] = None) -> World:
+    def of(cls, description: SceneDescription, frames: Optional[Frames] = None) -> Evidence:
         """The world of a description and, where given, of frames with depth and ids (amodal makes occlusion known)."""
         objects = {item.id: item for item in description.objects}
         views = () if frames is None else view_evidence(objects, frames)
         return cls(description=description, views=views, objects=objects)
 
     @classmethod
-    def staged(cls, description: SceneDescription, frames: Frames, staging: Staging) -> World:
+    def staged(cls, description: SceneDescription, frames: Frames, staging: Staging) -> Evidence:
         """The world of a staging, of whose shown and hidden poses these are the frames."""
         world = cls.of(description, frames)
         shown = len(staging.poses)
         return cls(description, world.views[:shown], world.objects, world.views[shown:], staging.about, staging.numbers)
 
-    def only_view(self, index: int) -> World:
+    def only_view(self, index: int) -> Evidence:
         """The same scene with one of the views, which becomes view 0."""
-        return World(description=self.description, views=(self.views[index],), objects=self.objects)
+        return Evidence(description=self.description, views=(self.views[index],), objects=self.objects)
 
-    def with_hidden(self) -> World:
+    def with_hidden(self) -> Evidence:
         """The same scene with the hidden views behind the others, as if all were shown."""
-        return World(self.description, (*self.views, *self.hidden), self.objects, (), self.about, self.numbers)
+        return Evidence(self.description, (*self.views, *self.hidden), self.objects, (), self.about, self.numbers)
 
     def seen(self) -> list[int]:
         """Ids of the objects that own at least one pixel of any view, in the scene's order."""
@@ -153,7 +153,7 @@ def _one_view(objects: dict[int, SceneObject], frames: Frames, index: int) -> Vi
     )
 
 
-def unique_names(world: World, view: Optional[ViewEvidence] = None) -> dict[int, str]:
+def unique_names(world: Evidence, view: Optional[ViewEvidence] = None) -> dict[int, str]:
     """Names of the objects seen in this view, or in any, that no other seen object shares.
 
     One pixel of a twin is enough to spoil a name.

@@ -19,7 +19,7 @@ from protocol.skills import CATALOGUE
 from protocol.tasks.scene import Pose, SceneDescription
 from protocol.tasks.task import Mention, Question, TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import World, name_of
+from sim_server.questions.evidence import Evidence, name_of
 from sim_server.questions.language.evaluator import run
 from sim_server.questions.staging import Staging
 
@@ -42,7 +42,7 @@ class Candidate(msgspec.Struct, frozen=True):
     numbers: tuple[float, ...] = ()
 
 
-class Proposals:
+class Findings:
     """Collects what holds and, for what does not, which rule refused it."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Proposals:
         self.refused[rule] += 1
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Target(msgspec.Struct, frozen=True):
     """What to look for: the form and key drawn first, the objects to aim at, and where in the picture (u, v).
 
     An empty key takes any answer: that of a family whose options are objects has no prior to balance.
@@ -73,9 +73,9 @@ class Plan(msgspec.Struct, frozen=True):
         return candidate.form == self.form and self.key in ("", candidate.key)
 
 
-def fitting(family: Family, world: World, level: int, plan: Plan) -> tuple[list[Candidate], str]:
+def fitting(family: Family, world: Evidence, level: int, plan: Target) -> tuple[list[Candidate], str]:
     """The world's candidates that the plan wants, and where there are none the rule that refused most."""
-    found = Proposals()
+    found = Findings()
     family.propose(world, level, found)
     wanted = [item for item in found.accepted if plan.fits(item)]
     if wanted or found.accepted:
@@ -93,7 +93,7 @@ def draw_evenly(candidates: Sequence[Candidate], rng: np.random.Generator) -> Ca
     return pick(same, rng)
 
 
-def draw_key(words: Sequence[str], rng: np.random.Generator, kept: Optional[Plan]) -> str:
+def draw_key(words: Sequence[str], rng: np.random.Generator, kept: Optional[Target]) -> str:
     """One of these answers, each with equal chances; that of the plan that is kept."""
     return kept.key if kept else pick(words, rng)
 
@@ -125,8 +125,8 @@ class Family(Protocol):
     views: int  # how many views a question is about; a family of "few" views takes up to the spec's budget
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None, /
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None, /
+    ) -> Target:
         """Draw a form and a key among those that this scene can give, and objects to aim at.
 
         With `kept`, its form and key stay and only the objects are drawn anew. Raises Infeasible where the scene
@@ -135,7 +135,7 @@ class Family(Protocol):
         ...
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals, /
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings, /
     ) -> Union[tuple[Pose, ...], Staging, None]:
         """Place the camera of each view so that the plan's answer may hold in them; `views` poses or more.
 
@@ -144,11 +144,11 @@ class Family(Protocol):
         """
         ...
 
-    def propose(self, world: World, level: int, found: Proposals, /) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings, /) -> None:
         """Judge every candidate of the world's views by the family's rules."""
         ...
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator, /) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator, /) -> Draft:
         """The candidate as a program, templates and options (in an order drawn from rng)."""
         ...
 
@@ -171,7 +171,7 @@ def takes_any_view(family: Family) -> bool:
 
 def ask(
     family: Family,
-    world: World,
+    world: Evidence,
     candidate: Candidate,
     level: int,
     rng: np.random.Generator,
@@ -207,7 +207,7 @@ def ask(
     )
 
 
-def name_slots(world: World, keys: Sequence[int]) -> dict[str, tuple[int, str]]:
+def name_slots(world: Evidence, keys: Sequence[int]) -> dict[str, tuple[int, str]]:
     """Slots {a}, {b} … for the names of these objects."""
     return {slot: (key, name_of(world.objects[key])) for slot, key in zip("abcdefgh", keys)}
 
@@ -218,7 +218,7 @@ def object_list(keys: Sequence[int]) -> str:
 
 
 def draft_which(
-    world: World, options: Sequence[int], measure: str, templates: tuple[str, ...], about: Sequence[int] = ()
+    world: Evidence, options: Sequence[int], measure: str, templates: tuple[str, ...], about: Sequence[int] = ()
 ) -> Draft:
     """Which of these objects: the one that `measure` finds in the list {}. The templates name the objects `about`."""
     return Draft(

@@ -1,6 +1,6 @@
 """Geometry that questions rest on: camera poses, projection, closest points of boxes, bearings.
 
-World frame: right-handed, y up, metres. A camera looks along its own -z with x to the right. A yaw is a rotation
+Evidence frame: right-handed, y up, metres. A camera looks along its own -z with x to the right. A yaw is a rotation
 about +y: counter-clockwise seen from above, so a positive yaw turns to the left. Quaternions are (w, x, y, z).
 """
 
@@ -61,7 +61,7 @@ def wrap_rad(angle_rad: float) -> float:
 
 
 def to_camera(pose: Pose, points_m: Array) -> Array:
-    """World points [N, 3] in the camera's frame [N, 3] (x right, y up, -z forward)."""
+    """Evidence points [N, 3] in the camera's frame [N, 3] (x right, y up, -z forward)."""
     return (points_m - np.asarray(pose.position_m)) @ rotation_matrix(pose.rotation_wxyz)
 
 
@@ -84,7 +84,7 @@ def in_frame(u: Array, v: Array, depth_m: Array) -> NDArray[np.bool_]:
 
 
 def unproject(pose: Pose, camera: Camera, depth_m: NDArray[np.float32]) -> Array:
-    """World points [H * W, 3] of a picture's pixel centres at these z-depths [H, W], row by row."""
+    """Evidence points [H * W, 3] of a picture's pixel centres at these z-depths [H, W], row by row."""
     rows, columns = np.indices(depth_m.shape).reshape(2, -1)
     return unproject_pixels(pose, camera, rows, columns, depth_m.ravel())
 
@@ -92,7 +92,7 @@ def unproject(pose: Pose, camera: Camera, depth_m: NDArray[np.float32]) -> Array
 def unproject_pixels(
     pose: Pose, camera: Camera, rows: NDArray[np.int64], columns: NDArray[np.int64], depth_m: NDArray[np.float32]
 ) -> Array:
-    """World points [N, 3] of some pixel centres at these z-depths [N]."""
+    """Evidence points [N, 3] of some pixel centres at these z-depths [N]."""
     focal_px = 0.5 * camera.width_px / math.tan(camera.hfov_rad / 2)
     right = (columns + 0.5 - camera.width_px / 2) / focal_px
     up = (camera.height_px / 2 - rows - 0.5) / focal_px

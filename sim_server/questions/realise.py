@@ -18,9 +18,9 @@ from protocol.tasks.scene import Pose
 from protocol.tasks.specs import JUDGED_AS_SEEN
 from protocol.tasks.task import HIDING, Question, TaskSpec
 from sim_server.backends.base import Frames, Scene
-from sim_server.questions.evidence import EVIDENCE_SENSORS, World
+from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence
 from sim_server.questions.families import family_of
-from sim_server.questions.family import Plan, Proposals, Staged, ask, draw_evenly, fitting
+from sim_server.questions.family import Findings, Staged, Target, ask, draw_evenly, fitting
 from sim_server.questions.propose.examine import examine
 from sim_server.questions.staging import Changes, Staging, staged
 from sim_server.sensing.degradations import degraded
@@ -37,7 +37,7 @@ class Realised(msgspec.Struct):
     frames: Frames
     poses: tuple[Pose, ...]
     attempts: int
-    world: World
+    world: Evidence
     changes: tuple[Changes, ...] = ()
 
 
@@ -54,7 +54,7 @@ def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> 
     if spec.proposal is not None:
         return _realise_proposal(scene, spec, sensors)
     level = spec.question.level
-    family = family_of(spec.question.family, level)
+    family = family_of(spec.question.skill, level)
     if spec.max_views < family.views:
         raise VantageError("bad_request", f"{family.name} is about {family.views} views; set max_views to that")
     if spec.look_around and not (isinstance(family, Staged) and family.looks_around):
@@ -64,10 +64,10 @@ def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> 
         raise Infeasible(f"{family.name} reads its views as a clear pinhole camera's; leave {' and '.join(hiding)} out")
     rng = rng_for(spec.run_seed, "task", spec.seq)
     refused: Counter[str] = Counter()
-    plan: Optional[Plan] = None
+    plan: Optional[Target] = None
     for attempt in range(1, ATTEMPTS + 1):
         plan = family.plan(scene.description, level, rng, plan)
-        placed = Proposals()
+        placed = Findings()
         poses = family.poses(scene, spec, plan, rng, placed)
         if poses is None:
             refused[placed.refused.most_common(1)[0][0]] += 1
@@ -77,7 +77,7 @@ def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> 
         assert family.views <= shown <= spec.max_views, (family.name, shown)
         seen = degraded(staged(scene, staging), spec)  # placed in the clear scene, judged as they will be seen
         evidence = seen.render((*staging.poses, *staging.hidden), spec.camera, EVIDENCE_SENSORS)
-        world = World.staged(scene.description, evidence, staging)
+        world = Evidence.staged(scene.description, evidence, staging)
         candidates, rule = fitting(family, world, level, plan)
         if not candidates:
             refused[rule] += 1  # one vote per attempt, so that a view of many objects does not outweigh the others
@@ -98,7 +98,7 @@ def _realise_proposal(scene: Scene, spec: TaskSpec, sensors: Sequence[str]) -> R
     found = examine(scene, proposal_of(spec), None)
     if isinstance(found, tuple):
         raise Infeasible(f"the proposal is rejected: {'; '.join(f'{one.code}, {one.message}' for one in found)}")
-    world = World.of(scene.description, found.frames)
+    world = Evidence.of(scene.description, found.frames)
     frames = _with_sensors(scene, found.frames, sensors)
     return Realised(found.question, frames, frames.poses, found.attempts, world)
 

@@ -267,7 +267,7 @@ class Broker:
                 warm_limit=ready.warm_scenes,
                 assets=frozenset(ready.assets),
                 sensors=frozenset(ready.sensors),
-                families=frozenset(ready.families),
+                families=frozenset(ready.skills),
                 heard_s=now_s,
             )
         )
@@ -396,4 +396,4 @@ class Broker:
 
 def _family(message: RenderTask) -> str:
     """The family that a worker must know; any can ask a question that the spec carries."""
-    return "" if message.spec.proposal else message.spec.question.family
+    return "" if message.spec.proposal else message.spec.question.skill

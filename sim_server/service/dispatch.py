@@ -4,7 +4,7 @@ Map
     Limits      bounds and patience
     Needs       what a request asks of a worker
     Job         one client request, from arrival to answer
-    Worker      what is believed about one worker
+    WorkerState      what is believed about one worker
     Dispatcher  submit -> assign -> finish, with `lose` for a worker that died
 
 Every time is a monotonic clock's seconds, given by the caller. Peers are named by opaque bytes.
@@ -55,7 +55,7 @@ class Job:
 
 
 @dataclass
-class Worker:
+class WorkerState:
     key: bytes
     worker_id: str
     backend: str
@@ -104,7 +104,7 @@ class Dispatcher:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.workers: dict[bytes, Worker] = {}
+        self.workers: dict[bytes, WorkerState] = {}
         self.queue: list[Job] = []  # urgent first, then oldest first; work of a dead worker returns to the front
         self.jobs: dict[bytes, Job] = {}  # by job id: waiting or in flight
         self.quarantine: OrderedDict[bytes, None] = OrderedDict()
@@ -114,7 +114,7 @@ class Dispatcher:
 
     # ------------------------------------------------------------------------- workers
 
-    def join(self, worker: Worker) -> None:
+    def join(self, worker: WorkerState) -> None:
         assert worker.key not in self.workers, "a worker joins once"
         self.workers[worker.key] = worker
 
@@ -186,9 +186,9 @@ class Dispatcher:
         self.queue.insert(first, job)
         return Admission.QUEUED
 
-    def assign(self, now_s: float) -> list[tuple[Worker, Job]]:
+    def assign(self, now_s: float) -> list[tuple[WorkerState, Job]]:
         """Hand out waiting requests against credit, the least loaded worker first."""
-        pairs: list[tuple[Worker, Job]] = []
+        pairs: list[tuple[WorkerState, Job]] = []
         handed = True
         while self.queue and handed:
             handed = False
@@ -247,7 +247,7 @@ class Dispatcher:
 
     # ------------------------------------------------------------------------- choosing
 
-    def _choose(self, worker: Worker, now_s: float) -> Optional[Job]:
+    def _choose(self, worker: WorkerState, now_s: float) -> Optional[Job]:
         """The waiting request that this worker should do next, oldest first within a rank, or None.
 
         Ranks: one that is urgent or was overtaken too often; one whose scene is warm here; one whose scene is warm
@@ -286,18 +286,18 @@ class Dispatcher:
                 job.passes += 1
         return chosen
 
-    def _warm_elsewhere(self, worker: Worker, job: Job) -> bool:
+    def _warm_elsewhere(self, worker: WorkerState, job: Job) -> bool:
         return any(
             other is not worker and not other.draining and job.scene in other.warm and self._can_serve(other, job)
             for other in self.workers.values()
         )
 
-    def _can_serve(self, worker: Worker, job: Job) -> bool:
+    def _can_serve(self, worker: WorkerState, job: Job) -> bool:
         needs = job.needs
         if needs.asset and needs.asset not in worker.assets:
             listed_by_one = any(needs.asset in other.assets for other in self.workers.values())
             if listed_by_one or worker.assets:
                 return False
         return needs.sensors <= worker.sensors and (
-            not needs.family or not worker.families or needs.family in worker.families
+            not needs.family or not worker.skills or needs.family in worker.skills
         )

@@ -82,7 +82,7 @@ def test_proposals_are_accepted_and_rejected_over_the_wire(live: Live, sound: Pr
     packet = live.sim.request(sound, deadline_s=60)
     assert isinstance(packet.message, EpisodeReply), packet.message
     episode = packet.message.episode
-    assert episode.spec_id == "sound" and episode.question.family == "proposed"
+    assert episode.spec_id == "sound" and episode.question.skill == "proposed"
     assert packet.array(episode.views[0].rgb).shape == (64, 64, 3)
     assert score(episode.question, episode.question.answer).accuracy == 1
 

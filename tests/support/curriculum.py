@@ -19,7 +19,7 @@ def report_on(leased: Leased, rewards: Sequence[float] = (1.0, 0.0, 1.0, 0.0), *
         "lease_id": leased.lease_id,
         "policy_version": 1,
         "outcome": "answered",
-        "skill": leased.spec.question.family,
+        "skill": leased.spec.question.skill,
         "level": leased.spec.question.level,
         "blind": leased.blind,
         "rewards": tuple(rewards),

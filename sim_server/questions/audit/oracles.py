@@ -139,7 +139,7 @@ NUMBER_TOLERANCE = {
 
 def agrees(question: Question, description: SceneDescription, frames: Frames) -> bool:
     """Whether the question's answer is the oracle's."""
-    expected = ORACLES[question.family](question, description, frames)
-    if question.family in NUMBER_TOLERANCE:
-        return abs(float(expected) - float(question.answer)) <= NUMBER_TOLERANCE[question.family]
+    expected = ORACLES[question.skill](question, description, frames)
+    if question.skill in NUMBER_TOLERANCE:
+        return abs(float(expected) - float(question.answer)) <= NUMBER_TOLERANCE[question.skill]
     return expected == question.answer

@@ -94,7 +94,7 @@ def _card(item: Example) -> str:
         f"<div class=views>{pictures}</div><div class=question>{_marked(item)}</div>"
         f"<div><b>{html.escape(question.answer)}{unit}</b><span class=small>{options}</span></div>"
         f"<code>{html.escape(question.program)}</code>"
-        f"<div class=small>oracle: {html.escape(item.oracle)} ({verdict}){holds} · {question.family} {question.level}"
+        f"<div class=small>oracle: {html.escape(item.oracle)} ({verdict}){holds} · {question.skill} {question.level}"
         f" · margin {question.margin:.3g} · scene {html.escape(scene)}, seq {item.spec.seq}</div>"
         "</div>"
     )

@@ -152,7 +152,7 @@ def audit(
 
 def _answer(question: Question) -> str:
     """The answer, or its place where the options are others in every question."""
-    varies = question.option_objects or question.family in OPTIONS_VARY
+    varies = question.option_objects or question.skill in OPTIONS_VARY
     return str(question.options.index(question.answer)) if varies else question.answer
 
 
@@ -181,7 +181,7 @@ def _one(scene: Scene, order: TaskSpec, tally: _Tally) -> Optional[Example]:
     example = Example(
         spec=order,
         question=question,
-        oracle=ORACLES[question.family](question, scene.description, found.frames),
+        oracle=ORACLES[question.skill](question, scene.description, found.frames),
         agrees=agrees(question, scene.description, found.frames),
         holds=_holds_anew(scene, found),
         rgb=list(found.frames.rgb),

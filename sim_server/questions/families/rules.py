@@ -10,8 +10,8 @@ import numpy as np
 from protocol.errors import Infeasible
 from protocol.seeds import pick
 from protocol.tasks.scene import SceneDescription, SceneObject
-from sim_server.questions.evidence import ViewEvidence, World, name_of, unique_names
-from sim_server.questions.family import Proposals
+from sim_server.questions.evidence import Evidence, ViewEvidence, name_of, unique_names
+from sim_server.questions.family import Findings
 
 AMBIGUOUS = "a name would fit more than one visible object"
 OUTSIDE = "an object's centre lies outside the frame"
@@ -49,7 +49,7 @@ PERCEIVE = (
 RELATE = Clarity(0.50, 0.004)
 
 
-def clear_objects(world: World, view: ViewEvidence, clarity: Clarity, found: Proposals) -> dict[int, str]:
+def clear_objects(world: Evidence, view: ViewEvidence, clarity: Clarity, found: Findings) -> dict[int, str]:
     """Names of the objects that may be asked about in this view: seen clearly and named without doubt."""
     names = unique_names(world, view)
     clear: dict[int, str] = {}
@@ -63,7 +63,7 @@ def clear_objects(world: World, view: ViewEvidence, clarity: Clarity, found: Pro
     return clear
 
 
-def prominent(world: World, view: ViewEvidence, found: Proposals) -> list[int]:
+def prominent(world: Evidence, view: ViewEvidence, found: Findings) -> list[int]:
     """Ids of the objects that may stand in a relation: clear, centre within the frame, the largest ones first."""
     clear = clear_objects(world, view, RELATE, found)
     inside: list[int] = []
@@ -82,7 +82,7 @@ def centred(key: int, view: ViewEvidence) -> bool:
     return depth_m > 0 and 0 < u < 1 and 0 < v < 1
 
 
-def prominent_anywhere(world: World, found: Proposals) -> dict[int, str]:
+def prominent_anywhere(world: Evidence, found: Findings) -> dict[int, str]:
     """Names of the objects that may stand in a relation over several views: some view shows each clearly, with its
     middle in the frame, and no other object of any view shares the name."""
     names = clear_anywhere(world, RELATE, found)
@@ -94,7 +94,7 @@ def prominent_anywhere(world: World, found: Proposals) -> dict[int, str]:
     return names
 
 
-def clear_anywhere(world: World, clarity: Clarity, found: Proposals) -> dict[int, str]:
+def clear_anywhere(world: Evidence, clarity: Clarity, found: Findings) -> dict[int, str]:
     """Names of the objects that some view shows clearly and that no other object of any view shares."""
     names = unique_names(world)
     clear: dict[int, str] = {}

@@ -11,7 +11,7 @@ from typing import Any, Callable, NoReturn, Optional, cast
 from protocol.tasks.scene import SceneDescription, SceneObject
 from protocol.tasks.task import Question
 from sim_server.backends.base import Frames
-from sim_server.questions.evidence import World
+from sim_server.questions.evidence import Evidence
 from sim_server.questions.language.checker import check
 from sim_server.questions.language.functions.registry import FUNCTIONS, Fault, decimal
 from sim_server.questions.language.parser import (
@@ -55,7 +55,7 @@ def compiled(program: str) -> Node:
     return node
 
 
-def run(program: str, world: World) -> str:
+def run(program: str, world: Evidence) -> str:
     """The program's answer in its canonical text: a number as a plain decimal, a bool as "yes" or "no".
 
     Raises ProgramFault with the position of the fault when the program is wrong or asks for what this world does not
@@ -64,7 +64,7 @@ def run(program: str, world: World) -> str:
     return evaluate(compiled(program), world)
 
 
-def evaluate(node: Node, world: World) -> str:
+def evaluate(node: Node, world: Evidence) -> str:
     """The answer of a program's checked tree; see `run`."""
     return canonical(_run(node, world, {}))
 
@@ -74,7 +74,7 @@ def verify(question: Question, description: SceneDescription, frames: Optional[F
 
     `frames` need depth and ids when the program looks at a view.
     """
-    return run(question.program, World.of(description, frames)) == question.answer
+    return run(question.program, Evidence.of(description, frames)) == question.answer
 
 
 def canonical(value: object) -> str:
@@ -90,7 +90,7 @@ def canonical(value: object) -> str:
     return str(value)
 
 
-def _run(node: Node, world: World, scope: dict[str, SceneObject]) -> Any:
+def _run(node: Node, world: Evidence, scope: dict[str, SceneObject]) -> Any:
     if isinstance(node, Literal):
         return node.value
     if isinstance(node, Call):
@@ -106,7 +106,7 @@ def _run(node: Node, world: World, scope: dict[str, SceneObject]) -> Any:
     return _operation(node, world, scope)
 
 
-def _operation(node: Operation, world: World, scope: dict[str, SceneObject]) -> Any:
+def _operation(node: Operation, world: Evidence, scope: dict[str, SceneObject]) -> Any:
     first = _run(node.operands[0], world, scope)
     if node.operator == "not":
         return not first
@@ -129,7 +129,7 @@ def _finite(value: float, at: int) -> float:
     return value
 
 
-def _binder(node: Binder, world: World, scope: dict[str, SceneObject]) -> Any:
+def _binder(node: Binder, world: Evidence, scope: dict[str, SceneObject]) -> Any:
     items = cast("list[SceneObject]", _run(node.items, world, scope))
     values = [_run(node.body, world, {**scope, node.variable: item}) for item in items]
     if node.function == "filter":
@@ -142,7 +142,7 @@ def _binder(node: Binder, world: World, scope: dict[str, SceneObject]) -> Any:
     return items[values.index(best)]
 
 
-def _call(node: Call, world: World, scope: dict[str, SceneObject]) -> Any:
+def _call(node: Call, world: Evidence, scope: dict[str, SceneObject]) -> Any:
     function = FUNCTIONS[node.function]
     values: list[Any] = [None] * len(function.parameters)
     for position, argument in enumerate(node.arguments):

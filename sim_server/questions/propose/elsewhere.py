@@ -17,7 +17,7 @@ from protocol.errors import Infeasible
 from protocol.seeds import pick, rng_for
 from protocol.tasks.scene import HELD_OUT_SEED_BORDER, SEED_END, Camera, SceneSpec
 from sim_server.backends.base import Backend, Scene
-from sim_server.questions.evidence import EVIDENCE_SENSORS, World, name_of
+from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, name_of
 from sim_server.questions.families.rules import PERCEIVE
 from sim_server.questions.language.evaluator import evaluate
 from sim_server.questions.language.parser import Node, ProgramFault
@@ -40,14 +40,14 @@ class Elsewhere:
     def __init__(self, backend: Backend, loading: Callable[[], ContextManager[None]] = nullcontext) -> None:
         self._backend = backend
         self._loading = loading
-        self._kept: OrderedDict[tuple[SceneSpec, Camera, int], list[World]] = OrderedDict()
+        self._kept: OrderedDict[tuple[SceneSpec, Camera, int], list[Evidence]] = OrderedDict()
 
     @property
     def categories(self) -> tuple[str, ...]:
         """The category words of the backend."""
         return self._backend.capabilities.categories
 
-    def worlds(self, spec: SceneSpec, camera: Camera, views: int) -> list[World]:
+    def worlds(self, spec: SceneSpec, camera: Camera, views: int) -> list[Evidence]:
         """Up to SCENES x PLACES worlds; fewer where scenes cannot be made or show nothing. Of data-set scenes the
         backend's other ones serve."""
         key = (msgspec.structs.replace(spec, seed=_first_seed(spec)), narrowed(camera, WIDEST_PX), views)
@@ -77,7 +77,7 @@ class Elsewhere:
 
 
 def answers_over(
-    node: Node, options: Sequence[int], kinds: Sequence[Named], worlds: Sequence[World], rng: np.random.Generator
+    node: Node, options: Sequence[int], kinds: Sequence[Named], worlds: Sequence[Evidence], rng: np.random.Generator
 ) -> Counter[str]:
     """How often the program, about objects drawn anew in each world, gives which answer.
 
@@ -93,13 +93,13 @@ def answers_over(
     return found
 
 
-def answers_here(node: Node, options: Sequence[int], world: World, rng: np.random.Generator) -> Counter[str]:
+def answers_here(node: Node, options: Sequence[int], world: Evidence, rng: np.random.Generator) -> Counter[str]:
     """The same for the question's own views, whose other clear objects take the places of those asked about."""
     return answers_over(node, options, (), [world] * (SWAPS // ASSIGNMENTS), rng) if object_ids(node) else Counter()
 
 
 def _about_others(
-    node: Node, options: Sequence[int], kinds: Sequence[Named], world: World, rng: np.random.Generator
+    node: Node, options: Sequence[int], kinds: Sequence[Named], world: Evidence, rng: np.random.Generator
 ) -> Optional[str]:
     clear = sorted(key for view in world.views for key in view.seen if PERCEIVE[4].holds(key, view))
     clear = list(dict.fromkeys(clear))
@@ -124,9 +124,9 @@ def _about_others(
     return f"option {places.index(answer)}" if places.count(answer) == 1 else None
 
 
-def _views_of(scene: Scene, camera: Camera, views: int) -> list[World]:
+def _views_of(scene: Scene, camera: Camera, views: int) -> list[Evidence]:
     objects = scene.description.objects
-    worlds: list[World] = []
+    worlds: list[Evidence] = []
     rng = rng_for(scene.spec.seed, "elsewhere", "views", views)
     for _ in range(PLACES if objects else 0):
         poses = []
@@ -135,7 +135,7 @@ def _views_of(scene: Scene, camera: Camera, views: int) -> list[World]:
             pose = draw_populated_pose(scene, camera, focus, rng, (0.5, 0.5))
             poses += [pose] if pose is not None else []
         if len(poses) == views:
-            worlds.append(World.of(scene.description, scene.render(poses, camera, EVIDENCE_SENSORS)))
+            worlds.append(Evidence.of(scene.description, scene.render(poses, camera, EVIDENCE_SENSORS)))
     return worlds
 
 

@@ -18,7 +18,7 @@ from protocol.tasks.scene import Pose
 from protocol.tasks.task import PROPOSED, Mention, Question
 from protocol.wire.messages import Propose, Rejection
 from sim_server.backends.base import Frames, Scene
-from sim_server.questions.evidence import EVIDENCE_SENSORS, World, name_of
+from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, name_of
 from sim_server.questions.families.rules import PERCEIVE, RELATE
 from sim_server.questions.language.checker import check
 from sim_server.questions.language.evaluator import compiled, evaluate
@@ -161,7 +161,7 @@ class _Examination:
 
     # ------------------------------------------------------------------------- views and answer
 
-    def _views(self) -> tuple[int, Frames, World]:
+    def _views(self) -> tuple[int, Frames, Evidence]:
         """The proposal's own views, or the first placement that shows plainly what the question is about."""
         proposal = self.proposal
         if proposal.poses:
@@ -170,7 +170,7 @@ class _Examination:
             except VantageError as error:
                 raise _Against("view", error.message, "poses") from None
             return (1, *self._seen_from(poses))
-        best: Optional[tuple[int, int, Frames, World]] = None
+        best: Optional[tuple[int, int, Frames, Evidence]] = None
         for attempt in range(1, PLACEMENTS + 1):
             poses = self._placement()
             if poses is None:
@@ -194,11 +194,11 @@ class _Examination:
         only = frozenset(focus) or None
         return covering_poses(self.scene, self.proposal.camera, self.proposal.max_views, self.rng, only) or None
 
-    def _seen_from(self, poses: tuple[Pose, ...]) -> tuple[Frames, World]:
+    def _seen_from(self, poses: tuple[Pose, ...]) -> tuple[Frames, Evidence]:
         frames = self.scene.render(poses, self.proposal.camera, EVIDENCE_SENSORS)
-        return frames, World.of(self.scene.description, frames)
+        return frames, Evidence.of(self.scene.description, frames)
 
-    def _answer(self, world: World) -> str:
+    def _answer(self, world: Evidence) -> str:
         try:
             answer = evaluate(self.node, world)
         except ProgramFault as fault:
@@ -218,13 +218,13 @@ class _Examination:
 
     # ------------------------------------------------------------------------- names
 
-    def _option_objects(self, options: tuple[str, ...], world: World) -> tuple[int, ...]:
+    def _option_objects(self, options: tuple[str, ...], world: Evidence) -> tuple[int, ...]:
         """The ids that the options name, () where they are no names of objects in the views."""
         seen = world.seen()
         ids = [[key for key in seen if name_of(self.objects[key]) == option] for option in options]
         return tuple(found[0] for found in ids) if ids and all(len(found) == 1 for found in ids) else ()
 
-    def _mentions(self, world: World, option_objects: tuple[int, ...]) -> tuple[Mention, ...]:
+    def _mentions(self, world: Evidence, option_objects: tuple[int, ...]) -> tuple[Mention, ...]:
         """Where the text names an object. Every name fits exactly one seen object, or things of its kind are counted;
         what the program is about is named; and what is named the program is about."""
         mentions = []
@@ -259,7 +259,7 @@ class _Examination:
 
     # ------------------------------------------------------------------------- tests
 
-    def _check_seen(self, world: World, answer: str) -> None:
+    def _check_seen(self, world: Evidence, answer: str) -> None:
         for key, at in self.ids.items():
             if not _plainly_seen(world, key):
                 item = name_of(self.objects[key])
@@ -288,7 +288,7 @@ class _Examination:
             )
 
     def _check_triviality(
-        self, world: World, answer: str, options: tuple[str, ...], option_objects: tuple[int, ...]
+        self, world: Evidence, answer: str, options: tuple[str, ...], option_objects: tuple[int, ...]
     ) -> None:
         text = self.proposal.text
         others = [option for option in options if option != answer]
@@ -320,5 +320,5 @@ class _Examination:
             self.refuse("guessable", why, "program", self.node.at)
 
 
-def _plainly_seen(world: World, key: int) -> bool:
+def _plainly_seen(world: Evidence, key: int) -> bool:
     return any(RELATE.holds(key, view) for view in world.views)

@@ -14,7 +14,7 @@ import numpy as np
 
 from protocol.tasks.scene import Camera, OrientedBox, Pose, SceneDescription
 from sim_server.backends.base import Frames, Scene
-from sim_server.questions.evidence import EVIDENCE_SENSORS, World
+from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence
 from sim_server.questions.language.evaluator import evaluate
 from sim_server.questions.language.parser import Node, ProgramFault
 from sim_server.sensing.observe import multiply
@@ -39,7 +39,7 @@ def answer_that_flips(
         seen = scene.render(poses, camera, EVIDENCE_SENSORS)
         _spoil(seen, rng)
         try:
-            got = evaluate(node, World.of(_moved(scene.description, rng), seen))
+            got = evaluate(node, Evidence.of(_moved(scene.description, rng), seen))
         except ProgramFault:
             return "none"
         if not same_answer(got, answer, answer_type):

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from protocol.tasks.scene import Camera, Pose
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import EVIDENCE_SENSORS, World
-from sim_server.questions.family import Family, Plan, Proposals, fitting
+from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence
+from sim_server.questions.family import Family, Findings, Target, fitting
 from sim_server.questions.views.coverage import draw_poses_around, greedy_cover, voxels_shown
 from sim_server.questions.views.viewpoints import PLACES, probe
 
@@ -24,12 +24,12 @@ class Shots(msgspec.Struct, frozen=True):
     """Poses all around a scene, and the world of the small pictures that are seen from them."""
 
     poses: tuple[Pose, ...]
-    world: World
+    world: Evidence
 
-    def of(self, chosen: Sequence[int], about: tuple[int, ...] = (), numbers: tuple[float, ...] = ()) -> World:
+    def of(self, chosen: Sequence[int], about: tuple[int, ...] = (), numbers: tuple[float, ...] = ()) -> Evidence:
         """The same scene with some of the views, placed for these objects and numbers."""
         views = tuple(self.world.views[index] for index in chosen)
-        return World(self.world.description, views, self.world.objects, (), about, numbers)
+        return Evidence(self.world.description, views, self.world.objects, (), about, numbers)
 
     def seeing(self, key: int) -> list[int]:
         """The views that own a pixel of this object."""
@@ -44,16 +44,16 @@ def shoot(scene: Scene, camera: Camera, rng: np.random.Generator) -> Shots:
 def shots_of(scene: Scene, camera: Camera, poses: Sequence[Pose]) -> Shots:
     """Small pictures from these poses."""
     frames = scene.render(poses, probe(camera), EVIDENCE_SENSORS)
-    return Shots(tuple(poses), World.of(scene.description, frames))
+    return Shots(tuple(poses), Evidence.of(scene.description, frames))
 
 
 def first_fitting(
     family: Family,
     spec: TaskSpec,
-    plan: Plan,
+    plan: Target,
     shots: Shots,
     sets: Iterable[Sequence[int]],
-    found: Proposals,
+    found: Findings,
     about: tuple[int, ...] = (),
     numbers: tuple[float, ...] = (),
 ) -> Optional[tuple[Pose, ...]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from protocol.tasks.scene import Camera, Pose, SceneObject
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.family import Plan, Proposals
+from sim_server.questions.family import Findings, Target
 from sim_server.questions.geometry import Array, pose_from_yaw_pitch
 
 EYE_HEIGHT_M = (1.3, 1.9)
@@ -32,7 +32,7 @@ class SingleView:
     views = 1
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[tuple[Pose, ...]]:
         first = draw_focused_pose(scene, spec.camera, plan, rng, found)
         return None if first is None else (first,)
@@ -47,9 +47,9 @@ def focus_of(scene: Scene, keys: Sequence[int]) -> list[SceneObject]:
 def draw_focused_pose(
     scene: Scene,
     camera: Camera,
-    plan: Plan,
+    plan: Target,
     rng: np.random.Generator,
-    found: Proposals,
+    found: Findings,
     fits: Optional[Callable[[Array, Array], NDArray[np.bool_]]] = None,
 ) -> Optional[Pose]:
     """`draw_pose` on the plan's objects; where there is none, `found` says so."""

@@ -12,7 +12,7 @@ import numpy as np
 from protocol.tasks.scene import Camera, Pose, Vec3
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.family import Family, Plan, Proposals
+from sim_server.questions.family import Family, Findings, Target
 from sim_server.questions.geometry import pose_from_yaw_pitch, wrap_rad
 from sim_server.questions.staging import Staging
 from sim_server.questions.views.coverage import draw_poses_around
@@ -105,9 +105,9 @@ def survey(
     family: Family,
     scene: Scene,
     spec: TaskSpec,
-    plan: Plan,
+    plan: Target,
     rng: np.random.Generator,
-    found: Proposals,
+    found: Findings,
     numbers: tuple[float, ...] = (),
 ) -> Optional[Staging]:
     """Few views that show the plan's objects; with `spec.look_around` one view, the others to be found by Observe.
@@ -125,7 +125,7 @@ def survey(
 
 
 def _look_around(
-    scene: Scene, spec: TaskSpec, ids: tuple[int, ...], rng: np.random.Generator, found: Proposals
+    scene: Scene, spec: TaskSpec, ids: tuple[int, ...], rng: np.random.Generator, found: Findings
 ) -> Optional[Staging]:
     """A first view that does not show all the objects, and the views on the shortest way to see them all."""
     starts = draw_poses_around(scene, rng)

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from curriculum.ability.estimates import cell_views
+from curriculum.ability.estimates import cell_estimates
 from curriculum.ability.rasch import Cell, Rasch
 from curriculum.issues import leased
 from curriculum.record.events import Issue, LeasedEvent, ReportedEvent, decode_event, encode_event
@@ -57,21 +57,21 @@ def test_the_mildest_is_expected_to_be_harder_than_clear_and_each_severity_harde
 
 
 def test_a_skills_weight_is_shared_out_between_clear_and_degraded_pictures() -> None:
-    views = cell_views(State(), CurriculumSettings(**SETTINGS))
+    views = cell_estimates(State(), CurriculumSettings(**SETTINGS))
     own = {str(view.cell): view.weight for view in views if view.cell.skill == "depth_order" and view.cell.level == 1}
     assert own == {"depth_order L1": 0.5, "depth_order L1 fog:3": 0.25, "depth_order L1 noise:1": 0.25}
     everything = CurriculumSettings(**{**SETTINGS, "world": World(degradations=("fog:3",), degraded_share=1.0)})
-    assert {view.cell.degradation for view in cell_views(State(), everything)} == {"fog:3"}
+    assert {view.cell.degradation for view in cell_estimates(State(), everything)} == {"fog:3"}
 
 
 def test_a_family_that_cannot_be_asked_in_fog_has_no_such_cell() -> None:
     settings = CurriculumSettings(skills=(SkillSettings(name="fits"),), world=WORLD)
-    assert [view.cell.degradation for view in cell_views(State(), settings)] == ["", "noise:1"]
+    assert [view.cell.degradation for view in cell_estimates(State(), settings)] == ["", "noise:1"]
 
 
-@pytest.mark.parametrize(("policy", "clear"), [("frontier", 1 / 2), ("uniform", 1 / 2), ("static", 1 / 3)])
-def test_what_was_chosen_is_what_is_leased_and_its_report_counts_there(start, policy: str, clear: float) -> None:
-    core = start(policy=policy, **SETTINGS)  # `static` asks every cell alike
+@pytest.mark.parametrize(("selector", "clear"), [("frontier", 1 / 2), ("uniform", 1 / 2), ("static", 1 / 3)])
+def test_what_was_chosen_is_what_is_leased_and_its_report_counts_there(start, selector: str, clear: float) -> None:
+    core = start(selector=selector, **SETTINGS)  # `static` asks every cell alike
     batch = core.handle(LeaseSpecs("l", 256, 0), b"1")
     assert isinstance(batch, SpecBatch)
     seeing = [one for one in batch.specs if not one.blind]
@@ -82,7 +82,7 @@ def test_what_was_chosen_is_what_is_leased_and_its_report_counts_there(start, po
     rows = {(row.skill, row.level, row.degradation): row.asked for row in core.status.cells}
     for name, level, degradation in rows:
         asked = [
-            report_on(one) for one in seeing if (one.spec.question.family, one.spec.question.level) == (name, level)
+            report_on(one) for one in seeing if (one.spec.question.skill, one.spec.question.level) == (name, level)
         ]
         assert rows[name, level, degradation] == sum(report.degradation == degradation for report in asked)
 

@@ -56,7 +56,7 @@ def test_a_share_of_the_specs_carries_them_and_each_is_asked_once(start) -> None
     assert add(core, *proposals).kept == tuple(one.proposal_id for one in proposals)
     first = from_outside(lease(core, 8, b"1"))
     assert [proposal_of(one.spec) for one in first] == proposals[:4]
-    assert all((one.purpose, one.spec.question.family) == ("proposed", "proposed") for one in first)
+    assert all((one.purpose, one.spec.question.skill) == ("proposed", "proposed") for one in first)
     second = from_outside(lease(core, 8, b"2"))
     assert [proposal_of(one.spec) for one in second] == proposals[4:]
     assert not from_outside(lease(core, 8, b"3"))

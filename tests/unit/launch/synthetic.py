@@ -39,7 +39,7 @@ def make_run(path: Path, steps: int = 100, finished: bool = True) -> RunDir:
             {
                 "event": "leased",
                 "batch": step,
-                "policy": "frontier",
+                "selector": "frontier",
                 "cells": cells,
                 "purposes": {"frontier": 24, "coverage": 3, "retest": 4, "blind": 1},
                 "success": {"depth_order L1": 0.5},
@@ -50,7 +50,7 @@ def make_run(path: Path, steps: int = 100, finished: bool = True) -> RunDir:
             _evaluate(run, step, "during", gain, 64)
     _evaluate(run, steps, "after", 1 - math.exp(-steps / 40), 256)
     run.write_status("learner", {"state": "done", "step": steps, "steps": steps})
-    run.write_status("curriculum", {"policy": "frontier", "issued": 32 * steps, "counted": 32 * steps})
+    run.write_status("curriculum", {"selector": "frontier", "issued": 32 * steps, "counted": 32 * steps})
     run.write_status("sim", {"state": "serving", "workers": 1, "served_per_s": 88.0})
     _episodes(run, rng)
     if finished:

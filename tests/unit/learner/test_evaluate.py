@@ -31,7 +31,7 @@ def refuse_every_fourth(spec: TaskSpec) -> Optional[VantageError]:
 def test_questions_are_held_out_and_shared_out_over_levels(tmp_path: Path) -> None:
     tasks = held_out(tmp_path).tasks(Channel(simulator(refuse_every_fourth)), STREAM, lambda _: None)
     assert all(task.spec.scene.seed >= HELD_OUT_SEED_BORDER and task.spec.scene.split == "val" for task in tasks)
-    cells = [(task.spec.question.family, task.spec.question.level) for task in tasks]
+    cells = [(task.spec.question.skill, task.spec.question.level) for task in tasks]
     assert {cell: cells.count(cell) for cell in CELLS} == {CELLS[0]: 4, CELLS[1]: 4, CELLS[2]: 8}
 
 
@@ -48,7 +48,7 @@ def test_the_second_time_they_come_from_disk(tmp_path: Path) -> None:
 
 def test_a_cell_without_a_question_is_one_sentence(tmp_path: Path) -> None:
     def refuse(spec: TaskSpec) -> Optional[VantageError]:
-        return Infeasible("never") if spec.question.family == "depth_order" else None
+        return Infeasible("never") if spec.question.skill == "depth_order" else None
 
     with pytest.raises(VantageError, match="depth_order"):
         held_out(tmp_path).tasks(Channel(simulator(refuse)), STREAM, lambda _: None)
@@ -71,7 +71,7 @@ def test_a_part_is_the_same_every_time_and_even_over_levels(tmp_path: Path) -> N
     tasks = held_out(tmp_path).tasks(Channel(simulator()), STREAM, lambda _: None)
     chosen = first_per_skill(range(len(tasks)), tasks, 4)
     assert chosen == first_per_skill(range(len(tasks)), tasks, 4)
-    cells = [(tasks[index].spec.question.family, tasks[index].spec.question.level) for index in chosen]
+    cells = [(tasks[index].spec.question.skill, tasks[index].spec.question.level) for index in chosen]
     assert {cell: cells.count(cell) for cell in CELLS} == {CELLS[0]: 2, CELLS[1]: 2, CELLS[2]: 4}
 
 

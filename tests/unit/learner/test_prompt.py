@@ -109,7 +109,7 @@ def test_every_type_of_answer_says_how_to_answer_and_is_scored_so(question: Ques
 
 
 @pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("question", ALL, ids=lambda q: q.family)
+@pytest.mark.parametrize("question", ALL, ids=lambda q: q.skill)
 def test_the_right_completion_is_read_back(question: Question, style: Style) -> None:
     completion = write_answer(question, style)
     for form in (completion, f" {completion}", f"{completion}.", completion.upper()):
@@ -154,9 +154,9 @@ VERY_LONG = ("{" * 5000, "[" + "9" * 5000 + "]", "9" * 5000, "A " * 5000, "bed, 
 
 
 @pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("question", [DIRECTION, COUNT, DISTANCE, ORDER, MAP], ids=lambda question: question.family)
+@pytest.mark.parametrize("question", [DIRECTION, COUNT, DISTANCE, ORDER, MAP], ids=lambda question: question.skill)
 def test_tricks_earn_nothing(question: Question, style: Style) -> None:
-    for trick in (*TRICKS[question.family], *VERY_LONG):
+    for trick in (*TRICKS[question.skill], *VERY_LONG):
         earned = score(question, read_answer(question, trick, style)).total(0.05)
         assert earned == 0.0, trick
     right = write_answer(question, style)

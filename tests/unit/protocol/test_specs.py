@@ -36,7 +36,7 @@ def test_held_out_specs_are_the_same_each_time_and_others_for_another_seed():
     others = held_out_specs(World(), 8, dict.fromkeys(CELLS, 16))
     assert not {spec.scene.seed for spec in specs} & {spec.scene.seed for spec in others}
     assert len({spec.spec_id for spec in specs}) == len({spec.seq for spec in specs}) == len(specs)
-    asked = Counter((spec.question.family, spec.question.level) for spec in specs)
+    asked = Counter((spec.question.skill, spec.question.level) for spec in specs)
     assert asked == dict.fromkeys(CELLS, 16)
 
 
@@ -51,7 +51,7 @@ def test_a_family_that_the_catalogue_lacks_is_refused():
 
 
 def test_the_family_says_how_many_views_it_needs():
-    by_family = {spec.question.family: spec.max_views for spec in held_out_specs(World(), 0, dict.fromkeys(CELLS, 1))}
+    by_family = {spec.question.skill: spec.max_views for spec in held_out_specs(World(), 0, dict.fromkeys(CELLS, 1))}
     assert by_family == {"depth_order": 1, "camera_motion": 2}
 
 

@@ -121,7 +121,7 @@ def test_held_out_data_comes_from_held_out_scenes():
     training, held_out = Specs(plan(n=200)), Specs(plan(n=200, split="val"))
     assert all(training[number].scene.seed < HELD_OUT_SEED_BORDER for number in range(200))
     assert all(held_out[number].scene.seed >= HELD_OUT_SEED_BORDER for number in range(200))
-    cells = [(training[number].question.family, training[number].question.level) for number in range(200)]
+    cells = [(training[number].question.skill, training[number].question.level) for number in range(200)]
     assert {cells.count(cell) for cell in CELLS} == {50}
 
 

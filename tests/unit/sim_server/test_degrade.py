@@ -14,7 +14,7 @@ from protocol.tasks.scene import Camera, SceneSpec
 from protocol.tasks.task import DEGRADATIONS, SEVERITIES, Degradation, QuestionSpec, TaskSpec
 from protocol.wire.messages import Observe
 from sim_server.backends.rooms import RoomsBackend
-from sim_server.questions.evidence import EVIDENCE_SENSORS, World
+from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence
 from sim_server.questions.language.evaluator import verify
 from sim_server.questions.realise import realise
 from sim_server.sensing.contact_sheet import overview_poses
@@ -88,7 +88,7 @@ def test_what_only_changes_colour_leaves_the_truth_alone(scene, poses):
 def test_what_is_hidden_lowers_the_unoccluded_share_and_nothing_else(scene, poses, name):
     def shares(severity=None):
         asked = () if severity is None else (Degradation(name, severity),)
-        world = World.of(scene.description, picture(scene, poses, *asked, sensors=EVIDENCE_SENSORS))
+        world = Evidence.of(scene.description, picture(scene, poses, *asked, sensors=EVIDENCE_SENSORS))
         return [view.seen for view in world.views]
 
     clear, worst = shares(), shares(4)
@@ -106,7 +106,7 @@ def test_fog_hides_by_distance(scene, poses):
     """The share that stays is the share of an object's pixels nearer than where 15 % comes through."""
     frames = picture(scene, poses, Degradation("fog", 4), sensors=EVIDENCE_SENSORS)
     clear = scene.render(poses, CAMERA, EVIDENCE_SENSORS)
-    before, after = World.of(scene.description, clear), World.of(scene.description, frames)
+    before, after = Evidence.of(scene.description, clear), Evidence.of(scene.description, frames)
     focal_px = CAMERA.width_px / 2 / math.tan(CAMERA.hfov_rad / 2)
     rows, columns = np.mgrid[0 : CAMERA.height_px, 0 : CAMERA.width_px] + 0.5
     ray = np.sqrt(1 + ((columns - 36) / focal_px) ** 2 + ((rows - 28) / focal_px) ** 2)
@@ -175,9 +175,9 @@ def test_ids_depth_and_colour_move_alike(scene, poses):
 
 def test_the_centre_of_an_object_moves_with_its_pixels(scene, poses):
     """Evidence judges where a box's centre lies in the distorted picture, not in the pinhole one."""
-    straight = World.of(scene.description, scene.render(poses, CAMERA, EVIDENCE_SENSORS))
+    straight = Evidence.of(scene.description, scene.render(poses, CAMERA, EVIDENCE_SENSORS))
     frames = picture(scene, poses, Degradation("lens_distortion", 4), sensors=EVIDENCE_SENSORS)
-    bent = World.of(scene.description, frames)
+    bent = Evidence.of(scene.description, frames)
     moved = 0
     for before, after in zip(straight.views, bent.views):
         for key in before.centres.keys() & after.centres.keys():

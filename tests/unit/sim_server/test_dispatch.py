@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim_server.service.dispatch import LOOK_AHEAD, MAX_PASSES, Admission, Dispatcher, Job, Limits, Needs, Worker
+from sim_server.service.dispatch import LOOK_AHEAD, MAX_PASSES, Admission, Dispatcher, Job, Limits, Needs, WorkerState
 
 
-def worker(key: str, credit: int = 1, now_s: float = 0.0, **fields) -> Worker:
+def worker(key: str, credit: int = 1, now_s: float = 0.0, **fields) -> WorkerState:
     fields = {
         "assets": frozenset(),
         "sensors": frozenset({"rgb", "depth", "ids"}),
@@ -19,7 +19,7 @@ def worker(key: str, credit: int = 1, now_s: float = 0.0, **fields) -> Worker:
         "warm_limit": 4,
         **fields,
     }
-    return Worker(key.encode(), f"w-{key}", "toy", "toy-1", credit, heard_s=now_s, **fields)
+    return WorkerState(key.encode(), f"w-{key}", "toy", "toy-1", credit, heard_s=now_s, **fields)
 
 
 def job(name: str, scene: str = "", now_s: float = 0.0, needs: Optional[Needs] = None, content: str = "") -> Job:
@@ -30,7 +30,7 @@ def names(pairs) -> list[tuple[str, str]]:
     return [(worker.key.decode(), job.job_id.decode()) for worker, job in pairs]
 
 
-def dispatcher(*workers: Worker, **limits) -> Dispatcher:
+def dispatcher(*workers: WorkerState, **limits) -> Dispatcher:
     made = Dispatcher(Limits(**limits))
     for one in workers:
         made.join(one)

@@ -40,7 +40,7 @@ class Hole(NamedTuple):
     leaf: int = 0  # a leaf stands open in this room, hinged at the start (-1) or the end (1); 0: none here
 
 
-class Plan(NamedTuple):
+class FloorPlan(NamedTuple):
     rooms: tuple[Room, ...]
     rects: tuple[Rect, ...]  # per space
     room_of: tuple[int, ...]  # per space, index of its room; the first spaces are those of the rooms in their order
@@ -54,7 +54,7 @@ def _span(rng: np.random.Generator, low: float, high: float, width: float) -> tu
     return float(start), float(start + width)
 
 
-def make_plan(spec: SceneSpec, rng: np.random.Generator) -> Plan:
+def make_plan(spec: SceneSpec, rng: np.random.Generator) -> FloorPlan:
     """One furnished room, or a home of `spec.rooms` rooms in which every room can be reached."""
     holes: list[list[Hole]]
     if spec.rooms == 1:
@@ -80,7 +80,7 @@ def make_plan(spec: SceneSpec, rng: np.random.Generator) -> Plan:
         Room(k + 1, kinds[k], outline([r for r, owner in zip(rects, owners) if owner == k]), 0.0, spec.ceiling_m)
         for k in range(spec.rooms)
     )
-    return Plan(rooms, tuple(rects), tuple(owners), tuple(tuple(h) for h in holes), tuple(openings))
+    return FloorPlan(rooms, tuple(rects), tuple(owners), tuple(tuple(h) for h in holes), tuple(openings))
 
 
 def _add_joint(rects: list[Rect], holes: list[list[Hole]], main: int, wing: int, height_m: float) -> Rect:

@@ -7,7 +7,7 @@ from typing import Iterator
 import numpy as np
 
 from sim_server.backends.rooms.building.openings import ShellPart, fill_hole, leaf_parts
-from sim_server.backends.rooms.building.plan import WALL_M, Hole, Plan, Rect, wall_span
+from sim_server.backends.rooms.building.plan import WALL_M, FloorPlan, Hole, Rect, wall_span
 from sim_server.backends.rooms.building.style import CEILING, FIXTURE, METAL, TRIM, Style
 from sim_server.backends.rooms.building.wallparts import quad, wall_quad
 from sim_server.backends.rooms.draw.materials import Material
@@ -42,7 +42,7 @@ def _wall(
         at = hole.end_m
 
 
-def light_position(plan: Plan, space: int, rng: np.random.Generator) -> tuple[float, float, float]:
+def light_position(plan: FloorPlan, space: int, rng: np.random.Generator) -> tuple[float, float, float]:
     """Where a space's ceiling light hangs: near the middle of its ceiling."""
     rect, room = plan.rects[space], plan.rooms[plan.room_of[space]]
     x = (rect.x_min + rect.x_max) / 2 + rng.uniform(-0.12, 0.12) * (rect.x_max - rect.x_min)
@@ -50,7 +50,7 @@ def light_position(plan: Plan, space: int, rng: np.random.Generator) -> tuple[fl
     return float(x), room.ceiling_y_m - 0.3, float(z)
 
 
-def shell_parts(plan: Plan, lights: list[tuple[float, float, float]], style: Style) -> list[list[ShellPart]]:
+def shell_parts(plan: FloorPlan, lights: list[tuple[float, float, float]], style: Style) -> list[list[ShellPart]]:
     """Per space: the parts of its shell with their materials. `lights`: where each space's lamp hangs."""
     out = []
     for k, (rect, owner) in enumerate(zip(plan.rects, plan.room_of)):
@@ -91,7 +91,7 @@ def _ceiling_lamp(kind: str, light: tuple[float, float, float], height: float) -
             yield revolve(shade, 24, (x, y - 0.03, z)), FIXTURE
 
 
-def _corner_posts(plan: Plan, space: int, height: float) -> Iterator[Part]:
+def _corner_posts(plan: FloorPlan, space: int, height: float) -> Iterator[Part]:
     """Posts inside the walls, unseen: they keep a neighbour's lamp from shining through the seam of two walls."""
     rect, reach = plan.rects[space], WALL_M - 0.01
     for x in (rect.x_min - reach / 2 - 0.002, rect.x_max + reach / 2 + 0.002):

@@ -8,7 +8,7 @@ import numpy as np
 
 from protocol.errors import Infeasible
 from protocol.tasks.scene import SceneSpec
-from sim_server.backends.rooms.building.plan import Plan
+from sim_server.backends.rooms.building.plan import FloorPlan
 from sim_server.backends.rooms.furnish.catalogue import CATEGORIES, HANGING, SURFACE
 from sim_server.backends.rooms.furnish.groups import (
     bed_group,
@@ -133,7 +133,7 @@ _WING: tuple[Step, ...] = (
 )  # fmt: skip
 
 
-def _share(count: int, plan: Plan) -> list[int]:
+def _share(count: int, plan: FloorPlan) -> list[int]:
     """The count divided over the spaces by floor area and density."""
     weights = np.array(
         [
@@ -174,7 +174,7 @@ def _fill(room: RoomState, words: tuple[str, ...]) -> None:
             chance[k] *= 0.35
 
 
-def furnish_home(spec: SceneSpec, plan: Plan, rng: np.random.Generator) -> list[Placed]:
+def furnish_home(spec: SceneSpec, plan: FloorPlan, rng: np.random.Generator) -> list[Placed]:
     """Furniture for every room, spec.min_objects..max_objects things in all, small things on surfaces aside.
 
     Raises Infeasible when that many do not fit.

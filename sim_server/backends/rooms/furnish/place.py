@@ -11,7 +11,7 @@ from protocol.errors import Infeasible, VantageError
 from protocol.seeds import pick
 from protocol.tasks.scene import SceneSpec
 from sim_server.backends.rooms.building.openings import leaf_parts
-from sim_server.backends.rooms.building.plan import Plan
+from sim_server.backends.rooms.building.plan import FloorPlan
 from sim_server.backends.rooms.building.style import WOODEN_DOOR
 from sim_server.backends.rooms.draw.materials import NAMED_COLORS
 from sim_server.backends.rooms.furnish.arrange import furnish_home
@@ -76,7 +76,7 @@ def _stand(
     category: Category,
     color: str,
     space: int,
-    plan: Plan,
+    plan: FloorPlan,
     taken: list[Footprint],
     doors: list[Footprint],
     clearances: list[Footprint],
@@ -113,7 +113,7 @@ def _stand(
     return None
 
 
-def furnish(spec: SceneSpec, plan: Plan, rng: np.random.Generator) -> list[Placed]:
+def furnish(spec: SceneSpec, plan: FloorPlan, rng: np.random.Generator) -> list[Placed]:
     """Furniture for every room, spec.min_objects..max_objects pieces in all, small things aside.
 
     In the natural palette a home, see arrange.py. Named scenes are for telling things apart: theirs stand alone, spread
@@ -157,7 +157,9 @@ def furnish(spec: SceneSpec, plan: Plan, rng: np.random.Generator) -> list[Place
     )
 
 
-def furnish_reachable(spec: SceneSpec, plan: Plan, rng: np.random.Generator) -> tuple[list[Placed], NavigationGrid]:
+def furnish_reachable(
+    spec: SceneSpec, plan: FloorPlan, rng: np.random.Generator
+) -> tuple[list[Placed], NavigationGrid]:
     """Furniture that leaves a way into every room, and the free floor.
 
     Raises Infeasible when no layout of several does, and as `furnish` does.
@@ -173,7 +175,7 @@ def furnish_reachable(spec: SceneSpec, plan: Plan, rng: np.random.Generator) -> 
     )
 
 
-def free_floor(plan: Plan, placed: Sequence[Placed]) -> NavigationGrid:
+def free_floor(plan: FloorPlan, placed: Sequence[Placed]) -> NavigationGrid:
     """What these things and the leaves of the doors leave of the floor."""
     leaves = [
         part.positions[part.faces]

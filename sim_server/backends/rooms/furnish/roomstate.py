@@ -7,7 +7,7 @@ from typing import NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from sim_server.backends.rooms.building.plan import Hole, Plan, Rect, wall_plane, wall_span
+from sim_server.backends.rooms.building.plan import FloorPlan, Hole, Rect, wall_plane, wall_span
 from sim_server.backends.rooms.building.wallparts import inward, wall_yaw_rad
 from sim_server.backends.rooms.furnish.catalogue import CATEGORIES, CORNER
 from sim_server.backends.rooms.furnish.footprint import Footprint, overlap
@@ -80,7 +80,13 @@ class RoomState:
     """Furnishes one space of a room. Methods that place return the index of the thing among all placed, or -1."""
 
     def __init__(
-        self, plan: Plan, space: int, placed: list[Placed], left: int, words: tuple[str, ...], rng: np.random.Generator
+        self,
+        plan: FloorPlan,
+        space: int,
+        placed: list[Placed],
+        left: int,
+        words: tuple[str, ...],
+        rng: np.random.Generator,
     ) -> None:
         self.index, self.rng, self.left = plan.room_of[space], rng, left
         self.is_wing = self.index != space

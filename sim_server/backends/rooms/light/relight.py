@@ -11,7 +11,7 @@ import numpy as np
 
 from protocol.errors import VantageError
 from protocol.tasks.scene import SceneSpec, Vec3
-from sim_server.backends.rooms.building.plan import Plan
+from sim_server.backends.rooms.building.plan import FloorPlan
 from sim_server.backends.rooms.draw import textures
 from sim_server.backends.rooms.draw.drawing import Drawing
 from sim_server.backends.rooms.draw.materials import Material
@@ -26,7 +26,7 @@ class LitBy(msgspec.Struct, frozen=True):
     """What the light of a home comes from: time of day and ceiling of the spec, windows of the plan, ceiling lamps."""
 
     spec: SceneSpec
-    plan: Plan
+    plan: FloorPlan
     lamps_m: tuple[Vec3, ...]
 
 

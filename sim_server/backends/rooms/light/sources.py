@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from protocol.seeds import rng_for
 from protocol.tasks.scene import SceneSpec
 from sim_server.backends.rooms.building.outside import panorama
-from sim_server.backends.rooms.building.plan import Plan
+from sim_server.backends.rooms.building.plan import FloorPlan
 from sim_server.backends.rooms.building.style import is_plain
 from sim_server.backends.rooms.building.wallparts import inward
 from sim_server.backends.rooms.geometry import Geometry
@@ -59,7 +59,7 @@ _REFLECTED = (0.8, 0.5)  # light on furniture, as a share of the walls' radiance
 
 
 def light_scene(
-    geometry: Geometry, plan: Plan, spec: SceneSpec, lamp_positions_m: list[tuple[float, float, float]]
+    geometry: Geometry, plan: FloorPlan, spec: SceneSpec, lamp_positions_m: list[tuple[float, float, float]]
 ) -> Light:
     rectangles = find_rectangles(geometry.positions, geometry.normals, geometry.faces)
     points, normals = rectangles.points()
@@ -88,7 +88,7 @@ class _Baker:
     def __init__(
         self,
         geometry: Geometry,
-        plan: Plan,
+        plan: FloorPlan,
         spec: SceneSpec,
         rectangles: Rectangles,
         lamp_positions_m: list[tuple[float, float, float]],

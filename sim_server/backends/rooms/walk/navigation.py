@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from protocol.tasks.scene import Vec3
-from sim_server.backends.rooms.building.plan import WALL_M, Plan, Rect
+from sim_server.backends.rooms.building.plan import WALL_M, FloorPlan, Rect
 
 CELL_M = 0.05
 FINE = 2  # cells of the obstacle map per cell of the grid, along each axis
@@ -29,7 +29,7 @@ class NavigationGrid:
     any two free points.
     """
 
-    def __init__(self, plan: Plan, obstacles: NDArray[np.float32]) -> None:
+    def __init__(self, plan: FloorPlan, obstacles: NDArray[np.float32]) -> None:
         """`obstacles` float32 [T, 3, 3]: triangles, corner by corner, world frame."""
         self._x0 = min(r.x_min for r in plan.rects)
         self._z0 = min(r.z_min for r in plan.rects)

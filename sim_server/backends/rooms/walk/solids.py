@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.tasks.scene import Vec3
-from sim_server.backends.rooms.building.plan import WALL_M, Plan
+from sim_server.backends.rooms.building.plan import WALL_M, FloorPlan
 from sim_server.backends.rooms.draw.raster import _jit
 from sim_server.backends.rooms.geometry import Geometry
 
@@ -21,7 +21,7 @@ def object_around(geometry: Geometry, point: NDArray[np.float32]) -> int:
     )  # fmt: skip
 
 
-def in_wall(plan: Plan, point_m: Vec3) -> bool:
+def in_wall(plan: FloorPlan, point_m: Vec3) -> bool:
     """Whether the point lies in the matter of a wall: beside a space, below its ceiling, and not in an opening."""
     x, y, z = point_m
     beside = False

@@ -12,7 +12,7 @@ from protocol.errors import Infeasible
 from protocol.tasks.scene import Pose, Room, SceneDescription
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World, room_at, unique_names
+from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, ViewEvidence, room_at, unique_names
 from sim_server.questions.families import sectors
 from sim_server.questions.families.pair.cameras import NO_SECOND
 from sim_server.questions.families.rules import (
@@ -26,7 +26,7 @@ from sim_server.questions.families.rules import (
     prominent,
     uniquely_named,
 )
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
+from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, name_slots, shuffled
 from sim_server.questions.geometry import (
     Array,
     bearing_of_rad,
@@ -57,16 +57,16 @@ class ObjectFromCamera:
     views = 2
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         form = OBJECT_FORM[level]
         words = sectors.WORDS[form]
         key = draw_key(words, rng, kept)
         focus = draw_objects(uniquely_named(description), 1 + SHARED_OBJECTS, rng, self.name)
-        return Plan(key=key, focus=focus, form=form)
+        return Target(key=key, focus=focus, form=form)
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[tuple[Pose, ...]]:
         first = draw_focused_pose(scene, spec.camera, plan, rng, found)
         if first is None:
@@ -87,7 +87,7 @@ class ObjectFromCamera:
         found.refuse(NO_SECOND)
         return None
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         first, second = world.views[:2]
         form, least_deg = OBJECT_FORM[level], OBJECT_MARGIN_DEG[level]
         if len(clear_in_both(first, second)) < SHARED_OBJECTS:
@@ -109,7 +109,7 @@ class ObjectFromCamera:
             else:
                 found.accept(sectors.word(form, angle_deg), (key,), margin, form)
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         (a,) = candidate.objects
         return Draft(
             program=f"{candidate.form}(bearing(view(1), to=centre(object({a}))))",
@@ -132,23 +132,23 @@ class RegionFromCamera:
     views = 2
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         rooms = {room.id for room in description.rooms}
         if len(rooms) < 2:
             raise Infeasible(f"{self.name} needs a scene of two rooms or more: raise the scene's rooms")
         form = REGION_FORM[level]
         words = sectors.WORDS[form]
         key = draw_key(words, rng, kept)
-        return Plan(key=key, focus=(), form=form)
+        return Target(key=key, focus=(), form=form)
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[tuple[Pose, ...]]:
         """Two of many places all around that show what the plan wants: doors are narrow, so many are tried."""
         level = spec.question.level
         poses = [pose for _ in range(_ROUNDS) for pose in draw_poses_around(scene, rng)]
-        views = World.of(scene.description, scene.render(poses, probe(spec.camera), EVIDENCE_SENSORS)).views
+        views = Evidence.of(scene.description, scene.render(poses, probe(spec.camera), EVIDENCE_SENSORS)).views
         order = rng.permutation(len(poses)).tolist()
         for second in order:
             outside = room_at(scene.description, poses[second].position_m)
@@ -163,7 +163,7 @@ class RegionFromCamera:
         found.refuse("no two places look from one room into another and share an object")
         return None
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         first, second = world.views[:2]
         form, least_deg = REGION_FORM[level], REGION_MARGIN_DEG[level]
         if len(clear_in_both(first, second)) < REGION_SHARED:
@@ -186,7 +186,7 @@ class RegionFromCamera:
                 else:
                     found.refuse(why)
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         (a,) = candidate.objects
         return Draft(
             program=f"{candidate.form}(bearing(view(1), to=room_centre(object({a}))))",

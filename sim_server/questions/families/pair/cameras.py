@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from protocol.tasks.scene import Pose, SceneDescription
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import World
+from sim_server.questions.evidence import Evidence
 from sim_server.questions.families import sectors
 from sim_server.questions.families.rules import SHARED_OBJECTS, TOO_LITTLE_SHARED, clear_in_both, draw_objects
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, shuffled
+from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, shuffled
 from sim_server.questions.geometry import Array, bearing_of_rad, floor_distance_m, yaw_rad
 from sim_server.questions.language.functions.views import bearing
 from sim_server.questions.views.viewpoints import draw_focused_pose, draw_pose, focus_of
@@ -37,15 +37,15 @@ class CameraPosition:
     views = 2
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         form = POSITION_FORM[level]
         words = sectors.WORDS[form]
         key = draw_key(words, rng, kept)
-        return Plan(key=key, focus=draw_objects(description.objects, SHARED_OBJECTS, rng, self.name), form=form)
+        return Target(key=key, focus=draw_objects(description.objects, SHARED_OBJECTS, rng, self.name), form=form)
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[tuple[Pose, ...]]:
         first = draw_focused_pose(scene, spec.camera, plan, rng, found)
         if first is None:
@@ -64,7 +64,7 @@ class CameraPosition:
             return None
         return (first, second)
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         first, second = world.views[:2]
         here, there = first.pose.position_m, second.pose.position_m
         form, least_deg = POSITION_FORM[level], POSITION_MARGIN_DEG[level]
@@ -79,7 +79,7 @@ class CameraPosition:
         else:
             found.accept(sectors.word(form, angle_deg), (), margin, form)
 
-    def draft(self, _world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, _world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         return Draft(
             program=f"{candidate.form}(bearing(view(0), to=position(view(1))))",
             templates=(
@@ -101,15 +101,15 @@ class CameraElevation:
     views = 2
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         form = _rise_form(level)
         words = _RISES[form]
         key = draw_key(words, rng, kept)
-        return Plan(key=key, focus=draw_objects(description.objects, SHARED_OBJECTS, rng, self.name), form=form)
+        return Target(key=key, focus=draw_objects(description.objects, SHARED_OBJECTS, rng, self.name), form=form)
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[tuple[Pose, ...]]:
         low_m, high_m = HEIGHT_M
         if plan.key == "the same":
@@ -130,7 +130,7 @@ class CameraElevation:
             poses.append(pose)
         return tuple(poses)
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         first, second = world.views[:2]
         rise_m, form = second.pose.position_m[1] - first.pose.position_m[1], _rise_form(level)
         if len(clear_in_both(first, second)) < SHARED_OBJECTS:
@@ -142,7 +142,7 @@ class CameraElevation:
         else:
             found.refuse(f"the cameras are neither {RISE_M[level]} m apart in height nor level")
 
-    def draft(self, _world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, _world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         words = _RISES[candidate.form]
         rise = "y(position(view(1))) - y(position(view(0)))"
         same = f'if abs({rise}) < {LEVEL_WITHIN_M} then "the same" else ' if "the same" in words else ""

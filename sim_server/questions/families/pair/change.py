@@ -14,7 +14,7 @@ from protocol.seeds import pick
 from protocol.tasks.scene import Camera, Change, Pose, SceneDescription, SceneObject
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World, unique_names
+from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, ViewEvidence, unique_names
 from sim_server.questions.families.rules import (
     AMBIGUOUS,
     RELATE,
@@ -24,7 +24,7 @@ from sim_server.questions.families.rules import (
     need_objects,
     uniquely_named,
 )
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draft_which, shuffled
+from sim_server.questions.family import Candidate, Draft, Findings, Target, draft_which, shuffled
 from sim_server.questions.floor import standable
 from sim_server.questions.geometry import pitch_rad, point_box_distance, pose_from_yaw_pitch, yaw_rad
 from sim_server.questions.language.functions.places import hidden_by, surface_middle
@@ -74,8 +74,8 @@ class BeforeAfter:
     looks_around = False
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         kinds = KINDS[level]
         form = kept.form if kept else pick(kinds, rng)
         items = loose(description)
@@ -83,10 +83,10 @@ class BeforeAfter:
         (changed,) = draw_objects(items, 1, rng, self.name)
         others = [item for item in uniquely_named(description) if item.id != changed]
         near = draw_objects(others, 1, rng, self.name)
-        return Plan(key="", focus=(changed, *near), form=form)
+        return Target(key="", focus=(changed, *near), form=form)
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[Staging]:
         level = spec.question.level
         first = draw_focused_pose(scene, spec.camera, plan, rng, found)
@@ -119,7 +119,7 @@ class BeforeAfter:
         return Staging((first, second), (), ((), (moved,)), plan.focus[:1])
 
     @staticmethod
-    def _unseen(scene: Scene, spec: TaskSpec, plan: Plan, first: Pose, second: Pose) -> str:
+    def _unseen(scene: Scene, spec: TaskSpec, plan: Target, first: Pose, second: Pose) -> str:
         """Why small pictures from these poses say that they will not do, before the scene is changed; "" where not."""
         changed, count = plan.focus[0], CHANGE_OPTIONS[spec.question.level] - 1
         before, after = shots_of(scene, spec.camera, (first, second)).world.views
@@ -150,7 +150,7 @@ class BeforeAfter:
                 return Change(key, there)
         return None
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         (changed,) = world.about
         before, after = world.views
         names = unique_names(world.with_hidden())
@@ -178,7 +178,7 @@ class BeforeAfter:
         for others in combinations(still, count):
             found.accept("", (changed, *others), margin, kind)
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         measure = {
             "moved": "argmax({}, o: distance(surface_middle(o, view(0)), surface_middle(o, view(1))))",
             "gone": "argmin({}, o: pixels(o, view(1)))",
@@ -215,15 +215,15 @@ class OcclusionRemoval:
     looks_around = False
 
     def plan(
-        self, description: SceneDescription, level: int, _rng: np.random.Generator, _kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, _rng: np.random.Generator, _kept: Optional[Target] = None
+    ) -> Target:
         need_objects(uniquely_named(description), HIDES_OPTIONS[level] + 1, self.name)
         if not loose(description):
             raise Infeasible(f"{self.name}: nothing in the scene can be taken away")
-        return Plan(key="", focus=())
+        return Target(key="", focus=())
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, _plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, _plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[Staging]:
         """Of poses that have one object behind another one where small pictures say that it hides enough: the scene is
         changed, which takes longest, for that one alone."""
@@ -239,14 +239,14 @@ class OcclusionRemoval:
             found.refuse("no standing point has one object behind the other")
             return None
         frames = scene.render([pose for pose, _ in tried], probe(spec.camera), EVIDENCE_SENSORS)
-        world = World.of(scene.description, frames)
+        world = Evidence.of(scene.description, frames)
         for index, (pose, taken) in enumerate(tried):
             if self._promises(world.only_view(index), taken, level):
                 return Staging((pose,), (pose,), ((), (Change(taken),)), (taken,))
         found.refuse(f"the object hides less than {UNCOVERED[level]:.0%} of any other that still shows")
         return None
 
-    def _promises(self, world: World, taken: int, level: int) -> bool:
+    def _promises(self, world: Evidence, taken: int, level: int) -> bool:
         """Whether a picture says that the object hides enough of another one, and nothing of enough others."""
         view, names = world.views[0], unique_names(world)
         if taken not in names or not RELATE.holds(taken, view):
@@ -256,7 +256,7 @@ class OcclusionRemoval:
         free = sum(share <= UNTOUCHED for share in told)
         return max(told, default=0.0) >= UNCOVERED[level] and free >= HIDES_OPTIONS[level] - 1
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         (taken,) = world.about
         view, without = world.views[0], world.hidden[0]
         names = unique_names(world)
@@ -280,11 +280,11 @@ class OcclusionRemoval:
                 found.accept("", (taken, key, *others), gains[key])
 
     @staticmethod
-    def _told(world: World, key: int, taken: int) -> float:
+    def _told(world: Evidence, key: int, taken: int) -> float:
         """What the program will say is hidden."""
         return hidden_by(world.objects[key], world.objects[taken], world.views[0])
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         taken, *choices = candidate.objects
         return draft_which(
             world,
@@ -329,6 +329,6 @@ def gain(key: int, view: ViewEvidence, without: ViewEvidence) -> float:
     return (more.pixels - truth.pixels) * truth.visible_fraction / truth.pixels
 
 
-def _shift_m(world: World, key: int) -> float:
+def _shift_m(world: Evidence, key: int) -> float:
     first, second = (surface_middle(world.objects[key], view) for view in world.views)
     return math.dist(first, second)

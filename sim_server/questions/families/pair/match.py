@@ -11,10 +11,10 @@ from protocol.seeds import pick
 from protocol.tasks.scene import Camera, OrientedBox, Pose, SceneDescription
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World, unique_names
+from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, ViewEvidence, unique_names
 from sim_server.questions.families.rules import AMBIGUOUS, RELATE, Clarity, draw_objects, uniquely_named
 from sim_server.questions.families.single.perceive import CELL_MARGIN, CELLS, cell_margin
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
+from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, name_slots, shuffled
 from sim_server.questions.geometry import Array, corners, project
 from sim_server.questions.language.functions.words import grid_cell
 from sim_server.questions.views.sets import first_fitting, shots_of
@@ -38,15 +38,15 @@ class ObjectMatch:
     views = 2
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         key = draw_key(CELLS, rng, kept)
         row, column = divmod(CELLS.index(key), 3)
         focus = draw_objects(description.objects, 1, rng, self.name)
-        return Plan(key, focus, ((column + 0.5) / 3, (row + 0.5) / 3), str(MATCH_OPTIONS[level]))
+        return Target(key, focus, ((column + 0.5) / 3, (row + 0.5) / 3), str(MATCH_OPTIONS[level]))
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[tuple[Pose, ...]]:
         """Of poses that look at the thing a pair whose small pictures hold the answer."""
         focus = focus_of(scene, plan.focus)
@@ -60,7 +60,7 @@ class ObjectMatch:
         pairs = [(a, len(firsts) + b) for a in range(len(firsts)) for b in range(len(seconds))]
         return first_fitting(self, spec, plan, shots, shuffled(pairs, rng), found)
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         first, second = world.views[:2]
         least = MATCH_OPTIONS[level]
         here, there = _cells(first, CELL_MARGIN[level]), _cells(second, CELL_MARGIN[level])
@@ -82,7 +82,7 @@ class ObjectMatch:
         if not here:
             found.refuse(f"the first picture shows no thing at {RELATE} away from a cell's border")
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         (a,) = candidate.objects
         truth = world.views[0].seen[a]
         others = _others(world.views[1], candidate.key)
@@ -130,20 +130,20 @@ class VisibilityCompare:
     views = 2
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         form = _shown_form(level)
         key = draw_key(_SHOWN[form], rng, kept)
-        return Plan(key=key, focus=draw_objects(uniquely_named(description), 1, rng, self.name), form=form)
+        return Target(key=key, focus=draw_objects(uniquely_named(description), 1, rng, self.name), form=form)
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[tuple[Pose, ...]]:
         """Of the places that look at the object two that show as much of it as the plan wants, by small renderings."""
         (item,) = focus_of(scene, plan.focus)
         poses = draw_poses(scene, spec.camera, [item], rng, height_m=CROUCHED_M)
         poses = [pose for pose in poses if _whole(pose, spec.camera, item.box)][:_MOST_PLACES]
-        world = World.of(scene.description, scene.render(poses, probe(spec.camera), EVIDENCE_SENSORS))
+        world = Evidence.of(scene.description, scene.render(poses, probe(spec.camera), EVIDENCE_SENSORS))
         shown = [view.seen[item.id].visible_fraction if item.id in view.seen else 0.0 for view in world.views]
         fitting = [
             (a, b)
@@ -158,7 +158,7 @@ class VisibilityCompare:
         a, b = pick(hiding, rng)
         return (poses[a], poses[b])
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         first, second = world.views[:2]
         names = unique_names(world)
         for key in first.seen.keys() & second.seen.keys():
@@ -177,7 +177,7 @@ class VisibilityCompare:
                 margin = SAME_SHOWN - gap if key_of == "the same" else gap - SAME_SHOWN
                 found.accept(key_of, (key,), margin, _shown_form(level))
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         (a,) = candidate.objects
         words = _SHOWN[candidate.form]
         one, two = (f"visible_fraction(object({a}), view({index}))" for index in (0, 1))

@@ -10,9 +10,9 @@ import numpy as np
 from protocol.tasks.scene import Pose, SceneDescription
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import World
+from sim_server.questions.evidence import Evidence
 from sim_server.questions.families.rules import SHARED_OBJECTS, TOO_LITTLE_SHARED, clear_in_both, draw_objects
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, shuffled
+from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, shuffled
 from sim_server.questions.geometry import pitch_rad, pose_from_yaw_pitch, rotation_matrix, wrap_rad, yaw_rad
 from sim_server.questions.views.viewpoints import draw_focused_pose
 
@@ -31,15 +31,15 @@ class CameraMotion:
     views = 2
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         words = _WORDS[FORM[level]]
         key = draw_key(words, rng, kept)
         focus = draw_objects(description.objects, SHARED_OBJECTS, rng, self.name)
-        return Plan(key=key, focus=focus, form=FORM[level])
+        return Target(key=key, focus=focus, form=FORM[level])
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[tuple[Pose, ...]]:
         first = draw_focused_pose(scene, spec.camera, plan, rng, found)
         if first is None:
@@ -50,7 +50,9 @@ class CameraMotion:
             return None
         return (first, second)
 
-    def _next_pose(self, scene: Scene, first: Pose, plan: Plan, level: int, rng: np.random.Generator) -> Optional[Pose]:
+    def _next_pose(
+        self, scene: Scene, first: Pose, plan: Target, level: int, rng: np.random.Generator
+    ) -> Optional[Pose]:
         """A second pose that shows the plan's answer; None where the camera would leave the navigable area."""
         yaw, pitch = yaw_rad(first), pitch_rad(first)
         x, y, z = first.position_m
@@ -66,7 +68,7 @@ class CameraMotion:
             return None
         return pose_from_yaw_pitch(moved, yaw + rng.uniform(-limit, limit), pitch)
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         first, second = world.views[:2]
         turn_deg = math.degrees(wrap_rad(yaw_rad(second.pose) - yaw_rad(first.pose)))
         moved = np.subtract(second.pose.position_m, first.pose.position_m)
@@ -88,7 +90,7 @@ class CameraMotion:
         else:
             found.accept("right" if right > 0 else "left", (), length_m, "move")
 
-    def draft(self, _world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, _world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         words = _WORDS[candidate.form]
         turn = candidate.form == "turn"
         verb = "turn" if turn else "move"

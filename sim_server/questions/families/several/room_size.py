@@ -10,10 +10,10 @@ from protocol.seeds import pick
 from protocol.tasks.scene import Pose, Room, SceneDescription
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import ViewEvidence, World, room_at
+from sim_server.questions.evidence import Evidence, ViewEvidence, room_at
 from sim_server.questions.families.rules import need_rooms
 from sim_server.questions.families.several.scene import NOT_JOINED
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals
+from sim_server.questions.family import Candidate, Draft, Findings, Target
 from sim_server.questions.geometry import Array, inside_polygon, unproject
 from sim_server.questions.views.coverage import joined
 from sim_server.questions.views.sets import drawn_sets, first_fitting, shoot
@@ -37,19 +37,19 @@ class RoomSize:
     views = 2
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         """`focus` holds the ids of the rooms."""
         need_rooms(description, self.name)
         first = pick(description.rooms, rng)
         beside = [ids for door in description.openings if len(ids := door.room_ids) == 2 and first.id in ids]
         several = level >= SEVERAL_FROM_LEVEL and bool(beside) and (kept is None or kept.form == "rooms")
         if several and (kept is not None or rng.integers(2)):
-            return Plan(key="", focus=pick(beside, rng), form="rooms")
-        return Plan(key="", focus=(first.id,), form="room" if kept is None else kept.form)
+            return Target(key="", focus=pick(beside, rng), form="rooms")
+        return Target(key="", focus=(first.id,), form="room" if kept is None else kept.form)
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[tuple[Pose, ...]]:
         shots = shoot(scene, spec.camera, rng)
         rooms = [room_at(scene.description, pose.position_m) for pose in shots.poses]
@@ -57,7 +57,7 @@ class RoomSize:
         most = min(spec.max_views, ROOM_PICTURES[spec.question.level])
         return first_fitting(self, spec, plan, shots, drawn_sets(among, most, _SETS_TRIED, rng), found)
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         rooms = {room.id: room for view in world.views if (room := room_at(world.description, view.pose.position_m))}
         if not rooms or len(rooms) > 1 + (level >= SEVERAL_FROM_LEVEL):
             found.refuse("the cameras stand in more rooms than are asked about")
@@ -76,7 +76,7 @@ class RoomSize:
         else:
             found.accept("", (), shown - least, "room" if len(rooms) == 1 else "rooms")
 
-    def draft(self, _world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
+    def draft(self, _world: Evidence, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         one = candidate.form == "room"
         phrase = "the room in the pictures" if one else "the two rooms in the pictures together"
         return Draft(

@@ -15,7 +15,7 @@ from protocol.seeds import pick
 from protocol.tasks.scene import Pose, SceneDescription
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import World
+from sim_server.questions.evidence import Evidence
 from sim_server.questions.families.rules import (
     MAX_NAMED,
     PERCEIVE,
@@ -30,7 +30,7 @@ from sim_server.questions.families.rules import (
 from sim_server.questions.families.single.measures import draft_size
 from sim_server.questions.families.single.perceive import counted, groups, plan_count
 from sim_server.questions.families.single.space import RelativeDirection, RelativeDistance, large_room
-from sim_server.questions.family import Candidate, Draft, Family, Plan, Proposals, name_slots, shuffled
+from sim_server.questions.family import Candidate, Draft, Family, Findings, Target, name_slots, shuffled
 from sim_server.questions.geometry import box_distance_m
 from sim_server.questions.views.coverage import LEAST_JOINT, joined
 from sim_server.questions.views.sets import covering_sets, first_fitting, shoot
@@ -51,7 +51,7 @@ class SceneViews:
     views = 2
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[tuple[Pose, ...]]:
         shots = shoot(scene, spec.camera, rng)
         most = min(spec.max_views, PICTURES[spec.question.level])
@@ -59,12 +59,12 @@ class SceneViews:
         return first_fitting(family, spec, plan, shots, covering_sets(shots, most, rng), found)
 
 
-def shown_together(world: World, keys: Sequence[int], clarity: Clarity = RELATE) -> bool:
+def shown_together(world: Evidence, keys: Sequence[int], clarity: Clarity = RELATE) -> bool:
     """Whether some view clearly shows all of these objects."""
     return any(all(clarity.holds(key, view) for key in keys) for view in world.views)
 
 
-def may_be_asked(world: World, level: int, keys: Sequence[int], found: Proposals) -> bool:
+def may_be_asked(world: Evidence, level: int, keys: Sequence[int], found: Findings) -> bool:
     """Whether the objects are spread over the pictures as the level wants it; else why not is added to `found`."""
     if level >= APART_FROM_LEVEL and shown_together(world, keys):
         found.refuse(TOGETHER)
@@ -72,7 +72,7 @@ def may_be_asked(world: World, level: int, keys: Sequence[int], found: Proposals
     return True
 
 
-def _named(world: World, found: Proposals) -> list[int]:
+def _named(world: Evidence, found: Findings) -> list[int]:
     """Ids of the objects that may stand in a relation, the largest first; none where the views do not join."""
     if not joined(world.description, world.views):
         found.refuse(NOT_JOINED)
@@ -88,17 +88,17 @@ class ObjectDistance(SceneViews):
     name = "object_distance"
 
     def plan(
-        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         if kept is not None:
             return kept
         pairs = combinations(uniquely_named(description), 2)
         keys = sorted({_third(box_distance_m(a.box, b.box)) for a, b in pairs} - {""})
         if not keys:
             raise Infeasible(f"{self.name}: no two objects of the scene are {LEAST_DISTANCE_M} m apart")
-        return Plan(key=pick(keys, rng), focus=())
+        return Target(key=pick(keys, rng), focus=())
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         for a, b in combinations(_named(world, found), 2):
             distance_m = box_distance_m(world.objects[a].box, world.objects[b].box)
             if distance_m < LEAST_DISTANCE_M:
@@ -106,7 +106,7 @@ class ObjectDistance(SceneViews):
             elif may_be_asked(world, level, (a, b), found):
                 found.accept(_third(distance_m), (a, b), distance_m - LEAST_DISTANCE_M)
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         keys = shuffled(candidate.objects, rng)
         return Draft(
             program="round(closest_distance(object({}), object({})), 0.1)".format(*keys),
@@ -136,17 +136,17 @@ class SceneCount(SceneViews):
     name = "scene_count"
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         return kept or plan_scene_count(self.name, description, SCENE_COUNT_RANGE[level], rng)
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         if not joined(world.description, world.views):
             found.refuse(NOT_JOINED)
             return
         propose_count(world, level, SCENE_COUNT_RANGE[level], found)
 
-    def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         return draft_count(
             world,
             candidate,
@@ -162,14 +162,14 @@ class SceneCount(SceneViews):
 
 def plan_scene_count(
     name: str, description: SceneDescription, limits: tuple[int, int], rng: np.random.Generator
-) -> Plan:
+) -> Target:
     """As `plan_count`, with nothing to aim at: what views together show is for the choice of the views. All things
     there are, are counted in scenes alone that have so few."""
     plan = plan_count(name, [description.objects], limits, rng, everything=len(description.objects) <= limits[1])
-    return Plan(key=plan.key, focus=(), form=plan.form)
+    return Target(key=plan.key, focus=(), form=plan.form)
 
 
-def propose_count(world: World, level: int, limits: tuple[int, int], found: Proposals) -> None:
+def propose_count(world: Evidence, level: int, limits: tuple[int, int], found: Findings) -> None:
     """Every kind whose things are each plain in some picture, as many as the level wants, not all in one picture."""
     low, high = limits
     clarity = PERCEIVE[level]
@@ -186,7 +186,7 @@ def propose_count(world: World, level: int, limits: tuple[int, int], found: Prop
             found.accept(str(len(keys)), tuple(keys), min(best) - clarity.fraction, form)
 
 
-def draft_count(world: World, candidate: Candidate, templates: tuple[str, ...]) -> Draft:
+def draft_count(world: Evidence, candidate: Candidate, templates: tuple[str, ...]) -> Draft:
     """A count of the different things that any view shows."""
     phrase, kind = counted(world.objects[candidate.objects[0]], candidate.form)
     return Draft(
@@ -203,16 +203,16 @@ class SceneSize(SceneViews):
     name = "scene_size"
 
     def plan(
-        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         if kept is not None:
             return kept
         # Small things hardly have a level's share of a picture that shows much of a room.
         names = sorted({item.category for item in uniquely_named(description) if not is_small(item)})
         need_objects(names, 1, self.name)
-        return Plan(key=pick(names, rng), focus=())
+        return Target(key=pick(names, rng), focus=())
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         for key in clear_anywhere(world, PERCEIVE[level], found):
             whole = [
                 view.seen[key].visible_fraction
@@ -224,7 +224,7 @@ class SceneSize(SceneViews):
             else:
                 found.accept(world.objects[key].category, (key,), max(whole) - PERCEIVE[level].fraction)
 
-    def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         return draft_size(
             world,
             candidate,
@@ -243,8 +243,8 @@ class SceneRelativeDistance(SceneViews, RelativeDistance):
 
     name = "scene_relative_distance"
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
-        judged = Proposals()
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
+        judged = Findings()
         items = [world.objects[key] for key in _named(world, judged)]
         self.judge(items, level, judged, large_room(world.description))
         _take(world, level, judged, found)
@@ -255,13 +255,13 @@ class SceneRelativeDirection(SceneViews, RelativeDirection):
 
     name = "scene_relative_direction"
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
-        judged = Proposals()
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
+        judged = Findings()
         self.judge([world.objects[key] for key in _named(world, judged)], level, judged, False)
         _take(world, level, judged, found)
 
 
-def _take(world: World, level: int, judged: Proposals, found: Proposals) -> None:
+def _take(world: Evidence, level: int, judged: Findings, found: Findings) -> None:
     """What was judged, as far as the level's spread over the pictures lets it be asked."""
     found.refused += judged.refused
     for item in judged.accepted:

@@ -10,7 +10,7 @@ from protocol.seeds import pick
 from protocol.tasks.scene import Pose, SceneDescription
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import ViewEvidence, World, unique_names
+from sim_server.questions.evidence import Evidence, ViewEvidence, unique_names
 from sim_server.questions.families.rules import RELATE, clear_anywhere, need_objects, uniquely_named
 from sim_server.questions.families.several.scene import (
     NOT_JOINED,
@@ -18,7 +18,7 @@ from sim_server.questions.families.several.scene import (
     plan_scene_count,
     propose_count,
 )
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draft_which, draw_key, name_slots, shuffled
+from sim_server.questions.family import Candidate, Draft, Findings, Target, draft_which, draw_key, name_slots, shuffled
 from sim_server.questions.geometry import point_box_distance
 from sim_server.questions.language.functions.views import distance_from_camera
 from sim_server.questions.views.coverage import joined
@@ -49,21 +49,21 @@ class CamerasShared:
     views = 2
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, _kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, _kept: Optional[Target] = None
+    ) -> Target:
         named = uniquely_named(description)
         need_objects(named, SHARED_OPTIONS[level], self.name)
-        return Plan(key="", focus=(pick(named, rng).id,), form=str(SHARED_OPTIONS[level]))
+        return Target(key="", focus=(pick(named, rng).id,), form=str(SHARED_OPTIONS[level]))
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[tuple[Pose, ...]]:
         shots = shoot(scene, spec.camera, rng)
         count = _cameras(spec.question.level, spec)
         sets = drawn_sets(shots.seeing(plan.focus[0]), count, _SETS_TRIED, rng)
         return first_fitting(self, spec, plan, shots, sets, found)
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         shared = _in_all(world.views)
         if len(shared) != 1:
             found.refuse("not exactly one thing is in every picture")
@@ -79,7 +79,7 @@ class CamerasShared:
             least = min(view.seen[key].visible_fraction for view in world.views)
             found.accept(clear[key], (key, *others), least - RELATE.fraction, str(SHARED_OPTIONS[level]))
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         shared, *others = candidate.objects
         drawn = shuffled(others, rng)[: int(candidate.form) - 1]
         return draft_which(
@@ -103,20 +103,20 @@ class CamerasCount:
     views = 2
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         return kept or plan_scene_count(self.name, description, COUNT_RANGE[level], rng)
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[tuple[Pose, ...]]:
         shots = shoot(scene, spec.camera, rng)
         count = _cameras(spec.question.level, spec)
         sets = drawn_sets(range(len(shots.poses)), count, 2 * _SETS_TRIED, rng)
         return first_fitting(self, spec, plan, shots, sets, found)
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
-        judged = Proposals()
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
+        judged = Findings()
         propose_count(world, level, COUNT_RANGE[level], judged)
         spread = [item for item in judged.accepted if _spread(world.views, item.objects, level)]
         found.refused += judged.refused
@@ -127,7 +127,7 @@ class CamerasCount:
         else:
             found.accepted += spread
 
-    def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         return draft_count(
             world,
             candidate,
@@ -154,20 +154,20 @@ class CamerasNearest:
     views = 2
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         named = uniquely_named(description)
         need_objects(named, 1, self.name)
         key = draw_key(NTH[: CAMERAS[level]], rng, kept)
-        return Plan(key=key, focus=(pick(named, rng).id,), form=str(CAMERAS[level]))
+        return Target(key=key, focus=(pick(named, rng).id,), form=str(CAMERAS[level]))
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[tuple[Pose, ...]]:
         (item,) = focus_of(scene, plan.focus)
         shots = shoot(scene, spec.camera, rng)
         count = _cameras(spec.question.level, spec)
-        any_order = Plan(key="", focus=plan.focus, form=plan.form)
+        any_order = Target(key="", focus=plan.focus, form=plan.form)
         sets = drawn_sets(shots.seeing(item.id), count, _SETS_TRIED, rng)
         poses = first_fitting(self, spec, any_order, shots, sets, found)
         if poses is None:
@@ -177,7 +177,7 @@ class CamerasNearest:
         ordered.insert(NTH.index(plan.key), ordered.pop(int(point_box_distance(eyes, item.box).argmin())))
         return tuple(ordered)
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         names = unique_names(world)
         for key in _in_all(world.views):
             distances = [distance_from_camera(world.objects[key], view) for view in world.views]
@@ -190,7 +190,7 @@ class CamerasNearest:
             else:
                 found.accept(NTH[int(np.argmin(distances))], (key,), _gap_m(distances), str(len(distances)))
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         (a,) = candidate.objects
         words = NTH[: int(candidate.form)]
         away = [f"distance_from_camera(object({a}), view({index}))" for index in range(len(words))]

@@ -10,9 +10,9 @@ import numpy as np
 
 from protocol.seeds import pick
 from protocol.tasks.scene import SceneDescription
-from sim_server.questions.evidence import World
+from sim_server.questions.evidence import Evidence
 from sim_server.questions.families.rules import draw_objects, prominent, uniquely_named
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
+from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, name_slots, shuffled
 from sim_server.questions.views.viewpoints import SingleView
 
 SEPARATION = (0.30, 0.22, 0.15, 0.10, 0.06)  # between centroids, as a share of the picture's width or height
@@ -31,11 +31,11 @@ _FORMS = {
 
 
 def _plan(
-    name: str, forms: list[str], description: SceneDescription, rng: np.random.Generator, kept: Optional[Plan]
-) -> Plan:
+    name: str, forms: list[str], description: SceneDescription, rng: np.random.Generator, kept: Optional[Target]
+) -> Target:
     form = kept.form if kept else pick(forms, rng)
     key = draw_key(_FORMS[form], rng, kept)
-    return Plan(key=key, focus=draw_objects(uniquely_named(description), 2, rng, name), form=form)
+    return Target(key=key, focus=draw_objects(uniquely_named(description), 2, rng, name), form=form)
 
 
 def _depth_form(level: int) -> str:
@@ -48,12 +48,12 @@ class ViewDirection(SingleView):
     name = "view_direction"
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         forms = ["horizontal", "vertical"] if level >= VERTICAL_FROM_LEVEL else ["horizontal"]
         return _plan(self.name, forms, description, rng, kept)
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         view = world.views[0]
         least = SEPARATION[level]
         for a, b in permutations(prominent(world, view, found), 2):
@@ -76,7 +76,7 @@ class ViewDirection(SingleView):
             else:
                 found.accept("above" if down < 0 else "below", (a, b), abs(down), "vertical")
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         a, b = candidate.objects
         axis = "image_x" if candidate.form == "horizontal" else "image_y"
         first, second = _FORMS[candidate.form]
@@ -100,11 +100,11 @@ class DepthOrder(SingleView):
     name = "depth_order"
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         return _plan(self.name, [_depth_form(level)], description, rng, kept)
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         view = world.views[0]
         for a, b in permutations(prominent(world, view, found), 2):
             depth_a, depth_b = view.seen[a].depth_m, view.seen[b].depth_m
@@ -123,7 +123,7 @@ class DepthOrder(SingleView):
             else:
                 found.accept("nearer" if gap_m < 0 else "farther", (a, b), relative, _depth_form(level))
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         a, b = candidate.objects
         depth_a, depth_b = f"depth(object({a}), view(0))", f"depth(object({b}), view(0))"
         same = f'if abs({depth_a} - {depth_b}) < {SAME_DEPTH_M} then "the same" else '

@@ -7,9 +7,9 @@ from typing import Optional
 import numpy as np
 
 from protocol.tasks.scene import SceneDescription
-from sim_server.questions.evidence import World
+from sim_server.questions.evidence import Evidence
 from sim_server.questions.families.rules import PERCEIVE, clear_objects, draw_objects, uniquely_named
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots
+from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, name_slots
 from sim_server.questions.language.functions.views import distance_from_camera
 from sim_server.questions.views.viewpoints import SingleView
 
@@ -24,12 +24,12 @@ class CameraObjectDistance(SingleView):
     name = "camera_object_distance"
 
     def plan(
-        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         key = draw_key(_THIRDS, rng, kept)
-        return Plan(key=key, focus=draw_objects(uniquely_named(description), 1, rng, self.name))
+        return Target(key=key, focus=draw_objects(uniquely_named(description), 1, rng, self.name))
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         view = world.views[0]
         farthest_m = FARTHEST_M[level]
         for key in clear_objects(world, view, PERCEIVE[level], found):
@@ -41,7 +41,7 @@ class CameraObjectDistance(SingleView):
             margin = min(distance_m - NEAREST_M, farthest_m - distance_m)
             found.accept(_THIRDS[min(third, 2)], (key,), margin)
 
-    def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         (a,) = candidate.objects
         return Draft(
             program=f"round(distance_from_camera(object({a}), view(0)), 0.1)",
@@ -64,15 +64,15 @@ class ObjectSize(SingleView):
     name = "object_size"
 
     def plan(
-        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         items = uniquely_named(description)
         names = sorted({item.category for item in items})
         key = draw_key(names, rng, kept)
         fitting = [item for item in items if item.category == key]
-        return Plan(key=key, focus=draw_objects(fitting, 1, rng, self.name))
+        return Target(key=key, focus=draw_objects(fitting, 1, rng, self.name))
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         view = world.views[0]
         for key in clear_objects(world, view, PERCEIVE[level], found):
             if key in view.cut:
@@ -81,7 +81,7 @@ class ObjectSize(SingleView):
                 margin = view.seen[key].visible_fraction - PERCEIVE[level].fraction
                 found.accept(world.objects[key].category, (key,), margin)
 
-    def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         return draft_size(
             world,
             candidate,
@@ -95,7 +95,7 @@ class ObjectSize(SingleView):
         )
 
 
-def draft_size(world: World, candidate: Candidate, templates: tuple[str, ...]) -> Draft:
+def draft_size(world: Evidence, candidate: Candidate, templates: tuple[str, ...]) -> Draft:
     """The longest side of a candidate's object in centimetres."""
     (a,) = candidate.objects
     return Draft(

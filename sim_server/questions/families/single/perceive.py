@@ -16,9 +16,9 @@ from protocol.seeds import pick
 from protocol.tasks.scene import Pose, SceneDescription, SceneObject
 from protocol.tasks.task import ObjectTruth, TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import World
+from sim_server.questions.evidence import Evidence
 from sim_server.questions.families.rules import AMBIGUOUS, PERCEIVE, clear_objects, draw_objects, uniquely_named
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots
+from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, name_slots
 from sim_server.questions.language.functions.words import grid_cell
 from sim_server.questions.views.sets import first_fitting, shots_of
 from sim_server.questions.views.viewpoints import NO_PLACE, SingleView, draw_poses
@@ -36,8 +36,8 @@ class _Property(SingleView):
     naming: str
 
     def plan(
-        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         counts = Counter(getattr(item, self.naming) for item in description.objects)
         items = [item for item in description.objects if item.color]
         # Prefer objects that the whole scene names without doubt; a view may do so for the others.
@@ -47,9 +47,9 @@ class _Property(SingleView):
             raise Infeasible(f"{self.name} needs objects that have a color word")
         key = draw_key(keys, rng, kept)
         fitting = [item for item in items if getattr(item, self.asked) == key]
-        return Plan(key=key, focus=draw_objects(fitting, 1, rng, self.name))
+        return Target(key=key, focus=draw_objects(fitting, 1, rng, self.name))
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         view = world.views[0]
         counts = Counter(getattr(world.objects[key], self.naming) for key in view.seen)
         for key, truth in view.seen.items():
@@ -68,7 +68,7 @@ class _Property(SingleView):
 class ObjectCategory(_Property):
     name, asked, naming = "object_category", "category", "color"
 
-    def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         item = world.objects[candidate.objects[0]]
         return Draft(
             program=f"category(object({item.id}))",
@@ -87,7 +87,7 @@ class ObjectCategory(_Property):
 class ObjectColor(_Property):
     name, asked, naming = "object_color", "color", "category"
 
-    def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         item = world.objects[candidate.objects[0]]
         return Draft(
             program=f"color(object({item.id}))",
@@ -107,15 +107,15 @@ class ObjectLocation(SingleView):
     name = "object_location"
 
     def plan(
-        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         cell = int(rng.integers(9))
         key = kept.key if kept else CELLS[cell]
         row, column = divmod(CELLS.index(key), 3)
         at = ((column + 0.5) / 3, (row + 0.5) / 3)
-        return Plan(key=key, focus=draw_objects(uniquely_named(description), 1, rng, self.name), at=at)
+        return Target(key=key, focus=draw_objects(uniquely_named(description), 1, rng, self.name), at=at)
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         view = world.views[0]
         for key in clear_objects(world, view, PERCEIVE[level], found):
             truth = view.seen[key]
@@ -125,7 +125,7 @@ class ObjectLocation(SingleView):
             else:
                 found.accept(grid_cell(truth.u, truth.v), (key,), margin)
 
-    def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         (a,) = candidate.objects
         return Draft(
             program=f"grid_cell(image_x(object({a}), view(0)), image_y(object({a}), view(0)))",
@@ -153,15 +153,15 @@ class ObjectCount(SingleView):
     name = "object_count"
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         by_room: dict[int, list[SceneObject]] = {}
         for item in description.objects:
             by_room.setdefault(item.room_id, []).append(item)
         return plan_count(self.name, list(by_room.values()), COUNT_RANGE[level], rng, kept)
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[tuple[Pose, ...]]:
         """Of the poses that have the things in their picture one whose small picture shows so many of a kind."""
         focus = [item for item in scene.description.objects if item.id in plan.focus]
@@ -172,7 +172,7 @@ class ObjectCount(SingleView):
         shots = shots_of(scene, spec.camera, poses)
         return first_fitting(self, spec, plan, shots, [[index] for index in range(len(poses))], found)
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         view = world.views[0]
         low, high = COUNT_RANGE[level]
         clear = {key for key in view.seen if PERCEIVE[level].holds(key, view)}
@@ -185,7 +185,7 @@ class ObjectCount(SingleView):
                 margin = min(view.seen[item.id].visible_fraction for item in items) - PERCEIVE[level].fraction
                 found.accept(str(len(items)), tuple(item.id for item in items), margin, form)
 
-    def draft(self, world: World, candidate: Candidate, _rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, _rng: np.random.Generator) -> Draft:
         phrase, kind = counted(world.objects[candidate.objects[0]], candidate.form)
         return Draft(
             program=f"count(where(visible(view(0)){kind}))",
@@ -206,9 +206,9 @@ def plan_count(
     together: Sequence[Sequence[SceneObject]],
     limits: tuple[int, int],
     rng: np.random.Generator,
-    kept: Optional[Plan] = None,
+    kept: Optional[Target] = None,
     everything: bool = True,
-) -> Plan:
+) -> Target:
     """A form, a number of alike things within the limits, and so many of them to aim at, of what lies `together`.
 
     `everything` allows the form that counts all things there are. Raises Infeasible where the scene leaves less than
@@ -224,7 +224,7 @@ def plan_count(
     count = int(kept.key) if kept else int(rng.integers(low, min(high, most[form]) + 1))
     enough = [items for kind, _, items in kinds if kind == form and len(items) >= count]
     items = pick(enough, rng)
-    return Plan(key=str(count), focus=draw_objects(items, count, rng, name), form=form)
+    return Target(key=str(count), focus=draw_objects(items, count, rng, name), form=form)
 
 
 def counted(item: SceneObject, form: str) -> tuple[str, str]:

@@ -14,10 +14,10 @@ from protocol.seeds import pick
 from protocol.tasks.scene import Pose, SceneDescription, SceneObject
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import ViewEvidence, World, name_of
+from sim_server.questions.evidence import Evidence, ViewEvidence, name_of
 from sim_server.questions.families.rules import RELATE, Clarity, clear_objects, is_small
 from sim_server.questions.families.single.space import OPTION_COUNT, draft_nearest
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, shuffled
+from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, shuffled
 from sim_server.questions.geometry import Array, box_distance_m
 from sim_server.questions.language.functions.registry import decimal
 from sim_server.questions.views.viewpoints import SingleView, draw_focused_pose, focus_of
@@ -57,7 +57,7 @@ class _CloseView(SingleView):
     """A picture from near a small thing."""
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[tuple[Pose, ...]]:
         centre = np.asarray(focus_of(scene, plan.focus)[0].box.centre_m)
         near_m = NEAR_M[spec.question.level]
@@ -75,13 +75,13 @@ class SmallPresence(_CloseView):
     name = "small_presence"
 
     def plan(
-        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         small = small_things(description, self.name)
         key = draw_key(("yes", "no"), rng, kept)
-        return Plan(key=key, focus=(pick(small, rng).id,))
+        return Target(key=key, focus=(pick(small, rng).id,))
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         view = world.views[0]
         clear = {key for key in clear_objects(world, view, SMALL[level], found) if is_small(world.objects[key])}
         if not clear:
@@ -94,7 +94,7 @@ class SmallPresence(_CloseView):
             if is_small(item) and name_of(item) not in shown:
                 found.accept("no", (item.id,), 1.0)
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         item = world.objects[candidate.objects[0]]
         name, color = name_of(item), f', color="{item.color}"' if item.color else ""
         return Draft(
@@ -120,12 +120,12 @@ class SmallNearest(_CloseView):
     name = "small_nearest"
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, _kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, _kept: Optional[Target] = None
+    ) -> Target:
         small = small_things(description, self.name)
-        return Plan(key="", focus=(pick(small, rng).id,), form=str(OPTION_COUNT[level]))
+        return Target(key="", focus=(pick(small, rng).id,), form=str(OPTION_COUNT[level]))
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         view = world.views[0]
         clear = _clear_with_small(world, view, level, found)
         for key in clear:
@@ -141,7 +141,7 @@ class SmallNearest(_CloseView):
                 keys = (key, *(other.id for _, other in options))
                 found.accept(name_of(options[0][1]), keys, gap_m, str(OPTION_COUNT[level]))
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         return draft_nearest(
             world,
             candidate,
@@ -156,7 +156,7 @@ class SmallNearest(_CloseView):
         )
 
 
-def _clear_with_small(world: World, view: ViewEvidence, level: int, found: Proposals) -> list[int]:
+def _clear_with_small(world: Evidence, view: ViewEvidence, level: int, found: Findings) -> list[int]:
     """Ids of what may be named: small things by their own floors, all else by those of relations."""
     small = clear_objects(world, view, SMALL[level], found)
     return [key for key in small if is_small(world.objects[key]) or RELATE.holds(key, view)]
@@ -187,13 +187,13 @@ class SmallLocation(_CloseView):
     name = "small_location"
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         small = small_things(description, self.name)
         key = draw_key(("left", "right"), rng, kept)
-        return Plan(key=key, focus=(pick(small, rng).id,), form=str(level))
+        return Target(key=key, focus=(pick(small, rng).id,), form=str(level))
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         view = world.views[0]
         clear = _clear_with_small(world, view, level, found)
         for key in clear:
@@ -212,7 +212,7 @@ class SmallLocation(_CloseView):
                 self._judge(view, item, near[0][1], level, found)
 
     @staticmethod
-    def _judge(view: ViewEvidence, item: SceneObject, neighbour: SceneObject, level: int, found: Proposals) -> None:
+    def _judge(view: ViewEvidence, item: SceneObject, neighbour: SceneObject, level: int, found: Findings) -> None:
         across = view.seen[item.id].u - view.seen[neighbour.id].u
         along = view.centres[item.id][0] - view.centres[neighbour.id][0]
         if abs(across) < SIDE_APART[level]:
@@ -222,7 +222,7 @@ class SmallLocation(_CloseView):
         else:
             found.accept("left" if across < 0 else "right", (item.id, neighbour.id), abs(across), str(level))
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         item, neighbour = (world.objects[key] for key in candidate.objects)
         level = int(candidate.form)
         a, b = f"object({item.id})", f"object({neighbour.id})"
@@ -243,7 +243,7 @@ class SmallLocation(_CloseView):
 
     def _options(
         self,
-        world: World,
+        world: Evidence,
         item: SceneObject,
         neighbour: SceneObject,
         side: str,
@@ -279,7 +279,7 @@ def _decimetres(distance_m: float) -> str:
     return decimal(math.floor(distance_m / 0.1 + 0.5) * 0.1)
 
 
-def _wrong_m(world: World, item: SceneObject, right_m: str, wrong_by_m: float, rng: np.random.Generator) -> str:
+def _wrong_m(world: Evidence, item: SceneObject, right_m: str, wrong_by_m: float, rng: np.random.Generator) -> str:
     """A wrong distance like the right ones: that of another small thing from its neighbour, or one drawn evenly."""
     objects = world.description.objects
     nearest = [_by_distance(other, objects)[:1] for other in objects if is_small(other) and other.id != item.id]

@@ -11,14 +11,14 @@ import numpy as np
 
 from protocol.errors import Infeasible
 from protocol.tasks.scene import SceneDescription, SceneObject
-from sim_server.questions.evidence import World, name_of
+from sim_server.questions.evidence import Evidence, name_of
 from sim_server.questions.families.rules import neighbours, prominent, uniquely_named
 from sim_server.questions.families.sectors import LEAST_APART_M, WORDS, margin_deg, near_border, word
 from sim_server.questions.family import (
     Candidate,
     Draft,
-    Plan,
-    Proposals,
+    Findings,
+    Target,
     draft_which,
     draw_evenly,
     draw_key,
@@ -51,7 +51,7 @@ def _relation(
     """
     refused: Counter[str] = Counter()
     for _ in range(_NEIGHBOURHOODS):
-        found = Proposals()
+        found = Findings()
         family.judge(neighbours(uniquely_named(description), _POOL, rng), level, found, large_room(description))
         wanted = [item for item in found.accepted if key in ("", item.key)]
         if wanted:
@@ -73,18 +73,18 @@ class RelativeDistance(SingleView):
     name = "relative_distance"
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, _kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, _kept: Optional[Target] = None
+    ) -> Target:
         relation, why_none = _relation(self, description, level, rng)
         if relation is None:
             raise Infeasible(why_none)
-        return Plan(key="", focus=relation.objects)
+        return Target(key="", focus=relation.objects)
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         named = [world.objects[key] for key in prominent(world, world.views[0], found)]
         self.judge(named, level, found, large_room(world.description))
 
-    def judge(self, items: Sequence[SceneObject], level: int, found: Proposals, large: bool) -> None:
+    def judge(self, items: Sequence[SceneObject], level: int, found: Findings, large: bool) -> None:
         """Candidates are (anchor, nearest option, other options …)."""
         gap_m = max(GAP_M[level], LARGE_ROOM_GAP_M) if large else GAP_M[level]
         count = OPTION_COUNT[level]
@@ -100,7 +100,7 @@ class RelativeDistance(SingleView):
                 else:
                     found.accept(names[options[0][1]], (anchor.id, *(item[1] for item in options)), margin)
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         return draft_nearest(
             world,
             candidate,
@@ -115,7 +115,7 @@ class RelativeDistance(SingleView):
         )
 
 
-def draft_nearest(world: World, candidate: Candidate, rng: np.random.Generator, templates: tuple[str, ...]) -> Draft:
+def draft_nearest(world: Evidence, candidate: Candidate, rng: np.random.Generator, templates: tuple[str, ...]) -> Draft:
     """Which of the further objects of a candidate is closest to its first."""
     anchor, *others = candidate.objects
     measure = f"argmin({{}}, o: closest_distance(o, object({anchor})))"
@@ -128,8 +128,8 @@ class RelativeDirection(SingleView):
     name = "relative_direction"
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         words = WORDS[DIRECTION_FORM[level]]
         key = draw_key(words, rng, kept)
         relation, why_none = _relation(self, description, level, rng, key)
@@ -137,13 +137,13 @@ class RelativeDirection(SingleView):
             if kept is not None:
                 return kept
             raise Infeasible(why_none)
-        return Plan(key=key, focus=relation.objects, form=relation.form)
+        return Target(key=key, focus=relation.objects, form=relation.form)
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         named = [world.objects[key] for key in prominent(world, world.views[0], found)]
         self.judge(named, level, found, False)
 
-    def judge(self, items: Sequence[SceneObject], level: int, found: Proposals, _large: bool) -> None:
+    def judge(self, items: Sequence[SceneObject], level: int, found: Findings, _large: bool) -> None:
         """Candidates are (standing point, facing point, target)."""
         form, least_deg = DIRECTION_FORM[level], SECTOR_MARGIN_DEG[level]
         if len(items) < 3:
@@ -161,7 +161,7 @@ class RelativeDirection(SingleView):
             else:
                 found.accept(word(form, angle_deg), (stand, face, target), margin, form)
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         a, b, c = candidate.objects
         return Draft(
             program=f"{candidate.form}(bearing_from(object({a}), facing=object({b}), to=object({c})))",

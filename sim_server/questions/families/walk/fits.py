@@ -12,9 +12,9 @@ from protocol.seeds import pick
 from protocol.tasks.scene import SceneDescription
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import ViewEvidence, World
+from sim_server.questions.evidence import Evidence, ViewEvidence
 from sim_server.questions.families.rules import need_rooms, prominent_anywhere, uniquely_named
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, name_slots
+from sim_server.questions.family import Candidate, Draft, Findings, Target, name_slots
 from sim_server.questions.floor import Gap, blockers, gap, largest_free, room_around, square, takes_floor
 from sim_server.questions.geometry import in_frame, project
 from sim_server.questions.staging import Staging
@@ -33,15 +33,15 @@ class Fits:
     looks_around = True
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         need_rooms(description, self.name)
         pairs = list(combinations([item.id for item in uniquely_named(description)], 2))
         if kept is not None:
             for index in rng.permutation(len(pairs)):
                 a, b = pairs[index]
                 if verdict(description, a, b, float(kept.form), level) == kept.key:
-                    return Plan(key=kept.key, focus=(a, b), form=kept.form)
+                    return Target(key=kept.key, focus=(a, b), form=kept.form)
         # Size and answer are drawn apart from each other, among sizes that give either: the size tells nothing.
         found: dict[tuple[float, str], list[tuple[int, int]]] = {}
         for a, b in pairs:
@@ -54,14 +54,14 @@ class Fits:
             )
         side_m, key = pick(sizes, rng), pick(("yes", "no"), rng)
         fitting = found[side_m, key]
-        return Plan(key=key, focus=pick(fitting, rng), form=f"{side_m}")
+        return Target(key=key, focus=pick(fitting, rng), form=f"{side_m}")
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[Staging]:
         return survey(self, scene, spec, plan, rng, found, (float(plan.form),))
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         everything = world.with_hidden()
         clear = prominent_anywhere(everything, found)
         (a, b), (side_m,) = world.about, world.numbers
@@ -80,7 +80,7 @@ class Fits:
             found.accept(key, (a, b), MARGIN_M[level], f"{side_m}", (side_m,))
 
     @staticmethod
-    def _seen_why(world: World, between: Gap, side_m: float, clear: set[int]) -> bool:
+    def _seen_why(world: Evidence, between: Gap, side_m: float, clear: set[int]) -> bool:
         """Whether one can see that not even the smaller thing fits: the gap is too narrow, or what is in it shows."""
         if side_m > between.width_m:
             return True
@@ -89,7 +89,7 @@ class Fits:
             return False
         return any(item.id in clear for item in blockers(world.description, square(between, side_m), room.floor_y_m))
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         a, b = candidate.objects
         (side_m,) = candidate.numbers
         thing = f"a box {side_m:g} m wide and {side_m:g} m long"
@@ -137,7 +137,7 @@ def verdicts(
     return sure + [(side_m, "no") for side_m in sizes_m if largest_m < side_m - margin_m]
 
 
-def floor_seen(world: World, between: Gap, side_m: float) -> float:
+def floor_seen(world: Evidence, between: Gap, side_m: float) -> float:
     """Share of points of the square's floor that some view shows: whose pixel is as far away as the floor there."""
     room = room_around(world.description, between, side_m)
     assert room is not None

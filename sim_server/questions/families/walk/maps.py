@@ -13,7 +13,7 @@ from protocol.seeds import pick
 from protocol.tasks.scene import Camera, Pose, Room, SceneDescription, SceneObject, Vec3
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import World, room_at
+from sim_server.questions.evidence import Evidence, room_at
 from sim_server.questions.families.rules import (
     RELATE,
     Clarity,
@@ -26,7 +26,7 @@ from sim_server.questions.families.rules import (
 )
 from sim_server.questions.families.single.perceive import CELLS
 from sim_server.questions.families.walk.trajectory import listed
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, object_list, shuffled
+from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, name_slots, object_list, shuffled
 from sim_server.questions.geometry import inside_polygon, pose_from_yaw_pitch
 from sim_server.questions.language.functions.places import heading_in, on_map, picture_way, spot
 from sim_server.questions.language.functions.words import grid_cell
@@ -60,8 +60,8 @@ class CognitiveMap:
     looks_around = True
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, _kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, _kept: Optional[Target] = None
+    ) -> Target:
         need_rooms(description, self.name)
         by_room: dict[int, list[SceneObject]] = {}
         for item in uniquely_named(description):
@@ -72,14 +72,14 @@ class CognitiveMap:
             raise Infeasible(f"{self.name}: no room has {PLACED[level]} things with names of their own, {most} at most")
         rooms = [items for items in by_room.values() if len(items) >= PLACED[level]]
         items = pick(rooms, rng)
-        return Plan(key="", focus=draw_objects(items, PLACED[level], rng, self.name))
+        return Target(key="", focus=draw_objects(items, PLACED[level], rng, self.name))
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[Staging]:
         return survey(self, scene, spec, plan, rng, found)
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         room = room_at(world.description, world.views[0].pose.position_m)
         clear = prominent_anywhere(world.with_hidden(), found)
         centres = {key: world.objects[key].box.centre_m for key in world.about}
@@ -97,7 +97,7 @@ class CognitiveMap:
         else:
             found.accept("", world.about, apart_m)
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         keys = shuffled(candidate.objects, rng)
         things = listed(len(keys))
         grid = "a map of the room from above with 10 columns and 10 rows"
@@ -126,15 +126,15 @@ class CrossView:
     views = 2
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         need_rooms(description, self.name)
         words = WORDS[FORM[level]]
         key = draw_key(words, rng, kept)
-        return Plan(key=key, focus=draw_objects(description.objects, SHARED_ABOVE, rng, self.name), form=FORM[level])
+        return Target(key=key, focus=draw_objects(description.objects, SHARED_ABOVE, rng, self.name), form=FORM[level])
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[tuple[Pose, ...]]:
         level = spec.question.level
         for _ in range(_DRAWS):
@@ -156,7 +156,7 @@ class CrossView:
         found.refuse("no standing point gives the drawn answer")
         return None
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         above, view = world.views[:2]
         room = room_at(world.description, view.pose.position_m)
         if room is None:
@@ -171,7 +171,7 @@ class CrossView:
         else:
             found.accept(word, (), margin, FORM[level])
 
-    def draft(self, _world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, _world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         place = "picture_x(view(0), position(view(1)))"
         if candidate.form == "half":
             program = f'if {place} < 0.5 then "left" else "right"'

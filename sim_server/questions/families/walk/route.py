@@ -13,10 +13,10 @@ from protocol.seeds import pick
 from protocol.tasks.scene import OrientedBox, Pose, SceneDescription, SceneObject, Vec3
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import World
+from sim_server.questions.evidence import Evidence
 from sim_server.questions.families import sectors
 from sim_server.questions.families.rules import need_objects, neighbours, prominent_anywhere, uniquely_named
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, name_slots, object_list, shuffled
+from sim_server.questions.family import Candidate, Draft, Findings, Target, name_slots, object_list, shuffled
 from sim_server.questions.floor import footprint
 from sim_server.questions.geometry import floor_distance_m
 from sim_server.questions.language.functions.moves import bearing_at, turn_on_route, turned, walked
@@ -52,8 +52,8 @@ class RoutePlan:
     looks_around = True
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         count = ROUTE_TURNS[level] + 2
         items = uniquely_named(description)
         need_objects(items, count, self.name)
@@ -68,17 +68,17 @@ class RoutePlan:
                 return kept
             raise Infeasible(f"{self.name} level {level}: no objects stand so that a way by them has clear turns")
         key = pick(sorted(ways), rng)
-        return Plan(key=key, focus=pick(ways[key], rng))
+        return Target(key=key, focus=pick(ways[key], rng))
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[Staging]:
         if not walkable(scene, [item.box for item in focus_of(scene, plan.focus)]):
             found.refuse("the way cannot be walked straight from object to object")
             return None
         return survey(self, scene, spec, plan, rng, found)
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         clear = prominent_anywhere(world.with_hidden(), found)
         turns = route_turns([world.objects[key] for key in world.about], level)
         if any(key not in clear for key in world.about):
@@ -88,7 +88,7 @@ class RoutePlan:
         else:
             found.accept(turns[0], world.about, turns[1], "", (float(level),))
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         way = candidate.objects
         turns = [f"turn_word(turn_on_route({object_list(way[at : at + 3])}))" for at in range(len(way) - 2)]
         stops = "abcdefgh"[1 : len(way)]
@@ -176,8 +176,8 @@ class ActionConsequence:
     looks_around = False
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         if kept is not None:
             return kept
         need_objects(description.objects, 1, self.name)
@@ -187,10 +187,10 @@ class ActionConsequence:
             f"{rng.choice(WALKS_M)}" if step % 2 else f"{int(rng.choice(TURNS_DEG)) * (2 * int(rng.integers(2)) - 1)}"
             for step in range(MOVES[level])
         ]
-        return Plan(key=pick(words, rng), focus=(), form=f"{FORM[level]} {' '.join(moves)}")
+        return Target(key=pick(words, rng), focus=(), form=f"{FORM[level]} {' '.join(moves)}")
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[Staging]:
         moves = tuple(float(move) for move in plan.form.split()[1:])
         count = min(_WALK_VIEWS, spec.max_views)
@@ -203,7 +203,7 @@ class ActionConsequence:
         found.refuse(f"{NO_WAY} and on by the moves")
         return None
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         form, moves = FORM[level], world.numbers
         pose = after(world.views[-1].pose, moves)
         told = " ".join([form, *(f"{move:g}" if step % 2 == 0 else f"{move}" for step, move in enumerate(moves))])
@@ -218,7 +218,7 @@ class ActionConsequence:
             else:
                 found.accept(sectors.word(form, angle), (key,), margin, told, moves)
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         (key,) = candidate.objects
         form = candidate.form.split()[0]
         pose, told = f"camera(view({len(world.views) - 1}))", []

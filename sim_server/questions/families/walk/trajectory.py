@@ -11,9 +11,9 @@ from protocol.seeds import pick
 from protocol.tasks.scene import Camera, Pose, SceneDescription
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import ViewEvidence, World, unique_names
+from sim_server.questions.evidence import Evidence, ViewEvidence, unique_names
 from sim_server.questions.families.rules import AMBIGUOUS, MAX_NAMED, need_objects
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, object_list, shuffled
+from sim_server.questions.family import Candidate, Draft, Findings, Target, object_list, shuffled
 from sim_server.questions.geometry import pitch_rad, yaw_rad
 from sim_server.questions.views.coverage import overlap, voxels_shown
 from sim_server.questions.views.viewpoints import in_picture
@@ -41,7 +41,7 @@ def listed(count: int) -> str:
     return " , ".join(f"the {{{slot}}}" for slot in "abcdefgh"[:count])
 
 
-def voxels_of(world: World, view: ViewEvidence) -> np.ndarray:
+def voxels_of(world: Evidence, view: ViewEvidence) -> np.ndarray:
     """The voxels that a view shows, from about _PROBE_PX of its columns."""
     step = max(1, view.camera.width_px // _PROBE_PX)
     depth_m = view.depth_m[step // 2 :: step, step // 2 :: step]
@@ -49,7 +49,7 @@ def voxels_of(world: World, view: ViewEvidence) -> np.ndarray:
     return voxels_shown(world.description, view.pose, small, depth_m)
 
 
-def least_shared(world: World) -> float:
+def least_shared(world: Evidence) -> float:
     """The least share of surface that a view has in common with the one after it."""
     shown = [voxels_of(world, view) for view in world.views]
     return min(overlap(first, second) for first, second in zip(shown, shown[1:]))
@@ -71,13 +71,13 @@ class AppearanceOrder:
     views = VIEWS
 
     def plan(
-        self, description: SceneDescription, level: int, _rng: np.random.Generator, _kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, _rng: np.random.Generator, _kept: Optional[Target] = None
+    ) -> Target:
         need_objects(description.objects, ORDERED[level], self.name)
-        return Plan(key="", focus=())
+        return Target(key="", focus=())
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, _plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, _plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[tuple[Pose, ...]]:
         level = spec.question.level
         best: Optional[tuple[int, tuple[Pose, ...]]] = None
@@ -96,7 +96,7 @@ class AppearanceOrder:
             return None
         return best[1]
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         if least_shared(world) < LEAST_SHARED:
             found.refuse(f"two views of the walk that follow each other share less than {LEAST_SHARED:.0%}")
             return
@@ -119,7 +119,7 @@ class AppearanceOrder:
             else:
                 found.accept("", tuple(key for _, key in some), float(least), "", (APPEARS[level],))
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         keys = shuffled(candidate.objects, rng)
         names = unique_names(world)
         (share,) = candidate.numbers
@@ -137,7 +137,7 @@ class AppearanceOrder:
         )
 
 
-def first_view(world: World, key: int, share: float) -> Optional[int]:
+def first_view(world: Evidence, key: int, share: float) -> Optional[int]:
     """The first view in which an object has this share of the picture; None where it never has, or where a view
     before shows it faintly."""
     for index, view in enumerate(world.views):
@@ -167,12 +167,12 @@ class PathLength:
     views = VIEWS
 
     def plan(
-        self, _description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
-        return kept or Plan(key=pick(_THIRDS, rng), focus=())
+        self, _description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
+        return kept or Target(key=pick(_THIRDS, rng), focus=())
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[tuple[Pose, ...]]:
         level = spec.question.level
         third = _THIRDS.index(plan.key)
@@ -184,7 +184,7 @@ class PathLength:
         found.refuse(NO_WAY)
         return None
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         shared = least_shared(world)
         if shared < LEAST_SHARED:
             found.refuse(f"two views of the walk that follow each other share less than {LEAST_SHARED:.0%}")
@@ -194,7 +194,7 @@ class PathLength:
         third = int(3 * (length_m - SHORTEST_M) / (LONGEST_M[level] - SHORTEST_M) - 1e-9)
         found.accept(_THIRDS[min(third, 2)], (), shared)
 
-    def draft(self, _world: World, _candidate: Candidate, _rng: np.random.Generator) -> Draft:
+    def draft(self, _world: Evidence, _candidate: Candidate, _rng: np.random.Generator) -> Draft:
         return Draft(
             program="round(walk_length(), 0.1)",
             templates=(

@@ -12,7 +12,7 @@ from protocol.seeds import pick
 from protocol.tasks.scene import Pose, SceneDescription
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import World, unique_names
+from sim_server.questions.evidence import Evidence, unique_names
 from sim_server.questions.families import sectors
 from sim_server.questions.families.rules import (
     AMBIGUOUS,
@@ -22,7 +22,7 @@ from sim_server.questions.families.rules import (
     prominent_anywhere,
     uniquely_named,
 )
-from sim_server.questions.family import Candidate, Draft, Plan, Proposals, draw_key, name_slots, shuffled
+from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, name_slots, shuffled
 from sim_server.questions.geometry import floor_distance_m, in_frame, project
 from sim_server.questions.language.functions.moves import bearing_at, place, turned
 from sim_server.questions.staging import Staging
@@ -55,8 +55,8 @@ class Perspective:
     looks_around = True
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         items = uniquely_named(description)
         if not any(item.front for item in items):
             raise Infeasible(f"{self.name}: no object here has a front that the simulator knows")
@@ -74,14 +74,14 @@ class Perspective:
         ]
         if not pairs:
             raise Infeasible(f"{self.name} level {level}: no object of the scene is {key} of where another one faces")
-        return Plan(key=key, focus=pick(pairs, rng), form=form)
+        return Target(key=key, focus=pick(pairs, rng), form=form)
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[Staging]:
         return survey(self, scene, spec, plan, rng, found)
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         everything = world.with_hidden()
         clear = prominent_anywhere(everything, found)
         stand, target = (world.objects[key] for key in world.about)
@@ -101,7 +101,7 @@ class Perspective:
         else:
             found.accept(sectors.word(FORM[level], angle), world.about, margin, FORM[level])
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         stand, target = candidate.objects
         return Draft(
             program=f"{candidate.form}(bearing_at(place(object({stand})), centre(object({target}))))",
@@ -125,16 +125,16 @@ class ViewChoice:
     looks_around = False
 
     def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Plan] = None
-    ) -> Plan:
+        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    ) -> Target:
         if kept is not None:
             return kept
         need_objects(description.objects, 1, self.name)
         turns = TURNS_DEG[level]
-        return Plan(key=_TURN_WORDS[pick(turns, rng)], focus=())
+        return Target(key=_TURN_WORDS[pick(turns, rng)], focus=())
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Plan, rng: np.random.Generator, found: Proposals
+        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
     ) -> Optional[Staging]:
         views = covering_poses(scene, spec.camera, spec.max_views, rng)
         turns = TURNS_DEG[spec.question.level]
@@ -149,10 +149,10 @@ class ViewChoice:
         found.refuse("no turn of the camera would show an object")
         return None
 
-    def propose(self, world: World, level: int, found: Proposals) -> None:
+    def propose(self, world: Evidence, level: int, found: Findings) -> None:
         start, turns = world.views[0], TURNS_DEG[level]
         names = unique_names(world.with_hidden())
-        others = World(world.description, world.views[1:], world.objects)
+        others = Evidence(world.description, world.views[1:], world.objects)
         for key in prominent_anywhere(others, found):
             if key not in names:
                 found.refuse(AMBIGUOUS)
@@ -175,13 +175,13 @@ class ViewChoice:
                 found.accept(_TURN_WORDS[turns[right]], (key,), least, "", tuple(map(float, turns)))
 
     @staticmethod
-    def _margin(world: World, key: int, pose: Pose) -> float:
+    def _margin(world: Evidence, key: int, pose: Pose) -> float:
         """How far the middle of the object lies inside a picture, as a share of it; negative outside."""
         camera = world.views[0].camera
         u, v, z = (float(value[0]) for value in project(pose, camera, np.array([world.objects[key].box.centre_m])))
         return min(u, 1 - u, v, 1 - v) if z > 0 else -math.inf
 
-    def draft(self, world: World, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
         (key,) = candidate.objects
         turns = [int(turn) for turn in candidate.numbers]
         program = f'"{_TURN_WORDS[turns[-1]]}"'

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from protocol.tasks.scene import Pose, SceneObject
-from sim_server.questions.evidence import ViewEvidence, World
+from sim_server.questions.evidence import Evidence, ViewEvidence
 from sim_server.questions.geometry import pitch_rad, pose_from_yaw_pitch, project, wrap_rad, yaw_rad
 from sim_server.questions.language.functions.registry import (
     BOOL,
@@ -72,7 +72,7 @@ def turn_on_route(a: SceneObject, b: SceneObject, c: SceneObject) -> float:
 
 
 @define_on_world(BOOL, cost=15, pose=POSE, o=OBJECT)
-def in_frame(world: World, pose: Pose, o: SceneObject) -> bool:
+def in_frame(world: Evidence, pose: Pose, o: SceneObject) -> bool:
     """Whether the middle of the object lies in the picture of the first view's camera at this pose; what stands before
     it does not count."""
     if not world.views:
@@ -82,7 +82,7 @@ def in_frame(world: World, pose: Pose, o: SceneObject) -> bool:
 
 
 @define_on_world(NUMBER, cost=8, o=OBJECT, share=NUMBER)
-def first_seen(world: World, o: SceneObject, share: float) -> float:
+def first_seen(world: Evidence, o: SceneObject, share: float) -> float:
     """The first view, from 0, of whose pixels the object owns at least this share."""
     for index, view in enumerate(world.views):
         truth = view.seen.get(o.id)
@@ -92,7 +92,7 @@ def first_seen(world: World, o: SceneObject, share: float) -> float:
 
 
 @define_on_world(NUMBER, cost=8)
-def walk_length(world: World) -> float:
+def walk_length(world: Evidence) -> float:
     """Metres from the first view's place to the last one's, straight from each view to the next."""
     places = [view.pose.position_m for view in world.views]
     return float(sum(math.dist(a, b) for a, b in zip(places, places[1:])))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from protocol.tasks.scene import Camera, Pose, Room, SceneObject
-from sim_server.questions.evidence import ViewEvidence, World, name_of, room_at
+from sim_server.questions.evidence import Evidence, ViewEvidence, name_of, room_at
 from sim_server.questions.floor import gap, square_is_free
 from sim_server.questions.geometry import project, surface_points, unproject_pixels, yaw_rad
 from sim_server.questions.language.functions.registry import (
@@ -38,7 +38,7 @@ def names(items: list[SceneObject]) -> list[str]:
 
 
 @define_on_world(MAP, cost=800, items=OBJECTS)
-def room_map(world: World, items: list[SceneObject]) -> dict[str, list[int]]:
+def room_map(world: Evidence, items: list[SceneObject]) -> dict[str, list[int]]:
     """Column and row, 0..9, of each object on the smallest square map around the room of the first camera.
 
     Columns count along world +x, rows along +z. An object outside the map takes the cell nearest to it.
@@ -144,7 +144,7 @@ def hidden_by(o: SceneObject, by: SceneObject, view: ViewEvidence) -> float:
 
 
 @define_on_world(BOOL, cost=12_000, a=OBJECT, b=OBJECT, side=NUMBER)
-def fits_between(world: World, a: SceneObject, b: SceneObject, side: float) -> bool:
+def fits_between(world: Evidence, a: SceneObject, b: SceneObject, side: float) -> bool:
     """Whether a square of this side (m) is free midway between the closest floor points of two objects, one side along
     the line that joins those: nothing stands in it, and it lies in a room."""
     if not 0 < side <= 20:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Optional
 
 from protocol.tasks.scene import SceneObject
-from sim_server.questions.evidence import World, name_of
+from sim_server.questions.evidence import Evidence, name_of
 from sim_server.questions.geometry import bearing_rad, box_distance_m, polygon_centre
 from sim_server.questions.language.functions.registry import (
     MAX_OBJECTS,
@@ -22,7 +22,7 @@ from sim_server.questions.language.functions.registry import (
 
 
 @define_on_world(OBJECT, id=NUMBER)
-def _object(world: World, id: float) -> SceneObject:
+def _object(world: Evidence, id: float) -> SceneObject:
     """The object with this id."""
     found = world.objects.get(int(id)) if id == int(id) else None
     if found is None:
@@ -31,7 +31,7 @@ def _object(world: World, id: float) -> SceneObject:
 
 
 @define_on_world(OBJECTS, cost=8)
-def objects(world: World) -> list[SceneObject]:
+def objects(world: Evidence) -> list[SceneObject]:
     """Every object of the scene."""
     if len(world.description.objects) > MAX_OBJECTS:
         raise Fault(f"the scene has more than {MAX_OBJECTS} objects; use visible(view)")
@@ -93,7 +93,7 @@ def front(o: SceneObject) -> Vector:
 
 
 @define_on_world(OBJECT, o=OBJECT)
-def support(world: World, o: SceneObject) -> SceneObject:
+def support(world: Evidence, o: SceneObject) -> SceneObject:
     """The object on which this one stands."""
     below = world.objects.get(o.support_id)
     if below is None:
@@ -102,7 +102,7 @@ def support(world: World, o: SceneObject) -> SceneObject:
 
 
 @define_on_world(VECTOR, cost=4, o=OBJECT)
-def room_centre(world: World, o: SceneObject) -> Vector:
+def room_centre(world: Evidence, o: SceneObject) -> Vector:
     """Middle of the floor of the room that the object is in, world frame, metres."""
     for room in world.description.rooms:
         if room.id == o.room_id:

@@ -8,7 +8,7 @@ import numpy as np
 
 from protocol.tasks.scene import SceneObject
 from protocol.tasks.task import ObjectTruth
-from sim_server.questions.evidence import ViewEvidence, World, room_at
+from sim_server.questions.evidence import Evidence, ViewEvidence, room_at
 from sim_server.questions.geometry import (
     bearing_of_rad,
     point_box_distance,
@@ -39,7 +39,7 @@ def _evidence(item: SceneObject, view: ViewEvidence) -> ObjectTruth:
 
 
 @define_on_world(VIEW, index=NUMBER)
-def view(world: World, index: float) -> ViewEvidence:
+def view(world: Evidence, index: float) -> ViewEvidence:
     """The view with this index, from 0."""
     if index != int(index) or not 0 <= index < len(world.views):
         raise Fault(f"there is no view {index:g}")
@@ -47,7 +47,7 @@ def view(world: World, index: float) -> ViewEvidence:
 
 
 @define_on_world(OBJECTS, cost=8, view=VIEW)
-def visible(world: World, view: ViewEvidence) -> list[SceneObject]:
+def visible(world: Evidence, view: ViewEvidence) -> list[SceneObject]:
     """The objects that own at least one pixel of the view."""
     if len(view.seen) > MAX_OBJECTS:
         raise Fault(f"the view shows more than {MAX_OBJECTS} objects")
@@ -55,7 +55,7 @@ def visible(world: World, view: ViewEvidence) -> list[SceneObject]:
 
 
 @define_on_world(OBJECTS, cost=64)
-def seen(world: World) -> list[SceneObject]:
+def seen(world: Evidence) -> list[SceneObject]:
     """The objects that own at least one pixel of any view."""
     keys = world.seen()
     if len(keys) > MAX_OBJECTS:
@@ -64,7 +64,7 @@ def seen(world: World) -> list[SceneObject]:
 
 
 @define_on_world(NUMBER, cost=4, o=OBJECT)
-def times_seen(world: World, o: SceneObject) -> float:
+def times_seen(world: Evidence, o: SceneObject) -> float:
     """In how many views the object owns at least one pixel."""
     return float(sum(o.id in view.seen for view in world.views))
 
@@ -120,7 +120,7 @@ def bearing(view: ViewEvidence, to: Vector) -> float:
 
 
 @define_on_world(NUMBER, cost=512)
-def area_shown(world: World) -> float:
+def area_shown(world: Evidence) -> float:
     """Square metres of floor of the rooms that the views' cameras stand in, each room once."""
     rooms = {room.id: room for view in world.views if (room := room_at(world.description, view.pose.position_m))}
     if not rooms:

@@ -12,19 +12,19 @@ from fake_scene import FakeScene
 from protocol.skills import CATALOGUE
 from protocol.tasks.scene import Camera, Change, SceneSpec
 from sim_server.backends.base import Frames
-from sim_server.questions.evidence import World, view_evidence
+from sim_server.questions.evidence import Evidence, view_evidence
 from sim_server.questions.families import FAMILIES
 from sim_server.questions.families.single import small
 from sim_server.questions.families.walk import fits as room_for
 from sim_server.questions.families.walk import maps
-from sim_server.questions.family import Candidate, Proposals
+from sim_server.questions.family import Candidate, Findings
 from sim_server.questions.geometry import pose_from_yaw_pitch, yaw_rad
 from sim_server.questions.views.coverage import draw_poses_around
 from sim_server.questions.views.viewpoints import CROUCHED_M, aim, draw_eyes, draw_pose
 
 CAMERA = Camera(48, 48)
 SENSORS = ("depth", "ids", "amodal")
-Case = tuple[World, Frames]
+Case = tuple[Evidence, Frames]
 
 
 def fake(seed: int, rooms: int = 1) -> FakeScene:
@@ -51,11 +51,11 @@ def worlds(count: int, two_rooms: bool = False) -> tuple[Case, ...]:
         scene = fake(seed, 2 if two_rooms else 1)
         rng = np.random.default_rng(seed)
         frames = scene.render(draw_poses_around(scene, rng)[::2], CAMERA, SENSORS)
-        every = World.of(scene.description, frames)
+        every = Evidence.of(scene.description, frames)
         chosen = list(combinations(range(len(every.views)), count))
         for index in rng.permutation(len(chosen))[:40]:
             views = tuple(every.views[view] for view in chosen[index])
-            found.append((World(scene.description, views, every.objects), some(frames, chosen[index])))
+            found.append((Evidence(scene.description, views, every.objects), some(frames, chosen[index])))
     return tuple(found)
 
 
@@ -69,7 +69,7 @@ def close_worlds() -> tuple[Case, ...]:
         rng = np.random.default_rng(seed)
         poses = [pose for item in little[:5] if (pose := draw_pose(scene, CAMERA, [item], rng))]
         frames = scene.render(poses, CAMERA, SENSORS)
-        every = World.of(scene.description, frames)
+        every = Evidence.of(scene.description, frames)
         found += [(every.only_view(index), some(frames, (index,))) for index in range(len(every.views))]
     return tuple(found)
 
@@ -88,7 +88,7 @@ def moving_worlds() -> tuple[Case, ...]:
             small_turn = float(rng.uniform(-0.6, 0.6)) * int(rng.integers(2))
             for place, turn in (((x, y, z), float(rng.uniform(-0.8, 0.8))), (there, small_turn)):
                 frames = scene.render((first, pose_from_yaw_pitch(place, yaw + turn, -0.3)), CAMERA, SENSORS)
-                found.append((World.of(scene.description, frames), frames))
+                found.append((Evidence.of(scene.description, frames), frames))
     return tuple(found)
 
 
@@ -102,7 +102,7 @@ def above_worlds() -> tuple[Case, ...]:
         for pose in draw_poses_around(scene, rng)[::2]:
             above = maps.pose_above(room, CAMERA, float(rng.uniform(-math.pi, math.pi)))
             frames = scene.render((above, pose), CAMERA, SENSORS)
-            found.append((World.of(scene.description, frames), frames))
+            found.append((Evidence.of(scene.description, frames), frames))
     return tuple(found)
 
 
@@ -117,7 +117,7 @@ def about_worlds(family: str) -> tuple[Case, ...]:
         for index in rng.permutation(len(tuples))[:6]:
             sizes = [(size,) for size in room_for.SIZES_M] if family == "fits" else [()]
             found += [
-                (World(world.description, world.views, world.objects, (), tuples[index], numbers), frames)
+                (Evidence(world.description, world.views, world.objects, (), tuples[index], numbers), frames)
                 for numbers in sizes
             ]
     return tuple(found)
@@ -151,7 +151,7 @@ def changed_worlds(family: str) -> tuple[Case, ...]:
                 shown, hidden = view_evidence(objects, first), view_evidence(objects, second)
                 moved = family == "before_after"
                 views, unseen = ((*shown, *hidden), ()) if moved else (shown, hidden)
-                found.append((World(scene.description, views, objects, unseen, (item.id,)), first))
+                found.append((Evidence(scene.description, views, objects, unseen, (item.id,)), first))
     return tuple(found)
 
 
@@ -171,11 +171,11 @@ def pool(family: str) -> tuple[Case, ...]:
     return worlds(3 if family.startswith("cameras") else 2, CATALOGUE[family].needs == ("rooms",))
 
 
-def accepted(family: str, level: int, most: int = 1000) -> list[tuple[World, Candidate]]:
+def accepted(family: str, level: int, most: int = 1000) -> list[tuple[Evidence, Candidate]]:
     """Every candidate that the family accepts in the pool, or in `most` of its worlds."""
-    cases: list[tuple[World, Candidate]] = []
+    cases: list[tuple[Evidence, Candidate]] = []
     for world, _ in pool(family)[:most]:
-        found = Proposals()
+        found = Findings()
         FAMILIES[family].propose(world, level, found)
         cases += [(world, candidate) for candidate in found.accepted]
     return cases

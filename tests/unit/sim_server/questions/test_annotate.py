@@ -45,10 +45,10 @@ def test_truth_and_questions_of_every_view() -> None:
                 depths = np.sort(frames.depth[0][mask])
                 assert truth.depth_m == depths[len(depths) // 2]
             assert {truth.object_id for truth in view.objects} == set(np.unique(frames.ids[0]).tolist()) - {0}
-            programs = [(question.family, question.level, question.program) for question in view.questions]
+            programs = [(question.skill, question.level, question.program) for question in view.questions]
             assert len(set(programs)) == len(programs) <= 6
             for question in view.questions:
-                asked.add(question.family)
+                asked.add(question.skill)
                 assert verify(question, scene.description, frames)
                 assert agrees(question, scene.description, frames), question.text
     assert asked == {name for name, _, _ in SINGLE}
@@ -62,7 +62,7 @@ def test_the_same_order_gives_the_same_views_and_questions() -> None:
 
 def test_a_family_without_weight_is_not_asked() -> None:
     message = order(2, (("object_color", 2, 0.0), ("depth_order", 2, 1.0)), views=4)
-    asked = {question.family for view in annotate(FakeScene(message.scene), message) for question in view.questions}
+    asked = {question.skill for view in annotate(FakeScene(message.scene), message) for question in view.questions}
     assert asked == {"depth_order"}
 
 

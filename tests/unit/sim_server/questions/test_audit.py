@@ -103,7 +103,7 @@ def test_the_counting_oracle_takes_a_coffee_table_for_no_table() -> None:
 
 def test_what_a_wrong_oracle_or_program_says_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(run.ORACLES, "object_color", lambda *_: "no color")
-    monkeypatch.setattr(run, "verify", lambda question, *_: question.family != "depth_order")
+    monkeypatch.setattr(run, "verify", lambda question, *_: question.skill != "depth_order")
     rows, examples = run.audit(FakeBackend(), KNOBS, CELLS, 4)
     color, depth = rows
     assert color.realised > 0 == color.agrees and color.holds == color.realised

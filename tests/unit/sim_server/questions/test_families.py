@@ -73,7 +73,7 @@ def test_answers_are_those_of_another_route_and_names_fit_one_object(family: str
         question = case.question
         assert agrees(question, scene.description, case.frames), (question.text, question.answer)
         assert verify(question, scene.description, case.frames)
-        assert (question.family, question.level, question.frame) == (family, level, CATALOGUE[family].frame)
+        assert (question.skill, question.level, question.frame) == (family, level, CATALOGUE[family].frame)
         assert question.answer_type == CATALOGUE[family].answer_type
         assert len(set(question.options)) == len(question.options)
         _check_names(scene, case)

@@ -21,13 +21,13 @@ from protocol.tasks.specs import LOOK_AROUND, view_budget
 from protocol.tasks.task import QuestionSpec, TaskSpec
 from sim_server.questions.audit.oracles import agrees
 from sim_server.questions.audit.oracles_maps import ORACLES
-from sim_server.questions.evidence import World
+from sim_server.questions.evidence import Evidence
 from sim_server.questions.families import FAMILIES
 from sim_server.questions.families.pair import change
 from sim_server.questions.families.walk import fits as room_for
 from sim_server.questions.families.walk import maps, route, viewpoint
 from sim_server.questions.families.walk import trajectory as walk
-from sim_server.questions.family import Candidate, Proposals, Staged
+from sim_server.questions.family import Candidate, Findings, Staged
 from sim_server.questions.floor import gap, square_is_free
 from sim_server.questions.geometry import pose_from_yaw_pitch, yaw_rad
 from sim_server.questions.language.evaluator import run, verify
@@ -75,7 +75,7 @@ def test_answers_are_those_of_another_route_and_names_fit_one_object(family: str
         question = case.question
         assert agrees(question, scene.description, case.frames), (question.text, question.answer)
         assert case.changes or verify(question, scene.description, case.frames)
-        assert run(question.program, World.of(scene.description, case.frames)) == question.answer
+        assert run(question.program, Evidence.of(scene.description, case.frames)) == question.answer
         assert (question.frame, question.answer_type) == (CATALOGUE[family].frame, CATALOGUE[family].answer_type)
         assert len(set(question.options)) == len(question.options)
         assert len(case.poses) == len(case.frames.poses) <= view_budget(family)
@@ -197,10 +197,10 @@ def test_views_of_a_walk_that_share_little_are_not_asked_about(monkeypatch: pyte
     x, y, z = case.poses[-1].position_m
     back = pose_from_yaw_pitch((x, y, z), yaw_rad(case.poses[-2]) + math.pi, -0.2)
     frames = scene.render((*case.poses[:-1], back), CAMERA, ("depth", "ids"))
-    world = World.of(scene.description, frames)
+    world = Evidence.of(scene.description, frames)
 
     def proposals() -> list[Candidate]:
-        found = Proposals()
+        found = Findings()
         FAMILIES["path_length"].propose(world, 0, found)
         return found.accepted
 

@@ -17,11 +17,11 @@ from protocol.errors import Infeasible
 from protocol.tasks.scene import SceneSpec
 from sim_server.questions.audit import oracles_views
 from sim_server.questions.audit.oracles import agrees
-from sim_server.questions.evidence import World
+from sim_server.questions.evidence import Evidence
 from sim_server.questions.families import FAMILIES
 from sim_server.questions.families.several import scene
 from sim_server.questions.families.several import streams as cameras
-from sim_server.questions.family import Candidate, Proposals, ask, draw_evenly, render_text
+from sim_server.questions.family import Candidate, Findings, ask, draw_evenly, render_text
 from sim_server.questions.language.evaluator import run
 from sim_server.questions.views import coverage
 
@@ -35,7 +35,7 @@ def test_answers_are_those_of_another_route(family: str) -> None:
     for level in (0, 2, 4):
         here = 0
         for world, frames in pool(family):
-            found = Proposals()
+            found = Findings()
             FAMILIES[family].propose(world, level, found)
             if not found.accepted:
                 continue
@@ -53,7 +53,7 @@ def test_pictures_that_do_not_join_are_not_asked_about(monkeypatch: pytest.Monke
     assert apart
 
     def asked() -> int:
-        found = Proposals()
+        found = Findings()
         for world in apart:
             for family in ("object_distance", "scene_count", "scene_relative_distance", "cameras_count"):
                 FAMILIES[family].propose(world, 0, found)
@@ -65,7 +65,7 @@ def test_pictures_that_do_not_join_are_not_asked_about(monkeypatch: pytest.Monke
     assert asked() > 0
 
 
-def _whole(world: World, candidate: Candidate) -> float:
+def _whole(world: Evidence, candidate: Candidate) -> float:
     """1 where some view shows the object away from the frame's border."""
     (key,) = candidate.objects
 
@@ -87,7 +87,7 @@ def test_a_thing_wholly_in_no_picture_has_no_size() -> None:
 @pytest.mark.parametrize("family", FAMILIES_HERE)
 def test_paraphrases_are_five_or_more_and_in_the_shared_style(family: str) -> None:
     """Every template names what the others name; texts are lower case with punctuation set apart."""
-    forms: dict[str, tuple[World, Candidate]] = {}
+    forms: dict[str, tuple[Evidence, Candidate]] = {}
     for level in (0, 2, 4):
         forms.update({case[1].form: case for case in accepted(family, level, 60)})
     assert forms

@@ -16,9 +16,9 @@ from protocol.tasks.specs import JUDGED_AS_SEEN
 from protocol.tasks.task import HIDING, Degradation
 from sim_server.questions.audit.oracles import agrees
 from sim_server.questions.audit.oracles_maps import ORACLES as OF_MAPS
-from sim_server.questions.evidence import World
+from sim_server.questions.evidence import Evidence
 from sim_server.questions.families import FAMILIES
-from sim_server.questions.family import Proposals, ask, draw_evenly
+from sim_server.questions.family import Findings, ask, draw_evenly
 from sim_server.questions.realise import realise
 
 LEVELS = (0, 2, 4)
@@ -35,7 +35,7 @@ class Unread:
     __getattr__ = __getitem__ = __gt__ = __eq__ = _read
 
 
-def unmapped(world: World) -> World:
+def unmapped(world: Evidence) -> Evidence:
     unread: Any = Unread()
 
     def blind(views: tuple) -> tuple:
@@ -49,7 +49,7 @@ def test_what_is_judged_as_seen_needs_no_map(family: str) -> None:
     asked = 0
     for world, _ in pool(family)[::5]:
         for level in LEVELS:
-            with_maps, without = Proposals(), Proposals()
+            with_maps, without = Findings(), Findings()
             FAMILIES[family].propose(world, level, with_maps)
             FAMILIES[family].propose(unmapped(world), level, without)
             assert with_maps.accepted == without.accepted
@@ -63,9 +63,9 @@ def test_what_is_judged_as_seen_needs_no_map(family: str) -> None:
 
 @pytest.mark.parametrize("family", sorted(FAMILIES.keys() - JUDGED_AS_SEEN - PINHOLE))
 def test_what_is_not_reads_one(family: str) -> None:
-    def reads(world: World, level: int) -> bool:
+    def reads(world: Evidence, level: int) -> bool:
         try:
-            FAMILIES[family].propose(unmapped(world), level, Proposals())
+            FAMILIES[family].propose(unmapped(world), level, Findings())
         except AssertionError as error:
             return "a whole map" in str(error)
         return False

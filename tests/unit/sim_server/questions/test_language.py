@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from protocol.errors import VantageError
 from protocol.seeds import rng_for
 from protocol.tasks.scene import Camera, SceneObject, SceneSpec
-from sim_server.questions.evidence import EVIDENCE_SENSORS, ViewEvidence, World
+from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, ViewEvidence
 from sim_server.questions.language import evaluator
 from sim_server.questions.language.checker import MAX_COST, cost_of
 from sim_server.questions.language.evaluator import canonical, compiled, run
@@ -36,12 +36,12 @@ from sim_server.questions.views.viewpoints import draw_populated_pose
 from tests.support import programs
 
 
-def make_world(seed: int = 3) -> World:
+def make_world(seed: int = 3) -> Evidence:
     scene = FakeScene(SceneSpec(seed=seed, min_objects=5, max_objects=6))
     rng = rng_for(seed, "view")
     pose = draw_populated_pose(scene, Camera(48, 48), scene.description.objects[:2], rng, (0.5, 0.5))
     assert pose is not None
-    return World.of(scene.description, scene.render([pose], Camera(48, 48), EVIDENCE_SENSORS))
+    return Evidence.of(scene.description, scene.render([pose], Camera(48, 48), EVIDENCE_SENSORS))
 
 
 WORLD = make_world()
@@ -165,7 +165,7 @@ def _watch(event: str, _arguments: object) -> None:
 sys.addaudithook(_watch)
 
 
-def answer_of(program: str, world: World = WORLD) -> str | ProgramFault:
+def answer_of(program: str, world: Evidence = WORLD) -> str | ProgramFault:
     """Run it watched: an answer or a typed refusal at a place in the program, and nothing else happens."""
     global _watching
     started_s = time.process_time()
@@ -221,7 +221,7 @@ def test_the_steps_that_the_checker_counts_are_never_exceeded(rng: Random) -> No
     steps = 0
     walk = evaluator._run
 
-    def counted(node: Any, world: World, scope: Any) -> Any:
+    def counted(node: Any, world: Evidence, scope: Any) -> Any:
         nonlocal steps
         steps += 1
         return walk(node, world, scope)
@@ -238,7 +238,7 @@ def test_values_have_the_type_that_the_table_promises() -> None:
     seen: set[str] = set()
     call = evaluator._call
 
-    def checked(node: Any, world: World, scope: Any) -> Any:
+    def checked(node: Any, world: Evidence, scope: Any) -> Any:
         value = call(node, world, scope)
         kind = FUNCTIONS[node.function].result
         if kind in python:

@@ -12,7 +12,7 @@ from fake_scene import FakeScene
 
 from protocol.tasks.scene import Camera, OrientedBox, SceneObject, SceneSpec, Vec3
 from protocol.wire.messages import EpisodeReply, Propose
-from sim_server.questions.evidence import EVIDENCE_SENSORS, World
+from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence
 from sim_server.questions.geometry import pose_from_yaw_pitch
 from sim_server.questions.language.evaluator import run
 from sim_server.questions.language.functions.registry import BINDERS, FUNCTIONS
@@ -36,7 +36,7 @@ def vector(text: str) -> Vec3:
     return (x, y, z)
 
 
-def page_world() -> World:
+def page_world() -> Evidence:
     objects = []
     for row in re.findall(r"^\| (\d+) \| (\w+) (\w+) \| ([^|]+) \| ([^|]+) \| ([^|]*)\| (\d+) \|$", PAGE, re.M):
         key, color, category, centre, size, front, support = row
@@ -49,7 +49,7 @@ def page_world() -> World:
         pose_from_yaw_pitch((0.0, 1.5, 2.5), 0.0, math.radians(-14)),
         pose_from_yaw_pitch((0.5, 1.5, 2.0), math.radians(30), math.radians(-14)),
     ]
-    return World.of(scene.description, scene.render(poses, Camera(96, 96), EVIDENCE_SENSORS))
+    return Evidence.of(scene.description, scene.render(poses, Camera(96, 96), EVIDENCE_SENSORS))
 
 
 WORLD = page_world()

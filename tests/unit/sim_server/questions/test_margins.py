@@ -22,7 +22,7 @@ from fake_scene import FakeScene
 from pools import CAMERA, SENSORS, accepted, fake, worlds
 
 from protocol.tasks.scene import Camera, OrientedBox, Pose, Room, SceneObject, SceneSpec, Vec3
-from sim_server.questions.evidence import World
+from sim_server.questions.evidence import Evidence
 from sim_server.questions.families import FAMILIES, rules
 from sim_server.questions.families.pair import change, match
 from sim_server.questions.families.several import room_size as rooms
@@ -30,7 +30,7 @@ from sim_server.questions.families.single import image as picture
 from sim_server.questions.families.single import space
 from sim_server.questions.families.walk import fits as room_for
 from sim_server.questions.families.walk import maps, route
-from sim_server.questions.family import Candidate, Proposals
+from sim_server.questions.family import Candidate, Findings
 from sim_server.questions.floor import gap
 from sim_server.questions.geometry import point_box_distance, pose_from_yaw_pitch
 from sim_server.questions.views.viewpoints import draw_pose
@@ -48,7 +48,7 @@ class Rule(NamedTuple):
     off: Any
     family: str
     level: int
-    measure: Callable[[World, Candidate], float]
+    measure: Callable[[Evidence, Candidate], float]
     least: float
 
 
@@ -135,7 +135,7 @@ def test_rules_hold_and_only_because_they_are_checked(rule: Rule, monkeypatch: p
 
 def test_options_in_a_large_room_are_farther_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     def least_gap(large: bool) -> float:
-        found = Proposals()
+        found = Findings()
         for seed in range(8):
             space.RelativeDistance().judge(fake(seed).description.objects, 4, found, large)
         return min(item.margin for item in found.accepted)
@@ -186,8 +186,8 @@ def _boxes(*boxes: tuple[Vec3, Vec3]) -> FakeScene:
 
 
 def _asked(family: str, level: int, scene: FakeScene, poses: tuple[Pose, ...]) -> list[Candidate]:
-    found = Proposals()
-    FAMILIES[family].propose(World.of(scene.description, scene.render(poses, CAMERA, SENSORS)), level, found)
+    found = Findings()
+    FAMILIES[family].propose(Evidence.of(scene.description, scene.render(poses, CAMERA, SENSORS)), level, found)
     return found.accepted
 
 
@@ -215,8 +215,8 @@ def test_what_shows_too_little_is_not_compared(monkeypatch: pytest.MonkeyPatch) 
         for aside_m in np.linspace(0.0, 0.3, 16).tolist():
             scene = _boxes(((0.0, 0.3, -1.5), (0.3, 0.3, 0.3)), ((aside_m, 0.6, -0.8), (0.4, 0.6, 0.1)))
             poses = (pose_from_yaw_pitch((0.0, 0.5, 1.5), 0.0, 0.0), pose_from_yaw_pitch((-2.6, 0.5, -1.5), -1.57, 0.0))
-            world = World.of(scene.description, scene.render(poses, Camera(96, 96), SENSORS))
-            found = Proposals()
+            world = Evidence.of(scene.description, scene.render(poses, Camera(96, 96), SENSORS))
+            found = Findings()
             FAMILIES["visibility_compare"].propose(world, 0, found)
             shown += [world.views[0].seen[1].visible_fraction for item in found.accepted if item.objects == (1,)]
         return min(shown)
@@ -231,7 +231,7 @@ def test_a_room_is_not_asked_about_where_pictures_show_another(monkeypatch: pyte
         """The largest share of pixels beyond the room that is asked about, the fake scene's rooms having no wall."""
         found = [0.0]
         for world, _ in worlds(2, two_rooms=True):
-            proposals = Proposals()
+            proposals = Findings()
             FAMILIES["room_size"].propose(world, 4, proposals)
             found += [m.other_room(world, item) for item in proposals.accepted if item.form == "room"]
         return max(found)

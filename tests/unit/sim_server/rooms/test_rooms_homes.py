@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from protocol.errors import Infeasible
 from protocol.seeds import rng_for
 from protocol.tasks.scene import SceneSpec
-from sim_server.backends.rooms.building.plan import Plan, Rect, make_plan, outline, wall_plane
+from sim_server.backends.rooms.building.plan import FloorPlan, Rect, make_plan, outline, wall_plane
 from sim_server.backends.rooms.furnish.catalogue import CATEGORIES, HANGING
 from sim_server.backends.rooms.furnish.clutter import add_clutter
 from sim_server.backends.rooms.furnish.footprint import Footprint, overlap
@@ -33,12 +33,14 @@ AREA_M2 = {
 }  # fmt: skip
 
 
-def plan_of(seed: int, rooms: int) -> Plan:
+def plan_of(seed: int, rooms: int) -> FloorPlan:
     spec = SceneSpec(seed=seed, split="val" if seed >= 2**31 else "train", rooms=rooms)
     return make_plan(spec, rng_for(seed, "rooms", "plan"))
 
 
-def home(seed: int, rooms: int, least: int, most: int, **knobs: object) -> tuple[Plan, list[Placed], NavigationGrid]:
+def home(
+    seed: int, rooms: int, least: int, most: int, **knobs: object
+) -> tuple[FloorPlan, list[Placed], NavigationGrid]:
     spec = SceneSpec(seed=seed, split="val" if seed >= 2**31 else "train", rooms=rooms, min_objects=least,
                      max_objects=most, palette="natural", clutter=0.5, **knobs)  # type: ignore[arg-type]  # fmt: skip
     plan = make_plan(spec, rng_for(seed, "rooms", "plan"))

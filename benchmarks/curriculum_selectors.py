@@ -1,6 +1,6 @@
-"""Which curriculum policy teaches with the fewest questions? Simulated learners, several seeds, every policy.
+"""Which curriculum selector teaches with the fewest questions? Simulated learners, several seeds, every selector.
 
-    python -m benchmarks.curriculum_policies --seeds 20
+    python -m benchmarks.curriculum_selectors --seeds 20
 
 Prints a table and writes benchmarks/results/curriculum.json. The criterion: mean success over the learnable cells
 (levels 0 and 1, the rarely realisable skill included) reaches 0.8 while the skills mastered before have fallen by no
@@ -20,13 +20,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.simulated_learner import LEVELS, SKILLS, SimulatedLearner
-from curriculum.ability.estimates import cell_views
+from curriculum.ability.estimates import cell_estimates
 from curriculum.issues import fresh_issues, repeated_issues
 from curriculum.record.events import LeasedEvent, ReportedEvent
 from curriculum.record.state import State
-from curriculum.selectors import make_policy
+from curriculum.selectors import make_selector
 from curriculum.selectors.base import draw
-from curriculum.settings import POLICIES, CurriculumSettings, SkillSettings
+from curriculum.settings import SELECTORS, CurriculumSettings, SkillSettings
 from protocol.seeds import rng_for
 
 BATCH = 32
@@ -37,7 +37,7 @@ ALLOWED_FALL = 0.03
 
 @dataclass
 class Outcome:
-    policy: str
+    selector: str
     seed: int
     questions: int  # to the criterion, or the budget
     reached: bool
@@ -47,25 +47,25 @@ class Outcome:
     noise: float  # share of questions spent on the skill that cannot be learned
 
 
-def run(policy_name: str, seed: int, budget: int = BUDGET, skills: tuple[str, ...] = SKILLS) -> Outcome:
-    """One simulated learner under one policy, until the criterion or the budget."""
+def run(selector_name: str, seed: int, budget: int = BUDGET, skills: tuple[str, ...] = SKILLS) -> Outcome:
+    """One simulated learner under one selector, until the criterion or the budget."""
     settings = CurriculumSettings(
-        policy=policy_name, skills=tuple(SkillSettings(name=name, levels=LEVELS) for name in skills)
+        selector=selector_name, skills=tuple(SkillSettings(name=name, levels=LEVELS) for name in skills)
     )
-    policy, state, learner = make_policy(settings), State(), SimulatedLearner(seed)
+    selector, state, learner = make_selector(settings), State(), SimulatedLearner(seed)
     learnable = learner.cells("learnable", "rare", levels=(0, 1))
     mastered = learner.cells("mastered")
     before = learner.success(mastered)
     asked = answered = flat = noise = 0
     reached = False
     while asked < budget and not reached:
-        views = cell_views(state, settings)
-        if policy.repeats is None:
-            drawn = draw(policy.shares(views), BATCH, rng_for(seed, "policy", state.batches))
+        views = cell_estimates(state, settings)
+        if selector.repeats is None:
+            drawn = draw(selector.shares(views), BATCH, rng_for(seed, "policy", state.batches))
             issues = fresh_issues(settings.world, drawn, state.next_number, state.next_scene)
         else:
             cells = [view.cell for view in views]
-            issues = repeated_issues(settings.world, seed, cells, policy.repeats, BATCH, state.next_number)
+            issues = repeated_issues(settings.world, seed, cells, selector.repeats, BATCH, state.next_number)
         state.apply(LeasedEvent(b"", "", 0, 0.0, tuple(issues)), settings.estimation)
         reports = [learner.answer(issue) for issue in issues]
         state.apply(ReportedEvent(b"", tuple(reports)), settings.estimation)
@@ -78,7 +78,7 @@ def run(policy_name: str, seed: int, budget: int = BUDGET, skills: tuple[str, ..
         fall = before - learner.success(mastered)
         reached = learner.success(learnable) >= CRITERION and fall <= ALLOWED_FALL
     return Outcome(
-        policy=policy_name,
+        selector=selector_name,
         seed=seed,
         questions=asked,
         reached=reached,
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "curriculum.json")
     arguments = parser.parse_args()
     start = time.perf_counter()
-    outcomes = {name: [run(name, seed, arguments.budget) for seed in range(arguments.seeds)] for name in POLICIES}
+    outcomes = {name: [run(name, seed, arguments.budget) for seed in range(arguments.seeds)] for name in SELECTORS}
     ours = outcomes["frontier"]
     summary = {
         name: {
@@ -129,7 +129,7 @@ def main() -> None:
         )
         + "\n"
     )
-    print(f"{'policy':18} {'questions':>9} {'reached':>8} {'x frontier':>10} {'flat':>6} {'noise':>6} {'fall':>6}")
+    print(f"{'selector':18} {'questions':>9} {'reached':>8} {'x frontier':>10} {'flat':>6} {'noise':>6} {'fall':>6}")
     for name, row in summary.items():
         print(
             f"{name:18} {row['median_questions']:9.0f} {row['reached']:5d}/{arguments.seeds:<2d}"

@@ -1,4 +1,4 @@
-"""What the policies ask for; learners are simulated ones of benchmarks/."""
+"""What the selectors ask for; learners are simulated ones of benchmarks/."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.curriculum_policies import run
-from curriculum.ability.estimates import CellView
+from benchmarks.curriculum_selectors import run
+from curriculum.ability.estimates import CellEstimate
 from curriculum.ability.rasch import Cell
 from curriculum.issues import repeated_issues
-from curriculum.selectors import make_policy
+from curriculum.selectors import make_selector
 from curriculum.selectors.base import Share, cell_shares, draw
 from curriculum.selectors.frontier import bounded
-from curriculum.settings import POLICIES, CurriculumSettings, Shares
+from curriculum.settings import SELECTORS, CurriculumSettings, Shares
 from protocol.tasks.specs import SkillSettings
 
-PLAIN = CellView(
+PLAIN = CellEstimate(
     cell=Cell("depth_order", 0), weight=1.0, asked=50, mean=0.5, sd=0.05, signal=0.25, predicted=0.5, trend=0.0,
     progress=0.0, damping=1.0, feasible=1.0, seeing=1.0, learned=False, hopeless=False, waiting=0,
 )  # fmt: skip
 
 
-def view(skill: str, level: int = 0, success: float = 0.5, **changes) -> CellView:
+def view(skill: str, level: int = 0, success: float = 0.5, **changes) -> CellEstimate:
     figures = {"mean": success, "signal": success * (1 - success), "learned": success > 0.75}
     return msgspec.structs.replace(PLAIN, cell=Cell(skill, level), **{**figures, **changes})
 
 
-def shares(views: list[CellView], policy: str = "frontier", **sizes: float) -> dict[str, float]:
+def shares(views: list[CellEstimate], selector: str = "frontier", **sizes: float) -> dict[str, float]:
     """Seeing shares by the cell's name."""
-    made = make_policy(CurriculumSettings(policy=policy, shares=Shares(**sizes)))
+    made = make_selector(CurriculumSettings(selector=selector, shares=Shares(**sizes)))
     all_shares = made.shares(views)
     assert sum(share.share for share in all_shares) == pytest.approx(1.0)
     return {str(cell): share for cell, share in cell_shares(all_shares).items()}
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-def test_shares_add_up_and_leave_no_cell_out(policy):
+@pytest.mark.parametrize("selector", SELECTORS)
+def test_shares_add_up_and_leave_no_cell_out(selector):
     views = [view("depth_order", 0, 0.99), view("depth_order", 1, 0.5), view("depth_order", 2, 0.0, hopeless=True)]
-    found = shares(views, policy)
+    found = shares(views, selector)
     assert set(found) == {"depth_order L0", "depth_order L1", "depth_order L2"}
     assert all(share > 0 for share in found.values())
 
@@ -58,7 +58,7 @@ def test_frontier_keeps_a_floor_under_every_cell():
 
 def test_frontier_retests_what_is_learned_those_that_slip_most_first():
     views = [view("object_color", 0, 0.99), view("object_count", 0, 0.8), view("depth_order", 0, 0.5)]
-    made = make_policy(CurriculumSettings(shares=Shares(retest=0.3, coverage=0.1, blind=0.05))).shares(views)
+    made = make_selector(CurriculumSettings(shares=Shares(retest=0.3, coverage=0.1, blind=0.05))).shares(views)
     assert {share.purpose for share in made} == {"frontier", "coverage", "retest", "blind"}
     retested = {share.cell.skill: share.share for share in made if share.purpose == "retest"}
     assert sum(retested.values()) == pytest.approx(0.3 * 0.95)
@@ -137,8 +137,8 @@ def test_a_draw_differs_from_its_shares_by_less_than_one_and_is_right_on_average
 
 
 def test_every_policy_of_the_settings_can_be_made():
-    for policy in POLICIES:
-        assert make_policy(CurriculumSettings(policy=policy)).shares([PLAIN])
+    for selector in SELECTORS:
+        assert make_selector(CurriculumSettings(selector=selector)).shares([PLAIN])
 
 
 def test_frontier_needs_fewer_questions_than_uniform_and_static():
