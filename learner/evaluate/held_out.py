@@ -1,7 +1,7 @@
 """Held-out evaluation: the same questions before, during and after, in scenes that are never trained on.
 
 Specs come from protocol.tasks.specs (val split), are rendered once per run and kept in evaluations/held_out/. Each
-question is answered greedily, by sampling, and, for a part of them, blind. Scores are per skill and level, with Wilson's 95 %
+question is answered greedily and by sampling; a subset is also asked blind. Scores are per skill and level, with Wilson's 95 %
 interval; scores that are no zero-or-one (numbers) get a bootstrap interval.
 """
 

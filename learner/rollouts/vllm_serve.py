@@ -4,7 +4,7 @@
     POST /v1/load_lora_adapter   once per policy version, by the path of its folder; the version before is unloaded
 
 The server is started by `learner serve` (learner/rollouts/serve_vllm.py), and must see the run directory at the same
-path. Its names for adapters carry a digest of the adapter: it keeps prefixes by name, and may outlive the run that named them.
+path. Adapter names carry a digest of the adapter: the server caches prefixes by name and may outlive the run.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class Specs:
             scene(self._world, plan.seed, index),
             spec_id=f"{plan.split}-{plan.seed}-{number:07d}",
             seq=number,
-            family=family,
+            skill=family,
             level=level,
         )
 

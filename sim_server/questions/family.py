@@ -191,7 +191,7 @@ def ask(
     answer = run(draft.program, world)
     assert not draft.options or answer in draft.options, (draft.program, answer, draft.options)
     return Question(
-        family=family.name,
+        skill=family.name,
         level=level,
         text=text,
         answer=answer,

@@ -59,7 +59,7 @@ from protocol.wire.messages import (
     failure_of,
 )
 from protocol.wire.sockets import Listener, receive, send
-from sim_server.service.dispatch import Admission, Dispatcher, Job, Limits, Needs, Worker
+from sim_server.service.dispatch import Admission, Dispatcher, Job, Limits, Needs, WorkerState
 from sim_server.service.fleet import Fleet
 from sim_server.service.scenes import scene_key
 from sim_server.settings import SimSettings
@@ -177,7 +177,7 @@ class Broker:
             needs=Needs(
                 asset=scene.asset,
                 sensors=frozenset(() if isinstance(message, Describe) else message.sensors),
-                family=_family(message) if isinstance(message, RenderTask) else "",
+                skill=_family(message) if isinstance(message, RenderTask) else "",
             ),
             payload=request.frames,
             arrived_s=now_s,
@@ -258,7 +258,7 @@ class Broker:
             if ready.worker_id == other.worker_id or key == other.key:  # it came back, or offers itself once more
                 self._lose(other.key, "joined anew", blame=False)
         self._dispatcher.join(
-            Worker(
+            WorkerState(
                 key=key,
                 worker_id=ready.worker_id,
                 backend=ready.backend,
@@ -267,7 +267,7 @@ class Broker:
                 warm_limit=ready.warm_scenes,
                 assets=frozenset(ready.assets),
                 sensors=frozenset(ready.sensors),
-                families=frozenset(ready.skills),
+                skills=frozenset(ready.skills),
                 heard_s=now_s,
             )
         )
@@ -288,7 +288,7 @@ class Broker:
         self._dispatcher.drain(key)
         self._send_to_worker(key, encode(b"", Drain()))
 
-    def _send_job(self, worker: Worker, job: Job) -> None:
+    def _send_job(self, worker: WorkerState, job: Job) -> None:
         if worker.key not in self._dispatcher.workers:  # lost since the assignment: the request waits again
             return
         if not send(self._backend.socket, [worker.key, *job.payload[:2], job.job_id, *job.payload[3:]]):

@@ -36,7 +36,7 @@ class Needs:
 
     asset: str = ""
     sensors: frozenset[str] = frozenset()
-    family: str = ""
+    skill: str = ""
 
 
 @dataclass
@@ -64,7 +64,7 @@ class WorkerState:
     warm_limit: int
     assets: frozenset[str]
     sensors: frozenset[str]
-    families: frozenset[str]
+    skills: frozenset[str]
     heard_s: float
     loading_until_s: float = 0.0
     draining: bool = False
@@ -299,5 +299,5 @@ class Dispatcher:
             if listed_by_one or worker.assets:
                 return False
         return needs.sensors <= worker.sensors and (
-            not needs.family or not worker.skills or needs.family in worker.skills
+            not needs.skill or not worker.skills or needs.skill in worker.skills
         )

@@ -48,7 +48,7 @@ def record() -> dict[str, dict[str, str]]:
             (one.name, level) for one in CATALOGUE.values() for level in one.feasible_levels
         ):
             scene = training_scene(world, RUN_SEED, number % SCENES)
-            spec = task_spec(world, RUN_SEED, scene, spec_id=f"g{number}", seq=number, family=skill, level=level)
+            spec = task_spec(world, RUN_SEED, scene, spec_id=f"g{number}", seq=number, skill=skill, level=level)
             key = f"{name} {skill} L{level}"
             try:
                 made = realise(scenes.get(scene), spec, ("rgb", "depth", "ids"))

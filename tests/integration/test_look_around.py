@@ -89,7 +89,7 @@ def some_tasks(simulator: Client, count: int) -> list[Task]:
     for seq in range(40):
         scene = training_scene(WORLD, 3, seq)
         family = sorted(LOOK_AROUND)[seq % len(LOOK_AROUND)]
-        spec = task_spec(WORLD, 3, scene, spec_id=f"s{seq}", seq=seq, family=family, level=0)
+        spec = task_spec(WORLD, 3, scene, spec_id=f"s{seq}", seq=seq, skill=family, level=0)
         assert spec.look_around == BUDGET and spec.degradations
         try:
             tasks.append(task_from(simulator.request(RenderTask(spec), deadline_s=250), spec))

@@ -19,7 +19,7 @@ from learner.grpo.trainer import VantageTrainer, trainer_config
 from learner.policy.assemble import add_lora
 from learner.policy.build import build
 from learner.policy.packed import PackedPolicy
-from learner.ranks.orders import Ranks, Step, join
+from learner.ranks.orders import Ranks, TrainStep, join
 from learner.ranks.processes import end_with_starter
 from learner.rollouts.answerer import Answers, Turn
 from learner.rollouts.base import Sampling
@@ -66,12 +66,12 @@ def adapters(ranks: Ranks, case: Case, folder: Path) -> dict[str, torch.Tensor]:
     def collect() -> Any:
         if ranks.rank > 0:
             order = ranks.hear()
-            assert isinstance(order, Step)
+            assert isinstance(order, TrainStep)
             return order.share
         flat = case.flat and trainer.state.global_step == 0
         alike = [replace(group, rewards=(Reward(0.0, True),) * GRPO.samples) for group in groups]
         own, *others = share_out(alike if flat else groups, ranks.size)
-        ranks.tell([Step.of(share, 0.0) for share in others])
+        ranks.tell([TrainStep.of(share, 0.0) for share in others])
         return own
 
     turns = 2 if case.looks else 1

@@ -65,14 +65,14 @@ def audit(
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
-            *(f"{row.family} L{row.level}", f"{row.realised}/{row.specs}", f"{row.attempts:.1f}", f"{row.ms:.0f}"),
+            *(f"{row.skill} L{row.level}", f"{row.realised}/{row.specs}", f"{row.attempts:.1f}", f"{row.ms:.0f}"),
             *(f"{row.entropy_bits:.2f}", f"{row.chance:.2f}", f"{row.blind:.2f}"),
             *(f"{row.holds}/{row.realised}", f"{row.agrees}/{row.realised}"),
         )
     Console().print(table)
     for row in rows:
         for rule, times in list(row.reasons.items())[:REASONS_SHOWN]:
-            typer.echo(f"{row.family} {row.level}: {times} infeasible, {rule}")
+            typer.echo(f"{row.skill} {row.level}: {times} infeasible, {rule}")
     if out is not None:
         result = {"renderer_digest": digest, "n": n, "seed": seed, "rows": msgspec.to_builtins(rows)}
         write_atomic(out / "audit.json", (json.dumps(result, indent=1) + "\n").encode())

@@ -60,7 +60,7 @@ def page(rows: Sequence[Row], examples: Sequence[Example], title: str) -> str:
 
 def _table(rows: Sequence[Row]) -> str:
     heads = (
-        "family", "level", "realised", "infeasible", "placements", "ms", "answers", "bits", "chance",
+        "skill", "level", "realised", "infeasible", "placements", "ms", "answers", "bits", "chance",
         "options only", "blind", "program", "oracle",
     )  # fmt: skip
     head = "".join(f"<th>{name}</th>" for name in heads)
@@ -68,7 +68,7 @@ def _table(rows: Sequence[Row]) -> str:
     for row in rows:
         bad = " class=bad" if row.agrees < row.realised or row.holds < row.realised else ""
         cells = (
-            row.family, str(row.level), str(row.realised), str(row.specs - row.realised), f"{row.attempts:.1f}",
+            row.skill, str(row.level), str(row.realised), str(row.specs - row.realised), f"{row.attempts:.1f}",
             f"{row.ms:.1f}", str(row.answers), f"{row.entropy_bits:.2f}", f"{row.chance:.2f}",
             f"{row.options_only:.2f}", f"{row.blind:.2f}",
             f"{row.holds}/{row.realised}", f"{row.agrees}/{row.realised}",

@@ -1,7 +1,7 @@
-"""Realise many questions of every family and level, and check each answer twice.
+"""Realise many questions of every skill and level, and check each answer twice.
 
 Against the program: question, scene, poses, depth and ids are written to bytes and read again, as an exported episode
-is, and the program is run on them. Against another route: the family's oracle (oracles*.py) derives the answer from
+is, and the program is run on them. Against another route: the skill's oracle (oracles*.py) derives the answer from
 pixels, depths and samples of boxes, without the program.
 """
 
@@ -29,9 +29,9 @@ from sim_server.questions.evidence import EVIDENCE_SENSORS
 from sim_server.questions.language.evaluator import verify
 from sim_server.questions.realise import Realised, realise
 
-Cell = tuple[str, int]  # family, level
+Cell = tuple[str, int]  # skill, level
 OPTIONS_VARY = ("object_match", "small_location", "route_plan")  # from question to question, as objects do
-# A furnished home, where every family has something to ask about.
+# A furnished home, where every skill has something to ask about.
 HOME: dict[str, object] = {"rooms": 2, "min_objects": 12, "max_objects": 20, "clutter": 0.7}
 
 
@@ -59,14 +59,14 @@ class Example(msgspec.Struct):
 
 
 class Row(msgspec.Struct):
-    """One family at one level.
+    """One skill at one level.
 
     `ms` is processor time per spec, scenes already open. `blind` is what a guesser earns that knows how answers go with
     words in other scenes (blind.py), `options_only` one that reads the options alone, `chance` what the skill catalogue
     says. `holds` and `agrees` count the realised questions that the program, run anew, and the oracle confirm.
     """
 
-    family: str
+    skill: str
     level: int
     specs: int
     realised: int
@@ -93,7 +93,7 @@ class _Tally:
         total = max(self.realised, 1)
         answers = Counter(_answer(question) for _, question in self.asked)
         return Row(
-            family=cell[0],
+            skill=cell[0],
             level=cell[1],
             specs=self.specs,
             realised=self.realised,
@@ -121,16 +121,16 @@ def audit(
 ) -> tuple[list[Row], list[Example]]:
     """A row per cell, and examples: the first `pictures` of each cell, and whatever did not hold.
 
-    In each of `n` scenes every family is asked one question; its levels take turns.
+    In each of `n` scenes every skill is asked one question; its levels take turns.
     """
     tallies = {cell: _Tally() for cell in cells}
     levels: dict[str, list[int]] = defaultdict(list)
-    for family, level in cells:
-        levels[family].append(level)
+    for skill, level in cells:
+        levels[skill].append(level)
     examples: list[Example] = []
     for index in range(n):
         spec = training_scene(knobs, seed, index)
-        here = [(family, turns[index % len(turns)]) for family, turns in levels.items()]
+        here = [(skill, turns[index % len(turns)]) for skill, turns in levels.items()]
         try:
             scene = backend.open(spec)
         except Infeasible as error:
@@ -140,7 +140,7 @@ def audit(
             continue
         for position, cell in enumerate(here):
             tally = tallies[cell]
-            number = index * len(here) + position  # what is drawn for one family says nothing of the next one
+            number = index * len(here) + position  # what is drawn for one skill says nothing of the next one
             example = _one(scene, _order(knobs, seed, spec, number, cell), tally)
             if example is not None and (tally.realised <= pictures or not (example.agrees and example.holds)):
                 examples.append(example)
@@ -157,9 +157,9 @@ def _answer(question: Question) -> str:
 
 
 def _order(world: Knobs, seed: int, scene: SceneSpec, number: int, cell: Cell) -> TaskSpec:
-    family, level = cell
-    name = f"audit-{family}-{level}-{number}"
-    return task_spec(world, seed, scene, spec_id=name, seq=number, family=family, level=level)
+    skill, level = cell
+    name = f"audit-{skill}-{level}-{number}"
+    return task_spec(world, seed, scene, spec_id=name, seq=number, skill=skill, level=level)
 
 
 def _one(scene: Scene, order: TaskSpec, tally: _Tally) -> Optional[Example]:

@@ -143,7 +143,7 @@ class _Examination:
         if self.against:
             return tuple(self.against)
         question = Question(
-            family=PROPOSED,
+            skill=PROPOSED,
             level=0,
             text=self.proposal.text,
             answer=answer,

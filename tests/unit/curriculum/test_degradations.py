@@ -106,7 +106,7 @@ def test_events_of_an_older_store_give_the_specs_and_counts_they_gave() -> None:
     assert isinstance(event, LeasedEvent) and event.issues[0].degradation is None
     (one,) = leased(WORLD, 5, event.issues)
     scene = training_scene(WORLD, 5, 0)
-    assert one.spec == task_spec(WORLD, 5, scene, spec_id=one.spec.spec_id, seq=3, family="depth_order", level=0)
+    assert one.spec == task_spec(WORLD, 5, scene, spec_id=one.spec.spec_id, seq=3, skill="depth_order", level=0)
 
     body = msgspec.json.decode(encode_event(ReportedEvent(b"2", (report_on(one, degradation="fog:3"),))))
     del body["reports"][0]["degradation"]

@@ -13,7 +13,7 @@ from protocol.errors import VantageError
 from protocol.tasks.task import Mention, Question
 
 DIRECTION = Question(
-    family="view_direction",
+    skill="view_direction",
     level=0,
     text="where is the red chair from the blue sofa ?",
     answer="right",
@@ -23,7 +23,7 @@ DIRECTION = Question(
     mentions=(Mention(1, 13, 22), Mention(2, 32, 41)),
 )
 NEAREST = Question(
-    family="relative_distance",
+    skill="relative_distance",
     level=0,
     text="which is closest to the bed ?",
     answer="green lamp",
@@ -34,7 +34,7 @@ NEAREST = Question(
     mentions=(Mention(7, 24, 27),),
 )
 COLOR = Question(
-    family="object_color",
+    skill="object_color",
     level=0,
     text="what color is the chair ?",
     answer="red",
@@ -99,7 +99,7 @@ def test_mentions_name_objects_in_question_and_options() -> None:
             'Answer with JSON only, like this: {"first name": [column, row], "second name": [column, row]}',
         ),
     ],
-    ids=lambda value: value.family if isinstance(value, Question) else "",
+    ids=lambda value: value.skill if isinstance(value, Question) else "",
 )
 def test_every_type_of_answer_says_how_to_answer_and_is_scored_so(question: Question, prompt: str) -> None:
     assert write_prompt(question, "letters").text == prompt

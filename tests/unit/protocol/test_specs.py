@@ -69,7 +69,7 @@ def test_dealing_keeps_every_item_and_spreads_those_of_a_cell(cells, per_scene, 
 def test_the_camera_and_the_scene_follow_the_table():
     world = world_of({"curriculum": {"world": {"width_px": 64, "hfov_deg": 90.0, "categories": ["chair"], "rooms": 2}}})
     scene = training_scene(world, 0, 0)
-    spec = task_spec(world, 0, scene, spec_id="s", seq=1, family="depth_order", level=2)
+    spec = task_spec(world, 0, scene, spec_id="s", seq=1, skill="depth_order", level=2)
     assert (spec.camera.width_px, spec.camera.height_px) == (64, 96)
     assert spec.camera.hfov_rad == pytest.approx(1.5707963)
     assert (scene.categories, scene.rooms) == (("chair",), 2)
@@ -110,7 +110,7 @@ def test_a_world_with_degradations_degrades_a_share_of_its_specs():
     def drawn(**knobs):
         world = World(degradations=("fog:3", "noise:0"), **knobs)
         return [
-            task_spec(world, 3, scene, spec_id=str(seq), seq=seq, family="depth_order", level=0).degradations
+            task_spec(world, 3, scene, spec_id=str(seq), seq=seq, skill="depth_order", level=0).degradations
             for seq in range(200)
         ]
 
@@ -127,7 +127,7 @@ def test_a_family_that_reads_whole_maps_is_never_asked_about_what_is_hidden_or_b
 
     def drawn():
         specs = [
-            task_spec(world, 3, scene, spec_id=str(seq), seq=seq, family="depth_order", level=0) for seq in range(40)
+            task_spec(world, 3, scene, spec_id=str(seq), seq=seq, skill="depth_order", level=0) for seq in range(40)
         ]
         return {item.name for spec in specs for item in spec.degradations}
 
@@ -147,7 +147,7 @@ def test_only_families_that_can_be_asked_so_get_a_budget_of_moves():
     world = World(look_around=5)
     scene = training_scene(world, 0, 0)
     given = {
-        name: task_spec(world, 0, scene, spec_id="s", seq=0, family=name, level=0).look_around for name in CATALOGUE
+        name: task_spec(world, 0, scene, spec_id="s", seq=0, skill=name, level=0).look_around for name in CATALOGUE
     }
     assert {name for name, budget in given.items() if budget} == LOOK_AROUND
     assert set(given.values()) == {0, 5}

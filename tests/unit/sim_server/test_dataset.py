@@ -225,7 +225,7 @@ def rewrite(path: Path, change) -> None:
 
 def another_answer(rows, _):
     for row in rows:
-        if row["truth"]["question"]["family"] == "view_direction":
+        if row["truth"]["question"]["skill"] == "view_direction":
             question = row["truth"]["question"]
             question["answer"] = next(option for option in question["options"] if option != question["answer"])
             row["ground_truth"] = "AB".replace(row["ground_truth"], "")

@@ -15,7 +15,7 @@ def worker(key: str, credit: int = 1, now_s: float = 0.0, **fields) -> WorkerSta
     fields = {
         "assets": frozenset(),
         "sensors": frozenset({"rgb", "depth", "ids"}),
-        "families": frozenset(),
+        "skills": frozenset(),
         "warm_limit": 4,
         **fields,
     }

@@ -38,7 +38,7 @@ class FakeBackend:
 
 def test_rows_count_every_spec_and_every_check() -> None:
     rows, examples = run.audit(FakeBackend(), KNOBS, CELLS, 6, pictures=1)
-    assert [(row.family, row.level) for row in rows] == CELLS
+    assert [(row.skill, row.level) for row in rows] == CELLS
     for row in rows:
         assert row.specs == 6 and row.realised + sum(row.reasons.values()) == 6
         assert row.realised == row.agrees == row.holds > 0
@@ -51,7 +51,7 @@ def test_rows_count_every_spec_and_every_check() -> None:
 
 def _asked(answer: str, **fields: object) -> Question:
     given = {"answer_type": "choice", "options": ("left", "right"), **fields}
-    return Question(family="f", level=0, text="how far is the red box ?", answer=answer, program="", **given)
+    return Question(skill="f", level=0, text="how far is the red box ?", answer=answer, program="", **given)
 
 
 def test_a_blind_guesser_is_judged_on_scenes_that_it_did_not_learn_from() -> None:

@@ -300,7 +300,7 @@ def test_a_file_of_proposals_is_judged_with_a_caret(tmp_path: Path, monkeypatch:
     assert "type: there is no function 'image_z'" in result.output
     assert "      line 1, character 1: image_z(object(1))\n      " + " " * 21 + "^" in result.output
     first, second = map(json.loads, out.read_text().splitlines())
-    assert first["accepted"] and first["question"]["family"] == "proposed" and first["poses"]
+    assert first["accepted"] and first["question"]["skill"] == "proposed" and first["poses"]
     assert second["proposal_id"] == "two" and second["rejections"][0]["code"] == "type"
 
 
