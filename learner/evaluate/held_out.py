@@ -1,8 +1,8 @@
 """Held-out evaluation: the same questions before, during and after, in scenes that are never trained on.
 
-Specs come from protocol.tasks.specs (val split), are rendered once per run and kept in evaluations/held_out/. Each
-question is answered greedily and by sampling; a subset is also asked blind. Scores are per skill and level, with Wilson's 95 %
-interval; scores that are no zero-or-one (numbers) get a bootstrap interval.
+Specs come from protocol.tasks.specs (val split), are rendered once per run and stored in evaluations/held_out/. Each
+question is answered greedily and by sampling; a subset is also asked blind. Scores are per skill and level, with
+Wilson's 95 % interval; scores other than 0 or 1 (numbers) get a bootstrap interval.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""A client that keeps its promises through restarts: one request id per request, asked until answered or too late.
+"""A client that survives restarts of its service: each request keeps its id and is sent until it is answered.
 
-    submit() ─▶ inbox ─▶ whoever has the turn: connect · HELLO · send · retry · BUSY · heartbeats ─▶ futures
+    submit() ─▶ inbox ─▶ thread that holds the turn: connect · HELLO · send · retry · BUSY · heartbeats ─▶ futures
 
-An I/O thread has the turn, and so the socket; but a caller of `request` takes it while it waits, so that its answer
-comes without a hand-over between threads. A lost service is sought again with a fresh socket at the endpoint as it is
-then, and everything unanswered is sent again; the service's de-duplication makes the effect exactly one.
+An I/O thread normally holds the turn, and with it the socket. A caller of `request` takes the turn while it waits, so
+that its answer arrives without a hand-over between threads. When the service is lost, the client looks up the endpoint
+again, opens a fresh socket and resends everything unanswered; the service's de-duplication makes the effect exactly
+once.
 """
 
 from __future__ import annotations
@@ -15,44 +16,23 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
-from typing import Any, Optional, Union
+from typing import Any
 
 import msgspec
-import zmq
 
 from protocol import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from protocol.errors import CODES, VantageError
 from protocol.wire.codec import Blob, Packet, decode, encode, request_id_of
-from protocol.wire.connection import Connection
-from protocol.wire.endpoint import Endpoint
 from protocol.wire.messages import KIND_OF, Busy, Failure, Heartbeat, Hello, Welcome
-from protocol.wire.sockets import Waker
+from protocol.wire.upstream import Backoff, EndpointSource, Upstream
 
 log = logging.getLogger(__name__)
 
 MAX_BUSY_WAIT_S = 30.0
-LOOK_AGAIN_S = 60.0
-HAND_BACK_S = 0.005  # after a request() the next one is likely: only then does the I/O thread take the turn again
-
-
-class Backoff:
-    """Exponential back-off with jitter: each delay is drawn from the upper half of a doubling range."""
-
-    def __init__(self, first_s: float, most_s: float) -> None:
-        self._first_s = first_s
-        self._most_s = most_s
-        self._tries = 0
-
-    def next_s(self) -> float:
-        bound_s = min(self._most_s, self._first_s * 2.0**self._tries)
-        self._tries = min(self._tries + 1, 30)
-        return bound_s * random.uniform(0.5, 1.0)
-
-    def reset(self) -> None:
-        self._tries = 0
+CHECK_INTERVAL_S = 60.0  # between two checks of the pending requests if nothing is due
+HAND_BACK_S = 0.005  # the I/O thread waits this long after a request(), because the next one is likely
 
 
 class _Pending:
@@ -64,9 +44,9 @@ class _Pending:
         self.deadline_s = deadline_s
         self.deadline = time.monotonic() + deadline_s
         self.resend = resend
-        self.next_send = 0.0  # monotonic; at once
-        self.sent_at_all = False
-        self.refused_busy = False  # BUSY was the last word on it
+        self.next_send = 0.0  # monotonic; 0: now
+        self.sent = False
+        self.refused_busy = False  # the last answer was BUSY
         self.future: Future[Packet] = Future()
 
     def fail(self, error: VantageError) -> None:
@@ -75,43 +55,28 @@ class _Pending:
 
 
 class Client:
-    """Asks one service; safe to use from several threads.
+    """Sends requests to one service; safe to use from several threads.
 
-    `endpoint` may be a callable, e.g. `lambda: lookup(run_dir, "sim")`, which is asked again for each connection.
-    `name` is for the service's logs. A service that is silent for `liveness_s` counts as lost; a request that has no
-    answer is sent again after `resend_s`, then ever less often.
+    `endpoint` may be a callable such as `lambda: lookup(run_dir, "sim")`, which is called for each new connection.
+    `name` appears in the service's logs. A service silent for `liveness_s` counts as lost. A request without an answer
+    is resent after `resend_s`, then at growing intervals.
     """
 
-    def __init__(
-        self,
-        endpoint: Union[Endpoint, Callable[[], Endpoint]],
-        name: str,
-        *,
-        liveness_s: float = 10.0,
-        resend_s: float = 5.0,
-    ) -> None:
-        self._endpoint = endpoint
-        # Unique, since request ids are remembered per client; stable across sockets, so that they are found again.
+    def __init__(self, endpoint: EndpointSource, name: str, *, liveness_s: float = 10.0, resend_s: float = 5.0) -> None:
+        # Unique, since the service remembers request ids per client; constant, so that it finds them after a reconnect.
         self._name = f"{name[:96]}-{os.urandom(6).hex()}"
-        self._hello = Hello(self._name, PROTOCOL_MAJOR, PROTOCOL_MINOR)
-        self._liveness_s = liveness_s
+        hello = Hello(self._name, PROTOCOL_MAJOR, PROTOCOL_MINOR)
+        self._upstream = Upstream(endpoint, hello, liveness_s, Backoff(0.05, 3.0))
+        self._trouble = "it was never reached"
         self._resend_s = resend_s
-        self._context = zmq.Context()
-        self._waker = Waker()
         self._inbox: deque[tuple[bytes, _Pending]] = deque()
         self._lock = threading.Lock()  # orders submit() against close()
         self._closed = threading.Event()
-        self._turn = threading.Lock()  # held by the thread that works on the connection and what follows
-        self._worker = 0  # that thread
         self._pending: dict[bytes, _Pending] = {}
-        self._due = 0.0  # monotonic: when a pending request must be looked at
-        self._blocked = False  # the connection has no room for one that is due
-        self._connection: Optional[Connection] = None
-        self._reconnect = Backoff(0.05, 3.0)
-        self._next_connect = 0.0
-        self._trouble = "it was never reached"
+        self._due = 0.0  # monotonic time of the next check of the pending requests
+        self._blocked = False  # the send queue had no room for a request that is due
         self.counters: dict[str, int] = dict.fromkeys(("requests", "resent", "busy", "connections", "malformed"), 0)
-        self._direct = threading.Lock()  # held by the caller of request() that does the work itself
+        self._direct = threading.Lock()  # held by the caller of request() that does the I/O itself
         self._last_direct = 0.0
         self._thread = threading.Thread(target=self._run, name=f"{name}-io", daemon=True)
         self._thread.start()
@@ -123,14 +88,14 @@ class Client:
         self.close()
 
     def request(self, message: msgspec.Struct, deadline_s: float = 30.0) -> Packet:
-        """Ask and wait for the reply; raises what `submit`'s future would hold."""
-        if not self._direct.acquire(blocking=False):  # another thread does the work of both
+        """Send a request and wait for the reply. Raises what the future of `submit` would raise."""
+        if not self._direct.acquire(blocking=False):  # another caller does the I/O
             return self.submit(message, deadline_s).result()
         try:
-            future = self._put(message, deadline_s)
-            if self._turn.locked():
-                self._waker.wake()  # the I/O thread sleeps with it
-            with self._my_turn():
+            future = self._enqueue(message, deadline_s)
+            if self._upstream.held:
+                self._upstream.wake()  # the I/O thread sleeps with the turn
+            with self._upstream.turn():
                 while not (future.done() or self._closed.is_set()):
                     self._work()
                     if not future.done():
@@ -141,25 +106,25 @@ class Client:
         return future.result()
 
     def submit(self, message: msgspec.Struct, deadline_s: float = 30.0) -> Future[Packet]:
-        """Ask; the future holds the reply.
+        """Send a request; the future holds the reply.
 
-        The future raises VantageError: the service's own Failure; within `deadline_s` it was asked but did not answer
-        ("timeout"), had no room for the request ("busy") or could not be reached ("unavailable"). A message that may
-        not be sent raises "bad_request" here.
+        The future raises VantageError: the service's own Failure, "timeout" if the service received the request but
+        did not answer within `deadline_s`, "busy" if it had no room for it, "unavailable" if it could not be reached.
+        A message that may not be sent raises "bad_request" here.
         """
-        future = self._put(message, deadline_s)
-        self._waker.wake()
+        future = self._enqueue(message, deadline_s)
+        self._upstream.wake()
         return future
 
     def close(self) -> None:
-        """Fail what is unanswered and close the socket; idempotent."""
+        """Fail unanswered requests and close the socket; idempotent."""
         with self._lock:
             self._closed.set()
-        self._waker.wake()
-        if self._worker != threading.get_ident():  # a future's callback may close its client
+        self._upstream.wake()
+        if not self._upstream.held_by_me:  # the callback of a future may close its client
             self._thread.join()
 
-    def _put(self, message: msgspec.Struct, deadline_s: float) -> Future[Packet]:
+    def _enqueue(self, message: msgspec.Struct, deadline_s: float) -> Future[Packet]:
         request_id = os.urandom(16)
         pending = _Pending(
             KIND_OF.get(type(message), "?"),
@@ -173,7 +138,7 @@ class Client:
             self._inbox.append((request_id, pending))
         return pending.future
 
-    # ------------------------------------------------------------------ the I/O thread
+    # ------------------------------------------------------------------------- the I/O thread
 
     def _run(self) -> None:
         reason = VantageError("unavailable", "the client was closed before the answer came")
@@ -182,7 +147,7 @@ class Client:
                 if self._direct.locked() or time.monotonic() < self._last_direct + HAND_BACK_S:
                     self._closed.wait(HAND_BACK_S)
                     continue
-                with self._my_turn():
+                with self._upstream.turn():
                     self._work()
                     self._wait()
         except Exception as error:
@@ -191,30 +156,24 @@ class Client:
         finally:
             with self._lock:
                 self._closed.set()
-            with self._my_turn():
+            with self._upstream.turn():
                 self._take_inbox()
                 self._fail_all(reason)
-                self._drop_connection("closed")
-                self._context.term()
-                self._waker.close()
+                self._upstream.close()
 
-    # ------------------------------------------------------------------ whoever has the turn
-
-    @contextmanager
-    def _my_turn(self) -> Iterator[None]:
-        with self._turn:
-            self._worker = threading.get_ident()
-            try:
-                yield
-            finally:
-                self._worker = 0
+    # ------------------------------------------------------------------------- the thread that holds the turn
 
     def _work(self) -> None:
-        """What there is to do now."""
+        """Do everything that is due."""
         self._take_inbox()
         self._receive()
-        self._tend_connection()
-        self._look_at_pending()
+        self._tend()
+        self._check_pending()
+
+    def _wait(self) -> None:
+        """Sleep until a message, a wake-up or the next due action, and receive what has arrived."""
+        self._upstream.sleep(self._due, connect=bool(self._pending), to_send=self._blocked)
+        self._receive()
 
     def _take_inbox(self) -> None:
         while self._inbox:
@@ -224,9 +183,7 @@ class Client:
             self._due = 0.0
 
     def _receive(self) -> None:
-        if self._connection is None:
-            return
-        for frames in self._connection.receive():
+        for frames in self._upstream.receive():
             try:
                 packet = decode(frames)
             except VantageError as error:
@@ -248,7 +205,7 @@ class Client:
 
     def _on_reply(self, packet: Packet) -> None:
         pending = self._pending.get(packet.request_id)
-        if pending is None:  # a second answer to a request that was sent twice, or an answer after the deadline
+        if pending is None:  # the answer to a resend, or one after the deadline
             return
         if isinstance(packet.message, Busy):
             self.counters["busy"] += 1
@@ -264,28 +221,26 @@ class Client:
             pending.future.set_result(packet)
 
     def _on_session_message(self, message: msgspec.Struct) -> None:
-        assert self._connection is not None
+        assert self._upstream.connection is not None
         if isinstance(message, Welcome):
-            self._connection.on_welcome(message)
-            self._reconnect.reset()
+            self._upstream.on_welcome(message)
             for pending in self._pending.values():
                 pending.next_send = 0.0
             self._due = 0.0
         elif isinstance(message, Failure):
             error = _as_error(message)
-            if not self._connection.ready and not error.retryable:  # HELLO was refused, and would be again
+            if not self._upstream.ready and not error.retryable:  # HELLO was rejected, and would be again
                 self._fail_all(error)
-            self._connection.lost = message.message
+            self._upstream.connection.lost = message.message
         elif not isinstance(message, Heartbeat):
             self.counters["malformed"] += 1
 
-    def _look_at_pending(self) -> None:
-        """Send the requests that are due; fail those whose time is up."""
+    def _check_pending(self) -> None:
+        """Send the requests that are due; fail those whose deadline has passed."""
         now = time.monotonic()
         if now < self._due and not self._blocked:
             return
-        connection = self._connection if self._connection is not None and self._connection.ready else None
-        self._due, self._blocked = now + LOOK_AGAIN_S, False
+        self._due, self._blocked = now + CHECK_INTERVAL_S, False
         for request_id, pending in list(self._pending.items()):
             if pending.future.cancelled():
                 del self._pending[request_id]
@@ -295,22 +250,23 @@ class Client:
                 pending.fail(self._too_late(pending))
                 continue
             self._due = min(self._due, pending.deadline)
-            if connection is None or self._blocked:
+            if not self._upstream.ready or self._blocked:
                 continue
             if now >= pending.next_send:
-                if not connection.send(pending.frames):
+                if not self._upstream.send(pending.frames):
                     self._blocked = True
                     continue
-                self.counters["resent"] += pending.sent_at_all
-                pending.sent_at_all = True
+                self.counters["resent"] += pending.sent
+                pending.sent = True
                 pending.refused_busy = False
                 pending.next_send = now + pending.resend.next_s()
             self._due = min(self._due, pending.next_send)
 
     def _too_late(self, pending: _Pending) -> VantageError:
         within = f"{pending.kind} within {pending.deadline_s:g} s"
-        if self._connection is not None and self._connection.ready and pending.sent_at_all:
-            address = self._connection.endpoint.address
+        connection = self._upstream.connection
+        if connection is not None and connection.ready and pending.sent:
+            address = connection.endpoint.address
             if pending.refused_busy:
                 return VantageError(
                     "busy", f"{address} was too busy for {within}; ask for less or give it more workers"
@@ -318,42 +274,18 @@ class Client:
             return VantageError("timeout", f"{address} did not answer {within}; see its log or allow more time")
         return VantageError("unavailable", f"no service answered {within}: {self._trouble}; is it running?")
 
-    def _tend_connection(self) -> None:
-        now = time.monotonic()
-        if self._connection is not None:
-            self._connection.tend()
-            if self._connection.lost:
-                self._receive()  # a service that ends sends its last answers first
-                self._drop_connection(f"{self._connection.endpoint.address}: {self._connection.lost}")
-                self._next_connect = now + self._reconnect.next_s()
-        elif self._pending and now >= self._next_connect:
-            try:
-                endpoint = self._endpoint() if callable(self._endpoint) else self._endpoint
-                self._connection = Connection(self._context, endpoint, self._hello, self._liveness_s)
-                self.counters["connections"] += 1
-            except VantageError as error:
-                self._trouble = error.message
-                self._next_connect = now + self._reconnect.next_s()
-                if not error.retryable:
-                    self._fail_all(error)
-
-    def _drop_connection(self, trouble: str) -> None:
-        if self._connection is None:
+    def _tend(self) -> None:
+        try:
+            lost = self._upstream.tend(connect=bool(self._pending), last_messages=self._receive)
+        except VantageError as error:
+            self._trouble = error.message
+            self._fail_all(error)
             return
-        if self._connection.ready and not self._closed.is_set():
-            log.warning("%s lost its service (%s)", self._name, trouble)
-        self._trouble = trouble
-        self._connection.close()
-        self._connection = None
-
-    def _wait(self) -> None:
-        """Sleep until a frame, a wake-up or the next thing to do, and take what came."""
-        if self._connection is not None:
-            self._connection.sleep(self._waker, self._due, to_send=self._blocked)
-        else:
-            until = min(self._due, self._next_connect) if self._pending else self._due
-            self._waker.sleep(until - time.monotonic())
-        self._receive()
+        self.counters["connections"] = self._upstream.connections
+        if lost is not None:
+            self._trouble = lost.reason
+            if lost.was_ready:
+                log.warning("%s lost its service (%s)", self._name, lost.reason)
 
     def _fail_all(self, error: VantageError) -> None:
         pending, self._pending = self._pending, {}

@@ -222,17 +222,17 @@ def send(socket: zmq.Socket, frames: Sequence[Blob]) -> bool:
 
 
 class Waker:
-    """Ends the sleep of one thread from another."""
+    """Ends the sleep of another thread. A signal handler may call `wake`, even during another call of it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # a late wake must not write to a closed, perhaps reused, descriptor
+        self._lock = threading.RLock()  # a late wake must not write to a closed, perhaps reused, descriptor
         self._closed = False
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
 
     def sleep(self, timeout_s: float, sockets: Sequence[tuple[zmq.Socket, int]] = ()) -> None:
-        """Until `wake`, one of the events (zmq.POLLIN, zmq.POLLOUT) on a socket, or the end of the time."""
+        """Sleep until `wake`, one of the events (zmq.POLLIN, zmq.POLLOUT) on a socket, or the timeout."""
         milliseconds = int(1000 * max(0.0, timeout_s)) + 1
         for ready, _ in zmq.zmq_poll([(self._read, zmq.POLLIN), *sockets], milliseconds):
             if ready == self._read:
@@ -242,7 +242,7 @@ class Waker:
         with self._lock:
             if self._closed:
                 return
-            with contextlib.suppress(BlockingIOError):  # full: nobody has slept since
+            with contextlib.suppress(BlockingIOError):  # full: the thread has not slept since
                 os.write(self._write, b"\0")
 
     def close(self) -> None:

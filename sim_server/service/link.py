@@ -2,12 +2,12 @@
 
     broker ──requests──▶ Link.tasks() ─▶ the computing thread ─▶ Link.answer ──▶ broker
 
-The computing thread does the connection's work itself while it waits for a request, so that a request is there without
-a hand-over between threads. While it computes, a second thread does: heartbeats, what arrives, the end of the process
-when it is orphaned or stuck. One lock says whose turn it is.
+While it waits for a request, the computing thread does the I/O itself, so that a request arrives without a hand-over
+between threads. While it computes, the keep-alive thread does the I/O: it sends heartbeats, receives requests, and
+ends the process if it is orphaned or stuck.
 
-A broker that is lost is sought again with a fresh socket at the endpoint as it is then; answers that could not be sent
-are sent there, and count if the broker still waits for them.
+When the broker is lost, the link looks up the endpoint again and opens a fresh socket. Answers that could not be sent
+are sent there; they count if the broker still waits for them.
 """
 
 from __future__ import annotations
@@ -24,31 +24,30 @@ from typing import Optional
 import zmq
 
 from protocol.errors import VantageError
-from protocol.wire.client import Backoff
 from protocol.wire.codec import Blob, Packet, decode, encode
-from protocol.wire.connection import Connection
 from protocol.wire.endpoint import Endpoint
 from protocol.wire.messages import Drain, Failure, Goodbye, Loading, Ready, Welcome
-from protocol.wire.sockets import Waker, readable
+from protocol.wire.sockets import readable
+from protocol.wire.upstream import Backoff, Lost, Upstream
 
 log = logging.getLogger(__name__)
 
-STUCK = 70  # exit status (EX_SOFTWARE) of a worker that computed for too long
+STUCK = 70  # exit status (EX_SOFTWARE) of a worker whose computation took too long
 ORPHANED = 1  # exit status of a child whose parent is gone
-KEEP_ALIVE_S = 0.1  # between two looks at the connection while a request is computed
+KEEP_ALIVE_S = 0.1  # interval of the keep-alive thread
 LINGER_MS = 2000
-FIRST_WORD_S = 5.0  # without a broker, before a worker says so
-NEXT_WORD_S = 60.0
-# An agent that looks around asks for its next view as soon as it has this one. To wait for it awake spares the wake-up,
-# and keeps the broker and the client off this core, whose caches hold the scene.
-AWAKE_S = 0.001
+FIRST_WARNING_S = 5.0  # without a broker, before the worker logs a warning
+NEXT_WARNING_S = 60.0
+# An agent that looks around requests its next view as soon as it has this one. Polling for it spares the wake-up and
+# keeps the broker and the client off this core, whose caches hold the scene.
+POLL_S = 0.001
 
 
 class Link:
-    """Offers a worker to the broker, takes its requests and sends its answers.
+    """Offers a worker to the broker, receives its requests and sends its answers.
 
-    `silence_s` without a word from the broker means that it is lost. A computation that takes longer than
-    `request_timeout_s` ends the process, since nothing else can stop it. With `leash` the end of standard input does.
+    A broker silent for `silence_s` counts as lost. A computation longer than `request_timeout_s` ends the process,
+    since nothing else can stop it. With `leash` the end of standard input ends it too.
     """
 
     def __init__(
@@ -59,28 +58,20 @@ class Link:
         request_timeout_s: float,
         leash: bool = False,
     ) -> None:
-        self._endpoint = endpoint
-        self._ready = ready
-        self._silence_s = silence_s
+        self._upstream = Upstream(endpoint, ready, silence_s, Backoff(0.05, 2.0))
         self._request_timeout_s = request_timeout_s
         self._leash: Optional[int] = sys.stdin.fileno() if leash else None
-        self._context = zmq.Context()
-        self._connection: Optional[Connection] = None
-        self._backoff = Backoff(0.05, 2.0)
-        self._next_connect_s = 0.0
-        self._next_word_s = time.monotonic() + FIRST_WORD_S
-        self._waker = Waker()
-        self._turn = threading.Lock()  # held by the thread that works on the connection, the queues and what follows
-        self._tasks: deque[Packet] = deque()  # taken and not begun
+        self._next_warning_s = time.monotonic() + FIRST_WARNING_S
+        self._tasks: deque[Packet] = deque()  # received and not begun
         self._outbox: deque[tuple[Sequence[Blob], bool]] = deque()  # (frames, whether they answer a request)
-        self._held = 0  # requests taken and not answered yet
-        self._asked_to_drain = False
+        self._unanswered = 0
+        self._leaving = False  # set in a signal handler
+        self._drain_requested = False
         self._draining = False
         self._left = False
         self._fatal: Optional[VantageError] = None
-        self._wants_to_leave = False  # set in a signal handler
         self._busy_since_s: Optional[float] = None  # set by the computing thread
-        self._awake_until_s = 0.0
+        self._poll_until_s = 0.0
         self._finished = threading.Event()
 
     # ------------------------------------------------------------------------- the computing thread
@@ -88,13 +79,13 @@ class Link:
     def tasks(self) -> Iterator[Packet]:
         """Requests, one after the other, until the worker has left. Each must be answered before the next.
 
-        Raises VantageError where the broker refuses this worker for good.
+        Raises VantageError if the broker rejects this worker for good.
         """
         keeper = threading.Thread(target=self._keep_alive, name="link", daemon=True)
         keeper.start()
         try:
             while True:
-                with self._turn:
+                with self._upstream.turn():
                     task = self._next_task()
                 if task is None:
                     break
@@ -103,42 +94,39 @@ class Link:
         finally:
             self._finished.set()
             keeper.join()
-            if self._connection is not None:
-                self._connection.close()
-            self._context.term()
+            self._upstream.close()
 
     def answer(self, frames: Sequence[Blob]) -> None:
         """Send an answer; the arrays behind it must not change any more."""
         self._busy_since_s = None
-        with self._turn:
+        with self._upstream.turn():
             self._outbox.append((frames, True))
             self._flush()
-        self._awake_until_s = time.monotonic() + AWAKE_S
+        self._poll_until_s = time.monotonic() + POLL_S
 
     def announce_load(self, job_id: bytes, deadline_s: float) -> None:
-        """Say that this worker may be silent for so long; 0 says that the load is over.
+        """Announce that this worker may be silent for `deadline_s`; 0 ends the announcement.
 
-        It is on its way when this returns, since a simulator that loads may keep every other thread of the process
-        from running.
+        The message is sent when this returns, since a simulator that loads a scene may block every other thread.
         """
-        with self._turn:
+        with self._upstream.turn():
             self._outbox.append((encode(job_id, Loading(deadline_s)), False))
             self._flush()
 
     def leave(self) -> None:
-        """Ask the broker for no more work, finish what was taken, then leave. Safe in a signal handler."""
-        self._wants_to_leave = True
-        self._waker.wake()
+        """Request no more work, finish what was received, then leave. Safe in a signal handler."""
+        self._leaving = True
+        self._upstream.wake()
 
-    # ------------------------------------------------------------------------- whoever has the turn
+    # ------------------------------------------------------------------------- the thread that holds the turn
 
     def _next_task(self) -> Optional[Packet]:
-        """The next request, waited for; None once the worker has left."""
+        """Wait for the next request; None once the worker has left."""
         while self._fatal is None:
             if self._left:
                 return None
             self._receive()
-            if self._tasks:  # what is there goes first; the other thread tends the connection meanwhile
+            if self._tasks:  # compute first; the keep-alive thread tends the connection meanwhile
                 return self._tasks.popleft()
             self._tend()
             self._flush()
@@ -147,7 +135,7 @@ class Link:
         raise self._fatal
 
     def _keep_alive(self) -> None:
-        """The second thread: the connection's work while the other computes, and the reasons to end the process."""
+        """Do the I/O while the other thread computes; end the process if it is orphaned or stuck."""
         poller = zmq.Poller()
         if self._leash is not None:
             poller.register(self._leash, zmq.POLLIN)
@@ -160,103 +148,81 @@ class Link:
             if busy_since_s is None:
                 continue
             if time.monotonic() - busy_since_s > self._request_timeout_s:
-                log.error("one request took longer than %g s; this worker ends", self._request_timeout_s)
+                log.error("one request took longer than %g s; this worker exits", self._request_timeout_s)
                 os._exit(STUCK)
-            if self._turn.acquire(blocking=False):
-                try:
-                    self._receive()
-                    self._tend()
-                    self._flush()
-                except VantageError as error:
-                    self._fatal = error
-                finally:
-                    self._turn.release()
+            with self._upstream.turn_if_free() as free:
+                if free:
+                    try:
+                        self._receive()
+                        self._tend()
+                        self._flush()
+                    except VantageError as error:
+                        self._fatal = error
 
     def _tend(self) -> None:
-        now_s = time.monotonic()
-        if self._connection is not None:
-            self._connection.tend()
-            if self._connection.lost:
-                self._drop(self._connection.lost)
-                self._next_connect_s = now_s + self._backoff.next_s()
-        elif self._wants_to_leave and self._held == sum(is_answer for _, is_answer in self._outbox):
-            self._left = True  # there is nobody to say it to, nor to take an answer that is ready
-        elif now_s >= self._next_connect_s:
-            try:
-                self._connection = Connection(self._context, self._endpoint(), self._ready, self._silence_s)
-            except VantageError as error:
-                if not error.retryable:
-                    raise
-                self._still_alone(error.message)
-                self._next_connect_s = now_s + self._backoff.next_s()
+        unreachable = self._upstream.connection is None
+        if unreachable and self._leaving and self._unanswered == sum(is_answer for _, is_answer in self._outbox):
+            self._left = True  # no broker could be told, and none could take an answer that is ready
+            return
+        lost = self._upstream.tend(connect=True, last_messages=self._receive)
+        if lost is not None:
+            self._on_lost(lost)
 
-    def _still_alone(self, reason: str) -> None:
-        """Say now and then why this worker is not joined: a wrong key looks like a broker that has yet to come."""
+    def _on_lost(self, lost: Lost) -> None:
         now_s = time.monotonic()
-        if now_s >= self._next_word_s:
-            self._next_word_s = now_s + NEXT_WORD_S
-            log.warning("this worker is not joined and goes on trying: %s", reason)
-
-    def _drop(self, reason: str) -> None:
-        assert self._connection is not None
-        if self._connection.ready:
-            log.warning("lost the broker: %s", reason)
-        else:
-            self._still_alone(f"{self._connection.endpoint.address}: {reason}")
-        self._connection.close()
-        self._connection = None
-        self._draining = self._asked_to_drain = False
-        # What was not begun, the broker gives to others; what is being computed is sent when it is done.
-        self._held -= len(self._tasks)
+        if lost.was_ready:
+            log.warning("lost the broker: %s", lost.reason)
+        elif now_s >= self._next_warning_s:  # a wrong key looks like a broker that has not started yet
+            self._next_warning_s = now_s + NEXT_WARNING_S
+            log.warning("this worker has not joined a broker yet and keeps trying: %s", lost.reason)
+        self._draining = self._drain_requested = False
+        # The broker gives requests that were not begun to other workers; the one being computed is sent when done.
+        self._unanswered -= len(self._tasks)
         self._tasks.clear()
 
     def _receive(self) -> None:
-        if self._connection is None:
-            return
-        for frames in self._connection.receive():
+        for frames in self._upstream.receive():
             try:
                 packet = decode(frames)
             except VantageError as error:
-                log.warning("the broker sent a message that cannot be read: %s", error)
+                log.warning("the broker sent a message that cannot be decoded: %s", error)
                 continue
             if packet.request_id:
-                self._held += 1
+                self._unanswered += 1
                 self._tasks.append(packet)
             elif isinstance(packet.message, Welcome):
-                self._connection.on_welcome(packet.message)
-                self._next_word_s = time.monotonic() + FIRST_WORD_S
-                self._backoff.reset()
+                self._upstream.on_welcome(packet.message)
+                self._next_warning_s = time.monotonic() + FIRST_WARNING_S
             elif isinstance(packet.message, Drain):
                 self._draining = True
             elif isinstance(packet.message, Failure):
                 failure = packet.message
                 if not failure.retryable:
                     raise VantageError(failure.code, failure.message)
-                self._connection.lost = failure.message  # it took us for dead: join anew
+                assert self._upstream.connection is not None
+                self._upstream.connection.lost = failure.message  # the broker gave this worker up: join again
 
     def _flush(self) -> None:
-        connection = self._connection
-        if connection is None or not connection.ready:
+        if not self._upstream.ready:
             return
         while self._outbox:
             frames, is_answer = self._outbox[0]
-            if not connection.send(frames):
+            if not self._upstream.send(frames):
                 return
             self._outbox.popleft()
-            self._held -= is_answer
-        if self._draining and self._held == 0:
-            connection.send(encode(b"", Goodbye()))
-            connection.socket.linger = LINGER_MS  # the last answers must still get out
+            self._unanswered -= is_answer
+        if self._draining and self._unanswered == 0:
+            self._upstream.send(encode(b"", Goodbye()))
+            assert self._upstream.connection is not None
+            self._upstream.connection.socket.linger = LINGER_MS  # the last answers must still be delivered
             self._left = True
-        elif self._wants_to_leave and not self._asked_to_drain:
-            self._asked_to_drain = connection.send(encode(b"", Drain()))
+        elif self._leaving and not self._drain_requested:
+            self._drain_requested = self._upstream.send(encode(b"", Drain()))
 
     def _wait(self) -> None:
-        if self._connection is None:
-            self._waker.sleep(min(1.0, self._next_connect_s - time.monotonic()))
-        else:
-            while time.monotonic() < self._awake_until_s:
-                if readable(self._connection.socket):
-                    return
-            blocked = bool(self._outbox) and self._connection.ready
-            self._connection.sleep(self._waker, time.monotonic() + 1.0, to_send=blocked)
+        connection = self._upstream.connection
+        while connection is not None and time.monotonic() < self._poll_until_s:
+            if readable(connection.socket):
+                return
+        blocked = bool(self._outbox) and self._upstream.ready
+        self._upstream.sleep(time.monotonic() + 1.0, connect=True, to_send=blocked)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from protocol.errors import CODES, RETRYABLE_CODES, Infeasible, VantageError
 from protocol.seeds import rng_for
-from protocol.wire.client import Backoff
+from protocol.wire.upstream import Backoff
 
 PATHS = st.lists(st.one_of(st.text(max_size=8), st.integers(0, 2**64)), max_size=4).map(tuple)
 

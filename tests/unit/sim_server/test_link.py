@@ -34,7 +34,7 @@ def test_a_worker_that_finds_no_broker_says_why_and_can_still_leave(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("sim_server.service.link.FIRST_WORD_S", 0.0)
+    monkeypatch.setattr("sim_server.service.link.FIRST_WARNING_S", 0.0)
     link = Link(lambda: endpoint(tmp_path), Ready("w", "rooms", "digest", 1), 2.5, 300.0)
     thread = threading.Thread(target=lambda: list(link.tasks()))
     thread.start()
@@ -45,7 +45,7 @@ def test_a_worker_that_finds_no_broker_says_why_and_can_still_leave(
     link.leave()
     thread.join(20)
     assert not thread.is_alive()
-    assert re.search(f"is not joined and goes on trying: .*{reason}", caplog.text)
+    assert re.search(f"has not joined a broker yet and keeps trying: .*{reason}", caplog.text)
 
 
 def test_a_worker_whose_broker_went_away_leaves_with_an_answer_that_nobody_takes() -> None:
