@@ -36,7 +36,7 @@ from protocol.seeds import rng_for
 from protocol.skills import CATALOGUE
 from protocol.tasks.proposals import proposal_key
 from protocol.tasks.specs import MOST_VIEWS, World
-from protocol.tasks.task import PROPOSED, Degradation
+from protocol.tasks.task import PROPOSED, Degradation, TaskSpec
 from protocol.wire.messages import (
     MOST_LEASED,
     AddProposals,
@@ -45,7 +45,6 @@ from protocol.wire.messages import (
     GetCurriculumStatus,
     LeaseSpecs,
     ProposalsKept,
-    Propose,
     ReportsCounted,
     SendReports,
     SpecBatch,
@@ -190,20 +189,20 @@ class CurriculumCore:
     def _add(self, message: AddProposals, request_id: bytes) -> ProposalsKept:
         before = self._store.event_of_request(request_id)
         if isinstance(before, ProposedEvent):
-            return ProposalsKept(tuple(one.proposal_id for one in before.proposals), before.duplicates)
-        new: dict[str, Propose] = {}
+            return ProposalsKept(tuple(one.spec_id for one in before.proposals), before.duplicates)
+        new: dict[str, TaskSpec] = {}
         duplicates = []
         for proposal in message.proposals:
             _check_proposal(proposal, self._settings.world)
             key = proposal_key(proposal)
             if key in new or key in self._state.proposals:
-                duplicates.append(proposal.proposal_id)
+                duplicates.append(proposal.spec_id)
             else:
                 new[key] = proposal
         if new:
             passes = self._settings.proposals.passes
             self._commit(ProposedEvent(request_id, tuple(new.values()), passes, tuple(duplicates)))
-        return ProposalsKept(tuple(one.proposal_id for one in new.values()), tuple(duplicates))
+        return ProposalsKept(tuple(one.spec_id for one in new.values()), tuple(duplicates))
 
     # ------------------------------------------------------------------------- reports
 
@@ -311,16 +310,18 @@ def _check(report: ConfidenceReport) -> None:
     raise VantageError("bad_request", f"report {report.report_id!r} {problem}; send it again put right.")
 
 
-def _check_proposal(proposal: Propose, world: World) -> None:
+def _check_proposal(spec: TaskSpec, world: World) -> None:
     """Raises VantageError("bad_request") for one about a scene that is held out, or with more views than any skill."""
-    scene = proposal.scene
-    if scene.split != "train" or scene.asset in world.held_out_assets:
+    scene, proposal = spec.scene, spec.proposal
+    if proposal is None:
+        problem = "has no text and program"
+    elif scene.split != "train" or scene.asset in world.held_out_assets:
         problem = "is about a held-out scene: ask about scenes of the training split"
-    elif max(len(proposal.poses), proposal.max_views) > MOST_VIEWS:
+    elif max(len(proposal.poses), spec.max_views) > MOST_VIEWS:
         problem = f"has more than {MOST_VIEWS} views"
     else:
         return
-    raise VantageError("bad_request", f"proposal {proposal.proposal_id!r} {problem}; leave it out or change it.")
+    raise VantageError("bad_request", f"proposal {spec.spec_id!r} {problem}; leave it out or change it.")
 
 
 def _is_label(text: str) -> bool:

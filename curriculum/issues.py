@@ -5,12 +5,13 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Mapping, Sequence
 
+import msgspec
+
 from curriculum.ability.rasch import Cell
 from curriculum.record.events import Issue
 from curriculum.record.state import Asked
 from curriculum.selectors.base import Share
 from protocol.seeds import rng_for
-from protocol.tasks.proposals import spec_of
 from protocol.tasks.specs import World, deal, task_spec, training_scene
 from protocol.tasks.task import PROPOSED
 from protocol.wire.messages import Leased
@@ -72,7 +73,7 @@ def leased(
     numbers = {issue.scene for issue in issues if not issue.proposal}
     scenes = {index: training_scene(world, run_seed, index) for index in numbers}
     specs = [
-        spec_of(proposals[issue.proposal].proposal, issue.spec_id)
+        msgspec.structs.replace(proposals[issue.proposal].spec, spec_id=issue.spec_id)
         if issue.proposal
         else task_spec(
             world,

@@ -8,9 +8,10 @@ from typing import Callable, Sequence
 
 from protocol.run.directory import RunDir
 from protocol.tasks.proposals import read_proposals
+from protocol.tasks.task import Episode, TaskSpec
 from protocol.wire.client import Client
 from protocol.wire.endpoint import lookup
-from protocol.wire.messages import AddProposals, EpisodeReply, ProposalsKept, Propose, Rejected
+from protocol.wire.messages import AddProposals, ProposalsKept, Rejected, RenderTask
 
 _AT_ONCE = 32  # proposals that are tested at a time
 _TEST_DEADLINE_S = 300.0  # the first of a kind draws other scenes to compare with
@@ -39,19 +40,19 @@ def propose(run: RunDir, files: Sequence[Path], say: Callable[[str], None]) -> i
     return rejected
 
 
-def _accepted(simulator: Client, proposals: Sequence[Propose], say: Callable[[str], None]) -> list[Propose]:
+def _accepted(simulator: Client, proposals: Sequence[TaskSpec], say: Callable[[str], None]) -> list[TaskSpec]:
     accepted = []
-    replies = [(one, simulator.submit(one, deadline_s=_TEST_DEADLINE_S)) for one in proposals]
+    replies = [(one, simulator.submit(RenderTask(one, examine=True), deadline_s=_TEST_DEADLINE_S)) for one in proposals]
     for proposal, future in replies:
         reply = future.result().message
         if isinstance(reply, Rejected):
-            say(f"{proposal.proposal_id}: rejected")
+            say(f"{proposal.spec_id}: rejected")
             for one in reply.rejections:
                 where = f" ({one.part}, character {one.at})" if one.at >= 0 else ""
                 say(f"   {one.code}: {one.message}{where}")
         else:
-            assert isinstance(reply, EpisodeReply), reply
-            question = reply.episode.question
-            say(f"{proposal.proposal_id}: accepted, {question.answer[:80]}{' ' * bool(question.unit)}{question.unit}")
+            assert isinstance(reply, Episode), reply
+            question = reply.question
+            say(f"{proposal.spec_id}: accepted, {question.answer[:80]}{' ' * bool(question.unit)}{question.unit}")
             accepted.append(proposal)
     return accepted

@@ -7,7 +7,8 @@ from typing import Optional, Union
 import msgspec
 
 from curriculum.ability.rasch import Cell
-from protocol.wire.messages import ConfidenceReport, Propose
+from protocol.tasks.task import TaskSpec
+from protocol.wire.messages import ConfidenceReport
 
 
 class Issue(msgspec.Struct, frozen=True, array_like=True):
@@ -54,7 +55,7 @@ class ProposedEvent(msgspec.Struct, frozen=True, tag="proposed"):
     """Questions from outside, each to be asked `passes` times, and the ids of those that had been added before."""
 
     request_id: bytes
-    proposals: tuple[Propose, ...]
+    proposals: tuple[TaskSpec, ...]
     passes: int
     duplicates: tuple[str, ...] = ()
 

@@ -12,7 +12,8 @@ from curriculum.ability.rasch import Cell, Evidence, Posterior, Rasch, effective
 from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent
 from curriculum.settings import Estimation
 from protocol.tasks.proposals import proposal_key
-from protocol.wire.messages import ConfidenceReport, Propose
+from protocol.tasks.task import TaskSpec
+from protocol.wire.messages import ConfidenceReport
 
 STATE_VERSION = 2  # raise it when the projection of the same events changes
 
@@ -78,7 +79,7 @@ class CellState(msgspec.Struct):
 class Asked(msgspec.Struct):
     """A question from outside, and how often it is still to be issued."""
 
-    proposal: Propose
+    spec: TaskSpec
     left: int
 
 

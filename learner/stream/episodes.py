@@ -27,11 +27,10 @@ from learner.stream.reports import Channel, refusal
 from protocol.errors import VantageError
 from protocol.run.directory import disk_guard
 from protocol.tasks.scene import Pose
-from protocol.tasks.task import Question, TaskSpec
+from protocol.tasks.task import Episode, Question, TaskSpec
 from protocol.wire.messages import (
     MOST_LEASED,
     ConfidenceReport,
-    EpisodeReply,
     Leased,
     LeaseSpecs,
     RenderTask,
@@ -62,10 +61,9 @@ class Task:
 
 
 def task_from(packet: Any, spec: TaskSpec, leased: Optional[Leased] = None, step: int = 0) -> Task:
-    """The task in the simulator's answer; images are copied out of the message, so that it can go."""
-    reply = packet.message
-    assert isinstance(reply, EpisodeReply), reply
-    episode = reply.episode
+    """The task in the simulator's answer. Images are copied, so that the message can be freed."""
+    episode = packet.message
+    assert isinstance(episode, Episode), episode
     images = tuple(np.array(packet.array(view.rgb)) for view in episode.views)
     return Task(spec, episode.question, images, episode.renderer_digest, leased, step, episode.views[-1].pose)
 

@@ -1,4 +1,7 @@
-"""Questions from outside as files, and as specs: what `sim-server propose` and `curriculum propose` share."""
+"""Proposals in files: what `sim-server propose` and `curriculum propose` share.
+
+A proposal is a TaskSpec that carries its question, program and answer type (`TaskSpec.proposal`).
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,16 @@ from typing import Iterator
 import msgspec
 
 from protocol.errors import VantageError
-from protocol.tasks.task import PROPOSED, Proposal, QuestionSpec, TaskSpec
-from protocol.wire.messages import Propose
+from protocol.tasks.task import PROPOSED, QuestionSpec, TaskSpec
 
 MAX_BYTES = 64 * 2**20
-_SHOWN = "docs/12-language.md shows one"
+_EXAMPLE = "docs/12-language.md has an example"
 
 
-def read_proposals(path: Path) -> Iterator[Propose]:
-    """The proposals in a file: one as JSON, or one per line where its name ends in .jsonl.
+def read_proposals(path: Path) -> Iterator[TaskSpec]:
+    """The proposals in a file: one JSON object, or one per line if its name ends in .jsonl.
 
-    One without a `proposal_id` is named by its file and line. Raises VantageError("bad_request").
+    A proposal without a `spec_id` is named by its file and line. Raises VantageError("bad_request").
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -28,64 +30,26 @@ def read_proposals(path: Path) -> Iterator[Propose]:
     except OSError as error:
         raise VantageError("bad_request", f"{path} cannot be read: {error.strerror}.") from None
     if not content.strip():
-        raise VantageError("bad_request", f"{path} holds no proposal; {_SHOWN}.")
+        raise VantageError("bad_request", f"{path} is empty; {_EXAMPLE} of a proposal.")
     lines = content.splitlines() if path.suffix == ".jsonl" else [content]
     for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            proposal = msgspec.json.decode(line, type=Propose)
-        except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        if line.strip():
             where = f"{path} line {number}" if path.suffix == ".jsonl" else str(path)
-            raise VantageError("bad_request", f"{where} is no proposal ({error}); {_SHOWN}.") from None
-        name = proposal.proposal_id or f"{path.name}:{number}"
-        yield msgspec.structs.replace(proposal, proposal_id=name)
+            yield _parse(line, where, default_id=f"{path.name}:{number}")
 
 
-def proposal_key(proposal: Propose) -> str:
-    """The same for the same question about the same scene and views, whatever it is called."""
-    asked = msgspec.structs.replace(proposal, proposal_id="", sensors=("rgb",), image_codec="raw")
-    return hashlib.blake2b(msgspec.msgpack.encode(asked), digest_size=12).hexdigest()
+def _parse(line: bytes, where: str, default_id: str) -> TaskSpec:
+    try:
+        spec = msgspec.json.decode(line, type=TaskSpec)
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise VantageError("bad_request", f"{where} is not a valid proposal ({error}); {_EXAMPLE}.") from None
+    if spec.proposal is None:
+        raise VantageError("bad_request", f"{where} has no `proposal`; {_EXAMPLE}.")
+    return msgspec.structs.replace(spec, spec_id=spec.spec_id or default_id, question=QuestionSpec(PROPOSED))
 
 
-def spec_of(proposal: Propose, spec_id: str) -> TaskSpec:
-    """The order for the episode that `proposal` becomes; a simulator draws for it what it drew when it tested it."""
-    question = Proposal(
-        text=proposal.text,
-        program=proposal.program,
-        answer_type=proposal.answer_type,
-        options=proposal.options,
-        unit=proposal.unit,
-        poses=proposal.poses,
-        proposal_id=proposal.proposal_id,
-    )
-    return TaskSpec(
-        spec_id=spec_id,
-        run_seed=proposal.run_seed,
-        seq=proposal.seq,
-        scene=proposal.scene,
-        question=QuestionSpec(PROPOSED),
-        camera=proposal.camera,
-        max_views=proposal.max_views,
-        proposal=question,
-    )
-
-
-def proposal_of(spec: TaskSpec) -> Propose:
-    """What `spec_of` was given, its sensors and codec aside. The spec carries a proposal."""
-    asked = spec.proposal
-    assert asked is not None
-    return Propose(
-        scene=spec.scene,
-        text=asked.text,
-        program=asked.program,
-        answer_type=asked.answer_type,
-        options=asked.options,
-        unit=asked.unit,
-        camera=spec.camera,
-        poses=asked.poses,
-        max_views=spec.max_views,
-        proposal_id=asked.proposal_id,
-        run_seed=spec.run_seed,
-        seq=spec.seq,
-    )
+def proposal_key(spec: TaskSpec) -> str:
+    """Equal for the same question about the same scene and views, whatever its id."""
+    return hashlib.blake2b(
+        msgspec.msgpack.encode(msgspec.structs.replace(spec, spec_id="")), digest_size=12
+    ).hexdigest()

@@ -9,11 +9,13 @@ import msgspec
 from protocol.tasks.scene import Camera, Change, Pose, SceneSpec
 from protocol.wire.arrays import ArrayRef
 
+PROPOSED = "proposed"  # the skill name of questions from outside the catalogue
+
 
 class QuestionSpec(msgspec.Struct, frozen=True):
-    """Which question to ask: a skill of the skill catalogue at a difficulty level 0..4."""
+    """Which question to ask: a skill of the catalogue at a difficulty level 0..4, or PROPOSED."""
 
-    skill: str
+    skill: str = PROPOSED
     level: int = 0
     paraphrase: int = -1  # -1: drawn from the task's seed
 
@@ -62,19 +64,19 @@ def degradation_label(degradations: Sequence[Degradation]) -> str:
 ACTIONS = ("forward", "turn_left", "turn_right", "look_up", "look_down")
 
 
-PROPOSED = "proposed"  # stands where a question of the catalogue has its skill
-
-
 class Proposal(msgspec.Struct, frozen=True):
-    """A question from outside, as protocol.wire.messages.Propose has it; scene, camera and seeds are the spec's."""
+    """A question from a person or another model. Scene, camera, number of views and seeds are those of its TaskSpec.
+
+    Without `poses` the simulator chooses up to `max_views` views that show what the question is about. `options` are
+    those of a choice; a program that answers yes or no needs none.
+    """
 
     text: str
     program: str
-    answer_type: str
+    answer_type: str  # as in Question: "choice" | "number" | "sequence" | "map"
     options: tuple[str, ...] = ()
     unit: str = ""
     poses: tuple[Pose, ...] = ()
-    proposal_id: str = ""
 
 
 class TaskSpec(msgspec.Struct, frozen=True):
@@ -84,16 +86,16 @@ class TaskSpec(msgspec.Struct, frozen=True):
     while realising it is drawn from (run_seed, seq).
     """
 
-    spec_id: str
-    run_seed: int
-    seq: int
-    scene: SceneSpec
-    question: QuestionSpec
+    spec_id: str = ""
+    run_seed: int = 0
+    seq: int = 0
+    scene: SceneSpec = SceneSpec()
+    question: QuestionSpec = QuestionSpec()
     camera: Camera = Camera()
     max_views: int = 1
     degradations: tuple[Degradation, ...] = ()
     look_around: int = 0  # how many Observe actions a policy may take before it answers
-    proposal: Optional[Proposal] = None  # ask this; `question` then says PROPOSED
+    proposal: Optional[Proposal] = None  # the question to ask if `question.skill` is PROPOSED
 
 
 class Mention(msgspec.Struct, frozen=True):

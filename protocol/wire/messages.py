@@ -59,15 +59,16 @@ def failure_of(error: VantageError) -> Failure:
 
 
 class RenderTask(msgspec.Struct, frozen=True):
-    """Realise a spec. Answered by EpisodeReply or Failure(code="infeasible")."""
+    """Realise a spec. Answered by Episode or Failure(code="infeasible").
+
+    With `examine` the spec carries a proposal that is new: the simulator also tests whether its answer can be guessed
+    without looking, and answers Rejected with every reason if it fails a test (docs/12-language.md).
+    """
 
     spec: TaskSpec
     sensors: tuple[str, ...] = ("rgb",)  # of "rgb", "depth", "ids"
     image_codec: str = "raw"
-
-
-class EpisodeReply(msgspec.Struct, frozen=True):
-    episode: Episode
+    examine: bool = False
 
 
 class Observe(msgspec.Struct, frozen=True):
@@ -124,34 +125,10 @@ class Annotated(msgspec.Struct, frozen=True):
     renderer_digest: str
 
 
-class Propose(msgspec.Struct, frozen=True):
-    """A question from outside: from a model, a person or a file. Answered by EpisodeReply, or by Rejected.
-
-    The simulator parses, checks and runs the program, and tests the question as docs/12-language.md says. Without
-    `poses` it chooses up to `max_views` views that show what the question is about. `options` are those of a choice; a
-    program that answers yes or no needs none.
-    """
-
-    scene: SceneSpec
-    text: str
-    program: str
-    answer_type: str  # as in Question: "choice" | "number" | "sequence" | "map"
-    options: tuple[str, ...] = ()
-    unit: str = ""
-    camera: Camera = Camera()
-    poses: tuple[Pose, ...] = ()
-    max_views: int = 1
-    proposal_id: str = ""  # becomes the episode's spec_id
-    run_seed: int = 0
-    seq: int = 0
-    sensors: tuple[str, ...] = ("rgb",)
-    image_codec: str = "raw"
-
-
 class Rejection(msgspec.Struct, frozen=True):
-    """One reason why a proposal is no question. `code` is one of those that docs/12-language.md lists.
+    """One reason why a proposal is rejected. `code` is one of those in docs/12-language.md.
 
-    `at` is the character, from 0, of the proposal's field `part` ("program", "text") that is to blame, -1 for none.
+    `at` is the position (characters, from 0) of the fault in the proposal's field `part` ("program", "text"), or -1.
     """
 
     code: str
@@ -161,9 +138,9 @@ class Rejection(msgspec.Struct, frozen=True):
 
 
 class Rejected(msgspec.Struct, frozen=True):
-    """Everything that was found against a proposal."""
+    """Every reason against a proposal."""
 
-    proposal_id: str
+    spec_id: str
     rejections: tuple[Rejection, ...]
 
 
@@ -295,13 +272,13 @@ class ReportsCounted(msgspec.Struct, frozen=True):
 
 
 class AddProposals(msgspec.Struct, frozen=True):
-    """Questions from outside that a simulator accepted, to be leased as specs among the others."""
+    """Proposals that a simulator accepted, to be leased among the other specs."""
 
-    proposals: tuple[Propose, ...]
+    proposals: tuple[TaskSpec, ...]
 
 
 class ProposalsKept(msgspec.Struct, frozen=True):
-    """Sent after the commit: proposal ids. Those that the run had before are named as duplicates and change nothing."""
+    """Sent after the commit: the spec ids of the new proposals, and of those that the run had before (unchanged)."""
 
     kept: tuple[str, ...]
     duplicates: tuple[str, ...] = ()
@@ -347,14 +324,13 @@ KINDS: dict[str, type[msgspec.Struct]] = {
     "FAILURE": Failure,
     "DONE": Done,
     "RENDER_TASK": RenderTask,
-    "EPISODE": EpisodeReply,
+    "EPISODE": Episode,
     "OBSERVE": Observe,
     "OBSERVATION": Observation,
     "DESCRIBE": Describe,
     "DESCRIPTION": Description,
     "ANNOTATE": Annotate,
     "ANNOTATED": Annotated,
-    "PROPOSE": Propose,
     "REJECTED": Rejected,
     "SIM_STATUS?": GetSimStatus,
     "SIM_STATUS": SimStatus,

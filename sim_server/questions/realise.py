@@ -13,14 +13,15 @@ import msgspec
 
 from protocol.errors import Infeasible, VantageError
 from protocol.seeds import rng_for
-from protocol.tasks.proposals import proposal_of
 from protocol.tasks.scene import Pose
 from protocol.tasks.specs import JUDGED_AS_SEEN
 from protocol.tasks.task import HIDING, Question, TaskSpec
+from protocol.wire.messages import Rejection
 from sim_server.backends.base import Frames, Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence
 from sim_server.questions.families import family_of
 from sim_server.questions.family import Findings, Staged, Target, ask, draw_evenly, fitting
+from sim_server.questions.propose.elsewhere import Elsewhere
 from sim_server.questions.propose.examine import examine
 from sim_server.questions.staging import Changes, Staging, staged
 from sim_server.sensing.degradations import degraded
@@ -41,10 +42,22 @@ class Realised(msgspec.Struct):
     changes: tuple[Changes, ...] = ()
 
 
-def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> Realised:
+class RejectedProposal(Infeasible):
+    """The spec's proposal failed a test."""
+
+    def __init__(self, rejections: tuple[Rejection, ...]) -> None:
+        reasons = "; ".join(f"{one.code}, {one.message}" for one in rejections)
+        super().__init__(f"the proposal is rejected: {reasons}")
+        self.rejections = rejections
+
+
+def realise(
+    scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",), elsewhere: Optional[Elsewhere] = None
+) -> Realised:
     """Ask the spec's question about views of the scene.
 
-    A spec that carries a question from outside is examined again, its guessability apart.
+    A proposal is examined first; whether its answer can be guessed is only tested with `elsewhere`. Raises
+    RejectedProposal if it fails.
 
     Raises Infeasible, naming the rule that refused most, when ATTEMPTS placements of the camera gave no view in
     which the family's rules hold for the drawn answer; VantageError("bad_request") for an unknown family, level or
@@ -52,7 +65,7 @@ def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> 
     about, or a degradation named twice.
     """
     if spec.proposal is not None:
-        return _realise_proposal(scene, spec, sensors)
+        return _realise_proposal(scene, spec, sensors, elsewhere)
     level = spec.question.level
     family = family_of(spec.question.skill, level)
     if spec.max_views < family.views:
@@ -94,10 +107,10 @@ def realise(scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",)) -> 
     )
 
 
-def _realise_proposal(scene: Scene, spec: TaskSpec, sensors: Sequence[str]) -> Realised:
-    found = examine(scene, proposal_of(spec), None)
+def _realise_proposal(scene: Scene, spec: TaskSpec, sensors: Sequence[str], elsewhere: Optional[Elsewhere]) -> Realised:
+    found = examine(scene, spec, elsewhere)
     if isinstance(found, tuple):
-        raise Infeasible(f"the proposal is rejected: {'; '.join(f'{one.code}, {one.message}' for one in found)}")
+        raise RejectedProposal(found)
     world = Evidence.of(scene.description, found.frames)
     frames = _with_sensors(scene, found.frames, sensors)
     return Realised(found.question, frames, frames.poses, found.attempts, world)

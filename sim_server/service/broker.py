@@ -50,7 +50,6 @@ from protocol.wire.messages import (
     Heartbeat,
     Loading,
     Observe,
-    Propose,
     Ready,
     RenderTask,
     SimStatus,
@@ -154,7 +153,7 @@ class Broker:
             self._inbox.reply(request, self.status())
         elif isinstance(message, DrainWorker):
             self._inbox.reply(request, self._drain(message.worker_id))
-        elif not isinstance(message, (RenderTask, Observe, Describe, Annotate, Propose)):
+        elif not isinstance(message, (RenderTask, Observe, Describe, Annotate)):
             kind = KIND_OF[type(message)]
             self._inbox.reply(
                 request, Failure("unsupported", f"sim does not answer {kind}; ask the service that does.")
@@ -164,9 +163,7 @@ class Broker:
         else:
             self._submit(request, message, now_s)
 
-    def _submit(
-        self, request: Request, message: Union[RenderTask, Observe, Describe, Annotate, Propose], now_s: float
-    ) -> None:
+    def _submit(self, request: Request, message: Union[RenderTask, Observe, Describe, Annotate], now_s: float) -> None:
         kind, header = request.frames[1], request.frames[3]
         scene = message.spec.scene if isinstance(message, RenderTask) else message.scene
         job = Job(

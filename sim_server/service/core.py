@@ -2,8 +2,7 @@
 
 A worker process wraps one SimCore; a serial run calls it directly.
 
-    RenderTask -> EpisodeReply · Observe -> Observation · Describe -> Description · Annotate -> Annotated
-    Propose -> EpisodeReply | Rejected
+    RenderTask -> Episode | Rejected · Observe -> Observation · Describe -> Description · Annotate -> Annotated
 """
 
 from __future__ import annotations
@@ -22,10 +21,8 @@ from protocol.wire.messages import (
     Annotated,
     Describe,
     Description,
-    EpisodeReply,
     Observation,
     Observe,
-    Propose,
     Rejected,
     RenderTask,
 )
@@ -33,15 +30,14 @@ from sim_server.backends.base import Backend, Frames
 from sim_server.backends.registry import make_backend
 from sim_server.questions.annotate import annotate
 from sim_server.questions.propose.elsewhere import Elsewhere
-from sim_server.questions.propose.examine import examine
-from sim_server.questions.realise import realise
+from sim_server.questions.realise import RejectedProposal, realise
 from sim_server.sensing.degradations import degraded, digest_for
 from sim_server.sensing.observe import move
 from sim_server.service.scenes import WarmScenes
 from sim_server.settings import SimSettings
 
 WIRE_SENSORS = ("rgb", "depth", "ids")
-SimReply = Union[EpisodeReply, Observation, Description, Annotated, Rejected]
+SimReply = Union[Episode, Observation, Description, Annotated, Rejected]
 
 
 class SimCore:
@@ -78,8 +74,6 @@ class SimCore:
             reply = Description(self.scenes.get(message.scene).description, self.backend.digest)
         elif isinstance(message, Annotate):
             reply = self._annotate(message, sink)
-        elif isinstance(message, Propose):
-            reply = self._propose(message, sink)
         else:
             raise VantageError("bad_request", f"a simulator does not answer {type(message).__name__}.")
         return reply, sink.blobs
@@ -88,15 +82,20 @@ class SimCore:
         self.scenes.close()
         self.backend.close()
 
-    def _render_task(self, message: RenderTask, sink: ArraySink) -> EpisodeReply:
+    def _render_task(self, message: RenderTask, sink: ArraySink) -> Union[Episode, Rejected]:
         _check_sensors(message.sensors)
         started_s = time.perf_counter()
         scene = self.scenes.get(message.spec.scene)
-        realised = realise(scene, message.spec, message.sensors)
+        try:
+            realised = realise(scene, message.spec, message.sensors, self._elsewhere if message.examine else None)
+        except RejectedProposal as rejected:
+            if not message.examine:
+                raise
+            return Rejected(message.spec.spec_id, rejected.rejections)
         views = _views(realised.frames, message.sensors, message.image_codec, sink)
         if realised.changes:
             views = tuple(msgspec.structs.replace(view, changes=made) for view, made in zip(views, realised.changes))
-        episode = Episode(
+        return Episode(
             spec_id=message.spec.spec_id,
             views=views,
             question=realised.question,
@@ -105,7 +104,6 @@ class SimCore:
             attempts=realised.attempts,
             render_s=time.perf_counter() - started_s,
         )
-        return EpisodeReply(episode)
 
     def _observe(self, message: Observe, sink: ArraySink) -> Observation:
         _check_sensors(message.sensors)
@@ -123,25 +121,6 @@ class SimCore:
             (view,) = _views(truth.frames, message.sensors, "raw", sink)
             views.append(AnnotatedView(view, truth.objects, truth.questions))
         return Annotated(tuple(views), self.backend.digest)
-
-    def _propose(self, message: Propose, sink: ArraySink) -> Union[EpisodeReply, Rejected]:
-        _check_sensors(message.sensors)
-        started_s = time.perf_counter()
-        scene = self.scenes.get(message.scene)
-        outcome = examine(scene, message, self._elsewhere)
-        if isinstance(outcome, tuple):
-            return Rejected(message.proposal_id, outcome)
-        frames = scene.render(outcome.frames.poses, message.camera, message.sensors)
-        episode = Episode(
-            spec_id=message.proposal_id,
-            views=_views(frames, message.sensors, message.image_codec, sink),
-            question=outcome.question,
-            scene_id=scene.description.scene_id,
-            renderer_digest=self.backend.digest,
-            attempts=outcome.attempts,
-            render_s=time.perf_counter() - started_s,
-        )
-        return EpisodeReply(episode)
 
 
 def _check_sensors(sensors: Sequence[str]) -> None:

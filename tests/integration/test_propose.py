@@ -13,17 +13,15 @@ import pytest
 
 from protocol.answers.scoring import score
 from protocol.run.directory import RunDir
-from protocol.tasks.proposals import proposal_of
 from protocol.tasks.scene import Camera, SceneSpec
+from protocol.tasks.task import Episode, Proposal, TaskSpec
 from protocol.wire.client import Client
 from protocol.wire.endpoint import lookup
 from protocol.wire.messages import (
     Describe,
-    EpisodeReply,
     GetCurriculumStatus,
     GetSimStatus,
     LeaseSpecs,
-    Propose,
     Rejected,
     RenderTask,
     SendReports,
@@ -65,40 +63,41 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 
 @pytest.fixture(scope="module")
-def sound(live: Live) -> Propose:
+def sound(live: Live) -> TaskSpec:
     a, b, *_ = live.sim.request(Describe(SCENE), deadline_s=250).message.scene.objects
-    return Propose(
-        SCENE,
+    asked = Proposal(
         f"is the {name_of(a)} left or right of the {name_of(b)} ?",
         f'if image_x(object({a.id}), view(0)) < image_x(object({b.id}), view(0)) then "left" else "right"',
         "choice",
         options=("left", "right"),
-        camera=Camera(64, 64),
-        proposal_id="sound",
     )
+    return TaskSpec("sound", scene=SCENE, camera=Camera(64, 64), proposal=asked)
 
 
-def test_proposals_are_accepted_and_rejected_over_the_wire(live: Live, sound: Propose) -> None:
-    packet = live.sim.request(sound, deadline_s=60)
-    assert isinstance(packet.message, EpisodeReply), packet.message
-    episode = packet.message.episode
+def test_proposals_are_accepted_and_rejected_over_the_wire(live: Live, sound: TaskSpec) -> None:
+    packet = live.sim.request(RenderTask(sound, examine=True), deadline_s=60)
+    episode = packet.message
+    assert isinstance(episode, Episode), episode
     assert episode.spec_id == "sound" and episode.question.skill == "proposed"
     assert packet.array(episode.views[0].rgb).shape == (64, 64, 3)
     assert score(episode.question, episode.question.answer).accuracy == 1
 
-    faulty = Propose(SCENE, sound.text, sound.program + " ?", "choice", proposal_id="faulty")
-    answer = live.sim.request(faulty, deadline_s=60).message
-    assert isinstance(answer, Rejected) and answer.proposal_id == "faulty"
+    assert sound.proposal is not None
+    program = sound.proposal.program
+    faulty = TaskSpec("faulty", scene=SCENE, proposal=Proposal(sound.proposal.text, program + " ?", "choice"))
+    answer = live.sim.request(RenderTask(faulty, examine=True), deadline_s=60).message
+    assert isinstance(answer, Rejected) and answer.spec_id == "faulty"
     (rejection,) = answer.rejections
-    assert (rejection.code, rejection.part, rejection.at) == ("syntax", "program", len(sound.program) + 1)
+    assert (rejection.code, rejection.part, rejection.at) == ("syntax", "program", len(program) + 1)
     assert live.sim.request(GetSimStatus()).message.quarantined == 0
 
 
-def test_a_file_of_questions_becomes_specs_of_a_live_run(live: Live, sound: Propose, tmp_path: Path) -> None:
+def test_a_file_of_questions_becomes_specs_of_a_live_run(live: Live, sound: TaskSpec, tmp_path: Path) -> None:
     """A sound question and a faulty one go in; the sound one is leased, drawn, reported and shown, once."""
     asked = msgspec.to_builtins(sound)
+    faulty = {**asked, "proposal": {**asked["proposal"], "program": "1 +"}}
     path = tmp_path / "mine.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in (asked, {**asked, "program": "1 +"})))
+    path.write_text("".join(json.dumps(line) + "\n" for line in (asked, faulty)))
 
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         whole = [sys.executable, "-m", "curriculum.cli", *arguments]
@@ -114,10 +113,10 @@ def test_a_file_of_questions_becomes_specs_of_a_live_run(live: Live, sound: Prop
     batch = live.curriculum.request(LeaseSpecs("learner", 2, 0)).message
     (leased,) = [one for one in batch.specs if one.spec.proposal]
     answer = live.sim.request(RenderTask(leased.spec), deadline_s=60).message
-    assert isinstance(answer, EpisodeReply)
-    direct = live.sim.request(proposal_of(leased.spec), deadline_s=60).message
-    assert isinstance(direct, EpisodeReply) and direct.episode.question == answer.episode.question
-    assert [view.pose for view in direct.episode.views] == [view.pose for view in answer.episode.views]
+    assert isinstance(answer, Episode)
+    direct = live.sim.request(RenderTask(sound, examine=True), deadline_s=60).message
+    assert isinstance(direct, Episode) and direct.question == answer.question
+    assert [view.pose for view in direct.views] == [view.pose for view in answer.views]
     live.curriculum.request(SendReports((report_on(leased, (1.0, 0.0, 1.0, 1.0)),)))
     status = live.curriculum.request(GetCurriculumStatus()).message
     assert (status.proposals, status.proposals_waiting, status.cells[-1].asked) == (1, 0, 1)

@@ -165,7 +165,7 @@ def test_an_episode_through_the_service_is_the_one_that_the_core_makes(make_sim)
     sim = make_sim(backend="rooms")
     sim.start("serve")
     there = sim.client.request(message, deadline_s=200.0)  # a first start compiles the kernels
-    assert there.message.episode.question == here.episode.question
-    assert there.message.episode.renderer_digest == here.episode.renderer_digest
+    assert there.message.question == here.episode.question
+    assert there.message.renderer_digest == here.episode.renderer_digest
     assert [bytes(blob) for blob in there.blobs] == [bytes(blob) for blob in blobs]
     core.close()

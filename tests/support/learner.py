@@ -17,7 +17,6 @@ from protocol.tasks.task import Episode, Question, QuestionSpec, TaskSpec, View
 from protocol.wire.codec import ArraySink, Packet
 from protocol.wire.messages import (
     MOST_LEASED,
-    EpisodeReply,
     Leased,
     LeaseSpecs,
     Observation,
@@ -101,7 +100,7 @@ def simulator(
         sink = ArraySink()
         view = View(Pose((0, 0, 0), (1, 0, 0, 0)), Camera(32, 32), sink.add(image))
         episode = Episode(message.spec.spec_id, (view,), question(truth), "scene", "digest")
-        return Packet(b"", EpisodeReply(episode), [memoryview(blob) for blob in sink.blobs])
+        return Packet(b"", episode, [memoryview(blob) for blob in sink.blobs])
 
     def look(message: Observe) -> Packet:
         error = unseen(message)

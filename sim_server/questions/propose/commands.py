@@ -10,7 +10,8 @@ import typer
 
 from protocol.run.directory import write_atomic
 from protocol.tasks.proposals import read_proposals
-from protocol.wire.messages import EpisodeReply, Propose, Rejected
+from protocol.tasks.task import Episode, Proposal, TaskSpec
+from protocol.wire.messages import Rejected, RenderTask
 from sim_server.questions.language.parser import pointed
 
 
@@ -31,15 +32,17 @@ def propose(
     core = SimCore(SimSettings(backend=backend))
     lines: list[bytes] = []
     accepted = 0
-    for number, proposal in enumerate(proposals, start=1):
+    for number, spec in enumerate(proposals, start=1):
+        proposal = spec.proposal
+        assert proposal is not None
         typer.echo(f"{number}. {proposal.text[:200]!r}")
-        reply, _ = core.handle(proposal)
-        lines.append(msgspec.json.encode(_record(proposal, reply)))
+        reply, _ = core.handle(RenderTask(spec, examine=True))
+        lines.append(msgspec.json.encode(_record(spec, reply)))
         if isinstance(reply, Rejected):
             _explain(proposal, reply)
             continue
-        assert isinstance(reply, EpisodeReply)
-        question = reply.episode.question
+        assert isinstance(reply, Episode)
+        question = reply.question
         choices = f", of {', '.join(question.options)}" if question.options else ""
         typer.echo(f"   accepted: {question.answer}{' ' + question.unit if question.unit else ''}{choices}")
         accepted += 1
@@ -51,20 +54,19 @@ def propose(
         raise typer.Exit(1)
 
 
-def _record(proposal: Propose, reply: msgspec.Struct) -> dict[str, object]:
-    record: dict[str, object] = {"proposal_id": proposal.proposal_id, "accepted": isinstance(reply, EpisodeReply)}
-    if isinstance(reply, EpisodeReply):
-        episode = reply.episode
-        poses = [view.pose for view in episode.views]
-        record.update(question=episode.question, scene=proposal.scene, camera=proposal.camera, poses=poses)
-        record.update(scene_id=episode.scene_id, renderer_digest=episode.renderer_digest)
+def _record(spec: TaskSpec, reply: msgspec.Struct) -> dict[str, object]:
+    record: dict[str, object] = {"spec_id": spec.spec_id, "accepted": isinstance(reply, Episode)}
+    if isinstance(reply, Episode):
+        poses = [view.pose for view in reply.views]
+        record.update(question=reply.question, scene=spec.scene, camera=spec.camera, poses=poses)
+        record.update(scene_id=reply.scene_id, renderer_digest=reply.renderer_digest)
     else:
         assert isinstance(reply, Rejected)
         record["rejections"] = reply.rejections
     return record
 
 
-def _explain(proposal: Propose, rejected: Rejected) -> None:
+def _explain(proposal: Proposal, rejected: Rejected) -> None:
     parts = {"program": proposal.program, "text": proposal.text}
     for one in rejected.rejections:
         typer.echo(f"   {one.code}: {one.message}")

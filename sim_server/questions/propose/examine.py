@@ -15,8 +15,8 @@ import msgspec
 from protocol.errors import VantageError
 from protocol.seeds import pick, rng_for
 from protocol.tasks.scene import Pose
-from protocol.tasks.task import PROPOSED, Mention, Question
-from protocol.wire.messages import Propose, Rejection
+from protocol.tasks.task import PROPOSED, Mention, Proposal, Question, TaskSpec
+from protocol.wire.messages import Rejection
 from sim_server.backends.base import Frames, Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, name_of
 from sim_server.questions.families.rules import PERCEIVE, RELATE
@@ -58,20 +58,23 @@ class _Against(Exception):
         self.rejection = Rejection(code, message, part, at)
 
 
-def examine(scene: Scene, proposal: Propose, elsewhere: Optional[Elsewhere]) -> Union[Accepted, tuple[Rejection, ...]]:
+def examine(scene: Scene, spec: TaskSpec, elsewhere: Optional[Elsewhere]) -> Union[Accepted, tuple[Rejection, ...]]:
     """The question, or what was found against it. Never raises for what a proposal says.
 
     Without `elsewhere` it is not tested whether the answer can be guessed: for a proposal that passed all tests before.
     """
     try:
-        _check_fields(proposal)
+        proposal = _check_fields(spec)
         node = _check_program(proposal)
-        return _Examination(scene, proposal, node, elsewhere).outcome()
+        return _Examination(scene, spec, proposal, node, elsewhere).outcome()
     except _Against as against:
         return (against.rejection,)
 
 
-def _check_fields(proposal: Propose) -> None:
+def _check_fields(spec: TaskSpec) -> Proposal:
+    proposal = spec.proposal
+    if proposal is None:
+        raise VantageError("bad_request", "only a spec with a proposal can be examined; set `proposal`")
     text = proposal.text
     if not 0 < len(text.strip()) <= len(text) <= MAX_TEXT:
         raise _Against("text", f"a question's text has 1 to {MAX_TEXT} characters", "text")
@@ -90,13 +93,14 @@ def _check_fields(proposal: Propose) -> None:
         proposal.unit and proposal.answer_type != "number"
     ):
         raise _Against("unit", "only a number has a unit, a short word", "unit")
-    views = max(len(proposal.poses), proposal.max_views)
-    pixels = views * proposal.camera.width_px * proposal.camera.height_px
-    if not (1 <= proposal.max_views <= MAX_VIEWS and len(proposal.poses) <= MAX_VIEWS and pixels <= MAX_PIXELS):
+    views = max(len(proposal.poses), spec.max_views)
+    pixels = views * spec.camera.width_px * spec.camera.height_px
+    if not (1 <= spec.max_views <= MAX_VIEWS and len(proposal.poses) <= MAX_VIEWS and pixels <= MAX_PIXELS):
         raise _Against("view", f"give 1 to {MAX_VIEWS} views of together at most {MAX_PIXELS} pixels", "view")
+    return proposal
 
 
-def _check_program(proposal: Propose) -> Node:
+def _check_program(proposal: Proposal) -> Node:
     try:
         node = compiled(proposal.program)
     except ProgramFault as fault:
@@ -116,10 +120,12 @@ def _check_program(proposal: Propose) -> Node:
 class _Examination:
     """One proposal whose program is sound, with its scene."""
 
-    def __init__(self, scene: Scene, proposal: Propose, node: Node, elsewhere: Optional[Elsewhere]) -> None:
-        self.scene, self.proposal, self.node, self.elsewhere = scene, proposal, node, elsewhere
+    def __init__(
+        self, scene: Scene, spec: TaskSpec, proposal: Proposal, node: Node, elsewhere: Optional[Elsewhere]
+    ) -> None:
+        self.scene, self.spec, self.proposal, self.node, self.elsewhere = scene, spec, proposal, node, elsewhere
         self.objects = {item.id: item for item in scene.description.objects}
-        self.rng = rng_for(proposal.run_seed, "propose", proposal.seq)
+        self.rng = rng_for(spec.run_seed, "propose", spec.seq)
         self.ids = programs.object_ids(node)
         for key, at in self.ids.items():
             if key not in self.objects:
@@ -187,15 +193,15 @@ class _Examination:
 
     def _placement(self) -> Optional[tuple[Pose, ...]]:
         focus = list(self.ids) or [key for name in self.names for key, item in self.objects.items() if name.fits(item)]
-        if self.proposal.max_views == 1 and focus:
+        if self.spec.max_views == 1 and focus:
             chosen = [self.objects[key] for key in focus] if self.ids else [self.objects[pick(focus, self.rng)]]
-            pose = draw_pose(self.scene, self.proposal.camera, chosen, self.rng)
+            pose = draw_pose(self.scene, self.spec.camera, chosen, self.rng)
             return None if pose is None else (pose,)
         only = frozenset(focus) or None
-        return covering_poses(self.scene, self.proposal.camera, self.proposal.max_views, self.rng, only) or None
+        return covering_poses(self.scene, self.spec.camera, self.spec.max_views, self.rng, only) or None
 
     def _seen_from(self, poses: tuple[Pose, ...]) -> tuple[Frames, Evidence]:
-        frames = self.scene.render(poses, self.proposal.camera, EVIDENCE_SENSORS)
+        frames = self.scene.render(poses, self.spec.camera, EVIDENCE_SENSORS)
         return frames, Evidence.of(self.scene.description, frames)
 
     def _answer(self, world: Evidence) -> str:

@@ -12,29 +12,39 @@ from curriculum.record.state import encode_state
 from curriculum.record.store import FILE_NAME, Store
 from curriculum.settings import CurriculumSettings, Proposals
 from protocol.errors import VantageError
-from protocol.tasks.proposals import proposal_key, proposal_of
+from protocol.tasks.proposals import proposal_key
 from protocol.tasks.scene import HELD_OUT_SEED_BORDER, SceneSpec
-from protocol.wire.messages import AddProposals, Leased, LeaseSpecs, ProposalsKept, Propose, SendReports, SpecBatch
+from protocol.tasks.task import Proposal, TaskSpec
+from protocol.wire.messages import AddProposals, Leased, LeaseSpecs, ProposalsKept, SendReports, SpecBatch
 from tests.support.curriculum import failure_on, report_on
 
 HALF = Proposals(share=0.5)
 
 
-def proposal(number: int, **changes) -> Propose:
-    one = Propose(
-        SceneSpec(seed=number),
+def proposal(number: int, **changes) -> TaskSpec:
+    asked = Proposal(
         f"is the lamp number {number} left of the bed ?",
         "image_x(object(1), view(0)) < image_x(object(2), view(0))",
         "choice",
         options=("yes", "no"),
-        proposal_id=f"mine:{number}",
+    )
+    own = {key: changes.pop(key) for key in list(changes) if key in Proposal.__struct_fields__}
+    spec = TaskSpec(
+        f"mine:{number}",
         run_seed=3,
         seq=number,
+        scene=SceneSpec(seed=number),
+        proposal=msgspec.structs.replace(asked, **own),
     )
-    return msgspec.structs.replace(one, **changes)
+    return msgspec.structs.replace(spec, **changes)
 
 
-def add(core: CurriculumCore, *proposals: Propose, request_id: bytes = b"add") -> ProposalsKept:
+def asked(leased: list[Leased]) -> list[TaskSpec]:
+    """The specs without the names that the curriculum gave them."""
+    return [msgspec.structs.replace(one.spec, spec_id=f"mine:{one.spec.seq}") for one in leased]
+
+
+def add(core: CurriculumCore, *proposals: TaskSpec, request_id: bytes = b"add") -> ProposalsKept:
     answer = core.handle(AddProposals(proposals), request_id)
     assert isinstance(answer, ProposalsKept)
     return answer
@@ -53,12 +63,12 @@ def from_outside(leased: list[Leased]) -> list[Leased]:
 def test_a_share_of_the_specs_carries_them_and_each_is_asked_once(start) -> None:
     core = start(proposals=HALF)
     proposals = [proposal(number) for number in range(6)]
-    assert add(core, *proposals).kept == tuple(one.proposal_id for one in proposals)
+    assert add(core, *proposals).kept == tuple(one.spec_id for one in proposals)
     first = from_outside(lease(core, 8, b"1"))
-    assert [proposal_of(one.spec) for one in first] == proposals[:4]
+    assert asked(first) == proposals[:4]
     assert all((one.purpose, one.spec.question.skill) == ("proposed", "proposed") for one in first)
     second = from_outside(lease(core, 8, b"2"))
-    assert [proposal_of(one.spec) for one in second] == proposals[4:]
+    assert asked(second) == proposals[4:]
     assert not from_outside(lease(core, 8, b"3"))
     ids = [one.spec.spec_id for one in first + second]
     assert len(set(ids)) == 6
@@ -81,8 +91,8 @@ def test_more_passes_go_through_all_before_the_first_comes_again(start) -> None:
 
 def test_the_same_question_is_not_added_again_whatever_it_is_called(start) -> None:
     core = start()
-    assert add(core, proposal(1), proposal(1, proposal_id="twin")).duplicates == ("twin",)
-    again = add(core, proposal(1, proposal_id="later"), proposal(2), request_id=b"again")
+    assert add(core, proposal(1), proposal(1, spec_id="twin")).duplicates == ("twin",)
+    again = add(core, proposal(1, spec_id="later"), proposal(2), request_id=b"again")
     assert (again.kept, again.duplicates) == (("mine:2",), ("later",))
     assert add(core, proposal(3), request_id=b"again") == again, "a repeated request gets its first answer"
     assert core.status.proposals == 2
@@ -144,4 +154,4 @@ def test_the_key_knows_everything_that_is_asked() -> None:
         for change in ({}, {"text": "else ?"}, {"program": "1"}, {"max_views": 2}, {"options": ("no", "yes")})
     }
     assert len(keys) == 5
-    assert proposal_key(proposal(1)) == proposal_key(proposal(1, proposal_id="x", image_codec="png"))
+    assert proposal_key(proposal(1)) == proposal_key(proposal(1, spec_id="x"))

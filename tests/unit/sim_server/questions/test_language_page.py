@@ -11,7 +11,8 @@ import pytest
 from fake_scene import FakeScene
 
 from protocol.tasks.scene import Camera, OrientedBox, SceneObject, SceneSpec, Vec3
-from protocol.wire.messages import EpisodeReply, Propose
+from protocol.tasks.task import Episode, TaskSpec
+from protocol.wire.messages import RenderTask
 from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence
 from sim_server.questions.geometry import pose_from_yaw_pitch
 from sim_server.questions.language.evaluator import run
@@ -26,9 +27,9 @@ ROWS = re.findall(r"^\| `(\w+)\([^`]*\)` \| [^|]* \| `([^`]+)` \| `([^`]*)` \|$"
 def test_the_page_s_proposal_is_accepted() -> None:
     (block,) = re.findall(r"```json\n(.*?)```", PAGE, re.S)
     core = SimCore(SimSettings())
-    reply, _ = core.handle(msgspec.json.decode(block, type=Propose))
+    reply, _ = core.handle(RenderTask(msgspec.json.decode(block, type=TaskSpec), examine=True))
     core.close()
-    assert isinstance(reply, EpisodeReply), reply
+    assert isinstance(reply, Episode), reply
 
 
 def vector(text: str) -> Vec3:

@@ -17,8 +17,9 @@ from typer.testing import CliRunner
 from protocol.answers.scoring import score
 from protocol.errors import VantageError
 from protocol.tasks.scene import Camera, OrientedBox, Pose, SceneObject, SceneSpec
+from protocol.tasks.task import Episode, Proposal, TaskSpec
 from protocol.wire.codec import decode, encode
-from protocol.wire.messages import EpisodeReply, Propose, Rejected, Rejection
+from protocol.wire.messages import Rejected, Rejection, RenderTask
 from sim_server import cli
 from sim_server.backends.base import Capabilities, Frames
 from sim_server.questions.geometry import pose_from_yaw_pitch
@@ -64,32 +65,36 @@ def core() -> SimCore:
 LEFT_OF = 'if image_x(object(1), view(0)) < image_x(object(2), view(0)) then "left" else "right"'
 
 
-def proposal(**changes: Any) -> Propose:
-    sound: dict[str, Any] = {
-        "scene": HERE,
+def proposal(**changes: Any) -> TaskSpec:
+    """A sound proposal with these fields of the spec or of its proposal changed."""
+    asked: dict[str, Any] = {
         "text": "is the red chair left or right of the blue table ?",
         "program": LEFT_OF,
         "answer_type": "choice",
         "options": ("left", "right"),
-        "camera": Camera(64, 64),
         "poses": (NORTH,),
-        "proposal_id": "p1",
     }
-    return Propose(**{**sound, **changes})
+    asked.update((key, changes.pop(key)) for key in list(changes) if key in Proposal.__struct_fields__)
+    spec: dict[str, Any] = {"spec_id": "p1", "scene": HERE, "camera": Camera(64, 64), **changes}
+    return TaskSpec(**spec, proposal=Proposal(**asked))
+
+
+def examined(core: SimCore, spec: TaskSpec, sensors: tuple[str, ...] = ("rgb",)):
+    return core.handle(RenderTask(spec, sensors, examine=True))
 
 
 def rejections(core: SimCore, **changes: Any) -> tuple[Rejection, ...]:
-    reply, blobs = core.handle(proposal(**changes))
+    reply, blobs = examined(core, proposal(**changes))
     assert isinstance(reply, Rejected) and not blobs, reply
-    assert reply.proposal_id == "p1" and reply.rejections
+    assert reply.spec_id == "p1" and reply.rejections
     return reply.rejections
 
 
 def test_a_sound_proposal_is_an_episode_like_any_other(core: SimCore) -> None:
-    reply, blobs = core.handle(proposal(sensors=("rgb", "depth", "ids")))
+    reply, blobs = examined(core, proposal(), ("rgb", "depth", "ids"))
     packet = decode(encode(b"1", reply, blobs))
-    assert isinstance(packet.message, EpisodeReply)
-    episode = packet.message.episode
+    episode = packet.message
+    assert isinstance(episode, Episode)
     question = episode.question
     assert (episode.spec_id, question.answer, question.options) == ("p1", "left", ("left", "right"))
     assert [question.text[item.start : item.end] for item in question.mentions] == ["red chair", "blue table"]
@@ -135,9 +140,9 @@ def test_a_sound_proposal_is_an_episode_like_any_other(core: SimCore) -> None:
     ],
 )
 def test_what_can_be_asked(core: SimCore, changes: dict[str, Any], answer: str | None) -> None:
-    reply, _ = core.handle(proposal(**changes))
-    assert isinstance(reply, EpisodeReply), reply
-    question = reply.episode.question
+    reply, _ = examined(core, proposal(**changes))
+    assert isinstance(reply, Episode), reply
+    question = reply.question
     assert answer is None or question.answer == answer
     assert score(question, question.answer).accuracy == 1
     if "name(" in question.program:
@@ -240,10 +245,10 @@ def test_all_that_is_wrong_is_said_at_once(core: SimCore) -> None:
 
 def test_the_same_proposal_gets_the_same_answer(core: SimCore) -> None:
     order = proposal(poses=(), max_views=1, camera=Camera(24, 24))
-    first, second = (SimCore(SimSettings(), FakeBackend()).handle(order)[0] for _ in range(2))
-    assert isinstance(first, EpisodeReply) and isinstance(second, EpisodeReply)
-    assert first.episode.question == second.episode.question
-    assert [view.pose for view in first.episode.views] == [view.pose for view in second.episode.views]
+    first, second = (examined(SimCore(SimSettings(), FakeBackend()), order)[0] for _ in range(2))
+    assert isinstance(first, Episode) and isinstance(second, Episode)
+    assert first.question == second.question
+    assert [view.pose for view in first.views] == [view.pose for view in second.views]
 
 
 # ----------------------------------------------------------------------------- hostile proposals
@@ -262,28 +267,31 @@ _programs = st.one_of(
 
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    proposals=st.builds(
-        Propose,
+    specs=st.builds(
+        TaskSpec,
         scene=st.just(HERE),
-        text=_texts,
-        program=_programs,
-        answer_type=st.sampled_from(["choice", "number", "sequence", "map", "", "\ud800"]),
-        options=st.lists(_options, max_size=4).map(tuple),
-        unit=st.sampled_from(["", "m", "\x00"]),
+        proposal=st.builds(
+            Proposal,
+            text=_texts,
+            program=_programs,
+            answer_type=st.sampled_from(["choice", "number", "sequence", "map", "", "\ud800"]),
+            options=st.lists(_options, max_size=4).map(tuple),
+            unit=st.sampled_from(["", "m", "\x00"]),
+            poses=st.lists(_poses, max_size=2).map(tuple),
+        ),
         camera=st.sampled_from([Camera(24, 24), Camera(1, 1), Camera(8, 40, 2.8)]),
-        poses=st.lists(_poses, max_size=2).map(tuple),
         max_views=st.sampled_from([-1, 0, 1, 2, 2**40]),
         run_seed=st.integers(-(2**63), 2**63 - 1),
         seq=st.integers(-(2**63), 2**63 - 1),
     )
 )
-def test_no_proposal_ends_the_simulator(core: SimCore, proposals: Propose) -> None:
+def test_no_proposal_ends_the_simulator(core: SimCore, specs: TaskSpec) -> None:
     try:
-        message = decode(encode(b"1", proposals)).message  # as it comes over the wire
+        message = decode(encode(b"1", RenderTask(specs, examine=True))).message  # as it comes over the wire
     except (VantageError, UnicodeEncodeError):
         return
     reply, blobs = core.handle(message)
-    assert isinstance(decode(encode(b"1", reply, blobs)).message, (EpisodeReply, Rejected))
+    assert isinstance(decode(encode(b"1", reply, blobs)).message, (Episode, Rejected))
 
 
 # ----------------------------------------------------------------------------- from a file
@@ -291,7 +299,7 @@ def test_no_proposal_ends_the_simulator(core: SimCore, proposals: Propose) -> No
 
 def test_a_file_of_proposals_is_judged_with_a_caret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sim_server.service.core.make_backend", lambda *_: FakeBackend())
-    lines = [proposal(proposal_id="", poses=(), max_views=1), proposal(program="image_z(object(1))", proposal_id="two")]
+    lines = [proposal(spec_id="", poses=(), max_views=1), proposal(program="image_z(object(1))", spec_id="two")]
     path, out = tmp_path / "asked.jsonl", tmp_path / "judged.jsonl"
     path.write_bytes(b"\n".join(msgspec.json.encode(line) for line in lines))
     result = CliRunner().invoke(cli.app, ["propose", str(path), "--out", str(out)])
@@ -301,11 +309,11 @@ def test_a_file_of_proposals_is_judged_with_a_caret(tmp_path: Path, monkeypatch:
     assert "      line 1, character 1: image_z(object(1))\n      " + " " * 21 + "^" in result.output
     first, second = map(json.loads, out.read_text().splitlines())
     assert first["accepted"] and first["question"]["skill"] == "proposed" and first["poses"]
-    assert second["proposal_id"] == "two" and second["rejections"][0]["code"] == "type"
+    assert second["spec_id"] == "two" and second["rejections"][0]["code"] == "type"
 
 
 def test_a_file_that_is_no_proposal_is_told_so(tmp_path: Path) -> None:
     path = tmp_path / "asked.json"
     path.write_text('{"text": "?"}')
     result = CliRunner().invoke(cli.app, ["propose", str(path)])
-    assert isinstance(result.exception, VantageError) and "is no proposal" in result.exception.message
+    assert isinstance(result.exception, VantageError) and "has no `proposal`" in result.exception.message
