@@ -24,9 +24,9 @@ from curriculum.ability.estimates import cell_estimates
 from curriculum.issues import fresh_issues, repeated_issues
 from curriculum.record.events import LeasedEvent, ReportedEvent
 from curriculum.record.state import State
-from curriculum.selectors import make_selector
-from curriculum.selectors.base import draw
-from curriculum.settings import SELECTORS, CurriculumSettings, SkillSettings
+from curriculum.selectors import SELECTORS
+from curriculum.selectors.base import draw, make_selector
+from curriculum.settings import CurriculumSettings, SkillSettings
 from protocol.seeds import rng_for
 
 BATCH = 32
@@ -96,7 +96,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "curriculum.json")
     arguments = parser.parse_args()
     start = time.perf_counter()
-    outcomes = {name: [run(name, seed, arguments.budget) for seed in range(arguments.seeds)] for name in SELECTORS}
+    outcomes = {
+        name: [run(name, seed, arguments.budget) for seed in range(arguments.seeds)] for name in SELECTORS.built_in
+    }
     ours = outcomes["frontier"]
     summary = {
         name: {

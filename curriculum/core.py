@@ -26,8 +26,7 @@ from curriculum.issues import fresh_issues, leased, proposed_issues, repeated_is
 from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent, ReportedEvent
 from curriculum.record.state import STATE_VERSION, State, decode_state, encode_state
 from curriculum.record.store import FILE_NAME, Store
-from curriculum.selectors import make_selector
-from curriculum.selectors.base import draw
+from curriculum.selectors.base import draw, make_selector
 from curriculum.settings import CurriculumSettings, Estimation
 from curriculum.status import explain, status_of
 from protocol.errors import VantageError

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pydantic
 
+from curriculum.selectors import SELECTORS
+from protocol.errors import VantageError
 from protocol.run.config import Section
 from protocol.tasks.specs import DEFAULT_SKILLS, SkillSettings, World
-
-SELECTORS = ("frontier", "confidence_bands", "weakest_first", "difficulty_pools", "uniform", "static")
 
 
 class Shares(Section):
@@ -42,9 +42,9 @@ class Estimation(Section):
 
 
 class CurriculumSettings(Section):
-    """Everything the curriculum service can be told."""
+    """Settings of the curriculum service."""
 
-    selector: str = pydantic.Field(default="frontier", pattern=f"^({'|'.join(SELECTORS)})$")
+    selector: str = "frontier"  # of curriculum.selectors, or of another distribution
     skills: tuple[SkillSettings, ...] = pydantic.Field(default=DEFAULT_SKILLS, min_length=1)
     world: World = World()
     shares: Shares = Shares()
@@ -54,6 +54,15 @@ class CurriculumSettings(Section):
     metrics_port: int = pydantic.Field(default=0, ge=0, le=65535)  # Prometheus /metrics and /health on loopback; 0: off
     max_lease_s: float = pydantic.Field(default=3600.0, gt=0)  # a learner may ask for less, not for more
     max_reissues: int = pydantic.Field(default=2, ge=0)  # a spec whose leases all expire may be what kills learners
+
+    @pydantic.field_validator("selector")
+    @classmethod
+    def _installed(cls, name: str) -> str:
+        try:
+            SELECTORS.check(name)
+        except VantageError as error:
+            raise ValueError(error.message.rstrip(".")) from None
+        return name
 
     @pydantic.model_validator(mode="after")
     def _distinct(self) -> CurriculumSettings:

@@ -10,8 +10,7 @@ from curriculum.ability.estimates import CellEstimate, cell_estimates
 from curriculum.ability.rasch import Cell
 from curriculum.record.events import Issue
 from curriculum.record.state import CellState, State
-from curriculum.selectors import make_selector
-from curriculum.selectors.base import cell_shares
+from curriculum.selectors.base import cell_shares, make_selector
 from curriculum.settings import CurriculumSettings
 from protocol.tasks.task import PROPOSED
 from protocol.wire.messages import CellStatus, CurriculumStatus

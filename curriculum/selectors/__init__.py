@@ -1,26 +1,22 @@
-"""Policies by the name that the settings give."""
+"""Selectors by the name that the settings give.
+
+To add one, write a module beside these and list it here, or register a class under the entry-point group
+`vantage.selectors` in another distribution. Nothing is imported until it is chosen.
+"""
 
 from __future__ import annotations
 
-from curriculum.selectors.base import Selector
-from curriculum.selectors.confidence_bands import ConfidenceBandsSelector
-from curriculum.selectors.difficulty_pools import DifficultyPoolsSelector
-from curriculum.selectors.frontier import FrontierSelector
-from curriculum.selectors.static import StaticSelector
-from curriculum.selectors.uniform import UniformSelector
-from curriculum.selectors.weakest_first import WeakestFirstSelector
-from curriculum.settings import CurriculumSettings
+from protocol.entry_points import Implementations
 
-_SELECTORS = {
-    "frontier": FrontierSelector,
-    "confidence_bands": ConfidenceBandsSelector,
-    "weakest_first": WeakestFirstSelector,
-    "difficulty_pools": DifficultyPoolsSelector,
-    "uniform": UniformSelector,
-    "static": StaticSelector,
-}
-
-
-def make_selector(settings: CurriculumSettings) -> Selector:
-    """The policy that `settings.selector` names."""
-    return _SELECTORS[settings.selector](settings)
+SELECTORS = Implementations(
+    "vantage.selectors",
+    "selector",
+    {
+        "frontier": "curriculum.selectors.frontier:FrontierSelector",
+        "confidence_bands": "curriculum.selectors.confidence_bands:ConfidenceBandsSelector",
+        "weakest_first": "curriculum.selectors.weakest_first:WeakestFirstSelector",
+        "difficulty_pools": "curriculum.selectors.difficulty_pools:DifficultyPoolsSelector",
+        "uniform": "curriculum.selectors.uniform:UniformSelector",
+        "static": "curriculum.selectors.static:StaticSelector",
+    },
+)

@@ -10,6 +10,7 @@ import numpy as np
 
 from curriculum.ability.estimates import CellEstimate
 from curriculum.ability.rasch import Cell
+from curriculum.selectors import SELECTORS
 from curriculum.settings import CurriculumSettings
 
 
@@ -36,6 +37,11 @@ class Selector(abc.ABC):
     @abc.abstractmethod
     def weights(self, views: Sequence[CellEstimate]) -> list[float]:
         """How much each cell is worth asking, at any scale."""
+
+
+def make_selector(settings: CurriculumSettings) -> Selector:
+    """The selector that `settings.selector` names. Raises VantageError("bad_config") if it cannot be imported."""
+    return SELECTORS.load(settings.selector)(settings)
 
 
 def split(

@@ -12,10 +12,10 @@ from benchmarks.curriculum_selectors import run
 from curriculum.ability.estimates import CellEstimate
 from curriculum.ability.rasch import Cell
 from curriculum.issues import repeated_issues
-from curriculum.selectors import make_selector
-from curriculum.selectors.base import Share, cell_shares, draw
+from curriculum.selectors import SELECTORS
+from curriculum.selectors.base import Share, cell_shares, draw, make_selector
 from curriculum.selectors.frontier import bounded
-from curriculum.settings import SELECTORS, CurriculumSettings, Shares
+from curriculum.settings import CurriculumSettings, Shares
 from protocol.tasks.specs import SkillSettings
 
 PLAIN = CellEstimate(
@@ -37,7 +37,7 @@ def shares(views: list[CellEstimate], selector: str = "frontier", **sizes: float
     return {str(cell): share for cell, share in cell_shares(all_shares).items()}
 
 
-@pytest.mark.parametrize("selector", SELECTORS)
+@pytest.mark.parametrize("selector", SELECTORS.built_in)
 def test_shares_add_up_and_leave_no_cell_out(selector):
     views = [view("depth_order", 0, 0.99), view("depth_order", 1, 0.5), view("depth_order", 2, 0.0, hopeless=True)]
     found = shares(views, selector)
@@ -137,7 +137,7 @@ def test_a_draw_differs_from_its_shares_by_less_than_one_and_is_right_on_average
 
 
 def test_every_policy_of_the_settings_can_be_made():
-    for selector in SELECTORS:
+    for selector in SELECTORS.built_in:
         assert make_selector(CurriculumSettings(selector=selector)).shares([PLAIN])
 
 

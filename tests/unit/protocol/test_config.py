@@ -68,7 +68,12 @@ def test_unknown_key_inside_an_array_of_tables_lists_the_items_keys() -> None:
 @pytest.mark.parametrize(
     ("table", "key", "value", "says"),
     [
-        ("curriculum", "selector", "frontir", "must be one of frontier, .*, did you mean frontier"),
+        (
+            "curriculum",
+            "selector",
+            "frontir",
+            "not installed, did you mean frontier; choose one of .*frontier",
+        ),
         ("curriculum", "skills", [], "needs at least 1 item"),
         ("curriculum", "skills", [{"name": "depth_ordr"}], "did you mean depth_order"),
         ("curriculum", "max_lease_s", 0, "must be greater than 0"),
