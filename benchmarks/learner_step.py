@@ -26,13 +26,13 @@ import typer
 
 from benchmarks.machine import describe_machine
 from learner.grpo.clock import StepClock
-from learner.grpo.groups import Group, share_out
+from learner.grpo.groups import share_out
 from learner.grpo.trainer import VantageTrainer, trainer_config
 from learner.policy.assemble import assemble
 from learner.policy.checkpoints import CheckpointStore
 from learner.policy.load import TINY, resolve
-from learner.rollouts.answerer import Answers
 from learner.rollouts.base import Prompt, Sampling
+from learner.rollouts.group import Group
 from learner.settings import GrpoSettings, LearnerSettings, PolicySettings, RolloutSettings
 from protocol.answers.scoring import Reward
 
@@ -67,7 +67,7 @@ def train_steps(settings: LearnerSettings, steps: int) -> list[dict[str, float]]
             )
         # Half of the answers of each group are right, whatever they say: every group has a gradient.
         return [
-            Group(Answers(rollout), tuple(Reward(float(i % 2), True) for i in range(len(rollout.completions))))
+            Group(rollout, tuple(Reward(float(i % 2), True) for i in range(len(rollout.completions))))
             for rollout in rollouts
         ]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pydantic
 
 from curriculum.selectors import SELECTORS
-from protocol.errors import VantageError
 from protocol.run.config import Section
 from protocol.tasks.specs import DEFAULT_SKILLS, SkillSettings, World
 
@@ -58,11 +57,7 @@ class CurriculumSettings(Section):
     @pydantic.field_validator("selector")
     @classmethod
     def _installed(cls, name: str) -> str:
-        try:
-            SELECTORS.check(name)
-        except VantageError as error:
-            raise ValueError(error.message.rstrip(".")) from None
-        return name
+        return SELECTORS.check_setting(name)
 
     @pydantic.model_validator(mode="after")
     def _distinct(self) -> CurriculumSettings:

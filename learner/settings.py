@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from learner.rollouts import ENGINES
 from protocol.run.config import Section
 
 
@@ -26,7 +27,7 @@ class BudgetSettings(Section):
 class RolloutSettings(Section):
     """How answers are sampled."""
 
-    engine: Literal["transformers", "vllm", "vllm-serve"] = "transformers"
+    engine: str = "transformers"  # of learner.rollouts, or of another distribution
     temperature: float = Field(default=1.0, gt=0, le=2)
     max_answer_tokens: int = Field(default=8, ge=1, le=4096)
     max_prompt_tokens: int = Field(default=256, ge=16, le=131072)  # vLLM only: sizes its cache
@@ -36,6 +37,11 @@ class RolloutSettings(Section):
     vllm_cpu_cache_gib: int = Field(default=1, ge=1, le=64)
     servers: tuple[str, ...] = Field(default=("http://127.0.0.1:8000",), min_length=1)  # vllm-serve only: their URLs
     server_wait_s: float = Field(default=300.0, gt=0)  # for a server that does not answer (yet)
+
+    @field_validator("engine")
+    @classmethod
+    def _installed(cls, name: str) -> str:
+        return ENGINES.check_setting(name)
 
 
 class StreamSettings(Section):

@@ -17,17 +17,20 @@ from __future__ import annotations
 
 import logging
 import threading
+from typing import Sequence
 
 from learner.evaluate.held_out import Evaluator, HeldOut
 from learner.grpo.clock import StepClock
-from learner.grpo.groups import RankShare, share_out
+from learner.grpo.groups import share_out
 from learner.grpo.trainer import VantageTrainer, trainer_config
 from learner.monitor import Monitor
 from learner.policy.adapters import AdapterStore
-from learner.policy.assemble import assemble, most_images, resume, rollout_engine
+from learner.policy.assemble import assemble, resume, rollout_engine
 from learner.policy.checkpoints import CheckpointStore
+from learner.progress import Progress
 from learner.ranks.orders import Leave, Resume, Train, TrainStep, join
 from learner.rollouts.answerer import Answerer
+from learner.rollouts.group import Group
 from learner.rollouts.sharded import ShardedEngine
 from learner.settings import LearnerSettings
 from learner.stream.collect import Collector
@@ -65,11 +68,11 @@ class Loop:
         self.run_dir = run
         self.settings = settings
         self.clock = StepClock()
-        self.monitor = Monitor(run, settings, self.clock, stop)
-        self.monitor.say("loading the policy")
+        self.progress = Progress(run, settings, stop)
+        self.progress.show("loading the policy")
         parts = self.parts = assemble(settings, run.seed)
         self.world = world_of(run.config)
-        engine, live = rollout_engine(parts, settings, most_images(self.world), run.seed), parts.live_engine()
+        engine, live = rollout_engine(parts, settings, self.world, run.seed), parts.live_engine()
         self.ranks = join(parts.device == "cuda")
         if self.ranks.size > 1:
             engine, live = (ShardedEngine(own, self.ranks, parts.truths) for own in (engine, live))
@@ -83,32 +86,31 @@ class Loop:
         style = settings.policy.style
         answerer = Answerer(engine, parts.encoder, style, simulator, settings.stream)
         self.collector = Collector(
-            self.stream,
-            answerer,
-            style,
-            self.outbox,
-            self.sender,
-            self.episodes,
-            settings.grpo,
-            settings.rollout,
-            run.seed,
-            self.clock,
-            parts.truths,
-            settings.passes,
+            stream=self.stream,
+            answerer=answerer,
+            outbox=self.outbox,
+            sender=self.sender,
+            episodes=self.episodes,
+            settings=settings,
+            run_seed=run.seed,
+            clock=self.clock,
+            score_truth=parts.truths,
         )
         held_out = HeldOut(run.path / "evaluations" / "held_out", self.world, cells_of(run.config), settings.evaluate)
-        evaluator = Evaluator(
-            Answerer(live, parts.encoder, style, simulator, settings.stream) if parts.packed is not None else answerer,
-            style,
-            settings.rollout.max_answer_tokens,
-            settings.evaluate.seed,
-        )
-        self.monitor.attach(
-            evaluator,
-            lambda progress: held_out.tasks(simulator, settings.stream, progress),
-            self.stream,
-            self.collector,
-            self.ranks,
+        live_answerer = Answerer(live, parts.encoder, style, simulator, settings.stream)
+        self.monitor = Monitor(
+            run=run,
+            settings=settings.evaluate,
+            progress=self.progress,
+            clock=self.clock,
+            collector=self.collector,
+            evaluator=Evaluator(
+                answerer if parts.packed is None else live_answerer,
+                settings.rollout.max_answer_tokens,
+                settings.evaluate.seed,
+            ),
+            questions=lambda report: held_out.tasks(simulator, settings.stream, report),
+            ranks=self.ranks,
         )
 
     def run(self) -> None:
@@ -116,31 +118,31 @@ class Loop:
         try:
             self._run()
         except VantageError as error:
-            if not (error.code == "draining" and self.monitor.stopped):
+            if not (error.code == "draining" and self.progress.stopped):
                 raise
         self.ranks.tell_all(Leave())
         self.ranks.part()
-        if self.monitor.stopped:
-            self.monitor.say("stopped")
+        if self.progress.stopped:
+            self.progress.show("stopped")
 
     def _run(self) -> None:
         checkpoint = resume(self.parts, self.checkpoints)
         self.ranks.tell_all(Resume(str(checkpoint) if checkpoint else None))
         self.sender.pump()  # reports of an earlier start that were not counted
-        self.monitor.resumed(checkpoint)
-        if self.monitor.step == 0:
+        self.progress.resume(checkpoint)
+        if self.progress.step == 0:
             self.monitor.evaluate("before")
-        if not self.monitor.stopped and not self.monitor.budget_met:
+        if not self.progress.stopped and not self.progress.budget_met:
             self.ranks.tell_all(Train())
             self._trainer().train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        if self.monitor.stopped:
+        if self.progress.stopped:
             return
-        self.monitor.say("waiting for the curriculum to count the last reports")
+        self.progress.show("waiting for the curriculum to count the last reports")
         self.sender.drain()
-        self._publish(self.monitor.step)
+        self._publish(self.progress.step)
         self.monitor.evaluate("after")
-        self.run_dir.mark_done("learner", self.monitor.summary())
-        self.monitor.say("done")
+        self.run_dir.mark_done("learner", self.progress.summary())
+        self.progress.show("done")
         self.engine.close()
         self.episodes.close()
         self.outbox.close()
@@ -164,16 +166,16 @@ class Loop:
             config,
             self.checkpoints,
             self.clock,
-            self.monitor.facts,
-            self.monitor.rate,
+            self.progress.facts,
+            self.progress.rate,
             self.parts.packed,
             correct=not self.engine.live,
             callbacks=[self.monitor],
         )
 
-    def _collect(self) -> RankShare:
+    def _collect(self) -> tuple[Sequence[Group], range]:
         self.monitor.between_steps()
-        step = self.monitor.step
+        step = self.progress.step
         if not self.engine.live or step % self.settings.grpo.publish_every == 0:
             with self.clock("publish"):
                 self._publish(step)
@@ -181,7 +183,7 @@ class Loop:
         groups = self.collector.collect(step)
         self.parts.model.train()
         own, *shares = share_out(groups, self.ranks.size)
-        self.ranks.tell([TrainStep.of(share, self.monitor.used) for share in shares])
+        self.ranks.tell([TrainStep.of(*share, self.progress.used) for share in shares])
         return own
 
     def _publish(self, step: int) -> None:

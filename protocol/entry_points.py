@@ -43,6 +43,14 @@ class Implementations:
             )
         return targets[name]
 
+    def check_setting(self, name: str) -> str:
+        """`name`, for a validator of settings. Raises ValueError if it is not installed."""
+        try:
+            self.check(name)
+        except VantageError as error:
+            raise ValueError(error.message.rstrip(".")) from None
+        return name
+
     def load(self, name: str) -> Any:
         """Import the implementation. Raises VantageError if it is not installed or cannot be imported."""
         target = self.check(name)

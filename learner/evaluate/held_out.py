@@ -19,12 +19,11 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 import msgspec
 import numpy as np
 
-from learner.rollouts.answerer import Answerer, score_completion
+from learner.rollouts.answerer import Answerer
 from learner.rollouts.base import Sampling
 from learner.settings import EvaluateSettings, StreamSettings
 from learner.stream.episodes import Task, task_from
 from learner.stream.reports import Channel
-from protocol.answers.prompt import Style
 from protocol.errors import VantageError
 from protocol.intervals import wilson
 from protocol.run.directory import disk_guard, fsync_folder, write_atomic
@@ -188,9 +187,8 @@ class Row:
 
 
 class Evaluator:
-    def __init__(self, answerer: Answerer, style: Style, max_tokens: int, seed: int) -> None:
+    def __init__(self, answerer: Answerer, max_tokens: int, seed: int) -> None:
         self._answerer = answerer
-        self._style: Style = style
         self._max_tokens = max_tokens
         self._seed = seed
 
@@ -237,13 +235,12 @@ class Evaluator:
             return []
         sampling = Sampling(1.0 if samples else 0.0, self._max_tokens, self._seed, greedy_first=samples > 0)
         answers = self._answerer.answer(tasks, 1 + samples, sampling, [blind] * len(tasks), truth=False)
-        for found in answers:
-            if found.failure is not None:
-                raise found.failure
-        return [
-            [score_completion(task, turn.completion, self._style).accuracy for turn in found.last]
-            for task, found in zip(tasks, answers)
-        ]
+        scores = []
+        for group in answers:
+            if isinstance(group, VantageError):
+                raise group
+            scores.append([reward.accuracy for reward in group.rewards])
+        return scores
 
 
 def first_per_skill(indices: Sequence[int], tasks: Sequence[Task], count: int) -> list[int]:

@@ -6,7 +6,6 @@ all turns one after the other, each computed given the prompt of its turn.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Optional, Sequence
 
 import numpy as np
@@ -15,58 +14,26 @@ from torch import Tensor
 
 from learner.policy.packed import PackedPolicy
 from learner.policy.vision import ImageFeatures
-from learner.rollouts.answerer import Answers
-from learner.rollouts.base import Prompt, Rollout
+from learner.rollouts.base import Rollout
 from learner.rollouts.encoder import PromptEncoder
+from learner.rollouts.group import Group
 from learner.rollouts.transformers import batches_of_one_shape, grid_of, join_features, plain_inputs
-from protocol.answers.scoring import Reward
 
 
-@dataclass(frozen=True)
-class Group:
-    answers: Answers
-    rewards: tuple[Reward, ...]  # one per answer
+def share_out(groups: Sequence[Group], ranks: int) -> list[tuple[Sequence[Group], range]]:
+    """Split the answers of a step evenly between ranks, in order, since TRL gathers them in the order of the ranks.
 
-    @property
-    def prompt(self) -> Prompt:
-        """What the policy read first."""
-        return self.answers.rollout.prompt
-
-    def token_ids(self, sample: int) -> list[int]:
-        """Everything that the policy wrote on the way to this answer."""
-        return [token for turn in self.answers.turns(sample) for token in turn.completion.token_ids]
-
-    def logprobs(self, sample: int) -> list[float]:
-        """Of `token_ids`, as the engine sampled them."""
-        return [value for turn in self.answers.turns(sample) for value in turn.completion.logprobs]
-
-
-@dataclass(frozen=True)
-class RankShare:
-    """The answers of one step that one rank trains on: rows `start` to `stop` of its groups' answers, one behind the
-    other. The first and the last group may be shared with a neighbour."""
-
-    groups: Sequence[Group]
-    start: int
-    stop: int
-
-    @property
-    def places(self) -> list[tuple[int, int]]:
-        """(group, answer) of every row."""
-        samples = len(self.groups[0].rewards)
-        return [divmod(row, samples) for row in range(self.start, self.stop)]
-
-
-def share_out(groups: Sequence[Group], ranks: int) -> list[RankShare]:
-    """A step's answers in equal shares, one for each rank, in their order: TRL puts them together in that order."""
+    Returns for each rank its groups and the range of its answers among all answers of these groups: the first and the
+    last group may be shared with a neighbour.
+    """
     samples = len(groups[0].rewards)
     rows = len(groups) * samples // ranks
-    assert rows * ranks == len(groups) * samples, "the ranks cannot have equal shares"
-    shares = []
+    assert rows * ranks == len(groups) * samples, "the answers cannot be split evenly"
+    shares: list[tuple[Sequence[Group], range]] = []
     for start in range(0, rows * ranks, rows):
         first = start // samples
         own = groups[first : -(-(start + rows) // samples)]
-        shares.append(RankShare(tuple(own), start - first * samples, start - first * samples + rows))
+        shares.append((own, range(start - first * samples, start - first * samples + rows)))
     return shares
 
 
@@ -134,7 +101,7 @@ def _asked(groups: Sequence[Group], rows: Tensor) -> list[tuple[Rollout, list[_P
     read: dict[int, tuple[Rollout, list[_Piece]]] = {}
     for place, row in enumerate(rows.tolist()):
         start = 0
-        for turn in groups[row // samples].answers.turns(row % samples):
+        for turn in groups[row // samples].turns(row % samples):
             pieces = read.setdefault(id(turn.rollout), (turn.rollout, []))[1]
             pieces.append(_Piece(place, start, turn.completion.token_ids))
             start += len(turn.completion.token_ids)

@@ -29,10 +29,11 @@ from transformers import PrinterCallback
 from trl import import_utils
 
 from learner.grpo.clock import StepClock
-from learner.grpo.groups import RankShare, packed_log_probs, plain_log_probs
+from learner.grpo.groups import packed_log_probs, plain_log_probs
 from learner.policy.checkpoints import CheckpointStore, read_optimizer
 from learner.policy.packed import PackedPolicy
 from learner.rollouts.encoder import PromptEncoder
+from learner.rollouts.group import Group
 from learner.settings import GrpoSettings, RolloutSettings
 
 # Where vLLM is installed TRL would import it, half of a learner's start, for a client that stays unused here.
@@ -78,9 +79,9 @@ class _AlreadySynced:
 
 
 class VantageTrainer(GRPOTrainer):
-    """`collect` returns this rank's share of one step's answers, as many as any other rank's; `facts` go into each
-    checkpoint's manifest; `rate` gives the learning rate of a step (from 0) as a share of the configured one. Without
-    `checkpoints` nothing is saved.
+    """`collect` returns the groups of one step and the range of this rank's answers among theirs (see `share_out`).
+    `facts` are added to the manifest of each checkpoint; without `checkpoints` nothing is saved. `rate` gives the
+    learning rate of a step (from 0) as a fraction of the configured one.
 
     With `packed` the log-probabilities come from the packed forward; without, from TRL's own. With `correct` the
     difference between the engine's log-probabilities and the trainer's is measured and corrected by truncated
@@ -91,7 +92,7 @@ class VantageTrainer(GRPOTrainer):
         self,
         model: Any,
         processor: Any,
-        collect: Callable[[], RankShare],
+        collect: Callable[[], tuple[Sequence[Group], range]],
         args: GRPOConfig,
         checkpoints: Optional[CheckpointStore],
         clock: StepClock,
@@ -102,7 +103,8 @@ class VantageTrainer(GRPOTrainer):
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._collect = collect
-        self._share = RankShare((), 0, 0)
+        self._groups: Sequence[Group] = ()
+        self._own = range(0)  # this rank's answers among those of its groups
         self._rows = torch.empty(0, dtype=torch.int64)
         self._packed = packed
         self._checkpoints = checkpoints
@@ -135,33 +137,37 @@ class VantageTrainer(GRPOTrainer):
         return DataLoader(_Steps(self._next_step, self.args.gradient_accumulation_steps), batch_size=None)
 
     def _next_step(self) -> list[Row]:
-        self._share = self._collect()
+        self._groups, self._own = self._collect()
         rows: list[Row] = []
-        for number, sample in self._share.places:
-            prompt = self._share.groups[number].prompt
+        for number, sample in self._places():
+            prompt = self._groups[number].prompt
             row: Row = {"prompt": [{"role": "user", "content": prompt.text}], "group": number, "sample": sample}
             if self._packed is None and prompt.images:
                 row["images"] = [Image.fromarray(image) for image in prompt.images]
             rows.append(row)
         return rows
 
+    def _places(self) -> list[tuple[int, int]]:
+        """(group, sample) of each of this rank's answers."""
+        return [divmod(row, len(self._groups[0].rewards)) for row in self._own]
+
     def _hand_over(self, prompts: list[Any], _trainer: Any) -> dict[str, Any]:
-        rows = [(self._share.groups[number], sample) for number, sample in self._share.places]
+        rows = [(self._groups[number], sample) for number, sample in self._places()]
         assert len(rows) == len(prompts)
         return {
-            "prompt_ids": [list(group.answers.rollout.prompt_ids) for group, _ in rows],
+            "prompt_ids": [list(group.rollout.prompt_ids) for group, _ in rows],
             "completion_ids": [group.token_ids(sample) for group, sample in rows],
             "logprobs": [group.logprobs(sample) for group, sample in rows],
         }
 
     def _accuracy(self, group: list[int], sample: list[int], **_: Any) -> list[float | None]:
-        return [self._share.groups[g].rewards[s].accuracy for g, s in zip(group, sample)]
+        return [self._groups[g].rewards[s].accuracy for g, s in zip(group, sample)]
 
     def _readable(self, group: list[int], sample: list[int], **_: Any) -> list[float | None]:
-        return [float(self._share.groups[g].rewards[s].readable) for g, s in zip(group, sample)]
+        return [float(self._groups[g].rewards[s].readable) for g, s in zip(group, sample)]
 
     def _generate_and_score_completions(self, inputs: list[Row]) -> dict[str, Any]:
-        self._rows = torch.arange(self._share.start, self._share.stop, device=self.accelerator.device)
+        self._rows = torch.arange(self._own.start, self._own.stop, device=self.accelerator.device)
         # TRL would pickle every rank's prompts, with their pictures, to all the others for a log that nobody reads.
         with self._clock("advantages"), mock.patch.object(grpo_trainer, "gather_object", list):
             output = super()._generate_and_score_completions(inputs)
@@ -204,14 +210,14 @@ class VantageTrainer(GRPOTrainer):
         *args: Any,
         **kwargs: Any,
     ) -> tuple[torch.Tensor, Optional[torch.Tensor], Optional[torch.Tensor]]:
-        if self._packed is None and any(group.answers.later for group in self._share.groups):
+        if self._packed is None and any(group.later for group in self._groups):
             encoder = PromptEncoder(self.processing_class)
             with self.accelerator.autocast():
                 return *plain_log_probs(
                     model,
                     self.processing_class,
                     encoder,
-                    self._share.groups,
+                    self._groups,
                     self._rows,
                     logits_to_keep,
                     self.temperature,
@@ -222,7 +228,7 @@ class VantageTrainer(GRPOTrainer):
             )
         with self.accelerator.autocast():
             log_probs, entropies = packed_log_probs(
-                self._packed, self._share.groups, self._rows, logits_to_keep, self.temperature
+                self._packed, self._groups, self._rows, logits_to_keep, self.temperature
             )
         if self._sampled is not None and log_probs.requires_grad:
             sampled, mask = self._sampled

@@ -13,10 +13,10 @@ from learner.policy.adapters import read_adapter
 from learner.policy.checkpoints import CheckpointStore
 from learner.policy.load import load
 from learner.policy.packed import PackedPolicy
-from learner.rollouts.base import Prompt, RolloutEngine
+from learner.rollouts import ENGINES
+from learner.rollouts.base import EngineContext, Prompt, RolloutEngine
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.transformers import GenerateEngine, PackedEngine, packed_truths, plain_truths
-from learner.rollouts.vllm_serve import VllmServeEngine
 from learner.settings import GrpoSettings, LearnerSettings
 from protocol.errors import VantageError
 from protocol.tasks.specs import MOST_VIEWS, World
@@ -81,24 +81,16 @@ def add_lora(model: Any, grpo: GrpoSettings, seed: int) -> Any:
     )
 
 
-def rollout_engine(parts: Parts, settings: LearnerSettings, max_images: int, seed: int) -> RolloutEngine:
-    """The engine that the settings name.
+def rollout_engine(parts: Parts, settings: LearnerSettings, world: World, seed: int) -> RolloutEngine:
+    """The engine that the settings name, for prompts about this world.
 
-    Raises VantageError: "unsupported" where it is not installed, "unavailable" or "bad_config" for a server.
+    Raises VantageError("bad_config") if it is not installed, and what its factory raises.
     """
-    rollout = settings.rollout
-    if rollout.engine == "transformers":
-        return parts.live_engine()
-    if rollout.engine == "vllm-serve":
-        return VllmServeEngine(rollout.servers, settings.policy.model, parts.encoder, rollout.server_wait_s)
-    from learner.rollouts.vllm import VllmEngine
-
-    on_gpu = parts.device == "cuda"
-    return VllmEngine(parts.source, parts.encoder, rollout, settings.grpo, max_images, seed, on_gpu)
+    return ENGINES.load(settings.rollout.engine)(EngineContext(parts, settings, max_images(world), seed))
 
 
-def most_images(world: World) -> int:
-    """How many views a prompt of this world may have."""
+def max_images(world: World) -> int:
+    """The largest number of images in a prompt about this world."""
     return max(MOST_VIEWS, 1 + world.look_around)
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from learner.pretrain.data import Shard
 from learner.pretrain.truth import IGNORED, Names, object_targets
-from protocol.answers.prompt import Prompt, write_answer, write_prompt
-from protocol.tasks.task import Question
+from protocol.answers.prompt import words_with_mentions, write_answer
+from protocol.tasks.task import Mention, Question
 
 MASKED = IGNORED
 
@@ -49,17 +49,17 @@ class Tokens:
     def encode(self, text: str) -> list[int]:
         return [token for word in text.split() for token in self.word(word)]
 
-    def prompt(self, prompt: Prompt) -> tuple[list[int], list[tuple[int, int]]]:
+    def prompt(self, text: str, mentions: Sequence[Mention]) -> tuple[list[int], list[tuple[int, int]]]:
         """Token ids and, per mention, (position of its last token, object id)."""
         ids: list[int] = []
         ends: dict[int, int] = {}
         character = 0
-        for word in prompt.text.split(" "):
+        for word in text.split(" "):
             ids += self.word(word) if word else []
             character += len(word)
             ends[character] = len(ids) - 1
             character += 1
-        return ids, [(ends[m.end], m.object_id) for m in prompt.mentions if m.end in ends]
+        return ids, [(ends[m.end], m.object_id) for m in mentions if m.end in ends]
 
 
 def dense(shard: Shard, names: Names) -> Dense:
@@ -104,7 +104,7 @@ def pack(
         of_object = {o.object_id: row for o, row in zip(truth.objects, object_targets(truth.objects, names))}
         row = []
         for k, question in enumerate(questions):
-            ids, mentions = tokens.prompt(write_prompt(question, "words"))
+            ids, mentions = tokens.prompt(*words_with_mentions(question))
             answer = tokens.encode(write_answer(question, "words"))
             row.append(([*ids, tokens.answer_mark], [*answer, tokens.end]))
             for position, object_id in mentions:

@@ -17,12 +17,12 @@ from typing import Any, Optional
 from transformers import TrainerCallback
 
 from learner.grpo.clock import StepClock
-from learner.grpo.groups import RankShare
 from learner.grpo.schedule import rate
 from learner.grpo.trainer import VantageTrainer, trainer_config
 from learner.policy.adapters import read_adapter
-from learner.policy.assemble import assemble, most_images, rollout_engine
+from learner.policy.assemble import assemble, rollout_engine
 from learner.ranks.orders import Answer, Leave, LoadAdapter, Ranks, Resume, Train, TrainStep, join
+from learner.rollouts.group import Group
 from learner.rollouts.sharded import answer_share
 from learner.settings import LearnerSettings
 from protocol.run.config import section
@@ -41,7 +41,7 @@ class Follower:
         self._settings = settings
         self._parts = assemble(settings, run.seed)
         self._world = world_of(run.config)
-        self._engine = rollout_engine(self._parts, settings, most_images(self._world), run.seed)
+        self._engine = rollout_engine(self._parts, settings, self._world, run.seed)
         self._live = self._parts.live_engine()
         self._ranks = join(self._parts.device == "cuda")
         self._checkpoint: Optional[str] = None
@@ -76,7 +76,7 @@ class Follower:
             else:
                 return order
 
-    def _collect(self) -> RankShare:
+    def _collect(self) -> tuple[list[Group], range]:
         order = self._obey()
         assert isinstance(order, TrainStep), order
         self._used = order.used

@@ -17,10 +17,9 @@ from typing import Any, Optional, Sequence, Union
 import msgspec
 import numpy as np
 
-from learner.grpo.groups import Group, RankShare
 from learner.ranks.processes import MEETING_FILE
-from learner.rollouts.answerer import Answers, Turn
 from learner.rollouts.base import Prompt, Rollout, Sampling
+from learner.rollouts.group import Group, Turn
 from protocol.answers.scoring import Reward
 from protocol.errors import VantageError
 
@@ -68,28 +67,28 @@ class TrainStep(msgspec.Struct, tag=True):
     used: float
 
     @staticmethod
-    def of(share: RankShare, used: float) -> TrainStep:
-        turns = [turn for group in share.groups for own in group.answers.later for turn in own]
-        rollouts = [*(group.answers.rollout for group in share.groups), *(turn.rollout for turn in turns)]
+    def of(groups: Sequence[Group], rows: range, used: float) -> TrainStep:
+        turns = [turn for group in groups for own in group.later for turn in own]
+        rollouts = [*(group.rollout for group in groups), *(turn.rollout for turn in turns)]
         distinct = list({id(rollout): rollout for rollout in rollouts}.values())
         index = {id(rollout): number for number, rollout in enumerate(distinct)}
-        groups = [
+        packed = [
             WireGroup(
-                index[id(group.answers.rollout)],
-                [[(index[id(turn.rollout)], turn.index) for turn in own] for own in group.answers.later],
+                index[id(group.rollout)],
+                [[(index[id(turn.rollout)], turn.index) for turn in own] for own in group.later],
                 group.rewards,
             )
-            for group in share.groups
+            for group in groups
         ]
-        return TrainStep([_without_features(rollout) for rollout in distinct], groups, share.start, share.stop, used)
+        return TrainStep([_without_features(rollout) for rollout in distinct], packed, rows.start, rows.stop, used)
 
     @property
-    def share(self) -> RankShare:
-        groups = []
+    def share(self) -> tuple[list[Group], range]:
+        groups: list[Group] = []
         for group in self.groups:
             later = tuple(tuple(Turn(self.rollouts[number], at) for number, at in own) for own in group.later)
-            groups.append(Group(Answers(self.rollouts[group.first], later), group.rewards))
-        return RankShare(tuple(groups), self.start, self.stop)
+            groups.append(Group(self.rollouts[group.first], group.rewards, later))
+        return groups, range(self.start, self.stop)
 
 
 class WireGroup(msgspec.Struct):

@@ -15,12 +15,13 @@ from __future__ import annotations
 from collections import defaultdict
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Any, Iterable, NamedTuple, Optional, Sequence
+from typing import Any, Iterable, NamedTuple, Sequence, Union
 
 import numpy as np
 
 from learner.rollouts.base import Completion, Prompt, RgbImage, Rollout, RolloutEngine, Sampling
 from learner.rollouts.encoder import PromptEncoder
+from learner.rollouts.group import Group, Turn
 from learner.settings import StreamSettings
 from learner.stream.episodes import FATAL, Task
 from learner.stream.reports import Channel
@@ -30,44 +31,6 @@ from protocol.errors import VantageError
 from protocol.seeds import rng_for
 from protocol.tasks.scene import Pose
 from protocol.wire.messages import Observation, Observe
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What the policy read, and which of the completions to it goes on here."""
-
-    rollout: Rollout
-    index: int
-
-    @property
-    def completion(self) -> Completion:
-        return self.rollout.completions[self.index]
-
-
-@dataclass(frozen=True)
-class Answers:
-    """The policy's answers to one task.
-
-    `rollout` is the first turn. `later` holds each answer's further turns; it is empty where no answer has any.
-    `failure` is set where a view that the policy asked for could not be rendered: nothing else here counts then.
-    """
-
-    rollout: Rollout
-    later: tuple[tuple[Turn, ...], ...] = ()
-    failure: Optional[VantageError] = None
-
-    def turns(self, sample: int) -> tuple[Turn, ...]:
-        first = Turn(self.rollout, sample)
-        return (first, *self.later[sample]) if self.later else (first,)
-
-    @property
-    def last(self) -> list[Turn]:
-        """The turn in which each sample answered."""
-        return [self.turns(sample)[-1] for sample in range(len(self.rollout.completions))]
-
-
-def score_completion(task: Task, completion: Completion, style: Style) -> Reward:
-    return score(task.question, read_answer(task.question, completion.text, style), completion.finished)
 
 
 @dataclass
@@ -102,11 +65,11 @@ class Answerer:
 
     def answer(
         self, tasks: Sequence[Task], n: int, sampling: Sampling, blind: Sequence[bool] = (), truth: bool = True
-    ) -> list[Answers]:
-        """`n` answers to each task; those marked `blind` are asked without views and without moves.
+    ) -> list[Union[Group, VantageError]]:
+        """Sample and score `n` answers to each task; tasks marked `blind` are asked without images and moves.
 
-        With `truth`, engines score the true answer beside those that they sample. Raises VantageError where the
-        simulator cannot answer at all.
+        A task has an error instead of a group if a view that the policy asked for could not be rendered. With `truth`,
+        the engine also scores the true answer if it can. Raises VantageError if the simulator cannot answer at all.
         """
         hidden = blind or [False] * len(tasks)
         places: dict[int, _Place] = {}
@@ -141,17 +104,24 @@ class Answerer:
                     further += _walk(walk.task, walk.sample, place, turn.completion)
             walks = further
         return [
-            Answers(rollout, tuple(own) if any(own := later.get(index, [])) else (), failures.get(index))
+            failures.get(index) or self._group(tasks[index], rollout, later.get(index, ()))
             for index, rollout in enumerate(rollouts)
         ]
 
+    def _group(self, task: Task, rollout: Rollout, later: Sequence[tuple[Turn, ...]]) -> Group:
+        group = Group(rollout, (), tuple(later) if any(later) else ())
+        return replace(group, rewards=tuple(self._reward(task, turn.completion) for turn in group.last))
+
+    def _reward(self, task: Task, completion: Completion) -> Reward:
+        return score(task.question, read_answer(task.question, completion.text, self._style), completion.finished)
+
     def _plain_prompt(self, task: Task, truth: bool, blind: bool) -> Prompt:
-        text = write_prompt(task.question, self._style).text
+        text = write_prompt(task.question, self._style)
         return Prompt(text, () if blind else task.images, self._truth(task) if truth else ())
 
     def _prompt(self, task: Task, truth: bool, place: _Place) -> Prompt:
         look = Look(task.spec.look_around - len(place.moves), place.moves)
-        text = write_prompt(task.question, self._style, look).text
+        text = write_prompt(task.question, self._style, look)
         return Prompt(text, place.images, self._truth(task) if truth else ())
 
     def _truth(self, task: Task) -> tuple[int, ...]:

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Callable, Optional, Protocol, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from learner.settings import LearnerSettings
+
+if TYPE_CHECKING:
+    from learner.policy.assemble import Parts
 
 RgbImage = NDArray[np.uint8]  # [H, W, 3] sRGB
 
@@ -79,6 +84,16 @@ def greedy_then_sampled(
     sampled = generate(prompts, n - 1, replace(sampling, greedy_first=False))
     greedy = generate(prompts, 1, replace(sampling, greedy_first=False, temperature=0.0))
     return [replace(rest, completions=first.completions + rest.completions) for first, rest in zip(greedy, sampled)]
+
+
+@dataclass(frozen=True)
+class EngineContext:
+    """What a factory of engines is given. `max_images` is the largest number of images in one prompt."""
+
+    parts: Parts
+    settings: LearnerSettings
+    max_images: int
+    seed: int
 
 
 class RolloutEngine(Protocol):

@@ -51,9 +51,9 @@ def serve(config: Tree, host: str, port: int, further: Sequence[str]) -> None:
         raise VantageError("unsupported", "vLLM is not installed in this Python: launch/env.sh --vllm installs it.")
     import torch
 
-    from learner.policy.assemble import most_images
+    from learner.policy.assemble import max_images
 
-    settings, max_images = section(config, "learner", LearnerSettings), most_images(world_of(config))
+    settings, images = section(config, "learner", LearnerSettings), max_images(world_of(config))
     on_gpu = torch.cuda.is_available()
     os.environ["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "1"
     if not on_gpu:
@@ -70,6 +70,6 @@ def serve(config: Tree, host: str, port: int, further: Sequence[str]) -> None:
     parser = FlexibleArgumentParser(prog="vllm")
     serving = ServeSubcommand()
     serving.subparser_init(parser.add_subparsers())
-    arguments: Any = parser.parse_args(command(settings, max_images, host, port, on_gpu, further))
+    arguments: Any = parser.parse_args(command(settings, images, host, port, on_gpu, further))
     serving.validate(arguments)
     serving.cmd(arguments)

@@ -17,7 +17,15 @@ from torch import Tensor
 
 from learner.policy.packed import PackedPolicy, Prefix
 from learner.policy.vision import ImageFeatures
-from learner.rollouts.base import Completion, Prompt, Rollout, Sampling, greedy_then_sampled
+from learner.rollouts.base import (
+    Completion,
+    EngineContext,
+    Prompt,
+    Rollout,
+    RolloutEngine,
+    Sampling,
+    greedy_then_sampled,
+)
 from learner.rollouts.encoder import PromptEncoder
 
 _PACKED_AT_ONCE, _GENERATED_AT_ONCE = 64, 8  # prompts
@@ -227,6 +235,11 @@ def plain_inputs(
         if "mm_token_type_ids" in inputs:
             inputs["mm_token_type_ids"] = torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(tail)], 1)
     return dict(inputs.to(model.device))
+
+
+def make_engine(context: EngineContext) -> RolloutEngine:
+    """The engine that samples with the live weights of the policy."""
+    return context.parts.live_engine()
 
 
 class GenerateEngine(_LiveWeights):

@@ -11,12 +11,21 @@ from typing import Any, Optional, Sequence
 
 from PIL import Image
 
-from learner.rollouts.base import Completion, Prompt, Rollout, Sampling, greedy_then_sampled
+from learner.rollouts.base import Completion, EngineContext, Prompt, Rollout, Sampling, greedy_then_sampled
 from learner.rollouts.encoder import PromptEncoder
 from learner.settings import GrpoSettings, RolloutSettings
 from protocol.errors import VantageError
 
 _BAN = -100.0  # added to a logit
+
+
+def make_engine(context: EngineContext) -> VllmEngine:
+    """Start vLLM in this process. Raises VantageError("unsupported") if it is not installed or does not start."""
+    parts, settings = context.parts, context.settings
+    on_gpu = parts.device == "cuda"
+    return VllmEngine(
+        parts.source, parts.encoder, settings.rollout, settings.grpo, context.max_images, context.seed, on_gpu
+    )
 
 
 class VllmEngine:

@@ -25,7 +25,7 @@ from typing import Any, Optional, Sequence
 
 from PIL import Image
 
-from learner.rollouts.base import Completion, Prompt, RgbImage, Rollout, Sampling, greedy_then_sampled
+from learner.rollouts.base import Completion, EngineContext, Prompt, RgbImage, Rollout, Sampling, greedy_then_sampled
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.vllm import collapse_image_runs
 from protocol.errors import VantageError
@@ -38,6 +38,12 @@ _AT_ONCE = 128  # questions in flight per server
 _RETRY_S = 2.0
 _REQUEST_S = 600.0  # for one question with all of its answers
 _OUR_ADAPTER = re.compile(r"policy-v\d+-[0-9a-f]{8}")
+
+
+def make_engine(context: EngineContext) -> VllmServeEngine:
+    """Connect to the servers of `learner.rollout.servers`; raises as VllmServeEngine does."""
+    rollout = context.settings.rollout
+    return VllmServeEngine(rollout.servers, context.settings.policy.model, context.parts.encoder, rollout.server_wait_s)
 
 
 class VllmServeEngine:

@@ -46,20 +46,12 @@ class Look(NamedTuple):
     moves: tuple[Moved, ...] = ()
 
 
-class Prompt(NamedTuple):
-    """A question as the policy reads it; mentions are spans of `text`, those in listed options included."""
-
-    text: str
-    mentions: tuple[Mention, ...] = ()
-
-
-def write_prompt(question: Question, style: Style, look: Optional[Look] = None) -> Prompt:
-    """The text of the user's turn; `look` is given where the policy may look around before it answers."""
+def write_prompt(question: Question, style: Style, look: Optional[Look] = None) -> str:
+    """The text of the user's turn; `look` is given if the policy may look around before it answers."""
     if style == "words":
-        prompt = _in_words(question)
-        return prompt if look is None else Prompt(prompt.text + _moves_in_words(look), prompt.mentions)
+        return words_with_mentions(question)[0] + ("" if look is None else _moves_in_words(look))
     if style == "letters":
-        return Prompt(letter_prompt(question) + ("" if look is None else _moves_in_lines(look)))
+        return letter_prompt(question) + ("" if look is None else _moves_in_lines(look))
     raise VantageError("bad_config", f"prompt style {style!r} is unknown: choose one of {', '.join(STYLES)}")
 
 
@@ -117,9 +109,10 @@ def _moves_in_lines(look: Look) -> str:
     )
 
 
-def _in_words(question: Question) -> Prompt:
+def words_with_mentions(question: Question) -> tuple[str, tuple[Mention, ...]]:
+    """The prompt in the style "words", and the spans of it that name objects, those in the options included."""
     if not is_lettered(question):
-        return Prompt(question.text, question.mentions)
+        return question.text, question.mentions
     text = question.text.removesuffix("?").rstrip() + " : "
     mentions = list(question.mentions)
     objects = question.option_objects or (0,) * len(question.options)
@@ -129,7 +122,7 @@ def _in_words(question: Question) -> Prompt:
         if object_id > 0:
             mentions.append(Mention(object_id, len(text), len(text) + len(option)))
         text += option
-    return Prompt(text + " ?", tuple(mentions))
+    return text + " ?", tuple(mentions)
 
 
 def _read_letter(question: Question, text: str) -> str:

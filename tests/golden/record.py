@@ -56,7 +56,7 @@ def record() -> dict[str, dict[str, str]]:
                 found[key] = {"infeasible": str(error)}
                 continue
             asked = made.question
-            texts = [write_prompt(asked, style).text for style in ("words", "letters")]
+            texts = [write_prompt(asked, style) for style in ("words", "letters")]
             answers = [write_answer(asked, style) for style in ("words", "letters")]
             arrays = [made.frames.rgb, made.frames.depth, made.frames.ids]
             found[key] = {

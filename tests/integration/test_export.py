@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-from learner.grpo.groups import Group, packed_log_probs
+from learner.grpo.groups import packed_log_probs
 from learner.policy.assemble import Parts, assemble
 from learner.policy.checkpoints import CheckpointStore
 from learner.policy.export import export
 from learner.policy.load import load
-from learner.rollouts.answerer import Answers
 from learner.rollouts.base import Completion, Rollout, Sampling
+from learner.rollouts.group import Group
 from learner.settings import LearnerSettings
 from protocol.answers.scoring import Reward
 from protocol.errors import VantageError
@@ -138,13 +138,13 @@ def test_vllm_samples_from_the_distribution_that_is_trained(
         rows = vllm_answers[0]["sampled"][4 * index : 4 * index + 4]
         answers = tuple(Completion(tuple(row["ids"]), tuple(row["logprobs"]), "", True) for row in rows)
         rollout = Rollout(prompt, tuple(rows[0]["prompt_ids"]), answers)
-        groups.append(Group(Answers(rollout), (Reward(1, True),) * 4))
+        groups.append(Group(rollout, (Reward(1, True),) * 4))
     assert exported.parts.packed is not None
     with torch.no_grad():
         ours, _ = packed_log_probs(exported.parts.packed, groups, torch.arange(16), 4, 1.0)
     differences = [
         abs(float(ours[row, t]) - value)
-        for row, answer in enumerate(answer for group in groups for answer in group.answers.rollout.completions)
+        for row, answer in enumerate(answer for group in groups for answer in group.rollout.completions)
         for t, value in enumerate(answer.logprobs)
     ]
     assert np.mean(differences) < 0.02

@@ -11,8 +11,9 @@ from typing import Iterator, Sequence
 import numpy as np
 import pytest
 
-from learner.rollouts.answerer import Answerer, score_completion
+from learner.rollouts.answerer import Answerer
 from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
+from learner.rollouts.group import Group
 from learner.settings import StreamSettings
 from learner.stream.episodes import Task, task_from
 from protocol.answers.prompt import write_answer
@@ -106,11 +107,11 @@ def test_a_policy_looks_around_and_answers(simulator: Client) -> None:
     answerer = Answerer(TurnsThenAnswers(tasks), Encoder(), "words", simulator, STREAM)  # type: ignore[arg-type]
     backend = make_backend("rooms", SimSettings())
     for task, found in zip(tasks, answerer.answer(tasks, 2, Sampling())):
-        assert len(task.images) == 1 and found.failure is None
+        assert len(task.images) == 1 and isinstance(found, Group)
         turns = found.turns(1)
         assert len(turns) == 1 + BUDGET
         (*_, last) = found.last
-        assert score_completion(task, last.completion, "words").accuracy == 1.0
+        assert found.rewards[-1].accuracy == 1.0
         views = last.rollout.prompt.images
         assert len(views) == 1 + BUDGET and np.array_equal(views[0], task.images[0])
 

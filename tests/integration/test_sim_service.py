@@ -10,7 +10,7 @@ import zmq
 
 from protocol.errors import VantageError
 from protocol.tasks.scene import Camera, SceneSpec
-from protocol.tasks.task import QuestionSpec, TaskSpec
+from protocol.tasks.task import Episode, QuestionSpec, TaskSpec
 from protocol.wire.client import Client
 from protocol.wire.codec import MAX_FRAME_BYTES, encode
 from protocol.wire.endpoint import lookup
@@ -162,10 +162,11 @@ def test_an_episode_through_the_service_is_the_one_that_the_core_makes(make_sim)
     message = RenderTask(spec, sensors=("rgb", "depth", "ids"))
     core = SimCore(SimSettings(backend="rooms"))
     here, blobs = core.handle(message)
+    assert isinstance(here, Episode)
     sim = make_sim(backend="rooms")
     sim.start("serve")
     there = sim.client.request(message, deadline_s=200.0)  # a first start compiles the kernels
-    assert there.message.question == here.episode.question
-    assert there.message.renderer_digest == here.episode.renderer_digest
+    assert there.message.question == here.question
+    assert there.message.renderer_digest == here.renderer_digest
     assert [bytes(blob) for blob in there.blobs] == [bytes(blob) for blob in blobs]
     core.close()

@@ -14,16 +14,16 @@ import torch
 from safetensors.torch import save_file
 
 from learner.grpo.clock import StepClock
-from learner.grpo.groups import Group, share_out
+from learner.grpo.groups import share_out
 from learner.grpo.trainer import VantageTrainer, trainer_config
 from learner.policy.assemble import add_lora
 from learner.policy.build import build
 from learner.policy.packed import PackedPolicy
 from learner.ranks.orders import Ranks, TrainStep, join
 from learner.ranks.processes import end_with_starter
-from learner.rollouts.answerer import Answers, Turn
 from learner.rollouts.base import Sampling
 from learner.rollouts.encoder import PromptEncoder
+from learner.rollouts.group import Group, Turn
 from learner.rollouts.transformers import PackedEngine
 from learner.settings import GrpoSettings, RolloutSettings
 from protocol.answers.scoring import Reward
@@ -71,7 +71,7 @@ def adapters(ranks: Ranks, case: Case, folder: Path) -> dict[str, torch.Tensor]:
         flat = case.flat and trainer.state.global_step == 0
         alike = [replace(group, rewards=(Reward(0.0, True),) * GRPO.samples) for group in groups]
         own, *others = share_out(alike if flat else groups, ranks.size)
-        ranks.tell([TrainStep.of(share, 0.0) for share in others])
+        ranks.tell([TrainStep.of(*share, 0.0) for share in others])
         return own
 
     turns = 2 if case.looks else 1
@@ -104,7 +104,7 @@ def some_groups(engine: PackedEngine, case: Case) -> list[Group]:
         if case.looks:
             second = engine.generate([replace(rollout.prompt, text="is it red ?")], GRPO.samples, Sampling(1.0, 3, 1))
             later = tuple((Turn(second[0], index),) if index % 2 else () for index in range(GRPO.samples))
-        groups.append(Group(Answers(rollout, later), rewards))
+        groups.append(Group(rollout, rewards, later))
     return groups
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable, Optional, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 import numpy as np
 import pytest
 
-from learner.rollouts.answerer import Answerer, Answers
+from learner.rollouts.answerer import Answerer
 from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
+from learner.rollouts.group import Group
 from learner.settings import StreamSettings
 from learner.stream.episodes import Task, task_from
 from protocol.answers.prompt import MOVES, STYLES, Look, Moved, Style, read_move, write_prompt
@@ -76,11 +77,11 @@ class Looks:
 
     def __call__(
         self, tasks: Sequence[Task], n: int = 4, how: Optional[Sampling] = None, blind: Sequence[bool] = ()
-    ) -> list[Answers]:
+    ) -> list[Any]:
         return self.answerer.answer(tasks, n, how or Sampling(), blind)
 
 
-def texts(found: Answers) -> list[list[str]]:
+def texts(found: Group) -> list[list[str]]:
     return [[turn.completion.text for turn in found.turns(sample)] for sample in range(len(found.last))]
 
 
@@ -92,7 +93,7 @@ def test_without_a_budget_the_prompt_says_nothing_of_moves_and_a_move_is_an_answ
     looks = Looks(always("turn left"))
     (found,) = looks([task(look_around=0)])
     ((prompts, n, _),) = looks.engine.calls
-    assert n == 4 and prompts[0].text == write_prompt(question(), "words").text
+    assert n == 4 and prompts[0].text == write_prompt(question(), "words")
     assert not looks.observed and texts(found) == [["turn left"]] * 4
 
 
@@ -169,8 +170,8 @@ def test_a_view_that_fails_is_told_and_spares_the_other_tasks() -> None:
         lambda message: VantageError("poison", "it killed three workers") if message.seq == 2 else None,
     )
     first, second, third = broken([task(1), task(2), task(3)])
-    assert second.failure is not None and second.failure.code == "poison"
-    assert first.failure is third.failure is None and len(first.turns(0)) == len(third.turns(0)) == 2
+    assert isinstance(second, VantageError) and second.code == "poison"
+    assert len(first.turns(0)) == len(third.turns(0)) == 2
 
 
 def test_a_simulator_that_cannot_answer_at_all_ends_it() -> None:
@@ -181,7 +182,7 @@ def test_a_simulator_that_cannot_answer_at_all_ends_it() -> None:
 
 @pytest.mark.parametrize("style", STYLES)
 def test_every_move_that_a_prompt_offers_is_read_and_no_option_is(style: Style) -> None:
-    text = write_prompt(question(), style, Look(2, (Moved("forward", True), Moved("look_up")))).text
+    text = write_prompt(question(), style, Look(2, (Moved("forward", True), Moved("look_up"))))
     assert set(MOVES.values()) == set(ACTIONS)
     for words, action in MOVES.items():
         assert words in text
@@ -193,7 +194,7 @@ def test_every_move_that_a_prompt_offers_is_read_and_no_option_is(style: Style) 
 
 @pytest.mark.parametrize("left", [1, 2, 0])
 def test_moves_left_are_told_to_models_that_follow_instructions(left: int) -> None:
-    text = write_prompt(question(), "letters", Look(left, (Moved("turn_left"), Moved("forward", True)))).text
+    text = write_prompt(question(), "letters", Look(left, (Moved("turn_left"), Moved("forward", True))))
     assert "turn left, move forward (blocked)." in text
     assert ("more move" in text) == (left > 0)
     assert np.array(left == 1) == ("(1 more move)" in text)

@@ -10,7 +10,7 @@ import pytest
 
 from learner.grpo.clock import StepClock
 from learner.rollouts.answerer import Answerer
-from learner.settings import GrpoSettings, RolloutSettings, StreamSettings
+from learner.settings import GrpoSettings, LearnerSettings, StreamSettings
 from learner.stream.collect import Collector
 from learner.stream.episodes import EpisodeLog, TaskStream
 from learner.stream.reports import Outbox, ReportSender
@@ -50,14 +50,12 @@ class Loop:
         self.sender = ReportSender(self.outbox, channel)
         self.folder = folder / "episodes"
         self.collector = Collector(
-            self.stream,
-            Answerer(self.engine, Encoder(), "words", views, stream),  # type: ignore[arg-type]
-            "words",
-            self.outbox,
-            self.sender,
-            EpisodeLog(self.folder, stream),
-            grpo or GrpoSettings(groups=8, samples=4, replacements=1.0),
-            RolloutSettings(),
+            stream=self.stream,
+            answerer=Answerer(self.engine, Encoder(), "words", views, stream),  # type: ignore[arg-type]
+            outbox=self.outbox,
+            sender=self.sender,
+            episodes=EpisodeLog(self.folder, stream),
+            settings=LearnerSettings(grpo=grpo or GrpoSettings(groups=8, samples=4, replacements=1.0)),
             run_seed=0,
             clock=StepClock(),
         )

@@ -57,7 +57,7 @@ def test_a_cell_without_a_question_is_one_sentence(tmp_path: Path) -> None:
 def test_scores_are_per_cell_greedy_sampled_and_blind(tmp_path: Path) -> None:
     tasks = held_out(tmp_path).tasks(Channel(simulator()), STREAM, lambda _: None)
     answerer = Answerer(Engine(lambda _: 1), Encoder(), "words", Channel(simulator()), STREAM)  # type: ignore[arg-type]
-    evaluator = Evaluator(answerer, "words", 3, 0)
+    evaluator = Evaluator(answerer, 3, 0)
     rows, questions = evaluator.evaluate(tasks, 4, 2, lambda _: None)
     assert [(row.skill, row.level) for row in rows] == CELLS
     assert sum(row.asked for row in rows) == len(tasks) == len(questions)

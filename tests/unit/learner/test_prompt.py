@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol.answers.prompt import STYLES, Style, read_answer, write_answer, write_prompt
+from protocol.answers.prompt import STYLES, Style, read_answer, words_with_mentions, write_answer, write_prompt
 from protocol.answers.scoring import score
 from protocol.errors import VantageError
 from protocol.tasks.task import Mention, Question
@@ -65,14 +65,14 @@ ALL = (DIRECTION, NEAREST, COLOR, COUNT, DISTANCE, ORDER, MAP)
 
 
 def test_words_list_options_at_the_end() -> None:
-    assert write_prompt(DIRECTION, "words").text == "where is the red chair from the blue sofa : left or right ?"
-    assert write_prompt(NEAREST, "words").text == "which is closest to the bed : red chair , green lamp or blue box ?"
-    assert write_prompt(COLOR, "words").text == COLOR.text
+    assert write_prompt(DIRECTION, "words") == "where is the red chair from the blue sofa : left or right ?"
+    assert write_prompt(NEAREST, "words") == "which is closest to the bed : red chair , green lamp or blue box ?"
+    assert write_prompt(COLOR, "words") == COLOR.text
 
 
 def test_mentions_name_objects_in_question_and_options() -> None:
-    prompt = write_prompt(NEAREST, "words")
-    named = {m.object_id: prompt.text[m.start : m.end] for m in prompt.mentions}
+    text, mentions = words_with_mentions(NEAREST)
+    named = {m.object_id: text[m.start : m.end] for m in mentions}
     assert named == {7: "bed", 1: "red chair", 5: "green lamp", 9: "blue box"}
 
 
@@ -102,7 +102,7 @@ def test_mentions_name_objects_in_question_and_options() -> None:
     ids=lambda value: value.skill if isinstance(value, Question) else "",
 )
 def test_every_type_of_answer_says_how_to_answer_and_is_scored_so(question: Question, prompt: str) -> None:
-    assert write_prompt(question, "letters").text == prompt
+    assert write_prompt(question, "letters") == prompt
     for style in STYLES:
         answer = read_answer(question, write_answer(question, style), style)
         assert score(question, answer).accuracy == 1.0

