@@ -63,7 +63,7 @@ class CurriculumCore:
     def __init__(self, run: RunDir, settings: CurriculumSettings, clock: Callable[[], float] = time.time) -> None:
         """Take the run's lock and read its events; `clock` gives epoch seconds.
 
-        Raises VantageError: "conflict" where another curriculum works on this run, and as Store does.
+        Raises VantageError: "conflict" if another curriculum works on this run, and as Store does.
         """
         self._run = run
         self._settings = settings

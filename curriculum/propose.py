@@ -21,7 +21,7 @@ def propose(run: RunDir, files: Sequence[Path], say: Callable[[str], None]) -> i
     """Add the accepted proposals of the files to the run; returns how many were rejected.
 
     A question that the run has already is not asked again. Raises VantageError: "bad_request" for a file that holds
-    something else or a question about a held-out scene, "unavailable" where the run's processes do not answer.
+    something else or a question about a held-out scene, "unavailable" if the run's processes do not answer.
     """
     proposals = iter([item for path in files for item in read_proposals(path)])
     asked = rejected = kept = known = 0

@@ -21,7 +21,7 @@ _BEAT_S = 5.0
 def serve(run: RunDir, stop: threading.Event, bind: str = "") -> None:
     """Serve the curriculum of `run` until `stop` is set; `bind` is "tcp://HOST:PORT" for learners on other hosts.
 
-    Raises VantageError where the run, its database or the address cannot be used.
+    Raises VantageError if the run, its database or the address cannot be used.
     """
     settings = section(run.config, "curriculum", CurriculumSettings)
     with CurriculumCore(run, settings) as core:

@@ -48,8 +48,8 @@ log = logging.getLogger(__name__)
 def train(run: RunDir, curriculum: Channel, simulator: Channel, stop: threading.Event) -> None:
     """Run the loop to its budget, or until `stop` is set, which keeps the last complete step.
 
-    Raises VantageError: "conflict" where another learner works on this run, "disk_full", "corrupt", and what the
-    services answer where asking again cannot help.
+    Raises VantageError: "conflict" if another learner works on this run, "disk_full", "corrupt", and what the
+    services answer if asking again cannot help.
     """
     settings = section(run.config, "learner", LearnerSettings)
     with run.lock("learner"):

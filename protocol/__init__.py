@@ -1,6 +1,6 @@
-"""The wire, the run directory and the configuration base that every Vantage process shares.
+"""What every Vantage process shares: the wire, the run directory, tasks, the skill catalogue, prompts and scoring.
 
-Imports nothing of ours, no torch and no simulator; runs on Python 3.9.
+Imports no other package of this project, no torch and no simulator; runs on Python 3.9.
 """
 
 PROTOCOL_MAJOR = 1

@@ -10,15 +10,15 @@ CODES = frozenset(
         "bad_config",  # a configuration key or value is wrong
         "backend_missing",  # the simulator backend is not installed
         "busy",  # a queue is full
-        "conflict",  # somebody else holds it: socket in use, second learner on a run
+        "conflict",  # already in use: a socket, or a run that has a learner
         "corrupt",  # a file on disk does not match its manifest
         "disk_full",
         "draining",
         "infeasible",  # the spec cannot be realised; never a wrong answer
-        "internal",  # our own fault
+        "internal",  # a fault of this program
         "poison",  # the request killed several workers
         "timeout",
-        "unavailable",  # nobody answers
+        "unavailable",  # no service answers
         "unsupported",  # the backend or service cannot do this
         "version",  # protocol or run directory of another major version
     }
@@ -40,7 +40,7 @@ class VantageError(Exception):
 
 
 class Infeasible(VantageError):
-    """A spec that cannot be realised, with the rule that refused it."""
+    """A spec that cannot be realised, with the rule that rejected it."""
 
     def __init__(self, reason: str) -> None:
         super().__init__("infeasible", reason)

@@ -1,4 +1,4 @@
-"""All randomness comes from (run seed, path): no generator state is ever saved."""
+"""Random generators derived from (run seed, path), so that no generator state is ever saved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 def rng_for(run_seed: int, *path: Union[int, str]) -> np.random.Generator:
     """A generator for this path under the run's seed; the same arguments always give the same stream.
 
-    The whole path is hashed, because SeedSequence alone takes a path and the same path with zeros behind it for one.
+    The path is hashed because SeedSequence treats a path and the same path followed by zeros as equal.
     """
     whole = (int(run_seed), *(part if isinstance(part, str) else int(part) for part in path))
     digest = hashlib.blake2b(repr(whole).encode(), digest_size=16).digest()
@@ -21,5 +21,5 @@ def rng_for(run_seed: int, *path: Union[int, str]) -> np.random.Generator:
 
 
 def pick(items: Sequence[Item], rng: np.random.Generator) -> Item:
-    """One of the items, each with the same chance."""
+    """One of the items, drawn uniformly."""
     return items[int(rng.integers(len(items)))]

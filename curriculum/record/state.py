@@ -117,7 +117,7 @@ class State(msgspec.Struct):
         return posterior(evidence, self.groups, predicted, estimation.prior_groups, estimation.fade_groups)
 
     def blind_success(self, cell: Cell) -> Optional[float]:
-        """Mean success without the picture, whatever the degradation; None where it was never asked so."""
+        """Mean success without the picture, whatever the degradation; None if it was never asked so."""
         blind = self.cells[str(cell.clear)].blind if str(cell.clear) in self.cells else Evidence()
         total = blind.successes + blind.failures
         return blind.successes / total if total else None

@@ -59,7 +59,7 @@ class HeldOut:
     def tasks(self, simulator: Channel, stream: StreamSettings, progress: Progress) -> list[Task]:
         """All questions, from disk where they were rendered before, up to the wanted number per cell.
 
-        Raises VantageError where the simulator cannot answer, or a cell has no question at all.
+        Raises VantageError if the simulator cannot answer, or a cell has no question at all.
         """
         tasks = self._read()
         if tasks is None:

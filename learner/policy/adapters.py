@@ -28,7 +28,7 @@ class AdapterStore:
         sweep(folder)
 
     def latest(self) -> int:
-        """The highest version published, 0 where there is none."""
+        """The highest version published, 0 if there is none."""
         return max(numbered(self._folder, PREFIX), default=0)
 
     def path(self, version: int) -> Path:

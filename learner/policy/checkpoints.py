@@ -40,7 +40,7 @@ class CheckpointStore:
         return path
 
     def at(self, step: int) -> Path:
-        """The checkpoint of this step, checked. Raises VantageError: "bad_request" where it is not kept, "corrupt"."""
+        """The checkpoint of this step, checked. Raises VantageError: "bad_request" if it is not kept, "corrupt"."""
         found = numbered(self._folder, PREFIX)
         if step not in found:
             kept = ", ".join(map(str, found)) or "none"

@@ -24,7 +24,7 @@ from protocol.run.sealed import sealed_folder
 def export(run: RunDir, out: Path, step: Optional[int] = None) -> None:
     """Write the adapter of the newest checkpoint (or of `step`, where it is kept) and the merged model to `out`.
 
-    Raises VantageError: "conflict" where `out` has such folders already, "bad_request" for a run without checkpoints,
+    Raises VantageError: "conflict" if `out` has such folders already, "bad_request" for a run without checkpoints,
     "corrupt", "disk_full"; "bad_request" for a folder that cannot be written, too.
     """
     settings = section(run.config, "learner", LearnerSettings)

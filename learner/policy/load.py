@@ -37,7 +37,7 @@ def resolve(name: str) -> str:
 def load(name: str = TINY, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Policy:
     """Load a policy for inference (eval mode) from a folder, or by hub name where the network allows.
 
-    Raises VantageError: "bad_config" where there is no such model or it is of another kind, "corrupt" where its files
+    Raises VantageError: "bad_config" if there is no such model or it is of another kind, "corrupt" if its files
     cannot be read.
     """
     source = resolve(name)

@@ -88,7 +88,7 @@ class PackedPolicy:
     ) -> Prefix:
         """Compute prompts, given as token ids with image tokens written out.
 
-        `images` holds the features of all images in order of prompts; None where no prompt has one. `grid` is rows and
+        `images` holds the features of all images in order of prompts; None if no prompt has one. `grid` is rows and
         columns of tokens per image; omitted, images are square.
         """
         device = self.device

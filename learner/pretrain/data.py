@@ -77,7 +77,7 @@ def collect(
 ) -> None:
     """Fill `folder` with `shards` shards of settings.scenes_per_shard scenes; `report` gets the number that are there.
 
-    A scene that the simulator finds infeasible is left out. Raises VantageError where the simulator fails otherwise.
+    A scene that the simulator finds infeasible is left out. Raises VantageError if the simulator fails otherwise.
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing = [index for index in range(shards) if not shard_path(folder, index).exists()]

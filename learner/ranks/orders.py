@@ -189,7 +189,7 @@ def _decode_array(_: Any, value: Any) -> Any:
 def join(on_gpu: bool) -> Ranks:
     """Meet the others; returns when all are there. Alone where nobody started any.
 
-    Raises VantageError("unavailable") where they are not there in time, as those are not whose launcher is gone.
+    Raises VantageError("unavailable") if they are not there in time, as those are not whose launcher is gone.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:

@@ -31,7 +31,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def own_rank(processes: int) -> Optional[int]:
-    """This process's rank where a launcher started all of them, None where it was started alone.
+    """This process's rank where a launcher started all of them, None if it was started alone.
 
     Raises VantageError("bad_config") for a launcher that started another number than `processes`.
     """

@@ -61,7 +61,7 @@ class Rollout:
 
     `prompt_ids` has every image token (runs expanded, one token per merged patch). `features` holds the encoded views
     where the engine shares them with the trainer, else None. `truth_logprob` is the mean log-probability of the tokens
-    of the prompt's true answer, None where the engine does not score it.
+    of the prompt's true answer, None if the engine does not score it.
     """
 
     prompt: Prompt

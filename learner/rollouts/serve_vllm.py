@@ -45,7 +45,7 @@ def command(
 def serve(config: Tree, host: str, port: int, further: Sequence[str]) -> None:
     """Serve a run's policy until the process is told to end.
 
-    Raises VantageError("unsupported") where vLLM is not installed.
+    Raises VantageError("unsupported") if vLLM is not installed.
     """
     if importlib.util.find_spec("vllm") is None:
         raise VantageError("unsupported", "vLLM is not installed in this Python: launch/env.sh --vllm installs it.")

@@ -44,7 +44,7 @@ class VllmEngine:
     ) -> None:
         """Start an engine on the model in this folder; takes 20 to 35 s on a CPU.
 
-        Raises VantageError("unsupported") where vLLM is not installed or does not start.
+        Raises VantageError("unsupported") if vLLM is not installed or does not start.
         """
         if not on_gpu:
             os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(rollout.vllm_cpu_cache_gib))

@@ -187,7 +187,7 @@ class _Server:
         return [entry["id"] for entry in answer["data"]]
 
     def load(self, name: str, path: Path) -> None:
-        """Load an adapter. Asking twice changes nothing. Raises VantageError("bad_config") where it is refused."""
+        """Load an adapter. Asking twice changes nothing. Raises VantageError("bad_config") if it is refused."""
         status, answer = self.post("/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(path)})
         reason = _reason(answer)
         if status == 200 or (status == 400 and "already been loaded" in reason):

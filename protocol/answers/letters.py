@@ -1,6 +1,6 @@
-"""A question in words for models that follow instructions: options are lettered lines and the answer is a letter.
+"""Prompts for instruction-following models: options are lettered lines and the answer is a letter.
 
-The same wording serves the learner's prompts and the data sets that the simulator writes.
+The prompts of the learner and the data sets of the simulator use the same wording.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def is_lettered(question: Question) -> bool:
-    """Whether the question's options are shown and its answer is one of their letters."""
+    """Whether the options are shown and the answer is one of their letters."""
     return question.answer_type == "choice" and question.show_options and len(question.options) > 1
 
 
 def plain_text(text: str) -> str:
-    """A question's text as a person would write it: the simulator sets punctuation apart and writes lower case."""
+    """The text in normal spelling: the simulator writes lower case with spaces around punctuation."""
     text = re.sub(r" ([?,.:;])", r"\1", text)
     return re.sub(r"(^|[.?] )([a-z])", lambda found: found[1] + found[2].upper(), text)
 
 
 def lettered_options(question: Question) -> tuple[str, ...]:
-    """("A. left", "B. right"); empty where the question lists no options."""
+    """("A. left", "B. right"); empty if the question lists no options."""
     if not is_lettered(question):
         return ()
     return tuple(f"{letter}. {option}" for letter, option in zip(LETTERS, question.options))
 
 
 def letter_prompt(question: Question) -> str:
-    """The question, its options and how to answer."""
+    """The question, its options and the form of the answer."""
     text = plain_text(question.text)
     if is_lettered(question):
         options = "\n".join(lettered_options(question))

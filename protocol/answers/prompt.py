@@ -1,11 +1,11 @@
-"""How a question is put to a policy, and how its completion is read.
+"""Prompts for a policy, and the reading of its completions.
 
-Two styles. "words", for the embedded policy: options stand at the end of the sentence ("… : left or right ?") and the
-answer is the option itself. "letters", for models that follow instructions: options are lettered lines and the answer
-is a letter. A question with `show_options` False lists nothing in either style.
+There are two styles. "words", for the embedded policy, appends the options to the sentence ("… : left or right ?"); the
+answer is the option itself. "letters", for instruction-following models, lists the options on lettered lines; the
+answer is a letter. A question with `show_options` False lists no options in either style.
 
-A question with a budget of moves tells which moves are left and what was done so far; a completion that is one of the
-words of MOVES is a move, anything else an answer.
+The prompt of a question with a budget of moves states the moves taken and left. A completion that is one of MOVES is a
+move, any other an answer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Style = Literal["words", "letters"]
 STYLES: tuple[Style, ...] = ("words", "letters")
 
 
-# How the policy writes an action of Observe.
+# What the policy writes -> action of Observe.
 MOVES = {
     "move forward": "forward",
     "turn left": "turn_left",
@@ -33,14 +33,14 @@ _WORDS = {action: words for words, action in MOVES.items()}
 
 
 class Moved(NamedTuple):
-    """An action of Observe that was taken; a blocked one leaves the camera where it is."""
+    """An action of Observe that was taken; a blocked one does not move the camera."""
 
     action: str
     blocked: bool = False
 
 
 class Look(NamedTuple):
-    """How many moves a policy may still take before it answers, and those that it took."""
+    """The number of moves left before the policy must answer, and the moves it took."""
 
     left: int
     moves: tuple[Moved, ...] = ()
@@ -56,15 +56,15 @@ def write_prompt(question: Question, style: Style, look: Optional[Look] = None) 
 
 
 def write_answer(question: Question, style: Style) -> str:
-    """The completion that answers rightly."""
+    """The correct completion."""
     return letter_answer(question) if style == "letters" else question.answer
 
 
 def read_answer(question: Question, completion: str, style: Style) -> str:
-    """The completion as canonical answer text, to be scored by rule; "" where it is no single answer.
+    """The completion as canonical answer text, to be scored by rule; "" if it is not a single answer.
 
-    A choice must be exactly one option (or its letter, or both where they agree); case, spacing and one closing period
-    aside nothing is forgiven. A number may carry its unit. Sequences and maps are passed on as they are.
+    A choice must be exactly one option (or its letter, or both if they agree), apart from case, spacing and one final
+    period. A number may be followed by its unit. Sequences and maps are returned unchanged.
     """
     text = " ".join(completion.split())
     if question.answer_type == "choice":
@@ -83,7 +83,7 @@ def read_answer(question: Question, completion: str, style: Style) -> str:
 
 
 def read_move(completion: str) -> str:
-    """The action of Observe that the completion is, "" where it is an answer. As little is forgiven as of a choice."""
+    """The action of Observe if the completion is a move, "" if it is an answer. As strict as for a choice."""
     return MOVES.get(" ".join(completion.split()).removesuffix(".").rstrip().lower(), "")
 
 

@@ -1,13 +1,13 @@
-"""Rewards, computed by rule from the question's answer: never by a model.
+"""Rewards, computed by rule from the answer of the question, never by a model.
 
-An answer earns its accuracy (0..1) by the kind of the question, and a small format term for being readable as an
-answer at all. Empty, hedged and multiple answers are unreadable and earn nothing.
+An answer scores its accuracy (0..1), which depends on the answer type, and a small format term if it is readable.
+Empty, hedged and multiple answers are unreadable and score 0.
 
-    choice    1 where the answer is the right option, word for word (case, a trailing period and spacing aside);
-              of a question without options any other answer is unreadable: it could be several
+    choice    1 for the right option, verbatim apart from case, spacing and a trailing period; for a question without
+              options any other answer is unreadable, since it could contain several
     number    mean relative accuracy (VSI-Bench, arXiv 2412.14171): see `mean_relative_accuracy`
-    sequence  share of item pairs in the right order; 0 unless it is a permutation of the items
-    map       share of objects within one cell of their place, under the best of four quarter turns
+    sequence  fraction of item pairs in the right order; 0 unless the answer is a permutation of the items
+    map       fraction of objects within one cell of their place, under the best of four quarter turns
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LONGEST_NUMBER = 32  # characters
 
 @dataclass(frozen=True)
 class Reward:
-    """`accuracy` 0..1 is what success rates are made of; `readable` says that the format term is earned."""
+    """`accuracy` (0..1) is the success; `readable` adds the format term."""
 
     accuracy: float
     readable: bool
@@ -42,7 +42,7 @@ UNREADABLE = Reward(0.0, False)
 
 
 def score(question: Question, answer: str, finished: bool = True) -> Reward:
-    """The reward of one answer; `finished` is False for one that was cut off at the token limit."""
+    """The reward of one answer; `finished` is False if it was cut off at the token limit."""
     text = normalise(answer)
     if not text or not finished:
         return UNREADABLE
@@ -60,13 +60,13 @@ def score(question: Question, answer: str, finished: bool = True) -> Reward:
 
 
 def normalise(answer: str) -> str:
-    """Case folded, one trailing period removed, runs of white space made one space."""
+    """Case folded, one trailing period removed, whitespace collapsed."""
     text = " ".join(answer.split()).casefold()
     return text[:-1].rstrip() if text.endswith(".") else text
 
 
 def parse_number(text: str, unit: str = "") -> Optional[Fraction]:
-    """The one decimal number that the text consists of, with or without the unit behind it; None for anything else."""
+    """The decimal number that the text consists of, with or without its unit; None for any other text."""
     text = normalise(text)
     if unit:
         text = text.removesuffix(unit.casefold()).rstrip()
@@ -76,8 +76,8 @@ def parse_number(text: str, unit: str = "") -> Optional[Fraction]:
 def mean_relative_accuracy(value: Fraction, truth: Fraction) -> float:
     """The mean over theta in {0.50, 0.55, ..., 0.95} of [ |value - truth| / truth < 1 - theta ].
 
-    Ten thresholds and a strict "<", as in the benchmark's text; its published code has "<=". Computed in exact
-    fractions, so that the borders do not depend on rounding. A truth of 0 leaves no scale: only 0 is right.
+    Ten thresholds and a strict "<", as in the paper; the published code uses "<=". Computed with exact fractions, so
+    that the result at a threshold does not depend on rounding. For a truth of 0 only 0 is right.
     """
     if truth == 0:
         return float(value == 0)

@@ -1,14 +1,14 @@
-"""Questions in the form of VSI-Bench's rows (arXiv 2412.14171), and how answers to them are scored.
+"""Questions in the format of VSI-Bench (arXiv 2412.14171) and the scoring of their answers.
 
-Two scores stand side by side:
+Two scores are reported:
 
-    published  the benchmark's definition. A choice: the first word of the answer, a trailing period removed, whatever
-               the case, compared with the letter. A number: the first word, scored by mean relative accuracy.
-    strict     what the learner is rewarded by (protocol/answers/scoring.py): the answer is the letter or the number and
-               nothing else, so that no hedge earns anything.
+    published  the definition of the benchmark. A choice: the first word of the answer without a trailing period,
+               compared with the letter, ignoring case. A number: the first word, by mean relative accuracy.
+    strict     the reward of the learner (protocol/answers/scoring.py): the answer must be exactly the letter or the
+               number, so that a hedged answer scores 0.
 
-Direction is the mean of its easy, medium and hard questions' means; `overall` is the unweighted mean of the tasks (in
-VSI-Bench there are eight), `micro` the mean of all questions. A question without an answer scores 0.
+The score of direction is the mean of its easy, medium and hard means; `overall` is the unweighted mean of the tasks
+(eight in VSI-Bench), `micro` the mean of all questions. A question without an answer scores 0.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _LETTERED = re.compile(r"([A-Z])\. (.*)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Item:
-    """One question of a benchmark; `ground_truth` is a letter where there are options."""
+    """One question of a benchmark; `ground_truth` is a letter if there are options."""
 
     id: str
     question_type: str
     ground_truth: str
-    question: Question  # the same as the learner's rewards read it
+    question: Question  # the same question for the rewards of the learner
 
     @property
     def task(self) -> str:
@@ -58,7 +58,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Line:
-    """Scores of one task, or of all: means over `questions`."""
+    """Mean scores over the `questions` of one task, or of all tasks."""
 
     name: str
     questions: int
@@ -75,7 +75,7 @@ class Result:
 
     @property
     def is_vsi_bench(self) -> bool:
-        """Whether the tasks are VSI-Bench's eight, so that `overall` is its score."""
+        """Whether the tasks are the eight of VSI-Bench, so that `overall` is its score."""
         return {line.name for line in self.tasks} == set(VSI_TASKS)
 
 
@@ -94,11 +94,11 @@ def read_items(path: Path) -> list[Item]:
         except (KeyError, TypeError, ValueError) as error:
             raise VantageError(
                 "bad_request",
-                f"row {number} of {path} is no question: it needs id, question_type, question and ground_truth, and "
-                f"options like ['A. left', …] where the answer is a letter ({error}).",
+                f"row {number} of {path} is not a question: it needs id, question_type, question and ground_truth, and "
+                f"options like ['A. left', …] if the answer is a letter ({error}).",
             ) from None
         if item.id in items:
-            raise VantageError("bad_request", f"row {number} of {path} has the id {item.id} for the second time.")
+            raise VantageError("bad_request", f"row {number} of {path} repeats the id {item.id}.")
         items[item.id] = item
     if not items:
         raise VantageError("bad_request", f"{path} holds no questions.")
@@ -117,7 +117,7 @@ def read_answers(path: Path, items: Sequence[Item]) -> dict[str, str]:
             raise VantageError("bad_request", f'line {number} of {path} needs "id" and a text "prediction".')
         key = str(row["id"])
         if key in answers:
-            raise VantageError("bad_request", f"line {number} of {path} answers question {key} for the second time.")
+            raise VantageError("bad_request", f"line {number} of {path} answers question {key} twice.")
         if key not in known:
             raise VantageError("bad_request", f"line {number} of {path} answers question {key}, which is not asked.")
         answers[key] = row["prediction"]
@@ -129,7 +129,7 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
         shards = sorted(path.glob("shards/shard-*"))
         if not (path / "dataset.json").exists() or not shards:
             raise VantageError(
-                "bad_request", f"{path} is no finished data set; name one, or a .jsonl or .parquet file."
+                "bad_request", f"{path} is not a finished data set; name one, or a .jsonl or .parquet file."
             )
         for shard in shards:
             verify_folder(shard)
@@ -174,7 +174,7 @@ def _item(row: Mapping[str, Any]) -> Item:
     else:
         answer, kind = truth, str(row.get("answer_type") or "number")
         if kind == "number" and _number(truth) is None:
-            raise ValueError(f"{truth!r} is no number")
+            raise ValueError(f"{truth!r} is not a number")
         if kind not in ("number", "choice", "sequence", "map"):
             raise ValueError(f"answer_type {kind!r}")
     skill = str(row["question_type"])
@@ -183,8 +183,8 @@ def _item(row: Mapping[str, Any]) -> Item:
 
 
 def _options(listed: Any) -> tuple[str, ...]:
-    """The options' texts without their letters."""
-    if not isinstance(listed, (list, tuple)):  # null, or the NaN that tables put for it
+    """The texts of the options without their letters."""
+    if not isinstance(listed, (list, tuple)):  # null, which data frames read as NaN
         return ()
     matches = [_LETTERED.fullmatch(str(option).strip()) for option in listed]
     letters = [match[1] if match else "" for match in matches]
@@ -197,10 +197,10 @@ def _options(listed: Any) -> tuple[str, ...]:
 
 
 def score_published(item: Item, answer: str) -> float:
-    """The benchmark's own score of one answer, 0..1.
+    """The score of one answer by the definition of the benchmark, 0..1.
 
     Mean relative accuracy has ten thresholds and a strict "<" (see protocol/answers/scoring.py): at exactly a threshold
-    the benchmark's code, which has "<=" on rounded numbers, may give a tenth more.
+    the code of the benchmark, which uses "<=" on rounded numbers, may give 0.1 more.
     """
     word = (answer.split() or [""])[0].rstrip(".")
     if item.lettered:
@@ -214,7 +214,7 @@ def score_published(item: Item, answer: str) -> float:
 
 
 def score_strict(item: Item, answer: str) -> float:
-    """What the learner's reward would be without its format term, 0..1."""
+    """The reward of the learner without its format term, 0..1."""
     return score(item.question, read_answer(item.question, answer, "letters")).accuracy
 
 

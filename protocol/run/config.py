@@ -3,7 +3,7 @@
     tree = load([Path("configs/demo.toml")], sets=["learner.lr=1e-5"])
     settings = section(tree, "learner", LearnerSettings)
 
-Each package owns the model of its own table in <package>/settings.py; this module knows only the names of the tables.
+Each package defines the model of its own table in <package>/settings.py; this module knows only the table names.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ Tree = dict[str, Any]
 class Section(pydantic.BaseModel):
     """Base of every settings model: unknown keys and values of another type are errors, instances are immutable.
 
-    Strict checking is that of JSON: an array fills a tuple and an integer fills a float, but "3" is no number and
-    1 is no boolean.
+    Checking is strict as in JSON: an array fills a tuple and an integer fills a float, but "3" is not a number and 1
+    is not a boolean.
     """
 
     model_config = pydantic.ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
@@ -78,7 +78,7 @@ def load(paths: Iterable[Path], sets: Sequence[str] = ()) -> Tree:
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
-    """`base` with `over` laid on it; neither is changed."""
+    """`base` with `over` merged into it; neither is changed."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
@@ -87,11 +87,11 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
 
 
 def section(tree: Mapping[str, Any], name: str, model: type[AnySection]) -> AnySection:
-    """The settings of one table. Raises VantageError("bad_config") that names the key and what is allowed."""
+    """The settings of one table. Raises VantageError("bad_config") naming the key and what is allowed."""
     try:
         table = json.dumps(tree.get(name, {}))
     except TypeError:
-        raise VantageError("bad_config", f"[{name}] holds a date or time, which no setting takes.") from None
+        raise VantageError("bad_config", f"[{name}] holds a date or time, which no setting accepts.") from None
     try:
         return model.model_validate_json(table)
     except pydantic.ValidationError as error:
@@ -99,7 +99,7 @@ def section(tree: Mapping[str, Any], name: str, model: type[AnySection]) -> AnyS
 
 
 def to_toml(tree: Mapping[str, Any]) -> str:
-    """The tree as TOML text that `load` reads back to the same tree. Keys that are None are left out."""
+    """The tree as TOML text, which `load` reads back to the same tree. Keys with value None are omitted."""
     lines: list[str] = []
     _write_table(lines, (), tree)
     return "\n".join(lines).lstrip("\n") + "\n"
@@ -136,7 +136,7 @@ def _parse_set(setting: str) -> Tree:
 
 # ----------------------------------------------------------------------------- sentences
 
-_WORDS = (  # pydantic's, and ours
+_WORDS = (  # pydantic's wording -> ours
     ("Input should be", "must be"),
     ("greater than or equal to", "at least"),
     ("less than or equal to", "at most"),
@@ -147,7 +147,7 @@ _WORDS = (  # pydantic's, and ours
 
 
 def _sentence(name: str, model: type[Section], error: pydantic.ValidationError) -> str:
-    """One sentence for the first problem; how many more there are stands at its end."""
+    """One sentence about the first problem, followed by the number of further problems."""
     problems = error.errors(include_url=False)
     first = problems[0]
     loc = first["loc"]
@@ -160,7 +160,7 @@ def _sentence(name: str, model: type[Section], error: pydantic.ValidationError) 
     elif first["type"] == "missing":
         text = f"{key} is required"
     elif isinstance(first["input"], dict) and first["type"] == "value_error":
-        text = f"[{key}]: {_reason(first)}"  # about several keys of a table, which the reason names
+        text = f"[{key}]: {_reason(first)}"  # about several keys of a table; the reason names them
     else:
         text = f"{key} = {json.dumps(first['input'], default=str)}: {_reason(first)}"
     more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
@@ -168,7 +168,7 @@ def _sentence(name: str, model: type[Section], error: pydantic.ValidationError) 
 
 
 def _reason(problem: Any) -> str:
-    """What pydantic says of one value, as a person would."""
+    """The problem with one value in plain words."""
     kind, ctx = problem["type"], problem.get("ctx", {})
     if kind == "value_error":
         return str(ctx["error"])
@@ -184,11 +184,11 @@ def _reason(problem: Any) -> str:
 
 
 def _model_at(model: type[pydantic.BaseModel], loc: Sequence[Union[int, str]]) -> Optional[type[pydantic.BaseModel]]:
-    """The model whose keys stand at `loc` below `model`."""
+    """The model at `loc` below `model`."""
     current: Optional[type[pydantic.BaseModel]] = model
     for part in loc:
         if isinstance(part, int) or current is None:
-            continue  # an index of an array: its items share the array's model
+            continue  # an array index: items share the model of the array
         field = current.model_fields.get(part)
         if field is not None:
             current = _model_in(field.annotation)

@@ -1,12 +1,12 @@
-"""The run directory: everything that a run makes lies in it, and dashboards read it, never live processes.
+"""The run directory: it holds everything that a run produces. Dashboards read it, never live processes.
 
-    run.json               format, major and minor version, name, seed; written last: its presence says "complete"
+    run.json               format, major and minor version, name, seed; written last: its presence means "complete"
     config.toml            the resolved configuration
-    status/<process>.json  what a process is doing now; replaced atomically
-    status/<process>.done  the process finished its work; holds its summary
+    status/<process>.json  what a process is doing; replaced atomically
+    status/<process>.done  exists once the process finished its work; holds a summary
     metrics/<process>.jsonl, logs/<process>/attempt_N.jsonl, endpoints/, locks/, adapters/, checkpoints/, episodes/
 
-Durable files are written tmp -> fsync -> rename -> fsync of the folder; a reader never sees half a file.
+Durable files are written tmp -> fsync -> rename -> fsync of the folder; a reader never sees a partial file.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ FORMAT = "vantage-run"
 MAJOR = 1
 MINOR = 0
 
-# What a person puts right, unlike a fault of the disk or of this program.
+# Errors that a person can fix, unlike a fault of the disk or of this program.
 _NOT_WRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
 
 _FOLDERS = ("status", "metrics", "logs", "locks", "adapters", "checkpoints", "episodes")
 
 
 class RunDir:
-    """An open run directory. Attributes ending in a folder's name are paths of folders that exist."""
+    """An open run directory. `adapters`, `checkpoints`, `episodes`, `logs` and `metrics` are existing folders."""
 
     def __init__(self, path: Path, config: Tree) -> None:
-        """Use `create` or `open`, which check what lies on disk."""
+        """Use `create` or `open`, which check the files on disk."""
         run = section(config, "run", RunSettings)
         self.path = path
         self.config = config
@@ -49,7 +49,7 @@ class RunDir:
 
     @classmethod
     def create(cls, path: Path, config_tree: Tree) -> RunDir:
-        """Make a run directory. Raises VantageError("conflict") where there is a run already."""
+        """Create a run directory. Raises VantageError("conflict") if it already holds a run."""
         path = Path(path).absolute()
         if (path / "run.json").exists():
             raise VantageError("conflict", f"{path} already holds a run; open it to resume, or choose another name.")
@@ -72,9 +72,9 @@ class RunDir:
 
     @classmethod
     def open(cls, path: Path) -> RunDir:
-        """Open a run made before, by this or an earlier minor version; nothing is changed.
+        """Open a run that this or an earlier minor version created; changes nothing.
 
-        Raises VantageError: "bad_request" where there is no run, "version" for another major version, "corrupt" where
+        Raises VantageError: "bad_request" if there is no run, "version" for another major version, "corrupt" where
         run.json cannot be read.
         """
         path = Path(path).absolute()
@@ -123,9 +123,9 @@ class RunDir:
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Hold the lock of this name; the kernel frees it when the process dies, however it dies.
+        """Hold the lock of this name; the kernel frees it when the process exits for any reason.
 
-        Raises VantageError("conflict") at once where another process holds it.
+        Raises VantageError("conflict") immediately if another process holds it.
         """
         path = self.path / "locks" / f"{name}.lock"
         with disk_guard(path):
@@ -150,24 +150,24 @@ class RunDir:
     # ------------------------------------------------------------------------- what dashboards read
 
     def write_status(self, process: str, status: Mapping[str, Any]) -> None:
-        """Replace what `process` says that it is doing; `time_s` (epoch seconds) and `pid` are added."""
+        """Replace the status of `process`; adds `time_s` (epoch seconds) and `pid`."""
         record = {"time_s": time.time(), "pid": os.getpid(), **status}
         write_atomic(self.path / "status" / f"{process}.json", _dumps(record), durable=False)
 
     def read_status(self, process: str) -> Optional[dict[str, Any]]:
-        """The last status, or None where there is none."""
+        """The last status, or None."""
         return _read_json(self.path / "status" / f"{process}.json")
 
     def mark_done(self, process: str, summary: Mapping[str, Any]) -> None:
-        """Say durably that `process` finished the run's work; the supervisor ends the run when the learner says so."""
+        """Record durably that `process` finished the run's work; the supervisor then ends the run if it is the learner."""
         write_atomic(self.path / "status" / f"{process}.done", _dumps({"time_s": time.time(), **summary}))
 
     def read_done(self, process: str) -> Optional[dict[str, Any]]:
-        """The summary of a process that finished, or None while it has not."""
+        """The summary of a process that has finished, else None."""
         return _read_json(self.path / "status" / f"{process}.done")
 
     def append_metrics(self, process: str, values: Mapping[str, Any]) -> None:
-        """Append one line to metrics/<process>.jsonl; `time_s` (epoch seconds) is added. Safe from several threads."""
+        """Append one line to metrics/<process>.jsonl; adds `time_s` (epoch seconds). Thread-safe."""
         line = _dumps({"time_s": time.time(), **values}) + b"\n"
         path = self.metrics / f"{process}.jsonl"
         with self._guard, disk_guard(path):
@@ -181,7 +181,7 @@ class RunDir:
 
 @contextlib.contextmanager
 def disk_guard(path: Union[str, os.PathLike[str]]) -> Iterator[None]:
-    """Turns "no space left" into VantageError("disk_full"), and what cannot be written into "bad_request"."""
+    """Convert OSError: "no space left" to VantageError("disk_full"), permission errors to "bad_request"."""
     try:
         yield
     except OSError as error:
@@ -196,9 +196,9 @@ def disk_guard(path: Union[str, os.PathLike[str]]) -> Iterator[None]:
 
 
 def write_atomic(path: Path, data: bytes, durable: bool = True) -> None:
-    """Replace `path` by `data` in one step. With `durable` the bytes survive a power cut once this returns.
+    """Replace `path` by `data` atomically. With `durable` the data survives a power failure once this returns.
 
-    Raises VantageError: "disk_full", or "bad_request" where it may not be written; the old file then stands unchanged.
+    Raises VantageError: "disk_full", or "bad_request" if it may not be written; the old file then remains unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     with disk_guard(path):
@@ -228,10 +228,10 @@ def fsync_folder(path: Path) -> None:
 
 
 def read_jsonl(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """The complete lines from byte `offset` on, and the offset to go on from.
+    """The complete lines from byte `offset` on, and the offset for the next call.
 
-    A last line without its newline is still being written, and a line that is no JSON object was cut off by a kill:
-    the first is left for the next call, the second is skipped.
+    A last line without a newline is still being written and is left for the next call. A line that is not a JSON
+    object was cut off by a kill and is skipped.
     """
     try:
         with open(path, "rb") as file:
@@ -253,12 +253,12 @@ def _open_to_append(path: Path) -> int:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     size = os.fstat(descriptor).st_size
     if size and os.pread(descriptor, 1, size - 1) != b"\n":
-        os.write(descriptor, b"\n")  # an earlier process died within a line
+        os.write(descriptor, b"\n")  # an earlier process died while writing a line
     return descriptor
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of the bytes; one os.write may take only a part."""
+    """Write all bytes; a single os.write may write only some of them."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
@@ -276,9 +276,9 @@ def _dumps(record: Mapping[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Numpy scalars and arrays as numbers and lists, paths as text."""
+    """Convert NumPy scalars and arrays to numbers and lists, paths to text."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    raise TypeError(f"{type(value).__name__} has no place in a status or metrics file")
+    raise TypeError(f"{type(value).__name__} cannot be stored in a status or metrics file")

@@ -1,4 +1,4 @@
-"""How a command ends: one sentence on stderr and an exit code that says whether starting it again can help."""
+"""Exit of commands: one sentence on stderr, and an exit code that tells a supervisor whether a restart can help."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Callable
 
 from protocol.errors import VantageError
 
-USER_ERROR = 2  # a mistake that a person must put right; a supervisor does not restart
+USER_ERROR = 2  # a person must fix something; a supervisor does not restart
 TRY_AGAIN = 75  # sysexits' EX_TEMPFAIL: busy, unavailable, timeout, draining
 
 
 def run_command(command: Callable[[], object], name: str) -> None:
-    """Run a command (a Typer app) to its end; a VantageError becomes its sentence and an exit code."""
+    """Run a command (a Typer app); print a VantageError as one sentence and exit with its code."""
     try:
         command()
     except VantageError as error:
@@ -25,7 +25,7 @@ def run_command(command: Callable[[], object], name: str) -> None:
 
 
 def stop_on_signals() -> threading.Event:
-    """Set by SIGTERM or Ctrl-C, for a process that then finishes what it does."""
+    """An event that SIGTERM or Ctrl-C sets, for a process that then finishes its current work."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -1,6 +1,6 @@
-"""Logs: one JSON object per line in logs/<process>/attempt_N.jsonl, a new N for every start of the process.
+"""Logs: one JSON object per line in logs/<process>/attempt_N.jsonl, with a new N for each start of the process.
 
-Give ids with `extra`: `log.info("realised", extra={"spec_id": spec_id})`. Warnings and errors also go to stderr.
+Pass ids with `extra`: `log.info("realised", extra={"spec_id": spec_id})`. Warnings and errors also go to stderr.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _INSTALLED = "_vantage_log_handler"
 
 
 def setup(run_dir: Union[str, os.PathLike[str]], process: str) -> Path:
-    """Send this process's logging to its file of the run; returns the file. A second call replaces the first."""
+    """Send the logging of this process to a new file in the run; returns the file. A second call replaces the first."""
     folder = Path(run_dir) / "logs" / process
     with disk_guard(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def _next_attempt(folder: Path) -> IO[str]:
 
 
 class DroppingHandler(logging.StreamHandler):  # type: ignore[type-arg]
-    """A log line that cannot be written (a full disk) must not take the process down nor flood its stderr."""
+    """Drops lines that cannot be written: a full disk must neither end the process nor flood its stderr."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         if not isinstance(sys.exc_info()[1], OSError):

@@ -1,8 +1,8 @@
-"""Folders on disk that are whole or absent: published adapters, training checkpoints, shards of a data set.
+"""Folders that are complete or absent: published adapters, training checkpoints, shards of a data set.
 
-A folder is written under a temporary name, every file is synced, a manifest with each file's SHA-256 comes last, and
-one rename makes it visible. A kill at any instant leaves either the old state or the new one; what was begun and not
-finished is swept away at the next start.
+A folder is written under a temporary name: each file is synced, a manifest with the SHA-256 of each file is written
+last, and one rename makes the folder visible. A kill at any instant leaves either the old state or the new one; the
+next start removes unfinished folders.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _STAGING = ".writing-"
 
 @contextlib.contextmanager
 def sealed_folder(final: Path, facts: Mapping[str, Any]) -> Iterator[Path]:
-    """Write files into the folder that this yields; when the block ends it is `final`, with `facts` in its manifest.
+    """Yield a folder to write files into. When the block ends it becomes `final`, with `facts` in its manifest.
 
-    Raises VantageError("disk_full"), and then leaves nothing behind. `final` must not exist.
+    Raises VantageError("disk_full"), leaving nothing behind. `final` must not exist.
     """
     staging = final.with_name(_STAGING + final.name)
     shutil.rmtree(staging, ignore_errors=True)
@@ -48,7 +48,7 @@ def sealed_folder(final: Path, facts: Mapping[str, Any]) -> Iterator[Path]:
 
 
 def verify_folder(folder: Path) -> dict[str, Any]:
-    """The manifest of a sealed folder whose files all agree with it. Raises VantageError("corrupt")."""
+    """The manifest of a sealed folder, after checking every file against it. Raises VantageError("corrupt")."""
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
         files = dict(manifest["files"])
@@ -64,13 +64,13 @@ def verify_folder(folder: Path) -> dict[str, Any]:
 
 
 def sweep(parent: Path) -> None:
-    """Remove what a killed process began to write and never finished."""
+    """Remove unfinished folders that a killed process left."""
     for leftover in parent.glob(_STAGING + "*"):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
 def numbered(parent: Path, prefix: str) -> dict[int, Path]:
-    """The folders `prefix`NNNNNN below `parent`, by number, ascending."""
+    """The folders `prefix`NNNNNN in `parent` by number, ascending."""
     pattern = re.compile(re.escape(prefix) + r"(\d{6,})")
     found = {int(match[1]): path for path in parent.iterdir() if (match := pattern.fullmatch(path.name))}
     return dict(sorted(found.items()))

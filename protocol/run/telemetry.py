@@ -3,7 +3,7 @@
     with Telemetry("sim", port) as telemetry:
         telemetry.update({"queued": 3, "served_total": 1000})
 
-The process pushes its numbers; a scrape never touches the process's own state.
+The process pushes its values; a scrape never touches the state of the process.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ STALE_AFTER_S = 30.0
 
 
 class Telemetry:
-    """Holds the last numbers and serves them. With port 0 nothing is served.
+    """Stores the latest values and serves them. With port 0 nothing is served.
 
-    A name that ends in `_total` is a counter, every other a gauge; all are prefixed `vantage_<process>_`.
+    A name ending in `_total` is a counter, any other a gauge; all are prefixed with `vantage_<process>_`.
     /health answers 200 while `update` was called within the last 30 s, else 503.
     """
 
     def __init__(self, process: str, port: int) -> None:
-        """Raises VantageError("conflict") where the port is in use."""
+        """Raises VantageError("conflict") if the port is in use."""
         self.process = process
         self._values: Mapping[str, float] = {}
         self._updated_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""What every simulator backend says about a scene: rooms, openings, objects, cameras, poses.
+"""Scenes as every simulator backend describes them: rooms, openings, objects, cameras, poses.
 
 World frame: right-handed, y up, metres; a camera looks along its own -z with x to the right (glTF,
 OpenGL and Habitat agree). Quaternions are (w, x, y, z).
@@ -40,8 +40,8 @@ class Camera(msgspec.Struct, frozen=True):
 
 
 class SceneSpec(msgspec.Struct, frozen=True):
-    """Which scene to open. With `asset` empty a backend generates the scene from `seed` and the knobs;
-    otherwise `asset` names a scene of the backend's data set and the knobs are ignored."""
+    """Which scene to open. With an empty `asset` the backend generates the scene from `seed` and the other fields;
+    otherwise `asset` names a scene of its data set and the other fields are ignored."""
 
     seed: int = 0
     split: str = "train"  # "train" | "val"; must agree with the seed's range
@@ -49,8 +49,8 @@ class SceneSpec(msgspec.Struct, frozen=True):
     rooms: int = 1
     min_objects: int = 3
     max_objects: int = 6
-    clutter: float = 0.0  # 0..1, small things on surfaces
-    palette: str = "named"  # "named": plain colours a person can name | "natural": materials of a home
+    clutter: float = 0.0  # 0..1, density of small objects on surfaces
+    palette: str = "named"  # "named": plain colours with a common name | "natural": materials of a home
     light: str = "day"  # "day" | "evening"
     ceiling_m: float = 2.6
     categories: tuple[str, ...] = ()  # empty: every category the backend has
@@ -96,23 +96,23 @@ class SceneObject(msgspec.Struct, frozen=True):
     """One object. `id` is stable and is the value of its pixels in the id image."""
 
     id: int
-    category: str  # the word a person would use, lower case, spaces allowed: "coffee table"
+    category: str  # the common word, lower case, spaces allowed: "coffee table"
     box: OrientedBox
-    color: str = ""  # a colour word where one names the object plainly, else ""
+    color: str = ""  # a colour word if one describes the object well, else ""
     room_id: int = 0
-    support_id: int = 0  # id of the object it stands on; 0 is the floor, -1 a wall or the ceiling
-    front: Optional[Vec3] = None  # unit vector, world frame, where the category has a front
+    support_id: int = 0  # id of the supporting object; 0: the floor, -1: a wall or the ceiling
+    front: Optional[Vec3] = None  # unit vector in the world frame, if the category has a front
 
 
 class Change(msgspec.Struct, frozen=True):
-    """An object taken out of the scene, or set down with its box's centre at `moved_to_m`, turned as before."""
+    """An object removed from the scene, or moved without rotation to put the centre of its box at `moved_to_m`."""
 
     object_id: int
     moved_to_m: Optional[Vec3] = None
 
 
 class SceneDescription(msgspec.Struct, frozen=True):
-    """The truth about a scene, the same for every backend."""
+    """Ground truth about a scene, in the same form for every backend."""
 
     scene_id: str
     backend: str

@@ -1,8 +1,8 @@
-"""Task specs from a few numbers: the same (world, seed, seq, scene, cell) always gives the same spec.
+"""Task specs as a function of (world, seed, seq, scene, cell).
 
-The curriculum builds training specs here, the learner held-out ones, from one [curriculum.world] table, so that both
-are drawn from the same kind of scene and can never share one: training scenes have seeds below
-HELD_OUT_SEED_BORDER, held-out scenes from it on, and data-set scenes stand in two lists that share no name.
+The curriculum builds training specs here and the learner held-out specs, from the same [curriculum.world] table. Both
+use the same kind of scenes and can never share one: seeds of training scenes are below HELD_OUT_SEED_BORDER, those of
+held-out scenes are not, and scenes of a data set are in two lists that share no name.
 """
 
 from __future__ import annotations

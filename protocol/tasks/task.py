@@ -1,4 +1,4 @@
-"""Task specifications, questions and episodes: what the curriculum asks for and the simulator realises."""
+"""Task specs, questions and episodes: what the curriculum requests and the simulator produces."""
 
 from __future__ import annotations
 
@@ -20,19 +20,18 @@ class QuestionSpec(msgspec.Struct, frozen=True):
     paraphrase: int = -1  # -1: drawn from the task's seed
 
 
-# What can be done to a picture after it is rendered; sim_server/sensing/degradations.py says how much at each severity.
+# Degradations of a rendered image; sim_server/sensing/degradations.py defines each severity.
 DEGRADATIONS = (
     *("fog", "defocus", "lens_distortion", "dirt", "motion_blur"),
     *("over_exposure", "low_light", "noise", "compression"),
 )
 SEVERITIES = 5
-# These change where things are in the picture, or what of them is seen.
+# These change where objects appear in the image, or how much of them is visible.
 HIDING = frozenset({"fog", "lens_distortion", "dirt"})
 
 
 class Degradation(msgspec.Struct, frozen=True):
-    """One way in which a picture is made worse. Severity 0 is the mildest that shows, 4 the strongest; a clear picture
-    is one without degradations."""
+    """A degradation of an image. Severity 0 is the weakest, 4 the strongest; an undegraded image has none."""
 
     name: str
     severity: int
@@ -45,7 +44,7 @@ class Degradation(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> Degradation:
-        """From "fog:3". Raises ValueError with a sentence that says what is wrong."""
+        """From "fog:3". Raises ValueError with a sentence about the fault."""
         name, colon, severity = text.partition(":")
         if not (colon and severity.isascii() and severity.isdigit()):
             raise ValueError(f"a degradation is written like fog:3, a name and a severity, not {text!r}")
@@ -56,11 +55,11 @@ class Degradation(msgspec.Struct, frozen=True):
 
 
 def degradation_label(degradations: Sequence[Degradation]) -> str:
-    """ "fog:3", with "+" between several; "" for a clear picture."""
+    """ "fog:3", joined by "+" if there are several; "" for undegraded images."""
     return "+".join(map(str, degradations))
 
 
-# What Observe does to a camera: 0.25 m ahead, 30 degrees about the up axis, 15 degrees about the camera's own x axis.
+# Actions of Observe: 0.25 m forward, 30 degrees about the up axis, 15 degrees about the x axis of the camera.
 ACTIONS = ("forward", "turn_left", "turn_right", "look_up", "look_down")
 
 
@@ -94,7 +93,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
     camera: Camera = Camera()
     max_views: int = 1
     degradations: tuple[Degradation, ...] = ()
-    look_around: int = 0  # how many Observe actions a policy may take before it answers
+    look_around: int = 0  # number of Observe actions that a policy may take before it answers
     proposal: Optional[Proposal] = None  # the question to ask if `question.skill` is PROPOSED
 
 
@@ -110,7 +109,7 @@ class Question(msgspec.Struct, frozen=True):
     """A question with the program that derives its answer from the scene.
 
     `answer` is canonical text: a choice is one of `options`, a number a decimal in `unit`, a sequence is its
-    items joined by ", ", a map is JSON. Option letters and answer instructions are the learner's business.
+    items joined by ", ", a map is JSON. Option letters and answer instructions are added by protocol/answers.
     """
 
     skill: str
@@ -120,11 +119,11 @@ class Question(msgspec.Struct, frozen=True):
     answer_type: str  # "choice" | "number" | "sequence" | "map"
     program: str  # expression language of sim_server/questions, see docs
     options: tuple[str, ...] = ()
-    show_options: bool = True  # False: the answer comes from a known vocabulary that the prompt need not list
+    show_options: bool = True  # False: the answer is from a known vocabulary that the prompt does not list
     unit: str = ""
     frame: str = "camera"  # "camera" | "object" | "agent"
     mentions: tuple[Mention, ...] = ()
-    margin: float = 0.0  # distance of the evidence from the nearest rule border, in the skill's own measure
+    margin: float = 0.0  # distance of the evidence from the nearest threshold of a rule, in the measure of the skill
     option_objects: tuple[int, ...] = ()  # id of the object that each option names, where options name objects
 
 
@@ -136,7 +135,7 @@ class View(msgspec.Struct, frozen=True):
     rgb: ArrayRef  # uint8 [H, W, 3] sRGB
     depth: Optional[ArrayRef] = None  # float32 [H, W] metres along the optical axis, 0 = nothing hit
     ids: Optional[ArrayRef] = None  # int32 [H, W], 0 = no object
-    changes: tuple[Change, ...] = ()  # what was changed in the scene for this view alone
+    changes: tuple[Change, ...] = ()  # changes of the scene for this view only
 
 
 class Episode(msgspec.Struct, frozen=True):
@@ -145,12 +144,12 @@ class Episode(msgspec.Struct, frozen=True):
     question: Question
     scene_id: str
     renderer_digest: str
-    attempts: int = 1  # camera placements tried before the skill's rules held
+    attempts: int = 1  # camera placements tried until the rules of the skill held
     render_s: float = 0.0  # worker time spent on this episode
 
 
 class ObjectTruth(msgspec.Struct, frozen=True):
-    """What is true about one object in one view (pixels from the id image)."""
+    """Ground truth about one object in one view (pixels from the id image)."""
 
     object_id: int
     category: str
@@ -159,7 +158,7 @@ class ObjectTruth(msgspec.Struct, frozen=True):
     u: float  # centroid of its visible pixels, 0..1 from the left
     v: float  # 0..1 from the top
     depth_m: float  # median z-depth of its visible pixels
-    visible_fraction: float  # visible pixels / in-frame pixels if nothing stood before it
+    visible_fraction: float  # visible pixels / pixels in the frame if nothing occluded it
 
 
 class AnnotatedView(msgspec.Struct, frozen=True):

@@ -1,8 +1,8 @@
 """Messages to frames and back: `[magic+major, kind, request_id, header, blob…]`.
 
 The header is MessagePack, validated strictly into the struct of its kind; arrays travel as frames of their own,
-described in the header by `ArrayRef`. Whatever arrives, `decode` returns a `Packet` or raises VantageError with
-code "bad_request" or "version". Nothing is copied on the way for raw arrays.
+described in the header by `ArrayRef`. For any input, `decode` returns a `Packet` or raises VantageError with
+code "bad_request" or "version". Raw arrays are not copied.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MAX_BLOB_BYTES = 512 * 2**20  # all blobs of a message together
 MAX_DIMENSIONS = 8
 MAX_IMAGE_SIDE_PX = 16383  # WebP's own limit
 
-# Name -> little-endian dtype. Complex, object, string and date types have no business on the wire.
+# Name -> little-endian dtype. Complex, object, string and date types are not carried.
 DTYPES: dict[str, np.dtype[Any]] = {
     name: np.dtype(name).newbyteorder("<")
     for name in (
@@ -45,7 +45,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
         *("float16", "float32", "float64"),
     )
 }
-_DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}  # NumPy works a name out anew each time it is asked
+_DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}  # NumPy computes dtype.name on every access
 # Images are uint8, [H, W, 3] or, in PNG, also [H, W]. WebP is written lossless.
 IMAGE_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "png": {"compress_level": 1},
@@ -72,7 +72,7 @@ class Packet(msgspec.Struct, frozen=True):
         """The array that `ref` describes, read-only, with `ref.shape`.
 
         Codec "raw" gives a view into the received frame; the image codecs are decoded now. Raises VantageError
-        ("bad_request") when the frame does not hold what the reference says.
+        ("bad_request") if the frame does not match the reference.
         """
         _check_ref(ref, self.blobs)
         blob = self.blobs[ref.index]
@@ -94,9 +94,9 @@ class ArraySink:
     def add(self, array: NDArray[Any], codec: str = "raw") -> ArrayRef:
         """Append `array` as the next blob and return its reference.
 
-        A contiguous little-endian array is not copied with codec "raw": leave it unchanged until it is sent.
-        Image codecs take uint8 [H, W, 3], and "png" also [H, W]. Raises VantageError ("bad_request") on a dtype,
-        shape or codec that the wire does not carry.
+        With codec "raw", a contiguous little-endian array is not copied: do not change it until it is sent.
+        Image codecs take uint8 [H, W, 3], and "png" also [H, W]. Raises VantageError("bad_request") on an unsupported
+        dtype, shape or codec.
         """
         name = _DTYPE_NAMES.get(array.dtype) or array.dtype.name
         ref = ArrayRef(index=len(self.blobs), dtype=name, shape=tuple(array.shape), codec=codec)
@@ -111,24 +111,23 @@ class ArraySink:
 
 
 def encode(request_id: bytes, message: msgspec.Struct, blobs: Sequence[Blob] = ()) -> list[Blob]:
-    """Frames of `message`. Raises VantageError ("bad_request") when it breaks a limit that the receiver will check."""
+    """Frames of `message`. Raises VantageError("bad_request") if it exceeds a limit that the receiver checks."""
     kind = KIND_OF.get(type(message))
     if kind is None:
         raise bad(f"{type(message).__name__} is not a message; send one of protocol.wire.messages.KINDS")
     try:
         header = msgspec.msgpack.encode(message)
     except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
-        raise bad(f"a field of {kind} cannot be put on the wire: {error}") from None
+        raise bad(f"a field of {kind} cannot be encoded: {error}") from None
     _check_sizes(len(request_id), len(header), [memoryview(blob).nbytes for blob in blobs])
     _check_refs(message, blobs)
     return [PREFIX, kind.encode(), request_id, header, *blobs]
 
 
 def decode(frames: Sequence[Blob]) -> Packet:
-    """The message in `frames`, whose blobs then refer to the frames' memory.
+    """The message in `frames`. Its blobs refer to the memory of the frames.
 
-    Raises VantageError: "version" for another protocol major, "bad_request" for everything else that is wrong;
-    its sentence says which rule the message breaks.
+    Raises VantageError: "version" for another protocol major, "bad_request" with the violated rule for any other fault.
     """
     if not 4 <= len(frames) <= 4 + MAX_BLOBS:
         raise bad(f"a message has 4 to {4 + MAX_BLOBS} frames, not {len(frames)}")
@@ -147,7 +146,7 @@ def decode(frames: Sequence[Blob]) -> Packet:
 
 
 def request_id_of(frames: Sequence[Blob]) -> bytes:
-    """The request id to answer a message with that `decode` refused; empty where it has no usable one."""
+    """The id for the answer to a message that `decode` rejected; empty if it has no usable one."""
     if len(frames) > 2 and len(memoryview(frames[2])) <= MAX_REQUEST_ID_BYTES:
         return bytes(frames[2])
     return b""
@@ -158,9 +157,9 @@ def _check_prefix(prefix: memoryview) -> None:
         return
     if len(prefix) == len(PREFIX) and prefix[:-1] == MAGIC:
         raise VantageError(
-            "version", f"the peer speaks protocol major {prefix[-1]}, this side {PROTOCOL_MAJOR}; update the older one"
+            "version", f"the peer uses protocol major {prefix[-1]} and this side {PROTOCOL_MAJOR}; update the older one"
         )
-    raise bad("the first frame is not the Vantage magic; this socket speaks the Vantage protocol only")
+    raise bad("the first frame is not the Vantage magic; only Vantage peers may connect to this socket")
 
 
 def _check_sizes(request_id_bytes: int, header_bytes: int, blob_bytes: Sequence[int]) -> None:
@@ -178,7 +177,7 @@ def _check_sizes(request_id_bytes: int, header_bytes: int, blob_bytes: Sequence[
 
 
 def _check_refs(message: msgspec.Struct, blobs: Sequence[Blob]) -> None:
-    """Every blob is described by exactly one reference, and fits it."""
+    """Check that every blob is described by exactly one reference and matches it."""
     indices = []
     for ref in _walk(message):
         _check_ref(ref, blobs)
@@ -205,7 +204,7 @@ def _check_layout(ref: ArrayRef) -> None:
         raise bad(f"unknown array codec {ref.codec[:32]!r}; use one of {', '.join(CODECS)}")
     if len(ref.shape) > MAX_DIMENSIONS or min(ref.shape, default=0) < 0:
         raise bad(f"an array has at most {MAX_DIMENSIONS} dimensions, none negative")
-    # Holds for the image codecs too: a small file must not unpack into a huge picture.
+    # Applies to image codecs too: a small file must not decompress into a huge image.
     if _array_bytes(ref) > MAX_FRAME_BYTES:
         raise bad(f"an array of {_array_bytes(ref)} bytes is above the limit of {MAX_FRAME_BYTES}")
     if ref.codec == "raw":
@@ -227,7 +226,7 @@ def _decode_image(blob: memoryview, ref: ArrayRef) -> NDArray[np.uint8]:
     mode = "RGB" if len(ref.shape) == 3 else "L"
     try:
         with Image.open(BytesIO(blob), formats=[ref.codec]) as image:
-            # Opening reads the file's header only; nothing is unpacked before its size is known to be as declared.
+            # Opening reads the header only; nothing is decompressed before the declared size is checked.
             if image.size != (width_px, height_px) or image.mode != mode:
                 raise bad(f"array {ref.index} is declared {list(ref.shape)} but its {ref.codec} file differs")
             array = np.asarray(image)

@@ -1,5 +1,4 @@
-"""One connection to a service, from the greeting (HELLO, a worker's READY) until it is lost; then it is closed and
-never used again."""
+"""One connection to a service, from the greeting (HELLO, or READY of a worker) until it is lost. It is never reused."""
 
 from __future__ import annotations
 
@@ -18,20 +17,20 @@ from protocol.wire.sockets import Waker, close_dealer, connect_dealer, readable,
 
 CONNECT_TIMEOUT_S = 5.0
 GREETING_RETRY_S = 0.05
-# What ends a connection at once; a peer that hangs or a cut network shows in missing heartbeats.
+# Events that end a connection at once. A hanging peer or a broken network shows as missing heartbeats instead.
 _LOST = {
-    zmq.EVENT_CLOSED: "nobody listens there",
+    zmq.EVENT_CLOSED: "no process listens there",
     zmq.EVENT_DISCONNECTED: "it closed the connection",
-    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "it refuses this run's client key",
-    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "it does not speak this protocol",
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "it rejects the client key of this run",
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "it does not use this protocol",
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "the CURVE handshake failed; is the endpoint file of this run and current?",
 }
 
 
 class Connection:
-    """A DEALER, its monitor, and what is known of the peer.
+    """A DEALER socket, its monitor, and the state of the peer.
 
-    `lost` is empty while the connection lives, else says why it ended. `ready` turns True with WELCOME.
+    `lost` is empty while the connection is alive, then the reason why it ended. `ready` becomes True with WELCOME.
     """
 
     def __init__(self, context: zmq.Context, endpoint: Endpoint, greeting: msgspec.Struct, liveness_s: float) -> None:
@@ -46,18 +45,18 @@ class Connection:
 
     def on_welcome(self, welcome: Welcome) -> None:
         self.ready = True
-        # A service that asks for rarer heartbeats than half our patience would be given up while it lives.
+        # Never rarer than half of our own time-out, or a live service would be taken for lost.
         self._heartbeat_s = min(max(welcome.heartbeat_s, 0.01), self._liveness_s / 2)
 
     def send(self, frames: Sequence[Blob]) -> bool:
-        """False when the connection is not up yet or its queue is full: try again later."""
+        """False if the connection is not established yet or its queue is full: try again later."""
         if not send(self.socket, frames):
             return False
         self._sent = time.monotonic()
         return True
 
     def receive(self) -> Iterator[list[Blob]]:
-        """The messages that have arrived; any of them counts as a sign of life."""
+        """The messages that have arrived; each of them counts as a sign of life."""
         while True:
             frames = receive(self.socket)
             if frames is None:
@@ -66,13 +65,13 @@ class Connection:
             yield frames
 
     def tend(self) -> None:
-        """Send the greeting and heartbeats, and notice the connection's end.
+        """Send the greeting and heartbeats, and detect the end of the connection.
 
-        Call it after `receive`, so that a pause of this process is not taken for the peer's silence.
+        Call it after `receive`, so that a pause of this process does not count as silence of the peer.
         """
         while readable(self._monitor):
             event = zmq.Event(recv_monitor_message(self._monitor)["event"])
-            # The reason that comes first is the most precise: a failed handshake also disconnects.
+            # The first event is the most precise: a failed handshake also disconnects.
             self.lost = self.lost or _LOST.get(event, "")
         now = time.monotonic()
         if self._greeting is not None and self.send(self._greeting):
@@ -85,13 +84,13 @@ class Connection:
             self.send(encode(b"", Heartbeat()))
 
     def sleep(self, waker: Waker, until_s: float, to_send: bool) -> None:
-        """Until there is something to receive or to tend, room to send where `to_send`, a wake-up, or that time."""
+        """Sleep until a message, a wake-up, room to send (if `to_send`), the next `tend`, or the time `until_s`."""
         events = zmq.POLLIN | (zmq.POLLOUT if to_send else 0)
         timeout_s = min(until_s, self._next_tend()) - time.monotonic()
         waker.sleep(timeout_s, ((self.socket, events), (self._monitor, zmq.POLLIN)))
 
     def _next_tend(self) -> float:
-        """Monotonic time at which `tend` has something to do if nothing happens before."""
+        """Monotonic time at which `tend` is due if nothing happens before."""
         if self._greeting is not None:
             return time.monotonic() + GREETING_RETRY_S
         if not self.ready:

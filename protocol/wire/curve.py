@@ -1,4 +1,4 @@
-"""The run's CURVE keys: made once, kept under RUN/keys for its owner only, checked on every TCP connection."""
+"""The CURVE keys of a run: created once under RUN/keys, readable by the owner only, checked on every TCP connection."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class KeyPair(msgspec.Struct, frozen=True):
 
 
 def make_keys(keys_dir: Path) -> KeyPair:
-    """Make the run's server and client keys where they are missing (directory 0700, files 0600); the server's pair."""
+    """Create missing server and client keys (directory 0700, files 0600) and return the server's pair."""
     keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in ("server", "client"):
         _make_pair(keys_dir / f"{name}.json")
@@ -37,7 +37,7 @@ def make_keys(keys_dir: Path) -> KeyPair:
 
 
 def read_keys(keys_dir: Path, name: str) -> KeyPair:
-    """The "server" or "client" pair. Raises VantageError "unavailable" when missing, "corrupt" when not a key file."""
+    """The "server" or "client" pair. Raises VantageError "unavailable" if missing, "corrupt" if not a key file."""
     path = keys_dir / f"{name}.json"
     try:
         return msgspec.json.decode(path.read_bytes(), type=KeyPair)
@@ -58,13 +58,13 @@ def _make_pair(path: Path) -> None:
         file.write(msgspec.json.encode(KeyPair(public.decode(), secret.decode())))
     try:
         with contextlib.suppress(FileExistsError):
-            os.link(temporary, path)  # unlike a rename, never replaces the pair of a service that was faster
+            os.link(temporary, path)  # unlike a rename, never replaces a pair that another service created first
     finally:
         os.unlink(temporary)
 
 
 class _OneClientKey:
-    """Credentials provider of zmq.auth: the run's client key and no other."""
+    """Credentials provider of zmq.auth that admits the client key of the run only."""
 
     def __init__(self, public: str) -> None:
         self._public = public.encode()
@@ -74,7 +74,7 @@ class _OneClientKey:
 
 
 def authenticate(context: zmq.Context, keys_dir: Path) -> zmq.auth.thread.ThreadAuthenticator:
-    """Start the context's ZAP thread, which admits the run's client key only; stop() it before the context ends."""
+    """Start the ZAP thread of the context, which admits only the client key of the run. stop() it before the context ends."""
     authenticator = zmq.auth.thread.ThreadAuthenticator(context)
     authenticator.start()
     authenticator.configure_curve_callback(

@@ -1,4 +1,4 @@
-"""De-duplication: what became of each request, so that a repeated id has its effect once."""
+"""De-duplication: the state and reply of each request, so that a repeated id takes effect once."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Key = tuple[str, bytes]  # (client, request id)
 
 
 class ReplyCache:
-    """Requests in progress, and the last replies in bounded memory.
+    """Requests in progress, and the latest replies within bounded memory.
 
-    A request that is repeated while in progress only changes where its reply goes (its client may have a fresh
-    socket). The oldest replies leave when there are more than `max_entries` or `max_bytes`; the newest always stays.
-    Not thread-safe: it belongs to the thread of the socket.
+    Repeating a request in progress only changes where its reply is sent (its client may have a fresh socket). The
+    oldest replies are dropped above `max_entries` or `max_bytes`; the newest is never dropped. Not thread-safe: used
+    by the thread of the socket.
     """
 
     def __init__(self, max_entries: int = 4096, max_bytes: int = 128 * 2**20) -> None:
@@ -38,7 +38,7 @@ class ReplyCache:
         return self._replies.get(key)
 
     def is_running(self, key: Key, identity: bytes) -> bool:
-        """True for a request in progress, whose reply from now on goes to `identity`."""
+        """Whether the request is in progress; if so, its reply will be sent to `identity`."""
         if key not in self._running:
             return False
         self._running[key] = identity
@@ -48,7 +48,7 @@ class ReplyCache:
         self._running[key] = identity
 
     def finish(self, key: Key, frames: Sequence[Blob]) -> bytes:
-        """Store the reply of a request in progress; the identity to send it to."""
+        """Store the reply of a request in progress; returns the identity to send it to."""
         identity = self._running.pop(key)
         self._replies[key] = list(frames)
         self.bytes_held += _size(frames)

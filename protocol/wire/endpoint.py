@@ -1,7 +1,7 @@
-"""Where a service listens: addresses in the run directory, and the small files that publish them.
+"""Endpoints: where a service listens, and the files in the run directory that publish it.
 
-On one host a service listens on `ipc://RUN/endpoints/SERVICE.sock`; across hosts on `tcp://` with the run's CURVE
-keys. `RUN/endpoints/SERVICE.json` says which, and clients read it again each time they connect.
+On one host a service listens on `ipc://RUN/endpoints/SERVICE.sock`; across hosts on `tcp://` with the CURVE keys of
+the run. Clients read `RUN/endpoints/SERVICE.json` each time they connect.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class Endpoint(msgspec.Struct, frozen=True):
     keys_dir: str = ""
 
     def check(self) -> None:
-        """Raises VantageError ("bad_config") for an address that may not be served or connected to."""
+        """Raises VantageError("bad_config") for an address that may not be served or connected to."""
         if self.address.startswith("ipc:///"):
             return
         host = host_of(self.address)
         if len(self.server_public_key) not in (0, 40):
             raise VantageError(
                 "bad_config",
-                f"{self.server_public_key!r} is no server's key, which has 40 characters: copy server_public_key from "
+                f"{self.server_public_key!r} is not a server key, which has 40 characters: copy server_public_key from "
                 "the run's endpoints folder.",
             )
         if not self.server_public_key and not is_loopback(host):
@@ -50,7 +50,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 def host_of(address: str) -> str:
-    """The host of `tcp://host:port`. Raises VantageError ("bad_config") on any other form."""
+    """The host of `tcp://host:port`. Raises VantageError("bad_config") on any other form."""
     host, separator, port = address[len("tcp://") :].rpartition(":")
     if not address.startswith("tcp://") or not separator or not host or not (port.isdigit() or port == "*"):
         raise VantageError("bad_config", f"{address!r} is not an address; write ipc:///PATH or tcp://HOST:PORT")
@@ -69,14 +69,14 @@ def is_loopback(host: str) -> bool:
 def serving_endpoint(run_dir: Path, service: str, bind: str = "") -> Endpoint:
     """Where `service` of this run should listen: ipc in the run directory, or `bind` = "tcp://HOST:PORT" with CURVE.
 
-    Makes the run's keys where TCP asks for them. HOST "0.0.0.0" is every interface, PORT "*" any free one; the bound
-    socket knows the real address.
+    Creates the keys of the run for TCP. HOST "0.0.0.0" means every interface, PORT "*" any free port; the bound socket
+    has the real address.
     """
     if not bind:
         return Endpoint(f"ipc://{_ipc_path(run_dir, service)}")
     host = host_of(bind)
     if host not in ("*", "0.0.0.0"):
-        try:  # ZeroMQ binds numbers only
+        try:  # ZeroMQ binds numeric addresses only
             bind = f"tcp://{socket.gethostbyname(host)}:{bind.rpartition(':')[2]}"
         except OSError as error:
             raise VantageError("bad_config", f"the host of {bind} cannot be resolved ({error}); name another") from None
@@ -95,13 +95,13 @@ def publish(run_dir: Path, service: str, endpoint: Endpoint) -> None:
 def lookup(run_dir: Path, service: str) -> Endpoint:
     """The published endpoint of a service of this run.
 
-    Raises VantageError: "unavailable" while the service has not published one, "corrupt" when the file is not one.
+    Raises VantageError: "unavailable" while the service has not published one, "corrupt" if the file is not one.
     """
     path = _endpoint_file(run_dir, service)
     try:
         endpoint = msgspec.json.decode(path.read_bytes(), type=Endpoint)
     except FileNotFoundError:
-        raise VantageError("unavailable", f"{service} of run {run_dir.name} is not up; start it first") from None
+        raise VantageError("unavailable", f"{service} of run {run_dir.name} is not running; start it first") from None
     except OSError as error:
         raise VantageError("unavailable", f"{path} cannot be read ({error.strerror}); check its permissions") from None
     except (msgspec.MsgspecError, ValueError):
@@ -114,7 +114,7 @@ def _endpoint_file(run_dir: Path, service: str) -> Path:
 
 
 def _ipc_path(run_dir: Path, service: str) -> Path:
-    """RUN/endpoints/SERVICE.sock, or a short private directory of this user where that is too long for a socket."""
+    """RUN/endpoints/SERVICE.sock, or a file in a short private directory of this user if that path is too long."""
     path = run_dir.resolve() / "endpoints" / f"{service}.sock"
     if len(os.fsencode(path)) > MAX_IPC_PATH_BYTES:
         digest = hashlib.blake2b(os.fsencode(run_dir.resolve()), digest_size=8).hexdigest()
@@ -126,7 +126,7 @@ def _ipc_path(run_dir: Path, service: str) -> Path:
 
 
 def _private_dir(path: Path) -> None:
-    """Make `path` with mode 0700, or narrow it to that; refuse one that belongs to somebody else."""
+    """Create `path` with mode 0700, or restrict it to that. Raises VantageError("conflict") if another user owns it."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():

@@ -1,9 +1,9 @@
-"""What arrives at a service's ROUTER, down to the new requests: all else is answered here, each request id once.
+"""The receiving half of a service: yields new requests and answers everything else itself, each request id once.
 
-    receive ─▶ decode ─▶ HELLO, heartbeat, repetition, refusal: answered
+    receive ─▶ decode ─▶ HELLO, heartbeat, repetition, rejection: answered here
                      └─▶ new request ─▶ the caller: reply() now, or accept() and finish() later
 
-It belongs to the thread that polls its socket, and has none of its own.
+Used by the thread that polls its socket; it starts no thread.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from protocol.wire.sockets import Listener, receive, send
 
 log = logging.getLogger(__name__)
 
-MESSAGES_PER_TURN = 64  # received before what waits to be sent has its turn
+MESSAGES_PER_TURN = 64  # received before pending replies are sent
 LOG_INTERVAL_S = 10.0
 
 
 class Request(Packet, frozen=True):
-    """A request as it came: request_id, message, blobs and array(ref) of Packet, and by whom and how."""
+    """A received request: a Packet with its client, connection and frames."""
 
     client: str
-    identity: bytes  # the connection that it came by
-    frames: list[Blob]  # without the identity, to be forwarded as they are
+    identity: bytes  # of the connection
+    frames: list[Blob]  # without the identity, to be forwarded unchanged
 
     @property
     def key(self) -> Key:
@@ -43,10 +43,10 @@ class Request(Packet, frozen=True):
 
 
 class Inbox:
-    """A bound ROUTER, who is connected to it, and what became of each request.
+    """A bound ROUTER, the clients connected to it, and the state of each request.
 
-    `endpoint` is the real address, ready to publish; `counters` is for /metrics. Raises VantageError: "conflict" when
-    the address is in use, "bad_config" when it cannot be served.
+    `endpoint` is the real address, ready to publish; `counters` are exported by /metrics. Raises VantageError: "conflict" if
+    the address is in use, "bad_config" if it cannot be served.
     """
 
     def __init__(self, name: str, run: str, endpoint: Endpoint, heartbeat_s: float, replies: ReplyCache) -> None:
@@ -66,11 +66,11 @@ class Inbox:
 
     @property
     def running(self) -> int:
-        """Requests accepted and not finished."""
+        """Number of requests accepted and not finished."""
         return self._replies.running
 
     def requests(self) -> Iterator[Request]:
-        """The new requests among the messages that wait, at most MESSAGES_PER_TURN of which are taken."""
+        """New requests among the waiting messages; receives at most MESSAGES_PER_TURN messages."""
         for _ in range(MESSAGES_PER_TURN):
             frames = receive(self.socket)
             if frames is None:
@@ -78,9 +78,9 @@ class Inbox:
             identity = bytes(frames[0])
             try:
                 request = self._take(identity, frames[1:])
-            except Exception:  # whatever a peer sent, the others are served
+            except Exception:  # one bad message must not stop the service
                 self.counters["malformed"] += 1
-                log.exception("%s could not take a message", self._name)
+                log.exception("%s failed on a message", self._name)
                 continue
             if request is not None:
                 yield request
@@ -88,11 +88,11 @@ class Inbox:
         self.counters["clients"] = len(self._sessions)
 
     def accept(self, request: Request) -> None:
-        """From now on the request is in progress: a repetition of it only says where its answer should go."""
+        """Mark the request as in progress: repeating it then only changes where its answer is sent."""
         self._replies.start(request.key, request.identity)
 
     def finish(self, key: Key, frames: Sequence[Blob]) -> None:
-        """Answer an accepted request, and keep the answer for repetitions."""
+        """Answer an accepted request and store the answer for repetitions."""
         self._send(self._replies.finish(key, frames), frames)
 
     def reply(self, request: Request, message: msgspec.Struct) -> None:
@@ -117,8 +117,8 @@ class Inbox:
             self._fail(identity, packet.request_id, error)
             return None
         client = self._sessions.client(identity)
-        if client is None:  # about the connection, not about this request
-            error = VantageError("bad_request", f"{self._name} does not know this connection; say HELLO first", True)
+        if client is None:  # no request id: the error is about the connection
+            error = VantageError("bad_request", f"{self._name} does not know this connection; send HELLO first", True)
             self._fail(identity, b"", error)
             return None
         if isinstance(packet.message, Heartbeat):
@@ -139,7 +139,7 @@ class Inbox:
     def _send(self, identity: bytes, frames: Sequence[Blob]) -> None:
         self.counters["replies"] += 1
         if not send(self.socket, [identity, *frames]):
-            self.counters["undelivered"] += 1  # its client asks again and finds the stored reply
+            self.counters["undelivered"] += 1  # the client resends the request and gets the stored reply
 
     def _fail(self, identity: bytes, request_id: bytes, error: VantageError) -> None:
         self.counters["failures"] += 1
@@ -150,5 +150,5 @@ class Inbox:
         now = time.monotonic()
         if now >= self._next_log:
             self._next_log = now + LOG_INTERVAL_S
-            log.warning("%s refused a message: %s (%d so far)", self._name, error, self.counters["malformed"])
+            log.warning("%s rejected a message: %s (%d so far)", self._name, error, self.counters["malformed"])
         self._send(identity, encode(request_id_of(frames), failure_of(error)))

@@ -1,7 +1,7 @@
 """Every message of the wire as a typed struct, with its kind.
 
-A kind is the short ASCII name in the second frame. Fields are only ever appended, with defaults. Numpy arrays
-travel beside the header as frames of their own (`protocol.wire.arrays.ArrayRef`).
+A kind is the short ASCII name in the second frame. Fields are only ever appended, with defaults. NumPy arrays are
+separate frames after the header (`protocol.wire.arrays.ArrayRef`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from protocol.tasks.task import AnnotatedView, Degradation, Episode, TaskSpec, V
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """First message of a client; the service answers Welcome or an `version` error."""
+    """First message of a client. Answered by Welcome, or by Failure(code="version")."""
 
     client: str
     protocol_major: int
@@ -34,17 +34,17 @@ class Welcome(msgspec.Struct, frozen=True):
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
-    """Sent when nothing else was; the receiver answers a client's heartbeat with its own."""
+    """Sent if no other message was; a service answers the heartbeat of a client with its own."""
 
 
 class Busy(msgspec.Struct, frozen=True):
-    """The queue is full; ask again with the same request id after this long."""
+    """The queue is full: send the request again, with the same id, after this time."""
 
     retry_after_s: float
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """A typed error: a code of protocol.errors, one sentence that says what to do, and whether retrying can help."""
+    """A typed error: a code of protocol.errors, a sentence that says what to do, and whether retrying can help."""
 
     code: str
     message: str
@@ -74,7 +74,7 @@ class RenderTask(msgspec.Struct, frozen=True):
 class Observe(msgspec.Struct, frozen=True):
     """One more view of a scene: a free pose in navigable space, or an action from a pose.
 
-    With `degradations` it is degraded as view number `index` (from 0) of the episode of (run_seed, seq) is.
+    With `degradations` the image is degraded like view `index` (from 0) of the episode of (run_seed, seq).
     """
 
     scene: SceneSpec
@@ -105,9 +105,9 @@ class Description(msgspec.Struct, frozen=True):
 
 
 class Annotate(msgspec.Struct, frozen=True):
-    """Views of one scene with dense truth and questions of the named skills, for pre-training.
+    """Views of one scene with dense truth and questions of these skills, for pre-training.
 
-    `skills` are (skill, level, weight); up to `questions_per_view` questions that hold in a view are asked.
+    `skills` are (skill, level, weight); each view has up to `questions_per_view` questions.
     """
 
     scene: SceneSpec
@@ -173,14 +173,14 @@ class DrainWorker(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """The request took effect and there is nothing more to say."""
+    """The request took effect."""
 
 
 # ----------------------------------------------------------------------------- simulator workers
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """A worker offers itself, with how many requests it takes at once and what it can do."""
+    """A worker offers itself: its credit (requests it accepts at once) and capabilities."""
 
     worker_id: str
     backend: str
@@ -189,22 +189,22 @@ class Ready(msgspec.Struct, frozen=True):
     sensors: tuple[str, ...] = ("rgb", "depth", "ids")
     skills: tuple[str, ...] = ()
     protocol_major: int = 1
-    warm_scenes: int = 4  # how many scenes it keeps open, least recently used closed first
-    assets: tuple[str, ...] = ()  # names of scenes that SceneSpec.asset may name
+    warm_scenes: int = 4  # number of scenes it keeps open; the least recently used is closed first
+    assets: tuple[str, ...] = ()  # scenes that SceneSpec.asset may name
 
 
 class Loading(msgspec.Struct, frozen=True):
-    """A slow scene load is under way for the request in this message's id; do not count me dead before then."""
+    """The worker is loading a scene for the request with this id; do not count it as dead before the deadline."""
 
     deadline_s: float
 
 
 class Drain(msgspec.Struct, frozen=True):
-    """Broker to worker: finish what you have and leave."""
+    """Broker to worker: finish your requests and leave."""
 
 
 class Goodbye(msgspec.Struct, frozen=True):
-    """Worker to broker: I leave now."""
+    """Worker to broker: this worker leaves now."""
 
 
 # ----------------------------------------------------------------------------- curriculum
@@ -214,7 +214,7 @@ MOST_LEASED = 4096  # specs of one LeaseSpecs
 
 
 class LeaseSpecs(msgspec.Struct, frozen=True):
-    """Ask for up to `count` specs, 1 to MOST_LEASED, leased for `lease_s` seconds."""
+    """Request up to `count` specs (1 to MOST_LEASED), leased for `lease_s` seconds."""
 
     learner: str
     count: int
@@ -225,20 +225,22 @@ class LeaseSpecs(msgspec.Struct, frozen=True):
 class Leased(msgspec.Struct, frozen=True):
     spec: TaskSpec
     lease_id: str
-    blind: bool = False  # ask without the picture: what can be answered so is a shortcut
-    purpose: str = "frontier"  # why it was chosen: "frontier" | "coverage" | "retest" | "blind" | policy's own word
+    blind: bool = False  # ask without images: a question that can be answered blind is a shortcut
+    purpose: str = (
+        "frontier"  # why it was chosen: "frontier" | "coverage" | "retest" | "blind" | another word of the selector
+    )
 
 
 class SpecBatch(msgspec.Struct, frozen=True):
     specs: tuple[Leased, ...]
-    reason: str = ""  # one line for the terminal: what is asked for and why
+    reason: str = ""  # one line for the terminal: what is asked and why
 
 
 class ConfidenceReport(msgspec.Struct, frozen=True):
-    """How sure and how right the policy was on one spec.
+    """Confidence and success of the policy on one spec.
 
-    `outcome`: "answered", "infeasible" (the simulator could not realise it) or "broken" (our own fault); the last
-    two never count as wrong answers.
+    `outcome`: "answered", "infeasible" (the simulator could not realise the spec) or "broken" (a fault of the system);
+    the last two never count as wrong answers.
     """
 
     report_id: str
@@ -257,7 +259,7 @@ class ConfidenceReport(msgspec.Struct, frozen=True):
     had_gradient: bool = False  # the group's rewards had spread
     reason: str = ""  # why infeasible or broken
     renderer_digest: str = ""
-    degradation: str = ""  # of the pictures, as protocol.tasks.task.degradation_label writes it; "" for clear ones
+    degradation: str = ""  # of the images, as degradation_label of protocol.tasks.task; "" if undegraded
 
 
 class SendReports(msgspec.Struct, frozen=True):
@@ -265,7 +267,7 @@ class SendReports(msgspec.Struct, frozen=True):
 
 
 class ReportsCounted(msgspec.Struct, frozen=True):
-    """Sent after the commit. A report that was counted before is named as a duplicate and changes nothing."""
+    """Sent after the commit. A report that was counted before is listed as a duplicate and changes nothing."""
 
     counted: tuple[str, ...]
     duplicates: tuple[str, ...] = ()
@@ -294,13 +296,13 @@ class CellStatus(msgspec.Struct, frozen=True):
     asked: int
     success_rate: float  # posterior mean with forgetting
     predicted: float  # of the ability model
-    share: float  # share of coming specs
+    share: float  # fraction of upcoming specs
     infeasible: int = 0
     no_gradient: int = 0
     blind_success: Optional[float] = None
     calibration_error: Optional[float] = None  # ECE of the skill
     brier: Optional[float] = None  # of the skill
-    degradation: str = ""  # of the pictures, like "fog:3"; "" for clear ones
+    degradation: str = ""  # of the images, like "fog:3"; "" if undegraded
 
 
 class CurriculumStatus(msgspec.Struct, frozen=True):
@@ -312,8 +314,8 @@ class CurriculumStatus(msgspec.Struct, frozen=True):
     broken: int
     cells: tuple[CellStatus, ...]
     reason: str = ""
-    proposals: int = 0  # questions from outside that were added
-    proposals_waiting: int = 0  # of these, still to be leased
+    proposals: int = 0  # proposals that were added
+    proposals_waiting: int = 0  # leases of proposals still to come
 
 
 KINDS: dict[str, type[msgspec.Struct]] = {

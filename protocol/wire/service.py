@@ -1,9 +1,9 @@
-"""A service: a ROUTER whose requests are answered by handlers, each id once.
+"""A service: a ROUTER socket whose requests are answered by handlers, each request id once.
 
     Inbox ⇄ I/O thread: decode · HELLO, heartbeats · de-duplication · BUSY ─▶ queue ─▶ handlers in the thread of
     `serve` ─▶ outbox ─▶ I/O thread: remember, send
 
-Handlers therefore run one at a time and in one thread, while heartbeats are answered however long one takes.
+Handlers run one at a time in one thread; heartbeats are answered however long a handler takes.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from protocol.wire.sockets import Waker
 log = logging.getLogger(__name__)
 
 Answer = Union[msgspec.Struct, tuple[msgspec.Struct, Sequence[Blob]]]
-# A handler answers now, or returns a Future of its answer and may answer others meanwhile.
+# A handler returns its answer, or a Future of it to answer other requests meanwhile.
 Handler = Callable[[Any, Request], Union[Answer, "Future[Answer]"]]
 
 
 class Service:
     """Answers requests on a bound endpoint.
 
-    The address is bound on construction; `endpoint` is the real one, ready to publish. A handler returns a message,
+    The constructor binds the address; `endpoint` is the real one, ready to publish. A handler returns a message,
     a (message, blobs) pair, or a Future of either; a VantageError that it raises (or its Future holds) becomes a
-    Failure, any other exception Failure("internal"). Replies' arrays must not be written to afterwards. Above
-    `max_in_flight` unanswered requests the answer is BUSY. `counters` is for /metrics.
+    Failure, any other exception Failure("internal"). Arrays of replies must not be written to
+    afterwards. Above `max_in_flight` unanswered requests the answer is BUSY. `counters` are exported by /metrics.
 
-    Raises VantageError: "conflict" when the address is in use, "bad_config" when it cannot be served.
+    Raises VantageError: "conflict" if the address is in use, "bad_config" if it cannot be served.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Service:
         self.endpoint = self._inbox.endpoint
 
     def serve(self, stop: threading.Event) -> None:
-        """Answer until `stop` is set, then finish what was accepted (for at most `drain_s`) and free the address."""
+        """Answer until `stop` is set, then finish accepted requests (for at most `drain_s`) and free the address."""
         io_thread = threading.Thread(target=self._run_io, name=f"{self.name}-io", daemon=True)
         io_thread.start()
         try:
@@ -94,7 +94,7 @@ class Service:
             raise self._io_error
 
     def close(self) -> None:
-        """Free the address of a service that does not serve (any more); idempotent."""
+        """Free the address of a service that is not serving; idempotent."""
         self._inbox.close()
         self._waker.close()
 
@@ -107,7 +107,7 @@ class Service:
             return
         try:
             answer = self._handlers[type(request.message)](request.message, request)
-        except Exception as error:  # a handler's fault is an answer, not the end of the service
+        except Exception as error:  # a fault in a handler must not end the service
             self._post(request, self._failure(error))
             return
         if isinstance(answer, Future):
@@ -117,7 +117,7 @@ class Service:
 
     def _finish(self, request: Request, future: Future[Answer]) -> None:
         if future.cancelled():
-            self._post(request, Failure("unavailable", f"{self.name} gave this request up; ask again", True))
+            self._post(request, Failure("unavailable", f"{self.name} dropped this request; send it again", True))
             return
         error = future.exception()
         self._post(request, future.result() if error is None else self._failure(error))

@@ -1,4 +1,4 @@
-"""Who is connected to a service: HELLO and WELCOME, and clients that fell silent."""
+"""The clients connected to a service: HELLO, WELCOME, and expiry of silent clients."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ MAX_CLIENT_NAME = 128
 
 
 class Sessions:
-    """Connections that have said HELLO, least recently heard first.
+    """Connections that have sent HELLO, least recently active first.
 
-    A connection is a ROUTER identity; its client's name outlives it. What was silent for `expiry_s`, or the most
-    silent one above `max_clients`, is forgotten and must say HELLO again.
+    A connection is a ROUTER identity; the name of its client outlives it. A connection silent for `expiry_s`, or the
+    least recently active one above `max_clients`, is dropped and must send HELLO again.
     """
 
     def __init__(
@@ -26,7 +26,9 @@ class Sessions:
         self._welcome = Welcome(service, PROTOCOL_MAJOR, PROTOCOL_MINOR, run, heartbeat_s)
         self._expiry_s = expiry_s
         self._max_clients = max_clients
-        self._clients: OrderedDict[bytes, tuple[str, float]] = OrderedDict()  # identity -> name, last heard
+        self._clients: OrderedDict[bytes, tuple[str, float]] = (
+            OrderedDict()
+        )  # identity -> name, time of the last message
 
     def __len__(self) -> int:
         return len(self._clients)
@@ -36,7 +38,7 @@ class Sessions:
         if hello.protocol_major != PROTOCOL_MAJOR:
             raise VantageError(
                 "version",
-                f"{self._welcome.service} speaks protocol major {PROTOCOL_MAJOR}, the client {hello.protocol_major}; "
+                f"{self._welcome.service} uses protocol major {PROTOCOL_MAJOR}, the client {hello.protocol_major}; "
                 "update the older one",
             )
         if not 1 <= len(hello.client) <= MAX_CLIENT_NAME:
@@ -47,7 +49,7 @@ class Sessions:
         return self._welcome
 
     def client(self, identity: bytes) -> Optional[str]:
-        """The name of the client on this connection, which was heard now; None when it must say HELLO first."""
+        """The name of the client that sent a message on this connection; None if it must send HELLO first."""
         known = self._clients.get(identity)
         if known is None:
             return None

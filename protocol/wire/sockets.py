@@ -1,4 +1,4 @@
-"""Bounded ZeroMQ sockets: a listening ROUTER that never steals an address, a DEALER, and frames in and out."""
+"""Bounded ZeroMQ sockets: a listening ROUTER that never takes over a live address, a DEALER, send and receive."""
 
 from __future__ import annotations
 
@@ -21,20 +21,22 @@ from protocol.wire.codec import MAX_BLOBS, MAX_FRAME_BYTES, Blob
 from protocol.wire.curve import authenticate, connect_curve, serve_curve
 from protocol.wire.endpoint import Endpoint, host_of
 
-HIGH_WATER_MARK = 1024  # messages per peer and direction; above what a service holds in flight, or replies are dropped
-# Identity frame + four fixed frames + blobs, and one more by which an overlong message is known.
+HIGH_WATER_MARK = (
+    1024  # messages per peer and direction; must exceed what a service holds in flight, or replies are dropped
+)
+# Identity frame + four fixed frames + blobs, and one more to detect an overlong message.
 MAX_RECEIVED_FRAMES = 1 + 4 + MAX_BLOBS + 1
 
-# Below this a frame is copied to be sent: without a copy its memory must be watched by another thread until it is out,
-# which costs more processor time than the copy.
+# Smaller frames are copied before sending: without a copy another thread must track the memory until it is sent, which
+# costs more processor time than the copy.
 COPY_BELOW_BYTES = 2**19
-# A received frame smaller than this is copied out of ZeroMQ's 8 KiB buffer, which it would keep whole in memory.
+# A smaller received frame is copied out of ZeroMQ's 8 KiB buffer, which it would otherwise keep in memory.
 OWN_BELOW_BYTES = 2**13
-# A picture should fit into the buffer of a socket file: else both sides must wake for every part of it. TCP's buffers
-# are left to the kernel, which fits them to the network.
+# An image should fit into the buffer of a socket file, or both sides must wake for every part of it. The kernel tunes
+# the buffers of TCP.
 IPC_BUFFER_BYTES = 4 * 2**20
 
-# Plain integers: the enumerations take a microsecond for each use, and every frame needs some.
+# Plain integers: each use of the enumerations takes a microsecond, and every frame needs several.
 _EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)
 _NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 
@@ -43,7 +45,7 @@ def _limit(socket: zmq.Socket, address: str) -> None:
     socket.maxmsgsize = MAX_FRAME_BYTES
     socket.sndhwm = HIGH_WATER_MARK
     socket.rcvhwm = HIGH_WATER_MARK
-    socket.copy_threshold = 0  # `send` says of each frame whether it is copied
+    socket.copy_threshold = 0  # `send` decides for each frame whether it is copied
     if address.startswith("ipc://"):
         socket.sndbuf = socket.rcvbuf = IPC_BUFFER_BYTES
 
@@ -51,9 +53,9 @@ def _limit(socket: zmq.Socket, address: str) -> None:
 class Listener:
     """A bound ROUTER with its own context.
 
-    `socket` is the ROUTER, `endpoint` the real address (a wildcard host becomes this host's name, "*" the port).
-    Raises VantageError: "conflict" when a live process holds the address (the socket file of a killed one is taken
-    over), "bad_config" when the address cannot be served.
+    `socket` is the ROUTER, `endpoint` the real address (with this host's name for a wildcard and the actual port).
+    Raises VantageError: "conflict" if a live process holds the address (the socket file of a killed one is taken
+    over), "bad_config" if the address cannot be served.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -65,7 +67,7 @@ class Listener:
         self.socket = self._context.socket(zmq.ROUTER)
         _limit(self.socket, endpoint.address)
         self.socket.router_mandatory = True
-        self.socket.linger = 1000  # the last replies
+        self.socket.linger = 1000  # delivers the last replies
         try:
             if endpoint.server_public_key:
                 self._authenticator = authenticate(self._context, Path(endpoint.keys_dir))
@@ -88,12 +90,12 @@ class Listener:
         )
 
     def close(self) -> None:
-        """Send what is queued (up to the linger time) and free the address; idempotent."""
+        """Send queued messages (up to the linger time) and free the address; idempotent."""
         if self._authenticator is not None:
             self._authenticator.stop()
             self._authenticator = None
         self.socket.close()
-        self._context.term()  # returns when nothing listens any more
+        self._context.term()  # returns when the address is free
         if self._lock is not None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._address[len("ipc://") :])  # still ours: the lock is held
@@ -108,9 +110,9 @@ def _reachable(address: str) -> str:
 
 
 def _hold_ipc(address: str) -> int:
-    """Lock an ipc path for this process's life (the kernel frees it on any death); the lock's descriptor.
+    """Lock an ipc path for the lifetime of this process; returns the lock's descriptor. The kernel frees it on exit.
 
-    libzmq silently deletes whatever lies at the path of a bind, so without this a second service would steal it.
+    bind() of libzmq silently deletes an existing file at its path, so a second service would take over the address.
     """
     path = address[len("ipc://") :]
     conflict = VantageError("conflict", f"{path} is held by a live process; stop it first or use another run directory")
@@ -123,32 +125,31 @@ def _hold_ipc(address: str) -> int:
     except BlockingIOError:
         os.close(lock)
         raise conflict from None
-    if os.path.exists(path) and (not stat.S_ISSOCK(os.stat(path).st_mode) or _somebody_listens(path)):
+    if os.path.exists(path) and (not stat.S_ISSOCK(os.stat(path).st_mode) or _is_served(path)):
         os.close(lock)
         raise conflict
     return lock
 
 
-def _somebody_listens(path: str) -> bool:
-    """True when a process that knows nothing of our lock accepts connections there."""
+def _is_served(path: str) -> bool:
+    """Whether a process that does not use our lock accepts connections there."""
     with unix_socket.socket(unix_socket.AF_UNIX) as probe:
         probe.settimeout(1.0)
         try:
             probe.connect(path)
         except (ConnectionRefusedError, FileNotFoundError):
             return False
-        except OSError:  # e.g. its backlog is full: alive
+        except OSError:  # for example, its backlog is full: it is alive
             return True
         return True
 
 
 def connect_dealer(context: zmq.Context, endpoint: Endpoint, events: int) -> tuple[zmq.Socket, zmq.Socket]:
-    """A DEALER of one connection, and the monitor on which these `events` of it arrive.
+    """A DEALER for one connection, and its monitor, which receives these `events`.
 
-    It neither queues before it is connected nor reconnects on its own.
-
-    A restarted service knows nothing of the old connection, so whoever loses it starts afresh with HELLO (or READY).
-    Raises VantageError ("bad_config", or "unavailable" without keys) when the endpoint cannot be connected to.
+    The DEALER neither queues messages before it is connected nor reconnects by itself: a restarted service has no state
+    of the old connection, so its peer must begin again with HELLO (or READY).
+    Raises VantageError("bad_config", or "unavailable" without keys) if the endpoint cannot be connected to.
     """
     endpoint.check()
     socket = context.socket(zmq.DEALER)
@@ -177,14 +178,14 @@ def close_dealer(socket: zmq.Socket, monitor: zmq.Socket) -> None:
 
 
 def readable(socket: zmq.Socket) -> bool:
-    """Whether a message waits; cheaper than to ask for one and to catch the exception where there is none."""
+    """Whether a message is waiting; cheaper than trying to receive one and catching the exception."""
     return bool(int(socket.get(_EVENTS)) & _POLLIN)
 
 
 def receive(socket: zmq.Socket) -> Optional[list[Blob]]:
-    """The next message's frames, large ones without a copy, or None when there is none now.
+    """The frames of the next message, large ones without a copy, or None if no message is waiting.
 
-    Of a message with too many frames only the first MAX_RECEIVED_FRAMES are kept, which `decode` refuses.
+    A message with too many frames is cut to MAX_RECEIVED_FRAMES, which `decode` rejects.
     """
     if not readable(socket):
         return None
@@ -199,10 +200,9 @@ def receive(socket: zmq.Socket) -> Optional[list[Blob]]:
 
 
 def send(socket: zmq.Socket, frames: Sequence[Blob]) -> bool:
-    """Send without copying frames above COPY_BELOW_BYTES; False when the peer is gone or its queue is full.
+    """Send without copying frames above COPY_BELOW_BYTES; False if the peer is gone or its queue is full.
 
-    A large frame that was received is passed on without a copy. Do not write to the frames' memory afterwards: ZeroMQ
-    reads it until the message is out.
+    Do not write to the memory of the frames afterwards: ZeroMQ reads it until the message is sent.
     """
     left = len(frames)
     try:
@@ -215,7 +215,7 @@ def send(socket: zmq.Socket, frames: Sequence[Blob]) -> bool:
             else:
                 socket.send(frame, flags, copy=view.nbytes < COPY_BELOW_BYTES)
     except zmq.ZMQError as error:
-        if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):  # known at the first frame: nothing was sent
+        if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):  # raised by the first frame: nothing was sent
             return False
         raise
     return True

@@ -77,7 +77,7 @@ def test_late_heartbeats_within_patience_are_forgiven(endpoint):
 
 def test_deadlines_say_which_side_to_look_at(endpoint):
     with Client(endpoint, "test") as client:
-        with pytest.raises(VantageError, match="nobody listens") as caught:
+        with pytest.raises(VantageError, match="no process listens") as caught:
             client.request(LeaseSpecs("x", 1, 0), deadline_s=0.3)
         assert (caught.value.code, caught.value.retryable) == ("unavailable", True)
         service = Service("s", "r", endpoint, {LeaseSpecs: lambda *_: Future()}, drain_s=0.1)

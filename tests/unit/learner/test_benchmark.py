@@ -234,8 +234,8 @@ def test_a_generated_data_set_is_read_with_its_manifests(tmp_path):
         ({"id": 1}, "needs id, question_type"),
         ({**CHOICE, "options": ["left", "right"]}, "not lettered from A on"),
         ({**CHOICE, "options": ["B. left", "A. right"]}, "not lettered from A on"),
-        ({**CHOICE, "ground_truth": "C"}, "is no question"),
-        ({**CHOICE, "ground_truth": "AB"}, "is no question"),
+        ({**CHOICE, "ground_truth": "C"}, "is not a question"),
+        ({**CHOICE, "ground_truth": "AB"}, "is not a question"),
         ({**NUMBER, "ground_truth": "many"}, "is no number"),
     ],
 )
