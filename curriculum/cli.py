@@ -25,20 +25,20 @@ from protocol.run.logs import setup
 from protocol.wire.messages import CurriculumStatus
 
 app = typer.Typer(
-    help="Decides what the learner is asked next.",
+    help="Decide what the learner is asked next.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run's directory.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")]
 
 
 @app.command()
 def serve(
     run: RunArgument,
     bind: Annotated[
-        str, typer.Option(help="Listen on tcp://HOST:PORT, for learners on other hosts; default: a socket of this one.")
+        str, typer.Option(help="Listen on tcp://HOST:PORT, for learners on other hosts; default: a local socket.")
     ] = "",
 ) -> None:
     """Serve specs and count reports until SIGTERM or Ctrl-C."""
@@ -52,7 +52,7 @@ def serve(
 
 @app.command()
 def status(run: RunArgument) -> None:
-    """Show what was asked, how it went and what comes next; reads the run's files alone."""
+    """Show what was asked, the results and the next shares, from the files of the run."""
     opened, settings = _open(run)
     with closing(Store(opened.path / FILE_NAME, opened.seed, read_only=True)) as store:
         state, _ = load_state(store, settings.estimation)
@@ -61,7 +61,7 @@ def status(run: RunArgument) -> None:
 
 @app.command()
 def rebuild(run: RunArgument) -> None:
-    """Compute the estimates anew from the events and say whether they were right before."""
+    """Recompute the estimates from the events and report whether the stored ones were correct."""
     opened, settings = _open(run)
     with opened.lock("curriculum"), closing(Store(opened.path / FILE_NAME, opened.seed)) as store:
         stored = encode_state(load_state(store, settings.estimation)[0])
@@ -70,7 +70,7 @@ def rebuild(run: RunArgument) -> None:
         rebuilt = encode_state(state)
         store.save_snapshot(last, fingerprint(settings.estimation), rebuilt)
     right = indexes_right and stored == rebuilt
-    print(f"{last} events replayed; the projections {'were right' if right else 'differed and are right now'}.")
+    print(f"{last} events replayed; the projections {'were correct' if right else 'differed and are repaired'}.")
     if not right:
         raise typer.Exit(1)
 
@@ -82,9 +82,9 @@ def propose(
         list[Path], typer.Argument(metavar="FILE", help="A proposal as JSON, or several as JSON lines (.jsonl).")
     ],
 ) -> None:
-    """Test questions from a person or a model on a live run's simulator and have the accepted ones asked.
+    """Examine proposals with the simulator of a live run and add the accepted ones to its curriculum.
 
-    Exit code 1 where one was rejected.
+    Exit code 1 if any is rejected.
     """
     from curriculum.propose import propose as add  # the other commands need no socket
 
@@ -106,7 +106,7 @@ def _print(name: str, status: CurriculumStatus) -> None:
     table = Table(
         title=f"{name}: selector {status.selector}", title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0
     )
-    table.add_column("cell", overflow="fold")  # on a narrow terminal it breaks before the level
+    table.add_column("cell", overflow="fold")  # on a narrow terminal it wraps before the level
     for column in ("asked", "right", "pred", "share", "no grad", "infeas", "blind", "ECE", "Brier"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in status.cells:
@@ -130,7 +130,7 @@ def _print(name: str, status: CurriculumStatus) -> None:
     )
     if status.proposals:
         console.print(
-            f"{status.proposals} questions proposed from outside, {status.proposals_waiting} times still to be asked",
+            f"{status.proposals} proposals, {status.proposals_waiting} of their specs not issued yet",
             highlight=False,
         )
     if status.reason:

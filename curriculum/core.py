@@ -1,11 +1,11 @@
-"""The curriculum apart from its socket.
+"""The logic of the curriculum, independent of its socket.
 
-    LeaseSpecs ──▶ views of the state ─▶ policy ─▶ choices ─▶ issues ─▶ commit ─▶ SpecBatch
-    SendReports ─▶ those not counted before ─────────────────────────▶ commit ─▶ ReportsCounted
-                                                    events ─▶ State (replayed at the start)
+    LeaseSpecs ──▶ estimates ─▶ selector ─▶ shares ─▶ issues ─▶ commit ─▶ SpecBatch
+    SendReports ─▶ reports not counted before ─────────────────▶ commit ─▶ ReportsCounted
+                                              events ─▶ State (replayed at the start)
 
-A message takes effect when its event is committed and is answered after that; a repeated request id gets the answer
-of its first time, also after a restart.
+A message takes effect when its event is committed and is answered after that. A repeated request id gets its first
+answer again, also after a restart.
 """
 
 from __future__ import annotations
@@ -53,15 +53,15 @@ log = logging.getLogger(__name__)
 
 CurriculumMessage = Union[LeaseSpecs, SendReports, AddProposals, GetCurriculumStatus]
 
-_SNAPSHOT_EVENTS = 256  # a start replays about as many at most
+_SNAPSHOT_EVENTS = 256  # a start replays at most about this many
 _STATUS_INTERVAL_S = 1.0
 
 
 class CurriculumCore:
-    """The curriculum of one run. Safe to call from several threads; `close` it, or use it as a context manager."""
+    """The curriculum of one run. Thread-safe; call `close`, or use it as a context manager."""
 
     def __init__(self, run: RunDir, settings: CurriculumSettings, clock: Callable[[], float] = time.time) -> None:
-        """Take the run's lock and read its events; `clock` gives epoch seconds.
+        """Acquire the lock of the run and read its events; `clock` returns epoch seconds.
 
         Raises VantageError: "conflict" if another curriculum works on this run, and as Store does.
         """
@@ -89,16 +89,16 @@ class CurriculumCore:
         self.close()
 
     def close(self) -> None:
-        """Save a snapshot and let go of the run; idempotent."""
+        """Save a snapshot and release the run; idempotent."""
         with self._guard, self._resources:
             if self._snapshot_event < self._last_event:
                 self._aside(self._save_snapshot)
             self._aside(self._publish_status)
 
     def handle(self, message: CurriculumMessage, request_id: bytes) -> msgspec.Struct:
-        """Answer a message. `request_id` is the same when the same request is sent again.
+        """Answer a message. A resent request has the same `request_id`.
 
-        Raises VantageError: "bad_request" for values that make no sense, "disk_full" (nothing has changed then).
+        Raises VantageError: "bad_request" for invalid values, "disk_full" (then nothing has changed).
         """
         with self._guard:
             if isinstance(message, LeaseSpecs):
@@ -127,43 +127,43 @@ class CurriculumCore:
             raise VantageError("bad_request", f"ask for 1 to {MOST_LEASED} specs with a lease_s above 0.")
         now = self._clock()
         self._expire(now)
-        views = cell_estimates(self._state, self._settings)
-        planned = {view.cell.clear for view in views}
+        estimates = cell_estimates(self._state, self._settings)
+        planned = {one.cell.clear for one in estimates}
         again = [
             msgspec.structs.replace(issue, reissue=issue.reissue + 1)
             for issue in self._state.returned.values()
             if issue.proposal or issue.cell.clear in planned
         ][: message.count]
-        issues = again + self._new_issues(views, message.count - len(again))
+        issues = again + self._new_issues(estimates, message.count - len(again))
         event = LeasedEvent(
             request_id=request_id,
             learner=message.learner,
             policy_version=message.policy_version,
             expires_s=now + min(message.lease_s, self._settings.max_lease_s),
             issues=tuple(issues),
-            reason=explain(issues, views),
+            reason=explain(issues, estimates),
         )
         self._commit(event)
         log.info(event.reason, extra={"learner": message.learner, "batch": self._state.batches})
         self._aside(lambda: self._run.append_metrics("curriculum", self._lease_metrics(event)))
         return self._batch(event)
 
-    def _new_issues(self, views: Sequence[CellEstimate], count: int) -> list[Issue]:
+    def _new_issues(self, estimates: Sequence[CellEstimate], count: int) -> list[Issue]:
         proposed = self._proposed_issues(count)
         world, number, count = self._settings.world, self._state.next_number + len(proposed), count - len(proposed)
         if count == 0:
             return proposed
         if self._selector.repeats is not None:
-            cells = [view.cell for view in views]
+            cells = [one.cell for one in estimates]
             return proposed + repeated_issues(world, self._run.seed, cells, self._selector.repeats, count, number)
         rng = rng_for(self._run.seed, "policy", self._state.batches)
-        drawn = draw(self._selector.shares(views), count, rng)
+        drawn = draw(self._selector.shares(estimates), count, rng)
         return proposed + fresh_issues(world, drawn, number, self._state.next_scene)
 
     def _proposed_issues(self, count: int) -> list[Issue]:
         if not self._state.proposals_waiting:
             return []
-        # Rounded up or down, so that small batches get their share on average.
+        # Rounded up or down at random, so that the share holds on average for small batches too.
         luck = rng_for(self._run.seed, "proposals", self._state.batches).random()
         share = int(count * self._settings.proposals.share + luck)
         return proposed_issues(self._state.proposals, share, self._state.next_number)
@@ -176,14 +176,14 @@ class CurriculumCore:
         for lease_id in late:
             reissues = self._state.leases[lease_id].issue.reissue
             (given_up if reissues >= self._settings.max_reissues else returned).append(lease_id)
-        log.warning("%d leases ran out without a report, %d of them for the last time", len(late), len(given_up))
+        log.warning("%d leases expired without a report; %d of their specs are given up", len(late), len(given_up))
         self._commit(LeaseExpiredEvent(tuple(returned), tuple(given_up)))
 
     def _batch(self, event: LeasedEvent) -> SpecBatch:
         specs = leased(self._settings.world, self._run.seed, event.issues, self._state.proposals)
         return SpecBatch(specs, event.reason)
 
-    # ------------------------------------------------------------------------- questions from outside
+    # ------------------------------------------------------------------------- proposals
 
     def _add(self, message: AddProposals, request_id: bytes) -> ProposalsKept:
         before = self._store.event_of_request(request_id)
@@ -243,7 +243,7 @@ class CurriculumCore:
         self._run.write_status("curriculum", msgspec.to_builtins(status_of(self._state, self._settings)))
 
     def _aside(self, write: Callable[[], None]) -> None:
-        """What is committed stands, even when a file beside it cannot be written."""
+        """Write an auxiliary file; a failure must not undo what is committed."""
         try:
             write()
         except VantageError as error:
@@ -259,19 +259,17 @@ class CurriculumCore:
             "cells": Counter(str(issue.cell) for issue in event.issues),
             "purposes": Counter(issue.purpose for issue in event.issues),
             "success": {
-                str(view.cell): round(view.mean, 4)
-                for view in cell_estimates(self._state, self._settings)
-                if view.asked
+                str(one.cell): round(one.mean, 4) for one in cell_estimates(self._state, self._settings) if one.asked
             },
             "reason": event.reason,
         }
 
 
-# ----------------------------------------------------------------------------- used by the command line too
+# ----------------------------------------------------------------------------- also used by the command line
 
 
 def fingerprint(estimation: Estimation) -> str:
-    """What a projected state depends on besides the events."""
+    """Identifies everything except the events that a projected state depends on."""
     return f"{STATE_VERSION}-{hashlib.blake2b(estimation.model_dump_json().encode(), digest_size=8).hexdigest()}"
 
 
@@ -291,31 +289,31 @@ def load_state(store: Store, estimation: Estimation, from_snapshot: bool = True)
 
 
 def _check(report: ConfidenceReport) -> None:
-    """Raises VantageError("bad_request") for a report that could not be kept or read again."""
+    """Raises VantageError("bad_request") for a report that cannot be stored."""
     figures = (report.success_rate, report.truth_likelihood, report.answer_entropy, *report.rewards)
     skill = CATALOGUE.get(report.skill)
     if not report.report_id:
         problem = "has no report_id"
     elif report.outcome not in ("answered", "infeasible", "broken"):
-        problem = f"has outcome {report.outcome!r}, which is none of answered, infeasible, broken"
+        problem = f"has outcome {report.outcome!r}, which is not answered, infeasible or broken"
     elif report.level not in ((0,) if report.skill == PROPOSED else skill.feasible_levels if skill else ()):
         problem = f"names {report.skill!r} at level {report.level}, which the skill catalogue lacks"
     elif not _is_label(report.degradation):
-        problem = f"was answered under {report.degradation[:40]!r}, which is no degradation like fog:3"
+        problem = f"was answered under {report.degradation[:40]!r}, which is not a degradation like fog:3"
     elif not all(math.isfinite(figure) for figure in figures):
         problem = "holds a number that is not finite"
     else:
         return
-    raise VantageError("bad_request", f"report {report.report_id!r} {problem}; send it again put right.")
+    raise VantageError("bad_request", f"report {report.report_id!r} {problem}; correct it and send it again.")
 
 
 def _check_proposal(spec: TaskSpec, world: World) -> None:
-    """Raises VantageError("bad_request") for one about a scene that is held out, or with more views than any skill."""
+    """Raises VantageError("bad_request") for a proposal about a held-out scene or with more views than any skill."""
     scene, proposal = spec.scene, spec.proposal
     if proposal is None:
         problem = "has no text and program"
     elif scene.split != "train" or scene.asset in world.held_out_assets:
-        problem = "is about a held-out scene: ask about scenes of the training split"
+        problem = "is about a held-out scene: use scenes of the training split"
     elif max(len(proposal.poses), spec.max_views) > MOST_VIEWS:
         problem = f"has more than {MOST_VIEWS} views"
     else:

@@ -1,4 +1,4 @@
-"""From what a policy drew to issues, and from issues to the TaskSpecs that the simulator realises."""
+"""From drawn shares to issues, and from issues to TaskSpecs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from protocol.tasks.specs import World, deal, task_spec, training_scene
 from protocol.tasks.task import PROPOSED
 from protocol.wire.messages import Leased
 
-_NO_SCENE = -1  # a question from outside brings its own
+_NO_SCENE = -1  # a proposal names its own scene
 
 
 def fresh_issues(world: World, drawn: Sequence[Share], next_number: int, next_scene: int) -> list[Issue]:
     """Number the drawn specs and give them new scenes, `world.specs_per_scene` to each."""
-    placed = deal(world, drawn, lambda share: share.cell.clear)  # worse pictures make no other question
+    placed = deal(world, drawn, lambda share: share.cell.clear)  # degraded variants count as the same question
     return [
         Issue(
             number=number,
@@ -40,10 +40,10 @@ def fresh_issues(world: World, drawn: Sequence[Share], next_number: int, next_sc
 def repeated_issues(
     world: World, run_seed: int, cells: Sequence[Cell], length: int, count: int, next_number: int
 ) -> list[Issue]:
-    """The next `count` specs of a list of `length` that asks every cell alike and starts over at its end.
+    """The next `count` specs of a list of `length` that covers all cells equally and is repeated.
 
-    The scenes come in another order each time: neighbours in the list ask for the same few cells, and a batch of
-    those would teach less than one that is mixed.
+    The scenes are shuffled in each epoch: neighbours in the list share the same few cells, and mixed batches teach
+    more.
     """
     listed = deal(world, [cells[index % len(cells)] for index in range(length)], lambda cell: cell)
     issues = []
@@ -58,7 +58,7 @@ def repeated_issues(
 
 
 def proposed_issues(proposals: Mapping[str, Asked], count: int, next_number: int) -> list[Issue]:
-    """Up to `count` specs for questions from outside, each once; those that were asked least often come first."""
+    """Up to `count` specs for proposals, each once, those asked least often first."""
     waiting = sorted((key for key, asked in proposals.items() if asked.left), key=lambda key: -proposals[key].left)
     return [
         Issue(number, number, _NO_SCENE, PROPOSED, 0, PROPOSED, proposal=key)
@@ -69,7 +69,7 @@ def proposed_issues(proposals: Mapping[str, Asked], count: int, next_number: int
 def leased(
     world: World, run_seed: int, issues: Sequence[Issue], proposals: Mapping[str, Asked] = MappingProxyType({})
 ) -> tuple[Leased, ...]:
-    """The messages for issues: always the same for the same issue."""
+    """The leases of these issues; the same issue always gives the same lease."""
     numbers = {issue.scene for issue in issues if not issue.proposal}
     scenes = {index: training_scene(world, run_seed, index) for index in numbers}
     specs = [

@@ -1,4 +1,4 @@
-"""Questions from outside into a live run: tested by its simulator, kept by its curriculum."""
+"""Add proposals to a live run: its simulator examines them, its curriculum stores them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from protocol.wire.client import Client
 from protocol.wire.endpoint import lookup
 from protocol.wire.messages import AddProposals, ProposalsKept, Rejected, RenderTask
 
-_AT_ONCE = 32  # proposals that are tested at a time
-_TEST_DEADLINE_S = 300.0  # the first of a kind draws other scenes to compare with
+_AT_ONCE = 32  # proposals examined at a time
+_TEST_DEADLINE_S = 300.0  # the first examination opens other scenes for comparison
 
 
 def propose(run: RunDir, files: Sequence[Path], say: Callable[[str], None]) -> int:
     """Add the accepted proposals of the files to the run; returns how many were rejected.
 
-    A question that the run has already is not asked again. Raises VantageError: "bad_request" for a file that holds
-    something else or a question about a held-out scene, "unavailable" if the run's processes do not answer.
+    A question that the run already has is not added again. Raises VantageError: "bad_request" for a file that is not a
+    proposal file or a question about a held-out scene, "unavailable" if the run's processes do not answer.
     """
     proposals = iter([item for path in files for item in read_proposals(path)])
     asked = rejected = kept = known = 0

@@ -1,4 +1,4 @@
-"""The curriculum on its socket."""
+"""The curriculum as a service on a socket."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def serve(run: RunDir, stop: threading.Event, bind: str = "") -> None:
 
 
 def _beat(core: CurriculumCore, telemetry: Telemetry, stop: threading.Event) -> None:
-    """Keep the numbers of /metrics fresh while nobody asks for specs."""
+    """Update /metrics periodically, also while no specs are requested."""
     while not stop.is_set():
         status = core.status
         telemetry.update(

@@ -10,11 +10,11 @@ from protocol.tasks.specs import DEFAULT_SKILLS, SkillSettings, World
 
 
 class Shares(Section):
-    """How a batch is split; what these leave goes where the policy sees the largest learning signal."""
+    """Fixed shares of a batch; the rest goes where the selector expects the largest learning signal."""
 
-    coverage: float = pydantic.Field(default=0.08, ge=0, le=1)  # spread evenly, so that every cell stays measured
-    retest: float = pydantic.Field(default=0.10, ge=0, le=1)  # learned cells, against forgetting
-    blind: float = pydantic.Field(default=0.03, ge=0, le=1)  # asked without the picture, to find shortcuts
+    coverage: float = pydantic.Field(default=0.08, ge=0, le=1)  # spread evenly, so that every cell is measured
+    retest: float = pydantic.Field(default=0.10, ge=0, le=1)  # of learned cells, against forgetting
+    blind: float = pydantic.Field(default=0.03, ge=0, le=1)  # asked without images, to detect shortcuts
 
     @pydantic.model_validator(mode="after")
     def _sum(self) -> Shares:
@@ -24,20 +24,20 @@ class Shares(Section):
 
 
 class Proposals(Section):
-    """Questions from outside, added by `curriculum propose`."""
+    """Proposals added by `curriculum propose`."""
 
-    share: float = pydantic.Field(default=0.1, ge=0, lt=1)  # of the specs at most, while any are waiting
+    share: float = pydantic.Field(default=0.1, ge=0, lt=1)  # largest share of the specs while proposals are waiting
     passes: int = pydantic.Field(default=1, ge=1, le=1000)  # how often each is asked
 
 
 class Estimation(Section):
-    """How fast the estimates follow the policy. A group is the G answers to one question."""
+    """How fast the estimates follow the policy. A group is the answers to one question."""
 
-    window_groups: float = pydantic.Field(default=24.0, ge=2)  # a cell's evidence fades over this many of its groups
+    window_groups: float = pydantic.Field(default=24.0, ge=2)  # the counts of a cell fade over this many of its groups
     fade_groups: float = pydantic.Field(default=4000.0, ge=10)  # and over this many groups of any cell
-    prior_groups: float = pydantic.Field(default=2.0, gt=0)  # weight of what the ability model predicts
-    hopeless: float = pydantic.Field(default=0.02, ge=0, lt=0.5)  # success below it after `patience_groups` / 4
-    patience_groups: int = pydantic.Field(default=32, ge=4)  # without progress for so long, a cell is damped
+    prior_groups: float = pydantic.Field(default=2.0, gt=0)  # weight of the prediction of the ability model
+    hopeless: float = pydantic.Field(default=0.02, ge=0, lt=0.5)  # less success after `patience_groups` / 4: hopeless
+    patience_groups: int = pydantic.Field(default=32, ge=4)  # a cell without progress for longer is damped
 
 
 class CurriculumSettings(Section):
@@ -49,10 +49,10 @@ class CurriculumSettings(Section):
     shares: Shares = Shares()
     proposals: Proposals = Proposals()
     estimation: Estimation = Estimation()
-    static_specs: int = pydantic.Field(default=256, ge=1)  # length of the list that `static` repeats
+    static_specs: int = pydantic.Field(default=256, ge=1)  # length of the list of `static`
     metrics_port: int = pydantic.Field(default=0, ge=0, le=65535)  # Prometheus /metrics and /health on loopback; 0: off
-    max_lease_s: float = pydantic.Field(default=3600.0, gt=0)  # a learner may ask for less, not for more
-    max_reissues: int = pydantic.Field(default=2, ge=0)  # a spec whose leases all expire may be what kills learners
+    max_lease_s: float = pydantic.Field(default=3600.0, gt=0)  # upper bound of a learner's request
+    max_reissues: int = pydantic.Field(default=2, ge=0)  # a spec whose leases keep expiring may crash learners
 
     @pydantic.field_validator("selector")
     @classmethod
@@ -63,5 +63,5 @@ class CurriculumSettings(Section):
     def _distinct(self) -> CurriculumSettings:
         names = [skill.name for skill in self.skills]
         if len(set(names)) < len(names):
-            raise ValueError("each skill is listed once")
+            raise ValueError("a skill is listed twice; list each once")
         return self

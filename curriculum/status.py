@@ -1,4 +1,4 @@
-"""What the curriculum says about itself: the status message and the one line that tells what is asked and why."""
+"""The status message, and the line that explains each batch."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from curriculum.settings import CurriculumSettings
 from protocol.tasks.task import PROPOSED
 from protocol.wire.messages import CellStatus, CurriculumStatus
 
-_NAMED = 3  # cells that the reason names; the others are counted
+_NAMED = 3  # cells named in the explanation; the others are counted
 _TREND = 0.02
 _BESIDE = {"retest": "retesting", "coverage": "covering", "blind": "blind", PROPOSED: "proposed from outside"}
 
 
 def status_of(state: State, settings: CurriculumSettings) -> CurriculumStatus:
-    """The state as a message; one row per cell of the settings, in their order, and one for questions from outside."""
-    views = cell_estimates(state, settings)
-    shares = cell_shares(make_selector(settings).shares(views))
+    """The state as a message: one row per cell of the settings, in their order, and one for proposals."""
+    estimates = cell_estimates(state, settings)
+    shares = cell_shares(make_selector(settings).shares(estimates))
     rows = []
-    for view in views:
-        seen = state.cells.get(str(view.cell), CellState())
-        calibration = state.calibration.get(view.cell.skill, Calibration())
+    for estimate in estimates:
+        seen = state.cells.get(str(estimate.cell), CellState())
+        calibration = state.calibration.get(estimate.cell.skill, Calibration())
         rows.append(
             CellStatus(
-                skill=view.cell.skill,
-                level=view.cell.level,
+                skill=estimate.cell.skill,
+                level=estimate.cell.level,
                 asked=seen.asked,
-                success_rate=view.mean,
-                predicted=view.predicted,
-                share=shares.get(view.cell, 0.0),
+                success_rate=estimate.mean,
+                predicted=estimate.predicted,
+                share=shares.get(estimate.cell, 0.0),
                 infeasible=seen.infeasible,
                 no_gradient=seen.no_gradient,
-                blind_success=state.blind_success(view.cell),
+                blind_success=state.blind_success(estimate.cell),
                 calibration_error=calibration.ece,
                 brier=calibration.brier,
-                degradation=view.cell.degradation,
+                degradation=estimate.cell.degradation,
             )
         )
     if state.proposals:
@@ -61,7 +61,7 @@ def status_of(state: State, settings: CurriculumSettings) -> CurriculumStatus:
 
 
 def _proposed_row(state: State, settings: CurriculumSettings) -> CellStatus:
-    """Questions from outside are one row, beside the cells of the settings."""
+    """The row of all proposals."""
     cell = Cell(PROPOSED, 0)
     seen = state.cells.get(str(cell), CellState())
     calibration = state.calibration.get(PROPOSED, Calibration())
@@ -79,9 +79,9 @@ def _proposed_row(state: State, settings: CurriculumSettings) -> CellStatus:
     )
 
 
-def explain(issues: Sequence[Issue], views: Sequence[CellEstimate]) -> str:
+def explain(issues: Sequence[Issue], estimates: Sequence[CellEstimate]) -> str:
     """One line about a batch: "asking depth_order L2 (p≈0.55, rising) 38 %, … and 4 others 20 %; retesting 10 %"."""
-    by_cell = {view.cell: view for view in views}
+    by_cell = {estimate.cell: estimate for estimate in estimates}
     asked = Counter(issue.cell for issue in issues if issue.purpose not in _BESIDE and issue.cell in by_cell)
     parts = [f"{_describe(by_cell[cell])} {_percent(count, issues)}" for cell, count in asked.most_common(_NAMED)]
     others = asked.most_common()[_NAMED:]
@@ -95,10 +95,10 @@ def explain(issues: Sequence[Issue], views: Sequence[CellEstimate]) -> str:
     return "; ".join([text, ", ".join(extras)] if extras else [text])
 
 
-def _describe(view: CellEstimate) -> str:
-    trend = ", rising" if view.trend > _TREND else ", falling" if view.trend < -_TREND else ""
-    new = "" if view.asked else ", new"
-    return f"{view.cell} (p≈{view.mean:.2f}{trend}{new})"
+def _describe(estimate: CellEstimate) -> str:
+    trend = ", rising" if estimate.trend > _TREND else ", falling" if estimate.trend < -_TREND else ""
+    new = "" if estimate.asked else ", new"
+    return f"{estimate.cell} (p≈{estimate.mean:.2f}{trend}{new})"
 
 
 def _percent(count: int, issues: Sequence[Issue]) -> str:

@@ -1,7 +1,7 @@
-"""Whether the likelihood that the policy gives to the truth agrees with how often it is right.
+"""Calibration: agreement between the likelihood of the true answer and the success rate.
 
 Expected calibration error over ten equal bins (Naeini et al. 2015; Guo et al. 2017) and the Brier score (1950), per
-skill, over a fading window, because the policy changes.
+skill, with exponential forgetting because the policy changes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Optional
 import msgspec
 
 _BINS = 10
-_KEEP = 1.0 - 1.0 / 512  # a report fades over this many of its skill
+_KEEP = 1.0 - 1.0 / 512  # forgetting per report of the skill
 
 
 class Calibration(msgspec.Struct):
@@ -21,14 +21,14 @@ class Calibration(msgspec.Struct):
     brier_sum: float = 0.0
 
     def add(self, likelihood: float, success: float) -> None:
-        """One report: likelihood of the true answer and the share of sampled answers that were right, both 0..1."""
+        """Add one report: the likelihood of the true answer and the fraction of right answers, both 0..1."""
         for entry in self.bins:
             entry[:] = [value * _KEEP for value in entry]
         entry = self.bins[min(int(likelihood * _BINS), _BINS - 1)]
         entry[0] += 1.0
         entry[1] += likelihood
         entry[2] += success
-        # the mean of (likelihood - right)² over the answers of a group, of which the share `success` is right
+        # mean of (likelihood - right)² over the answers of a group, of which the fraction `success` is right
         self.brier_sum = self.brier_sum * _KEEP + (likelihood - success) ** 2 + success * (1.0 - success)
 
     @property

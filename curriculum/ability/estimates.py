@@ -1,4 +1,4 @@
-"""What a policy is shown of each cell: the estimates, without how they are kept."""
+"""Estimates of each cell: the input of a selector."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ from curriculum.record.state import CellState, State
 from curriculum.settings import CurriculumSettings
 from protocol.tasks.specs import degradations_for
 
-_PROGRESS_SCALE = 0.1  # a change of success by this much is full learning progress
+_PROGRESS_SCALE = 0.1  # change of success that counts as full learning progress
 _LEAST_DAMPING = 0.1
 _SHORTCUT_MARGIN = 0.1  # blind success may exceed chance by this much
 
 
 class CellEstimate(msgspec.Struct, frozen=True):
-    """One cell as a policy sees it; everything but the counts is in 0..1, `trend` in -1..1."""
+    """Estimates of one cell; all but the counts are in 0..1, `trend` in -1..1."""
 
     cell: Cell
-    weight: float  # of the skill in such pictures, from the settings
+    weight: float  # of the skill with this degradation, from the settings
     asked: int
     mean: float  # posterior mean of success
     sd: float
     signal: float  # expected variance of rewards within a group
     predicted: float  # success by the ability model alone
-    trend: float  # recent success minus earlier success, where it stands out from its noise, else 0
-    progress: float  # how much success moves either way
-    damping: float  # below 1 after long without progress
-    feasible: float  # share of specs that the simulator can realise
-    seeing: float  # below 1 where the question can be answered without the picture
-    learned: bool  # success is more than half of the way from chance to certainty
+    trend: float  # recent minus earlier success, reduced by its standard error
+    progress: float  # magnitude of the change of success
+    damping: float  # below 1 after a long time without progress
+    feasible: float  # fraction of specs that the simulator can realise
+    seeing: float  # below 1 if the questions can be answered blind
+    learned: bool  # success is more than halfway from chance to 1
     hopeless: bool  # no success in many answers
     waiting: int  # specs issued since this cell was last asked
 
 
 def cell_estimates(state: State, settings: CurriculumSettings) -> list[CellEstimate]:
-    """A view of every cell that the settings list, in their order.
+    """The estimates of every cell of the settings, in their order.
 
-    Where the world lists degradations, a skill's weight is shared out between clear and degraded pictures.
+    If the world lists degradations, the weight of a skill is split between undegraded and degraded images.
     """
-    views = []
+    estimates = []
     for skill in settings.skills:
         degraded = degradations_for(settings.world, skill.name)
         share = settings.world.degraded_share if degraded else 0.0
         parts = {"": 1.0 - share, **dict.fromkeys(degraded, share / max(len(degraded), 1))}
-        views += [
-            _view(state, settings, Cell(skill.name, level, degradation), skill.weight * part)
+        estimates += [
+            _estimate(state, settings, Cell(skill.name, level, degradation), skill.weight * part)
             for level in skill.levels
             for degradation, part in parts.items()
             if part
         ]
-    return views
+    return estimates
 
 
-def _view(state: State, settings: CurriculumSettings, cell: Cell, weight: float) -> CellEstimate:
+def _estimate(state: State, settings: CurriculumSettings, cell: Cell, weight: float) -> CellEstimate:
     estimation = settings.estimation
     seen = state.cells.get(str(cell), CellState())
     post = state.posterior(cell, estimation)
@@ -85,13 +85,13 @@ def _trend(seen: CellState, window: float) -> float:
     if seen.asked < window / 2:
         return 0.0
     change = seen.fast.value - seen.slow.value
-    # An average over w groups has the variance of a group / (2w - 1); the slow one's is small beside the fast one's.
+    # An average over w groups has the variance of a group / (2w - 1); that of the slow average is negligible.
     noise = math.sqrt(seen.slow.value * (1.0 - seen.slow.value) / 2.0 / (2.0 * window - 1.0))
     return math.copysign(max(abs(change) - noise, 0.0), change)
 
 
 def _seeing(seen: CellState, cell: Cell) -> float:
-    """1 - how much of the way from chance to certainty is covered blind, by a cautious estimate."""
+    """1 - a lower bound of the blind success, scaled so that chance is 0 and certainty 1."""
     blind = seen.blind
     total = blind.successes + blind.failures
     mean = (blind.successes + 2.0 * cell.chance) / (total + 2.0)

@@ -1,14 +1,14 @@
-"""What the policy can do: a Rasch model over all cells, and a Beta posterior for each cell.
+"""Ability of the policy: a Rasch model over all cells, and a Beta posterior for each cell.
 
-A cell is a skill at a level, with its frame of reference, in clear pictures or under one degradation.
+A cell is a skill at a level, with undegraded images or under one degradation.
 
-The Rasch model with guessing says P(success) = chance + (1 - chance) * sigmoid(ability - difficulty), where the ability
-is a sum of a general, a frame and a skill term and the difficulty one of steps, up to the cell's level and up to the
-severity of its degradation (Rasch 1960; Birnbaum's guessing parameter, 1968). Steps of severity are shared by all
-skills; a term per skill and kind of degradation says how it differs. The model is fitted online by a diagonal extended
-Kalman filter, whose process noise is its forgetting; Elo's update is the same with a fixed gain. A term that cells
-share carries what was seen in one cell to others, so that cells never asked are predicted. The Beta posterior starts
-from that prediction and follows the cell's own answers, old ones fading exponentially.
+The Rasch model with guessing states P(success) = chance + (1 - chance) * sigmoid(ability - difficulty). The ability is
+the sum of a general, a frame and a skill term; the difficulty is the sum of steps up to the level of the cell and the
+severity of its degradation (Rasch 1960; Birnbaum's guessing parameter, 1968). All skills share the steps of severity; a
+term per skill and degradation models the difference. A diagonal extended Kalman filter fits the model online; its
+process noise provides forgetting (Elo's update is the same with a fixed gain). Terms shared between cells transfer
+evidence, so that cells that were never asked are predicted. The Beta posterior of a cell starts from that prediction
+and follows the answers in the cell with exponential forgetting.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ import msgspec
 from protocol.skills import CATALOGUE
 from protocol.tasks.task import PROPOSED, Degradation
 
-_LEVEL_STEP = 0.7  # logits by which a level is expected to be harder than the one below
-_SEVERITY_STEP = 0.2  # the same for a severity, and for the mildest over clear pictures
-_MOST_LOGIT = 4.5  # answers that are all right or all wrong move no further: the way back would be too long
-# Variance of the terms before any answer, and what is added to it per group, because the policy changes.
+_LEVEL_STEP = 0.7  # expected difference in difficulty between neighbouring levels, logits
+_SEVERITY_STEP = 0.2  # the same between severities, and between undegraded images and severity 0
+_MOST_LOGIT = 4.5  # bound of the logit: beyond it, recovery from a run of equal answers would take too long
+# Prior variance of the terms, and the process noise per group, because the policy changes.
 _VARIANCE = {"all": 1.0, "frame": 0.25, "skill": 1.0, "step": 0.4, "severity": 0.1, "skill and degradation": 0.2}
 _NOISE = {"all": 0.002, "frame": 0.002, "skill": 0.01, "step": 0.005, "severity": 0.002, "skill and degradation": 0.005}
-_SPREAD = 0.02  # variance of success between questions of one cell, which no number of answers averages out
-_LEAST_SLOPE = 0.04  # keeps a cell at either end of the curve movable
-_GROUP_CORRELATION = 0.3  # answers to the same question resemble one another
+_SPREAD = 0.02  # variance of success between the questions of a cell, a floor of the observation noise
+_LEAST_SLOPE = 0.04  # lower bound of the slope, so that cells near 0 and 1 still respond
+_GROUP_CORRELATION = 0.3  # correlation of the answers to one question
 
 
 class Cell(msgspec.Struct, frozen=True, order=True):
-    """Where ability is measured; the frame of reference follows from the skill."""
+    """A unit of measurement; the frame of reference follows from the skill."""
 
     skill: str
     level: int
-    degradation: str = ""  # like "fog:3"; "" for clear pictures
+    degradation: str = ""  # like "fog:3"; "" for undegraded images
 
     @property
     def clear(self) -> Cell:
-        """The same in clear pictures."""
+        """The same cell with undegraded images."""
         return Cell(self.skill, self.level)
 
     @property
@@ -50,13 +50,13 @@ class Cell(msgspec.Struct, frozen=True, order=True):
 
     @property
     def frame(self) -> str:
-        """Of the catalogue's skills; questions from outside have none of their own."""
+        """Frame of reference of a skill of the catalogue; proposals have none."""
         return CATALOGUE[self.skill].frame
 
     @property
     def chance(self) -> float:
         if self.skill == PROPOSED:
-            return 0.0  # each question from outside has its own
+            return 0.0  # unknown: proposals differ
         return CATALOGUE[self.skill].chance_at(self.level)
 
     def __str__(self) -> str:
@@ -64,12 +64,12 @@ class Cell(msgspec.Struct, frozen=True, order=True):
 
 
 def effective_trials(group_size: int) -> float:
-    """Independent answers that a group of `group_size` correlated ones is worth."""
+    """The number of independent answers that `group_size` correlated answers are worth."""
     return group_size / (1.0 + (group_size - 1) * _GROUP_CORRELATION)
 
 
 class Rasch(msgspec.Struct):
-    """Terms by name as [mean, variance], in logits; a term not seen yet has mean 0 and its prior variance."""
+    """Terms by name as [mean, variance] in logits; an unseen term has mean 0 and its prior variance."""
 
     terms: dict[str, list[float]] = {}
 
@@ -78,7 +78,7 @@ class Rasch(msgspec.Struct):
         return self._success(cell, self._logit(cell))[0]
 
     def update(self, cell: Cell, success: float, trials: float) -> None:
-        """Take in the mean success (0..1) over `trials` independent answers."""
+        """Update with the mean success (0..1) of `trials` independent answers."""
         logit = self._logit(cell)
         predicted, slope = self._success(cell, logit)
         slope = max(slope, _LEAST_SLOPE)
@@ -105,11 +105,11 @@ class Rasch(msgspec.Struct):
         return cell.chance + (1.0 - cell.chance) * sigmoid, (1.0 - cell.chance) * sigmoid * (1.0 - sigmoid)
 
 
-@functools.cache  # a few cells, asked for all the time
+@functools.cache  # there are few cells, and they are used constantly
 def _terms(cell: Cell) -> tuple[tuple[str, str, float], ...]:
-    """(kind, name, sign) of the terms that make the cell's logit.
+    """(kind, name, sign) of the terms of the cell's logit.
 
-    Questions from outside stand alone: what they ask for is not known, so that they say nothing of other skills.
+    Proposals have a term of their own: the skill they require is unknown, so they give no evidence about others.
     """
     if cell.skill == PROPOSED:
         return (("skill", f"skill {PROPOSED}", 1.0),)
@@ -127,7 +127,7 @@ def _terms(cell: Cell) -> tuple[tuple[str, str, float], ...]:
     )
 
 
-class Evidence(msgspec.Struct):
+class BetaCounts(msgspec.Struct):
     """Answers in one cell, fading: weights of successes and failures, and of the spread within groups."""
 
     successes: float = 0.0
@@ -172,7 +172,7 @@ class Posterior(msgspec.Struct, frozen=True):
         return math.sqrt(self.a * self.b / (total * total * (total + 1.0)))
 
 
-def posterior(evidence: Evidence, now: int, predicted: float, prior_groups: float, fade_groups: float) -> Posterior:
+def posterior(evidence: BetaCounts, now: int, predicted: float, prior_groups: float, fade_groups: float) -> Posterior:
     """The cell's posterior, with the ability model's prediction as a prior worth `prior_groups` groups.
 
     The expected signal starts from E[p(1-p)] under the posterior and goes over to the variance seen within groups:

@@ -1,4 +1,4 @@
-"""The events that are the truth of a curriculum; every other figure is a projection of them."""
+"""The events of a curriculum: the source of truth, of which everything else is a projection."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from protocol.wire.messages import ConfidenceReport
 
 
 class Issue(msgspec.Struct, frozen=True, array_like=True):
-    """One spec handed out under one lease; the numbers from which the TaskSpec is built again.
+    """One spec issued under one lease: the numbers from which its TaskSpec is rebuilt.
 
-    `number` counts the specs ever made and names the spec. `seq` is the stream that its content is drawn from:
-    the same as `number`, except where a policy repeats an earlier spec.
+    `number` counts all specs and names the spec. `seq` selects the random stream of its content; it equals `number`
+    unless a selector repeats an earlier spec.
     """
 
     number: int
@@ -26,8 +26,8 @@ class Issue(msgspec.Struct, frozen=True, array_like=True):
     purpose: str
     blind: bool = False
     reissue: int = 0
-    degradation: Optional[str] = None  # like "fog:3", "" for clear pictures; None: drawn (older stores)
-    proposal: str = ""  # key of the question from outside that this asks; "" for one of the catalogue
+    degradation: Optional[str] = None  # like "fog:3"; "" for undegraded images; None: drawn when the spec is built
+    proposal: str = ""  # key of the proposal; "" for a question of the catalogue
 
     @property
     def cell(self) -> Cell:
@@ -52,7 +52,7 @@ class LeasedEvent(msgspec.Struct, frozen=True, tag="leased"):
 
 
 class ProposedEvent(msgspec.Struct, frozen=True, tag="proposed"):
-    """Questions from outside, each to be asked `passes` times, and the ids of those that had been added before."""
+    """Proposals, each to be asked `passes` times, and the ids of those that were added before."""
 
     request_id: bytes
     proposals: tuple[TaskSpec, ...]
@@ -61,14 +61,14 @@ class ProposedEvent(msgspec.Struct, frozen=True, tag="proposed"):
 
 
 class LeaseExpiredEvent(msgspec.Struct, frozen=True, tag="lease_expired"):
-    """Leases that ran out: these specs are to be issued again, those were issued too often and are given up."""
+    """Expired leases: `returned` specs are issued again, `given_up` ones were issued too often."""
 
     returned: tuple[str, ...]  # lease ids
     given_up: tuple[str, ...] = ()
 
 
 class ReportedEvent(msgspec.Struct, frozen=True, tag="reported"):
-    """Reports counted by this event, and the ids of those in the same message that had been counted before."""
+    """Reports counted by this event, and the ids of those in the same message that were counted before."""
 
     request_id: bytes
     reports: tuple[ConfidenceReport, ...]
@@ -85,5 +85,5 @@ def encode_event(event: Event) -> bytes:
 
 
 def decode_event(body: bytes) -> Event:
-    """Raises msgspec.DecodeError (and its ValidationError) for anything that is no event."""
+    """Raises msgspec.DecodeError (or its ValidationError) if the body is not an event."""
     return _decoder.decode(body)

@@ -1,28 +1,28 @@
-"""The projection of the events: open leases, counts and estimates. Replaying the same events gives the same state."""
+"""The projection of the events: open leases, counts and estimates. Replaying the events gives the same state."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Optional
+from typing import Optional
 
 import msgspec
 
 from curriculum.ability.calibration import Calibration
-from curriculum.ability.rasch import Cell, Evidence, Posterior, Rasch, effective_trials, posterior
+from curriculum.ability.rasch import BetaCounts, Cell, Posterior, Rasch, effective_trials, posterior
 from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent
 from curriculum.settings import Estimation
 from protocol.tasks.proposals import proposal_key
 from protocol.tasks.task import TaskSpec
 from protocol.wire.messages import ConfidenceReport
 
-STATE_VERSION = 2  # raise it when the projection of the same events changes
+STATE_VERSION = 3  # raise it when the projection of the same events changes
 
-_SLOW_WINDOWS = 4.0  # the slow average looks back so many windows
+_SLOW_WINDOWS = 4.0  # length of the slow average in windows
 _LEAST_PROGRESS = 0.03  # rise of the slow average that counts as progress at success 1/2
 
 
 class Average(msgspec.Struct):
-    """Exponential moving average without the bias of its start."""
+    """Exponential moving average, corrected for its start."""
 
     total: float = 0.0
     weight: float = 0.0
@@ -36,17 +36,11 @@ class Average(msgspec.Struct):
         return self.total / self.weight if self.weight else 0.0
 
 
-class GroupFigures(NamedTuple):
-    success: float  # mean, 0..1
-    trials: float  # independent answers that the group is worth
-    spread: float  # variance of the rewards
-
-
 class CellState(msgspec.Struct):
-    """What happened in one cell. Counts are of groups and never fade; a blind group counts only as blind."""
+    """The record of one cell. Counts are groups and never fade; a blind group counts only as blind."""
 
-    evidence: Evidence = msgspec.field(default_factory=Evidence)
-    blind: Evidence = msgspec.field(default_factory=Evidence)
+    seeing: BetaCounts = msgspec.field(default_factory=BetaCounts)
+    blind: BetaCounts = msgspec.field(default_factory=BetaCounts)
     fast: Average = msgspec.field(default_factory=Average)
     slow: Average = msgspec.field(default_factory=Average)
     best: float = 0.0  # of the slow average, when progress was last seen
@@ -58,11 +52,12 @@ class CellState(msgspec.Struct):
     no_gradient: int = 0
     issued_at: int = -1  # number of the spec last issued here
 
-    def answer(self, report: ConfidenceReport, figures: GroupFigures, now: int, estimation: Estimation) -> None:
-        success, trials, spread = figures
-        evidence = self.blind if report.blind else self.evidence
-        evidence.fade(now, estimation.fade_groups)
-        evidence.add(success, trials, spread, estimation.window_groups)
+    def answer(self, report: ConfidenceReport, now: int, estimation: Estimation) -> None:
+        """Add an answered group; `now` counts the groups of all cells."""
+        success, trials, variance = group_statistics(report)
+        counts = self.blind if report.blind else self.seeing
+        counts.fade(now, estimation.fade_groups)
+        counts.add(success, trials, variance, estimation.window_groups)
         if report.blind:
             self.blind_asked += 1
             return
@@ -71,13 +66,13 @@ class CellState(msgspec.Struct):
         self.fast.add(success, estimation.window_groups)
         self.slow.add(success, estimation.window_groups * _SLOW_WINDOWS)
         level = self.slow.value
-        room = 4.0 * level * (1.0 - level)  # near either end a smaller rise is progress
+        room = 4.0 * level * (1.0 - level)  # near 0 and 1 a smaller rise counts as progress
         if self.asked <= estimation.window_groups or level > self.best + _LEAST_PROGRESS * room:
             self.best, self.best_at = level, self.asked
 
 
 class Asked(msgspec.Struct):
-    """A question from outside, and how often it is still to be issued."""
+    """A proposal and the number of times that it is still to be issued."""
 
     spec: TaskSpec
     left: int
@@ -89,14 +84,14 @@ class OpenLease(msgspec.Struct):
 
 
 class State(msgspec.Struct):
-    """Everything that the events say. `cells` is keyed by the cell's name."""
+    """Everything derived from the events. `cells` is keyed by the name of the cell."""
 
     batches: int = 0
     next_number: int = 0
     next_scene: int = 0
     issued: int = 0
     counted: int = 0
-    groups: int = 0  # answered with the picture
+    groups: int = 0  # answered with images
     infeasible: int = 0
     broken: int = 0
     given_up: int = 0
@@ -104,31 +99,31 @@ class State(msgspec.Struct):
     rasch: Rasch = msgspec.field(default_factory=Rasch)
     calibration: dict[str, Calibration] = {}
     leases: dict[str, OpenLease] = {}
-    returned: dict[str, Issue] = {}  # by spec id: their lease ran out, to be issued again
+    returned: dict[str, Issue] = {}  # by spec id: the lease expired, to be issued again
     reason: str = ""
-    proposals: dict[str, Asked] = {}  # by protocol.tasks.proposals.proposal_key, in the order in which they came
+    proposals: dict[str, Asked] = {}  # by protocol.tasks.proposals.proposal_key, in order of arrival
 
     def cell(self, cell: Cell) -> CellState:
         return self.cells.get(str(cell)) or self.cells.setdefault(str(cell), CellState())
 
     def posterior(self, cell: Cell, estimation: Estimation) -> Posterior:
-        evidence = self.cells[str(cell)].evidence if str(cell) in self.cells else Evidence(at=self.groups)
+        counts = self.cells[str(cell)].seeing if str(cell) in self.cells else BetaCounts(at=self.groups)
         predicted = self.rasch.predict(cell)
-        return posterior(evidence, self.groups, predicted, estimation.prior_groups, estimation.fade_groups)
+        return posterior(counts, self.groups, predicted, estimation.prior_groups, estimation.fade_groups)
 
     def blind_success(self, cell: Cell) -> Optional[float]:
-        """Mean success without the picture, whatever the degradation; None if it was never asked so."""
-        blind = self.cells[str(cell.clear)].blind if str(cell.clear) in self.cells else Evidence()
+        """Mean success of blind questions, whatever the degradation; None if none was asked."""
+        blind = self.cells[str(cell.clear)].blind if str(cell.clear) in self.cells else BetaCounts()
         total = blind.successes + blind.failures
         return blind.successes / total if total else None
 
     @property
     def proposals_waiting(self) -> int:
-        """How many specs are still to be issued for questions from outside."""
+        """The number of specs still to be issued for proposals."""
         return sum(asked.left for asked in self.proposals.values())
 
     def apply(self, event: Event, estimation: Estimation) -> None:
-        """Take in one event; every event of the store passes here once, in order."""
+        """Apply one event; each event of the store is applied once, in order."""
         if isinstance(event, LeasedEvent):
             self._leased(event)
         elif isinstance(event, LeaseExpiredEvent):
@@ -162,8 +157,8 @@ class State(msgspec.Struct):
     def _reported(self, report: ConfidenceReport, estimation: Estimation) -> None:
         self.counted += 1
         self.leases.pop(report.lease_id, None)
-        self.returned.pop(report.spec_id, None)  # it came late, but it came
-        # A blind question has no pictures that could be degraded.
+        self.returned.pop(report.spec_id, None)  # the report arrived after its lease expired
+        # A blind question has no images to degrade.
         cell = Cell(report.skill, report.level, "" if report.blind else report.degradation)
         state = self.cell(cell)
         if report.outcome == "infeasible":
@@ -173,27 +168,28 @@ class State(msgspec.Struct):
             self.broken += 1
             state.broken += 1
         else:
-            figures = group_figures(report)
             if not report.blind:
+                success, trials, _ = group_statistics(report)
                 self.groups += 1
-                self.rasch.update(cell, figures.success, figures.trials)
+                self.rasch.update(cell, success, trials)
                 likelihood = min(max(report.truth_likelihood, 0.0), 1.0)
-                self.calibration.setdefault(cell.skill, Calibration()).add(likelihood, figures.success)
-            state.answer(report, figures, self.groups, estimation)
+                self.calibration.setdefault(cell.skill, Calibration()).add(likelihood, success)
+            state.answer(report, self.groups, estimation)
 
 
-def group_figures(report: ConfidenceReport) -> GroupFigures:
+def group_statistics(report: ConfidenceReport) -> tuple[float, float, float]:
+    """Mean success (0..1), the number of independent answers that the group is worth, and the variance of rewards."""
     rewards = [min(max(reward, 0.0), 1.0) for reward in report.rewards]
     success = min(max(report.success_rate, 0.0), 1.0)
     if len(rewards) < 2:
-        return GroupFigures(success, 1.0, success * (1.0 - success))
+        return success, 1.0, success * (1.0 - success)
     mean = math.fsum(rewards) / len(rewards)
     variance = math.fsum((reward - mean) ** 2 for reward in rewards) / (len(rewards) - 1)
-    return GroupFigures(success, effective_trials(len(rewards)), variance)
+    return success, effective_trials(len(rewards)), variance
 
 
 def encode_state(state: State) -> bytes:
-    """Floats are written so that they read back the same: equal states have equal bytes."""
+    """Serialise the state; floats round-trip exactly, so that equal states have equal bytes."""
     return msgspec.json.encode(state)
 
 

@@ -1,8 +1,8 @@
 """The events on disk: SQLite, write-ahead log, synchronous=FULL, one writer.
 
-`events` is the truth and only grows. `reports` and `requests` index it, written in the same transaction: a report id
-or request id is there once, which the database itself enforces. `snapshot` holds the projected state as of an
-event, so that a start reads only the events after it; it can be thrown away.
+`events` is the append-only source of truth. `reports` and `requests` index it in the same transaction; the database
+enforces that each report id and request id occurs once. `snapshot` holds the projected state as of an event, so that a
+start replays only later events; it can be deleted.
 """
 
 from __future__ import annotations
@@ -36,26 +36,26 @@ CREATE TRIGGER events_last BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'ev
 
 
 class Store:
-    """The database of one run. The caller makes sure that there is one writer (the run's "curriculum" lock)."""
+    """The database of one run. The caller ensures that there is a single writer (the run's "curriculum" lock)."""
 
     def __init__(self, path: Path, run_seed: int, read_only: bool = False) -> None:
-        """Open the database; unless `read_only`, make it where there is none.
+        """Open the database; unless `read_only`, create it if it does not exist.
 
-        Raises VantageError: "corrupt" for a file that is damaged or no curriculum database, "version" for one of
+        Raises VantageError: "corrupt" for a damaged file or one that is not a curriculum database, "version" for one of
         another schema, "conflict" for one of another run, "bad_request" for reading one that does not exist.
         """
         self.path = path
         if read_only and not path.exists():
-            raise VantageError("bad_request", f"{path} does not exist yet: the run's curriculum never started.")
+            raise VantageError("bad_request", f"{path} does not exist yet: the curriculum of this run never started.")
         mode = "mode=rwc"
-        if read_only:  # without a write-ahead log nobody writes, and a folder that is read-only too will do
+        if read_only:  # without a write-ahead log there is no writer, and immutable=1 also works in a read-only folder
             mode = "mode=ro" if path.with_name(path.name + "-wal").exists() else "mode=ro&immutable=1"
         with self._sentences():
             self._db = sqlite3.connect(
                 f"{path.absolute().as_uri()}?{mode}",
                 uri=True,
                 isolation_level=None,
-                check_same_thread=False,  # CurriculumCore lets one thread in at a time
+                check_same_thread=False,  # CurriculumCore serialises access
             )
         try:
             with self._sentences():
@@ -72,7 +72,7 @@ class Store:
     def append(self, events: Iterable[Event], time_s: float) -> int:
         """Commit events, all or none; returns the last id once they are on disk.
 
-        Raises VantageError("disk_full"), and sqlite3.IntegrityError for a report or request that is there already.
+        Raises VantageError("disk_full"), and sqlite3.IntegrityError for a report or request that is already stored.
         """
         last = 0
         with self._sentences(), self._transaction():
@@ -86,14 +86,14 @@ class Store:
         return last
 
     def save_snapshot(self, event_id: int, fingerprint: str, body: bytes) -> None:
-        """Remember the state as of `event_id`; `fingerprint` names what else it depends on."""
+        """Store the state as of `event_id`; `fingerprint` identifies what else it depends on."""
         with self._sentences(), self._transaction():
             self._db.execute(
                 "INSERT OR REPLACE INTO snapshot VALUES (0, ?, ?, ?)", (event_id, fingerprint, body.decode())
             )
 
     def rebuild_indexes(self) -> bool:
-        """Make `reports` and `requests` anew from the events; returns whether they were right before."""
+        """Rebuild `reports` and `requests` from the events; returns whether they were correct before."""
         with self._sentences(), self._transaction():
             before = self._index_rows()
             self._db.execute("DELETE FROM reports")
@@ -105,7 +105,7 @@ class Store:
     # ------------------------------------------------------------------------- reading
 
     def events(self, after: int = 0) -> Iterator[tuple[int, Event]]:
-        """(id, event) in order. Raises VantageError("corrupt") at one that cannot be read."""
+        """(id, event) in order. Raises VantageError("corrupt") for an event that cannot be decoded."""
         with self._sentences():
             for event_id, body in self._db.execute("SELECT id, body FROM events WHERE id > ? ORDER BY id", (after,)):
                 try:
@@ -149,7 +149,7 @@ class Store:
             raise VantageError(
                 "version",
                 f"{self.path} has schema {version}, this version reads {_SCHEMA_VERSION}; "
-                "use the version that made it, or start another run.",
+                "use the version that created it, or start another run.",
             )
         if not read_only:
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -200,7 +200,7 @@ class Store:
 
     @contextlib.contextmanager
     def _sentences(self) -> Iterator[None]:
-        """Turns the database's errors that a user can act on into sentences."""
+        """Convert database errors that a user can act on to VantageError."""
         try:
             yield
         except sqlite3.IntegrityError:
@@ -216,12 +216,13 @@ class Store:
             raise VantageError("corrupt", f"{self.path} cannot be used: {text}.") from error
         except sqlite3.DatabaseError as error:
             raise VantageError(
-                "corrupt", f"{self.path} is not a sound curriculum database ({error}); restore a copy or move it away."
+                "corrupt",
+                f"{self.path} is damaged or not a curriculum database ({error}); restore a copy or move it away.",
             ) from error
 
 
 def _statements(script: str) -> Iterator[str]:
-    """The statements of a script, one by one: sqlite3's executescript would commit the transaction around them."""
+    """The statements of a script, one by one: executescript of sqlite3 would commit the surrounding transaction."""
     statement = ""
     for line in script.strip().splitlines():
         statement += line + "\n"

@@ -1,4 +1,4 @@
-"""What a policy is: shares of the next specs by cell and purpose; and how a batch is drawn from shares."""
+"""The interface of selectors, which assign shares of upcoming specs to cells, and drawing a batch from shares."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from curriculum.settings import CurriculumSettings
 
 
 class Share(msgspec.Struct, frozen=True):
-    """This share (0..1) of the next specs goes to `cell` for this purpose."""
+    """The fraction `share` (0..1) of upcoming specs goes to `cell` for this purpose."""
 
     cell: Cell
     purpose: str
@@ -23,20 +23,20 @@ class Share(msgspec.Struct, frozen=True):
 
 
 class Selector(abc.ABC):
-    """A policy is stateless: all that it knows stands in the views, so that a restart changes nothing."""
+    """A selector is stateless: it sees only the estimates, so that a restart changes nothing."""
 
-    repeats: Optional[int] = None  # after so many specs the same ones come again; None: every spec is fresh
+    repeats: Optional[int] = None  # length of the list of specs to repeat; None: every spec is new
 
     def __init__(self, settings: CurriculumSettings) -> None:
         self.settings = settings
 
-    def shares(self, views: Sequence[CellEstimate]) -> list[Share]:
-        """Shares that sum to 1. By default every cell by `weights`, and the blind share in the same proportions."""
-        return split(views, {"learn": (1.0, self.weights(views))}, self.settings.shares.blind)
+    def shares(self, estimates: Sequence[CellEstimate]) -> list[Share]:
+        """Shares that sum to 1. By default proportional to `weights`, with the blind share in the same proportions."""
+        return split(estimates, {"learn": (1.0, self.weights(estimates))}, self.settings.shares.blind)
 
     @abc.abstractmethod
-    def weights(self, views: Sequence[CellEstimate]) -> list[float]:
-        """How much each cell is worth asking, at any scale."""
+    def weights(self, estimates: Sequence[CellEstimate]) -> list[float]:
+        """Non-negative weight of each cell, at any scale."""
 
 
 def make_selector(settings: CurriculumSettings) -> Selector:
@@ -45,20 +45,20 @@ def make_selector(settings: CurriculumSettings) -> Selector:
 
 
 def split(
-    views: Sequence[CellEstimate], parts: Mapping[str, tuple[float, Sequence[float]]], blind: float
+    estimates: Sequence[CellEstimate], parts: Mapping[str, tuple[float, Sequence[float]]], blind: float
 ) -> list[Share]:
-    """Shares from parts {purpose: (size, a weight per view)}, scaled to leave `blind` to blind questions.
+    """Shares from parts {purpose: (size, weight per cell)}, scaled to leave `blind` for blind questions.
 
-    A part whose weights are all zero leaves its size to the others; where all are, every cell gets the same.
+    The size of a part whose weights are all zero goes to the other parts; if all are, every cell gets the same.
     """
     live = {purpose: (size, weights) for purpose, (size, weights) in parts.items() if size > 0 and sum(weights) > 0}
     if not live:
-        live = {"coverage": (1.0, [1.0] * len(views))}
+        live = {"coverage": (1.0, [1.0] * len(estimates))}
     whole = sum(size for size, _ in live.values())
     shares = [
-        Share(view.cell, purpose, (1.0 - blind) * size / whole * weight / sum(weights))
+        Share(estimate.cell, purpose, (1.0 - blind) * size / whole * weight / sum(weights))
         for purpose, (size, weights) in live.items()
-        for view, weight in zip(views, weights)
+        for estimate, weight in zip(estimates, weights)
         if weight > 0
     ]
     if blind:
@@ -68,7 +68,7 @@ def split(
 
 
 def cell_shares(shares: Sequence[Share]) -> dict[Cell, float]:
-    """The seeing shares added up by cell."""
+    """Total share of each cell, blind questions excluded."""
     total: dict[Cell, float] = {}
     for share in shares:
         if share.purpose != "blind":
@@ -77,13 +77,13 @@ def cell_shares(shares: Sequence[Share]) -> dict[Cell, float]:
 
 
 def draw(shares: list[Share], count: int, rng: np.random.Generator) -> list[Share]:
-    """Systematic sampling: each share gets its expected number of draws, rounded down or up, and right on average."""
+    """Systematic sampling: each share gets its expected number of draws, rounded down or up without bias."""
     edges = np.cumsum([share.share for share in shares])
     ticks = (np.arange(count) + rng.random()) * (edges[-1] / count)
     picks = np.minimum(np.searchsorted(edges, ticks, side="right"), len(shares) - 1)
     return [shares[int(index)] for index in picks]
 
 
-def feasible_weight(view: CellEstimate) -> float:
-    """How much a cell may be asked: its skill's weight, less where specs are mostly infeasible."""
-    return view.weight * view.feasible
+def feasible_weight(estimate: CellEstimate) -> float:
+    """The weight of the skill times the fraction of feasible specs."""
+    return estimate.weight * estimate.feasible

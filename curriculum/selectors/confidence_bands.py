@@ -1,6 +1,6 @@
 """`confidence_bands`: fixed bands of success, easy above 0.9, hard below 0.1, the frontier between.
 
-The rule of Ouroboros-Spatial (arXiv 2606.11719) put on cells: the frontier gets nearly everything, evenly.
+The rule of Ouroboros-Spatial (arXiv 2606.11719) applied to cells: most weight goes evenly to the frontier.
 """
 
 from __future__ import annotations
@@ -15,5 +15,7 @@ _OUTSIDE = 0.1  # weight of a cell outside the frontier
 
 
 class ConfidenceBandsSelector(Selector):
-    def weights(self, views: Sequence[CellEstimate]) -> list[float]:
-        return [feasible_weight(view) * (1.0 if _HARD <= view.mean <= _EASY else _OUTSIDE) for view in views]
+    def weights(self, estimates: Sequence[CellEstimate]) -> list[float]:
+        return [
+            feasible_weight(estimate) * (1.0 if _HARD <= estimate.mean <= _EASY else _OUTSIDE) for estimate in estimates
+        ]

@@ -1,16 +1,15 @@
 """`frontier`: ask where the next gradient is largest.
 
-For GRPO the gradient of a question grows with the variance of its group's rewards, p(1-p) for right-or-wrong ones
-(zero where all answers are right or all wrong). A cell's weight is therefore
+In GRPO the gradient of a question grows with the variance of the rewards in its group, p(1-p) for binary rewards (zero
+if all answers are right or all wrong). The weight of a cell is therefore
 
-    expected variance within a group x (1 + learning progress) x damping x feasibility x what needs the picture
+    expected variance within a group x (1 + learning progress) x damping x feasibility x need for the image
 
-- learning progress: how far success moved lately, either way, bounded;
-- damping: a cell that stays at the same success for long is noise, not frontier;
-- shares apart: coverage keeps every cell measured, retest keeps what was learned from being forgotten, blind questions
-  find those that need no picture;
-- a hopeless cell (no success in many answers) gives what it would get to the next easier one of its skill;
-- no cell gets more than a fifth: a batch of one cell makes the policy forget the others faster than retests notice.
+- learning progress: the recent change of success in either direction, bounded;
+- damping: a cell whose success stays constant for long is noise, not frontier;
+- separate shares: coverage keeps every cell measured, retest counters forgetting, blind questions detect shortcuts;
+- a hopeless cell (no success in many answers) passes its weight to the next easier cell of its skill;
+- no cell gets more than a fifth: a batch of one cell makes the policy forget the others before retests detect it.
 """
 
 from __future__ import annotations
@@ -21,51 +20,54 @@ from curriculum.ability.estimates import CellEstimate
 from curriculum.ability.rasch import Cell
 from curriculum.selectors.base import Selector, Share, feasible_weight, split
 
-_SHARPNESS = 2.0  # above 1 the best cells get more than their proportion
-_LARGEST_SHARE = 0.2  # of what is asked at the frontier; more where there are fewer than ten cells
+_SHARPNESS = 2.0  # exponent of the weights; above 1 favours the best cells
+_LARGEST_SHARE = 0.2  # of the frontier's share; larger with fewer than ten cells
 
 
 class FrontierSelector(Selector):
-    def shares(self, views: Sequence[CellEstimate]) -> list[Share]:
+    def shares(self, estimates: Sequence[CellEstimate]) -> list[Share]:
         sizes = self.settings.shares
         return split(
-            views,
+            estimates,
             {
-                "frontier": (1.0 - sizes.coverage - sizes.retest, self.weights(views)),
-                "coverage": (sizes.coverage, self._to_easier(views, [feasible_weight(view) for view in views])),
-                "retest": (sizes.retest, [_retest_weight(view) for view in views]),
+                "frontier": (1.0 - sizes.coverage - sizes.retest, self.weights(estimates)),
+                "coverage": (
+                    sizes.coverage,
+                    self._to_easier(estimates, [feasible_weight(one) for one in estimates]),
+                ),
+                "retest": (sizes.retest, [_retest_weight(estimate) for estimate in estimates]),
             },
             sizes.blind,
         )
 
-    def weights(self, views: Sequence[CellEstimate]) -> list[float]:
+    def weights(self, estimates: Sequence[CellEstimate]) -> list[float]:
         weights = [
-            feasible_weight(view) * (view.signal * (1.0 + view.progress) * view.damping * view.seeing) ** _SHARPNESS
-            for view in views
+            feasible_weight(one) * (one.signal * (1.0 + one.progress) * one.damping * one.seeing) ** _SHARPNESS
+            for one in estimates
         ]
-        return bounded(self._to_easier(views, weights), max(_LARGEST_SHARE, 2.0 / len(views)))
+        return bounded(self._to_easier(estimates, weights), max(_LARGEST_SHARE, 2.0 / len(estimates)))
 
-    def _to_easier(self, views: Sequence[CellEstimate], weights: Sequence[float]) -> list[float]:
-        """Move a hopeless cell's weight to the hardest easier cell that is not hopeless, where there is one.
+    def _to_easier(self, estimates: Sequence[CellEstimate], weights: Sequence[float]) -> list[float]:
+        """Move the weight of a hopeless cell to the hardest easier cell that is not hopeless, if there is one.
 
-        A tenth stays: a cell that is never asked is never found to have become possible.
+        A tenth stays, or a cell that has become possible would never be detected.
         """
         moved = list(weights)
-        index = {view.cell: position for position, view in enumerate(views)}
-        for view in views:
-            if not view.hopeless:
+        index = {estimate.cell: position for position, estimate in enumerate(estimates)}
+        for estimate in estimates:
+            if not estimate.hopeless:
                 continue
-            easier = [other for other in views if is_easier(other.cell, view.cell) and not other.hopeless]
+            easier = [other for other in estimates if is_easier(other.cell, estimate.cell) and not other.hopeless]
             if easier:
                 target = max(easier, key=lambda other: (other.cell.level, _severity(other.cell)))
-                part = 0.9 * weights[index[view.cell]]
-                moved[index[view.cell]] -= part
+                part = 0.9 * weights[index[estimate.cell]]
+                moved[index[estimate.cell]] -= part
                 moved[index[target.cell]] += part
         return moved
 
 
 def is_easier(cell: Cell, than: Cell) -> bool:
-    """Whether a cell of the same skill is at most as hard in level and in its pictures, and less in one of the two."""
+    """Whether `cell`, of the same skill, is at most as hard as `than` in level and degradation, and easier in one."""
     same, clear = cell.degradation == than.degradation, not cell.degradation
     kinds = [tuple(item.name for item in one.degradations) for one in (cell, than)]
     milder = clear or same or (kinds[0] == kinds[1] and _severity(cell) < _severity(than))
@@ -77,9 +79,9 @@ def _severity(cell: Cell) -> int:
 
 
 def bounded(weights: Sequence[float], largest: float) -> list[float]:
-    """Shares in these proportions, none above `largest`: what is cut off goes to the others in proportion.
+    """Shares in these proportions, none above `largest`; the excess is distributed proportionally to the others.
 
-    Where all that have a weight are at `largest`, the shares add up to less than 1.
+    If all cells with a weight are at `largest`, the shares sum to less than 1.
     """
     held: set[int] = set()
     while True:
@@ -94,12 +96,12 @@ def bounded(weights: Sequence[float], largest: float) -> list[float]:
     ]
 
 
-def _retest_weight(view: CellEstimate) -> float:
-    """Learned cells, those not asked for longest and those that slip most.
+def _retest_weight(estimate: CellEstimate) -> float:
+    """Weight of learned cells, larger the longer they were not asked and the lower their success.
 
-    A policy that has grown sure in a cell and is then taught others can tip over to one wrong answer for all, and from
-    there no group has a gradient that would lead back.
+    A policy that is confident in a cell can, while it learns others, collapse to one wrong answer for all questions of
+    the cell; from there no group has a gradient.
     """
-    if not view.learned:
+    if not estimate.learned:
         return 0.0
-    return feasible_weight(view) * (1.0 + min(view.waiting / 256.0, 4.0)) * (1.0 + 4.0 * (1.0 - view.mean))
+    return feasible_weight(estimate) * (1.0 + min(estimate.waiting / 256.0, 4.0)) * (1.0 + 4.0 * (1.0 - estimate.mean))

@@ -1,4 +1,4 @@
-"""`static`: a fixed list of specs, every cell alike, in shuffled epochs: a data set, which does not know the policy."""
+"""`static`: a fixed list of specs, all cells equally, in shuffled epochs: a data set that ignores the policy."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class StaticSelector(Selector):
         super().__init__(settings)
         self.repeats = settings.static_specs
 
-    def shares(self, views: Sequence[CellEstimate]) -> list[Share]:
-        return [Share(view.cell, "static", 1.0 / len(views)) for view in views]
+    def shares(self, estimates: Sequence[CellEstimate]) -> list[Share]:
+        return [Share(estimate.cell, "static", 1.0 / len(estimates)) for estimate in estimates]
 
-    def weights(self, views: Sequence[CellEstimate]) -> list[float]:
-        return [1.0] * len(views)
+    def weights(self, estimates: Sequence[CellEstimate]) -> list[float]:
+        return [1.0] * len(estimates)

@@ -1,4 +1,4 @@
-"""`uniform`: every cell alike, whatever is known about it. A control."""
+"""`uniform`: all cells equally, whatever their estimates. A control."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from curriculum.selectors.base import Selector
 
 
 class UniformSelector(Selector):
-    def weights(self, views: Sequence[CellEstimate]) -> list[float]:
-        return [view.weight for view in views]
+    def weights(self, estimates: Sequence[CellEstimate]) -> list[float]:
+        return [estimate.weight for estimate in estimates]

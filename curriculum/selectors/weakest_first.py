@@ -14,5 +14,5 @@ _FLOOR = 0.05
 
 
 class WeakestFirstSelector(Selector):
-    def weights(self, views: Sequence[CellEstimate]) -> list[float]:
-        return [feasible_weight(view) * max(_FLOOR, 1.0 - view.mean) for view in views]
+    def weights(self, estimates: Sequence[CellEstimate]) -> list[float]:
+        return [feasible_weight(estimate) * max(_FLOOR, 1.0 - estimate.mean) for estimate in estimates]

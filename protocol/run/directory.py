@@ -159,7 +159,7 @@ class RunDir:
         return _read_json(self.path / "status" / f"{process}.json")
 
     def mark_done(self, process: str, summary: Mapping[str, Any]) -> None:
-        """Record durably that `process` finished the run's work; the supervisor then ends the run if it is the learner."""
+        """Record durably that `process` finished the run's work; the supervisor ends a run whose learner did."""
         write_atomic(self.path / "status" / f"{process}.done", _dumps({"time_s": time.time(), **summary}))
 
     def read_done(self, process: str) -> Optional[dict[str, Any]]:

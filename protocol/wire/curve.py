@@ -74,7 +74,7 @@ class _OneClientKey:
 
 
 def authenticate(context: zmq.Context, keys_dir: Path) -> zmq.auth.thread.ThreadAuthenticator:
-    """Start the ZAP thread of the context, which admits only the client key of the run. stop() it before the context ends."""
+    """Start the ZAP thread, which admits only the client key of the run. stop() it before the context ends."""
     authenticator = zmq.auth.thread.ThreadAuthenticator(context)
     authenticator.start()
     authenticator.configure_curve_callback(

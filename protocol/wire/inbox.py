@@ -45,8 +45,8 @@ class Request(Packet, frozen=True):
 class Inbox:
     """A bound ROUTER, the clients connected to it, and the state of each request.
 
-    `endpoint` is the real address, ready to publish; `counters` are exported by /metrics. Raises VantageError: "conflict" if
-    the address is in use, "bad_config" if it cannot be served.
+    `endpoint` is the real address, ready to publish; `counters` are exported by /metrics. Raises VantageError:
+    "conflict" if the address is in use, "bad_config" if it cannot be served.
     """
 
     def __init__(self, name: str, run: str, endpoint: Endpoint, heartbeat_s: float, replies: ReplyCache) -> None:

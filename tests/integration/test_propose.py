@@ -123,4 +123,4 @@ def test_a_file_of_questions_becomes_specs_of_a_live_run(live: Live, sound: Task
     later = live.curriculum.request(LeaseSpecs("learner", 64, 0)).message
     assert not any(one.spec.proposal for one in later.specs)
     shown = command("status", str(live.run.path)).stdout
-    assert "proposed" in shown and "1 questions proposed from outside, 0 times still" in shown
+    assert "proposed" in shown and "1 proposals, 0 of their specs not issued yet" in shown

@@ -171,7 +171,7 @@ def test_a_client_key_of_another_run_is_refused(curve_service, tmp_path):
     stranger = msgspec.structs.replace(lookup(curve_service, "sim"), keys_dir=str(tmp_path / "other" / "keys"))
     error = failure_of(stranger)
     assert error.code == "unavailable"
-    assert "refuses this run's client key" in error.message
+    assert "rejects the client key of this run" in error.message
 
 
 def test_a_server_key_of_another_run_is_refused(curve_service):

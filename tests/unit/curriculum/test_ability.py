@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from curriculum.ability.rasch import Cell, Evidence, Rasch, effective_trials, posterior
+from curriculum.ability.rasch import Cell, BetaCounts, Rasch, effective_trials, posterior
 from curriculum.record.state import State
 from curriculum.settings import Estimation
 from protocol.wire.messages import ConfidenceReport
@@ -81,7 +81,7 @@ def test_a_prediction_can_come_back_from_either_end():
 
 
 def test_evidence_fades_towards_the_prediction():
-    evidence = Evidence()
+    evidence = BetaCounts()
     for _ in range(20):
         evidence.add(1.0, 3.0, 0.0, window_groups=24)
     fresh = posterior(evidence, 20, 0.5, 2.0, 1000.0)

@@ -64,7 +64,7 @@ def test_status_of_a_run_that_has_no_curriculum_yet(run):
 
 def test_rebuild_finds_the_projections_right(finished):
     result = invoke("rebuild", str(finished.path))
-    assert result.exit_code == 0 and "were right" in result.output
+    assert result.exit_code == 0 and "were correct" in result.output
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_rebuild_puts_right_what_differs(finished, damage):
     db.commit()
     db.close()
     result = invoke("rebuild", str(finished.path))
-    assert result.exit_code == 1 and "differed and are right now" in result.output
-    assert "were right" in invoke("rebuild", str(finished.path)).output
+    assert result.exit_code == 1 and "differed and are repaired" in result.output
+    assert "were correct" in invoke("rebuild", str(finished.path)).output
     with CurriculumCore(finished, CurriculumSettings()) as core:
         assert core.status.counted == 40

@@ -120,7 +120,7 @@ def test_a_report_under_something_unknown_is_refused(start) -> None:
     core = start(**SETTINGS)
     batch = core.handle(LeaseSpecs("l", 1, 0), b"1")
     assert isinstance(batch, SpecBatch)
-    with pytest.raises(VantageError, match="no degradation like fog:3"):
+    with pytest.raises(VantageError, match="not a degradation like fog:3"):
         core.handle(SendReports((report_on(batch.specs[0], degradation="mist"),)), b"2")
 
 

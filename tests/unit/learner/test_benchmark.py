@@ -215,7 +215,7 @@ def test_a_generated_data_set_is_read_with_its_manifests(tmp_path):
     ]
     with sealed_folder(tmp_path / "shards" / "shard-000000", {}) as staging:
         write(staging / "rows.jsonl", rows)
-    with pytest.raises(VantageError, match="no finished data set"):
+    with pytest.raises(VantageError, match="not a finished data set"):
         read_items(tmp_path)
     (tmp_path / "dataset.json").write_text("{}")
     items = read_items(tmp_path)
@@ -236,7 +236,7 @@ def test_a_generated_data_set_is_read_with_its_manifests(tmp_path):
         ({**CHOICE, "options": ["B. left", "A. right"]}, "not lettered from A on"),
         ({**CHOICE, "ground_truth": "C"}, "is not a question"),
         ({**CHOICE, "ground_truth": "AB"}, "is not a question"),
-        ({**NUMBER, "ground_truth": "many"}, "is no number"),
+        ({**NUMBER, "ground_truth": "many"}, "is not a number"),
     ],
 )
 def test_a_row_that_is_no_question_is_named(tmp_path, row, says):
@@ -250,7 +250,7 @@ def test_answers_are_one_each(tmp_path, choice):
 
     assert read({"id": 1, "prediction": "A"}) == {"1": "A"}
     for rows, says in [
-        (({"id": 1, "prediction": "A"}, {"id": "1", "prediction": "B"}), "second time"),
+        (({"id": 1, "prediction": "A"}, {"id": "1", "prediction": "B"}), "twice"),
         (({"id": 7, "prediction": "A"},), "not asked"),
         (({"id": 1, "prediction": ["A", "B"]},), "text"),
         (({"id": 1},), "prediction"),

@@ -25,7 +25,7 @@ def test_what_was_published_is_found(tmp_path):
 
 
 def test_a_server_key_that_is_none_is_said(tmp_path):
-    with pytest.raises(VantageError, match="'abc' is no server's key"):
+    with pytest.raises(VantageError, match="'abc' is not a server key"):
         Endpoint("tcp://127.0.0.1:7", "abc", str(tmp_path)).check()
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(30)
 @pytest.mark.parametrize(
     ("endpoint", "reason"),
     [
-        (lambda run: lookup(run, "sim-workers"), "sim-workers of run .* is not up"),
+        (lambda run: lookup(run, "sim-workers"), "sim-workers of run .* is not running"),
         (lambda _: Endpoint("tcp://127.0.0.1:1"), "tcp://127.0.0.1:1: no process listens there"),
         (lambda run: Endpoint("tcp://127.0.0.1:1", "k" * 40, str(run)), "client.json cannot be read"),
     ],
