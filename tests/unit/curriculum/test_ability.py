@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from curriculum.ability.rasch import Cell, BetaCounts, Rasch, effective_trials, posterior
+from curriculum.ability.rasch import BetaCounts, Cell, Rasch, effective_trials, posterior
 from curriculum.record.state import State
 from curriculum.settings import Estimation
 from protocol.wire.messages import ConfidenceReport
