@@ -246,9 +246,7 @@ def _print(result: dict) -> None:
     for peer in result["peers"]:
         row = "  ".join(f"{size}: {fps} ({ours[size] / fps:.1f}x)" for size, fps in peer["rates"].items())
         print(f"{peer['name']:9} {row}  equal ids: {peer['ids_same_at_least']}")
-    print(
-        f"{result['scaling']['workers']} processes at once: each at {result['scaling']['efficiency']} of the single rate"
-    )
+    print(f"{result['scaling']['workers']} processes at once: {result['scaling']['efficiency']} of the single rate")
     print(f"start-up {result['start_up']}, peak memory {result['max_rss_mib']} MiB")
 
 

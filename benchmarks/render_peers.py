@@ -1,8 +1,9 @@
 """Other renderers with one interface, for benchmarks/render.py: the same triangles, camera and outputs.
 
 Each function takes positions float32 [V, 3], faces int32 [F, 3], the object id of each face int32 [F] and an image
-size, and returns a function (eye [3], axes [3, 3] rows right, up, forward) -> (rgb or None, depth float32 and ids int32 [H, W]).
-The horizontal field of view is 70 degrees. Without a GPU the GL renderers use Mesa's llvmpipe with one thread.
+size. It returns a function (eye [3], axes [3, 3] rows right, up, forward) -> (rgb or None, depth float32 [H, W], ids
+int32 [H, W]). The horizontal field of view is 70 degrees. Without a GPU the GL renderers use Mesa's llvmpipe with one
+thread.
 """
 
 from __future__ import annotations
