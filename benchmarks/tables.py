@@ -164,7 +164,7 @@ def page() -> str:
     for claim in CLAIMS:
         result = json.loads((RESULTS / f"{claim.file}.json").read_text())
         parts += [f"## {claim.title}\n", *(f"{part}\n" for part in claim.tables(result)), f"{claim.why}\n"]
-        parts.append(f"`{claim.command}` · [{claim.file}.json]({claim.file}.json) · {machine_of(result)}\n")
+        parts.append(f"`{claim.command}` · [{claim.file}.json](./{claim.file}.json) · {machine_of(result)}\n")
     return "\n".join(parts)
 
 
