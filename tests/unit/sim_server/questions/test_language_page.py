@@ -1,4 +1,4 @@
-"""docs/reference/language.md is true: its scene is built as it says, each example gives its result, no function is missing."""
+"""docs/reference/language.md: every function is listed, and each example gives its result in the scene of the page."""
 
 from __future__ import annotations
 
