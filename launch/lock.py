@@ -5,7 +5,7 @@
 
 A lock is read off an environment in which the tests pass, so it names what was tested and nothing has to be resolved
 again. Locks are installed with `pip install --no-deps`: what is left out here (EXCLUDED) stays out. learner-gpu.txt is
-the exception: it needs a resolver (docs/guides/start.md has the command).
+the exception: it needs a resolver (docs/01-start.md has the command).
 """
 
 from __future__ import annotations

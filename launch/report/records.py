@@ -1,4 +1,4 @@
-"""Reads a run's files once, for the live view, the table and the report (docs/reference/run-directory.md)."""
+"""What a run's files say, read once for the live view, the table and the report. The formats stand in docs/09."""
 
 from __future__ import annotations
 
