@@ -223,9 +223,9 @@ def audit(result: Any) -> Iterable[str]:
 
     gains = {name: mean(members, "blind") - mean(members, "chance") for name, members in skills.items()}
     worst = sorted(gains, key=lambda name: -gains[name])[:5]
-    rows = [(name, *(f"{mean(skills[name], key):.2f}" for key in ("chance", "blind"))) for name in worst]
+    gained = [(name, *(f"{mean(skills[name], key):.2f}" for key in ("chance", "blind"))) for name in worst]
     yield "The five skills in which the image-blind baseline gains most over chance:\n\n" + table(
-        ("skill", "chance", "image-blind baseline"), rows
+        ("skill", "chance", "image-blind baseline"), gained
     )
 
 
