@@ -1,9 +1,9 @@
-"""Claims: no malformed frame ends a service or makes it grow, and no kill loses or doubles a report.
+"""Checks that malformed frames neither end a service nor make it grow, and that kills lose or double no report.
 
-    python -m benchmarks.chaos frames [--count 1000000]   mutated messages at each of the three listening sockets
-    python -m benchmarks.chaos kills [--count 100]        kill -9 over broker, worker, curriculum and learner in one run
+    python -m benchmarks.chaos frames [--count 1000000]   mutated messages to each of the three listening sockets
+    python -m benchmarks.chaos kills [--count 100]        kill -9 of broker, worker, curriculum and learner in one run
 
-Both write benchmarks/results/chaos.json; tests/chaos runs them short. The simulator behind `frames` is the toy of
+Both write benchmarks/results/chaos.json; tests/chaos runs short versions. `frames` uses the toy simulator of
 tests/support, so that a mutation that is still a valid request costs nothing.
 """
 
@@ -41,9 +41,9 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULT = Path(__file__).parent / "results" / "chaos.json"
 SOCKETS = {"sim": "sim", "sim-workers": "sim", "curriculum": "curriculum"}  # socket -> the service behind it
 BURST = 100
-STEADY_S = 40.0  # launch/processes.py gives a process up that five times in a row dies within 30 s of its start
+STEADY_S = 40.0  # launch/processes.py gives up a process that dies five times in a row within 30 s of its start
 QUICK_DEATHS = 3
-STEPS_PER_KILL = 12  # the loop goes on, and fast on a quick machine, while a process is spared that died often of late
+STEPS_PER_KILL = 12  # enough steps to go on while processes that died often recently are spared
 TARGETS = ("sim", "worker", "curriculum", "learner")
 
 app = typer.Typer(add_completion=False)
@@ -56,7 +56,7 @@ app = typer.Typer(add_completion=False)
 def frames(
     count: int = 1_000_000,
     seed: int = 1,
-    sockets: Annotated[str, typer.Option(help="Which of them, with commas between.")] = ",".join(SOCKETS),
+    sockets: Annotated[str, typer.Option(help="Comma-separated names of sockets.")] = ",".join(SOCKETS),
 ) -> None:
     """Send `count` mutated messages to each listening socket of a run."""
     rows = {row["socket"]: row for row in _results().get("frames", {}).get("figures", [])}
@@ -67,9 +67,9 @@ def frames(
 
 
 def attack(name: str, count: int, seed: int) -> dict[str, Any]:
-    """Figures of `count` mutated messages at the socket `name`; the service must answer others all the while.
+    """Send `count` mutated messages to the socket `name` while the service must keep answering a well-behaved client.
 
-    Raises AssertionError where the service died or stopped answering.
+    Raises AssertionError if the service dies or stops answering.
     """
     with tempfile.TemporaryDirectory(prefix="vantage-chaos-") as folder, _services(Path(folder) / "run") as processes:
         run_dir, service = Path(folder) / "run", SOCKETS[name]
@@ -119,14 +119,14 @@ def _ask(good: Client, service: str, last: bool = False) -> None:
         good.request(GetCurriculumStatus(), deadline_s=30.0)
         return
     good.request(GetSimStatus(), deadline_s=30.0)
-    if last:  # every stranger that passed for a worker is gone by now: a real view comes back
+    if last:  # strangers that were accepted as workers are gone by now: expect a real view
         pose = Pose((2.0, 1.5, 2.0), (1.0, 0.0, 0.0, 0.0))
         good.request(Observe(SceneSpec(seed=5), Camera(16, 16), pose), deadline_s=60.0)
 
 
 def _orders_work(message: list[bytes]) -> bool:
-    """Whether the message is an order for specs in spite of its mutations: the curriculum rightly keeps what it issues,
-    so its memory would then say nothing about refused messages."""
+    """Whether the mutated message is still a valid request for specs. The curriculum remembers what it issues, so its
+    memory would not reflect refused messages alone."""
     try:
         return isinstance(decode(message).message, LeaseSpecs)
     except VantageError:
@@ -183,7 +183,7 @@ def _resident_mib(pid: int) -> float:
 
 @app.command()
 def kills(count: int = 100, seed: int = 1) -> None:
-    """Train with configs/smoke.toml and kill after a step until there were `count` kills; compare what was counted."""
+    """Train with configs/smoke.toml, kill processes after steps, `count` times in all, and compare the reports."""
     with tempfile.TemporaryDirectory(prefix="vantage-chaos-") as folder:
         row = survive(Path(folder), count, seed)
     print(json.dumps(row))
@@ -191,9 +191,9 @@ def kills(count: int = 100, seed: int = 1) -> None:
 
 
 def survive(runs: Path, count: int, seed: int) -> dict[str, Any]:
-    """Figures of one run of STEPS_PER_KILL times as many steps as kills.
+    """Run STEPS_PER_KILL steps per kill and return the figures.
 
-    Raises AssertionError where the run did not end by itself, or where a report was lost or doubled.
+    Raises AssertionError if the run does not end by itself, or if a report is lost or doubled.
     """
     sets = [f"learner.budget.steps={STEPS_PER_KILL * count}", "learner.budget.minutes=600", "learner.grpo.save_every=1"]
     command = [sys.executable, "-m", "launch.supervise", "configs/smoke.toml", "--name", "chaos", "--runs", str(runs)]
@@ -230,10 +230,10 @@ def survive(runs: Path, count: int, seed: int) -> dict[str, Any]:
 def _kill_along(
     run_path: Path, loop: subprocess.Popen[bytes], count: int, chance: random.Random
 ) -> tuple[set[str], Counter[str]]:
-    """One kill after each step; the ids of the reports that the learner put into its outbox, and who was killed."""
+    """Kill one process after each step. Returns the ids of the reports in the learner's outbox, and kills by target."""
     made: set[str] = set()
     killed: Counter[str] = Counter()
-    lived: dict[str, list[float]] = {}  # times of each process's last deaths
+    deaths: dict[str, list[float]] = {}  # times of each process's deaths
     level, due_s = 0, 0.0
     while loop.poll() is None:
         time.sleep(0.1)
@@ -244,25 +244,25 @@ def _kill_along(
         if killed.total() < count and step > level:
             level, due_s = step, time.monotonic() + chance.uniform(0.0, 2.0)
         if due_s and time.monotonic() >= due_s:
-            candidates = [name for name in TARGETS if _robust(lived, name)]
+            candidates = [name for name in TARGETS if _robust(deaths, name)]
             target = chance.choice(candidates) if candidates else ""
             pid = _pid_of(run_path, target) if target else 0
             if pid:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                     killed[target] += 1
-                    lived.setdefault(target, []).append(time.monotonic())
+                    deaths.setdefault(target, []).append(time.monotonic())
                     due_s = 0.0
     return made, killed
 
 
 def _robust(deaths: dict[str, list[float]], name: str) -> bool:
-    """Whether one more death of this process is no reason for the supervisor to give it up."""
+    """True if the supervisor would still restart the process after one more death."""
     times = [*deaths.get(name, []), time.monotonic()]
-    in_a_row = 0  # deaths soon after another
+    in_a_row = 0  # deaths in quick succession
     for before, after in zip(times, times[1:]):
         in_a_row = in_a_row + 1 if after - before < STEADY_S else 0
-    return name == "worker" or in_a_row < QUICK_DEATHS  # the broker never gives its workers up
+    return name == "worker" or in_a_row < QUICK_DEATHS  # the broker always restarts its workers
 
 
 def _metrics(run_path: Path) -> list[dict[str, Any]]:
@@ -274,7 +274,7 @@ def _pid_of(run_path: Path, target: str) -> int:
         name = "sim" if target == "worker" else target
         pid = int(json.loads((run_path / "status" / f"{name}.json").read_bytes())["pid"])
         command = Path(f"/proc/{pid}/cmdline").read_text()
-        if str(run_path) not in command:  # died already, and its number is another's now
+        if str(run_path) not in command:  # already dead; its pid belongs to another process
             return 0
         if target == "worker":
             return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])

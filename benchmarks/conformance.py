@@ -1,8 +1,8 @@
-"""How far `rooms` agrees with scenes recorded from habitat-sim, and how far an export keeps what it was made from.
+"""Measures the agreement of `rooms` with scenes recorded from habitat-sim, and of an export with its original.
 
     python -m benchmarks.conformance
 
-Prints a table and writes benchmarks/results/conformance.json. tests/conformance/test_reference.py holds the bounds.
+Prints a table and writes benchmarks/results/conformance.json. tests/conformance/test_reference.py checks the bounds.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HOME = SceneSpec(seed=5, rooms=2, min_objects=14, max_objects=20, clutter=0.5, p
 
 
 def recorded(name: str) -> dict[str, Any]:
-    """Agreement over all views; depth where ids agree and no neighbour shows another id."""
+    """Agreement over all views; depth only at pixels whose ids agree and whose neighbours have the same id."""
     config = REFERENCE / name / "dataset" / f"{name}.scene_dataset_config.json"
     scene = RoomsBackend(str(config)).open(SceneSpec(asset=name))
     ids, depth = np.load(REFERENCE / name / "ids.npz"), np.load(REFERENCE / name / "depth.npz")
@@ -53,7 +53,7 @@ def recorded(name: str) -> dict[str, Any]:
 
 
 def exported() -> dict[str, Any]:
-    """A generated home beside the same home read back from its export."""
+    """Compare a generated home with the same home read back from its export."""
     from sim_server.backends.rooms.files.export import CONFIG_NAME, export_scenes
 
     backend = RoomsBackend()

@@ -1,10 +1,10 @@
-"""Which curriculum selector teaches with the fewest questions? Simulated learners, several seeds, every selector.
+"""Compares the curriculum's selectors on simulated learners: which one teaches with the fewest questions?
 
     python -m benchmarks.curriculum_selectors --seeds 20
 
-Prints a table and writes benchmarks/results/curriculum.json. The criterion: mean success over the learnable cells
-(levels 0 and 1, the rarely realisable skill included) reaches 0.8 while the skills mastered before have fallen by no
-more than 3 points. A learner that never gets there within the budget counts with the budget.
+Prints a table and writes benchmarks/results/curriculum.json. Criterion: mean success over the learnable cells
+(levels 0 and 1, the rarely realisable skill included) reaches 0.8 while the mastered skills have fallen by at most
+3 points. A learner that does not reach it within the budget counts with the budget.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.machine import describe_machine
 from benchmarks.simulated_learner import LEVELS, SKILLS, SimulatedLearner
 from curriculum.ability.estimates import cell_estimates
 from curriculum.issues import fresh_issues, repeated_issues
@@ -39,16 +40,16 @@ ALLOWED_FALL = 0.03
 class Outcome:
     selector: str
     seed: int
-    questions: int  # to the criterion, or the budget
+    questions: int  # until the criterion, or the budget
     reached: bool
-    learnable: float  # true success over the learnable cells when it stopped
+    learnable: float  # true success over the learnable cells at the end
     mastered_fall: float
-    no_gradient: float  # share of answered groups
-    noise: float  # share of questions spent on the skill that cannot be learned
+    no_gradient: float  # fraction of answered groups
+    noise: float  # fraction of questions spent on the unlearnable skill
 
 
 def run(selector_name: str, seed: int, budget: int = BUDGET, skills: tuple[str, ...] = SKILLS) -> Outcome:
-    """One simulated learner under one selector, until the criterion or the budget."""
+    """Run one simulated learner with one selector until the criterion or the budget."""
     settings = CurriculumSettings(
         selector=selector_name, skills=tuple(SkillSettings(name=name, levels=LEVELS) for name in skills)
     )
@@ -118,6 +119,7 @@ def main() -> None:
     arguments.out.write_text(
         json.dumps(
             {
+                "machine": describe_machine(),
                 "seeds": arguments.seeds,
                 "batch": BATCH,
                 "budget": arguments.budget,

@@ -1,18 +1,18 @@
-"""How many questions does the embedded policy need with the curriculum, and how many with a set that does not know it?
+"""Counts the questions that the embedded policy needs with the curriculum and with sets that ignore the policy.
 
     python -m benchmarks.data_efficiency --out benchmarks/results/data_efficiency.json
 
-Every arm is the real loop (vantage-tiny, the rooms simulator, GRPO as in the demo) over one menu, that of
-configs/wide-menu.toml. Steps, batch and learning rate are the same; only who chooses what to ask differs:
+Every arm is the real loop (vantage-tiny, the rooms simulator, GRPO as in the demo) over the cells of
+configs/wide-menu.toml. Steps, batch size and learning rate are the same; only the choice of questions differs:
 
     frontier      the curriculum
-    uniform       fresh questions, every skill and level alike
-    static-N      a set of N questions, every skill and level alike, drawn before and gone through in shuffled epochs
+    uniform       fresh questions, all skills and levels equally
+    static-N      a fixed set of N questions, all skills and levels equally, in shuffled epochs
 
-A step trains on 32 groups with a gradient and replaces those without, up to 32, so that an arm that asks badly asks
-more. Data is counted as questions asked (groups of answers, blind ones included) and as distinct questions made.
-Runs are serial and end after a number of steps, so that neither the machine nor its load changes a figure. A finished
-run is read and not repeated, so that they may be made apart, side by side, and put together at the end.
+A step trains on 32 groups with a gradient and replaces up to 32 groups without one, so an arm that chooses badly asks
+more questions. Data is counted as questions asked (groups of answers, blind ones included) and as distinct questions.
+Runs are serial and end after a number of steps, so figures do not depend on the machine or its load. A finished run is
+read, not repeated, so arms may run separately or in parallel and be combined at the end.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from launch.report.records import Evaluation, Records
 from protocol.run.directory import RunDir, read_jsonl
 
 CONFIGS = (ROOT / "configs" / "demo.toml", ROOT / "configs" / "wide-menu.toml")
-RELATIONS = ("view_direction", "depth_order", "relative_distance")  # what the demo lifts
+RELATIONS = ("view_direction", "depth_order", "relative_distance")  # the relations of the demo
 MEASURES = ("relations", "all")
 ARMS = "frontier:1,frontier:2,static-2500:1,static-2500:2,uniform:1,static-256:1"
-SMOOTHED = 3  # neighbouring evaluations, whose mean is compared with a target
+SMOOTHED = 3  # neighbouring evaluations averaged before comparing with a target
 
 
 def make_run(arm: str, seed: int, steps: int, per_skill: int, every: int, runs: Path) -> RunDir:
-    """Run, or resume, one arm to its end; a finished one is only opened."""
-    policy, _, length = arm.partition("-")
-    sets = [f"run.seed={seed}", f"curriculum.selector={policy}"]
+    """Run or resume one arm to its end; a finished run is only opened."""
+    selector, _, length = arm.partition("-")
+    sets = [f"run.seed={seed}", f"curriculum.selector={selector}"]
     sets += [f"curriculum.static_specs={length}"] if length else []
     sets += [f"learner.budget.steps={steps}", "learner.budget.minutes=100000"]
     evaluate = {"per_skill": per_skill, "periodic_per_skill": per_skill, "every_steps": every, "samples": 1}
@@ -51,11 +51,11 @@ def make_run(arm: str, seed: int, steps: int, per_skill: int, every: int, runs: 
 
 
 def outcome(run: RunDir, arm: str) -> dict[str, Any]:
-    """What was asked in a finished run, and the held-out scores on the way."""
+    """Questions asked in a finished run, and its held-out scores over time."""
     records = Records(run).update()
     lines, _ = read_jsonl(run.episodes / "episodes.jsonl")
     lines.sort(key=lambda line: line["step"])
-    asked: dict[int, tuple[int, int]] = {0: (0, 0)}  # by step: questions asked and distinct ones, all that led to it
+    asked: dict[int, tuple[int, int]] = {0: (0, 0)}  # step -> questions asked and distinct questions until then
     seen: set[tuple[int, str]] = set()
     count = 0
     for step, members in groupby(lines, key=lambda line: line["step"]):
@@ -83,7 +83,7 @@ def outcome(run: RunDir, arm: str) -> dict[str, Any]:
 
 
 def _shares_by_thirds(lines: list[dict[str, Any]]) -> dict[str, list[float]]:
-    """Each skill's share of the questions in the first, second and last third of a run."""
+    """Fraction of the questions per skill in the first, second and last third of a run."""
     bounds = [len(lines) * third // 3 for third in range(4)]
     counts = [Counter(line["skill"] for line in lines[a:b]) for a, b in zip(bounds, bounds[1:])]
     return {
@@ -92,7 +92,7 @@ def _shares_by_thirds(lines: list[dict[str, Any]]) -> dict[str, list[float]]:
 
 
 def _scores(evaluation: Evaluation) -> dict[str, Any]:
-    """Greedy scores: the mean over the relations, over all skills, and each skill's."""
+    """Greedy scores: the mean over the relations, over all skills, and per skill."""
     skills = {skill: evaluation.greedy(skill) for skill in evaluation.skills()}
     scores = {skill: right / number for skill, (right, number) in skills.items()}
     return {
@@ -103,19 +103,19 @@ def _scores(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _sampled(evaluation: Evaluation) -> dict[str, float]:
-    """Scores of answers sampled at temperature 1, as in `_scores`."""
+    """Mean scores, as in `_scores`, of answers sampled at temperature 1."""
     skills = {skill: evaluation.sampled(skill) or 0.0 for skill in evaluation.skills()}
     return {"relations": statistics.mean(skills[skill] for skill in RELATIONS), "all": statistics.mean(skills.values())}
 
 
 def smooth(curve: list[dict[str, Any]], measure: str) -> list[float]:
-    """Scores as means over SMOOTHED neighbouring evaluations, fewer at the ends; the first stays as it is."""
+    """Scores averaged over SMOOTHED neighbouring evaluations, fewer at the ends; the first is unchanged."""
     scores, reach = [point[measure] for point in curve], SMOOTHED // 2
     return [scores[0]] + [statistics.mean(scores[max(0, i - reach) : i + reach + 1]) for i in range(1, len(scores))]
 
 
 def questions_to(curve: list[dict[str, Any]], measure: str, target: float, count: str = "asked") -> Optional[float]:
-    """Questions until the smoothed score reaches `target`, between evaluations in proportion; None: it never did."""
+    """Questions until the smoothed score reaches `target`, interpolated between evaluations; None if it never does."""
     scores = smooth(curve, measure)
     for point, later, low, high in zip(curve, curve[1:], scores, scores[1:]):
         if low < target <= high:
@@ -124,20 +124,20 @@ def questions_to(curve: list[dict[str, Any]], measure: str, target: float, count
 
 
 def mean_curve(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The curves of one arm's seeds as one, step by step."""
+    """The mean curve over the seeds of one arm."""
     keys = ("step", "asked", "distinct", *MEASURES)
     steps = zip(*(row["curve"] for row in rows))
     return [{key: statistics.mean(point[key] for point in points) for key in keys} for points in steps]
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Per measure and arm, over its seeds: scores before and after, and the questions to every second point between."""
+    """Per measure and arm: scores before and after, and the questions needed for every second percentage point."""
     names = list(dict.fromkeys(row["arm"] for row in rows))
     curves = {arm: mean_curve([row for row in rows if row["arm"] == arm]) for arm in names}
     found: dict[str, Any] = {}
     for measure in MEASURES:
         ends = {arm: smooth(curve, measure)[-1] for arm, curve in curves.items()}
-        before = curves[names[0]][0][measure]  # nothing is learned yet: the same in all
+        before = curves[names[0]][0][measure]  # the same in all arms
         targets = [point / 100 for point in range(2, 100, 2) if before + 0.01 < point / 100 <= max(ends.values())]
         found[measure] = {
             "before": before,
@@ -163,7 +163,7 @@ def print_table(rows: list[dict[str, Any]], found: dict[str, Any]) -> None:
             f"{row['of_relations']:>14.0%}{ends}"
         )
     for measure, table in found.items():
-        print(f"\nquestions asked (distinct ones) until {measure} reach a score, mean of the seeds")
+        print(f"\nquestions asked (distinct ones) until a score is reached: {measure}, mean of the seeds")
         print(f"{'':<8}" + "".join(f"{arm:>18}" for arm in table["after"]))
         for target, needed in table["questions_to"].items():
             cells = ("–" if n["asked"] is None else f"{n['asked']:.0f} ({n['distinct']:.0f})" for n in needed.values())
@@ -172,12 +172,12 @@ def print_table(rows: list[dict[str, Any]], found: dict[str, Any]) -> None:
 
 
 def main(
-    arms: Annotated[str, typer.Option(help="Each with a run seed, by commas.")] = ARMS,
-    steps: Annotated[int, typer.Option(help="Of each run.")] = 160,
+    arms: Annotated[str, typer.Option(help="Comma-separated ARM:SEED pairs.")] = ARMS,
+    steps: Annotated[int, typer.Option(help="Steps of each run.")] = 160,
     per_skill: Annotated[int, typer.Option(help="Held-out questions per skill.")] = 120,
     every: Annotated[int, typer.Option(help="Steps between evaluations.")] = 20,
-    runs: Annotated[Path, typer.Option(help="Where the runs lie.")] = ROOT / "runs",
-    out: Annotated[Optional[Path], typer.Option(help="JSON to write.")] = None,
+    runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = ROOT / "runs",
+    out: Annotated[Optional[Path], typer.Option(help="JSON file for the figures.")] = None,
 ) -> None:
     runs.mkdir(parents=True, exist_ok=True)
     pairs = [(arm, int(seed)) for arm, _, seed in (item.partition(":") for item in arms.split(","))]

@@ -1,10 +1,10 @@
-"""What a data set costs beside opening scenes and rendering: episodes per second and core, and where the time goes.
+"""Measures the cost of writing a data set: rows per second and core, and the time of each stage.
 
     python -m benchmarks.generate [--n 600] [--size 256] [--out FILE]
 
-`sim-server generate`'s own path writes single-view questions of every skill at levels 0 to 2, with Parquet where
-pyarrow is installed, into a temporary folder. Times are processor time of this one process; opening scenes and
-rendering (every placement of a camera that was tried) are timed apart. WebP is then measured on some of the renders.
+Runs the code of `sim-server generate` for single-view questions of every skill at levels 0 to 2, with Parquet if
+pyarrow is installed, into a temporary folder. Times are processor time of this process; opening scenes and rendering
+(of every camera placement that was tried) are measured separately. WebP is then measured on some of the renders.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from sim_server.dataset.rows import from_webp, to_webp
 
 OUT = Path(__file__).parent / "results" / "generate.json"
 QUALITIES = (80, 90, 95, 100)
-PICTURES = 100
+IMAGES = 100
 
 
 class Clock:
-    """Processor seconds inside the methods that it wraps, by name; a wrapped call within another is not counted."""
+    """Processor seconds inside wrapped methods, by name; a wrapped call inside another one is not counted."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -90,12 +90,12 @@ def main() -> None:
 
     scene = backend.open(SceneSpec(seed=1))
     assert isinstance(scene, RoomsScene)
-    pictures: list[np.ndarray] = []
+    images: list[np.ndarray] = []
     encode = generating.to_webp
 
     def encode_and_keep(rgb: np.ndarray, quality: int) -> bytes:
-        if len(pictures) < PICTURES:
-            pictures.append(rgb)
+        if len(images) < IMAGES:
+            images.append(rgb)
         return encode(rgb, quality)
 
     generating.to_webp = encode_and_keep
@@ -125,19 +125,19 @@ def main() -> None:
         "ms_per_row": {name: round(1e3 * seconds / rows, 2) for name, seconds in clock.seconds.items()},
         "rows_per_s_and_core": round(rows / total_s, 1),
         "rows_per_s_and_core_net": round(rows / (total_s - apart_s), 1),
-        "webp": [_webp(pictures, quality) for quality in QUALITIES],
+        "webp": [_webp(images, quality) for quality in QUALITIES],
     }
     print(json.dumps(result, indent=1))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def _webp(pictures: list[np.ndarray], quality: int) -> dict[str, float]:
-    """Milliseconds to encode, KiB and mean absolute difference in levels, each per picture."""
+def _webp(images: list[np.ndarray], quality: int) -> dict[str, float]:
+    """Encoding time in milliseconds, size in KiB and mean absolute difference in levels, each per image."""
     started_s = time.process_time()
-    files = [to_webp(rgb, quality) for rgb in pictures]
+    files = [to_webp(rgb, quality) for rgb in images]
     spent_s = time.process_time() - started_s
-    errors = [np.abs(from_webp(file).astype(int) - rgb).mean() for file, rgb in zip(files, pictures)]
+    errors = [np.abs(from_webp(file).astype(int) - rgb).mean() for file, rgb in zip(files, images)]
     return {
         "quality": quality,
         "ms": round(1e3 * spent_s / len(files), 2),

@@ -1,11 +1,10 @@
-"""What a step of the expression language takes, and so how long the longest program may run.
+"""Measures the time of one step of the expression language, and hence of the longest accepted program.
 
     python -m benchmarks.language [--out FILE]
 
-Every function is run in the largest world that the language allows (256 objects, all of them in each of 16 views, in
-12 rooms) with arguments that make it work, and its processor time is divided by the steps that the checker counts for
-it. A program of MAX_COST steps then takes at most MAX_COST times the worst of these figures. Distances between boxes
-are remembered by pair; each is asked for the first time here.
+Every function runs in the largest world that the language allows (256 objects, each visible in all of 16 views, in 12
+rooms), and its processor time is divided by the steps that the checker counts for it. A program of MAX_COST steps takes
+at most MAX_COST times the worst of these figures. The cache of box distances is cleared before every run.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ RUNS = 20
 
 
 def largest_world() -> Evidence:
-    """256 objects of 8 names in 12 rooms, each with a front and on another; every one seen in each of 16 views."""
+    """256 objects with 8 names in 12 rooms, each with a front and a support, all visible in each of 16 views."""
     rng = rng_for(1, "language benchmark")
     rooms = tuple(
         Room(i + 1, "room", ((4.0 * i, 0.0), (4.0 * i + 4, 0.0), (4.0 * i + 4, 4.0), (4.0 * i, 4.0)), 0.0, 2.6)
@@ -90,7 +89,7 @@ _ARGUMENTS = {
 
 
 def call(function: Function) -> str:
-    """A call of the function with an argument for each parameter."""
+    """A call of the function with one argument per parameter."""
     used: dict[str, int] = {}
     parts = []
     for parameter in function.parameters:
@@ -107,7 +106,7 @@ def call(function: Function) -> str:
 
 
 def programs() -> dict[str, str]:
-    """A program for every function and binder, each around one call that it is about."""
+    """A program for every function and binder, each with one call of it."""
     found = {}
     for name, function in FUNCTIONS.items():
         text = call(function)
@@ -129,7 +128,7 @@ def programs() -> dict[str, str]:
 
 
 def microseconds(program: str, world: Evidence) -> float:
-    """Processor time of one run, averaged; what the geometry remembers is forgotten before each."""
+    """Mean processor time of a run, with the geometry cache cleared before each."""
     compiled(program)
     spent_s = 0.0
     for _ in range(RUNS):
@@ -149,7 +148,7 @@ def main() -> None:
     for name, program in programs().items():
         try:
             spent_us = microseconds(program, world)
-        except (ProgramFault, Fault) as fault:  # needs more of a world than this one has
+        except (ProgramFault, Fault) as fault:  # this world lacks something that the function needs
             left_out[name] = str(fault)
             continue
         steps = cost_of(compiled(program))
@@ -160,7 +159,7 @@ def main() -> None:
     for name, why in left_out.items():
         print(f"{name:24} not measured: {why}")
     worst_s = MAX_COST * float(rows[0]["us_per_step"]) / 1e6
-    print(f"the longest program that is let through: {MAX_COST} steps, at most {worst_s:.2f} s")
+    print(f"the longest accepted program: {MAX_COST} steps, at most {worst_s:.2f} s")
     result = {"machine": describe_machine(), "max_cost": MAX_COST, "longest_s": round(worst_s, 3)}
     options.out.write_text(json.dumps({**result, "rows": rows, "not_measured": left_out}, indent=1) + "\n")
 

@@ -1,10 +1,10 @@
-"""Where a GRPO step's time goes, and what the packed forward and the engines save.
+"""Measures the parts of a GRPO step, the packed forward pass against TRL's, and the rollout engines.
 
     python -m benchmarks.learner_step [--groups 32] [--samples 16] [--steps 5] [--vllm]
 
-One run on one machine: (a) the step of the demo, part by part; (b) the same with TRL's own log-probabilities, which
-encode each image for each answer; (c) 32 x 16 answers from each engine. Views of noise stand for rendered ones: no
-part of the learner's time depends on what they show. Answers are those of the packaged policy.
+(a) The step of the demo, part by part; (b) the same step with TRL's own log-probabilities, which encode each image for
+each answer; (c) 32 x 16 answers from each engine. Views are noise, since the learner's time does not depend on their
+content. The policy is the packaged one.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def prompts(count: int, seed: int) -> list[Prompt]:
 
 
 def train_steps(settings: LearnerSettings, steps: int) -> list[dict[str, float]]:
-    """Seconds of each step after the first, part by part."""
+    """Seconds of each part of every step after the first two."""
     parts = assemble(settings, 0)
     engine = parts.live_engine()
     clock = StepClock()
@@ -65,7 +65,7 @@ def train_steps(settings: LearnerSettings, steps: int) -> list[dict[str, float]]
             rollouts = engine.generate(
                 prompts(settings.grpo.groups, len(taken)), settings.grpo.samples, Sampling(1.0, 3, len(taken))
             )
-        # Half of the answers of each group are right, whatever they say: every group has a gradient.
+        # Alternating rewards, whatever the answers: every group has a gradient.
         return [
             Group(rollout, tuple(Reward(float(i % 2), True) for i in range(len(rollout.completions))))
             for rollout in rollouts
@@ -104,7 +104,7 @@ def engine_seconds(engine: Any, groups: int, samples: int, repeats: int) -> floa
 
 
 def vllm_seconds(groups: int, samples: int, repeats: int) -> dict[str, float]:
-    """In a process of its own: vLLM's CPU build wants to be first."""
+    """Measure vLLM in a separate process: its CPU build must be imported first."""
     command = [sys.executable, "-m", "benchmarks.learner_step", "--groups", str(groups), "--samples", str(samples)]
     command += ["--steps", str(repeats), "--only-vllm"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
@@ -139,10 +139,10 @@ def main(
     samples: Annotated[int, typer.Option(help="Answers per question.")] = 16,
     steps: Annotated[int, typer.Option(help="Steps measured.")] = 5,
     threads: Annotated[int, typer.Option(help="Threads of the learner.")] = 1,
-    stock: Annotated[bool, typer.Option(help="Measure TRL's own forward pass too.")] = True,
+    stock: Annotated[bool, typer.Option(help="Also measure TRL's own forward pass.")] = True,
     only_vllm_: Annotated[bool, typer.Option("--only-vllm", hidden=True)] = False,
 ) -> None:
-    """Measure a training step with the packed forward and with TRL's own, and what the engines take."""
+    """Measure a training step with the packed forward pass and with TRL's own, and the time of each engine."""
     grpo = GrpoSettings(groups=groups, samples=samples)
     settings = LearnerSettings(
         policy=PolicySettings(model=TINY),

@@ -1,10 +1,10 @@
-"""Does the loop lift the embedded policy?
+"""Measures how much the loop improves the embedded policy.
 
     python -m benchmarks.learning --seeds 1,2,3
 
-Each run is the demo as a user starts it: three processes, TRL's trainer, held-out questions before and after. Runs go
-one after the other; a run that is already finished is read and not repeated. Prints a table and, with --out, writes it
-as JSON with the machine's name.
+Each run is the demo as a user starts it: three processes, TRL's trainer, held-out questions before and after. Runs are
+sequential; a finished run is read, not repeated. Prints a table and, with --out, writes a JSON file that names the
+machine.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def launch(name: str, configs: Sequence[Path], runs: Path, sets: Sequence[str], serial: bool = False) -> RunDir:
-    """Run, or resume, the loop to its end. Raises CalledProcessError where it does not get there."""
+    """Run or resume the loop to its end. Raises CalledProcessError if it fails."""
     command = [sys.executable, "-m", "launch.supervise", *map(str, configs), "--name", name, "--runs", str(runs)]
     command += ["--serial"] if serial else []
     for item in sets:
@@ -37,7 +37,7 @@ def launch(name: str, configs: Sequence[Path], runs: Path, sets: Sequence[str], 
 
 
 def outcome(run: RunDir) -> dict[str, Any]:
-    """What a finished run came to: scores before and after, and what its steps were like."""
+    """Scores of a finished run before and after, and figures about its steps."""
     records = Records(run).update()
     changes = records.changes()
     relational = [change for change in changes if is_relational(change.skill)]
@@ -65,7 +65,7 @@ def outcome(run: RunDir) -> dict[str, Any]:
 
 def print_table(rows: list[dict[str, Any]]) -> None:
     print(f"{'selector':<14}{'seed':>5}{'steps':>7}{'min':>6}{'greedy':>18}{'sampled':>18}{'no gradient':>13}", end="")
-    print("   worst of the mastered")
+    print("   largest drop of a mastered skill")
     for row in rows:
         mastered = row["mastered_change"]
         worst = min(mastered, key=lambda skill: mastered[skill]) if mastered else None
@@ -78,13 +78,13 @@ def print_table(rows: list[dict[str, Any]]) -> None:
 
 
 def main(
-    config: Annotated[Path, typer.Option(help="What is run.")] = ROOT / "configs" / "demo.toml",
-    seeds: Annotated[str, typer.Option(help="Run seeds, by commas.")] = "1,2,3",
-    minutes: Annotated[Optional[float], typer.Option(help="The loop's budget; default: the config's.")] = None,
-    runs: Annotated[Path, typer.Option(help="Where the runs lie.")] = ROOT / "runs",
-    out: Annotated[Optional[Path], typer.Option(help="JSON to write.")] = None,
+    config: Annotated[Path, typer.Option(help="Configuration to run.")] = ROOT / "configs" / "demo.toml",
+    seeds: Annotated[str, typer.Option(help="Comma-separated run seeds.")] = "1,2,3",
+    minutes: Annotated[Optional[float], typer.Option(help="Budget of the loop; default: that of the config.")] = None,
+    runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = ROOT / "runs",
+    out: Annotated[Optional[Path], typer.Option(help="JSON file for the figures.")] = None,
 ) -> None:
-    """Run the loop with every policy and seed, and compare held-out accuracy before and after."""
+    """Run the loop once per seed and compare held-out accuracy before and after."""
     runs.mkdir(parents=True, exist_ok=True)
     rows = []
     for seed in map(int, seeds.split(",")):

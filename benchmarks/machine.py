@@ -1,4 +1,4 @@
-"""What machine a figure was measured on; every benchmark writes it beside its figures."""
+"""Describes the machine and its load; every benchmark writes both beside its figures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def describe_machine() -> dict[str, object]:
-    """CPU model, cores that this process may use, memory in GiB, Python version."""
+    """CPU model, cores available to this process, memory in GiB, Python version."""
     return {
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)),
@@ -18,7 +18,7 @@ def describe_machine() -> dict[str, object]:
 
 
 def describe_load() -> dict[str, object]:
-    """What else the machine did (1-minute load average), and whether this process went before it (`chrt -r 1`)."""
+    """1-minute load average, and whether this process runs with real-time priority (`chrt -r 1`)."""
     real_time = os.sched_getscheduler(0) & ~0x40000000 in (os.SCHED_RR, os.SCHED_FIFO)  # the bit is RESET_ON_FORK
     return {"load_average": round(os.getloadavg()[0], 1), "real_time_priority": real_time}
 

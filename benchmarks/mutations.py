@@ -1,6 +1,6 @@
-"""Valid messages with a few things wrong, as fast as a service can refuse them; the same seed gives the same ones.
+"""Valid messages with a few mutations, generated as fast as a service can refuse them; deterministic for a seed.
 
-tests/chaos/test_malformed.py does the same with hypothesis, which finds smaller examples and is a hundred times slower.
+tests/chaos/test_malformed.py does the same with hypothesis, which finds smaller examples but is a hundred times slower.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from protocol.wire.arrays import ArrayRef
 from protocol.wire.codec import ArraySink, encode
 from protocol.wire.messages import KINDS
 
-STOCK = 24  # valid messages of each kind to start from
+STOCK = 24  # valid messages per kind
 NUMBERS = (0, 1, -1, 2, 7, 1000, 2**31, 2**63 - 1, 0.0, 0.5, -3.25, 1e300, float("inf"), float("nan"))
 WORDS = ("", "a", "rgb", "rooms", "train", "turn_left", "object_color", "natural", "ä" * 40, "\0", "x" * 5000)
 VALUES = (None, True, *NUMBERS, *WORDS, b"", b"\xff" * 9, [], {}, [[]], {"seed": -1}, [1.0] * 4, ["rgb", "depth"])
@@ -31,7 +31,7 @@ class Mutator:
     def messages(self, count: int) -> Iterator[list[bytes]]:
         for _ in range(count):
             frames = list(self._chance.choice(self._stock))
-            frames[2:3] = [self._chance.randbytes(8)]  # else most would be answered as repetitions
+            frames[2:3] = [self._chance.randbytes(8)]  # a fresh id, or the reply cache would answer
             for _ in range(self._chance.randint(1, 3)):
                 if frames:
                     self._change(frames)
@@ -63,7 +63,7 @@ class Mutator:
             frames[index] = chance.randbytes(chance.randint(0, 40))
 
     def _changed_value(self, header: bytes) -> bytes:
-        """The header with one value inside replaced by any other."""
+        """The header with one value replaced by another one, of any type."""
         chance = self._chance
         try:
             root = msgspec.msgpack.decode(header)
@@ -86,7 +86,7 @@ class Mutator:
             sink = ArraySink()
             try:
                 message = self._value(cls, sink)
-            except ValueError:  # a struct that checks its fields refused these
+            except ValueError:  # refused by the struct's own checks
                 continue
             yield [bytes(frame) for frame in encode(b"", message, sink.blobs)]
             made += 1

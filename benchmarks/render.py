@@ -1,12 +1,12 @@
-"""How fast does the embedded simulator render and open scenes? One core, CPU time, so that other load does not count.
+"""Measures how fast the embedded simulator renders and opens scenes, in CPU time on one core.
 
     python -m benchmarks.render
 
-Prints tables and writes benchmarks/results/render.json. "demo" scenes are those of the demo: one room, three to six
-objects in plain colours; "furnished" ones three rooms with at least forty pieces and things on them; "large" ones,
-which are only opened, six rooms with at least sixty. Start-up is that of a fresh process, with kernels to compile
-(cold) and with compiled ones on disk (warm). Renderers of others that are installed (render_peers.py) draw the
-triangles of a furnished scene from the same poses, each in a process of its own, one after the other.
+Prints tables and writes benchmarks/results/render.json. CPU time is independent of other load. Scenes: "demo" has one
+room with three to six objects in plain colours; "furnished" has three rooms with at least forty pieces of furniture
+and clutter; "large" has six rooms with at least sixty and is only opened. Start-up is that of a fresh process that has
+to compile the kernels (cold) or finds them on disk (warm). Every other installed renderer (render_peers.py) draws the
+triangles of a furnished scene from the same poses, each in a separate process, one after the other.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def specs(kind: str, count: int) -> list[SceneSpec]:
 
 
 def views(scene: Scene, seed: int) -> list[Pose]:
-    """Poses of a standing agent that looks at an object, slightly down."""
+    """Poses of a standing agent looking at an object, slightly downwards."""
     rng = np.random.default_rng(seed)
     poses = []
     for _ in range(VIEWS_PER_SCENE):
@@ -71,7 +71,7 @@ def views(scene: Scene, seed: int) -> list[Pose]:
 
 
 def rate(work: Callable[[], int], seconds: float) -> float:
-    """Frames per CPU-second of `work`, which returns how many frames it made."""
+    """Frames per CPU-second of `work`, which returns the number of frames it rendered."""
     work()
     start, frames = time.process_time(), 0
     while time.process_time() - start < seconds:
@@ -108,13 +108,13 @@ def measure(kind: str, count: int, seconds: float) -> dict[str, object]:
 
 
 def opening(kind: str, count: int) -> dict[str, object]:
-    """CPU time to open scenes, light included."""
+    """CPU time to open scenes, light baking included."""
     backend, open_s, objects = RoomsBackend(), [], []
     for spec in specs(kind, count):
         start = time.process_time()
         try:
             scene = backend.open(spec)
-        except Infeasible:  # so many things do not fit into every home
+        except Infeasible:  # not every home has room for that many objects
             continue
         open_s.append(time.process_time() - start)
         objects.append(len(scene.description.objects))
@@ -127,7 +127,7 @@ def opening(kind: str, count: int) -> dict[str, object]:
 
 
 def start_up() -> dict[str, object]:
-    """CPU time of a fresh process until it can take its first scene, interpreter and imports included."""
+    """CPU time until a fresh process is ready for its first scene, interpreter start and imports included."""
     command = [sys.executable, "-c", "from sim_server.backends.rooms import RoomsBackend; RoomsBackend().warm()"]
     found: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as cache:
@@ -141,7 +141,7 @@ def start_up() -> dict[str, object]:
 
 
 def measure_peer(name: str, seconds: float) -> dict[str, object]:
-    """One renderer ("rooms" is ours) on a furnished scene: frames per CPU-second by size, and how its ids agree."""
+    """Frames per CPU-second of one renderer on a furnished scene by image size, and the agreement of its ids."""
     from sim_server.backends.rooms.draw.drawing import view_axes
     from sim_server.backends.rooms.scene import RoomsScene
 
@@ -173,11 +173,11 @@ def _draw_theirs(draw: Draw, eyes: list) -> int:
 
 
 def peers(seconds: float) -> list[dict]:
-    """Ours and every installed peer, each in a process of its own."""
+    """Measures `rooms` and every installed peer, each in a separate process."""
     found = []
     for name in ("rooms", *PEERS):
         if name != "rooms" and importlib.util.find_spec(MODULES.get(name, name)) is None:
-            print(f"{name} is not installed: left out")
+            print(f"{name} is not installed: skipped")
             continue
         command = [sys.executable, __file__, "--peer", name, "--seconds", str(seconds)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=900)
@@ -185,12 +185,12 @@ def peers(seconds: float) -> list[dict]:
         if lines:
             found.append(json.loads(lines[-1]))
         else:
-            print(f"{name} failed and is left out: {(done.stderr.strip() or 'no output').splitlines()[-1]}")
+            print(f"{name} failed and is skipped: {(done.stderr.strip() or 'no output').splitlines()[-1]}")
     return found
 
 
 def scaling(seconds: float) -> dict[str, object]:
-    """Frames per CPU-second at 256 x 256 of one process, and of one per core at once: less where they share caches."""
+    """Rate at 256 x 256 with one process per core, relative to a single process; below 1 if they compete for caches."""
     command = [sys.executable, __file__, "--peer", "rooms", "--seconds", str(seconds)]
     cores = len(os.sched_getaffinity(0))
     per_process = []
@@ -206,7 +206,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=0.5, help="CPU time per figure")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "render.json")
-    parser.add_argument("--peer", choices=("rooms", *PEERS), help="measure this renderer alone and print JSON")
+    parser.add_argument("--peer", choices=("rooms", *PEERS), help="measure only this renderer and print JSON")
     arguments = parser.parse_args()
     if arguments.peer:
         print(json.dumps(measure_peer(arguments.peer, arguments.seconds)), flush=True)
@@ -245,8 +245,8 @@ def _print(result: dict) -> None:
     ours = next((p["rates"] for p in result["peers"] if p["name"] == "rooms"), {})
     for peer in result["peers"]:
         row = "  ".join(f"{size}: {fps} ({ours[size] / fps:.1f}x)" for size, fps in peer["rates"].items())
-        print(f"{peer['name']:9} {row}  ids the same: {peer['ids_same_at_least']}")
-    print(f"{result['scaling']['workers']} processes at once: {result['scaling']['efficiency']} of one's rate each")
+        print(f"{peer['name']:9} {row}  equal ids: {peer['ids_same_at_least']}")
+    print(f"{result['scaling']['workers']} processes at once: {result['scaling']['efficiency']} of the single rate")
     print(f"start-up {result['start_up']}, peak memory {result['max_rss_mib']} MiB")
 
 

@@ -1,8 +1,9 @@
-"""Other renderers behind one function each, for benchmarks/render.py: the same triangles, camera and outputs.
+"""Other renderers with one interface, for benchmarks/render.py: the same triangles, camera and outputs.
 
-Each takes positions float32 [V, 3], faces int32 [F, 3], the object id of each face int32 [F] and an image size, and
-returns a function (eye [3], axes [3, 3] rows right, up, forward) -> (rgb or None, depth float32 and ids int32 [H, W]).
-Field of view: 70 degrees across. Without a GPU those on GL run through Mesa's llvmpipe, kept to one thread.
+Each function takes positions float32 [V, 3], faces int32 [F, 3], the object id of each face int32 [F] and an image
+size. It returns a function (eye [3], axes [3, 3] rows right, up, forward) -> (rgb or None, depth float32 [H, W], ids
+int32 [H, W]). The horizontal field of view is 70 degrees. Without a GPU the GL renderers use Mesa's llvmpipe with one
+thread.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def _tangents(width: int, height: int) -> tuple[float, float]:
 
 
 def embree(positions: F32, faces: I32, owner: I32, width: int, height: int) -> Draw:
-    """Primary rays alone, without a picture: what any ray caster pays before it shades."""
+    """Primary rays only, no image: the cost of any ray caster before shading."""
     scenes, mesh = importlib.import_module("embreex.rtcore_scene"), importlib.import_module("embreex.mesh_construction")
     scene = scenes.EmbreeScene()
     mesh.TriangleMesh(scene, positions, faces)
@@ -41,7 +42,7 @@ def embree(positions: F32, faces: I32, owner: I32, width: int, height: int) -> D
         hit = scene.run(np.repeat(eye[None], len(local), 0), local @ axes, output=True)
         face = hit["primID"]
         missed = face < 0
-        depth = np.where(missed, 0, hit["tfar"]).astype(np.float32)  # directions have a forward part of 1
+        depth = np.where(missed, 0, hit["tfar"]).astype(np.float32)  # directions have a forward component of 1
         ids = np.where(missed, 0, owner[face]).astype(np.int32)
         return None, depth.reshape(height, width), ids.reshape(height, width)
 
@@ -49,7 +50,7 @@ def embree(positions: F32, faces: I32, owner: I32, width: int, height: int) -> D
 
 
 def mujoco(positions: F32, faces: I32, owner: I32, width: int, height: int) -> Draw:
-    """Three passes of its renderer, which has no other way: colour with shadows, depth, segmentation."""
+    """Three passes, as its renderer requires: colour with shadows, depth, segmentation."""
     os.environ.setdefault("MUJOCO_GL", "egl")
     os.environ.setdefault("LP_NUM_THREADS", "0")
     lib = importlib.import_module("mujoco")
@@ -145,7 +146,7 @@ def moderngl(positions: F32, faces: I32, owner: I32, width: int, height: int) ->
 
 @functools.cache
 def _pyrender_window() -> Any:
-    """One for all sizes: a second one loses the first one's GL context."""
+    """One window for all sizes: creating a second one destroys the GL context of the first."""
     return importlib.import_module("pyrender").OffscreenRenderer(64, 64)
 
 
@@ -153,7 +154,7 @@ def pyrender(positions: F32, faces: I32, owner: I32, width: int, height: int) ->
     """Colour and depth in one pass, ids in a second one."""
     os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
     os.environ.setdefault("LP_NUM_THREADS", "0")
-    if not hasattr(np, "infty"):  # pyrender 0.1.45 uses the name, which NumPy 2 dropped
+    if not hasattr(np, "infty"):  # pyrender 0.1.45 uses np.infty, which NumPy 2 removed
         np.infty = np.inf  # type: ignore[attr-defined]
     lib, trimesh = importlib.import_module("pyrender"), importlib.import_module("trimesh")
     scene, colors = lib.Scene(ambient_light=[0.3] * 3), {}
@@ -220,4 +221,4 @@ PEERS: dict[str, Callable[[F32, I32, I32, int, int], Draw]] = {
     "pyrender": pyrender,
     "pybullet": pybullet,
 }
-MODULES = {"embree": "embreex"}  # where the package is not called like the peer
+MODULES = {"embree": "embreex"}  # import name, if it differs from the peer's name

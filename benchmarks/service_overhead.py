@@ -1,7 +1,7 @@
-"""What the simulator service costs over the raw backend; the aims at 256 x 256 are 5 % of throughput and 1 ms.
+"""Overhead of the simulator service over the raw backend. Aims at 256 x 256: 5 % of throughput, 1 ms of latency.
 
-One broker and one worker on ipc beside the same backend in this process, in alternating rounds of one run. It needs two
-cores for itself: the broker and the client use the second one. On a shared machine `chrt -r 1` gives it those.
+Compares a broker with one worker on ipc to the same backend in this process, in alternating rounds. Needs two idle
+cores: the broker and the client use the second one. On a shared machine, run it with `chrt -r 1`.
 
     python -m benchmarks.service_overhead
 """

@@ -1,15 +1,15 @@
-"""A learner that exists as numbers: it answers, learns, forgets and confuses as GRPO does, thousands of times faster.
+"""A simulated learner: it answers, learns, forgets and transfers like GRPO, thousands of times faster.
 
-Success on a question is sigmoid(logit of its cell + a spread of the question). A group of answers moves the cell's
-logit by `learning_rate` x the variance of the group's rewards, which is how the size of a GRPO update behaves, and
-moves the other levels of the skill a part of that. Training anything pulls every other cell a little towards
-where it started out forgetting. Eleven skills are cast, at random for each seed, in these roles:
+Success on a question is sigmoid(logit of its cell + spread of the question). A group of answers moves the cell's
+logit by `learning_rate` x the variance of the group's rewards, like the size of a GRPO update, and the other levels of
+the skill by a fraction of that. Training any skill pulls the cells of all others slightly towards their forgotten
+state. Each of eleven skills gets one of these roles, at random for each seed:
 
-    mastered     right from the start, but can be forgotten
-    learnable    level 0 about half right, each level above harder
-    rare         learnable, but the simulator can realise one spec in five
-    noise        right half of the time whatever is learned: a reward that means nothing
-    hopeless     never right at level 1 and above; level 0 is within reach, and lifts the others
+    mastered     correct from the start, but can be forgotten
+    learnable    level 0 about half correct, each further level harder
+    rare         learnable, but the simulator realises only one spec in five
+    noise        correct half of the time whatever is learned: an uninformative reward
+    hopeless     never correct at level 1 and above; level 0 is learnable and helps the others
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from curriculum.record.events import Issue
 from protocol.seeds import rng_for
 from protocol.wire.messages import ConfidenceReport
 
-# A fixed cast: figures stay comparable while the catalogue grows.
+# A fixed list, so that figures stay comparable as the catalogue grows.
 SKILLS = (
     "object_category", "object_color", "object_location", "object_count", "camera_object_distance", "view_direction",
     "depth_order", "relative_distance", "object_size", "relative_direction", "camera_motion",
@@ -35,14 +35,14 @@ START = {"mastered": 4.0, "learnable": 0.2, "rare": 0.2, "noise": 0.0, "hopeless
 LEVEL_STEP = {"mastered": 0.4, "learnable": 1.1, "rare": 1.1, "noise": 0.0, "hopeless": 5.0}
 GROUP = 8
 QUESTION_SPREAD = 0.8
-TRANSFER = 0.35  # of an update, to the neighbouring levels of the skill
+TRANSFER = 0.35  # fraction of an update that reaches a neighbouring level of the skill
 FORGETTING = 2.0e-4  # of a cell's distance from FORGOTTEN, per group trained elsewhere
-FORGOTTEN = -1.0  # logits below the start, where a cell drifts that is never asked
-_BLOCK = 1024  # questions drawn at once
+FORGOTTEN = -1.0  # logits below the start: where a cell that is never asked drifts to
+_BLOCK = 1024  # questions drawn at a time
 
 
 class SimulatedLearner:
-    """One learner with hidden abilities; `roles` says who is what."""
+    """One learner with hidden abilities; `roles` maps each skill to its role."""
 
     def __init__(self, seed: int, learning_rate: float = 0.10) -> None:
         rng = rng_for(seed, "roles")
@@ -62,11 +62,11 @@ class SimulatedLearner:
         return [cell for cell in self.logits if self.roles[cell.skill] in roles and cell.level in levels]
 
     def success(self, cells: list[Cell]) -> float:
-        """True mean success over cells, at a question of average difficulty."""
+        """True mean success over cells for a question of average difficulty."""
         return sum(_sigmoid(self.logits[cell]) for cell in cells) / len(cells)
 
     def answer(self, issue: Issue) -> ConfidenceReport:
-        """The report on one question; the same question is as hard each time it is asked."""
+        """The report on one question; a repeated question has the same difficulty each time."""
         cell = Cell(issue.skill, issue.level)
         luck, hardness = self._question(issue.seq)
         infeasible = self.roles[cell.skill] == "rare" and luck < 0.8
@@ -89,7 +89,7 @@ class SimulatedLearner:
         )
 
     def _question(self, seq: int) -> tuple[float, float]:
-        """Two figures, uniform and normal, that belong to this question."""
+        """A uniform and a normal number, fixed for each question."""
         block, index = divmod(seq, _BLOCK)
         if block not in self._questions:
             rng = rng_for(self._seed, "questions", block)

@@ -1,14 +1,14 @@
-"""Claims: 640 x 480 RGB + depth + ids move at 1 GB/s or more on ipc; what a round trip costs without any simulator.
+"""Measures bandwidth and latency of the wire without a renderer. Aim: 640 x 480 RGB + depth + ids at 1 GB/s on ipc.
 
     python -m benchmarks.wire
 
-    status       one small request at a time: the broker answers itself
+    status       one small request at a time, answered by the broker itself
     observe      one 256 x 256 view at a time from a worker whose simulator only fills an array (tests/support)
-    direct       views of 640 x 480 with depth and ids from a service in another process to this one
+    direct       640 x 480 views with depth and ids from a service in another process
     broker       the same from a worker through the broker, so every byte crosses two sockets
 
-The machine may be shared: every figure is taken in rounds, and the quietest round is given beside the median one.
-`chrt -r 1 python -m benchmarks.wire` (as root) lets it go before everything else for its half minute.
+Every figure is the median and the best of several rounds, since the machine may be shared; run it as
+`chrt -r 1 python -m benchmarks.wire` (as root) to give it priority for half a minute.
 Writes benchmarks/results/wire.json.
 """
 
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def _rounds(measure: Callable[[], float]) -> list[float]:
-    measure()  # what is paid once, such as the first use of memory
+    measure()  # warm up: one-time costs such as the first use of memory
     return [measure() for _ in range(ROUNDS)]
 
 
@@ -138,7 +138,7 @@ def _direct(endpoint: Endpoint) -> Iterator[Client]:
 
 
 def _serve(address: str) -> None:
-    """A service that answers every Observe with the same three arrays."""
+    """Serve a service that answers every Observe with the same three arrays."""
     shape = (480, 640)
     arrays = (np.zeros((*shape, 3), np.uint8), np.ones(shape, np.float32), np.zeros(shape, np.int32))
 
@@ -152,7 +152,7 @@ def _serve(address: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--serve", metavar="ADDRESS", help="be the service in the other process")
+    parser.add_argument("--serve", metavar="ADDRESS", help="run as the service (used by this script)")
     address = parser.parse_args().serve
     if address:
         _serve(address)

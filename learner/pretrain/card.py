@@ -1,4 +1,4 @@
-"""The model card that is shipped beside a pre-trained policy."""
+"""The model card of a pre-trained policy."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ tags: [spatial-reasoning, qwen3-vl, tiny]
 # vantage-tiny
 
 A Qwen3-VL (`Qwen3VLForConditionalGeneration`) of {parameters:.1f} million parameters that sees one simulated room at a
-time in {image_px} x {image_px} px. It names, counts and finds what it sees; how things stand to one another it knows
-only a little, on purpose: that is what Vantage's loop teaches it.
+time in {image_px} x {image_px} px. It names, counts and locates what it sees. Its knowledge of relations between
+objects is weak on purpose, for Vantage's loop to improve.
 
 ## How it was made
 
@@ -27,30 +27,30 @@ only a little, on purpose: that is what Vantage's loop teaches it.
 {command}
 ```
 
-From nothing, on views of the `rooms` simulator (renderer `{digest}`) and the simulator's own truth about them, no
+From scratch, on views of the `rooms` simulator (renderer `{digest}`) and the simulator's own truth about them, no
 other data: {scenes} training scenes, {views} views of each.
 
-1. The vision tower alone, {vision_steps} steps of {vision_batch} views: every image token learns which object it shows,
-   its colour, category, place in the picture and distance.
+1. The vision tower alone, {vision_steps} steps of {vision_batch} views: each image token learns which object it shows,
+   its colour, category, position in the image and distance.
 2. Everything, {ground_steps} steps of {ground_batch} views with {ground_questions} questions each, packed so that a
-   view is encoded once; a grounding loss asks the hidden state at every noun where and what the named object is.
-   Of these skills only a share of the answers is taught, enough for the format and little of the skill: {answered}.
+   view is encoded once. A grounding loss trains the hidden state at each noun to tell where and what the named object
+   is. Of these skills only a fraction of the answers is taught, enough for the format but not the skill: {answered}.
 
-The checkpoint with the best perception whose mean relational accuracy lay in {low:.2f}-{high:.2f} was kept (step {step}
-of the second stage).
+The checkpoint with the best perception whose mean relational accuracy was in {low:.2f}-{high:.2f} was selected
+(step {step} of the second stage).
 
 ## What it knows
 
-Scenes and seeds that training never touched. Greedy: the most likely answer is exactly right. Sampled: mean probability
-of the right answer at temperature 1. Blind: greedy, without the picture. Chance: what a guesser who knows the format
-earns, which for camera_object_distance is its mean relative accuracy and not how often it is exactly right.
+Measured on scenes and seeds that training never used. Greedy: fraction of exactly right greedy answers. Sampled: mean
+probability of the right answer at temperature 1. Blind: greedy, without the image. Chance: score of an image-blind
+baseline, which for camera_object_distance is mean relative accuracy instead of exact answers.
 
 {table}
 
 ## How to ask it
 
 Lower case, words and punctuation separated by spaces, options at the end of the sentence, in the vocabulary of the
-simulator's questions; it has seen nothing else and knows no other language or picture.
+simulator's questions. It knows no other language and no other images.
 
 ```python
 from learner.policy.load import load
@@ -73,7 +73,7 @@ def table(seeing: Mapping[str, Accuracy], blind: Mapping[str, Accuracy]) -> str:
 
 
 def write_card(folder: Path, settings: PretrainSettings, command: str, digest: str, made: Made) -> None:
-    """Write README.md beside the weights; `command` makes the policy again, `digest` names its views' renderer."""
+    """Write README.md beside the weights; `command` reproduces them, `digest` is the renderer digest of the views."""
     low, high = settings.relation_band
     text = _CARD.format(
         **settings.model_dump(exclude={"answered"}),

@@ -15,7 +15,7 @@ from protocol.errors import VantageError
 from protocol.tasks.task import PROPOSED, QuestionSpec, TaskSpec
 
 MAX_BYTES = 64 * 2**20
-_EXAMPLE = "docs/12-language.md has an example"
+_EXAMPLE = "docs/reference/language.md has an example"
 
 
 def read_proposals(path: Path) -> Iterator[TaskSpec]:

@@ -62,7 +62,7 @@ class RenderTask(msgspec.Struct, frozen=True):
     """Realise a spec. Answered by Episode or Failure(code="infeasible").
 
     With `examine` the spec carries a proposal that is new: the simulator also tests whether its answer can be guessed
-    without looking, and answers Rejected with every reason if it fails a test (docs/12-language.md).
+    without looking, and answers Rejected with every reason if it fails a test (docs/reference/language.md).
     """
 
     spec: TaskSpec
@@ -126,7 +126,7 @@ class Annotated(msgspec.Struct, frozen=True):
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """One reason why a proposal is rejected. `code` is one of those in docs/12-language.md.
+    """One reason why a proposal is rejected. `code` is one of those in docs/reference/language.md.
 
     `at` is the position (characters, from 0) of the fault in the proposal's field `part` ("program", "text"), or -1.
     """

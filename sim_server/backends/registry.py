@@ -2,7 +2,7 @@
 
 A third party adds one by an entry point of the group `vantage.simulators` whose value is a class that makes a
 `sim_server.backends.base.Backend` without arguments, or one with a classmethod `from_settings` that takes the [sim]
-settings; docs/05-simulators.md shows how.
+settings; docs/guides/extending.md shows how.
 """
 
 from __future__ import annotations

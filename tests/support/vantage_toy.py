@@ -1,4 +1,4 @@
-"""A third party's simulator, written from docs/05-simulators.md alone and installed as a distribution of its own.
+"""A third party's simulator, written from docs/guides/extending.md alone and installed as a distribution of its own.
 
 Its scene is an empty 4 m x 4 m room whose picture is one grey that depends on the seed and the camera's place. What a
 scene does beyond that is told by its ceiling height, the one knob that changes nothing here:

@@ -41,7 +41,7 @@ def load_library() -> Any:
         raise VantageError(
             "backend_missing",
             f"habitat_sim cannot be imported in this Python ({error}): make an environment that has it "
-            "(docs/05-simulators.md) and start `sim-server worker --backend habitat` there.",
+            "(docs/guides/habitat.md) and start `sim-server worker --backend habitat` there.",
         ) from None
 
 

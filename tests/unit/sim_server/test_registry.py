@@ -17,7 +17,7 @@ def test_habitat_is_known_by_name_and_the_sentence_says_what_to_do():
     with pytest.raises(VantageError) as caught:
         make_backend("habitat")
     assert caught.value.code == "backend_missing"
-    assert "habitat_sim" in caught.value.message and "docs/05-simulators.md" in caught.value.message
+    assert "habitat_sim" in caught.value.message and "docs/guides/habitat.md" in caught.value.message
 
 
 def test_an_unknown_backend_names_the_entry_point_group():

@@ -219,7 +219,7 @@ def test_a_pose_that_is_not_finite_is_refused(backend: HabitatBackend) -> None:
 def test_without_the_library_the_sentence_says_how_to_get_it() -> None:
     with pytest.raises(VantageError) as caught:
         make_backend("habitat", SimSettings(backend="habitat", dataset=str(dataset_of("flat")), gpu=-1))
-    assert caught.value.code == "backend_missing" and "docs/05-simulators.md" in caught.value.message
+    assert caught.value.code == "backend_missing" and "docs/guides/habitat.md" in caught.value.message
 
 
 def test_the_digest_follows_what_changes_the_picture(

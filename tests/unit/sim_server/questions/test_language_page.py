@@ -1,4 +1,4 @@
-"""docs/12-language.md is true: its scene is built as it says, each example gives its result, no function is missing."""
+"""docs/reference/language.md: every function is listed, and each example gives its result in the scene of the page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sim_server.questions.language.functions.registry import BINDERS, FUNCTIONS
 from sim_server.service.core import SimCore
 from sim_server.settings import SimSettings
 
-PAGE = (Path(__file__).parents[4] / "docs" / "12-language.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[4] / "docs" / "reference" / "language.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| `(\w+)\([^`]*\)` \| [^|]* \| `([^`]+)` \| `([^`]*)` \|$", PAGE, re.M)
 
 

@@ -1,0 +1,285 @@
+"""The tables of benchmarks/results/README.md: each function turns one result file into Markdown parts."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+SCORES = ("all", "relations")
+RELATIONS = ("depth_order", "view_direction", "relative_distance")
+_REASONS = {
+    "depth_order": "nearer or farther",
+    "view_direction": "left or right in the image",
+    "relative_distance": "which object is closest",
+}
+
+
+def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def percent(fraction: float, places: int = 0) -> str:
+    return f"{100 * fraction:.{places}f} %"
+
+
+# ----------------------------------------------------------------------------- learning and curriculum
+
+
+def demo_table(result: Any) -> str:
+    """Held-out scores before and after the demo, in per cent; the README shows this table."""
+    runs = result["runs"]
+    seeds = " · ".join(str(run["seed"]) for run in runs)
+
+    def row(name: str, before: float, after: Iterable[float]) -> tuple[str, str, str]:
+        return name, f"{100 * before:.0f}", " · ".join(f"{100 * value:.0f}" for value in after)
+
+    skills = [*RELATIONS, *(name for name in runs[0]["skills"] if name not in RELATIONS)]
+    rows = [
+        row(
+            f"{name} ({_REASONS[name]})" if name in _REASONS else name,
+            runs[0]["skills"][name]["before"],
+            (run["skills"][name]["after"] for run in runs),
+        )
+        for name in skills
+    ]
+    for label, key in (("**mean of the three relations**", "relational"), ("same, sampled", "relational_sampled")):
+        means = row(label, runs[0][f"{key}_before"], (run[f"{key}_after"] for run in runs))
+        rows.insert(3 + (key != "relational"), means)
+    return table(("skill", "before", f"after, seed {seeds}"), rows)
+
+
+def learning(result: Any) -> Iterable[str]:
+    yield demo_table(result)
+    rows = [
+        (run["seed"], run["steps"], run["minutes"], percent(run["no_gradient_share"]), run["questions_per_skill"])
+        for run in result["runs"]
+    ]
+    yield table(("seed", "steps", "minutes of loop", "groups without gradient", "held-out questions per skill"), rows)
+
+
+def efficiency(result: Any) -> Iterable[str]:
+    def ends(run: Any, measure: str) -> str:
+        curve = [point[measure] for point in run["curve"]]
+        return f"{100 * curve[0]:.1f} → {100 * statistics.mean(curve[-2:]):.1f}"
+
+    rows = [
+        (
+            *(run["arm"], run["seed"], run["asked"], run["distinct"]),
+            *(percent(run["no_gradient"]), percent(run["of_relations"]), ends(run, "relations"), ends(run, "all")),
+        )
+        for run in result["runs"]
+    ]
+    head = ("arm", "seed", "asked", "distinct", "no gradient", "about relations", "relations", "all eleven skills")
+    yield table(head, rows)
+    arms = list(result["summary"]["all"]["after"])
+    longest = {arm: max(run["asked"] for run in result["runs"] if run["arm"] == arm) for arm in arms}
+    needed = []
+    for measure in SCORES:
+        for target, by_arm in result["summary"][measure]["questions_to"].items():
+            cells = [
+                f"not in {longest[arm]}" if by_arm[arm]["asked"] is None else f"{by_arm[arm]['asked']:.0f}"
+                for arm in arms
+            ]
+            needed.append((f"{measure} {100 * float(target):.0f}", *cells))
+    yield "Questions asked until a score is reached (mean of the seeds):\n\n" + table(("score", *arms), needed)
+
+
+def selectors(result: Any) -> Iterable[str]:
+    budget = result["budget"]
+    rows = [
+        (
+            f"`{name}`",
+            f"> {budget}" if row["median_questions"] >= budget else f"{row['median_questions']:.0f}",
+            f"{row['reached']} of {result['seeds']}",
+            *(percent(row["no_gradient"]), percent(row["noise"]), f"{100 * row['mastered_fall']:.1f}"),
+        )
+        for name, row in result["summary"].items()
+    ]
+    head = ("selector", "questions (median)", f"reached within {budget}", "groups without gradient")
+    yield table((*head, "asked of the random skill", "mastered skills fell by (points)"), rows)
+
+
+# ----------------------------------------------------------------------------- simulator
+
+
+def render(result: Any) -> Iterable[str]:
+    rows = [
+        (
+            f"{kind['kind']} ({kind['objects_mean']:.0f} objects)",
+            f"{row['width_px']} × {row['height_px']}",
+            *(f"{row[key]:.0f}" for key in ("rgb_depth_ids_per_s", "depth_ids_per_s", "amodal_per_s")),
+        )
+        for kind in result["kinds"]
+        for row in kind["rates"]
+    ]
+    yield table(("scene", "size", "RGB, depth, ids", "depth, ids", "unoccluded pixel counts"), rows)
+    rows = [
+        (one["kind"], one["objects_mean"], *(f"{one[f'p{p}_ms']:.0f}" for p in (50, 90, 95, 100)))
+        for one in result["openings"]
+    ]
+    yield "Opening a scene, light included, in CPU-milliseconds:\n\n" + table(
+        ("scene", "objects (mean)", "median", "90 %", "95 %", "maximum"), rows
+    )
+    start, scaling = result["start_up"], result["scaling"]
+    yield (
+        f"Peak memory {result['max_rss_mib']:.0f} MiB. A fresh process is ready after {start['cold_cpu_s']:.0f} "
+        f"CPU-seconds with kernels to compile and {start['warm_cpu_s']:.1f} with cached ones. {scaling['workers']} "
+        f"processes at once each run at {percent(scaling['efficiency'])} of the rate of one."
+    )
+
+
+_PEERS = {
+    "rooms": "rooms: textures, baked light",
+    "embree": "Embree: primary rays only, no image",
+    "mujoco": "MuJoCo on EGL: three passes, shadows",
+    "moderngl": "moderngl: one pass, headlight, no textures or shadows",
+    "pyrender": "pyrender: two passes, no shadows",
+    "pybullet": "pybullet TinyRenderer: shadows",
+}
+
+
+def peers(result: Any) -> Iterable[str]:
+    ours = next(peer["rates"] for peer in result["peers"] if peer["name"] == "rooms")
+    rows = [
+        (
+            _PEERS[peer["name"]],
+            *(f"{rate:.0f} ({ours[size] / rate:.1f})" for size, rate in peer["rates"].items()),
+            percent(peer["ids_same_at_least"], 2),
+        )
+        for peer in result["peers"]
+    ]
+    yield table(("renderer", *(size.replace("x", " × ") for size in ours), "equal ids, at least"), rows)
+
+
+def overhead(result: Any) -> Iterable[str]:
+    rows = [
+        (
+            f"{row['width_px']}²",
+            f"{row['raw_frames_per_s']:.0f}",
+            f"{row['quietest_overhead_percent']:.1f} %",
+            f"{row['quietest_added_p50_ms']:.1f} ms",
+            f"{row['quietest_added_p50_at_once_ms']:.1f} ms",
+        )
+        for row in result["figures"]
+    ]
+    head = ("view", "raw frames/s", "throughput lost", "added to the median reply, other work in between")
+    yield table((*head, "added, one request after the other"), rows)
+
+
+def wire(result: Any) -> Iterable[str]:
+    names = {
+        "status": "status request, round trip",
+        "observe": "256² view, round trip",
+        "direct": "640 × 480 RGB, depth, ids: service to client",
+        "broker": "the same from a worker through the broker",
+    }
+    rows = []
+    for key, name in names.items():
+        row = result["figures"][key]
+        unit, field = ("ms", "p50_ms") if "p50_ms" in row else ("GB/s", "gb_per_s")
+        rows.append((name, f"{row[field]} {unit}", f"{row[field + '_quietest_round']} {unit}"))
+    yield table(("transfer", "median round", "quietest round"), rows)
+
+
+def conformance(result: Any) -> Iterable[str]:
+    rows = [
+        (name, f"{row['ids_equal_percent']} %", f"{row['depth_median_mm']} mm", f"{row['depth_p99_mm']} mm")
+        for name, row in [*result["recorded"].items(), ("export, read back", result["exported"])]
+    ]
+    yield table(("scene", "equal ids, all pixels", "depth error, median", "99th percentile"), rows)
+
+
+# ----------------------------------------------------------------------------- questions and data
+
+
+def audit(result: Any) -> Iterable[str]:
+    rows = result["rows"]
+
+    def total(key: str) -> int:
+        return sum(row[key] for row in rows)
+
+    rates = sorted((row["realised"] / row["specs"], f"{row['skill']} {row['level']}") for row in rows)
+    often = sum(rate >= 0.9 for rate, _ in rates)
+    rarest = ", ".join(f"{name} ({percent(rate)})" for rate, name in rates[:4])
+    yield table(
+        ("measure", "value"),
+        (
+            ("specs realised", f"{total('realised')} of {total('specs')}"),
+            ("answers confirmed by the stored program", f"{total('holds')} of {total('realised')}"),
+            ("answers confirmed by the oracle", f"{total('agrees')} of {total('realised')}"),
+            ("cells realised in 90 % of specs or more", f"{often} of {len(rows)}"),
+            ("rarest cells", rarest),
+            ("CPU time per spec, median cell", f"{statistics.median(row['ms'] for row in rows):.0f} ms"),
+        ),
+    )
+    skills: dict[str, list[Any]] = {}
+    for row in rows:
+        skills.setdefault(row["skill"], []).append(row)
+
+    def mean(members: list[Any], key: str) -> float:
+        return sum(row[key] * row["realised"] for row in members) / sum(row["realised"] for row in members)
+
+    gains = {name: mean(members, "blind") - mean(members, "chance") for name, members in skills.items()}
+    worst = sorted(gains, key=lambda name: -gains[name])[:5]
+    gained = [(name, *(f"{mean(skills[name], key):.2f}" for key in ("chance", "blind"))) for name in worst]
+    yield "The five skills in which the image-blind baseline gains most over chance:\n\n" + table(
+        ("skill", "chance", "image-blind baseline"), gained
+    )
+
+
+def generate(result: Any) -> Iterable[str]:
+    yield table(("stage", "CPU-milliseconds per row"), result["ms_per_row"].items())
+    yield (
+        f"One core writes {result['rows_per_s_and_core']} rows per second, {result['rows_per_s_and_core_net']} without "
+        f"opening scenes and rendering, at {result['size_px']}² px with {result['renders_per_row']} camera placements "
+        f"per row; {result['rows']} of {result['specs']} specs were realised, {result['kib_per_row']} KiB each."
+    )
+    rows = [(row["quality"], row["ms"], row["kib"], row["error_levels"]) for row in result["webp"]]
+    yield table(("WebP quality", "ms per image", "KiB per image", "mean difference, levels of 255"), rows)
+
+
+def language(result: Any) -> Iterable[str]:
+    rows = [(f"`{row['name']}`", row["steps"], row["us"], row["us_per_step"]) for row in result["rows"][:5]]
+    yield table(("slowest functions", "steps", "µs", "µs per step"), rows)
+    yield f"The checker accepts programs of up to {result['max_cost']} steps: {result['longest_s']} s at most."
+
+
+# ----------------------------------------------------------------------------- learner and robustness
+
+
+def step(result: Any) -> Iterable[str]:
+    parts = [name for name in result["packed_step_s"] if name != "total"]
+    rows = [
+        (name, *(f"{result[key].get(name, 0.0):.2f} s" for key in ("packed_step_s", "trl_step_s")))
+        for name in (*parts, "total")
+    ]
+    yield table(("part of a step", "packed forward pass", "TRL's own forward pass"), rows)
+    vllm = result["vllm"]
+    yield table(
+        (f"engine, {result['groups']} × {result['samples']} answers, {result['threads']} thread", "seconds"),
+        (
+            ("`transformers`", result["transformers_rollout_s"]),
+            ("`vllm`, CPU build", vllm["rollout_s"]),
+            ("`vllm`: publish and load an adapter", vllm["adapter_swap_s"]),
+        ),
+    )
+
+
+def chaos(result: Any) -> Iterable[str]:
+    frames = result["frames"]["figures"]
+    keys = ("at_the_start", "after_half", "at_the_end")
+    rows = [
+        (row["socket"], f"{row['mutated_messages']:,}", *(f"{row[f'resident_mib_{key}']} MiB" for key in keys))
+        for row in frames
+    ]
+    yield table(("socket", "mutated messages, service alive", "memory at the start", "after half", "at the end"), rows)
+    kills = result["kills"]["figures"]
+    total = sum(kills["kills"].values())
+    each = ", ".join(f"{name} {count}" for name, count in kills["kills"].items())
+    yield (
+        f"One run with `kill -9` after steps: {total} kills ({each}) in {kills['steps']} steps and {kills['minutes']} "
+        f"minutes; {kills['reports_that_the_learner_made']} reports made, {kills['reports_in_the_event_log']} in the "
+        f"event log, {kills['lost']} lost, {kills['doubled']} doubled."
+    )
