@@ -10,7 +10,7 @@ import msgspec
 from curriculum.ability.rasch import Cell
 from curriculum.record.events import Issue
 from curriculum.record.state import Asked
-from curriculum.selectors.base import Share
+from curriculum.selectors.base import Choice
 from protocol.seeds import rng_for
 from protocol.tasks.specs import World, deal, task_spec, training_scene
 from protocol.tasks.task import PROPOSED
@@ -19,21 +19,21 @@ from protocol.wire.messages import Leased
 _NO_SCENE = -1  # a proposal names its own scene
 
 
-def fresh_issues(world: World, drawn: Sequence[Share], next_number: int, next_scene: int) -> list[Issue]:
+def fresh_issues(world: World, drawn: Sequence[Choice], next_number: int, next_scene: int) -> list[Issue]:
     """Number the drawn specs and give them new scenes, `world.specs_per_scene` to each."""
-    placed = deal(world, drawn, lambda share: share.cell.clear)  # degraded variants count as the same question
+    placed = deal(world, drawn, lambda choice: choice[0].clear)  # degraded variants count as the same question
     return [
         Issue(
             number=number,
             seq=number,
             scene=next_scene + scene,
-            skill=share.cell.skill,
-            level=share.cell.level,
-            purpose=share.purpose,
-            blind=share.purpose == "blind",
-            degradation="" if share.purpose == "blind" else share.cell.degradation,
+            skill=cell.skill,
+            level=cell.level,
+            purpose=purpose,
+            blind=purpose == "blind",
+            degradation="" if purpose == "blind" else cell.degradation,
         )
-        for number, (scene, share) in enumerate(placed, start=next_number)
+        for number, (scene, (cell, purpose)) in enumerate(placed, start=next_number)
     ]
 
 

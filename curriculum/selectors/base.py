@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 from typing import Mapping, Optional, Sequence
 
-import msgspec
 import numpy as np
 
 from curriculum.ability.estimates import CellEstimate
@@ -14,12 +13,8 @@ from curriculum.selectors import SELECTORS
 from curriculum.settings import CurriculumSettings
 
 
-class Share(msgspec.Struct, frozen=True):
-    """The fraction `share` (0..1) of upcoming specs goes to `cell` for this purpose."""
-
-    cell: Cell
-    purpose: str
-    share: float
+Choice = tuple[Cell, str]  # a cell, and the purpose of asking it
+Shares = dict[Choice, float]  # fractions (0..1) of upcoming specs
 
 
 class Selector(abc.ABC):
@@ -30,7 +25,7 @@ class Selector(abc.ABC):
     def __init__(self, settings: CurriculumSettings) -> None:
         self.settings = settings
 
-    def shares(self, estimates: Sequence[CellEstimate]) -> list[Share]:
+    def shares(self, estimates: Sequence[CellEstimate]) -> Shares:
         """Shares that sum to 1. By default proportional to `weights`, with the blind share in the same proportions."""
         return split(estimates, {"learn": (1.0, self.weights(estimates))}, self.settings.shares.blind)
 
@@ -46,7 +41,7 @@ def make_selector(settings: CurriculumSettings) -> Selector:
 
 def split(
     estimates: Sequence[CellEstimate], parts: Mapping[str, tuple[float, Sequence[float]]], blind: float
-) -> list[Share]:
+) -> Shares:
     """Shares from parts {purpose: (size, weight per cell)}, scaled to leave `blind` for blind questions.
 
     The size of a part whose weights are all zero goes to the other parts; if all are, every cell gets the same.
@@ -55,33 +50,32 @@ def split(
     if not live:
         live = {"coverage": (1.0, [1.0] * len(estimates))}
     whole = sum(size for size, _ in live.values())
-    shares = [
-        Share(estimate.cell, purpose, (1.0 - blind) * size / whole * weight / sum(weights))
+    shares = {
+        (estimate.cell, purpose): (1.0 - blind) * size / whole * weight / sum(weights)
         for purpose, (size, weights) in live.items()
         for estimate, weight in zip(estimates, weights)
         if weight > 0
-    ]
+    }
     if blind:
-        by_cell = cell_shares(shares)
-        shares += [Share(cell, "blind", blind / (1.0 - blind) * share) for cell, share in by_cell.items()]
+        shares |= {(cell, "blind"): blind / (1.0 - blind) * share for cell, share in cell_shares(shares).items()}
     return shares
 
 
-def cell_shares(shares: Sequence[Share]) -> dict[Cell, float]:
+def cell_shares(shares: Shares) -> dict[Cell, float]:
     """Total share of each cell, blind questions excluded."""
     total: dict[Cell, float] = {}
-    for share in shares:
-        if share.purpose != "blind":
-            total[share.cell] = total.get(share.cell, 0.0) + share.share
+    for (cell, purpose), share in shares.items():
+        if purpose != "blind":
+            total[cell] = total.get(cell, 0.0) + share
     return total
 
 
-def draw(shares: list[Share], count: int, rng: np.random.Generator) -> list[Share]:
+def draw(shares: Shares, count: int, rng: np.random.Generator) -> list[Choice]:
     """Systematic sampling: each share gets its expected number of draws, rounded down or up without bias."""
-    edges = np.cumsum([share.share for share in shares])
+    choices, edges = list(shares), np.cumsum(list(shares.values()))
     ticks = (np.arange(count) + rng.random()) * (edges[-1] / count)
     picks = np.minimum(np.searchsorted(edges, ticks, side="right"), len(shares) - 1)
-    return [shares[int(index)] for index in picks]
+    return [choices[int(index)] for index in picks]
 
 
 def feasible_weight(estimate: CellEstimate) -> float:

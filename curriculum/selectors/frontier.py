@@ -18,14 +18,14 @@ from typing import Sequence
 
 from curriculum.ability.estimates import CellEstimate
 from curriculum.ability.rasch import Cell
-from curriculum.selectors.base import Selector, Share, feasible_weight, split
+from curriculum.selectors.base import Selector, Shares, feasible_weight, split
 
 _SHARPNESS = 2.0  # exponent of the weights; above 1 favours the best cells
 _LARGEST_SHARE = 0.2  # of the frontier's share; larger with fewer than ten cells
 
 
 class FrontierSelector(Selector):
-    def shares(self, estimates: Sequence[CellEstimate]) -> list[Share]:
+    def shares(self, estimates: Sequence[CellEstimate]) -> Shares:
         sizes = self.settings.shares
         return split(
             estimates,

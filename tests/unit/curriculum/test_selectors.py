@@ -13,7 +13,7 @@ from curriculum.ability.estimates import CellEstimate
 from curriculum.ability.rasch import Cell
 from curriculum.issues import repeated_issues
 from curriculum.selectors import SELECTORS
-from curriculum.selectors.base import Share, cell_shares, draw, make_selector
+from curriculum.selectors.base import cell_shares, draw, make_selector
 from curriculum.selectors.frontier import bounded
 from curriculum.settings import CurriculumSettings, Shares
 from protocol.tasks.specs import SkillSettings
@@ -33,7 +33,7 @@ def shares(views: list[CellEstimate], selector: str = "frontier", **sizes: float
     """Seeing shares by the cell's name."""
     made = make_selector(CurriculumSettings(selector=selector, shares=Shares(**sizes)))
     all_shares = made.shares(views)
-    assert sum(share.share for share in all_shares) == pytest.approx(1.0)
+    assert sum(all_shares.values()) == pytest.approx(1.0)
     return {str(cell): share for cell, share in cell_shares(all_shares).items()}
 
 
@@ -59,8 +59,8 @@ def test_frontier_keeps_a_floor_under_every_cell():
 def test_frontier_retests_what_is_learned_those_that_slip_most_first():
     views = [view("object_color", 0, 0.99), view("object_count", 0, 0.8), view("depth_order", 0, 0.5)]
     made = make_selector(CurriculumSettings(shares=Shares(retest=0.3, coverage=0.1, blind=0.05))).shares(views)
-    assert {share.purpose for share in made} == {"frontier", "coverage", "retest", "blind"}
-    retested = {share.cell.skill: share.share for share in made if share.purpose == "retest"}
+    assert {purpose for _, purpose in made} == {"frontier", "coverage", "retest", "blind"}
+    retested = {cell.skill: share for (cell, purpose), share in made.items() if purpose == "retest"}
     assert sum(retested.values()) == pytest.approx(0.3 * 0.95)
     assert retested["object_count"] > retested["object_color"] > 0 and "depth_order" not in retested
 
@@ -123,14 +123,14 @@ def test_static_repeats_the_same_specs_in_another_order_and_mixes_them():
 
 
 def test_a_draw_differs_from_its_shares_by_less_than_one_and_is_right_on_average():
-    wanted = [Share(Cell("depth_order", level), "x", share) for level, share in enumerate((0.5, 0.33, 0.15, 0.02))]
+    wanted = {(Cell("depth_order", level), "x"): share for level, share in enumerate((0.5, 0.33, 0.15, 0.02))}
     counts = np.array(
         [
             [sum(share is one for share in draw(wanted, 10, np.random.default_rng(seed))) for one in wanted]
             for seed in range(2000)
         ]
     )
-    expected = np.array([share.share for share in wanted]) * 10
+    expected = np.array(list(wanted.values())) * 10
     assert np.abs(counts - expected).max() < 1.0
     assert np.abs(counts.mean(axis=0) - expected).max() < 0.04
     assert (counts.sum(axis=1) == 10).all()
