@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Iterator
 
+import launch.slurm.__main__
 import pytest
 import typer.main
 
 import curriculum.cli
 import launch.report.page
-import launch.slurm.__main__
 import launch.supervise
 import learner.cli
 import sim_server.cli

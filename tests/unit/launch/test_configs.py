@@ -4,10 +4,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from launch.slurm.__main__ import app as slurm_app
 from typer.testing import CliRunner
 
 from launch.settings import MODELS, check_same, resolve
-from launch.slurm.__main__ import app as slurm_app
 from learner.settings import LearnerSettings
 from protocol.errors import VantageError
 from protocol.run.config import load, section, to_toml
