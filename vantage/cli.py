@@ -2,6 +2,7 @@
 
 # No postponed annotations: on Python 3.9 Typer would not see the metadata in Annotated.
 
+import glob
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Optional
@@ -20,7 +21,9 @@ app = typer.Typer(
 def _complete_config(incomplete: str) -> list[str]:
     from vantage.config_files import config_names
 
-    return [name for name in config_names() if name.startswith(incomplete)]
+    paths = [Path(found) for found in glob.glob(f"{glob.escape(incomplete)}*")]
+    files = [f"{path}/" if path.is_dir() else str(path) for path in paths if path.is_dir() or path.suffix == ".toml"]
+    return [name for name in config_names() if name.startswith(incomplete)] + sorted(files)
 
 
 ConfigsArgument = Annotated[

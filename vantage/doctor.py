@@ -94,7 +94,10 @@ def _vllm(probe: subprocess.Popen[str]) -> Result:
 
 
 def _install_learner() -> str:
-    return "launch/env.sh" if _is_checkout() else "pip install 'vantage-loop[learner]'"
+    if _is_checkout():
+        return "launch/env.sh"
+    first = "" if _gpus() else " (first install CPU builds of torch and torchvision; pip's own choice is for CUDA)"
+    return f"pip install 'vantage-loop[learner]'{first}"
 
 
 def _is_checkout() -> bool:
