@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from launch.report.records import Change, EpisodeRecord, Evaluation, Lease, ReportBatch, Score, StepRecord
     from protocol.answers.scoring import Reward
     from protocol.errors import VantageError
     from protocol.skills import CATALOGUE, Skill
@@ -28,14 +29,21 @@ if TYPE_CHECKING:
 _MODULES = {
     "CATALOGUE": "protocol.skills",
     "Camera": "protocol.tasks.scene",
+    "Change": "launch.report.records",
+    "EpisodeRecord": "launch.report.records",
+    "Evaluation": "launch.report.records",
+    "Lease": "launch.report.records",
     "Pose": "protocol.tasks.scene",
     "Question": "vantage.question",
+    "ReportBatch": "launch.report.records",
     "Reward": "protocol.answers.scoring",
     "Run": "vantage.run",
     "Scene": "vantage.scene",
     "SceneDescription": "protocol.tasks.scene",
     "SceneObject": "protocol.tasks.scene",
+    "Score": "launch.report.records",
     "Skill": "protocol.skills",
+    "StepRecord": "launch.report.records",
     "VantageError": "protocol.errors",
     "Views": "vantage.scene",
     "config_names": "vantage.config_files",
@@ -48,14 +56,21 @@ _MODULES = {
 __all__ = [
     "CATALOGUE",
     "Camera",
+    "Change",
+    "EpisodeRecord",
+    "Evaluation",
+    "Lease",
     "Pose",
     "Question",
+    "ReportBatch",
     "Reward",
     "Run",
     "Scene",
     "SceneDescription",
     "SceneObject",
+    "Score",
     "Skill",
+    "StepRecord",
     "VantageError",
     "Views",
     "config_names",

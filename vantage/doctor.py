@@ -90,7 +90,11 @@ def _simulators(habitat: subprocess.Popen[str]) -> dict[str, Result]:
 def _vllm(probe: subprocess.Popen[str]) -> Result:
     if _is_checkout():
         return _probed(probe, "launch/env.sh --vllm")
-    return _probed(probe, "pip install vllm" if _gpus() else "not needed: on a CPU the engine transformers is faster")
+    if _gpus():
+        return _probed(probe, "pip install vllm")
+    result = _probed(probe, "")
+    hint = "" if result.works else "; on a CPU the engine transformers is faster"
+    return result._replace(detail=result.detail + hint)
 
 
 def _install_learner() -> str:

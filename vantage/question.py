@@ -38,6 +38,7 @@ class Question:
     answer: canonical text, that is one of `options` for a choice, a decimal in `unit` for a number, items joined by
     ", " for a sequence, JSON for a map. images: one uint8 [H, W, 3] sRGB array per view. program: the expression that
     derives the answer from the scene. spec: the order that reproduces this question.
+    asked: the question as services exchange it.
     """
 
     skill: str

@@ -134,7 +134,7 @@ def _asked_chart(records: Records, skills: Sequence[str]) -> str:
         for lease in records.leases[start : start + size]:
             for cell, number in lease.cells.items():
                 count[split_cell(cell)[0]] += number
-        total = count.total()
+        total = sum(count.values())
         if total:
             seen += total
             xs.append(float(seen))
@@ -146,7 +146,7 @@ def _purposes(records: Records) -> list[tuple[str, str]]:
     count: Counter[str] = Counter()
     for lease in records.leases:
         count.update(lease.purposes)
-    total = count.total() or 1
+    total = sum(count.values()) or 1
     return [(purpose, f"{100 * number / total:.0f}\u00a0%") for purpose, number in count.most_common()]
 
 
@@ -201,7 +201,7 @@ def _gallery_item(episode: EpisodeRecord) -> dict[str, Any]:
         "answers": [
             {
                 "text": text or "(empty)",
-                "fraction": count / answers.total(),
+                "fraction": count / len(episode.answers),
                 "right": _expanded(text, episode.options) == episode.truth,
             }
             for text, count in answers.most_common(GALLERY_ANSWERS)

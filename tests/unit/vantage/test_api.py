@@ -34,7 +34,7 @@ def test_the_import_is_fast_and_brings_no_heavy_library() -> None:
 
 
 def test_every_public_name_loads_and_is_listed() -> None:
-    assert dir(vantage) == sorted(vantage.__all__)
+    assert dir(vantage) == sorted(vantage.__all__) == sorted(vantage._MODULES)
     for name in vantage.__all__:
         assert getattr(vantage, name) is not None
     with pytest.raises(AttributeError, match="no_such_name"):
