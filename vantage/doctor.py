@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Callable, NamedTuple, Optional
 
+from learner.rollouts import ENGINES
 from sim_server.backends import registry
 
 PROBE_TIMEOUT_S = 180.0  # importing vLLM on a busy machine is slow
@@ -44,7 +45,7 @@ def examine(echo: Callable[[str], object]) -> bool:
     for title, names in _groups().items():
         echo(f"  {title}: " + ", ".join(f"{name} {_version(name) or 'missing'}" for name in names))
     simulators = _simulators(probes["habitat"])
-    engines = {"transformers": _probed(probes["transformers"], _install_learner()), "vllm": _vllm(probes["vllm"])}
+    engines = _engines(probes)
     for title, results in (("simulators", simulators), ("rollout engines", engines)):
         echo(f"\n{title}")
         for name, result in results.items():
@@ -72,18 +73,27 @@ def _groups() -> dict[str, list[str]]:
 
 
 def _simulators(habitat: subprocess.Popen[str]) -> dict[str, Result]:
-    results = {}
-    for name in sorted(registry.installed()):
-        if name == "habitat":
-            results[name] = _probed(habitat, _INSTALL_HABITAT)
-            continue
+    results = {"habitat": _probed(habitat, _INSTALL_HABITAT)}
+    for name in sorted(registry.installed().keys() - results.keys()):
         try:
             backend = registry.make_backend(name)
-        except Exception as error:  # a broken third-party backend must not end the command
+        except Exception as error:  # a broken package of someone else must not end the command
             results[name] = Result(False, f"{error}")
-            continue
-        results[name] = Result(True, f"renderer {backend.digest}")
-        backend.close()
+        else:
+            results[name] = Result(True, f"renderer {backend.digest}")
+            backend.close()
+    return results
+
+
+def _engines(probes: dict[str, subprocess.Popen[str]]) -> dict[str, Result]:
+    results = {"transformers": _probed(probes["transformers"], _install_learner()), "vllm": _vllm(probes["vllm"])}
+    for name in sorted(ENGINES.targets().keys() - ENGINES.built_in.keys()):
+        try:
+            ENGINES.load(name)
+        except Exception as error:  # as above
+            results[name] = Result(False, f"{error}")
+        else:
+            results[name] = Result(True, ENGINES.check(name))
     return results
 
 

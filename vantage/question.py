@@ -55,7 +55,7 @@ class Question:
 
     def prompt(self, style: Style = "letters") -> str:
         """The text for a policy: options as lettered lines ("letters"), or listed in the sentence ("words")."""
-        return write_prompt(self.asked, style).text
+        return write_prompt(self.asked, style)
 
     def completion(self, style: Style = "letters") -> str:
         """The right reply to `prompt`."""
