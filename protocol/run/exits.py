@@ -21,7 +21,7 @@ _EXTRAS = {
 
 
 def run_command(command: Callable[[], object], name: str) -> None:
-    """Run a command (a Typer app); print a VantageError as one sentence and exit with its code."""
+    """Run a command (a Typer app); a VantageError or a missing optional library becomes one sentence and a code."""
     try:
         command()
     except VantageError as error:
