@@ -12,6 +12,9 @@ ruff check .
 ruff format --check .
 lint-imports --no-cache
 pyright --pythonpath "$python"
+site="$(mktemp -d)"
+trap 'rm -rf "$site"' EXIT
+"$python" -m sphinx -W -q -b html docs "$site"
 # Compile the simulator's kernels once, if they are not cached, instead of in every test process under its time limit.
 PYTHONPATH=. "$python" -c 'from sim_server.backends.rooms import RoomsBackend; RoomsBackend().warm()'
 "$python" -m pytest -n "${VANTAGE_TEST_PROCESSES:-2}" "$@"
