@@ -196,7 +196,7 @@ def survive(runs: Path, count: int, seed: int) -> dict[str, Any]:
     Raises AssertionError if the run does not end by itself, or if a report is lost or doubled.
     """
     sets = [f"learner.budget.steps={STEPS_PER_KILL * count}", "learner.budget.minutes=600", "learner.grpo.save_every=1"]
-    command = [sys.executable, "-m", "launch.supervise", "configs/smoke.toml", "--name", "chaos", "--runs", str(runs)]
+    command = [sys.executable, "-m", "vantage", "run", "configs/smoke.toml", "--name", "chaos", "--runs", str(runs)]
     for item in (*sets, "learner.evaluate.every_steps=1000"):
         command += ["--set", item]
     started_s = time.monotonic()

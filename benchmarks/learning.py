@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def launch(name: str, configs: Sequence[Path], runs: Path, sets: Sequence[str], serial: bool = False) -> RunDir:
     """Run or resume the loop to its end. Raises CalledProcessError if it fails."""
-    command = [sys.executable, "-m", "launch.supervise", *map(str, configs), "--name", name, "--runs", str(runs)]
+    command = [sys.executable, "-m", "vantage", "run", *map(str, configs), "--name", name, "--runs", str(runs)]
     command += ["--serial"] if serial else []
     for item in sets:
         command += ["--set", item]

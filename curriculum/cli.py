@@ -27,7 +27,6 @@ from protocol.wire.messages import CurriculumStatus
 app = typer.Typer(
     help="Decide what the learner is asked next.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

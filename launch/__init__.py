@@ -1,1 +1,1 @@
-"""Environment, supervision, configuration of whole runs, and the report."""
+"""Installation, supervision, configuration of complete runs, Slurm jobs and the report."""

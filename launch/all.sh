@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes the environment and runs the loop to its end, or resumes it. The default configuration is configs/demo.toml.
+# Create the environment and run the loop to its end, or resume it. The default configuration is configs/demo.toml.
 #
-#   launch/all.sh [CONFIG.toml ...] [--name NAME] [--set table.key=value ...] [--serial] [--dry-run]
+#   launch/all.sh [CONFIG ...] [--name NAME] [--set table.key=value ...] [--serial] [--dry-run]
 #
 # Ctrl-C drains; the same command resumes. launch/env.sh lists the variables that choose the environment.
 set -euo pipefail
-here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-python="$("$here/env.sh")"
-export PYTHONPATH="$here/..${PYTHONPATH:+:$PYTHONPATH}"
-exec "$python" -m launch.supervise "$@"
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+python="$("$root/launch/env.sh")"
+export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+exec "$python" -m vantage run --runs "$root/runs" "$@"

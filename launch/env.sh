@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes the environment, or completes it, and prints its Python. Costs well under a second once it is there.
+# Create the environment, or complete it, and print its Python. Takes well under a second once it is complete.
 #
-#   launch/env.sh [--vllm] [--dev]     the vLLM engine too; the tools that check this repository too
+#   launch/env.sh [--vllm] [--dev]     --vllm adds the vLLM engine, --dev the tools that check this repository
 #
-#   VANTAGE_VENV         where the environment lies (default: .venv in this repository)
-#   VANTAGE_PYTHON       the Python to make it with (default: the first of 3.11 or newer that is found)
-#   VANTAGE_DEVICE       cpu or cuda (default: cuda where nvidia-smi lists a GPU)
-#   VANTAGE_TORCH_INDEX  an extra package index that has torch for this device, where pip's own settings name none
+#   VANTAGE_VENV         folder of the environment (default: .venv in this repository)
+#   VANTAGE_PYTHON       the Python to create it with (default: the first of 3.11 or newer on PATH)
+#   VANTAGE_DEVICE       cpu or cuda (default: cuda if nvidia-smi lists a GPU)
+#   VANTAGE_TORCH_INDEX  an extra package index that has torch for this device, if pip's own settings name none
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 
@@ -18,7 +18,7 @@ find_python() {
             return
         fi
     done
-    echo "vantage: no Python 3.11 or newer is here; install one (apt-get install python3.11 python3.11-venv), or name it in VANTAGE_PYTHON." >&2
+    echo "vantage: found no Python 3.11 or newer; install one (apt-get install python3.11 python3.11-venv), or name it in VANTAGE_PYTHON." >&2
     exit 1
 }
 

@@ -1,7 +1,7 @@
-"""Child processes that are kept alive: started in their own process group, restarted with back-off, ended gently.
+"""Supervised child processes: started in their own process group, restarted with back-off, ended gracefully.
 
-A child that a person must put right (exit code USER_ERROR) or that keeps dying is not restarted: `check` then raises a
-VantageError with the child's own last words.
+A child is not restarted if its error needs a person (exit code USER_ERROR) or if it keeps dying: `check` then raises a
+VantageError with the child's last message.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from protocol.errors import VantageError
 from protocol.run.exits import TRY_AGAIN, USER_ERROR
 
 MAX_QUICK_DEATHS = 5  # in a row
-STEADY_S = 30.0  # a child that lived for so long starts a new count
+STEADY_S = 30.0  # a child that lived longer starts a new count
 BACKOFF_S = 0.5  # doubles with each quick death
 BACKOFF_MAX_S = 15.0
-_SAID = re.compile(r"(sim-server|curriculum|learner): ")  # how protocol/run/exits.py begins a sentence
+_MESSAGE = re.compile(r"(sim-server|curriculum|learner): ")  # the prefix that protocol/run/exits.py writes
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
@@ -44,11 +44,11 @@ class Child:
         self._started = 0.0
         self._quick_deaths = 0
         self._restart_at = 0.0
-        self._console_start = 0  # of what the present process prints
+        self._console_start = 0  # offset of the current process's output
 
     @property
     def pid(self) -> int:
-        """0 while it does not run."""
+        """0 if it is not running."""
         return self._process.pid if self._process is not None and self._process.poll() is None else 0
 
     def start(self) -> None:
@@ -67,9 +67,9 @@ class Child:
         self._started = time.monotonic()
 
     def check(self) -> Optional[str]:
-        """Restart it if it died and its back-off is over; returns a line for the terminal when something happened.
+        """Restart the child if it died and its back-off is over; returns a line for the terminal if anything happened.
 
-        Raises VantageError where restarting cannot help.
+        Raises VantageError if restarting cannot help.
         """
         if self._process is None:
             if time.monotonic() < self._restart_at:
@@ -82,26 +82,26 @@ class Child:
         self._kill_group()
         self._process = None
         if code == USER_ERROR:
-            raise VantageError("bad_request", f"{self.name}: {self.last_words() or 'it refused to start.'}")
+            raise VantageError("bad_request", f"{self.name}: {self.last_message() or 'it exited without a message.'}")
         self._quick_deaths = 1 if time.monotonic() - self._started > STEADY_S else self._quick_deaths + 1
         if self._quick_deaths >= MAX_QUICK_DEATHS:
-            words = self.last_words()
+            message = self.last_message()
             raise VantageError(
                 "internal",
                 f"{self.name} died {self._quick_deaths} times in a row ({_how(code)})"
-                f"{': ' + words if words else ''}; read {self.console} and start again to resume.",
+                f"{': ' + message if message else ''}; read {self.console} and start again to resume.",
             )
         wait_s = min(BACKOFF_S * 2 ** (self._quick_deaths - 1), BACKOFF_MAX_S)
         self._restart_at = time.monotonic() + wait_s
-        return f"{self.name} died ({_how(code)}); it is restarted in {wait_s:.1f} s"
+        return f"{self.name} died ({_how(code)}); restarting in {wait_s:.1f} s"
 
     def terminate(self) -> None:
-        """Ask the child to leave; it ends its own children."""
+        """Send SIGTERM to the child, which ends its own children."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
 
     def stop(self, grace_s: float) -> None:
-        """SIGTERM to the child, and SIGKILL to its whole group once it left or `grace_s` is over."""
+        """Send SIGTERM to the child, and SIGKILL to its process group once it has exited or `grace_s` is over."""
         self.terminate()
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -109,26 +109,26 @@ class Child:
         self._kill_group()
 
     def wait(self, timeout_s: float) -> bool:
-        """True once it has ended by itself."""
+        """True if it exits by itself within `timeout_s`."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             if self._process is not None:
                 self._process.wait(timeout_s)
             return True
         return False
 
-    def last_words(self) -> str:
-        """What it said last: the lines at the end that begin with a command's name, or the last line."""
+    def last_message(self) -> str:
+        """The trailing lines of its output that begin with a command's name, else the last line."""
         try:
             with open(self.console, "rb") as file:
                 file.seek(max(self._console_start, os.path.getsize(self.console) - 4096))
                 lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
         except FileNotFoundError:
             return ""
-        said = [line.partition(": ")[2] for line in takewhile(_SAID.match, reversed(lines))]
-        return " ".join(dict.fromkeys(reversed(said))) or (lines[-1] if lines else "")
+        messages = [line.partition(": ")[2] for line in takewhile(_MESSAGE.match, reversed(lines))]
+        return " ".join(dict.fromkeys(reversed(messages))) or (lines[-1] if lines else "")
 
     def _kill_group(self) -> None:
-        """End what the child left behind, such as the workers of a killed simulator service."""
+        """Kill the processes that the child left behind, such as the workers of a killed simulator service."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -136,7 +136,7 @@ class Child:
 
 
 def drain(children: Sequence[Child], grace_s: float) -> None:
-    """Stop the first child, which needs the others, and then the others together; each has `grace_s` to leave."""
+    """Stop the first child, which depends on the others, then the others together; each has `grace_s` to exit."""
     if children:
         children[0].stop(grace_s)
     for child in children[1:]:
@@ -146,12 +146,12 @@ def drain(children: Sequence[Child], grace_s: float) -> None:
 
 
 def _die_with(supervisor: int) -> None:
-    """In the child: SIGTERM when the supervisor dies, so that a killed supervisor leaves no process behind.
+    """In the child: receive SIGTERM when the supervisor dies, so that a killed supervisor leaves no process behind.
 
-    The kernel sends it when the thread that forked ends, which is the supervisor's main one.
+    The kernel sends the signal when the thread that forked ends, here the supervisor's main thread.
     """
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != supervisor:  # it died before the kernel was asked
+    if os.getppid() != supervisor:  # it died before prctl was called
         os._exit(TRY_AGAIN)
 
 

@@ -1,7 +1,7 @@
-"""The whole loop in one process and one thread, without sockets: for debuggers and profilers.
+"""The loop in one process and one thread, without sockets, for debuggers and profilers.
 
-The services' logic is the same; only the way to it differs: a channel here answers a message by a function call, when
-it is asked, so that a breakpoint anywhere sees the whole stack from the training step to the rasteriser.
+The services run the same code, but a channel here answers a message by a function call. A breakpoint therefore shows
+the complete stack from the training step to the rasteriser.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Answer = tuple[msgspec.Struct, Sequence[Blob]]
 
 
 class LocalChannel:
-    """A service in this process, asked in the manner of protocol.wire.client.Client."""
+    """A service in this process with the interface of protocol.wire.client.Client."""
 
     def __init__(self, handle: Callable[[msgspec.Struct, bytes], Answer]) -> None:
         """`handle` takes a message and its request id and returns the reply with its blobs."""
@@ -42,10 +42,10 @@ class LocalChannel:
     def submit(
         self,
         message: msgspec.Struct,
-        deadline_s: float = 30.0,  # noqa: ARG002 - a call here ends when it ends
+        deadline_s: float = 30.0,  # noqa: ARG002 - a function call has no deadline
     ) -> Future[Packet]:
-        """Answer at once; the future is done when this returns."""
-        request_id = os.urandom(16)  # never that of an earlier start, which the curriculum remembers
+        """Call the service; the returned future is done."""
+        request_id = os.urandom(16)  # unique across starts: the curriculum remembers earlier ids
         future: Future[Packet] = Future()
         try:
             reply, arrays = self._handle(message, request_id)
@@ -56,7 +56,7 @@ class LocalChannel:
 
 
 def run_serial(run: RunDir, view: LiveView, stop: threading.Event) -> None:
-    """Train `run` to its end or until `stop` is set. Raises VantageError as each of the services does."""
+    """Train `run` to its end or until `stop` is set. Raises VantageError as the services do."""
     from learner.train import train  # brings torch
 
     logs.setup(run, "learner")

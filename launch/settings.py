@@ -1,4 +1,4 @@
-"""The configuration of a whole run: every package's section model, checked together."""
+"""The configuration of a run: the settings models of all packages, checked together."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MODELS: dict[str, type[Section]] = {
 
 
 def resolve(paths: Sequence[Path], sets: Sequence[str], name: Optional[str] = None) -> tuple[Tree, Tree]:
-    """(what the files and settings say, the same with every default filled in), both checked.
+    """(the merged files and settings, the same with every default filled in), both checked.
 
-    The run's name is `name`, or run.name, or that of the last file. Raises VantageError("bad_config").
+    The run's name is `name`, else run.name, else the name of the last file. Raises VantageError("bad_config").
     """
     given = load(paths, sets)
     run = section(given, "run", RunSettings)
@@ -34,20 +34,20 @@ def resolve(paths: Sequence[Path], sets: Sequence[str], name: Optional[str] = No
 
 
 def plain(settings: Section) -> Tree:
-    """The settings as a tree of what TOML can hold."""
+    """The settings as a tree of TOML values."""
     return json.loads(settings.model_dump_json(exclude_none=True))
 
 
 def check_same(given: Mapping[str, Any], saved: Mapping[str, Any], run: str) -> None:
-    """A resumed run keeps its configuration: whatever is given must be what was saved with it.
+    """Check that a resumed run keeps its configuration: every given value must equal the saved one.
 
     Raises VantageError("bad_config") that names the first difference.
     """
     for key, value, was in _differences(given, saved, ()):
         raise VantageError(
             "bad_config",
-            f"run {run} was made with {key} = {json.dumps(was)}, not {json.dumps(value)}; "
-            "choose another --name for a new run, or leave the change out to resume.",
+            f"run {run} was created with {key} = {json.dumps(was)}, not {json.dumps(value)}; "
+            "choose another --name to start a new run, or drop the change to resume.",
         )
 
 
@@ -63,7 +63,7 @@ def _differences(
 
 
 def _covers(value: Any, was: Any) -> bool:
-    """Whether `was` is `value` with defaults filled in (arrays may hold tables)."""
+    """Whether `was` equals `value` with defaults filled in (arrays may hold tables)."""
     if isinstance(value, dict) and isinstance(was, dict):
         return all(key in was and _covers(item, was[key]) for key, item in value.items())
     if isinstance(value, list) and isinstance(was, list):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the environment where it is absent and checks this repository: style, types, imports, tests.
+# Create the environment if it is missing, and check this repository: style, import contracts, types, documentation, tests.
 #
 #   launch/test.sh [PYTEST ARGUMENT ...]
 set -euo pipefail
@@ -9,9 +9,12 @@ bin="$(dirname "$python")"
 export PATH="$bin:$PATH" OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 
 ruff check .
-ruff format --check --quiet . || echo "ruff format would change some files"
-lint-imports --no-cache | tail -3
+ruff format --check .
+lint-imports --no-cache
 pyright --pythonpath "$python"
-# Compile the simulator's kernels once, where they are not cached yet, and not in every test process under its time-out.
+site="$(mktemp -d)"
+trap 'rm -rf "$site"' EXIT
+"$python" -m sphinx -W -q -b html docs "$site"
+# Compile the simulator's kernels once, if they are not cached, instead of in every test process under its time limit.
 PYTHONPATH=. "$python" -c 'from sim_server.backends.rooms import RoomsBackend; RoomsBackend().warm()'
 "$python" -m pytest -n "${VANTAGE_TEST_PROCESSES:-2}" "$@"

@@ -28,7 +28,6 @@ from protocol.wire.endpoint import lookup
 app = typer.Typer(
     help="Trains a vision-language policy in the loop.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

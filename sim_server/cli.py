@@ -45,7 +45,6 @@ from sim_server.settings import SimSettings
 app = typer.Typer(
     help="Serve a run's simulator, join workers to it, look at scenes, and measure.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

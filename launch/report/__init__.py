@@ -1,0 +1,1 @@
+"""The report of a run, the live view and the records that both read."""

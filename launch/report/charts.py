@@ -1,6 +1,6 @@
-"""Charts as inline SVG text. Colours are CSS classes (c0, c1, …) so that the page's light and dark themes apply.
+"""Charts as inline SVG text. Colours are CSS classes (c0, c1, …), so that the page's light and dark themes apply.
 
-Every chart is 520 units wide and scales with the page; a mark's <title> is its tooltip.
+Every chart is 520 units wide and scales with the page; the <title> of a mark is its tooltip.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ COLORS = 11  # classes c0..c10 of the page
 
 
 class Series(NamedTuple):
-    """A named line through (x, y) points, x ascending. `color` is the number of a class; `low`/`high` make a band."""
+    """A named line through (x, y) points, x ascending. `color` numbers a CSS class; `low` and `high` bound a band."""
 
     name: str
     xs: Sequence[float]
@@ -29,7 +29,7 @@ class Series(NamedTuple):
 def line_chart(
     series: Sequence[Series], x_label: str, y_range: Optional[tuple[float, float]] = None, percent: bool = False
 ) -> str:
-    """Lines over a shared x axis; with `percent` y is a share shown in per cent."""
+    """Lines over a shared x axis; with `percent`, y is a fraction shown in per cent."""
     points = [(x, y) for line in series for x, y in zip(line.xs, line.ys) if math.isfinite(y)]
     if not points:
         return ""
@@ -60,15 +60,15 @@ def line_chart(
     return frame.svg(body)
 
 
-def area_chart(names: Sequence[str], xs: Sequence[float], shares: Sequence[Sequence[float]], x_label: str) -> str:
-    """Stacked areas; `shares[i][t]` of name i at xs[t], each column summing to 1. Name i has color i."""
+def area_chart(names: Sequence[str], xs: Sequence[float], fractions: Sequence[Sequence[float]], x_label: str) -> str:
+    """Stacked areas: `fractions[i][t]` of name i at xs[t], each column summing to 1. Name i has color i."""
     if not xs:
         return ""
     frame = _Frame((xs[0], xs[-1]), (0.0, 1.0), height=230)
     body = []
     below = [0.0] * len(xs)
     for index, name in enumerate(names):
-        above = [base + share for base, share in zip(below, shares[index])]
+        above = [base + fraction for base, fraction in zip(below, fractions[index])]
         edge = [frame.point(x, y) for x, y in zip(xs, above)]
         edge += [frame.point(x, y) for x, y in zip(xs[::-1], below[::-1])]
         body.append(
@@ -93,7 +93,7 @@ def bars(parts: Sequence[tuple[str, float]], unit: str) -> str:
         body.append(
             _text("label", label - 8, y + 17, name, "end")
             + f'<rect class="bar c0" x="{label}" y="{y + 5}" width="{width:.1f}" height="16" rx="2"/>'
-            + _text("label", label + width + 8, y + 17, f"{value:.2f} {unit} · {_share(value / total)}", "start")
+            + _text("label", label + width + 8, y + 17, f"{value:.2f} {unit} · {_percent(value / total)}", "start")
         )
     return f'<svg viewBox="0 0 {WIDTH} {row * len(ordered)}" role="img">{"".join(body)}</svg>'
 
@@ -101,7 +101,7 @@ def bars(parts: Sequence[tuple[str, float]], unit: str) -> str:
 def heatmap(
     rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[Optional[tuple[float, str, str]]]]
 ) -> str:
-    """Cells of (share 0..1, text, tooltip); None is left empty. The hue follows the share."""
+    """Cells of (fraction 0 to 1, text, tooltip); None leaves a cell empty. The hue follows the fraction."""
     cell_w, cell_h, label, top = 84, 28, 158, 24
     body = [
         _text("label", label + column * cell_w + cell_w / 2, 16, name, "middle") for column, name in enumerate(columns)
@@ -112,8 +112,8 @@ def heatmap(
         for c, value in enumerate(values[r]):
             if value is None:
                 continue
-            share, text, tip = value
-            hue = 8 + 135 * min(max(share, 0.0), 1.0)
+            fraction, text, tip = value
+            hue = 8 + 135 * min(max(fraction, 0.0), 1.0)
             x = label + c * cell_w
             body.append(
                 f'<g><title>{escape(tip)}</title><rect class="cell" style="--h:{hue:.0f}" x="{x + 1}" y="{y + 1}" '
@@ -126,7 +126,7 @@ def heatmap(
 
 
 class _Frame:
-    """Maps data to the picture and draws the axes."""
+    """Maps data to chart units and draws the axes."""
 
     def __init__(self, x_range: tuple[float, float], y_range: tuple[float, float], height: int) -> None:
         self.x0, self.x1 = x_range if x_range[1] > x_range[0] else (x_range[0] - 0.5, x_range[0] + 0.5)
@@ -140,8 +140,8 @@ class _Frame:
         return LEFT + (WIDTH - LEFT - RIGHT) * (x - self.x0) / (self.x1 - self.x0)
 
     def _y(self, y: float) -> float:
-        share = (min(max(y, self.y0), self.y1) - self.y0) / (self.y1 - self.y0)
-        return self.height - BOTTOM - (self.height - TOP - BOTTOM) * share
+        fraction = (min(max(y, self.y0), self.y1) - self.y0) / (self.y1 - self.y0)
+        return self.height - BOTTOM - (self.height - TOP - BOTTOM) * fraction
 
     def axes(self, x_label: str, percent: bool) -> str:
         parts = []
@@ -166,7 +166,7 @@ def _text(style: str, x: float, y: float, text: str, anchor: str) -> str:
 
 
 def _ticks(low: float, high: float, most: int, least: float = 0.0) -> list[float]:
-    """Round numbers within low..high, at most about `most` of them and at least `least` apart."""
+    """About `most` round numbers in low..high, at least `least` apart."""
     rough = max((high - low) / most, least)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
@@ -179,8 +179,8 @@ def _padded(low: float, high: float) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def _share(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.005 or not share else "<1 %"
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.0f} %" if fraction >= 0.005 or not fraction else "<1 %"
 
 
 def _number(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Progress on the terminal, from status/ and metrics/ alone: a panel where stdout is a terminal, else plain lines."""
+"""Progress on the terminal, read from status/ and metrics/: a panel if stdout is a terminal, else plain lines."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from protocol.run.directory import RunDir
 
 PLAIN_EVERY_S = 10.0
 NOTES = 5
-WAITING = "waiting for workers; a first start compiles their kernels"
+WAITING = "waiting for workers; the first start compiles their kernels"
 _BARS = "▁▂▃▄▅▆▇█"
 _BARS_SHOWN = 24
 
 
 class LiveView:
-    """A context manager; `note` says what happened, `refresh` shows what is."""
+    """A context manager: `note` shows an event, `refresh` the current state."""
 
     def __init__(self, run: RunDir, console: Optional[Console] = None) -> None:
         self._run = run
@@ -35,8 +35,8 @@ class LiveView:
         self._started = time.monotonic()
         self._live: Optional[Live] = None
         self._pids: Mapping[str, int] = {}
-        self._said = ""
-        self._said_at = 0.0
+        self._printed = ""
+        self._printed_at = 0.0
 
     def __enter__(self) -> LiveView:
         if self._console.is_terminal:
@@ -57,16 +57,16 @@ class LiveView:
             self._draw()
 
     def refresh(self, pids: Mapping[str, int]) -> None:
-        """Read what is new and show it; `pids` are those of the processes that run."""
+        """Read new records and show them; `pids` are the process ids of the running processes."""
         self._pids = pids
         self._records.update()
         if self._live is not None:
             self._draw()
-        elif time.monotonic() - self._said_at > PLAIN_EVERY_S:
+        elif time.monotonic() - self._printed_at > PLAIN_EVERY_S:
             line = self._plain_line()
-            if line and line != self._said:
+            if line and line != self._printed:
                 self.note(line)
-                self._said, self._said_at = line, time.monotonic()
+                self._printed, self._printed_at = line, time.monotonic()
 
     # ------------------------------------------------------------------------- contents
 
@@ -78,8 +78,8 @@ class LiveView:
             light = Text("●", style="green" if pid else "red" if self._pids else "dim")
             processes.add_row(light, Text(name, style="bold"), Text(str(pid or "–"), style="dim"), Text(doing))
         figures = Table.grid(padding=(0, 2))
-        for label, parts in self._figures().items():
-            figures.add_row(Text(label, style="dim"), Text(" ".join(parts)))
+        for name, parts in self._figures().items():
+            figures.add_row(Text(name, style="dim"), Text(" ".join(parts)))
         notes = Text("\n".join(self._notes), style="dim")
         elapsed = _clock(time.monotonic() - self._started)
         self._live.update(
@@ -96,11 +96,11 @@ class LiveView:
         sim = self._run.read_status("sim") or {}
         curriculum = self._run.read_status("curriculum") or {}
         learner = self._run.read_status("learner") or {}
-        waits = sim.get("state") == "waiting for workers"
-        if waits and self._run.config.get("sim", {}).get("workers") == 0:
+        is_waiting = sim.get("state") == "waiting for workers"
+        if is_waiting and self._run.config.get("sim", {}).get("workers") == 0:
             waiting = f"no worker has joined: sim-server worker --join {self._run.path}"
         else:
-            waiting = WAITING if waits and not self._records.steps else sim.get("state")
+            waiting = WAITING if is_waiting and not self._records.steps else sim.get("state")
         return {
             "sim": _joined(
                 waiting,
@@ -118,23 +118,23 @@ class LiveView:
         }
 
     def _figures(self) -> dict[str, list[str]]:
-        """Label -> the figure, and what only the panel shows beside it."""
+        """Name -> [figure, detail that only the panel shows]."""
         rewards = [step.reward for step in self._records.steps]
         shown: dict[str, list[str]] = {}
         if rewards:
             last = self._records.steps[-1]
             gradient = "" if last.no_gradient is None else f"   groups without gradient {100 * last.no_gradient:.0f} %"
             shown["reward"] = [f"{rewards[-1]:.3f}", sparkline(rewards) + gradient]
-        means, of_what = self.held_out()
+        means, label = self.held_out()
         if means:
             first = f"{100 * means[0]:.1f} → " if len(means) > 1 else ""
-            shown["held-out accuracy"] = [f"{first}{100 * means[-1]:.1f} % {of_what}", sparkline(means)]
+            shown["held-out accuracy"] = [f"{first}{100 * means[-1]:.1f} % {label}", sparkline(means)]
         if self._records.leases:
             shown["curriculum"] = [self._records.leases[-1].reason]
         return shown
 
     def held_out(self) -> tuple[list[float], str]:
-        """Mean greedy accuracy per evaluation over the relational skills, or over all where none relates; and which."""
+        """Mean greedy accuracy per evaluation over the relational skills (over all if there are none), and a label."""
         evaluations = self._records.evaluations
         related = any(is_relational(skill) for evaluation in evaluations for skill in evaluation.skills())
         means = [
@@ -145,13 +145,13 @@ class LiveView:
 
     def _plain_line(self) -> str:
         doing = self._doing()
-        figures = [f"{label} {parts[0]}" for label, parts in self._figures().items()]
+        figures = [f"{name} {parts[0]}" for name, parts in self._figures().items()]
         parts = [f"learner {doing['learner']}", *figures, f"sim {doing['sim']}"]
         return " | ".join(parts)
 
 
 def print_results(run: RunDir, report: Path, console: Optional[Console] = None) -> None:
-    """The before/after table per skill with 95 % intervals, and where the report is."""
+    """Print the before/after table per skill with 95 % intervals, and the path of the report."""
     console = console or Console(highlight=False)
     records = Records(run).update()
     changes = records.changes()
@@ -172,8 +172,8 @@ def _changes_table(changes: Sequence[Change], with_sampled: bool) -> Table:
         cells: list[Union[str, Text]] = [
             row.skill,
             str(row.asked),
-            _share(row.before, row.before_interval),
-            _share(row.after, row.after_interval),
+            _accuracy(row.before, row.before_interval),
+            _accuracy(row.after, row.after_interval),
             Text(f"{_signed(row.change)} ±{50 * (high - low):.1f}", style=style),
         ]
         if with_sampled and row.sampled_before is not None and row.sampled_after is not None:
@@ -189,7 +189,7 @@ def _changes_table(changes: Sequence[Change], with_sampled: bool) -> Table:
 
 
 def sparkline(values: list[float]) -> str:
-    """The last values as bars between their least and greatest."""
+    """The last values as bars, scaled between their minimum and maximum."""
     values = [value for value in values[-_BARS_SHOWN:] if value == value]
     if len(values) < 2:
         return ""
@@ -198,12 +198,12 @@ def sparkline(values: list[float]) -> str:
     return "".join(_BARS[round((value - low) * scale)] for value in values)
 
 
-def _share(share: float, interval: Interval) -> str:
-    return f"{100 * share:.1f} ({100 * interval[0]:.0f}–{100 * interval[1]:.0f})"
+def _accuracy(value: float, interval: Interval) -> str:
+    return f"{100 * value:.1f} ({100 * interval[0]:.0f}–{100 * interval[1]:.0f})"
 
 
-def _signed(share: float) -> str:
-    return f"{100 * share:+.1f}"
+def _signed(change: float) -> str:
+    return f"{100 * change:+.1f}"
 
 
 def _progress(learner: Mapping[str, Any]) -> str:

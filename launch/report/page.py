@@ -1,37 +1,31 @@
-"""runs/<name>/report.html: one self-contained page made from the run's files alone; works offline, light and dark.
-
-python -m launch.report.page runs/demo
-"""
+"""The report of a run: report.html, one self-contained page made from the run's files alone. It works offline."""
 
 from __future__ import annotations
 
 import base64
 import time
 from collections import Counter
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Optional, Sequence
+from typing import Any, Optional, Sequence
 
 import jinja2
-import typer
 from markupsafe import Markup
 
 from launch.report import charts
-from launch.report.records import Change, Records, StepRecord, episodes_of, is_relational, split_cell
+from launch.report.records import Change, EpisodeRecord, Records, StepRecord, gallery, is_relational, split_cell
 from protocol.answers.letters import plain_text
 from protocol.run.config import to_toml
 from protocol.run.directory import RunDir, write_atomic
-from protocol.run.exits import run_command
-from protocol.tasks.task import Degradation, degradation_label
 
-GALLERY = 18
-SMALL_PX = 256  # pictures up to this width are shown with their pixels
+GALLERY = 18  # episodes
+GALLERY_ANSWERS = 4
+SMALL_PX = 256  # images up to this width are scaled without smoothing
 AREA_POINTS = 80
 _IMAGE_TYPES = {".png": "image/png", ".webp": "image/webp", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 
 
 def write_report(run: RunDir) -> Path:
-    """Make or replace the run's report.html and return its path."""
+    """Write or replace the run's report.html and return its path."""
     path = run.path / "report.html"
     write_atomic(path, render(Records(run).update()).encode())
     return path
@@ -62,7 +56,7 @@ def render(records: Records) -> str:
         no_gradient=Markup(_no_gradient_chart(records)),
         heatmap=Markup(_heatmap(records, skills)),
         step_time=Markup(_step_time(records.steps)),
-        gallery=[_gallery_item(line) for line in episodes_of(records.run, GALLERY)],
+        gallery=[_gallery_item(episode) for episode in gallery(records.run, GALLERY)],
         config=to_toml(records.run.config),
         done=records.run.read_done("learner"),
         small_views=records.run.config.get("curriculum", {}).get("world", {}).get("width_px", 0) <= SMALL_PX,
@@ -73,14 +67,14 @@ def render(records: Records) -> str:
 
 
 def _skills(records: Records) -> list[str]:
-    """Every skill of the run, relational ones first; a skill's place is its colour on every chart."""
+    """Every skill of the run, relational ones first; the position of a skill is its colour on every chart."""
     names = {skill for evaluation in records.evaluations for skill in evaluation.skills()}
     names |= {split_cell(cell)[0] for lease in records.leases for cell in lease.cells}
     return sorted(names, key=lambda name: (not is_relational(name), name))
 
 
 def _headline(records: Records, changes: Sequence[Change]) -> list[tuple[str, str]]:
-    """(figure, what it is) for the top of the page."""
+    """(figure, label) pairs for the top of the page."""
     figures = []
     for relational, label in ((True, "relational skills, held out"), (False, "perception, held out")):
         rows = [row for row in changes if is_relational(row.skill) == relational]
@@ -91,9 +85,9 @@ def _headline(records: Records, changes: Sequence[Change]) -> list[tuple[str, st
     if records.steps:
         figures.append((str(records.steps[-1].step), "training steps"))
         minutes = (records.steps[-1].time_s - records.steps[0].time_s) / 60
-        figures.append((f"{minutes:.1f} min", "from the first step to the last"))
+        figures.append((f"{minutes:.1f} min", "from first to last step"))
     if records.leases:
-        figures.append((f"{sum(sum(lease.cells.values()) for lease in records.leases):,}", "questions asked for"))
+        figures.append((f"{sum(sum(lease.cells.values()) for lease in records.leases):,}", "questions issued"))
     return figures
 
 
@@ -130,7 +124,7 @@ def _no_gradient_chart(records: Records) -> str:
 
 
 def _asked_chart(records: Records, skills: Sequence[str]) -> str:
-    """Share of each skill among the specs issued, over batches joined to at most AREA_POINTS points."""
+    """Proportion of each skill among the specs issued, over batches merged into at most AREA_POINTS points."""
     if not records.leases:
         return ""
     size = -(-len(records.leases) // AREA_POINTS)
@@ -140,24 +134,24 @@ def _asked_chart(records: Records, skills: Sequence[str]) -> str:
         for lease in records.leases[start : start + size]:
             for cell, number in lease.cells.items():
                 count[split_cell(cell)[0]] += number
-        total = count.total()
+        total = sum(count.values())
         if total:
             seen += total
             xs.append(float(seen))
             columns.append([count[skill] / total for skill in skills])
-    return charts.area_chart(skills, xs, list(zip(*columns)), "questions asked for")
+    return charts.area_chart(skills, xs, list(zip(*columns)), "questions issued")
 
 
 def _purposes(records: Records) -> list[tuple[str, str]]:
     count: Counter[str] = Counter()
     for lease in records.leases:
         count.update(lease.purposes)
-    total = count.total() or 1
+    total = sum(count.values()) or 1
     return [(purpose, f"{100 * number / total:.0f}\u00a0%") for purpose, number in count.most_common()]
 
 
 def _heatmap(records: Records, skills: Sequence[str]) -> str:
-    """Held-out accuracy per skill and level, "before → after" in each cell, coloured by the last one there is."""
+    """Held-out accuracy per skill and level, "before → after" in each cell, coloured by the last evaluation."""
     last = records.after or (records.evaluations[-1] if records.evaluations else None)
     if last is None:
         return ""
@@ -188,44 +182,34 @@ def _step_time(steps: Sequence[StepRecord]) -> str:
     return charts.bars([(name, seconds / len(steps)) for name, seconds in total.items()], "s") if steps else ""
 
 
-def _gallery_item(line: dict[str, Any]) -> dict[str, Any]:
-    images = [
-        f"data:{_IMAGE_TYPES.get(path.suffix, 'image/png')};base64,{base64.b64encode(path.read_bytes()).decode()}"
-        for path in line["images"]
-    ]
-    truth, options = str(line.get("truth", "")), list(line.get("options", []))
-    answers = Counter(line.get("answers", []))
+def _gallery_item(episode: EpisodeRecord) -> dict[str, Any]:
+    """The values of the page's template for one episode; images as data URLs."""
+    answers = Counter(episode.answers)
     return {
-        "images": images,
-        "question": plain_text(line.get("question", "")),
-        "truth": truth,
-        "program": line.get("program", ""),
-        "skill": line.get("skill", ""),
-        "level": line.get("level", 0),
-        "step": line.get("step", 0),
-        "blind": line.get("blind", False),
-        "degraded": degradation_label([Degradation(**one) for one in line.get("spec", {}).get("degradations", ())]),
+        "images": [
+            f"data:{_IMAGE_TYPES.get(path.suffix, 'image/png')};base64,{base64.b64encode(path.read_bytes()).decode()}"
+            for path in episode.images
+        ],
+        "question": plain_text(episode.question),
+        "truth": episode.truth,
+        "program": episode.program,
+        "skill": episode.skill,
+        "level": episode.level,
+        "step": episode.step,
+        "blind": episode.blind,
+        "degraded": episode.degradation,
         "answers": [
-            {"text": text or "(nothing)", "share": count / answers.total(), "right": _meant(text, options) == truth}
-            for text, count in answers.most_common(4)
+            {
+                "text": text or "(empty)",
+                "fraction": count / len(episode.answers),
+                "right": _expanded(text, episode.options) == episode.truth,
+            }
+            for text, count in answers.most_common(GALLERY_ANSWERS)
         ],
     }
 
 
-def _meant(answer: str, options: Sequence[str]) -> str:
-    """An option's letter stands for the option."""
+def _expanded(answer: str, options: Sequence[str]) -> str:
+    """The option that a letter names; any other answer unchanged."""
     index = ord(answer) - ord("A") if len(answer) == 1 else -1
     return options[index] if 0 <= index < len(options) else answer
-
-
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-
-@app.command()
-def main(run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's directory.")]) -> None:
-    """Write a run's report.html anew."""
-    print(write_report(RunDir.open(run)))
-
-
-if __name__ == "__main__":
-    run_command(partial(app, prog_name="python -m launch.report.page"), "vantage")

@@ -1,22 +1,27 @@
-"""What a run's files say, read once for the live view, the table and the report. The formats stand in docs/09."""
+"""The records of a run, read from its files for the live view, the report and `vantage.open_run`.
+
+docs/09-run-directory.md describes the file formats.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Iterable, Optional
 
 from protocol.intervals import wilson
 from protocol.run.directory import RunDir, read_jsonl
 from protocol.skills import CATALOGUE
+from protocol.tasks.task import Degradation, degradation_label
 
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class StepRecord:
-    """One training step; `no_gradient` is the share of groups whose rewards had no spread."""
+    """One training step; `no_gradient` is the fraction of groups whose rewards had no spread."""
 
     step: int
     time_s: float
@@ -27,7 +32,7 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class Score:
-    """Held-out answers to one skill at one level; `greedy` and `sampled` are shares that were right."""
+    """Held-out results for one skill at one level; `greedy`, `sampled` and `blind` are accuracies, 0 to 1."""
 
     skill: str
     level: int
@@ -48,7 +53,7 @@ class Evaluation:
         return list(dict.fromkeys(score.skill for score in self.scores))
 
     def greedy(self, skill: str) -> tuple[float, int]:
-        """(right, asked) over the skill's levels; `right` may be fractional where rewards are."""
+        """(right, asked) over the skill's levels; `right` is fractional if rewards are."""
         chosen = [score for score in self.scores if score.skill == skill]
         return sum(score.greedy * score.asked for score in chosen), sum(score.asked for score in chosen)
 
@@ -58,9 +63,9 @@ class Evaluation:
         return sum((score.sampled or 0.0) * score.asked for score in chosen) / asked if asked else None
 
     def mean(self, skills: Iterable[str]) -> Optional[float]:
-        """Unweighted mean over those of the skills that were asked."""
-        shares = [right / asked for right, asked in map(self.greedy, skills) if asked]
-        return sum(shares) / len(shares) if shares else None
+        """Unweighted mean of the greedy accuracy over the given skills that were asked."""
+        accuracies = [right / asked for right, asked in map(self.greedy, skills) if asked]
+        return sum(accuracies) / len(accuracies) if accuracies else None
 
 
 @dataclass(frozen=True)
@@ -75,8 +80,42 @@ class Lease:
 
 
 @dataclass(frozen=True)
+class ReportBatch:
+    """One batch of confidence reports that the curriculum counted."""
+
+    time_s: float
+    count: int
+    outcomes: dict[str, int]  # "answered", "infeasible", … -> reports
+    policy_version: int
+    success: Optional[float]  # mean success rate of the answered ones
+    no_gradient: int
+
+
+@dataclass(frozen=True)
+class EpisodeRecord:
+    """A training question and the policy's answers; `images` are paths, empty if the views were not saved."""
+
+    step: int
+    spec_id: str
+    skill: str
+    level: int
+    purpose: str
+    blind: bool
+    question: str
+    options: tuple[str, ...]
+    truth: str
+    program: str
+    answers: tuple[str, ...]
+    success_rate: Optional[float]
+    truth_likelihood: Optional[float]
+    had_gradient: Optional[bool]
+    degradation: str  # such as "fog:3"; "" for undegraded images
+    images: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
 class Change:
-    """A skill before and after, with 95 % intervals."""
+    """A skill's accuracy before and after training, with 95 % intervals."""
 
     skill: str
     asked: int
@@ -92,12 +131,13 @@ class Change:
 
 @dataclass
 class Records:
-    """A run's records, oldest first. `update` reads what was appended since the last time."""
+    """A run's records, oldest first. `update` reads the lines appended since the last call."""
 
     run: RunDir
     steps: list[StepRecord] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
     leases: list[Lease] = field(default_factory=list)
+    reports: list[ReportBatch] = field(default_factory=list)
     _offsets: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def update(self) -> Records:
@@ -108,15 +148,9 @@ class Records:
                 self.evaluations.append(_evaluation(line))
         for line in self._new_lines("curriculum"):
             if line.get("event") == "leased":
-                self.leases.append(
-                    Lease(
-                        line["time_s"],
-                        line.get("cells", {}),
-                        line.get("purposes", {}),
-                        line.get("success", {}),
-                        line.get("reason", ""),
-                    )
-                )
+                self.leases.append(_lease(line))
+            elif line.get("event") == "reported":
+                self.reports.append(_report_batch(line))
         return self
 
     def _new_lines(self, process: str) -> list[dict[str, Any]]:
@@ -132,62 +166,38 @@ class Records:
         return next((evaluation for evaluation in reversed(self.evaluations) if evaluation.label == "after"), None)
 
     def changes(self) -> list[Change]:
-        """One row per skill that was asked before and after, relations first."""
+        """One row per skill that was asked both before and after, relational skills first."""
         before, after = self.before, self.after
         if before is None or after is None:
             return []
-        rows = []
-        for skill in sorted(before.skills(), key=lambda name: (not is_relational(name), name)):
-            right_before, asked_before = before.greedy(skill)
-            right_after, asked_after = after.greedy(skill)
-            if not asked_before or not asked_after:
-                continue
-            p, q = right_before / asked_before, right_after / asked_after
-            low_p, high_p = wilson(right_before, asked_before)
-            low_q, high_q = wilson(right_after, asked_after)
-            change_interval = (  # Newcombe's interval for a difference of proportions
-                q - p - math.hypot(q - low_q, high_p - p),
-                q - p + math.hypot(high_q - q, p - low_p),
-            )
-            rows.append(
-                Change(
-                    skill,
-                    asked_after,
-                    p,
-                    (low_p, high_p),
-                    q,
-                    (low_q, high_q),
-                    q - p,
-                    change_interval,
-                    before.sampled(skill),
-                    after.sampled(skill),
-                )
-            )
-        return rows
+        skills = sorted(before.skills(), key=lambda name: (not is_relational(name), name))
+        asked = [skill for skill in skills if before.greedy(skill)[1] and after.greedy(skill)[1]]
+        return [_change(skill, before, after) for skill in asked]
 
 
 def is_relational(skill: str) -> bool:
-    """Whether the skill relates things to one another, as against naming what is seen."""
+    """Whether the skill relates objects to one another instead of naming one."""
     return skill in CATALOGUE and CATALOGUE[skill].reasoning != "perceive"
 
 
 def split_cell(cell: str) -> tuple[str, int]:
-    """ "depth_order L2", or "depth_order L2 fog:3" -> ("depth_order", 2)."""
+    """ "depth_order L2" or "depth_order L2 fog:3" -> ("depth_order", 2)."""
     skill, _, rest = cell.partition(" L")
     return skill, int(rest.partition(" ")[0])
 
 
-def episodes_of(run: RunDir, most: int) -> list[dict[str, Any]]:
-    """The last episodes with their views on disk, newest first."""
+def read_episodes(run: RunDir) -> list[EpisodeRecord]:
+    """Every recorded episode, oldest first; paths of images that were deleted since are left out."""
     lines, _ = read_jsonl(run.episodes / "episodes.jsonl")
-    shown = []
-    for line in reversed(lines):
-        images = [run.episodes / name for name in line.get("images", [])]
-        if images and all(path.exists() for path in images):
-            shown.append({**line, "images": images})
-        if len(shown) == most:
-            break
-    return shown
+    return [_episode(run, line) for line in lines]
+
+
+def gallery(run: RunDir, most: int) -> list[EpisodeRecord]:
+    """The newest episodes that have images, newest first."""
+    return [episode for episode in reversed(read_episodes(run)) if episode.images][:most]
+
+
+# ----------------------------------------------------------------------------- one line of a file
 
 
 def _step(line: dict[str, Any]) -> StepRecord:
@@ -207,3 +217,68 @@ def _evaluation(line: dict[str, Any]) -> Evaluation:
         for row in line["rows"]
     )
     return Evaluation(line["step"], line["time_s"], line.get("label", "during"), scores)
+
+
+def _lease(line: dict[str, Any]) -> Lease:
+    return Lease(
+        time_s=line["time_s"],
+        cells=line.get("cells", {}),
+        purposes=line.get("purposes", {}),
+        success=line.get("success", {}),
+        reason=line.get("reason", ""),
+    )
+
+
+def _report_batch(line: dict[str, Any]) -> ReportBatch:
+    return ReportBatch(
+        time_s=line["time_s"],
+        count=line.get("count", 0),
+        outcomes=line.get("outcomes", {}),
+        policy_version=line.get("policy_version", 0),
+        success=line.get("success"),
+        no_gradient=line.get("no_gradient", 0),
+    )
+
+
+def _episode(run: RunDir, line: dict[str, Any]) -> EpisodeRecord:
+    images = tuple(run.episodes / name for name in line.get("images", ()))
+    degradations = [Degradation(**one) for one in line.get("spec", {}).get("degradations", ())]
+    return EpisodeRecord(
+        step=line.get("step", 0),
+        spec_id=line.get("spec_id", ""),
+        skill=line.get("skill", ""),
+        level=line.get("level", 0),
+        purpose=line.get("purpose", ""),
+        blind=line.get("blind", False),
+        question=line.get("question", ""),
+        options=tuple(line.get("options", ())),
+        truth=str(line.get("truth", "")),
+        program=line.get("program", ""),
+        answers=tuple(line.get("answers", ())),
+        success_rate=line.get("success_rate"),
+        truth_likelihood=line.get("truth_likelihood"),
+        had_gradient=line.get("had_gradient"),
+        degradation=degradation_label(degradations),
+        images=images if all(path.exists() for path in images) else (),
+    )
+
+
+def _change(skill: str, before: Evaluation, after: Evaluation) -> Change:
+    """Wilson's intervals for both proportions and Newcombe's for their difference."""
+    right_before, asked_before = before.greedy(skill)
+    right_after, asked_after = after.greedy(skill)
+    p, q = right_before / asked_before, right_after / asked_after
+    low_p, high_p = wilson(right_before, asked_before)
+    low_q, high_q = wilson(right_after, asked_after)
+    return Change(
+        skill=skill,
+        asked=asked_after,
+        before=p,
+        before_interval=(low_p, high_p),
+        after=q,
+        after_interval=(low_q, high_q),
+        change=q - p,
+        change_interval=(q - p - math.hypot(q - low_q, high_p - p), q - p + math.hypot(high_q - q, p - low_p)),
+        sampled_before=before.sampled(skill),
+        sampled_after=after.sampled(skill),
+    )

@@ -1,1 +1,1 @@
-"""A run on a Slurm cluster: the batch files that `python -m launch.slurm` renders and submits."""
+"""Runs on a Slurm cluster: batch files rendered from templates and submitted with sbatch."""

@@ -12,14 +12,28 @@ from protocol.errors import VantageError
 USER_ERROR = 2  # a person must fix something; a supervisor does not restart
 TRY_AGAIN = 75  # sysexits' EX_TEMPFAIL: busy, unavailable, timeout, draining
 
+# Optional library -> the extra of this distribution that installs it.
+_EXTRAS = {
+    **dict.fromkeys(("accelerate", "datasets", "peft", "torch", "torchvision", "transformers", "trl"), "learner"),
+    "pandas": "pandas",
+    "pyarrow": "parquet",
+}
+
 
 def run_command(command: Callable[[], object], name: str) -> None:
-    """Run a command (a Typer app); print a VantageError as one sentence and exit with its code."""
+    """Run a command (a Typer app); a VantageError or a missing optional library becomes one sentence and a code."""
     try:
         command()
     except VantageError as error:
         print(f"{name}: {error.message}", file=sys.stderr, flush=True)
         sys.exit(TRY_AGAIN if error.retryable else USER_ERROR)
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library not in _EXTRAS:
+            raise
+        extra = f"pip install 'vantage-loop[{_EXTRAS[library]}]'"
+        print(f"{name}: this command needs {library}; install it with {extra}.", file=sys.stderr, flush=True)
+        sys.exit(USER_ERROR)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -1,4 +1,4 @@
-"""What a user can do wrong when starting the loop: one clear sentence, exit code not 0, nothing destroyed."""
+"""Mistakes at the start of the loop: one clear sentence, a non-zero exit code, nothing destroyed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import pytest
 
-from launch.supervise import app
 from protocol.run.config import load
 from protocol.run.directory import RunDir
 from protocol.run.exits import run_command
+from vantage.cli import app
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -30,10 +30,10 @@ class Ended(NamedTuple):
 
 @pytest.fixture
 def try_start(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
-    """What launch/all.sh does, in this process: for starts that end before they have started anything."""
+    """`vantage run` in this process, for starts that end before they start a process."""
 
     def run(runs: Path, *arguments: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["vantage", *arguments, "--runs", str(runs)])
+        monkeypatch.setattr(sys, "argv", ["vantage", "run", *arguments, "--runs", str(runs)])
         with pytest.raises(SystemExit) as ended:
             run_command(app, "vantage")
         return Ended(int(ended.value.code or 0), *capsys.readouterr())
@@ -42,13 +42,13 @@ def try_start(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
 
 
 def start(runs: Path, *arguments: str) -> Ended:
-    command = [sys.executable, "-m", "launch.supervise", *arguments, "--runs", str(runs)]
+    command = [sys.executable, "-m", "vantage", "run", *arguments, "--runs", str(runs)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
 def sentence_of(result: Ended) -> str:
-    """The one line on stderr; a traceback is none."""
+    """The only line on stderr."""
     assert result.returncode not in (0, 1), result.stderr
     (line,) = result.stderr.splitlines()
     assert line.startswith("vantage: ")
@@ -78,6 +78,7 @@ def test_dry_run_prints_the_whole_configuration_and_makes_nothing(
         ((SMOKE, "--set", "learner.grpo.learning_rat=1"), "did you mean learning_rate"),
         ((SMOKE, "--set", 'learner.grpo.groups="many"'), "learner.grpo.groups"),
         (("configs/none.toml",), "there is no config file configs/none.toml"),
+        (("smok",), "did you mean smoke"),
         ((SMOKE, "--name", "../up"), "run.name"),
     ],
 )
@@ -98,7 +99,7 @@ def test_a_run_of_an_older_major_version_is_left_as_it_is(tmp_path: Path, try_st
 
 
 def test_a_missing_backend_is_named_and_a_second_start_of_a_run_is_refused(tmp_path: Path) -> None:
-    # In the learner's place something that leaves at once: loading its libraries takes longer than all else here.
+    # A shell replaces the learner, because loading its libraries takes longer than everything else here.
     nowhere = (SMOKE, "--set", "sim.backend=nope", "--launcher", "sh -c 'exec sleep 600'")
     assert "nope" in sentence_of(start(tmp_path, *nowhere))
     run = RunDir.open(tmp_path / "smoke")

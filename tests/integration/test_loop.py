@@ -23,7 +23,7 @@ PROCESSES = ("sim", "curriculum", "learner")
 
 
 def start(runs: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "launch.supervise", "configs/smoke.toml", "--runs", str(runs), *arguments]
+    command = [sys.executable, "-m", "vantage", "run", "configs/smoke.toml", "--runs", str(runs), *arguments]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

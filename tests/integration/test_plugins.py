@@ -66,7 +66,7 @@ def test_a_run_uses_the_selector_and_the_engine_of_another_distribution(other: P
         "learner.evaluate.per_skill=4",
         "learner.evaluate.samples=1",
     ]
-    command = [sys.executable, "-m", "launch.supervise", "configs/smoke.toml", "--runs", str(tmp_path), "--serial"]
+    command = [sys.executable, "-m", "vantage", "run", "configs/smoke.toml", "--runs", str(tmp_path), "--serial"]
     environment = {**os.environ, "PYTHONPATH": str(other), "OTHER_ENGINE_LOG": str(tmp_path / "engine.jsonl")}
     arguments = [argument for item in sets for argument in ("--set", item)]
     done = subprocess.run(

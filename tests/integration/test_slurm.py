@@ -1,4 +1,4 @@
-"""A run on a real Slurm: put back into the queue in the middle, out of time, cancelled, and ended by itself."""
+"""A run on a real Slurm: requeued in the middle, stopped at its time limit, cancelled, and run to its end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SMOKE = ("--set", "learner.budget.minutes=60", "--set", "learner.grpo.save_every
 
 
 def render(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "launch.slurm", "configs/smoke.toml", *arguments]
+    command = [sys.executable, "-m", "vantage", "slurm", "configs/smoke.toml", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
@@ -36,14 +36,14 @@ def test_a_dry_run_prints_both_files_and_makes_nothing(tmp_path):
         assert subprocess.run(["bash", "-n"], input=script.partition("\n")[2], text=True, timeout=20).returncode == 0
 
 
-def test_a_mistake_in_the_configuration_is_said_before_anything_is_submitted(tmp_path):
+def test_a_mistake_in_the_configuration_is_reported_before_anything_is_submitted(tmp_path):
     done = render("--runs", str(tmp_path), "--set", "sim.wrokers=1")
     assert done.returncode == 2
     assert "wrokers" in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)  # Slurm is absent where tests must be quick; a loaded machine may take long over the steps
+@pytest.mark.timeout(1800)  # a loaded machine needs long for the steps
 @pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "-")
 def test_a_run_survives_a_requeue_of_its_training_job_and_of_a_worker(tmp_path):
     with Slurm(tmp_path / "slurm") as slurm:
@@ -57,12 +57,12 @@ def test_a_run_survives_a_requeue_of_its_training_job_and_of_a_worker(tmp_path):
 
         slurm.run("scontrol", "requeue", train)
         restarted(slurm, train)
-        slurm.run("scancel", "--signal=USR1", "--batch", f"{array}_1")  # as before its time limit
+        slurm.run("scancel", "--signal=USR1", "--batch", f"{array}_1")  # as Slurm does before the time limit
         restarted(slurm, f"{array}_1")
 
         slurm.wait_for(lambda: run.read_done("learner") is not None)
         slurm.wait_for(lambda: slurm.state(train) == "COMPLETED")
-        slurm.wait_for(lambda: not slurm.run("squeue", "-h").strip())  # the workers were told to leave
+        slurm.wait_for(lambda: not slurm.run("squeue", "-h").strip())  # the job cancelled the workers
     assert steps(run) == 4
     assert_every_report_counted_once(run)
     assert (run.path / "report.html").exists()
@@ -73,7 +73,7 @@ def test_a_run_survives_a_requeue_of_its_training_job_and_of_a_worker(tmp_path):
 @pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "-")
 def test_a_run_goes_on_after_its_time_limit_until_it_is_cancelled(tmp_path):
     with Slurm(tmp_path / "slurm") as slurm:
-        # Four minutes, of which the last three are the notice: the job is told after one.
+        # Four minutes, of which the last three are the notice: the job is signalled after one.
         run = submit(slurm, tmp_path, 1_000_000, "--workers", "0", "--time", "4:00")
         train = slurm.run("squeue", "-h", "-o", "%A").strip()
         slurm.wait_for(lambda: steps(run) >= 1)
@@ -86,7 +86,7 @@ def test_a_run_goes_on_after_its_time_limit_until_it_is_cancelled(tmp_path):
     assert_every_report_counted_once(run)
 
 
-# As the supervisor starts and ends the ranks; a rank tells its number and which start it belongs to, and stays.
+# Starts and ends the ranks as the supervisor does. A rank writes its number and the number of the start, and sleeps.
 BATCH = """#!/bin/bash
 for start in 1 2; do
     setsid {root}/launch/slurm/ranks.sh \\
@@ -118,7 +118,7 @@ def test_ranks_whose_srun_was_killed_with_its_helper_end_before_the_next_are_sta
 
 def submit(slurm: Slurm, folder: Path, step_budget: int, *arguments: str) -> RunDir:
     runs = folder / "runs"
-    command = [sys.executable, "-m", "launch.slurm", str(ROOT / "configs" / "smoke.toml"), "--runs", str(runs)]
+    command = [sys.executable, "-m", "vantage", "slurm", str(ROOT / "configs" / "smoke.toml"), "--runs", str(runs)]
     slurm.run(
         *command, "--gpus", "0", "--cpus", "2", *SMOKE, "--set", f"learner.budget.steps={step_budget}", *arguments
     )
@@ -133,13 +133,13 @@ def assert_every_report_counted_once(run: RunDir) -> None:
     assert reports and len(reports) == len({report["report_id"] for report in reports})
     asked = {line["spec_id"] for line in read_jsonl(run.episodes / "episodes.jsonl")[0]}
     made = {line["report"]["spec_id"] for line in read_jsonl(run.path / "outbox.jsonl")[0] if "report" in line}
-    assert asked <= {report["spec_id"] for report in reports} | made  # what was made and not sent yet is kept
+    assert asked <= {report["spec_id"] for report in reports} | made  # reports that were not sent yet are in the outbox
 
 
 def restarted(slurm: Slurm, job: str) -> None:
-    """Wait until Slurm has put the job back into the queue, and have it start soon instead of in two minutes.
+    """Wait until Slurm has requeued the job, and start it in five seconds instead of two minutes.
 
-    Not at once: within the second in which a job ended, slurmd takes its new start for the old one ("Job credential
+    Not at once: within the second in which a job ended, slurmd mistakes its new start for the old one ("Job credential
     revoked"), and the job fails.
     """
     slurm.wait_for(

@@ -1,4 +1,4 @@
-"""Supervision with tiny stand-ins for the three processes."""
+"""Supervision of small stand-ins for the three processes."""
 
 from __future__ import annotations
 
@@ -86,26 +86,26 @@ def test_a_killed_process_comes_back(run: RunDir) -> None:
     assert not any(one.pid for one in children)
 
 
-def test_a_crash_loop_ends_with_the_childs_last_words_and_stops_the_others(run: RunDir) -> None:
+def test_a_crash_loop_ends_with_the_childs_last_message_and_stops_the_others(run: RunDir) -> None:
     broken = child(run, "learner", "import sys; sys.exit('ValueError: no such model')")
     other = child(run, "sim", FOREVER)
     view, text = view_of(run)
     with pytest.raises(VantageError, match=r"learner died 5 times in a row .exit code 1.: ValueError: no such model"):
         supervise(run, [other, broken], view, threading.Event())
     assert not other.pid
-    assert text.getvalue().count("is restarted in") == launch.processes.MAX_QUICK_DEATHS - 1
+    assert text.getvalue().count("restarting in") == launch.processes.MAX_QUICK_DEATHS - 1
 
 
-def test_a_users_mistake_is_not_tried_again(run: RunDir) -> None:
-    told = (
+def test_a_users_mistake_is_not_retried(run: RunDir) -> None:
+    printed = (
         "print('learner: old.'); print('starting'); print('learner: it lacks x.'); print('learner: it cannot start.')"
     )
-    wrong = child(run, "learner", f"import sys; {told}; sys.exit(2)")
+    wrong = child(run, "learner", f"import sys; {printed}; sys.exit(2)")
     view, text = view_of(run)
     with pytest.raises(VantageError) as caught:
         supervise(run, [wrong], view, threading.Event())
     assert caught.value.message == "learner: it lacks x. it cannot start."
-    assert "is restarted" not in text.getvalue()
+    assert "restarting" not in text.getvalue()
 
 
 def test_a_long_life_starts_a_new_count(run: RunDir, monkeypatch: pytest.MonkeyPatch, started: list[Child]) -> None:
@@ -119,7 +119,7 @@ def test_a_long_life_starts_a_new_count(run: RunDir, monkeypatch: pytest.MonkeyP
         time.sleep(0.01)
 
 
-def test_what_a_killed_process_left_behind_is_ended_before_it_returns(run: RunDir, started: list[Child]) -> None:
+def test_children_of_a_killed_process_are_ended_before_it_restarts(run: RunDir, started: list[Child]) -> None:
     spawns = (
         "import subprocess, sys, time\n"
         "grandchild = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
@@ -128,8 +128,8 @@ def test_what_a_killed_process_left_behind_is_ended_before_it_returns(run: RunDi
     parent = child(run, "sim", spawns)
     started.append(parent)
     parent.start()
-    wait_for(parent.last_words)
-    grandchild = int(parent.last_words())
+    wait_for(parent.last_message)
+    grandchild = int(parent.last_message())
     os.kill(parent.pid, signal.SIGKILL)
     wait_for(parent.check)
     wait_for(lambda: not alive(grandchild))
@@ -142,7 +142,7 @@ def test_a_process_that_ignores_sigterm_is_killed(run: RunDir, started: list[Chi
     stubborn = child(run, "learner", deaf)
     started.append(stubborn)
     stubborn.start()
-    wait_for(stubborn.last_words)
+    wait_for(stubborn.last_message)
     stubborn.stop(0.2)
     assert stubborn.pid == 0
 

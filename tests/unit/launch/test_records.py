@@ -9,7 +9,7 @@ from rich.console import Console
 from launch.report.live import LiveView, print_results, sparkline
 from launch.report.records import Records, split_cell
 from protocol.run.directory import RunDir
-from tests.unit.launch.synthetic import PERCEPTION, RELATIONAL, make_run
+from tests.support.synthetic_run import PERCEPTION, RELATIONAL, make_run
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +54,14 @@ def test_table_has_every_skill_with_intervals_at_80_columns(run: RunDir) -> None
     assert max(map(len, shown.splitlines()[:-1])) <= 80
 
 
-def test_a_run_without_evaluations_still_says_where_its_report_is(tmp_path: Path) -> None:
+def test_a_run_without_evaluations_still_prints_the_path_of_its_report(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "empty", {})
     text = io.StringIO()
     print_results(run, run.path / "report.html", Console(file=text, width=80))
     assert "report.html" in text.getvalue()
 
 
-def test_plain_lines_say_what_each_process_does_and_what_is_asked(run: RunDir) -> None:
+def test_plain_lines_show_what_each_process_does_and_what_is_asked(run: RunDir) -> None:
     text = io.StringIO()
     view = LiveView(run, Console(file=text, width=80))
     with view:
@@ -73,29 +73,29 @@ def test_plain_lines_say_what_each_process_does_and_what_is_asked(run: RunDir) -
 
 
 @pytest.mark.parametrize(
-    ("workers", "says"), [(0, "no worker has joined: sim-server worker --join "), (2, "first start compiles")]
+    ("workers", "expected"), [(0, "no worker has joined: sim-server worker --join "), (2, "first start compiles")]
 )
-def test_a_wait_for_workers_says_what_it_waits_for(tmp_path: Path, workers: int, says: str) -> None:
+def test_a_wait_for_workers_names_its_cause(tmp_path: Path, workers: int, expected: str) -> None:
     run = RunDir.create(tmp_path / "waits", {"sim": {"workers": workers}})
     run.write_status("sim", {"state": "waiting for workers"})
     text = io.StringIO()
     with LiveView(run, Console(file=text, width=80)) as view:
         view.refresh({"sim": 1})
-    assert says in text.getvalue().replace("\n", " ")
+    assert expected in text.getvalue().replace("\n", " ")
 
 
 def test_the_panel_fits_a_terminal(run: RunDir) -> None:
     text = io.StringIO()
     console = Console(file=text, width=100, force_terminal=True, color_system=None)
     with LiveView(run, console) as view:
-        view.note("learner died (killed by SIGKILL); it is restarted in 0.5 s")
+        view.note("learner died (killed by SIGKILL); restarting in 0.5 s")
         view.refresh({"sim": 11, "curriculum": 12, "learner": 0})
     shown = text.getvalue()
-    for part in ("vantage · made", "frontier, ", "restarted in 0.5 s", "asking depth_order"):
+    for part in ("vantage · made", "frontier, ", "restarting in 0.5 s", "asking depth_order"):
         assert part in shown
 
 
-def test_sparkline_spans_least_to_greatest() -> None:
+def test_a_sparkline_spans_minimum_to_maximum() -> None:
     assert sparkline([0.0, 1.0]) == "▁█"
     assert sparkline([3.0, 3.0]) == "▁▁"
     assert sparkline([1.0]) == ""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,9 +10,9 @@ import pytest
 
 from launch.report import charts
 from launch.report.page import _gallery_item, render, write_report
-from launch.report.records import Records
+from launch.report.records import EpisodeRecord, Records, read_episodes
 from protocol.run.directory import RunDir
-from tests.unit.launch.synthetic import RELATIONAL, make_run
+from tests.support.synthetic_run import RELATIONAL, make_run
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def page(run: RunDir) -> str:
 
 
 class Balance(HTMLParser):
-    """Fails on an element that is closed in the wrong order."""
+    """Fails if an element is closed in the wrong order."""
 
     VOID = frozenset({"meta", "img", "br", "link"})
 
@@ -44,17 +45,17 @@ class Balance(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_page_is_well_formed_and_names_every_part(page: str) -> None:
+def test_the_page_is_well_formed_and_has_every_section(page: str) -> None:
     parser = Balance()
     parser.feed(page)
     assert parser.open == []
     for part in (
         "Before and after",
         "Held-out accuracy",
-        "What the curriculum asked for",
+        "Questions issued by the curriculum",
         "Groups without gradient",
         "Skill × level",
-        "Where a step",
+        "Time per step",
         "Episodes",
         "Configuration",
         "prefers-color-scheme: dark",
@@ -64,14 +65,14 @@ def test_page_is_well_formed_and_names_every_part(page: str) -> None:
         assert skill in page
 
 
-def test_page_needs_nothing_from_outside(page: str) -> None:
+def test_the_page_loads_nothing_from_outside(page: str) -> None:
     for source in re.findall(r'(?:src|href)="([^"]+)"', page):
         assert source.startswith("data:image/")
     assert "http" not in page
     assert "url(" not in page
 
 
-def test_what_a_run_wrote_is_escaped(page: str) -> None:
+def test_text_from_a_run_is_escaped(page: str) -> None:
     assert "<red>" not in page
     assert "&lt;red&gt;" in page
 
@@ -79,24 +80,29 @@ def test_what_a_run_wrote_is_escaped(page: str) -> None:
 def test_gallery_marks_the_right_answer(page: str) -> None:
     episode = page[page.index('class="episode"') :]
     episode = episode[: episode.index("</div>\n</div>\n</div>")]
-    truth = re.search(r"truth: <b>(\w+)</b>", episode)
+    truth = re.search(r"true answer: <b>(\w+)</b>", episode)
     right = re.search(r'class="answer right">.*?</span><span>(\w+) ', episode)
     assert truth is not None and right is not None
     assert truth[1] == right[1]
 
 
-def test_letters_stand_for_options() -> None:
-    line = {"images": [], "truth": "right", "options": ["left", "right"], "answers": ["B", "A", "B", "B"]}
-    assert [(answer["text"], answer["right"]) for answer in _gallery_item(line)["answers"]] == [
+def episode(tmp_path: Path, **line: object) -> EpisodeRecord:
+    run = RunDir.create(tmp_path / "one", {})
+    (run.episodes / "episodes.jsonl").write_text(json.dumps(line) + "\n")
+    return read_episodes(run)[0]
+
+
+def test_letters_name_options(tmp_path: Path) -> None:
+    item = _gallery_item(episode(tmp_path, truth="right", options=["left", "right"], answers=["B", "A", "B", "B"]))
+    assert [(answer["text"], answer["right"]) for answer in item["answers"]] == [
         ("B", True),
         ("A", False),
     ]
 
 
-def test_a_question_reads_as_written_by_a_person_and_says_how_its_pictures_are_degraded() -> None:
-    line = {"images": [], "question": "look at the desk . what color is it ?"}
-    line["spec"] = {"degradations": [{"name": "fog", "severity": 3}]}
-    item = _gallery_item(line)
+def test_a_question_is_written_as_prose_and_shows_its_degradations(tmp_path: Path) -> None:
+    spec = {"degradations": [{"name": "fog", "severity": 3}]}
+    item = _gallery_item(episode(tmp_path, question="look at the desk . what color is it ?", spec=spec))
     assert item["question"] == "Look at the desk. What color is it?"
     assert item["degraded"] == "fog:3"
 
@@ -124,7 +130,7 @@ def test_charts_are_valid_xml_with_every_point_inside() -> None:
         ElementTree.fromstring(svg)
 
 
-def test_charts_of_nothing_are_nothing() -> None:
+def test_charts_without_data_are_empty() -> None:
     assert charts.line_chart([], "step") == ""
     assert charts.area_chart(["a"], [], [[]], "step") == ""
     assert charts.bars([], "s") == ""

@@ -12,16 +12,16 @@ from protocol.wire.codec import ArraySink
 from protocol.wire.messages import Describe, Done, Observation
 
 
-def test_a_reply_and_its_arrays_come_back_as_a_client_would_give_them() -> None:
-    picture = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+def test_a_reply_and_its_arrays_match_those_of_a_client() -> None:
+    image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
 
     def handle(_: msgspec.Struct, request_id: bytes) -> tuple[msgspec.Struct, list[bytes]]:
         sink = ArraySink()
-        view = View(Pose((0, 0, 0), (1, 0, 0, 0)), Camera(2, 2), sink.add(picture))
+        view = View(Pose((0, 0, 0), (1, 0, 0, 0)), Camera(2, 2), sink.add(image))
         return Observation(view), sink.blobs
 
     packet = LocalChannel(handle).request(Describe(SceneSpec()))
-    assert np.array_equal(packet.array(packet.message.view.rgb), picture)
+    assert np.array_equal(packet.array(packet.message.view.rgb), image)
 
 
 def test_errors_arrive_in_the_future_and_request_ids_differ() -> None:

@@ -1,4 +1,4 @@
-"""A finished run's files without a run: what the live view, the table and the report read."""
+"""Write the files of a finished run without running it, for tests of the live view, the report and the API."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ def _evaluate(run: RunDir, step: int, label: str, gain: float, asked: int) -> No
 def _episodes(run: RunDir, rng: np.random.Generator) -> None:
     lines = []
     for index in range(12):
-        picture = np.full((96, 96, 3), 205, np.uint8)
-        picture[60:] = (170, 150, 120)
+        image = np.full((96, 96, 3), 205, np.uint8)
+        image[60:] = (170, 150, 120)
         for _ in range(3):
             x, y = rng.integers(5, 70, 2)
-            picture[y : y + 22, x : x + 18] = rng.integers(30, 230, 3)
+            image[y : y + 22, x : x + 18] = rng.integers(30, 230, 3)
         (run.episodes / "images").mkdir(exist_ok=True)
-        Image.fromarray(picture).save(run.episodes / "images" / f"e{index}.png")
+        Image.fromarray(image).save(run.episodes / "images" / f"e{index}.png")
         lines.append(
             {
                 "step": index,

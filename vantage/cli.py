@@ -1,0 +1,174 @@
+"""The command `vantage`: run the loop, write a report, submit to Slurm, check the installation, list configurations."""
+
+# No postponed annotations: on Python 3.9 Typer would not see the metadata in Annotated.
+
+import glob
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from protocol.run.exits import run_command
+
+app = typer.Typer(
+    help="Train a vision-language model to reason about space, with a simulator in the loop.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def _complete_config(incomplete: str) -> list[str]:
+    from vantage.config_files import config_names
+
+    paths = [Path(found) for found in glob.glob(f"{glob.escape(incomplete)}*")]
+    files = [f"{path}/" if path.is_dir() else str(path) for path in paths if path.is_dir() or path.suffix == ".toml"]
+    return [name for name in config_names() if name.startswith(incomplete)] + sorted(files)
+
+
+ConfigsArgument = Annotated[
+    Optional[list[str]],
+    typer.Argument(
+        metavar="[CONFIG]...",
+        help="Names of shipped configurations or TOML files; later ones override earlier ones.",
+        autocompletion=_complete_config,
+    ),
+]
+NameOption = Annotated[
+    Optional[str], typer.Option("--name", help="Name of the run; default: run.name, or the name of the last config.")
+]
+SetsOption = Annotated[
+    Optional[list[str]], typer.Option("--set", help="table.key=value, overrides the configs; may be repeated.")
+]
+RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of the runs.")]
+
+
+@app.command()
+def run(
+    configs: ConfigsArgument = None,
+    name: NameOption = None,
+    sets: SetsOption = None,
+    runs: RunsOption = Path("runs"),
+    launcher: Annotated[
+        str,
+        typer.Option(
+            "--launcher", help="Command that starts all learner.processes ranks, such as srun; default: the learner."
+        ),
+    ] = "",
+    serial: Annotated[
+        bool, typer.Option("--serial", help="Run everything in one process without sockets, for debugging.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and exit.")] = False,
+) -> None:
+    """Run the loop to its end, or resume it.
+
+    The default configuration is demo. Ctrl-C drains: every process finishes its current work, and the same command
+    resumes. A second Ctrl-C does not wait.
+    """
+    from launch.settings import resolve
+    from protocol.run.config import to_toml
+    from vantage.config_files import DEFAULT, config_path
+
+    given, resolved = resolve([config_path(one) for one in configs or [DEFAULT]], sets or [], name)
+    if dry_run:
+        typer.echo(to_toml(resolved), nl=False)
+        return
+    from launch.supervise import run_loop
+
+    raise typer.Exit(run_loop(runs, given, resolved, launcher, serial))
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's directory.")]) -> None:
+    """Print the results of a run and write its report.html again."""
+    from launch.report.live import print_results
+    from launch.report.page import write_report
+    from protocol.run.directory import RunDir
+
+    opened = RunDir.open(run)
+    print_results(opened, write_report(opened))
+
+
+@app.command()
+def slurm(
+    configs: ConfigsArgument = None,
+    name: NameOption = None,
+    sets: SetsOption = None,
+    runs: Annotated[
+        Path, typer.Option("--runs", help="Folder of the runs; every node must see it at the same path.")
+    ] = Path("runs"),
+    workers: Annotated[int, typer.Option(min=0, max=1024, help="Simulator workers in the array.")] = 4,
+    worker_cpus: Annotated[int, typer.Option(min=1, help="Cores of one worker.")] = 1,
+    worker_gpus: Annotated[int, typer.Option(min=0, help="GPUs of one worker, for Habitat.")] = 0,
+    worker_python: Annotated[
+        str, typer.Option(help="Python of the workers; default: this one.", show_default=False)
+    ] = "",
+    backend: Annotated[
+        str, typer.Option(help="Simulator of the workers; default: sim.backend.", show_default=False)
+    ] = "",
+    nodes: Annotated[int, typer.Option(min=1, max=128, help="Nodes of the training job.")] = 1,
+    cpus: Annotated[int, typer.Option(min=1, help="Cores of the training job, per node.")] = 8,
+    gpus: Annotated[int, typer.Option(min=0, help="GPUs of the training job, per node.")] = 1,
+    time: Annotated[str, typer.Option("--time", help="Time limit of each job, in Slurm's notation.")] = "12:00:00",
+    option: Annotated[
+        Optional[list[str]],
+        typer.Option(help="An #SBATCH option of both jobs, such as --account=lab; may be repeated."),
+    ] = None,
+    train_option: Annotated[
+        Optional[list[str]], typer.Option(help="The same for the training job only; may be repeated.")
+    ] = None,
+    worker_option: Annotated[
+        Optional[list[str]], typer.Option(help="The same for the workers only; may be repeated.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the batch files and change nothing.")] = False,
+) -> None:
+    """Submit a run to Slurm, or submit it again to resume it."""
+    from launch.slurm.submit import Jobs, submit
+    from protocol.errors import VantageError
+    from vantage.config_files import config_path
+
+    if not configs:
+        raise VantageError("bad_request", "name a configuration, such as qwen3-vl-4b; vantage configs lists them.")
+    jobs = Jobs(
+        workers=workers,
+        worker_cpus=worker_cpus,
+        worker_gpus=worker_gpus,
+        worker_python=worker_python,
+        backend=backend,
+        nodes=nodes,
+        cpus=cpus,
+        gpus=gpus,
+        time=time,
+        options=option or [],
+        train_options=train_option or [],
+        worker_options=worker_option or [],
+    )
+    submit([config_path(one) for one in configs], sets or [], name, runs, jobs, dry_run)
+
+
+@app.command()
+def doctor() -> None:
+    """Show what is installed, which simulators and engines work here, and how to install what is missing.
+
+    The exit code is 1 only if no simulator works.
+    """
+    from vantage.doctor import examine
+
+    if not examine(typer.echo):
+        raise typer.Exit(1)
+
+
+@app.command()
+def configs() -> None:
+    """List the shipped configurations that `vantage run` and `vantage slurm` take by name."""
+    from vantage.config_files import config_folder, config_names
+
+    width = max(map(len, config_names()))
+    for name in config_names():
+        first = (config_folder() / f"{name}.toml").read_text().partition("\n")[0]
+        typer.echo(f"{name:{width}}  {first.lstrip('# ')}")
+    typer.echo(f"\nfiles: {config_folder()}")
+
+
+def main() -> None:
+    run_command(partial(app, prog_name="vantage"), "vantage")
