@@ -12,7 +12,6 @@ from curriculum.ability.rasch import Cell
 from curriculum.selectors import SELECTORS
 from curriculum.settings import CurriculumSettings
 
-
 Choice = tuple[Cell, str]  # a cell, and the purpose of asking it
 Shares = dict[Choice, float]  # fractions (0..1) of upcoming specs
 

@@ -1,8 +1,9 @@
-"""Digests of images, prompts, answers and wire frames: one question per skill and level in two worlds.
+"""Digests of images, prompts and answers: one question per skill and level in two worlds.
 
-    python -m tests.golden.record FILE.json     writes the digests of this checkout
+    python -m tests.golden.record [FILE.json]     writes the digests of this checkout
 
-A refactoring must leave them as they are; a change that is meant to alter images or questions records them anew.
+A refactoring must not change them; a change that is meant to alter images or questions records tests/golden/golden.json
+anew.
 """
 
 from __future__ import annotations
@@ -67,5 +68,15 @@ def record() -> dict[str, dict[str, str]]:
     return found
 
 
+def processor() -> str:
+    """The processor's model name; "" if the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(json.dumps(record(), indent=1) + "\n")
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("golden.json")
+    path.write_text(json.dumps({"processor": processor(), "specs": record()}, indent=1) + "\n")
