@@ -33,8 +33,9 @@ from protocol.errors import VantageError
 from protocol.run.directory import RunDir
 from protocol.seeds import rng_for
 from protocol.skills import CATALOGUE
+from protocol.skills.skill import MOST_VIEWS
 from protocol.tasks.proposals import proposal_key
-from protocol.tasks.specs import MOST_VIEWS, World
+from protocol.tasks.specs import World
 from protocol.tasks.task import PROPOSED, Degradation, TaskSpec
 from protocol.wire.messages import (
     MOST_LEASED,

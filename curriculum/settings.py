@@ -6,7 +6,7 @@ import pydantic
 
 from curriculum.selectors import SELECTORS
 from protocol.run.config import Section
-from protocol.tasks.specs import DEFAULT_SKILLS, SkillSettings, World
+from protocol.tasks.specs import SkillSettings, World, default_skills
 
 
 class Shares(Section):
@@ -44,7 +44,7 @@ class CurriculumSettings(Section):
     """Settings of the curriculum service."""
 
     selector: str = "frontier"  # of curriculum.selectors, or of another distribution
-    skills: tuple[SkillSettings, ...] = pydantic.Field(default=DEFAULT_SKILLS, min_length=1)
+    skills: tuple[SkillSettings, ...] = pydantic.Field(default_factory=default_skills, min_length=1)
     world: World = World()
     shares: Shares = Shares()
     proposals: Proposals = Proposals()

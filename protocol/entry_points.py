@@ -1,14 +1,18 @@
-"""Implementations by name: built-in ones, and those that other distributions register as entry points."""
+"""What this package offers by name, together with what other distributions register as entry points."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module, metadata
-from typing import Any
+from typing import Any, Callable, Optional, TypeVar
+
+import msgspec
 
 from protocol.errors import VantageError
 from protocol.run.config import did_you_mean
+
+T = TypeVar("T", covariant=True)
 
 
 class Implementations:
@@ -66,3 +70,56 @@ class Implementations:
             raise VantageError(
                 self._missing_code, f"{self.kind} {name!r} names {target}, which does not exist; reinstall its package."
             ) from None
+
+
+class Plugin(msgspec.Struct, frozen=True):
+    """A registered object; `origin` names its distribution, group and entry point."""
+
+    origin: str
+    value: Any
+
+    def fault(self, why: str) -> VantageError:
+        """The error that refuses this object; `why` continues the sentence."""
+        return VantageError("bad_config", f"{self.origin} {why}")
+
+
+def registered(group: str) -> Iterator[Plugin]:
+    """Load every object of the group, in the order of the distributions' names.
+
+    Raises VantageError("bad_config") for an object that cannot be loaded.
+    """
+    found: dict[tuple[str, str], metadata.EntryPoint] = {}
+    for distribution in metadata.distributions():
+        for point in distribution.entry_points:
+            if point.group == group:  # the first distribution of a name on the path is the installed one
+                found.setdefault((distribution.metadata["Name"], point.name), point)
+    for (distribution, name), point in sorted(found.items()):
+        origin = f"{name} = {point.value}, which the distribution {distribution} registers under {group},"
+        try:
+            yield Plugin(origin, point.load())
+        except Exception as error:
+            why = f"cannot be loaded ({type(error).__name__}: {error}); repair or uninstall the distribution"
+            raise Plugin(origin, None).fault(why) from error
+
+
+class Registry(Mapping[str, T]):
+    """Objects by name. They are loaded at the first look-up, so that a plugin may import the module of the registry."""
+
+    def __init__(self, load: Callable[[], Mapping[str, T]]) -> None:
+        self._load = load
+        self._found: Optional[Mapping[str, T]] = None
+
+    @property
+    def _items(self) -> Mapping[str, T]:
+        if self._found is None:
+            self._found = self._load()
+        return self._found
+
+    def __getitem__(self, name: str) -> T:
+        return self._items[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)

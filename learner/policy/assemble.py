@@ -19,7 +19,8 @@ from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.transformers import GenerateEngine, PackedEngine, packed_truths, plain_truths
 from learner.settings import GrpoSettings, LearnerSettings
 from protocol.errors import VantageError
-from protocol.tasks.specs import MOST_VIEWS, World
+from protocol.skills.skill import MOST_VIEWS
+from protocol.tasks.specs import World
 
 # Every linear layer of the language model. The vision tower is left alone: vLLM ignores adapters there.
 LORA_TARGETS = r".*language_model\.layers\.\d+\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"

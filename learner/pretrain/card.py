@@ -66,7 +66,7 @@ def table(seeing: Mapping[str, Accuracy], blind: Mapping[str, Accuracy]) -> str:
     rows = ["| skill | questions | greedy | sampled | blind | chance |", "|---|---|---|---|---|---|"]
     for name, accuracy in seeing.items():
         without = f"{blind[name].greedy:.2f}" if name in blind else ""
-        chance = f"{CATALOGUE[name].chance:.2f}" if name in CATALOGUE else ""
+        chance = f"{CATALOGUE[name].chance_at(0):.2f}" if name in CATALOGUE else ""
         row = (name, str(accuracy.questions), f"{accuracy.greedy:.2f}", f"{accuracy.sampled:.2f}", without, chance)
         rows.append("| " + " | ".join(row) + " |")
     return "\n".join(rows)

@@ -1,57 +1,94 @@
-"""Skills about several cameras at once: what no single stream tells."""
+"""Skills about several cameras at once, whose answers no single camera gives."""
 
 from __future__ import annotations
 
-from protocol.skills.skill import CLEAR, Skill, both
+from protocol.skills.levels import PERCEIVE
+from protocol.skills.single import CountLevel
+from protocol.skills.skill import Level, Skill
 
-SKILLS = (
-    Skill(
-        "cameras_shared",
-        "map",
-        "choice",
-        "several cameras",
-        "camera",
-        (
-            "2 cameras, 2 options",
-            "2 cameras, 3 options",
-            "3 cameras, 3 options",
-            "3 cameras, 4 options",
-            "4 cameras, 4 options",
-        ),
-        chance=0.5,
-        chances=(0.5, 0.33, 0.33, 0.25, 0.25),
-    ),
-    Skill(
-        "cameras_count",
-        "map",
-        "number",
-        "several cameras",
-        "camera",
-        both(
-            CLEAR,
-            "2 cameras, 2 to 3 things, 0 of them seen twice or more",
-            "2 cameras, 3 to 4 things, 1 of them seen twice or more",
-            "3 cameras, 2 to 5 things, 1 of them seen twice or more",
-            "3 cameras, 3 to 6 things, 2 of them seen twice or more",
-            "4 cameras, 3 to 8 things, 2 of them seen twice or more",
-        ),
-        chance=0.5,
-        chances=(0.5, 0.5, 0.25, 0.25, 0.17),
-    ),
-    Skill(
-        "cameras_nearest",
-        "map",
-        "choice",
-        "several cameras",
-        "camera",
-        (
-            "2 cameras, distances 1.2 m apart",
-            "2 cameras, distances 0.8 m apart",
-            "3 cameras, distances 0.6 m apart",
-            "3 cameras, distances 0.4 m apart",
-            "4 cameras, distances 0.3 m apart",
-        ),
-        chance=0.5,
-        chances=(0.5, 0.5, 0.33, 0.33, 0.25),
+
+class SharedLevel(Level, frozen=True, kw_only=True):
+    """The one object that every camera sees."""
+
+    cameras: int  # at most
+    options: int
+
+    def __str__(self) -> str:
+        return f"{self.cameras} cameras, {self.options} options"
+
+
+class CamerasCountLevel(CountLevel, frozen=True, kw_only=True):
+    """How many objects of a kind the cameras see together."""
+
+    cameras: int  # at most
+    spread: bool  # no camera sees all of them clearly
+    in_two: int  # least number of them that two cameras or more see: adding up the cameras counts them twice
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}, {self.in_two} of them seen twice or more, {self.cameras} cameras"
+
+
+class NearestCameraLevel(Level, frozen=True, kw_only=True):
+    """The camera nearest to an object that all cameras see."""
+
+    cameras: int  # at most
+    apart_m: float  # least difference between the distances of the nearest camera and the next one
+
+    def __str__(self) -> str:
+        return f"{self.cameras} cameras, distances {self.apart_m} m apart"
+
+
+CAMERAS_SHARED = Skill(
+    name="cameras_shared",
+    reasoning="map",
+    answer_type="choice",
+    views="several cameras",
+    frame="camera",
+    levels=(
+        SharedLevel(chance=0.5, cameras=2, options=2),
+        SharedLevel(chance=0.33, cameras=2, options=3),
+        SharedLevel(chance=0.33, cameras=3, options=3),
+        SharedLevel(chance=0.25, cameras=3, options=4),
+        SharedLevel(chance=0.25, cameras=4, options=4),
     ),
 )
+CAMERAS_COUNT = Skill(
+    name="cameras_count",
+    reasoning="map",
+    answer_type="number",
+    views="several cameras",
+    frame="camera",
+    evidence="maps",
+    # With two cameras, one object in both and no camera seeing all, there are at least 3 objects.
+    levels=tuple(
+        CamerasCountLevel(
+            chance=chance, clarity=clarity, least=least, most=most, cameras=cameras, spread=spread, in_two=in_two
+        )
+        for clarity, (chance, least, most, cameras, spread, in_two) in zip(
+            PERCEIVE,
+            (
+                (0.5, 2, 3, 2, False, 0),
+                (0.5, 3, 4, 2, False, 1),
+                (0.25, 2, 5, 3, True, 1),
+                (0.25, 3, 6, 3, True, 2),
+                (0.17, 3, 8, 4, True, 2),
+            ),
+        )
+    ),
+)
+CAMERAS_NEAREST = Skill(
+    name="cameras_nearest",
+    reasoning="map",
+    answer_type="choice",
+    views="several cameras",
+    frame="camera",
+    levels=(
+        NearestCameraLevel(chance=0.5, cameras=2, apart_m=1.2),
+        NearestCameraLevel(chance=0.5, cameras=2, apart_m=0.8),
+        NearestCameraLevel(chance=0.33, cameras=3, apart_m=0.6),
+        NearestCameraLevel(chance=0.33, cameras=3, apart_m=0.4),
+        NearestCameraLevel(chance=0.25, cameras=4, apart_m=0.3),
+    ),
+)
+
+SKILLS = (CAMERAS_SHARED, CAMERAS_COUNT, CAMERAS_NEAREST)

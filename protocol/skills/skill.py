@@ -1,64 +1,68 @@
-"""What a skill is, and the words that many skills share."""
+"""The types of the skill catalogue: a skill and its levels of difficulty.
+
+A skill states every fact about itself once. The family of questions in sim_server reads the numbers of a level from
+here, and the words that describe a level are generated from the same numbers.
+"""
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 import msgspec
 
+VIEW_BUDGETS = {"single": 1, "pair": 2, "few": 4, "trajectory": 8, "several cameras": 4}  # most views per question
+MOST_VIEWS = max(VIEW_BUDGETS.values())
 
-class Skill(msgspec.Struct, frozen=True):
+
+class Level(msgspec.Struct, frozen=True, kw_only=True):
+    """One level of difficulty. A subclass adds the numbers that define it and describes them in `__str__`."""
+
+    chance: float  # score of the image-blind baseline of `sim-server audit` at this level
+
+
+LevelT = TypeVar("LevelT", bound=Level, covariant=True)
+
+
+class Skill(msgspec.Struct, Generic[LevelT], frozen=True, kw_only=True):
+    """An entry of the catalogue: what is asked, how it is answered, and how difficult it gets.
+
+    `evidence` is what the rules of the questions read of a view. "objects": the evidence of each object, which accounts
+    for degradations that hide or displace objects. "maps": whole depth or id images. "pinhole": places that a pinhole
+    camera without degradation would give, or the hidden fraction of an object.
+    """
+
     name: str
     reasoning: str  # "perceive" | "relate" | "map" | "predict" | "plan"
     answer_type: str  # "choice" | "number" | "sequence" | "map"
-    views: str  # "single" | "pair" | "few" | "trajectory" | "several cameras"
+    views: str  # a key of VIEW_BUDGETS
     frame: str  # "camera" | "object" | "agent"
-    levels: tuple[str, ...]  # the measurable meaning of level 0, 1, 2 …
-    chance: float  # what a guesser earns who knows the answers of other scenes (sim-server audit), at the easiest level
-    chances: tuple[float, ...] = ()  # the same per level, where levels differ in the number of options
-    needs: tuple[str, ...] = ()  # of "clutter" (small things on furniture), "rooms" (several): what not every world has
+    levels: tuple[LevelT, ...]
+    evidence: str = "objects"  # "objects" | "maps" | "pinhole"
+    looks_around: bool = False  # it can be asked with one view and a budget of Observe actions
+    staged: bool = False  # its rules need views placed for them, so it cannot be asked about an arbitrary view
+    options_vary: bool = False  # the options are phrases that differ from question to question
+    world_needs: tuple[str, ...] = ()  # of "clutter" and "rooms": set them in [curriculum.world], which has neither
+    backend_needs: tuple[str, ...] = ()  # of "fronts", "room outlines" and "edits": a simulator may lack them
 
     @property
     def feasible_levels(self) -> tuple[int, ...]:
         return tuple(range(len(self.levels)))
 
+    @property
+    def view_budget(self) -> int:
+        """The largest number of views of one question."""
+        return VIEW_BUDGETS[self.views]
+
+    @property
+    def judged_as_seen(self) -> bool:
+        """Whether questions can be asked about views in which a degradation hides or displaces objects."""
+        return self.evidence == "objects"
+
+    @property
+    def takes_any_view(self) -> bool:
+        """Whether questions can be asked about one view, wherever its camera is."""
+        return self.views == "single" and not self.staged
+
     def chance_at(self, level: int) -> float:
-        """What a guesser without pictures earns, at this level."""
-        return self.chances[level] if self.chances else self.chance
-
-
-# What "visible" asks of an object: unoccluded fraction of what the frame could show, and share of the picture.
-CLEAR = (
-    "90% unoccluded, 1.2% of the picture",
-    "75% unoccluded, 0.9% of the picture",
-    "60% unoccluded, 0.6% of the picture",
-    "45% unoccluded, 0.4% of the picture",
-    "30% unoccluded, 0.3% of the picture",
-)
-
-
-# What several skills of relations ask, over one picture, two or more.
-DISTANCES_APART = (
-    "2 options, distances 1.00 m apart",
-    "2 options, distances 0.60 m apart",
-    "3 options, distances 0.40 m apart",
-    "3 options, distances 0.25 m apart",
-    "4 options, distances 0.15 m apart",
-)
-SECTORS = (
-    "left or right, 40 degrees from a border",
-    "left or right, 20 degrees from a border",
-    "left, right or behind, 25 degrees from a border",
-    "left, right or behind, 12 degrees from a border",
-    "four quadrants, 10 degrees from a border",
-)
-QUADRANTS = (
-    "left or right, 40 degrees from a border",
-    "left or right, 20 degrees from a border",
-    "four quadrants, 25 degrees from a border",
-    "four quadrants, 15 degrees from a border",
-    "four quadrants, 8 degrees from a border",
-)
-
-
-def both(first: tuple[str, ...], *more: str) -> tuple[str, ...]:
-    """Levels each of which asks for one thing and for another."""
-    return tuple(f"{one}, {other}" for one, other in zip(first, more))
+        """Score of the image-blind baseline at this level."""
+        return self.levels[level].chance

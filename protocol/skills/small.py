@@ -1,53 +1,99 @@
-"""Skills about small things on furniture, a ladder: is it there, what is it nearest to, where exactly is it."""
+"""Skills about small objects on furniture: whether one is there, what it is nearest to, and exactly where it is."""
 
 from __future__ import annotations
 
-from protocol.skills.skill import Skill, both
+from protocol.skills.levels import Clarity
+from protocol.skills.skill import Level, Skill
 
-_CLEAR = (
-    "90% unoccluded, 0.40% of the picture, within 1.6 m",
-    "75% unoccluded, 0.30% of the picture, within 1.8 m",
-    "60% unoccluded, 0.20% of the picture, within 2.0 m",
-    "45% unoccluded, 0.15% of the picture, within 2.4 m",
-    "30% unoccluded, 0.10% of the picture, within 2.8 m",
+
+class SmallLevel(Level, frozen=True, kw_only=True):
+    """A small object and a camera near it."""
+
+    clarity: Clarity
+    within_m: float  # largest distance of the camera from the object on the floor plan
+
+    def __str__(self) -> str:
+        return f"{self.clarity}, within {self.within_m} m"
+
+
+class SmallNearestLevel(SmallLevel, frozen=True, kw_only=True):
+    """The option nearest to a small object."""
+
+    options: int
+    apart_m: float  # least difference between the distances of two options
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}, {self.options} options, distances {self.apart_m:.2f} m apart"
+
+
+class SmallLocationLevel(SmallLevel, frozen=True, kw_only=True):
+    """The support, neighbour, side and distance of a small object."""
+
+    options: int
+    apart: float  # least distance of the neighbour in the image, as a fraction of the image width
+    wrong_by_m: float  # least error of a wrong distance
+
+    def __str__(self) -> str:
+        return (
+            f"{super().__str__()}, {self.options} options, neighbours {self.apart:.2f} of the image width apart, "
+            f"wrong distances off by {self.wrong_by_m} m"
+        )
+
+
+_CLOSE = (
+    (Clarity(0.90, 0.0040), 1.6),
+    (Clarity(0.75, 0.0030), 1.8),
+    (Clarity(0.60, 0.0020), 2.0),
+    (Clarity(0.45, 0.0015), 2.4),
+    (Clarity(0.30, 0.0010), 2.8),
 )
 
-SKILLS = (
-    Skill("small_presence", "perceive", "choice", "single", "camera", _CLEAR, chance=0.5, needs=("clutter",)),
-    Skill(
-        "small_nearest",
-        "relate",
-        "choice",
-        "single",
-        "object",
-        both(
-            _CLEAR,
-            "2 options, distances 0.60 m apart",
-            "2 options, distances 0.45 m apart",
-            "3 options, distances 0.30 m apart",
-            "3 options, distances 0.20 m apart",
-            "4 options, distances 0.15 m apart",
-        ),
-        chance=0.5,
-        chances=(0.5, 0.5, 0.33, 0.33, 0.25),
-        needs=("clutter",),
-    ),
-    Skill(
-        "small_location",
-        "relate",
-        "choice",
-        "single",
-        "camera",
-        both(
-            _CLEAR,
-            "2 options, neighbours 0.12 of the picture apart, wrong distances wrong by 0.6 m",
-            "3 options, neighbours 0.09 of the picture apart, wrong distances wrong by 0.5 m",
-            "3 options, neighbours 0.07 of the picture apart, wrong distances wrong by 0.5 m",
-            "4 options, neighbours 0.05 of the picture apart, wrong distances wrong by 0.4 m",
-            "4 options, neighbours 0.03 of the picture apart, wrong distances wrong by 0.3 m",
-        ),
-        chance=0.5,
-        chances=(0.5, 0.33, 0.33, 0.25, 0.25),
-        needs=("clutter",),
+SMALL_PRESENCE = Skill(
+    name="small_presence",
+    reasoning="perceive",
+    answer_type="choice",
+    views="single",
+    frame="camera",
+    world_needs=("clutter",),
+    levels=tuple(SmallLevel(chance=0.5, clarity=clarity, within_m=within_m) for clarity, within_m in _CLOSE),
+)
+SMALL_NEAREST = Skill(
+    name="small_nearest",
+    reasoning="relate",
+    answer_type="choice",
+    views="single",
+    frame="object",
+    world_needs=("clutter",),
+    levels=tuple(
+        SmallNearestLevel(chance=chance, clarity=clarity, within_m=within_m, options=options, apart_m=apart_m)
+        for (clarity, within_m), (chance, options, apart_m) in zip(
+            _CLOSE, ((0.5, 2, 0.60), (0.5, 2, 0.45), (0.33, 3, 0.30), (0.33, 3, 0.20), (0.25, 4, 0.15))
+        )
     ),
 )
+SMALL_LOCATION = Skill(
+    name="small_location",
+    reasoning="relate",
+    answer_type="choice",
+    views="single",
+    frame="camera",
+    world_needs=("clutter",),
+    options_vary=True,
+    levels=tuple(
+        SmallLocationLevel(
+            chance=chance, clarity=clarity, within_m=within_m, options=options, apart=apart, wrong_by_m=wrong_by_m
+        )
+        for (clarity, within_m), (chance, options, apart, wrong_by_m) in zip(
+            _CLOSE,
+            (
+                (0.5, 2, 0.12, 0.6),
+                (0.33, 3, 0.09, 0.5),
+                (0.33, 3, 0.07, 0.5),
+                (0.25, 4, 0.05, 0.4),
+                (0.25, 4, 0.03, 0.3),
+            ),
+        )
+    ),
+)
+
+SKILLS = (SMALL_PRESENCE, SMALL_NEAREST, SMALL_LOCATION)

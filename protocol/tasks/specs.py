@@ -22,29 +22,11 @@ from protocol.tasks.task import HIDING, Degradation, QuestionSpec, TaskSpec
 
 Item = TypeVar("Item")
 
-# Families that judge a view by what its evidence says of each object, which knows what a degradation hides or moves.
-# Any other one reads whole maps, or places things in a picture, as a pinhole camera has them, or asks how much of a
-# thing is hidden; it is asked without the degradations of HIDING.
-JUDGED_AS_SEEN = frozenset(
-    {
-        *("object_category", "object_color", "object_location", "object_count", "object_size", "view_direction"),
-        *("depth_order", "camera_object_distance", "relative_distance", "relative_direction", "camera_motion"),
-        *("camera_position", "camera_elevation", "object_from_camera", "region_from_camera", "object_match"),
-        *("scene_size", "cameras_shared", "cameras_nearest", "small_presence", "small_nearest", "small_location"),
-        *("action_consequence", "route_plan", "cognitive_map", "perspective"),
-    }
-)
-
-# Families that can be asked with a look around: one view, which lacks something, and a budget of moves.
-LOOK_AROUND = frozenset({"cognitive_map", "perspective", "route_plan", "fits"})
-
-_VIEWS = {"single": 1, "pair": 2, "few": 4, "trajectory": 8, "several cameras": 4}
-MOST_VIEWS = max(_VIEWS.values())  # that a question may have
 _HELD_OUT_SEQ = 2**40  # held-out specs draw from sequence numbers that no training run reaches
 
 
 class SkillSettings(Section):
-    """One skill to train, at these levels; `weight` scales its share against the other skills."""
+    """One skill to train, at these levels; `weight` scales its share relative to the other skills."""
 
     name: str
     levels: tuple[int, ...] = (0,)
@@ -57,18 +39,19 @@ class SkillSettings(Section):
             raise ValueError(f"there is no skill {self.name}{close}; the catalogue has {', '.join(CATALOGUE)}")
         feasible = CATALOGUE[self.name].feasible_levels
         if not self.levels or len(set(self.levels)) < len(self.levels) or not set(self.levels) <= set(feasible):
-            raise ValueError(f"{self.name} has the levels {', '.join(map(str, feasible))}; name one or more, each once")
+            raise ValueError(f"{self.name} has the levels {', '.join(map(str, feasible))}; list one or more, each once")
         return self
 
 
-# Without a table of skills all is trained that every world offers: what needs clutter or rooms must be named.
-DEFAULT_SKILLS = tuple(
-    SkillSettings(name=name, levels=(0, 1, 2)) for name, skill in CATALOGUE.items() if not skill.needs
-)
+def default_skills() -> tuple[SkillSettings, ...]:
+    """The skills that a run trains without a table of skills: all that need neither clutter nor several rooms."""
+    return tuple(
+        SkillSettings(name=name, levels=(0, 1, 2)) for name, skill in CATALOGUE.items() if not skill.world_needs
+    )
 
 
 class _Skills(Section):
-    skills: tuple[SkillSettings, ...] = DEFAULT_SKILLS
+    skills: tuple[SkillSettings, ...] = pydantic.Field(default_factory=default_skills)
 
 
 class World(Section):
@@ -89,7 +72,7 @@ class World(Section):
     hfov_deg: float = pydantic.Field(default=70.0, ge=6, le=160)
     degradations: tuple[str, ...] = ()  # like "fog:3": pictures may be degraded by one of these
     degraded_share: float = pydantic.Field(default=0.5, ge=0, le=1)  # of the specs, where degradations are listed
-    look_around: int = pydantic.Field(default=0, ge=0, le=12)  # moves before the answer, for skills of LOOK_AROUND
+    look_around: int = pydantic.Field(default=0, ge=0, le=12)  # moves before the answer, for skills that look around
     specs_per_scene: int = pydantic.Field(default=4, ge=1, le=256)  # a scene that is open already costs no load
     same_cell_per_scene: int = pydantic.Field(default=2, ge=1, le=256)  # more would be near-duplicates
 
@@ -159,9 +142,9 @@ def task_spec(
         scene=scene,
         question=QuestionSpec(skill, level),
         camera=world.camera,
-        max_views=view_budget(skill),
+        max_views=CATALOGUE[skill].view_budget,
         degradations=_drawn(world, run_seed, seq, skill) if degradation is None else _parsed(degradation),
-        look_around=world.look_around if skill in LOOK_AROUND else 0,
+        look_around=world.look_around if CATALOGUE[skill].looks_around else 0,
     )
 
 
@@ -169,9 +152,8 @@ def degradations_for(world: World, skill: str) -> tuple[str, ...]:
     """Those of the world's degradations that questions of the skill can be asked with, like "fog:3"."""
     if not world.degraded_share:
         return ()
-    return tuple(
-        text for text in world.degradations if skill in JUDGED_AS_SEEN or Degradation.parse(text).name not in HIDING
-    )
+    as_seen = CATALOGUE[skill].judged_as_seen
+    return tuple(text for text in world.degradations if as_seen or Degradation.parse(text).name not in HIDING)
 
 
 def _parsed(degradation: str) -> tuple[Degradation, ...]:
@@ -184,11 +166,6 @@ def _drawn(world: World, run_seed: int, seq: int, skill: str) -> tuple[Degradati
     if not fitting or rng.uniform() >= world.degraded_share:
         return ()
     return _parsed(pick(fitting, rng))
-
-
-def view_budget(skill: str) -> int:
-    """How many views a question of this skill of the catalogue may have."""
-    return _VIEWS[CATALOGUE[skill].views]
 
 
 def held_out_specs(world: World, seed: int, wanted: Mapping[tuple[str, int], int]) -> list[TaskSpec]:

@@ -140,8 +140,8 @@ def make_episode(
     realised = realise(scene, spec)
     assert realised.frames.rgb is not None
     digest = digest_for(backend, spec)
-    seen = tuple(map(seen_in, realised.world.views[: len(realised.poses)]))
-    truth = Truth(spec, realised.question, realised.poses, seen, scene.description, digest, realised.attempts)
+    seen = tuple(map(seen_in, realised.evidence.views))
+    truth = Truth(spec, realised.question, realised.frames.poses, seen, scene.description, digest, realised.attempts)
     return make_row(number, truth), [to_webp(rgb, quality) for rgb in realised.frames.rgb]
 
 

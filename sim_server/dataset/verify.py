@@ -181,16 +181,16 @@ def _row_failures(row: Row, shard: Path, plan: Plan, specs: Specs, scenes: WarmS
 
 
 def _derive(scene: Scene, truth: Truth) -> tuple[NDArray[np.uint8], Evidence, str]:
-    """The views uint8 [N, H, W, 3] drawn again, the world that they are judged in, and the program's answer there.
+    """The views uint8 [N, H, W, 3] drawn again, the evidence that they are judged on, and the program's answer there.
 
     Realising the spec again gives all of it. Where this version would ask something else, the stored program is run on
     what the stored poses show.
     """
     with contextlib.suppress(Infeasible):
         again = realise(scene, truth.spec)
-        if (again.question, again.poses) == (truth.question, truth.poses):
+        if (again.question, again.frames.poses) == (truth.question, truth.poses):
             assert again.frames.rgb is not None
-            return again.frames.rgb, again.world, again.question.answer
+            return again.frames.rgb, again.evidence, again.question.answer
     sensors = ("rgb", *EVIDENCE_SENSORS)
     frames = degraded(scene, truth.spec).render(truth.poses, truth.spec.camera, sensors)
     assert frames.rgb is not None

@@ -1,4 +1,4 @@
-"""What questions are asked about: the scene's description and what its rendered views show of every object."""
+"""The evidence that questions are judged on: the scene's description, and per view the visible part of every object."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ EVIDENCE_SENSORS = ("depth", "ids", "amodal")
 
 
 class ViewEvidence(msgspec.Struct):
-    """One rendered view: the truth about every object that owns at least one pixel.
+    """One rendered view, with the truth about every object that owns at least one pixel.
 
-    `cut` holds the ids of objects whose pixels touch the frame's border; `centres` each seen object's box centre in
-    the picture as (u, v, z-depth). `ids` int32 [H, W] and `depth_m` float32 [H, W] are the rendered images.
+    `cut` holds the ids of objects whose pixels touch the border of the image, `centres` the box centre of each seen
+    object in the image as (u, v, z-depth). `ids` int32 [H, W] and `depth_m` float32 [H, W] are the rendered images.
     """
 
     pose: Pose
@@ -39,7 +39,7 @@ class ViewEvidence(msgspec.Struct):
 class Evidence(msgspec.Struct):
     """Everything that a program may read: the scene and the views.
 
-    `hidden` views, and what the views were placed for (`about`, `numbers`: see Staging), are for a family's rules.
+    Only the rules of a family read the `hidden` views, `about` and `numbers`; see Staging.
     """
 
     description: SceneDescription
@@ -51,24 +51,24 @@ class Evidence(msgspec.Struct):
 
     @classmethod
     def of(cls, description: SceneDescription, frames: Optional[Frames] = None) -> Evidence:
-        """The world of a description and, where given, of frames with depth and ids (amodal makes occlusion known)."""
+        """The evidence of a description and optionally of frames with depth and ids; occlusion needs amodal."""
         objects = {item.id: item for item in description.objects}
         views = () if frames is None else view_evidence(objects, frames)
         return cls(description=description, views=views, objects=objects)
 
     @classmethod
     def staged(cls, description: SceneDescription, frames: Frames, staging: Staging) -> Evidence:
-        """The world of a staging, of whose shown and hidden poses these are the frames."""
-        world = cls.of(description, frames)
+        """The evidence of a staging; the frames are of its shown and then its hidden poses."""
+        every = cls.of(description, frames)
         shown = len(staging.poses)
-        return cls(description, world.views[:shown], world.objects, world.views[shown:], staging.about, staging.numbers)
+        return cls(description, every.views[:shown], every.objects, every.views[shown:], staging.about, staging.numbers)
 
     def only_view(self, index: int) -> Evidence:
-        """The same scene with one of the views, which becomes view 0."""
+        """The evidence of one of the views, which becomes view 0."""
         return Evidence(description=self.description, views=(self.views[index],), objects=self.objects)
 
     def with_hidden(self) -> Evidence:
-        """The same scene with the hidden views behind the others, as if all were shown."""
+        """The same evidence with the hidden views appended to the others, as if all were shown."""
         return Evidence(self.description, (*self.views, *self.hidden), self.objects, (), self.about, self.numbers)
 
     def seen(self) -> list[int]:
@@ -77,12 +77,12 @@ class Evidence(msgspec.Struct):
 
 
 def name_of(item: SceneObject) -> str:
-    """The phrase that names an object: "red chair", or "chair" where the scene gives no colour."""
+    """The phrase that names an object: "red chair", or "chair" if the scene gives no colour."""
     return f"{item.color} {item.category}" if item.color else item.category
 
 
 def room_at(description: SceneDescription, point_m: Vec3) -> Optional[Room]:
-    """The room that a point lies in, None outside all of them."""
+    """The room that contains a point, None if there is none."""
     x, y, z = point_m
     here = np.array([[x, z]])
     for room in description.rooms:
@@ -92,12 +92,12 @@ def room_at(description: SceneDescription, point_m: Vec3) -> Optional[Room]:
 
 
 def view_evidence(objects: dict[int, SceneObject], frames: Frames) -> tuple[ViewEvidence, ...]:
-    """Per view, what its id image and depth image show of every object.
+    """The evidence of every view, from its id image and depth image.
 
-    Raises VantageError("bad_request") when the frames lack ids or depth.
+    Raises VantageError("bad_request") if the frames lack ids or depth.
     """
     if frames.ids is None or frames.depth is None:
-        raise VantageError("bad_request", "render the frames with the sensors depth and ids: questions rest on them")
+        raise VantageError("bad_request", "render the frames with the sensors depth and ids, which questions need")
     return tuple(_one_view(objects, frames, index) for index in range(len(frames.poses)))
 
 
@@ -115,7 +115,7 @@ def _one_view(objects: dict[int, SceneObject], frames: Frames, index: int) -> Vi
     seen: dict[int, ObjectTruth] = {}
     for start, end in zip(starts.tolist(), ends.tolist()):
         item = objects.get(int(owners[start]))
-        if item is None:  # an id that the description does not name: a wall of a foreign data set
+        if item is None:  # an id without a description, such as a wall of a data set
             continue
         pixels = order[start:end]
         count = end - start
@@ -153,11 +153,11 @@ def _one_view(objects: dict[int, SceneObject], frames: Frames, index: int) -> Vi
     )
 
 
-def unique_names(world: Evidence, view: Optional[ViewEvidence] = None) -> dict[int, str]:
-    """Names of the objects seen in this view, or in any, that no other seen object shares.
+def unique_names(evidence: Evidence, view: Optional[ViewEvidence] = None) -> dict[int, str]:
+    """Names of the objects seen in this view, or in any view, that no other seen object shares.
 
-    One pixel of a twin is enough to spoil a name.
+    A single visible pixel of another object of that name excludes the name.
     """
-    names = {key: name_of(world.objects[key]) for key in (world.seen() if view is None else view.seen)}
+    names = {key: name_of(evidence.objects[key]) for key in (evidence.seen() if view is None else view.seen)}
     shared = Counter(names.values())
     return {key: name for key, name in names.items() if shared[name] == 1}

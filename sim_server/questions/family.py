@@ -1,21 +1,22 @@
-"""What a family of questions is: the door through which every question is made.
+"""The interface of a family of questions, and the one function that turns a candidate into a question.
 
-A family looks at rendered evidence and proposes the candidates whose validity rules hold with the level's margins;
-`ask` picks one by the seed, writes it as a program and a text, and lets the program give the answer.
+A family generates the questions of one skill. It judges rendered evidence and accepts the candidates whose validity
+rules hold with the margins of the level. `ask` writes a candidate as a program and a text, and runs the program for the
+answer.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Optional, Protocol, Sequence, TypeVar, Union, runtime_checkable
+from typing import Optional, Protocol, Sequence, TypeVar, Union
 
 import msgspec
 import numpy as np
 
 from protocol.errors import VantageError
 from protocol.seeds import pick
-from protocol.skills import CATALOGUE
+from protocol.skills import Level, Skill
 from protocol.tasks.scene import Pose, SceneDescription
 from protocol.tasks.task import Mention, Question, TaskSpec
 from sim_server.backends.base import Scene
@@ -28,11 +29,11 @@ NO_SUCH_ANSWER = "no view has the drawn answer"
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A question whose rules hold in a world.
+    """A question whose rules hold.
 
-    `key` is what is balanced within a `form` of the family ("horizontal", "turn"): the answer, or a class of
-    answers. `objects` are the ids the question is about; `margin` is the distance of the evidence from the nearest
-    rule border in the family's own measure. `numbers` are further parameters of the question, such as a size.
+    `key` is the answer, or a class of answers; within each `form` of question ("horizontal", "turn") the keys are
+    balanced. `objects` are the ids of the objects in question. `margin` is the distance of the evidence from the
+    nearest border of a rule, in the family's own unit. `numbers` are further parameters, such as a size.
     """
 
     key: str
@@ -43,48 +44,50 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class Findings:
-    """Collects what holds and, for what does not, which rule refused it."""
+    """The accepted candidates, and how often each rule rejected one."""
 
     def __init__(self) -> None:
         self.accepted: list[Candidate] = []
-        self.refused: Counter[str] = Counter()
+        self.rejected: Counter[str] = Counter()
 
     def accept(
         self, key: str, objects: tuple[int, ...], margin: float, form: str = "", numbers: tuple[float, ...] = ()
     ) -> None:
         self.accepted.append(Candidate(key, objects, margin, form, numbers))
 
-    def refuse(self, rule: str) -> None:
-        self.refused[rule] += 1
+    def reject(self, rule: str) -> None:
+        self.rejected[rule] += 1
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What to look for: the form and key drawn first, the objects to aim at, and where in the picture (u, v).
+    """The form and key drawn first, the objects to aim at, and where in the image (u, v) to put them.
 
-    An empty key takes any answer: that of a family whose options are objects has no prior to balance.
+    An empty key accepts any answer: if the options are objects, there is no prior to balance. `numbers` are parameters
+    drawn with the key, such as a size.
     """
 
     key: str
     focus: tuple[int, ...]
     at: Optional[tuple[float, float]] = None
     form: str = ""
+    numbers: tuple[float, ...] = ()
 
     def fits(self, candidate: Candidate) -> bool:
         return candidate.form == self.form and self.key in ("", candidate.key)
 
 
-def fitting(family: Family, world: Evidence, level: int, plan: Target) -> tuple[list[Candidate], str]:
-    """The world's candidates that the plan wants, and where there are none the rule that refused most."""
-    found = Findings()
-    family.propose(world, level, found)
-    wanted = [item for item in found.accepted if plan.fits(item)]
-    if wanted or found.accepted:
+def fitting(family: Family, evidence: Evidence, level: int, target: Target) -> tuple[list[Candidate], str]:
+    """The candidates that fit the target, and the rule that rejected most if there are none."""
+    findings = Findings()
+    family.judge(evidence, level, findings)
+    wanted = [item for item in findings.accepted if target.fits(item)]
+    if wanted or findings.accepted:
         return wanted, NO_SUCH_ANSWER
-    return [], found.refused.most_common(1)[0][0] if found.refused else "no object is visible"
+    return [], findings.rejected.most_common(1)[0][0] if findings.rejected else "no object is visible"
 
 
 def draw_evenly(candidates: Sequence[Candidate], rng: np.random.Generator) -> Candidate:
-    """One of the candidates: first the form, then the key, then the candidate, each with equal chances."""
+    """Draw a form, then a key of that form, then a candidate, each uniformly."""
     forms = sorted({item.form for item in candidates})
     form = pick(forms, rng)
     keys = sorted({item.key for item in candidates if item.form == form})
@@ -93,9 +96,9 @@ def draw_evenly(candidates: Sequence[Candidate], rng: np.random.Generator) -> Ca
     return pick(same, rng)
 
 
-def draw_key(words: Sequence[str], rng: np.random.Generator, kept: Optional[Target]) -> str:
-    """One of these answers, each with equal chances; that of the plan that is kept."""
-    return kept.key if kept else pick(words, rng)
+def draw_key(words: Sequence[str], rng: np.random.Generator, previous: Optional[Target]) -> str:
+    """The key of the previous target, or one of these answers drawn uniformly."""
+    return previous.key if previous else pick(words, rng)
 
 
 def shuffled(items: Sequence[Item], rng: np.random.Generator) -> tuple[Item, ...]:
@@ -104,9 +107,9 @@ def shuffled(items: Sequence[Item], rng: np.random.Generator) -> tuple[Item, ...
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """A candidate in words. `templates` name objects as {a}, {b} …; `slots` give each its object id and phrase.
+    """The texts of a candidate. `templates` name objects as {a}, {b} …; `slots` map each to an object id and a phrase.
 
-    `option_objects` holds the object that each option names, where options name objects.
+    `option_objects` holds the id of the object that each option names, if options name objects.
     """
 
     program: str
@@ -119,79 +122,68 @@ class Draft(msgspec.Struct, frozen=True):
 
 
 class Family(Protocol):
-    """One family of questions. Levels are 0..4, as protocol.skills words them."""
+    """Generates the questions of one skill; a level is an index into `skill.levels`."""
 
-    name: str
-    views: int  # how many views a question is about; a family of "few" views takes up to the spec's budget
+    @property
+    def skill(self) -> Skill[Level]: ...
 
-    def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None, /
+    @property
+    def views(self) -> int:
+        """The least number of views of a question; the most is the spec's budget."""
+        ...
+
+    def target(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, previous: Optional[Target] = None, /
     ) -> Target:
-        """Draw a form and a key among those that this scene can give, and objects to aim at.
+        """Draw a form and a key that this scene can give, and objects to aim at.
 
-        With `kept`, its form and key stay and only the objects are drawn anew. Raises Infeasible where the scene
-        has no candidate, whatever the view.
+        With the target of the previous attempt, its form and key stay and only the objects are drawn again. Raises
+        Infeasible if the scene has no candidate from any view.
         """
         ...
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings, /
+        self, scene: Scene, spec: TaskSpec, target: Target, rng: np.random.Generator, findings: Findings, /
     ) -> Union[tuple[Pose, ...], Staging, None]:
-        """Place the camera of each view so that the plan's answer may hold in them; `views` poses or more.
+        """Place the camera of each view so that the target's answer may hold; `views` poses or more.
 
-        A Staging where some views are not to be shown, or show a changed scene. None, with the rule that refused in
-        `found`, where this draw of standing points will not do. `SingleView` has it for families of one view.
+        Returns a Staging if some views are not shown, or show a changed scene. Returns None, and adds the rule to
+        `findings`, if the standing points of this draw do not work. `SingleView` implements it for one view.
         """
         ...
 
-    def propose(self, world: Evidence, level: int, found: Findings, /) -> None:
-        """Judge every candidate of the world's views by the family's rules."""
+    def judge(self, evidence: Evidence, level: int, findings: Findings, /) -> None:
+        """Apply the family's rules to every candidate of the views."""
         ...
 
-    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator, /) -> Draft:
-        """The candidate as a program, templates and options (in an order drawn from rng)."""
+    def draft(self, evidence: Evidence, candidate: Candidate, level: int, rng: np.random.Generator, /) -> Draft:
+        """Write the candidate as a program, templates and options, the options in an order drawn from rng."""
         ...
-
-
-@runtime_checkable
-class Staged(Protocol):
-    """A family whose rules rest on its own Staging, so that it cannot be asked about a view from anywhere.
-
-    Where `looks_around` holds it can be asked with a budget of moves: it shows one view, and its rules hold in the
-    views that `spec.look_around` actions of Observe lead to. Its programs look at the first view at most.
-    """
-
-    looks_around: bool
-
-
-def takes_any_view(family: Family) -> bool:
-    """Whether the family's questions can be asked about one view, wherever its camera stands."""
-    return family.views == 1 and not isinstance(family, Staged)
 
 
 def ask(
     family: Family,
-    world: Evidence,
+    evidence: Evidence,
     candidate: Candidate,
     level: int,
     rng: np.random.Generator,
     paraphrase: int = -1,
 ) -> Question:
-    """The candidate as a question; its answer comes from its program.
+    """Turn the candidate into a question, whose answer comes from its program.
 
-    Raises VantageError("bad_request") for a paraphrase that the family does not have.
+    Raises VantageError("bad_request") if the family has no such paraphrase.
     """
-    skill = CATALOGUE[family.name]
-    draft = family.draft(world, candidate, rng)
+    skill = family.skill
+    draft = family.draft(evidence, candidate, level, rng)
     count = len(draft.templates)
     if not -1 <= paraphrase < count:
-        raise VantageError("bad_request", f"{family.name} has paraphrases 0..{count - 1}, or -1 to draw one")
+        raise VantageError("bad_request", f"{skill.name} has paraphrases 0..{count - 1}; -1 draws one")
     drawn = int(rng.integers(count))
     text, mentions = render_text(draft.templates[drawn if paraphrase < 0 else paraphrase], draft.slots)
-    answer = run(draft.program, world)
+    answer = run(draft.program, evidence)
     assert not draft.options or answer in draft.options, (draft.program, answer, draft.options)
     return Question(
-        skill=family.name,
+        skill=skill.name,
         level=level,
         text=text,
         answer=answer,
@@ -207,25 +199,25 @@ def ask(
     )
 
 
-def name_slots(world: Evidence, keys: Sequence[int]) -> dict[str, tuple[int, str]]:
+def name_slots(evidence: Evidence, keys: Sequence[int]) -> dict[str, tuple[int, str]]:
     """Slots {a}, {b} … for the names of these objects."""
-    return {slot: (key, name_of(world.objects[key])) for slot, key in zip("abcdefgh", keys)}
+    return {slot: (key, name_of(evidence.objects[key])) for slot, key in zip("abcdefgh", keys)}
 
 
 def object_list(keys: Sequence[int]) -> str:
-    """These objects as a program lists them."""
+    """These objects as the elements of a list in a program."""
     return ", ".join(f"object({key})" for key in keys)
 
 
 def draft_which(
-    world: Evidence, options: Sequence[int], measure: str, templates: tuple[str, ...], about: Sequence[int] = ()
+    evidence: Evidence, options: Sequence[int], measure: str, templates: tuple[str, ...], about: Sequence[int] = ()
 ) -> Draft:
-    """Which of these objects: the one that `measure` finds in the list {}. The templates name the objects `about`."""
+    """Ask which object `measure` selects from the list that replaces its {}. The templates name the objects `about`."""
     return Draft(
         program=f"name({measure.format(f'[{object_list(options)}]')})",
         templates=templates,
-        slots=name_slots(world, about),
-        options=tuple(name_of(world.objects[key]) for key in options),
+        slots=name_slots(evidence, about),
+        options=tuple(name_of(evidence.objects[key]) for key in options),
         option_objects=tuple(options),
     )
 
@@ -234,7 +226,7 @@ _SLOT = re.compile(r"\{(\w+)\}")
 
 
 def render_text(template: str, slots: dict[str, tuple[int, str]]) -> tuple[str, tuple[Mention, ...]]:
-    """Fill a template's slots; every filled phrase with an object id above 0 becomes a mention."""
+    """Fill the slots of a template; every phrase with an object id above 0 becomes a mention."""
     parts: list[str] = []
     mentions: list[Mention] = []
     length = last = 0

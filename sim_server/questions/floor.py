@@ -1,4 +1,4 @@
-"""Free floor: footprints of objects, the gap between two of them, and whether a thing would fit there."""
+"""Free floor: footprints of objects, the gap between two of them, and whether a box would fit there."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from protocol.tasks.scene import OrientedBox, Room, SceneDescription, SceneObject
 from sim_server.questions.geometry import Array, corners, inside_polygon
 
-FLAT_M = 0.05  # lower things (rugs) can be stood upon
-HEAD_ROOM_M = 1.6  # things that begin above this height leave the floor free
+FLAT_M = 0.05  # lower objects (rugs) leave the floor free
+HEAD_ROOM_M = 1.6  # objects that begin above this height leave the floor free
 _RIM = np.stack(np.meshgrid(np.linspace(-1, 1, 9), np.linspace(-1, 1, 9)), -1).reshape(-1, 2)
 _RIM = _RIM[np.abs(_RIM).max(1) == 1.0]
 
@@ -27,7 +27,7 @@ class Gap(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=4096)
 def footprint(box: OrientedBox) -> Array:
-    """The corners (x, z) of a box's shadow on the floor, counter-clockwise in the (x, z) plane, [N, 2]."""
+    """Corners (x, z) of the projection of a box onto the floor, counter-clockwise in the (x, z) plane, [N, 2]."""
     points = sorted(set(map(tuple, np.round(corners(box)[:, (0, 2)], 9).tolist())))
 
     def chain(items: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -39,7 +39,7 @@ def footprint(box: OrientedBox) -> Array:
         return hull[:-1]
 
     hull = np.array(chain(points) + chain(points[::-1]))
-    hull.flags.writeable = False  # it is kept
+    hull.flags.writeable = False  # it is cached
     return hull
 
 
@@ -59,7 +59,7 @@ def polygons_overlap(a: Array, b: Array) -> bool:
 
 
 def gap(a: OrientedBox, b: OrientedBox) -> Optional[Gap]:
-    """The floor between the closest points of two boxes' footprints; None where those touch or overlap."""
+    """The floor between the closest points of the footprints of two boxes; None if they touch or overlap."""
     first, second = footprint(a), footprint(b)
     if polygons_overlap(first, second):
         return None
@@ -67,8 +67,8 @@ def gap(a: OrientedBox, b: OrientedBox) -> Optional[Gap]:
     for points, polygon, swapped in ((first, second, False), (second, first, True)):
         start, edge = polygon, np.roll(polygon, -1, axis=0) - polygon
         offset = points[:, None] - start[None]
-        share = np.clip((offset * edge).sum(-1) / np.maximum((edge * edge).sum(-1), 1e-18), 0.0, 1.0)
-        near = start[None] + share[..., None] * edge[None]
+        fraction = np.clip((offset * edge).sum(-1) / np.maximum((edge * edge).sum(-1), 1e-18), 0.0, 1.0)
+        near = start[None] + fraction[..., None] * edge[None]
         apart = np.hypot(*np.moveaxis(points[:, None] - near, -1, 0))
         i, j = np.unravel_index(int(apart.argmin()), apart.shape)
         ends = (near[i, j], points[i]) if swapped else (points[i], near[i, j])
@@ -83,7 +83,7 @@ def gap(a: OrientedBox, b: OrientedBox) -> Optional[Gap]:
 
 
 def square(between: Gap, side_m: float) -> Array:
-    """Corners (x, z) of the square of this side that stands midway in a gap, one side along it, [4, 2]."""
+    """Corners (x, z) of the square of this side midway in a gap, one side along it, [4, 2]."""
     along = np.array(between.along)
     across = np.array([-along[1], along[0]])
     signs = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * side_m / 2
@@ -91,7 +91,7 @@ def square(between: Gap, side_m: float) -> Array:
 
 
 def takes_floor(item: SceneObject, floor_y_m: float) -> bool:
-    """Whether an object takes floor of this height from what is to stand there."""
+    """Whether an object occupies the floor at this height."""
     low_m, high_m = _span_y_m(item.box)
     return high_m - floor_y_m > FLAT_M and -FLAT_M < low_m - floor_y_m < HEAD_ROOM_M
 
@@ -103,7 +103,7 @@ def _span_y_m(box: OrientedBox) -> tuple[float, float]:
 
 
 def blockers(description: SceneDescription, place: Array, floor_y_m: float) -> list[SceneObject]:
-    """The objects that stand within a convex polygon [N, 2] of a floor."""
+    """The objects that occupy part of a convex polygon [N, 2] of a floor."""
     return [
         item
         for item in description.objects
@@ -112,7 +112,7 @@ def blockers(description: SceneDescription, place: Array, floor_y_m: float) -> l
 
 
 def room_around(description: SceneDescription, between: Gap, side_m: float) -> Optional[Room]:
-    """The room that holds the whole square; None where it reaches out of every room."""
+    """The room that contains the entire square; None if there is none."""
     along = np.array(between.along)
     axes = np.stack([along, np.array([-along[1], along[0]])])
     rim = np.array(between.middle_xz_m) + (_RIM * side_m / 2) @ axes
@@ -123,7 +123,7 @@ def room_around(description: SceneDescription, between: Gap, side_m: float) -> O
 
 
 def square_is_free(description: SceneDescription, between: Gap, side_m: float) -> bool:
-    """Whether a square of this side stands free midway in a gap, wholly in one room."""
+    """Whether the square of this side midway in a gap is free and entirely inside one room."""
     if side_m > between.width_m:
         return False
     room = room_around(description, between, side_m)
@@ -131,9 +131,9 @@ def square_is_free(description: SceneDescription, between: Gap, side_m: float) -
 
 
 def largest_free(description: SceneDescription, between: Gap, sides_m: Iterable[float]) -> float:
-    """The largest of these sides with which a square stands free midway in a gap, 0 where none does."""
+    """The largest of these sides for which `square_is_free`, 0 if there is none."""
     free_m, left = 0.0, sorted(sides_m)
-    while left:  # by halves: what holds a square holds every smaller one
+    while left:  # bisect: space for a square is space for any smaller one
         middle = len(left) // 2
         if square_is_free(description, between, left[middle]):
             free_m, left = left[middle], left[middle + 1 :]
@@ -143,7 +143,7 @@ def largest_free(description: SceneDescription, between: Gap, sides_m: Iterable[
 
 
 def standable(description: SceneDescription, box: OrientedBox, ignore: int, apart_m: float) -> bool:
-    """Whether an object may stand where this box is: in a room, and so far from every other object but `ignore`."""
+    """Whether an object can stand at this box: inside a room, and `apart_m` from every object except `ignore`."""
     foot = footprint(box)
     rooms = [room for room in description.rooms if inside_polygon(foot, room.polygon_xz_m).all()]
     if not rooms:

@@ -1,7 +1,7 @@
-"""Geometry that questions rest on: camera poses, projection, closest points of boxes, bearings.
+"""Geometry of questions: camera poses, projection, closest points of boxes, bearings.
 
-Evidence frame: right-handed, y up, metres. A camera looks along its own -z with x to the right. A yaw is a rotation
-about +y: counter-clockwise seen from above, so a positive yaw turns to the left. Quaternions are (w, x, y, z).
+World frame: right-handed, y up, metres. A camera looks along its own -z with x to the right. A yaw is a rotation about
++y: counter-clockwise seen from above, so a positive yaw turns to the left. Quaternions are (w, x, y, z).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from protocol.tasks.scene import Camera, OrientedBox, Pose, Quat, Vec3
 
 Array = NDArray[np.float64]
 
-_SIDE_CELLS = 12  # along each edge of a box's side, where points are spread over it
+_SIDE_CELLS = 12  # of the grid of points along each edge of a box side
 
 _SIGNS = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)])
 _EDGES = np.array([(i, j) for i in range(8) for j in range(i + 1, 8) if np.sum(_SIGNS[i] != _SIGNS[j]) == 1])
@@ -25,7 +25,7 @@ _FIRST, _SECOND = (grid.ravel() for grid in np.meshgrid(np.arange(12), np.arange
 
 
 def rotation_matrix(rotation_wxyz: Quat) -> Array:
-    """The 3 x 3 matrix that takes vectors of the rotated frame to the world frame."""
+    """The 3 x 3 matrix that maps vectors of the rotated frame to the world frame."""
     w, x, y, z = rotation_wxyz
     scale = 2.0 / (w * w + x * x + y * y + z * z)
     return np.array(
@@ -38,7 +38,7 @@ def rotation_matrix(rotation_wxyz: Quat) -> Array:
 
 
 def pose_from_yaw_pitch(position_m: Vec3, yaw_rad: float, pitch_rad: float) -> Pose:
-    """A level camera pose (no roll): yaw about +y (left positive), then pitch (up positive)."""
+    """A camera pose without roll: yaw about +y (left positive), then pitch (up positive)."""
     cy, sy = math.cos(yaw_rad / 2), math.sin(yaw_rad / 2)
     cp, sp = math.cos(pitch_rad / 2), math.sin(pitch_rad / 2)
     return Pose(position_m=position_m, rotation_wxyz=(cy * cp, cy * sp, sy * cp, -sy * sp))
@@ -61,7 +61,7 @@ def wrap_rad(angle_rad: float) -> float:
 
 
 def to_camera(pose: Pose, points_m: Array) -> Array:
-    """Evidence points [N, 3] in the camera's frame [N, 3] (x right, y up, -z forward)."""
+    """World points [N, 3] in the frame of the camera [N, 3] (x right, y up, -z forward)."""
     return (points_m - np.asarray(pose.position_m)) @ rotation_matrix(pose.rotation_wxyz)
 
 
@@ -79,12 +79,12 @@ def project(pose: Pose, camera: Camera, points_m: Array) -> tuple[Array, Array, 
 
 
 def in_frame(u: Array, v: Array, depth_m: Array) -> NDArray[np.bool_]:
-    """Which projected points lie in the picture."""
+    """Which projected points are inside the image."""
     return (depth_m > 0) & (u > 0) & (u < 1) & (v > 0) & (v < 1)
 
 
 def unproject(pose: Pose, camera: Camera, depth_m: NDArray[np.float32]) -> Array:
-    """Evidence points [H * W, 3] of a picture's pixel centres at these z-depths [H, W], row by row."""
+    """World points [H * W, 3] of the pixel centres at these z-depths [H, W], row by row."""
     rows, columns = np.indices(depth_m.shape).reshape(2, -1)
     return unproject_pixels(pose, camera, rows, columns, depth_m.ravel())
 
@@ -92,7 +92,7 @@ def unproject(pose: Pose, camera: Camera, depth_m: NDArray[np.float32]) -> Array
 def unproject_pixels(
     pose: Pose, camera: Camera, rows: NDArray[np.int64], columns: NDArray[np.int64], depth_m: NDArray[np.float32]
 ) -> Array:
-    """Evidence points [N, 3] of some pixel centres at these z-depths [N]."""
+    """World points [N, 3] of some pixel centres at these z-depths [N]."""
     focal_px = 0.5 * camera.width_px / math.tan(camera.hfov_rad / 2)
     right = (columns + 0.5 - camera.width_px / 2) / focal_px
     up = (camera.height_px / 2 - rows - 0.5) / focal_px
@@ -106,7 +106,7 @@ def corners(box: OrientedBox) -> Array:
 
 
 def surface_points(box: OrientedBox, eye_m: Vec3) -> Array:
-    """Points spread over the sides of a box that face an eye, [N, 3]: the middles of a grid's cells on each."""
+    """World points [N, 3] on the sides of a box that face an eye: the centres of a grid's cells on each side."""
     turn = rotation_matrix(box.rotation_wxyz)
     local_eye = (np.asarray(eye_m) - np.asarray(box.centre_m)) @ turn
     half = np.asarray(box.half_extents_m)
@@ -124,7 +124,7 @@ def surface_points(box: OrientedBox, eye_m: Vec3) -> Array:
 
 
 def point_box_distance(points_m: Array, box: OrientedBox) -> Array:
-    """Distances in metres of points [N, 3] from a solid box, 0 inside."""
+    """Distances in metres of world points [N, 3] from a solid box, 0 inside."""
     local = (points_m - np.asarray(box.centre_m)) @ rotation_matrix(box.rotation_wxyz)
     outside = np.maximum(np.abs(local) - np.asarray(box.half_extents_m), 0.0)
     return np.sqrt(np.sum(outside * outside, axis=1))
@@ -133,7 +133,7 @@ def point_box_distance(points_m: Array, box: OrientedBox) -> Array:
 def _overlap(a: OrientedBox, b: OrientedBox, corners_a: Array, corners_b: Array) -> bool:
     """Separating axis test over the 15 axes of two boxes (Gottschalk et al. 1996)."""
     apart_m = math.dist(a.centre_m, b.centre_m)
-    if apart_m > math.hypot(*a.half_extents_m) + math.hypot(*b.half_extents_m):  # not even their spheres meet
+    if apart_m > math.hypot(*a.half_extents_m) + math.hypot(*b.half_extents_m):  # their bounding spheres are disjoint
         return False
     axes_a, axes_b = rotation_matrix(a.rotation_wxyz).T, rotation_matrix(b.rotation_wxyz).T
     crossed = np.cross(axes_a[:, None, :], axes_b[None, :, :]).reshape(9, 3)
@@ -146,7 +146,7 @@ def _overlap(a: OrientedBox, b: OrientedBox, corners_a: Array, corners_b: Array)
 def _edge_distance(corners_a: Array, corners_b: Array) -> float:
     """Least distance in metres between the 12 edges of one box and the 12 of another.
 
-    All 144 segment pairs at once, after Ericson, Real-Time Collision Detection, 5.1.9.
+    Computes all 144 segment pairs at once (Ericson, Real-Time Collision Detection, 5.1.9).
     """
     start_a, start_b = corners_a[_EDGES[:, 0]][_FIRST], corners_b[_EDGES[:, 0]][_SECOND]
     along_a = corners_a[_EDGES[:, 1]][_FIRST] - start_a
@@ -166,9 +166,9 @@ def _edge_distance(corners_a: Array, corners_b: Array) -> float:
 
 @lru_cache(maxsize=8192)
 def box_distance_m(a: OrientedBox, b: OrientedBox) -> float:
-    """Exact distance in metres between the closest points of two solid boxes; 0 where they touch or overlap.
+    """Exact distance in metres between the closest points of two solid boxes; 0 if they touch or overlap.
 
-    The closest points of two disjoint boxes lie either at a corner of one of them or on an edge of each.
+    Of two disjoint boxes, the closest points include a corner of one box or are on an edge of each.
     """
     corners_a, corners_b = corners(a), corners(b)
     if _overlap(a, b, corners_a, corners_b):
@@ -181,7 +181,7 @@ def box_distance_m(a: OrientedBox, b: OrientedBox) -> float:
 
 
 def bearing_rad(stand_m: Vec3, face_m: Vec3, target_m: Vec3) -> float:
-    """Where the target is for one who stands at `stand_m` and faces `face_m`, on the floor plan.
+    """Bearing of the target on the floor plan for an observer at `stand_m` who faces `face_m`.
 
     0 is straight ahead, positive is left (counter-clockwise seen from above), in (-pi, pi].
     """
@@ -191,7 +191,7 @@ def bearing_rad(stand_m: Vec3, face_m: Vec3, target_m: Vec3) -> float:
 
 
 def bearing_of_rad(eye_m: Vec3, heading_rad: float, points_m: Array) -> Array:
-    """Where points [P, 3] are for a camera at `eye_m` with this yaw, on the floor plan: as `bearing_rad`, [P]."""
+    """Bearings [P] of points [P, 3] from a camera at `eye_m` with this yaw, as in `bearing_rad`."""
     angles = np.arctan2(eye_m[0] - points_m[:, 0], eye_m[2] - points_m[:, 2]) - heading_rad
     return np.arctan2(np.sin(angles), np.cos(angles))
 
@@ -203,7 +203,7 @@ def polygon_area_m2(polygon_xz_m: Sequence[tuple[float, float]]) -> float:
 
 
 def polygon_centre(polygon_xz_m: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Centre of mass (x, z) of a simple polygon; the mean of its corners where it has no area."""
+    """Centroid (x, z) of a simple polygon; the mean of its corners if it has no area."""
     ahead = (*polygon_xz_m[1:], *polygon_xz_m[:1])
     crosses = [x0 * z1 - x1 * z0 for (x0, z0), (x1, z1) in zip(polygon_xz_m, ahead)]
     if abs(sum(crosses)) < 1e-12:
@@ -214,7 +214,7 @@ def polygon_centre(polygon_xz_m: Sequence[tuple[float, float]]) -> tuple[float, 
 
 
 def inside_polygon(points_xz_m: Array, polygon_xz_m: Sequence[tuple[float, float]]) -> NDArray[np.bool_]:
-    """Whether each point [N, 2] of the floor plan lies in a simple polygon (crossings of a ray along +x)."""
+    """Whether each point [N, 2] of the floor plan is inside a simple polygon (crossings of a ray along +x)."""
     x, z = points_xz_m[:, 0], points_xz_m[:, 1]
     inside = np.zeros(len(points_xz_m), bool)
     for (x0, z0), (x1, z1) in zip(polygon_xz_m, (*polygon_xz_m[1:], *polygon_xz_m[:1])):

@@ -1,5 +1,4 @@
-"""What a question's pictures are taken of: camera poses, poses that are judged but not shown, and scenes changed for a
-view."""
+"""Where the cameras of a question are: shown poses, poses that are only judged, and changes to the scene per view."""
 
 from __future__ import annotations
 
@@ -17,12 +16,12 @@ Changes = tuple[Change, ...]
 
 
 class Staging(msgspec.Struct, frozen=True):
-    """Where the cameras of a question stand.
+    """The views of a question.
 
-    `poses` are shown. `hidden` poses are rendered as evidence for the family's rules alone: what a move would lead to
-    see, what a change would uncover. `changes` holds, for each shown and then each hidden pose, what is changed in the
-    scene for that view; it is empty where no view has a change. `about` names the objects that the views were placed
-    for, `numbers` what else the family settled with them; `propose` finds both in its world.
+    `poses` are shown. `hidden` poses are rendered as evidence for the rules only: the views that a move would lead to,
+    or a view without a change. `changes` holds the changes to the scene for each shown and then each hidden pose; it
+    is empty if no view has one. `about` are the ids of the objects that the views were placed for, `numbers` the
+    parameters chosen with them; `judge` finds both in its evidence.
     """
 
     poses: tuple[Pose, ...]
@@ -33,12 +32,12 @@ class Staging(msgspec.Struct, frozen=True):
 
 
 class StagedScene(SceneInFront):
-    """A scene that stands before its changed copies: view k of `render` shows it with changes[k]."""
+    """A scene wrapper that renders view k with changes[k]."""
 
     def __init__(self, scene: Scene, changes: Sequence[Changes]) -> None:
-        """Raises Infeasible where the backend cannot change its scenes."""
+        """Raises Infeasible if the backend cannot change its scenes."""
         if not isinstance(scene, Editable):
-            raise Infeasible("this simulator cannot take objects away or move them; ask without questions of change")
+            raise Infeasible("this simulator cannot remove or move objects; leave out the skills about changes")
         super().__init__(scene)
         self._changes = tuple(changes)
         self._copies: dict[Changes, Scene] = {(): scene}
@@ -47,7 +46,7 @@ class StagedScene(SceneInFront):
                 self._copies[change] = scene.edited(change)
 
     def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
-        """As a scene does; there are at most as many poses as changes."""
+        """Render like a scene, at most one pose per entry of `changes`."""
         assert len(poses) <= len(self._changes)
         parts: list[Frames] = []
         for change, group in groupby(zip(self._changes, poses), key=lambda pair: pair[0]):
@@ -62,5 +61,5 @@ class StagedScene(SceneInFront):
 
 
 def staged(scene: Scene, staging: Staging) -> Scene:
-    """The scene as the staging's views show it: itself where no view has a change. Raises as StagedScene does."""
+    """The scene with the changes of the staging. Raises Infeasible like StagedScene."""
     return StagedScene(scene, staging.changes) if staging.changes else scene

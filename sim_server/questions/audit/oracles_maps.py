@@ -10,11 +10,11 @@ from typing import Callable
 
 import numpy as np
 
+from protocol.skills.space import APPEARANCE_ORDER
 from protocol.tasks.scene import Pose, SceneDescription, SceneObject
 from protocol.tasks.task import Question
 from sim_server.backends.base import Frames
 from sim_server.questions.audit.oracles_views import inside_outline
-from sim_server.questions.families.walk.trajectory import APPEARS
 from sim_server.questions.geometry import rotation_matrix
 
 Oracle = Callable[[Question, SceneDescription, Frames], str]
@@ -49,7 +49,7 @@ def phrase(item: SceneObject) -> str:
 def _appearance(question: Question, description: SceneDescription, frames: Frames) -> str:
     assert frames.ids is not None
     shares = {
-        item.id: (frames.ids == item.id).mean(axis=(1, 2)) >= APPEARS[question.level]
+        item.id: (frames.ids == item.id).mean(axis=(1, 2)) >= APPEARANCE_ORDER.levels[question.level].image_fraction
         for item in named(question, description)
     }
     ordered = sorted(named(question, description), key=lambda item: int(np.flatnonzero(shares[item.id])[0]))

@@ -30,7 +30,6 @@ from sim_server.questions.language.evaluator import verify
 from sim_server.questions.realise import Realised, realise
 
 Cell = tuple[str, int]  # skill, level
-OPTIONS_VARY = ("object_match", "small_location", "route_plan")  # from question to question, as objects do
 # A furnished home, where every skill has something to ask about.
 HOME: dict[str, object] = {"rooms": 2, "min_objects": 12, "max_objects": 20, "clutter": 0.7}
 
@@ -152,7 +151,7 @@ def audit(
 
 def _answer(question: Question) -> str:
     """The answer, or its place where the options are others in every question."""
-    varies = question.option_objects or question.skill in OPTIONS_VARY
+    varies = question.option_objects or CATALOGUE[question.skill].options_vary
     return str(question.options.index(question.answer)) if varies else question.answer
 
 
@@ -197,7 +196,7 @@ def _holds_anew(scene: Scene, found: Realised) -> bool:
     frames = found.frames
     assert frames.depth is not None and frames.ids is not None
     kept = Stored(
-        found.question, scene.description, found.poses, frames.depth.tobytes(), frames.ids.tobytes(), frames.amodal
+        found.question, scene.description, frames.poses, frames.depth.tobytes(), frames.ids.tobytes(), frames.amodal
     )
     read = msgspec.msgpack.decode(msgspec.msgpack.encode(kept), type=Stored)
     shape = frames.ids.shape

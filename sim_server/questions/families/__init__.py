@@ -1,88 +1,53 @@
-"""The families of questions, by name. To add one: write it beside the others, list it here and in protocol/skills/."""
+"""The families of questions by the name of their skill.
+
+Each module of the folders below lists its families in FAMILIES; other distributions register theirs, a class without
+arguments or an object, under the entry-point group `vantage.families`. The registry is filled at the first look-up.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from pkgutil import iter_modules
+
+from protocol.entry_points import Registry, registered
 from protocol.errors import VantageError
-from protocol.skills import CATALOGUE
-from sim_server.questions.families.pair.across import ObjectFromCamera, RegionFromCamera
-from sim_server.questions.families.pair.cameras import CameraElevation, CameraPosition
-from sim_server.questions.families.pair.change import BeforeAfter, OcclusionRemoval
-from sim_server.questions.families.pair.match import ObjectMatch, VisibilityCompare
-from sim_server.questions.families.pair.motion import CameraMotion
-from sim_server.questions.families.several.room_size import RoomSize
-from sim_server.questions.families.several.scene import (
-    ObjectDistance,
-    SceneCount,
-    SceneRelativeDirection,
-    SceneRelativeDistance,
-    SceneSize,
-)
-from sim_server.questions.families.several.streams import CamerasCount, CamerasNearest, CamerasShared
-from sim_server.questions.families.single.image import DepthOrder, ViewDirection
-from sim_server.questions.families.single.measures import CameraObjectDistance, ObjectSize
-from sim_server.questions.families.single.perceive import ObjectCategory, ObjectColor, ObjectCount, ObjectLocation
-from sim_server.questions.families.single.small import SmallLocation, SmallNearest, SmallPresence
-from sim_server.questions.families.single.space import RelativeDirection, RelativeDistance
-from sim_server.questions.families.walk.fits import Fits
-from sim_server.questions.families.walk.maps import CognitiveMap, CrossView
-from sim_server.questions.families.walk.route import ActionConsequence, RoutePlan
-from sim_server.questions.families.walk.trajectory import AppearanceOrder, PathLength
-from sim_server.questions.families.walk.viewpoint import Perspective, ViewChoice
+from protocol.skills import CATALOGUE, Skill
+from sim_server.questions.families import pair, several, single, walk
 from sim_server.questions.family import Family
 
-FAMILIES: dict[str, Family] = {
-    family.name: family
-    for family in (
-        ObjectCategory(),
-        ObjectColor(),
-        ObjectLocation(),
-        ObjectCount(),
-        CameraObjectDistance(),
-        ViewDirection(),
-        DepthOrder(),
-        RelativeDistance(),
-        ObjectSize(),
-        RelativeDirection(),
-        CameraMotion(),
-        CameraPosition(),
-        CameraElevation(),
-        VisibilityCompare(),
-        ObjectFromCamera(),
-        RegionFromCamera(),
-        ObjectMatch(),
-        ObjectDistance(),
-        RoomSize(),
-        SceneCount(),
-        SceneSize(),
-        SceneRelativeDistance(),
-        SceneRelativeDirection(),
-        CamerasShared(),
-        CamerasCount(),
-        CamerasNearest(),
-        SmallPresence(),
-        SmallNearest(),
-        SmallLocation(),
-        AppearanceOrder(),
-        PathLength(),
-        ActionConsequence(),
-        RoutePlan(),
-        CognitiveMap(),
-        Perspective(),
-        ViewChoice(),
-        Fits(),
-        CrossView(),
-        BeforeAfter(),
-        OcclusionRemoval(),
-    )
-}
-assert FAMILIES.keys() == CATALOGUE.keys()
+GROUP = "vantage.families"
 
 
-def family_of(name: str, level: int) -> Family:
-    """The family of this name, once it is known to have this level. Raises VantageError("bad_request")."""
-    family = FAMILIES.get(name)
+def _load() -> dict[str, Family]:
+    families: dict[str, Family] = {}
+    for package in (single, pair, several, walk):
+        for module in iter_modules(package.__path__, f"{package.__name__}."):
+            for family in getattr(import_module(module.name), "FAMILIES", ()):
+                assert family.skill.name not in families, family
+                families[family.skill.name] = family
+    for plugin in registered(GROUP):
+        family = plugin.value() if isinstance(plugin.value, type) else plugin.value
+        skill = getattr(family, "skill", None)
+        if not isinstance(skill, Skill):
+            raise plugin.fault("has no attribute `skill` that is a protocol.skills.Skill")
+        if CATALOGUE.get(skill.name) is not skill:
+            raise plugin.fault(f"asks the skill {skill.name}, which no vantage.skills entry point registers")
+        if skill.name in families:
+            raise plugin.fault(f"asks the skill {skill.name}, as another family does; remove one of them")
+        families[skill.name] = family
+    # A skill without a family stays in the catalogue: another process may have the family.
+    return {name: families[name] for name in CATALOGUE if name in families}
+
+
+FAMILIES: Registry[Family] = Registry(_load)
+
+
+def family_of(skill: str, level: int) -> Family:
+    """The family of this skill. Raises VantageError("bad_request") if there is none or it has no such level."""
+    family = FAMILIES.get(skill)
     if family is None:
-        raise VantageError("bad_request", f"there is no question family {name!r}; choose one of {', '.join(FAMILIES)}")
-    if level not in CATALOGUE[name].feasible_levels:
-        raise VantageError("bad_request", f"{name} has levels {CATALOGUE[name].feasible_levels}, not {level}")
+        raise VantageError("bad_request", f"no question family asks {skill!r}; choose one of {', '.join(FAMILIES)}")
+    levels = family.skill.feasible_levels
+    if level not in levels:
+        raise VantageError("bad_request", f"{skill} has the levels {', '.join(map(str, levels))}, not {level}")
     return family

@@ -1,157 +1,151 @@
-"""Validity rules that several families share: when an object is seen clearly enough to be asked about."""
+"""Validity rules that several families share: which objects are shown clearly and named uniquely."""
 
 from __future__ import annotations
 
 from typing import Sequence
 
-import msgspec
 import numpy as np
 
 from protocol.errors import Infeasible
 from protocol.seeds import pick
+from protocol.skills.levels import Clarity
 from protocol.tasks.scene import SceneDescription, SceneObject
 from sim_server.questions.evidence import Evidence, ViewEvidence, name_of, unique_names
 from sim_server.questions.family import Findings
 
 AMBIGUOUS = "a name would fit more than one visible object"
-OUTSIDE = "an object's centre lies outside the frame"
-SHARED_OBJECTS = 2  # two pictures that are to be joined must clearly show this many of the same objects
-TOO_LITTLE_SHARED = f"the two pictures clearly share fewer than {SHARED_OBJECTS} objects"
-SMALL_LONGEST_M = 0.5  # a small thing's longest side is at most so long
-MAX_NAMED = 10  # relations are sought among at most this many objects of a view, the largest in the picture
+OUTSIDE = "an object's centre is outside the image"
+SHARED_OBJECTS = 2  # two images must clearly show this many of the same objects, so that a viewer can relate them
+TOO_LITTLE_SHARED = f"the two images clearly share fewer than {SHARED_OBJECTS} objects"
+SMALL_LONGEST_M = 0.5  # the longest side of a small object is at most this long
+MAX_NAMED = 10  # relations are sought among at most this many objects of a view, the largest in the image first
 
-
-class Clarity(msgspec.Struct, frozen=True):
-    """Floors for "visible": unoccluded fraction of what the frame could show, and share of the picture's pixels."""
-
-    fraction: float
-    area: float
-
-    def holds(self, key: int, view: ViewEvidence) -> bool:
-        """Whether the view shows the object so."""
-        truth = view.seen.get(key)
-        area_px = view.camera.width_px * view.camera.height_px
-        return truth is not None and truth.visible_fraction >= self.fraction and truth.pixels >= self.area * area_px
-
-    def __str__(self) -> str:
-        return f"{self.fraction:.0%} unoccluded and {self.area:.1%} of the picture"
-
-
-# Levels 0..4 of the families that ask what is seen: ever more hidden, ever smaller.
-PERCEIVE = (
-    Clarity(0.90, 0.012),
-    Clarity(0.75, 0.009),
-    Clarity(0.60, 0.006),
-    Clarity(0.45, 0.004),
-    Clarity(0.30, 0.003),
-)
-# Relations are made hard by their own margins, so their objects are always plain to see.
+# The margins of relations make them difficult, so their objects are clearly visible at every level.
 RELATE = Clarity(0.50, 0.004)
 
 
-def clear_objects(world: Evidence, view: ViewEvidence, clarity: Clarity, found: Findings) -> dict[int, str]:
-    """Names of the objects that may be asked about in this view: seen clearly and named without doubt."""
-    names = unique_names(world, view)
+def shows(view: ViewEvidence, key: int, clarity: Clarity) -> bool:
+    """Whether the view shows the object at least this clearly."""
+    truth = view.seen.get(key)
+    area_px = view.camera.width_px * view.camera.height_px
+    return (
+        truth is not None
+        and truth.visible_fraction >= clarity.visible_fraction
+        and truth.pixels >= clarity.image_fraction * area_px
+    )
+
+
+def too_faint(clarity: Clarity) -> str:
+    """The rule that rejects an object shown less clearly than this."""
+    return f"an object is less than {clarity}"
+
+
+def clear_objects(evidence: Evidence, view: ViewEvidence, clarity: Clarity, findings: Findings) -> dict[int, str]:
+    """Names of the objects that this view shows clearly and that no other seen object shares."""
+    names = unique_names(evidence, view)
     clear: dict[int, str] = {}
     for key in view.seen:
         if key not in names:
-            found.refuse(AMBIGUOUS)
-        elif not clarity.holds(key, view):
-            found.refuse(f"an object shows less than {clarity}")
+            findings.reject(AMBIGUOUS)
+        elif not shows(view, key, clarity):
+            findings.reject(too_faint(clarity))
         else:
             clear[key] = names[key]
     return clear
 
 
-def prominent(world: Evidence, view: ViewEvidence, found: Findings) -> list[int]:
-    """Ids of the objects that may stand in a relation: clear, centre within the frame, the largest ones first."""
-    clear = clear_objects(world, view, RELATE, found)
+def prominent(evidence: Evidence, view: ViewEvidence, findings: Findings) -> list[int]:
+    """Ids of the objects that relations can be about: clear, centred inside the image, the largest first."""
+    clear = clear_objects(evidence, view, RELATE, findings)
     inside: list[int] = []
     for key in clear:
         if centred(key, view):
             inside.append(key)
         else:
-            found.refuse(OUTSIDE)
+            findings.reject(OUTSIDE)
     inside.sort(key=lambda key: (-view.seen[key].pixels, key))
     return inside[:MAX_NAMED]
 
 
 def centred(key: int, view: ViewEvidence) -> bool:
-    """Whether the middle of an object that the view shows lies in the frame: else only a rim of it may show."""
+    """Whether the box centre of a seen object is inside the image; if not, only its edge may be visible."""
     u, v, depth_m = view.centres[key]
     return depth_m > 0 and 0 < u < 1 and 0 < v < 1
 
 
-def prominent_anywhere(world: Evidence, found: Findings) -> dict[int, str]:
-    """Names of the objects that may stand in a relation over several views: some view shows each clearly, with its
-    middle in the frame, and no other object of any view shares the name."""
-    names = clear_anywhere(world, RELATE, found)
+def prominent_anywhere(evidence: Evidence, findings: Findings) -> dict[int, str]:
+    """Names of the objects that relations over several views can be about.
+
+    Some view shows each of them clearly, some such view has its centre inside the image, and no other object seen in
+    any view shares the name.
+    """
+    names = clear_anywhere(evidence, RELATE, findings)
     for key in list(names):
-        showing = [view for view in world.views if RELATE.holds(key, view)]
+        showing = [view for view in evidence.views if shows(view, key, RELATE)]
         if not any(centred(key, view) for view in showing):
             del names[key]
-            found.refuse(OUTSIDE)
+            findings.reject(OUTSIDE)
     return names
 
 
-def clear_anywhere(world: Evidence, clarity: Clarity, found: Findings) -> dict[int, str]:
-    """Names of the objects that some view shows clearly and that no other object of any view shares."""
-    names = unique_names(world)
+def clear_anywhere(evidence: Evidence, clarity: Clarity, findings: Findings) -> dict[int, str]:
+    """Names of the objects that some view shows clearly and that no other object seen in any view shares."""
+    names = unique_names(evidence)
     clear: dict[int, str] = {}
-    for key in world.seen():
+    for key in evidence.seen():
         if key not in names:
-            found.refuse(AMBIGUOUS)
-        elif not any(clarity.holds(key, view) for view in world.views):
-            found.refuse(f"an object shows less than {clarity} in every picture")
+            findings.reject(AMBIGUOUS)
+        elif not any(shows(view, key, clarity) for view in evidence.views):
+            findings.reject(f"{too_faint(clarity)} in every image")
         else:
             clear[key] = names[key]
     return clear
 
 
 def clear_in_both(first: ViewEvidence, second: ViewEvidence, clarity: Clarity = RELATE) -> list[int]:
-    """Ids of the objects that both views show clearly: by these a viewer can join the two."""
-    return [key for key in first.seen if clarity.holds(key, first) and clarity.holds(key, second)]
+    """Ids of the objects that both views show clearly, by which a viewer can relate the two."""
+    return [key for key in first.seen if shows(first, key, clarity) and shows(second, key, clarity)]
 
 
 def is_small(item: SceneObject) -> bool:
-    """Whether the object is a small thing by its size and by standing on another object."""
+    """Whether the object is at most SMALL_LONGEST_M long and stands on another object."""
     return item.support_id > 0 and 2 * max(item.box.half_extents_m) <= SMALL_LONGEST_M
 
 
 def uniquely_named(description: SceneDescription) -> list[SceneObject]:
-    """Objects of the scene whose name no other shares; the whole scene where none has such a name (a view may tell
-    twins apart by showing only one)."""
+    """Objects of the scene whose name no other object shares; if there are none, all objects, since a view may show
+    only one of those that share a name."""
     names = [name_of(item) for item in description.objects]
     alone = [item for item, name in zip(description.objects, names) if names.count(name) == 1]
     return alone or list(description.objects)
 
 
 def need_objects(items: Sequence[object], count: int, why: str) -> None:
-    """Raises Infeasible where there are fewer than `count`."""
+    """Raises Infeasible if there are fewer than `count`."""
     if len(items) < count:
-        raise Infeasible(f"{why}: the scene offers {len(items)} such objects, {count} are needed")
+        raise Infeasible(f"{why}: the scene has {len(items)} suitable objects, {count} are needed")
 
 
 def need_rooms(description: SceneDescription, why: str) -> None:
-    """Raises Infeasible where the backend does not know the rooms of its scenes."""
+    """Raises Infeasible if the backend does not know the rooms of its scenes."""
     if not description.rooms:
-        raise Infeasible(f"{why}: this simulator does not say where the rooms are")
+        raise Infeasible(f"{why}: this simulator does not describe the rooms of its scenes")
 
 
 def draw_objects(items: Sequence[SceneObject], count: int, rng: np.random.Generator, why: str) -> tuple[int, ...]:
-    """Ids of `count` different objects that stand near one another. Raises Infeasible where there are too few."""
+    """Ids of `count` different objects near one another. Raises Infeasible if there are too few."""
     need_objects(items, count, why)
     return tuple(item.id for item in neighbours(items, count, rng))
 
 
 def neighbours(items: Sequence[SceneObject], count: int, rng: np.random.Generator) -> list[SceneObject]:
-    """A random object and `count` - 1 at random from the 2 x count nearest to it, or all where there are fewer."""
+    """A random object, and `count` - 1 random ones of the 2 x `count` nearest to it; fewer if there are not enough."""
     first = pick(items, rng)
     x, y, z = first.box.centre_m
 
     def apart(item: SceneObject) -> float:
         cx, cy, cz = item.box.centre_m
-        return (cx - x) ** 2 + 4 * (cy - y) ** 2 + (cz - z) ** 2  # other storeys are farther than they look
+        return (cx - x) ** 2 + 4 * (cy - y) ** 2 + (cz - z) ** 2  # height counts double: prefer the same storey
 
     near = sorted((item for item in items if item.id != first.id), key=apart)[: 2 * count]
     chosen = rng.permutation(len(near))[: count - 1]

@@ -55,18 +55,18 @@ def compiled(program: str) -> Node:
     return node
 
 
-def run(program: str, world: Evidence) -> str:
+def run(program: str, evidence: Evidence) -> str:
     """The program's answer in its canonical text: a number as a plain decimal, a bool as "yes" or "no".
 
     Raises ProgramFault with the position of the fault when the program is wrong or asks for what this world does not
     have.
     """
-    return evaluate(compiled(program), world)
+    return evaluate(compiled(program), evidence)
 
 
-def evaluate(node: Node, world: Evidence) -> str:
+def evaluate(node: Node, evidence: Evidence) -> str:
     """The answer of a program's checked tree; see `run`."""
-    return canonical(_run(node, world, {}))
+    return canonical(_run(node, evidence, {}))
 
 
 def verify(question: Question, description: SceneDescription, frames: Optional[Frames] = None) -> bool:
@@ -90,33 +90,33 @@ def canonical(value: object) -> str:
     return str(value)
 
 
-def _run(node: Node, world: Evidence, scope: dict[str, SceneObject]) -> Any:
+def _run(node: Node, evidence: Evidence, scope: dict[str, SceneObject]) -> Any:
     if isinstance(node, Literal):
         return node.value
     if isinstance(node, Call):
-        return _call(node, world, scope)
+        return _call(node, evidence, scope)
     if isinstance(node, Name):
         return scope[node.name]
     if isinstance(node, ListOf):
-        return [_run(item, world, scope) for item in node.items]
+        return [_run(item, evidence, scope) for item in node.items]
     if isinstance(node, Choice):
-        return _run(node.then if _run(node.condition, world, scope) else node.otherwise, world, scope)
+        return _run(node.then if _run(node.condition, evidence, scope) else node.otherwise, evidence, scope)
     if isinstance(node, Binder):
-        return _binder(node, world, scope)
-    return _operation(node, world, scope)
+        return _binder(node, evidence, scope)
+    return _operation(node, evidence, scope)
 
 
-def _operation(node: Operation, world: Evidence, scope: dict[str, SceneObject]) -> Any:
-    first = _run(node.operands[0], world, scope)
+def _operation(node: Operation, evidence: Evidence, scope: dict[str, SceneObject]) -> Any:
+    first = _run(node.operands[0], evidence, scope)
     if node.operator == "not":
         return not first
     if node.operator == "negate":
         return -first
     if node.operator == "and":
-        return first and _run(node.operands[1], world, scope)
+        return first and _run(node.operands[1], evidence, scope)
     if node.operator == "or":
-        return first or _run(node.operands[1], world, scope)
-    second = _run(node.operands[1], world, scope)
+        return first or _run(node.operands[1], evidence, scope)
+    second = _run(node.operands[1], evidence, scope)
     if node.operator == "/" and second == 0:
         refuse(node.at, "division by zero")
     value = _ARITHMETIC[node.operator](first, second)
@@ -129,9 +129,9 @@ def _finite(value: float, at: int) -> float:
     return value
 
 
-def _binder(node: Binder, world: Evidence, scope: dict[str, SceneObject]) -> Any:
-    items = cast("list[SceneObject]", _run(node.items, world, scope))
-    values = [_run(node.body, world, {**scope, node.variable: item}) for item in items]
+def _binder(node: Binder, evidence: Evidence, scope: dict[str, SceneObject]) -> Any:
+    items = cast("list[SceneObject]", _run(node.items, evidence, scope))
+    values = [_run(node.body, evidence, {**scope, node.variable: item}) for item in items]
     if node.function == "filter":
         return [item for item, kept in zip(items, values) if kept]
     if node.function == "order":
@@ -142,16 +142,16 @@ def _binder(node: Binder, world: Evidence, scope: dict[str, SceneObject]) -> Any
     return items[values.index(best)]
 
 
-def _call(node: Call, world: Evidence, scope: dict[str, SceneObject]) -> Any:
+def _call(node: Call, evidence: Evidence, scope: dict[str, SceneObject]) -> Any:
     function = FUNCTIONS[node.function]
     values: list[Any] = [None] * len(function.parameters)
     for position, argument in enumerate(node.arguments):
         index = position
         if argument.name:
             index = next(i for i, item in enumerate(function.parameters) if item.name == argument.name)
-        values[index] = _run(argument.value, world, scope)
+        values[index] = _run(argument.value, evidence, scope)
     try:
-        value = function.run(world, *values)
+        value = function.run(evidence, *values)
     except Fault as fault:
         raise ProgramFault("run", node.at, str(fault)) from None
     return _finite(value, node.at) if isinstance(value, float) else value

@@ -15,10 +15,11 @@ import numpy as np
 
 from protocol.errors import Infeasible
 from protocol.seeds import pick, rng_for
+from protocol.skills.levels import PERCEIVE
 from protocol.tasks.scene import HELD_OUT_SEED_BORDER, SEED_END, Camera, SceneSpec
 from sim_server.backends.base import Backend, Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, name_of
-from sim_server.questions.families.rules import PERCEIVE
+from sim_server.questions.families.rules import shows
 from sim_server.questions.language.evaluator import evaluate
 from sim_server.questions.language.parser import Node, ProgramFault
 from sim_server.questions.propose.names import Named
@@ -101,7 +102,7 @@ def answers_here(node: Node, options: Sequence[int], world: Evidence, rng: np.ra
 def _about_others(
     node: Node, options: Sequence[int], kinds: Sequence[Named], world: Evidence, rng: np.random.Generator
 ) -> Optional[str]:
-    clear = sorted(key for view in world.views for key in view.seen if PERCEIVE[4].holds(key, view))
+    clear = sorted(key for view in world.views for key in view.seen if shows(view, key, PERCEIVE[4]))
     clear = list(dict.fromkeys(clear))
     asked = list(dict.fromkeys((*object_ids(node), *options)))
     if len(clear) < len(asked) or (kinds and not clear):

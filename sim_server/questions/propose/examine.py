@@ -14,12 +14,13 @@ import msgspec
 
 from protocol.errors import VantageError
 from protocol.seeds import pick, rng_for
+from protocol.skills.levels import PERCEIVE
 from protocol.tasks.scene import Pose
 from protocol.tasks.task import PROPOSED, Mention, Proposal, Question, TaskSpec
 from protocol.wire.messages import Rejection
 from sim_server.backends.base import Frames, Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, name_of
-from sim_server.questions.families.rules import PERCEIVE, RELATE
+from sim_server.questions.families.rules import RELATE, shows
 from sim_server.questions.language.checker import check
 from sim_server.questions.language.evaluator import compiled, evaluate
 from sim_server.questions.language.functions.registry import BOOL, NUMBER, TEXT
@@ -273,7 +274,7 @@ class _Examination:
                 self.refuse("unseen", why, "program", at)
         for name in (name for name in self.names if not name.one):
             for key in world.seen():
-                shown = any(PERCEIVE[4].holds(key, view) for view in world.views)
+                shown = any(shows(view, key, PERCEIVE[4]) for view in world.views)
                 if name.fits(self.objects[key]) and not shown:
                     item = name_of(self.objects[key])
                     why = f"the {item}, object {key}, counts and no view shows it at least {PERCEIVE[4]}"
@@ -327,4 +328,4 @@ class _Examination:
 
 
 def _plainly_seen(world: Evidence, key: int) -> bool:
-    return any(RELATE.holds(key, view) for view in world.views)
+    return any(shows(view, key, RELATE) for view in world.views)

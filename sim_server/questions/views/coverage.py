@@ -1,4 +1,4 @@
-"""Several views that together show as much of a scene as can be: greedy maximum coverage of its visible surface."""
+"""Several views that together show as much of a scene as possible: greedy maximum coverage of its visible surface."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from sim_server.questions.geometry import Array, pose_from_yaw_pitch, unproject
 from sim_server.questions.views.viewpoints import PLACES, draw_eyes, probe
 
 VOXELS = 20  # along the scene's longest side, as in arXiv 2505.23747
-LOOK_RAD = (-0.55, -0.05)  # pitches of the views to choose from: slightly down, where the things are
-LEAST_OVERLAP = 0.15  # of a further picture's voxels, with one before it
-LEAST_JOINT = 0.10  # the same, checked on the pictures themselves
-LEAST_GAIN = 0.02  # a further view must show this share of what all views together show
+LOOK_RAD = (-0.55, -0.05)  # pitches of the views to choose from: slightly down, where the objects are
+LEAST_OVERLAP = 0.15  # of a further view with a chosen one
+LEAST_JOINT = 0.10  # the same, checked on the rendered views
+LEAST_GAIN = 0.02  # a further view must add this fraction of the surface that all views show
 
 
 def covering_poses(
@@ -28,12 +28,11 @@ def covering_poses(
     rng: np.random.Generator,
     only: Optional[frozenset[int]] = None,
 ) -> tuple[Pose, ...]:
-    """Up to `most` poses, the one that shows most surface first, each next one that which adds most.
+    """Up to `most` poses: first the one that shows most surface, then each time the one that adds most.
 
-    Chosen among 2 x PLACES poses in navigable space that look every way by what the renderer shows in small pictures:
-    surface counts in voxels of a twentieth of the scene, with `only` that of these objects alone. A picture shares
-    surface with one before it (LEAST_OVERLAP), so that who sees them all can join them. Empty where no pose shows any
-    surface. Costs one rendering of depth and ids per pose, PROBE_PX wide.
+    They are chosen by probe images among 2 x PLACES poses in navigable space that look in all directions. Surface is
+    counted in voxels of 1/VOXELS of the scene; `only` restricts it to these objects. Each view overlaps a previous one
+    (LEAST_OVERLAP), so that a viewer can relate them. Empty if no pose shows any surface.
     """
     poses = draw_poses_around(scene, rng)
     small = probe(camera)
@@ -52,7 +51,7 @@ def covering_poses(
 
 
 def draw_poses_around(scene: Scene, rng: np.random.Generator) -> list[Pose]:
-    """2 x PLACES poses at eye height over navigable floor: at each of PLACES points one, and one that looks back."""
+    """2 x PLACES poses at eye height over navigable floor: two that look in opposite directions at each of PLACES."""
     eyes = draw_eyes(scene, rng)
     yaws, pitches = rng.uniform(-math.pi, math.pi, PLACES), rng.uniform(*LOOK_RAD, (2, PLACES))
     return [
@@ -69,7 +68,7 @@ def voxels_shown(
     depth_m: NDArray[np.float32],
     mask: Optional[NDArray[np.bool_]] = None,
 ) -> NDArray[np.int64]:
-    """The numbers of the voxels that hold surface seen in a picture [H, W], or under its mask; ascending."""
+    """Ascending indices of the voxels whose surface a depth image [H, W] shows, optionally inside a mask."""
     low, high = extent(description)
     side_m = max(float((high - low).max()), 1e-6) / VOXELS
     wanted = depth_m > 0 if mask is None else (depth_m > 0) & mask
@@ -80,13 +79,13 @@ def voxels_shown(
 
 
 def overlap(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
-    """Share of the smaller one's voxels that the other one has too."""
+    """Fraction of the voxels of the smaller set that are in the other set too."""
     least = min(len(first), len(second))
     return len(np.intersect1d(first, second, assume_unique=True)) / least if least else 0.0
 
 
 def joined(description: SceneDescription, views: Sequence[ViewEvidence]) -> bool:
-    """Whether every view can be reached from the first over views that share LEAST_JOINT of their surface."""
+    """Whether overlaps of at least LEAST_JOINT connect every view with the first one."""
     shown = [voxels_shown(description, view.pose, view.camera, view.depth_m) for view in views]
     reached, waiting = [0], list(range(1, len(views)))
     for index in reached:
@@ -97,7 +96,7 @@ def joined(description: SceneDescription, views: Sequence[ViewEvidence]) -> bool
 
 
 def extent(description: SceneDescription) -> tuple[Array, Array]:
-    """Lowest and highest corner [3] of the scene's rooms in metres; of its objects' centres where it has no rooms."""
+    """Lowest and highest corner [3] of the scene's rooms in metres, or of its objects' centres if it has no rooms."""
     points = [
         (x, y, z)
         for room in description.rooms
@@ -110,10 +109,10 @@ def extent(description: SceneDescription) -> tuple[Array, Array]:
 def greedy_cover(
     sets: Sequence[NDArray[np.int64]], most: int, joined_by: Optional[Sequence[NDArray[np.int64]]] = None
 ) -> list[int]:
-    """Indices of up to `most` sets, each time the one that adds most to those before it (ties: the first).
+    """Indices of up to `most` sets, each time the set that adds most to the previous ones (the first of equals).
 
-    Within 1 - 1/e of the best choice (Nemhauser et al. 1978). Ends early when a set would add less than LEAST_GAIN
-    of everything. With `joined_by` a set may follow only if its entry there overlaps that of a chosen one.
+    The coverage is at least 1 - 1/e of the optimum (Nemhauser et al. 1978). Stops when a set would add less than
+    LEAST_GAIN of the total. With `joined_by`, the entry of a further set must overlap that of a chosen one.
     """
     everything = len(np.unique(np.concatenate(sets))) if sets else 0
     chosen: list[int] = []

@@ -1,4 +1,4 @@
-"""Sets of views chosen by what their small pictures offer: for questions that need several views at once."""
+"""Sets of views chosen by their probe images, for questions about several views."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from sim_server.questions.family import Family, Findings, Target, fitting
 from sim_server.questions.views.coverage import draw_poses_around, greedy_cover, voxels_shown
 from sim_server.questions.views.viewpoints import PLACES, probe
 
-_COVERS = 8  # sets of covering views tried among the poses of one draw
+_COVERS = 8  # covering sets tried among the poses of one draw
 
 
 class Shots(msgspec.Struct, frozen=True):
-    """Poses all around a scene, and the world of the small pictures that are seen from them."""
+    """Poses around a scene and the evidence of their probe images."""
 
     poses: tuple[Pose, ...]
-    world: Evidence
+    evidence: Evidence
 
-    def of(self, chosen: Sequence[int], about: tuple[int, ...] = (), numbers: tuple[float, ...] = ()) -> Evidence:
-        """The same scene with some of the views, placed for these objects and numbers."""
-        views = tuple(self.world.views[index] for index in chosen)
-        return Evidence(self.world.description, views, self.world.objects, (), about, numbers)
+    def of(self, chosen: Sequence[int], target: Target) -> Evidence:
+        """The evidence of some of the views, placed for this target."""
+        views = tuple(self.evidence.views[index] for index in chosen)
+        return Evidence(self.evidence.description, views, self.evidence.objects, (), target.focus, target.numbers)
 
     def seeing(self, key: int) -> list[int]:
-        """The views that own a pixel of this object."""
-        return [index for index, view in enumerate(self.world.views) if key in view.seen]
+        """Indices of the views with at least one pixel of this object."""
+        return [index for index, view in enumerate(self.evidence.views) if key in view.seen]
 
 
 def shoot(scene: Scene, camera: Camera, rng: np.random.Generator) -> Shots:
-    """Small pictures from 2 x PLACES poses that look every way."""
+    """Probe images from 2 x PLACES poses that look in all directions."""
     return shots_of(scene, camera, draw_poses_around(scene, rng))
 
 
 def shots_of(scene: Scene, camera: Camera, poses: Sequence[Pose]) -> Shots:
-    """Small pictures from these poses."""
+    """Probe images from these poses."""
     frames = scene.render(poses, probe(camera), EVIDENCE_SENSORS)
     return Shots(tuple(poses), Evidence.of(scene.description, frames))
 
@@ -50,39 +50,41 @@ def shots_of(scene: Scene, camera: Camera, poses: Sequence[Pose]) -> Shots:
 def first_fitting(
     family: Family,
     spec: TaskSpec,
-    plan: Target,
+    target: Target,
     shots: Shots,
     sets: Iterable[Sequence[int]],
-    found: Findings,
-    about: tuple[int, ...] = (),
-    numbers: tuple[float, ...] = (),
+    findings: Findings,
 ) -> Optional[tuple[Pose, ...]]:
-    """The poses of the first set whose small pictures offer what the plan wants, where the views are `about` these
-    objects and numbers; None, with the rule that refused most in `found`, where no set does."""
-    refused: Counter[str] = Counter()
+    """The poses of the first set whose probe images have a candidate that fits the target.
+
+    Returns None, and adds the rule that rejected most to `findings`, if there is none.
+    """
+    rejected: Counter[str] = Counter()
     for chosen in sets:
-        wanted, rule = fitting(family, shots.of(chosen, about, numbers), spec.question.level, plan)
+        wanted, rule = fitting(family, shots.of(chosen, target), spec.question.level, target)
         if wanted:
             return tuple(shots.poses[index] for index in chosen)
-        refused[rule] += 1
-    found.refuse(refused.most_common(1)[0][0] if refused else "no set of views shows what the answer needs")
+        rejected[rule] += 1
+    findings.reject(rejected.most_common(1)[0][0] if rejected else "no set of views shows what the answer needs")
     return None
 
 
 def covering_sets(
     shots: Shots, most: int, rng: np.random.Generator, least: int = 2, only: tuple[int, ...] = ()
 ) -> Iterator[list[int]]:
-    """Sets of `least` to `most` views that together show much, or much of the objects `only`, and can be joined: each
-    a greedy maximum coverage of the surface that half of the views show."""
-    description = shots.world.description
+    """Sets of `least` to `most` overlapping views that together show much of the scene, or of the objects `only`.
+
+    Each set is a greedy maximum coverage of the surface shown by a random half of the views.
+    """
+    description = shots.evidence.description
     shown: list[NDArray[np.int64]] = [
-        voxels_shown(description, view.pose, view.camera, view.depth_m) for view in shots.world.views
+        voxels_shown(description, view.pose, view.camera, view.depth_m) for view in shots.evidence.views
     ]
     wanted = shown
     if only:
         wanted = [
             voxels_shown(description, view.pose, view.camera, view.depth_m, np.isin(view.ids, only))
-            for view in shots.world.views
+            for view in shots.evidence.views
         ]
     for _ in range(_COVERS):
         some = rng.permutation(len(shown))[:PLACES].tolist()
@@ -93,6 +95,6 @@ def covering_sets(
 
 
 def drawn_sets(among: Sequence[int], count: int, tries: int, rng: np.random.Generator) -> Iterator[list[int]]:
-    """`tries` sets of `count` different ones of these views; none where there are fewer."""
+    """`tries` random sets of `count` of these views; no set if there are fewer views."""
     for _ in range(tries if len(among) >= count else 0):
         yield [among[int(index)] for index in rng.choice(len(among), count, replace=False)]

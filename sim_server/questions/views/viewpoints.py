@@ -1,4 +1,4 @@
-"""Where to put the camera so that one picture shows what a question is about; coverage.py does so for several."""
+"""Camera placement for one image that shows the objects of a question; coverage.py places several cameras."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from sim_server.questions.family import Findings, Target
 from sim_server.questions.geometry import Array, pose_from_yaw_pitch
 
 EYE_HEIGHT_M = (1.3, 1.9)
-CROUCHED_M = (0.7, 1.8)  # low eyes see things hide one another
+CROUCHED_M = (0.7, 1.8)  # low viewpoints see more occlusion
 PITCH_RAD = (-0.75, 0.10)
 NEAREST_M, FARTHEST_M = 0.9, 7.0
-FRAME_BORDER = 0.05  # centres of the objects asked about keep this share of the picture from its border
+FRAME_BORDER = 0.05  # least distance of the objects' centres from the border, as a fraction of the image
 PLACES = 16  # standing points tried per draw
-PROBE_PX = 48
-ROUGHLY = 0.15  # a picture's aim strays by up to this from its middle; the more objects, the less
+PROBE_PX = 48  # width of a probe image
+ROUGHLY = 0.15  # the aim deviates from the image centre by up to this fraction; less with more objects
 
-NO_PLACE = "no standing point has the objects in its picture together"
+NO_PLACE = "no standing point has all the objects in its image"
 
 
 class SingleView:
-    """For families about one view: a picture that has the plan's objects in it."""
+    """Mixin of the families about one view: an image that contains the target's objects."""
 
     views = 1
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
+        self, scene: Scene, spec: TaskSpec, target: Target, rng: np.random.Generator, findings: Findings
     ) -> Optional[tuple[Pose, ...]]:
-        first = draw_focused_pose(scene, spec.camera, plan, rng, found)
+        first = draw_focused_pose(scene, spec.camera, target, rng, findings)
         return None if first is None else (first,)
 
 
@@ -47,15 +47,15 @@ def focus_of(scene: Scene, keys: Sequence[int]) -> list[SceneObject]:
 def draw_focused_pose(
     scene: Scene,
     camera: Camera,
-    plan: Target,
+    target: Target,
     rng: np.random.Generator,
-    found: Findings,
+    findings: Findings,
     fits: Optional[Callable[[Array, Array], NDArray[np.bool_]]] = None,
 ) -> Optional[Pose]:
-    """`draw_pose` on the plan's objects; where there is none, `found` says so."""
-    pose = draw_pose(scene, camera, focus_of(scene, plan.focus), rng, plan.at, fits)
+    """`draw_pose` for the target's objects; if it finds none, `findings` gets the rule."""
+    pose = draw_pose(scene, camera, focus_of(scene, target.focus), rng, target.at, fits)
     if pose is None:
-        found.refuse(NO_PLACE)
+        findings.reject(NO_PLACE)
     return pose
 
 
@@ -68,11 +68,11 @@ def draw_pose(
     fits: Optional[Callable[[Array, Array], NDArray[np.bool_]]] = None,
     height_m: tuple[float, float] = EYE_HEIGHT_M,
 ) -> Optional[Pose]:
-    """A pose in navigable space at eye height, level and slightly down, whose picture has every focus object's centre.
+    """A pose in navigable space, without roll and pitched slightly down, whose image has every focus object's centre.
 
-    The middle of the centres is put at `at` (u, v in the picture), roughly in its middle where `at` is None. `fits`
-    says of eyes [P, 3] and yaws [P] which of them will do. None where no one of PLACES standing points will do. No
-    pixel is drawn: occlusion is the caller's to check.
+    The middle of the centres is put at `at` (u, v), or near the image centre if `at` is None. `fits` selects among eyes
+    [P, 3] and yaws [P]. Returns None if none of PLACES standing points works. Nothing is rendered: the caller checks
+    occlusion.
     """
     poses = draw_poses(scene, camera, focus, rng, at, fits, height_m)
     return poses[0] if poses else None
@@ -87,13 +87,13 @@ def draw_poses(
     fits: Optional[Callable[[Array, Array], NDArray[np.bool_]]] = None,
     height_m: tuple[float, float] = EYE_HEIGHT_M,
 ) -> list[Pose]:
-    """Every one of PLACES standing points that `draw_pose` would take."""
+    """Every pose at PLACES standing points that `draw_pose` would accept."""
     centres = np.array([item.box.centre_m for item in focus])
     eyes = draw_eyes(scene, rng, height_m)
     stray = 2 * ROUGHLY / max(len(focus), 2)
     where = np.tile(at, (PLACES, 1)) if at is not None else rng.uniform(0.5 - stray, 0.5 + stray, (PLACES, 2))
     yaws, pitches = aim(eyes, camera, centres, where)
-    fitting = in_picture(eyes, yaws, pitches, camera, centres).all(axis=1)
+    fitting = in_image(eyes, yaws, pitches, camera, centres).all(axis=1)
     if fits is not None:
         fitting &= fits(eyes, yaws)
     return [_pose(eyes, yaws, pitches, int(index)) for index in np.flatnonzero(fitting)]
@@ -102,19 +102,19 @@ def draw_poses(
 def draw_populated_pose(
     scene: Scene, camera: Camera, focus: Sequence[SceneObject], rng: np.random.Generator, at: tuple[float, float]
 ) -> Optional[Pose]:
-    """Like `draw_pose`, but among standing points that show a focus object the one that shows most objects."""
+    """Like `draw_pose`, but of the standing points that show a focus object, the one that shows most objects."""
     centres = np.array([item.box.centre_m for item in focus])
     everything = np.array([item.box.centre_m for item in scene.description.objects])
     eyes = draw_eyes(scene, rng)
     yaws, pitches = aim(eyes, camera, centres, np.tile(at, (PLACES, 1)))
-    shown = in_picture(eyes, yaws, pitches, camera, everything).sum(axis=1)
-    shown[~in_picture(eyes, yaws, pitches, camera, centres).any(axis=1)] = 0
+    shown = in_image(eyes, yaws, pitches, camera, everything).sum(axis=1)
+    shown[~in_image(eyes, yaws, pitches, camera, centres).any(axis=1)] = 0
     best = int(shown.argmax())
     return _pose(eyes, yaws, pitches, best) if shown[best] else None
 
 
 def probe(camera: Camera) -> Camera:
-    """The camera with a picture PROBE_PX wide: enough to choose among many poses by what they show."""
+    """The camera with an image PROBE_PX wide, enough to choose among many poses by the objects they show."""
     return Camera(PROBE_PX, max(1, round(PROBE_PX * camera.height_px / camera.width_px)), camera.hfov_rad)
 
 
@@ -126,13 +126,13 @@ def draw_eyes(scene: Scene, rng: np.random.Generator, height_m: tuple[float, flo
 
 
 def aim(eyes_m: Array, camera: Camera, centres_m: Array, at: Array) -> tuple[Array, Array]:
-    """Yaw and pitch [P] with which cameras at eyes [P, 3] see the middle of the centres [N, 3] near `at` [P, 2].
+    """Yaws and pitches [P] with which cameras at eyes [P, 3] see the middle of the centres [N, 3] near `at` [P, 2].
 
     The pitch stays within PITCH_RAD.
     """
     offsets = centres_m[None] - eyes_m[:, None]
     flat = np.maximum(np.hypot(offsets[..., 0], offsets[..., 2]), 1e-6)
-    # The mean direction, not the mean point: a near object must not pull the view off a far one.
+    # The mean direction, not the mean point: a near object must not pull the view away from a far one.
     east, south = (offsets[..., 0] / flat).mean(1), (offsets[..., 2] / flat).mean(1)
     elevation = np.arctan2(offsets[..., 1], flat)
     half = math.tan(camera.hfov_rad / 2)
@@ -142,8 +142,8 @@ def aim(eyes_m: Array, camera: Camera, centres_m: Array, at: Array) -> tuple[Arr
     return yaws, np.clip(pitches, *PITCH_RAD)
 
 
-def in_picture(eyes_m: Array, yaws: Array, pitches: Array, camera: Camera, centres_m: Array) -> NDArray[np.bool_]:
-    """Whether each centre [N, 3] lies in each camera's picture, neither too near nor too far: bool [P, N]."""
+def in_image(eyes_m: Array, yaws: Array, pitches: Array, camera: Camera, centres_m: Array) -> NDArray[np.bool_]:
+    """Whether each centre [N, 3] is in the image of each camera, neither too near nor too far, bool [P, N]."""
     offsets = centres_m[None] - eyes_m[:, None]
     x, y, z = offsets[..., 0], offsets[..., 1], offsets[..., 2]
     cos_yaw, sin_yaw = np.cos(yaws)[:, None], np.sin(yaws)[:, None]

@@ -1,4 +1,4 @@
-"""A camera that walks: views along a navigable way, and views that a few actions of Observe lead to."""
+"""A camera that walks: views along a navigable path, and views that a few Observe actions lead to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections import deque
 from typing import Optional, Sequence
 
-import msgspec
 import numpy as np
 
 from protocol.tasks.scene import Camera, Pose, Vec3
@@ -21,11 +20,11 @@ from sim_server.questions.views.viewpoints import EYE_HEIGHT_M
 from sim_server.sensing.observe import move
 
 WALK_PITCH_RAD = (-0.35, -0.10)
-GLANCE_RAD = 1.2  # who walks looks up to this far aside of the way
-SHARPEST_TURN_RAD = math.radians(100.0)  # between two stretches of a way
-LOOKING = ("turn_left", "turn_right", "forward")  # the actions of Observe that a look around is made of
-MOST_LOOKED_AT = 160  # reachable poses that are tried
-CLEAR_SHARE = 0.01  # of a small picture: an object counts as seen on the way
+GLANCE_RAD = 1.2  # largest angle between the camera's heading and the path
+SHARPEST_TURN_RAD = math.radians(100.0)  # between two segments of a path
+LOOKING = ("turn_left", "turn_right", "forward")  # the Observe actions of a look around
+MOST_STATES = 160  # of the search for a look around
+CLEAR_FRACTION = 0.01  # of a probe image: an object that covers it counts as seen
 
 NO_WAY = "no walk of this length leads through the scene"
 
@@ -33,10 +32,10 @@ NO_WAY = "no walk of this length leads through the scene"
 def draw_walk(
     scene: Scene, count: int, length_m: tuple[float, float], rng: np.random.Generator, corners: int = 2
 ) -> Optional[tuple[Pose, ...]]:
-    """`count` views along a way from one place to another, perhaps by a third; None where this draw has none.
+    """`count` views along a path from one place to another, perhaps via a third; None if this draw has none.
 
-    The way is `length_m` metres long and has at most `corners` corners; one view stands at each, so that the camera
-    moves straight from every view to the next. The camera looks along the way and glances aside.
+    The path is `length_m` metres long (least, most) and has at most `corners` corners, each with a view, so that the
+    camera moves straight from every view to the next. The camera looks along the path and to the side.
     """
     ends = [scene.sample_navigable(rng) for _ in range(2 + int(rng.integers(2)))]
     way: list[Vec3] = [ends[0]]
@@ -57,10 +56,10 @@ def draw_walk(
     first, last = rng.uniform(-GLANCE_RAD, GLANCE_RAD, 2).tolist()
     glances = np.linspace(first, last, count)
     poses: list[Pose] = []
-    for leg, views in enumerate(_shares(steps, count)):
+    for leg, views in enumerate(_views_per_step(steps, count)):
         for index in range(views):
-            share = index / views
-            at = tuple(a + share * (b - a) for a, b in zip(way[leg], way[leg + 1]))
+            fraction = index / views
+            at = tuple(a + fraction * (b - a) for a, b in zip(way[leg], way[leg + 1]))
             heading = headings[leg] - (turns[leg - 1] / 2 if leg and not index else 0.0)
             poses.append(_eye(at, height_m, heading + float(glances[len(poses)]), pitch))
     poses.append(_eye(way[-1], height_m, headings[-1] + float(glances[-1]), pitch))
@@ -76,58 +75,59 @@ def _without_short_steps(way: list[Vec3]) -> list[Vec3]:
 
 
 def _cut(way: list[Vec3], length_m: float) -> tuple[list[Vec3], list[float]]:
-    """The first `length_m` metres of a way, and the lengths of its stretches."""
-    kept, steps = [way[0]], []
+    """The first `length_m` metres of a path, and the lengths of its segments."""
+    points, steps = [way[0]], []
     for start, end in zip(way, way[1:]):
         step = math.dist(start, end)
         left = length_m - sum(steps)
         if step >= left:
             x, y, z = (a + left / step * (b - a) for a, b in zip(start, end))
-            return [*kept, (x, y, z)], [*steps, left]
-        kept.append(end)
+            return [*points, (x, y, z)], [*steps, left]
+        points.append(end)
         steps.append(step)
-    return kept, steps
+    return points, steps
 
 
-def _shares(steps: list[float], count: int) -> list[int]:
-    """How many of `count` - 1 views start on each stretch: one at least, the others where steps would be longest."""
-    shares = [1] * len(steps)
+def _views_per_step(steps: list[float], count: int) -> list[int]:
+    """The number of views that start on each segment, `count` - 1 in total, at least one each.
+
+    The others are placed where the distance between views is longest.
+    """
+    views = [1] * len(steps)
     for _ in range(count - 1 - len(steps)):
-        longest = max(range(len(steps)), key=lambda leg: steps[leg] / shares[leg])
-        shares[longest] += 1
-    return shares
+        longest = max(range(len(steps)), key=lambda leg: steps[leg] / views[leg])
+        views[longest] += 1
+    return views
 
 
-# ----------------------------------------------------------------------------- few views, or a look around
+# ----------------------------------------------------------------------------- a few views, or a look around
 
 
 def survey(
     family: Family,
     scene: Scene,
     spec: TaskSpec,
-    plan: Target,
+    target: Target,
     rng: np.random.Generator,
-    found: Findings,
-    numbers: tuple[float, ...] = (),
+    findings: Findings,
 ) -> Optional[Staging]:
-    """Few views that show the plan's objects; with `spec.look_around` one view, the others to be found by Observe.
+    """A few views that show the objects of the target; with `spec.look_around` one view, from which Observe finds more.
 
-    None, with the rule that refused in `found`, where no such views were found.
+    Returns None, and adds the rule to `findings`, if no such views were found.
     """
-    ids = plan.focus
     if spec.look_around:
-        staging = _look_around(scene, spec, ids, rng, found)
-        return msgspec.structs.replace(staging, numbers=numbers) if staging else None
+        return _look_around(scene, spec, target, rng, findings)
     shots = shoot(scene, spec.camera, rng)
-    sets = covering_sets(shots, spec.max_views, rng, family.views, ids)
-    poses = first_fitting(family, spec, plan, shots, sets, found, ids, numbers)
-    return Staging(poses, about=ids, numbers=numbers) if poses else None
+    sets = covering_sets(shots, spec.max_views, rng, family.views, target.focus)
+    poses = first_fitting(family, spec, target, shots, sets, findings)
+    return Staging(poses, about=target.focus, numbers=target.numbers) if poses else None
 
 
 def _look_around(
-    scene: Scene, spec: TaskSpec, ids: tuple[int, ...], rng: np.random.Generator, found: Findings
+    scene: Scene, spec: TaskSpec, target: Target, rng: np.random.Generator, findings: Findings
 ) -> Optional[Staging]:
-    """A first view that does not show all the objects, and the views on the shortest way to see them all."""
+    """A first view that lacks some of the objects, and the hidden views along the shortest way to see them all."""
+    ids = target.focus
     starts = draw_poses_around(scene, rng)
     small = Camera(48, max(1, round(48 * spec.camera.height_px / spec.camera.width_px)), spec.camera.hfov_rad)
     shown = _clearly_shown(scene, starts, small, ids)
@@ -137,31 +137,31 @@ def _look_around(
             continue
         way = shortest_look(scene, start, small, wanted, spec.look_around)
         if way is not None:
-            return Staging((start,), tuple(way), about=ids)
-    found.refuse(f"{spec.look_around} moves do not show the objects from any first view that lacks some")
+            return Staging((start,), tuple(way), about=ids, numbers=target.numbers)
+    findings.reject(f"no first view lacks an object that {spec.look_around} moves would show")
     return None
 
 
 def shortest_look(
     scene: Scene, start: Pose, camera: Camera, wanted: frozenset[int], budget: int
 ) -> Optional[list[Pose]]:
-    """The poses that the fewest of at most `budget` actions of Observe lead through, so that the first view and these
-    together show the wanted objects clearly; None where there is no such way.
+    """The poses of the shortest sequence of Observe actions after which the wanted objects have all been seen clearly.
 
-    A search in breadth over places, headings and what was seen so far, MOST_LOOKED_AT states at most.
+    The first view counts. None if `budget` actions are not enough. A breadth-first search over poses and the objects
+    seen so far, with at most MOST_STATES states.
     """
-    pictures: dict[tuple[int, ...], frozenset[int]] = {}
+    probes: dict[tuple[int, ...], frozenset[int]] = {}
 
     def sees(pose: Pose) -> frozenset[int]:
         key = _key(pose)
-        if key not in pictures:
-            pictures[key] = _clearly_shown(scene, [pose], camera, sorted(wanted))[0]
-        return pictures[key]
+        if key not in probes:
+            probes[key] = _clearly_shown(scene, [pose], camera, sorted(wanted))[0]
+        return probes[key]
 
     first = sees(start)
     queue: deque[tuple[Pose, frozenset[int], list[Pose]]] = deque([(start, first, [])])
     known = {(_key(start), first)}
-    while queue and len(known) <= MOST_LOOKED_AT:
+    while queue and len(known) <= MOST_STATES:
         pose, seen, way = queue.popleft()
         if seen == wanted:
             return way
@@ -183,7 +183,7 @@ def _key(pose: Pose) -> tuple[int, ...]:
 
 
 def _clearly_shown(scene: Scene, poses: Sequence[Pose], camera: Camera, ids: Sequence[int]) -> list[frozenset[int]]:
-    """Which of these objects each pose shows with CLEAR_SHARE of a small picture."""
+    """The objects that cover at least CLEAR_FRACTION of the probe image of each pose."""
     frames = scene.render(poses, camera, ("ids",))
     assert frames.ids is not None
-    return [frozenset(key for key in ids if np.mean(picture == key) >= CLEAR_SHARE) for picture in frames.ids]
+    return [frozenset(key for key in ids if np.mean(image == key) >= CLEAR_FRACTION) for image in frames.ids]

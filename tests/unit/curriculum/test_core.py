@@ -9,7 +9,7 @@ from curriculum.settings import CurriculumSettings
 from protocol.errors import VantageError
 from protocol.run.directory import read_jsonl
 from protocol.tasks.scene import HELD_OUT_SEED_BORDER
-from protocol.tasks.specs import DEFAULT_SKILLS, SkillSettings
+from protocol.tasks.specs import SkillSettings, default_skills
 from protocol.wire.messages import (
     CurriculumStatus,
     GetCurriculumStatus,
@@ -256,7 +256,7 @@ def test_shares_add_up_and_the_state_is_readable_from_the_status_file(start, run
     assert sum(cell.share for cell in status(core).cells) == pytest.approx(0.97)
     core.close()
     file = run.read_status("curriculum")
-    assert file is not None and file["issued"] == 16 and len(file["cells"]) == 3 * len(DEFAULT_SKILLS)
+    assert file is not None and file["issued"] == 16 and len(file["cells"]) == 3 * len(default_skills())
 
 
 def ids(batch: SpecBatch) -> set[str]:

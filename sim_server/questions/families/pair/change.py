@@ -1,4 +1,4 @@
-"""Scenes that change: before_after (what moved, went or came) and occlusion_removal (what a thing hides)."""
+"""Scenes that change: before_after (a moved, removed or added object) and occlusion_removal (what an object hides)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 
 from protocol.errors import Infeasible
 from protocol.seeds import pick
+from protocol.skills.levels import Clarity
+from protocol.skills.space import BEFORE_AFTER, OCCLUSION_REMOVAL
 from protocol.tasks.scene import Camera, Change, Pose, SceneDescription, SceneObject
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
@@ -18,10 +20,10 @@ from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, ViewEviden
 from sim_server.questions.families.rules import (
     AMBIGUOUS,
     RELATE,
-    Clarity,
     centred,
     draw_objects,
     need_objects,
+    shows,
     uniquely_named,
 )
 from sim_server.questions.family import Candidate, Draft, Findings, Target, draft_which, shuffled
@@ -36,98 +38,94 @@ from sim_server.questions.views.viewpoints import (
     draw_eyes,
     draw_focused_pose,
     focus_of,
-    in_picture,
+    in_image,
     probe,
 )
 
-KINDS = (("gone", "new"), ("moved",), ("gone", "new"), ("moved",), ("moved",))
-SAME_CAMERA = (True, True, False, False, False)
-CHANGE_OPTIONS = (2, 2, 3, 3, 3)
-LEAST_MOVED_M = (0.0, 1.0, 0.0, 1.0, 0.6)  # between what the two pictures show of the moved object
-STILL = 0.4  # what is shown of any other object moves by at most this share of that
-OTHER_CAMERA_M = (0.5, 2.5)  # between the two cameras, where they differ
-STAND_APART_M = 0.15
-BEFORE_CAMERA_M = 0.9  # a moved object stands at least so far from the camera: nearer it would hide all else
+STILL = 0.4  # the visible surface of any other object moves by at most this fraction of the moved object's shift
+OTHER_CAMERA_M = (0.5, 2.5)  # between the two cameras, if they differ
+STAND_APART_M = 0.15  # least distance of a moved object from the others
+BEFORE_CAMERA_M = 0.9  # least distance of a moved object from the camera: nearer it would hide everything else
 _PLACES = 40
 
-HIDES_OPTIONS = (2, 2, 3, 3, 3)
-UNCOVERED = (0.40, 0.30, 0.25, 0.18, 0.12)  # of what the frame could show of the object: seen only without the other
-UNTOUCHED = 0.02  # as much at most for every other option
-PARTLY = Clarity(0.08, 0.001)  # the hidden object still shows so much, so that its name means something
-BEHIND_RAD = 0.35  # between the directions to the two, seen from the camera
-NOT_IN_BOTH = "the place of the changed object is not seen clearly in both pictures"
+UNTOUCHED = 0.02  # largest fraction of any other option that the removed object hides
+PARTLY = Clarity(0.08, 0.001)  # least visibility of the partly hidden object, so that a viewer can identify it
+BEHIND_RAD = 0.35  # largest angle between the directions of the two objects from the camera
+NOT_IN_BOTH = "the place of the changed object is not shown clearly in both images"
 _TRIES = 16
 _LINED_UP = 32  # pairs of objects for which a standing point is sought
 
 
 def loose(description: SceneDescription) -> list[SceneObject]:
-    """Objects with a name of their own that stand on a floor and carry nothing: those that can be taken away."""
+    """Objects with unique names that stand on a floor and support nothing: those that can be taken away."""
     carrying = {item.support_id for item in description.objects}
     return [item for item in uniquely_named(description) if item.support_id == 0 and item.id not in carrying]
 
 
 class BeforeAfter:
-    """Two pictures, and between them one object was moved, taken away or brought: which one."""
+    """Which object was moved, taken away or added between two images."""
 
-    name = "before_after"
+    skill = BEFORE_AFTER
     views = 2
-    looks_around = False
 
-    def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    def target(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
-        kinds = KINDS[level]
-        form = kept.form if kept else pick(kinds, rng)
+        asked, name = self.skill.levels[level], self.skill.name
+        form = previous.form if previous else pick(asked.kinds, rng)
         items = loose(description)
-        need_objects(uniquely_named(description), CHANGE_OPTIONS[level], self.name)
-        (changed,) = draw_objects(items, 1, rng, self.name)
+        need_objects(uniquely_named(description), asked.options, name)
+        (changed,) = draw_objects(items, 1, rng, name)
         others = [item for item in uniquely_named(description) if item.id != changed]
-        near = draw_objects(others, 1, rng, self.name)
+        near = draw_objects(others, 1, rng, name)
         return Target(key="", focus=(changed, *near), form=form)
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
+        self, scene: Scene, spec: TaskSpec, target: Target, rng: np.random.Generator, findings: Findings
     ) -> Optional[Staging]:
-        level = spec.question.level
-        first = draw_focused_pose(scene, spec.camera, plan, rng, found)
+        asked = self.skill.levels[spec.question.level]
+        first = draw_focused_pose(scene, spec.camera, target, rng, findings)
         if first is None:
             return None
         second = first
-        if not SAME_CAMERA[level]:
+        if not asked.same_camera:
             low, high = OTHER_CAMERA_M
             for _ in range(_TRIES):
-                drawn = draw_focused_pose(scene, spec.camera, plan, rng, found)
+                drawn = draw_focused_pose(scene, spec.camera, target, rng, findings)
                 if drawn is not None and low <= math.dist(first.position_m, drawn.position_m) <= high:
                     second = drawn
                     break
             else:
-                found.refuse("no second standing point shows the objects")
+                findings.reject("no second standing point shows the objects")
                 return None
-        changed = plan.focus[0]
-        why_not = self._unseen(scene, spec, plan, first, second)
-        if why_not:
-            found.refuse(why_not)
+        changed = target.focus[0]
+        rule = self._unseen(scene, spec, target, first, second)
+        if rule:
+            findings.reject(rule)
             return None
-        if plan.form == "gone":
-            return Staging((first, second), (second,), ((), (Change(changed),), ()), plan.focus[:1])
-        if plan.form == "new":
-            return Staging((first, second), (first,), ((Change(changed),), (), ()), plan.focus[:1])
-        moved = self._moved(scene, changed, LEAST_MOVED_M[level], second, spec, rng)
+        if target.form == "gone":
+            return Staging((first, second), (second,), ((), (Change(changed),), ()), target.focus[:1])
+        if target.form == "new":
+            return Staging((first, second), (first,), ((Change(changed),), (), ()), target.focus[:1])
+        moved = self._moved(scene, changed, asked.moved_m, second, spec, rng)
         if moved is None:
-            found.refuse("the object has no other place to stand in the second picture")
+            findings.reject("the second image has no other place for the object")
             return None
-        return Staging((first, second), (), ((), (moved,)), plan.focus[:1])
+        return Staging((first, second), (), ((), (moved,)), target.focus[:1])
+
+    def _unseen(self, scene: Scene, spec: TaskSpec, target: Target, first: Pose, second: Pose) -> str:
+        """The rule by which probe images reject these poses, before the scene is changed; "" if they do not."""
+        changed, count = target.focus[0], self.skill.levels[spec.question.level].options - 1
+        before, after = shots_of(scene, spec.camera, (first, second)).evidence.views
+        showing = (before,) if target.form == "moved" else (before, after)
+        if not all(shows(view, changed, RELATE) and centred(changed, view) for view in showing):
+            return NOT_IN_BOTH
+        others = sum(key != changed and shows(before, key, RELATE) and shows(after, key, RELATE) for key in before.seen)
+        return "" if others >= count else self._too_few(count)
 
     @staticmethod
-    def _unseen(scene: Scene, spec: TaskSpec, plan: Target, first: Pose, second: Pose) -> str:
-        """Why small pictures from these poses say that they will not do, before the scene is changed; "" where not."""
-        changed, count = plan.focus[0], CHANGE_OPTIONS[spec.question.level] - 1
-        before, after = shots_of(scene, spec.camera, (first, second)).world.views
-        showing = (before,) if plan.form == "moved" else (before, after)
-        if not all(RELATE.holds(changed, view) and centred(changed, view) for view in showing):
-            return NOT_IN_BOTH
-        others = sum(key != changed and RELATE.holds(key, before) and RELATE.holds(key, after) for key in before.seen)
-        return "" if others >= count else f"fewer than {count} other objects are seen clearly in both pictures"
+    def _too_few(count: int) -> str:
+        return f"both images clearly show fewer than {count} other objects"
 
     @staticmethod
     def _moved(
@@ -140,7 +138,7 @@ class BeforeAfter:
             if math.dist(there, item.box.centre_m) < 1.3 * least_m:
                 continue
             yaw, pitch = yaw_rad(pose), pitch_rad(pose)
-            if not in_picture(
+            if not in_image(
                 np.array([pose.position_m]), np.array([yaw]), np.array([pitch]), spec.camera, np.array([there])
             ).all():
                 continue
@@ -150,35 +148,36 @@ class BeforeAfter:
                 return Change(key, there)
         return None
 
-    def propose(self, world: Evidence, level: int, found: Findings) -> None:
-        (changed,) = world.about
-        before, after = world.views
-        names = unique_names(world.with_hidden())
-        kind = "moved" if not world.hidden else "gone" if changed not in after.seen else "new"
-        clear_before = world.hidden[0] if kind == "new" else before
-        clear_after = world.hidden[0] if kind == "gone" else after
+    def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
+        asked = self.skill.levels[level]
+        (changed,) = evidence.about
+        before, after = evidence.views
+        names = unique_names(evidence.with_hidden())
+        kind = "moved" if not evidence.hidden else "gone" if changed not in after.seen else "new"
+        clear_before = evidence.hidden[0] if kind == "new" else before
+        clear_after = evidence.hidden[0] if kind == "gone" else after
         if changed not in names:
-            found.refuse(AMBIGUOUS)
+            findings.reject(AMBIGUOUS)
             return
-        if not all(RELATE.holds(changed, view) and centred(changed, view) for view in (clear_before, clear_after)):
-            found.refuse(NOT_IN_BOTH)
+        if not all(shows(view, changed, RELATE) and centred(changed, view) for view in (clear_before, clear_after)):
+            findings.reject(NOT_IN_BOTH)
             return
-        still = [key for key in names if key != changed and RELATE.holds(key, before) and RELATE.holds(key, after)]
+        still = [key for key in names if key != changed and shows(before, key, RELATE) and shows(after, key, RELATE)]
         margin = 1.0
         if kind == "moved":
-            moved_m = _shift_m(world, changed)
-            if moved_m < LEAST_MOVED_M[level]:
-                found.refuse(f"the object is moved by less than {LEAST_MOVED_M[level]} m")
+            moved_m = _shift_m(evidence, changed)
+            if moved_m < asked.moved_m:
+                findings.reject(f"the object is moved by less than {asked.moved_m} m")
                 return
-            still = [key for key in still if _shift_m(world, key) <= STILL * moved_m]
+            still = [key for key in still if _shift_m(evidence, key) <= STILL * moved_m]
             margin = moved_m
-        count = CHANGE_OPTIONS[level] - 1
+        count = asked.options - 1
         if len(still) < count:
-            found.refuse(f"fewer than {count} other objects are seen clearly in both pictures")
+            findings.reject(self._too_few(count))
         for others in combinations(still, count):
-            found.accept("", (changed, *others), margin, kind)
+            findings.accept("", (changed, *others), margin, kind)
 
-    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         measure = {
             "moved": "argmax({}, o: distance(surface_middle(o, view(0)), surface_middle(o, view(1))))",
             "gone": "argmin({}, o: pixels(o, view(1)))",
@@ -194,7 +193,7 @@ class BeforeAfter:
             "new": ("is there in the second picture and not in the first", "in the first picture", "was not there"),
         }[candidate.form]
         return draft_which(
-            world,
+            evidence,
             shuffled(candidate.objects, rng),
             measure,
             (
@@ -208,25 +207,26 @@ class BeforeAfter:
 
 
 class OcclusionRemoval:
-    """Of which object would one see more if the one before it were taken away."""
+    """The object of which more would be visible if the one in front of it were taken away."""
 
-    name = "occlusion_removal"
+    skill = OCCLUSION_REMOVAL
     views = 1
-    looks_around = False
 
-    def plan(
-        self, description: SceneDescription, level: int, _rng: np.random.Generator, _kept: Optional[Target] = None
+    def target(
+        self, description: SceneDescription, level: int, _rng: np.random.Generator, _previous: Optional[Target] = None
     ) -> Target:
-        need_objects(uniquely_named(description), HIDES_OPTIONS[level] + 1, self.name)
+        need_objects(uniquely_named(description), self.skill.levels[level].options + 1, self.skill.name)
         if not loose(description):
-            raise Infeasible(f"{self.name}: nothing in the scene can be taken away")
+            raise Infeasible(f"{self.skill.name}: no object of the scene can be taken away")
         return Target(key="", focus=())
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, _plan: Target, rng: np.random.Generator, found: Findings
+        self, scene: Scene, spec: TaskSpec, _target: Target, rng: np.random.Generator, findings: Findings
     ) -> Optional[Staging]:
-        """Of poses that have one object behind another one where small pictures say that it hides enough: the scene is
-        changed, which takes longest, for that one alone."""
+        """A pose with one object behind another, which hides enough of it in probe images.
+
+        Only for this pose is the scene changed, which is the slowest step.
+        """
         level = spec.question.level
         takable, nameable = loose(scene.description), uniquely_named(scene.description)
         tried: list[tuple[Pose, int]] = []
@@ -236,58 +236,66 @@ class OcclusionRemoval:
             if pose is not None:
                 tried.append((pose, before.id))
         if not tried:
-            found.refuse("no standing point has one object behind the other")
+            findings.reject("no standing point has one object behind the other")
             return None
         frames = scene.render([pose for pose, _ in tried], probe(spec.camera), EVIDENCE_SENSORS)
-        world = Evidence.of(scene.description, frames)
+        evidence = Evidence.of(scene.description, frames)
         for index, (pose, taken) in enumerate(tried):
-            if self._promises(world.only_view(index), taken, level):
+            if self._promises(evidence.only_view(index), taken, level):
                 return Staging((pose,), (pose,), ((), (Change(taken),)), (taken,))
-        found.refuse(f"the object hides less than {UNCOVERED[level]:.0%} of any other that still shows")
+        findings.reject(self._hides_little(level))
         return None
 
-    def _promises(self, world: Evidence, taken: int, level: int) -> bool:
-        """Whether a picture says that the object hides enough of another one, and nothing of enough others."""
-        view, names = world.views[0], unique_names(world)
-        if taken not in names or not RELATE.holds(taken, view):
-            return False
-        shown = [key for key in names if key != taken and PARTLY.holds(key, view)]
-        told = [self._told(world, key, taken) for key in shown]
-        free = sum(share <= UNTOUCHED for share in told)
-        return max(told, default=0.0) >= UNCOVERED[level] and free >= HIDES_OPTIONS[level] - 1
+    def _hides_little(self, level: int) -> str:
+        uncovered = self.skill.levels[level].uncovered
+        return f"the object hides less than {uncovered:.0%} of any other object that is still visible"
 
-    def propose(self, world: Evidence, level: int, found: Findings) -> None:
-        (taken,) = world.about
-        view, without = world.views[0], world.hidden[0]
-        names = unique_names(world)
-        if taken not in names or not RELATE.holds(taken, view):
-            found.refuse("the object to take away is not seen clearly")
+    def _promises(self, evidence: Evidence, taken: int, level: int) -> bool:
+        """Whether the object hides enough of another one in this view, and nothing of enough others."""
+        asked = self.skill.levels[level]
+        view, names = evidence.views[0], unique_names(evidence)
+        if taken not in names or not shows(view, taken, RELATE):
+            return False
+        shown = [key for key in names if key != taken and shows(view, key, PARTLY)]
+        hidden = [self._hidden_fraction(evidence, key, taken) for key in shown]
+        free = sum(fraction <= UNTOUCHED for fraction in hidden)
+        return max(hidden, default=0.0) >= asked.uncovered and free >= asked.options - 1
+
+    def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
+        asked = self.skill.levels[level]
+        (taken,) = evidence.about
+        view, without = evidence.views[0], evidence.hidden[0]
+        names = unique_names(evidence)
+        if taken not in names or not shows(view, taken, RELATE):
+            findings.reject("the object to take away is not shown clearly")
             return
-        shown = [key for key in names if key != taken and PARTLY.holds(key, view)]
+        shown = [key for key in names if key != taken and shows(view, key, PARTLY)]
         gains = {key: gain(key, view, without) for key in shown}
-        uncovered = [key for key in shown if gains[key] >= UNCOVERED[level]]
-        untouched = [key for key in shown if gains[key] <= UNTOUCHED and self._told(world, key, taken) <= UNTOUCHED]
-        count = HIDES_OPTIONS[level] - 1
+        uncovered = [key for key in shown if gains[key] >= asked.uncovered]
+        untouched = [
+            key for key in shown if gains[key] <= UNTOUCHED and self._hidden_fraction(evidence, key, taken) <= UNTOUCHED
+        ]
+        count = asked.options - 1
         if not uncovered:
-            found.refuse(f"the object hides less than {UNCOVERED[level]:.0%} of any other that still shows")
+            findings.reject(self._hides_little(level))
         elif len(untouched) < count:
-            found.refuse(f"fewer than {count} objects are seen of which it hides nothing")
+            findings.reject(f"fewer than {count} visible objects are not hidden by it at all")
         for key in uncovered:
-            if self._told(world, key, taken) < UNCOVERED[level] / 2:
-                found.refuse("of the object's box less is hidden than of the object")
+            if self._hidden_fraction(evidence, key, taken) < asked.uncovered / 2:
+                findings.reject("a smaller fraction of the object's box is hidden than of the object")
                 continue
             for others in combinations(untouched, count):
-                found.accept("", (taken, key, *others), gains[key])
+                findings.accept("", (taken, key, *others), gains[key])
 
     @staticmethod
-    def _told(world: Evidence, key: int, taken: int) -> float:
-        """What the program will say is hidden."""
-        return hidden_by(world.objects[key], world.objects[taken], world.views[0])
+    def _hidden_fraction(evidence: Evidence, key: int, taken: int) -> float:
+        """The hidden fraction that the program computes."""
+        return hidden_by(evidence.objects[key], evidence.objects[taken], evidence.views[0])
 
-    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         taken, *choices = candidate.objects
         return draft_which(
-            world,
+            evidence,
             shuffled(choices, rng),
             f"argmax({{}}, o: hidden_by(o, by=object({taken}), view=view(0)))",
             (
@@ -304,7 +312,7 @@ class OcclusionRemoval:
 def _lined_up(
     scene: Scene, camera: Camera, before: SceneObject, behind: SceneObject, rng: np.random.Generator
 ) -> Optional[Pose]:
-    """A standing point from which one object is behind another, both in the picture; None where this draw has none."""
+    """A pose from which one object is behind another, both in the image; None if this draw has none."""
     eyes = draw_eyes(scene, rng, CROUCHED_M)
     before_m, behind_m = np.asarray(before.box.centre_m), np.asarray(behind.box.centre_m)
     near, far = before_m - eyes, behind_m - eyes
@@ -313,7 +321,7 @@ def _lined_up(
     both = np.stack([before_m, behind_m])
     yaws, pitches = aim(eyes, camera, both, where)
     lined = (turn < BEHIND_RAD) & (np.linalg.norm(near, axis=1) < np.linalg.norm(far, axis=1))
-    lined &= in_picture(eyes, yaws, pitches, camera, both).all(axis=1)
+    lined &= in_image(eyes, yaws, pitches, camera, both).all(axis=1)
     if not lined.any():
         return None
     best = int(np.where(lined, turn, np.inf).argmin())
@@ -322,13 +330,16 @@ def _lined_up(
 
 
 def gain(key: int, view: ViewEvidence, without: ViewEvidence) -> float:
-    """Pixels of an object that only the changed view shows, as a share of what the frame could show of it."""
+    """Pixels of an object that only the changed view shows, as a fraction of all its pixels if nothing hid it."""
     truth, more = view.seen[key], without.seen.get(key)
     if more is None:
         return 0.0
     return (more.pixels - truth.pixels) * truth.visible_fraction / truth.pixels
 
 
-def _shift_m(world: Evidence, key: int) -> float:
-    first, second = (surface_middle(world.objects[key], view) for view in world.views)
+def _shift_m(evidence: Evidence, key: int) -> float:
+    first, second = (surface_middle(evidence.objects[key], view) for view in evidence.views)
     return math.dist(first, second)
+
+
+FAMILIES = (BeforeAfter(), OcclusionRemoval())

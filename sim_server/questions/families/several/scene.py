@@ -1,112 +1,129 @@
-"""The scene over several pictures: object_distance, scene_count, scene_size, scene_relative_distance and _direction.
+"""A scene over a few images: object_distance, scene_count, scene_size, scene_relative_distance and _direction.
 
-Nothing is asked about one picture: the pictures together cover the scene, and share enough to be joined.
+The images cover the scene together, and overlap enough for a viewer to relate them.
 """
 
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Optional, Sequence, cast
+from typing import Any, Optional, Protocol, Sequence, Union, cast
 
 import numpy as np
 
 from protocol.errors import Infeasible
 from protocol.seeds import pick
+from protocol.skills.cameras import CamerasCountLevel
+from protocol.skills.levels import Clarity
+from protocol.skills.scene import (
+    OBJECT_DISTANCE,
+    SCENE_COUNT,
+    SCENE_RELATIVE_DIRECTION,
+    SCENE_RELATIVE_DISTANCE,
+    SCENE_SIZE,
+    SceneCountLevel,
+)
+from protocol.skills.skill import Skill
 from protocol.tasks.scene import Pose, SceneDescription
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import Evidence
 from sim_server.questions.families.rules import (
     MAX_NAMED,
-    PERCEIVE,
     RELATE,
-    Clarity,
     clear_anywhere,
     is_small,
     need_objects,
     prominent_anywhere,
+    shows,
     uniquely_named,
 )
 from sim_server.questions.families.single.measures import draft_size
-from sim_server.questions.families.single.perceive import counted, groups, plan_count
+from sim_server.questions.families.single.perceive import count_target, counted, groups
 from sim_server.questions.families.single.space import RelativeDirection, RelativeDistance, large_room
 from sim_server.questions.family import Candidate, Draft, Family, Findings, Target, name_slots, shuffled
 from sim_server.questions.geometry import box_distance_m
 from sim_server.questions.views.coverage import LEAST_JOINT, joined
 from sim_server.questions.views.sets import covering_sets, first_fitting, shoot
 
-PICTURES = (2, 3, 2, 3, 4)
-APART_FROM_LEVEL = 2  # from here on no picture shows all that the question names
-SCENE_COUNT_RANGE = ((2, 3), (2, 4), (2, 5), (3, 6), (3, 8))  # a scene-level count is never 1
 DISTANCE_BORDERS_M = (1.0, 2.0)  # near, middle and far are asked equally often
 LEAST_DISTANCE_M = 0.3
 _DISTANCES = ("near", "middle", "far")
-NOT_JOINED = f"the pictures share less than {LEAST_JOINT:.0%} of what they show: who sees them cannot join them"
-TOGETHER = "one picture shows all that the question names"
+NOT_JOINED = f"the overlap of the images is below {LEAST_JOINT:.0%}, too little to relate them"
+TOGETHER = "one image shows all objects of the question"
+
+
+class _OverImages(Protocol):
+    """A level that limits the number of images."""
+
+    @property
+    def images(self) -> int: ...
 
 
 class SceneViews:
-    """For families about few pictures: some that together show much of the scene, and what the plan wants."""
+    """Mixin of the families about a few images, which together show much of the scene and fit the target."""
 
+    skill: Skill[Any]
     views = 2
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
+        self, scene: Scene, spec: TaskSpec, target: Target, rng: np.random.Generator, findings: Findings
     ) -> Optional[tuple[Pose, ...]]:
         shots = shoot(scene, spec.camera, rng)
-        most = min(spec.max_views, PICTURES[spec.question.level])
-        family = cast(Family, self)  # a part of one
-        return first_fitting(family, spec, plan, shots, covering_sets(shots, most, rng), found)
+        asked: _OverImages = self.skill.levels[spec.question.level]
+        most = min(spec.max_views, asked.images)
+        family = cast(Family, self)  # the class that mixes this in is one
+        return first_fitting(family, spec, target, shots, covering_sets(shots, most, rng), findings)
 
 
-def shown_together(world: Evidence, keys: Sequence[int], clarity: Clarity = RELATE) -> bool:
+def shown_together(evidence: Evidence, keys: Sequence[int], clarity: Clarity = RELATE) -> bool:
     """Whether some view clearly shows all of these objects."""
-    return any(all(clarity.holds(key, view) for key in keys) for view in world.views)
+    return any(all(shows(view, key, clarity) for key in keys) for view in evidence.views)
 
 
-def may_be_asked(world: Evidence, level: int, keys: Sequence[int], found: Findings) -> bool:
-    """Whether the objects are spread over the pictures as the level wants it; else why not is added to `found`."""
-    if level >= APART_FROM_LEVEL and shown_together(world, keys):
-        found.refuse(TOGETHER)
+def may_be_asked(evidence: Evidence, spread: bool, keys: Sequence[int], findings: Findings) -> bool:
+    """Whether the objects are spread over the images, if the level asks for it; if not, `findings` gets the rule."""
+    if spread and shown_together(evidence, keys):
+        findings.reject(TOGETHER)
         return False
     return True
 
 
-def _named(world: Evidence, found: Findings) -> list[int]:
-    """Ids of the objects that may stand in a relation, the largest first; none where the views do not join."""
-    if not joined(world.description, world.views):
-        found.refuse(NOT_JOINED)
+def _named(evidence: Evidence, findings: Findings) -> list[int]:
+    """Ids of the objects that relations can be about, the largest first; none if the views do not overlap enough."""
+    if not joined(evidence.description, evidence.views):
+        findings.reject(NOT_JOINED)
         return []
-    clear = prominent_anywhere(world, found)
-    pixels = {key: max(view.seen[key].pixels for view in world.views if key in view.seen) for key in clear}
+    clear = prominent_anywhere(evidence, findings)
+    pixels = {key: max(view.seen[key].pixels for view in evidence.views if key in view.seen) for key in clear}
     return sorted(clear, key=lambda key: (-pixels[key], key))[:MAX_NAMED]
 
 
 class ObjectDistance(SceneViews):
     """Metres between the closest points of two objects."""
 
-    name = "object_distance"
+    skill = OBJECT_DISTANCE
 
-    def plan(
-        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    def target(
+        self, description: SceneDescription, _level: int, rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
-        if kept is not None:
-            return kept
+        if previous is not None:
+            return previous
         pairs = combinations(uniquely_named(description), 2)
         keys = sorted({_third(box_distance_m(a.box, b.box)) for a, b in pairs} - {""})
         if not keys:
-            raise Infeasible(f"{self.name}: no two objects of the scene are {LEAST_DISTANCE_M} m apart")
+            raise Infeasible(f"{self.skill.name}: no two objects of the scene are {LEAST_DISTANCE_M} m apart")
         return Target(key=pick(keys, rng), focus=())
 
-    def propose(self, world: Evidence, level: int, found: Findings) -> None:
-        for a, b in combinations(_named(world, found), 2):
-            distance_m = box_distance_m(world.objects[a].box, world.objects[b].box)
+    def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
+        spread = self.skill.levels[level].spread
+        for a, b in combinations(_named(evidence, findings), 2):
+            distance_m = box_distance_m(evidence.objects[a].box, evidence.objects[b].box)
             if distance_m < LEAST_DISTANCE_M:
-                found.refuse(f"two objects are within {LEAST_DISTANCE_M} m of each other")
-            elif may_be_asked(world, level, (a, b), found):
-                found.accept(_third(distance_m), (a, b), distance_m - LEAST_DISTANCE_M)
+                findings.reject(f"two objects are within {LEAST_DISTANCE_M} m of each other")
+            elif may_be_asked(evidence, spread, (a, b), findings):
+                findings.accept(_third(distance_m), (a, b), distance_m - LEAST_DISTANCE_M)
 
-    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         keys = shuffled(candidate.objects, rng)
         return Draft(
             program="round(closest_distance(object({}), object({})), 0.1)".format(*keys),
@@ -117,38 +134,38 @@ class ObjectDistance(SceneViews):
                 "from the closest part of the {a} to the closest part of the {b} , how many meters is it ?",
                 "how far apart are the {a} and the {b} , each at its closest part ?",
             ),
-            slots=name_slots(world, keys),
+            slots=name_slots(evidence, keys),
             unit="m",
             show_options=False,
         )
 
 
 def _third(distance_m: float) -> str:
-    """The class of a distance, "" for one that is not asked."""
+    """The class of a distance, "" if it is too short to be asked."""
     if distance_m < LEAST_DISTANCE_M:
         return ""
     return _DISTANCES[sum(distance_m >= border for border in DISTANCE_BORDERS_M)]
 
 
 class SceneCount(SceneViews):
-    """How many different things, chairs, red things the pictures show in all."""
+    """How many different objects, chairs or red things the images show in total."""
 
-    name = "scene_count"
+    skill = SCENE_COUNT
 
-    def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    def target(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
-        return kept or plan_scene_count(self.name, description, SCENE_COUNT_RANGE[level], rng)
+        return previous or scene_count_target(self.skill, level, description, rng)
 
-    def propose(self, world: Evidence, level: int, found: Findings) -> None:
-        if not joined(world.description, world.views):
-            found.refuse(NOT_JOINED)
+    def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
+        if not joined(evidence.description, evidence.views):
+            findings.reject(NOT_JOINED)
             return
-        propose_count(world, level, SCENE_COUNT_RANGE[level], found)
+        judge_count(evidence, self.skill.levels[level], findings)
 
-    def draft(self, world: Evidence, candidate: Candidate, _rng: np.random.Generator) -> Draft:
+    def draft(self, evidence: Evidence, candidate: Candidate, _level: int, _rng: np.random.Generator) -> Draft:
         return draft_count(
-            world,
+            evidence,
             candidate,
             (
                 "how many {a} do the pictures show in all ?",
@@ -160,35 +177,40 @@ class SceneCount(SceneViews):
         )
 
 
-def plan_scene_count(
-    name: str, description: SceneDescription, limits: tuple[int, int], rng: np.random.Generator
+_CountLevel = Union[SceneCountLevel, CamerasCountLevel]
+
+
+def scene_count_target(
+    skill: Skill[_CountLevel], level: int, description: SceneDescription, rng: np.random.Generator
 ) -> Target:
-    """As `plan_count`, with nothing to aim at: what views together show is for the choice of the views. All things
-    there are, are counted in scenes alone that have so few."""
-    plan = plan_count(name, [description.objects], limits, rng, everything=len(description.objects) <= limits[1])
-    return Target(key=plan.key, focus=(), form=plan.form)
+    """Like `count_target` without objects to aim at, since the choice of the views decides what they show.
+
+    All objects of the scene are counted only if there are few enough for the level.
+    """
+    everything = len(description.objects) <= skill.levels[level].most
+    target = count_target(skill, level, [description.objects], rng, everything=everything)
+    return Target(key=target.key, focus=(), form=target.form)
 
 
-def propose_count(world: Evidence, level: int, limits: tuple[int, int], found: Findings) -> None:
-    """Every kind whose things are each plain in some picture, as many as the level wants, not all in one picture."""
-    low, high = limits
-    clarity = PERCEIVE[level]
-    for form, _, items in groups([world.objects[key] for key in world.seen()]):
+def judge_count(evidence: Evidence, asked: _CountLevel, findings: Findings) -> None:
+    """Accept every kind whose number fits the level and whose objects are each shown clearly in some image."""
+    low, high, clarity = asked.least, asked.most, asked.clarity
+    for form, _, items in groups([evidence.objects[key] for key in evidence.seen()]):
         keys = [item.id for item in items]
         if not low <= len(keys) <= high:
-            found.refuse(f"the pictures do not show {low} to {high} of a kind")
-        elif not all(shown_together(world, (key,), clarity) for key in keys):
-            found.refuse(f"a counted object shows less than {clarity} in every picture")
-        elif level >= APART_FROM_LEVEL and any(all(key in view.seen for key in keys) for view in world.views):
-            found.refuse(TOGETHER)
+            findings.reject(f"the images do not show {low} to {high} of a kind")
+        elif not all(shown_together(evidence, (key,), clarity) for key in keys):
+            findings.reject(f"a counted object is less than {clarity} in every image")
+        elif asked.spread and any(all(key in view.seen for key in keys) for view in evidence.views):
+            findings.reject(TOGETHER)
         else:
-            best = [max(v.seen[key].visible_fraction for v in world.views if key in v.seen) for key in keys]
-            found.accept(str(len(keys)), tuple(keys), min(best) - clarity.fraction, form)
+            best = [max(v.seen[key].visible_fraction for v in evidence.views if key in v.seen) for key in keys]
+            findings.accept(str(len(keys)), tuple(keys), min(best) - clarity.visible_fraction, form)
 
 
-def draft_count(world: Evidence, candidate: Candidate, templates: tuple[str, ...]) -> Draft:
-    """A count of the different things that any view shows."""
-    phrase, kind = counted(world.objects[candidate.objects[0]], candidate.form)
+def draft_count(evidence: Evidence, candidate: Candidate, templates: tuple[str, ...]) -> Draft:
+    """Ask for the number of different objects that the views show."""
+    phrase, kind = counted(evidence.objects[candidate.objects[0]], candidate.form)
     return Draft(
         program=f"count(where(seen(){kind}))",
         templates=templates,
@@ -198,35 +220,36 @@ def draft_count(world: Evidence, candidate: Candidate, templates: tuple[str, ...
 
 
 class SceneSize(SceneViews):
-    """Length of an object's longest side; some picture shows the object whole."""
+    """Length of the longest side of an object that some image shows entirely."""
 
-    name = "scene_size"
+    skill = SCENE_SIZE
 
-    def plan(
-        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    def target(
+        self, description: SceneDescription, _level: int, rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
-        if kept is not None:
-            return kept
-        # Small things hardly have a level's share of a picture that shows much of a room.
+        if previous is not None:
+            return previous
+        # In an image of much of a room, small objects rarely fill as much of the image as the level asks.
         names = sorted({item.category for item in uniquely_named(description) if not is_small(item)})
-        need_objects(names, 1, self.name)
+        need_objects(names, 1, self.skill.name)
         return Target(key=pick(names, rng), focus=())
 
-    def propose(self, world: Evidence, level: int, found: Findings) -> None:
-        for key in clear_anywhere(world, PERCEIVE[level], found):
-            whole = [
+    def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
+        clarity = self.skill.levels[level].clarity
+        for key in clear_anywhere(evidence, clarity, findings):
+            entire = [
                 view.seen[key].visible_fraction
-                for view in world.views
-                if key not in view.cut and PERCEIVE[level].holds(key, view)
+                for view in evidence.views
+                if key not in view.cut and shows(view, key, clarity)
             ]
-            if not whole:
-                found.refuse("an object is cut off by the frame in every picture that shows it well")
+            if not entire:
+                findings.reject("an object is cut off by the border of every image that shows it clearly")
             else:
-                found.accept(world.objects[key].category, (key,), max(whole) - PERCEIVE[level].fraction)
+                findings.accept(evidence.objects[key].category, (key,), max(entire) - clarity.visible_fraction)
 
-    def draft(self, world: Evidence, candidate: Candidate, _rng: np.random.Generator) -> Draft:
+    def draft(self, evidence: Evidence, candidate: Candidate, _level: int, _rng: np.random.Generator) -> Draft:
         return draft_size(
-            world,
+            evidence,
             candidate,
             (
                 "look at all the pictures . how long is the longest side of the {a} ?",
@@ -239,31 +262,34 @@ class SceneSize(SceneViews):
 
 
 class SceneRelativeDistance(SceneViews, RelativeDistance):
-    """relative_distance over few pictures."""
+    """relative_distance over a few images."""
 
-    name = "scene_relative_distance"
+    skill = SCENE_RELATIVE_DISTANCE
 
-    def propose(self, world: Evidence, level: int, found: Findings) -> None:
+    def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         judged = Findings()
-        items = [world.objects[key] for key in _named(world, judged)]
-        self.judge(items, level, judged, large_room(world.description))
-        _take(world, level, judged, found)
+        items = [evidence.objects[key] for key in _named(evidence, judged)]
+        self.judge_objects(items, level, judged, large_room(evidence.description))
+        _add_spread(evidence, self.skill.levels[level].spread, judged, findings)
 
 
 class SceneRelativeDirection(SceneViews, RelativeDirection):
-    """relative_direction over few pictures."""
+    """relative_direction over a few images."""
 
-    name = "scene_relative_direction"
+    skill = SCENE_RELATIVE_DIRECTION
 
-    def propose(self, world: Evidence, level: int, found: Findings) -> None:
+    def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         judged = Findings()
-        self.judge([world.objects[key] for key in _named(world, judged)], level, judged, False)
-        _take(world, level, judged, found)
+        self.judge_objects([evidence.objects[key] for key in _named(evidence, judged)], level, judged, False)
+        _add_spread(evidence, self.skill.levels[level].spread, judged, findings)
 
 
-def _take(world: Evidence, level: int, judged: Findings, found: Findings) -> None:
-    """What was judged, as far as the level's spread over the pictures lets it be asked."""
-    found.refused += judged.refused
+def _add_spread(evidence: Evidence, spread: bool, judged: Findings, findings: Findings) -> None:
+    """Add the judged candidates whose objects are spread over the images as the level asks."""
+    findings.rejected += judged.rejected
     for item in judged.accepted:
-        if may_be_asked(world, level, item.objects, found):
-            found.accepted.append(item)
+        if may_be_asked(evidence, spread, item.objects, findings):
+            findings.accepted.append(item)
+
+
+FAMILIES = (ObjectDistance(), SceneCount(), SceneSize(), SceneRelativeDistance(), SceneRelativeDirection())

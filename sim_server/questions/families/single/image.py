@@ -1,5 +1,4 @@
-"""Relations in the picture of one view: view_direction (left/right, above/below) and depth_order (nearer,
-farther, the same)."""
+"""Relations in one image: view_direction (left, right, above, below) and depth_order (nearer, farther, the same)."""
 
 from __future__ import annotations
 
@@ -9,18 +8,16 @@ from typing import Optional
 import numpy as np
 
 from protocol.seeds import pick
+from protocol.skills.single import DEPTH_ORDER, VIEW_DIRECTION
 from protocol.tasks.scene import SceneDescription
 from sim_server.questions.evidence import Evidence
 from sim_server.questions.families.rules import draw_objects, prominent, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, name_slots, shuffled
 from sim_server.questions.views.viewpoints import SingleView
 
-SEPARATION = (0.30, 0.22, 0.15, 0.10, 0.06)  # between centroids, as a share of the picture's width or height
-VERTICAL_FROM_LEVEL = 2
-DEPTH_GAP = (0.40, 0.30, 0.22, 0.15, 0.10)  # of the farther object's depth
-SAME_DEPTH_M = 0.15  # closer than this is "the same depth" at any level
-SAME_FROM_LEVEL = 3  # from here on "the same" is asked too: medians this close by a margin, centres not far apart
-SAME_MARGIN_M, SAME_CENTRES_M = 0.05, 0.30
+SAME_MARGIN_M = 0.05  # depths that are "the same" differ by this much less than the level's border
+SAME_CENTRES_M = 0.30  # and the depths of the box centres by at most this
+OTHER_SIDE = "the visible parts of two objects are on the opposite side to their centres"
 
 _FORMS = {
     "horizontal": ("left", "right"),
@@ -30,53 +27,49 @@ _FORMS = {
 }
 
 
-def _plan(
-    name: str, forms: list[str], description: SceneDescription, rng: np.random.Generator, kept: Optional[Target]
+def _target(
+    name: str, forms: list[str], description: SceneDescription, rng: np.random.Generator, previous: Optional[Target]
 ) -> Target:
-    form = kept.form if kept else pick(forms, rng)
-    key = draw_key(_FORMS[form], rng, kept)
+    form = previous.form if previous else pick(forms, rng)
+    key = draw_key(_FORMS[form], rng, previous)
     return Target(key=key, focus=draw_objects(uniquely_named(description), 2, rng, name), form=form)
 
 
-def _depth_form(level: int) -> str:
-    return "depth or same" if level >= SAME_FROM_LEVEL else "depth"
-
-
 class ViewDirection(SingleView):
-    """On which side of b is a, in the picture and in the camera's frame."""
+    """On which side of b is a, in the image."""
 
-    name = "view_direction"
+    skill = VIEW_DIRECTION
 
-    def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    def target(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
-        forms = ["horizontal", "vertical"] if level >= VERTICAL_FROM_LEVEL else ["horizontal"]
-        return _plan(self.name, forms, description, rng, kept)
+        forms = ["horizontal", "vertical"] if self.skill.levels[level].asks_vertical else ["horizontal"]
+        return _target(self.skill.name, forms, description, rng, previous)
 
-    def propose(self, world: Evidence, level: int, found: Findings) -> None:
-        view = world.views[0]
-        least = SEPARATION[level]
-        for a, b in permutations(prominent(world, view, found), 2):
+    def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
+        view = evidence.views[0]
+        asked = self.skill.levels[level]
+        for a, b in permutations(prominent(evidence, view, findings), 2):
             seen_a, seen_b = view.seen[a], view.seen[b]
             centre_a, centre_b = view.centres[a], view.centres[b]
             across, along = seen_a.u - seen_b.u, centre_a[0] - centre_b[0]
-            if abs(across) < least:
-                found.refuse(f"two objects are less than {least:.2f} of the picture's width apart")
+            if abs(across) < asked.apart:
+                findings.reject(f"two objects are less than {asked.apart:.2f} of the image width apart")
             elif across * along <= 0:
-                found.refuse("what is visible of two objects is on the other side than the objects")
+                findings.reject(OTHER_SIDE)
             else:
-                found.accept("left" if across < 0 else "right", (a, b), abs(across), "horizontal")
-            if level < VERTICAL_FROM_LEVEL:
+                findings.accept("left" if across < 0 else "right", (a, b), abs(across), "horizontal")
+            if not asked.asks_vertical:
                 continue
             down, centre_down = seen_a.v - seen_b.v, centre_a[1] - centre_b[1]
-            if abs(down) < least:
-                found.refuse(f"two objects are less than {least:.2f} of the picture's height apart")
+            if abs(down) < asked.apart:
+                findings.reject(f"two objects are less than {asked.apart:.2f} of the image height apart")
             elif down * centre_down <= 0:
-                found.refuse("what is visible of two objects is on the other side than the objects")
+                findings.reject(OTHER_SIDE)
             else:
-                found.accept("above" if down < 0 else "below", (a, b), abs(down), "vertical")
+                findings.accept("above" if down < 0 else "below", (a, b), abs(down), "vertical")
 
-    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         a, b = candidate.objects
         axis = "image_x" if candidate.form == "horizontal" else "image_y"
         first, second = _FORMS[candidate.form]
@@ -89,44 +82,47 @@ class ViewDirection(SingleView):
                 "on which side of the {b} is the {a} in the picture ?",
                 "look at the picture . where is the {a} from the {b} ?",
             ),
-            slots=name_slots(world, candidate.objects),
+            slots=name_slots(evidence, candidate.objects),
             options=shuffled(_FORMS[candidate.form], rng),
         )
 
 
 class DepthOrder(SingleView):
-    """Is a nearer to the camera than b, or farther, or at the same depth."""
+    """Whether a is nearer to the camera than b, farther, or at the same depth."""
 
-    name = "depth_order"
+    skill = DEPTH_ORDER
 
-    def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    def target(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
-        return _plan(self.name, [_depth_form(level)], description, rng, kept)
+        return _target(self.skill.name, [self._form(level)], description, rng, previous)
 
-    def propose(self, world: Evidence, level: int, found: Findings) -> None:
-        view = world.views[0]
-        for a, b in permutations(prominent(world, view, found), 2):
+    def _form(self, level: int) -> str:
+        return "depth or same" if self.skill.levels[level].asks_same else "depth"
+
+    def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
+        view, asked, form = evidence.views[0], self.skill.levels[level], self._form(level)
+        for a, b in permutations(prominent(evidence, view, findings), 2):
             depth_a, depth_b = view.seen[a].depth_m, view.seen[b].depth_m
             gap_m = depth_a - depth_b
             relative = abs(gap_m) / max(depth_a, depth_b)
             along_m = view.centres[a][2] - view.centres[b][2]
-            if level >= SAME_FROM_LEVEL and abs(gap_m) <= SAME_DEPTH_M - SAME_MARGIN_M:
+            if asked.asks_same and abs(gap_m) <= asked.same_within_m - SAME_MARGIN_M:
                 if abs(along_m) > SAME_CENTRES_M:
-                    found.refuse("what is visible of two objects is level in depth, the objects are not")
+                    findings.reject("the visible parts of two objects are at one depth, their centres are not")
                 else:
-                    found.accept("the same", (a, b), SAME_DEPTH_M - abs(gap_m), _depth_form(level))
-            elif relative < DEPTH_GAP[level] or abs(gap_m) < SAME_DEPTH_M:
-                found.refuse(f"two depths differ by less than {DEPTH_GAP[level]:.0%} or {SAME_DEPTH_M} m")
+                    findings.accept("the same", (a, b), asked.same_within_m - abs(gap_m), form)
+            elif relative < asked.depth_gap or abs(gap_m) < asked.same_within_m:
+                findings.reject(f"two depths differ by less than {asked.depth_gap:.0%} or {asked.same_within_m} m")
             elif gap_m * along_m <= 0:
-                found.refuse("what is visible of two objects is in another order than the objects")
+                findings.reject("the visible parts of two objects are in the opposite order to their centres")
             else:
-                found.accept("nearer" if gap_m < 0 else "farther", (a, b), relative, _depth_form(level))
+                findings.accept("nearer" if gap_m < 0 else "farther", (a, b), relative, form)
 
-    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, evidence: Evidence, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
         a, b = candidate.objects
         depth_a, depth_b = f"depth(object({a}), view(0))", f"depth(object({b}), view(0))"
-        same = f'if abs({depth_a} - {depth_b}) < {SAME_DEPTH_M} then "the same" else '
+        same = f'if abs({depth_a} - {depth_b}) < {self.skill.levels[level].same_within_m} then "the same" else '
         same = same if "the same" in _FORMS[candidate.form] else ""
         return Draft(
             program=same + f'if {depth_a} < {depth_b} then "nearer" else "farther"',
@@ -137,6 +133,9 @@ class DepthOrder(SingleView):
                 "how near is the {a} to the camera compared with the {b} ?",
                 "how far from the camera is the {a} compared with the {b} ?",
             ),
-            slots=name_slots(world, candidate.objects),
+            slots=name_slots(evidence, candidate.objects),
             options=shuffled(_FORMS[candidate.form], rng),
         )
+
+
+FAMILIES = (ViewDirection(), DepthOrder())

@@ -1,4 +1,4 @@
-"""Numbers: camera_object_distance (metres, to the nearest 0.1) and object_size (longest side, whole centimetres)."""
+"""Measures: camera_object_distance (metres, to the nearest 0.1) and object_size (longest side, whole centimetres)."""
 
 from __future__ import annotations
 
@@ -6,42 +6,41 @@ from typing import Optional
 
 import numpy as np
 
+from protocol.skills.single import CAMERA_OBJECT_DISTANCE, OBJECT_SIZE
 from protocol.tasks.scene import SceneDescription
 from sim_server.questions.evidence import Evidence
-from sim_server.questions.families.rules import PERCEIVE, clear_objects, draw_objects, uniquely_named
+from sim_server.questions.families.rules import clear_objects, draw_objects, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, name_slots
 from sim_server.questions.language.functions.views import distance_from_camera
 from sim_server.questions.views.viewpoints import SingleView
 
-NEAREST_M = 0.8
-FARTHEST_M = (2.5, 3.2, 4.0, 5.0, 6.0)  # the farther, the harder to tell
 _THIRDS = ("near", "middle", "far")
 
 
 class CameraObjectDistance(SingleView):
-    """From the camera to the closest point of the object's box."""
+    """Distance from the camera to the closest point of an object's box."""
 
-    name = "camera_object_distance"
+    skill = CAMERA_OBJECT_DISTANCE
 
-    def plan(
-        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    def target(
+        self, description: SceneDescription, _level: int, rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
-        key = draw_key(_THIRDS, rng, kept)
-        return Target(key=key, focus=draw_objects(uniquely_named(description), 1, rng, self.name))
+        key = draw_key(_THIRDS, rng, previous)
+        return Target(key=key, focus=draw_objects(uniquely_named(description), 1, rng, self.skill.name))
 
-    def propose(self, world: Evidence, level: int, found: Findings) -> None:
-        view = world.views[0]
-        farthest_m = FARTHEST_M[level]
-        for key in clear_objects(world, view, PERCEIVE[level], found):
-            distance_m = distance_from_camera(world.objects[key], view)
-            if not NEAREST_M <= distance_m <= farthest_m:
-                found.refuse(f"an object is not between {NEAREST_M} and {farthest_m} m from the camera")
+    def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
+        view, asked = evidence.views[0], self.skill.levels[level]
+        nearest_m, farthest_m = asked.nearest_m, asked.farthest_m
+        for key in clear_objects(evidence, view, asked.clarity, findings):
+            distance_m = distance_from_camera(evidence.objects[key], view)
+            if not nearest_m <= distance_m <= farthest_m:
+                findings.reject(f"an object is not between {nearest_m} and {farthest_m} m from the camera")
                 continue
-            third = int(3 * (distance_m - NEAREST_M) / (farthest_m - NEAREST_M))
-            margin = min(distance_m - NEAREST_M, farthest_m - distance_m)
-            found.accept(_THIRDS[min(third, 2)], (key,), margin)
+            third = int(3 * (distance_m - nearest_m) / (farthest_m - nearest_m))
+            margin = min(distance_m - nearest_m, farthest_m - distance_m)
+            findings.accept(_THIRDS[min(third, 2)], (key,), margin)
 
-    def draft(self, world: Evidence, candidate: Candidate, _rng: np.random.Generator) -> Draft:
+    def draft(self, evidence: Evidence, candidate: Candidate, _level: int, _rng: np.random.Generator) -> Draft:
         (a,) = candidate.objects
         return Draft(
             program=f"round(distance_from_camera(object({a}), view(0)), 0.1)",
@@ -52,38 +51,38 @@ class CameraObjectDistance(SingleView):
                 "what is the distance from the camera to the {a} ?",
                 "from the camera , how far is the {a} ?",
             ),
-            slots=name_slots(world, (a,)),
+            slots=name_slots(evidence, (a,)),
             unit="m",
             show_options=False,
         )
 
 
 class ObjectSize(SingleView):
-    """Length of the longest side of the object's box; the object must lie wholly in the frame."""
+    """Length of the longest side of the box of an object that is entirely inside the image."""
 
-    name = "object_size"
+    skill = OBJECT_SIZE
 
-    def plan(
-        self, description: SceneDescription, _level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    def target(
+        self, description: SceneDescription, _level: int, rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
         items = uniquely_named(description)
         names = sorted({item.category for item in items})
-        key = draw_key(names, rng, kept)
+        key = draw_key(names, rng, previous)
         fitting = [item for item in items if item.category == key]
-        return Target(key=key, focus=draw_objects(fitting, 1, rng, self.name))
+        return Target(key=key, focus=draw_objects(fitting, 1, rng, self.skill.name))
 
-    def propose(self, world: Evidence, level: int, found: Findings) -> None:
-        view = world.views[0]
-        for key in clear_objects(world, view, PERCEIVE[level], found):
+    def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
+        view, clarity = evidence.views[0], self.skill.levels[level].clarity
+        for key in clear_objects(evidence, view, clarity, findings):
             if key in view.cut:
-                found.refuse("an object is cut off by the frame")
+                findings.reject("an object is cut off by the border of the image")
             else:
-                margin = view.seen[key].visible_fraction - PERCEIVE[level].fraction
-                found.accept(world.objects[key].category, (key,), margin)
+                margin = view.seen[key].visible_fraction - clarity.visible_fraction
+                findings.accept(evidence.objects[key].category, (key,), margin)
 
-    def draft(self, world: Evidence, candidate: Candidate, _rng: np.random.Generator) -> Draft:
+    def draft(self, evidence: Evidence, candidate: Candidate, _level: int, _rng: np.random.Generator) -> Draft:
         return draft_size(
-            world,
+            evidence,
             candidate,
             (
                 "how long is the longest side of the {a} ?",
@@ -95,13 +94,16 @@ class ObjectSize(SingleView):
         )
 
 
-def draft_size(world: Evidence, candidate: Candidate, templates: tuple[str, ...]) -> Draft:
-    """The longest side of a candidate's object in centimetres."""
+def draft_size(evidence: Evidence, candidate: Candidate, templates: tuple[str, ...]) -> Draft:
+    """Ask for the longest side of a candidate's object in centimetres."""
     (a,) = candidate.objects
     return Draft(
         program=f"round(longest_side(object({a})) * 100, 1)",
         templates=templates,
-        slots=name_slots(world, (a,)),
+        slots=name_slots(evidence, (a,)),
         unit="cm",
         show_options=False,
     )
+
+
+FAMILIES = (CameraObjectDistance(), ObjectSize())

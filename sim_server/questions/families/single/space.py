@@ -1,4 +1,4 @@
-"""Relations in the room, whatever the camera: relative_distance and relative_direction."""
+"""Relations between objects that do not depend on the camera: relative_distance and relative_direction."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import Optional, Sequence, Union
 import numpy as np
 
 from protocol.errors import Infeasible
+from protocol.skills.levels import SECTORS, Nearest, Sectors
+from protocol.skills.single import RELATIVE_DIRECTION, RELATIVE_DISTANCE
+from protocol.skills.skill import Skill
 from protocol.tasks.scene import SceneDescription, SceneObject
 from sim_server.questions.evidence import Evidence, name_of
 from sim_server.questions.families.rules import neighbours, prominent, uniquely_named
-from sim_server.questions.families.sectors import LEAST_APART_M, WORDS, margin_deg, near_border, word
+from sim_server.questions.families.sectors import LEAST_APART_M, margin_deg, near_border, word
 from sim_server.questions.family import (
     Candidate,
     Draft,
@@ -28,14 +31,10 @@ from sim_server.questions.family import (
 from sim_server.questions.geometry import bearing_rad, box_distance_m, floor_distance_m, polygon_area_m2
 from sim_server.questions.views.viewpoints import SingleView
 
-OPTION_COUNT = (2, 2, 3, 3, 4)
-GAP_M = (1.00, 0.60, 0.40, 0.25, 0.15)  # between any two options' distances to the anchor
-LARGE_ROOM_M2, LARGE_ROOM_GAP_M = 40.0, 0.30
-
-DIRECTION_FORM = ("side", "side", "side_or_behind", "side_or_behind", "quadrant")
-SECTOR_MARGIN_DEG = (40.0, 20.0, 25.0, 12.0, 10.0)
-_POOL = 8  # objects of one neighbourhood among which a plan looks for a relation
-_NEIGHBOURHOODS = 6  # neighbourhoods that a plan looks at
+LARGE_ROOM_M2 = 40.0
+LARGE_ROOM_GAP_M = 0.30  # least difference between the distances of two options in a large room
+_POOL = 8  # objects of a neighbourhood among which a relation is sought
+_NEIGHBOURHOODS = 6  # neighbourhoods that are tried
 
 
 def _relation(
@@ -45,64 +44,67 @@ def _relation(
     rng: np.random.Generator,
     key: str = "",
 ) -> tuple[Optional[Candidate], str]:
-    """A relation that holds between neighbours, whatever the view; the view only has to show them.
+    """A relation between neighbours, with this answer if a key is given, and "".
 
-    With a key one that has this answer. Where there is none, the second says why.
+    It holds from any view that shows the objects. If there is none, returns None and the reason.
     """
-    refused: Counter[str] = Counter()
+    rejected: Counter[str] = Counter()
     for _ in range(_NEIGHBOURHOODS):
-        found = Findings()
-        family.judge(neighbours(uniquely_named(description), _POOL, rng), level, found, large_room(description))
-        wanted = [item for item in found.accepted if key in ("", item.key)]
+        findings = Findings()
+        family.judge_objects(
+            neighbours(uniquely_named(description), _POOL, rng), level, findings, large_room(description)
+        )
+        wanted = [item for item in findings.accepted if key in ("", item.key)]
         if wanted:
             return draw_evenly(wanted, rng), ""
-        refused += found.refused
-    rule = refused.most_common(1)[0][0] if refused else "the scene has too few objects"
+        rejected += findings.rejected
+    rule = rejected.most_common(1)[0][0] if rejected else "the scene has too few objects"
     answer = f" with an answer of class {key!r}" if key else ""
-    return None, f"{family.name} level {level}{answer}: {rule}"
+    return None, f"{family.skill.name} level {level}{answer}: {rule}"
 
 
 def large_room(description: SceneDescription) -> bool:
-    """Whether any room has more than 40 square metres of floor."""
+    """Whether any room has a floor larger than LARGE_ROOM_M2."""
     return any(polygon_area_m2(room.polygon_xz_m) > LARGE_ROOM_M2 for room in description.rooms)
 
 
 class RelativeDistance(SingleView):
-    """Which of the options is closest to the anchor, between closest points."""
+    """Which option is closest to the anchor, between closest points."""
 
-    name = "relative_distance"
+    skill: Skill[Nearest] = RELATIVE_DISTANCE
 
-    def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, _kept: Optional[Target] = None
+    def target(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, _previous: Optional[Target] = None
     ) -> Target:
         relation, why_none = _relation(self, description, level, rng)
         if relation is None:
             raise Infeasible(why_none)
         return Target(key="", focus=relation.objects)
 
-    def propose(self, world: Evidence, level: int, found: Findings) -> None:
-        named = [world.objects[key] for key in prominent(world, world.views[0], found)]
-        self.judge(named, level, found, large_room(world.description))
+    def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
+        named = [evidence.objects[key] for key in prominent(evidence, evidence.views[0], findings)]
+        self.judge_objects(named, level, findings, large_room(evidence.description))
 
-    def judge(self, items: Sequence[SceneObject], level: int, found: Findings, large: bool) -> None:
-        """Candidates are (anchor, nearest option, other options …)."""
-        gap_m = max(GAP_M[level], LARGE_ROOM_GAP_M) if large else GAP_M[level]
-        count = OPTION_COUNT[level]
+    def judge_objects(self, items: Sequence[SceneObject], level: int, findings: Findings, large: bool) -> None:
+        """Judge the candidates (anchor, nearest option, other options …) among these objects."""
+        asked = self.skill.levels[level]
+        gap_m = max(asked.apart_m, LARGE_ROOM_GAP_M) if large else asked.apart_m
+        count = asked.options
         if len(items) <= count:
-            found.refuse(f"fewer than {count + 1} objects to choose from")
+            findings.reject(f"fewer than {count + 1} objects to choose from")
         for anchor in items:
             ordered = sorted((box_distance_m(anchor.box, item.box), item.id) for item in items if item is not anchor)
             names = {item.id: name_of(item) for item in items}
             for options in combinations(ordered, count):
                 margin = min(after[0] - before[0] for before, after in zip(options, options[1:]))
                 if margin < gap_m:
-                    found.refuse(f"two options lie within {gap_m:.2f} m of each other's distance")
+                    findings.reject(f"the distances of two options differ by less than {gap_m:.2f} m")
                 else:
-                    found.accept(names[options[0][1]], (anchor.id, *(item[1] for item in options)), margin)
+                    findings.accept(names[options[0][1]], (anchor.id, *(item[1] for item in options)), margin)
 
-    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         return draft_nearest(
-            world,
+            evidence,
             candidate,
             rng,
             (
@@ -115,53 +117,55 @@ class RelativeDistance(SingleView):
         )
 
 
-def draft_nearest(world: Evidence, candidate: Candidate, rng: np.random.Generator, templates: tuple[str, ...]) -> Draft:
-    """Which of the further objects of a candidate is closest to its first."""
+def draft_nearest(
+    evidence: Evidence, candidate: Candidate, rng: np.random.Generator, templates: tuple[str, ...]
+) -> Draft:
+    """Ask which of a candidate's other objects is closest to its first."""
     anchor, *others = candidate.objects
     measure = f"argmin({{}}, o: closest_distance(o, object({anchor})))"
-    return draft_which(world, shuffled(others, rng), measure, templates, (anchor,))
+    return draft_which(evidence, shuffled(others, rng), measure, templates, (anchor,))
 
 
 class RelativeDirection(SingleView):
-    """Stand at a, face b: where is c? Left is counter-clockwise seen from above."""
+    """The direction of c for an observer who stands at a and faces b; left is counter-clockwise seen from above."""
 
-    name = "relative_direction"
+    skill: Skill[Sectors] = RELATIVE_DIRECTION
 
-    def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    def target(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
-        words = WORDS[DIRECTION_FORM[level]]
-        key = draw_key(words, rng, kept)
+        words = SECTORS[self.skill.levels[level].sectors]
+        key = draw_key(words, rng, previous)
         relation, why_none = _relation(self, description, level, rng, key)
         if relation is None:
-            if kept is not None:
-                return kept
+            if previous is not None:
+                return previous
             raise Infeasible(why_none)
         return Target(key=key, focus=relation.objects, form=relation.form)
 
-    def propose(self, world: Evidence, level: int, found: Findings) -> None:
-        named = [world.objects[key] for key in prominent(world, world.views[0], found)]
-        self.judge(named, level, found, False)
+    def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
+        named = [evidence.objects[key] for key in prominent(evidence, evidence.views[0], findings)]
+        self.judge_objects(named, level, findings, False)
 
-    def judge(self, items: Sequence[SceneObject], level: int, found: Findings, _large: bool) -> None:
-        """Candidates are (standing point, facing point, target)."""
-        form, least_deg = DIRECTION_FORM[level], SECTOR_MARGIN_DEG[level]
+    def judge_objects(self, items: Sequence[SceneObject], level: int, findings: Findings, _large: bool) -> None:
+        """Judge the candidates (standing point, faced object, target) among these objects."""
+        form, least_deg = self.skill.levels[level].sectors, self.skill.levels[level].margin_deg
         if len(items) < 3:
-            found.refuse("fewer than 3 objects to choose from")
+            findings.reject("fewer than 3 objects to choose from")
         centres = {item.id: item.box.centre_m for item in items}
         apart = {pair: floor_distance_m(centres[pair[0]], centres[pair[1]]) for pair in permutations(centres, 2)}
         for stand, face, target in permutations(centres, 3):
             if min(apart[stand, face], apart[stand, target]) < LEAST_APART_M:
-                found.refuse(f"two objects stand within {LEAST_APART_M} m of each other")
+                findings.reject(f"two objects are within {LEAST_APART_M} m of each other")
                 continue
             angle_deg = math.degrees(bearing_rad(centres[stand], centres[face], centres[target]))
             margin = margin_deg(form, angle_deg)
             if margin < least_deg:
-                found.refuse(near_border(least_deg))
+                findings.reject(near_border(least_deg))
             else:
-                found.accept(word(form, angle_deg), (stand, face, target), margin, form)
+                findings.accept(word(form, angle_deg), (stand, face, target), margin, form)
 
-    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         a, b, c = candidate.objects
         return Draft(
             program=f"{candidate.form}(bearing_from(object({a}), facing=object({b}), to=object({c})))",
@@ -172,6 +176,9 @@ class RelativeDirection(SingleView):
                 "where is the {c} from the {a} , facing the {b} ?",
                 "you are at the {a} and look at the {b} . where is the {c} ?",
             ),
-            slots=name_slots(world, candidate.objects),
-            options=shuffled(WORDS[candidate.form], rng),
+            slots=name_slots(evidence, candidate.objects),
+            options=shuffled(SECTORS[candidate.form], rng),
         )
+
+
+FAMILIES = (RelativeDistance(), RelativeDirection())

@@ -1,4 +1,4 @@
-"""Maps: cognitive_map (objects on a grid over the room) and cross_view (where on a view from above a camera stands)."""
+"""Maps: cognitive_map (objects on a grid over the room) and cross_view (a camera on a view from above)."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ import numpy as np
 
 from protocol.errors import Infeasible
 from protocol.seeds import pick
+from protocol.skills.levels import Clarity
+from protocol.skills.space import COGNITIVE_MAP, CROSS_VIEW, CrossViewLevel
 from protocol.tasks.scene import Camera, Pose, Room, SceneDescription, SceneObject, Vec3
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import Evidence, room_at
 from sim_server.questions.families.rules import (
     RELATE,
-    Clarity,
     clear_in_both,
     draw_objects,
     is_small,
     need_rooms,
     prominent_anywhere,
+    shows,
     uniquely_named,
 )
 from sim_server.questions.families.single.perceive import CELLS
@@ -34,70 +36,65 @@ from sim_server.questions.staging import Staging
 from sim_server.questions.views.viewpoints import draw_populated_pose, focus_of
 from sim_server.questions.views.walks import survey
 
-PLACED = (2, 3, 3, 4, 5)  # objects to place on the map
-EDGE = 0.02  # of a cell of the map: no middle of an object lies so near to the next cell
-APART_M = (1.5, 1.2, 0.8, 0.6, 0.4)  # at least, between the middles of any two of them
+EDGE = 0.02  # least distance of an object's centre from the next cell of the map, as a fraction of a cell
+IN_NO_ROOM = "the camera is in no room"
 
-IN_NO_ROOM = "the camera stands in no room"
-
-FORM = ("half", "heading", "heading", "cell", "cell")
-HALF_MARGIN = 0.12  # of the picture's width, from its middle
-HEADING_MARGIN_DEG = (0.0, 30.0, 15.0)  # from the border between two ways
-CELL_MARGIN = (0.0, 0.0, 0.0, 0.06, 0.03)  # of the picture, from a cell's border
-SHARED_ABOVE = 2  # objects that both the view from above and the other show clearly
-FROM_ABOVE = Clarity(0.50, 0.002)  # things are small on a view of the whole room
-_ROOM_SHARE = 0.85  # of the picture from above that the room fills
-_FREE_YAW_FROM_LEVEL = 2  # from here on the map may be turned by any angle, before by quarter turns
+SHARED_ABOVE = 2  # least number of objects that both the view from above and the other view show clearly
+FROM_ABOVE = Clarity(0.50, 0.002)  # objects are small in a view of the entire room
+_ROOM_FRACTION = 0.85  # of the image from above that the room fills
 _DRAWS = 6
 WORDS = {"half": ("left", "right"), "heading": ("up", "down", "left", "right"), "cell": CELLS}
 
 
 class CognitiveMap:
-    """The cells of objects on a 10 x 10 map of their room; scored up to a turn of the map."""
+    """The cells of objects on a 10 x 10 map of their room; the score does not depend on the rotation of the map."""
 
-    name = "cognitive_map"
+    skill = COGNITIVE_MAP
     views = 1
-    looks_around = True
 
-    def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, _kept: Optional[Target] = None
+    def target(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, _previous: Optional[Target] = None
     ) -> Target:
-        need_rooms(description, self.name)
+        count, name = self.skill.levels[level].objects, self.skill.name
+        need_rooms(description, name)
         by_room: dict[int, list[SceneObject]] = {}
         for item in uniquely_named(description):
             if not is_small(item):
                 by_room.setdefault(item.room_id, []).append(item)
         most = max(map(len, by_room.values()), default=0)
-        if most < PLACED[level]:
-            raise Infeasible(f"{self.name}: no room has {PLACED[level]} things with names of their own, {most} at most")
-        rooms = [items for items in by_room.values() if len(items) >= PLACED[level]]
+        if most < count:
+            raise Infeasible(
+                f"{name}: {count} objects with unique names are needed in one room, no room has over {most}"
+            )
+        rooms = [items for items in by_room.values() if len(items) >= count]
         items = pick(rooms, rng)
-        return Target(key="", focus=draw_objects(items, PLACED[level], rng, self.name))
+        return Target(key="", focus=draw_objects(items, count, rng, name))
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
+        self, scene: Scene, spec: TaskSpec, target: Target, rng: np.random.Generator, findings: Findings
     ) -> Optional[Staging]:
-        return survey(self, scene, spec, plan, rng, found)
+        return survey(self, scene, spec, target, rng, findings)
 
-    def propose(self, world: Evidence, level: int, found: Findings) -> None:
-        room = room_at(world.description, world.views[0].pose.position_m)
-        clear = prominent_anywhere(world.with_hidden(), found)
-        centres = {key: world.objects[key].box.centre_m for key in world.about}
+    def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
+        least_m = self.skill.levels[level].apart_m
+        room = room_at(evidence.description, evidence.views[0].pose.position_m)
+        clear = prominent_anywhere(evidence.with_hidden(), findings)
+        centres = {key: evidence.objects[key].box.centre_m for key in evidence.about}
         apart_m = min(math.dist(a[::2], b[::2]) for a, b in combinations(centres.values(), 2))
         if any(key not in clear for key in centres):
-            found.refuse("an object of the map is not shown clearly")
-        elif apart_m < APART_M[level]:
-            found.refuse(f"two objects stand within {APART_M[level]} m of each other")
+            findings.reject("an object of the map is not shown clearly")
+        elif apart_m < least_m:
+            findings.reject(f"two objects are within {least_m} m of each other")
         elif room is None:
-            found.refuse(IN_NO_ROOM)
+            findings.reject(IN_NO_ROOM)
         elif not inside_polygon(np.array([c[::2] for c in centres.values()]), room.polygon_xz_m).all():
-            found.refuse("an object stands in another room than the camera")
+            findings.reject("an object is in another room than the camera")
         elif min(_edge(room, centre) for centre in centres.values()) < EDGE:
-            found.refuse("an object stands on the border of two cells of the map")
+            findings.reject("an object is on the border of two cells of the map")
         else:
-            found.accept("", world.about, apart_m)
+            findings.accept("", evidence.about, apart_m)
 
-    def draft(self, world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         keys = shuffled(candidate.objects, rng)
         things = listed(len(keys))
         grid = "a map of the room from above with 10 columns and 10 rows"
@@ -110,68 +107,70 @@ class CognitiveMap:
                 f"where are {things} on {grid} ?",
                 f"for each of these , what is its column and its row on {grid} : {things} ?",
             ),
-            slots=name_slots(world, keys),
+            slots=name_slots(evidence, keys),
         )
 
 
 def _edge(room: Room, centre_m: Vec3) -> float:
-    """How far a place is from the nearest border of its cell on the map of the room, in cells."""
+    """Distance of a place from the nearest border of its cell on the map of the room, in cells."""
     return min(abs(value - round(value)) for value in on_map(room, centre_m))
 
 
 class CrossView:
-    """The first picture shows a room from above: where in it is the camera of the second, which way does it look."""
+    """Where the second camera is, or which way it looks, in the first image, which shows the room from above."""
 
-    name = "cross_view"
+    skill = CROSS_VIEW
     views = 2
 
-    def plan(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, kept: Optional[Target] = None
+    def target(
+        self, description: SceneDescription, level: int, rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
-        need_rooms(description, self.name)
-        words = WORDS[FORM[level]]
-        key = draw_key(words, rng, kept)
-        return Target(key=key, focus=draw_objects(description.objects, SHARED_ABOVE, rng, self.name), form=FORM[level])
+        need_rooms(description, self.skill.name)
+        form = self.skill.levels[level].asks
+        key = draw_key(WORDS[form], rng, previous)
+        focus = draw_objects(description.objects, SHARED_ABOVE, rng, self.skill.name)
+        return Target(key=key, focus=focus, form=form)
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, plan: Target, rng: np.random.Generator, found: Findings
+        self, scene: Scene, spec: TaskSpec, target: Target, rng: np.random.Generator, findings: Findings
     ) -> Optional[tuple[Pose, ...]]:
-        level = spec.question.level
+        asked = self.skill.levels[spec.question.level]
         for _ in range(_DRAWS):
             at = (float(rng.uniform(0.3, 0.7)), 0.5)
-            pose = draw_populated_pose(scene, spec.camera, focus_of(scene, plan.focus), rng, at)
+            pose = draw_populated_pose(scene, spec.camera, focus_of(scene, target.focus), rng, at)
             if pose is None:
                 continue
             room = room_at(scene.description, pose.position_m)
             if room is None:
                 continue
-            # Of the ways to hold the map, one that gives the plan's answer.
+            # Rotate the map until it gives the target's answer.
             quarters = rng.permutation(4) * (math.pi / 2)
-            stray = float(rng.uniform(-math.pi / 4, math.pi / 4)) if level >= _FREE_YAW_FROM_LEVEL else 0.0
+            stray = float(rng.uniform(-math.pi / 4, math.pi / 4)) if asked.any_angle else 0.0
             for yaw in quarters + stray:
                 above = pose_above(room, spec.camera, float(yaw))
-                word, margin, least = above_answer(above, spec.camera, pose, room.floor_y_m, level)
-                if word == plan.key and margin >= least:
+                word, margin, least = above_answer(above, spec.camera, pose, room.floor_y_m, asked)
+                if word == target.key and margin >= least:
                     return (above, pose)
-        found.refuse("no standing point gives the drawn answer")
+        findings.reject("no standing point gives the drawn answer")
         return None
 
-    def propose(self, world: Evidence, level: int, found: Findings) -> None:
-        above, view = world.views[:2]
-        room = room_at(world.description, view.pose.position_m)
+    def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
+        asked = self.skill.levels[level]
+        above, view = evidence.views[:2]
+        room = room_at(evidence.description, view.pose.position_m)
         if room is None:
-            found.refuse(IN_NO_ROOM)
+            findings.reject(IN_NO_ROOM)
             return
-        word, margin, least = above_answer(above.pose, above.camera, view.pose, room.floor_y_m, level)
-        shared = [key for key in clear_in_both(above, view, FROM_ABOVE) if RELATE.holds(key, view)]
+        word, margin, least = above_answer(above.pose, above.camera, view.pose, room.floor_y_m, asked)
+        shared = [key for key in clear_in_both(above, view, FROM_ABOVE) if shows(view, key, RELATE)]
         if len(shared) < SHARED_ABOVE:
-            found.refuse(f"fewer than {SHARED_ABOVE} objects are seen clearly from above and from the camera")
+            findings.reject(f"the view from above and the other one clearly share fewer than {SHARED_ABOVE} objects")
         elif margin < least:
-            found.refuse("the camera's place or heading is near the border between two answers")
+            findings.reject("the position or heading of the camera is near the border between two answers")
         else:
-            found.accept(word, (), margin, FORM[level])
+            findings.accept(word, (), margin, asked.asks)
 
-    def draft(self, _world: Evidence, candidate: Candidate, rng: np.random.Generator) -> Draft:
+    def draft(self, _evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         place = "picture_x(view(0), position(view(1)))"
         if candidate.form == "half":
             program = f'if {place} < 0.5 then "left" else "right"'
@@ -200,14 +199,16 @@ class CrossView:
 
 
 def pose_above(room: Room, camera: Camera, yaw_rad: float) -> Pose:
-    """The camera that looks straight down on the middle of a room, all of whose floor is in the picture; a yaw of 0
-    has -z at the picture's top."""
+    """The camera that looks straight down on the centre of a room and has all of its floor in the image.
+
+    With a yaw of 0, -z is at the top of the image.
+    """
     corners = np.array(room.polygon_xz_m)
     x, z = ((corners.min(0) + corners.max(0)) / 2).tolist()
     right = np.array([math.cos(yaw_rad), -math.sin(yaw_rad)])
     up = np.array([-math.sin(yaw_rad), -math.cos(yaw_rad)])
     offsets = corners - (x, z)
-    half_tan = math.tan(camera.hfov_rad / 2) * _ROOM_SHARE
+    half_tan = math.tan(camera.hfov_rad / 2) * _ROOM_FRACTION
     height_m = max(
         float(np.abs(offsets @ right).max()) / half_tan,
         float(np.abs(offsets @ up).max()) / (half_tan * camera.height_px / camera.width_px),
@@ -215,21 +216,26 @@ def pose_above(room: Room, camera: Camera, yaw_rad: float) -> Pose:
     return pose_from_yaw_pitch((x, room.floor_y_m + height_m, z), yaw_rad, -math.pi / 2)
 
 
-def above_answer(above: Pose, camera: Camera, pose: Pose, floor_y_m: float, level: int) -> tuple[str, float, float]:
-    """The answer for a camera at `pose` over this floor seen from above, its distance from the nearest border, and the
-    least one that is asked."""
-    if FORM[level] == "heading":
+def above_answer(
+    above: Pose, camera: Camera, pose: Pose, floor_y_m: float, asked: CrossViewLevel
+) -> tuple[str, float, float]:
+    """The answer for a camera at `pose` in the view from above, its distance from the nearest border, and the least
+    distance that the level allows."""
+    if asked.asks == "heading":
         angle = heading_in(above, camera, pose)
         border_deg = abs(math.degrees(angle)) % 90
-        return picture_way(angle), abs(border_deg - 45), HEADING_MARGIN_DEG[level]
-    # From above a raised camera lies farther out than the floor that it stands over: both must have the answer.
+        return picture_way(angle), abs(border_deg - 45), asked.margin_deg
+    # In the view from above, the camera appears farther out than the floor below it: both must give the answer.
     x, y, z = pose.position_m
     spots = [spot(above, camera, point) for point in ((x, y, z), (x, floor_y_m, z))]
-    half = FORM[level] == "half"
+    half = asked.asks == "half"
     words = [("left" if u < 0.5 else "right") if half else grid_cell(u, v) for u, v in spots]
     if words[0] != words[1]:
         return words[0], 0.0, math.inf
     if half:
-        return words[0], min(abs(u - 0.5) for u, _ in spots), HALF_MARGIN
+        return words[0], min(abs(u - 0.5) for u, _ in spots), asked.margin
     margin = min(abs(value - border) for at in spots for value in at for border in (1 / 3, 2 / 3))
-    return words[0], margin, CELL_MARGIN[level]
+    return words[0], margin, asked.margin
+
+
+FAMILIES = (CognitiveMap(), CrossView())

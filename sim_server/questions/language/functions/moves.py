@@ -19,7 +19,7 @@ from sim_server.questions.language.functions.registry import (
     Fault,
     Vector,
     define,
-    define_on_world,
+    define_on_evidence,
 )
 
 FARTHEST_MOVE_M = 100.0
@@ -71,28 +71,28 @@ def turn_on_route(a: SceneObject, b: SceneObject, c: SceneObject) -> float:
     return wrap_rad(math.atan2(bx - cx, bz - cz) - math.atan2(ax - bx, az - bz))
 
 
-@define_on_world(BOOL, cost=15, pose=POSE, o=OBJECT)
-def in_frame(world: Evidence, pose: Pose, o: SceneObject) -> bool:
+@define_on_evidence(BOOL, cost=15, pose=POSE, o=OBJECT)
+def in_frame(evidence: Evidence, pose: Pose, o: SceneObject) -> bool:
     """Whether the middle of the object lies in the picture of the first view's camera at this pose; what stands before
     it does not count."""
-    if not world.views:
+    if not evidence.views:
         raise Fault("there is no view")
-    u, v, z = (float(value[0]) for value in project(pose, world.views[0].camera, np.array([o.box.centre_m])))
+    u, v, z = (float(value[0]) for value in project(pose, evidence.views[0].camera, np.array([o.box.centre_m])))
     return z > 0 and 0 < u < 1 and 0 < v < 1
 
 
-@define_on_world(NUMBER, cost=8, o=OBJECT, share=NUMBER)
-def first_seen(world: Evidence, o: SceneObject, share: float) -> float:
+@define_on_evidence(NUMBER, cost=8, o=OBJECT, share=NUMBER)
+def first_seen(evidence: Evidence, o: SceneObject, share: float) -> float:
     """The first view, from 0, of whose pixels the object owns at least this share."""
-    for index, view in enumerate(world.views):
+    for index, view in enumerate(evidence.views):
         truth = view.seen.get(o.id)
         if truth is not None and truth.pixels >= share * view.ids.size:
             return float(index)
     raise Fault(f"no view shows as much of object {o.id}")
 
 
-@define_on_world(NUMBER, cost=8)
-def walk_length(world: Evidence) -> float:
+@define_on_evidence(NUMBER, cost=8)
+def walk_length(evidence: Evidence) -> float:
     """Metres from the first view's place to the last one's, straight from each view to the next."""
-    places = [view.pose.position_m for view in world.views]
+    places = [view.pose.position_m for view in evidence.views]
     return float(sum(math.dist(a, b) for a, b in zip(places, places[1:])))

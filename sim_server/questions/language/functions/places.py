@@ -24,7 +24,7 @@ from sim_server.questions.language.functions.registry import (
     Fault,
     Vector,
     define,
-    define_on_world,
+    define_on_evidence,
 )
 
 MAP_CELLS = 10  # a map has as many columns and rows, as in VSI-Bench's cognitive maps
@@ -37,13 +37,13 @@ def names(items: list[SceneObject]) -> list[str]:
     return [name_of(item) for item in items]
 
 
-@define_on_world(MAP, cost=800, items=OBJECTS)
-def room_map(world: Evidence, items: list[SceneObject]) -> dict[str, list[int]]:
+@define_on_evidence(MAP, cost=800, items=OBJECTS)
+def room_map(evidence: Evidence, items: list[SceneObject]) -> dict[str, list[int]]:
     """Column and row, 0..9, of each object on the smallest square map around the room of the first camera.
 
     Columns count along world +x, rows along +z. An object outside the map takes the cell nearest to it.
     """
-    room = room_at(world.description, world.views[0].pose.position_m) if world.views else None
+    room = room_at(evidence.description, evidence.views[0].pose.position_m) if evidence.views else None
     if room is None:
         raise Fault("the first camera stands in no room of the scene")
     cells: dict[str, list[int]] = {}
@@ -143,8 +143,8 @@ def hidden_by(o: SceneObject, by: SceneObject, view: ViewEvidence) -> float:
     return float(before.mean())
 
 
-@define_on_world(BOOL, cost=12_000, a=OBJECT, b=OBJECT, side=NUMBER)
-def fits_between(world: Evidence, a: SceneObject, b: SceneObject, side: float) -> bool:
+@define_on_evidence(BOOL, cost=12_000, a=OBJECT, b=OBJECT, side=NUMBER)
+def fits_between(evidence: Evidence, a: SceneObject, b: SceneObject, side: float) -> bool:
     """Whether a square of this side (m) is free midway between the closest floor points of two objects, one side along
     the line that joins those: nothing stands in it, and it lies in a room."""
     if not 0 < side <= 20:
@@ -152,4 +152,4 @@ def fits_between(world: Evidence, a: SceneObject, b: SceneObject, side: float) -
     between = gap(a.box, b.box)
     if between is None:
         return False
-    return square_is_free(world.description, between, side)
+    return square_is_free(evidence.description, between, side)

@@ -61,13 +61,13 @@ def define(result: str, cost: int = 1, **parameters: str) -> Callable[[_Run], _R
     """Add a function of its arguments alone; a parameter type that ends in "?" is optional."""
 
     def add(run: _Run) -> _Run:
-        define_on_world(result, cost, **parameters)(wraps(run)(lambda _world, *values: run(*values)))
+        define_on_evidence(result, cost, **parameters)(wraps(run)(lambda _evidence, *values: run(*values)))
         return run
 
     return add
 
 
-def define_on_world(result: str, cost: int = 1, **parameters: str) -> Callable[[_Run], _Run]:
+def define_on_evidence(result: str, cost: int = 1, **parameters: str) -> Callable[[_Run], _Run]:
     """Add a function that looks at the world as well."""
 
     def add(run: _Run) -> _Run:

@@ -17,25 +17,25 @@ from sim_server.questions.language.functions.registry import (
     Fault,
     Vector,
     define,
-    define_on_world,
+    define_on_evidence,
 )
 
 
-@define_on_world(OBJECT, id=NUMBER)
-def _object(world: Evidence, id: float) -> SceneObject:
+@define_on_evidence(OBJECT, id=NUMBER)
+def _object(evidence: Evidence, id: float) -> SceneObject:
     """The object with this id."""
-    found = world.objects.get(int(id)) if id == int(id) else None
+    found = evidence.objects.get(int(id)) if id == int(id) else None
     if found is None:
         raise Fault(f"the scene has no object {id:g}")
     return found
 
 
-@define_on_world(OBJECTS, cost=8)
-def objects(world: Evidence) -> list[SceneObject]:
+@define_on_evidence(OBJECTS, cost=8)
+def objects(evidence: Evidence) -> list[SceneObject]:
     """Every object of the scene."""
-    if len(world.description.objects) > MAX_OBJECTS:
+    if len(evidence.description.objects) > MAX_OBJECTS:
         raise Fault(f"the scene has more than {MAX_OBJECTS} objects; use visible(view)")
-    return list(world.description.objects)
+    return list(evidence.description.objects)
 
 
 @define(OBJECTS, cost=8, items=OBJECTS, category=TEXT + "?", color=TEXT + "?")
@@ -92,19 +92,19 @@ def front(o: SceneObject) -> Vector:
     return o.front
 
 
-@define_on_world(OBJECT, o=OBJECT)
-def support(world: Evidence, o: SceneObject) -> SceneObject:
+@define_on_evidence(OBJECT, o=OBJECT)
+def support(evidence: Evidence, o: SceneObject) -> SceneObject:
     """The object on which this one stands."""
-    below = world.objects.get(o.support_id)
+    below = evidence.objects.get(o.support_id)
     if below is None:
         raise Fault(f"object {o.id} stands on no other object")
     return below
 
 
-@define_on_world(VECTOR, cost=4, o=OBJECT)
-def room_centre(world: Evidence, o: SceneObject) -> Vector:
+@define_on_evidence(VECTOR, cost=4, o=OBJECT)
+def room_centre(evidence: Evidence, o: SceneObject) -> Vector:
     """Middle of the floor of the room that the object is in, world frame, metres."""
-    for room in world.description.rooms:
+    for room in evidence.description.rooms:
         if room.id == o.room_id:
             x, z = polygon_centre(room.polygon_xz_m)
             return (x, room.floor_y_m, z)

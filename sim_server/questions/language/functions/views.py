@@ -27,7 +27,7 @@ from sim_server.questions.language.functions.registry import (
     Fault,
     Vector,
     define,
-    define_on_world,
+    define_on_evidence,
 )
 
 
@@ -38,35 +38,35 @@ def _evidence(item: SceneObject, view: ViewEvidence) -> ObjectTruth:
     return truth
 
 
-@define_on_world(VIEW, index=NUMBER)
-def view(world: Evidence, index: float) -> ViewEvidence:
+@define_on_evidence(VIEW, index=NUMBER)
+def view(evidence: Evidence, index: float) -> ViewEvidence:
     """The view with this index, from 0."""
-    if index != int(index) or not 0 <= index < len(world.views):
+    if index != int(index) or not 0 <= index < len(evidence.views):
         raise Fault(f"there is no view {index:g}")
-    return world.views[int(index)]
+    return evidence.views[int(index)]
 
 
-@define_on_world(OBJECTS, cost=8, view=VIEW)
-def visible(world: Evidence, view: ViewEvidence) -> list[SceneObject]:
+@define_on_evidence(OBJECTS, cost=8, view=VIEW)
+def visible(evidence: Evidence, view: ViewEvidence) -> list[SceneObject]:
     """The objects that own at least one pixel of the view."""
     if len(view.seen) > MAX_OBJECTS:
         raise Fault(f"the view shows more than {MAX_OBJECTS} objects")
-    return [world.objects[key] for key in view.seen]
+    return [evidence.objects[key] for key in view.seen]
 
 
-@define_on_world(OBJECTS, cost=64)
-def seen(world: Evidence) -> list[SceneObject]:
+@define_on_evidence(OBJECTS, cost=64)
+def seen(evidence: Evidence) -> list[SceneObject]:
     """The objects that own at least one pixel of any view."""
-    keys = world.seen()
+    keys = evidence.seen()
     if len(keys) > MAX_OBJECTS:
         raise Fault(f"the views show more than {MAX_OBJECTS} objects")
-    return [world.objects[key] for key in keys]
+    return [evidence.objects[key] for key in keys]
 
 
-@define_on_world(NUMBER, cost=4, o=OBJECT)
-def times_seen(world: Evidence, o: SceneObject) -> float:
+@define_on_evidence(NUMBER, cost=4, o=OBJECT)
+def times_seen(evidence: Evidence, o: SceneObject) -> float:
     """In how many views the object owns at least one pixel."""
-    return float(sum(o.id in view.seen for view in world.views))
+    return float(sum(o.id in view.seen for view in evidence.views))
 
 
 @define(NUMBER, o=OBJECT, view=VIEW)
@@ -119,10 +119,10 @@ def bearing(view: ViewEvidence, to: Vector) -> float:
     return float(bearing_of_rad(view.pose.position_m, yaw_rad(view.pose), np.asarray([to]))[0])
 
 
-@define_on_world(NUMBER, cost=512)
-def area_shown(world: Evidence) -> float:
+@define_on_evidence(NUMBER, cost=512)
+def area_shown(evidence: Evidence) -> float:
     """Square metres of floor of the rooms that the views' cameras stand in, each room once."""
-    rooms = {room.id: room for view in world.views if (room := room_at(world.description, view.pose.position_m))}
+    rooms = {room.id: room for view in evidence.views if (room := room_at(evidence.description, view.pose.position_m))}
     if not rooms:
         raise Fault("no camera stands in a room of the scene")
     return sum(polygon_area_m2(room.polygon_xz_m) for room in rooms.values())

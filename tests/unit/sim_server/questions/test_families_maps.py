@@ -32,7 +32,7 @@ from sim_server.questions.floor import gap, square_is_free
 from sim_server.questions.geometry import pose_from_yaw_pitch, yaw_rad
 from sim_server.questions.language.evaluator import run, verify
 from sim_server.questions.realise import Realised, realise
-from sim_server.questions.views.walks import CLEAR_SHARE, draw_walk, shortest_look
+from sim_server.questions.views.walks import CLEAR_FRACTION, draw_walk, shortest_look
 from sim_server.sensing.observe import ACTIONS, move
 
 CAMERA = Camera(48, 48)
@@ -291,7 +291,7 @@ def test_what_the_first_view_lacks_a_look_around_finds_within_the_budget(family:
             pose = view.pose
         assert agrees(case.question, scene.description, case.frames)
         shown, everything = (
-            {key for view in views for key, truth in view.seen.items() if truth.pixels >= CLEAR_SHARE * view.ids.size}
+            {key for view in views for key, truth in view.seen.items() if truth.pixels >= CLEAR_FRACTION * view.ids.size}
             for views in (case.world.views, (*case.world.views, *case.world.hidden))
         )
         wanted = {mention.object_id for mention in case.question.mentions}

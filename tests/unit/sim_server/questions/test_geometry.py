@@ -22,7 +22,7 @@ from sim_server.questions.geometry import (
     wrap_rad,
     yaw_rad,
 )
-from sim_server.questions.views.viewpoints import aim, in_picture
+from sim_server.questions.views.viewpoints import aim, in_image
 
 _unit = st.floats(-1, 1, allow_nan=False)
 _quaternions = st.tuples(_unit, _unit, _unit, _unit).filter(lambda q: sum(v * v for v in q) > 0.1)
@@ -134,7 +134,7 @@ def test_vectorised_aim_puts_the_object_where_it_was_asked() -> None:
     eyes = centres + np.array([[2.0, 0.9, 1.0], [-1.0, 1.0, 2.5], [0.5, 0.8, -3.0]])
     wanted = np.array([[0.3, 0.5], [0.5, 0.4], [0.7, 0.6]])
     yaws, pitches = aim(eyes, camera, centres, wanted)
-    shown = in_picture(eyes, yaws, pitches, camera, centres)
+    shown = in_image(eyes, yaws, pitches, camera, centres)
     for index in range(3):
         x, y, z = (float(value) for value in eyes[index])
         pose: Pose = pose_from_yaw_pitch((x, y, z), float(yaws[index]), float(pitches[index]))
