@@ -18,10 +18,9 @@ class SharedLevel(Level, frozen=True, kw_only=True):
 
 
 class CamerasCountLevel(CountLevel, frozen=True, kw_only=True):
-    """How many objects of a kind the cameras see together."""
+    """How many objects of a kind the cameras see together; no camera sees all of them."""
 
     cameras: int  # at most
-    spread: bool  # no camera sees all of them clearly
     in_two: int  # least number of them that two cameras or more see: adding up the cameras counts them twice
 
     def __str__(self) -> str:
@@ -61,18 +60,9 @@ CAMERAS_COUNT = Skill(
     evidence="maps",
     # With two cameras, one object in both and no camera seeing all, there are at least 3 objects.
     levels=tuple(
-        CamerasCountLevel(
-            chance=chance, clarity=clarity, least=least, most=most, cameras=cameras, spread=spread, in_two=in_two
-        )
-        for clarity, (chance, least, most, cameras, spread, in_two) in zip(
-            PERCEIVE,
-            (
-                (0.5, 2, 3, 2, False, 0),
-                (0.5, 3, 4, 2, False, 1),
-                (0.25, 2, 5, 3, True, 1),
-                (0.25, 3, 6, 3, True, 2),
-                (0.17, 3, 8, 4, True, 2),
-            ),
+        CamerasCountLevel(chance=chance, clarity=clarity, least=least, most=most, cameras=cameras, in_two=in_two)
+        for clarity, (chance, least, most, cameras, in_two) in zip(
+            PERCEIVE, ((0.5, 2, 3, 2, 0), (0.5, 3, 4, 2, 1), (0.25, 2, 5, 3, 1), (0.25, 3, 6, 3, 2), (0.17, 3, 8, 4, 2))
         )
     ),
 )

@@ -20,7 +20,7 @@ from protocol.answers.prompt import write_answer
 from protocol.errors import VantageError
 from protocol.run.directory import RunDir
 from protocol.tasks.scene import Pose
-from protocol.tasks.specs import LOOK_AROUND, World, task_spec, training_scene
+from protocol.tasks.specs import World, task_spec, training_scene
 from protocol.wire.client import Client
 from protocol.wire.endpoint import lookup
 from protocol.wire.messages import RenderTask
@@ -42,6 +42,7 @@ WORLD = World(
     degraded_share=1.0,
 )
 STREAM = StreamSettings()
+LOOKING_AROUND = sorted(name for name, skill in CATALOGUE.items() if skill.looks_around)
 
 
 class TurnsThenAnswers:
@@ -89,8 +90,8 @@ def some_tasks(simulator: Client, count: int) -> list[Task]:
     tasks: list[Task] = []
     for seq in range(40):
         scene = training_scene(WORLD, 3, seq)
-        family = sorted(LOOK_AROUND)[seq % len(LOOK_AROUND)]
-        spec = task_spec(WORLD, 3, scene, spec_id=f"s{seq}", seq=seq, skill=family, level=0)
+        skill = LOOKING_AROUND[seq % len(LOOKING_AROUND)]
+        spec = task_spec(WORLD, 3, scene, spec_id=f"s{seq}", seq=seq, skill=skill, level=0)
         assert spec.look_around == BUDGET and spec.degradations
         try:
             tasks.append(task_from(simulator.request(RenderTask(spec), deadline_s=250), spec))

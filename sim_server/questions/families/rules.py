@@ -107,6 +107,11 @@ def clear_in_both(first: ViewEvidence, second: ViewEvidence, clarity: Clarity = 
     return [key for key in first.seen if shows(first, key, clarity) and shows(second, key, clarity)]
 
 
+def share_enough(first: ViewEvidence, second: ViewEvidence) -> bool:
+    """Whether both views clearly show at least SHARED_OBJECTS of the same objects."""
+    return len(clear_in_both(first, second)) >= SHARED_OBJECTS
+
+
 def is_small(item: SceneObject) -> bool:
     """Whether the object is at most SMALL_LONGEST_M long and stands on another object."""
     return item.support_id > 0 and 2 * max(item.box.half_extents_m) <= SMALL_LONGEST_M

@@ -1,4 +1,4 @@
-"""Types and cost of a program, before it runs: what passes here always ends, quickly, with a value of a known type."""
+"""Types and cost of a program before it runs: a checked program ends quickly, with a value of a known type."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def refuse(at: int, why: str) -> NoReturn:
 def check(node: Node) -> str:
     """The type of the program's answer.
 
-    Raises ProgramFault("type") or ProgramFault("cost") for a program that is ill-typed, names something unknown, could
-    cost more than MAX_COST or does not give an answer.
+    Raises ProgramFault("type") if the program is ill-typed, uses an unknown name or does not give an answer, and
+    ProgramFault("cost") if it could cost more than MAX_COST.
     """
     kind, cost = _check(node, {}, 0)
     if kind not in ANSWER_TYPES:
@@ -57,7 +57,7 @@ def check(node: Node) -> str:
 
 
 def cost_of(node: Node) -> int:
-    """How many steps the program may take at most. Raises like `check`, but for the bound."""
+    """The largest number of steps that the program can take. Raises like `check`, except for the bound."""
     return _check(node, {}, 0)[1]
 
 
@@ -67,7 +67,7 @@ def _a(kind: str) -> str:
 
 def _check(node: Node, scope: _Scope, depth: int) -> tuple[str, int]:
     if depth > 2 * MAX_DEPTH:
-        raise ProgramFault("cost", node.at, f"operations nest at most {2 * MAX_DEPTH} deep")
+        raise ProgramFault("cost", node.at, f"operations may be nested at most {2 * MAX_DEPTH} deep")
     depth += 1
     if isinstance(node, Literal):
         return (BOOL if isinstance(node.value, bool) else TEXT if isinstance(node.value, str) else NUMBER), 1
@@ -117,7 +117,7 @@ def _binder(node: Binder, scope: _Scope, depth: int) -> tuple[str, int]:
     items = _expect(node.items, OBJECTS, scope, depth)
     body_type, result = BINDERS[node.function]
     body = _expect(node.body, body_type, {**scope, node.variable: OBJECT}, depth)
-    # A list that is written out is as long as it is written; any other may hold every object.
+    # The length of a literal list is known; any other list may hold every object.
     length = len(node.items.items) if isinstance(node.items, ListOf) else MAX_OBJECTS
     return result, 1 + items + length * body
 

@@ -1,4 +1,4 @@
-"""Run a program over a world: the one way by which a question gets its answer."""
+"""Run a program on evidence, which gives every question its answer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sim_server.questions.language.parser import (
     parse,
 )
 
-MAX_NUMBER = 1e16  # beyond it neighbouring whole numbers are not told apart
+MAX_NUMBER = 1e16  # above it a float cannot represent every whole number
 
 _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
@@ -47,38 +47,37 @@ def refuse(at: int, why: str) -> NoReturn:
     raise ProgramFault("run", at, why)
 
 
-@lru_cache(maxsize=512)  # of at most 2000 characters, some tens of kilobytes as a tree
+@lru_cache(maxsize=512)  # the tree of a program of 2000 characters takes tens of kilobytes
 def compiled(program: str) -> Node:
-    """The checked tree of a program. Raises ProgramFault with the position of the fault."""
+    """Parse and check a program. Raises ProgramFault with the position of the fault."""
     node = parse(program)
     check(node)
     return node
 
 
 def run(program: str, evidence: Evidence) -> str:
-    """The program's answer in its canonical text: a number as a plain decimal, a bool as "yes" or "no".
+    """The answer of the program as canonical text: a number as a plain decimal, a bool as "yes" or "no".
 
-    Raises ProgramFault with the position of the fault when the program is wrong or asks for what this world does not
-    have.
+    Raises ProgramFault with the position of the fault if the program is invalid or has no answer for this evidence.
     """
     return evaluate(compiled(program), evidence)
 
 
 def evaluate(node: Node, evidence: Evidence) -> str:
-    """The answer of a program's checked tree; see `run`."""
+    """The answer of a checked tree; see `run`."""
     return canonical(_run(node, evidence, {}))
 
 
 def verify(question: Question, description: SceneDescription, frames: Optional[Frames] = None) -> bool:
-    """Whether the stored answer is what the question's program gives on this scene and these frames.
+    """Whether the question's program gives the stored answer on this scene and these frames.
 
-    `frames` need depth and ids when the program looks at a view.
+    `frames` need depth and ids if the program uses a view.
     """
     return run(question.program, Evidence.of(description, frames)) == question.answer
 
 
 def canonical(value: object) -> str:
-    """A value as answer text: at most four decimals, without trailing zeros; a sequence by commas; a map as JSON."""
+    """A value as answer text: numbers with at most four decimals, sequences joined by ", ", maps as JSON."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
@@ -133,7 +132,7 @@ def _binder(node: Binder, evidence: Evidence, scope: dict[str, SceneObject]) -> 
     items = cast("list[SceneObject]", _run(node.items, evidence, scope))
     values = [_run(node.body, evidence, {**scope, node.variable: item}) for item in items]
     if node.function == "filter":
-        return [item for item, kept in zip(items, values) if kept]
+        return [item for item, wanted in zip(items, values) if wanted]
     if node.function == "order":
         return [items[index] for index in sorted(range(len(items)), key=values.__getitem__)]
     if not items:

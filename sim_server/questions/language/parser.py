@@ -1,4 +1,4 @@
-"""The expression language of questions: syntax, and the parser from text to a tree.
+"""The syntax of the question language, and its parser.
 
     program    = expression
     expression = "if" expression "then" expression "else" expression | either
@@ -11,8 +11,9 @@
     call       = NAME "(" [ argument { "," argument } ] ")"
     argument   = [ NAME "=" ] expression | NAME ":" expression
 
-An argument `x: body` binds x to each element of the list before it (argmin, argmax, filter, order). Parsing knows no
-types; `checker.check` gives every node its type and bounds the program's cost, `evaluator.run` walks the tree.
+An argument `x: body` binds x to each element of the preceding list (argmin, argmax, filter, order). The parser does not
+know types: `checker.check` determines the type of every node and bounds the cost of the program, and `evaluator.run`
+walks the tree.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
 
 class Literal(msgspec.Struct, frozen=True):
-    at: int  # character of the program where this node begins, from 0
+    at: int  # position in the program where this node begins, in characters from 0
     value: Union[bool, float, str]
 
 
@@ -67,7 +68,7 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Binder(msgspec.Struct, frozen=True):
-    """argmin(items, x: body) and its like."""
+    """argmin(items, x: body) and the like."""
 
     at: int
     function: str
@@ -99,9 +100,10 @@ class _Token(msgspec.Struct, frozen=True):
 
 
 class ProgramFault(VantageError):
-    """A program is refused: `why`, for what stands at character `at` (from 0; the program's length for its end).
+    """A program is refused because of the part at character `at` (from 0; the length of the program for its end).
 
-    `kind` says what is wrong: "syntax", "type", "cost" (it might not end soon), or "run" (this world has no answer).
+    `kind` is "syntax", "type", "cost" (it could take too long) or "run" (it has no answer for this evidence); `why` is
+    the reason.
     """
 
     def __init__(self, kind: str, at: int, why: str) -> None:
@@ -112,18 +114,18 @@ class ProgramFault(VantageError):
 
 
 def pointed(program: str, at: int) -> str:
-    """The line of the program that holds character `at`, with its number, and a caret below that character."""
+    """The line of the program with character `at`, its number, and a caret below the character."""
     before = program[:at].split("\n")
     number, column = len(before), len(before[-1])
     line = program.split("\n")[number - 1].rstrip("\r")
-    start = max(0, column - SHOWN)  # a long line is cut on both sides
+    start = max(0, column - SHOWN)  # a long line is truncated on both sides
     cut = line[start : column + SHOWN].replace("\t", " ")
     label = f"line {number}, character {column + 1}: "
     return f"{label}{cut}\n{' ' * (len(label) + column - start)}^"
 
 
 def quoted(text: str) -> str:
-    """Part of a program as a message shows it, on one line and not too long."""
+    """Part of a program for a message: on one line, at most SHOWN characters."""
     return repr(text if len(text) <= SHOWN else text[: SHOWN - 1] + "…")
 
 
@@ -144,9 +146,9 @@ def _tokens(program: str) -> list[_Token]:
             refuse_syntax(at, f"{program[at]!r} is not part of the language")
         kind = str(match.lastgroup)
         text, start = match.group(kind), match.start(kind)
-        if not text.isprintable():  # line breaks of other kinds, marks that turn text around, halves of characters
+        if not text.isprintable():  # other line breaks, bidirectional marks, surrogates
             odd = next(index for index, character in enumerate(text) if not character.isprintable())
-            refuse_syntax(start + odd, f"{text[odd]!r} may not stand in a text")
+            refuse_syntax(start + odd, f"{text[odd]!r} is not allowed in a text")
         found.append(_Token(kind, text, start))
         at = match.end()
     found.append(_Token("end", "the end", len(program)))
@@ -164,7 +166,7 @@ class _Parser:
         return self.tokens[self.next]
 
     def take(self, *texts: str) -> Optional[_Token]:
-        """The next token if it is one of these words or signs; a quoted text never is."""
+        """Consume the next token if it is one of these words or signs; a quoted text never matches."""
         token = self.token
         if token.kind in ("name", "sign") and token.text in texts:
             self.next += 1
@@ -180,7 +182,7 @@ class _Parser:
     def expression(self) -> Node:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            refuse_syntax(self.token.at, f"expressions nest at most {MAX_DEPTH} deep")
+            refuse_syntax(self.token.at, f"expressions may be nested at most {MAX_DEPTH} deep")
         node = self._choice_or_logic()
         self.depth -= 1
         return node
@@ -196,7 +198,7 @@ class _Parser:
         return Choice(start.at, condition, then, self.expression())
 
     def _left(self, operators: tuple[str, ...], operand: Callable[[], Node]) -> Node:
-        """A chain of left-associative operators."""
+        """Parse a chain of left-associative operators."""
         node: Node = operand()
         while True:
             sign = self.take(*operators)
@@ -215,7 +217,7 @@ class _Parser:
 
     def _wrap(self, operator: str, signs: list[_Token], node: Node) -> Node:
         if len(signs) > MAX_DEPTH:
-            refuse_syntax(signs[MAX_DEPTH].at, f"at most {MAX_DEPTH} signs may stand in a row")
+            refuse_syntax(signs[MAX_DEPTH].at, f"at most {MAX_DEPTH} signs may follow one another")
         for sign in reversed(signs):
             node = Operation(sign.at, operator, (node,))
         return node
@@ -282,15 +284,12 @@ class _Parser:
         if bound is None:
             return Call(function.at, function.text, tuple(arguments))
         if len(arguments) != 1 or arguments[0].name:
-            refuse_syntax(function.at, "a variable is bound over one list: NAME(list, x: value of x)")
+            refuse_syntax(function.at, "bind a variable over one list: NAME(list, x: value of x)")
         return Binder(function.at, function.text, arguments[0].value, bound[0], bound[1])
 
 
 def parse(program: str) -> Node:
-    """The tree of a program.
-
-    Raises ProgramFault("syntax") where the text is not a program.
-    """
+    """Parse a program. Raises ProgramFault("syntax") if the text is not a program."""
     parser = _Parser(program)
     node = parser.expression()
     if parser.token.kind != "end":

@@ -1,4 +1,4 @@
-"""Specs are deterministic, held-out ones never meet training ones, and a scene's specs are not near-duplicates."""
+"""Specs are deterministic, held-out specs never share scenes with training, and specs of a scene differ."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from protocol.errors import VantageError
 from protocol.skills import CATALOGUE
 from protocol.tasks.scene import HELD_OUT_SEED_BORDER
-from protocol.tasks.specs import LOOK_AROUND, World, cells_of, deal, held_out_specs, task_spec, training_scene, world_of
+from protocol.tasks.specs import World, cells_of, deal, held_out_specs, task_spec, training_scene, world_of
 from protocol.tasks.task import Degradation
 
 CELLS = [("depth_order", 0), ("depth_order", 1), ("camera_motion", 0)]
@@ -30,7 +30,7 @@ def test_held_out_specs_come_from_the_held_out_range(seed):
     assert all(spec.scene.split == "val" and spec.scene.seed >= HELD_OUT_SEED_BORDER for spec in specs)
 
 
-def test_held_out_specs_are_the_same_each_time_and_others_for_another_seed():
+def test_held_out_specs_depend_only_on_the_seed():
     specs = held_out_specs(World(), 7, dict.fromkeys(CELLS, 16))
     assert specs == held_out_specs(World(), 7, dict.fromkeys(CELLS, 16))
     others = held_out_specs(World(), 8, dict.fromkeys(CELLS, 16))
@@ -44,19 +44,19 @@ def test_held_out_specs_never_share_a_stream_with_training():
     assert min(spec.seq for spec in held_out_specs(World(), 0, dict.fromkeys(CELLS, 4))) > 10**12
 
 
-def test_a_family_that_the_catalogue_lacks_is_refused():
+def test_a_skill_or_level_outside_the_catalogue_is_refused():
     for cell in (("juggling", 0), ("depth_order", 9)):
         with pytest.raises(VantageError, match="skill catalogue has no"):
             held_out_specs(World(), 0, dict.fromkeys([cell], 1))
 
 
-def test_the_family_says_how_many_views_it_needs():
-    by_family = {spec.question.skill: spec.max_views for spec in held_out_specs(World(), 0, dict.fromkeys(CELLS, 1))}
-    assert by_family == {"depth_order": 1, "camera_motion": 2}
+def test_the_skill_sets_the_view_budget():
+    by_skill = {spec.question.skill: spec.max_views for spec in held_out_specs(World(), 0, dict.fromkeys(CELLS, 1))}
+    assert by_skill == {"depth_order": 1, "camera_motion": 2}
 
 
 @given(cells=st.lists(st.integers(0, 5), min_size=1, max_size=80), per_scene=st.integers(1, 8), same=st.integers(1, 4))
-def test_dealing_keeps_every_item_and_spreads_those_of_a_cell(cells, per_scene, same):
+def test_dealing_preserves_every_item_and_spreads_those_of_a_cell(cells, per_scene, same):
     items = list(enumerate(cells))
     dealt = deal(World(specs_per_scene=per_scene, same_cell_per_scene=same), items, lambda item: item[1])
     assert sorted(item for _, item in dealt) == sorted(items)
@@ -66,7 +66,7 @@ def test_dealing_keeps_every_item_and_spreads_those_of_a_cell(cells, per_scene, 
     assert max(Counter((scene, cell) for scene, (_, cell) in dealt).values()) <= same
 
 
-def test_the_camera_and_the_scene_follow_the_table():
+def test_the_camera_and_the_scene_come_from_the_table():
     world = world_of({"curriculum": {"world": {"width_px": 64, "hfov_deg": 90.0, "categories": ["chair"], "rooms": 2}}})
     scene = training_scene(world, 0, 0)
     spec = task_spec(world, 0, scene, spec_id="s", seq=1, skill="depth_order", level=2)
@@ -91,7 +91,7 @@ def test_data_set_scenes_are_split_by_name():
         ({"widthpx": 3}, "did you mean width_px"),
     ],
 )
-def test_a_world_that_makes_no_sense_is_refused(world, sentence):
+def test_an_inconsistent_world_is_refused(world, sentence):
     with pytest.raises(VantageError, match=sentence):
         world_of({"curriculum": {"world": world}})
 
@@ -99,12 +99,12 @@ def test_a_world_that_makes_no_sense_is_refused(world, sentence):
 def test_the_cells_of_a_run():
     tree = {"curriculum": {"skills": [{"name": "depth_order", "levels": [0, 2]}, {"name": "object_count"}]}}
     assert cells_of(tree) == [("depth_order", 0), ("depth_order", 2), ("object_count", 0)]
-    assert {name for name, _ in cells_of({})} == {name for name in CATALOGUE if not CATALOGUE[name].needs}
+    assert {name for name, _ in cells_of({})} == {name for name in CATALOGUE if not CATALOGUE[name].world_needs}
     with pytest.raises(VantageError, match="there is no skill juggling"):
         cells_of({"curriculum": {"skills": [{"name": "juggling"}]}})
 
 
-def test_a_world_with_degradations_degrades_a_share_of_its_specs():
+def test_degradations_are_drawn_for_a_fraction_of_the_specs():
     scene = training_scene(World(), 3, 0)
 
     def drawn(**knobs):
@@ -122,18 +122,15 @@ def test_a_world_with_degradations_degrades_a_share_of_its_specs():
     assert set(drawn(degraded_share=0.0)) == {()}
 
 
-def test_a_family_that_reads_whole_maps_is_never_asked_about_what_is_hidden_or_bent(monkeypatch):
+def test_a_skill_that_reads_whole_images_is_never_drawn_with_a_degradation_that_hides():
     scene, world = training_scene(World(), 3, 0), World(degradations=("fog:3", "noise:0"), degraded_share=1.0)
 
-    def drawn():
-        specs = [
-            task_spec(world, 3, scene, spec_id=str(seq), seq=seq, skill="depth_order", level=0) for seq in range(40)
-        ]
+    def drawn(skill):
+        specs = [task_spec(world, 3, scene, spec_id=str(seq), seq=seq, skill=skill, level=0) for seq in range(40)]
         return {item.name for spec in specs for item in spec.degradations}
 
-    assert drawn() == {"fog", "noise"}
-    monkeypatch.setattr("protocol.tasks.specs.JUDGED_AS_SEEN", frozenset())
-    assert drawn() == {"noise"}
+    assert drawn("depth_order") == {"fog", "noise"}
+    assert drawn("path_length") == {"noise"}
 
 
 def test_a_world_with_an_unknown_degradation_is_refused():
@@ -143,11 +140,13 @@ def test_a_world_with_an_unknown_degradation_is_refused():
         world_of({"curriculum": {"world": {"degradations": ["fog"]}}})
 
 
-def test_only_families_that_can_be_asked_so_get_a_budget_of_moves():
+def test_only_skills_that_look_around_get_a_budget_of_moves():
     world = World(look_around=5)
     scene = training_scene(world, 0, 0)
     given = {
         name: task_spec(world, 0, scene, spec_id="s", seq=0, skill=name, level=0).look_around for name in CATALOGUE
     }
-    assert {name for name, budget in given.items() if budget} == LOOK_AROUND
+    assert {name for name, budget in given.items() if budget} == {
+        name for name, skill in CATALOGUE.items() if skill.looks_around
+    }
     assert set(given.values()) == {0, 5}

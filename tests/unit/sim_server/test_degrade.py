@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from protocol.errors import Infeasible, VantageError
 from protocol.tasks.scene import Camera, SceneSpec
-from protocol.tasks.task import DEGRADATIONS, SEVERITIES, Degradation, QuestionSpec, TaskSpec
+from protocol.tasks.task import DEGRADATIONS, HIDING, SEVERITIES, Degradation, QuestionSpec, TaskSpec
 from protocol.wire.messages import Observe
 from sim_server.backends.rooms import RoomsBackend
 from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence
@@ -134,15 +134,14 @@ def test_in_thick_fog_far_things_are_not_asked_about(scene):
     assert asked
 
 
-def test_a_family_that_reads_whole_maps_says_that_it_cannot_be_asked_so(scene, monkeypatch):
-    monkeypatch.setattr("sim_server.questions.realise.JUDGED_AS_SEEN", frozenset())
+def test_a_skill_that_needs_undistorted_views_refuses_degradations_that_hide(scene):
     for name in DEGRADATIONS:
-        spec = TaskSpec("t", 3, 1, scene.spec, QuestionSpec("depth_order"), CAMERA, 1, (Degradation(name, 0),))
-        if name in ("fog", "dirt", "lens_distortion"):
-            with pytest.raises(Infeasible, match=f"leave {name} out"):
+        spec = TaskSpec("t", 3, 1, scene.spec, QuestionSpec("visibility_compare"), CAMERA, 2, (Degradation(name, 0),))
+        if name in HIDING:
+            with pytest.raises(Infeasible, match=f"needs views without {name}; leave that degradation out"):
                 realise(scene, spec)
         else:
-            assert realise(scene, spec).question.answer in ("nearer", "farther")
+            assert realise(scene, spec).question.answer in ("first", "second")
 
 
 # ----------------------------------------------------------------------------- a lens moves things

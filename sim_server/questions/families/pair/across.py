@@ -26,6 +26,7 @@ from sim_server.questions.families.rules import (
     clear_objects,
     draw_objects,
     prominent,
+    share_enough,
     shows,
     uniquely_named,
 )
@@ -89,7 +90,7 @@ class ObjectFromCamera:
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         first, second = evidence.views[:2]
         form, least_deg = self.skill.levels[level].sectors, self.skill.levels[level].margin_deg
-        if len(clear_in_both(first, second)) < SHARED_OBJECTS:
+        if not share_enough(first, second):
             findings.reject(TOO_LITTLE_SHARED)
             return
         names = unique_names(evidence)

@@ -15,7 +15,7 @@ from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import Evidence
 from sim_server.questions.families import sectors
-from sim_server.questions.families.rules import SHARED_OBJECTS, TOO_LITTLE_SHARED, clear_in_both, draw_objects
+from sim_server.questions.families.rules import SHARED_OBJECTS, TOO_LITTLE_SHARED, draw_objects, share_enough
 from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, shuffled
 from sim_server.questions.geometry import Array, bearing_of_rad, floor_distance_m, yaw_rad
 from sim_server.questions.language.functions.views import bearing
@@ -66,7 +66,7 @@ class CameraPosition:
         form, least_deg = self.skill.levels[level].sectors, self.skill.levels[level].margin_deg
         angle_deg = math.degrees(bearing(first, there))
         margin = sectors.margin_deg(form, angle_deg)
-        if len(clear_in_both(first, second)) < SHARED_OBJECTS:
+        if not share_enough(first, second):
             findings.reject(TOO_LITTLE_SHARED)
         elif floor_distance_m(here, there) < sectors.LEAST_APART_M:
             findings.reject(sectors.TOO_CLOSE)
@@ -134,7 +134,7 @@ class CameraElevation:
         first, second = evidence.views[:2]
         asked, form = self.skill.levels[level], self._form(level)
         rise_m = second.pose.position_m[1] - first.pose.position_m[1]
-        if len(clear_in_both(first, second)) < SHARED_OBJECTS:
+        if not share_enough(first, second):
             findings.reject(TOO_LITTLE_SHARED)
         elif abs(rise_m) >= asked.apart_m:
             findings.accept("above" if rise_m > 0 else "below", (), abs(rise_m) - asked.same_within_m, form)

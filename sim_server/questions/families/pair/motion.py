@@ -12,7 +12,7 @@ from protocol.tasks.scene import Pose, SceneDescription
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import Evidence
-from sim_server.questions.families.rules import SHARED_OBJECTS, TOO_LITTLE_SHARED, clear_in_both, draw_objects
+from sim_server.questions.families.rules import SHARED_OBJECTS, TOO_LITTLE_SHARED, draw_objects, share_enough
 from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, shuffled
 from sim_server.questions.geometry import pitch_rad, pose_from_yaw_pitch, rotation_matrix, wrap_rad, yaw_rad
 from sim_server.questions.views.viewpoints import draw_focused_pose
@@ -78,7 +78,7 @@ class CameraMotion:
         moved = np.subtract(second.pose.position_m, first.pose.position_m)
         right, _, back = moved @ rotation_matrix(pose_from_yaw_pitch((0, 0, 0), yaw_rad(first.pose), 0).rotation_wxyz)
         length_m = math.hypot(right, back)
-        if len(clear_in_both(first, second)) < SHARED_OBJECTS:
+        if not share_enough(first, second):
             findings.reject(TOO_LITTLE_SHARED)
         elif self._form(level) == "turn":
             if abs(turn_deg) < asked.turn_deg or length_m > 1e-6:

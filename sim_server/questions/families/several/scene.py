@@ -6,13 +6,12 @@ The images cover the scene together, and overlap enough for a viewer to relate t
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Any, Optional, Protocol, Sequence, Union, cast
+from typing import Any, Optional, Protocol, Sequence, cast
 
 import numpy as np
 
 from protocol.errors import Infeasible
 from protocol.seeds import pick
-from protocol.skills.cameras import CamerasCountLevel
 from protocol.skills.levels import Clarity
 from protocol.skills.scene import (
     OBJECT_DISTANCE,
@@ -20,8 +19,8 @@ from protocol.skills.scene import (
     SCENE_RELATIVE_DIRECTION,
     SCENE_RELATIVE_DISTANCE,
     SCENE_SIZE,
-    SceneCountLevel,
 )
+from protocol.skills.single import CountLevel
 from protocol.skills.skill import Skill
 from protocol.tasks.scene import Pose, SceneDescription
 from protocol.tasks.task import TaskSpec
@@ -161,7 +160,8 @@ class SceneCount(SceneViews):
         if not joined(evidence.description, evidence.views):
             findings.reject(NOT_JOINED)
             return
-        judge_count(evidence, self.skill.levels[level], findings)
+        asked = self.skill.levels[level]
+        judge_count(evidence, asked, asked.spread, findings)
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, _rng: np.random.Generator) -> Draft:
         return draft_count(
@@ -177,11 +177,8 @@ class SceneCount(SceneViews):
         )
 
 
-_CountLevel = Union[SceneCountLevel, CamerasCountLevel]
-
-
 def scene_count_target(
-    skill: Skill[_CountLevel], level: int, description: SceneDescription, rng: np.random.Generator
+    skill: Skill[CountLevel], level: int, description: SceneDescription, rng: np.random.Generator
 ) -> Target:
     """Like `count_target` without objects to aim at, since the choice of the views decides what they show.
 
@@ -192,8 +189,11 @@ def scene_count_target(
     return Target(key=target.key, focus=(), form=target.form)
 
 
-def judge_count(evidence: Evidence, asked: _CountLevel, findings: Findings) -> None:
-    """Accept every kind whose number fits the level and whose objects are each shown clearly in some image."""
+def judge_count(evidence: Evidence, asked: CountLevel, spread: bool, findings: Findings) -> None:
+    """Accept every kind whose number fits the level and whose objects are each shown clearly in some image.
+
+    With `spread`, no image may show all of them.
+    """
     low, high, clarity = asked.least, asked.most, asked.clarity
     for form, _, items in groups([evidence.objects[key] for key in evidence.seen()]):
         keys = [item.id for item in items]
@@ -201,7 +201,7 @@ def judge_count(evidence: Evidence, asked: _CountLevel, findings: Findings) -> N
             findings.reject(f"the images do not show {low} to {high} of a kind")
         elif not all(shown_together(evidence, (key,), clarity) for key in keys):
             findings.reject(f"a counted object is less than {clarity} in every image")
-        elif asked.spread and any(all(key in view.seen for key in keys) for view in evidence.views):
+        elif spread and any(all(key in view.seen for key in keys) for view in evidence.views):
             findings.reject(TOGETHER)
         else:
             best = [max(v.seen[key].visible_fraction for v in evidence.views if key in v.seen) for key in keys]

@@ -112,7 +112,7 @@ class CamerasCount:
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         asked, judged = self.skill.levels[level], Findings()
-        judge_count(evidence, asked, judged)
+        judge_count(evidence, asked, False, judged)
         spread = [item for item in judged.accepted if _spread(evidence.views, item.objects, asked.in_two)]
         findings.rejected += judged.rejected
         if judged.accepted and not spread:

@@ -1,4 +1,4 @@
-"""Functions about moves: where a camera or a person stands, what a turn or a walk leads to, what is seen when."""
+"""Functions about poses and moves: poses of cameras and objects, turns and walks, and when an object is first seen."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ FARTHEST_MOVE_M = 100.0
 
 @define(POSE, view=VIEW)
 def camera(view: ViewEvidence) -> Pose:
-    """Where the view's camera stands and looks."""
+    """The pose of the view's camera."""
     return view.pose
 
 
 @define(POSE, o=OBJECT)
 def place(o: SceneObject) -> Pose:
-    """The middle of the object, looking where its front faces."""
+    """The pose at the centre of the object that looks the way its front faces."""
     if o.front is None:
         raise Fault(f"object {o.id} has no front")
     return pose_from_yaw_pitch(o.box.centre_m, math.atan2(-o.front[0], -o.front[2]), 0.0)
@@ -41,7 +41,7 @@ def place(o: SceneObject) -> Pose:
 
 @define(POSE, cost=10, pose=POSE, degrees=NUMBER)
 def turned(pose: Pose, degrees: float) -> Pose:
-    """After a turn about the vertical, left positive; the pitch stays."""
+    """The pose after a turn about the vertical axis, left positive; the pitch stays."""
     if abs(degrees) > 360:
         raise Fault("a turn is at most 360 degrees")
     return pose_from_yaw_pitch(pose.position_m, yaw_rad(pose) + math.radians(degrees), pitch_rad(pose))
@@ -49,7 +49,7 @@ def turned(pose: Pose, degrees: float) -> Pose:
 
 @define(POSE, cost=5, pose=POSE, metres=NUMBER)
 def walked(pose: Pose, metres: float) -> Pose:
-    """After so many metres straight ahead on the floor."""
+    """The pose after a walk straight ahead on the floor."""
     if abs(metres) > FARTHEST_MOVE_M:
         raise Fault(f"a walk is at most {FARTHEST_MOVE_M:g} m")
     x, y, z = pose.position_m
@@ -59,22 +59,21 @@ def walked(pose: Pose, metres: float) -> Pose:
 
 @define(NUMBER, cost=5, pose=POSE, to=VECTOR)
 def bearing_at(pose: Pose, to: Vector) -> float:
-    """Radians on the floor plan from where one looks to a point: left is positive, behind is near +-pi."""
+    """Bearing of a point from the pose on the floor plan, in radians: left is positive, behind is near +-pi."""
     x, _, z = pose.position_m
     return wrap_rad(math.atan2(x - to[0], z - to[2]) - yaw_rad(pose))
 
 
 @define(NUMBER, a=OBJECT, b=OBJECT, c=OBJECT)
 def turn_on_route(a: SceneObject, b: SceneObject, c: SceneObject) -> float:
-    """Radians by which one turns at b who comes from a and goes on to c: left is positive, back is near +-pi."""
+    """The turn at b on the way from a to c, in radians: left is positive, back is near +-pi."""
     (ax, _, az), (bx, _, bz), (cx, _, cz) = a.box.centre_m, b.box.centre_m, c.box.centre_m
     return wrap_rad(math.atan2(bx - cx, bz - cz) - math.atan2(ax - bx, az - bz))
 
 
 @define_on_evidence(BOOL, cost=15, pose=POSE, o=OBJECT)
 def in_frame(evidence: Evidence, pose: Pose, o: SceneObject) -> bool:
-    """Whether the middle of the object lies in the picture of the first view's camera at this pose; what stands before
-    it does not count."""
+    """Whether the object's centre is in the image of the first view's camera at this pose, ignoring occlusion."""
     if not evidence.views:
         raise Fault("there is no view")
     u, v, z = (float(value[0]) for value in project(pose, evidence.views[0].camera, np.array([o.box.centre_m])))
@@ -83,16 +82,16 @@ def in_frame(evidence: Evidence, pose: Pose, o: SceneObject) -> bool:
 
 @define_on_evidence(NUMBER, cost=8, o=OBJECT, share=NUMBER)
 def first_seen(evidence: Evidence, o: SceneObject, share: float) -> float:
-    """The first view, from 0, of whose pixels the object owns at least this share."""
+    """Index of the first view, from 0, in which the object covers at least this fraction of the image."""
     for index, view in enumerate(evidence.views):
         truth = view.seen.get(o.id)
         if truth is not None and truth.pixels >= share * view.ids.size:
             return float(index)
-    raise Fault(f"no view shows as much of object {o.id}")
+    raise Fault(f"object {o.id} covers that much of no view")
 
 
 @define_on_evidence(NUMBER, cost=8)
 def walk_length(evidence: Evidence) -> float:
-    """Metres from the first view's place to the last one's, straight from each view to the next."""
+    """Metres from the first camera to the last, straight from each view to the next."""
     places = [view.pose.position_m for view in evidence.views]
     return float(sum(math.dist(a, b) for a, b in zip(places, places[1:])))

@@ -1,4 +1,4 @@
-"""Functions about places: sequences of names, maps, places in another view's picture, free floor, what hides what."""
+"""Functions about places: sequences of names, maps, points in the image of a view, free floor and occlusion."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from sim_server.questions.language.functions.registry import (
     define_on_evidence,
 )
 
-MAP_CELLS = 10  # a map has as many columns and rows, as in VSI-Bench's cognitive maps
+MAP_CELLS = 10  # columns and rows of a map, as in the cognitive maps of VSI-Bench
 _LEAST_DEPTH_M = 0.05
 
 
 @define(SEQUENCE, cost=40, items=OBJECTS)
 def names(items: list[SceneObject]) -> list[str]:
-    """The objects' names, in the list's order."""
+    """The names of the objects, in the order of the list."""
     return [name_of(item) for item in items]
 
 
@@ -41,11 +41,11 @@ def names(items: list[SceneObject]) -> list[str]:
 def room_map(evidence: Evidence, items: list[SceneObject]) -> dict[str, list[int]]:
     """Column and row, 0..9, of each object on the smallest square map around the room of the first camera.
 
-    Columns count along world +x, rows along +z. An object outside the map takes the cell nearest to it.
+    Columns count along world +x, rows along +z. An object outside the map gets the nearest cell.
     """
     room = room_at(evidence.description, evidence.views[0].pose.position_m) if evidence.views else None
     if room is None:
-        raise Fault("the first camera stands in no room of the scene")
+        raise Fault("the first camera is in no room of the scene")
     cells: dict[str, list[int]] = {}
     for item in items:
         column, row = (min(max(math.floor(value), 0), MAP_CELLS - 1) for value in on_map(room, item.box.centre_m))
@@ -56,7 +56,7 @@ def room_map(evidence: Evidence, items: list[SceneObject]) -> dict[str, list[int
 
 
 def on_map(room: Room, point: Vector) -> tuple[float, float]:
-    """Where a point lies on the smallest square map around a room: columns along +x, rows along +z, from 0."""
+    """Position of a point on the smallest square map around a room: columns along +x, rows along +z, from 0."""
     corners = np.array(room.polygon_xz_m)
     middle = (corners.min(0) + corners.max(0)) / 2
     side_m = float(np.ptp(corners, axis=0).max())
@@ -65,15 +65,15 @@ def on_map(room: Room, point: Vector) -> tuple[float, float]:
 
 
 def spot(pose: Pose, camera: Camera, point: Vector) -> tuple[float, float]:
-    """Where a camera at this pose has a point in its picture, 0..1 from the left and from the top."""
+    """Image position of a point for a camera at this pose, 0..1 from the left and from the top."""
     u, v, z = (float(value[0]) for value in project(pose, camera, np.array([point])))
     if z < _LEAST_DEPTH_M:
-        raise Fault("the point does not lie before the camera")
+        raise Fault("the point is not in front of the camera")
     return u, v
 
 
 def heading_in(pose: Pose, camera: Camera, other: Pose) -> float:
-    """Which way one at the `other` pose looks in the picture of a camera at this pose, as `picture_heading`."""
+    """The heading of the `other` pose in the image of a camera at this pose; see `picture_heading`."""
     x, y, z = other.position_m
     yaw, step_m = yaw_rad(other), 0.1
     here, ahead = (
@@ -84,25 +84,25 @@ def heading_in(pose: Pose, camera: Camera, other: Pose) -> float:
 
 @define(NUMBER, cost=15, view=VIEW, point=VECTOR)
 def picture_x(view: ViewEvidence, point: Vector) -> float:
-    """Where a point of the world is in the view's picture, 0..1 from the left; whether it is hidden does not count."""
+    """Column of a world point in the view's image, 0..1 from the left, ignoring occlusion."""
     return spot(view.pose, view.camera, point)[0]
 
 
 @define(NUMBER, cost=15, view=VIEW, point=VECTOR)
 def picture_y(view: ViewEvidence, point: Vector) -> float:
-    """Where a point of the world is in the view's picture, 0..1 from the top."""
+    """Row of a world point in the view's image, 0..1 from the top, ignoring occlusion."""
     return spot(view.pose, view.camera, point)[1]
 
 
 @define(NUMBER, cost=30, view=VIEW, pose=POSE)
 def picture_heading(view: ViewEvidence, pose: Pose) -> float:
-    """Which way one at this pose looks in the view's picture: radians from the picture's top, left positive."""
+    """Heading of the pose in the view's image, in radians from the top of the image, left positive."""
     return heading_in(view.pose, view.camera, pose)
 
 
 @define(TEXT, angle=NUMBER)
 def picture_way(angle: float) -> str:
-    """ "up", "down", "left" or "right" in a picture, for an angle from its top, left positive."""
+    """ "up", "down", "left" or "right" in an image, for an angle from its top, left positive."""
     if abs(angle) <= math.pi / 4:
         return "up"
     if abs(angle) >= 3 * math.pi / 4:
@@ -112,7 +112,7 @@ def picture_way(angle: float) -> str:
 
 @define(VECTOR, cost=2000, o=OBJECT, view=VIEW)
 def surface_middle(o: SceneObject, view: ViewEvidence) -> Vector:
-    """Mean of the world points that the view shows of the object, metres."""
+    """Mean of the object's world points that are visible in the view, metres."""
     rows, columns = np.nonzero(view.ids == o.id)
     if not len(rows):
         raise Fault(f"object {o.id} is not visible in this view")
@@ -128,9 +128,9 @@ def distance(a: Vector, b: Vector) -> float:
 
 @define(NUMBER, cost=80, o=OBJECT, by=OBJECT, view=VIEW)
 def hidden_by(o: SceneObject, by: SceneObject, view: ViewEvidence) -> float:
-    """Share of what the frame could show of an object's box before which another object stands in this view.
+    """Fraction of an object's box inside the image that another object hides in this view.
 
-    Of points spread over the sides of the box that face the camera, those at whose pixels the other is nearer.
+    Counts points on the sides of the box that face the camera whose pixels show the other object nearer.
     """
     points = surface_points(o.box, view.pose.position_m)
     u, v, depth_m = project(view.pose, view.camera, points)
@@ -139,16 +139,18 @@ def hidden_by(o: SceneObject, by: SceneObject, view: ViewEvidence) -> float:
         return 0.0
     height, width = view.ids.shape
     rows, columns = (v[inside] * height).astype(int), (u[inside] * width).astype(int)
-    before = (view.ids[rows, columns] == by.id) & (view.depth_m[rows, columns] < depth_m[inside])
-    return float(before.mean())
+    hidden = (view.ids[rows, columns] == by.id) & (view.depth_m[rows, columns] < depth_m[inside])
+    return float(hidden.mean())
 
 
 @define_on_evidence(BOOL, cost=12_000, a=OBJECT, b=OBJECT, side=NUMBER)
 def fits_between(evidence: Evidence, a: SceneObject, b: SceneObject, side: float) -> bool:
-    """Whether a square of this side (m) is free midway between the closest floor points of two objects, one side along
-    the line that joins those: nothing stands in it, and it lies in a room."""
+    """Whether a square of this side (m) is free midway between the closest floor points of two objects.
+
+    One side is along the line between those points; the square is inside a room and no object occupies it.
+    """
     if not 0 < side <= 20:
-        raise Fault("the side of a thing lies in 0..20 m")
+        raise Fault("the side of a square must be in 0..20 m")
     between = gap(a.box, b.box)
     if between is None:
         return False

@@ -1,7 +1,7 @@
-"""The types of the expression language and how a function is added to it.
+"""The types of the question language, and the decorators that add functions to it.
 
-Every function is pure, total up to a typed refusal, and has a cost that the checker adds up before a program runs: one
-step for every 2.5 microseconds that a call takes at worst (256 objects, 16 views), as benchmarks/language.py measures.
+Every function is pure and either returns a value or raises Fault. Its cost, which the checker sums up before a program
+runs, is one step per 2.5 microseconds of its slowest call (256 objects, 16 views); benchmarks/language.py measures it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import msgspec
 
 NUMBER, BOOL, TEXT, OBJECT, OBJECTS, VIEW, VECTOR = "number", "bool", "text", "object", "objects", "view", "vector"
 POSE, SEQUENCE, MAP = "pose", "sequence", "map"
-MAX_OBJECTS = 256  # a list holds at most this many; the checker multiplies the body of a bound variable by it
+MAX_OBJECTS = 256  # in a list; the checker multiplies the cost of the body of a bound variable by it
 
 Vector = tuple[float, float, float]
 
 
 class Fault(Exception):
-    """A function cannot answer; the evaluator adds the position and refuses the program."""
+    """A function has no answer. The evaluator adds the position and refuses the program."""
 
 
 def decimal(value: float) -> str:
@@ -35,7 +35,7 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class Function(msgspec.Struct, frozen=True):
-    """`run(world, *values)` gets one value per parameter, None for an optional one that was left out."""
+    """`run(evidence, *values)` receives one value per parameter, None for an omitted optional one."""
 
     name: str
     parameters: tuple[Parameter, ...]
@@ -45,7 +45,7 @@ class Function(msgspec.Struct, frozen=True):
 
 
 FUNCTIONS: dict[str, Function] = {}
-# Body type and result.
+# Name -> type of the body, type of the result.
 BINDERS = {
     "argmin": (NUMBER, OBJECT),
     "argmax": (NUMBER, OBJECT),
@@ -58,7 +58,7 @@ _Run = TypeVar("_Run", bound=Callable[..., object])
 
 
 def define(result: str, cost: int = 1, **parameters: str) -> Callable[[_Run], _Run]:
-    """Add a function of its arguments alone; a parameter type that ends in "?" is optional."""
+    """Add a function of its arguments; a parameter whose type ends in "?" is optional."""
 
     def add(run: _Run) -> _Run:
         define_on_evidence(result, cost, **parameters)(wraps(run)(lambda _evidence, *values: run(*values)))
@@ -68,7 +68,7 @@ def define(result: str, cost: int = 1, **parameters: str) -> Callable[[_Run], _R
 
 
 def define_on_evidence(result: str, cost: int = 1, **parameters: str) -> Callable[[_Run], _Run]:
-    """Add a function that looks at the world as well."""
+    """Add a function of the evidence and its arguments."""
 
     def add(run: _Run) -> _Run:
         name = run.__name__.strip("_")

@@ -1,4 +1,4 @@
-"""Functions about the scene: its objects, lists of them, their properties and relations, whatever the views show."""
+"""Functions about the scene: its objects, lists of them, their properties and relations, independent of the views."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def category(o: SceneObject) -> str:
 
 @define(TEXT, o=OBJECT)
 def color(o: SceneObject) -> str:
-    """The object's colour word, "" where none names it."""
+    """The object's colour word, "" if it has none."""
     return o.color
 
 
@@ -94,7 +94,7 @@ def front(o: SceneObject) -> Vector:
 
 @define_on_evidence(OBJECT, o=OBJECT)
 def support(evidence: Evidence, o: SceneObject) -> SceneObject:
-    """The object on which this one stands."""
+    """The object that this one stands on."""
     below = evidence.objects.get(o.support_id)
     if below is None:
         raise Fault(f"object {o.id} stands on no other object")
@@ -103,7 +103,7 @@ def support(evidence: Evidence, o: SceneObject) -> SceneObject:
 
 @define_on_evidence(VECTOR, cost=4, o=OBJECT)
 def room_centre(evidence: Evidence, o: SceneObject) -> Vector:
-    """Middle of the floor of the room that the object is in, world frame, metres."""
+    """Centre of the floor of the object's room in the world frame, metres."""
     for room in evidence.description.rooms:
         if room.id == o.room_id:
             x, z = polygon_centre(room.polygon_xz_m)
@@ -113,11 +113,11 @@ def room_centre(evidence: Evidence, o: SceneObject) -> Vector:
 
 @define(NUMBER, cost=60, a=OBJECT, b=OBJECT)
 def closest_distance(a: SceneObject, b: SceneObject) -> float:
-    """Metres between the closest points of two boxes, 0 where they touch."""
+    """Metres between the closest points of two boxes, 0 if they touch."""
     return box_distance_m(a.box, b.box)
 
 
 @define(NUMBER, stand=OBJECT, facing=OBJECT, to=OBJECT)
 def bearing_from(stand: SceneObject, facing: SceneObject, to: SceneObject) -> float:
-    """Radians from facing one object to another, standing at a third: left is positive, behind is near +-pi."""
+    """Bearing of `to` for an observer at `stand` who faces `facing`, in radians: left positive, behind near +-pi."""
     return bearing_rad(stand.box.centre_m, facing.box.centre_m, to.box.centre_m)

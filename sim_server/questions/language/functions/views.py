@@ -1,4 +1,4 @@
-"""Functions about the question's views: what their pixels show, and where their cameras stand."""
+"""Functions about the views of a question: their pixels and the poses of their cameras."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def view(evidence: Evidence, index: float) -> ViewEvidence:
 
 @define_on_evidence(OBJECTS, cost=8, view=VIEW)
 def visible(evidence: Evidence, view: ViewEvidence) -> list[SceneObject]:
-    """The objects that own at least one pixel of the view."""
+    """The objects with at least one pixel in the view."""
     if len(view.seen) > MAX_OBJECTS:
         raise Fault(f"the view shows more than {MAX_OBJECTS} objects")
     return [evidence.objects[key] for key in view.seen]
@@ -56,7 +56,7 @@ def visible(evidence: Evidence, view: ViewEvidence) -> list[SceneObject]:
 
 @define_on_evidence(OBJECTS, cost=64)
 def seen(evidence: Evidence) -> list[SceneObject]:
-    """The objects that own at least one pixel of any view."""
+    """The objects with at least one pixel in any view."""
     keys = evidence.seen()
     if len(keys) > MAX_OBJECTS:
         raise Fault(f"the views show more than {MAX_OBJECTS} objects")
@@ -65,7 +65,7 @@ def seen(evidence: Evidence) -> list[SceneObject]:
 
 @define_on_evidence(NUMBER, cost=4, o=OBJECT)
 def times_seen(evidence: Evidence, o: SceneObject) -> float:
-    """In how many views the object owns at least one pixel."""
+    """The number of views in which the object has at least one pixel."""
     return float(sum(o.id in view.seen for view in evidence.views))
 
 
@@ -89,14 +89,14 @@ def depth(o: SceneObject, view: ViewEvidence) -> float:
 
 @define(NUMBER, o=OBJECT, view=VIEW)
 def pixels(o: SceneObject, view: ViewEvidence) -> float:
-    """How many pixels of the view the object owns, 0 where it is not visible."""
+    """The number of the object's pixels in the view, 0 if it is not visible."""
     truth = view.seen.get(o.id)
     return float(truth.pixels) if truth else 0.0
 
 
 @define(NUMBER, o=OBJECT, view=VIEW)
 def visible_fraction(o: SceneObject, view: ViewEvidence) -> float:
-    """Visible pixels over the pixels that the object would cover in the frame if nothing stood before it."""
+    """The object's visible pixels over the pixels that it would have inside the image if nothing hid it."""
     truth = view.seen.get(o.id)
     return truth.visible_fraction if truth else 0.0
 
@@ -109,34 +109,34 @@ def distance_from_camera(o: SceneObject, view: ViewEvidence) -> float:
 
 @define(VECTOR, view=VIEW)
 def position(view: ViewEvidence) -> Vector:
-    """Where the view's camera is in the world frame, metres."""
+    """Position of the view's camera in the world frame, metres."""
     return view.pose.position_m
 
 
 @define(NUMBER, cost=4, view=VIEW, to=VECTOR)
 def bearing(view: ViewEvidence, to: Vector) -> float:
-    """Radians on the floor plan from where the camera looks to a point: left is positive, behind is near +-pi."""
+    """Bearing of a point from the camera on the floor plan, in radians: left is positive, behind is near +-pi."""
     return float(bearing_of_rad(view.pose.position_m, yaw_rad(view.pose), np.asarray([to]))[0])
 
 
 @define_on_evidence(NUMBER, cost=512)
 def area_shown(evidence: Evidence) -> float:
-    """Square metres of floor of the rooms that the views' cameras stand in, each room once."""
+    """Floor area in square metres of the rooms that the cameras are in, each room counted once."""
     rooms = {room.id: room for view in evidence.views if (room := room_at(evidence.description, view.pose.position_m))}
     if not rooms:
-        raise Fault("no camera stands in a room of the scene")
+        raise Fault("no camera is in a room of the scene")
     return sum(polygon_area_m2(room.polygon_xz_m) for room in rooms.values())
 
 
 @define(NUMBER, cost=4, start=VIEW, to=VIEW)
 def turn_between(start: ViewEvidence, to: ViewEvidence) -> float:
-    """Radians by which the camera turned about the vertical, left positive, in (-pi, pi]."""
+    """The turn of the camera about the vertical axis in radians, left positive, in (-pi, pi]."""
     return wrap_rad(yaw_rad(to.pose) - yaw_rad(start.pose))
 
 
 @define(VECTOR, cost=4, start=VIEW, to=VIEW)
 def shift_between(start: ViewEvidence, to: ViewEvidence) -> Vector:
-    """How far the camera moved in metres: right, up and back of the first camera held level."""
+    """The move of the camera in metres: right, up and back in the first camera's frame without pitch."""
     dx, dy, dz = (b - a for a, b in zip(start.pose.position_m, to.pose.position_m))
     yaw = yaw_rad(start.pose)
     cos, sin = math.cos(yaw), math.sin(yaw)

@@ -34,7 +34,7 @@ def _abs(value: float) -> float:
 
 @define(NUMBER, value=NUMBER, to=NUMBER)
 def _round(value: float, to: float) -> float:
-    """The nearest multiple of `to`, halves upwards: round(2.46, 0.1) is 2.5."""
+    """The nearest multiple of `to`, with halves rounded up: round(2.46, 0.1) is 2.5."""
     if not to > 0:
         raise Fault("round needs a step above 0")
     steps = value / to
@@ -67,7 +67,7 @@ def side_or_ahead(angle: float) -> str:
 
 @define(TEXT, angle=NUMBER)
 def turn_word(angle: float) -> str:
-    """ "back" beyond 135 degrees to either side, else "left" or "right": how one turns by this angle."""
+    """ "back" beyond 135 degrees to either side, else "left" or "right": the name of a turn by this angle."""
     if abs(angle) > math.radians(135):
         return "back"
     return side(angle)
@@ -81,7 +81,7 @@ def quadrant(angle: float) -> str:
 
 @define(TEXT, x=NUMBER, y=NUMBER)
 def grid_cell(x: float, y: float) -> str:
-    """The cell of a 3 x 3 grid over the picture: "top left" … "middle middle" … "bottom right"."""
+    """The cell of a 3 x 3 grid over the image: "top left" … "middle middle" … "bottom right"."""
     row = "top" if y < 1 / 3 else "middle" if y < 2 / 3 else "bottom"
     column = "left" if x < 1 / 3 else "middle" if x < 2 / 3 else "right"
     return f"{row} {column}"
@@ -89,7 +89,7 @@ def grid_cell(x: float, y: float) -> str:
 
 @define(TEXT, shift=VECTOR)
 def heading(shift: Vector) -> str:
-    """The larger horizontal part of a shift in words: "forward", "backward", "left" or "right"."""
+    """The direction of the larger horizontal component of a shift: "forward", "backward", "left" or "right"."""
     right, _, back = shift
     if abs(back) >= abs(right):
         return "forward" if back < 0 else "backward"
@@ -98,11 +98,11 @@ def heading(shift: Vector) -> str:
 
 @define(TEXT, a=TEXT, b=TEXT, c=TEXT + "?", d=TEXT + "?", e=TEXT + "?", f=TEXT + "?")
 def join(*texts: Optional[str]) -> str:
-    """The texts one after the other, with a space between them."""
+    """The texts joined by spaces."""
     return " ".join(text for text in texts if text)
 
 
 @define(TEXT, value=NUMBER)
 def _text(value: float) -> str:
-    """A number as the text that it would be as an answer."""
+    """A number as answer text."""
     return decimal(value)

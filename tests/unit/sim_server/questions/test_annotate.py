@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fake_scene import FakeScene
 
 from protocol.errors import Infeasible, VantageError
 from protocol.skills import CATALOGUE
@@ -12,11 +11,10 @@ from protocol.tasks.scene import Camera, SceneSpec
 from protocol.wire.messages import Annotate
 from sim_server.questions.annotate import annotate
 from sim_server.questions.audit.oracles import agrees
-from sim_server.questions.families import FAMILIES
-from sim_server.questions.family import takes_any_view
 from sim_server.questions.language.evaluator import verify
+from tests.support.questions.fake_scene import FakeScene
 
-ASKED = [name for name, family in FAMILIES.items() if takes_any_view(family) and not CATALOGUE[name].needs]
+ASKED = [name for name, skill in CATALOGUE.items() if skill.takes_any_view and not skill.world_needs]
 SINGLE = tuple((name, level, 1.0) for name in ASKED for level in (0, 2, 4))
 
 

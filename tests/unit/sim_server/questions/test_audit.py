@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from fake_scene import FakeScene
 from typer.testing import CliRunner
 
 from protocol.answers.scoring import mean_relative_accuracy
@@ -21,6 +20,7 @@ from sim_server.backends.base import Capabilities, Frames
 from sim_server.questions.audit import run
 from sim_server.questions.audit.blind import earned, nothing, relative_accuracy, told
 from sim_server.questions.audit.page import page
+from tests.support.questions.fake_scene import FakeScene
 
 KNOBS = World(min_objects=4, max_objects=6, width_px=48, height_px=48)
 CELLS = [("object_color", 0), ("depth_order", 1)]

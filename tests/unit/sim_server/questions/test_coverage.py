@@ -6,7 +6,6 @@ from itertools import combinations
 from typing import Sequence
 
 import numpy as np
-from fake_scene import FakeScene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from sim_server.questions.views.coverage import (
     overlap,
     voxels_shown,
 )
+from tests.support.questions.fake_scene import FakeScene
 
 SETS = st.lists(st.frozensets(st.integers(0, 30), max_size=12), min_size=1, max_size=7)
 

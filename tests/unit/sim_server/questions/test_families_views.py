@@ -1,6 +1,6 @@
-"""Families about several views and small things: answers, joints, sizes, paraphrases, options and the catalogue.
+"""Families about several views and small objects: answers, overlap, sizes, paraphrases and options.
 
-Candidates are judged in worlds of views that are rendered once (pools.py); their margins have test_margins.py.
+Candidates are judged on views that are rendered once (pools.py). test_margins.py tests their margins.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_scene import FakeScene
-from pools import CAMERA, accepted, pool, worlds
 
 from protocol.errors import Infeasible
 from protocol.tasks.scene import SceneSpec
@@ -24,23 +22,25 @@ from sim_server.questions.families.several import streams as cameras
 from sim_server.questions.family import Candidate, Findings, ask, draw_evenly, render_text
 from sim_server.questions.language.evaluator import run
 from sim_server.questions.views import coverage
+from tests.support.questions.fake_scene import FakeScene
+from tests.support.questions.pools import CAMERA, accepted, pool, view_sets
 
 FAMILIES_HERE = list(oracles_views.ORACLES)
 
 
 @pytest.mark.parametrize("family", FAMILIES_HERE)
-def test_answers_are_those_of_another_route(family: str) -> None:
+def test_answers_agree_with_the_oracle(family: str) -> None:
     rng = np.random.default_rng(0)
     checked = 0
     for level in (0, 2, 4):
         here = 0
-        for world, frames in pool(family):
+        for evidence, frames in pool(family):
             found = Findings()
-            FAMILIES[family].propose(world, level, found)
+            FAMILIES[family].judge(evidence, level, found)
             if not found.accepted:
                 continue
-            question = ask(FAMILIES[family], world, draw_evenly(found.accepted, rng), level, rng)
-            assert agrees(question, world.description, frames), (question.text, question.options, question.answer)
+            question = ask(FAMILIES[family], evidence, draw_evenly(found.accepted, rng), level, rng)
+            assert agrees(question, evidence.description, frames), (question.text, question.options, question.answer)
             here += 1
             if here == 8:
                 break
@@ -48,15 +48,15 @@ def test_answers_are_those_of_another_route(family: str) -> None:
     assert checked >= 8
 
 
-def test_pictures_that_do_not_join_are_not_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
-    apart = [world for world, _ in worlds(2) if not coverage.joined(world.description, world.views)]
+def test_images_that_hardly_overlap_are_not_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    apart = [evidence for evidence, _ in view_sets(2) if not coverage.joined(evidence.description, evidence.views)]
     assert apart
 
     def asked() -> int:
         found = Findings()
-        for world in apart:
+        for evidence in apart:
             for family in ("object_distance", "scene_count", "scene_relative_distance", "cameras_count"):
-                FAMILIES[family].propose(world, 0, found)
+                FAMILIES[family].judge(evidence, 0, found)
         return len(found.accepted)
 
     assert asked() == 0
@@ -65,8 +65,8 @@ def test_pictures_that_do_not_join_are_not_asked_about(monkeypatch: pytest.Monke
     assert asked() > 0
 
 
-def _whole(world: Evidence, candidate: Candidate) -> float:
-    """1 where some view shows the object away from the frame's border."""
+def _entire(evidence: Evidence, candidate: Candidate) -> float:
+    """1 if some view shows the object away from the border of the image, else 0."""
     (key,) = candidate.objects
 
     def inside(view: Any) -> bool:
@@ -74,25 +74,25 @@ def _whole(world: Evidence, candidate: Candidate) -> float:
         edge = CAMERA.width_px - 1
         return len(rows) > 0 and min(rows.min(), columns.min()) > 0 and max(rows.max(), columns.max()) < edge
 
-    return float(any(inside(view) for view in world.views))
+    return float(any(inside(view) for view in evidence.views))
 
 
-def test_a_thing_wholly_in_no_picture_has_no_size() -> None:
+def test_an_object_cut_off_in_every_image_has_no_size() -> None:
     cases = accepted("scene_size", 4)
-    assert cases and all(_whole(world, candidate) for world, candidate in cases)
-    everything = sum(len(world.seen()) for world, _ in worlds(2))
+    assert cases and all(_entire(evidence, candidate) for evidence, candidate in cases)
+    everything = sum(len(evidence.seen()) for evidence, _ in view_sets(2))
     assert len(cases) < everything
 
 
 @pytest.mark.parametrize("family", FAMILIES_HERE)
 def test_paraphrases_are_five_or_more_and_in_the_shared_style(family: str) -> None:
-    """Every template names what the others name; texts are lower case with punctuation set apart."""
-    forms: dict[str, tuple[Evidence, Candidate]] = {}
+    """All templates name the same objects; texts are lower case with spaces around punctuation."""
+    forms: dict[tuple[str, int], tuple[Evidence, Candidate]] = {}
     for level in (0, 2, 4):
-        forms.update({case[1].form: case for case in accepted(family, level, 60)})
+        forms.update({(case[1].form, level): case for case in accepted(family, level, 60)})
     assert forms
-    for world, candidate in forms.values():
-        draft = FAMILIES[family].draft(world, candidate, np.random.default_rng(0))
+    for (_, level), (evidence, candidate) in forms.items():
+        draft = FAMILIES[family].draft(evidence, candidate, level, np.random.default_rng(0))
         texts = {render_text(template, draft.slots)[0] for template in draft.templates}
         assert len(texts) == len(draft.templates) >= 5
         for template, text in zip(draft.templates, texts):
@@ -101,12 +101,12 @@ def test_paraphrases_are_five_or_more_and_in_the_shared_style(family: str) -> No
 
 
 def test_options_of_small_locations_do_not_give_the_answer_away() -> None:
-    """A guesser who picks the option that shares most parts with the others is right about as often as chance."""
+    """Choosing the option that shares most parts with the others scores about chance."""
     right = total = 0
-    for world, candidate in accepted("small_location", 1):
+    for evidence, candidate in accepted("small_location", 1):
         for seed in range(3):
-            draft = FAMILIES["small_location"].draft(world, candidate, np.random.default_rng(seed))
-            answer = run(draft.program, world)
+            draft = FAMILIES["small_location"].draft(evidence, candidate, 1, np.random.default_rng(seed))
+            answer = run(draft.program, evidence)
             assert answer in draft.options
             parts = [option.split(" , ") for option in draft.options]
             shares = [sum(a == b for other in parts for a, b in zip(option, other)) for option in parts]
@@ -116,13 +116,13 @@ def test_options_of_small_locations_do_not_give_the_answer_away() -> None:
     assert total > 30 and right / total < 1 / 3 + 4 * math.sqrt(2 / 9 / total)
 
 
-def test_families_say_what_a_scene_lacks() -> None:
+def test_a_family_names_what_the_scene_lacks() -> None:
     plain = FakeScene(SceneSpec(seed=3)).description
     rng = np.random.default_rng(0)
     for family, says in (
-        ("small_presence", "raise the scene's clutter"),
-        ("small_location", "raise the scene's clutter"),
+        ("small_presence", "increase the scene's clutter"),
+        ("small_location", "increase the scene's clutter"),
         ("region_from_camera", "two rooms or more"),
     ):
         with pytest.raises(Infeasible, match=says):
-            FAMILIES[family].plan(plain, 0, rng)
+            FAMILIES[family].target(plain, 0, rng)

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from fake_scene import FakeScene, hit_depths
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +22,7 @@ from sim_server.questions.geometry import (
     yaw_rad,
 )
 from sim_server.questions.views.viewpoints import aim, in_image
+from tests.support.questions.fake_scene import FakeScene, hit_depths
 
 _unit = st.floats(-1, 1, allow_nan=False)
 _quaternions = st.tuples(_unit, _unit, _unit, _unit).filter(lambda q: sum(v * v for v in q) > 0.1)

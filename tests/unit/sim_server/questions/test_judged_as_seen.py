@@ -1,4 +1,4 @@
-"""Which families may be judged in fog, under dirt and through a lens: those that never read a whole map of a view."""
+"""Skills judged as seen never read a map of a view, so fog, dirt and lens distortion cannot mislead their rules."""
 
 from __future__ import annotations
 
@@ -7,81 +7,78 @@ from typing import Any, NoReturn
 import msgspec
 import numpy as np
 import pytest
-import test_families
-import test_families_maps
-from pools import pool
 
 from protocol.errors import Infeasible
-from protocol.tasks.specs import JUDGED_AS_SEEN
+from protocol.skills import CATALOGUE
 from protocol.tasks.task import HIDING, Degradation
 from sim_server.questions.audit.oracles import agrees
-from sim_server.questions.audit.oracles_maps import ORACLES as OF_MAPS
 from sim_server.questions.evidence import Evidence
 from sim_server.questions.families import FAMILIES
 from sim_server.questions.family import Findings, ask, draw_evenly
 from sim_server.questions.realise import realise
+from tests.support.questions.cases import SENSORS, scene_for, spec_of
+from tests.support.questions.pools import pool
 
 LEVELS = (0, 2, 4)
-# They read no map, but place things in a picture as a pinhole camera does, or ask how much of a thing is hidden.
-PINHOLE = {"view_choice", "cross_view", "visibility_compare"}
+JUDGED_AS_SEEN = [name for name, skill in CATALOGUE.items() if skill.judged_as_seen]
+READING_MAPS = [name for name, skill in CATALOGUE.items() if skill.evidence == "maps"]
 
 
 class Unread:
-    """A map that may not be looked at."""
+    """A map that raises when it is read."""
 
     def _read(self, *_: object) -> NoReturn:
-        raise AssertionError("a whole map of the view is read")
+        raise AssertionError("a map of the view is read")
 
     __getattr__ = __getitem__ = __gt__ = __eq__ = _read
 
 
-def unmapped(world: Evidence) -> Evidence:
+def unmapped(evidence: Evidence) -> Evidence:
     unread: Any = Unread()
 
     def blind(views: tuple) -> tuple:
         return tuple(msgspec.structs.replace(view, ids=unread, depth_m=unread) for view in views)
 
-    return msgspec.structs.replace(world, views=blind(world.views), hidden=blind(world.hidden))
+    return msgspec.structs.replace(evidence, views=blind(evidence.views), hidden=blind(evidence.hidden))
 
 
-@pytest.mark.parametrize("family", sorted(JUDGED_AS_SEEN))
-def test_what_is_judged_as_seen_needs_no_map(family: str) -> None:
+@pytest.mark.parametrize("family", JUDGED_AS_SEEN)
+def test_a_skill_judged_as_seen_reads_no_map(family: str) -> None:
     asked = 0
-    for world, _ in pool(family)[::5]:
+    for evidence, _ in pool(family)[::5]:
         for level in LEVELS:
             with_maps, without = Findings(), Findings()
-            FAMILIES[family].propose(world, level, with_maps)
-            FAMILIES[family].propose(unmapped(world), level, without)
+            FAMILIES[family].judge(evidence, level, with_maps)
+            FAMILIES[family].judge(unmapped(evidence), level, without)
             assert with_maps.accepted == without.accepted
             if without.accepted:
                 rng = np.random.default_rng(0)
                 asked += bool(
-                    ask(FAMILIES[family], unmapped(world), draw_evenly(without.accepted, rng), level, rng).answer
+                    ask(FAMILIES[family], unmapped(evidence), draw_evenly(without.accepted, rng), level, rng).answer
                 )
     assert asked
 
 
-@pytest.mark.parametrize("family", sorted(FAMILIES.keys() - JUDGED_AS_SEEN - PINHOLE))
-def test_what_is_not_reads_one(family: str) -> None:
-    def reads(world: Evidence, level: int) -> bool:
+@pytest.mark.parametrize("family", READING_MAPS)
+def test_a_skill_about_maps_reads_one(family: str) -> None:
+    def reads(evidence: Evidence, level: int) -> bool:
         try:
-            FAMILIES[family].propose(unmapped(world), level, Findings())
+            FAMILIES[family].judge(unmapped(evidence), level, Findings())
         except AssertionError as error:
-            return "a whole map" in str(error)
+            return "a map of the view" in str(error)
         return False
 
-    assert any(reads(world, level) for world, _ in pool(family) for level in LEVELS)
+    assert any(reads(evidence, level) for evidence, _ in pool(family) for level in LEVELS)
 
 
-@pytest.mark.parametrize("family", sorted(JUDGED_AS_SEEN))
+@pytest.mark.parametrize("family", JUDGED_AS_SEEN)
 @pytest.mark.parametrize("hides", sorted(HIDING))
-def test_answers_in_bad_pictures_are_those_of_another_route(family: str, hides: str) -> None:
-    where: Any = test_families_maps if family in OF_MAPS else test_families
+def test_answers_about_degraded_images_agree_with_the_oracle(family: str, hides: str) -> None:
     for seq in range(8):
-        scene = where.scene_of(seq % 12) if family in OF_MAPS else where.scene_for(family, seq)
-        spec = msgspec.structs.replace(where.spec_of(family, 1, seq), degradations=(Degradation(hides, 2),))
+        scene = scene_for(family, seq)
+        spec = msgspec.structs.replace(spec_of(family, 1, seq), degradations=(Degradation(hides, 2),))
         try:
-            found = realise(scene, spec, test_families.SENSORS)
+            found = realise(scene, spec, SENSORS)
         except Infeasible as error:
             assert "leave" not in error.message
             continue

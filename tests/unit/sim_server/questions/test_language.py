@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from fake_scene import FakeScene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +33,7 @@ from sim_server.questions.language.functions.registry import (
 from sim_server.questions.language.parser import ProgramFault, pointed
 from sim_server.questions.views.viewpoints import draw_populated_pose
 from tests.support import programs
+from tests.support.questions.fake_scene import FakeScene
 
 
 def make_world(seed: int = 3) -> Evidence:
@@ -165,13 +165,13 @@ def _watch(event: str, _arguments: object) -> None:
 sys.addaudithook(_watch)
 
 
-def answer_of(program: str, world: Evidence = WORLD) -> str | ProgramFault:
+def answer_of(program: str, evidence: Evidence = WORLD) -> str | ProgramFault:
     """Run it watched: an answer or a typed refusal at a place in the program, and nothing else happens."""
     global _watching
     started_s = time.process_time()
     _watching = True
     try:
-        answer: str | ProgramFault = run(program, world)
+        answer: str | ProgramFault = run(program, evidence)
     except ProgramFault as fault:
         answer = fault
     finally:
@@ -221,10 +221,10 @@ def test_the_steps_that_the_checker_counts_are_never_exceeded(rng: Random) -> No
     steps = 0
     walk = evaluator._run
 
-    def counted(node: Any, world: Evidence, scope: Any) -> Any:
+    def counted(node: Any, evidence: Evidence, scope: Any) -> Any:
         nonlocal steps
         steps += 1
-        return walk(node, world, scope)
+        return walk(node, evidence, scope)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluator, "_run", counted)
@@ -238,8 +238,8 @@ def test_values_have_the_type_that_the_table_promises() -> None:
     seen: set[str] = set()
     call = evaluator._call
 
-    def checked(node: Any, world: Evidence, scope: Any) -> Any:
-        value = call(node, world, scope)
+    def checked(node: Any, evidence: Evidence, scope: Any) -> Any:
+        value = call(node, evidence, scope)
         kind = FUNCTIONS[node.function].result
         if kind in python:
             assert type(value) is python[kind], (node.function, value)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from fake_scene import FakeScene
 
 from protocol.tasks.scene import Camera, OrientedBox, SceneObject, SceneSpec, Vec3
 from protocol.tasks.task import Episode, TaskSpec
@@ -19,6 +18,7 @@ from sim_server.questions.language.evaluator import run
 from sim_server.questions.language.functions.registry import BINDERS, FUNCTIONS
 from sim_server.service.core import SimCore
 from sim_server.settings import SimSettings
+from tests.support.questions.fake_scene import FakeScene
 
 PAGE = (Path(__file__).parents[4] / "docs" / "reference" / "language.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| `(\w+)\([^`]*\)` \| [^|]* \| `([^`]+)` \| `([^`]*)` \|$", PAGE, re.M)

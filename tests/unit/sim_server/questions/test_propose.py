@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from fake_scene import FakeScene
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -27,6 +26,7 @@ from sim_server.questions.language.evaluator import verify
 from sim_server.service.core import SimCore
 from sim_server.settings import SimSettings
 from tests.support import programs
+from tests.support.questions.fake_scene import FakeScene
 
 HERE = SceneSpec(seed=1, min_objects=5, max_objects=6)
 

@@ -1,4 +1,4 @@
-"""Worlds in which families are judged without placing cameras: views of fake scenes, rendered once and combined."""
+"""Evidence for judging families without placing cameras: views of fake scenes, rendered once and combined."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from functools import cache
 from itertools import combinations, permutations
 
 import numpy as np
-from fake_scene import FakeScene
 
 from protocol.skills import CATALOGUE
 from protocol.tasks.scene import Camera, Change, SceneSpec
 from sim_server.backends.base import Frames
 from sim_server.questions.evidence import Evidence, view_evidence
 from sim_server.questions.families import FAMILIES
-from sim_server.questions.families.single import small
+from sim_server.questions.families.rules import is_small
 from sim_server.questions.families.walk import fits as room_for
 from sim_server.questions.families.walk import maps
 from sim_server.questions.family import Candidate, Findings
 from sim_server.questions.geometry import pose_from_yaw_pitch, yaw_rad
 from sim_server.questions.views.coverage import draw_poses_around
 from sim_server.questions.views.viewpoints import CROUCHED_M, aim, draw_eyes, draw_pose
+from tests.support.questions.fake_scene import FakeScene
 
 CAMERA = Camera(48, 48)
 SENSORS = ("depth", "ids", "amodal")
@@ -32,7 +32,7 @@ def fake(seed: int, rooms: int = 1) -> FakeScene:
 
 
 def some(frames: Frames, chosen: tuple[int, ...]) -> Frames:
-    """The frames of some of the views."""
+    """The frames of some views."""
     assert frames.depth is not None and frames.ids is not None and frames.amodal is not None
     return Frames(
         poses=tuple(frames.poses[index] for index in chosen),
@@ -44,8 +44,8 @@ def some(frames: Frames, chosen: tuple[int, ...]) -> Frames:
 
 
 @cache
-def worlds(count: int, two_rooms: bool = False) -> tuple[Case, ...]:
-    """Worlds of `count` views each, with their frames: combinations of a scene's views."""
+def view_sets(count: int, two_rooms: bool = False) -> tuple[Case, ...]:
+    """Evidence of `count` views each, with its frames: combinations of the views of a scene."""
     found: list[Case] = []
     for seed in range(8):
         scene = fake(seed, 2 if two_rooms else 1)
@@ -60,12 +60,12 @@ def worlds(count: int, two_rooms: bool = False) -> tuple[Case, ...]:
 
 
 @cache
-def close_worlds() -> tuple[Case, ...]:
-    """Worlds of one view from near a small thing."""
+def close_views() -> tuple[Case, ...]:
+    """Evidence of one view from near a small object."""
     found: list[Case] = []
     for seed in range(14):
         scene = FakeScene(SceneSpec(seed=seed, min_objects=4, max_objects=5, clutter=1.0))
-        little = [item for item in scene.description.objects if small.is_small(item)]
+        little = [item for item in scene.description.objects if is_small(item)]
         rng = np.random.default_rng(seed)
         poses = [pose for item in little[:5] if (pose := draw_pose(scene, CAMERA, [item], rng))]
         frames = scene.render(poses, CAMERA, SENSORS)
@@ -75,8 +75,8 @@ def close_worlds() -> tuple[Case, ...]:
 
 
 @cache
-def moving_worlds() -> tuple[Case, ...]:
-    """Worlds of two views: the camera turned on the spot, or moved any way and turned a little."""
+def moving_pairs() -> tuple[Case, ...]:
+    """Evidence of two views: the camera turned on the spot, or moved in any direction and turned a little."""
     found: list[Case] = []
     for seed in range(8):
         scene, rng = fake(seed), np.random.default_rng(seed)
@@ -93,8 +93,8 @@ def moving_worlds() -> tuple[Case, ...]:
 
 
 @cache
-def above_worlds() -> tuple[Case, ...]:
-    """Worlds of a view from above, at any angle, and one from inside the room."""
+def above_pairs() -> tuple[Case, ...]:
+    """Evidence of a view from above, at any angle, and one from inside the room."""
     found: list[Case] = []
     for seed in range(8):
         scene, rng = fake(seed), np.random.default_rng(seed)
@@ -107,25 +107,25 @@ def above_worlds() -> tuple[Case, ...]:
 
 
 @cache
-def about_worlds(family: str) -> tuple[Case, ...]:
-    """Worlds of two views that were placed for some objects, and for a size where the family asks about one."""
+def targeted_views(family: str) -> tuple[Case, ...]:
+    """Evidence of two views that were placed for some objects, and for a size if the skill asks about one."""
     count = {"route_plan": 3}.get(family, 2)
     found: list[Case] = []
-    for world, frames in worlds(2)[::3]:
+    for evidence, frames in view_sets(2)[::3]:
         rng = np.random.default_rng(len(found))
-        tuples = list(permutations(world.seen(), count))
+        tuples = list(permutations(evidence.seen(), count))
         for index in rng.permutation(len(tuples))[:6]:
             sizes = [(size,) for size in room_for.SIZES_M] if family == "fits" else [()]
             found += [
-                (Evidence(world.description, world.views, world.objects, (), tuples[index], numbers), frames)
+                (Evidence(evidence.description, evidence.views, evidence.objects, (), tuples[index], numbers), frames)
                 for numbers in sizes
             ]
     return tuple(found)
 
 
 @cache
-def changed_worlds(family: str) -> tuple[Case, ...]:
-    """Worlds with one object taken away in a hidden view, or moved between two views."""
+def changed_views(family: str) -> tuple[Case, ...]:
+    """Evidence with one object taken away in a hidden view, or moved between two views."""
     found: list[Case] = []
     for seed in range(8):
         scene, rng = fake(seed), np.random.default_rng(seed)
@@ -156,26 +156,28 @@ def changed_worlds(family: str) -> tuple[Case, ...]:
 
 
 def pool(family: str) -> tuple[Case, ...]:
+    """Evidence that the family of this skill can judge."""
+    skill = CATALOGUE[family]
     if family == "camera_motion":
-        return moving_worlds()
+        return moving_pairs()
     if family == "cross_view":
-        return above_worlds()
-    if family in ("route_plan", "perspective", "cognitive_map", "fits"):
-        return about_worlds(family)
-    if family in ("before_after", "occlusion_removal"):
-        return changed_worlds(family)
-    if family.startswith("small"):
-        return close_worlds()
+        return above_pairs()
+    if skill.looks_around:
+        return targeted_views(family)
+    if "edits" in skill.backend_needs:
+        return changed_views(family)
+    if "clutter" in skill.world_needs:
+        return close_views()
     if FAMILIES[family].views == 1:
-        return worlds(1)
-    return worlds(3 if family.startswith("cameras") else 2, CATALOGUE[family].needs == ("rooms",))
+        return view_sets(1)
+    return view_sets(3 if skill.views == "several cameras" else 2, "rooms" in skill.world_needs)
 
 
 def accepted(family: str, level: int, most: int = 1000) -> list[tuple[Evidence, Candidate]]:
-    """Every candidate that the family accepts in the pool, or in `most` of its worlds."""
+    """Every candidate that the family accepts in its pool, or in the first `most` cases of it."""
     cases: list[tuple[Evidence, Candidate]] = []
-    for world, _ in pool(family)[:most]:
+    for evidence, _ in pool(family)[:most]:
         found = Findings()
-        FAMILIES[family].propose(world, level, found)
-        cases += [(world, candidate) for candidate in found.accepted]
+        FAMILIES[family].judge(evidence, level, found)
+        cases += [(evidence, candidate) for candidate in found.accepted]
     return cases

@@ -1,0 +1,1 @@
+"""A skill and its family from another distribution: which of two objects covers more of the image."""
