@@ -1,7 +1,7 @@
 """Generate the reference pages of the documentation from the code.
 
-    python docs/generate.py           writes docs/reference/skills.md
-    python docs/generate.py --check   exits with 1 if a page is out of date
+python docs/generate.py           writes docs/reference/skills.md
+python docs/generate.py --check   exits with 1 if a page is out of date
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _INTRODUCTION = """\
 A skill is what a question asks. Each has the difficulty levels 0 to 4, defined by the numbers in the tables below; the
 rules of the questions use the same numbers.
 
-- **views**: one image (single), two (pair), up to four (few, several cameras), or up to eight along a walk (trajectory).
+- **views**: one image (single), two (pair), up to four (few, several cameras), or up to eight on a walk (trajectory).
 - **frame**: the frame of reference of the answer: the camera, an object, or an agent that moves.
 - **fog, dirt, lens**: whether the skill is asked about images in which a degradation hides or displaces objects.
 - **looks around**: whether it can be asked with one view and a budget of moves (`look_around`).

@@ -17,7 +17,7 @@ class Clarity(msgspec.Struct, frozen=True):
         return f"{self.visible_fraction:.0%} visible, {100 * self.image_fraction:.3g}% of the image"
 
 
-# Levels 0..4 of the skills that ask what an image shows: increasingly hidden and small.
+# Levels 0..4 of the skills about the content of an image: increasingly hidden and small.
 PERCEIVE = (
     Clarity(0.90, 0.012),
     Clarity(0.75, 0.009),

@@ -26,9 +26,9 @@ LevelT = TypeVar("LevelT", bound=Level, covariant=True)
 class Skill(msgspec.Struct, Generic[LevelT], frozen=True, kw_only=True):
     """An entry of the catalogue: what is asked, how it is answered, and how difficult it gets.
 
-    `evidence` is what the rules of the questions read of a view. "objects": the evidence of each object, which accounts
-    for degradations that hide or displace objects. "maps": whole depth or id images. "pinhole": places that a pinhole
-    camera without degradation would give, or the hidden fraction of an object.
+    `evidence` names the part of a view that the rules read. "objects": the visible part of each object, which accounts
+    for degradations that hide or displace objects. "maps": the entire depth or id image. "pinhole": projections by a
+    pinhole camera, or the hidden fraction of an object, which ignore degradations.
     """
 
     name: str
@@ -41,8 +41,8 @@ class Skill(msgspec.Struct, Generic[LevelT], frozen=True, kw_only=True):
     looks_around: bool = False  # it can be asked with one view and a budget of Observe actions
     staged: bool = False  # its rules need views placed for them, so it cannot be asked about an arbitrary view
     options_vary: bool = False  # the options are phrases that differ from question to question
-    world_needs: tuple[str, ...] = ()  # of "clutter" and "rooms": set them in [curriculum.world], which has neither
-    backend_needs: tuple[str, ...] = ()  # of "fronts", "room outlines" and "edits": a simulator may lack them
+    world_needs: tuple[str, ...] = ()  # of "clutter" and "rooms", to be set in [curriculum.world]
+    backend_needs: tuple[str, ...] = ()  # of "fronts", "room outlines" and "edits", which a simulator may lack
 
     @property
     def feasible_levels(self) -> tuple[int, ...]:

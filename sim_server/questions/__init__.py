@@ -1,1 +1,1 @@
-"""Questions as programs: the expression language, the families that propose questions, and their validity rules."""
+"""Questions as programs: the question language, the families that generate questions, and their validity rules."""

@@ -1,1 +1,1 @@
-"""Every family checked against a second opinion: independent oracles, a table and a page for people."""
+"""The audit: every skill is checked against independent oracles, with a table and a page of examples."""

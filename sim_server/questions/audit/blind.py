@@ -1,4 +1,4 @@
-"""What a guesser earns that sees no picture: it learns from one half of the scenes how answers go with words."""
+"""Score of an image-blind baseline, which learns from one half of the scenes how answers depend on words."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Callable, Optional, Sequence
 from protocol.tasks.task import Question
 
 
-def earned(asked: Sequence[tuple[int, Question]], words: Callable[[Question], str]) -> float:
-    """Mean score of the guesser on questions, each with the number of its scene; 0 without questions.
+def blind_score(asked: Sequence[tuple[int, Question]], words: Callable[[Question], str]) -> float:
+    """Mean score of the baseline on questions, each with the number of its scene; 0 without questions.
 
-    Scenes of even and of odd turns are the two halves: who guesses a question of one has learnt from the other alone.
-    `words` says what of a question the guesser reads. Choices: the option that was right most often of the times that
-    it was offered under these words. Measures: their median, scored by `relative_accuracy`. Counts and anything else:
-    the answer that was most frequent.
+    Scenes with even and odd numbers are the two halves; questions of one half are answered from the other half only.
+    `words` returns the part of a question that the baseline reads. For a choice it takes the option that was right most
+    often relative to how often it was offered under these words; for a measure the median, scored by
+    `relative_accuracy`; for a count or anything else the most frequent answer.
     """
     halves: tuple[list[Question], list[Question]] = ([], [])
     for scene, question in asked:
@@ -37,7 +37,7 @@ def _score(question: Question, known: Sequence[Question]) -> float:
         for other in known:
             offered.update(other.options)
             right[other.answer] += 1
-        # One imagined success in as many offers as there are options keeps rare ones near chance.
+        # A prior of one success in as many offers as there are options gives rare options a rate near chance.
         rate = {word: (right[word] + 1) / (offered[word] + len(question.options)) for word in question.options}
         best = [word for word in question.options if rate[word] == max(rate.values())]
         return (question.answer in best) / len(best)
@@ -49,7 +49,7 @@ def _score(question: Question, known: Sequence[Question]) -> float:
 
 
 def ordering(question: Question) -> Optional[tuple[int, ...]]:
-    """Of a sequence, which of the named things stands at each place, counted as the text names them; else None."""
+    """The answer of a sequence as indices into the objects in the order of the text; None for other answer types."""
     if question.answer_type != "sequence":
         return None
     named = [question.text[mention.start : mention.end] for mention in question.mentions]
@@ -57,19 +57,19 @@ def ordering(question: Question) -> Optional[tuple[int, ...]]:
 
 
 def relative_accuracy(guess: float, truth: float) -> float:
-    """Mean relative accuracy (VSI-Bench, arXiv 2412.14171): the share of thresholds 0.50, 0.55 … 0.95 that the
+    """Mean relative accuracy (VSI-Bench, arXiv 2412.14171): the fraction of the thresholds 0.50, 0.55 … 0.95 that the
     guess reaches."""
     error = abs(guess - truth) / abs(truth) if truth else float(guess != truth)
     return sum(error < 1 - (0.5 + 0.05 * step) - 1e-9 for step in range(10)) / 10
 
 
 def nothing(_question: Question) -> str:
-    """For a guesser who reads the options alone."""
+    """The part read by a baseline that knows only the options."""
     return ""
 
 
-def told(question: Question) -> str:
-    """What of a question could give its answer away: its options, the kind of thing that it names, what it counts."""
+def hints(question: Question) -> str:
+    """The words that could give the answer away: the options, the kind of object named, or the kind counted."""
     if question.options and not question.option_objects:
         return " ".join(sorted(question.options))
     if question.mentions:

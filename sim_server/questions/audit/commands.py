@@ -1,6 +1,6 @@
 """`sim-server audit`."""
 
-# No postponed annotations here: on Python 3.9 Typer would lose what Annotated says.
+# No postponed annotations here: on Python 3.9 Typer cannot resolve Annotated types in them.
 
 import json
 from pathlib import Path
@@ -19,36 +19,40 @@ from protocol.tasks.specs import world_of
 
 
 def audit(
-    n: Annotated[int, typer.Option("--n", min=1, max=10**6, help="Scenes; each family gets a question in each.")] = 500,
-    family: Annotated[
-        Optional[list[str]], typer.Option("--family", help="May be repeated, as depth_order or depth_order:0-2.")
+    n: Annotated[
+        int, typer.Option("--n", min=1, max=10**6, help="Number of scenes; every skill is asked once in each.")
+    ] = 500,
+    skill: Annotated[
+        Optional[list[str]],
+        typer.Option("--skill", help="Skill to audit, like depth_order or depth_order:0-2; can be repeated."),
     ] = None,
     config: Annotated[
         Optional[list[Path]],
-        typer.Option("--config", help="TOML with a table curriculum.world; else furnished homes."),
+        typer.Option("--config", help="TOML file with a curriculum.world table; furnished homes by default."),
     ] = None,
     sets: Annotated[
-        Optional[list[str]], typer.Option("--set", help="table.key=value over the configs, may be repeated.")
+        Optional[list[str]], typer.Option("--set", help="table.key=value that overrides the configs; can be repeated.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Another seed: other scenes.")] = 0,
-    pictures: Annotated[
-        int, typer.Option("--pictures", min=0, max=100, help="Questions with pictures on the page, per cell.")
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of the scenes.")] = 0,
+    images: Annotated[
+        int, typer.Option("--images", min=0, max=100, help="Questions with images on the page, per cell.")
     ] = 1,
-    out: Annotated[Optional[Path], typer.Option("--out", help="Folder for audit.json and audit.html.")] = None,
+    out: Annotated[Optional[Path], typer.Option("--out", help="Directory for audit.json and audit.html.")] = None,
     backend: Annotated[str, typer.Option("--backend", help="Simulator.")] = "rooms",
 ) -> None:
-    """Ask every family in many scenes, its levels by turns; check each answer by its program and by an oracle."""
+    """Ask every skill in many scenes and check each answer with its program and an independent oracle."""
     from sim_server.backends.registry import make_backend
     from sim_server.dataset.plan import parse_cells
+    from sim_server.questions.audit.oracles import ORACLES
     from sim_server.questions.audit.page import REASONS_SHOWN, page
     from sim_server.questions.audit.run import HOME
     from sim_server.questions.audit.run import audit as check
     from sim_server.questions.families import FAMILIES
 
-    listed = [(name, level) for name in FAMILIES for level in CATALOGUE[name].feasible_levels]
-    cells = list(parse_cells(family)) if family else listed
+    every = [(name, level) for name in FAMILIES if name in ORACLES for level in CATALOGUE[name].feasible_levels]
+    cells = list(parse_cells(skill)) if skill else every
     if out is not None:
-        with disk_guard(out):  # now, and not after hours
+        with disk_guard(out):  # fail now rather than after hours of work
             out.mkdir(parents=True, exist_ok=True)
     simulator = make_backend(backend)
     tree = load(config or [], sets or [])
@@ -56,7 +60,7 @@ def audit(
         given = tree.get("curriculum", {})
         tree = {"curriculum": {**given, "world": {**HOME, **given.get("world", {})}}}
     world = world_of(tree)
-    rows, examples = check(simulator, world, cells, n, seed, pictures, lambda line: typer.echo(line, err=True))
+    rows, examples = check(simulator, world, cells, n, seed, images, lambda line: typer.echo(line, err=True))
     digest = simulator.digest
     simulator.close()
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0)
@@ -77,7 +81,7 @@ def audit(
         result = {"renderer_digest": digest, "n": n, "seed": seed, "rows": msgspec.to_builtins(rows)}
         write_atomic(out / "audit.json", (json.dumps(result, indent=1) + "\n").encode())
         write_atomic(out / "audit.html", page(rows, examples, f"Audit of {backend}").encode())
-        typer.echo(f"{out / 'audit.html'}: {len(examples)} questions with pictures")
+        typer.echo(f"{out / 'audit.html'}: {len(examples)} questions with images")
     wrong = sum(2 * row.realised - row.agrees - row.holds for row in rows)
     if wrong:
         typer.echo(f"{wrong} checks failed")

@@ -1,4 +1,4 @@
-"""What oracles measure by: mentioned objects, masks and sampled boxes."""
+"""Measurements for oracles: mentioned objects, masks and sampled boxes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def mentioned(question: Question, description: SceneDescription) -> list[SceneOb
 
 
 def mask_centre(frames: Frames, item: SceneObject, view: int = 0) -> tuple[float, float]:
-    """Mean column and row of the object's mask as shares of the picture's sides."""
+    """Centroid (u, v) of the object's mask, 0..1 from the left and from the top."""
     assert frames.ids is not None
     rows, columns = np.nonzero(frames.ids[view] == item.id)
     return (float(np.mean(columns)) + 0.5) / frames.camera.width_px, (
@@ -26,7 +26,7 @@ def mask_centre(frames: Frames, item: SceneObject, view: int = 0) -> tuple[float
 
 
 def surface(item: SceneObject, count: int = 24) -> np.ndarray:
-    """Points all over the object's box, [N, 3]."""
+    """World points [N, 3] on the surface of the object's box."""
     steps = np.linspace(-1, 1, count)
     grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
     grid = grid[np.abs(grid).max(1) == 1.0]

@@ -1,4 +1,7 @@
-"""The right answer of every family by another route: pixel masks, depth images, dense samples, complex numbers."""
+"""Independent oracles: right answers from pixel masks, depth images, dense samples and complex numbers.
+
+An oracle is registered in ORACLES of this module, oracles_views or oracles_maps under the name of its skill.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Callable
 
 import numpy as np
 
+from protocol.errors import VantageError
 from protocol.tasks.scene import SceneDescription, SceneObject
 from protocol.tasks.task import Question
 from sim_server.backends.base import Frames
@@ -66,7 +70,7 @@ def _depth_order(question: Question, description: SceneDescription, frames: Fram
 
 
 def _roles(question: Question, description: SceneDescription) -> tuple[SceneObject, SceneObject]:
-    """The asked object and the one it is compared with, read off the sentence."""
+    """The object in question and the one it is compared with, from the order of the sentence."""
     first, second = mentioned(question, description)
     text = question.text
     compared_first = text.startswith("compared with") or "side of the" in text[: question.mentions[0].start]
@@ -89,7 +93,7 @@ def _relative_direction(question: Question, description: SceneDescription, frame
     named = mentioned(question, description)
     if question.text.startswith("where is the"):
         named = [named[1], named[2], named[0]]
-    # The floor plan as complex numbers with north (-z) as +i: multiplying by i turns left.
+    # The floor plan as complex numbers with -z as +i: multiplying by i turns left.
     stand, face, target = (complex(item.box.centre_m[0], -item.box.centre_m[2]) for item in named)
     angle_deg = math.degrees(cmath.phase((target - stand) / (face - stand)))
     if len(question.options) == 2:
@@ -128,7 +132,7 @@ ORACLES: dict[str, Oracle] = {
     **oracles_views.ORACLES,
     **oracles_maps.ORACLES,
 }
-# Rounding, and the samples' spacing.
+# Largest deviations, from rounding and the spacing of the samples.
 NUMBER_TOLERANCE = {
     "camera_object_distance": 0.1,
     "object_size": 0.51,
@@ -137,9 +141,16 @@ NUMBER_TOLERANCE = {
 }
 
 
+def oracle_of(skill: str) -> Oracle:
+    """The oracle of this skill. Raises VantageError("unsupported") if it has none."""
+    if skill not in ORACLES:
+        raise VantageError("unsupported", f"the skill {skill} has no oracle; audit only skills with one")
+    return ORACLES[skill]
+
+
 def agrees(question: Question, description: SceneDescription, frames: Frames) -> bool:
-    """Whether the question's answer is the oracle's."""
-    expected = ORACLES[question.skill](question, description, frames)
+    """Whether the question's answer agrees with the oracle. Raises like `oracle_of`."""
+    expected = oracle_of(question.skill)(question, description, frames)
     if question.skill in NUMBER_TOLERANCE:
         return abs(float(expected) - float(question.answer)) <= NUMBER_TOLERANCE[question.skill]
     return expected == question.answer

@@ -1,4 +1,4 @@
-"""The right answers of the families about walks, maps, other standing points and changed scenes, by another route."""
+"""Oracles of the skills about walks, maps, other viewpoints and changed scenes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Oracle = Callable[[Question, SceneDescription, Frames], str]
 
 
 def plan_of(point: tuple[float, float, float]) -> complex:
-    """A point of the floor plan as a complex number with north (-z) as +i: multiplying by i turns left."""
+    """A point of the floor plan as a complex number with -z as +i: multiplying by i turns left."""
     return complex(point[0], -point[2])
 
 
@@ -32,7 +32,7 @@ def heading_of(pose: Pose) -> complex:
 
 
 def named(question: Question, description: SceneDescription) -> list[SceneObject]:
-    """The objects that the text names, each once, in the order in which it first does."""
+    """The objects that the text names, each once, in the order of their first mentions."""
     objects = {item.id: item for item in description.objects}
     return [objects[key] for key in dict.fromkeys(mention.object_id for mention in question.mentions)]
 
@@ -48,11 +48,11 @@ def phrase(item: SceneObject) -> str:
 
 def _appearance(question: Question, description: SceneDescription, frames: Frames) -> str:
     assert frames.ids is not None
-    shares = {
+    in_view = {
         item.id: (frames.ids == item.id).mean(axis=(1, 2)) >= APPEARANCE_ORDER.levels[question.level].image_fraction
         for item in named(question, description)
     }
-    ordered = sorted(named(question, description), key=lambda item: int(np.flatnonzero(shares[item.id])[0]))
+    ordered = sorted(named(question, description), key=lambda item: int(np.flatnonzero(in_view[item.id])[0]))
     return ", ".join(map(phrase, ordered))
 
 
@@ -63,8 +63,8 @@ def _length(question: Question, description: SceneDescription, frames: Frames) -
 
 def _after_moves(question: Question, description: SceneDescription, frames: Frames) -> str:
     place, heading = plan_of(frames.poses[-1].position_m), heading_of(frames.poses[-1])
-    told = re.findall(r"turn (left|right) by (\d+) degrees|move forward ([\d.]+) m", question.text)
-    for way, degrees, metres in told:
+    moves = re.findall(r"turn (left|right) by (\d+) degrees|move forward ([\d.]+) m", question.text)
+    for way, degrees, metres in moves:
         if metres:
             place += heading * float(metres)
         else:
@@ -137,7 +137,7 @@ def _which_turn(question: Question, description: SceneDescription, frames: Frame
 
 
 def _rim(item: SceneObject, count: int = 60) -> np.ndarray:
-    """Points along the edges of the object's shadow on the floor plan (an upright box), [N, 2]."""
+    """Points along the edges of the floor plan of an object with an upright box, [N, 2]."""
     steps = np.linspace(-1, 1, count)
     ones = np.ones(count)
     x, _, z = item.box.half_extents_m
@@ -158,8 +158,8 @@ def _room_for(question: Question, description: SceneDescription, frames: Frames)
     (room,) = [room for room in description.rooms if room.id == a.room_id] or description.rooms[:1]
     free = bool(inside_outline(room, points).all())
     for item in description.objects:
-        world = np.insert(points, 1, item.box.centre_m[1], axis=1)
-        local = (world - item.box.centre_m) @ rotation_matrix(item.box.rotation_wxyz)
+        raised = np.insert(points, 1, item.box.centre_m[1], axis=1)
+        local = (raised - item.box.centre_m) @ rotation_matrix(item.box.rotation_wxyz)
         low = item.box.centre_m[1] - item.box.half_extents_m[1]
         high = item.box.centre_m[1] + item.box.half_extents_m[1]
         if high > 0.05 and low < 1.6 and (np.abs(local) < item.box.half_extents_m)[:, ::2].all(axis=1).any():
@@ -186,11 +186,11 @@ def _from_above(question: Question, description: SceneDescription, frames: Frame
 def _changed(question: Question, description: SceneDescription, frames: Frames) -> str:
     assert frames.ids is not None and frames.depth is not None
     options = options_of(question, description)
-    counts = np.array([[(picture == item.id).sum() for picture in frames.ids] for item in options])
+    counts = np.array([[(image == item.id).sum() for image in frames.ids] for item in options])
     if "moved" not in question.text and "did move" not in question.text:
         (missing,) = np.flatnonzero((counts == 0).any(axis=1))
         return question.options[int(missing)]
-    # The middle pixel of each mask, thrown into the world through its depth.
+    # The median pixel of each mask, unprojected by its depth.
     spots = np.zeros((len(options), 2, 3))
     focal = frames.camera.width_px / 2 / math.tan(frames.camera.hfov_rad / 2)
     for row, item in enumerate(options):
@@ -205,7 +205,7 @@ def _changed(question: Question, description: SceneDescription, frames: Frames) 
 
 
 def _uncovered(question: Question, description: SceneDescription, frames: Frames) -> str:
-    """Points inside each option's box, not on its sides: how many lie behind the object that is taken away."""
+    """The option with most points inside its box, not on its sides, behind the object that is taken away."""
     assert frames.ids is not None and frames.depth is not None
     (taken,) = named(question, description)
     (pose,) = frames.poses
@@ -213,7 +213,7 @@ def _uncovered(question: Question, description: SceneDescription, frames: Frames
     height, width = frames.ids[0].shape
     steps = np.linspace(-0.95, 0.95, 12)
     grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
-    shares = []
+    fractions = []
     for item in options_of(question, description):
         points = item.box.centre_m + (grid * item.box.half_extents_m) @ rotation_matrix(item.box.rotation_wxyz).T
         local = (points - pose.position_m) @ rotation_matrix(pose.rotation_wxyz)
@@ -223,12 +223,12 @@ def _uncovered(question: Question, description: SceneDescription, frames: Frames
         rows = np.floor(height / 2 - focal * local[ahead, 1] / depth[ahead]).astype(int)
         inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
         rows, columns, depth = rows[inside], columns[inside], depth[ahead][inside]
-        shares.append(
+        fractions.append(
             np.mean((frames.ids[0][rows, columns] == taken.id) & (frames.depth[0][rows, columns] < depth))
             if len(rows)
             else 0.0
         )
-    return question.options[int(np.argmax(shares))]
+    return question.options[int(np.argmax(fractions))]
 
 
 ORACLES: dict[str, Oracle] = {

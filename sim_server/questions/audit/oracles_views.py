@@ -1,7 +1,7 @@
-"""Second opinions on the families about pairs, few views and several cameras, and about small things.
+"""Oracles of the skills about pairs, a few views, several cameras and small objects.
 
-By other routes than the families': alternating projections for distances, complex numbers for directions, id images
-for what is seen, footprints for what stands on what.
+They use other methods than the families: alternating projections for distances, complex numbers for directions, id
+images for visible objects, and footprints for supports.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NTH = ("first", "second", "third", "fourth")
 
 @lru_cache(maxsize=4096)
 def projected_distance_m(a: OrientedBox, b: OrientedBox, turns: int = 400) -> float:
-    """Distance of two boxes by projecting a point onto one and the other in turn (Cheney and Goldstein 1959)."""
+    """Distance of two boxes by alternating projections of a point onto them (Cheney and Goldstein 1959)."""
 
     def onto(box: OrientedBox, point: np.ndarray) -> np.ndarray:
         axes = rotation_matrix(box.rotation_wxyz)
@@ -54,7 +54,7 @@ def _seen_anywhere(description: SceneDescription, frames: Frames) -> list[SceneO
 
 
 def _sector(pose: Pose, point: Vec3, options: tuple[str, ...]) -> str:
-    """Where a point is from a camera, in the words of the options. The floor plan is complex, north (-z) is +i."""
+    """The direction of a point from a camera, in the words of the options. The floor plan is complex, -z is +i."""
     ahead = rotation_matrix(pose.rotation_wxyz) @ [0.0, 0.0, -1.0]
     to = complex(point[0] - pose.position_m[0], pose.position_m[2] - point[2])
     angle = math.degrees(cmath.phase(to / complex(ahead[0], -ahead[2])))
@@ -69,7 +69,7 @@ def _camera_position(question: Question, description: SceneDescription, frames: 
 
 
 def _camera_elevation(question: Question, description: SceneDescription, frames: Frames) -> str:
-    # The first camera in the frame of the second, turned upright: how far it is below.
+    # The height of the first camera below the second, in the frame of the second without pitch.
     turn = rotation_matrix(frames.poses[1].rotation_wxyz)
     local = turn.T @ np.subtract(frames.poses[0].position_m, frames.poses[1].position_m)
     rise_m = -float((turn @ local)[1])
@@ -95,7 +95,7 @@ def _object_from_camera(question: Question, description: SceneDescription, frame
 
 
 def inside_outline(room: Room, points: np.ndarray) -> np.ndarray:
-    """Which points [N, 2] a room's outline winds around, by the angles of its corners as seen from the point."""
+    """Which points [N, 2] are inside a room's outline, by their winding numbers."""
     corners = np.asarray(room.polygon_xz_m)
     around = corners[None] - points[:, None]
     angles = np.arctan2(around[..., 1], around[..., 0])
@@ -136,7 +136,7 @@ def _room_size(question: Question, description: SceneDescription, frames: Frames
 
 
 def count_seen(question: Question, description: SceneDescription, frames: Frames) -> str:
-    """Objects with at least a pixel that the question's word names: a coffee table is no table."""
+    """The number of visible objects that the noun of the question names; a coffee table does not count as a table."""
     seen = _seen_anywhere(description, frames)
     words = question.text.split()
     if "things" in words:
@@ -165,7 +165,7 @@ def _direction(question: Question, description: SceneDescription, frames: Frames
     if question.text.startswith("where is the"):
         named = [named[1], named[2], named[0]]
     stand, face, target = (np.asarray(item.box.centre_m) for item in named)
-    heading = math.atan2(stand[0] - face[0], stand[2] - face[2])  # yaw of one who faces from here to there
+    heading = math.atan2(stand[0] - face[0], stand[2] - face[2])  # yaw of an observer at `stand` who faces `face`
     pose = Pose(tuple(stand.tolist()), (math.cos(heading / 2), 0.0, math.sin(heading / 2), 0.0))
     return _sector(pose, tuple(target.tolist()), question.options)
 
@@ -188,7 +188,7 @@ def _small_presence(question: Question, description: SceneDescription, frames: F
 
 
 def _stands_on(item: SceneObject, description: SceneDescription) -> SceneObject:
-    """The object whose box holds the middle of the thing's underside, by the footprint: the one it sinks in least."""
+    """The support of an object: the object below its footprint centre whose top is nearest to its underside."""
     x, y, z = item.box.centre_m
     foot = np.array([x, y - item.box.half_extents_m[1], z])
 
@@ -242,4 +242,8 @@ ORACLES: dict[str, Callable[[Question, SceneDescription, Frames], str]] = {
     "small_nearest": _nearest_option,
     "small_location": _small_location,
 }
-NUMBER_TOLERANCE = {"object_distance": 0.06, "room_size": 1.0, "scene_size": 0.51}  # rounding, and the samples' spacing
+NUMBER_TOLERANCE = {
+    "object_distance": 0.06,
+    "room_size": 1.0,
+    "scene_size": 0.51,
+}  # rounding and the spacing of the samples

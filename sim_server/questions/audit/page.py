@@ -1,4 +1,4 @@
-"""The audit as one HTML file that works offline: the table, then pictures with question, answer, program and oracle."""
+"""The audit as one HTML file that works offline: a table, then images with question, answer, program and oracle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sim_server.questions.audit.run import Example, Row
 
 SCALE_TO_PX = 240
 REASONS_SHOWN = 3  # per row; audit.json has all of them
-COLORS = ((230, 60, 60), (40, 110, 230), (20, 150, 70), (230, 150, 20), (150, 60, 200))  # by place in the sentence
+COLORS = ((230, 60, 60), (40, 110, 230), (20, 150, 70), (230, 150, 20), (150, 60, 200))  # by order in the sentence
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --soft: #60666d; --rule: #e3e6ea; --bad: #ffe3e0; --code: #33507a }
@@ -39,7 +39,7 @@ code { font-size: 12px; word-break: break-word; color: var(--code) }
 
 
 def page(rows: Sequence[Row], examples: Sequence[Example], title: str) -> str:
-    """The whole page. What did not hold comes first."""
+    """The complete page, with the questions that failed a check first."""
     wrong = [item for item in examples if not (item.agrees and item.holds)]
     right = [item for item in examples if item.agrees and item.holds]
     realised, agreed = sum(row.realised for row in rows), sum(row.agrees for row in rows)
@@ -47,12 +47,12 @@ def page(rows: Sequence[Row], examples: Sequence[Example], title: str) -> str:
         "<!doctype html><html lang=en><meta charset=utf-8>"
         f"<meta name=viewport content='width=device-width'><title>{html.escape(title)}</title><style>{_STYLE}</style>",
         f"<h1>{html.escape(title)}</h1>",
-        f"<p>{realised} questions of {sum(row.specs for row in rows)} specs; the oracle agrees with {agreed},",
-        f"the program, run anew, with {sum(row.holds for row in rows)}.</p>",
+        f"<p>{realised} questions of {sum(row.specs for row in rows)} specs. The oracle agrees with {agreed},",
+        f"a second run of the program with {sum(row.holds for row in rows)}.</p>",
         _table(rows),
     ]
     if wrong:
-        parts += [f"<h2>What did not hold ({len(wrong)})</h2><div class=cards>", *map(_card, wrong), "</div>"]
+        parts += [f"<h2>Failed checks ({len(wrong)})</h2><div class=cards>", *map(_card, wrong), "</div>"]
     if right:
         parts += ["<h2>Examples</h2><div class=cards>", *map(_card, right), "</div>"]
     return "\n".join(parts) + "\n</html>\n"
@@ -64,7 +64,7 @@ def _table(rows: Sequence[Row]) -> str:
         "options only", "blind", "program", "oracle",
     )  # fmt: skip
     head = "".join(f"<th>{name}</th>" for name in heads)
-    lines = [f"<div class=scroll><table><tr>{head}<th class=why>rules that refused most</th></tr>"]
+    lines = [f"<div class=scroll><table><tr>{head}<th class=why>rules that rejected most</th></tr>"]
     for row in rows:
         bad = " class=bad" if row.agrees < row.realised or row.holds < row.realised else ""
         cells = (
@@ -80,7 +80,7 @@ def _table(rows: Sequence[Row]) -> str:
 
 def _card(item: Example) -> str:
     question = item.question
-    pictures = "".join(
+    images = "".join(
         f'<img alt="view {index}" src="data:image/png;base64,{_png(rgb, ids, item)}">'
         for index, (rgb, ids) in enumerate(zip(item.rgb, item.ids))
     )
@@ -88,10 +88,10 @@ def _card(item: Example) -> str:
     unit = f" {html.escape(question.unit)}" if question.unit else ""
     verdict = "agrees" if item.agrees else "DISAGREES"
     scene = item.spec.scene.asset or str(item.spec.scene.seed)
-    holds = "" if item.holds else " · the program, run anew, gives another answer"
+    holds = "" if item.holds else " · a second run of the program gives another answer"
     return (
         f"<div class='card{'' if item.agrees and item.holds else ' bad'}'>"
-        f"<div class=views>{pictures}</div><div class=question>{_marked(item)}</div>"
+        f"<div class=views>{images}</div><div class=question>{_marked(item)}</div>"
         f"<div><b>{html.escape(question.answer)}{unit}</b><span class=small>{options}</span></div>"
         f"<code>{html.escape(question.program)}</code>"
         f"<div class=small>oracle: {html.escape(item.oracle)} ({verdict}){holds} · {question.skill} {question.level}"
@@ -101,7 +101,7 @@ def _card(item: Example) -> str:
 
 
 def _marked(item: Example) -> str:
-    """The sentence with every phrase that names an object in the colour of its outline."""
+    """The sentence, with every phrase that names an object in the colour of the object's outline."""
     text, parts, last = item.question.text, [], 0
     for index, mention in enumerate(item.question.mentions):
         color = "rgb({},{},{})".format(*COLORS[index % len(COLORS)])
@@ -112,7 +112,7 @@ def _marked(item: Example) -> str:
 
 
 def _png(rgb: np.ndarray, ids: np.ndarray, item: Example) -> str:
-    """A view, enlarged by whole pixels, with the outlines of the objects that the sentence names."""
+    """A view scaled by an integer factor, with the outlines of the objects that the sentence names."""
     scale = max(1, SCALE_TO_PX // max(rgb.shape[:2]))
     big = np.repeat(np.repeat(rgb, scale, 0), scale, 1)
     owners = np.repeat(np.repeat(ids, scale, 0), scale, 1)

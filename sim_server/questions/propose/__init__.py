@@ -1,8 +1,8 @@
-"""Questions from outside: what a model, a person or a file proposes is tested, and then is a question like any other.
+"""Proposals: questions from a model, a person or a file are tested, and then treated like any other question.
 
-names.py      the things that a text names, and which objects those are
-programs.py   what a program is about: the ids, words and calls in its tree
-steady.py     whether the answer stays when views and boxes are a little off
-elsewhere.py  the same program over other scenes: what a guesser who sees nothing would get right
+names.py      names in a text, and the objects they fit
+programs.py   object ids, words and calls in the tree of a program
+steady.py     stability of an answer under small perturbations of views and boxes
+elsewhere.py  answers of the same program over other scenes, by which an answer could be guessed
 examine.py    TaskSpec -> Accepted | Rejection …
 """

@@ -1,6 +1,6 @@
 """`sim-server propose`."""
 
-# No postponed annotations here: on Python 3.9 Typer would lose what Annotated says.
+# No postponed annotations here: on Python 3.9 Typer cannot resolve Annotated types in them.
 
 from pathlib import Path
 from typing import Annotated, Optional
@@ -20,11 +20,12 @@ def propose(
         list[Path], typer.Argument(metavar="FILE", help="A proposal as JSON, or several as JSON lines (.jsonl).")
     ],
     out: Annotated[
-        Optional[Path], typer.Option("--out", help="JSON lines with the question or the rejections of each.")
+        Optional[Path],
+        typer.Option("--out", help="File for the question or rejections of each proposal, as JSON lines."),
     ] = None,
     backend: Annotated[str, typer.Option("--backend", help="Simulator.")] = "rooms",
 ) -> None:
-    """Test questions from a person or a model, without a service; exit code 1 where one was rejected."""
+    """Test questions from a person or a model without a service. Exits with 1 if one was rejected."""
     from sim_server.service.core import SimCore
     from sim_server.settings import SimSettings
 

@@ -1,7 +1,7 @@
-"""The same program elsewhere: about other objects of these views, and over other scenes.
+"""The answers of a program about other objects of the same views, and over views of other scenes.
 
-What it answers there says how much its answer depends on what is seen: a guesser who sees nothing does best with the
-most common answer.
+They show how much the answer depends on the image: the best that an image-blind baseline can do is to give the most
+common answer.
 """
 
 from __future__ import annotations
@@ -27,46 +27,48 @@ from sim_server.questions.propose.programs import about, object_ids
 from sim_server.questions.propose.steady import narrowed
 from sim_server.questions.views.viewpoints import draw_populated_pose
 
-SCENES = 8  # other scenes with the same knobs
-PLACES = 4  # times the views are placed anew in each
-ASSIGNMENTS = 3  # times other objects are put into the program for each of those
-SWAPS = 24  # times they are, for the views of the question itself
+SCENES = 8  # other scenes with the same settings
+PLACES = 4  # placements of the views in each
+ASSIGNMENTS = 3  # assignments of other objects to the program for each placement
+SWAPS = 24  # assignments for the views of the question itself
 WIDEST_PX = 96
-KEPT = 2  # sets of worlds that are kept for the next proposal
+CACHED = 2  # sets of views that are cached for the next proposals
 
 
 class Elsewhere:
-    """Worlds of other scenes to try programs in, drawn once per kind of scene, camera and number of views."""
+    """Views of other scenes to run programs on, drawn once per kind of scene, camera and number of views."""
 
     def __init__(self, backend: Backend, loading: Callable[[], ContextManager[None]] = nullcontext) -> None:
         self._backend = backend
         self._loading = loading
-        self._kept: OrderedDict[tuple[SceneSpec, Camera, int], list[Evidence]] = OrderedDict()
+        self._cache: OrderedDict[tuple[SceneSpec, Camera, int], list[Evidence]] = OrderedDict()
 
     @property
     def categories(self) -> tuple[str, ...]:
         """The category words of the backend."""
         return self._backend.capabilities.categories
 
-    def worlds(self, spec: SceneSpec, camera: Camera, views: int) -> list[Evidence]:
-        """Up to SCENES x PLACES worlds; fewer where scenes cannot be made or show nothing. Of data-set scenes the
-        backend's other ones serve."""
-        key = (msgspec.structs.replace(spec, seed=_first_seed(spec)), narrowed(camera, WIDEST_PX), views)
-        worlds = self._kept.pop(key, None)
-        if worlds is None:
-            worlds = []
+    def views(self, spec: SceneSpec, camera: Camera, count: int) -> list[Evidence]:
+        """Up to SCENES x PLACES sets of `count` views; fewer if scenes cannot be made or show no object.
+
+        If the spec names a scene of a data set, they show other scenes of the backend's data set.
+        """
+        key = (msgspec.structs.replace(spec, seed=_first_seed(spec)), narrowed(camera, WIDEST_PX), count)
+        found = self._cache.pop(key, None)
+        if found is None:
+            found = []
             for other in self._others(spec):
                 try:
                     with self._loading():
                         scene = self._backend.open(other)
                 except Infeasible:
                     continue
-                worlds += _views_of(scene, key[1], views)
+                found += _views_of(scene, key[1], count)
                 scene.close()
-        self._kept[key] = worlds
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
-        return worlds
+        self._cache[key] = found
+        while len(self._cache) > CACHED:
+            self._cache.popitem(last=False)
+        return found
 
     def _others(self, spec: SceneSpec) -> list[SceneSpec]:
         if spec.asset:
@@ -78,31 +80,32 @@ class Elsewhere:
 
 
 def answers_over(
-    node: Node, options: Sequence[int], kinds: Sequence[Named], worlds: Sequence[Evidence], rng: np.random.Generator
+    node: Node, options: Sequence[int], kinds: Sequence[Named], views: Sequence[Evidence], rng: np.random.Generator
 ) -> Counter[str]:
-    """How often the program, about objects drawn anew in each world, gives which answer.
+    """How often the program gives each answer, about objects drawn for each set of views.
 
-    `options` are the ids that options name: an answer that names one counts as its place among them. Words for the
-    `kinds` that the text names become those of a kind that the world shows. Where it has no answer nothing is counted.
+    `options` are the ids of the objects that the options name; an answer that names one counts as its position among
+    them. Words for the `kinds` that the text names are replaced by those of a visible kind. Runs without an answer are
+    not counted.
     """
     found: Counter[str] = Counter()
-    for world in worlds:
+    for evidence in views:
         for _ in range(ASSIGNMENTS):
-            answer = _about_others(node, options, kinds, world, rng)
+            answer = _about_others(node, options, kinds, evidence, rng)
             if answer is not None:
                 found[answer] += 1
     return found
 
 
-def answers_here(node: Node, options: Sequence[int], world: Evidence, rng: np.random.Generator) -> Counter[str]:
-    """The same for the question's own views, whose other clear objects take the places of those asked about."""
-    return answers_over(node, options, (), [world] * (SWAPS // ASSIGNMENTS), rng) if object_ids(node) else Counter()
+def answers_here(node: Node, options: Sequence[int], evidence: Evidence, rng: np.random.Generator) -> Counter[str]:
+    """`answers_over` for the question's own views, with other clearly shown objects in place of those in question."""
+    return answers_over(node, options, (), [evidence] * (SWAPS // ASSIGNMENTS), rng) if object_ids(node) else Counter()
 
 
 def _about_others(
-    node: Node, options: Sequence[int], kinds: Sequence[Named], world: Evidence, rng: np.random.Generator
+    node: Node, options: Sequence[int], kinds: Sequence[Named], evidence: Evidence, rng: np.random.Generator
 ) -> Optional[str]:
-    clear = sorted(key for view in world.views for key in view.seen if shows(view, key, PERCEIVE[4]))
+    clear = sorted(key for view in evidence.views for key in view.seen if shows(view, key, PERCEIVE[4]))
     clear = list(dict.fromkeys(clear))
     asked = list(dict.fromkeys((*object_ids(node), *options)))
     if len(clear) < len(asked) or (kinds and not clear):
@@ -111,33 +114,33 @@ def _about_others(
     ids = dict(zip(asked, drawn))
     texts: dict[str, str] = {}
     for kind in kinds:
-        item = world.objects[pick(drawn, rng)]
+        item = evidence.objects[pick(drawn, rng)]
         texts.update(
             {old: new for old, new in ((kind.category, item.category), (kind.color, item.color)) if old and new}
         )
     try:
-        answer = evaluate(about(node, ids, texts), world)
+        answer = evaluate(about(node, ids, texts), evidence)
     except ProgramFault:
         return None
-    places = [name_of(world.objects[ids[key]]) for key in options]
+    places = [name_of(evidence.objects[ids[key]]) for key in options]
     if not places:
         return answer
     return f"option {places.index(answer)}" if places.count(answer) == 1 else None
 
 
-def _views_of(scene: Scene, camera: Camera, views: int) -> list[Evidence]:
+def _views_of(scene: Scene, camera: Camera, count: int) -> list[Evidence]:
     objects = scene.description.objects
-    worlds: list[Evidence] = []
-    rng = rng_for(scene.spec.seed, "elsewhere", "views", views)
+    found: list[Evidence] = []
+    rng = rng_for(scene.spec.seed, "elsewhere", "views", count)
     for _ in range(PLACES if objects else 0):
         poses = []
-        for _ in range(views):
+        for _ in range(count):
             focus = [objects[int(index)] for index in rng.permutation(len(objects))[:2]]
             pose = draw_populated_pose(scene, camera, focus, rng, (0.5, 0.5))
             poses += [pose] if pose is not None else []
-        if len(poses) == views:
-            worlds.append(Evidence.of(scene.description, scene.render(poses, camera, EVIDENCE_SENSORS)))
-    return worlds
+        if len(poses) == count:
+            found.append(Evidence.of(scene.description, scene.render(poses, camera, EVIDENCE_SENSORS)))
+    return found
 
 
 def _first_seed(spec: SceneSpec) -> int:

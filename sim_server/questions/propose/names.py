@@ -1,7 +1,7 @@
-"""The things that a text names, and which of the objects that the views show each name fits.
+"""The names in a text, and the visible objects that each of them fits.
 
-A name is a category word of the scene or the backend, or "thing", with or without a colour word before it. It stands
-for one object ("the red chair"), or for any number of a kind ("chairs", "a chair", "which chair").
+A name is a category word of the scene or the backend, or "thing", optionally after a colour word. It refers to one
+object ("the red chair"), or to any number of a kind ("chairs", "a chair", "which chair").
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 class Named(msgspec.Struct, frozen=True):
-    """text[start:end]; category or color is "" where the phrase has none."""
+    """text[start:end]; category or color is "" if the phrase has none."""
 
     start: int
     end: int
     category: str
     color: str
-    one: bool  # it stands for one object, not for any number of a kind
+    one: bool  # it refers to one object, not to any number of a kind
 
     def fits(self, item: SceneObject) -> bool:
         return self.category in ("", item.category) and self.color in ("", item.color)
 
 
 class Vocabulary:
-    """The category and colour words that a text can name things by."""
+    """The category and colour words that can name objects in a text."""
 
     def __init__(self, objects: Iterable[SceneObject], categories: Iterable[str] = ()) -> None:
         items = list(objects)
@@ -73,6 +73,6 @@ class Vocabulary:
 
 
 def holds_phrase(text: str, phrase: str) -> bool:
-    """Whether the words of the phrase stand in the text, one after the other."""
+    """Whether the text contains the words of the phrase in sequence."""
     words, wanted = (_WORD.findall(part.lower()) for part in (text, phrase))
     return bool(wanted) and any(words[i : i + len(wanted)] == wanted for i in range(len(words) - len(wanted) + 1))

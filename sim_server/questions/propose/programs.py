@@ -1,4 +1,4 @@
-"""What a program is about, read off its tree; and the same program about other objects."""
+"""The object ids, words and calls in the tree of a program, and the same program about other objects."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import msgspec
 from sim_server.questions.language.functions.registry import FUNCTIONS, NUMBER, TEXT
 from sim_server.questions.language.parser import Argument, Binder, Call, Choice, ListOf, Literal, Name, Node, Operation
 
-# Functions that look at neither a scene nor a view: all others need a value of another type than these.
+# A function that takes and returns only these types uses neither a scene nor a view.
 _PLAIN = (NUMBER, TEXT, "bool", "vector")
 
 
 def nodes(node: Node) -> Iterator[Node]:
-    """The node and all below it, in the order of the text as far as the grammar has one."""
+    """The node and all its descendants, in the order of the text."""
     yield node
     for child in _children(node):
         yield from nodes(child)
 
 
 def object_ids(node: Node) -> dict[int, int]:
-    """Ids written as `object(3)`, each with the character where it stands first."""
+    """Ids written as `object(3)`, each with the position of its first occurrence."""
     found: dict[int, int] = {}
     for one in nodes(node):
         if isinstance(one, Call) and one.function == "object":
@@ -32,7 +32,7 @@ def object_ids(node: Node) -> dict[int, int]:
 
 
 def computed_ids(node: Node) -> list[int]:
-    """Where `object(...)` is given something else than a number."""
+    """Positions where the argument of `object(...)` is not a literal number."""
     return [
         one.at
         for one in nodes(node)
@@ -41,17 +41,17 @@ def computed_ids(node: Node) -> list[int]:
 
 
 def words(node: Node) -> set[str]:
-    """The texts that the program writes out."""
+    """The literal texts of the program."""
     return {one.value for one in nodes(node) if isinstance(one, Literal) and isinstance(one.value, str)}
 
 
 def calls(node: Node) -> set[str]:
-    """Names of the functions and binders that it calls."""
+    """The names of the functions and binders that the program calls."""
     return {one.function for one in nodes(node) if isinstance(one, (Call, Binder))}
 
 
-def looks_at_the_world(node: Node) -> bool:
-    """Whether anything in it depends on a scene or a view."""
+def uses_evidence(node: Node) -> bool:
+    """Whether the program depends on a scene or a view."""
     return any(not _plain(name) for name in calls(node))
 
 
@@ -64,7 +64,7 @@ def _plain(name: str) -> bool:
 
 
 def about(node: Node, ids: Mapping[int, int], texts: Mapping[str, str]) -> Node:
-    """The program with other objects in the place of these, and other words in the place of those."""
+    """The program with its object ids and literal texts replaced by these maps."""
 
     def swap(one: Node) -> Node:
         if isinstance(one, Call) and one.function == "object":

@@ -1,7 +1,7 @@
-"""Whether an answer stays when cameras, pictures and boxes are a little off.
+"""Whether an answer is stable under small perturbations of cameras, images and boxes.
 
-A question that flips under less than what a careful observer could be wrong by has no answer that can be learned. The
-noise is stated here; every draw has all of it at once.
+If an error that a careful observer could make changes the answer, the answer cannot be learned. Every draw applies all
+of the noise below at once.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from sim_server.questions.language.evaluator import evaluate
 from sim_server.questions.language.parser import Node, ProgramFault
 from sim_server.sensing.observe import multiply
 
-POSE_M = 0.02  # the camera stands up to this far off along each axis
-POSE_RAD = math.radians(1.0)  # and looks up to this far aside, and up or down
-BOX_M = 0.02  # each box stands up to this far off along each axis
-DEPTH_SHARE = 0.02  # a picture's depths are all up to this share too long or too short
-PIXEL_SHARE = 0.02  # of the pixels show what their neighbour shows
-NUMBER_SHARE = 0.10  # a number may change by this share of itself
+POSE_M = 0.02  # largest shift of the camera along each axis
+POSE_RAD = math.radians(1.0)  # largest turn of the camera about the vertical, and largest change of its pitch
+BOX_M = 0.02  # largest shift of each box along each axis
+DEPTH_NOISE = 0.02  # largest relative error of the depths of an image, equal for all its pixels
+PIXEL_NOISE = 0.02  # fraction of the pixels that take the id of a neighbour
+NUMBER_TOLERANCE = 0.10  # largest relative change of a stable number
 DRAWS = 6
-WIDEST_PX = 192  # wider pictures are drawn this wide for the test
+WIDEST_PX = 192  # wider images are rendered at this width for the test
 
 
 def answer_that_flips(
     node: Node, answer: str, answer_type: str, scene: Scene, frames: Frames, rng: np.random.Generator
 ) -> Optional[str]:
-    """The first answer under noise that is another one, or None where the answer stays; "none" where it is lost."""
+    """The first different answer under noise, "none" if the program has no answer; None if the answer is stable."""
     camera = narrowed(frames.camera)
     for _ in range(DRAWS):
         poses = tuple(_off(pose, rng) for pose in frames.poses)
@@ -51,11 +51,11 @@ def same_answer(got: str, answer: str, answer_type: str) -> bool:
     if answer_type != "number":
         return got == answer
     a, b = float(got), float(answer)
-    return abs(a - b) <= NUMBER_SHARE * max(abs(a), abs(b))
+    return abs(a - b) <= NUMBER_TOLERANCE * max(abs(a), abs(b))
 
 
 def narrowed(camera: Camera, widest_px: int = WIDEST_PX) -> Camera:
-    """The same camera with fewer pixels, where it has many."""
+    """The camera with its longer side reduced to at most `widest_px` pixels."""
     scale = min(1.0, widest_px / max(camera.width_px, camera.height_px))
     width_px, height_px = (max(1, round(scale * side)) for side in (camera.width_px, camera.height_px))
     return Camera(width_px, height_px, camera.hfov_rad)
@@ -72,9 +72,9 @@ def _spoil(frames: Frames, rng: np.random.Generator) -> None:
     assert frames.ids is not None and frames.depth is not None
     for ids, depth in zip(frames.ids, frames.depth):
         rows, columns = (int(step) for step in rng.integers(-1, 2, 2))
-        wrong = rng.random(ids.shape) < PIXEL_SHARE
+        wrong = rng.random(ids.shape) < PIXEL_NOISE
         ids[wrong] = np.roll(ids, (rows, columns), (0, 1))[wrong]
-        depth *= 1 + rng.uniform(-DEPTH_SHARE, DEPTH_SHARE)
+        depth *= 1 + rng.uniform(-DEPTH_NOISE, DEPTH_NOISE)
 
 
 def _moved(description: SceneDescription, rng: np.random.Generator) -> SceneDescription:

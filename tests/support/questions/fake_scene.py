@@ -30,7 +30,7 @@ def _directions(camera: Camera) -> np.ndarray:
 
 
 def hit_depths(pose: Pose, camera: Camera, box: OrientedBox) -> np.ndarray:
-    """z-depth at which each pixel's ray enters the box, inf where it misses, [H * W]."""
+    """z-depth at which each pixel's ray enters the box, inf if it misses, [H * W]."""
     rays = _directions(camera) @ rotation_matrix(pose.rotation_wxyz).T
     turn = rotation_matrix(box.rotation_wxyz)
     origin = (np.asarray(pose.position_m) - np.asarray(box.centre_m)) @ turn
@@ -54,7 +54,7 @@ def wall_depths(pose: Pose, camera: Camera) -> np.ndarray:
 def _small_on(
     base: SceneObject, count: int, names: set[tuple[str, str]], rng: np.random.Generator
 ) -> list[SceneObject]:
-    """Two small boxes on a box, left and right of its middle; `count` objects are there already."""
+    """Two small boxes on a box, left and right of its centre, with the ids after `count`."""
     found: list[SceneObject] = []
     turn = rotation_matrix(base.box.rotation_wxyz)
     for side in (-0.6, 0.6):

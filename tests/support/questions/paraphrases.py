@@ -1,4 +1,4 @@
-"""Every paraphrase of a question, at the price of one realisation."""
+"""All paraphrases of a question from a single realisation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sim_server.questions.realise import realise
 
 
 def paraphrases_of(scene: Scene, spec: TaskSpec) -> list[Question]:
-    """The spec's question in each of its five paraphrases. Raises Infeasible as `realise` does."""
+    """The five paraphrases of the spec's question. Raises Infeasible like `realise`."""
     asked: list[Question] = []
 
     def ask_all(*what: Any) -> Question:
@@ -35,7 +35,7 @@ def paraphrases_of(scene: Scene, spec: TaskSpec) -> list[Question]:
 
 
 def check_paraphrases(asked: list[Question]) -> None:
-    """They change the words and not the question, in the shared style."""
+    """Check that the paraphrases change only the words and follow the common style."""
     assert len({question.text for question in asked}) == 5
     assert len({(question.program, question.answer, question.options) for question in asked}) == 1
     for text in (question.text for question in asked):

@@ -107,15 +107,15 @@ def above_pairs() -> tuple[Case, ...]:
 
 
 @cache
-def targeted_views(family: str) -> tuple[Case, ...]:
+def targeted_views(name: str) -> tuple[Case, ...]:
     """Evidence of two views that were placed for some objects, and for a size if the skill asks about one."""
-    count = {"route_plan": 3}.get(family, 2)
+    count = {"route_plan": 3}.get(name, 2)
     found: list[Case] = []
     for evidence, frames in view_sets(2)[::3]:
         rng = np.random.default_rng(len(found))
         tuples = list(permutations(evidence.seen(), count))
         for index in rng.permutation(len(tuples))[:6]:
-            sizes = [(size,) for size in room_for.SIZES_M] if family == "fits" else [()]
+            sizes = [(size,) for size in room_for.SIZES_M] if name == "fits" else [()]
             found += [
                 (Evidence(evidence.description, evidence.views, evidence.objects, (), tuples[index], numbers), frames)
                 for numbers in sizes
@@ -124,7 +124,7 @@ def targeted_views(family: str) -> tuple[Case, ...]:
 
 
 @cache
-def changed_views(family: str) -> tuple[Case, ...]:
+def changed_views(name: str) -> tuple[Case, ...]:
     """Evidence with one object taken away in a hidden view, or moved between two views."""
     found: list[Case] = []
     for seed in range(8):
@@ -137,7 +137,7 @@ def changed_views(family: str) -> tuple[Case, ...]:
                 pose_from_yaw_pitch((x, y, z), yaw, pitch)
                 for (x, y, z), yaw, pitch in zip(eyes.tolist(), yaws.tolist(), pitches.tolist())
             ]
-            if family == "occlusion_removal":
+            if name == "occlusion_removal":
                 other = scene.edited((Change(item.id),))
                 pairs = [(pose, pose) for pose in poses]
             else:
@@ -149,35 +149,35 @@ def changed_views(family: str) -> tuple[Case, ...]:
             for before, after in pairs:
                 first, second = scene.render((before,), CAMERA, SENSORS), other.render((after,), CAMERA, SENSORS)
                 shown, hidden = view_evidence(objects, first), view_evidence(objects, second)
-                moved = family == "before_after"
+                moved = name == "before_after"
                 views, unseen = ((*shown, *hidden), ()) if moved else (shown, hidden)
                 found.append((Evidence(scene.description, views, objects, unseen, (item.id,)), first))
     return tuple(found)
 
 
-def pool(family: str) -> tuple[Case, ...]:
+def pool(name: str) -> tuple[Case, ...]:
     """Evidence that the family of this skill can judge."""
-    skill = CATALOGUE[family]
-    if family == "camera_motion":
+    skill = CATALOGUE[name]
+    if name == "camera_motion":
         return moving_pairs()
-    if family == "cross_view":
+    if name == "cross_view":
         return above_pairs()
     if skill.looks_around:
-        return targeted_views(family)
+        return targeted_views(name)
     if "edits" in skill.backend_needs:
-        return changed_views(family)
+        return changed_views(name)
     if "clutter" in skill.world_needs:
         return close_views()
-    if FAMILIES[family].views == 1:
+    if FAMILIES[name].views == 1:
         return view_sets(1)
     return view_sets(3 if skill.views == "several cameras" else 2, "rooms" in skill.world_needs)
 
 
-def accepted(family: str, level: int, most: int = 1000) -> list[tuple[Evidence, Candidate]]:
+def accepted(name: str, level: int, most: int = 1000) -> list[tuple[Evidence, Candidate]]:
     """Every candidate that the family accepts in its pool, or in the first `most` cases of it."""
     cases: list[tuple[Evidence, Candidate]] = []
-    for evidence, _ in pool(family)[:most]:
+    for evidence, _ in pool(name)[:most]:
         found = Findings()
-        FAMILIES[family].judge(evidence, level, found)
+        FAMILIES[name].judge(evidence, level, found)
         cases += [(evidence, candidate) for candidate in found.accepted]
     return cases

@@ -1,4 +1,4 @@
-"""What one image shows: object_category, object_color, object_location and object_count."""
+"""The content of one image: object_category, object_color, object_location and object_count."""
 
 from __future__ import annotations
 

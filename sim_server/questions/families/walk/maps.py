@@ -183,12 +183,12 @@ class CrossView:
             asked = ("in which part of the first picture", "is the camera of the second picture")
         where, what = asked
         words = WORDS[candidate.form]
-        told = "the first picture shows the room from above"
+        given = "the first picture shows the room from above"
         return Draft(
             program=program,
             templates=(
-                f"{told} . {where} {what} ?",
-                f"{told} , the second from inside . {where} {what} ?",
+                f"{given} . {where} {what} ?",
+                f"{given} , the second from inside . {where} {what} ?",
                 f"{where} , which shows the room from above , {what} ?",
                 f"you see the room from above in the first picture . {where} {what} ?",
                 f"from above the room is as in the first picture . {where} {what} ?",

@@ -214,15 +214,15 @@ class ActionConsequence:
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         (key,) = candidate.objects
-        pose, told = f"camera(view({len(evidence.views) - 1}))", []
+        pose, phrases = f"camera(view({len(evidence.views) - 1}))", []
         for step, move in enumerate(candidate.numbers):
             if step % 2:
                 pose = f"walked({pose}, {move:g})"
-                told.append(f"move forward {move:g} m")
+                phrases.append(f"move forward {move:g} m")
             else:
                 pose = f"turned({pose}, {move:g})"
-                told.append(f"turn {'left' if move > 0 else 'right'} by {abs(move):g} degrees")
-        moves = " , ".join(told)
+                phrases.append(f"turn {'left' if move > 0 else 'right'} by {abs(move):g} degrees")
+        moves = " , ".join(phrases)
         return Draft(
             program=f"{candidate.form}(bearing_at({pose}, centre(object({key}))))",
             templates=(

@@ -6,13 +6,13 @@ from itertools import combinations
 from typing import Optional
 
 import numpy as np
-from vantage_largest.skill import LARGEST
 
 from protocol.tasks.scene import SceneDescription
 from sim_server.questions.evidence import Evidence
 from sim_server.questions.families.rules import draw_objects, prominent, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Findings, Target, draft_which, shuffled
 from sim_server.questions.views.viewpoints import SingleView
+from vantage_largest.skill import LARGEST
 
 
 class Largest(SingleView):

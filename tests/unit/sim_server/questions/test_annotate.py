@@ -1,4 +1,4 @@
-"""Annotated views: dense truth equals the pixels, questions hold in their view, one rendering serves all."""
+"""Annotated views: the truth equals the pixels, questions are valid in their view, and all views render at once."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ ASKED = [name for name, skill in CATALOGUE.items() if skill.takes_any_view and n
 SINGLE = tuple((name, level, 1.0) for name in ASKED for level in (0, 2, 4))
 
 
-def order(seed: int, families: tuple = SINGLE, views: int = 2) -> Annotate:
+def order(seed: int, skills: tuple = SINGLE, views: int = 2) -> Annotate:
     spec = SceneSpec(seed=seed, min_objects=4, max_objects=6)
-    return Annotate(spec, Camera(48, 48), views, 6, families, run_seed=5, seq=seed)
+    return Annotate(spec, Camera(48, 48), views, 6, skills, run_seed=5, seq=seed)
 
 
 def test_truth_and_questions_of_every_view() -> None:
@@ -58,20 +58,20 @@ def test_the_same_order_gives_the_same_views_and_questions() -> None:
     assert all(np.array_equal(a.frames.rgb, b.frames.rgb) for a, b in zip(first, second))
 
 
-def test_a_family_without_weight_is_not_asked() -> None:
+def test_a_skill_without_weight_is_not_asked() -> None:
     message = order(2, (("object_color", 2, 0.0), ("depth_order", 2, 1.0)), views=4)
     asked = {question.skill for view in annotate(FakeScene(message.scene), message) for question in view.questions}
     assert asked == {"depth_order"}
 
 
-def test_wrong_orders_are_refused() -> None:
+def test_invalid_orders_are_refused() -> None:
     scene = FakeScene(order(1).scene)
-    for families, says in (
+    for skills, says in (
         ((("camera_motion", 0, 1.0),), "single views"),
         ((("riddle", 0, 1.0),), "no question family"),
         ((("depth_order", 0, 0.0),), "weights"),
     ):
         with pytest.raises(VantageError, match=says):
-            annotate(scene, order(1, families))
+            annotate(scene, order(1, skills))
     with pytest.raises(Infeasible, match="no objects"):
         annotate(FakeScene(scene.spec, []), order(1))

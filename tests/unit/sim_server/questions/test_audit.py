@@ -1,4 +1,4 @@
-"""The audit counts what is realised, and says so when a program or an oracle is wrong."""
+"""The audit counts realised questions, and reports answers that a program or an oracle contradicts."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ import pytest
 from typer.testing import CliRunner
 
 from protocol.answers.scoring import mean_relative_accuracy
+from protocol.errors import VantageError
 from protocol.tasks.scene import Camera, Pose, SceneSpec
 from protocol.tasks.specs import World
 from protocol.tasks.task import Question
 from sim_server import cli
 from sim_server.backends.base import Capabilities, Frames
 from sim_server.questions.audit import run
-from sim_server.questions.audit.blind import earned, nothing, relative_accuracy, told
+from sim_server.questions.audit.blind import blind_score, hints, nothing, relative_accuracy
+from sim_server.questions.audit.oracles import ORACLES
 from sim_server.questions.audit.page import page
 from tests.support.questions.fake_scene import FakeScene
 
-KNOBS = World(min_objects=4, max_objects=6, width_px=48, height_px=48)
+WORLD = World(min_objects=4, max_objects=6, width_px=48, height_px=48)
 CELLS = [("object_color", 0), ("depth_order", 1)]
 
 
@@ -37,7 +39,7 @@ class FakeBackend:
 
 
 def test_rows_count_every_spec_and_every_check() -> None:
-    rows, examples = run.audit(FakeBackend(), KNOBS, CELLS, 6, pictures=1)
+    rows, examples = run.audit(FakeBackend(), WORLD, CELLS, 6, images=1)
     assert [(row.skill, row.level) for row in rows] == CELLS
     for row in rows:
         assert row.specs == 6 and row.realised + sum(row.reasons.values()) == 6
@@ -54,28 +56,28 @@ def _asked(answer: str, **fields: object) -> Question:
     return Question(skill="f", level=0, text="how far is the red box ?", answer=answer, program="", **given)
 
 
-def test_a_blind_guesser_is_judged_on_scenes_that_it_did_not_learn_from() -> None:
+def test_the_image_blind_baseline_is_scored_on_scenes_that_it_did_not_learn_from() -> None:
     even = [(turn, _asked(("left", "right")[turn // 2 % 2])) for turn in range(40)]
-    assert earned(even, told) == 0.5
+    assert blind_score(even, hints) == 0.5
     lopsided = [(turn, _asked("left" if turn % 5 else "right")) for turn in range(40)]
-    assert earned(lopsided, told) == 0.8
-    # Each half has one answer, the other half the other: what was learnt by heart is of no use.
-    assert earned([(turn, _asked(("left", "right")[turn % 2])) for turn in range(40)], told) == 0.0
+    assert blind_score(lopsided, hints) == 0.8
+    # Each half has only one answer, and the halves differ: memorised answers are of no use.
+    assert blind_score([(turn, _asked(("left", "right")[turn % 2])) for turn in range(40)], hints) == 0.0
     numbers = [
         (turn, _asked("2" if turn < 30 else "3", answer_type="number", options=(), unit="m")) for turn in range(40)
     ]
-    assert earned(numbers, nothing) == pytest.approx(0.75 + 0.25 * relative_accuracy(2, 3))
+    assert blind_score(numbers, nothing) == pytest.approx(0.75 + 0.25 * relative_accuracy(2, 3))
     rare = [(turn, _asked("box", options=("box", f"cup {turn}"))) for turn in range(40)]
-    assert earned(rare, nothing) == 1.0  # what is always right when it is offered
-    assert earned([], told) == 0.0
+    assert blind_score(rare, nothing) == 1.0  # an option that is right whenever it is offered
+    assert blind_score([], hints) == 0.0
 
 
-def test_numbers_earn_what_the_benchmark_gives() -> None:
+def test_numbers_score_as_in_the_benchmark() -> None:
     for guess, truth in ((2.0, 3.0), (9.5, 10.0), (3.1, 2.0), (5.0, 5.0), (10.4, 10.0)):
         assert relative_accuracy(guess, truth) == mean_relative_accuracy(Fraction(str(guess)), Fraction(str(truth)))
 
 
-def test_the_levels_of_a_family_take_turns_over_the_scenes() -> None:
+def test_the_levels_of_a_skill_rotate_over_the_scenes() -> None:
     cells = [("object_color", 0), ("object_color", 1), ("object_color", 2), ("depth_order", 1)]
     opened: list[int] = []
 
@@ -84,12 +86,12 @@ def test_the_levels_of_a_family_take_turns_over_the_scenes() -> None:
             opened.append(spec.seed)
             return FakeScene(spec)
 
-    rows, _ = run.audit(Counting(), KNOBS, cells, 5)
+    rows, _ = run.audit(Counting(), WORLD, cells, 5)
     assert [row.specs for row in rows] == [2, 2, 1, 5]
     assert len(set(opened)) == len(opened) == 5
 
 
-def test_the_counting_oracle_takes_a_coffee_table_for_no_table() -> None:
+def test_the_counting_oracle_does_not_count_a_coffee_table_as_a_table() -> None:
     scene = FakeScene(SceneSpec(seed=1, min_objects=4, max_objects=4)).description
     kinds = ("coffee table", "table", "table", "set of books")
     things = tuple(msgspec.structs.replace(item, category=kind) for item, kind in zip(scene.objects, kinds))
@@ -98,27 +100,32 @@ def test_the_counting_oracle_takes_a_coffee_table_for_no_table() -> None:
     for plural, truth in (("coffee tables", "1"), ("tables", "2"), ("sofas", "0"), ("sets of books", "1")):
         question = msgspec.structs.replace(_asked(truth), text=f"how many {plural} are there in the picture ?")
         for family in ("object_count", "scene_count", "cameras_count"):
-            assert run.ORACLES[family](question, msgspec.structs.replace(scene, objects=things), frames) == truth
+            assert ORACLES[family](question, msgspec.structs.replace(scene, objects=things), frames) == truth
 
 
-def test_what_a_wrong_oracle_or_program_says_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(run.ORACLES, "object_color", lambda *_: "no color")
+def test_answers_that_an_oracle_or_program_contradicts_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ORACLES, "object_color", lambda *_: "no color")
     monkeypatch.setattr(run, "verify", lambda question, *_: question.skill != "depth_order")
-    rows, examples = run.audit(FakeBackend(), KNOBS, CELLS, 4)
+    rows, examples = run.audit(FakeBackend(), WORLD, CELLS, 4)
     color, depth = rows
     assert color.realised > 0 == color.agrees and color.holds == color.realised
     assert depth.realised > 0 == depth.holds and depth.agrees == depth.realised
     assert len(examples) == color.realised + depth.realised
-    assert "What did not hold" in page(rows, examples, "audit")
+    assert "Failed checks" in page(rows, examples, "audit")
 
 
 def test_the_command_writes_a_table_and_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sim_server.backends.registry.make_backend", lambda *_: FakeBackend())
-    knob = "curriculum.world.width_px=48"
-    order = ["audit", "--n", "2", "--family", "object_color:0", "--set", knob, "--out", str(tmp_path)]
+    setting = "curriculum.world.width_px=48"
+    order = ["audit", "--n", "2", "--skill", "object_color:0", "--set", setting, "--out", str(tmp_path)]
     result = CliRunner().invoke(cli.app, order)
     assert result.exit_code == 0, result.output
     assert "object_color" in result.output
     (row,) = json.loads((tmp_path / "audit.json").read_text())["rows"]
     assert row["specs"] == 2
     assert (tmp_path / "audit.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_skill_without_an_oracle_is_refused() -> None:
+    with pytest.raises(VantageError, match="the skill riddle has no oracle"):
+        run.audit(FakeBackend(), WORLD, [("riddle", 0)], 1)

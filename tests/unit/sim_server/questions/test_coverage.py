@@ -1,4 +1,4 @@
-"""Few views that show most: greedy coverage against the best choice, and against views drawn at random."""
+"""Views that show most: greedy coverage against the optimum and against random views."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_unprojected_pixels_project_back_to_themselves() -> None:
     assert np.allclose(z, frames.depth[0].ravel(), rtol=1e-5)
 
 
-def test_chosen_views_show_more_than_drawn_ones_and_join() -> None:
+def test_chosen_views_overlap_and_show_more_than_random_ones() -> None:
     camera = Camera(48, 48)
     for seed in range(4):
         scene = FakeScene(SceneSpec(seed=seed, min_objects=5, max_objects=6))

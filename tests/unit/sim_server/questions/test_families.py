@@ -23,22 +23,22 @@ from tests.support.questions.paraphrases import check_paraphrases, paraphrases_o
 
 # test_families_maps.py tests the skills about walks, maps and changes.
 FAMILIES = {name: family for name, family in EVERY_FAMILY.items() if name not in ORACLES}
-SINGLE = [family for family in FAMILIES if FAMILIES[family].views == 1]
-SEVERAL = [family for family in FAMILIES if FAMILIES[family].views > 1]  # slower: each spec renders many images
-CELLS = [(family, level) for family in SINGLE for level in range(5)]
-CELLS += [(family, level) for family in SEVERAL for level in (0, 4)]
+SINGLE = [skill for skill in FAMILIES if FAMILIES[skill].views == 1]
+SEVERAL = [skill for skill in FAMILIES if FAMILIES[skill].views > 1]  # slower: each spec renders many images
+CELLS = [(skill, level) for skill in SINGLE for level in range(5)]
+CELLS += [(skill, level) for skill in SEVERAL for level in (0, 4)]
 
 
-@pytest.mark.parametrize(("family", "level"), CELLS)
-def test_answers_agree_with_the_oracle_and_names_fit_one_object(family: str, level: int) -> None:
-    cases = list(each(family, level, 8 if family in SINGLE else 2))
-    assert len(cases) >= (3 if family in SINGLE else 0)
+@pytest.mark.parametrize(("skill", "level"), CELLS)
+def test_answers_agree_with_the_oracle_and_names_fit_one_object(skill: str, level: int) -> None:
+    cases = list(each(skill, level, 8 if skill in SINGLE else 2))
+    assert len(cases) >= (3 if skill in SINGLE else 0)
     for scene, case in cases:
         question = case.question
         assert agrees(question, scene.description, case.frames), (question.text, question.answer)
         assert verify(question, scene.description, case.frames)
-        assert (question.skill, question.level, question.frame) == (family, level, CATALOGUE[family].frame)
-        assert question.answer_type == CATALOGUE[family].answer_type
+        assert (question.skill, question.level, question.frame) == (skill, level, CATALOGUE[skill].frame)
+        assert question.answer_type == CATALOGUE[skill].answer_type
         assert len(set(question.options)) == len(question.options)
         _check_names(scene, case)
 
@@ -70,11 +70,11 @@ def test_every_skill_has_a_family() -> None:
     assert list(EVERY_FAMILY) == list(CATALOGUE)
 
 
-@pytest.mark.parametrize("family", SINGLE)
-def test_each_paraphrase_asks_the_same(family: str) -> None:
+@pytest.mark.parametrize("skill", SINGLE)
+def test_each_paraphrase_asks_the_same(skill: str) -> None:
     for seq in range(10):
         try:
-            asked = paraphrases_of(scene_for(family, seq), spec_of(family, 0, seq, 3))
+            asked = paraphrases_of(scene_for(skill, seq), spec_of(skill, 0, seq, 3))
         except Infeasible:
             continue
         check_paraphrases(asked)
@@ -82,10 +82,10 @@ def test_each_paraphrase_asks_the_same(family: str) -> None:
     pytest.fail("no spec was feasible")
 
 
-@pytest.mark.parametrize("family", ["view_direction", "depth_order", "relative_distance", "relative_direction"])
-def test_options_are_distinct_and_do_not_name_the_anchor(family: str) -> None:
+@pytest.mark.parametrize("skill", ["view_direction", "depth_order", "relative_distance", "relative_direction"])
+def test_options_are_distinct_and_do_not_name_the_anchor(skill: str) -> None:
     positions = Counter()
-    for scene, case in each(family, 3, 16):
+    for scene, case in each(skill, 3, 16):
         question = case.question
         assert len(set(question.options)) == len(question.options) >= 2
         positions[question.options.index(question.answer)] += 1
@@ -93,9 +93,9 @@ def test_options_are_distinct_and_do_not_name_the_anchor(family: str) -> None:
     assert len(positions) >= 2  # the answer is not always at the same position
 
 
-@pytest.mark.parametrize(("family", "level"), [("view_direction", 1), ("depth_order", 1), ("relative_direction", 1)])
-def test_two_way_answers_are_even(family: str, level: int) -> None:
-    counts = Counter(case.question.answer for _, case in each(family, level, 60))
+@pytest.mark.parametrize(("skill", "level"), [("view_direction", 1), ("depth_order", 1), ("relative_direction", 1)])
+def test_two_way_answers_are_even(skill: str, level: int) -> None:
+    counts = Counter(case.question.answer for _, case in each(skill, level, 60))
     total = sum(counts.values())
     assert total > 45
     # Within four standard deviations of a fair coin.
@@ -103,9 +103,9 @@ def test_two_way_answers_are_even(family: str, level: int) -> None:
 
 
 def test_the_same_spec_gives_the_same_pixels_and_answer() -> None:
-    for family in (*SINGLE, "camera_position", "scene_count", "cameras_shared"):
-        spec = spec_of(family, 1, 4)
-        objects = scene_for(family, 4).description.objects
+    for skill in (*SINGLE, "camera_position", "scene_count", "cameras_shared"):
+        spec = spec_of(skill, 1, 4)
+        objects = scene_for(skill, 4).description.objects
         first, second = (realise(FakeScene(spec.scene, objects), spec) for _ in range(2))
         assert first.question == second.question and first.frames.poses == second.frames.poses
         assert np.array_equal(first.frames.rgb, second.frames.rgb)

@@ -25,29 +25,29 @@ from tests.support.questions.paraphrases import check_paraphrases, paraphrases_o
 LOOKING_AROUND = [name for name, skill in CATALOGUE.items() if skill.looks_around]
 
 
-@pytest.mark.parametrize("family", ORACLES)
+@pytest.mark.parametrize("skill", ORACLES)
 @pytest.mark.parametrize("level", [0, 4])
-def test_answers_agree_with_the_oracle_and_names_fit_one_object(family: str, level: int) -> None:
-    cases = realised(family, level, 4)
+def test_answers_agree_with_the_oracle_and_names_fit_one_object(skill: str, level: int) -> None:
+    cases = realised(skill, level, 4)
     assert cases
     for scene, case in cases:
         question = case.question
         assert agrees(question, scene.description, case.frames), (question.text, question.answer)
         assert case.changes or verify(question, scene.description, case.frames)
         assert run(question.program, Evidence.of(scene.description, case.frames)) == question.answer
-        assert (question.frame, question.answer_type) == (CATALOGUE[family].frame, CATALOGUE[family].answer_type)
+        assert (question.frame, question.answer_type) == (CATALOGUE[skill].frame, CATALOGUE[skill].answer_type)
         assert len(set(question.options)) == len(question.options)
-        assert len(case.frames.poses) <= CATALOGUE[family].view_budget
+        assert len(case.frames.poses) <= CATALOGUE[skill].view_budget
         names = [f"{item.color} {item.category}" for item in scene.description.objects]
         for mention in question.mentions:
             assert names.count(question.text[mention.start : mention.end]) == 1
 
 
-@pytest.mark.parametrize("family", ORACLES)
-def test_each_paraphrase_asks_the_same(family: str) -> None:
+@pytest.mark.parametrize("skill", ORACLES)
+def test_each_paraphrase_asks_the_same(skill: str) -> None:
     for seq in range(8):
         try:
-            asked = paraphrases_of(scene_for(family, seq), spec_of(family, 0, seq, 3))
+            asked = paraphrases_of(scene_for(skill, seq), spec_of(skill, 0, seq, 3))
         except Infeasible:
             continue
         check_paraphrases(asked)
@@ -83,12 +83,12 @@ class Plain:
         pass
 
 
-@pytest.mark.parametrize("family", [name for name, skill in CATALOGUE.items() if "edits" in skill.backend_needs])
-def test_a_scene_that_cannot_be_edited_is_infeasible(family: str) -> None:
+@pytest.mark.parametrize("skill", [name for name, skill in CATALOGUE.items() if "edits" in skill.backend_needs])
+def test_a_scene_that_cannot_be_edited_is_infeasible(skill: str) -> None:
     reasons: set[str] = set()
     for seq in range(6):
         try:
-            realise(Plain(scene_for(family, seq)), spec_of(family, 0, seq))
+            realise(Plain(scene_for(skill, seq)), spec_of(skill, 0, seq))
         except Infeasible as error:
             reasons.add(error.message)
     assert "this simulator cannot remove or move objects; leave out the skills about changes" in reasons
@@ -104,11 +104,11 @@ def test_a_scene_without_fronts_or_rooms_is_infeasible() -> None:
     )
     with pytest.raises(Infeasible, match="knows the front of no object"):
         realise(bare, spec_of("perspective", 0, 1))
-    for family in (name for name, skill in CATALOGUE.items() if "room outlines" in skill.backend_needs):
-        if CATALOGUE[family].world_needs:
+    for skill in (name for name, skill in CATALOGUE.items() if "room outlines" in skill.backend_needs):
+        if CATALOGUE[skill].world_needs:
             continue
         with pytest.raises(Infeasible, match="does not describe the rooms"):
-            realise(bare, spec_of(family, 0, 1))
+            realise(bare, spec_of(skill, 0, 1))
 
 
 def test_a_changed_view_shows_the_change_and_nothing_else() -> None:
@@ -124,10 +124,10 @@ def test_a_changed_view_shows_the_change_and_nothing_else() -> None:
 # ----------------------------------------------------------------------------- a look around
 
 
-@pytest.mark.parametrize("family", LOOKING_AROUND)
-def test_a_look_around_finds_what_the_first_view_lacks_within_the_budget(family: str) -> None:
+@pytest.mark.parametrize("skill", LOOKING_AROUND)
+def test_a_look_around_finds_what_the_first_view_lacks_within_the_budget(skill: str) -> None:
     budget = 6
-    cases = realised(family, 0, 3, look_around=budget)
+    cases = realised(skill, 0, 3, look_around=budget)
     assert cases
     for scene, case in cases:
         assert len(case.frames.poses) == 1 and case.frames.ids is not None and len(case.frames.ids) == 1

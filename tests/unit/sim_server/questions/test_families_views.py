@@ -28,18 +28,18 @@ from tests.support.questions.pools import CAMERA, accepted, pool, view_sets
 FAMILIES_HERE = list(oracles_views.ORACLES)
 
 
-@pytest.mark.parametrize("family", FAMILIES_HERE)
-def test_answers_agree_with_the_oracle(family: str) -> None:
+@pytest.mark.parametrize("skill", FAMILIES_HERE)
+def test_answers_agree_with_the_oracle(skill: str) -> None:
     rng = np.random.default_rng(0)
     checked = 0
     for level in (0, 2, 4):
         here = 0
-        for evidence, frames in pool(family):
+        for evidence, frames in pool(skill):
             found = Findings()
-            FAMILIES[family].judge(evidence, level, found)
+            FAMILIES[skill].judge(evidence, level, found)
             if not found.accepted:
                 continue
-            question = ask(FAMILIES[family], evidence, draw_evenly(found.accepted, rng), level, rng)
+            question = ask(FAMILIES[skill], evidence, draw_evenly(found.accepted, rng), level, rng)
             assert agrees(question, evidence.description, frames), (question.text, question.options, question.answer)
             here += 1
             if here == 8:
@@ -55,8 +55,8 @@ def test_images_that_hardly_overlap_are_not_asked_about(monkeypatch: pytest.Monk
     def asked() -> int:
         found = Findings()
         for evidence in apart:
-            for family in ("object_distance", "scene_count", "scene_relative_distance", "cameras_count"):
-                FAMILIES[family].judge(evidence, 0, found)
+            for skill in ("object_distance", "scene_count", "scene_relative_distance", "cameras_count"):
+                FAMILIES[skill].judge(evidence, 0, found)
         return len(found.accepted)
 
     assert asked() == 0
@@ -84,15 +84,15 @@ def test_an_object_cut_off_in_every_image_has_no_size() -> None:
     assert len(cases) < everything
 
 
-@pytest.mark.parametrize("family", FAMILIES_HERE)
-def test_paraphrases_are_five_or_more_and_in_the_shared_style(family: str) -> None:
+@pytest.mark.parametrize("skill", FAMILIES_HERE)
+def test_paraphrases_are_five_or_more_and_in_the_shared_style(skill: str) -> None:
     """All templates name the same objects; texts are lower case with spaces around punctuation."""
     forms: dict[tuple[str, int], tuple[Evidence, Candidate]] = {}
     for level in (0, 2, 4):
-        forms.update({(case[1].form, level): case for case in accepted(family, level, 60)})
+        forms.update({(case[1].form, level): case for case in accepted(skill, level, 60)})
     assert forms
     for (_, level), (evidence, candidate) in forms.items():
-        draft = FAMILIES[family].draft(evidence, candidate, level, np.random.default_rng(0))
+        draft = FAMILIES[skill].draft(evidence, candidate, level, np.random.default_rng(0))
         texts = {render_text(template, draft.slots)[0] for template in draft.templates}
         assert len(texts) == len(draft.templates) >= 5
         for template, text in zip(draft.templates, texts):
@@ -119,10 +119,10 @@ def test_options_of_small_locations_do_not_give_the_answer_away() -> None:
 def test_a_family_names_what_the_scene_lacks() -> None:
     plain = FakeScene(SceneSpec(seed=3)).description
     rng = np.random.default_rng(0)
-    for family, says in (
+    for skill, says in (
         ("small_presence", "increase the scene's clutter"),
         ("small_location", "increase the scene's clutter"),
         ("region_from_camera", "two rooms or more"),
     ):
         with pytest.raises(Infeasible, match=says):
-            FAMILIES[family].target(plain, 0, rng)
+            FAMILIES[skill].target(plain, 0, rng)

@@ -1,4 +1,4 @@
-"""Geometry against other routes: sampling, alternating projections, ray casting, turning the world."""
+"""Geometry against other methods: sampling, alternating projections, ray casting and rotations of the scene."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_bearing_is_the_turn_from_facing_to_target(turn: float, x: float, z: flo
     assert abs(wrap_rad(bearing_rad(stand, (x + 1.0, 0.0, z), target) - turn)) < 1e-6
 
 
-def test_left_is_left_in_a_picture_taken_while_facing() -> None:
+def test_left_is_left_in_an_image_taken_while_facing() -> None:
     camera = Camera(32, 32)
     stand, face, target = (0.0, 1.0, 0.0), (2.0, 1.0, 2.0), (3.0, 1.0, 1.5)
     bearing = bearing_rad(stand, face, target)
@@ -127,7 +127,7 @@ def test_corners_span_the_box() -> None:
     assert np.allclose(point_box_distance(got, box), 0, atol=1e-9)
 
 
-def test_vectorised_aim_puts_the_object_where_it_was_asked() -> None:
+def test_the_vectorised_aim_puts_the_object_at_the_given_place() -> None:
     camera = Camera(80, 60)
     scene = FakeScene(SceneSpec(seed=1))
     centres = np.array([scene.description.objects[0].box.centre_m])

@@ -42,41 +42,41 @@ def unmapped(evidence: Evidence) -> Evidence:
     return msgspec.structs.replace(evidence, views=blind(evidence.views), hidden=blind(evidence.hidden))
 
 
-@pytest.mark.parametrize("family", JUDGED_AS_SEEN)
-def test_a_skill_judged_as_seen_reads_no_map(family: str) -> None:
+@pytest.mark.parametrize("skill", JUDGED_AS_SEEN)
+def test_a_skill_judged_as_seen_reads_no_map(skill: str) -> None:
     asked = 0
-    for evidence, _ in pool(family)[::5]:
+    for evidence, _ in pool(skill)[::5]:
         for level in LEVELS:
             with_maps, without = Findings(), Findings()
-            FAMILIES[family].judge(evidence, level, with_maps)
-            FAMILIES[family].judge(unmapped(evidence), level, without)
+            FAMILIES[skill].judge(evidence, level, with_maps)
+            FAMILIES[skill].judge(unmapped(evidence), level, without)
             assert with_maps.accepted == without.accepted
             if without.accepted:
                 rng = np.random.default_rng(0)
                 asked += bool(
-                    ask(FAMILIES[family], unmapped(evidence), draw_evenly(without.accepted, rng), level, rng).answer
+                    ask(FAMILIES[skill], unmapped(evidence), draw_evenly(without.accepted, rng), level, rng).answer
                 )
     assert asked
 
 
-@pytest.mark.parametrize("family", READING_MAPS)
-def test_a_skill_about_maps_reads_one(family: str) -> None:
+@pytest.mark.parametrize("skill", READING_MAPS)
+def test_a_skill_about_maps_reads_one(skill: str) -> None:
     def reads(evidence: Evidence, level: int) -> bool:
         try:
-            FAMILIES[family].judge(unmapped(evidence), level, Findings())
+            FAMILIES[skill].judge(unmapped(evidence), level, Findings())
         except AssertionError as error:
             return "a map of the view" in str(error)
         return False
 
-    assert any(reads(evidence, level) for evidence, _ in pool(family) for level in LEVELS)
+    assert any(reads(evidence, level) for evidence, _ in pool(skill) for level in LEVELS)
 
 
-@pytest.mark.parametrize("family", JUDGED_AS_SEEN)
+@pytest.mark.parametrize("skill", JUDGED_AS_SEEN)
 @pytest.mark.parametrize("hides", sorted(HIDING))
-def test_answers_about_degraded_images_agree_with_the_oracle(family: str, hides: str) -> None:
+def test_answers_about_degraded_images_agree_with_the_oracle(skill: str, hides: str) -> None:
     for seq in range(8):
-        scene = scene_for(family, seq)
-        spec = msgspec.structs.replace(spec_of(family, 1, seq), degradations=(Degradation(hides, 2),))
+        scene = scene_for(skill, seq)
+        spec = msgspec.structs.replace(spec_of(skill, 1, seq), degradations=(Degradation(hides, 2),))
         try:
             found = realise(scene, spec, SENSORS)
         except Infeasible as error:

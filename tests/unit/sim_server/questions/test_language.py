@@ -1,4 +1,4 @@
-"""The expression language refuses what is wrong, with the place of the fault, and never runs long."""
+"""The question language refuses invalid programs at the position of the fault, and no program runs for long."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def make_world(seed: int = 3) -> Evidence:
     return Evidence.of(scene.description, scene.render([pose], Camera(48, 48), EVIDENCE_SENSORS))
 
 
-WORLD = make_world()
+EVIDENCE = make_world()
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ WORLD = make_world()
         ("0 * -1", "0"),
         ("1 < 2 and not 3 <= 2 or false", "yes"),
         ('if 1 == 2 then "a" else if true then "b" else "c"', "b"),
-        ("count(objects())", str(len(WORLD.objects))),
+        ("count(objects())", str(len(EVIDENCE.objects))),
         ("count(filter(objects(), o: longest_side(o) > 100))", "0"),
         ("name(argmin([object(2), object(1)], o: abs(x(centre(o)) - x(centre(object(1))))))", None),
         ("round(2.46, to=0.1)", "2.5"),
@@ -69,8 +69,8 @@ WORLD = make_world()
     ],
 )
 def test_a_program_has_its_value(program: str, answer: str | None) -> None:
-    expected = answer if answer is not None else run("name(object(1))", WORLD)
-    assert run(program, WORLD) == expected
+    expected = answer if answer is not None else run("name(object(1))", EVIDENCE)
+    assert run(program, EVIDENCE) == expected
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_a_program_has_its_value(program: str, answer: str | None) -> None:
         ("1 $ 2", 2, "not part of the language"),
         ("1 \u00a0 2", 2, "not part of the language"),
         ("1\x1c", 1, "not part of the language"),
-        ('"a\u202eb"', 2, "may not stand in a text"),
-        ('"\ud800"', 1, "may not stand in a text"),
+        ('"a\u202eb"', 2, "is not allowed in a text"),
+        ('"\ud800"', 1, "is not allowed in a text"),
         ('"open', 0, "not part of the language"),
         ("(1", 2, "expected ')'"),
         ("1 2", 2, "expected the end"),
@@ -116,30 +116,30 @@ def test_a_program_has_its_value(program: str, answer: str | None) -> None:
         ("1 / 0.0000000000000001", None, "at most 16 digits"),
         ("count(filter(objects(), o: area_shown() > 1))", 0, "could cost"),
         ("count([" + "o, " * 300 + "o])", 775, "at most 256 objects"),
-        ("(" * 60 + "1" + ")" * 60, None, "nest at most"),
-        ("-" * 60 + "1", None, "in a row"),
-        ("1" + " + 1" * 200, None, "nest at most"),
+        ("(" * 60 + "1" + ")" * 60, None, "nested at most"),
+        ("-" * 60 + "1", None, "follow one another"),
+        ("1" + " + 1" * 200, None, "nested at most"),
         ("1 " * 1500, 2000, "at most 2000 characters"),
     ],
 )
-def test_a_wrong_program_is_refused_at_the_fault(program: str, at: int | None, says: str) -> None:
+def test_an_invalid_program_is_refused_at_the_fault(program: str, at: int | None, says: str) -> None:
     with pytest.raises(VantageError) as caught:
-        run(program, WORLD)
+        run(program, EVIDENCE)
     assert caught.value.code == "bad_request"
     assert says in caught.value.message
     if at is not None:
         assert f"at character {at}:" in caught.value.message
 
 
-def test_a_program_that_could_run_long_is_refused_before_it_runs() -> None:
+def test_a_program_that_could_run_for_long_is_refused_before_it_runs() -> None:
     slow = (
         "count(filter(objects(), a: count(filter(objects(), b: closest_distance(a, b) < closest_distance(b, a))) > 1))"
     )
     with pytest.raises(VantageError, match=f"at most {MAX_COST} are allowed"):
-        run(slow, WORLD)
+        run(slow, EVIDENCE)
 
 
-def test_numbers_are_written_without_a_tail() -> None:
+def test_numbers_have_no_trailing_zeros() -> None:
     assert [canonical(value) for value in (2.0, 0.1 * 25, 1 / 3, -0.00001, 120.0, True)] == [
         "2",
         "2.5",
@@ -153,7 +153,7 @@ def test_numbers_are_written_without_a_tail() -> None:
 # ----------------------------------------------------------------------------- properties
 
 OUTSIDE = ("open", "import", "exec", "compile", "socket.", "os.", "subprocess.", "shutil.", "ctypes.")
-touched: list[str] = []  # what happened outside the scene while a program ran
+touched: list[str] = []  # audit events outside the interpreter while a program ran
 _watching = False
 
 
@@ -165,8 +165,8 @@ def _watch(event: str, _arguments: object) -> None:
 sys.addaudithook(_watch)
 
 
-def answer_of(program: str, evidence: Evidence = WORLD) -> str | ProgramFault:
-    """Run it watched: an answer or a typed refusal at a place in the program, and nothing else happens."""
+def answer_of(program: str, evidence: Evidence = EVIDENCE) -> str | ProgramFault:
+    """Run a program under audit: it answers, or is refused at a position, and has no other effect."""
     global _watching
     started_s = time.process_time()
     _watching = True
@@ -176,7 +176,7 @@ def answer_of(program: str, evidence: Evidence = WORLD) -> str | ProgramFault:
         answer = fault
     finally:
         _watching = False
-    assert time.process_time() - started_s < 2.0  # a step takes microseconds; this is for what does not end
+    assert time.process_time() - started_s < 2.0  # a step takes microseconds; this catches a program that does not end
     assert not touched
     if isinstance(answer, ProgramFault):
         assert 0 <= answer.at <= len(program) and answer.code == "bad_request"
@@ -189,8 +189,8 @@ def answer_of(program: str, evidence: Evidence = WORLD) -> str | ProgramFault:
 
 @pytest.mark.parametrize("make", [programs.well_typed, programs.mutated, programs.noise])
 def test_ten_thousand_programs_answer_or_are_refused(make: Callable[[Random], str]) -> None:
-    description = msgspec.msgpack.encode(WORLD.description)
-    views = [(view.ids.tobytes(), view.depth_m.tobytes(), dict(view.seen)) for view in WORLD.views]
+    description = msgspec.msgpack.encode(EVIDENCE.description)
+    views = [(view.ids.tobytes(), view.depth_m.tobytes(), dict(view.seen)) for view in EVIDENCE.views]
     answered = 0
     for seed in range(3334):
         program = make(Random(seed))
@@ -200,19 +200,19 @@ def test_ten_thousand_programs_answer_or_are_refused(make: Callable[[Random], st
             assert answer.kind in ("run", "cost") or "at most" in answer.why, (program, answer.message)
     if make is programs.well_typed:
         assert answered > 1000
-    assert msgspec.msgpack.encode(WORLD.description) == description
-    assert [(view.ids.tobytes(), view.depth_m.tobytes(), dict(view.seen)) for view in WORLD.views] == views
+    assert msgspec.msgpack.encode(EVIDENCE.description) == description
+    assert [(view.ids.tobytes(), view.depth_m.tobytes(), dict(view.seen)) for view in EVIDENCE.views] == views
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.one_of(st.text(max_size=80), st.lists(st.sampled_from(programs.PIECES), max_size=40).map(" ".join)))
-def test_any_text_gives_an_answer_or_a_typed_refusal(program: str) -> None:
+def test_any_text_is_answered_or_refused(program: str) -> None:
     answer_of(program)
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.randoms(use_true_random=False))
-def test_the_steps_that_the_checker_counts_are_never_exceeded(rng: Random) -> None:
+def test_no_program_takes_more_steps_than_the_checker_counts(rng: Random) -> None:
     program = programs.well_typed(rng)
     try:
         bound = cost_of(compiled(program))
@@ -232,8 +232,8 @@ def test_the_steps_that_the_checker_counts_are_never_exceeded(rng: Random) -> No
     assert steps <= bound
 
 
-def test_values_have_the_type_that_the_table_promises() -> None:
-    """Else a number could be a numpy one, which is written otherwise, or a list hold what is no object."""
+def test_values_have_the_declared_type() -> None:
+    """A numpy number would be formatted differently, and a list could contain something other than objects."""
     python = {NUMBER: float, BOOL: bool, TEXT: str, OBJECT: SceneObject, OBJECTS: list, VIEW: ViewEvidence}
     seen: set[str] = set()
     call = evaluator._call
@@ -255,10 +255,10 @@ def test_values_have_the_type_that_the_table_promises() -> None:
     assert len(seen) > len(FUNCTIONS) * 0.7
 
 
-def test_a_fault_is_shown_in_its_line() -> None:
+def test_a_fault_is_shown_with_its_line() -> None:
     program = "if true then\n  cuont(objects())\nelse 1"
     with pytest.raises(ProgramFault) as caught:
-        run(program, WORLD)
+        run(program, EVIDENCE)
     assert pointed(program, caught.value.at).splitlines() == [
         "line 2, character 3:   cuont(objects())",
         "                       ^",

@@ -24,7 +24,7 @@ PAGE = (Path(__file__).parents[4] / "docs" / "reference" / "language.md").read_t
 ROWS = re.findall(r"^\| `(\w+)\([^`]*\)` \| [^|]* \| `([^`]+)` \| `([^`]*)` \|$", PAGE, re.M)
 
 
-def test_the_page_s_proposal_is_accepted() -> None:
+def test_the_proposal_of_the_page_is_accepted() -> None:
     (block,) = re.findall(r"```json\n(.*?)```", PAGE, re.S)
     core = SimCore(SimSettings())
     reply, _ = core.handle(RenderTask(msgspec.json.decode(block, type=TaskSpec), examine=True))

@@ -1,4 +1,4 @@
-"""Questions from outside become questions like any other, or are told everything that is wrong with them."""
+"""Proposals become ordinary questions, or are rejected with every reason."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def thing(key: int, color: str, category: str, x: float, z: float, half: float =
     return SceneObject(key, category, OrientedBox((x, half, z), (half, half, half)), color, 1)
 
 
-# A camera at (0, 1.5, 2.5) that looks north sees all but the purple lamp, which stands behind it.
+# A camera at (0, 1.5, 2.5) that looks along -z sees everything except the purple lamp, which is behind it.
 THINGS = (
     thing(1, "red", "chair", -1.0, -0.5),
     thing(2, "blue", "table", 0.9, -1.2),
@@ -66,7 +66,7 @@ LEFT_OF = 'if image_x(object(1), view(0)) < image_x(object(2), view(0)) then "le
 
 
 def proposal(**changes: Any) -> TaskSpec:
-    """A sound proposal with these fields of the spec or of its proposal changed."""
+    """A valid proposal with these fields of the spec or of its proposal changed."""
     asked: dict[str, Any] = {
         "text": "is the red chair left or right of the blue table ?",
         "program": LEFT_OF,
@@ -90,7 +90,7 @@ def rejections(core: SimCore, **changes: Any) -> tuple[Rejection, ...]:
     return reply.rejections
 
 
-def test_a_sound_proposal_is_an_episode_like_any_other(core: SimCore) -> None:
+def test_a_valid_proposal_becomes_an_episode(core: SimCore) -> None:
     reply, blobs = examined(core, proposal(), ("rgb", "depth", "ids"))
     packet = decode(encode(b"1", reply, blobs))
     episode = packet.message
@@ -109,7 +109,7 @@ def test_a_sound_proposal_is_an_episode_like_any_other(core: SimCore) -> None:
 @pytest.mark.parametrize(
     ("changes", "answer"),
     [
-        ({"poses": ()}, None),  # the simulator stands where both are seen
+        ({"poses": ()}, None),  # the simulator chooses a view of both
         ({"poses": (), "max_views": 2, "camera": Camera(24, 24)}, None),
         (
             {
@@ -139,7 +139,7 @@ def test_a_sound_proposal_is_an_episode_like_any_other(core: SimCore) -> None:
         ),
     ],
 )
-def test_what_can_be_asked(core: SimCore, changes: dict[str, Any], answer: str | None) -> None:
+def test_a_valid_question_is_accepted(core: SimCore, changes: dict[str, Any], answer: str | None) -> None:
     reply, _ = examined(core, proposal(**changes))
     assert isinstance(reply, Episode), reply
     question = reply.question
@@ -226,7 +226,7 @@ COUNT = {"answer_type": "number", "options": ()}
         ),
     ],
 )
-def test_a_rejection_says_why_and_where(
+def test_a_rejection_has_a_reason_and_a_position(
     core: SimCore, code: str, part: str, at: int | None, changes: dict[str, Any]
 ) -> None:
     found = rejections(core, **changes)
@@ -237,13 +237,13 @@ def test_a_rejection_says_why_and_where(
         assert one.at == at, one
 
 
-def test_all_that_is_wrong_is_said_at_once(core: SimCore) -> None:
+def test_all_faults_are_reported_at_once(core: SimCore) -> None:
     program = 'if pixels(object(4), view(0)) > 0 then "left" else "right"'
     found = rejections(core, text="what is left of the chair ?", program=program)
     assert {one.code for one in found} >= {"ambiguous", "unnamed", "told", "constant", "guessable"}
 
 
-def test_the_same_proposal_gets_the_same_answer(core: SimCore) -> None:
+def test_the_same_proposal_gets_the_same_reply(core: SimCore) -> None:
     order = proposal(poses=(), max_views=1, camera=Camera(24, 24))
     first, second = (examined(SimCore(SimSettings(), FakeBackend()), order)[0] for _ in range(2))
     assert isinstance(first, Episode) and isinstance(second, Episode)
@@ -285,19 +285,19 @@ _programs = st.one_of(
         seq=st.integers(-(2**63), 2**63 - 1),
     )
 )
-def test_no_proposal_ends_the_simulator(core: SimCore, specs: TaskSpec) -> None:
+def test_no_proposal_stops_the_simulator(core: SimCore, specs: TaskSpec) -> None:
     try:
-        message = decode(encode(b"1", RenderTask(specs, examine=True))).message  # as it comes over the wire
+        message = decode(encode(b"1", RenderTask(specs, examine=True))).message  # encoded and decoded as on the wire
     except (VantageError, UnicodeEncodeError):
         return
     reply, blobs = core.handle(message)
     assert isinstance(decode(encode(b"1", reply, blobs)).message, (Episode, Rejected))
 
 
-# ----------------------------------------------------------------------------- from a file
+# ----------------------------------------------------------------------------- files
 
 
-def test_a_file_of_proposals_is_judged_with_a_caret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_in_a_file_of_proposals_is_marked_with_a_caret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sim_server.service.core.make_backend", lambda *_: FakeBackend())
     lines = [proposal(spec_id="", poses=(), max_views=1), proposal(program="image_z(object(1))", spec_id="two")]
     path, out = tmp_path / "asked.jsonl", tmp_path / "judged.jsonl"
@@ -312,7 +312,7 @@ def test_a_file_of_proposals_is_judged_with_a_caret(tmp_path: Path, monkeypatch:
     assert second["spec_id"] == "two" and second["rejections"][0]["code"] == "type"
 
 
-def test_a_file_that_is_no_proposal_is_told_so(tmp_path: Path) -> None:
+def test_a_file_without_a_proposal_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "asked.json"
     path.write_text('{"text": "?"}')
     result = CliRunner().invoke(cli.app, ["propose", str(path)])
