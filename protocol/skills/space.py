@@ -48,7 +48,7 @@ class RouteLevel(Level, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         words = f"{', '.join(self.words[:-1])} or {self.words[-1]}"
-        return f"{plural(self.turns, 'turn')}, {words}, {self.margin_deg:g} degrees from another word"
+        return f"{plural(self.turns, 'turn')}, {words}, {self.margin_deg:g} degrees from a border"
 
 
 class MapLevel(Level, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from learner.stream.episodes import Task, task_from
 from protocol.answers.prompt import write_answer
 from protocol.errors import VantageError
 from protocol.run.directory import RunDir
+from protocol.skills import CATALOGUE
 from protocol.tasks.scene import Pose
 from protocol.tasks.specs import World, task_spec, training_scene
 from protocol.wire.client import Client

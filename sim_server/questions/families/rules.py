@@ -37,7 +37,7 @@ def shows(view: ViewEvidence, key: int, clarity: Clarity) -> bool:
 
 def too_faint(clarity: Clarity) -> str:
     """The rule that rejects an object shown less clearly than this."""
-    return f"an object is less than {clarity}"
+    return f"an object is not shown clearly enough ({clarity})"
 
 
 def clear_objects(evidence: Evidence, view: ViewEvidence, clarity: Clarity, findings: Findings) -> dict[int, str]:
@@ -96,7 +96,7 @@ def clear_anywhere(evidence: Evidence, clarity: Clarity, findings: Findings) -> 
         if key not in names:
             findings.reject(AMBIGUOUS)
         elif not any(shows(view, key, clarity) for view in evidence.views):
-            findings.reject(f"{too_faint(clarity)} in every image")
+            findings.reject(f"{too_faint(clarity)} in any image")
         else:
             clear[key] = names[key]
     return clear

@@ -278,14 +278,14 @@ class _Examination:
         for key, at in self.ids.items():
             if not _clearly_shown(evidence, key):
                 item = name_of(self.objects[key])
-                why = f"in no view is the {item}, object {key}, at least {RELATE}"
+                why = f"no view shows the {item}, object {key}, clearly enough ({RELATE})"
                 self.reject("unseen", why, "program", at)
         for name in (name for name in self.names if not name.one):
             for key in evidence.seen():
                 shown = any(shows(view, key, PERCEIVE[4]) for view in evidence.views)
                 if name.fits(self.objects[key]) and not shown:
                     item = name_of(self.objects[key])
-                    why = f"the {item}, object {key}, is counted, but in no view is it at least {PERCEIVE[4]}"
+                    why = f"the {item}, object {key}, is counted, but no view shows it clearly enough ({PERCEIVE[4]})"
                     self.reject("unseen", why, "text", name.start)
         seen = set(evidence.seen())
         shown_only = tuple(item for item in evidence.description.objects if item.id in seen)

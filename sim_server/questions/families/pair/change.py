@@ -279,7 +279,7 @@ class OcclusionRemoval:
         if not uncovered:
             findings.reject(self._hides_little(level))
         elif len(untouched) < count:
-            findings.reject(f"fewer than {count} visible objects are not hidden by it at all")
+            findings.reject(f"fewer than {count} visible objects are unaffected by it")
         for key in uncovered:
             if self._hidden_fraction(evidence, key, taken) < asked.uncovered / 2:
                 findings.reject("a smaller fraction of the object's box is hidden than of the object")

@@ -68,7 +68,7 @@ class ObjectMatch:
             if alone.count(here[key]) > 1:
                 findings.reject("two objects share a cell of the first image")
             elif key not in there:
-                findings.reject(f"in the second image the object is less than {RELATE}, or near a cell border")
+                findings.reject(f"the second image shows the object near a cell border or too faintly ({RELATE})")
             elif len(_others(second, there[key])) < asked.options - 1:
                 findings.reject(f"the second image shows objects in fewer than {asked.options} cells")
             elif turned_deg < asked.turned_deg:
@@ -76,7 +76,7 @@ class ObjectMatch:
             else:
                 findings.accept(there[key], (key,), turned_deg)
         if not here:
-            findings.reject(f"no object of the first image is {RELATE} and away from the cell borders")
+            findings.reject(f"the first image shows no object clearly enough ({RELATE}) away from the cell borders")
 
     def draft(self, evidence: Evidence, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
         (a,) = candidate.objects

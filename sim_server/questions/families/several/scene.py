@@ -6,7 +6,7 @@ The images cover the scene together, and overlap enough for a viewer to relate t
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Any, Optional, Protocol, Sequence, cast
+from typing import Any, Optional, Sequence, cast
 
 import numpy as np
 
@@ -51,25 +51,17 @@ NOT_JOINED = f"the overlap of the images is below {LEAST_JOINT:.0%}, too little 
 TOGETHER = "one image shows all objects of the question"
 
 
-class _OverImages(Protocol):
-    """A level that limits the number of images."""
-
-    @property
-    def images(self) -> int: ...
-
-
 class SceneViews:
     """Mixin of the families about a few images, which together show much of the scene and fit the target."""
 
-    skill: Skill[Any]
+    skill: Skill[Any]  # its levels have `images`
     views = 2
 
     def poses(
         self, scene: Scene, spec: TaskSpec, target: Target, rng: np.random.Generator, findings: Findings
     ) -> Optional[tuple[Pose, ...]]:
         shots = shoot(scene, spec.camera, rng)
-        asked: _OverImages = self.skill.levels[spec.question.level]
-        most = min(spec.max_views, asked.images)
+        most = min(spec.max_views, self.skill.levels[spec.question.level].images)
         family = cast(Family, self)  # the class that mixes this in is one
         return first_fitting(family, spec, target, shots, covering_sets(shots, most, rng), findings)
 
@@ -200,7 +192,7 @@ def judge_count(evidence: Evidence, asked: CountLevel, spread: bool, findings: F
         if not low <= len(keys) <= high:
             findings.reject(f"the images do not show {low} to {high} of a kind")
         elif not all(shown_together(evidence, (key,), clarity) for key in keys):
-            findings.reject(f"a counted object is less than {clarity} in every image")
+            findings.reject(f"a counted object is not shown clearly enough ({clarity}) in any image")
         elif spread and any(all(key in view.seen for key in keys) for view in evidence.views):
             findings.reject(TOGETHER)
         else:

@@ -61,12 +61,12 @@ class CamerasShared:
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         shared, options = _in_all(evidence.views), self.skill.levels[level].options
         if len(shared) != 1:
-            findings.reject("the number of objects that all images show is not one")
+            findings.reject("not exactly one object is in every image")
             return
         clear = clear_anywhere(evidence, RELATE, findings)
         others = [key for key in clear if key not in shared]
         if not all(shows(view, key, RELATE) for view in evidence.views for key in shared):
-            findings.reject(f"the object that all cameras see is less than {RELATE}")
+            findings.reject(f"some camera does not show the shared object clearly enough ({RELATE})")
         elif not shared <= clear.keys() or len(others) < options - 1:
             findings.reject(f"fewer than {options} objects to choose from")
         else:
@@ -179,7 +179,7 @@ class CamerasNearest:
             if key not in names:
                 findings.reject(AMBIGUOUS)
             elif not all(shows(view, key, RELATE) for view in evidence.views):
-                findings.reject(f"{too_faint(RELATE)} for some camera")
+                findings.reject(f"{too_faint(RELATE)} by some camera")
             elif _gap_m(distances) < apart_m:
                 findings.reject(f"the distances of two cameras differ by less than {apart_m} m")
             else:

@@ -186,7 +186,7 @@ class ObjectCount(SingleView):
             if not low <= len(items) <= high:
                 findings.reject(f"the view does not show {low} to {high} of a kind")
             elif not all(item.id in clear for item in items):
-                findings.reject(f"a counted object is less than {clarity}")
+                findings.reject(f"a counted object is not shown clearly enough ({clarity})")
             else:
                 margin = min(view.seen[item.id].visible_fraction for item in items) - clarity.visible_fraction
                 findings.accept(str(len(items)), tuple(item.id for item in items), margin, form)

@@ -85,7 +85,7 @@ class SmallPresence(_CloseView[SmallLevel]):
         view, clarity = evidence.views[0], self.skill.levels[level].clarity
         clear = {key for key in clear_objects(evidence, view, clarity, findings) if is_small(evidence.objects[key])}
         if not clear:
-            findings.reject(f"no small object is {clarity}")
+            findings.reject(f"no small object is shown clearly enough ({clarity})")
             return
         for key in clear:
             findings.accept("yes", (key,), view.seen[key].visible_fraction - clarity.visible_fraction)

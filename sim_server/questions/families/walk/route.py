@@ -81,7 +81,7 @@ class RoutePlan:
         if any(key not in clear for key in evidence.about):
             findings.reject("an object of the route is not shown clearly")
         elif turns is None:
-            findings.reject(f"a turn is within {asked.margin_deg:g} degrees of another word, or a leg is too short")
+            findings.reject(f"a turn is within {asked.margin_deg:g} degrees of a border, or a leg is too short")
         else:
             findings.accept(turns[0], evidence.about, turns[1])
 

@@ -158,7 +158,7 @@ class ViewChoice:
             shown = [shows(view, key, RELATE) for view in evidence.hidden]
             margins = [self._margin(evidence, key, view.pose) for view in evidence.hidden]
             if shown.count(True) != 1:
-                findings.reject("the number of turns that show the object clearly is not one")
+                findings.reject("not exactly one turn shows the object clearly")
                 continue
             right = shown.index(True)
             least = min([margins[right], *(-margin for index, margin in enumerate(margins) if index != right)])

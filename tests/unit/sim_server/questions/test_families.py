@@ -136,7 +136,7 @@ def test_objects_that_share_a_name_are_not_asked_about() -> None:
 def test_infeasible_names_the_rule_that_rejected_most() -> None:
     far = OrientedBox((0.0, 0.1, 0.0), (0.06, 0.06, 0.06))
     scene = FakeScene(SceneSpec(seed=1), [SceneObject(1, "ball", far, "red", 1)])
-    with pytest.raises(Infeasible, match="an object is less than 90% visible, 1.2% of the image"):
+    with pytest.raises(Infeasible, match=r"an object is not shown clearly enough \(90% visible, 1.2% of the image\)"):
         realise(scene, spec_of("object_category", 0, 1))
     assert scene.renders <= 24
     with pytest.raises(Infeasible, match="1 suitable objects, 2 are needed"):
