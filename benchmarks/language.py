@@ -48,7 +48,7 @@ ROOMS = 12
 RUNS = 20
 
 
-def largest_world() -> Evidence:
+def largest_evidence() -> Evidence:
     """256 objects with 8 names in 12 rooms, each with a front and a support, all visible in each of 16 views."""
     rng = rng_for(1, "language benchmark")
     rooms = tuple(
@@ -127,14 +127,14 @@ def programs() -> dict[str, str]:
     return found
 
 
-def microseconds(program: str, world: Evidence) -> float:
+def microseconds(program: str, evidence: Evidence) -> float:
     """Mean processor time of a run, with the geometry cache cleared before each."""
     compiled(program)
     spent_s = 0.0
     for _ in range(RUNS):
         geometry.box_distance_m.cache_clear()
         started_s = time.process_time()
-        run(program, world)
+        run(program, evidence)
         spent_s += time.process_time() - started_s
     return 1e6 * spent_s / RUNS
 
@@ -143,11 +143,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
-    world = largest_world()
+    evidence = largest_evidence()
     rows, left_out = [], {}
     for name, program in programs().items():
         try:
-            spent_us = microseconds(program, world)
+            spent_us = microseconds(program, evidence)
         except (ProgramFault, Fault) as fault:  # this world lacks something that the function needs
             left_out[name] = str(fault)
             continue

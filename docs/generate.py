@@ -1,7 +1,9 @@
 """Generate the reference pages of the documentation from the code.
 
-python docs/generate.py           writes docs/reference/skills.md
-python docs/generate.py --check   exits with 1 if a page is out of date
+    python docs/generate.py           writes docs/reference/skills.md
+    python docs/generate.py --check   exits with 1 if a page is out of date
+
+A test runs the check.
 """
 
 from __future__ import annotations

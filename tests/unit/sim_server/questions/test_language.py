@@ -36,7 +36,7 @@ from tests.support import programs
 from tests.support.questions.fake_scene import FakeScene
 
 
-def make_world(seed: int = 3) -> Evidence:
+def make_evidence(seed: int = 3) -> Evidence:
     scene = FakeScene(SceneSpec(seed=seed, min_objects=5, max_objects=6))
     rng = rng_for(seed, "view")
     pose = draw_populated_pose(scene, Camera(48, 48), scene.description.objects[:2], rng, (0.5, 0.5))
@@ -44,7 +44,7 @@ def make_world(seed: int = 3) -> Evidence:
     return Evidence.of(scene.description, scene.render([pose], Camera(48, 48), EVIDENCE_SENSORS))
 
 
-EVIDENCE = make_world()
+EVIDENCE = make_evidence()
 
 
 @pytest.mark.parametrize(

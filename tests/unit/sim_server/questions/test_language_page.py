@@ -37,7 +37,7 @@ def vector(text: str) -> Vec3:
     return (x, y, z)
 
 
-def page_world() -> Evidence:
+def page_evidence() -> Evidence:
     objects = []
     for row in re.findall(r"^\| (\d+) \| (\w+) (\w+) \| ([^|]+) \| ([^|]+) \| ([^|]*)\| (\d+) \|$", PAGE, re.M):
         key, color, category, centre, size, front, support = row
@@ -53,13 +53,13 @@ def page_world() -> Evidence:
     return Evidence.of(scene.description, scene.render(poses, Camera(96, 96), EVIDENCE_SENSORS))
 
 
-WORLD = page_world()
+EVIDENCE = page_evidence()
 
 
 @pytest.mark.parametrize(("function", "program", "result"), ROWS)
 def test_an_example_gives_its_result(function: str, program: str, result: str) -> None:
     assert f"{function}(" in program
-    assert run(program, WORLD) == result
+    assert run(program, EVIDENCE) == result
 
 
 def test_the_page_lists_every_function_and_no_other() -> None:
