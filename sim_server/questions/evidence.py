@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from protocol.errors import VantageError
 from protocol.tasks.scene import Camera, Pose, Room, SceneDescription, SceneObject, Vec3
-from protocol.tasks.task import ObjectTruth
+from protocol.tasks.task import ObjectTruth, Question
 from sim_server.backends.base import Frames
 from sim_server.questions.geometry import inside_polygon, project
-from sim_server.questions.staging import Staging
+from sim_server.questions.staging import Changes, Staging
 from sim_server.sensing.lens import bend
 
 EVIDENCE_SENSORS = ("depth", "ids", "amodal")
@@ -74,6 +74,20 @@ class Evidence(msgspec.Struct):
     def seen(self) -> list[int]:
         """Ids of the objects that own at least one pixel of any view, in the scene's order."""
         return [key for key in self.objects if any(key in view.seen for view in self.views)]
+
+
+class Realised(msgspec.Struct):
+    """A question with its views.
+
+    `frames` hold the requested sensors, `evidence` what the question was judged on, `attempts` counts camera
+    placements. `changes` holds the changes to the scene for each view; it is empty if there are none.
+    """
+
+    question: Question
+    frames: Frames
+    attempts: int
+    evidence: Evidence
+    changes: tuple[Changes, ...] = ()
 
 
 def name_of(item: SceneObject) -> str:

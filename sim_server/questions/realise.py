@@ -13,32 +13,18 @@ import msgspec
 
 from protocol.errors import Infeasible, VantageError
 from protocol.seeds import rng_for
-from protocol.tasks.task import HIDING, Question, TaskSpec
+from protocol.tasks.task import HIDING, TaskSpec
 from protocol.wire.messages import Rejection
 from sim_server.backends.base import Frames, Scene
-from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence
+from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, Realised
 from sim_server.questions.families import family_of
 from sim_server.questions.family import Findings, Target, ask, draw_evenly, fitting
 from sim_server.questions.propose.elsewhere import Elsewhere
 from sim_server.questions.propose.examine import examine
-from sim_server.questions.staging import Changes, Staging, staged
+from sim_server.questions.staging import Staging, staged
 from sim_server.sensing.degradations import degraded
 
 ATTEMPTS = 24
-
-
-class Realised(msgspec.Struct):
-    """A question with its views.
-
-    `frames` hold the requested sensors, `evidence` what the question was judged on, `attempts` counts camera
-    placements. `changes` holds the changes to the scene for each view; it is empty if there are none.
-    """
-
-    question: Question
-    frames: Frames
-    attempts: int
-    evidence: Evidence
-    changes: tuple[Changes, ...] = ()
 
 
 class RejectedProposal(Infeasible):
@@ -110,8 +96,7 @@ def _realise_proposal(scene: Scene, spec: TaskSpec, sensors: Sequence[str], else
     found = examine(scene, spec, elsewhere)
     if isinstance(found, tuple):
         raise RejectedProposal(found)
-    evidence = Evidence.of(scene.description, found.frames)
-    return Realised(found.question, _with_sensors(scene, found.frames, sensors), found.attempts, evidence)
+    return msgspec.structs.replace(found, frames=_with_sensors(scene, found.frames, sensors))
 
 
 def _with_sensors(scene: Scene, frames: Frames, sensors: Sequence[str]) -> Frames:

@@ -24,9 +24,9 @@ from protocol.tasks.task import Question, TaskSpec
 from sim_server.backends.base import Backend, Frames, Scene
 from sim_server.questions.audit.blind import blind_score, hints, nothing
 from sim_server.questions.audit.oracles import agrees, oracle_of
-from sim_server.questions.evidence import EVIDENCE_SENSORS
+from sim_server.questions.evidence import EVIDENCE_SENSORS, Realised
 from sim_server.questions.language.evaluator import verify
-from sim_server.questions.realise import Realised, realise
+from sim_server.questions.realise import realise
 
 Cell = tuple[str, int]  # skill, level
 # A furnished home with candidates for every skill.

@@ -19,7 +19,7 @@ from protocol.tasks.scene import Pose
 from protocol.tasks.task import PROPOSED, Mention, Proposal, Question, TaskSpec
 from protocol.wire.messages import Rejection
 from sim_server.backends.base import Frames, Scene
-from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, name_of
+from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, Realised, name_of
 from sim_server.questions.families.rules import RELATE, shows
 from sim_server.questions.language.checker import check
 from sim_server.questions.language.evaluator import compiled, evaluate
@@ -44,14 +44,6 @@ YES_NO = ("yes", "no")
 _GIVES = {"choice": (TEXT, BOOL), "number": (NUMBER,)}
 
 
-class Accepted(msgspec.Struct):
-    """The question, the frames that it was judged on, and the number of camera placements tried."""
-
-    question: Question
-    frames: Frames
-    attempts: int
-
-
 class _Rejected(Exception):
     """Ends the examination with one rejection."""
 
@@ -59,7 +51,7 @@ class _Rejected(Exception):
         self.rejection = Rejection(code, message, part, at)
 
 
-def examine(scene: Scene, spec: TaskSpec, elsewhere: Optional[Elsewhere]) -> Union[Accepted, tuple[Rejection, ...]]:
+def examine(scene: Scene, spec: TaskSpec, elsewhere: Optional[Elsewhere]) -> Union[Realised, tuple[Rejection, ...]]:
     """The question, or the reasons against it. The content of a proposal never raises.
 
     Without `elsewhere` the test whether the answer can be guessed is skipped, for a proposal that passed it before.
@@ -136,7 +128,7 @@ class _Examination:
         )
         self.rejections: list[Rejection] = []
 
-    def outcome(self) -> Union[Accepted, tuple[Rejection, ...]]:
+    def outcome(self) -> Union[Realised, tuple[Rejection, ...]]:
         attempts, frames, evidence = self._views()
         answer = self._answer(evidence)
         options = self._options(answer)
@@ -161,7 +153,7 @@ class _Examination:
             mentions=mentions,
             option_objects=option_objects,
         )
-        return Accepted(question, frames, attempts)
+        return Realised(question, frames, attempts, evidence)
 
     def reject(self, code: str, message: str, part: str = "", at: int = -1) -> None:
         self.rejections.append(Rejection(code, message, part, at))

@@ -10,7 +10,8 @@ from protocol.skills import CATALOGUE
 from protocol.tasks.scene import Camera, SceneSpec
 from protocol.tasks.task import QuestionSpec, TaskSpec
 from sim_server.questions.audit.oracles_maps import ORACLES as OF_MAPS
-from sim_server.questions.realise import Realised, realise
+from sim_server.questions.evidence import Realised
+from sim_server.questions.realise import realise
 from tests.support.questions.fake_scene import FakeScene
 
 CAMERA = Camera(48, 48)

@@ -14,9 +14,10 @@ from protocol.tasks.scene import OrientedBox, SceneObject, SceneSpec
 from protocol.tasks.task import QuestionSpec, TaskSpec
 from sim_server.questions.audit.oracles import agrees, mask_centre, mentioned
 from sim_server.questions.audit.oracles_maps import ORACLES
+from sim_server.questions.evidence import Realised
 from sim_server.questions.families import FAMILIES as EVERY_FAMILY
 from sim_server.questions.language.evaluator import verify
-from sim_server.questions.realise import Realised, realise
+from sim_server.questions.realise import realise
 from tests.support.questions.cases import SENSORS, each, scene_for, spec_of
 from tests.support.questions.fake_scene import FakeScene
 from tests.support.questions.paraphrases import check_paraphrases, paraphrases_of

@@ -12,13 +12,13 @@ from protocol.errors import Infeasible
 from protocol.skills import CATALOGUE
 from protocol.skills.levels import Clarity
 from sim_server.questions.audit.oracles import mask_centre, mentioned, surface
-from sim_server.questions.evidence import Evidence
+from sim_server.questions.evidence import Evidence, Realised
 from sim_server.questions.families import FAMILIES
 from sim_server.questions.families.walk import trajectory
 from sim_server.questions.family import Candidate, Findings
 from sim_server.questions.floor import gap, square_is_free
 from sim_server.questions.geometry import pose_from_yaw_pitch, yaw_rad
-from sim_server.questions.realise import Realised, realise
+from sim_server.questions.realise import realise
 from tests.support.questions.cases import CAMERA, each, realised, scene_for, spec_of
 from tests.support.questions.fake_scene import FakeScene
 from tests.support.questions.switches import switch_off
