@@ -38,7 +38,7 @@ def _in_all(views: Sequence[ViewEvidence]) -> set[int]:
 
 
 class CamerasShared:
-    """The option that every camera sees; exactly one object is visible to all."""
+    """The one object among the options that every camera sees."""
 
     skill = CAMERAS_SHARED
     views = 2

@@ -45,7 +45,7 @@ class Fits:
                 a, b = pairs[index]
                 if verdict(description, a, b, side_m, margin_m) == previous.key:
                     return Target(key=previous.key, focus=(a, b), numbers=previous.numbers)
-        # Size and answer are drawn independently among the sizes that allow both, so that the size does not tell.
+        # Size and answer are drawn independently among the sizes that allow both, so that the size gives nothing away.
         by_answer: dict[tuple[float, str], list[tuple[int, int]]] = {}
         for a, b in pairs:
             for side_m, key in verdicts(description, a, b, margin_m):
