@@ -13,7 +13,6 @@ from protocol.errors import VantageError
 from protocol.run.config import did_you_mean
 from protocol.skills import CATALOGUE
 from protocol.tasks.scene import HELD_OUT_SEED_BORDER, Camera, Pose, SceneDescription, SceneObject, SceneSpec
-from protocol.tasks.specs import view_budget
 from protocol.tasks.task import Degradation, QuestionSpec, TaskSpec
 from sim_server.backends.registry import make_backend
 from sim_server.settings import SimSettings
@@ -119,7 +118,7 @@ class Scene:
             scene=self._scene.spec,
             question=QuestionSpec(skill, level),
             camera=camera or Camera(),
-            max_views=view_budget(skill),
+            max_views=CATALOGUE[skill].view_budget,
             degradations=degraded,
         )
         return realise_question(self._scene, spec)
