@@ -26,7 +26,7 @@ import typer
 
 from benchmarks.machine import describe_machine
 from learner.grpo.clock import StepClock
-from learner.grpo.groups import share_out
+from learner.grpo.groups import split_answers
 from learner.grpo.trainer import VantageTrainer, trainer_config
 from learner.policy.assemble import assemble
 from learner.policy.checkpoints import CheckpointStore
@@ -78,7 +78,7 @@ def train_steps(settings: LearnerSettings, steps: int) -> list[dict[str, float]]
         trainer = VantageTrainer(
             parts.model,
             parts.processor,
-            lambda: share_out(collect(), 1)[0],
+            lambda: split_answers(collect(), 1)[0],
             config,
             CheckpointStore(store),
             clock,

@@ -26,18 +26,18 @@ from protocol.wire.client import Client
 from protocol.wire.endpoint import lookup
 
 app = typer.Typer(
-    help="Trains a vision-language policy in the loop.",
+    help="Train a vision-language policy in the loop.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run's directory.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")]
 
 
 @app.command()
 def train(run_dir: RunArgument) -> None:
-    """Train until the run's budget is met; the same command resumes."""
-    processes.end_with_starter()
+    """Train until the budget of the run is used up; the same command resumes."""
+    processes.exit_with_parent()
     run = RunDir.open(run_dir)
     if run.read_done("learner") is not None:
         print(f"run {run.name} is finished")
@@ -50,44 +50,44 @@ def train(run_dir: RunArgument) -> None:
     setup(run.path, "learner")
     stop = stop_on_signals()
     with run.lock("learner"):
-        pass  # a second learner hears so now and not after the libraries are loaded; training takes it for good
+        pass  # fail early if another learner holds the lock; train() acquires it again
     command = [sys.executable, "-m", "learner.cli", "train", str(run.path)]
     with (
-        processes.others_started(settings.processes, command) if rank is None else contextlib.nullcontext(),
+        processes.start_other_ranks(settings.processes, command) if rank is None else contextlib.nullcontext(),
         Client(lambda: lookup(run.path, "curriculum"), "learner") as curriculum,
         Client(lambda: lookup(run.path, "sim"), "learner") as simulator,
     ):
-        processes.take_one_gpu()
-        from learner.train import train as train_run  # brings torch
+        processes.select_gpu()
+        from learner.train import train as train_run  # imports torch
 
         train_run(run, curriculum, simulator, stop)
 
 
 def _follow(run: RunDir, rank: int) -> None:
-    """Be one of the ranks that follow rank 0, which alone is told to stop."""
+    """Run a rank other than 0. Only rank 0 handles signals to stop."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     setup(run.path, f"learner-{rank}")
-    processes.take_one_gpu()
-    from learner.ranks.follow import follow  # brings torch
+    processes.select_gpu()
+    from learner.ranks.follow import follow  # imports torch
 
     follow(run)
 
 
 @app.command()
 def serve(
-    config: Annotated[list[Path], typer.Option(help="The run's TOML files.")],
+    config: Annotated[list[Path], typer.Option(help="TOML files of the run.")],
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for learners on other nodes.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
     flags: Annotated[
-        Optional[list[str]], typer.Argument(metavar="-- FLAG", help="Further flags of vllm serve.")
+        Optional[list[str]], typer.Argument(metavar="-- FLAG", help="Additional flags of vllm serve.")
     ] = None,
 ) -> None:
-    """Serve the policy with vLLM, for learner.rollout.engine = "vllm-serve" on this or another node.
+    """Serve the policy with vLLM for learners with learner.rollout.engine = "vllm-serve", on this or other nodes.
 
-    Anyone who reaches the port can use the server and load adapters: keep it within your own network.
+    Anyone who can reach the port can use the server and load adapters: do not expose it outside your own network.
     """
-    from learner.rollouts.serve_vllm import serve as serve_policy  # brings torch
+    from learner.rollouts.serve_vllm import serve as serve_policy  # imports torch
 
     serve_policy(load(config), host, port, flags or [])
 
@@ -99,11 +99,12 @@ def evaluate(
         Optional[int], typer.Option(min=1, help="Questions per skill; default: learner.evaluate.per_skill.")
     ] = None,
     step: Annotated[
-        Optional[int], typer.Option(min=0, help="A kept checkpoint's step, 0 for the base policy; default: the newest.")
+        Optional[int],
+        typer.Option(min=0, help="Step of a saved checkpoint, 0 for the base policy; default: the newest."),
     ] = None,
 ) -> None:
-    """Answer held-out questions with the run's policy; those not rendered yet need the run's simulator."""
-    from learner.evaluate.offline import evaluate_run  # brings torch
+    """Evaluate the policy of a run on held-out questions. Questions not rendered yet need the simulator of the run."""
+    from learner.evaluate.offline import evaluate_run  # imports torch
 
     opened = RunDir.open(run)
     with Client(lambda: lookup(opened.path, "sim"), "learner-evaluate") as simulator:
@@ -123,18 +124,18 @@ def evaluate(
 @app.command()
 def score(
     questions: Annotated[
-        Path, typer.Argument(metavar="QUESTIONS", help="VSI-Bench's rows (.jsonl, .parquet), or a generated data set.")
+        Path, typer.Argument(metavar="QUESTIONS", help="Rows of VSI-Bench (.jsonl, .parquet), or a generated data set.")
     ],
     answers: Annotated[Path, typer.Option("--answers", help='JSON lines with "id" and "prediction".')],
     out: Annotated[Optional[Path], typer.Option("--out", help="JSON file for the scores.")] = None,
 ) -> None:
-    """Score answers from a file as VSI-Bench does, and as strictly as the learner's rewards."""
+    """Score answers from a file by the rules of VSI-Bench, and by the stricter rules of the learner's rewards."""
     from protocol.answers.vsi_bench import evaluate as score_all
     from protocol.answers.vsi_bench import read_answers, read_items
 
     items = read_items(questions)
     result = score_all(items, read_answers(answers, items))
-    title = "VSI-Bench" if result.is_vsi_bench else f"{len(result.tasks)} tasks, each with the same weight"
+    title = "VSI-Bench" if result.is_vsi_bench else f"{len(result.tasks)} tasks with equal weights"
     table = Table(title=title, box=SIMPLE_HEAD)
     for column in ("task", "questions", "published", "strict"):
         table.add_column(column, justify="left" if column == "task" else "right")
@@ -142,24 +143,27 @@ def score(
         table.add_row(line.name, str(line.questions), f"{line.published:.4f}", f"{line.strict:.4f}")
     Console().print(table)
     if result.missing:
-        print(f"{result.missing} questions have no answer and score 0")
+        print(f"{result.missing} unanswered questions score 0")
     if out is not None:
         write_atomic(out, json.dumps(asdict(result), indent=1).encode())
 
 
 @app.command()
 def pretrain(
-    out: Annotated[Path, typer.Option(help="A folder to write the policy into.")],
+    out: Annotated[Path, typer.Option(help="Output folder for the policy.")],
     seed: Annotated[Optional[int], typer.Option(min=0, help="Default: learner.pretrain.seed.")] = None,
     steps: Annotated[
         Optional[int],
-        typer.Option(min=2, help="Steps of both stages together, in the config's proportion; default: the config's."),
+        typer.Option(
+            min=2,
+            help="Steps of both stages together, split in the proportion of the config; default: from the config.",
+        ),
     ] = None,
-    config: Annotated[Optional[list[Path]], typer.Option(help="TOML with a table learner.pretrain.")] = None,
+    config: Annotated[Optional[list[Path]], typer.Option(help="TOML files with a table learner.pretrain.")] = None,
     work: Annotated[Path, typer.Option(help="Folder for views and logs.")] = Path("runs/pretrain"),
-    workers: Annotated[int, typer.Option(min=1, help="Simulator workers.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Number of simulator workers.")] = 1,
 ) -> None:
-    """Make the embedded policy from nothing, on views of a simulator that this command starts and stops."""
+    """Train the embedded policy from scratch on views of a simulator that this command starts and stops."""
     settings = section(load(config or []), "learner", LearnerSettings).pretrain
     if steps is not None:
         settings = settings.with_steps(steps)
@@ -168,9 +172,9 @@ def pretrain(
     configs = "".join(f" --config {path.name}" for path in config or ())
     steps = settings.vision_steps + settings.ground_steps
     command = f"learner pretrain{configs} --seed {settings.seed} --steps {steps} --out {out.name}"
-    from learner.pretrain.run import run  # brings torch
+    from learner.pretrain.run import run  # imports torch
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends what it started, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that child processes are stopped
     run(settings, out, work, command, workers)
     print(f"wrote {out}")
 
@@ -178,11 +182,11 @@ def pretrain(
 @app.command()
 def export(
     run: RunArgument,
-    out: Annotated[Path, typer.Option(help="A folder to write adapter/ and merged/ into.")],
-    step: Annotated[Optional[int], typer.Option(min=0, help="A kept checkpoint's step; default: the newest.")] = None,
+    out: Annotated[Path, typer.Option(help="Output folder for adapter/ and merged/.")],
+    step: Annotated[Optional[int], typer.Option(min=0, help="Step of a saved checkpoint; default: the newest.")] = None,
 ) -> None:
-    """Write a run's policy as a PEFT adapter and as a merged model."""
-    from learner.policy.export import export as export_run  # brings torch
+    """Export the policy of a run as a PEFT adapter and as a merged model."""
+    from learner.policy.export import export as export_run  # imports torch
 
     export_run(RunDir.open(run), out, step)
     print(f"wrote {out / 'adapter'} and {out / 'merged'}")
@@ -192,8 +196,8 @@ def main() -> None:
     run_command(partial(app, prog_name="learner"), "learner")
 
 
-def _per_cent(share: Optional[float]) -> str:
-    return "–" if share is None else f"{100 * share:.1f}"
+def _per_cent(fraction: Optional[float]) -> str:
+    return "–" if fraction is None else f"{100 * fraction:.1f}"
 
 
 if __name__ == "__main__":

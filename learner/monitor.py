@@ -1,4 +1,4 @@
-"""Observes the trainer: step metrics, and the evaluations before, during and after training."""
+"""Records step metrics and runs the evaluations before, during and after training."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from protocol.run.directory import RunDir
 
 
 class Monitor(TrainerCallback):
-    """A callback of the trainer."""
+    """Trainer callback."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Monitor(TrainerCallback):
         questions: Callable[[Report], list[Task]],
         ranks: Ranks,
     ) -> None:
-        """`questions` renders the held-out questions, or reads them if they were rendered before."""
+        """`questions` renders the held-out questions, or reads them from disk if they were rendered before."""
         self._run = run
         self._settings = settings
         self._progress = progress
@@ -51,7 +51,7 @@ class Monitor(TrainerCallback):
     # ------------------------------------------------------------------------- evaluation
 
     def between_steps(self) -> None:
-        """Evaluate if it is due; called after a step is on disk and before the next one's questions are asked."""
+        """Evaluate if due. Called after the checkpoint of a step is saved, before the next step is collected."""
         every, step = self._settings.every_steps, self._progress.step
         if every and step and step % every == 0:
             start = time.monotonic()
@@ -60,7 +60,7 @@ class Monitor(TrainerCallback):
         self._progress.show("training")
 
     def evaluate(self, label: str) -> None:
-        """Answer the held-out questions. `label`: "before", "after", or "during", which asks a subset greedily."""
+        """Answer the held-out questions. `label`: "before", "after", or "during" (a subset, greedy answers only)."""
         settings, progress = self._settings, self._progress
         name = label if label != "during" else f"step_{progress.step:06d}"
         path = self._run.path / "evaluations" / f"{name}.json"
@@ -68,25 +68,25 @@ class Monitor(TrainerCallback):
             return
         if self._tasks is None:
             progress.show("rendering held-out questions")
-            self._tasks = self._questions(progress.show_or_stop)
+            self._tasks = self._questions(progress.show_unless_stopped)
         tasks: Sequence[Task] = self._tasks
         samples, blind = settings.samples, settings.blind_per_skill
         if label == "during":
             chosen = first_per_skill(range(len(tasks)), tasks, settings.periodic_per_skill)
             tasks, samples, blind = [tasks[index] for index in chosen], 0, 0
         start = time.monotonic()
-        rows, questions = self._evaluator.evaluate(tasks, samples, blind, progress.show_or_stop)
+        rows, questions = self._evaluator.evaluate(tasks, samples, blind, progress.show_unless_stopped)
         summary = {"label": label, "step": progress.step, "rows": [msgspec.to_builtins(row) for row in rows]}
         by_skill: dict[str, list[float]] = {}
         for row in rows:
             by_skill.setdefault(row.skill, []).append(row.greedy)
         progress.held_out = round(sum(sum(own) / len(own) for own in by_skill.values()) / len(by_skill), 4)
-        took = round(time.monotonic() - start, 2)
-        # The file is written last: at the next start its presence means that this evaluation is done.
-        self._run.append_metrics("learner", {"event": "evaluated", "seconds": took, **summary})
+        seconds = round(time.monotonic() - start, 2)
+        # Write the file last: its presence at the next start means that this evaluation is done.
+        self._run.append_metrics("learner", {"event": "evaluated", "seconds": seconds, **summary})
         write_results(path, summary, questions)
 
-    # ------------------------------------------------------------------------- events of the trainer
+    # ------------------------------------------------------------------------- trainer events
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         self._lap_start = time.monotonic()
@@ -104,7 +104,7 @@ class Monitor(TrainerCallback):
         self._step_s = time.monotonic() - self._lap_start
         self._lap_start += self._step_s
         progress.loop_s += self._step_s
-        if self._ranks.agree(progress.budget_met or progress.stopped):
+        if self._ranks.broadcast(progress.budget_met or progress.stopped):
             control.should_training_stop = True
             control.should_save = True
 

@@ -1,4 +1,4 @@
-"""How far the loop is: steps, time, budget, and the status that the terminal shows."""
+"""Progress of the loop: steps, time, budget, and the status that the terminal shows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 from learner.grpo.schedule import rate
 from learner.settings import LearnerSettings
-from learner.stream.episodes import asked_to_stop
+from learner.stream.episodes import stop_requested
 from protocol.run.directory import RunDir
 from protocol.run.sealed import verify_folder
 
@@ -17,7 +17,7 @@ _STATUS_EVERY_S = 0.5
 
 
 class Progress:
-    """`loop_s` is the time spent in the loop over all starts, evaluations excluded."""
+    """Counters of the loop. `loop_s` is the time spent in it over all starts, without evaluations."""
 
     def __init__(self, run: RunDir, settings: LearnerSettings, stop: threading.Event) -> None:
         self._run = run
@@ -40,29 +40,29 @@ class Progress:
 
     @property
     def used(self) -> float:
-        """The fraction of the budget that is used up, of steps or of minutes, whichever is larger."""
+        """Fraction of the budget used up, in steps or in minutes, whichever is larger."""
         budget = self._settings.budget
         return max(self.step / budget.steps, self.loop_s / (60 * budget.minutes))
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step as a fraction of the configured one."""
+        """Learning rate of a step as a fraction of the configured rate."""
         return rate(step, self.used, self._settings.grpo)
 
     def resume(self, checkpoint: Optional[Path]) -> None:
-        """Restore the counters of this checkpoint, if there is one."""
+        """Restore the counters from a checkpoint, if given."""
         if checkpoint is not None:
             facts = verify_folder(checkpoint)
             self.step, self.loop_s = facts["step"], facts["loop_s"]
 
     def facts(self) -> dict[str, Any]:
-        """What a checkpoint's manifest records."""
+        """Entries for the manifest of a checkpoint."""
         return {"step": self.step, "loop_s": round(self.loop_s, 3)}
 
     def summary(self) -> dict[str, Any]:
         return {**self.facts(), "held_out": self.held_out}
 
     def show(self, state: str) -> None:
-        """Write the status for the terminal; at most twice a second unless the activity (up to a comma) changes."""
+        """Write the status, at most twice a second unless the activity (the text before a comma) changes."""
         now = time.monotonic()
         activity = state.split(",")[0]
         if now - self._written_at < _STATUS_EVERY_S and activity == self._activity:
@@ -79,8 +79,8 @@ class Progress:
         }
         self._run.write_status("learner", status)
 
-    def show_or_stop(self, state: str) -> None:
-        """`show` during work that may take minutes. Raises VantageError("draining") if a stop was requested."""
+    def show_unless_stopped(self, state: str) -> None:
+        """Call `show` during long work. Raises VantageError("draining") if a stop was requested."""
         if self.stopped:
-            raise asked_to_stop()
+            raise stop_requested()
         self.show(state)

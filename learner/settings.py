@@ -1,4 +1,4 @@
-"""The [learner] table. Imports nothing heavy: configurations are checked without torch."""
+"""Settings of the [learner] table. Does not import torch, so that configurations are checked quickly."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from protocol.run.config import Section
 
 
 class PolicySettings(Section):
-    """Which model learns, and how questions are put to it."""
+    """The model that is trained, and the style of its prompts."""
 
-    model: str = Field(default="vantage-tiny", min_length=1)  # the packaged one, a folder, or a hub name
+    model: str = Field(default="vantage-tiny", min_length=1)  # the packaged model, a folder, or a hub name
     style: Literal["words", "letters"] = "words"  # see protocol/answers/prompt.py
 
 
 class BudgetSettings(Section):
-    """When the loop ends: at whichever comes first. Evaluations before and after are not counted."""
+    """The loop ends at the limit that is reached first. Evaluations do not count."""
 
     steps: int = Field(default=200, ge=1, le=1_000_000)
     minutes: float = Field(default=8.0, gt=0)
 
 
 class RolloutSettings(Section):
-    """How answers are sampled."""
+    """Sampling of answers."""
 
-    engine: str = "transformers"  # of learner.rollouts, or of another distribution
+    engine: str = "transformers"  # a name in learner.rollouts.ENGINES
     temperature: float = Field(default=1.0, gt=0, le=2)
     max_answer_tokens: int = Field(default=8, ge=1, le=4096)
-    max_prompt_tokens: int = Field(default=256, ge=16, le=131072)  # vLLM only: sizes its cache
+    max_prompt_tokens: int = Field(default=256, ge=16, le=131072)  # vLLM only: sets the size of its cache
     vllm_dtype: Literal["float32", "bfloat16", "auto"] = "float32"
-    vllm_memory_share: float = Field(default=0.3, gt=0, lt=1)  # of a GPU's memory
-    vllm_tensor_parallel: int = Field(default=1, ge=1, le=64)  # GPUs over which vLLM spreads the model
+    vllm_memory_share: float = Field(default=0.3, gt=0, lt=1)  # fraction of the memory of a GPU
+    vllm_tensor_parallel: int = Field(default=1, ge=1, le=64)  # number of GPUs that vLLM splits the model over
     vllm_cpu_cache_gib: int = Field(default=1, ge=1, le=64)
-    servers: tuple[str, ...] = Field(default=("http://127.0.0.1:8000",), min_length=1)  # vllm-serve only: their URLs
-    server_wait_s: float = Field(default=300.0, gt=0)  # for a server that does not answer (yet)
+    servers: tuple[str, ...] = Field(default=("http://127.0.0.1:8000",), min_length=1)  # vllm-serve only: URLs
+    server_wait_s: float = Field(default=300.0, gt=0)  # time to wait for a server that does not answer
 
     @field_validator("engine")
     @classmethod
@@ -45,28 +45,28 @@ class RolloutSettings(Section):
 
 
 class StreamSettings(Section):
-    """How far the questions run ahead of the training step."""
+    """The stream of tasks that runs ahead of the training step."""
 
-    in_flight: int = Field(default=64, ge=1, le=4096)  # render tasks sent and not yet answered
-    ahead: int = Field(default=96, ge=1, le=8192)  # episodes ready or in flight
-    max_staleness_steps: int = Field(default=8, ge=1)  # a spec leased longer ago than this is given back unasked
+    in_flight: int = Field(default=64, ge=1, le=4096)  # unanswered RenderTask requests
+    ahead: int = Field(default=96, ge=1, le=8192)  # specs leased, in flight or rendered
+    max_staleness_steps: int = Field(default=8, ge=1)  # tasks leased earlier than this are dropped
     lease_s: float = Field(default=600.0, gt=0)
     render_deadline_s: float = Field(default=120.0, gt=0)
     image_codec: Literal["raw", "png", "webp", "jpeg"] = "raw"
-    keep_images: int = Field(default=400, ge=0, le=100_000)  # views kept for the report's gallery
-    keep_episodes: int = Field(default=20_000, ge=0)  # lines kept in episodes.jsonl
+    keep_images: int = Field(default=400, ge=0, le=100_000)  # limit on stored views for the gallery of the report
+    keep_episodes: int = Field(default=20_000, ge=0)  # limit on lines in episodes.jsonl without views
 
 
 class GrpoSettings(Section):
-    """One GRPO step. The defaults suit the embedded policy (LoRA r 16, 32 questions x 16 answers, beta 0)."""
+    """The GRPO step. The defaults suit the embedded policy (LoRA r 16, 32 questions x 16 answers, beta 0)."""
 
     groups: int = Field(default=32, ge=1, le=4096)
     samples: int = Field(default=16, ge=2, le=256)
-    replacements: float = Field(default=1.0, ge=0, le=8)  # groups without gradient replaced per step, times `groups`
-    micro_batch_groups: int = Field(default=0, ge=0)  # groups per forward pass of a process; 0: all of its own
+    replacements: float = Field(default=1.0, ge=0, le=8)  # limit on groups replaced per step, as a multiple of `groups`
+    micro_batch_groups: int = Field(default=0, ge=0)  # groups per forward pass of a process; 0: all
     learning_rate: float = Field(default=1e-3, gt=0)
     warmup_steps: int = Field(default=5, ge=0)
-    decay_from: float = Field(default=0.5, ge=0, le=1)  # share of the budget after which the rate falls; 1: never
+    decay_from: float = Field(default=0.5, ge=0, le=1)  # fraction of the budget after which the rate decays; 1: never
     beta: float = Field(default=0.0, ge=0)
     loss: Literal["dapo", "grpo", "dr_grpo", "bnpo", "cispo"] = "dapo"
     epsilon: float = Field(default=0.2, gt=0, lt=1)
@@ -75,22 +75,20 @@ class GrpoSettings(Section):
     lora_rank: int = Field(default=16, ge=1, le=512)
     lora_alpha: int = Field(default=32, ge=1)
     format_weight: float = Field(default=0.05, ge=0, le=1)
-    importance_cap: float = Field(default=3.0, ge=1)  # truncated importance sampling, where the engine is not live
-    packed_forward: bool = True  # False: TRL's own log-probabilities, which encode each image for every answer
+    importance_cap: float = Field(default=3.0, ge=1)  # truncated importance sampling, unless the engine is live
+    packed_forward: bool = True  # False: TRL's forward, which encodes each image once per answer
     gradient_checkpointing: bool = False
     bf16: bool = False
     save_every: int = Field(default=1, ge=1)
     keep_checkpoints: int = Field(default=2, ge=1)
-    publish_every: int = Field(default=10, ge=1)  # steps between published adapters where the engine needs none
+    publish_every: int = Field(default=10, ge=1)  # steps between published adapters if the engine is live
 
 
 class EvaluateSettings(Section):
     """Held-out evaluation: before, during and after the loop, on the same questions."""
 
-    skills: tuple[str, ...] = ()  # empty: those of the curriculum
-    levels: tuple[int, ...] = ()  # empty: those of the curriculum
     per_skill: int = Field(default=256, ge=1, le=100_000)
-    samples: int = Field(default=4, ge=1, le=64)  # sampled answers per question; greedy is always taken
+    samples: int = Field(default=4, ge=1, le=64)  # sampled answers per question, besides the greedy answer
     blind_per_skill: int = Field(default=64, ge=0)
     every_steps: int = Field(default=20, ge=0)  # 0: none during the loop
     periodic_per_skill: int = Field(default=64, ge=1)
@@ -98,18 +96,18 @@ class EvaluateSettings(Section):
 
 
 class PretrainSettings(Section):
-    """How `learner pretrain` makes the embedded policy. Steps and seed decide the result, never the clock."""
+    """Settings of `learner pretrain`. The result depends on steps and seed, never on wall time."""
 
     seed: int = Field(default=0, ge=0, lt=2**31)
-    processes: int = Field(default=2, ge=1, le=64)  # each of one thread; they share a step's views
+    processes: int = Field(default=2, ge=1, le=64)  # one thread each; the views of a step are split between them
     image_px: int = Field(default=96, ge=32, le=256, multiple_of=16)
 
-    # What is seen: scenes of the simulator, annotated.
+    # Views: annotated scenes of the simulator.
     scenes_per_shard: int = Field(default=64, ge=1)
     views_per_scene: int = Field(default=4, ge=1, le=64)
     questions_per_view: int = Field(default=16, ge=1, le=256)
     train_shards: int = Field(default=84, ge=1)
-    first_shards: int = Field(default=8, ge=1)  # training starts when these are there, and takes in more as it goes
+    first_shards: int = Field(default=8, ge=1)  # training starts with these and adds more as they are written
     held_out_shards: int = Field(default=3, ge=1)
     categories: tuple[str, ...] = (
         "chair", "table", "sofa", "bed", "lamp", "plant", "bookshelf", "cabinet", "ball", "box",
@@ -119,21 +117,21 @@ class PretrainSettings(Section):
     max_objects: int = Field(default=6, ge=1)
     levels: tuple[int, ...] = (0, 1, 2)
 
-    # What is asked: shares of the questions per skill. Perception is taught; of the relational questions most carry
-    # the grounding loss alone, so that names bind in them while the relation itself is left to the loop.
+    # Questions: weights per skill. Perception is taught; most relational questions carry the grounding loss only, so
+    # that their nouns bind to objects while the relation itself is left to the loop.
     perceive: dict[str, float] = Field(
         default={"object_category": 1.0, "object_color": 1.0, "object_location": 1.0, "object_count": 1.0}
     )
     relate: dict[str, float] = Field(
         default={"view_direction": 0.5, "depth_order": 0.5, "relative_distance": 0.5, "relative_direction": 0.5}
     )
-    beside: dict[str, float] = Field(default={"camera_object_distance": 0.3})  # taught, not measured by
-    # Share of a skill's questions whose answer is taught; of skills that are not named here, every one's.
+    beside: dict[str, float] = Field(default={"camera_object_distance": 0.3})  # taught, ignored in the selection
+    # Fraction of the questions of a skill whose answer is taught; 1 for other skills.
     answered: dict[str, float] = Field(
         default={"view_direction": 0.06, "depth_order": 0.02, "relative_distance": 0.6, "relative_direction": 0.3}
     )
 
-    # How it is trained: the vision tower alone on dense truth, then everything on packed questions.
+    # Training: the vision tower alone on dense targets, then the full model on packed questions.
     vision_steps: int = Field(default=700, ge=1)
     vision_batch: int = Field(default=32, ge=1)
     vision_muon_lr: float = Field(default=4e-3, gt=0)
@@ -143,29 +141,29 @@ class PretrainSettings(Section):
     ground_muon_lr: float = Field(default=3e-3, gt=0)
     adam_lr: float = Field(default=2e-3, gt=0)
     warmup_steps: int = Field(default=40, ge=1)
-    decay_from: float = Field(default=0.7, ge=0, lt=1)  # share of a stage after which the learning rate falls
-    grounded_layer: int = Field(default=1, ge=0)  # the language model's layer behind which nouns are probed
+    decay_from: float = Field(default=0.7, ge=0, lt=1)  # fraction of a stage after which the learning rate decays
+    grounded_layer: int = Field(default=1, ge=0)  # layer of the language model whose output is probed at nouns
 
-    # Which checkpoint is shipped: the best perception whose relational skills are still to be learned.
+    # Selection of the checkpoint: the best perception with relational accuracy inside the band.
     evaluate_every: int = Field(default=100, ge=1)
     evaluate_views: int = Field(default=400, ge=1)
     relation_band: tuple[float, float] = (0.4, 0.65)
 
     def with_steps(self, total: int) -> PretrainSettings:
-        """Both stages together take this many steps, in their present proportion."""
+        """Return settings with this total number of steps, split between the stages in the same proportion."""
         vision = max(1, round(total * self.vision_steps / (self.vision_steps + self.ground_steps)))
         return self.model_copy(update={"vision_steps": vision, "ground_steps": max(1, total - vision)})
 
     @property
     def asked(self) -> dict[str, float]:
-        """Weights of all skills, as the simulator is asked for them."""
+        """Weights of all skills in requests to the simulator."""
         return {**self.perceive, **self.relate, **self.beside}
 
 
 class LearnerSettings(Section):
     policy: PolicySettings = PolicySettings()
     pretrain: PretrainSettings = PretrainSettings()
-    processes: int = Field(default=1, ge=1, le=1024)  # one to a GPU, over all nodes: they share answers and gradients
+    processes: int = Field(default=1, ge=1, le=1024)  # ranks over all nodes, one per GPU
     threads: int = Field(default=1, ge=1, le=256)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     budget: BudgetSettings = BudgetSettings()
@@ -176,7 +174,7 @@ class LearnerSettings(Section):
 
     @property
     def passes(self) -> int:
-        """Forward passes of one step over all ranks: its answers fall into so many equal parts."""
+        """Number of forward passes of one step over all ranks; answers are split evenly between them."""
         return self.grpo.groups // self.grpo.micro_batch_groups if self.grpo.micro_batch_groups else self.processes
 
     @model_validator(mode="after")
@@ -185,7 +183,7 @@ class LearnerSettings(Section):
             raise ValueError("grpo.groups must be a multiple of processes times grpo.micro_batch_groups")
         if self.processes > 1 and self.rollout.vllm_tensor_parallel > 1:
             raise ValueError(
-                "a process has one GPU, so that rollout.vllm_tensor_parallel needs processes = 1; "
-                'spread a large model with rollout.engine = "vllm-serve"'
+                "a process has one GPU, so rollout.vllm_tensor_parallel needs processes = 1; "
+                'serve a large model with rollout.engine = "vllm-serve"'
             )
         return self

@@ -1,16 +1,16 @@
 """The learner's main loop.
 
     assemble     policy + LoRA, packed forward, rollout engine                        learner/policy/assemble.py
-    before       held-out evaluation of the untrained policy                          learner/evaluate/held_out.py
-    steps        TRL's trainer asks for a step's groups, until the budget is met      learner/grpo/trainer.py
-                   stream: lease -> render -> task, running ahead                     learner/stream/episodes.py
-                   collect: answer, score, report (outbox), keep what has a gradient  learner/stream/collect.py
-                   other ranks answer and train on their share                        learner/ranks/orders.py, follow.py
-                   after each step: checkpoint, metrics, now and then an evaluation   learner/monitor.py
-    after        the same questions once more; the outbox is emptied; the run is done
+    before       held-out evaluation before training                                  learner/evaluate/held_out.py
+    steps        TRL's trainer requests groups until the budget is used up            learner/grpo/trainer.py
+                   stream: lease -> render -> task, ahead of the training step        learner/stream/episodes.py
+                   collect: answer, score, report (outbox), keep groups with gradient learner/stream/collect.py
+                   other ranks answer and train on their part                         learner/ranks/orders.py, follow.py
+                   after each step: checkpoint, metrics, periodic evaluation          learner/monitor.py
+    after        drain the outbox, evaluate the same questions again, mark the run as done
 
-A kill at any instant: the next start finds the newest whole checkpoint and goes on behind it. Reports are on disk
-before they are sent and carry their lease's id, so none is lost and none counts twice.
+After a kill at any instant, the next start resumes at the newest complete checkpoint. Reports are on disk before they
+are sent and carry the id of their lease, so none is lost and none is counted twice.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Sequence
 
 from learner.evaluate.held_out import Evaluator, HeldOut
 from learner.grpo.clock import StepClock
-from learner.grpo.groups import share_out
+from learner.grpo.groups import split_answers
 from learner.grpo.trainer import VantageTrainer, trainer_config
 from learner.monitor import Monitor
 from learner.policy.adapters import AdapterStore
@@ -46,10 +46,10 @@ log = logging.getLogger(__name__)
 
 
 def train(run: RunDir, curriculum: Channel, simulator: Channel, stop: threading.Event) -> None:
-    """Run the loop to its budget, or until `stop` is set, which keeps the last complete step.
+    """Run the loop until its budget is used up or `stop` is set; the last complete step is saved either way.
 
-    Raises VantageError: "conflict" if another learner works on this run, "disk_full", "corrupt", and what the
-    services answer if asking again cannot help.
+    Raises VantageError: "conflict" if another learner works on this run, "disk_full", "corrupt", and errors of the
+    services that a retry cannot fix.
     """
     settings = section(run.config, "learner", LearnerSettings)
     with run.lock("learner"):
@@ -60,7 +60,7 @@ def train(run: RunDir, curriculum: Channel, simulator: Channel, stop: threading.
 
 
 class Loop:
-    """Everything that one start of the learner owns."""
+    """State of one start of the learner."""
 
     def __init__(
         self, run: RunDir, settings: LearnerSettings, curriculum: Channel, simulator: Channel, stop: threading.Event
@@ -81,7 +81,8 @@ class Loop:
         self.checkpoints = CheckpointStore(run.checkpoints, settings.grpo.keep_checkpoints)
         self.outbox = Outbox(run.path / "outbox.jsonl")
         self.sender = ReportSender(self.outbox, curriculum)
-        self.stream = TaskStream(curriculum, simulator, settings.stream, f"learner-{run.name}", self._refused, stop)
+        name = f"learner-{run.name}"
+        self.stream = TaskStream(curriculum, simulator, settings.stream, name, self._report_failure, stop)
         self.episodes = EpisodeLog(run.episodes, settings.stream)
         style = settings.policy.style
         answerer = Answerer(engine, parts.encoder, style, simulator, settings.stream)
@@ -114,26 +115,26 @@ class Loop:
         )
 
     def run(self) -> None:
-        """Before, steps, after: whatever of it is still to be done, until a stop is asked for."""
+        """Run the phases that are not done yet: before, steps, after. Returns early if a stop is requested."""
         try:
             self._run()
         except VantageError as error:
             if not (error.code == "draining" and self.progress.stopped):
                 raise
-        self.ranks.tell_all(Leave())
-        self.ranks.part()
+        self.ranks.send_all(Leave())
+        self.ranks.close()
         if self.progress.stopped:
             self.progress.show("stopped")
 
     def _run(self) -> None:
         checkpoint = resume(self.parts, self.checkpoints)
-        self.ranks.tell_all(Resume(str(checkpoint) if checkpoint else None))
-        self.sender.pump()  # reports of an earlier start that were not counted
+        self.ranks.send_all(Resume(str(checkpoint) if checkpoint else None))
+        self.sender.pump()  # uncounted reports of an earlier start
         self.progress.resume(checkpoint)
         if self.progress.step == 0:
             self.monitor.evaluate("before")
         if not self.progress.stopped and not self.progress.budget_met:
-            self.ranks.tell_all(Train())
+            self.ranks.send_all(Train())
             self._trainer().train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if self.progress.stopped:
             return
@@ -182,13 +183,13 @@ class Loop:
         self.parts.model.eval()
         groups = self.collector.collect(step)
         self.parts.model.train()
-        own, *shares = share_out(groups, self.ranks.size)
-        self.ranks.tell([TrainStep.of(*share, self.progress.used) for share in shares])
+        own, *others = split_answers(groups, self.ranks.size)
+        self.ranks.send([TrainStep.of(*part, self.progress.used) for part in others])
         return own
 
     def _publish(self, step: int) -> None:
         path = self.adapters.path(self.adapters.publish(self.parts.model, step))
         self.engine.load_adapter(path.name, path)
 
-    def _refused(self, report: ConfidenceReport) -> None:
+    def _report_failure(self, report: ConfidenceReport) -> None:
         self.outbox.add([report])

@@ -1,8 +1,8 @@
-"""Held-out evaluation: the same questions before, during and after, in scenes that are never trained on.
+"""Held-out evaluation: the same questions before, during and after training, in scenes that are never trained on.
 
 Specs come from protocol.tasks.specs (val split), are rendered once per run and stored in evaluations/held_out/. Each
-question is answered greedily and by sampling; a subset is also asked blind. Scores are per skill and level, with
-Wilson's 95 % interval; scores other than 0 or 1 (numbers) get a bootstrap interval.
+question is answered greedily and by sampling; a subset is also asked blind. Scores are per skill and level, with 95 %
+Wilson intervals, or bootstrap intervals if scores other than 0 and 1 occur (numeric answers).
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ from protocol.tasks.specs import World, held_out_specs
 from protocol.tasks.task import Question, TaskSpec
 from protocol.wire.messages import RenderTask
 
-_SPARE = 2.0  # specs at hand per question wanted: some cannot be realised
+_SPARE = 2.0  # specs per question wanted: some are infeasible
 _BOOTSTRAP = 1000
 
 Progress = Callable[[str], None]
 
 
-# ----------------------------------------------------------------------------- the questions
+# ----------------------------------------------------------------------------- questions
 
 
 class HeldOut:
-    """The held-out questions of a run, rendered once."""
+    """The held-out questions of a run, rendered once and stored."""
 
     def __init__(
         self, folder: Path, world: World, cells: Sequence[tuple[str, int]], settings: EvaluateSettings
     ) -> None:
-        """`cells` are (skill, level); a skill's questions are shared out evenly over its levels."""
+        """`cells` are (skill, level); the questions of a skill are split evenly between its levels."""
         self._folder = folder
         levels = Counter(skill for skill, _ in dict.fromkeys(cells))
         self._wanted = {cell: math.ceil(settings.per_skill / levels[cell[0]]) for cell in cells}
@@ -57,9 +57,9 @@ class HeldOut:
         self._key = msgspec.json.encode(self._specs)
 
     def tasks(self, simulator: Channel, stream: StreamSettings, progress: Progress) -> list[Task]:
-        """All questions, from disk where they were rendered before, up to the wanted number per cell.
+        """Return the wanted number of questions of each cell, from disk if they were rendered before.
 
-        Raises VantageError if the simulator cannot answer, or a cell has no question at all.
+        Raises VantageError if the simulator fails, and "infeasible" if a cell has no question.
         """
         tasks = self._read()
         if tasks is None:
@@ -71,14 +71,14 @@ class HeldOut:
             if not own:
                 raise VantageError(
                     "infeasible",
-                    f"no held-out scene has a {cell[0]} question at level {cell[1]}: leave that level out.",
+                    f"no held-out scene has a {cell[0]} question at level {cell[1]}: remove that level.",
                 )
             chosen += own[:count]
         return chosen
 
     @property
     def rendered(self) -> bool:
-        """Whether the questions lie on disk, so that no simulator is needed to ask them."""
+        """Whether the questions are on disk, so that no simulator is needed."""
         return self._stored() is not None
 
     def _stored(self) -> Optional[_Stored]:
@@ -101,10 +101,10 @@ class HeldOut:
         return tasks
 
     def _write(self, tasks: Sequence[Task]) -> None:
-        """The index comes last: without it the images are as if they were not there."""
+        """Write the images, then the index: images without an index are ignored."""
         images = [image for task in tasks for image in task.images]
         if len({image.shape for image in images}) != 1:
-            return  # views of several sizes do not stack; they are rendered anew next time
+            return  # views of different sizes cannot be stacked; they are rendered again next time
         with disk_guard(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             staging = self._folder / "images.tmp.npy"
@@ -141,22 +141,22 @@ def _render(
     stream: StreamSettings,
     progress: Progress,
 ) -> list[Task]:
-    """The specs that can be realised, in their order, at least the first `wanted` of each cell.
+    """Render the feasible specs, in order, at least the first `wanted` of each cell.
 
-    Which these are does not depend on timing: a spec is left out only when enough earlier ones of its cell are done.
+    The result does not depend on timing: a spec is skipped only when enough earlier specs of its cell are done.
     """
     waiting = list(reversed(specs))
-    flying: dict[Future[Any], TaskSpec] = {}
+    in_flight: dict[Future[Any], TaskSpec] = {}
     done: dict[str, Task] = {}
     have: Counter[tuple[str, int]] = Counter()
-    while waiting or flying:
-        while waiting and len(flying) < stream.in_flight:
+    while waiting or in_flight:
+        while waiting and len(in_flight) < stream.in_flight:
             spec = waiting.pop()
             if have[_cell(spec)] < wanted[_cell(spec)]:
                 message = RenderTask(spec, image_codec=stream.image_codec)
-                flying[simulator.submit(message, deadline_s=stream.render_deadline_s)] = spec
-        for future in wait(flying, return_when=FIRST_COMPLETED).done:
-            spec = flying.pop(future)
+                in_flight[simulator.submit(message, deadline_s=stream.render_deadline_s)] = spec
+        for future in wait(in_flight, return_when=FIRST_COMPLETED).done:
+            spec = in_flight.pop(future)
             try:
                 done[spec.spec_id] = task_from(future.result(), spec)
                 have[_cell(spec)] += 1
@@ -168,12 +168,12 @@ def _render(
     return [done[spec.spec_id] for spec in specs if spec.spec_id in done]
 
 
-# ----------------------------------------------------------------------------- the answers
+# ----------------------------------------------------------------------------- answers
 
 
 @dataclass(frozen=True)
 class Row:
-    """Scores of one cell, each a mean over `asked` questions; `blind` over `asked_blind` of them."""
+    """Mean scores of one cell over `asked` questions; `blind` is over `asked_blind` of them."""
 
     skill: str
     level: int
@@ -195,17 +195,17 @@ class Evaluator:
     def evaluate(
         self, tasks: Sequence[Task], samples: int, blind_per_skill: int, progress: Progress
     ) -> tuple[list[Row], list[tuple[str, float, Optional[float]]]]:
-        """Rows per cell, and (spec id, greedy score, sampled score) per question, for paired comparisons.
+        """Return a Row per cell, and (spec id, greedy score, sampled score) per question for paired comparisons.
 
-        With `samples` 0 answers are greedy only.
+        With `samples` 0, answers are greedy only.
         """
         progress(f"answering {len(tasks)} held-out questions")
         scored = self._scores(tasks, samples, blind=False)
         greedy = [scores[0] for scores in scored]
         sampled = [_mean(scores[1:]) if samples else None for scores in scored]
-        unseen = first_per_skill(range(len(tasks)), tasks, blind_per_skill)
-        unseen_scores = self._scores([tasks[index] for index in unseen], 0, blind=True)
-        blind = {index: scores[0] for index, scores in zip(unseen, unseen_scores)}
+        blind_indices = first_per_skill(range(len(tasks)), tasks, blind_per_skill)
+        blind_scores = self._scores([tasks[index] for index in blind_indices], 0, blind=True)
+        blind = {index: scores[0] for index, scores in zip(blind_indices, blind_scores)}
         cells: dict[tuple[str, int], list[int]] = {}
         for index, task in enumerate(tasks):
             cells.setdefault(_cell(task.spec), []).append(index)
@@ -230,7 +230,7 @@ class Evaluator:
         return rows, questions
 
     def _scores(self, tasks: Sequence[Task], samples: int, blind: bool) -> list[list[float]]:
-        """Per question the score of the greedy answer, then those of `samples` sampled ones."""
+        """Per question, the score of the greedy answer, then the scores of `samples` sampled answers."""
         if not tasks:
             return []
         sampling = Sampling(1.0 if samples else 0.0, self._max_tokens, self._seed, greedy_first=samples > 0)
@@ -244,21 +244,21 @@ class Evaluator:
 
 
 def first_per_skill(indices: Sequence[int], tasks: Sequence[Task], count: int) -> list[int]:
-    """Up to `count` of each skill, taken evenly over its levels: the same ones every time."""
+    """Choose up to `count` questions of each skill, evenly over its levels. Deterministic."""
     by_skill: dict[str, dict[int, list[int]]] = {}
     for index in indices:
         question = tasks[index].spec.question
         by_skill.setdefault(question.skill, {}).setdefault(question.level, []).append(index)
     chosen: list[int] = []
     for levels in by_skill.values():
-        turns = max(map(len, levels.values()))
-        dealt = [own[turn] for turn in range(turns) for own in levels.values() if turn < len(own)]
-        chosen += dealt[:count]
+        rounds = max(map(len, levels.values()))
+        interleaved = [own[index] for index in range(rounds) for own in levels.values() if index < len(own)]
+        chosen += interleaved[:count]
     return sorted(chosen)
 
 
 def interval(scores: Sequence[float]) -> tuple[float, float]:
-    """95 % interval of the mean: Wilson's for zeros and ones, else a seeded percentile bootstrap."""
+    """95 % confidence interval of the mean: Wilson if all scores are 0 or 1, else a seeded percentile bootstrap."""
     count = len(scores)
     if all(score in (0.0, 1.0) for score in scores):
         return wilson(sum(scores), count)
@@ -271,7 +271,7 @@ def interval(scores: Sequence[float]) -> tuple[float, float]:
 def write_results(
     path: Path, summary: Mapping[str, Any], questions: Sequence[tuple[str, float, Optional[float]]]
 ) -> None:
-    """The summary and one line per question, written whole."""
+    """Write the summary and the scores per question atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, json.dumps({**summary, "questions": questions}, separators=(",", ":")).encode())
 

@@ -1,4 +1,4 @@
-"""Evaluation of a run's policy outside its loop."""
+"""Evaluation of the policy of a run outside its loop."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from protocol.run.directory import RunDir
 from protocol.tasks.specs import cells_of, world_of
 from protocol.wire.messages import GetSimStatus
 
-ASK_S = 5.0
+_STATUS_DEADLINE_S = 5.0
 
 
 def evaluate_run(run: RunDir, simulator: Channel, per_skill: Optional[int], step: Optional[int]) -> dict[str, Any]:
-    """Held-out scores of a checkpoint (None: the newest; 0: the base policy), written to evaluations/offline.json.
+    """Score a checkpoint (None: the newest; 0: the base policy) and write the result to evaluations/offline.json.
 
-    Raises VantageError: "bad_request" for a step that is not kept, "corrupt", "unavailable" at once where
-    questions must be rendered and no simulator runs, and what it answers.
+    Raises VantageError: "bad_request" if no checkpoint of this step is saved, "corrupt", "unavailable" if questions
+    must be rendered and no simulator runs, and errors of the simulator.
     """
     settings = section(run.config, "learner", LearnerSettings)
     asked = settings.evaluate
@@ -35,7 +35,7 @@ def evaluate_run(run: RunDir, simulator: Channel, per_skill: Optional[int], step
         folder = run.path / "evaluations" / f"held_out_{per_skill}"
     held_out = HeldOut(folder, world_of(run.config), cells_of(run.config), asked)
     if not held_out.rendered:
-        simulator.request(GetSimStatus(), deadline_s=ASK_S)  # before the model is loaded: is anybody there?
+        simulator.request(GetSimStatus(), deadline_s=_STATUS_DEADLINE_S)  # fail before loading the model
     parts = assemble(settings, run.seed)
     checkpoints = CheckpointStore(run.checkpoints, settings.grpo.keep_checkpoints)
     checkpoint = None if step == 0 else checkpoints.latest() if step is None else checkpoints.at(step)

@@ -1,4 +1,4 @@
-"""Where a training step's wall time goes."""
+"""Wall time of the phases of a training step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Iterator
 
 
 class StepClock:
-    """Wall seconds by name, added up until they are taken."""
+    """Accumulates wall seconds by name until `take` is called."""
 
     def __init__(self) -> None:
         self.spent_s: dict[str, float] = defaultdict(float)
@@ -23,6 +23,6 @@ class StepClock:
             self.spent_s[name] += time.perf_counter() - start
 
     def take(self) -> dict[str, float]:
-        """The times since the last call."""
+        """Return the times since the last call and start over."""
         taken, self.spent_s = dict(self.spent_s), defaultdict(float)
         return taken

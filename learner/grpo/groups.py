@@ -1,7 +1,7 @@
-"""A group: the answers to one question with their rewards, and the log-probabilities that training needs of it.
+"""Log-probabilities of the answers of groups, and the split of a step's answers between ranks.
 
-An answer that came after a look around has several turns. Training sees one completion, the policy's own tokens of
-all turns one after the other, each computed given the prompt of its turn.
+An answer after looking around has several turns. Training treats it as one completion: the policy's tokens of all
+turns concatenated, with the log-probabilities of each turn conditioned on the prompt of that turn.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from learner.rollouts.group import Group
 from learner.rollouts.transformers import batches_of_one_shape, grid_of, join_features, plain_inputs
 
 
-def share_out(groups: Sequence[Group], ranks: int) -> list[tuple[Sequence[Group], range]]:
-    """Split the answers of a step evenly between ranks, in order, since TRL gathers them in the order of the ranks.
+def split_answers(groups: Sequence[Group], ranks: int) -> list[tuple[Sequence[Group], range]]:
+    """Split the answers of a step evenly between ranks, in order, because TRL gathers them in the order of the ranks.
 
-    Returns for each rank its groups and the range of its answers among all answers of these groups: the first and the
-    last group may be shared with a neighbour.
+    Returns for each rank its groups and the range of its answers among all answers of these groups: a rank may own
+    only some of the answers of its first and last group.
     """
     samples = len(groups[0].rewards)
     rows = len(groups) * samples // ranks
     assert rows * ranks == len(groups) * samples, "the answers cannot be split evenly"
-    shares: list[tuple[Sequence[Group], range]] = []
+    parts: list[tuple[Sequence[Group], range]] = []
     for start in range(0, rows * ranks, rows):
         first = start // samples
         own = groups[first : -(-(start + rows) // samples)]
-        shares.append((own, range(start - first * samples, start - first * samples + rows)))
-    return shares
+        parts.append((own, range(start - first * samples, start - first * samples + rows)))
+    return parts
 
 
 class _Piece(NamedTuple):
-    """Tokens of one turn, and where in the outputs their log-probabilities go."""
+    """Tokens of one turn, and the position of their log-probabilities in the output."""
 
     row: int
     start: int
@@ -48,20 +48,19 @@ class _Piece(NamedTuple):
 def packed_log_probs(
     packed: PackedPolicy, groups: Sequence[Group], rows: Tensor, length: int, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    """Log-probabilities of what the policy wrote and entropies of their distributions, both float32 [R, length].
+    """Log-probabilities of the policy's tokens and entropies of their distributions, both float32 [R, length].
 
-    `rows` int64 [R] numbers answers over all groups: row = group * answers per group + answer. Behind an answer's end
-    both are 0. Each image and each prompt is computed once, each distinct completion once, whatever the number of
-    rows; gradients flow where they are enabled, never into the vision tower.
+    `rows` int64 [R] indexes answers over all groups: row = group * answers per group + answer. Both outputs are 0
+    after the end of an answer. Each image, prompt and distinct completion is computed once, whatever the number of
+    rows. Gradients flow if enabled, but never into the vision tower.
     """
-    asked = _asked(groups, rows)
+    read = _pieces_by_prompt(groups, rows)
     log_probs = torch.zeros(len(rows), length, device=rows.device)
     entropies = torch.zeros(len(rows), length, device=rows.device)
-    at_once = len(
-        {row // len(groups[0].rewards) for row in rows.tolist()}
-    )  # a look around has more prompts than groups
-    for batch in batches_of_one_shape([rollout.prompt for rollout, _ in asked], at_once):
-        members = [asked[index] for index in batch]
+    # At most as many prompts at once as there are groups: looking around adds prompts.
+    at_once = len({row // len(groups[0].rewards) for row in rows.tolist()})
+    for batch in batches_of_one_shape([rollout.prompt for rollout, _ in read], at_once):
+        members = [read[index] for index in batch]
         _fill(packed, members, temperature, log_probs, entropies)
     return log_probs, entropies
 
@@ -75,10 +74,10 @@ def plain_log_probs(
     length: int,
     temperature: float,
 ) -> tuple[Tensor, Tensor]:
-    """The same by the model's own forward pass, prompt by prompt, for any class of model."""
+    """Like `packed_log_probs`, by the model's own forward pass, prompt by prompt, for any model class."""
     log_probs = torch.zeros(len(rows), length, device=rows.device)
     entropies = torch.zeros(len(rows), length, device=rows.device)
-    for rollout, pieces in _asked(groups, rows):
+    for rollout, pieces in _pieces_by_prompt(groups, rows):
         distinct = list(dict.fromkeys(ids for _, _, ids in pieces))
         longest = max(map(len, distinct))
         padded = [ids + (encoder.eos,) * (longest - len(ids)) for ids in distinct]
@@ -95,8 +94,8 @@ def plain_log_probs(
     return log_probs, entropies
 
 
-def _asked(groups: Sequence[Group], rows: Tensor) -> list[tuple[Rollout, list[_Piece]]]:
-    """Every prompt that these answers read, with what was written in reply."""
+def _pieces_by_prompt(groups: Sequence[Group], rows: Tensor) -> list[tuple[Rollout, list[_Piece]]]:
+    """Every prompt that these answers continue, with the tokens that continue it."""
     samples = len(groups[0].rewards)
     read: dict[int, tuple[Rollout, list[_Piece]]] = {}
     for place, row in enumerate(rows.tolist()):
@@ -110,28 +109,28 @@ def _asked(groups: Sequence[Group], rows: Tensor) -> list[tuple[Rollout, list[_P
 
 def _fill(
     packed: PackedPolicy,
-    asked: Sequence[tuple[Rollout, list[_Piece]]],
+    read: Sequence[tuple[Rollout, list[_Piece]]],
     temperature: float,
     log_probs: Tensor,
     entropies: Tensor,
 ) -> None:
-    """What was written in reply to prompts whose views have one shape."""
+    """Fill in the log-probabilities and entropies of completions of prompts whose views have one shape."""
     distinct: list[dict[tuple[int, ...], int]] = []
     owner: list[tuple[int, int, int, int, int]] = []  # row, start, prompt, distinct completion, tokens
-    for number, (_, pieces) in enumerate(asked):
+    for number, (_, pieces) in enumerate(read):
         index: dict[tuple[int, ...], int] = {}
         for row, start, ids in pieces:
             owner.append((row, start, number, index.setdefault(ids, len(index)), len(ids)))
         distinct.append(index)
     most = max(map(len, distinct))
     longest = max(len(ids) for index in distinct for ids in index)
-    branches = torch.zeros(len(asked), most, longest, dtype=torch.int64)
+    branches = torch.zeros(len(read), most, longest, dtype=torch.int64)
     for number, index in enumerate(distinct):
         for ids, column in index.items():
             branches[number, column, : len(ids)] = torch.tensor(ids)
     branches = branches.to(log_probs.device)
 
-    rollouts = [rollout for rollout, _ in asked]
+    rollouts = [rollout for rollout, _ in read]
     images = _features(packed, rollouts)
     prefix = packed.prefill([rollout.prompt_ids for rollout in rollouts], images, grid_of(packed, rollouts[0].prompt))
     logits = packed.logits(prefix.last)[:, None, None].expand(-1, most, -1, -1)
@@ -144,18 +143,18 @@ def _fill(
     row, start, number, column, tokens = (torch.tensor(part, device=log_probs.device) for part in zip(*owner))
     each = torch.arange(len(owner), device=log_probs.device).repeat_interleave(tokens)
     token = torch.arange(len(each), device=log_probs.device) - (tokens.cumsum(0) - tokens)[each]
-    # Written in place into fresh zeros: autograd follows index_put.
+    # In-place assignment to fresh zeros: autograd differentiates index_put.
     log_probs[row[each], start[each] + token] = chosen[number[each], column[each], token]
     entropies[row[each], start[each] + token] = entropy[number[each], column[each], token]
 
 
 def _features(packed: PackedPolicy, rollouts: Sequence[Rollout]) -> Optional[ImageFeatures]:
-    """Encoded views of all prompts: kept from the rollout where the engine shares them, else encoded once here."""
+    """Features of the views of all prompts: from the rollouts if the engine kept them, else encoded here."""
     if not rollouts[0].prompt.images:
         return None
-    kept = [rollout.features for rollout in rollouts]
-    if all(features is not None for features in kept):
-        return join_features(kept)
+    encoded = [rollout.features for rollout in rollouts]
+    if all(features is not None for features in encoded):
+        return join_features(encoded)
     images = [image for rollout in rollouts for image in rollout.prompt.images]
     with torch.no_grad():
         return packed.encode(np.stack(images))

@@ -1,15 +1,15 @@
-"""The GRPO step on TRL's trainer, with this project's rollouts, rewards and forward pass behind TRL's interfaces.
+"""The GRPO step: TRL's trainer with the rollouts, rewards and forward pass of this project.
 
-    collect()                      a step's groups, sampled and scored by us (learner/stream/collect.py)
-    GRPOTrainer.rollout_func       hands them to TRL
-    GRPOTrainer.reward_funcs       hands it their rewards; TRL makes the advantages
+    collect()                      samples and scores the groups of a step (learner/stream/collect.py)
+    GRPOTrainer.rollout_func       passes them to TRL
+    GRPOTrainer.reward_funcs       passes their rewards; TRL computes the advantages
     _get_per_token_logps_...       the packed forward: each image and prompt once per group instead of once per answer;
-                                   without it TRL's own, or turn by turn where a policy looked around
-    training_step                  the mean of the ranks' gradients, where there are several (learner/ranks/orders.py)
-    GRPOTrainer                    loss, clipping, importance correction, optimizer, schedule, logging
+                                   else TRL's own forward, or turn by turn if the policy looked around
+    training_step                  averages the gradients over the ranks, if there are several (learner/ranks/orders.py)
+    GRPOTrainer                    loss, clipping, importance correction, optimizer, logging
     _save_checkpoint / _load_...   sealed folders without pickle (learner/policy/checkpoints.py)
 
-What is used of TRL beyond its public interface is listed in PRIVATE; a contract test pins it to the installed version.
+PRIVATE lists everything used of TRL beyond its public interface; a contract test checks it on the installed version.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.group import Group
 from learner.settings import GrpoSettings, RolloutSettings
 
-# Where vLLM is installed TRL would import it, half of a learner's start, for a client that stays unused here.
+# If vLLM is installed, TRL imports it for a client that is not used here; this takes half of the learner's start.
 with mock.patch.object(import_utils, "is_vllm_available", lambda *_args, **_options: False):
     from trl.trainer import grpo_trainer
     from trl.trainer.grpo_config import GRPOConfig
     from trl.trainer.grpo_trainer import GRPOTrainer
 
-# Methods of TRL and transformers that are overridden though they are private, fields that are set, and functions of
-# TRL's module that are replaced while it scores.
+# Private methods of TRL and transformers that are overridden, private fields that are set, and functions of TRL's
+# module that are replaced while it scores.
 PRIVATE = {
     "methods": (
         "_generate_and_score_completions",
@@ -59,7 +59,7 @@ Row = dict[str, Any]
 
 
 class _Steps(IterableDataset):  # type: ignore[type-arg]
-    """One item per forward pass: the rows of the step's groups. TRL takes the groups from the first of a step."""
+    """One item per forward pass: the rows of the step's groups. TRL reads the groups from the first item of a step."""
 
     def __init__(self, next_step: Callable[[], list[Row]], passes: int) -> None:
         self._next_step = next_step
@@ -73,19 +73,21 @@ class _Steps(IterableDataset):  # type: ignore[type-arg]
 
 
 class _AlreadySynced:
-    """Stands where TRL keeps its vLLM client: our engine got the step's weights before it sampled."""
+    """Replaces TRL's vLLM client: the engine loaded the weights of the step before it sampled."""
 
     def sync_weights(self) -> None: ...
 
 
 class VantageTrainer(GRPOTrainer):
-    """`collect` returns the groups of one step and the range of this rank's answers among theirs (see `share_out`).
-    `facts` are added to the manifest of each checkpoint; without `checkpoints` nothing is saved. `rate` gives the
-    learning rate of a step (from 0) as a fraction of the configured one.
+    """GRPO on the groups that `collect` returns.
 
-    With `packed` the log-probabilities come from the packed forward; without, from TRL's own. With `correct` the
-    difference between the engine's log-probabilities and the trainer's is measured and corrected by truncated
-    importance sampling, which an engine with the live weights does not need.
+    `collect` returns the groups of one step and the range of this rank's answers in them (see `split_answers`).
+    `facts` are added to the manifest of each checkpoint; without `checkpoints` nothing is saved. `rate` returns the
+    learning rate of a step (from 0) as a fraction of the configured rate.
+
+    With `packed`, log-probabilities come from the packed forward, else from TRL's own. With `correct`, the mismatch
+    between the log-probabilities of engine and trainer is corrected by truncated importance sampling; an engine with
+    the live weights does not need this.
     """
 
     def __init__(
@@ -119,27 +121,27 @@ class VantageTrainer(GRPOTrainer):
             args=args,
             train_dataset=Dataset.from_list([{"prompt": ""}]),  # never read: see get_train_dataloader
             processing_class=processor,
-            rollout_func=self._hand_over,
+            rollout_func=self._rollout,
             callbacks=list(callbacks),
         )
         self.remove_callback(PrinterCallback)
-        # No DistributedDataParallel: the packed forward does not pass through its forward, so that it would not sum.
+        # No DistributedDataParallel: the packed forward bypasses its forward, so it would not average gradients.
         self.accelerator.prepare_model = partial(self.accelerator.prepare_model, evaluation_mode=True)
         if correct:
             self.use_vllm = True
             self.vllm_generation = _AlreadySynced()  # type: ignore[assignment]
             self._last_loaded_step = -1
 
-    # ------------------------------------------------------------------------- a step's data
+    # ------------------------------------------------------------------------- data of a step
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Steps as they are collected: nothing is fetched before the optimizer step that precedes it."""
+        """Yield steps as they are collected. No step is collected before the preceding optimizer step is done."""
         return DataLoader(_Steps(self._next_step, self.args.gradient_accumulation_steps), batch_size=None)
 
     def _next_step(self) -> list[Row]:
         self._groups, self._own = self._collect()
         rows: list[Row] = []
-        for number, sample in self._places():
+        for number, sample in self._indices():
             prompt = self._groups[number].prompt
             row: Row = {"prompt": [{"role": "user", "content": prompt.text}], "group": number, "sample": sample}
             if self._packed is None and prompt.images:
@@ -147,12 +149,12 @@ class VantageTrainer(GRPOTrainer):
             rows.append(row)
         return rows
 
-    def _places(self) -> list[tuple[int, int]]:
+    def _indices(self) -> list[tuple[int, int]]:
         """(group, sample) of each of this rank's answers."""
         return [divmod(row, len(self._groups[0].rewards)) for row in self._own]
 
-    def _hand_over(self, prompts: list[Any], _trainer: Any) -> dict[str, Any]:
-        rows = [(self._groups[number], sample) for number, sample in self._places()]
+    def _rollout(self, prompts: list[Any], _trainer: Any) -> dict[str, Any]:
+        rows = [(self._groups[number], sample) for number, sample in self._indices()]
         assert len(rows) == len(prompts)
         return {
             "prompt_ids": [list(group.rollout.prompt_ids) for group, _ in rows],
@@ -168,14 +170,14 @@ class VantageTrainer(GRPOTrainer):
 
     def _generate_and_score_completions(self, inputs: list[Row]) -> dict[str, Any]:
         self._rows = torch.arange(self._own.start, self._own.stop, device=self.accelerator.device)
-        # TRL would pickle every rank's prompts, with their pictures, to all the others for a log that nobody reads.
+        # TRL would pickle the prompts and images of every rank to all other ranks, for a log that is not used.
         with self._clock("advantages"), mock.patch.object(grpo_trainer, "gather_object", list):
             output = super()._generate_and_score_completions(inputs)
-        output["row"] = self._rows  # TRL shuffles and splits it along with everything else
+        output["row"] = self._rows  # TRL shuffles and splits it with the other tensors
         return output
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
-        """With the last pass of a step, gradients become the mean over all ranks; TRL's losses are scaled for that."""
+        """Average gradients over all ranks after the last pass of a step; TRL scales its losses for a mean."""
         loss = super().training_step(model, inputs, num_items_in_batch)
         self._clock.spent_s["backward"] += time.perf_counter() - self._forward_end_s
         if self.accelerator.sync_gradients and self.accelerator.num_processes > 1:
@@ -183,7 +185,7 @@ class VantageTrainer(GRPOTrainer):
         return loss
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:  # noqa: ARG002
-        """By the budget that is used up, which may be one of minutes: TRL's own schedules know steps only."""
+        """Follow the budget, which may be in minutes; the schedules of transformers depend on steps only."""
         chosen: Any = optimizer or self.optimizer
         self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(chosen, self._rate)
         self._created_lr_scheduler = True
@@ -237,15 +239,15 @@ class VantageTrainer(GRPOTrainer):
         return log_probs, entropies, None
 
     def log(self, logs: dict[str, float], start_time: Optional[float] = None) -> None:
-        """Adds `mismatch`: the mean difference between the engine's log-probabilities and the trainer's."""
+        """Add `mismatch`: the mean absolute difference between the log-probabilities of engine and trainer."""
         logs["mismatch"] = self._mismatch
         super().log(logs, start_time)
 
     # ------------------------------------------------------------------------- state on disk
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002
-        """Instead of the trainer's own, which pickles and is not atomic."""
-        self.state.log_history.clear()  # kept in the run's metrics; here it would grow with every step
+        """Save a sealed checkpoint; the trainer's own method pickles and is not atomic."""
+        self.state.log_history.clear()  # the run's metrics hold it; here it would grow with every step
         if self._checkpoints is None:
             return
         with self._clock("save"):
@@ -263,7 +265,7 @@ class VantageTrainer(GRPOTrainer):
 
 
 def average_gradients(accelerator: Accelerator, parameters: Sequence[torch.nn.Parameter]) -> None:
-    """Every rank's gradients become their mean over the ranks; a parameter without one counts as zero."""
+    """Replace the gradients of every rank by their mean over the ranks; a missing gradient counts as zero."""
     for parameter in parameters:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
@@ -283,8 +285,7 @@ def trainer_config(
     turns: int = 1,
     ranks: int = 1,
 ) -> GRPOConfig:
-    """TRL's configuration for one step per `grpo.groups` questions, each answered in up to `turns` turns, which are
-    shared out over so many ranks."""
+    """TRL's configuration of a step: `grpo.groups` questions, split over `ranks`, answered in up to `turns` turns."""
     rows = grpo.groups * grpo.samples // ranks
     pass_rows = grpo.micro_batch_groups * grpo.samples or rows
     config = GRPOConfig(
@@ -322,6 +323,6 @@ def trainer_config(
         ignore_data_skip=True,
         dataloader_num_workers=0,
     )
-    # On a machine with several GPUs transformers would wrap the model in DataParallel; the others are the rollouts'.
+    # With several GPUs transformers would wrap the model in DataParallel; the other GPUs are for rollouts.
     config._n_gpu = min(config.n_gpu, 1)
     return config

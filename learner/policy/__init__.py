@@ -1,1 +1,1 @@
-"""The policy: a vision-language model, how it is asked, and a forward pass that encodes each prompt once."""
+"""The policy: a vision-language model, its adapters and checkpoints, and a forward pass that computes prompts once."""

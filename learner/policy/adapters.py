@@ -1,4 +1,4 @@
-"""The adapters of a run: PEFT's own files in sealed folders, one per published version."""
+"""Published adapters of a run: PEFT files in sealed folders, one per version."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ PREFIX = "policy-v"
 
 
 class AdapterStore:
-    """The adapters of a run: one folder policy-v000123 per published version.
+    """One folder policy-v000123 per published version.
 
-    Version 0 is the policy without an adapter. A version number, and with it the adapter's name, is never used twice,
-    not even after a kill: engines cache weights and prefixes by name.
+    Version 0 is the policy without an adapter. A version number, and thus the name of an adapter, is never reused, not
+    even after a kill, because engines cache weights and prefixes by name.
     """
 
     def __init__(self, folder: Path, keep: int = 4) -> None:
@@ -28,14 +28,14 @@ class AdapterStore:
         sweep(folder)
 
     def latest(self) -> int:
-        """The highest version published, 0 if there is none."""
+        """Return the highest published version, or 0."""
         return max(numbered(self._folder, PREFIX), default=0)
 
     def path(self, version: int) -> Path:
         return self._folder / f"{PREFIX}{version:06d}"
 
     def publish(self, model: PeftModel, step: int) -> int:
-        """Publish the model's adapter as the next version, drop old ones, and return the version.
+        """Publish the adapter of the model as the next version, delete old versions, and return the version.
 
         Raises VantageError("disk_full").
         """
@@ -47,18 +47,18 @@ class AdapterStore:
         return version
 
     def verify(self, version: int) -> Path:
-        """The folder of a version, checked. Raises VantageError("corrupt")."""
+        """Verify the folder of a version and return it. Raises VantageError("corrupt")."""
         verify_folder(self.path(version))
         return self.path(version)
 
 
 def write_adapter(model: PeftModel, folder: Path) -> None:
-    """Write the active adapter in PEFT's own format (adapter_config.json, adapter_model.safetensors)."""
+    """Write the active adapter in PEFT's format (adapter_config.json, adapter_model.safetensors)."""
     from peft import get_peft_model_state_dict
     from safetensors.torch import save
 
     tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in get_peft_model_state_dict(model).items()}
-    # Written by Python, so that a full disk is an OSError and not the library's own.
+    # Written by Python, so that a full disk raises OSError and not an error of the library.
     (folder / "adapter_model.safetensors").write_bytes(save(tensors, metadata={"format": "pt"}))
     assert isinstance(model.active_adapter, str)
     config = model.peft_config[model.active_adapter]
@@ -70,7 +70,7 @@ def write_adapter(model: PeftModel, folder: Path) -> None:
 
 
 def read_adapter(model: PeftModel, folder: Path) -> None:
-    """Put the tensors of an adapter folder into the model's active adapter. Raises VantageError("corrupt")."""
+    """Load an adapter folder into the active adapter of the model. Raises VantageError("corrupt")."""
     from peft import set_peft_model_state_dict
     from safetensors.torch import load_file
 

@@ -1,4 +1,4 @@
-"""Puts a run's policy, engine and forward pass together from its settings; shared by training and evaluation."""
+"""Builds the policy, engine and forward pass of a run from its settings, for training and evaluation."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ from protocol.errors import VantageError
 from protocol.skills.skill import MOST_VIEWS
 from protocol.tasks.specs import World
 
-# Every linear layer of the language model. The vision tower is left alone: vLLM ignores adapters there.
+# Every linear layer of the language model. Not the vision tower: vLLM ignores adapters there.
 LORA_TARGETS = r".*language_model\.layers\.\d+\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A policy ready to answer and to learn."""
+    """A loaded policy with its processor, encoder and forward pass."""
 
     model: Any  # PeftModel
     processor: Any
     source: str  # folder or hub name of the base model
     encoder: PromptEncoder
-    packed: Optional[PackedPolicy]  # None for other classes of model, or where the config asks for TRL's own pass
+    packed: Optional[PackedPolicy]  # None for other model classes, or if disabled by the config
     device: str
 
     def truths(self, prompts: Sequence[Prompt]) -> list[float]:
-        """Mean log-probability of each prompt's true answer under the live weights."""
+        """Mean log-probability of the true answer of each prompt under the live weights."""
         if self.packed is not None:
             return packed_truths(self.packed, self.encoder, prompts)
         return plain_truths(self.model, self.processor, self.encoder, prompts)
 
     def live_engine(self) -> RolloutEngine:
-        """Answers with the weights as they stand."""
+        """Return an engine that samples with the live weights."""
         if self.packed is not None:
             return PackedEngine(self.packed, self.encoder)
         return GenerateEngine(self.model, self.processor, self.encoder)
 
 
 def assemble(settings: LearnerSettings, seed: int) -> Parts:
-    """Load the policy, with a fresh adapter on its language model.
+    """Load the policy, with a new adapter on its language model.
 
-    Raises VantageError: "bad_config" or "corrupt" for a model that cannot be loaded.
+    Raises VantageError("bad_config" or "corrupt") if the model cannot be loaded.
     """
     torch.set_num_threads(settings.threads)
     device = _device(settings.device)
@@ -68,7 +68,7 @@ def assemble(settings: LearnerSettings, seed: int) -> Parts:
 
 
 def add_lora(model: Any, grpo: GrpoSettings, seed: int) -> Any:
-    """The model with a fresh trainable adapter; the same seed gives the same adapter."""
+    """Add a new trainable adapter to the model; the same seed gives the same adapter."""
     torch.manual_seed(seed)
     return get_peft_model(
         model,
@@ -83,20 +83,20 @@ def add_lora(model: Any, grpo: GrpoSettings, seed: int) -> Any:
 
 
 def rollout_engine(parts: Parts, settings: LearnerSettings, world: World, seed: int) -> RolloutEngine:
-    """The engine that the settings name, for prompts about this world.
+    """Create the rollout engine named in the settings, for prompts about this world.
 
-    Raises VantageError("bad_config") if it is not installed, and what its factory raises.
+    Raises VantageError("bad_config") if it is not installed, and the errors of its factory.
     """
     return ENGINES.load(settings.rollout.engine)(EngineContext(parts, settings, max_images(world), seed))
 
 
 def max_images(world: World) -> int:
-    """The largest number of images in a prompt about this world."""
+    """Maximum number of images in a prompt about this world."""
     return max(MOST_VIEWS, 1 + world.look_around)
 
 
 def resume(parts: Parts, checkpoints: CheckpointStore) -> Optional[Path]:
-    """Put the newest checkpoint's adapter into the policy; returns the checkpoint, or None at the start of a run.
+    """Load the adapter of the newest checkpoint; return the checkpoint, or None if there is none yet.
 
     Raises VantageError("corrupt").
     """
@@ -110,5 +110,5 @@ def _device(wanted: str) -> str:
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise VantageError("bad_config", "learner.device is cuda, but this torch sees no GPU: set it to auto or cpu.")
+        raise VantageError("bad_config", "learner.device is cuda, but torch finds no GPU: set it to auto or cpu.")
     return wanted

@@ -1,8 +1,8 @@
-"""Builds `vantage-tiny` from nothing: a real Qwen3-VL of 3.2 million parameters with a local tokenizer.
+"""Builds `vantage-tiny` from scratch: a Qwen3-VL of 3.2 million parameters with its own tokenizer.
 
-96 px views become 12 x 12 patches of 8 px, merged 2 x 2 to 36 image tokens; a vision tower of 3 layers of 128 feeds a
-language model of 4 layers of 192 with tied embeddings. The head size of the language model is 32, which vLLM's CPU
-attention supports. Everything that is needed to load the policy offline is saved beside the weights.
+A 96 px view becomes 12 x 12 patches of 8 px, merged 2 x 2 to 36 image tokens. The vision tower has 3 layers of width
+128; the language model has 4 layers of width 192, tied embeddings, and heads of size 32, which vLLM's CPU attention
+supports. `save` writes everything needed to load the policy offline.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ PAD, TURN, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 VISION_START, VISION_END, IMAGE, VIDEO = "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"
 SPECIAL_TOKENS = (PAD, TURN, END, VISION_START, VISION_END, IMAGE, VIDEO)
 
-# One special token ends the question and opens the answer, where Qwen's own template spends five: prompts of a tiny
-# model are short, and role names teach it nothing.
+# One special token ends the question and opens the answer, instead of five in Qwen's template: prompts of a tiny model
+# are short, and role names are useless to it.
 CHAT_TEMPLATE = (
     "{%- for message in messages -%}"
     "{%- if message['role'] == 'assistant' -%}<|im_start|>{%- endif -%}"
@@ -48,15 +48,15 @@ CHAT_TEMPLATE = (
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer without merges: a listed word after a space is one token, all else is bytes.
+    """A byte-level BPE tokenizer without merges: a listed word after a space is one token, other text is bytes.
 
-    A space is put before the first word of every stretch of text, so that a word has one token wherever it stands.
+    A space is prepended to every piece of text, so that a word has the same token in every position.
     """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     pieces = [*SPECIAL_TOKENS, *alphabet]
     pieces += [f"Ġ{word}" for word in words()]
     if len(pieces) > VOCABULARY_SIZE:
-        raise ValueError(f"{len(pieces)} tokens do not fit into {VOCABULARY_SIZE}: shorten the vocabulary")
+        raise ValueError(f"{len(pieces)} tokens exceed the vocabulary size of {VOCABULARY_SIZE}: remove words")
     bpe = models.BPE(vocab={piece: index for index, piece in enumerate(pieces)}, merges=[], ignore_merges=True)
     tokenizer = Tokenizer(bpe)
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -133,7 +133,7 @@ def build_config(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLConfig:
 
 
 def build(seed: int = 0) -> tuple[Qwen3VLForConditionalGeneration, Qwen3VLProcessor]:
-    """A freshly initialised policy in float32 and its processor; the same seed gives the same weights."""
+    """Return a newly initialised policy in float32 and its processor; the same seed gives the same weights."""
     processor = build_processor()
     torch.manual_seed(seed)
     model = Qwen3VLForConditionalGeneration(build_config(processor.tokenizer))
@@ -144,7 +144,7 @@ def build(seed: int = 0) -> tuple[Qwen3VLForConditionalGeneration, Qwen3VLProces
 
 
 def save(model: Qwen3VLForConditionalGeneration, processor: Qwen3VLProcessor, folder: Path) -> None:
-    """Write weights (safetensors), configuration, tokenizer and processor, loadable offline."""
+    """Write weights (safetensors), configuration, tokenizer and processor."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)

@@ -1,10 +1,10 @@
-"""Training state on disk: one sealed folder step-000123 per saved step, read back without pickle.
+"""Checkpoints: one sealed folder step-000123 per saved step, without pickle.
 
-adapter_config.json, adapter_model.safetensors   the adapter, in PEFT's format
-optimizer.safetensors, optimizer.json            tensors and numbers of the optimizer's state, and of the schedule
-trainer_state.json                               the trainer's counters
+adapter_config.json, adapter_model.safetensors   adapter, in PEFT's format
+optimizer.safetensors, optimizer.json            state of the optimizer (tensors, numbers) and of the schedule
+trainer_state.json                               counters of the trainer
 
-No generator state: all randomness comes from (run seed, step).
+Generator states are not saved: all randomness derives from (run seed, step).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class CheckpointStore:
         sweep(folder)
 
     def latest(self) -> Optional[Path]:
-        """The newest checkpoint, checked, or None at the start of a run. Raises VantageError("corrupt")."""
+        """Verify and return the newest checkpoint, or None if there is none yet. Raises VantageError("corrupt")."""
         found = numbered(self._folder, PREFIX)
         if not found:
             return None
@@ -40,11 +40,11 @@ class CheckpointStore:
         return path
 
     def at(self, step: int) -> Path:
-        """The checkpoint of this step, checked. Raises VantageError: "bad_request" if it is not kept, "corrupt"."""
+        """Verify and return the checkpoint of a step. Raises VantageError: "bad_request" if not saved, "corrupt"."""
         found = numbered(self._folder, PREFIX)
         if step not in found:
-            kept = ", ".join(map(str, found)) or "none"
-            raise VantageError("bad_request", f"no checkpoint of step {step} is kept; there are: {kept}.")
+            saved = ", ".join(map(str, found)) or "none"
+            raise VantageError("bad_request", f"there is no checkpoint of step {step}; saved steps: {saved}.")
         verify_folder(found[step])
         return found[step]
 
@@ -56,9 +56,10 @@ class CheckpointStore:
         scheduler: Any,
         write_state: Callable[[str], None],
     ) -> None:
-        """Save the step facts["step"] and drop old ones; `write_state` writes the trainer's JSON state to a path.
+        """Save a checkpoint of step facts["step"] and delete old ones.
 
-        `facts` goes into the manifest. Raises VantageError("disk_full"), and then the earlier checkpoints stand.
+        `facts` goes into the manifest; `write_state` writes the JSON state of the trainer to a path. Raises
+        VantageError("disk_full") and leaves earlier checkpoints intact.
         """
         final = self._folder / f"{PREFIX}{facts['step']:06d}"
         if final.exists():
@@ -83,13 +84,13 @@ def write_optimizer(optimizer: Any, scheduler: Any, folder: Path) -> None:
                 numbers[f"{index}.{name}"] = value
     (folder / "optimizer.safetensors").write_bytes(save(tensors))
     schedule = {key: value for key, value in scheduler.state_dict().items() if isinstance(value, (int, float, list))}
-    schedule.pop("lr_lambdas", None)  # functions: made anew from the configuration
+    schedule.pop("lr_lambdas", None)  # functions: created from the configuration
     record = {"groups": state["param_groups"], "numbers": numbers, "schedule": schedule}
     (folder / "optimizer.json").write_text(json.dumps(record, default=_number))
 
 
 def read_optimizer(optimizer: Any, scheduler: Any, folder: Path) -> None:
-    """Restore what `write_optimizer` wrote."""
+    """Restore the state that `write_optimizer` wrote."""
     record = json.loads((folder / "optimizer.json").read_text())
     state: dict[int, dict[str, Any]] = {}
     for name, tensor in load_file(folder / "optimizer.safetensors").items():
@@ -106,4 +107,4 @@ def read_optimizer(optimizer: Any, scheduler: Any, folder: Path) -> None:
 def _number(value: Any) -> Any:
     if hasattr(value, "item"):
         return value.item()
-    raise TypeError(f"{type(value).__name__} has no place in an optimizer's state")
+    raise TypeError(f"cannot save a {type(value).__name__} of the optimizer's state")

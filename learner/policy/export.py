@@ -1,7 +1,7 @@
-"""Takes a run's policy out of it: the PEFT adapter, and the same merged into the base model.
+"""Exports the policy of a run.
 
-OUT/adapter/   adapter_config.json, adapter_model.safetensors: for PEFT, and for vLLM beside the base model
-OUT/merged/    a complete model with processor: for transformers and vLLM
+OUT/adapter/   adapter_config.json, adapter_model.safetensors: for PEFT, or vLLM with the base model
+OUT/merged/    the complete model, adapter merged, with processor: for transformers and vLLM
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from protocol.run.sealed import sealed_folder
 
 
 def export(run: RunDir, out: Path, step: Optional[int] = None) -> None:
-    """Write the adapter of the newest checkpoint (or of `step`, where it is kept) and the merged model to `out`.
+    """Write the adapter of the newest checkpoint (or of `step`) and the merged model to `out`.
 
-    Raises VantageError: "conflict" if `out` has such folders already, "bad_request" for a run without checkpoints,
-    "corrupt", "disk_full"; "bad_request" for a folder that cannot be written, too.
+    Raises VantageError: "conflict" if `out` already has such folders, "bad_request" if the run has no such checkpoint
+    or `out` cannot be written, "corrupt", "disk_full".
     """
     settings = section(run.config, "learner", LearnerSettings)
     for name in ("adapter", "merged"):
         if (out / name).exists():
-            raise VantageError("conflict", f"{out / name} exists already; choose another folder.")
+            raise VantageError("conflict", f"{out / name} already exists; choose another folder.")
     checkpoints = CheckpointStore(run.checkpoints, settings.grpo.keep_checkpoints)
     checkpoint = checkpoints.latest() if step is None else checkpoints.at(step)
     if checkpoint is None:
-        raise VantageError("bad_request", f"run {run.name} has no checkpoint to export yet; let it train first.")
+        raise VantageError("bad_request", f"run {run.name} has no checkpoint yet; train first.")
     parts = assemble(settings, run.seed)
     read_adapter(parts.model, checkpoint)
     facts = {"run": run.name, "step": int(checkpoint.name.split("-")[1]), "base": settings.policy.model}
@@ -42,7 +42,7 @@ def export(run: RunDir, out: Path, step: Optional[int] = None) -> None:
         out.mkdir(parents=True, exist_ok=True)
     parts.model.peft_config["default"].base_model_name_or_path = settings.policy.model
     with sealed_folder(out / "adapter", facts) as staging:
-        # The adapter holds no embeddings; asked to find out, PEFT would look for the base model on the hub.
+        # The adapter has no embeddings. With the default, PEFT would look up the base model on the hub to check.
         parts.model.save_pretrained(staging, save_embedding_layers=False)
     disable_progress_bar()
     merged = parts.model.merge_and_unload()

@@ -1,4 +1,4 @@
-"""Loads a policy: any AutoModelForImageTextToText with its processor, the packaged `vantage-tiny` by default."""
+"""Loads a policy: any AutoModelForImageTextToText with its processor; by default the packaged `vantage-tiny`."""
 
 from __future__ import annotations
 
@@ -19,33 +19,31 @@ MODELS = Path(__file__).resolve().parent.parent / "models"
 class Policy(NamedTuple):
     model: Any  # a transformers model for image-text-to-text
     processor: Any
-    source: str  # the folder or hub name it came from
+    source: str  # folder or hub name
 
 
 def resolve(name: str) -> str:
-    """The packaged folder for `vantage-tiny`; any other folder or hub name as it is."""
+    """Return the packaged folder for `vantage-tiny`, and any other folder or hub name unchanged."""
     if name != TINY:
         return name
     folder = MODELS / TINY
     if not (folder / "config.json").is_file():
         raise VantageError(
-            "corrupt", f"the packaged model {TINY} is missing: make it with `learner pretrain --out {folder}`"
+            "corrupt", f"the packaged model {TINY} is missing: create it with `learner pretrain --out {folder}`"
         )
     return str(folder)
 
 
 def load(name: str = TINY, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Policy:
-    """Load a policy for inference (eval mode) from a folder, or by hub name where the network allows.
+    """Load a policy for inference (eval mode) from a folder or the hub.
 
-    Raises VantageError: "bad_config" if there is no such model or it is of another kind, "corrupt" if its files
-    cannot be read.
+    Raises VantageError: "bad_config" if there is no such model or it is not an image-text model, "corrupt" if its
+    files cannot be read.
     """
     source = resolve(name)
     local = Path(source).is_dir()
     if local and not (Path(source) / "config.json").is_file():
-        raise VantageError(
-            "bad_config", f"{source} holds no model (no config.json): name a folder made by save_pretrained"
-        )
+        raise VantageError("bad_config", f"{source} has no config.json: name a folder written by save_pretrained")
     if not local and (source.startswith((".", "/", "~")) or source.count("/") != 1):
         raise VantageError("bad_config", f"there is no model folder {source}: check learner.policy.model")
     level = transformers.logging.get_verbosity()
@@ -56,14 +54,14 @@ def load(name: str = TINY, dtype: torch.dtype = torch.float32, device: str = "cp
         auto: Any = transformers.AutoModelForImageTextToText
         model = auto.from_pretrained(source, dtype=dtype, local_files_only=local)
     except (SafetensorError, RuntimeError) as error:
-        raise VantageError("corrupt", f"the model in {source} cannot be read: {_first_sentence(error)}") from error
+        raise VantageError("corrupt", f"the model in {source} cannot be read: {_first_line(error)}") from error
     except (OSError, ValueError, KeyError) as error:
-        raise VantageError("bad_config", f"{source} is no usable image-text model: {_first_sentence(error)}") from error
+        raise VantageError("bad_config", f"{source} is not a usable image-text model: {_first_line(error)}") from error
     finally:
         transformers.logging.set_verbosity(level)
         transformers.logging.enable_progress_bar()
     return Policy(model.to(device).eval(), processor, source)
 
 
-def _first_sentence(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

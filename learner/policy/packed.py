@@ -1,22 +1,22 @@
-"""The lean forward: every prompt is computed once, and any number of branches continue it.
+"""The packed forward: every prompt is computed once, and any number of branches continue it.
 
     packed = PackedPolicy(model, processor)            # model: a Qwen3-VL, with or without PEFT LoRA layers inside
     images = packed.encode(views)                      # uint8 [N, H, W, 3] -> ImageFeatures, gradient only if enabled
     prefix = packed.prefill(prompts, images)           # list of B token lists, images in the order of the prompts
-    logits = packed.logits(prefix.last)                # [B, V]: what comes after each prompt
+    logits = packed.logits(prefix.last)                # [B, V]: next-token logits of each prompt
     hidden = packed.branch(prefix, ids)                # ids int64 [B, K, T] -> hidden [B, K, T, D]
     logp = packed.log_probs(prefix, ids)               # [B, K, T]: log p(ids[b, k, t] | prompt b, ids[b, k, :t])
 
-A *prefix* is a chat header, images (and a question); its K *branches* are completions (or, in pre-training, questions
-with their answers) that see the prefix and themselves, never one another. GRPO has 16 completions per prompt: the
-images and the prompt are computed once instead of 16 times, forward and backward. It all runs on the weights, modules
-and arithmetic of Hugging Face's model, so logits agree to 1e-5 in float32, LoRA layers work because the modules are
-called, and gradients flow through prefix and branches alike wherever they are enabled.
+A *prefix* is a chat header with images (and a question). Its K *branches* are completions (in pre-training, questions
+with their answers); each attends to the prefix and to itself, never to other branches. GRPO has 16 completions per
+prompt: images and prompt are computed once instead of 16 times, forward and backward. The weights, modules and
+arithmetic are those of the Hugging Face model, so logits agree to 1e-5 in float32. LoRA layers work because their
+modules are called. Gradients flow through prefix and branches if enabled.
 
 Shapes: B prompts, P longest prompt, K branches of T tokens, D hidden size, V vocabulary. Prompts of different lengths
-are padded on the right and masked. Branches are padded on the right with any token id: a later token never changes an
-earlier one, so hidden states before the padding are right and those behind it are to be ignored. Image tokens
-in a prompt are written out, one id per token (`expand` does so), and every view of one call has the same size.
+are padded on the right and masked. Branches are padded on the right with any token id: attention is causal, so hidden
+states before the padding are correct and those in the padding must be ignored. Image tokens in a prompt are expanded,
+one id per token (see `expand`), and all views of one call have the same size.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from protocol.errors import VantageError
 
 
 class Prefix(NamedTuple):
-    """A computed batch of prompts, to be continued by `branch`."""
+    """A computed batch of prompts, input of `branch`."""
 
     keys: tuple[Tensor, ...]  # per layer [B, H, P, head_dim], rotated
     values: tuple[Tensor, ...]  # per layer [B, H, P, head_dim]
-    bias: Tensor | None  # [B, 1, 1, P] 0 or -inf where a prompt is padded; None where all are of one length
-    next_position: Tensor  # [B] rotary position of the first token behind the prompt
-    last: Tensor  # [B, D] normalised hidden state of each prompt's last token
+    bias: Tensor | None  # [B, 1, 1, P]: -inf at padding, else 0; None if all prompts have the same length
+    next_position: Tensor  # [B] rotary position of the first token after the prompt
+    last: Tensor  # [B, D] normalised hidden state of the last token of each prompt
 
     def select(self, index: Tensor) -> Prefix:
         """The prompts at these indices."""
@@ -51,9 +51,9 @@ class Prefix(NamedTuple):
 
 
 class PackedPolicy:
-    """Prefix-and-branches forward over a Qwen3-VL model; see the module's docstring.
+    """Prefix-and-branches forward of a Qwen3-VL model; see the module docstring.
 
-    Raises VantageError("unsupported") for another architecture: such a model takes the plain transformers path.
+    Raises VantageError("unsupported") for other architectures; they use the forward of transformers.
     """
 
     def __init__(self, model: Any, processor: Any) -> None:
@@ -72,11 +72,11 @@ class PackedPolicy:
         return self.text.embed_tokens.weight.device
 
     def encode(self, views: NDArray[np.uint8] | Tensor) -> ImageFeatures:
-        """Image features of views uint8 [N, H, W, 3]. Wrap in torch.no_grad() where the vision tower is frozen."""
+        """Image features of views uint8 [N, H, W, 3]. Wrap in torch.no_grad() if the vision tower is frozen."""
         return self.vision(views)
 
     def expand(self, token_ids: Sequence[int], height_px: int, width_px: int) -> list[int]:
-        """Write every single image token out as the tokens that an image of this size takes."""
+        """Replace every image token by as many tokens as an image of this size has."""
         rows, columns = self.vision.grid(height_px, width_px)
         out: list[int] = []
         for token in token_ids:
@@ -86,10 +86,10 @@ class PackedPolicy:
     def prefill(
         self, prompts: Sequence[Sequence[int]], images: ImageFeatures | None, grid: tuple[int, int] | None = None
     ) -> Prefix:
-        """Compute prompts, given as token ids with image tokens written out.
+        """Compute prompts, given as token ids with expanded image tokens.
 
-        `images` holds the features of all images in order of prompts; None if no prompt has one. `grid` is rows and
-        columns of tokens per image; omitted, images are square.
+        `images` holds the features of all images in the order of the prompts, or None if there are none. `grid` is
+        (rows, columns) of tokens per image; by default images are square.
         """
         device = self.device
         lengths = [len(prompt) for prompt in prompts]
@@ -102,7 +102,7 @@ class PackedPolicy:
         is_image = padded == self.image_token_id
         expected = 0 if images is None else images.tokens.shape[0] * tokens
         if is_image.sum() != expected or side[0] * side[1] != tokens:
-            raise VantageError("internal", f"prompts hold {is_image.sum()} image tokens but the images have {expected}")
+            raise VantageError("internal", f"prompts have {is_image.sum()} image tokens but the images have {expected}")
         layout = [_rope_positions(row[:length].tobytes(), *side) for row, length in zip(is_image, lengths)]
         positions = np.zeros((3, len(prompts), longest), np.int64)
         for index, (columns, _) in enumerate(layout):
@@ -133,7 +133,7 @@ class PackedPolicy:
             values.append(value)
             mask = causal
             if index == len(self.text.layers) - 1:
-                # Only the prompt's last token is asked for: the others have given their keys and values already.
+                # Only the last token is needed: keys and values of the others are computed above.
                 hidden, normed = hidden[rows, last_at][:, None], normed[rows, last_at][:, None]
                 cos, sin = cos[rows, :, last_at][:, :, None], sin[rows, :, last_at][:, :, None]
                 mask = causal[last_at][:, None, None]
@@ -149,14 +149,14 @@ class PackedPolicy:
     ) -> Tensor:
         """Normalised hidden states of branches: ids int64 [B, K, T] -> [B, K, T, D].
 
-        With `at` (int64 [B, K, S], positions within the branch) only those S states are computed in the last layer and
-        returned, [B, K, S, D]. `tap` = (layer, list) appends that layer's raw hidden states [B, K, T, D] to the list.
+        With `at` (int64 [B, K, S], positions in the branch) the last layer computes and returns only those S states,
+        [B, K, S, D]. `tap` = (layer, list) appends the raw hidden states [B, K, T, D] of that layer to the list.
         """
         count, branches, length = ids.shape
         flat = branches * length
         hidden = self.text.embed_tokens(ids.reshape(count, flat))
         steps = prefix.next_position[:, None] + torch.arange(length, device=ids.device)
-        cos, sin = self._rotation(hidden, steps.expand(3, -1, -1))  # [B, 1, T, head_dim]: the same for all branches
+        cos, sin = self._rotation(hidden, steps.expand(3, -1, -1))  # [B, 1, T, head_dim]: equal for all branches
         cos, sin = (part.repeat(1, 1, branches, 1) for part in (cos, sin))
         own = torch.full((length, length), float("-inf"), device=ids.device, dtype=hidden.dtype).triu(1)
         for index, layer in enumerate(self.text.layers):
@@ -180,9 +180,9 @@ class PackedPolicy:
         return self.model.lm_head(hidden)
 
     def log_probs(self, prefix: Prefix, ids: Tensor) -> Tensor:
-        """log p of every token of completions ids [B, K, T], each given the prompt and the tokens before it: [B, K, T].
+        """log p of every token of completions ids [B, K, T], given the prompt and the tokens before it: [B, K, T].
 
-        Values at padding behind a completion's end are meaningless: mask them.
+        Values at padding are meaningless: mask them.
         """
         branches, length = ids.shape[1:]
         first = self.logits(prefix.last)[:, None, None].expand(-1, branches, -1, -1)
@@ -200,8 +200,11 @@ class PackedPolicy:
 
 @lru_cache(maxsize=4096)
 def _rope_positions(is_image: bytes, rows: int, columns: int) -> tuple[NDArray[np.int64], int]:
-    """Positions [3, L] along time, height and width, and the next free one, as Qwen3-VL counts them: text advances all
-    three axes together; an image stands still in time and advances by the longer of its sides."""
+    """Return Qwen3-VL's positions [3, L] along time, height and width, and the next free position.
+
+    Text advances all three axes together. An image has one position in time; text after it continues at its start plus
+    its longer side.
+    """
     mask = np.frombuffer(is_image, bool)
     positions = np.empty((3, len(mask)), np.int64)
     index = position = 0
@@ -247,7 +250,7 @@ def _query(attention: Any, normed: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def _grouped(attention: Any, x: Tensor) -> Tensor:
-    """Keys or values [B, H_kv, L, d] repeated for every query head of their group."""
+    """Repeat keys or values [B, H_kv, L, d] for every query head of their group."""
     groups = attention.num_key_value_groups
     return x if groups == 1 else x.repeat_interleave(groups, 1)
 
@@ -262,7 +265,7 @@ def _finish(layer: Any, hidden: Tensor, mixed: Tensor) -> Tensor:
 def _branch_attention(
     attention: Any, query: Tensor, prefix: Prefix, layer: int, key: Tensor, value: Tensor, own: Tensor, branches: int
 ) -> Tensor:
-    """Attention of query [B, H, K * S, d] to the whole prefix and causally to its own branch, [B, H, K * S, d]."""
+    """Attention of query [B, H, K * S, d] to the prefix and, causally, to its own branch: [B, H, K * S, d]."""
     count, heads, queries, size = query.shape
     prefix_key, prefix_value = (_grouped(attention, x) for x in (prefix.keys[layer], prefix.values[layer]))
     shape = (count, heads, branches, -1, size)

@@ -1,8 +1,8 @@
 """Lets the Qwen3-VL processor import torchvision's CUDA build beside a CPU build of torch.
 
-PyPI's only torchvision wheel is built for CUDA. Its C++ library does not load beside a CPU torch, so the operators
-that it would declare are missing, and `import torchvision` dies on "operator torchvision::nms does not exist" while
-it registers their fake kernels. Declaring the two schemas is enough: nothing here ever calls these operators.
+The torchvision wheel on PyPI is built for CUDA. Its C++ library does not load beside a CPU torch, so its operators are
+not declared, and `import torchvision` fails with "operator torchvision::nms does not exist" when it registers their
+fake kernels. Declaring the two schemas is enough: nothing here calls these operators.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ _SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
-_library: list[object] = []  # a torch.library.Library undeclares its operators when it is collected
+_library: list[object] = []  # a torch.library.Library removes its operators when it is garbage-collected
 
 
 class _DeclareBeforeImport(importlib.abc.MetaPathFinder):
-    """Waits for the import of torchvision, so that a process which never needs it does not import torch for it."""
+    """Declares the schemas when torchvision is imported, so that other processes need not import torch."""
 
     def find_spec(
         self,
         fullname: str,
-        path: Sequence[str] | None,  # noqa: ARG002  the protocol of finders
+        path: Sequence[str] | None,  # noqa: ARG002  required by the finder protocol
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> importlib.machinery.ModuleSpec | None:
         if fullname == "torchvision":
@@ -47,7 +47,7 @@ def _declare() -> None:
 
 
 def install() -> None:
-    """Call before the first import of transformers' processors, trl or vllm; calling it again changes nothing."""
+    """Install the import hook. Call before the first import of transformers' processors, trl or vllm. Idempotent."""
     if "torchvision" in sys.modules or any(isinstance(finder, _DeclareBeforeImport) for finder in sys.meta_path):
         return
     sys.meta_path.insert(0, _DeclareBeforeImport())

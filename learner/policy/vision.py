@@ -1,7 +1,7 @@
-"""The vision tower of a Qwen3-VL as plain batched attention over images of one size.
+"""The vision tower of a Qwen3-VL as batched attention over images of one size.
 
-Hugging Face's forward packs all patches into one row and attends image by image in a Python loop; with equal grids one
-batched product does the same. Weights, order of patches and arithmetic are those of the model; see packed.py.
+Hugging Face's forward packs all patches into one row and loops over images for attention; for images of equal size one
+batched product gives the same result. Weights, patch order and arithmetic are those of the model; see packed.py.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from protocol.errors import VantageError
 
 
 class ImageFeatures(NamedTuple):
-    """What the language model sees of N images: tokens [N, n, D] and one [N, n, D] per deepstack layer."""
+    """Features of N images for the language model: tokens [N, n, D] and one [N, n, D] per deepstack layer."""
 
     tokens: Tensor
     deepstack: tuple[Tensor, ...]
 
     def select(self, index: Tensor) -> ImageFeatures:
-        """The features of these images; an index may occur several times."""
+        """Return the features of these images; an index may be repeated."""
         return ImageFeatures(self.tokens[index], tuple(level[index] for level in self.deepstack))
 
 
 class _Grid(NamedTuple):
-    """What depends on the image size alone; n patches in the model's merge-block order."""
+    """Tensors that depend only on the image size; n patches in the merge-block order of the model."""
 
     taps: Tensor  # [n, t] int64 indices into the learned position table
     tap_weights: Tensor  # [n, t]
@@ -43,7 +43,7 @@ def rotate_half(x: Tensor) -> Tensor:
 
 
 class BatchedVision:
-    """Callable: images uint8 [N, H, W, 3] -> ImageFeatures. Differentiable in the model's weights."""
+    """Callable: images uint8 [N, H, W, 3] -> ImageFeatures. Differentiable with respect to the weights."""
 
     def __init__(self, visual: Any, mean: list[float], std: list[float]) -> None:
         self.visual = visual
@@ -59,12 +59,12 @@ class BatchedVision:
         if height_px % cell or width_px % cell or not (height_px and width_px):
             raise VantageError(
                 "unsupported",
-                f"views of {width_px} x {height_px} px do not fit: use sides that are multiples of {cell} px",
+                f"views of {width_px} x {height_px} px are not supported: use multiples of {cell} px for both sides",
             )
         return height_px // cell, width_px // cell
 
     def patches(self, images: NDArray | Tensor) -> Tensor:
-        """[N, n, channels * temporal * patch * patch], the order and values of the Hugging Face image processor."""
+        """[N, n, channels * temporal * patch * patch], in the order of the Hugging Face image processor."""
         pixels = torch.as_tensor(images)
         count, height, width, _ = pixels.shape
         rows, columns = self.grid(height, width)

@@ -1,7 +1,7 @@
-"""The words that the embedded policy's tokenizer knows as one token each.
+"""Words that the tokenizer of the embedded policy encodes as one token.
 
-The simulator asks its questions in a small vocabulary; a word that is not listed here is spelled in bytes, which
-works but costs tokens. At most 249 words fit into the 512 tokens beside the 256 bytes and the 7 special tokens.
+Questions use a small vocabulary. A word that is not listed here is encoded as bytes, which works but takes more tokens.
+The 512 tokens are 256 bytes, 7 special tokens and up to 249 words.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ COLORS = ("red", "green", "blue", "yellow", "purple", "orange", "white", "black"
 
 NUMBERS = tuple(str(n) for n in range(13))
 
-# Every word of a category of the `rooms` backend and its plural; "coffee table" is two tokens.
+# Words in names of categories of the `rooms` backend, and their plurals; "coffee table" is two tokens.
 _CATEGORIES = """
 chair table sofa bed lamp plant bookshelf cabinet ball box armchair stool desk bench wardrobe dresser nightstand coffee
 basket vase shelf rug door window wall floor ceiling
@@ -39,6 +39,6 @@ turned turns move moved moves go way camera between compared number now
 
 
 def words() -> tuple[str, ...]:
-    """Every word once, in a fixed order."""
+    """Return every word once, in a fixed order."""
     texts = (_CATEGORIES, _OTHER_OBJECTS, _SPATIAL, _FUNCTION)
     return tuple(dict.fromkeys([*COLORS, *NUMBERS, *(word for text in texts for word in text.split())]))

@@ -1,1 +1,1 @@
-"""Makes `vantage-tiny`: supervised pre-training on the simulator's dense truth."""
+"""Supervised pre-training of `vantage-tiny` on annotated views."""

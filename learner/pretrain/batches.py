@@ -1,4 +1,4 @@
-"""Turns views into tensors: dense targets per image token, and packed questions with the nouns that name objects."""
+"""Tensors of annotated views: dense targets per image token, and packed questions with the nouns that name objects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MASKED = IGNORED
 
 
 class Dense(NamedTuple):
-    shown: Tensor  # bool [B, n]
+    shown: Tensor  # bool [B, n]: the image token shows an object
     targets: Tensor  # int64 [shown.sum(), FIELDS]
 
 
@@ -28,13 +28,13 @@ class Questions(NamedTuple):
 
     ids: Tensor  # int64 [B, K, T]: prompt and answer
     at: Tensor  # int64 [B, K, S]: the positions whose next token is an answer token
-    labels: Tensor  # int64 [B, K, S]: that token, MASKED behind the answer's end or where the answer is not taught
-    nouns: Tensor  # int64 [M, 3]: view, question, position of the last token of each noun
+    labels: Tensor  # int64 [B, K, S]: that token, or MASKED after the end of the answer and if the answer is not taught
+    nouns: Tensor  # int64 [M, 3]: view, question, position of the last token of the noun
     noun_targets: Tensor  # int64 [M, FIELDS]
 
 
 class Tokens:
-    """Word-cached tokenisation: each word after a space is encoded once."""
+    """Tokenizer with a cache per word."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
@@ -73,7 +73,7 @@ def dense(shard: Shard, names: Names) -> Dense:
 def choose(
     questions: Sequence[Question], weights: dict[str, float], count: int, rng: np.random.Generator
 ) -> list[Question]:
-    """Up to `count` of a view's questions without repetition, drawn skill by skill in these proportions."""
+    """Draw up to `count` questions without repetition; the weights give the proportions of the skills."""
     skills: dict[str, list[Question]] = {}
     for index in rng.permutation(len(questions)):
         if weights.get(questions[index].skill, 0.0) > 0:
@@ -81,8 +81,8 @@ def choose(
     chosen: list[Question] = []
     while skills and len(chosen) < count:
         present = list(skills)
-        share = np.array([weights[name] for name in present])
-        name = present[int(rng.choice(len(present), p=share / share.sum()))]
+        weight = np.array([weights[name] for name in present])
+        name = present[int(rng.choice(len(present), p=weight / weight.sum()))]
         chosen.append(skills[name].pop())
         if not skills[name]:
             del skills[name]
@@ -96,7 +96,7 @@ def pack(
     tokens: Tokens,
     names: Names,
 ) -> Questions:
-    """Questions per view (rows may be of different length) and whether each one's answer is taught, as tensors."""
+    """Pack the chosen questions of each view into tensors; `taught` tells whether an answer is a training target."""
     rows: list[list[tuple[list[int], list[int]]]] = []
     nouns: list[tuple[int, int, int]] = []
     targets: list[np.ndarray] = []
@@ -113,15 +113,15 @@ def pack(
                     targets.append(of_object[object_id])
         rows.append(row)
     width = max(len(row) for row in rows)
-    length = max(len(prompt) + len(answer) for row in rows for prompt, answer in row) - 1  # the END is never an input
+    length = max(len(prompt) + len(answer) for row in rows for prompt, answer in row) - 1  # the end is never an input
     scored = max(len(answer) for row in rows for _, answer in row)
     ids_ = np.full((len(rows), width, length), tokens.pad, np.int64)
     at = np.zeros((len(rows), width, scored), np.int64)
     labels = np.full((len(rows), width, scored), MASKED, np.int64)
     for view, row in enumerate(rows):
         for k, (prompt, answer) in enumerate(row):
-            whole = prompt + answer[:-1]
-            ids_[view, k, : len(whole)] = whole
+            inputs = prompt + answer[:-1]
+            ids_[view, k, : len(inputs)] = inputs
             at[view, k] = np.minimum(len(prompt) - 1 + np.arange(scored), length - 1)
             if taught[view][k]:
                 labels[view, k, : len(answer)] = answer

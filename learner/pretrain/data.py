@@ -1,7 +1,7 @@
-"""Annotated views for pre-training: ordered from a simulator, kept as shards on disk, read back as a pool.
+"""Annotated views for pre-training: requested from a simulator, stored as shards, read as a pool.
 
-Every order is drawn from (seed, split, number), so the same settings give the same views; shards that exist are kept,
-so an interrupted collection goes on where it stopped. Held-out views have seeds of the val split.
+Every request is drawn from (seed, split, number), so the same settings give the same views. Existing shards are reused,
+so an interrupted collection resumes. Held-out views have scene seeds of the val split.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ class ViewTruth(msgspec.Struct, frozen=True):
 
 
 class Shard(NamedTuple):
-    """N views: rgb uint8 [N, H, W, 3], per image token the index of the object it shows int8 [N, n], and the truth."""
+    """N views: rgb uint8 [N, H, W, 3], owners int8 [N, n] (object index per image token, -1 for none), and truths."""
 
     rgb: NDArray[np.uint8]
     owners: NDArray[np.int8]
     truths: list[ViewTruth]
 
 
-def order(settings: PretrainSettings, split: str, number: int) -> Annotate:
-    """The order for scene `number` of a split."""
+def request(settings: PretrainSettings, split: str, number: int) -> Annotate:
+    """Return the request for scene `number` of a split."""
     rng = rng_for(settings.seed, "pretrain", split, number)
     low, high = (0, HELD_OUT_SEED_BORDER) if split == "train" else (HELD_OUT_SEED_BORDER, SEED_END)
     scene = SceneSpec(
@@ -75,9 +75,9 @@ def collect(
     shards: int,
     report: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Fill `folder` with `shards` shards of settings.scenes_per_shard scenes; `report` gets the number that are there.
+    """Fill `folder` with `shards` shards of settings.scenes_per_shard scenes; `report` receives the number written.
 
-    A scene that the simulator finds infeasible is left out. Raises VantageError if the simulator fails otherwise.
+    Infeasible scenes are skipped. Raises VantageError if the simulator fails otherwise.
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing = [index for index in range(shards) if not shard_path(folder, index).exists()]
@@ -87,7 +87,7 @@ def collect(
         for scene in range(settings.scenes_per_shard)
     )
     done = shards - len(missing)
-    replies = _in_order(channel, ((index, order(settings, split, number)) for index, number in numbers))
+    replies = _in_order(channel, ((index, request(settings, split, number)) for index, number in numbers))
     parts: list[Shard] = []
     for count, (index, packet) in enumerate(replies, 1):
         if packet is not None:
@@ -98,10 +98,10 @@ def collect(
             report(done)
 
 
-def _in_order(channel: Channel, orders: Iterator[tuple[int, Annotate]]) -> Iterator[tuple[int, Any]]:
-    """Replies in the order of the requests, several in flight; None for an infeasible one."""
+def _in_order(channel: Channel, requests: Iterator[tuple[int, Annotate]]) -> Iterator[tuple[int, Any]]:
+    """Yield replies in the order of the requests, with several in flight; None if infeasible."""
     waiting: deque[tuple[int, Future[Any]]] = deque()
-    for index, message in orders:
+    for index, message in requests:
         waiting.append((index, channel.submit(message, deadline_s=_DEADLINE_S)))
         if len(waiting) >= IN_FLIGHT:
             yield _reply(*waiting.popleft())
@@ -123,7 +123,7 @@ def _unpack(packet: Any, grid: tuple[int, int]) -> Shard:
     images, owners, truths = [], [], []
     for item in annotated.views:
         if item.view.ids is None:
-            raise VantageError("internal", "the simulator sent a view without its id image")
+            raise VantageError("internal", "the simulator sent a view without an id image")
         object_ids = [truth.object_id for truth in item.objects]
         images.append(np.array(packet.array(item.view.rgb)))
         owners.append(cell_owners(packet.array(item.view.ids), object_ids, *grid))
@@ -136,13 +136,13 @@ def shard_path(folder: Path, index: int) -> Path:
 
 
 def write_shard(path: Path, parts: list[Shard]) -> None:
-    kept = [part for part in parts if part.truths]
-    if not kept:
+    parts = [part for part in parts if part.truths]
+    if not parts:
         raise VantageError(
-            "infeasible", "no scene of a whole shard could be made: loosen the pre-training scenes' settings"
+            "infeasible", "every scene of a shard is infeasible: relax the scene settings in learner.pretrain"
         )
-    rgb, owners = np.concatenate([part.rgb for part in kept]), np.concatenate([part.owners for part in kept])
-    truths = msgspec.msgpack.encode([truth for part in kept for truth in part.truths])
+    rgb, owners = np.concatenate([part.rgb for part in parts]), np.concatenate([part.owners for part in parts])
+    truths = msgspec.msgpack.encode([truth for part in parts for truth in part.truths])
     partial = path.with_suffix(".tmp.npz")
     np.savez(partial, rgb=rgb, owners=owners, truths=np.frombuffer(truths, np.uint8))
     os.replace(partial, path)
@@ -155,10 +155,10 @@ def read_shard(path: Path) -> Shard:
 
 
 class Pool:
-    """Views of the first shards of a folder; `grow` reads further ones, waiting for them to be made."""
+    """Views of the first shards of a folder; `grow` waits for further shards and reads them."""
 
     def __init__(self, folder: Path, wait: Callable[[Path], None]) -> None:
-        """`wait(path)` returns when the shard is there, or raises what stopped its making."""
+        """`wait(path)` blocks until the shard exists, or raises the error that prevents it."""
         self.folder, self._wait = folder, wait
         self._shards: list[Shard] = []
         self._starts: list[int] = [0]
@@ -174,7 +174,7 @@ class Pool:
         return self._starts[-1]
 
     def take(self, indices: NDArray[np.int64]) -> Shard:
-        """The views at these indices, as one shard."""
+        """Return the views at these indices as one shard."""
         places = []
         for index in indices:
             shard = int(np.searchsorted(self._starts, index, side="right")) - 1

@@ -1,4 +1,4 @@
-"""Held-out accuracy of a policy on annotated views, per skill, greedy and sampled."""
+"""Accuracy of a policy on held-out annotated views, per skill, greedy and sampled."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _QUESTIONS_PER_VIEW = 12
 
 class Accuracy(NamedTuple):
     questions: int
-    greedy: float  # the most likely token is right at every position, the end included
+    greedy: float  # fraction with the most likely token right at every position, end token included
     sampled: float  # mean probability of the right answer at temperature 1
 
 
 def mean(table: dict[str, Accuracy], skills: Sequence[str]) -> float:
-    """Of the greedy accuracies of these skills."""
+    """Mean greedy accuracy of these skills."""
     values = [table[name].greedy for name in skills if name in table]
     return float(np.mean(values)) if values else 0.0
 
@@ -42,8 +42,10 @@ def evaluate(
     names: Names,
     blind: bool = False,
 ) -> dict[str, Accuracy]:
-    """Accuracy on the pool's first `views` views. `header` is the prompt before the question, image tokens written
-    out; with `blind` the questions are asked without the picture."""
+    """Accuracy on the first `views` views of the pool.
+
+    `header` is the prompt before the question, with expanded image tokens. With `blind`, no images are given.
+    """
     right: dict[str, list[tuple[bool, float]]] = defaultdict(list)
     for start in range(0, min(views, len(pool)), _VIEWS_PER_BATCH):
         indices = np.arange(start, min(start + _VIEWS_PER_BATCH, views, len(pool)))
@@ -60,10 +62,10 @@ def evaluate(
         scored = questions.labels != MASKED
         hit = ((logits.argmax(-1) == questions.labels) | ~scored).all(-1)
         logp = logits.log_softmax(-1).gather(-1, questions.labels.clamp(min=0)[..., None])[..., 0]
-        chance = (logp * scored).sum(-1).exp()
+        likelihood = (logp * scored).sum(-1).exp()
         for view, row in enumerate(chosen):
             for k, question in enumerate(row):
-                right[question.skill].append((bool(hit[view, k]), float(chance[view, k])))
+                right[question.skill].append((bool(hit[view, k]), float(likelihood[view, k])))
     return {
         name: Accuracy(len(results), *(float(np.mean(column)) for column in zip(*results)))
         for name, results in sorted(right.items())

@@ -1,8 +1,8 @@
-"""Muon in float32: momentum whose matrices are orthogonalised by a Newton-Schulz iteration before they are applied.
+"""Muon in float32: SGD with momentum whose updates are orthogonalised by a Newton-Schulz iteration.
 
-torch.optim.Muon iterates in bfloat16, which ordinary CPUs emulate thirty times slower than float32. Matrices of one
-shape are orthogonalised as one batch. The update is scaled to the size of AdamW's (0.2 sqrt(longer side), Liu et al.,
-"Muon is scalable for LLM training", arXiv 2502.16982), so that both optimisers take learning rates of one kind.
+torch.optim.Muon iterates in bfloat16, which most CPUs emulate thirty times slower than float32. Matrices of the same
+shape are orthogonalised in one batch. The update is scaled to the magnitude of AdamW's (0.2 sqrt(longer side), Liu et
+al., "Muon is scalable for LLM training", arXiv 2502.16982), so that both optimisers use similar learning rates.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-_A, _B, _C = 3.4445, -4.7750, 2.0315  # Keller Jordan's quintic: steepest at zero, roughly 1 elsewhere
+_A, _B, _C = 3.4445, -4.7750, 2.0315  # Keller Jordan's quintic: steep at zero, close to 1 elsewhere
 _ITERATIONS = 5
 _MOMENTUM, _WEIGHT_DECAY = 0.95, 0.01
 
 
 def orthogonalise(batch: Tensor) -> Tensor:
-    """[n, rows, columns] -> nearly orthogonal matrices with the same singular vectors."""
+    """Map matrices [n, rows, columns] to nearly orthogonal ones with the same singular vectors."""
     wide = batch.shape[-2] <= batch.shape[-1]
     x = batch if wide else batch.transpose(-1, -2)
     x = x / (x.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
@@ -31,7 +31,7 @@ def orthogonalise(batch: Tensor) -> Tensor:
     return x if wide else x.transpose(-1, -2)
 
 
-def _orthogonalise_together(batch: Tensor) -> Tensor:
+def _orthogonalise_distributed(batch: Tensor) -> Tensor:
     if not dist.is_initialized():
         return orthogonalise(batch)
     mine = slice(dist.get_rank(), None, dist.get_world_size())
@@ -43,7 +43,7 @@ def _orthogonalise_together(batch: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """For hidden matrices only; embeddings, norms and biases belong to AdamW."""
+    """For hidden matrices only; use AdamW for embeddings, norms and biases."""
 
     def __init__(self, params: Iterable[Tensor], lr: float) -> None:
         super().__init__(list(params), {"lr": lr})
@@ -69,6 +69,6 @@ class Muon(torch.optim.Optimizer):
             state["momentum"].lerp_(parameter.grad, 1 - _MOMENTUM)
             steps.append(parameter.grad.lerp(state["momentum"], _MOMENTUM))  # Nesterov
         scale = 0.2 * max(shape) ** 0.5
-        for parameter, step in zip(parameters, _orthogonalise_together(torch.stack(steps))):
+        for parameter, step in zip(parameters, _orthogonalise_distributed(torch.stack(steps))):
             parameter.mul_(1 - lr * _WEIGHT_DECAY)
             parameter.add_(step, alpha=-lr * scale)

@@ -1,8 +1,8 @@
-"""`learner pretrain` from end to end: a simulator of its own, the views it makes, and processes that train on them.
+"""`learner pretrain`: a simulator, the views that it renders, and processes that train on them.
 
-run            collects views beside the training, starts the processes, writes the model card
-own_simulator  a sim-server in a run directory, as a child process
-_train         one training process of several; process 0 measures and saves
+run              collects views during training and starts the training processes
+start_simulator  starts a sim-server in a run directory as a child process
+_train           one training process; process 0 evaluates, saves, and writes the model card
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch.multiprocessing.spawn import start_processes
 
 from learner.policy.build import MERGE, PATCH_PX
 from learner.pretrain.card import write_card
-from learner.pretrain.data import Pool, collect, order
+from learner.pretrain.data import Pool, collect, request
 from learner.pretrain.train import pretrain
 from learner.settings import PretrainSettings
 from learner.stream.reports import Channel
@@ -35,21 +35,23 @@ from protocol.wire.messages import Describe
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.2
-_STALLED_S = 600.0  # without a new shard for so long, the simulator is taken for dead
+_STALLED_S = 600.0  # without a new shard for this time, the simulator is considered dead
 _STOP_S = 10.0
 
 
 def run(settings: PretrainSettings, out: Path, work: Path, command: str, workers: int = 1) -> None:
-    """Make a policy in `out`. Views and logs go to `work`, from where an interrupted run takes its views again.
+    """Train a policy and write it to `out`. Views and logs go to `work`; an interrupted run reuses its views.
 
-    `command` is what the model card names as the way to make the policy again. Raises VantageError("conflict") where
-    `out` holds something else than a model.
+    `command` is the command line in the model card that reproduces the policy. Raises VantageError("conflict") if
+    `out` contains files but no model.
     """
     if out.is_dir() and any(out.iterdir()) and not (out / "config.json").exists():
-        raise VantageError("conflict", f"{out} holds something else than a model; choose another folder.")
+        raise VantageError("conflict", f"{out} contains files but no model; choose another folder.")
     work.mkdir(parents=True, exist_ok=True)
-    with own_simulator(work / "simulator", workers) as simulator:
-        digest = simulator.request(Describe(order(settings, "val", 0).scene), deadline_s=300.0).message.renderer_digest
+    with start_simulator(work / "simulator", workers) as simulator:
+        digest = simulator.request(
+            Describe(request(settings, "val", 0).scene), deadline_s=300.0
+        ).message.renderer_digest
         log.info("views come from renderer %s", digest)
         collector = _Collector(simulator, settings, work)
         arguments = (settings.model_dump_json(), str(work), str(out), command, digest)
@@ -66,8 +68,8 @@ def run(settings: PretrainSettings, out: Path, work: Path, command: str, workers
 
 
 @contextlib.contextmanager
-def own_simulator(run_dir: Path, workers: int) -> Iterator[Client]:
-    """A client of a fresh simulator; both end with the context."""
+def start_simulator(run_dir: Path, workers: int) -> Iterator[Client]:
+    """Start a simulator and yield a client of it; both are closed with the context."""
     run_directory = RunDir.open(run_dir) if (run_dir / "run.json").exists() else RunDir.create(run_dir, {})
     arguments = ["serve", str(run_directory.path), "--workers", str(workers)]
     process = subprocess.Popen([sys.executable, "-m", "sim_server.cli", *arguments])
@@ -84,7 +86,7 @@ def own_simulator(run_dir: Path, workers: int) -> Iterator[Client]:
 
 
 class _Collector:
-    """Collects the held-out views, then those for training, in a thread."""
+    """Collects the held-out views, then the training views, in a thread."""
 
     def __init__(self, channel: Channel, settings: PretrainSettings, work: Path) -> None:
         self._error: BaseException | None = None
@@ -92,7 +94,7 @@ class _Collector:
         self._thread.start()
 
     def check(self) -> None:
-        """Raises what stopped the collection."""
+        """Raise the error that stopped the collection, if any."""
         if self._error is not None:
             raise self._error
 
@@ -101,7 +103,7 @@ class _Collector:
         try:
             for split, shards in (("val", settings.held_out_shards), ("train", settings.train_shards)):
                 collect(channel, settings, split, work / split, (side, side), shards, _progress(split, shards))
-        except BaseException as error:  # handed to the main thread by check()
+        except BaseException as error:  # raised in the main thread by check()
             self._error = error
 
 
@@ -113,12 +115,12 @@ def _progress(split: str, shards: int) -> Callable[[int], None]:
 
 
 def _wait_for(path: Path) -> None:
-    """Until the shard is there; raises VantageError("timeout") where none of its folder appears for a long time."""
+    """Wait until the shard exists. Raises VantageError("timeout") after _STALLED_S."""
     deadline = time.monotonic() + _STALLED_S
     while not path.exists():
         if time.monotonic() > deadline:
             raise VantageError(
-                "timeout", f"no views came for {_STALLED_S:.0f} s: see the simulator's log in {path.parents[1]}"
+                "timeout", f"no new views for {_STALLED_S:.0f} s: see the simulator's log in {path.parents[1]}"
             )
         time.sleep(_POLL_S)
 
@@ -133,9 +135,9 @@ def _train(rank: int, settings_json: str, work: str, out: str, command: str, dig
         dist.init_process_group("gloo", f"file://{meeting.resolve()}", rank=rank, world_size=settings.processes)
     try:
         pools = Pool(folder / "train", _wait_for), Pool(folder / "val", _wait_for)
-        made = pretrain(settings, *pools, Path(out))
-        if made is not None:
-            write_card(Path(out), settings, command, digest, made)
+        result = pretrain(settings, *pools, Path(out))
+        if result is not None:
+            write_card(Path(out), settings, command, digest, result)
     finally:
         if settings.processes > 1:
             dist.destroy_process_group()

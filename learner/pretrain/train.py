@@ -1,10 +1,11 @@
 """Supervised pre-training of the embedded policy.
 
-    1. vision   the vision tower alone: every image token learns what it shows, from the simulator's id images
-    2. ground   everything: packed questions, with the grounding loss at every noun that names an object
+    1. vision   the vision tower alone: dense targets per image token, from the id images of the simulator
+    2. ground   the full model: packed questions, with the grounding loss at every noun that names an object
 
-`Trainer` holds the model and both stages; `pretrain` runs them, measures as it goes and keeps the checkpoint that sees
-best while its relational skills are still to be learned. Same settings, same views, same number of threads: same bits.
+`Trainer` implements both stages. `pretrain` runs them, evaluates periodically, and saves the checkpoint with the best
+perception among those whose relational skills are still to be learned. With equal settings and views the weights are
+bit-identical.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Trainer:
     def __init__(self, settings: PretrainSettings) -> None:
         self.settings = settings
         self.model, self.processor = build(settings.seed)
-        start_by_matching(self.model, settings.seed)
+        init_attention(self.model, settings.seed)
         self.packed = PackedPolicy(self.model, self.processor)
         self.tokens = Tokens(self.processor.tokenizer)
         self.names = Names(settings.colors, settings.categories)
@@ -66,7 +67,7 @@ class Trainer:
     def train(
         self, stage: str, pool: Pool, shards: Callable[[float], int], after_step: Callable[[int, Losses], None]
     ) -> None:
-        """Run one stage, "vision" or "ground"; `shards(progress)` says how many shards a step may draw from."""
+        """Run one stage, "vision" or "ground". `shards(progress)` is the number of shards that a step may draw from."""
         grounding = stage == "ground"
         settings = self.settings
         steps = settings.ground_steps if grounding else settings.vision_steps
@@ -116,19 +117,19 @@ class Trainer:
         return dense_loss + answer_loss + noun_loss, Losses(dense_loss.item(), answer_loss.item(), noun_loss.item())
 
     def _by_length(self, shard: Shard, rng: np.random.Generator) -> list[list[list[Question]]]:
-        """Questions for each view, the shorter half of every view's first: less of each half is padding."""
+        """Choose questions for each view, split into the shorter and the longer half to reduce padding."""
         count = self.settings.ground_questions
         rows = [choose(truth.questions, self.settings.asked, count, rng) for truth in shard.truths]
         for row in rows:
             row.sort(key=lambda question: len(question.text))
         half = -(-count // 2)
-        return [part for part in ([row[:half] for row in rows], [row[half:] for row in rows]) if any(part)]
+        return [batch for batch in ([row[:half] for row in rows], [row[half:] for row in rows]) if any(batch)]
 
     def _start_optimisers(self, muon_lr: float) -> None:
         matrices, others = [], list(self.heads.parameters())
         for name, parameter in self.model.named_parameters():
-            # The mergers' big squares would cost more to orthogonalise than all the language model's matrices.
-            hidden = parameter.ndim == 2 and not any(part in name for part in ("embed", "lm_head", "merger"))
+            # Orthogonalising the large matrices of the mergers would cost more than those of the language model.
+            hidden = parameter.ndim == 2 and not any(word in name for word in ("embed", "lm_head", "merger"))
             (matrices if hidden else others).append(parameter)
         adam = torch.optim.AdamW(others, self.settings.adam_lr, betas=(0.9, 0.98), weight_decay=0.0)
         self._optimisers = [Muon(matrices, muon_lr), adam]
@@ -137,7 +138,7 @@ class Trainer:
                 group["base_lr"] = group["lr"]
 
     def _set_rate(self, step: int, steps: int) -> None:
-        """Warm-up, a plateau, then a straight fall."""
+        """Warm-up, plateau, linear decay."""
         settings = self.settings
         left = (1 - step / steps) / (1 - settings.decay_from)
         rate = min(1.0, (step + 1) / settings.warmup_steps) * min(1.0, max(_LOWEST_RATE, left))
@@ -155,7 +156,7 @@ def world_size() -> int:
 
 
 def average_gradients(parameters: Sequence[Tensor]) -> None:
-    """Over the processes that train together; parameters without a gradient have none in any of them."""
+    """Average over the training processes. A parameter without a gradient has none in any process."""
     if world_size() == 1:
         return
     gradients = [p.grad for p in parameters if p.grad is not None]
@@ -166,9 +167,11 @@ def average_gradients(parameters: Sequence[Tensor]) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
-def start_by_matching(model: Any, seed: int) -> None:
-    """Query and key weights start almost equal: attention begins by matching content, so that a word looks at the
-    image tokens that say the same (after Trockman & Kolter, "Mimetic initialization", arXiv 2305.09828)."""
+def init_attention(model: Any, seed: int) -> None:
+    """Initialise query and key weights almost equal, so that words attend to image tokens with similar content.
+
+    After Trockman & Kolter, "Mimetic initialization", arXiv 2305.09828.
+    """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for layer in model.model.language_model.layers:
@@ -181,22 +184,22 @@ def start_by_matching(model: Any, seed: int) -> None:
 
 
 class Candidate(NamedTuple):
-    """A measured checkpoint."""
+    """Held-out accuracy of a checkpoint."""
 
     step: int
     perception: float
     relation: float
 
     def better_than(self, other: Candidate | None, band: tuple[float, float]) -> bool:
-        """In the band before out of it, then by perception."""
+        """Compare first by being in the band, then by perception."""
         if other is None:
             return True
-        mine, its = (band[0] <= c.relation <= band[1] for c in (self, other))
-        return (mine, self.perception) > (its, other.perception)
+        inside, other_inside = (band[0] <= c.relation <= band[1] for c in (self, other))
+        return (inside, self.perception) > (other_inside, other.perception)
 
 
-class Made(NamedTuple):
-    """What the model card tells about the checkpoint that was kept."""
+class Result(NamedTuple):
+    """The saved checkpoint, for the model card."""
 
     step: int
     parameters: int
@@ -204,11 +207,11 @@ class Made(NamedTuple):
     blind: dict[str, Accuracy]
 
 
-def pretrain(settings: PretrainSettings, train: Pool, held_out: Pool, out: Path) -> Made | None:
+def pretrain(settings: PretrainSettings, train: Pool, held_out: Pool, out: Path) -> Result | None:
     """Train both stages and save the chosen checkpoint to `out`.
 
-    Called in each of settings.processes processes, after torch.distributed is up where there are several; the first
-    one measures, saves, and gets the result.
+    Call in each of settings.processes processes, after initialising torch.distributed if there are several. Process 0
+    evaluates, saves, and returns the result; the others return None.
     """
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
@@ -216,8 +219,8 @@ def pretrain(settings: PretrainSettings, train: Pool, held_out: Pool, out: Path)
     last = settings.train_shards
     best: Candidate | None = None
 
-    def first_then_more(progress: float) -> int:
-        """All shards are there to be drawn from when the vision tower is trained."""
+    def growing(progress: float) -> int:
+        """Number of shards in the vision stage, from first_shards up to all."""
         return min(last, settings.first_shards + int(progress * (last - settings.first_shards)))
 
     def after_vision_step(step: int, losses: Losses) -> None:
@@ -231,8 +234,8 @@ def pretrain(settings: PretrainSettings, train: Pool, held_out: Pool, out: Path)
             return
         table = trainer.evaluate(held_out, settings.evaluate_views)
         candidate = Candidate(step + 1, mean(table, list(settings.perceive)), mean(table, list(settings.relate)))
-        kept = candidate.better_than(best, settings.relation_band)
-        if kept:
+        saved = candidate.better_than(best, settings.relation_band)
+        if saved:
             best = candidate
             save(trainer.model, trainer.processor, out)
         log.info(
@@ -241,15 +244,15 @@ def pretrain(settings: PretrainSettings, train: Pool, held_out: Pool, out: Path)
             settings.ground_steps,
             *losses,
             " ".join(f"{name} {a.greedy:.2f}/{a.sampled:.2f}" for name, a in table.items()),
-            ", kept" if kept else "",
+            ", saved" if saved else "",
         )
 
     held_out.grow(settings.held_out_shards)
-    trainer.train("vision", train, first_then_more, after_vision_step)
+    trainer.train("vision", train, growing, after_vision_step)
     trainer.train("ground", train, lambda _: last, after_ground_step)
     if rank():
         return None
     assert best is not None
     trainer.model.load_state_dict(load(str(out)).model.state_dict())
     seeing, blind = (trainer.evaluate(held_out, len(held_out), without) for without in (False, True))
-    return Made(best.step, sum(p.numel() for p in trainer.model.parameters()), seeing, blind)
+    return Result(best.step, sum(p.numel() for p in trainer.model.parameters()), seeing, blind)

@@ -1,4 +1,4 @@
-"""Dense truth: what every image token shows, and which object every noun of a question names."""
+"""Dense targets: the object shown by every image token, and its position and attributes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from protocol.tasks.task import ObjectTruth
 
-BINS = 8  # columns and rows of the picture, and steps of depth
+BINS = 8  # bins of columns, rows and depth
 NEAREST_M, DEPTH_STEP_M = 1.0, 0.6  # depth bins: below 1.6 m, 1.6-2.2 m, … , 5.2 m and beyond
-IGNORED = -100  # target of what cannot be said, as torch's cross entropy ignores it
+IGNORED = -100  # no target; ignored by torch's cross entropy
 FIELDS = ("column", "row", "depth", "color", "category")
 
 
 class Names(NamedTuple):
-    """The words that colours and categories are told apart by; an object of another name has no target there."""
+    """Classes of colour and category; an object of another colour or category has no target for it."""
 
     colors: tuple[str, ...]
     categories: tuple[str, ...]
@@ -27,9 +27,9 @@ class Names(NamedTuple):
 
 
 def cell_owners(ids: NDArray[np.int32], object_ids: Sequence[int], rows: int, columns: int) -> NDArray[np.int8]:
-    """Per image token the index (into object_ids) of the object with most pixels in its cell, -1 for none.
+    """Return, per image token, the index (into object_ids) of the object with most pixels in its cell, or -1.
 
-    ids is the view's id image [H, W]; a cell counts as showing an object from 6 % of its pixels on.
+    `ids` is the id image [H, W] of the view. An object with less than 6 % of the pixels of a cell does not count.
     """
     height, width = ids.shape
     cells = ids.reshape(rows, height // rows, columns, width // columns).swapaxes(1, 2).reshape(rows * columns, -1)
@@ -40,7 +40,7 @@ def cell_owners(ids: NDArray[np.int32], object_ids: Sequence[int], rows: int, co
 
 
 def object_targets(objects: Sequence[ObjectTruth], names: Names) -> NDArray[np.int64]:
-    """Class targets [objects, FIELDS] of each object in its view; IGNORED where there is no class."""
+    """Class targets [objects, FIELDS] of the objects of a view; IGNORED if there is no class."""
     targets = np.full((len(objects), len(FIELDS)), IGNORED, np.int64)
     for row, truth in zip(targets, objects):
         row[0] = np.clip(int(truth.u * BINS), 0, BINS - 1)

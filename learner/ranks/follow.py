@@ -1,11 +1,11 @@
-"""What the ranks other than 0 do: they answer and train on their share, as rank 0 orders.
+"""The ranks other than 0: they answer and train on their part of a step, as ordered by rank 0.
 
-    hear ─▶ Answer         answer a share of the questions, reply
-         ─▶ LoadAdapter    the engine answers with these weights from now on
-         ─▶ Train          TRL's trainer; before each of its steps orders are heard until one is a Step
+    receive ─▶ Answer         answer a part of the questions, send the answers
+            ─▶ LoadAdapter    use these weights in the rollout engine
+            ─▶ Train          run TRL's trainer; before each of its steps, execute orders until a TrainStep arrives
 
-They keep nothing: no lease, no report, no checkpoint is theirs. Every rank has the same weights, because every rank
-starts from the same adapter and makes the same steps, of gradients that are the mean over all ranks.
+They own no leases, reports or checkpoints. All ranks have the same weights: they start from the same adapter and take
+the same steps, because gradients are averaged over all ranks.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from learner.policy.adapters import read_adapter
 from learner.policy.assemble import assemble, rollout_engine
 from learner.ranks.orders import Answer, Leave, LoadAdapter, Ranks, Resume, Train, TrainStep, join
 from learner.rollouts.group import Group
-from learner.rollouts.sharded import answer_share
+from learner.rollouts.sharded import answer_part
 from learner.settings import LearnerSettings
 from protocol.run.config import section
 from protocol.run.directory import RunDir
@@ -31,7 +31,7 @@ from protocol.tasks.specs import world_of
 
 
 def follow(run: RunDir) -> None:
-    """Do as rank 0 orders until it says that the run is over."""
+    """Execute the orders of rank 0 until it sends Leave."""
     Follower(run, section(run.config, "learner", LearnerSettings)).run()
 
 
@@ -48,23 +48,23 @@ class Follower:
         self._used = 0.0
 
     def run(self) -> None:
-        with contextlib.suppress(_Left):
+        with contextlib.suppress(_LeaveReceived):
             while True:
-                order = self._obey()
+                order = self._next_training_order()
                 assert isinstance(order, Train), order
                 self._trainer().train(resume_from_checkpoint=self._checkpoint)
         self._engine.close()
-        self._ranks.part()
+        self._ranks.close()
 
-    def _obey(self) -> TrainStep | Train:
-        """Do what is ordered between steps; returns the order that is none of it. Raises _Left at the end."""
+    def _next_training_order(self) -> TrainStep | Train:
+        """Execute other orders until a Train or TrainStep arrives, and return it. Raises _LeaveReceived on Leave."""
         parts = self._parts
         parts.model.eval()
         while True:
-            order = self._ranks.hear()
+            order = self._ranks.receive()
             if isinstance(order, Answer):
                 engine = self._live if order.live else self._engine
-                self._ranks.reply(answer_share(engine, parts.truths, order.prompts, order.n, order.sampling))
+                self._ranks.reply(answer_part(engine, parts.truths, order.prompts, order.n, order.sampling))
             elif isinstance(order, LoadAdapter):
                 self._engine.load_adapter(order.name, Path(order.path))
             elif isinstance(order, Resume):
@@ -72,16 +72,16 @@ class Follower:
                 if order.checkpoint is not None:
                     read_adapter(parts.model, Path(order.checkpoint))
             elif isinstance(order, Leave):
-                raise _Left
+                raise _LeaveReceived
             else:
                 return order
 
     def _collect(self) -> tuple[list[Group], range]:
-        order = self._obey()
+        order = self._next_training_order()
         assert isinstance(order, TrainStep), order
         self._used = order.used
         self._parts.model.train()
-        return order.share
+        return order.unpack()
 
     def _trainer(self) -> VantageTrainer:
         settings = self._settings
@@ -106,19 +106,19 @@ class Follower:
             lambda step: rate(step, self._used, settings.grpo),
             self._parts.packed,
             correct=not self._engine.live,
-            callbacks=[_EndTogether(self._ranks)],
+            callbacks=[_StopWithRank0(self._ranks)],
         )
 
 
-class _Left(Exception):
-    """Rank 0 said that the run is over, or stops."""
+class _LeaveReceived(Exception):
+    """Rank 0 sent Leave."""
 
 
-class _EndTogether(TrainerCallback):
-    """The trainer ends with that of rank 0, which watches the budget."""
+class _StopWithRank0(TrainerCallback):
+    """Stops training when rank 0 does, which watches the budget."""
 
     def __init__(self, ranks: Ranks) -> None:
         self._ranks = ranks
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        control.should_training_stop = self._ranks.agree(False)
+        control.should_training_stop = self._ranks.broadcast(False)

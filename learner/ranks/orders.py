@@ -1,10 +1,10 @@
-"""The processes of one learner, one to a GPU: rank 0 leads, the others do as they are told.
+"""Orders between the ranks of one learner, one process per GPU: rank 0 leads, the others execute its orders.
 
-    rank 0    owns leases, reports, evaluations, checkpoints; tells the others what is next    learner/train.py
-    others    answer their share of the questions, train on their share of the answers         learner/ranks/follow.py
+    rank 0    owns leases, reports, evaluations and checkpoints; sends orders to the others    learner/train.py
+    others    answer their part of the questions, train on their part of the answers           learner/ranks/follow.py
 
-Orders and replies are MessagePack over torch's gloo. Who starts these processes, and what happens when one of them
-dies, stands in learner/ranks/processes.py.
+Orders and replies are MessagePack over torch's gloo. See learner/ranks/processes.py for how these processes are started
+and what happens when one of them dies.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from typing import Any, Optional, Sequence, Union
 import msgspec
 import numpy as np
 
-from learner.ranks.processes import MEETING_FILE
+from learner.ranks.processes import STORE_FILE
 from learner.rollouts.base import Prompt, Rollout, Sampling
 from learner.rollouts.group import Group, Turn
 from protocol.answers.scoring import Reward
 from protocol.errors import VantageError
 
-_MEET = timedelta(minutes=30)  # for every rank to load its policy
-_WAIT = timedelta(days=7)  # nobody waits so long: a rank that dies is noticed by its end, not by a time limit
+_JOIN_TIMEOUT = timedelta(minutes=30)  # for every rank to load its policy
+_TIMEOUT = timedelta(days=7)  # practically none: the death of a rank is detected by watching its process
 
 
 # ----------------------------------------------------------------------------- orders
 
 
 class Resume(msgspec.Struct, tag=True):
-    """Take up the adapter of this checkpoint (None: none) and, when training begins, the optimizer's state."""
+    """Load the adapter of this checkpoint, if given, and, when training begins, the state of the optimizer."""
 
     checkpoint: Optional[str]
 
 
 class Answer(msgspec.Struct, tag=True):
-    """Answer these questions and reply; with `live` by the weights as they stand, else by the engine of rollouts."""
+    """Answer these questions and reply; use the live weights if `live`, else the rollout engine."""
 
     prompts: tuple[Prompt, ...]
     n: int
@@ -51,13 +51,13 @@ class LoadAdapter(msgspec.Struct, tag=True):
 
 
 class Train(msgspec.Struct, tag=True):
-    """Begin the trainer's loop."""
+    """Start the trainer."""
 
 
 class TrainStep(msgspec.Struct, tag=True):
-    """Train on this share; `used` is how much of the budget is used up, 0 to 1.
+    """Train on these answers; `used` is the fraction of the budget used up.
 
-    Turns name their rollout by its index: answers of one group share it, with its views.
+    Turns refer to their rollout by index, so that a rollout and its views are sent once.
     """
 
     rollouts: list[Rollout]
@@ -82,8 +82,8 @@ class TrainStep(msgspec.Struct, tag=True):
         ]
         return TrainStep([_without_features(rollout) for rollout in distinct], packed, rows.start, rows.stop, used)
 
-    @property
-    def share(self) -> tuple[list[Group], range]:
+    def unpack(self) -> tuple[list[Group], range]:
+        """Return the groups and the range of this rank's answers in them."""
         groups: list[Group] = []
         for group in self.groups:
             later = tuple(tuple(Turn(self.rollouts[number], at) for number, at in own) for own in group.later)
@@ -93,12 +93,12 @@ class TrainStep(msgspec.Struct, tag=True):
 
 class WireGroup(msgspec.Struct):
     first: int
-    later: list[list[tuple[int, int]]]  # per answer its further turns: rollout, completion
+    later: list[list[tuple[int, int]]]  # further turns of each answer: (rollout, completion)
     rewards: tuple[Reward, ...]
 
 
 class Leave(msgspec.Struct, tag=True):
-    """The run is done, or stops."""
+    """Exit: the run is done or stops."""
 
 
 Order = Union[Resume, Answer, LoadAdapter, Train, TrainStep, Leave]
@@ -109,44 +109,45 @@ Order = Union[Resume, Answer, LoadAdapter, Train, TrainStep, Leave]
 
 @dataclass(frozen=True)
 class Ranks:
-    """One learner's processes, as one of them sees them; a learner of one process has nobody to talk to."""
+    """The ranks of one learner, as seen by one of them. A learner of one process sends nothing."""
 
     rank: int = 0
     size: int = 1
 
-    def tell(self, orders: Sequence[Order]) -> None:
-        """Rank 0: one order to each of the others, in the order of their ranks."""
+    def send(self, orders: Sequence[Order]) -> None:
+        """On rank 0: send one order to each of the others, in the order of their ranks."""
         for rank, order in enumerate(orders, start=1):
             _send(order, rank)
 
-    def tell_all(self, order: Order) -> None:
-        self.tell([order] * (self.size - 1))
+    def send_all(self, order: Order) -> None:
+        """On rank 0: send the same order to all others."""
+        self.send([order] * (self.size - 1))
 
-    def hear(self) -> Order:
-        """The others: wait for the next order."""
+    def receive(self) -> Order:
+        """On the others: wait for the next order."""
         return _receive(Order, 0)
 
     def reply(self, rollouts: Sequence[Rollout]) -> None:
-        """The others: answers to rank 0; encoded views stay here."""
+        """On the others: send answers to rank 0, without features."""
         _send([_without_features(rollout) for rollout in rollouts], 0)
 
     def replies(self) -> list[list[Rollout]]:
-        """Rank 0: the answers of each of the others."""
+        """On rank 0: receive the answers of each of the others."""
         return [_receive(list[Rollout], rank) for rank in range(1, self.size)]
 
-    def agree(self, value: bool) -> bool:
-        """What rank 0 says; every rank asks at the same place of its work."""
+    def broadcast(self, value: bool) -> bool:
+        """Return the value of rank 0. Collective: every rank must call it."""
         if self.size == 1:
             return value
         import torch
         import torch.distributed as dist
 
-        said = torch.tensor([value], dtype=torch.uint8)
-        dist.broadcast(said, src=0)
-        return bool(said.item())
+        flag = torch.tensor([value], dtype=torch.uint8)
+        dist.broadcast(flag, src=0)
+        return bool(flag.item())
 
-    def part(self) -> None:
-        """Close the connections, when all are done."""
+    def close(self) -> None:
+        """Close the connections. Collective."""
         if self.size > 1:
             import torch.distributed as dist
 
@@ -187,9 +188,9 @@ def _decode_array(_: Any, value: Any) -> Any:
 
 
 def join(on_gpu: bool) -> Ranks:
-    """Meet the others; returns when all are there. Alone where nobody started any.
+    """Join the process group and return when all ranks have joined; a learner of one process returns at once.
 
-    Raises VantageError("unavailable") if they are not there in time, as those are not whose launcher is gone.
+    Raises VantageError("unavailable") if the other ranks do not join in time, for instance because they were killed.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -197,16 +198,18 @@ def join(on_gpu: bool) -> Ranks:
     import torch.distributed as dist
     from torch.distributed.rendezvous import rendezvous
 
-    rank, meeting = int(os.environ["RANK"]), os.environ.get(MEETING_FILE)
+    rank, store_file = int(os.environ["RANK"]), os.environ.get(STORE_FILE)
     backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
+    url = f"file://{store_file}" if store_file else "env://"
     try:
-        store, _, _ = next(rendezvous(f"file://{meeting}" if meeting else "env://", rank, size, timeout=_MEET))
-        store.set_timeout(_MEET)
-        dist.init_process_group(backend, store=store, timeout=_WAIT, world_size=size, rank=rank)
+        store, _, _ = next(rendezvous(url, rank, size, timeout=_JOIN_TIMEOUT))
+        store.set_timeout(_JOIN_TIMEOUT)
+        dist.init_process_group(backend, store=store, timeout=_TIMEOUT, world_size=size, rank=rank)
     except (dist.DistNetworkError, dist.DistStoreError) as error:
-        place = meeting or f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+        address = store_file or f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+        minutes = _JOIN_TIMEOUT.total_seconds() / 60
         raise VantageError(
             "unavailable",
-            f"rank {rank} did not meet the {size - 1} others at {place} within {_MEET.total_seconds() / 60:g} min.",
+            f"rank {rank} could not join the {size - 1} others at {address} within {minutes:g} min; start all again.",
         ) from error
     return Ranks(rank, size)

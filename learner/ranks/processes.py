@@ -1,9 +1,9 @@
-"""Starts the processes of one learner, one to a GPU. Imports nothing heavy: a rank takes its GPU before torch sees it.
+"""Starts the processes of one learner, one per GPU. Does not import torch: a rank selects its GPU before that.
 
-On one machine rank 0, which is `learner train` itself, starts the others. torchrun, accelerate launch or srun may start
-all of them instead, on any number of nodes, and are believed by the variables that they set (RANK, WORLD_SIZE,
-LOCAL_RANK, MASTER_ADDR, MASTER_PORT). A rank that dies ends all, and the run resumes at its last complete step; so does
-a starter that dies, however it was killed, and nothing stays on a GPU.
+On one machine, rank 0 (`learner train` itself) starts the other ranks. torchrun, accelerate launch or srun may start
+all ranks instead, on any number of nodes; they set RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT. If a rank
+or the process that started it dies, even by SIGKILL, all ranks exit and free their GPUs; the run resumes at its last
+complete step.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from typing import Iterator, NoReturn, Optional, Sequence
 from protocol.errors import VantageError
 from protocol.run.exits import TRY_AGAIN, USER_ERROR
 
-MEETING_FILE = "VANTAGE_RANKS_MEET"  # the variable that names the file by which ranks on one machine find one another
+STORE_FILE = "VANTAGE_RANKS_MEET"  # environment variable with the file store of the ranks on one machine
 
-_STARTER = "VANTAGE_RANKS_STARTER"  # the variable with the pid of rank 0, where that started the others
+_PARENT = "VANTAGE_RANKS_STARTER"  # environment variable with the pid of rank 0, if it started the others
 _WATCH_S = 0.5
 _LEAVE_S = 20.0
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 def own_rank(processes: int) -> Optional[int]:
-    """This process's rank where a launcher started all of them, None if it was started alone.
+    """Return the rank of this process, or None if no launcher started it.
 
-    Raises VantageError("bad_config") for a launcher that started another number than `processes`.
+    Raises VantageError("bad_config") if the launcher did not start `processes` ranks.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -41,40 +41,40 @@ def own_rank(processes: int) -> Optional[int]:
     if size != processes:
         raise VantageError(
             "bad_config",
-            f"{size} ranks of the learner were started, but learner.processes is {processes}: make them equal.",
+            f"the launcher started {size} ranks, but learner.processes is {processes}: make them equal.",
         )
     return int(os.environ["RANK"])
 
 
-def end_with_starter() -> None:
-    """Where this process is a rank that somebody started: end it soon after that process is gone.
+def exit_with_parent() -> None:
+    """In a rank started by another process: watch the parent and exit soon after it dies.
 
-    torchrun and accelerate start ranks in sessions of their own, so that kill -9 leaves them behind with their GPUs.
-    Watched is the number of the parent, since PR_SET_PDEATHSIG asks for the end of the thread that forked, and a
-    launcher may fork in a thread that ends. A rank of rank 0 knows whom to expect; one of a launcher that died before
-    this call takes the heir for its parent, and ends by `join`, which finds nobody to meet.
+    torchrun and accelerate start ranks in separate sessions, so a launcher killed by SIGKILL leaves them running. This
+    polls the parent's pid, because PR_SET_PDEATHSIG signals the end of the thread that forked, and a launcher may fork
+    in a thread that ends. Ranks started by rank 0 know its pid. If a launcher died before this call, the new parent is
+    watched instead, and the rank exits because `join` times out.
     """
     if "RANK" not in os.environ:
         return
-    starter = int(os.environ.get(_STARTER) or os.getppid())
-    threading.Thread(target=_watch_starter, args=(starter,), daemon=True).start()
+    parent = int(os.environ.get(_PARENT) or os.getppid())
+    threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
 
 
 @contextlib.contextmanager
-def others_started(processes: int, command: Sequence[str]) -> Iterator[None]:
-    """Start ranks 1 and up on this machine, and be rank 0; they end with this process, and this process with them.
+def start_other_ranks(processes: int, command: Sequence[str]) -> Iterator[None]:
+    """Make this process rank 0 and start the others on this machine. If one of them dies, all exit.
 
-    Nothing is done for a learner of one process.
+    Does nothing for a learner of one process.
     """
     if processes == 1:
         yield
         return
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)  # what a killed rank leaves behind becomes this process's child
-    # Open to this user's processes alone, where torch's own TCP store listens to everyone, and gone with this process.
-    # It stays open until then: torch writes to it once more at its end, and the number must not be another file's.
-    meeting = os.memfd_create("vantage-ranks")
-    place = {
-        MEETING_FILE: f"/proc/{os.getpid()}/fd/{meeting}",
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)  # this process adopts orphans of a killed rank
+    # A file store in memory: only this user's processes can open it (torch's TCP store accepts anyone), and it is gone
+    # with this process. The descriptor stays open, because torch writes to the store once more at exit.
+    store = os.memfd_create("vantage-ranks")
+    variables = {
+        STORE_FILE: f"/proc/{os.getpid()}/fd/{store}",
         "GLOO_SOCKET_IFNAME": "lo",
         "WORLD_SIZE": str(processes),
         "LOCAL_WORLD_SIZE": str(processes),
@@ -82,34 +82,34 @@ def others_started(processes: int, command: Sequence[str]) -> Iterator[None]:
     others = [
         subprocess.Popen(
             command,
-            env={**os.environ, **place, _STARTER: str(os.getpid()), "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            env={**os.environ, **variables, _PARENT: str(os.getpid()), "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdin=subprocess.DEVNULL,
         )
         for rank in range(1, processes)
     ]
-    os.environ.update(place, RANK="0", LOCAL_RANK="0")
-    over = threading.Event()
-    threading.Thread(target=_watch, args=(others, over), daemon=True).start()
+    os.environ.update(variables, RANK="0", LOCAL_RANK="0")
+    finished = threading.Event()
+    threading.Thread(target=_watch, args=(others, finished), daemon=True).start()
     try:
         yield
-    except RuntimeError as error:  # so torch says within a collective that another rank is gone
-        over.set()
+    except RuntimeError as error:  # raised by torch's collectives if another rank is gone
+        finished.set()
         time.sleep(_WATCH_S)
         if ended := _ended(others):
             raise VantageError("unavailable", ended[1]) from error
         raise
     finally:
-        over.set()
+        finished.set()
         for other in others:
             try:
                 other.wait(_LEAVE_S if sys.exc_info()[0] is None else 0)
             except subprocess.TimeoutExpired:
-                _kill(_offspring(other.pid))
+                _kill(_descendants(other.pid))
                 other.kill()
 
 
-def take_one_gpu() -> None:
-    """Leave this rank one of the GPUs that it sees, before torch and vLLM look for them."""
+def select_gpu() -> None:
+    """Restrict this rank to one of its visible GPUs. Call before importing torch and vLLM."""
     local = os.environ.get("LOCAL_RANK")
     if local is None:
         return
@@ -119,45 +119,45 @@ def take_one_gpu() -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = listed[int(local) % len(listed)]
 
 
-def _watch(others: Sequence[subprocess.Popen[bytes]], over: threading.Event) -> None:
-    """End this process when another rank ends before its time: it may wait for that rank within a collective."""
-    while not over.wait(_WATCH_S):
-        if (ended := _ended(others)) and not over.is_set():
-            code, sentence = ended
-            if code != USER_ERROR:  # with that it said itself what is wrong
-                print(f"learner: {sentence}", file=sys.stderr, flush=True)
-            _end(USER_ERROR if code == USER_ERROR else TRY_AGAIN)
+def _watch(others: Sequence[subprocess.Popen[bytes]], finished: threading.Event) -> None:
+    """Exit when another rank exits early: this process may be waiting for it in a collective."""
+    while not finished.wait(_WATCH_S):
+        if (ended := _ended(others)) and not finished.is_set():
+            code, message = ended
+            if code != USER_ERROR:  # then the rank has printed the error itself
+                print(f"learner: {message}", file=sys.stderr, flush=True)
+            _exit(USER_ERROR if code == USER_ERROR else TRY_AGAIN)
 
 
 def _ended(others: Sequence[subprocess.Popen[bytes]]) -> Optional[tuple[int, str]]:
-    """The exit code of the first rank that has ended before it was told to leave, and a sentence about it."""
+    """Return the exit code of the first rank that failed, and a message about it."""
     for rank, other in enumerate(others, start=1):
         code = other.poll()
         if code:
             how = f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
-            return code, f"rank {rank} ended ({how}); the same command resumes at the last complete step."
+            return code, f"rank {rank} exited early ({how}); the same command resumes at the last complete step."
     return None
 
 
-def _watch_starter(starter: int) -> None:
-    while os.getppid() == starter:
+def _watch_parent(parent: int) -> None:
+    while os.getppid() == parent:
         time.sleep(_WATCH_S)
-    with contextlib.suppress(OSError):  # whoever read it may be gone too
-        os.write(2, f"learner: the process that started rank {os.environ['RANK']} is gone; it ends.\n".encode())
-    _end(TRY_AGAIN)
+    with contextlib.suppress(OSError):  # the reader of the pipe may be gone too
+        os.write(2, f"learner: the parent of rank {os.environ['RANK']} has exited; this rank exits too.\n".encode())
+    _exit(TRY_AGAIN)
 
 
-def _end(code: int) -> NoReturn:
-    """End this process and all that it started: an engine of vLLM would outlive it and keep the GPU."""
-    _kill(_offspring(os.getpid()))
+def _exit(code: int) -> NoReturn:
+    """Exit and kill all descendants: an engine process of vLLM would stay on the GPU."""
+    _kill(_descendants(os.getpid()))
     os._exit(code)
 
 
-def _offspring(pid: int) -> set[int]:
-    """The processes that this one started, and those that they did."""
+def _descendants(pid: int) -> set[int]:
+    """Return the pids of the children of a process, their children, and so on."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has just ended
+        with contextlib.suppress(OSError):  # the process has just exited
             parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
     found: set[int] = set()
     while more := {child for child, parent in parents.items() if parent in found | {pid}} - found:

@@ -1,8 +1,8 @@
-"""Rollout engines by the name that `learner.rollout.engine` gives.
+"""Rollout engines by name, for the setting `learner.rollout.engine`.
 
-To add one, write a module beside these and list its factory here, or register a factory under the entry-point group
-`vantage.engines` in another distribution. A factory takes an EngineContext and returns a RolloutEngine
-(learner/rollouts/base.py). Nothing is imported until it is chosen.
+To add an engine, write a module in this package and list its factory here, or register a factory in the entry-point
+group `vantage.engines` of another distribution. A factory takes an EngineContext and returns a RolloutEngine
+(learner/rollouts/base.py). An engine is imported only if it is chosen.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Puts questions to the policy; where a question has a budget of moves, the policy may look around before it answers.
+"""Asks the policy questions. If a question has a budget of moves, the policy may look around before it answers.
 
     first turn     the question and its views                        -> n completions
-    a move         Observe, degraded as the episode's own views are  -> one more view
-    a further turn the question, all views so far, the moves so far  -> one completion per answer under way
-    … until a completion is no move, or no moves are left
+    a move         Observe, degraded like the views of the episode   -> one more view
+    a further turn the question, all views so far, the moves so far  -> one completion per unfinished answer
+    … until a completion is not a move, or no moves are left
 
-Each turn is a prompt of its own, so that every engine can be asked without knowing about moves, and a training step
-can compute each turn's log-probabilities given what the policy read in it: only what the policy wrote is learned
-from. Answers of one group that made the same moves share their views and their prompt.
+Each turn is a separate prompt, so engines need not know about moves, and a training step computes the log-probabilities
+of each turn given its prompt; only tokens written by the policy are trained on. Answers of one group that made the same
+moves share their views and prompts.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from protocol.wire.messages import Observation, Observe
 
 @dataclass
 class _Place:
-    """Where some moves led: what was seen on the way, and the places one move further."""
+    """The place reached by a sequence of moves, the views seen on the way, and the places one move further."""
 
     pose: Pose
     images: tuple[RgbImage, ...]
@@ -44,7 +44,7 @@ class _Place:
 
 
 class _Walk(NamedTuple):
-    """An answer under way: sample `sample` of task number `task` stands at `place` and wants to do `action`."""
+    """An unfinished answer: sample `sample` of task `task`, at `place`, is about to make the move `action`."""
 
     task: int
     sample: int
@@ -56,7 +56,7 @@ class Answerer:
     def __init__(
         self, engine: RolloutEngine, encoder: PromptEncoder, style: Style, simulator: Channel, stream: StreamSettings
     ) -> None:
-        """`simulator` renders what the policy looks at; `stream` says how long that may take."""
+        """`simulator` renders the views of moves; `stream` holds their deadline."""
         self._engine = engine
         self._encoder = encoder
         self._style: Style = style
@@ -68,8 +68,8 @@ class Answerer:
     ) -> list[Union[Group, VantageError]]:
         """Sample and score `n` answers to each task; tasks marked `blind` are asked without images and moves.
 
-        A task has an error instead of a group if a view that the policy asked for could not be rendered. With `truth`,
-        the engine also scores the true answer if it can. Raises VantageError if the simulator cannot answer at all.
+        The result of a task is an error if a view requested by the policy could not be rendered. With `truth`, the
+        engine also scores the true answer if it can. Raises VantageError if the simulator cannot serve any task.
         """
         hidden = blind or [False] * len(tasks)
         places: dict[int, _Place] = {}
@@ -128,14 +128,14 @@ class Answerer:
         return self._encoder.answer(write_answer(task.question, self._style))
 
     def _observe(self, tasks: Sequence[Task], walks: Sequence[_Walk], failures: dict[int, VantageError]) -> None:
-        """Render what is not known yet of where these walks lead; a task whose view fails goes to `failures`."""
-        asked: dict[tuple[int, str], tuple[_Walk, Future[Any]]] = {}
+        """Render the views of these moves that are not known yet; put errors into `failures` by task."""
+        pending: dict[tuple[int, str], tuple[_Walk, Future[Any]]] = {}
         for walk in walks:
             key = (id(walk.place), walk.action)
-            if walk.action not in walk.place.further and key not in asked:
+            if walk.action not in walk.place.further and key not in pending:
                 message = self._message(tasks[walk.task], walk)
-                asked[key] = (walk, self._simulator.submit(message, deadline_s=self._stream.render_deadline_s))
-        for walk, future in asked.values():
+                pending[key] = (walk, self._simulator.submit(message, deadline_s=self._stream.render_deadline_s))
+        for walk, future in pending.values():
             try:
                 packet = future.result()
             except VantageError as error:
@@ -143,12 +143,12 @@ class Answerer:
                     raise
                 failures[walk.task] = error
                 continue
-            seen = packet.message
-            assert isinstance(seen, Observation), seen
+            observation = packet.message
+            assert isinstance(observation, Observation), observation
             walk.place.further[walk.action] = _Place(
-                seen.view.pose,
-                (*walk.place.images, np.array(packet.array(seen.view.rgb))),
-                (*walk.place.moves, Moved(walk.action, seen.collided)),
+                observation.view.pose,
+                (*walk.place.images, np.array(packet.array(observation.view.rgb))),
+                (*walk.place.moves, Moved(walk.action, observation.collided)),
             )
 
     def _message(self, task: Task, walk: _Walk) -> Observe:
@@ -166,13 +166,13 @@ class Answerer:
         )
 
     def _next_turns(self, tasks: Sequence[Task], walks: Sequence[_Walk], sampling: Sampling, truth: bool) -> list[Turn]:
-        """The next turn of each walk, in their order. Walks that stand at the same place are asked together."""
-        standing: dict[tuple[int, bool], list[int]] = defaultdict(list)
+        """Sample the next turn of each walk, in order. Walks at the same place share a prompt."""
+        at_place: dict[tuple[int, bool], list[int]] = defaultdict(list)
         for number, walk in enumerate(walks):
             greedy = sampling.temperature == 0 or (sampling.greedy_first and walk.sample == 0)
-            standing[id(walk.place.further[walk.action]), greedy].append(number)
-        calls: dict[tuple[bool, int], list[list[int]]] = defaultdict(list)  # by sampling and number of answers
-        for (_, greedy), members in standing.items():
+            at_place[id(walk.place.further[walk.action]), greedy].append(number)
+        calls: dict[tuple[bool, int], list[list[int]]] = defaultdict(list)  # by greedy and number of answers
+        for (_, greedy), members in at_place.items():
             calls[greedy, len(members)].append(members)
         turns: dict[int, Turn] = {}
         for (greedy, count), places in calls.items():
@@ -180,13 +180,15 @@ class Answerer:
             prompts = [self._prompt(tasks[walk.task], truth, walk.place.further[walk.action]) for walk in heads]
             depth = len(heads[0].place.moves)
             seed = int(rng_for(sampling.seed, "turn", depth, count).integers(2**31))
-            how = replace(sampling, greedy_first=False, seed=seed, temperature=0.0 if greedy else sampling.temperature)
-            for members, rollout in zip(places, self._engine.generate(prompts, count, how)):
+            turn_sampling = replace(
+                sampling, greedy_first=False, seed=seed, temperature=0.0 if greedy else sampling.temperature
+            )
+            for members, rollout in zip(places, self._engine.generate(prompts, count, turn_sampling)):
                 turns.update((number, Turn(rollout, index)) for index, number in enumerate(members))
         return [turns[number] for number in range(len(walks))]
 
 
 def _walk(task: int, sample: int, place: _Place, completion: Completion) -> Iterable[_Walk]:
-    """The walk that goes on with this completion; none where it is an answer, or was cut off."""
+    """Return the walk that this completion continues; none if it is an answer or was cut off."""
     action = read_move(completion.text) if completion.finished else ""
     return [_Walk(task, sample, place, action)] if action else []

@@ -1,7 +1,7 @@
-"""What every rollout engine takes and gives.
+"""The interface of rollout engines.
 
-An engine answers prompts with the policy's current weights. `generate` is the whole interface of sampling; an engine
-that keeps its own copy of the weights (vLLM) is told of a new adapter by `load_adapter`.
+An engine answers prompts with the current weights of the policy. `generate` samples; `load_adapter` passes new weights
+to engines with their own copy (vLLM).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ RgbImage = NDArray[np.uint8]  # [H, W, 3] sRGB
 
 @dataclass(frozen=True)
 class Prompt:
-    """One question as the policy reads it: the views, then the text. Without images it is asked blind.
+    """One question as the policy reads it: the views, then the text. Without images the question is blind.
 
-    `truth` holds the token ids of the true answer, which engines that can do it cheaply score and never show.
+    `truth` holds the token ids of the true answer. Engines may score it, but never show it to the policy.
     """
 
     text: str
@@ -35,19 +35,21 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Sampling:
-    """temperature 0 is greedy; `seed` makes a call repeatable with the same weights (not with vLLM on a CPU)."""
+    """Temperature 0 is greedy. With equal weights and `seed`, results are equal (except for vLLM on a CPU)."""
 
     temperature: float = 1.0
     max_tokens: int = 8
     seed: int = 0
-    greedy_first: bool = False  # the first answer to each prompt is the greedy one, the others are sampled
+    greedy_first: bool = False  # the first answer to each prompt is greedy, the others are sampled
 
 
 @dataclass(frozen=True)
 class Completion:
-    """One answer. `logprobs[t]` is the natural log-probability of `token_ids[t]` under the sampling distribution
-    (after the temperature and with banned tokens excluded). `finished`: it ended with an end-of-turn token, which is
-    then the last of `token_ids`."""
+    """One answer.
+
+    `logprobs[t]` is the natural log-probability of `token_ids[t]` under the sampling distribution (after temperature
+    and exclusion of banned tokens). If `finished`, the last token is the end-of-turn token.
+    """
 
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
@@ -59,9 +61,9 @@ class Completion:
 class Rollout:
     """The answers to one prompt.
 
-    `prompt_ids` has every image token (runs expanded, one token per merged patch). `features` holds the encoded views
-    where the engine shares them with the trainer, else None. `truth_logprob` is the mean log-probability of the tokens
-    of the prompt's true answer, None if the engine does not score it.
+    `prompt_ids` has expanded image tokens, one per merged patch. `features` holds the encoded views if the engine
+    shares them with the trainer, else None. `truth_logprob` is the mean log-probability of the tokens of the true
+    answer, or None if the engine does not score it.
     """
 
     prompt: Prompt
@@ -71,7 +73,7 @@ class Rollout:
     features: Any = field(default=None, repr=False, compare=False)
 
 
-TruthScorer = Callable[[Sequence[Prompt]], list[float]]  # mean log-probability of each prompt's true answer
+TruthScorer = Callable[[Sequence[Prompt]], list[float]]  # mean log-probability of the true answer of each prompt
 
 
 def greedy_then_sampled(
@@ -80,7 +82,7 @@ def greedy_then_sampled(
     n: int,
     sampling: Sampling,
 ) -> list[Rollout]:
-    """`greedy_first` by two calls, for engines that cannot do it in one."""
+    """Implement `greedy_first` by two calls, for engines that need them."""
     sampled = generate(prompts, n - 1, replace(sampling, greedy_first=False))
     greedy = generate(prompts, 1, replace(sampling, greedy_first=False, temperature=0.0))
     return [replace(rest, completions=first.completions + rest.completions) for first, rest in zip(greedy, sampled)]
@@ -88,7 +90,7 @@ def greedy_then_sampled(
 
 @dataclass(frozen=True)
 class EngineContext:
-    """What a factory of engines is given. `max_images` is the largest number of images in one prompt."""
+    """Argument of an engine factory. `max_images` is the maximum number of images in one prompt."""
 
     parts: Parts
     settings: LearnerSettings
@@ -98,15 +100,14 @@ class EngineContext:
 
 class RolloutEngine(Protocol):
     name: str
-    live: bool  # samples with the very weights that are trained: no adapter to load, no mismatch to correct
+    live: bool  # samples with the trained weights themselves: no adapter to load, no mismatch to correct
 
     def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
-        """`n` answers to each prompt, in the order of `prompts`. Greedy sampling gives `n` equal answers."""
+        """Return `n` answers to each prompt, in order. Greedy sampling returns `n` equal answers."""
         ...
 
     def load_adapter(self, name: str, path: Path) -> None:
-        """Answer from now on with the adapter in this folder. A name is never used for two different adapters: engines
-        cache by name."""
+        """Use the adapter in this folder from now on. Names of adapters are unique, because engines cache by name."""
         ...
 
     def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""Prompts and answers as token ids, by the policy's own processor and chat template."""
+"""Encodes prompts and answers as token ids, with the processor and chat template of the policy."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ class PromptEncoder:
 
     @property
     def banned(self) -> tuple[int, ...]:
-        """Ids that no answer may hold: an image token in a completion has no features and breaks the training pass."""
+        """Ids excluded from answers: an image token in a completion has no features and breaks the training pass."""
         ids = self._tokenizer.convert_tokens_to_ids(list(_VISION_TOKENS))
         return tuple(token for token in ids if token is not None and token != self._tokenizer.unk_token_id)
 
     def prompt(self, text: str, images: int) -> tuple[int, ...]:
-        """Ids of a user's turn with this many images before the text, opened for the answer; one token per image."""
+        """Ids of a user turn with `images` images (one token each) before the text, and the start of the answer."""
         return self._ids(text, images)
 
     def answer(self, answer: str) -> tuple[int, ...]:
-        """Ids of an answer as the policy should give it, with the token that ends its turn."""
+        """Ids of an answer with the end-of-turn token."""
         return (*self._tokenizer(answer, add_special_tokens=False)["input_ids"], self.eos)
 
     def text(self, token_ids: Sequence[int]) -> str:
-        """What a completion says, without special tokens."""
+        """Text of a completion without special tokens."""
         return self._tokenizer.decode(token_ids, skip_special_tokens=True)
 
     def rendered(self, text: str, images: int) -> str:
-        """The prompt as text, special tokens written out."""
+        """The prompt as text with special tokens."""
         content = [{"type": "image"}] * images + [{"type": "text", "text": text}]
         turns = [{"role": "user", "content": content}]
         return self._processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)

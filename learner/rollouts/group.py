@@ -1,4 +1,4 @@
-"""A group: the answers of the policy to one question, with their rewards."""
+"""A group: the answers to one question with their rewards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from protocol.answers.scoring import Reward
 
 @dataclass(frozen=True)
 class Turn:
-    """A prompt and the one of its completions that an answer continues from."""
+    """One turn of an answer: a prompt and one of its completions."""
 
     rollout: Rollout
     index: int
@@ -25,8 +25,8 @@ class Turn:
 class Group:
     """The answers to one question.
 
-    `rollout` is the first turn of every answer. `later` holds the further turns of each answer of a policy that looked
-    around; it is empty if no answer has any. `rewards` has one entry per answer.
+    `rollout` is the first turn of every answer. `later` holds the further turns of each answer if the policy looked
+    around, else it is empty. `rewards` has one entry per answer.
     """
 
     rollout: Rollout
@@ -44,17 +44,17 @@ class Group:
 
     @property
     def last(self) -> list[Turn]:
-        """The turn in which each sample answered."""
+        """The last turn of each answer."""
         return [turns[-1] for turns in self]
 
     def token_ids(self, sample: int) -> list[int]:
-        """All tokens that the policy wrote for this answer, turn after turn."""
+        """All tokens that the policy wrote in this answer, turn by turn."""
         return [token for turn in self.turns(sample) for token in turn.completion.token_ids]
 
     def logprobs(self, sample: int) -> list[float]:
-        """Log-probabilities of `token_ids` under the engine's sampling distribution."""
+        """Log-probabilities of `token_ids` under the sampling distribution of the engine."""
         return [value for turn in self.turns(sample) for value in turn.completion.logprobs]
 
     def __iter__(self) -> Iterator[tuple[Turn, ...]]:
-        """The turns of each answer."""
+        """Iterate over the turns of each answer."""
         return map(self.turns, range(len(self.rollout.completions)))

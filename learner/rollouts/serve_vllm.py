@@ -1,8 +1,8 @@
-"""Starts `vllm serve` as the engine `vllm-serve` needs it: runtime LoRA, log-probabilities after the temperature.
+"""Starts `vllm serve` for the engine `vllm-serve`: with runtime LoRA and log-probabilities after temperature.
 
-    settings -> vllm serve MODEL --enable-lora --logprobs-mode processed_logprobs ... [what the user adds]
+    settings -> vllm serve MODEL --enable-lora --logprobs-mode processed_logprobs ... [flags of the user]
 
-The flags that a user adds come last, so that they overrule: `--tensor-parallel-size 2 --data-parallel-size 4`.
+Flags of the user come last and take precedence, for instance `--tensor-parallel-size 2 --data-parallel-size 4`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from protocol.tasks.specs import world_of
 
 
 def command(
-    settings: LearnerSettings, max_images: int, host: str, port: int, on_gpu: bool, further: Sequence[str]
+    settings: LearnerSettings, max_images: int, host: str, port: int, on_gpu: bool, flags: Sequence[str]
 ) -> list[str]:
-    """The arguments of `vllm` that serve this policy."""
+    """Return the arguments of `vllm` that serve this policy."""
     rollout, grpo = settings.rollout, settings.grpo
     options = {
         "--served-model-name": settings.policy.model,
@@ -33,22 +33,22 @@ def command(
         "--max-lora-rank": max(8, grpo.lora_rank),
         "--max-loras": 1,
         "--max-cpu-loras": 2,
-        "--api-server-count": 1,  # an adapter is loaded by one of them, and the others would not know its name
+        "--api-server-count": 1,  # an adapter is loaded into one API server only
         "--logprobs-mode": "processed_logprobs",
     }
-    # Blocks smaller than a prompt, so that a group's answers share its prompt; a CPU's default of 128 is longer.
-    flags = ["--enable-lora", *([] if on_gpu else ["--enforce-eager", "--block-size", "32"])]
-    listed = [str(part) for option in options.items() for part in option]
-    return ["serve", resolve(settings.policy.model), *listed, *flags, *further]
+    # Blocks smaller than a prompt, so that prefix caching works within a group; the default on a CPU is 128.
+    switches = ["--enable-lora", *([] if on_gpu else ["--enforce-eager", "--block-size", "32"])]
+    listed = [str(word) for option in options.items() for word in option]
+    return ["serve", resolve(settings.policy.model), *listed, *switches, *flags]
 
 
-def serve(config: Tree, host: str, port: int, further: Sequence[str]) -> None:
-    """Serve a run's policy until the process is told to end.
+def serve(config: Tree, host: str, port: int, flags: Sequence[str]) -> None:
+    """Serve the policy of a run until the process is stopped.
 
     Raises VantageError("unsupported") if vLLM is not installed.
     """
     if importlib.util.find_spec("vllm") is None:
-        raise VantageError("unsupported", "vLLM is not installed in this Python: launch/env.sh --vllm installs it.")
+        raise VantageError("unsupported", "vLLM is not installed: launch/env.sh --vllm installs it.")
     import torch
 
     from learner.policy.assemble import max_images
@@ -66,10 +66,10 @@ def serve(config: Tree, host: str, port: int, further: Sequence[str]) -> None:
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
     cli_env_setup()
-    # Its own main() asks for the version of a package "vllm", which the CPU build is not called.
+    # vLLM's main() requires a distribution named "vllm"; the CPU build has another name.
     parser = FlexibleArgumentParser(prog="vllm")
     serving = ServeSubcommand()
     serving.subparser_init(parser.add_subparsers())
-    arguments: Any = parser.parse_args(command(settings, images, host, port, on_gpu, further))
+    arguments: Any = parser.parse_args(command(settings, images, host, port, on_gpu, flags))
     serving.validate(arguments)
     serving.cmd(arguments)

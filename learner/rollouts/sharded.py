@@ -1,4 +1,4 @@
-"""The engine of a learner of several processes: each rank answers an equal share of the questions with its own."""
+"""The rollout engine of a learner of several processes: each rank answers an equal part of the questions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from learner.rollouts.base import Prompt, Rollout, RolloutEngine, Sampling, Trut
 
 
 class ShardedEngine:
-    """On rank 0; the others answer in learner/ranks/follow.py. `live` says which of their engines they use."""
+    """Runs on rank 0; the others answer in learner/ranks/follow.py. `live` selects which of their engines they use."""
 
     def __init__(self, own: RolloutEngine, ranks: Ranks, truths: TruthScorer) -> None:
         self.name = own.name
@@ -22,26 +22,26 @@ class ShardedEngine:
 
     def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
         size = self._ranks.size
-        borders = [len(prompts) * rank // size for rank in range(size + 1)]
-        shares = [tuple(prompts[start:stop]) for start, stop in zip(borders, borders[1:])]
-        seeds = [replace(sampling, seed=(sampling.seed + rank) % 2**31) for rank in range(size)]
-        self._ranks.tell([Answer(share, n, own, self.live) for share, own in zip(shares[1:], seeds[1:])])
-        answers = answer_share(self._own, self._truths, shares[0], n, seeds[0])
+        bounds = [len(prompts) * rank // size for rank in range(size + 1)]
+        parts = [tuple(prompts[start:stop]) for start, stop in zip(bounds, bounds[1:])]
+        samplings = [replace(sampling, seed=(sampling.seed + rank) % 2**31) for rank in range(size)]
+        self._ranks.send([Answer(part, n, own, self.live) for part, own in zip(parts[1:], samplings[1:])])
+        answers = answer_part(self._own, self._truths, parts[0], n, samplings[0])
         return [*answers, *(rollout for reply in self._ranks.replies() for rollout in reply)]
 
     def load_adapter(self, name: str, path: Path) -> None:
         self._own.load_adapter(name, path)
         if not self.live:
-            self._ranks.tell_all(LoadAdapter(name, str(path)))
+            self._ranks.send_all(LoadAdapter(name, str(path)))
 
     def close(self) -> None:
         self._own.close()
 
 
-def answer_share(
+def answer_part(
     engine: RolloutEngine, truths: TruthScorer, prompts: Sequence[Prompt], n: int, sampling: Sampling
 ) -> list[Rollout]:
-    """This rank's answers, with the likelihood of each true answer, which is scored here where the engine does not."""
+    """Answer this rank's part of the questions. True answers that the engine does not score are scored by `truths`."""
     if not prompts:
         return []
     rollouts = engine.generate(prompts, n, sampling)

@@ -1,8 +1,8 @@
-"""Rollouts with the live weights, in the learner's own process.
+"""Rollouts with the live weights in the learner's process.
 
-`PackedEngine` is the lean one, for Qwen3-VL-class models: an image is encoded once per group, a prompt is computed
-once per group, and at each step every *distinct* unfinished answer is continued once, however many samples share it.
-`GenerateEngine` calls `model.generate` and serves every other class of model.
+`PackedEngine` is for Qwen3-VL models: images and prompts are computed once per group, and each token step continues
+every *distinct* unfinished answer once, however many samples share it. `GenerateEngine` calls `model.generate` and
+supports all other model classes.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from learner.rollouts.base import (
 from learner.rollouts.encoder import PromptEncoder
 
 _PACKED_AT_ONCE, _GENERATED_AT_ONCE = 64, 8  # prompts
-_GREEDY_TEMPERATURE = 1.0  # log-probabilities of greedy answers are those of the model itself
+_GREEDY_TEMPERATURE = 1.0  # for log-probabilities of greedy answers
 
 
 class _LiveWeights:
-    """What engines that sample from the trained model itself share."""
+    """Base class of engines that sample with the trained weights."""
 
     live = True
 
     def load_adapter(self, name: str, path: Path) -> None:
-        """Nothing to load: the weights are the trainer's own."""
+        """Do nothing: the weights are those of the trainer."""
 
     def close(self) -> None: ...
 
@@ -71,8 +71,8 @@ class PackedEngine(_LiveWeights):
         count = len(prompts)
         tokens: list[list[tuple[int, ...]]] = [[()] * n for _ in prompts]
         logprobs: list[list[tuple[float, ...]]] = [[()] * n for _ in prompts]
-        logits = self._packed.logits(prefix.last)[:, None]  # [B, K distinct prefixes, V]
-        owner = np.zeros((count, n), np.int64)  # which distinct prefix each sample continues
+        logits = self._packed.logits(prefix.last)[:, None]  # [B, K distinct answers, V]
+        owner = np.zeros((count, n), np.int64)  # the distinct answer that each sample continues
         open_samples = np.ones((count, n), bool)
         for _ in range(sampling.max_tokens):
             log_p = self._log_p(logits, sampling)
@@ -112,7 +112,7 @@ class PackedEngine(_LiveWeights):
 
 
 def batches_of_one_shape(prompts: Sequence[Prompt], size: int) -> Iterable[list[int]]:
-    """Indices of prompts in batches of up to `size` whose views all have one shape (blind prompts apart)."""
+    """Yield batches of up to `size` indices of prompts whose views have one shape; blind prompts are separate."""
     by_shape: dict[Any, list[int]] = {}
     for index, prompt in enumerate(prompts):
         by_shape.setdefault(prompt.images[0].shape if prompt.images else None, []).append(index)
@@ -124,7 +124,7 @@ def batches_of_one_shape(prompts: Sequence[Prompt], size: int) -> Iterable[list[
 def encode_prompts(
     packed: PackedPolicy, encoder: PromptEncoder, prompts: Sequence[Prompt]
 ) -> tuple[list[list[int]], Optional[ImageFeatures]]:
-    """Token ids with image tokens written out, and the features of all views, for prompts of one shape."""
+    """Token ids with expanded image tokens, and the features of all views, for prompts of one shape."""
     images = [image for prompt in prompts for image in prompt.images]
     features = packed.encode(np.stack(images)) if images else None
     ids = [list(encoder.prompt(prompt.text, len(prompt.images))) for prompt in prompts]
@@ -138,13 +138,13 @@ def grid_of(packed: PackedPolicy, prompt: Prompt) -> Optional[tuple[int, int]]:
 
 
 def join_features(parts: Sequence[ImageFeatures]) -> ImageFeatures:
-    """The features of several prompts' views, in order."""
+    """Concatenate features of views, in order."""
     levels = zip(*(part.deepstack for part in parts))
     return ImageFeatures(torch.cat([part.tokens for part in parts]), tuple(torch.cat(level) for level in levels))
 
 
 def truth_log_probs(packed: PackedPolicy, prefix: Prefix, truths: Sequence[Sequence[int]]) -> list[Optional[float]]:
-    """Mean log-probability of each prompt's true answer, None for prompts without one."""
+    """Mean log-probability of the true answer of each prompt; None for prompts without one."""
     longest = max(map(len, truths))
     if longest == 0:
         return [None] * len(truths)
@@ -162,15 +162,15 @@ def _features_of(features: ImageFeatures, prompts: Sequence[Prompt], row: int) -
 
 
 def _sample(log_p: Tensor, generator: torch.Generator) -> Tensor:
-    """One token per row of log_p [..., V]."""
+    """Sample one token per row of log_p [..., V]."""
     flat = log_p.exp().reshape(-1, log_p.shape[-1])
     return torch.multinomial(flat, 1, generator=generator).view(log_p.shape[:-1])
 
 
 def _distinct(tokens: list[list[tuple[int, ...]]], open_samples: np.ndarray) -> tuple[Tensor, np.ndarray]:
-    """The distinct unfinished answers of each prompt, [B, K, T], and the index of each sample's own, [B, n].
+    """Return the distinct unfinished answers of each prompt, [B, K, T], and their index for each sample, [B, n].
 
-    All unfinished answers have the same length T; prompts with fewer than K are filled up with a repeat.
+    All unfinished answers have the same length T. Prompts with fewer than K distinct answers repeat the first.
     """
     length = max(len(ids) for row, flags in zip(tokens, open_samples) for ids, still in zip(row, flags) if still)
     owner = np.zeros(open_samples.shape, np.int64)
@@ -186,7 +186,7 @@ def _distinct(tokens: list[list[tuple[int, ...]]], open_samples: np.ndarray) -> 
 
 
 def packed_truths(packed: PackedPolicy, encoder: PromptEncoder, prompts: Sequence[Prompt]) -> list[float]:
-    """Mean log-probability of each prompt's true answer under the live weights."""
+    """Mean log-probability of the true answer of each prompt under the live weights."""
     values: list[float] = [0.0] * len(prompts)
     with torch.no_grad():
         for indices in batches_of_one_shape(prompts, _PACKED_AT_ONCE):
@@ -200,7 +200,7 @@ def packed_truths(packed: PackedPolicy, encoder: PromptEncoder, prompts: Sequenc
 
 
 def plain_truths(model: Any, processor: Any, encoder: PromptEncoder, prompts: Sequence[Prompt]) -> list[float]:
-    """The same by the model's own forward pass, prompt by prompt, for any class of model."""
+    """Like `packed_truths`, by the model's own forward pass, prompt by prompt, for any model class."""
     values: list[float] = []
     for prompt in prompts:
         inputs = plain_inputs(model, processor, encoder, [prompt], [prompt.truth])
@@ -218,7 +218,7 @@ def plain_inputs(
     prompts: Sequence[Prompt],
     answers: Sequence[Sequence[int]] = (),
 ) -> dict[str, Any]:
-    """The processor's tensors for prompts (padded on the left), with token ids of answers behind them if given."""
+    """Input tensors for prompts (padded on the left), followed by the token ids of answers if given."""
     images = [[Image.fromarray(image) for image in prompt.images] for prompt in prompts]
     inputs = processor(
         text=[encoder.rendered(prompt.text, len(prompt.images)) for prompt in prompts],
@@ -238,12 +238,12 @@ def plain_inputs(
 
 
 def make_engine(context: EngineContext) -> RolloutEngine:
-    """The engine that samples with the live weights of the policy."""
+    """Return an engine that samples with the live weights."""
     return context.parts.live_engine()
 
 
 class GenerateEngine(_LiveWeights):
-    """`model.generate` on the live weights, for classes of model that the packed forward does not know."""
+    """Samples by `model.generate` with the live weights, for model classes without a packed forward."""
 
     name = "transformers"
 
@@ -266,16 +266,16 @@ class GenerateEngine(_LiveWeights):
     def _generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> Iterable[Rollout]:
         inputs = plain_inputs(self._model, self._processor, self._encoder, prompts)
         greedy = sampling.temperature == 0
-        kept = 1 if greedy else n
-        how: dict[str, Any] = (
+        samples = 1 if greedy else n
+        mode: dict[str, Any] = (
             {"do_sample": False} if greedy else {"do_sample": True, "temperature": sampling.temperature}
         )
         output = self._model.generate(
             **inputs,
-            **how,
+            **mode,
             top_k=0,
             top_p=1.0,
-            num_return_sequences=kept,
+            num_return_sequences=samples,
             max_new_tokens=sampling.max_tokens,
             suppress_tokens=list(self._encoder.banned),
             eos_token_id=self._encoder.eos,
@@ -289,12 +289,12 @@ class GenerateEngine(_LiveWeights):
         log_probs = scores.gather(-1, answers[..., None])[..., 0].tolist()
         for row, prompt in enumerate(prompts):
             ids = inputs["input_ids"][row][inputs["attention_mask"][row].bool()].tolist()
-            own = range(row * kept, (row + 1) * kept)
+            own = range(row * samples, (row + 1) * samples)
             completions = tuple(self._completion(answers[index].tolist(), log_probs[index]) for index in own)
             yield Rollout(prompt, tuple(ids), completions * (n if greedy else 1))
 
     def _completion(self, ids: list[int], log_probs: list[float]) -> Completion:
         finished = self._encoder.eos in ids
         length = ids.index(self._encoder.eos) + 1 if finished else len(ids)
-        kept = tuple(ids[:length])
-        return Completion(kept, tuple(log_probs[:length]), self._encoder.text(kept), finished)
+        written = tuple(ids[:length])
+        return Completion(written, tuple(log_probs[:length]), self._encoder.text(written), finished)

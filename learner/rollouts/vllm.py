@@ -1,6 +1,6 @@
-"""Rollouts by vLLM in this process, on a GPU or with its CPU build; new weights arrive as LoRA adapters.
+"""Rollouts by vLLM in this process, on a GPU or with its CPU build; new weights are loaded as LoRA adapters.
 
-Import this module, and thereby vLLM, before anything that imports numba: its CPU build does not start otherwise.
+Create the engine, which imports vLLM, before importing numba: otherwise the CPU build does not start.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from learner.rollouts.encoder import PromptEncoder
 from learner.settings import GrpoSettings, RolloutSettings
 from protocol.errors import VantageError
 
-_BAN = -100.0  # added to a logit
+_BAN = -100.0  # logit bias
 
 
 def make_engine(context: EngineContext) -> VllmEngine:
-    """Start vLLM in this process. Raises VantageError("unsupported") if it is not installed or does not start."""
+    """Start vLLM in this process; see VllmEngine."""
     parts, settings = context.parts, context.settings
     on_gpu = parts.device == "cuda"
     return VllmEngine(
@@ -42,13 +42,13 @@ class VllmEngine:
         seed: int,
         on_gpu: bool,
     ) -> None:
-        """Start an engine on the model in this folder; takes 20 to 35 s on a CPU.
+        """Start vLLM with the model in this folder; takes 20 to 35 s on a CPU.
 
         Raises VantageError("unsupported") if vLLM is not installed or does not start.
         """
         if not on_gpu:
             os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(rollout.vllm_cpu_cache_gib))
-            # In this process, unless the process group here is that of a learner of several ranks.
+            # Run in this process, except in a learner of several ranks, whose process group would conflict.
             alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
             os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0" if alone else "1")
         try:
@@ -64,7 +64,7 @@ class VllmEngine:
         import torch
 
         threads = torch.get_num_threads()
-        # Blocks smaller than a prompt, so that a group's answers share its prompt; a CPU's default of 128 is longer.
+        # Blocks smaller than a prompt, so that prefix caching works within a group; the default on a CPU is 128.
         options: dict[str, Any] = {} if on_gpu else {"enforce_eager": True, "block_size": 32}
         if on_gpu:
             options["gpu_memory_utilization"] = rollout.vllm_memory_share
@@ -85,10 +85,12 @@ class VllmEngine:
                 **options,
             )
         except (RuntimeError, ValueError) as error:
-            raise VantageError("unsupported", f"vLLM did not start on {model}: {str(error).splitlines()[0]}") from error
+            raise VantageError(
+                "unsupported", f"vLLM did not start with {model}: {str(error).splitlines()[0]}"
+            ) from error
         finally:
-            torch.set_num_threads(threads)  # vLLM's CPU build sets its own
-        # A CPU's generators have no offset, which vLLM turns back when it cuts a seeded prompt into chunks.
+            torch.set_num_threads(threads)  # vLLM's CPU build changes it
+        # vLLM resets the offset of a seeded generator when it splits a prompt; CPU generators have none.
         self._seeded = on_gpu
         self._encoder = encoder
         self._image_token = encoder.image_token
@@ -132,8 +134,8 @@ class VllmEngine:
         del self._llm
 
     def _request(self, prompt: Prompt) -> dict[str, Any]:
-        # One image token per image: vLLM writes out as many as the image takes. Were they written out already, it
-        # would expand each of them once more and see another prompt than the trainer.
+        # One image token per image: vLLM expands it. Expanded tokens would be expanded again, and the prompt would
+        # differ from the trainer's.
         ids = collapse_image_runs(self._encoder.prompt(prompt.text, len(prompt.images)), self._image_token)
         request: dict[str, Any] = {"prompt_token_ids": ids}
         if prompt.images:
@@ -147,5 +149,5 @@ class VllmEngine:
 
 
 def collapse_image_runs(ids: Sequence[int], image_token: int) -> list[int]:
-    """Every run of image tokens made one."""
+    """Replace every run of image tokens by one."""
     return [token for index, token in enumerate(ids) if token != image_token or index == 0 or ids[index - 1] != token]

@@ -1,7 +1,7 @@
-"""What vLLM's CPU build needs before it serves one adapter at a fair rate.
+"""Faster LoRA kernels for vLLM's CPU build.
 
-Its LoRA kernels gather a copy of both adapter matrices for every token, which is 90 % of the time of a step of the
-embedded policy. Here every token of a batch has the same adapter, so one matrix product does.
+vLLM's kernels copy both adapter matrices for every token, which takes 90 % of a step of the embedded policy. Here all
+tokens of a batch use the same adapter, so one matrix product is enough.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from torch import Tensor
 
 
 def prepare() -> None:
-    """Call before the engine is made."""
+    """Replace the kernels. Call before creating the engine."""
     from vllm.lora.punica_wrapper import punica_cpu
     from vllm.model_executor.models import registry
 
-    # It looks at a model's class in a Python of its own, where torchvision's CUDA build does not import.
+    # vLLM inspects model classes in a subprocess, where torchvision's CUDA build cannot be imported.
     registry._run_in_subprocess = lambda inspect: inspect()
     kernels = {
         "sgmv_shrink": lambda x, a, y, *rest: shrink(x, a, y, rest[-1]),
@@ -27,27 +27,27 @@ def prepare() -> None:
         "bgmv_expand_slice": lambda x, b, y, _, start, _size, add: expand(x, b, y, start, add),
     }
     for name, kernel in kernels.items():
-        assert hasattr(punica_cpu, name), f"this vLLM has no LoRA kernel {name}"
+        assert hasattr(punica_cpu, name), f"this version of vLLM has no LoRA kernel {name}"
         setattr(punica_cpu, name, kernel)
 
 
 def shrink(x: Tensor, a: Tensor, y: Tensor, scale: float) -> None:
-    """y[N, :r] = scale x[N, in] A^T, with `a` [1, 1, r, in]: the engine has one adapter slot."""
+    """y[N, :r] = scale x[N, in] A^T, with `a` [1, 1, r, in] for one adapter slot."""
     matrix = _only(a)
     y[:, : matrix.shape[0]] = scale * (x.to(y.dtype) @ matrix.to(y.dtype).T)
 
 
 def expand(x: Tensor, b: Tensor, y: Tensor, start: int, add: bool) -> None:
-    """y[N, start : start + out] (+)= x[N, r] B^T, with `b` [1, 1, out, r]; what y lacks in columns is cut off."""
+    """y[N, start : start + out] (+)= x[N, r] B^T, with `b` [1, 1, out, r]; columns beyond those of y are dropped."""
     matrix = _only(b)
-    to = y[:, start : start + matrix.shape[0]]
-    product = x.to(y.dtype) @ matrix.to(y.dtype).T[:, : to.shape[1]]
+    target = y[:, start : start + matrix.shape[0]]
+    product = x.to(y.dtype) @ matrix.to(y.dtype).T[:, : target.shape[1]]
     if add:
-        to += product
+        target += product
     else:
-        to.copy_(product)
+        target.copy_(product)
 
 
 def _only(stacked: Any) -> Tensor:
-    assert stacked.shape[0] == 1, "the engine was made with more than one adapter slot"
+    assert stacked.shape[0] == 1, "the engine has more than one adapter slot"
     return stacked.reshape(stacked.shape[-2:])

@@ -1,10 +1,10 @@
-"""Rollouts by `vllm serve` on other GPUs or nodes, asked over HTTP; new weights arrive as LoRA adapters.
+"""Rollouts by `vllm serve` on other GPUs or nodes over HTTP; new weights are loaded as LoRA adapters.
 
     POST /v1/chat/completions    one question: token ids, log-probabilities and text of its n answers
-    POST /v1/load_lora_adapter   once per policy version, by the path of its folder; the version before is unloaded
+    POST /v1/load_lora_adapter   once per policy version, by the path of its folder; the previous version is unloaded
 
-The server is started by `learner serve` (learner/rollouts/serve_vllm.py), and must see the run directory at the same
-path. Adapter names carry a digest of the adapter: the server caches prefixes by name and may outlive the run.
+`learner serve` (learner/rollouts/serve_vllm.py) starts the server, which must see the run directory at the same path.
+Adapter names include a digest of the adapter, because the server caches prefixes by name and may outlive the run.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from protocol.run.sealed import MANIFEST
 
 log = logging.getLogger(__name__)
 
-_BAN = -100  # added to a logit
-_AT_ONCE = 128  # questions in flight per server
+_BAN = -100  # logit bias
+_IN_FLIGHT = 128  # questions per server
 _RETRY_S = 2.0
-_REQUEST_S = 600.0  # for one question with all of its answers
+_REQUEST_S = 600.0  # for all answers to one question
 _OUR_ADAPTER = re.compile(r"policy-v\d+-[0-9a-f]{8}")
 
 
 def make_engine(context: EngineContext) -> VllmServeEngine:
-    """Connect to the servers of `learner.rollout.servers`; raises as VllmServeEngine does."""
+    """Connect to the servers in `learner.rollout.servers`; see VllmServeEngine."""
     rollout = context.settings.rollout
     return VllmServeEngine(rollout.servers, context.settings.policy.model, context.parts.encoder, rollout.server_wait_s)
 
@@ -51,39 +51,39 @@ class VllmServeEngine:
     live = False
 
     def __init__(self, servers: Sequence[str], model: str, encoder: PromptEncoder, patience_s: float) -> None:
-        """Wait up to `patience_s` for every server and see that it serves `model` with what is needed of it.
+        """Wait up to `patience_s` for every server and check that it serves `model` with the required flags.
 
-        Raises VantageError: "unavailable" for a server that does not answer, "bad_config" for one that serves another
-        model or was started without the needed flags.
+        Raises VantageError: "unavailable" if a server does not answer, "bad_config" if it serves another model or was
+        started without the required flags.
         """
         self._servers = [_Server(url, patience_s) for url in servers]
         self._model = model
         self._encoder = encoder
         self._bias = {str(token): _BAN for token in encoder.banned}
         self._adapter: Optional[tuple[str, Path]] = None
-        self._threads = ThreadPoolExecutor(_AT_ONCE * len(servers), thread_name_prefix="vllm-serve")
+        self._threads = ThreadPoolExecutor(_IN_FLIGHT * len(servers), thread_name_prefix="vllm-serve")
         for server in self._servers:
             self._check(server)
 
     def load_adapter(self, name: str, path: Path) -> None:
         digest = hashlib.blake2b((path / MANIFEST).read_bytes(), digest_size=4).hexdigest()
-        former, self._adapter = self._adapter, (f"{name}-{digest}", path.resolve())
+        previous, self._adapter = self._adapter, (f"{name}-{digest}", path.resolve())
         for server in self._servers:
             server.load(*self._adapter)
-            if former is not None and former != self._adapter:
-                server.unload(former[0])
+            if previous is not None and previous != self._adapter:
+                server.unload(previous[0])
 
     def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
         if sampling.greedy_first:
             return greedy_then_sampled(self.generate, prompts, n, sampling)
-        asked = [
+        futures = [
             self._threads.submit(self._answers, self._servers[index % len(self._servers)], prompt, n, sampling)
             for index, prompt in enumerate(prompts)
         ]
         try:
-            return [future.result() for future in asked]
+            return [future.result() for future in futures]
         finally:
-            for future in asked:
+            for future in futures:
                 future.cancel()
 
     def close(self) -> None:
@@ -103,28 +103,28 @@ class VllmServeEngine:
             max_tokens=sampling.max_tokens,
             logit_bias=self._bias,
         )
-        seen = answer["prompt_token_ids"]
+        prompt_ids = answer["prompt_token_ids"]
         image_token = self._encoder.image_token
         expected = collapse_image_runs(self._encoder.prompt(prompt.text, len(prompt.images)), image_token)
-        if collapse_image_runs(seen, image_token) != expected:
+        if collapse_image_runs(prompt_ids, image_token) != expected:
             raise VantageError(
                 "bad_config",
-                f"the vLLM server {server.url} reads a question as other tokens than the learner: it has another model "
-                "or chat template; start it with `learner serve` and this run's configuration.",
+                f"the vLLM server {server.url} encodes a question as other tokens than the learner: its model or chat "
+                "template differs; start it with `learner serve` and this run's configuration.",
             )
         completions = tuple(self._completion(choice) for choice in answer["choices"])
-        return Rollout(prompt, tuple(seen), completions * (n if greedy else 1))
+        return Rollout(prompt, tuple(prompt_ids), completions * (n if greedy else 1))
 
     def _completion(self, choice: dict[str, Any]) -> Completion:
         ids = tuple(choice["token_ids"])
         log_probs = tuple(token["logprob"] for token in choice["logprobs"]["content"])
-        assert len(ids) == len(log_probs), "the server gave another number of log-probabilities than of tokens"
+        assert len(ids) == len(log_probs), "the server returned different numbers of log-probabilities and tokens"
         return Completion(ids, log_probs, self._encoder.text(ids), bool(ids) and ids[-1] == self._encoder.eos)
 
     def _chat(self, server: _Server, content: Sequence[dict[str, Any]], **sampling: Any) -> Any:
-        """One turn under the current adapter, sampled from the whole distribution, whatever the model's own defaults.
+        """Sample with the current adapter from the full distribution, overriding the model's default sampling.
 
-        A server that was started anew has lost the adapter: it is loaded once more.
+        A restarted server has lost the adapter; it is loaded again.
         """
         message = {
             "model": self._adapter[0] if self._adapter is not None else self._model,
@@ -153,41 +153,41 @@ class VllmServeEngine:
             names = ", ".join(sorted(served)) or "nothing"
             raise VantageError(
                 "bad_config",
-                f"the vLLM server {server.url} serves {names} and not {self._model}: start it with `learner serve` "
+                f"the vLLM server {server.url} serves {names}, not {self._model}: start it with `learner serve` "
                 "and this run's configuration.",
             )
         for name in served:
             if _OUR_ADAPTER.fullmatch(name):
-                server.unload(name)  # left behind by a learner that was killed
-        # A token that is as good as certain after the bias: its log-probability is 0 only where biases are counted in.
+                server.unload(name)  # left by a learner that was killed
+        # With a bias of 100 the token is almost certain; its log-probability is near 0 only if biases are included.
         text = [{"type": "text", "text": "?"}]
         probe = self._chat(server, text, n=1, temperature=1.0, max_tokens=1, logit_bias={str(self._encoder.eos): 100})
         if probe["choices"][0]["logprobs"]["content"][0]["logprob"] < -0.1:
             raise VantageError(
                 "bad_config",
-                f"the vLLM server {server.url} gives log-probabilities before temperature and biases: start it with "
+                f"the vLLM server {server.url} returns log-probabilities before temperature and bias: start it with "
                 "--logprobs-mode processed_logprobs, as `learner serve` does.",
             )
 
 
 class _Server:
-    """One `vllm serve`; what may pass by itself is tried again for `patience_s`."""
+    """Connection to one `vllm serve`; transient errors are retried for `patience_s`."""
 
     def __init__(self, url: str, patience_s: float) -> None:
         self.url = url.rstrip("/")
         self._patience_s = patience_s
-        key = os.environ.get("VLLM_API_KEY")  # the variable by which vLLM's server is given its key
+        key = os.environ.get("VLLM_API_KEY")  # the server reads its key from the same variable
         self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
 
     def models(self) -> list[str]:
-        """Names of the model and of the adapters that it serves."""
+        """Return the names of the served model and adapters."""
         status, answer = self._request("/v1/models", None)
         if status != 200:
-            raise VantageError("bad_config", f"{self.url} is no vLLM server (HTTP {status}): {_reason(answer)}")
+            raise VantageError("bad_config", f"{self.url} is not a vLLM server (HTTP {status}): {_reason(answer)}")
         return [entry["id"] for entry in answer["data"]]
 
     def load(self, name: str, path: Path) -> None:
-        """Load an adapter. Asking twice changes nothing. Raises VantageError("bad_config") if it is refused."""
+        """Load an adapter; idempotent. Raises VantageError("bad_config") if the server refuses."""
         status, answer = self.post("/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(path)})
         reason = _reason(answer)
         if status == 200 or (status == 400 and "already been loaded" in reason):
@@ -195,18 +195,18 @@ class _Server:
         if status == 404 and "error" not in answer:  # no such route
             reason = "it was started without runtime LoRA; start it with `learner serve`"
         elif status == 404:
-            reason = f"it does not see {path}; the run directory must lie at the same path on its node"
+            reason = f"it cannot read {path}; the run directory must have the same path on its node"
         raise VantageError("bad_config", f"the vLLM server {self.url} did not load adapter {name}: {reason}")
 
     def unload(self, name: str) -> None:
-        """Forget an adapter; one that is not there is forgotten already."""
+        """Unload an adapter, if it is loaded."""
         self.post("/v1/unload_lora_adapter", {"lora_name": name})
 
     def post(self, route: str, message: dict[str, Any]) -> tuple[int, Any]:
         return self._request(route, json.dumps(message).encode())
 
     def _request(self, route: str, body: Optional[bytes]) -> tuple[int, Any]:
-        """(status, answer), after as many attempts as the patience allows. Raises VantageError("unavailable")."""
+        """Return (status, answer), with retries for `patience_s`. Raises VantageError("unavailable")."""
         end = time.monotonic() + self._patience_s
         while True:
             try:
@@ -223,7 +223,7 @@ class _Server:
             if time.monotonic() > end:
                 raise VantageError(
                     "unavailable",
-                    f"the vLLM server {self.url} does not answer ({reason}): start it with `learner serve`, or correct "
+                    f"the vLLM server {self.url} does not answer ({reason}): start it with `learner serve` or correct "
                     "learner.rollout.servers.",
                 )
             log.info("waiting for the vLLM server %s: %s", self.url, reason)
@@ -244,8 +244,8 @@ def _parsed(body: bytes) -> Any:
 
 
 def _reason(answer: Any) -> str:
-    """What the server says in its own words, in one line."""
-    said: Any = answer
+    """Return the first line of the server's error message."""
+    message: Any = answer
     for key in ("error", "message"):
-        said = said.get(key, said) if isinstance(said, dict) else said
-    return str(said).strip().splitlines()[0][:300] if str(said).strip() else "it gave no reason"
+        message = message.get(key, message) if isinstance(message, dict) else message
+    return str(message).strip().splitlines()[0][:300] if str(message).strip() else "no reason given"

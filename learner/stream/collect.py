@@ -1,10 +1,10 @@
-"""Collects the groups of one training step: ask, answer, score, report, and keep what has a gradient.
+"""Collects the groups of one training step.
 
-    take tasks -> sample answers -> score by rule -> reports into the outbox, synced -> groups with spread to TRL
+    take tasks -> sample answers -> score by rule -> reports into the outbox, synced -> groups with gradient to TRL
 
-A question whose views cannot be rendered in the middle of a look around is reported as broken and replaced, too.
-Groups whose rewards do not differ carry no gradient: they are counted, reported, and replaced by further questions up
-to a bound. Blind questions (no picture) are reported and never trained on.
+Groups with equal rewards have no gradient: they are counted, reported, and replaced by further questions up to a bound.
+A question whose views cannot be rendered while the policy looks around is reported as broken and replaced as well.
+Blind questions (without images) are reported and never trained on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from learner.rollouts.base import Sampling, TruthScorer
 from learner.rollouts.group import Group
 from learner.settings import LearnerSettings
 from learner.stream.episodes import EpisodeLog, Task, TaskStream
-from learner.stream.reports import Outbox, ReportSender, answer_entropy, has_spread, refusal, report_id
+from learner.stream.reports import Outbox, ReportSender, answer_entropy, failure_report, has_spread, report_id
 from protocol.errors import VantageError
 from protocol.seeds import rng_for
 from protocol.tasks.task import degradation_label
@@ -31,13 +31,13 @@ from protocol.wire.messages import ConfidenceReport
 
 log = logging.getLogger(__name__)
 
-_LEAST_SPREAD_SHARE = 0.4  # how pessimistic the first portion of a step is about groups without gradient
+_LEAST_GRADIENT_FRACTION = 0.4  # lower bound of the expected fraction of groups with gradient
 _GALLERY_PER_STEP = 2
 
 
 @dataclass
 class StepCounts:
-    """What a step's collection saw; the shares are over seeing (not blind) groups."""
+    """Counts of a step; gradients and success are counted over groups with images only."""
 
     asked: int = 0
     blind: int = 0
@@ -51,7 +51,7 @@ class StepCounts:
 
 @dataclass
 class Collector:
-    """Collects the groups of one step after the other. `score_truth` is needed if the engine does not score truths."""
+    """Collects the groups of each step. `score_truth` is required if the engine does not score true answers."""
 
     stream: TaskStream
     answerer: Answerer
@@ -63,28 +63,28 @@ class Collector:
     clock: StepClock
     score_truth: Optional[TruthScorer] = None
     counts: StepCounts = field(default_factory=StepCounts, init=False)
-    _spread_share: float = field(default=0.5, init=False)
+    _gradient_fraction: float = field(default=0.5, init=False)
 
     def collect(self, step: int) -> list[Group]:
-        """The groups of training step `step`; their reports are on disk when this returns."""
+        """Return the groups of training step `step`. Their reports are on disk when this returns."""
         self.counts = StepCounts()
         wanted = self.settings.grpo.groups
         bound = wanted + int(wanted * self.settings.grpo.replacements)
-        kept: list[Group] = []
+        groups: list[Group] = []
         flat: list[Group] = []
         portion = 0
-        while (len(kept) < wanted and self.counts.asked < bound) or not (kept or flat):
-            missing = math.ceil((wanted - len(kept)) / max(self._spread_share, _LEAST_SPREAD_SHARE))
+        while (len(groups) < wanted and self.counts.asked < bound) or not (groups or flat):
+            missing = math.ceil((wanted - len(groups)) / max(self._gradient_fraction, _LEAST_GRADIENT_FRACTION))
             with_gradient, without = self._ask(min(missing, max(1, bound - self.counts.asked)), step, portion)
-            kept += with_gradient
+            groups += with_gradient
             flat += without
             portion += 1
-        kept = (kept or flat)[:wanted]
-        # As many as fall into equal passes, over all ranks; too few are taken more than once.
+        groups = (groups or flat)[:wanted]
+        # Trim to a number that splits evenly into passes over all ranks; repeat groups if there are too few.
         unit = self.settings.passes // math.gcd(self.settings.passes, self.settings.grpo.samples)
-        kept = kept[: len(kept) // unit * unit] or (kept * unit)[:unit]
-        self.counts.kept = len(kept)
-        return kept
+        groups = groups[: len(groups) // unit * unit] or (groups * unit)[:unit]
+        self.counts.kept = len(groups)
+        return groups
 
     def _ask(self, count: int, step: int, portion: int) -> tuple[list[Group], list[Group]]:
         with self.clock("render wait"):
@@ -94,10 +94,9 @@ class Collector:
         blind = [task.leased is not None and task.leased.blind for task in tasks]
         with self.clock("rollout"):
             answers = self.answerer.answer(tasks, self.settings.grpo.samples, sampling, blind)
-            self._give_up(
-                [(task, found) for task, found in zip(tasks, answers) if isinstance(found, VantageError)], step
-            )
-            answered = [(task, found) for task, found in zip(tasks, answers) if isinstance(found, Group)]
+            failed = [(task, error) for task, error in zip(tasks, answers) if isinstance(error, VantageError)]
+            self._report_failures(failed, step)
+            answered = [(task, group) for task, group in zip(tasks, answers) if isinstance(group, Group)]
             tasks, groups = [task for task, _ in answered], [group for _, group in answered]
             likelihoods = self._likelihoods(groups)
         self.stream.pump(step)
@@ -107,30 +106,34 @@ class Collector:
             self.sender.pump()
             self._log_episodes(tasks, groups, reports, step)
         self._count(tasks, reports, step)
-        seeing = [(group, report) for group, report in zip(groups, reports) if not report.blind]
-        with_gradient = [group for group, report in seeing if report.had_gradient]
-        if seeing:
-            self._spread_share += 0.2 * (len(with_gradient) / len(seeing) - self._spread_share)
-        return with_gradient, [group for group, report in seeing if not report.had_gradient]
+        sighted = [(group, report) for group, report in zip(groups, reports) if not report.blind]
+        with_gradient = [group for group, report in sighted if report.had_gradient]
+        if sighted:
+            self._gradient_fraction += 0.2 * (len(with_gradient) / len(sighted) - self._gradient_fraction)
+        return with_gradient, [group for group, report in sighted if not report.had_gradient]
 
-    def _give_up(self, lost: Sequence[tuple[Task, VantageError]], step: int) -> None:
-        """Report tasks whose views could not be rendered: our own fault, and no wrong answers."""
+    def _report_failures(self, failed: Sequence[tuple[Task, VantageError]], step: int) -> None:
+        """Report tasks whose views could not be rendered; they do not count as wrong answers."""
         reports = []
-        for task, error in lost:
+        for task, error in failed:
             assert task.leased is not None
-            log.warning("a look around broke: %s", error, extra={"spec_id": task.spec.spec_id})
-            reports.append(refusal(task.leased, step, error))
+            log.warning(
+                "a view could not be rendered while looking around: %s", error, extra={"spec_id": task.spec.spec_id}
+            )
+            reports.append(failure_report(task.leased, step, error))
         if reports:
             self.outbox.add(reports)
 
     def _likelihoods(self, groups: Sequence[Group]) -> list[float]:
-        """Per task the likelihood of the true answer, exp(mean log p of its tokens), in the turn in which it was
-        answered; the mean over the answers where these came in different turns."""
+        """Return the likelihood of the true answer of each group, exp(mean log p of its tokens).
+
+        It is measured in the last turn of each answer and averaged over answers.
+        """
         turns = {id(turn.rollout): turn.rollout for group in groups for turn in group.last}
         known = {key: rollout.truth_logprob for key, rollout in turns.items()}
         unknown = [key for key, value in known.items() if value is None]
         if unknown:
-            assert self.score_truth is not None, "this engine needs a scorer of true answers"
+            assert self.score_truth is not None, "the engine does not score true answers, so score_truth is required"
             known.update(zip(unknown, self.score_truth([turns[key].prompt for key in unknown])))
         likelihood = {key: math.exp(value) for key, value in known.items() if value is not None}
         return [fmean(likelihood[id(turn.rollout)] for turn in group.last) for group in groups]
@@ -163,14 +166,14 @@ class Collector:
         before = counts.asked
         counts.asked += len(reports)
         counts.blind += sum(report.blind for report in reports)
-        seeing = [report for report in reports if not report.blind]
-        counts.no_gradient += sum(not report.had_gradient for report in seeing)
-        counts.all_right += sum(not report.had_gradient and report.success_rate > 0.5 for report in seeing)
-        counts.all_wrong += sum(not report.had_gradient and report.success_rate <= 0.5 for report in seeing)
+        sighted = [report for report in reports if not report.blind]
+        counts.no_gradient += sum(not report.had_gradient for report in sighted)
+        counts.all_right += sum(not report.had_gradient and report.success_rate > 0.5 for report in sighted)
+        counts.all_wrong += sum(not report.had_gradient and report.success_rate <= 0.5 for report in sighted)
         lag = sum(step - task.leased_at_step for task in tasks)
         counts.staleness_steps = (counts.staleness_steps * before + lag) / max(counts.asked, 1)
-        for skill in {report.skill for report in seeing}:
-            rates = [report.success_rate for report in seeing if report.skill == skill]
+        for skill in {report.skill for report in sighted}:
+            rates = [report.success_rate for report in sighted if report.skill == skill]
             counts.success_by_skill[skill] = sum(rates) / len(rates)
 
     def _log_episodes(
@@ -197,8 +200,8 @@ class Collector:
                 "truth_likelihood": round(report.truth_likelihood, 4),
                 "had_gradient": report.had_gradient,
             }
-            seen = task.images
+            images = task.images
             if group.later:
                 record["moves"] = [[turn.completion.text.strip() for turn in turns[:-1]] for turns in group]
-                seen = max((turns[-1].rollout.prompt.images for turns in group), key=len)
-            self.episodes.add(record, seen, index in chosen)
+                images = max((turns[-1].rollout.prompt.images for turns in group), key=len)
+            self.episodes.add(record, images, index in chosen)

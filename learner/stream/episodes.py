@@ -1,9 +1,9 @@
-"""The stream of questions: leased from the curriculum, realised by the simulator, ready before they are needed.
+"""The stream of tasks: leased from the curriculum and rendered by the simulator before they are needed.
 
     curriculum --lease--> specs --RenderTask (many in flight)--> tasks --take()--> the training step
 
-Nothing here waits except `take`. A spec that the simulator refuses or that breaks is reported apart and replaced by
-the next one; it is never an answer. How far the stream runs ahead is bounded, and so is how old a spec may become.
+Only `take` blocks. An infeasible or broken spec is reported as such, never as a wrong answer, and replaced by the next
+one. The number of tasks ahead and their age are bounded.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from PIL import Image
 
 from learner.rollouts.base import RgbImage
 from learner.settings import StreamSettings
-from learner.stream.reports import Channel, refusal
+from learner.stream.reports import Channel, failure_report
 from protocol.errors import VantageError
 from protocol.run.directory import disk_guard
 from protocol.tasks.scene import Pose
@@ -39,29 +39,29 @@ from protocol.wire.messages import (
 
 log = logging.getLogger(__name__)
 
-FATAL = ("version", "backend_missing", "bad_config")  # codes of a simulator with which no other spec fares better
-_RETRY_S = 1.0  # before asking again a curriculum that had nothing to give
+FATAL = ("version", "backend_missing", "bad_config")  # errors that every spec would hit
+_RETRY_S = 1.0  # until the next request to a curriculum without specs
 
 
-def asked_to_stop() -> VantageError:
-    return VantageError("draining", "the learner was asked to stop; the same command resumes the run.")
+def stop_requested() -> VantageError:
+    return VantageError("draining", "the learner is stopping; the same command resumes the run.")
 
 
 @dataclass(frozen=True)
 class Task:
-    """A realised spec: what the policy is asked, and the truth."""
+    """A rendered spec: the question with its views and true answer."""
 
     spec: TaskSpec
     question: Question
     images: tuple[RgbImage, ...]
     renderer_digest: str = ""
-    leased: Optional[Leased] = None  # None: held out, nobody's lease
+    leased: Optional[Leased] = None  # None if held out
     leased_at_step: int = 0
-    pose: Optional[Pose] = None  # of the last view: where a look around starts
+    pose: Optional[Pose] = None  # of the last view: the start of looking around
 
 
 def task_from(packet: Any, spec: TaskSpec, leased: Optional[Leased] = None, step: int = 0) -> Task:
-    """The task in the simulator's answer. Images are copied, so that the message can be freed."""
+    """Build a task from the simulator's answer. Copies the images, so that the message can be freed."""
     episode = packet.message
     assert isinstance(episode, Episode), episode
     images = tuple(np.array(packet.array(view.rgb)) for view in episode.views)
@@ -75,29 +75,28 @@ class TaskStream:
         simulator: Channel,
         settings: StreamSettings,
         learner: str,
-        refused: Callable[[ConfidenceReport], None],
+        report_failure: Callable[[ConfidenceReport], None],
         stop: threading.Event,
     ) -> None:
-        """`refused` is called with the report of every spec that could not be asked; `stop` ends all waiting."""
+        """`report_failure` receives a report on every spec that could not be rendered; `stop` ends all waiting."""
         self._curriculum = curriculum
         self._simulator = simulator
         self._settings = settings
         self._learner = learner
-        self._refused = refused
+        self._report_failure = report_failure
         self._stop = stop
         self._leasing: Optional[Future[Any]] = None
         self._lease_after = 0.0
         self._specs: deque[tuple[Leased, int]] = deque()
         self._rendering: dict[Future[Any], tuple[Leased, int]] = {}
         self._ready: deque[Task] = deque()
-        self.reason = ""  # the curriculum's own words on what it asks for
+        self.reason = ""  # explanation of the last specs by the curriculum
         self.infeasible = self.broken = self.stale = 0
 
     def take(self, count: int, step: int) -> list[Task]:
-        """The next `count` tasks, waiting for them if need be; `step` is the trainer's.
+        """Return the next `count` tasks; blocks until they are ready. `step` is the training step.
 
-        Raises the curriculum's or the simulator's VantageError where asking again cannot help, and "draining" when a
-        stop is asked for while it waits.
+        Raises VantageError: errors of the services that a retry cannot fix, and "draining" if a stop is requested.
         """
         tasks: list[Task] = []
         while True:
@@ -105,14 +104,14 @@ class TaskStream:
             while self._ready and len(tasks) < count:
                 task = self._ready.popleft()
                 if step - task.leased_at_step > self._settings.max_staleness_steps:
-                    self.stale += 1  # its lease returns to the curriculum when it expires
+                    self.stale += 1  # its lease expires in the curriculum
                 else:
                     tasks.append(task)
             self.pump(step)
             if len(tasks) == count:
                 return tasks
             if self._stop.is_set():
-                raise asked_to_stop()
+                raise stop_requested()
             pending = [*self._rendering, *([self._leasing] if self._leasing is not None else [])]
             if pending:
                 wait(pending, timeout=_RETRY_S, return_when=FIRST_COMPLETED)
@@ -120,7 +119,7 @@ class TaskStream:
                 time.sleep(_RETRY_S / 10)
 
     def pump(self, step: int) -> None:
-        """Take what has arrived and ask for more. Never waits."""
+        """Take replies that have arrived and send further requests. Does not block."""
         self._take_leases(step)
         for future in [future for future in self._rendering if future.done()]:
             self._take_render(future, *self._rendering.pop(future), step)
@@ -130,9 +129,9 @@ class TaskStream:
             future = self._simulator.submit(message, deadline_s=self._settings.render_deadline_s)
             self._rendering[future] = (leased, leased_at)
         missing = self._settings.ahead - len(self._specs) - len(self._rendering) - len(self._ready)
-        # In large portions: the curriculum groups a portion by scene, and each asking costs a commit.
-        worth_asking = missing >= max(1, self._settings.ahead // 4)
-        if self._leasing is None and worth_asking and time.monotonic() > self._lease_after:
+        # Lease in large batches: the curriculum groups a batch by scene, and each request costs a commit.
+        enough = missing >= max(1, self._settings.ahead // 4)
+        if self._leasing is None and enough and time.monotonic() > self._lease_after:
             message = LeaseSpecs(self._learner, min(missing, MOST_LEASED), step, self._settings.lease_s)
             self._leasing = self._curriculum.submit(message)
 
@@ -145,7 +144,7 @@ class TaskStream:
         except VantageError as error:
             if not error.retryable:
                 raise
-            log.warning("no specs from the curriculum, asking again: %s", error)
+            log.warning("the curriculum sent no specs, retrying: %s", error)
             self._lease_after = time.monotonic() + _RETRY_S
             return
         assert isinstance(batch, SpecBatch), batch
@@ -163,12 +162,12 @@ class TaskStream:
             self.infeasible += error.code == "infeasible"
             self.broken += error.code != "infeasible"
             if error.code != "infeasible":
-                log.warning("spec broken: %s", error, extra={"spec_id": leased.spec.spec_id})
-            self._refused(refusal(leased, step, error))
+                log.warning("broken spec: %s", error, extra={"spec_id": leased.spec.spec_id})
+            self._report_failure(failure_report(leased, step, error))
 
 
 class EpisodeLog:
-    """What was asked and answered: episodes.jsonl and a bounded sample of views, for the report's gallery."""
+    """Writes episodes.jsonl and a bounded sample of views for the gallery of the report."""
 
     def __init__(self, folder: Path, settings: StreamSettings) -> None:
         self._images = folder / "images"
@@ -177,12 +176,12 @@ class EpisodeLog:
         self._lines = path.read_bytes().count(b"\n") if path.exists() else 0
         self._saved = deque(sorted(self._images.iterdir(), key=lambda image: image.stat().st_mtime))
         self._settings = settings
-        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 -- kept open; `close` closes it
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 -- closed by `close`
 
     def add(self, record: Mapping[str, Any], images: Sequence[RgbImage], in_gallery: bool) -> None:
-        """Append one episode; views are kept for those of the gallery, the newest ones up to the bound.
+        """Append one episode. For the gallery its views are saved and the oldest views deleted above `keep_images`.
 
-        Once `keep_episodes` lines are written, only those with views are added. Raises VantageError("disk_full").
+        After `keep_episodes` lines, only episodes with views are added. Raises VantageError("disk_full").
         """
         names: list[str] = []
         with disk_guard(self._images):

@@ -1,7 +1,7 @@
-"""Confidence reports: made from a group's answers, kept in a durable outbox until the curriculum counted them.
+"""Confidence reports and the durable outbox that holds them until the curriculum has counted them.
 
-A report is on disk, synced, before it is sent, and leaves the outbox only when the curriculum named it as counted (or
-as a duplicate). Its id follows from its lease, so that sending it again after a restart changes nothing.
+A report is synced to disk before it is sent, and leaves the outbox only when the curriculum acknowledges it as counted
+or duplicate. Its id derives from its lease, so resending it after a restart has no effect.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _DEADLINE_S = 60.0  # for the curriculum to count a batch
 
 
 class Channel(Protocol):
-    """A service: the reliable client of protocol.wire.client, or its logic in the same process."""
+    """A service: a client (protocol.wire.client), or the logic of the service in the same process."""
 
     def request(self, message: msgspec.Struct, deadline_s: float = 30.0) -> Any: ...
 
     def submit(self, message: msgspec.Struct, deadline_s: float = 30.0) -> Future[Any]: ...
 
 
-# ----------------------------------------------------------------------------- making
+# ----------------------------------------------------------------------------- reports
 
 
 def report_id(leased: Leased) -> str:
-    """The same lease of the same spec always gives the same id."""
+    """Return the id of the report on a lease; a lease always has the same id."""
     key = f"{leased.lease_id}\0{leased.spec.spec_id}".encode()
     return "r-" + hashlib.blake2b(key, digest_size=12).hexdigest()
 
@@ -55,12 +55,12 @@ def answer_entropy(answers: Iterable[str]) -> float:
 
 
 def has_spread(rewards: Sequence[float]) -> bool:
-    """Only a group whose rewards differ has a gradient; for continuous rewards the spread counts, not the mean."""
+    """Whether rewards differ; if not, the group has no gradient."""
     return max(rewards) - min(rewards) > 1e-6
 
 
-def refusal(leased: Leased, version: int, error: VantageError) -> ConfidenceReport:
-    """The report of a spec that never became a question: infeasible, or broken by our own fault. No wrong answer."""
+def failure_report(leased: Leased, version: int, error: VantageError) -> ConfidenceReport:
+    """Return the report on a spec that could not be rendered: infeasible, or broken by an error."""
     return ConfidenceReport(
         report_id=report_id(leased),
         spec_id=leased.spec.spec_id,
@@ -75,11 +75,11 @@ def refusal(leased: Leased, version: int, error: VantageError) -> ConfidenceRepo
     )
 
 
-# ----------------------------------------------------------------------------- keeping
+# ----------------------------------------------------------------------------- outbox
 
 
 class Outbox:
-    """Reports that wait to be counted, in a JSON-lines file that survives a kill at any instant."""
+    """Reports that are not counted yet, in a JSON-lines file that survives a kill at any instant."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -96,16 +96,16 @@ class Outbox:
         return len(self._waiting)
 
     def waiting(self) -> list[ConfidenceReport]:
-        """Every report not yet counted, oldest first."""
+        """Return the reports not counted yet, oldest first."""
         return list(self._waiting.values())
 
     def add(self, reports: Sequence[ConfidenceReport]) -> None:
-        """Keep reports; they are on disk when this returns. Raises VantageError("disk_full"), keeping none of them."""
+        """Store reports durably. Raises VantageError("disk_full") and stores none of them."""
         self._write([{"report": msgspec.to_builtins(report)} for report in reports], durable=True)
         self._waiting.update((report.report_id, report) for report in reports)
 
     def counted(self, report_ids: Iterable[str]) -> None:
-        """Let go of reports. If this is lost they are sent once more, and named as duplicates."""
+        """Remove reports. If this write is lost, they are sent again and acknowledged as duplicates."""
         known = [name for name in report_ids if self._waiting.pop(name, None) is not None]
         if not self._waiting and self._path.stat().st_size > _COMPACT_BYTES:
             self._compact()
@@ -128,7 +128,7 @@ class Outbox:
                 raise
 
     def _compact(self) -> None:
-        """Rewrite the file with what still waits; a line cut off by a kill goes with the rest."""
+        """Rewrite the file with the waiting reports only; this also drops a line truncated by a kill."""
         lines = [json.dumps({"report": msgspec.to_builtins(report)}) + "\n" for report in self._waiting.values()]
         self._path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(self._path, "".join(lines).encode())
@@ -141,7 +141,7 @@ class Outbox:
 
 
 class ReportSender:
-    """Sends what waits in the outbox, without holding up the training step."""
+    """Sends the reports in the outbox without blocking the training step."""
 
     def __init__(self, outbox: Outbox, channel: Channel) -> None:
         self._outbox = outbox
@@ -149,9 +149,9 @@ class ReportSender:
         self._in_flight: Optional[Future[Any]] = None
 
     def pump(self) -> None:
-        """Take what the curriculum counted and send the next batch. Never waits.
+        """Process acknowledgements and send the next batch. Does not block.
 
-        Raises the curriculum's own VantageError where sending again cannot help.
+        Raises VantageError: errors of the curriculum that a retry cannot fix.
         """
         if self._in_flight is not None and self._in_flight.done():
             future, self._in_flight = self._in_flight, None
@@ -160,15 +160,15 @@ class ReportSender:
             except VantageError as error:
                 if not error.retryable:
                     raise
-                log.warning("the curriculum did not take %d reports, sending them again: %s", len(self._outbox), error)
+                log.warning("the curriculum did not count %d reports, resending: %s", len(self._outbox), error)
         if self._in_flight is None and len(self._outbox):
             batch = SendReports(tuple(self._outbox.waiting()[:_BATCH]))
             self._in_flight = self._channel.submit(batch, deadline_s=_DEADLINE_S)
 
     def drain(self) -> None:
-        """Wait until everything is counted.
+        """Block until all reports are counted.
 
-        Raises the curriculum's VantageError where it does not answer: the outbox keeps the rest for the next start.
+        Raises VantageError if the curriculum fails; the outbox keeps the remaining reports for the next start.
         """
         while len(self._outbox):
             self.pump()

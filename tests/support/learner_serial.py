@@ -18,7 +18,7 @@ from curriculum.settings import CurriculumSettings
 from launch.serial import LocalChannel
 from learner import cli
 from learner.policy import assemble
-from learner.ranks.processes import others_started
+from learner.ranks.processes import start_other_ranks
 from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
 from learner.rollouts.transformers import PackedEngine
 from learner.settings import LearnerSettings
@@ -65,7 +65,7 @@ def main() -> None:
     simulator = SimCore(section(run.config, "sim", SimSettings))
     with (
         CurriculumCore(run, section(run.config, "curriculum", CurriculumSettings)) as curriculum,
-        others_started(processes, command),
+        start_other_ranks(processes, command),
     ):
         train(
             run,

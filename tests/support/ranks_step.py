@@ -14,13 +14,13 @@ import torch
 from safetensors.torch import save_file
 
 from learner.grpo.clock import StepClock
-from learner.grpo.groups import share_out
+from learner.grpo.groups import split_answers
 from learner.grpo.trainer import VantageTrainer, trainer_config
 from learner.policy.assemble import add_lora
 from learner.policy.build import build
 from learner.policy.packed import PackedPolicy
 from learner.ranks.orders import Ranks, TrainStep, join
-from learner.ranks.processes import end_with_starter
+from learner.ranks.processes import exit_with_parent
 from learner.rollouts.base import Sampling
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.group import Group, Turn
@@ -70,7 +70,7 @@ def adapters(ranks: Ranks, case: Case, folder: Path) -> dict[str, torch.Tensor]:
             return order.share
         flat = case.flat and trainer.state.global_step == 0
         alike = [replace(group, rewards=(Reward(0.0, True),) * GRPO.samples) for group in groups]
-        own, *others = share_out(alike if flat else groups, ranks.size)
+        own, *others = split_answers(alike if flat else groups, ranks.size)
         ranks.tell([TrainStep.of(*share, 0.0) for share in others])
         return own
 
@@ -109,7 +109,7 @@ def some_groups(engine: PackedEngine, case: Case) -> list[Group]:
 
 
 def main() -> None:
-    end_with_starter()
+    exit_with_parent()
     torch.set_num_threads(1)
     folder = Path(sys.argv[1])
     ranks = join(on_gpu=False)

@@ -16,9 +16,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from learner.grpo.groups import share_out
+from learner.grpo.groups import split_answers
 from learner.ranks.orders import Ranks, join
-from learner.ranks.processes import own_rank, take_one_gpu
+from learner.ranks.processes import own_rank, select_gpu
 from learner.settings import GrpoSettings, LearnerSettings
 from protocol.errors import VantageError
 from tests.support.ranks_step import CASES, adapters
@@ -31,8 +31,8 @@ def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tenso
     """What `tests.support.ranks_step` makes of every case on two ranks, which agree to the last bit."""
     folder = tmp_path_factory.mktemp("ranks")
     code = (
-        "import sys; from learner.ranks.processes import others_started; from tests.support import ranks_step\n"
-        "with others_started(2, [sys.executable, '-m', 'tests.support.ranks_step', sys.argv[1]]): ranks_step.main()"
+        "import sys; from learner.ranks.processes import start_other_ranks; from tests.support import ranks_step\n"
+        "with start_other_ranks(2, [sys.executable, '-m', 'tests.support.ranks_step', sys.argv[1]]): ranks_step.main()"
     )
     command = [sys.executable, "-c", code, str(folder)]
     subprocess.run(command, check=True, timeout=280, env={**os.environ, "OMP_NUM_THREADS": "1"})
@@ -61,7 +61,7 @@ def test_every_row_is_in_one_share_and_no_share_holds_more_groups_than_it_needs(
 
     for groups, ranks in ((4, 2), (3, 2), (5, 3), (2, 4), (1, 6), (7, 1)):
         made = [Answered() for _ in range(groups)]
-        shares = share_out(made, ranks)  # type: ignore[arg-type]
+        shares = split_answers(made, ranks)  # type: ignore[arg-type]
         assert len({len(rows) for _, rows in shares}) == 1
         places = [(own[row // 6], row % 6) for own, rows in shares for row in rows]
         assert places == [(group, sample) for group in made for sample in range(6)]
@@ -94,22 +94,22 @@ def test_each_rank_sees_one_gpu(
         monkeypatch.delenv(name, raising=False)
         if value is not None:
             monkeypatch.setenv(name, value)
-    take_one_gpu()
+    select_gpu()
     assert os.environ["CUDA_VISIBLE_DEVICES"] == own
 
 
 # A rank with a process of its own, as vLLM's engine is one, that tells both their numbers.
 RANK = """
 import os, subprocess, time
-from learner.ranks.processes import end_with_starter
-end_with_starter()
+from learner.ranks.processes import exit_with_parent
+exit_with_parent()
 engine = subprocess.Popen(["sleep", "60"])
 os.write(1, f"{os.getpid()} {engine.pid}\\n".encode())
 time.sleep(60)
 """
 LEADER = (
-    "import sys, time; from learner.ranks.processes import others_started\n"
-    "with others_started(3, [sys.executable, '-c', sys.argv[1]]): time.sleep(60)"
+    "import sys, time; from learner.ranks.processes import start_other_ranks\n"
+    "with start_other_ranks(3, [sys.executable, '-c', sys.argv[1]]): time.sleep(60)"
 )
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--no-python")
 LAUNCHERS = {

@@ -15,7 +15,7 @@ import torch
 import trl
 
 from learner.grpo.clock import StepClock
-from learner.grpo.groups import packed_log_probs, plain_log_probs, share_out
+from learner.grpo.groups import packed_log_probs, plain_log_probs, split_answers
 from learner.grpo.trainer import PRIVATE, VantageTrainer, trainer_config
 from learner.policy.adapters import AdapterStore, read_adapter
 from learner.policy.assemble import add_lora
@@ -89,7 +89,7 @@ def trainer(policy: Policy, folder: Path, steps: int, **options: Any) -> Vantage
         VantageTrainer(
             policy.model,
             policy.processor,
-            lambda: share_out(collect(), 1)[0],
+            lambda: split_answers(collect(), 1)[0],
             config,
             store,
             StepClock(),
