@@ -101,7 +101,7 @@ def _pieces_by_prompt(groups: Sequence[Group], rows: Tensor) -> list[tuple[Rollo
     for place, row in enumerate(rows.tolist()):
         start = 0
         for turn in groups[row // samples].turns(row % samples):
-            pieces = read.setdefault(id(turn.rollout), (turn.rollout, []))[1]
+            pieces = read.setdefault(id(turn.prompt), (turn, []))[1]
             pieces.append(_Piece(place, start, turn.completion.token_ids))
             start += len(turn.completion.token_ids)
     return list(read.values())

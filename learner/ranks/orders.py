@@ -18,8 +18,8 @@ import msgspec
 import numpy as np
 
 from learner.ranks.processes import STORE_FILE
-from learner.rollouts.base import Prompt, Rollout, Sampling
-from learner.rollouts.group import Group, Turn
+from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
+from learner.rollouts.group import Group
 from protocol.answers.scoring import Reward
 from protocol.errors import VantageError
 
@@ -57,10 +57,10 @@ class Train(msgspec.Struct, tag=True):
 class TrainStep(msgspec.Struct, tag=True):
     """Train on these answers; `used` is the fraction of the budget used up.
 
-    Turns refer to their rollout by index, so that a rollout and its views are sent once.
+    `prompts` are rollouts without completions: answers refer to them by index, so that each prompt is sent once.
     """
 
-    rollouts: list[Rollout]
+    prompts: list[Rollout]
     groups: list[WireGroup]
     start: int
     stop: int
@@ -69,31 +69,37 @@ class TrainStep(msgspec.Struct, tag=True):
     @staticmethod
     def of(groups: Sequence[Group], rows: range, used: float) -> TrainStep:
         turns = [turn for group in groups for own in group.later for turn in own]
-        rollouts = [*(group.rollout for group in groups), *(turn.rollout for turn in turns)]
-        distinct = list({id(rollout): rollout for rollout in rollouts}.values())
-        index = {id(rollout): number for number, rollout in enumerate(distinct)}
+        distinct = {id(rollout.prompt): rollout for rollout in (*(group.rollout for group in groups), *turns)}
+        index = {key: number for number, key in enumerate(distinct)}
         packed = [
             WireGroup(
-                index[id(group.rollout)],
-                [[(index[id(turn.rollout)], turn.index) for turn in own] for own in group.later],
+                index[id(group.prompt)],
+                group.rollout.completions,
+                [[(index[id(turn.prompt)], turn.completion) for turn in own] for own in group.later],
                 group.rewards,
             )
             for group in groups
         ]
-        return TrainStep([_without_features(rollout) for rollout in distinct], packed, rows.start, rows.stop, used)
+        prompts = [replace(rollout, completions=(), features=None) for rollout in distinct.values()]
+        return TrainStep(prompts, packed, rows.start, rows.stop, used)
 
     def unpack(self) -> tuple[list[Group], range]:
         """Return the groups and the range of this rank's answers in them."""
         groups: list[Group] = []
         for group in self.groups:
-            later = tuple(tuple(Turn(self.rollouts[number], at) for number, at in own) for own in group.later)
-            groups.append(Group(self.rollouts[group.first], group.rewards, later))
+            first = replace(self.prompts[group.first], completions=group.completions)
+            later = tuple(
+                tuple(replace(self.prompts[number], completions=(completion,)) for number, completion in own)
+                for own in group.later
+            )
+            groups.append(Group(first, group.rewards, later))
         return groups, range(self.start, self.stop)
 
 
 class WireGroup(msgspec.Struct):
-    first: int
-    later: list[list[tuple[int, int]]]  # further turns of each answer: (rollout, completion)
+    first: int  # index of the prompt of the first turn
+    completions: tuple[Completion, ...]
+    later: list[list[tuple[int, Completion]]]  # further turns of each answer: (index of the prompt, completion)
     rewards: tuple[Reward, ...]
 
 

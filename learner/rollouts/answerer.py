@@ -21,7 +21,7 @@ import numpy as np
 
 from learner.rollouts.base import Completion, Prompt, RgbImage, Rollout, RolloutEngine, Sampling
 from learner.rollouts.encoder import PromptEncoder
-from learner.rollouts.group import Group, Turn
+from learner.rollouts.group import Group
 from learner.settings import StreamSettings
 from learner.stream.episodes import FATAL, Task
 from learner.stream.reports import Channel
@@ -84,7 +84,7 @@ class Answerer:
             for index, task in enumerate(tasks)
         ]
         rollouts = self._engine.generate(prompts, n, sampling)
-        later: dict[int, list[tuple[Turn, ...]]] = {index: [()] * n for index in places}
+        later: dict[int, list[tuple[Rollout, ...]]] = {index: [()] * n for index in places}
         failures: dict[int, VantageError] = {}
         walks = [
             walk
@@ -108,7 +108,7 @@ class Answerer:
             for index, rollout in enumerate(rollouts)
         ]
 
-    def _group(self, task: Task, rollout: Rollout, later: Sequence[tuple[Turn, ...]]) -> Group:
+    def _group(self, task: Task, rollout: Rollout, later: Sequence[tuple[Rollout, ...]]) -> Group:
         group = Group(rollout, (), tuple(later) if any(later) else ())
         return replace(group, rewards=tuple(self._reward(task, turn.completion) for turn in group.last))
 
@@ -165,7 +165,9 @@ class Answerer:
             index=len(walk.place.images),
         )
 
-    def _next_turns(self, tasks: Sequence[Task], walks: Sequence[_Walk], sampling: Sampling, truth: bool) -> list[Turn]:
+    def _next_turns(
+        self, tasks: Sequence[Task], walks: Sequence[_Walk], sampling: Sampling, truth: bool
+    ) -> list[Rollout]:
         """Sample the next turn of each walk, in order. Walks at the same place share a prompt."""
         at_place: dict[tuple[int, bool], list[int]] = defaultdict(list)
         for number, walk in enumerate(walks):
@@ -174,7 +176,7 @@ class Answerer:
         calls: dict[tuple[bool, int], list[list[int]]] = defaultdict(list)  # by greedy and number of answers
         for (_, greedy), members in at_place.items():
             calls[greedy, len(members)].append(members)
-        turns: dict[int, Turn] = {}
+        turns: dict[int, Rollout] = {}
         for (greedy, count), places in calls.items():
             heads = [walks[members[0]] for members in places]
             prompts = [self._prompt(tasks[walk.task], truth, walk.place.further[walk.action]) for walk in heads]
@@ -184,7 +186,7 @@ class Answerer:
                 sampling, greedy_first=False, seed=seed, temperature=0.0 if greedy else sampling.temperature
             )
             for members, rollout in zip(places, self._engine.generate(prompts, count, turn_sampling)):
-                turns.update((number, Turn(rollout, index)) for index, number in enumerate(members))
+                turns.update((number, rollout.only(index)) for index, number in enumerate(members))
         return [turns[number] for number in range(len(walks))]
 
 

@@ -72,6 +72,16 @@ class Rollout:
     truth_logprob: Optional[float] = None
     features: Any = field(default=None, repr=False, compare=False)
 
+    def only(self, index: int) -> Rollout:
+        """The rollout with one of its completions: a turn of one answer. The prompt stays the same object."""
+        return replace(self, completions=(self.completions[index],))
+
+    @property
+    def completion(self) -> Completion:
+        """The only completion."""
+        (completion,) = self.completions
+        return completion
+
 
 TruthScorer = Callable[[Sequence[Prompt]], list[float]]  # mean log-probability of the true answer of each prompt
 

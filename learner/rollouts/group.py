@@ -5,20 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Iterator
 
-from learner.rollouts.base import Completion, Prompt, Rollout
+from learner.rollouts.base import Prompt, Rollout
 from protocol.answers.scoring import Reward
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One turn of an answer: a prompt and one of its completions."""
-
-    rollout: Rollout
-    index: int
-
-    @property
-    def completion(self) -> Completion:
-        return self.rollout.completions[self.index]
 
 
 @dataclass(frozen=True)
@@ -31,19 +19,19 @@ class Group:
 
     rollout: Rollout
     rewards: tuple[Reward, ...]
-    later: tuple[tuple[Turn, ...], ...] = ()
+    later: tuple[tuple[Rollout, ...], ...] = ()
 
     @property
     def prompt(self) -> Prompt:
         """The prompt of the first turn."""
         return self.rollout.prompt
 
-    def turns(self, sample: int) -> tuple[Turn, ...]:
-        first = Turn(self.rollout, sample)
+    def turns(self, sample: int) -> tuple[Rollout, ...]:
+        first = self.rollout.only(sample)
         return (first, *self.later[sample]) if self.later else (first,)
 
     @property
-    def last(self) -> list[Turn]:
+    def last(self) -> list[Rollout]:
         """The last turn of each answer."""
         return [turns[-1] for turns in self]
 
@@ -55,6 +43,6 @@ class Group:
         """Log-probabilities of `token_ids` under the sampling distribution of the engine."""
         return [value for turn in self.turns(sample) for value in turn.completion.logprobs]
 
-    def __iter__(self) -> Iterator[tuple[Turn, ...]]:
+    def __iter__(self) -> Iterator[tuple[Rollout, ...]]:
         """Iterate over the turns of each answer."""
         return map(self.turns, range(len(self.rollout.completions)))

@@ -129,14 +129,14 @@ class Collector:
 
         It is measured in the last turn of each answer and averaged over answers.
         """
-        turns = {id(turn.rollout): turn.rollout for group in groups for turn in group.last}
-        known = {key: rollout.truth_logprob for key, rollout in turns.items()}
+        turns = {id(turn.prompt): turn for group in groups for turn in group.last}
+        known = {key: turn.truth_logprob for key, turn in turns.items()}
         unknown = [key for key, value in known.items() if value is None]
         if unknown:
             assert self.score_truth is not None, "the engine does not score true answers, so score_truth is required"
             known.update(zip(unknown, self.score_truth([turns[key].prompt for key in unknown])))
         likelihood = {key: math.exp(value) for key, value in known.items() if value is not None}
-        return [fmean(likelihood[id(turn.rollout)] for turn in group.last) for group in groups]
+        return [fmean(likelihood[id(turn.prompt)] for turn in group.last) for group in groups]
 
     def _report(self, task: Task, group: Group, truth_likelihood: float, step: int) -> ConfidenceReport:
         leased = task.leased
@@ -203,5 +203,5 @@ class Collector:
             images = task.images
             if group.later:
                 record["moves"] = [[turn.completion.text.strip() for turn in turns[:-1]] for turns in group]
-                images = max((turns[-1].rollout.prompt.images for turns in group), key=len)
+                images = max((turns[-1].prompt.images for turns in group), key=len)
             self.episodes.add(record, images, index in chosen)

@@ -114,7 +114,7 @@ def test_a_policy_looks_around_and_answers(simulator: Client) -> None:
         assert len(turns) == 1 + BUDGET
         (*_, last) = found.last
         assert found.rewards[-1].accuracy == 1.0
-        views = last.rollout.prompt.images
+        views = last.prompt.images
         assert len(views) == 1 + BUDGET and np.array_equal(views[0], task.images[0])
 
         # Drawn here without a service: 30 degrees to the left each, degraded as views 0, 1, 2 … of one episode.

@@ -21,9 +21,9 @@ from learner.policy.build import build
 from learner.policy.packed import PackedPolicy
 from learner.ranks.orders import Ranks, TrainStep, join
 from learner.ranks.processes import exit_with_parent
-from learner.rollouts.base import Sampling
+from learner.rollouts.base import Rollout, Sampling
 from learner.rollouts.encoder import PromptEncoder
-from learner.rollouts.group import Group, Turn
+from learner.rollouts.group import Group
 from learner.rollouts.transformers import PackedEngine
 from learner.settings import GrpoSettings, RolloutSettings
 from protocol.answers.scoring import Reward
@@ -100,10 +100,10 @@ def some_groups(engine: PackedEngine, case: Case) -> list[Group]:
     groups = []
     for rollout in engine.generate(some_prompts(case.groups), GRPO.samples, Sampling(1.0, 3, 0)):
         rewards = tuple(Reward(float(index == 1), True) for index in range(GRPO.samples))
-        later: tuple[tuple[Turn, ...], ...] = ()
+        later: tuple[tuple[Rollout, ...], ...] = ()
         if case.looks:
             second = engine.generate([replace(rollout.prompt, text="is it red ?")], GRPO.samples, Sampling(1.0, 3, 1))
-            later = tuple((Turn(second[0], index),) if index % 2 else () for index in range(GRPO.samples))
+            later = tuple((second[0].only(index),) if index % 2 else () for index in range(GRPO.samples))
         groups.append(Group(rollout, rewards, later))
     return groups
 

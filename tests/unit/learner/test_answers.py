@@ -101,7 +101,7 @@ def test_a_move_shows_one_more_view_and_the_last_turn_offers_none() -> None:
     looks = Looks(always("turn left"))
     (found,) = looks([task(look_around=3)], n=1)
     assert texts(found) == [["turn left"] * 4]  # three moves, and an answer that is none
-    seen = [turn.rollout.prompt for turn in found.turns(0)]
+    seen = [turn.prompt for turn in found.turns(0)]
     assert [len(prompt.images) for prompt in seen] == [1, 2, 3, 4]
     assert [int(image[0, 0, 0]) for image in seen[-1].images[1:]] == [1, 2, 3]  # views in the order of the moves
     assert "3 moves" in seen[0].text and "1 moves" in seen[2].text and "first you have" not in seen[3].text
@@ -117,13 +117,13 @@ def test_answers_that_made_the_same_moves_are_asked_together_and_share_their_vie
     assert sorted(message.action for message in looks.observed) == ["look_up", "turn_left"]
     assert sorted((len(prompts), n) for prompts, n, _ in looks.engine.calls[1:]) == [(1, 1), (1, 2)]
     first, second = found.last[:2]
-    assert first.rollout is second.rollout and (first.index, second.index) == (0, 1)
+    assert first.prompt is second.prompt
 
 
 def test_a_blocked_move_says_so() -> None:
     looks = Looks(lambda prompt, _: "move forward" if len(prompt.images) == 1 else "left")
     (found,) = looks([task()], n=1)
-    assert "move forward not" in found.last[0].rollout.prompt.text
+    assert "move forward not" in found.last[0].prompt.text
 
 
 def test_views_are_degraded_as_the_episodes_own_with_their_number() -> None:

@@ -226,9 +226,9 @@ def test_every_turn_of_a_look_around_counts_given_what_was_read_in_it(monkeypatc
         group, sample = groups[row // GRPO.samples], row % GRPO.samples
         expected = []
         for turn in group.turns(sample):
-            prompt, ids = turn.rollout.prompt, turn.completion.token_ids
+            prompt, ids = turn.prompt, turn.completion.token_ids
             images = policy.packed.encode(np.stack(prompt.images))
-            prefix = policy.packed.prefill([turn.rollout.prompt_ids], images)
+            prefix = policy.packed.prefill([turn.prompt_ids], images)
             expected += policy.packed.log_probs(prefix, torch.tensor([[ids]]))[0, 0].tolist()
         assert log_probs[row, : len(expected)].tolist() == pytest.approx(expected, abs=1e-4)
         assert group.logprobs(sample) == pytest.approx(expected, abs=0.05)  # banned tokens aside
