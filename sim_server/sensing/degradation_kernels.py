@@ -7,10 +7,9 @@ makes once, so that the same input gives the same bits.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
+from sim_server.jit import jit
 
 Rgb = NDArray[np.uint8]
 _HALF = np.float32(0.5)
@@ -34,12 +33,12 @@ _FOG_STEPS = 4096
 TRANSMISSION = np.exp(-np.linspace(0.0, FOG_REACH, _FOG_STEPS)).astype(np.float32)
 
 
-@_jit
+@jit
 def _encode(light, level):
     return level[int(min(max(light, np.float32(0)), np.float32(1)) * _LAST + _HALF)]
 
 
-@_jit
+@jit
 def fog(rgb, depth, focal_px, density, air, linear, level, transmission, out, through):
     """Air of colour `air` (linear) between camera and things; `through` gets each pixel's transmission.
 
@@ -62,7 +61,7 @@ def fog(rgb, depth, focal_px, density, air, linear, level, transmission, out, th
                 out[i, j, c] = _encode(linear[rgb[i, j, c]] * t + air[c] * (np.float32(1) - t), level)
 
 
-@_jit
+@jit
 def defocus(rgb, depth, focus_m, radius_px, disc, linear, level, out):
     """Each pixel as the mean of `disc` (float32 [T, 2], of radius 1) scaled to its circle of confusion.
 
@@ -87,7 +86,7 @@ def defocus(rgb, depth, focus_m, radius_px, disc, linear, level, out):
             out[i, j, 2] = _encode(blue * share, level)
 
 
-@_jit
+@jit
 def resample(rgb, where, out):
     """out[i, j] is the picture, bilinear, at `where` float32 [H, W, 2] (row, column)."""
     height, width = rgb.shape[:2]
@@ -103,7 +102,7 @@ def resample(rgb, where, out):
                 out[i, j, c] = int(upper * (np.float32(1) - fy) + lower * fy + _HALF)
 
 
-@_jit
+@jit
 def sensor(rgb, gain, deviation, seed, linear, level, out):
     """Exposure by `gain` (of linear light), then noise of this standard deviation (levels), per pixel and channel.
 
@@ -126,7 +125,7 @@ def sensor(rgb, gain, deviation, seed, linear, level, out):
         result[index] = int(min(max(value, np.float32(0)), np.float32(255)) + _HALF)
 
 
-@_jit
+@jit
 def _code_plane(plane, table, cosine):
     """Transform, quantise and transform back every 8 x 8 block of a plane whose sides are multiples of 8, in place."""
     block = np.empty((8, 8), np.float32)
@@ -159,7 +158,7 @@ def _code_plane(plane, table, cosine):
                     plane[top + i, left + j] = total
 
 
-@_jit
+@jit
 def compress(rgb, luma_table, chroma_table, cosine, out):
     """What is left of a picture after JPEG (ITU-T T.81) with these quantisation tables and 4:2:0 chroma."""
     height, width = rgb.shape[:2]

@@ -21,13 +21,13 @@ LIGHTS = ("day", "evening")
 
 
 def _digest() -> str:
-    """Hash of this package's sources: whatever can change a pixel or a description."""
+    """Hash of all sources that can change a pixel or a scene description."""
     total = hashlib.blake2b(f"rooms {FORMAT_VERSION}".encode(), digest_size=16)
-    root = Path(__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        total.update(path.relative_to(root).as_posix().encode())
+    backends = Path(__file__).parents[1]
+    shared = (backends / "scene_dataset.py", backends.parent / "jit.py")
+    for path in (*sorted(Path(__file__).parent.rglob("*.py")), *shared):
+        total.update(path.relative_to(backends.parent).as_posix().encode())
         total.update(path.read_bytes())
-    total.update((root.parent / "scene_dataset.py").read_bytes())
     return f"rooms-{FORMAT_VERSION}-{total.hexdigest()}"
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple, Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from sim_server.backends.rooms.draw.materials import Material
+from sim_server.backends.rooms.draw.view import Triangles
 from sim_server.backends.rooms.mesh import Part
+from sim_server.jit import jit
 
 CHUNK_FACES = 512
 
@@ -38,6 +39,13 @@ class Geometry(NamedTuple):
     chunk_object: NDArray[np.int32]
     material_pattern: NDArray[np.int32]
     material_values: NDArray[np.float32]
+
+    @property
+    def triangles(self) -> Triangles:
+        """The arrays that the rasteriser needs."""
+        return Triangles(
+            self.positions, self.faces, self.chunk_faces, self.chunk_vertices, self.chunk_low, self.chunk_high
+        )
 
 
 class GeometryBuilder:
@@ -128,7 +136,7 @@ def shading_table(geometry: Geometry, vertex_light: NDArray[np.float32]) -> NDAr
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def _fill_shading(positions, uv, light, faces, out):
     e1, e2 = np.empty(3, np.float64), np.empty(3, np.float64)
     for f in range(faces.shape[0]):

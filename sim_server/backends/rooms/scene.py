@@ -21,8 +21,8 @@ from sim_server.backends.rooms.furnish.clutter import add_clutter
 from sim_server.backends.rooms.furnish.place import free_floor, furnish_reachable
 from sim_server.backends.rooms.furnish.placed import Placed
 from sim_server.backends.rooms.geometry import Geometry, GeometryBuilder
-from sim_server.backends.rooms.light.shading import Light
-from sim_server.backends.rooms.light.sources import light_scene
+from sim_server.backends.rooms.light.bake import light_scene
+from sim_server.backends.rooms.light.baked import Light
 from sim_server.backends.rooms.mesh import rotation_y
 from sim_server.backends.rooms.walk.solids import in_wall, object_around
 

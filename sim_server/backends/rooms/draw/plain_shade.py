@@ -10,15 +10,14 @@ import math
 from typing import NamedTuple, Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_server.backends.rooms.draw.view import View, VisibilityBuffer
 from sim_server.backends.rooms.files.gltf import CLAMP, MIRROR, Texture
+from sim_server.jit import jit
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
-
-_jit = njit(cache=True, nogil=True, error_model="numpy")
 
 FACE_VALUES = 40
 _SUN = np.array([0.35, 0.8, 0.5], np.float32) / np.float32(math.sqrt(0.35**2 + 0.8**2 + 0.5**2))
@@ -31,7 +30,7 @@ def _linear_to_srgb() -> NDArray[np.uint8]:
     return np.round(y * 255).astype(np.uint8)
 
 
-ENCODE = _linear_to_srgb()
+_ENCODE = _linear_to_srgb()
 
 
 class TextureBank(NamedTuple):
@@ -42,6 +41,14 @@ class TextureBank(NamedTuple):
     levels: I32
     first: I32
     wraps: I32
+
+
+class PlainSurfaces(NamedTuple):
+    """values: see face_values; face_texture int32 [F], -1 for none; face_unlit bool [F]."""
+
+    values: F32
+    face_texture: I32
+    face_unlit: NDArray[np.bool_]
 
 
 def texture_bank(textures: Sequence[Texture]) -> TextureBank:
@@ -98,7 +105,7 @@ def face_values(positions: F32, normals: F32, uv: F32, colors: F32, faces: I32) 
     return out
 
 
-@_jit
+@jit
 def _wrapped(i, size, wrap):
     """A texel index brought into 0..size-1."""
     if wrap == CLAMP:
@@ -109,7 +116,7 @@ def _wrapped(i, size, wrap):
     return i % size
 
 
-@_jit
+@jit
 def _bilinear(texels, levels, level, wrap_u, wrap_v, u, v, out):
     first, width, height = levels[level, 0], levels[level, 1], levels[level, 2]
     x, y = u * width - 0.5, v * height - 0.5
@@ -123,7 +130,7 @@ def _bilinear(texels, levels, level, wrap_u, wrap_v, u, v, out):
         out[k] = above * (1 - fy) + below * fy
 
 
-@_jit
+@jit
 def _uv_at(values, eye, wx, wy, wz):
     """Texture coordinates where a ray from the eye meets the face's plane."""
     along = values[8] * wx + values[9] * wy + values[10] * wz
@@ -134,11 +141,19 @@ def _uv_at(values, eye, wx, wy, wz):
     return values[12] + w1 * values[14] + w2 * values[16], values[13] + w1 * values[15] + w2 * values[17]
 
 
-@_jit
 def shade(
-    seen, inverse_depth, values, face_texture, face_unlit, texels, levels, first, wraps, eye, axes, focal, encode, rgb
-):
-    """Fills rgb uint8 [H, W, 3]; black where nothing is seen. Other arrays as in TextureBank and face_values."""
+    buffer: VisibilityBuffer, surfaces: PlainSurfaces, bank: TextureBank, view: View, rgb: NDArray[np.uint8]
+) -> None:
+    """Fills rgb uint8 [H, W, 3], black where the buffer is empty."""
+    _shade(tuple(buffer), tuple(surfaces), tuple(bank), tuple(view), _ENCODE, rgb)
+
+
+@jit
+def _shade(buffer, surfaces, bank, view, encode, rgb):
+    inverse_depth, seen = buffer
+    values, face_texture, face_unlit = surfaces
+    texels, levels, first, wraps = bank
+    eye, axes, _, _, focal = view
     height, width = seen.shape
     step = 1.0 / focal
     low, high = np.empty(3), np.empty(3)

@@ -11,12 +11,18 @@ the compiler know that the steps do not overlap.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from sim_server.backends.rooms.building import outside
 from sim_server.backends.rooms.draw import textures
-from sim_server.backends.rooms.draw.raster import _jit, larger, smaller
+from sim_server.backends.rooms.draw.raster import larger, smaller
+from sim_server.backends.rooms.draw.view import View, VisibilityBuffer
+from sim_server.backends.rooms.geometry import Geometry, shading_table
+from sim_server.backends.rooms.light.baked import Light
+from sim_server.jit import jit
 
 TONE_STEPS = 4096
 _TONE_SCALE = np.float32(TONE_STEPS - 1)
@@ -41,6 +47,27 @@ _FIRST, _SECOND, _THIRD, _FOURTH = (np.uintp(row * _ROW) for row in range(4))  #
 _NONE, _NEXT = np.uintp(0), np.uintp(1)
 
 
+class Surfaces(NamedTuple):
+    """How the faces of a scene look before light falls on them.
+
+    shading: see geometry.shading_table; bank: see textures.bank; the others as in Geometry.
+    """
+
+    face_key: NDArray[np.int32]
+    shading: NDArray[np.float32]
+    face_material: NDArray[np.int32]
+    material_pattern: NDArray[np.int32]
+    material_values: NDArray[np.float32]
+    bank: NDArray[np.float32]
+
+
+def surfaces_of(geometry: Geometry, vertex_light: NDArray[np.float32]) -> Surfaces:
+    """The surfaces of a scene; vertex_light float32 [V, 3] as in Light.vertex."""
+    g = geometry
+    shading = shading_table(g, vertex_light)
+    return Surfaces(g.face_key, shading, g.face_material, g.material_pattern, g.material_values, textures.bank())
+
+
 def tone_table() -> NDArray[np.uint8]:
     """Linear 0..1 to sRGB bytes, IEC 61966-2-1."""
     y = np.linspace(0, 1, TONE_STEPS)
@@ -48,7 +75,7 @@ def tone_table() -> NDArray[np.uint8]:
     return np.round(np.clip(srgb, 0, 1) * 255).astype(np.uint8)
 
 
-@_jit
+@jit
 def _develop(count, total, tone, steps, pixels):
     """Radiance float32 [3, >= N] of N pixels to sRGB bytes [N, 3]. The shoulder acts on the strongest channel and takes
     the others along, so that colours keep their hue in bright light. steps: scratch int32 [3, >= N]."""
@@ -70,9 +97,9 @@ def _develop(count, total, tone, steps, pixels):
         pixels[i, 2] = tone[np.uintp(steps[2, i])]
 
 
-@_jit
+@jit
 def depth_and_ids(inverse_depth, seen, face_object, depth, ids):
-    """Fills depth float32 [H, W] (0 = nothing) and ids int32 [H, W] from the visibility buffer."""
+    """Fills depth float32 [H, W] (0 = nothing) and ids int32 [H, W] from a visibility buffer."""
     height, width = seen.shape
     for row in range(height):
         for column in range(width):
@@ -83,7 +110,7 @@ def depth_and_ids(inverse_depth, seen, face_object, depth, ids):
             ids[row, column] = face_object[face] if face >= 0 else 0
 
 
-@_jit
+@jit
 def _add_outside(panorama, wx, wy, wz, weight, column, total):
     """Adds the panorama along a ray. The angle around the horizon runs evenly along the edges of a square."""
     rise = wy / np.sqrt(wx * wx + wy * wy + wz * wz)
@@ -102,7 +129,7 @@ def _add_outside(panorama, wx, wy, wz, weight, column, total):
         total[c, column] += (low * (_ONE - fv) + high * fv) * weight
 
 
-@_jit
+@jit
 def _collect(
     row, start, count, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces, owner, total, group
 ):  # fmt: skip
@@ -110,7 +137,7 @@ def _collect(
     sees several faces; then those pixels' samples, as one where they have one key. Returns how many samples there are.
 
     Fills ray (forward component 1), 1 / depth, weight, face and, for samples after the first `count`, the pixel that
-    owns it. What lies outside goes straight into `total`.
+    owns it. What is outside is added to `total` directly.
     """
     height, width = seen.shape[0] // SAMPLES, seen.shape[1] // SAMPLES
     upper, lower = seen[row * SAMPLES], seen[row * SAMPLES + 1]
@@ -146,7 +173,7 @@ def _collect(
     return found
 
 
-@_jit
+@jit
 def _split(
     row, column, pixel, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces, owner, total, found,
     group,
@@ -185,7 +212,7 @@ def _split(
     return found
 
 
-@_jit
+@jit
 def _place(count, eye, pixel_angle, table):
     """Points in the world, and how wide a pixel is there, in metres, of all samples."""
     eye_x, eye_y, eye_z = eye[0], eye[1], eye[2]
@@ -197,7 +224,7 @@ def _place(count, eye, pixel_angle, table):
         table[_TEXELS + i] = z * pixel_angle
 
 
-@_jit
+@jit
 def _surface(start, end, face, shading, repeats, pattern_start, table, index):
     """Along a run of samples of one face: pattern coordinates, texels that a pixel would cover seen from the front,
     how slanting it is seen, and the light of the face's corners."""
@@ -223,13 +250,16 @@ def _surface(start, end, face, shading, repeats, pattern_start, table, index):
         table[_BLUE + i] = blue0 + w1 * blue1 + w2 * blue2
 
 
-@_jit
-def _light_of_map(start, end, r, maps, texels, atlas, table, index):
-    """Along a run: the light of the texels of rectangle `r`."""
-    ax, ay, az, a0 = maps[r, 0], maps[r, 1], maps[r, 2], maps[r, 3]
-    bx, by, bz, b0 = maps[r, 4], maps[r, 5], maps[r, 6], maps[r, 7]
-    first, columns = texels[r, 0], texels[r, 1]
-    most_u, most_v = np.float32(columns) - np.float32(1.001), np.float32(texels[r, 2]) - np.float32(1.001)
+@jit
+def _light_of_map(start, end, to_texels, texels, atlas, table, index):
+    """Along a run of samples on one rectangle: the baked light, bilinear between texels of the atlas.
+
+    to_texels float32 [8] and texels int32 [3] are the rectangle's rows of Light.rectangle_maps and rectangle_texels.
+    """
+    ax, ay, az, a0 = to_texels[0], to_texels[1], to_texels[2], to_texels[3]
+    bx, by, bz, b0 = to_texels[4], to_texels[5], to_texels[6], to_texels[7]
+    first, columns = texels[0], texels[1]
+    most_u, most_v = np.float32(columns) - np.float32(1.001), np.float32(texels[2]) - np.float32(1.001)
     across = np.uintp(columns)
     for i in range(start, end):
         px, py, pz = table[_PX + i], table[_PY + i], table[_PZ + i]
@@ -248,7 +278,7 @@ def _light_of_map(start, end, r, maps, texels, atlas, table, index):
         table[_BLUE + i] = atlas[a, 2] * w00 + atlas[b, 2] * w01 + atlas[c, 2] * w10 + atlas[d, 2] * w11
 
 
-@_jit
+@jit
 def _pattern(count, bank, table, index):
     """The value of the pattern at all samples, in place of u: bilinear on the mip level where a pixel covers about one
     texel. bank: all patterns one after the other."""
@@ -279,7 +309,7 @@ def _pattern(count, bank, table, index):
         table[_U + i] = low * (_ONE - fv) + high * fv
 
 
-@_jit
+@jit
 def _reflect(start, end, m, values, glow_factor, table):
     """Along a run of samples of one material: turns light into what it reflects, weighted. One very bright sample must
     not swallow the pixel."""
@@ -293,16 +323,24 @@ def _reflect(start, end, m, values, glow_factor, table):
         table[_BLUE + i] = smaller((b0 * rest + b1 * mix) * (table[_BLUE + i] + glow), _BRIGHTEST) * weight
 
 
-@_jit
 def shade(
-    inverse_depth, seen, face_key, shading, face_material, material_pattern, material_values, bank, face_rectangle,
-    rectangle_maps, rectangle_texels, atlas, panorama, glow, eye, axes, tan_x, tan_y, tone, rgb,
-):  # fmt: skip
-    """Fills rgb uint8 [H, W, 3] from a visibility buffer of SAMPLES x SAMPLES points per pixel.
+    buffer: VisibilityBuffer,
+    surfaces: Surfaces,
+    light: Light,
+    view: View,
+    tone: NDArray[np.uint8],
+    rgb: NDArray[np.uint8],
+) -> None:
+    """Fills rgb uint8 [H, W, 3] from a visibility buffer of SAMPLES x SAMPLES points per pixel; tone: see tone_table."""
+    _shade(tuple(buffer), tuple(surfaces), tuple(light), tuple(view), tone, rgb)
 
-    shading: see geometry.shading_table; axes: rows right, up, forward; tan_x, tan_y: half-angle tangents; other arrays
-    as in Geometry and Light.
-    """
+
+@jit
+def _shade(buffer, surfaces, light, view, tone, rgb):
+    inverse_depth, seen = buffer
+    face_key, shading, face_material, material_pattern, material_values, bank = surfaces
+    _, face_rectangle, rectangle_maps, rectangle_texels, atlas, panorama, glow = light
+    eye, axes, tan_x, tan_y, _ = view
     height, width = rgb.shape[0], rgb.shape[1]
     table, index = np.empty(_ROWS * _ROW, np.float32), np.empty(4 * _ROW, np.int32)
     faces, owner = np.empty(_ROW, np.int32), np.empty(_ROW, np.int32)
@@ -330,10 +368,11 @@ def shade(
                     start, end, face, shading, material_values[material, 6],
                     np.int32(material_pattern[material] * bank.shape[1]), table, index,
                 )  # fmt: skip
-                if face_rectangle[face] >= 0:
+                rectangle = face_rectangle[face]
+                if rectangle >= 0:
                     _light_of_map(
-                        start, end, face_rectangle[face], rectangle_maps, rectangle_texels, atlas, table, index
-                    )  # fmt: skip
+                        start, end, rectangle_maps[rectangle], rectangle_texels[rectangle], atlas, table, index
+                    )
                 start = end
             _pattern(found, flat_bank, table, index)
             start = _NONE

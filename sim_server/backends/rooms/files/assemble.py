@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from protocol.errors import VantageError
 from protocol.tasks.scene import OrientedBox, Room, SceneObject, Vec3
+from sim_server.backends.rooms.draw.view import Triangles
 from sim_server.backends.rooms.files.gltf import Asset, Primitive, Texture, quaternion_matrix, read_gltf
 from sim_server.backends.scene_dataset import Placement, SceneFiles, category_of
 
@@ -49,6 +50,13 @@ class Mesh(NamedTuple):
     chunk_low: F32
     chunk_high: F32
     chunk_object: I32
+
+    @property
+    def triangles(self) -> Triangles:
+        """The arrays that the rasteriser needs."""
+        return Triangles(
+            self.positions, self.faces, self.chunk_faces, self.chunk_vertices, self.chunk_low, self.chunk_high
+        )
 
 
 class Assembled(NamedTuple):

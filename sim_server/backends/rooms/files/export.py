@@ -29,8 +29,8 @@ from sim_server.backends.base import Scene
 from sim_server.backends.rooms.draw import textures
 from sim_server.backends.rooms.draw.materials import Material, Rgb
 from sim_server.backends.rooms.files.gltf import quaternion_matrix
+from sim_server.backends.rooms.files.rebake import LitBy, told_look
 from sim_server.backends.rooms.geometry import Geometry
-from sim_server.backends.rooms.light.relight import LitBy, told_look
 from sim_server.backends.rooms.scene import RoomsScene
 from sim_server.backends.rooms.walk.navigation import AGENT_HEIGHT_M, AGENT_RADIUS_M, CELL_M, STEP_M
 

@@ -15,12 +15,13 @@ from sim_server.backends.rooms.furnish.catalogue import CATEGORIES, Category
 from sim_server.backends.rooms.furnish.footprint import Footprint, overlap
 from sim_server.backends.rooms.furnish.placed import ON_WALL, Placed, footprint
 from sim_server.backends.rooms.furnish.surfaces import STANDS_ON
-from sim_server.backends.rooms.furniture import tableware
+from sim_server.backends.rooms.furniture.decor import books
+from sim_server.backends.rooms.furniture.household import electronics
 from sim_server.backends.rooms.furniture.model import Surface
 from sim_server.backends.rooms.mesh import rotation_y
 
 _SOFT = frozenset({"bed", "sofa", "armchair", "ottoman"})
-_NEEDS_FIRM_GROUND = frozenset({tableware.standing_books, tableware.raised_laptop})  # on a mattress they fall over
+_NEEDS_FIRM_GROUND = frozenset({books.standing_books, electronics.raised_laptop})  # on a mattress they fall over
 _AGAIN = 0.3  # how much less a second thing of a kind is wanted on the same furniture
 
 

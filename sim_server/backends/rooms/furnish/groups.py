@@ -11,8 +11,9 @@ from sim_server.backends.rooms.furnish.catalogue import CATEGORIES
 from sim_server.backends.rooms.furnish.footprint import Footprint, overlap
 from sim_server.backends.rooms.furnish.placed import ON_WALL, footprint
 from sim_server.backends.rooms.furnish.roomstate import RoomState
-from sim_server.backends.rooms.furniture import hall, kitchen, living, wall
-from sim_server.backends.rooms.furniture.living import RUG_M
+from sim_server.backends.rooms.furniture.decor import textiles
+from sim_server.backends.rooms.furniture.household import climate
+from sim_server.backends.rooms.furniture.kitchen import base_units, cupboards
 from sim_server.backends.rooms.furniture.model import Model, Shape
 
 CUPBOARD_FOOT_M = 1.45
@@ -60,10 +61,17 @@ def seating_group(room: RoomState) -> None:
     rug = -1
     if room.wants("rug") and room.rng.random() < 0.75:
         rug_depth = table_depth + 2 * room.rng.uniform(0.25, _LEG_ROOM_M - 0.06)
-        rug_model = living.rug(room.rng, table_width + room.rng.uniform(0.7, 1.3), rug_depth)
+        rug_model = textiles.rug(room.rng, table_width + room.rng.uniform(0.7, 1.3), rug_depth)
         rug = room.beside("rug", rug_model, sofa, 0.0, out, 0.0)
     table = room.beside(
-        "coffee table", table_model, sofa, 0.0, out, 0.0, y=RUG_M if rug >= 0 else 0.0, support=rug if rug >= 0 else -1
+        "coffee table",
+        table_model,
+        sofa,
+        0.0,
+        out,
+        0.0,
+        y=textiles.RUG_M if rug >= 0 else 0.0,
+        support=rug if rug >= 0 else -1,
     )
     television_opposite(room, side, along)
     anchor = table if table >= 0 else sofa
@@ -166,7 +174,7 @@ def bed_group(room: RoomState) -> None:
         room.hang_over("picture", room.shape("picture"), bed, room.rng.uniform(0.25, 0.4))
     if room.wants("rug") and room.rng.random() < 0.6:
         rug_depth = room.rng.uniform(0.7, 1.0)
-        rug = living.rug(room.rng, min(width + 0.4, 2.2), rug_depth)
+        rug = textiles.rug(room.rng, min(width + 0.4, 2.2), rug_depth)
         room.beside("rug", rug, bed, 0.0, depth / 2 + rug_depth / 2 + 0.08, 0.0)
 
 
@@ -208,12 +216,12 @@ def kitchen_run(room: RoomState) -> None:
     for name, least in names:
         if length > least and room.wants(name):
             steel = rng.random() < 0.6
-            sinks = kitchen.sink(rng, panelled) if steel else kitchen.ceramic_sink(rng, panelled)
+            sinks = base_units.sink(rng, panelled) if steel else base_units.ceramic_sink(rng, panelled)
             units.append((name, sinks if name == "sink" else room.shape(name)))
     spare = length - 0.02 - sum(model.size_m()[0] for _, model in units)
     counters = 0 if not room.wants("counter") or spare < 0.4 else min(3, max(1, int(spare / 0.5)))
     for place in ((), (1,), (1, 9), (1, 4, 9))[counters]:
-        units.insert(min(place, len(units)), ("counter", kitchen.counter(rng, min(spare / counters, 1.4), panelled)))
+        units.insert(min(place, len(units)), ("counter", base_units.counter(rng, min(spare / counters, 1.4), panelled)))
     if rng.random() < 0.5:
         units.reverse()
     at = start + 0.005
@@ -229,7 +237,9 @@ def kitchen_run(room: RoomState) -> None:
             room.run("extractor hood", room.shape("extractor hood"), side, (begin + end) / 2 - 0.3, -1, 1.62)
         elif name not in ("stove", "fridge") and room.wants("cupboard"):
             is_open = rng.random() < 0.2
-            model = kitchen.open_cupboard(rng, end - begin) if is_open else kitchen.cupboard(rng, end - begin, panelled)
+            model = (
+                cupboards.open_cupboard(rng, end - begin) if is_open else cupboards.cupboard(rng, end - begin, panelled)
+            )
             room.run("cupboard", model, side, begin, look, CUPBOARD_FOOT_M)
 
 
@@ -244,19 +254,19 @@ def curtains(room: RoomState) -> None:
         width = min(hole.end_m - hole.start_m + 0.7, high - low - 0.06)
         top, along = hole.high_m + 0.14, (hole.start_m + hole.end_m) / 2
         if blinds:
-            model = wall.roller_blind(room.rng, hole.end_m - hole.start_m + 0.1, hole.high_m - hole.low_m)
+            model = textiles.roller_blind(room.rng, hole.end_m - hole.start_m + 0.1, hole.high_m - hole.low_m)
             foot = hole.high_m + 0.04 - float(model.bounds()[1][1])
             room.hang("curtain", model, foot, walls=[hole.wall], near=along, at_window=True, look=look)
             continue
         for foot in (0.03, hole.low_m - 0.15):
-            model = wall.curtain(room.rng, width, top - foot)
+            model = textiles.curtain(room.rng, width, top - foot)
             if room.hang("curtain", model, foot, walls=[hole.wall], near=along, at_window=True, look=look) >= 0:
                 break
 
 
 def radiators(room: RoomState) -> None:
     """A radiator under each window where there is room."""
-    make = (wall.radiator, hall.panel_radiator)[int(room.rng.integers(2))]
+    make = (climate.radiator, climate.panel_radiator)[int(room.rng.integers(2))]
     for hole in room.holes:
         if hole.kind == "window" and hole.low_m < 1.0 and room.wants("radiator"):
             width = min(1.2, hole.end_m - hole.start_m)

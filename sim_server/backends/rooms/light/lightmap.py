@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_server.backends.rooms.draw.raster import _jit
 from sim_server.backends.rooms.mesh import cross, lengths
+from sim_server.jit import jit
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -54,7 +54,7 @@ class Rectangles(NamedTuple):
         return points, normals
 
 
-@_jit
+@jit
 def _fill_points(corner, edge_u, edge_v, normal, size, points, normals):
     half = np.float32(0.5)
     at = 0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from protocol.tasks.scene import Vec3
 from sim_server.backends.rooms.building.plan import WALL_M, FloorPlan, Rect
+from sim_server.jit import jit
 
 CELL_M = 0.05
 FINE = 2  # cells of the obstacle map per cell of the grid, along each axis
@@ -17,8 +17,6 @@ AGENT_RADIUS_M = 0.2
 AGENT_HEIGHT_M = 1.6  # what begins above this height does not block
 STEP_M = 0.05  # lower things (rugs) can be walked on
 LEAST_FLOOR_M2 = 0.3  # free floor that every room must offer
-
-_jit = njit(cache=True, nogil=True, error_model="numpy")
 
 
 class NavigationGrid:
@@ -106,7 +104,7 @@ class NavigationGrid:
         return [start_m, *middle, goal_m]
 
 
-@_jit
+@jit
 def _square_distance(px, pz, ax, az, bx, bz):
     """Of a point to a segment."""
     ux, uz = bx - ax, bz - az
@@ -118,7 +116,7 @@ def _square_distance(px, pz, ax, az, bx, bz):
     return dx * dx + dz * dz
 
 
-@_jit
+@jit
 def _mark(occupied, triangles, x0, z0, cell, low, high):
     """Marks the cells that a triangle touches, seen from above, where the triangle lies between two heights."""
     rows, columns = occupied.shape
@@ -153,7 +151,7 @@ def _mark(occupied, triangles, x0, z0, cell, low, high):
                     occupied[row, column] = True
 
 
-@_jit
+@jit
 def _block(free, occupied, fine, radius):
     """Clears the cells of which any fine cell lies within `radius` fine cells of an occupied one, centre to centre."""
     rows, columns = occupied.shape
@@ -181,7 +179,7 @@ def _block(free, occupied, fine, radius):
                     break
 
 
-@_jit
+@jit
 def _largest_area(free):
     """The free cells of the largest part whose cells are joined along their sides."""
     rows, columns = free.shape
@@ -210,7 +208,7 @@ def _largest_area(free):
     return label == best if best else free
 
 
-@_jit
+@jit
 def _push(keys, cells, size, key, cell):
     """Adds to a binary heap; returns its new size."""
     k = size
@@ -224,7 +222,7 @@ def _push(keys, cells, size, key, cell):
     return size + 1
 
 
-@_jit
+@jit
 def _pop(keys, cells, size):
     """Moves the least element to the end of the heap; returns its new size."""
     size -= 1
@@ -244,7 +242,7 @@ def _pop(keys, cells, size):
         k = least
 
 
-@_jit
+@jit
 def _shortest(free, start_row, start_column, goal_row, goal_column):
     """A* over eight neighbours; cells of the path, start first, int64 [N, 2], or an empty array."""
     rows, columns = free.shape
@@ -298,7 +296,7 @@ def _shortest(free, start_row, start_column, goal_row, goal_column):
     return out
 
 
-@_jit
+@jit
 def _clear(free, r0, c0, r1, c1):
     """Whether the straight line between two cell centres crosses free cells only."""
     steps = 2 * max(abs(r1 - r0), abs(c1 - c0)) + 1
@@ -309,7 +307,7 @@ def _clear(free, r0, c0, r1, c1):
     return True
 
 
-@_jit
+@jit
 def _pulled(free, cells):
     """The path with every corner dropped that a straight line can skip."""
     keep = np.zeros(len(cells), np.bool_)

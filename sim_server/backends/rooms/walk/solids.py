@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from protocol.tasks.scene import Vec3
 from sim_server.backends.rooms.building.plan import WALL_M, FloorPlan
-from sim_server.backends.rooms.draw.raster import _jit
 from sim_server.backends.rooms.geometry import Geometry
+from sim_server.jit import jit
 
 
 def object_around(geometry: Geometry, point: NDArray[np.float32]) -> int:
@@ -37,7 +37,7 @@ def in_wall(plan: FloorPlan, point_m: Vec3) -> bool:
     )
 
 
-@_jit
+@jit
 def _object_around(point, positions, faces, chunk_faces, chunk_low, chunk_high, chunk_object):
     """Signed crossings of the vertical line through the point, above it and below it, summed per object: a closed
     surface around the point leaves both sums unequal to zero (the winding number)."""

@@ -9,7 +9,8 @@ import heapq
 import math
 
 import numpy as np
-from numba import njit
+
+from sim_server.jit import jit
 
 _HAIR = 1e-3  # of a level: 0.05 mm
 OPEN = 2**30  # free height under the sky, lowest level of an empty cell
@@ -17,13 +18,11 @@ OPEN = 2**30  # free height under the sky, lowest level of an empty cell
 _ROW = np.array([0, 1, 0, -1])
 _COLUMN = np.array([-1, 0, 1, 0])
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
-
 
 # ---------------------------------------------------------------------- voxels
 
 
-@_jit
+@jit
 def _cut(polygon, count, axis, at, out, keep_above):
     """Clips a convex polygon [count, 3] at a plane across `axis`; returns the number of corners in `out`."""
     new = 0
@@ -43,7 +42,7 @@ def _cut(polygon, count, axis, at, out, keep_above):
     return new
 
 
-@_jit
+@jit
 def _cell_pieces(corners, low, cell, rows, columns, out):
     """Fills `out` float64 [N, 4] with row, column, least and greatest height of a triangle in each cell that it meets;
     returns how many. Heights are relative to low."""
@@ -77,7 +76,7 @@ def _cell_pieces(corners, low, cell, rows, columns, out):
     return found
 
 
-@_jit
+@jit
 def _up(corners):
     """The upward part of a triangle's unit normal."""
     ux, uy, uz = corners[1, 0] - corners[0, 0], corners[1, 1] - corners[0, 1], corners[1, 2] - corners[0, 2]
@@ -87,7 +86,7 @@ def _up(corners):
     return ny / length if length > 0 else 0.0
 
 
-@_jit
+@jit
 def _levels(y_low, y_high, cell_height):
     """First voxel level and the one after the last that heights y_low..y_high meet. A height that is a whole number of
     levels but for the rounding of coordinates counts as that number: else the steps of a stair would differ by one."""
@@ -95,7 +94,7 @@ def _levels(y_low, y_high, cell_height):
     return bottom, max(math.ceil(y_high / cell_height - _HAIR), bottom + 1)
 
 
-@_jit
+@jit
 def voxelise(triangles, low, cell, cell_height, least_up, voxels):
     """Marks voxels that a triangle meets: 1 solid, 2 solid with a walkable top."""
     rows, columns, levels = voxels.shape
@@ -113,7 +112,7 @@ def voxelise(triangles, low, cell, cell_height, least_up, voxels):
             voxels[row, column, top - 1] = max(voxels[row, column, top - 1], mark)
 
 
-@_jit
+@jit
 def walk_over_low(voxels, climb):
     """Makes a top walkable that lies within a step above something walkable: a thing low enough to step onto, and, in
     the same run of voxels, the slanted side of what stands on a floor."""
@@ -135,7 +134,7 @@ def walk_over_low(voxels, climb):
                     below, walkable = level, own
 
 
-@_jit
+@jit
 def spans(voxels):
     """start [cells + 1]; per span its floor level, the free levels above (OPEN under the sky); per cell its lowest
     solid level (OPEN for none); per span whether it is walkable."""
@@ -171,7 +170,7 @@ def spans(voxels):
 # ---------------------------------------------------------------------- spans
 
 
-@_jit
+@jit
 def links(start, floor, clear, columns, climb, height):
     """The span that can be stepped to in each of the four directions, int64 [S, 4], or -1."""
     cells = len(start) - 1
@@ -192,7 +191,7 @@ def links(start, floor, clear, columns, climb, height):
     return links
 
 
-@_jit
+@jit
 def ledges(start, floor, clear, bottom, columns, climb, height):
     """Spans beside a drop of more than a step, or on a slope that rises more than a step across the cell."""
     cells = len(start) - 1
@@ -219,7 +218,7 @@ def ledges(start, floor, clear, bottom, columns, climb, height):
     return out
 
 
-@_jit
+@jit
 def keep_walkable(links, walkable):
     """Cuts the links from and to spans that are not walkable."""
     for s in range(len(links)):
@@ -228,7 +227,7 @@ def keep_walkable(links, walkable):
                 links[s, side] = -1
 
 
-@_jit
+@jit
 def distance(links, walkable):
     """To the nearest border, in half cells: 2 a straight step and 3 a diagonal one."""
     count = len(links)
@@ -254,7 +253,7 @@ def distance(links, walkable):
     return out
 
 
-@_jit
+@jit
 def areas(links, walkable):
     """The number of each span's connected area, from 1, 0 for none; and the spans of each area."""
     area = np.zeros(len(links), np.int64)
@@ -280,7 +279,7 @@ def areas(links, walkable):
     return area, sizes
 
 
-@_jit
+@jit
 def true_heights(triangles, low, cell, cell_height, least_up, start, floor, columns, height_m):
     """Replaces the rounded heights of spans by the highest walkable triangle in the top voxel, at its cell."""
     cells = len(start) - 1
@@ -302,7 +301,7 @@ def true_heights(triangles, low, cell, cell_height, least_up, start, floor, colu
 # ---------------------------------------------------------------------- paths
 
 
-@_jit
+@jit
 def _diagonal(links, s, side):
     """The span diagonally ahead, between `side` and the next side, if both ways round lead to it; or -1."""
     n, m = links[s, side], links[s, (side + 1) % 4]
@@ -312,7 +311,7 @@ def _diagonal(links, s, side):
     return d if d >= 0 and d == links[m, side] else -1
 
 
-@_jit
+@jit
 def shortest(links, cells, columns, start, goal):
     """Spans of the shortest way over straight and diagonal steps (A*), ends included; empty where there is none."""
     count = len(links)
@@ -353,7 +352,7 @@ def shortest(links, cells, columns, start, goal):
     return out
 
 
-@_jit
+@jit
 def _sees(links, cells, columns, a, b):
     """Whether the straight line between two spans' cells runs over linked spans only, and ends on the second."""
     r0, c0 = cells[a] // columns, cells[a] % columns
@@ -383,7 +382,7 @@ def _sees(links, cells, columns, a, b):
     return s == b
 
 
-@_jit
+@jit
 def pulled(links, cells, columns, spans):
     """The way with every corner dropped that a straight line can skip."""
     keep = np.zeros(len(spans), np.bool_)

@@ -1,11 +1,11 @@
-"""Toilets, bathtubs, washbasins, showers."""
+"""Toilets, bathtubs, washbasins and showers."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from sim_server.backends.rooms.furniture.decor.textiles import drape
 from sim_server.backends.rooms.furniture.model import Model
-from sim_server.backends.rooms.furniture.wall import drape
 from sim_server.backends.rooms.mesh import Part, box, cylinder, revolve, rotation_x, soft_box, tube
 
 

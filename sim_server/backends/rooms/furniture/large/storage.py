@@ -1,13 +1,13 @@
-"""Bookshelves, cabinets, wardrobes and dressers."""
+"""Bookshelves, cabinets, dressers, wardrobes and wall shelves."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from protocol.seeds import pick
+from sim_server.backends.rooms.furniture.frames import frame, pane
 from sim_server.backends.rooms.furniture.model import Model
-from sim_server.backends.rooms.furniture.wall import pane
-from sim_server.backends.rooms.mesh import box, cylinder, raised_panel, rotation_x, sphere
+from sim_server.backends.rooms.mesh import box, cylinder, raised_panel, rotation_x, sphere, tube
 
 
 def _books(
@@ -177,4 +177,28 @@ def panelled_wardrobe(rng: np.random.Generator) -> Model:
         model.add(sphere(0.016, (x * 0.035, 1.05, depth / 2 + 0.02), 10), "detail")
         model.add(sphere(0.016, (x * width / 4, 0.26, depth / 2 + 0.02), 10), "detail")
     model.add(raised_panel(width - 0.1, 0.22, (0, 0.26, depth / 2), 0.014), "second")
+    return model
+
+
+def wall_shelf(rng: np.random.Generator) -> Model:
+    """A board on two brackets."""
+    width, depth = rng.uniform(0.6, 1.1), rng.uniform(0.18, 0.25)
+    model = Model(main="wood", second="metal")
+    model.add(box((width, 0.03, depth), (0, 0.135, 0), 0.004))
+    for x in (-1, 1):
+        at = x * (width / 2 - 0.1)
+        model.add(box((0.025, 0.12, 0.012), (at, 0.06, -depth / 2 + 0.006), 0.003), "second")
+        model.add(tube([(at, 0.02, -depth / 2 + 0.01), (at, 0.115, depth * 0.28)], 0.007, 6), "second")
+    model.surface(0.15, width, depth, 0.4)
+    return model
+
+
+def box_shelf(rng: np.random.Generator) -> Model:
+    """An open box with one division."""
+    width, height, depth = rng.uniform(0.6, 0.95), rng.uniform(0.28, 0.36), rng.uniform(0.2, 0.25)
+    model = Model(main="wood", second="wood")
+    frame(model, width, height, 0.022, depth, "main")
+    model.add(box((0.02, height - 0.044, depth - 0.01), (rng.uniform(-0.15, 0.15) * width, height / 2, 0), 0.003))
+    model.add(box((width - 0.03, height - 0.03, 0.008), (0, height / 2, -depth / 2 + 0.006), 0.002), "second")
+    model.surface(height, width, depth, 0.4)
     return model

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import Optional
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim_server.backends.rooms.draw import raster
+from sim_server.backends.rooms.draw.view import View, vertex_scratch, visibility_buffer
 from sim_server.backends.rooms.geometry import Geometry
 from sim_server.backends.rooms.mesh import cross
+from sim_server.jit import jit
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -28,32 +30,18 @@ CUBE_AXES = np.array(
 )
 
 
-class Light(NamedTuple):
-    """Baked light, irradiance / pi in linear rgb, and what is seen where there is nothing.
-
-    vertex float32 [V, 3]; face_rectangle int32 [F], -1 where the light of the vertices counts; rectangle_maps
-    float32 [R, 8] and rectangle_texels int32 [R, 3], see Rectangles.lookup; atlas float32 [T, 3];
-    outside float32 [rows, columns, 3], see outside.py; glow: factor on what glows.
-    """
-
-    vertex: F32
-    face_rectangle: I32
-    rectangle_maps: F32
-    rectangle_texels: I32
-    atlas: F32
-    outside: F32
-    glow: np.float32
-
-
 class Shadows:
     """Draws depth maps of what throws shadows: all faces but those that glow, with details below `grid_m` left out."""
 
     def __init__(self, geometry: Geometry, grid_m: float) -> None:
         self._g = geometry
         faces, keep = _coarse(geometry, grid_m)
-        self._faces, self._kept = np.ascontiguousarray(faces[keep]), np.flatnonzero(keep).astype(np.int32)
-        self._chunk_faces = np.concatenate([[0], np.cumsum(keep)]).astype(np.int32)[geometry.chunk_faces]
-        self._camera, self._screen = np.empty_like(geometry.positions), np.empty_like(geometry.positions)
+        self._face_of = np.flatnonzero(keep).astype(np.int32)
+        self._casters = geometry.triangles._replace(
+            faces=np.ascontiguousarray(faces[keep]),
+            chunk_faces=np.concatenate([[0], np.cumsum(keep)]).astype(np.int32)[geometry.chunk_faces],
+        )
+        self._scratch = vertex_scratch(len(geometry.positions))
 
     def draw(
         self, eye: F32, axes: F32, focal: float, size: int, chunks: Optional[I32] = None, back: bool = False
@@ -63,29 +51,26 @@ class Shadows:
         With `back` the far sides of things are drawn instead of the near ones.
         """
         g = self._g
-        inverse_depth, seen = np.empty((size, size), np.float32), np.empty((size, size), np.int32)
+        buffer = visibility_buffer(size, size)
         tangent = np.float32(size / 2 / focal)
+        view = View(eye, axes, tangent, tangent, np.float32(focal))
         order = raster.visible_chunks(
             g.chunk_low if chunks is None else g.chunk_low[chunks],
             g.chunk_high if chunks is None else g.chunk_high[chunks],
-            eye, axes, tangent, tangent,
-        )  # fmt: skip
+            view,
+        )
         if chunks is not None:
             order = chunks[order]
         # right x up pointing away from forward: front and back are swapped
         mirrored = float(cross(axes[0], axes[1]) @ axes[2]) > 0
-        raster.draw(
-            order, g.positions, self._faces, self._chunk_faces, g.chunk_vertices, g.chunk_low, g.chunk_high,
-            eye, axes, np.float32(focal),
-            raster.CULL_BACK if back == mirrored else raster.CULL_FRONT, inverse_depth, seen,
-            self._camera, self._screen,
-        )  # fmt: skip
-        return inverse_depth, seen
+        cull = raster.CULL_BACK if back == mirrored else raster.CULL_FRONT
+        raster.draw(order, self._casters, view, cull, buffer, self._scratch)
+        return buffer.inverse_depth, buffer.seen
 
     @property
     def face_of(self) -> I32:
         """The scene's face of each caster."""
-        return self._kept
+        return self._face_of
 
     def cube(self, eye: F32, size: int) -> F32:
         """Inverse depth all around `eye`, float32 [6, size, size], one square per direction of CUBE_AXES."""
@@ -102,7 +87,7 @@ def _coarse(geometry: Geometry, grid_m: float) -> tuple[I32, NDArray[np.bool_]]:
     return faces, (a != b) & (b != c) & (c != a) & ~glows
 
 
-@raster._jit
+@jit
 def _first_in_cell(positions, chunk_vertices, per_m, first):
     """For each vertex the first one of its chunk in the same cell of a grid with `per_m` cells per metre."""
     most = 0
@@ -127,7 +112,7 @@ def _first_in_cell(positions, chunk_vertices, per_m, first):
             first[v] = owner[at]
 
 
-@raster._jit
+@jit
 def _cell(positions, v, per_m):
     return (
         np.int64(np.floor(positions[v, 0] * per_m)),

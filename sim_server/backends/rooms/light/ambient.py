@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim_server.backends.rooms.draw.raster import _jit, larger, smaller
-from sim_server.backends.rooms.light.bake import FINE, share_clear
+from sim_server.backends.rooms.draw.raster import larger, smaller
+from sim_server.backends.rooms.light.kernels import FINE, share_clear
+from sim_server.jit import jit
 
 _BLOCK = 1024
 _REACH_M = np.float32(1.7)  # furniture shades its surroundings up to here, in full up to one metre less
@@ -18,7 +19,7 @@ _ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
 _X, _Y, _Z, _NX, _NY, _NZ, _COSINE, _U, _V, _INVERSE = range(10)
 
 
-@_jit
+@jit
 def drawn_part(depth_maps):
     """Columns from, to, rows from, to between which each of the maps holds something, float32 [K, 4]."""
     out = np.empty((depth_maps.shape[0], 4), np.float32)
@@ -33,7 +34,7 @@ def drawn_part(depth_maps):
     return out
 
 
-@_jit
+@jit
 def _look(block, count, direction, low, high, eye, axes, focal, half, patch):
     """Fills a block's cosines, places in the map, and `patch`: the piece of the room that each point looks at."""
     ox, oy, oz = direction[0], direction[1], direction[2]
@@ -73,7 +74,7 @@ def _look(block, count, direction, low, high, eye, axes, focal, half, patch):
         patch[n] = (face * np.int32(FINE) + b) * np.int32(FINE) + a
 
 
-@_jit
+@jit
 def _gather(block, count, patch, radiance, depth_map, seen, drawn, shown, sums):
     """Adds to `sums` [count, 4] what the points of a block see, and their cosines."""
     end = depth_map.shape[0] - 1
@@ -104,7 +105,7 @@ def _gather(block, count, patch, radiance, depth_map, seen, drawn, shown, sums):
                 sums[n, c] += weight * radiance[at, c]
 
 
-@_jit
+@jit
 def add_surroundings(
     index, points, normals, low, high, radiance, directions, eyes, axes, focal, depth_maps, seen_maps, drawn, shown,
     light,

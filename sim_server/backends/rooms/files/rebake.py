@@ -17,7 +17,7 @@ from sim_server.backends.rooms.draw.drawing import Drawing
 from sim_server.backends.rooms.draw.materials import Material
 from sim_server.backends.rooms.files.gltf import Asset, quaternion_matrix
 from sim_server.backends.rooms.geometry import GeometryBuilder
-from sim_server.backends.rooms.light.sources import light_scene
+from sim_server.backends.rooms.light.bake import light_scene
 from sim_server.backends.rooms.mesh import Part, lengths
 from sim_server.backends.scene_dataset import Placement, SceneFiles
 

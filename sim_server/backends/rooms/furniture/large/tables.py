@@ -102,6 +102,22 @@ def desk(rng: np.random.Generator) -> Model:
     return model
 
 
+def legged_desk(rng: np.random.Generator) -> Model:
+    """A light desk: a board on four slanted legs, a thin drawer below, a rim at the back."""
+    width, depth, height = rng.uniform(1.05, 1.4), rng.uniform(0.56, 0.68), rng.uniform(0.73, 0.76)
+    model = Model(main="wood", second="wood", detail="metal")
+    model.add(box((width, 0.03, depth), (0, height - 0.015, 0)))
+    model.add(box((width * 0.42, 0.09, depth - 0.12), (width * 0.22, height - 0.075, 0.02)), "second")
+    model.add(box((0.14, 0.014, 0.02), (width * 0.22, height - 0.075, depth / 2 - 0.03), 0.004), "detail")
+    model.add(box((width - 0.04, 0.07, 0.016), (0, height + 0.035, -depth / 2 + 0.012), 0.003))
+    for x in (-1, 1):
+        for z in (-1, 1):
+            top = (x * (width / 2 - 0.14), height - 0.03, z * (depth / 2 - 0.09))
+            model.add(tube([(x * (width / 2 - 0.05), 0, z * (depth / 2 - 0.04)), top], 0.022, 8), "second")
+    model.surface(height, width, depth - 0.05, 0.8, 0.02)
+    return model
+
+
 def nightstand(rng: np.random.Generator) -> Model:
     """A small cupboard with two drawers on short legs."""
     width, depth, height = rng.uniform(0.4, 0.52), rng.uniform(0.36, 0.42), rng.uniform(0.48, 0.6)
@@ -117,22 +133,6 @@ def nightstand(rng: np.random.Generator) -> Model:
         model.add(box((width - 0.04, drawer - 0.02, 0.018), (0, y, depth / 2 + 0.002)), "second")
         model.add(cylinder(0.012, 0.02, (0, y, depth / 2 + 0.01), 8), "detail")
     model.surface(height, width, depth, 0.8)
-    return model
-
-
-def legged_desk(rng: np.random.Generator) -> Model:
-    """A light desk: a board on four slanted legs, a thin drawer below, a rim at the back."""
-    width, depth, height = rng.uniform(1.05, 1.4), rng.uniform(0.56, 0.68), rng.uniform(0.73, 0.76)
-    model = Model(main="wood", second="wood", detail="metal")
-    model.add(box((width, 0.03, depth), (0, height - 0.015, 0)))
-    model.add(box((width * 0.42, 0.09, depth - 0.12), (width * 0.22, height - 0.075, 0.02)), "second")
-    model.add(box((0.14, 0.014, 0.02), (width * 0.22, height - 0.075, depth / 2 - 0.03), 0.004), "detail")
-    model.add(box((width - 0.04, 0.07, 0.016), (0, height + 0.035, -depth / 2 + 0.012), 0.003))
-    for x in (-1, 1):
-        for z in (-1, 1):
-            top = (x * (width / 2 - 0.14), height - 0.03, z * (depth / 2 - 0.09))
-            model.add(tube([(x * (width / 2 - 0.05), 0, z * (depth / 2 - 0.04)), top], 0.022, 8), "second")
-    model.surface(height, width, depth - 0.05, 0.8, 0.02)
     return model
 
 
