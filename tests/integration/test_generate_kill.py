@@ -17,9 +17,9 @@ ARGUMENTS = [
     "40",
     "--shard-size",
     "5",
-    "--family",
+    "--skill",
     "depth_order:0",
-    "--family",
+    "--skill",
     "view_direction:0-1",
     "--no-parquet",
 ]

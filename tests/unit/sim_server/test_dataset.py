@@ -366,7 +366,7 @@ def test_parquet_without_pyarrow_is_one_sentence(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [(["--split", "test"], "train or val"), (["--family", "riddle"], "no family"), (["--specs", "absent"], "be read")],
+    [(["--split", "test"], "train or val"), (["--skill", "riddle"], "no skill"), (["--specs", "absent"], "be read")],
 )
 def test_a_mistake_is_one_sentence_and_makes_nothing(tmp_path, arguments, says):
     result = CliRunner().invoke(app, ["generate", "--out", str(tmp_path / "set"), *arguments])

@@ -1,5 +1,7 @@
-"""Draws lit triangles from poses: colour, depth, ids, normals, unoccluded pixels. Scenes that are made and scenes that
-are read back from an export go through the same code."""
+"""Renders lit triangles: colour, depth, ids, normals, unoccluded pixels.
+
+Generated scenes and scenes read back from an export use the same code.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,7 @@ from sim_server.backends.rooms.light.baked import Light
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
-_TONE = shade.tone_table()
-_PAPER = np.float32(8)  # radiance around a map: white
+_PAPER = np.float32(8)  # radiance of the background of maps: white
 
 
 def view_axes(pose: Pose) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -45,21 +46,23 @@ def view_axes(pose: Pose) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def check_sensors(sensors: Sequence[str]) -> None:
-    """Raises VantageError("bad_request") for a sensor that is none."""
+    """Raises VantageError("bad_request") for an unknown sensor."""
     unknown = [s for s in sensors if s not in ALL_SENSORS]
     if unknown:
         raise VantageError("bad_request", f"unknown sensor {unknown[0]!r}: choose among {', '.join(ALL_SENSORS)}.")
 
 
 def camera_normals(seen: I32, face_normals: F32, axes: F32) -> F32:
-    """Normals float32 [H, W, 3] in the camera's frame (x right, y up, z towards the viewer) of the faces int32 [H, W]
-    that are seen, 0 where none is. face_normals float32 [F, 3] unit, world frame; axes: see view_axes."""
+    """Normals float32 [H, W, 3] in the camera's frame (x right, y up, z towards the viewer); 0 where nothing is seen.
+
+    seen int32 [H, W]: faces or -1; face_normals float32 [F, 3] unit, world frame; axes: see view_axes.
+    """
     own = face_normals @ np.stack([axes[0], axes[1], -axes[2]]).T
     return np.where(seen[..., None] >= 0, own[seen], np.float32(0))
 
 
 class _Scratch(threading.local):
-    """Buffers of one thread, by image size."""
+    """The buffers of one thread, by image size."""
 
     def __init__(self) -> None:
         self._by_size: dict[tuple[int, int], VisibilityBuffer] = {}
@@ -82,7 +85,7 @@ _scratch = _Scratch()
 
 
 class Drawing:
-    """Triangles with their baked light. Drawing may be called from several threads at once."""
+    """Triangles with baked light. `render` may be called from several threads at once."""
 
     def __init__(self, geometry: Geometry, light: Light) -> None:
         self.geometry = geometry
@@ -94,8 +97,10 @@ class Drawing:
     def render(
         self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str], check: Callable[[F32], None]
     ) -> Frames:
-        """See Scene.render; `check` may refuse an eye float32 [3]. Raises VantageError("bad_request") for an unknown
-        sensor and a pose that is not finite."""
+        """See Scene.render; `check` receives each eye float32 [3] and may raise.
+
+        Raises VantageError("bad_request") for an unknown sensor and a pose that is not finite.
+        """
         check_sensors(sensors)
         count, height, width = len(poses), camera.height_px, camera.width_px
         frames = Frames(poses=tuple(poses), camera=camera)
@@ -126,13 +131,15 @@ class Drawing:
         view = View(eye, axes, tan_x, tan_y, np.float32(width / 2 / tangent))
         vertices = _scratch.vertices(len(g.positions))
         order = raster.visible_chunks(g.chunk_low, g.chunk_high, view)
-        order = np.concatenate([order[g.chunk_object[order] == 0], order[g.chunk_object[order] > 0]])  # walls hide most
+        order = np.concatenate(
+            [order[g.chunk_object[order] == 0], order[g.chunk_object[order] > 0]]
+        )  # walls first: they hide the most
         if frames.rgb is not None:
             fine = shade.SAMPLES
             buffer = _scratch.image(height * fine, width * fine)
             fine_view = view._replace(focal_px=view.focal_px * np.float32(fine))
             raster.draw(order, self._triangles, fine_view, raster.CULL_BACK, buffer, vertices)
-            shade.shade(buffer, self._surfaces, self.light, fine_view, _TONE, frames.rgb[k])
+            shade.shade(buffer, self._surfaces, self.light, fine_view, frames.rgb[k])
         buffer = _scratch.image(height, width)
         if exact:
             raster.draw(order, self._triangles, view, raster.CULL_BACK, buffer, vertices)
@@ -150,7 +157,7 @@ class Drawing:
 
         def colour(buffer: VisibilityBuffer, view: View, rgb: NDArray[np.uint8]) -> None:
             light = self.light._replace(outside=np.full_like(self.light.outside, _PAPER))
-            shade.shade(buffer, self._surfaces, light, view, _TONE, rgb)
+            shade.shade(buffer, self._surfaces, light, view, rgb)
 
         g = self.geometry
         return top_down(self._triangles, g.face_object, description, width_px, shade.SAMPLES, colour)

@@ -1,7 +1,7 @@
-"""What mirrors show: the room across, as one sees it who stands right before them.
+"""Mirror reflections: the room as seen from directly in front of each mirror.
 
-Light does not depend on where the camera is, and so a mirror's picture is drawn once, when the scene opens, for an eye
-at the height of its middle and _EYE_M away. It takes the place of the light baked on its glass.
+A reflection is rendered once, when the scene opens, for an eye _EYE_M in front of the mirror's centre, and replaces the
+light baked on the glass. It does not depend on the camera.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from sim_server.backends.rooms.light.shadow_maps import look_axes
 
 _EYE_M = 1.2
 _TEXEL_M = 0.015
-_OUT_M = 0.02  # the picture is taken this far before the glass
-_KNEE, _WHITE = 0.6, 0.97  # shade.py compresses what is brighter than the knee
+_OUT_M = 0.02  # the reflection is rendered from this far in front of the glass
+_KNEE, _WHITE = 0.6, 0.97  # shade.py compresses radiance above the knee
 
 
 def with_reflections(geometry: Geometry, light: Light, surfaces: shade.Surfaces) -> Light:
@@ -58,7 +58,7 @@ def _reflection(
     g: Geometry, light: Light, surfaces: shade.Surfaces, eye: NDArray[np.float32], axes: NDArray[np.float32],
     tangent: float, columns: int, rows: int,
 ) -> NDArray[np.float32]:  # fmt: skip
-    """Radiance float32 [rows, columns, 3], upper row first, of a view whose half width has this tangent."""
+    """Radiance float32 [rows, columns, 3], top row first, of a view whose horizontal half angle has this tangent."""
     fine = shade.SAMPLES
     tan_x, tan_y = np.float32(tangent), np.float32(tangent * rows / columns)
     view = View(eye, axes, tan_x, tan_y, np.float32(columns * fine / 2 / tangent))
@@ -66,7 +66,7 @@ def _reflection(
     rgb = np.empty((rows, columns, 3), np.uint8)
     order = raster.visible_chunks(g.chunk_low, g.chunk_high, view)
     raster.draw(order, g.triangles, view, raster.CULL_BACK, buffer, vertex_scratch(len(g.positions)))
-    shade.shade(buffer, surfaces, light, view, shade.tone_table(), rgb)
+    shade.shade(buffer, surfaces, light, view, rgb)
     encoded = rgb.astype(np.float32) / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     peak = np.clip(linear.max(2, keepdims=True), 1e-4, _WHITE)

@@ -1,7 +1,7 @@
-"""Colour of loaded meshes from the visibility buffer: base colour times texture, unlit or under one fixed light.
+"""Shading of loaded meshes from the visibility buffer: base colour times texture, unlit or under one fixed light.
 
-Unlit surfaces show colours and textures as they are stored, as Habitat's flat shader does: no step from linear light to
-sRGB, no anti-aliasing. Textures are filtered trilinearly, as GL_LINEAR_MIPMAP_LINEAR.
+Unlit surfaces show colours and textures as stored, like Habitat's flat shader: without conversion from linear light to
+sRGB and without anti-aliasing. Textures are filtered trilinearly, as by GL_LINEAR_MIPMAP_LINEAR.
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ _ENCODE = _linear_to_srgb()
 
 
 class TextureBank(NamedTuple):
-    """All textures with their mip levels. texels uint8 [T, 3]; levels int32 [L, 3] = first texel, width, height;
-    first int32 [textures + 1], each one's first level; wraps int32 [textures, 2]."""
+    """All textures with their mip levels.
+
+    texels uint8 [T, 3]; levels int32 [L, 3] = first texel, width, height; first int32 [textures + 1]: the first level
+    of each texture; wraps int32 [textures, 2].
+    """
 
     texels: NDArray[np.uint8]
     levels: I32
@@ -73,7 +76,7 @@ def texture_bank(textures: Sequence[Texture]) -> TextureBank:
 
 
 def _halved(level: NDArray[np.uint8], axis: int) -> NDArray[np.uint8]:
-    """Pairs along an axis averaged; an odd last row is dropped, as OpenGL rounds sizes down."""
+    """Averages pairs along an axis; an odd last row is dropped, since OpenGL rounds sizes down."""
     size = level.shape[axis]
     if size == 1:
         return level
@@ -83,9 +86,12 @@ def _halved(level: NDArray[np.uint8], axis: int) -> NDArray[np.uint8]:
 
 
 def face_values(positions: F32, normals: F32, uv: F32, colors: F32, faces: I32) -> F32:
-    """What shading needs of a face, float32 [F, 40]: barycentric weights of corners 1 and 2 as affine functions of the
-    world point (4 + 4), the face's unit normal and its plane's offset (4), and of uv (2), colour (3) and normal (3) the
-    first corner's and the differences of the others to it."""
+    """Per-face values for shading, float32 [F, 40].
+
+    Barycentric weights of corners 1 and 2 as affine functions of the world point (4 + 4), the unit normal and the
+    offset of the plane (4), then uv (6), colour (9) and normal (9): the value of the first corner and the differences
+    of the other two.
+    """
     corner = positions[faces].astype(np.float64)
     e1, e2 = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
     d00, d01, d11 = (np.einsum("fk,fk->f", a, b)[:, None] for a, b in ((e1, e1), (e1, e2), (e2, e2)))
@@ -107,7 +113,7 @@ def face_values(positions: F32, normals: F32, uv: F32, colors: F32, faces: I32) 
 
 @jit
 def _wrapped(i, size, wrap):
-    """A texel index brought into 0..size-1."""
+    """The texel index in 0..size-1 under a wrap mode."""
     if wrap == CLAMP:
         return min(max(i, 0), size - 1)
     if wrap == MIRROR:
@@ -132,7 +138,7 @@ def _bilinear(texels, levels, level, wrap_u, wrap_v, u, v, out):
 
 @jit
 def _uv_at(values, eye, wx, wy, wz):
-    """Texture coordinates where a ray from the eye meets the face's plane."""
+    """Texture coordinates at the intersection of a ray from the eye with the plane of the face."""
     along = values[8] * wx + values[9] * wy + values[10] * wz
     t = (values[11] - values[8] * eye[0] - values[9] * eye[1] - values[10] * eye[2]) / along
     px, py, pz = eye[0] + t * wx, eye[1] + t * wy, eye[2] + t * wz

@@ -1,8 +1,8 @@
-"""Visibility-buffer rasteriser: which triangle is seen from each pixel centre, and how far it is.
+"""Visibility-buffer rasteriser: finds the triangle seen at each pixel centre, and its depth.
 
-Pixel (column x, row y) is sampled at (x + 0.5, y + 0.5). Scan lines are cut by edge functions that depend only on
-an edge's own end points, so that neighbouring triangles leave neither gap nor overlap. Single precision, no
-fast-math: the same inputs give the same bits on every machine. The kernels release the GIL.
+Pixel (column x, row y) is sampled at (x + 0.5, y + 0.5). Spans are bounded by edge functions that depend only on the
+end points of an edge, so that neighbouring triangles leave neither gaps nor overlaps. Arithmetic is single precision
+without fast-math: equal inputs give equal bits on every machine. The kernels release the GIL.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from sim_server.jit import jit
 
 NEAR_M = np.float32(0.05)
 CULL_BACK, CULL_FRONT = 1, -1
-_SLACK_PX = np.float32(0.01)  # more than the ends of a span deviate from a triangle's corners by rounding
+_SLACK_PX = np.float32(0.01)  # exceeds the rounding error of span ends relative to a triangle's corners
 
 
 @jit
 def larger(a, b):
-    """max() of two numbers of one type, without the care for NaN that the builtin takes."""
+    """max() of two numbers of one type, without the NaN handling of the builtin."""
     return a if a > b else b
 
 
@@ -31,7 +31,7 @@ def smaller(a, b):
 
 @jit
 def _ceiling(x):
-    """The least integer that is not less than x, |x| < 2**31."""
+    """The smallest integer >= x, for |x| < 2**31."""
     whole = np.int32(x)
     return np.int64(whole + np.int32(1) if np.float32(whole) < x else whole)
 
@@ -74,7 +74,7 @@ def _visible_chunks(low, high, eye, axes, tan_x, tan_y):
 def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, stamp_only):
     """Fills one projected triangle (pixel units with centres at integers, z = 1 / depth); returns new pixels.
 
-    With `stamp_only` nothing hides anything: pixels that do not hold `face` yet are set to it and counted.
+    `stamp_only` ignores depth: sets and counts the pixels that do not hold `face` yet.
     """
     height, width = seen.shape
     zero = np.float32(0)
@@ -88,7 +88,7 @@ def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, s
     first = _ceiling(larger(top, zero))
     last = _ceiling(smaller(bottom, np.float32(height)))
     if first >= last or np.float32(_ceiling(larger(left - _SLACK_PX, zero))) > right + _SLACK_PX:
-        return 0  # it lies between the centres of two rows or columns
+        return 0  # covers no pixel centre
     inverse_area = np.float32(1) / area
     slope_x = ((y2 - y0) * (z1 - z0) - (y1 - y0) * (z2 - z0)) * inverse_area
     slope_y = ((x1 - x0) * (z2 - z0) - (x2 - x0) * (z1 - z0)) * inverse_area
@@ -106,9 +106,9 @@ def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, s
     bend_left = (bx - ax) * (cy - ay) < (cx - ax) * (by - ay)
     low_limit = zero
     high_limit = np.float32(width)
-    # interpolated 1/depth never leaves the range of the corners, whatever rounding does at grazing angles
+    # clamp the interpolated 1/depth to the range of the corners, against rounding at grazing angles
     z_low, z_high = smaller(smaller(z0, z1), z2), larger(larger(z0, z1), z2)
-    # and is counted from the farthest corner: from one at the near plane, rounding of its large 1/depth would remain
+    # interpolate from the farthest corner: the large 1/depth of one at the near plane would add its rounding error
     far_x, far_y, far_z = x0, y0, z0
     if z1 < far_z:
         far_x, far_y, far_z = x1, y1, z1
@@ -127,7 +127,7 @@ def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, s
         end = _ceiling(smaller(larger(right, low_limit), high_limit))
         if start >= end:
             continue
-        seen_span = seen[row, start:end]  # spans spare the compiler the care for negative indices
+        seen_span = seen[row, start:end]  # slices spare the compiler the handling of negative indices
         if stamp_only:
             for i in range(end - start):
                 if seen_span[i] != face:
@@ -163,7 +163,7 @@ def _clip_and_fill(camera, a, b, c, face, cull, focal, inverse_depth, seen, stam
             polygon[count, 0], polygon[count, 1], polygon[count, 2] = corner[k, 0], corner[k, 1], corner[k, 2]
             count += 1
         if inside != next_inside:
-            # from the inner to the outer point, so that both triangles at an edge cut it at the same bits
+            # from the inner to the outer point, so that both triangles at an edge cut it at exactly the same point
             i, o = (k, n) if inside else (n, k)
             t = (NEAR_M - corner[i, 2]) / (corner[o, 2] - corner[i, 2])
             polygon[count, 0] = corner[i, 0] + t * (corner[o, 0] - corner[i, 0])
@@ -200,7 +200,7 @@ def _project(first, last, positions, eye, axes, focal, size, camera, screen):
         x, y, z = positions[v, 0] - ex, positions[v, 1] - ey, positions[v, 2] - ez
         cx, cy, cz = x * rx + y * ry + z * rz, x * ux + y * uy + z * uz, x * fx + y * fy + z * fz
         camera[v, 0], camera[v, 1], camera[v, 2] = cx, cy, cz
-        iz = one / cz  # of no use where it is not before the near plane
+        iz = one / cz  # unused unless in front of the near plane
         screen[v, 0] = half_w + cx * iz * focal
         screen[v, 1] = half_h - cy * iz * focal
         screen[v, 2] = iz
@@ -231,7 +231,7 @@ def _fill_faces(first, last, faces, camera, screen, focal, cull, value, inverse_
 
 @jit
 def _hidden(low, high, eye, axes, focal, inverse_depth):
-    """Whether every pixel of a chunk's bounds [3], [3] already shows something nearer than their nearest corner."""
+    """Whether every pixel of the bounds low, high [3] already shows something nearer than their nearest corner."""
     height, width = inverse_depth.shape
     half_w = np.float32(width) * np.float32(0.5) - np.float32(0.5)
     half_h = np.float32(height) * np.float32(0.5) - np.float32(0.5)
@@ -250,7 +250,7 @@ def _hidden(low, high, eye, axes, focal, inverse_depth):
         v = half_h - (x * axes[1, 0] + y * axes[1, 1] + z * axes[1, 2]) * scale
         left, right = smaller(left, u), larger(right, u)
         top, bottom = smaller(top, v), larger(bottom, v)
-    # a pixel more on every side, and a hair nearer, than exact arithmetic needs
+    # one pixel more on every side, and slightly nearer, to allow for rounding
     limit = np.float32(1.0001) / nearest
     first_row, last_row = max(int(larger(top, np.float32(0))) - 1, 0), min(int(bottom) + 2, height)
     first_column, last_column = max(int(larger(left, np.float32(0))) - 1, 0), min(int(right) + 2, width)
@@ -314,7 +314,7 @@ def _count_unoccluded(order, triangles, chunk_object, objects, view, buffer, scr
     camera, screen = scratch
     seen[:] = -1
     counts = np.zeros(objects + 1, np.int64)
-    # a pixel counts once per object: the chunks of one object are drawn one after the other
+    # the chunks of one object must be consecutive, so that each pixel counts once per object
     by_object = order[np.argsort(chunk_object[order], kind="mergesort")]
     for k in by_object:
         object_id = chunk_object[k]

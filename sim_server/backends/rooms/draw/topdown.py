@@ -1,4 +1,4 @@
-"""The view straight down on a scene without its ceiling, as a map."""
+"""Maps: nearly orthographic views straight down on a scene without its ceiling."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sim_server.backends.rooms.draw.view import Triangles, View, VisibilityBuffe
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 
-_ABOVE_M = 4000.0  # so high above, rays are parallel to within 0.06 % at the height of a person
-_BELOW_CEILING_M = 0.15  # what hangs from the ceiling is cut away
-_CUT_M = 2.2  # above the lowest point where no room has a ceiling
+_ABOVE_M = 4000.0  # height of the eye: rays are parallel to within 0.06 % at the height of a person
+_BELOW_CEILING_M = 0.15  # removes objects that hang from the ceiling
+_CUT_M = 2.2  # cut height above the lowest point if no room has a ceiling
 _MARGIN_M = 0.1
-_DOWN = np.array([[1, 0, 0], [0, 0, -1], [0, -1, 0]], np.float32)  # rows right, up in the picture, forward
+_DOWN = np.array([[1, 0, 0], [0, 0, -1], [0, -1, 0]], np.float32)  # rows right, up in the image, forward
 _WHITE = np.uint8(255)
 
 
@@ -37,7 +37,7 @@ def top_down(
     pixel. Raises ValueError for a width outside 16..4096.
     """
     if not 16 <= width_px <= 4096:
-        raise ValueError(f"a map is 16 to 4096 pixels wide, not {width_px}")
+        raise ValueError(f"a map must be 16 to 4096 pixels wide, not {width_px}")
     low, high = triangles.positions.min(0).astype(np.float64), triangles.positions.max(0).astype(np.float64)
     floor, cut = low[1], low[1] + _CUT_M
     if description.rooms:

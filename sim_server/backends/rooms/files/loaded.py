@@ -1,4 +1,4 @@
-"""An open scene that was loaded from files: rendered as the generated ones are, walked through on its own mesh."""
+"""An open scene that was loaded from files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sim_server.backends.rooms.draw.shade import depth_and_ids
 from sim_server.backends.rooms.draw.topdown import top_down
 from sim_server.backends.rooms.draw.view import View, VisibilityBuffer, vertex_scratch, visibility_buffer
 from sim_server.backends.rooms.files.assemble import assemble
-from sim_server.backends.rooms.files.rebake import relit
+from sim_server.backends.rooms.files.rebake import rebaked
 from sim_server.backends.rooms.walk.walkable import Agent, WalkableMesh
 from sim_server.backends.scene_dataset import SceneFiles
 
@@ -26,11 +26,14 @@ _ENLARGED = np.float32(8)
 
 
 class LoadedScene:
-    """An export of ours shows the pictures it was made with, light included; what comes from elsewhere those of
-    Habitat's flat shader where the assets ask for it, else under one fixed light."""
+    """A scene from files.
+
+    Exports of `rooms` render as before the export, light included. Other assets use Habitat's flat shader if they ask
+    for it, else one fixed light.
+    """
 
     def __init__(self, spec: SceneSpec, files: SceneFiles, named_nodes: bool) -> None:
-        """With `named_nodes` the stage's nodes are the objects. Raises what assemble and WalkableMesh raise."""
+        """With `named_nodes` the nodes of the stage are the objects. Raises what assemble and WalkableMesh raise."""
         self.spec = spec
         assembled = assemble(files, named_nodes)
         mesh = assembled.mesh
@@ -53,10 +56,11 @@ class LoadedScene:
             navigable_area_m2=self._walkable.area_m2,
         )
         self._highest_id = max((o.id for o in assembled.objects), default=0)
-        self._lit = relit(files, assembled.assets)
+        self._lit = rebaked(files, assembled.assets)
 
     def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
-        """See backends/base.py. Raises VantageError("bad_request") for an unknown sensor or a pose not finite."""
+        """See backends/base.py. Raises VantageError("bad_request") for an unknown sensor or a pose that is not
+        finite."""
         if self._lit is not None:
             return self._lit.render(poses, camera, sensors, lambda _: None)
         check_sensors(sensors)
@@ -84,7 +88,9 @@ class LoadedScene:
         view = View(eye, axes, np.float32(tan_x), np.float32(tan_x * height / width), np.float32(width / 2 / tan_x))
         enlarged_view = view._replace(eye=eye * _ENLARGED)
         order = raster.visible_chunks(m.chunk_low, m.chunk_high, enlarged_view)
-        order = np.concatenate([order[m.chunk_object[order] == 0], order[m.chunk_object[order] > 0]])  # walls hide most
+        order = np.concatenate(
+            [order[m.chunk_object[order] == 0], order[m.chunk_object[order] > 0]]
+        )  # walls first: they hide the most
         buffer, vertices = visibility_buffer(height, width), vertex_scratch(len(m.positions))
         raster.draw(order, m.triangles, enlarged_view, raster.CULL_BACK, buffer, vertices)
         buffer.inverse_depth[:] *= _ENLARGED
@@ -110,7 +116,7 @@ class LoadedScene:
         return top_down(self._triangles, self._mesh.face_object, self.description, width_px, 1, colour)
 
     def is_navigable(self, point_m: Vec3) -> bool:
-        """Whether an agent can stand at the point's x and z, on a floor at most 0.5 m above or below it."""
+        """Whether an agent can stand at the point's x and z on a floor at most 0.5 m above or below it."""
         return self._walkable.span_at(point_m) >= 0
 
     def sample_navigable(self, rng: np.random.Generator) -> Vec3:
@@ -128,7 +134,7 @@ class LoadedScene:
 
 
 def _agent(files: SceneFiles) -> Agent:
-    """Who walks, as the scene instance's user_defined.navmesh_settings say in Habitat's names, else the default."""
+    """The agent from the scene instance's user_defined.navmesh_settings (Habitat's names), else the default one."""
     given: Any = files.user.get("navmesh_settings", {})
     names = {
         "radius_m": "agent_radius", "height_m": "agent_height", "climb_m": "agent_max_climb", "cell_m": "cell_size",
@@ -146,6 +152,6 @@ def _agent(files: SceneFiles) -> Agent:
         and 0 <= agent.radius_m <= 2 and 0 < agent.height_m <= 5 and 0 <= agent.climb_m <= 2
     ):  # fmt: skip
         raise VantageError(
-            "corrupt", f"scene {files.name!r} has wrong navmesh_settings: give numbers in metres as Habitat names them."
+            "corrupt", f"scene {files.name!r} has invalid navmesh_settings: use Habitat's names, with values in metres."
         )
     return agent

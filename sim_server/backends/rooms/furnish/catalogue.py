@@ -1,4 +1,4 @@
-"""Every category: the word for it, its shapes, where it stands, and what it may carry."""
+"""All furniture categories: name, shapes, and placement."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ WALL, CORNER, MIDDLE, ANYWHERE, SURFACE, HANGING = "wall", "corner", "middle", "
 class Category(NamedTuple):
     name: str
     shapes: tuple[Shape, ...]
-    place: str  # WALL: back against a wall; CORNER; MIDDLE: away from walls; ANYWHERE; SURFACE: only on
-    # furniture; HANGING: on a wall
+    # WALL: back against a wall; CORNER; MIDDLE: away from walls; ANYWHERE; SURFACE: only on furniture;
+    # HANGING: on a wall
+    place: str
     has_front: bool = True
-    clearance_m: float = 0.0  # free floor wanted before its front
-    rooms: tuple[str, ...] = ()  # kinds of room where it belongs; empty: any
-    beside: tuple[str, ...] = ()  # categories that it belongs to, natural palette
-    small: bool = False  # may stand on a surface as clutter
+    clearance_m: float = 0.0  # depth of free floor in front of it
+    rooms: tuple[str, ...] = ()  # kinds of room that it suits; empty: any
+    beside: tuple[str, ...] = ()  # categories that it is placed next to, natural palette
+    small: bool = False  # may be placed on a surface
 
 
 _ALL = (

@@ -1,4 +1,4 @@
-"""Groups that belong together: table and chairs, sofa and television, bed and nightstands, a kitchen run."""
+"""Furniture groups: table and chairs, sofa and television, bed and nightstands, a kitchen run."""
 
 from __future__ import annotations
 
@@ -19,29 +19,30 @@ from sim_server.backends.rooms.furniture.model import Model, Shape
 CUPBOARD_FOOT_M = 1.45
 _LEG_ROOM_M = 0.38  # between a sofa and its coffee table
 _CHAIR_GAP_M = 0.03
-_ROOMY_M2 = 12.0  # below this the smallest of a few tables is taken
+_ROOMY_M2 = 12.0  # smaller rooms get the smallest of three tables
 
 
-def on_top(room: RoomState, base: int, name: str, x_share: float, z_share: float) -> None:
-    """A small thing on the first surface of a placed one, at a share (-1..1) of the free way from its middle."""
+def on_top(room: RoomState, base: int, name: str, x_fraction: float, z_fraction: float) -> None:
+    """Puts a small object on the first surface of a placed one, offset from its middle by fractions (-1..1) of the free
+    space."""
     if base < 0 or not room.wants(name) or not room.placed[base].model.surfaces:
         return
     below = room.placed[base]
     surface, model = below.model.surfaces[0], room.shape(name)
     width, depth = model.size_m()
-    x = (surface.x_min_m + surface.x_max_m) / 2 + x_share * (surface.x_max_m - surface.x_min_m - width) / 2
-    z = (surface.z_min_m + surface.z_max_m) / 2 + z_share * (surface.z_max_m - surface.z_min_m - depth) / 2
+    x = (surface.x_min_m + surface.x_max_m) / 2 + x_fraction * (surface.x_max_m - surface.x_min_m - width) / 2
+    z = (surface.z_min_m + surface.z_max_m) / 2 + z_fraction * (surface.z_max_m - surface.z_min_m - depth) / 2
     if width > surface.x_max_m - surface.x_min_m or depth > surface.z_max_m - surface.z_min_m:
         return
     c, s = math.cos(below.yaw_rad), math.sin(below.yaw_rad)
     foot = Footprint(below.x_m + c * x + s * z, below.z_m - s * x + c * z, width / 2, depth / 2, below.yaw_rad)
-    if any(thing.support == base and overlap(foot, footprint(thing), 0.02) for thing in room.placed):
+    if any(item.support == base and overlap(foot, footprint(item), 0.02) for item in room.placed):
         return
     room.put_on(name, model, foot, below.y_m + surface.y_m, base)
 
 
 def seating_group(room: RoomState) -> None:
-    """A sofa at a wall, a rug with a coffee table before it, the television opposite, armchairs at the sides."""
+    """A sofa at a wall, a rug with a coffee table in front of it, the television opposite, armchairs at the sides."""
     sofa_model = room.shape("sofa")
     sofa = -1
     for side in room.walls():
@@ -94,7 +95,7 @@ def _rug_width(room: RoomState, rug: int) -> float:
 
 
 def television_opposite(room: RoomState, side: int, along: float) -> None:
-    """A television on its stand at the wall opposite, or at another one."""
+    """A television at the opposite wall, or at another one if it does not fit there."""
     if room.wants("television"):
         model = room.shape("television")
         if room.at_wall("television", model, [side ^ 1], near=along) < 0:
@@ -102,7 +103,7 @@ def television_opposite(room: RoomState, side: int, along: float) -> None:
 
 
 def dining_group(room: RoomState) -> None:
-    """A table with chairs around it, all alike, in the middle or where there is room."""
+    """A table with identical chairs around it, in the middle of the room or wherever it fits."""
     if not room.wants("table"):
         return
     models = [room.shape("table") for _ in range(1 if room.area_m2() > _ROOMY_M2 else 3)]
@@ -141,12 +142,12 @@ def dining_group(room: RoomState) -> None:
 
 
 def _twin(shape: Shape, seed: int) -> Model:
-    """The same model again, for every chair of a set."""
+    """A copy of the same model, for the pieces of a set."""
     return shape(np.random.default_rng(seed))
 
 
 def bed_group(room: RoomState) -> None:
-    """A bed with its head at a wall, nightstands with lamps at its sides, a rug at its foot, a picture above."""
+    """A bed with its head at a wall, nightstands with lamps beside it, a rug at its foot, a picture above."""
     model = room.shape("bed")
     width, depth = model.size_m()
     bed = -1
@@ -179,7 +180,7 @@ def bed_group(room: RoomState) -> None:
 
 
 def desk_group(room: RoomState) -> None:
-    """A desk at a wall with a chair before it, a monitor or a laptop, and a lamp."""
+    """A desk at a wall with a chair, a monitor or a laptop, and a lamp."""
     if not room.wants("desk"):
         return
     model = room.shape("desk")
@@ -211,7 +212,7 @@ def kitchen_run(room: RoomState) -> None:
     if rng.random() < 0.5:
         start = end - length
     names = [("fridge", 2.1), ("sink", 0.0), ("dishwasher", 3.0), ("stove", 1.4)]
-    panelled = bool(rng.random() < 0.4)  # all fronts of a run are alike
+    panelled = bool(rng.random() < 0.4)  # all fronts of a run match
     units: list[tuple[str, Model]] = []
     for name, least in names:
         if length > least and room.wants(name):
@@ -244,7 +245,8 @@ def kitchen_run(room: RoomState) -> None:
 
 
 def curtains(room: RoomState) -> None:
-    """Curtains at the windows: down to the floor where nothing stands below, else to under the sill; or blinds."""
+    """Curtains or blinds at the windows. Curtains reach the floor if nothing is in the way, else just below the
+    sill."""
     look = 1000 * room.index + 4
     blinds = room.rng.random() < (0.8 if room.kind in ("kitchen", "office") else 0.15)
     for hole in room.holes:
@@ -265,7 +267,7 @@ def curtains(room: RoomState) -> None:
 
 
 def radiators(room: RoomState) -> None:
-    """A radiator under each window where there is room."""
+    """A radiator under each window, if it fits."""
     make = (climate.radiator, climate.panel_radiator)[int(room.rng.integers(2))]
     for hole in room.holes:
         if hole.kind == "window" and hole.low_m < 1.0 and room.wants("radiator"):

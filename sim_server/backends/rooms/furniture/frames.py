@@ -1,4 +1,4 @@
-"""Parts shared by shapes that hang on walls: frames and flat panes."""
+"""Parts shared by shapes that hang on walls: frames and flat panels."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sim_server.backends.rooms.mesh import Part, box
 
 
 def frame(model: Model, width: float, height: float, bar: float, depth: float, slot: str) -> None:
+    """Adds a rectangular frame of bars, its lower edge at y = 0."""
     for y in (bar / 2, height - bar / 2):
         model.add(box((width, bar, depth), (0, y, 0), 0.004), slot)
     for x in (-1, 1):
@@ -16,13 +17,13 @@ def frame(model: Model, width: float, height: float, bar: float, depth: float, s
 
 
 def pane(width: float, height: float, at: tuple[float, float, float]) -> Part:
-    """A flat rectangle about `at` that faces +z."""
+    """A flat rectangle centred on `at`, facing +z."""
     flat = ridge(np.array([-width / 2, width / 2]), np.full(2, height), -height / 2, 0.0)
     return flat.moved(at)
 
 
 def ridge(x: np.ndarray, top: np.ndarray, low: float, z: float) -> Part:
-    """A flat shape from `low` up to a ridge line, facing +z."""
+    """A flat shape from height `low` up to the line (x, low + top), facing +z."""
     count = len(x)
     positions = np.zeros((2 * count, 3), np.float32)
     positions[:count] = np.stack([x, np.full(count, low), np.full(count, z)], 1)

@@ -1,4 +1,4 @@
-"""Lights a home: which lamps, windows and sun it has by time of day, and the light that they leave on its surfaces."""
+"""Bakes the light of a home when it opens: sets up lamps, windows and sun by time of day and runs the kernels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sim_server.backends.rooms.building.style import is_plain
 from sim_server.backends.rooms.building.wallparts import inward
 from sim_server.backends.rooms.geometry import Geometry
 from sim_server.backends.rooms.light import kernels
-from sim_server.backends.rooms.light.ambient import add_surroundings, drawn_part
+from sim_server.backends.rooms.light.ambient import add_ambient, drawn_part
 from sim_server.backends.rooms.light.baked import Light
 from sim_server.backends.rooms.light.lightmap import Rectangles, find_rectangles
 from sim_server.backends.rooms.light.shadow_maps import Shadows, look_axes
@@ -27,7 +27,8 @@ Rgb = tuple[float, float, float]
 
 
 class _Mood(NamedTuple):
-    """Linear rgb of a time of day. Ceiling lamps are dimmed so that a room's walls come to `target`, within limits."""
+    """The light of a time of day, linear rgb. Ceiling lamps are dimmed until the mean radiance of a room's walls is
+    `target`, but not below `dimmest`."""
 
     sky: Rgb
     ground: Rgb
@@ -48,20 +49,21 @@ _MOODS = {
 _BRIGHTEST = 9.0
 _LAMP_RADIUS_M, _LAMP_POINTS = 0.1, 3
 _CUBE_PX, _WINDOW_PX, _AROUND_PX = 128, 80, 128
-_SUN_TEXEL_M, _SUN_MOST_PX = 0.016, 1024
+_SUN_TEXEL_M, _SUN_MAX_PX = 0.016, 1024
 _WINDOW_HALF_TANGENT = 2.2
 _WINDOW_SAMPLES = (2, 2)  # along, up
-_FAR_M = 60.0  # eyes of sun and surroundings stand so far off that their rays are nearly parallel
+_FAR_M = 60.0  # distance of the eyes of sun and ambient maps, at which rays are nearly parallel
 _DIRECTIONS = 24
-_SHARP_M, _SOFT_M = 0.02, 0.05  # details of shadows of lamps and sun; of windows and surroundings
+_SHARP_M, _SOFT_M = 0.02, 0.05  # smallest details in shadows: of lamps and sun; of windows and ambient light
 _ROUNDS = 4
 _BULB_GLOW = 1.5
-_REFLECTED = (0.8, 0.5)  # light on furniture, as a share of the walls' radiance: on its sides, and more on tops
+_REFLECTED = (0.8, 0.5)  # light on furniture relative to the walls' radiance: on vertical sides, and extra on tops
 
 
 def light_scene(
     geometry: Geometry, plan: FloorPlan, spec: SceneSpec, lamp_positions_m: list[tuple[float, float, float]]
 ) -> Light:
+    """Bakes the light of a generated home; lamp_positions_m: the ceiling lamp of each space."""
     rectangles = find_rectangles(geometry.positions, geometry.normals, geometry.faces)
     points, normals = rectangles.points()
     used = np.zeros(len(geometry.positions), bool)
@@ -103,10 +105,10 @@ class _Baker:
         high = np.array([(r.x_max, spec.ceiling_m, r.z_max) for r in plan.rects], np.float32)
         self._space_low, self._space_high = low, high
         self._owner = owner = np.array(plan.room_of, np.int32)
-        # a room's box is that of all its spaces: light is thrown back by its sides
+        # light is reflected by the sides of the box around all spaces of a room
         self._low = np.stack([low[owner == k].min(0) for k in range(len(plan.rooms))])
         self._high = np.stack([high[owner == k].max(0) for k in range(len(plan.rooms))])
-        beside = np.eye(len(plan.rooms), dtype=bool)  # rooms that a room's lights reach: itself and through doors
+        beside = np.eye(len(plan.rooms), dtype=bool)  # rooms that a room's lights reach: itself and adjoining ones
         for opening in plan.openings:
             for a in opening.room_ids:
                 for b in opening.room_ids:
@@ -123,7 +125,7 @@ class _Baker:
         patch_normals, areas = np.empty_like(patches), np.empty(patches.shape[:2], np.float32)
         for k in range(count):
             kernels.patch_points(self._low[k], self._high[k], patches[k], patch_normals[k], areas[k])
-        # everything is computed for the points and for the patches of the empty rooms behind them
+        # direct light is computed for the points and for the patches of the empty rooms
         split = len(points)
         points = np.ascontiguousarray(np.concatenate([points, patches.reshape(-1, 3)]))
         normals = np.ascontiguousarray(np.concatenate([normals, patch_normals.reshape(-1, 3)]))
@@ -148,18 +150,18 @@ class _Baker:
         light = direct[:split]
         for k in range(count):
             radiance, mean = _bounced(forms[k], albedos[k], by_room[k], areas[k])
-            self._add_surroundings(k, points, normals, np.flatnonzero(rooms[:split] == k), radiance, mean, light)
+            self._add_ambient(k, points, normals, np.flatnonzero(rooms[:split] == k), radiance, mean, light)
         return light
 
     def _room_of(self, points: NDArray[np.floating]) -> NDArray[np.int32]:
-        """The room of each point, or the nearest one for a point inside a wall."""
+        """The room of each point; for a point inside a wall, the nearest room."""
         space = np.zeros(len(points), np.int32)
         if len(self._space_low) > 1:
             kernels.nearest_rooms(points, self._space_low, self._space_high, space)
         return self._owner[space]
 
     def _wall_albedo(self, room: int) -> F32:
-        """Mean albedo of the room's shell by direction, float32 [6, 3] in the order of kernels.bounce."""
+        """Mean albedo of the room's faces, float32 [6, 3] in the order of kernels.bounce."""
         r, g = self._rectangles, self._g
         out = np.full((6, 3), 0.6, np.float32)
         centre = r.corner + (r.edge_u + r.edge_v) / 2
@@ -195,7 +197,7 @@ class _Baker:
                     )  # fmt: skip
 
     def _add_sun(self, points: F32, normals: F32, light: F32) -> None:
-        """The sun stands so that it shines through one of the windows."""
+        """Adds the sun at a position from which it shines through one of the windows."""
         walls = [hole.wall for holes in self._plan.holes for hole in holes if hole.kind == "window"]
         if not walls or not any(self._mood.sun):
             return
@@ -208,10 +210,10 @@ class _Baker:
         low, high = self._low.min(0), self._high.max(0)
         eye = ((low + high) / 2 + toward * _FAR_M).astype(np.float32)
         radius = float(np.linalg.norm(high - low)) / 2 + 0.3
-        size = int(min(2 * radius / _SUN_TEXEL_M, _SUN_MOST_PX))
+        size = int(min(2 * radius / _SUN_TEXEL_M, _SUN_MAX_PX))
         focal = np.float32(size / 2 * (_FAR_M - radius) / radius)
         axes = look_axes(-toward)
-        # far sides: of the walls, only those towards the sun hold it off, and they are seen from outside
+        # far sides: only the walls facing the sun occlude it, and they are seen from outside
         depth_map, _ = self._shadows.draw(eye, axes, float(focal), size, back=True)
         spread_u, spread_v = np.zeros_like(points), np.zeros_like(points)
         r = self._rectangles
@@ -224,7 +226,7 @@ class _Baker:
         )  # fmt: skip
 
     def _add_shaded_lamps(self, points: F32, normals: F32, rooms: NDArray[np.int32], light: F32) -> None:
-        """Floor and table lamps: wherever an object has a bulb."""
+        """Adds floor and table lamps: all objects that have a bulb."""
         power = np.array(self._mood.shaded_lamp, np.float32)
         if not power.any():
             return
@@ -238,12 +240,12 @@ class _Baker:
             kernels.add_lamp(points, normals, rooms, self._beside[room], position, power, True, cube, light)
 
     def _add_ceiling_lamp(self, k: int, points: F32, normals: F32, rooms: NDArray[np.int32], light: F32) -> None:
-        """The lamps of a room, of power 1 in all; each as several points, so that its shadows have soft edges."""
+        """Adds a room's ceiling lamps with a total power of 1; each is sampled at several points for soft shadows."""
         spaces = np.flatnonzero(self._owner == k)
         size = (self._space_high - self._space_low)[spaces]
-        shares = size[:, 0] * size[:, 2] / (size[:, 0] * size[:, 2]).sum()
-        for space, share in zip(spaces, shares):
-            power = np.array(self._mood.ceiling_lamp, np.float32) / np.float32(_LAMP_POINTS) * share
+        fractions = size[:, 0] * size[:, 2] / (size[:, 0] * size[:, 2]).sum()
+        for space, fraction in zip(spaces, fractions):
+            power = np.array(self._mood.ceiling_lamp, np.float32) / np.float32(_LAMP_POINTS) * fraction
             for corner in range(_LAMP_POINTS):
                 angle = corner * 2 * math.pi / _LAMP_POINTS + 0.35
                 offset = (_LAMP_RADIUS_M * math.cos(angle), 0.0, _LAMP_RADIUS_M * math.sin(angle))
@@ -251,7 +253,7 @@ class _Baker:
                 cube = self._shadows.cube(position, _CUBE_PX)
                 kernels.add_lamp(points, normals, rooms, self._beside[k], position, power, False, cube, light)
 
-    def _add_surroundings(
+    def _add_ambient(
         self,
         room: int,
         points: F32,
@@ -277,21 +279,21 @@ class _Baker:
         for k in range(len(directions)):
             if len(chunks):
                 maps[k], seen[k] = self._coarse.draw(eyes[k], axes[k], focal, _AROUND_PX, chunks)
-        add_surroundings(
+        add_ambient(
             index, points, normals, low, high, kernels.fine_radiance(radiance).reshape(-1, 3), directions, eyes, axes,
             np.float32(focal), maps, seen, drawn_part(maps), shown, light,
         )  # fmt: skip
 
 
 def _bounced(form: F32, albedo: F32, direct: F32, areas: F32) -> tuple[F32, float]:
-    """Radiance of the faces of a room, see kernels.bounce, and its mean over their area."""
+    """Radiance of the faces of a room, see kernels.bounce, and its area-weighted mean."""
     radiance = kernels.bounce(form, albedo, direct, _ROUNDS)
     return radiance, float(np.average(radiance.reshape(-1, 3).mean(1), weights=areas))
 
 
 @functools.cache
 def _sphere(count: int) -> tuple[F32, F32]:
-    """Directions float32 [K, 3], a Fibonacci spiral over the sphere, and the axes of views against them."""
+    """Directions float32 [K, 3] on a Fibonacci sphere, and the axes of views in the opposite directions."""
     k = np.arange(count) + 0.5
     y = 1 - 2 * k / count
     angle = k * math.pi * (3 - math.sqrt(5))

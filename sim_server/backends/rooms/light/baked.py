@@ -12,11 +12,11 @@ I32 = NDArray[np.int32]
 
 
 class Light(NamedTuple):
-    """Baked light, irradiance / pi in linear rgb, and what is seen where there is nothing.
+    """Baked light (irradiance / pi, linear rgb) and the background.
 
-    vertex float32 [V, 3]; face_rectangle int32 [F], -1 where the light of the vertices counts; rectangle_maps
-    float32 [R, 8] and rectangle_texels int32 [R, 3], see Rectangles.lookup; atlas float32 [T, 3];
-    outside float32 [rows, columns, 3], see outside.py; glow: factor on what glows.
+    vertex float32 [V, 3]; face_rectangle int32 [F], the rectangle whose texels light the face, or -1 for the light of
+    its vertices; rectangle_maps float32 [R, 8] and rectangle_texels int32 [R, 3], see Rectangles.lookup; atlas float32
+    [T, 3], the texels; outside float32 [rows, columns, 3], see outside.py; glow: factor on materials that glow.
     """
 
     vertex: F32

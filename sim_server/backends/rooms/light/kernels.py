@@ -1,7 +1,7 @@
-"""Light on fixed points of a scene, computed once when it opens: lamps, windows, sun, and what surfaces throw back.
+"""Kernels that bake direct light (lamps, windows, sun) on points, and the light that rooms reflect (radiosity).
 
-All light is irradiance / pi, so that a surface of albedo a shows radiance a * light. Occluders are depth maps
-drawn by the rasteriser; a point is moved off its surface by about one texel of the map, which no self-shadow outlives.
+All light is irradiance / pi, so that a surface of albedo a has radiance a * light. Occlusion is looked up in depth maps
+drawn by the rasteriser; points are moved off their surface by about one texel of the map to avoid self-shadowing.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import numpy as np
 from sim_server.backends.rooms.draw.raster import larger, smaller
 from sim_server.jit import jit
 
-PATCHES = 6  # per edge of each of a room's six faces, for bounced light
-FINE = 24  # the same where that light is looked up
+PATCHES = 6  # patches per edge of each of a room's six faces, for reflected light
+FINE = 24  # the same after interpolation, for lookups
 _ZERO, _HALF, _ONE, _TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 _PI = np.float32(np.pi)
-_SLACK = np.float32(1.003)  # of the relative depth in maps of near lights
+_SLACK = np.float32(1.003)  # tolerance of relative depth in the maps of near lights
 
 
 @jit
-def share_clear(depth_map, u, v, limit):
-    """Share of the four texels around (u, v), in texel units, that hold nothing nearer than 1 / limit metres."""
+def fraction_clear(depth_map, u, v, limit):
+    """Bilinear fraction of the four texels around (u, v), in texel units, with nothing nearer than 1 / limit metres."""
     top = np.float32(depth_map.shape[0]) - np.float32(1.001)
     u = smaller(larger(u, _ZERO), top)
     v = smaller(larger(v, _ZERO), top)
@@ -35,7 +35,7 @@ def share_clear(depth_map, u, v, limit):
 
 @jit
 def _clear_in_cube(cube, dx, dy, dz):
-    """The same for a cube map; (dx, dy, dz) points from its centre to the surface. Axes as in light.CUBE_AXES."""
+    """The same for a cube map; (dx, dy, dz) points from its centre to the surface. Axes: shadow_maps.CUBE_AXES."""
     ax, ay, az = abs(dx), abs(dy), abs(dz)
     if ax >= ay and ax >= az:
         face, major, u, v = (0 if dx > 0 else 1), ax, dy, dz
@@ -45,14 +45,14 @@ def _clear_in_cube(cube, dx, dy, dz):
         face, major, u, v = (4 if dz > 0 else 5), az, dx, dy
     scale = np.float32(cube.shape[1]) * _HALF
     inverse = _ONE / larger(major, np.float32(1e-4))
-    return share_clear(
+    return fraction_clear(
         cube[face], (u * inverse + _ONE) * scale - _HALF, (_ONE - v * inverse) * scale - _HALF, inverse * _SLACK
     )
 
 
 @jit
 def nearest_rooms(points, low, high, room):
-    """Fills `room` int32 [N]: the index of the room, bounds low and high [R, 3], nearest to a point's x and z."""
+    """Fills `room` int32 [N] with the index of the room nearest to each point's x and z; low, high [R, 3]: bounds."""
     for i in range(points.shape[0]):
         best = np.float32(np.inf)
         for k in range(low.shape[0]):
@@ -65,7 +65,8 @@ def nearest_rooms(points, low, high, room):
 
 @jit
 def add_lamp(points, normals, rooms, reached, position, power, shaded, cube, light):
-    """Adds a lamp: position float32 [3], power = linear rgb, reached bool [rooms]; `shaded` lamps shine up and down."""
+    """Adds a lamp: position float32 [3], power linear rgb [3], reached bool [rooms]. `shaded` lamps emit mostly up and
+    down."""
     texel = _TWO / np.float32(cube.shape[1])
     for i in range(points.shape[0]):
         if not reached[rooms[i]]:
@@ -77,20 +78,21 @@ def add_lamp(points, normals, rooms, reached, position, power, shaded, cube, lig
             continue
         r2 = dx * dx + dy * dy + dz * dz
         r = np.sqrt(r2)
-        share = cosine / (r * (np.float32(0.7) + r2))
+        factor = cosine / (r * (np.float32(0.7) + r2))
         if shaded:
             steep = smaller(larger((abs(dy) / r - np.float32(0.45)) * np.float32(2.2), _ZERO), _ONE)
-            share *= np.float32(0.3) + np.float32(0.7) * steep * steep
+            factor *= np.float32(0.3) + np.float32(0.7) * steep * steep
         off = np.float32(0.004) + texel * r * np.float32(0.8)
-        share *= _clear_in_cube(cube, nx * off - dx, ny * off - dy, nz * off - dz)
-        light[i, 0] += share * power[0]
-        light[i, 1] += share * power[1]
-        light[i, 2] += share * power[2]
+        factor *= _clear_in_cube(cube, nx * off - dx, ny * off - dy, nz * off - dz)
+        light[i, 0] += factor * power[0]
+        light[i, 1] += factor * power[1]
+        light[i, 2] += factor * power[2]
 
 
 @jit
 def add_window(points, normals, rooms, reached, position, axes, focal, area, sky, ground, depth_map, light):
-    """Adds one piece of a window, `area` m2 of sky and ground seen from inside; axes rows right, up, inward."""
+    """Adds one piece of a window with `area` m2, which emits the light of sky and ground; axes: rows right, up,
+    inward."""
     half = np.float32(depth_map.shape[0]) * _HALF - _HALF
     texel = _ONE / focal
     for i in range(points.shape[0]):
@@ -103,7 +105,7 @@ def add_window(points, normals, rooms, reached, position, axes, focal, area, sky
         if cosine <= _ZERO or facing <= _ZERO:
             continue
         r2 = dx * dx + dy * dy + dz * dz
-        share = area * facing * cosine / (r2 * (_PI * r2 + area))
+        factor = area * facing * cosine / (r2 * (_PI * r2 + area))
         r = np.sqrt(r2)
         off = np.float32(0.004) + texel * r
         px, py, pz = nx * off - dx, ny * off - dy, nz * off - dz
@@ -113,17 +115,17 @@ def add_window(points, normals, rooms, reached, position, axes, focal, area, sky
             u = half + (px * axes[0, 0] + py * axes[0, 1] + pz * axes[0, 2]) * inverse * focal
             v = half - (px * axes[1, 0] + py * axes[1, 1] + pz * axes[1, 2]) * inverse * focal
             if u > _ZERO and v > _ZERO and u < half * _TWO and v < half * _TWO:
-                share *= share_clear(depth_map, u, v, inverse * _SLACK)
+                factor *= fraction_clear(depth_map, u, v, inverse * _SLACK)
         rise = smaller(larger(dy / r * np.float32(3.0) + _HALF, _ZERO), _ONE)
         for c in range(3):
-            light[i, c] += share * (ground[c] + (sky[c] - ground[c]) * rise)
+            light[i, c] += factor * (ground[c] + (sky[c] - ground[c]) * rise)
 
 
 @jit
 def add_sun(points, normals, toward, power, eye, axes, focal, depth_map, spread_u, spread_v, light):
-    """Adds the sun. toward: unit float32 [3]; the map is drawn from `eye` along axes[2] = -toward.
+    """Adds the sun in the direction `toward`, unit float32 [3]; the map is drawn from `eye` along axes[2] = -toward.
 
-    spread_u, spread_v float32 [N, 3]: each point is sampled at four places within its texel.
+    spread_u, spread_v float32 [N, 3]: edges of each point's texel, within which four places are sampled.
     """
     half = np.float32(depth_map.shape[0]) * _HALF - _HALF
     for i in range(points.shape[0]):
@@ -131,7 +133,7 @@ def add_sun(points, normals, toward, power, eye, axes, focal, depth_map, spread_
         cosine = toward[0] * nx + toward[1] * ny + toward[2] * nz
         if cosine <= _ZERO:
             continue
-        share = _ZERO
+        factor = _ZERO
         for k in range(4):
             su = np.float32(0.25) if k & 1 else np.float32(-0.25)
             sv = np.float32(0.25) if k & 2 else np.float32(-0.25)
@@ -141,17 +143,19 @@ def add_sun(points, normals, toward, power, eye, axes, focal, depth_map, spread_
             inverse = _ONE / (px * axes[2, 0] + py * axes[2, 1] + pz * axes[2, 2])
             u = half + (px * axes[0, 0] + py * axes[0, 1] + pz * axes[0, 2]) * inverse * focal
             v = half - (px * axes[1, 0] + py * axes[1, 1] + pz * axes[1, 2]) * inverse * focal
-            # depths of far eyes are nearly equal: the slack is absolute, in metres
-            share += share_clear(depth_map, u, v, inverse * (_ONE + np.float32(0.02) * inverse))
-        share *= cosine * np.float32(0.25)
+            # depths seen from far away are nearly equal: the tolerance is absolute, in metres
+            factor += fraction_clear(depth_map, u, v, inverse * (_ONE + np.float32(0.02) * inverse))
+        factor *= cosine * np.float32(0.25)
         for c in range(3):
-            light[i, c] += share * power[c]
+            light[i, c] += factor * power[c]
 
 
 @jit
 def form_factors(points, normals, areas):
-    """Share float32 [P, P] of what patch i receives that comes from patch j, rows summing to 1; arguments as filled by
-    `patch_points`. Point to disc, which stays finite for patches that touch."""
+    """Form factors float32 [P, P]: the fraction of the light at patch i that comes from patch j; rows sum to 1.
+
+    Arguments as filled by `patch_points`. Uses the point-to-disc formula, which stays finite for touching patches.
+    """
     count = points.shape[0]
     form = np.zeros((count, count), np.float32)
     for i in range(count):
@@ -171,9 +175,10 @@ def form_factors(points, normals, areas):
 
 @jit
 def bounce(form, albedo, direct, rounds):
-    """Radiance float32 [6, P, P, 3] of the faces of an empty room (-x +x -y +y -z +z) from the direct light on them.
+    """Radiance float32 [6, P, P, 3] of the faces of an empty room (-x +x -y +y -z +z) after `rounds` reflections.
 
-    albedo float32 [6, 3]; direct float32 [6 * P * P, 3], patches ordered as `patch_points` gives them.
+    albedo float32 [6, 3]; direct float32 [6 * P * P, 3], the direct light on the patches in the order of
+    `patch_points`.
     """
     count = direct.shape[0]
     radiance = np.empty((count, 3), np.float32)
@@ -194,7 +199,8 @@ def bounce(form, albedo, direct, rounds):
 
 @jit
 def _softened(radiance):
-    """Each face blurred over 3 x 3 patches, twice: a sunny spot seen along few directions would leave copies."""
+    """Blurs each face over 3 x 3 patches, twice: sampled along few directions, a sunny spot would leave visible
+    copies."""
     for _ in range(2):
         blurred = np.zeros_like(radiance)
         for face in range(6):
@@ -212,7 +218,7 @@ def _softened(radiance):
 
 @jit
 def fine_radiance(radiance):
-    """Radiance of a room's faces, see bounce, interpolated to FINE x FINE, whose steps are too small to be seen."""
+    """Interpolates the radiance of a room's faces, see bounce, to FINE x FINE, so that steps are invisible."""
     out = np.empty((6, FINE, FINE, 3), np.float32)
     last = np.float32(PATCHES) - np.float32(1.001)
     for row in range(FINE):
@@ -233,8 +239,10 @@ def fine_radiance(radiance):
 
 @jit
 def patch_points(low, high, points, normals, areas):
-    """Fills centres, inward normals and areas of a room's patches: face, then row along b, then column along a, where
-    a, b are the axes after the face's own in the order x, y, z, x, y."""
+    """Fills centres, inward normals and areas of a room's patches.
+
+    Order: face, row along axis b, column along axis a, where a and b follow the face's axis in the cycle x, y, z.
+    """
     k = 0
     for face in range(6):
         axis, side = face // 2, face % 2

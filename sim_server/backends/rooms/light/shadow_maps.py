@@ -1,4 +1,4 @@
-"""What shading needs of a scene's light, and the depth maps that its baking looks shadows up in."""
+"""Depth maps of a scene as seen from lights, in which baking looks up shadows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sim_server.jit import jit
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 
-# Face order +x -x +y -y +z -z; rows right, up, forward. bake.py looks texels up with the same axes.
+# Face order +x -x +y -y +z -z; rows right, up, forward. kernels.py looks up texels with the same axes.
 CUBE_AXES = np.array(
     [
         [[0, 1, 0], [0, 0, 1], [1, 0, 0]],
@@ -31,7 +31,7 @@ CUBE_AXES = np.array(
 
 
 class Shadows:
-    """Draws depth maps of what throws shadows: all faces but those that glow, with details below `grid_m` left out."""
+    """Draws depth maps of the shadow casters: all faces that do not glow, without details smaller than `grid_m`."""
 
     def __init__(self, geometry: Geometry, grid_m: float) -> None:
         self._g = geometry
@@ -48,7 +48,7 @@ class Shadows:
     ) -> tuple[F32, I32]:
         """Inverse depth float32 [size, size] and caster int32 [size, size] or -1, of the given chunks or of all.
 
-        With `back` the far sides of things are drawn instead of the near ones.
+        `back` draws the far sides of objects instead of the near ones.
         """
         g = self._g
         buffer = visibility_buffer(size, size)
@@ -61,7 +61,7 @@ class Shadows:
         )
         if chunks is not None:
             order = chunks[order]
-        # right x up pointing away from forward: front and back are swapped
+        # front and back faces are swapped in a left-handed frame
         mirrored = float(cross(axes[0], axes[1]) @ axes[2]) > 0
         cull = raster.CULL_BACK if back == mirrored else raster.CULL_FRONT
         raster.draw(order, self._casters, view, cull, buffer, self._scratch)
@@ -69,16 +69,16 @@ class Shadows:
 
     @property
     def face_of(self) -> I32:
-        """The scene's face of each caster."""
+        """The scene's face index of each caster, int32."""
         return self._face_of
 
     def cube(self, eye: F32, size: int) -> F32:
-        """Inverse depth all around `eye`, float32 [6, size, size], one square per direction of CUBE_AXES."""
+        """Inverse depth around `eye`, float32 [6, size, size], one square per direction of CUBE_AXES."""
         return np.stack([self.draw(eye, axes, size / 2, size)[0] for axes in CUBE_AXES])
 
 
 def _coarse(geometry: Geometry, grid_m: float) -> tuple[I32, NDArray[np.bool_]]:
-    """Faces with the vertices of one chunk welded on a grid, and which of them are left after that."""
+    """Faces int32 [F, 3] after merging the vertices of each chunk on a grid, and bool [F]: the casters among them."""
     first = np.empty(len(geometry.positions), np.int32)
     _first_in_cell(geometry.positions, geometry.chunk_vertices, np.float32(1 / grid_m), first)
     faces = first[geometry.faces]
@@ -89,14 +89,15 @@ def _coarse(geometry: Geometry, grid_m: float) -> tuple[I32, NDArray[np.bool_]]:
 
 @jit
 def _first_in_cell(positions, chunk_vertices, per_m, first):
-    """For each vertex the first one of its chunk in the same cell of a grid with `per_m` cells per metre."""
+    """Fills `first`: for each vertex, the first vertex of its chunk in the same cell of a grid with `per_m` cells per
+    metre."""
     most = 0
     for k in range(chunk_vertices.shape[0]):
         most = max(most, chunk_vertices[k, 1] - chunk_vertices[k, 0])
     places = 4
     while places < 2 * most:
         places *= 2
-    owner = np.empty(places, np.int32)  # a hash table: the first vertex of a cell, or -1
+    owner = np.empty(places, np.int32)  # hash table: the first vertex of a cell, or -1
     for k in range(chunk_vertices.shape[0]):
         owner[:] = -1
         for v in range(chunk_vertices[k, 0], chunk_vertices[k, 1]):
@@ -122,7 +123,7 @@ def _cell(positions, v, per_m):
 
 
 def look_axes(forward: NDArray[np.float64]) -> F32:
-    """Rows right, up, forward of a view along the unit vector `forward`."""
+    """Rows right, up, forward of a view in the direction of the unit vector `forward`."""
     helper = np.array([0.0, 1.0, 0.0]) if abs(forward[1]) < 0.95 else np.array([1.0, 0.0, 0.0])
     right = cross(forward, helper)
     right /= np.linalg.norm(right)

@@ -1,4 +1,4 @@
-"""Kernels of walkable.py: triangles to voxels, voxels to spans, links between spans, ways over them.
+"""Kernels of walkable.py that turn triangles into voxels, and voxels into linked spans.
 
 A span is the top of a run of solid voxels with free height above it. Spans are numbered in the order of their cells.
 """
@@ -12,9 +12,9 @@ import numpy as np
 
 from sim_server.jit import jit
 
-_HAIR = 1e-3  # of a level: 0.05 mm
+_HAIR = 1e-3  # rounding tolerance in levels: 0.05 mm
 OPEN = 2**30  # free height under the sky, lowest level of an empty cell
-# row and column of the four neighbours, in turn
+# row and column offsets of the four neighbours, in rotational order
 _ROW = np.array([0, 1, 0, -1])
 _COLUMN = np.array([-1, 0, 1, 0])
 
@@ -24,7 +24,7 @@ _COLUMN = np.array([-1, 0, 1, 0])
 
 @jit
 def _cut(polygon, count, axis, at, out, keep_above):
-    """Clips a convex polygon [count, 3] at a plane across `axis`; returns the number of corners in `out`."""
+    """Clips a convex polygon [count, 3] at a plane perpendicular to `axis`; returns the number of corners in `out`."""
     new = 0
     for k in range(count):
         n = (k + 1) % count
@@ -44,8 +44,11 @@ def _cut(polygon, count, axis, at, out, keep_above):
 
 @jit
 def _cell_pieces(corners, low, cell, rows, columns, out):
-    """Fills `out` float64 [N, 4] with row, column, least and greatest height of a triangle in each cell that it meets;
-    returns how many. Heights are relative to low."""
+    """Fills `out` float64 [N, 4] with row, column, and minimum and maximum height of a triangle in each cell it
+    touches.
+
+    Heights are relative to low. Returns the number of cells.
+    """
     points = np.empty((3, 3))
     for k in range(3):
         for j in range(3):
@@ -78,7 +81,7 @@ def _cell_pieces(corners, low, cell, rows, columns, out):
 
 @jit
 def _up(corners):
-    """The upward part of a triangle's unit normal."""
+    """The vertical component of a triangle's unit normal."""
     ux, uy, uz = corners[1, 0] - corners[0, 0], corners[1, 1] - corners[0, 1], corners[1, 2] - corners[0, 2]
     vx, vy, vz = corners[2, 0] - corners[0, 0], corners[2, 1] - corners[0, 1], corners[2, 2] - corners[0, 2]
     nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
@@ -88,15 +91,18 @@ def _up(corners):
 
 @jit
 def _levels(y_low, y_high, cell_height):
-    """First voxel level and the one after the last that heights y_low..y_high meet. A height that is a whole number of
-    levels but for the rounding of coordinates counts as that number: else the steps of a stair would differ by one."""
+    """The first voxel level that heights y_low..y_high touch, and the last one + 1.
+
+    A height within rounding error of a whole number of levels counts as that number; otherwise the steps of a stair
+    could differ by one level.
+    """
     bottom = math.floor(y_low / cell_height + _HAIR)
     return bottom, max(math.ceil(y_high / cell_height - _HAIR), bottom + 1)
 
 
 @jit
 def voxelise(triangles, low, cell, cell_height, least_up, voxels):
-    """Marks voxels that a triangle meets: 1 solid, 2 solid with a walkable top."""
+    """Marks voxels that a triangle touches: 1 solid, 2 solid with a walkable top."""
     rows, columns, levels = voxels.shape
     pieces = np.empty((rows * columns, 4))
     for t in range(len(triangles)):
@@ -114,8 +120,11 @@ def voxelise(triangles, low, cell, cell_height, least_up, voxels):
 
 @jit
 def walk_over_low(voxels, climb):
-    """Makes a top walkable that lies within a step above something walkable: a thing low enough to step onto, and, in
-    the same run of voxels, the slanted side of what stands on a floor."""
+    """Makes tops walkable that are at most one step above something walkable.
+
+    These are low objects that an agent can step onto and, in the same run of voxels, slanted sides of objects on a
+    floor.
+    """
     rows, columns, levels = voxels.shape
     for row in range(rows):
         for column in range(columns):
@@ -136,8 +145,11 @@ def walk_over_low(voxels, climb):
 
 @jit
 def spans(voxels):
-    """start [cells + 1]; per span its floor level, the free levels above (OPEN under the sky); per cell its lowest
-    solid level (OPEN for none); per span whether it is walkable."""
+    """The spans of all cells.
+
+    Returns start [cells + 1], the first span of each cell; per span the floor level and the free levels above it (OPEN
+    under the sky); per cell the lowest solid level (OPEN if none); per span whether it is walkable.
+    """
     rows, columns, levels = voxels.shape
     start = np.zeros(rows * columns + 1, np.int64)
     for k in range(rows * columns):
@@ -172,7 +184,7 @@ def spans(voxels):
 
 @jit
 def links(start, floor, clear, columns, climb, height):
-    """The span that can be stepped to in each of the four directions, int64 [S, 4], or -1."""
+    """The span that an agent can step to in each of the four directions, int64 [S, 4], or -1."""
     cells = len(start) - 1
     links = np.full((len(floor), 4), -1, np.int64)
     for k in range(cells):
@@ -193,7 +205,7 @@ def links(start, floor, clear, columns, climb, height):
 
 @jit
 def ledges(start, floor, clear, bottom, columns, climb, height):
-    """Spans beside a drop of more than a step, or on a slope that rises more than a step across the cell."""
+    """Spans next to a drop of more than a step, or on a slope that rises more than a step across the cell."""
     cells = len(start) - 1
     out = np.zeros(len(floor), np.bool_)
     for k in range(cells):
@@ -220,7 +232,7 @@ def ledges(start, floor, clear, bottom, columns, climb, height):
 
 @jit
 def keep_walkable(links, walkable):
-    """Cuts the links from and to spans that are not walkable."""
+    """Removes the links from and to spans that are not walkable."""
     for s in range(len(links)):
         for side in range(4):
             if links[s, side] >= 0 and not (walkable[s] and walkable[links[s, side]]):
@@ -229,7 +241,7 @@ def keep_walkable(links, walkable):
 
 @jit
 def distance(links, walkable):
-    """To the nearest border, in half cells: 2 a straight step and 3 a diagonal one."""
+    """Distance of each span to the nearest border, in half cells: 2 per straight step, 3 per diagonal step."""
     count = len(links)
     out = np.full(count, 2**20, np.int64)
     for s in range(count):
@@ -238,7 +250,7 @@ def distance(links, walkable):
                 out[s] = 0
         if not walkable[s]:
             out[s] = 0
-    # spans are in the order of their cells, so that one sweep up and one down suffice
+    # spans are in the order of their cells, so that one forward and one backward sweep suffice
     for sweep in range(2):
         for i in range(count):
             s = i if sweep == 0 else count - 1 - i
@@ -255,7 +267,7 @@ def distance(links, walkable):
 
 @jit
 def areas(links, walkable):
-    """The number of each span's connected area, from 1, 0 for none; and the spans of each area."""
+    """The connected area of each span (from 1; 0 for none), and the number of spans in each area."""
     area = np.zeros(len(links), np.int64)
     stack = np.empty(len(links) + 1, np.int64)
     count = 0
@@ -281,7 +293,7 @@ def areas(links, walkable):
 
 @jit
 def true_heights(triangles, low, cell, cell_height, least_up, start, floor, columns, height_m):
-    """Replaces the rounded heights of spans by the highest walkable triangle in the top voxel, at its cell."""
+    """Replaces the rounded heights of spans by that of the highest walkable triangle in the top voxel."""
     cells = len(start) - 1
     found = np.zeros(len(floor), np.bool_)
     pieces = np.empty((cells, 4))
@@ -303,7 +315,7 @@ def true_heights(triangles, low, cell, cell_height, least_up, start, floor, colu
 
 @jit
 def _diagonal(links, s, side):
-    """The span diagonally ahead, between `side` and the next side, if both ways round lead to it; or -1."""
+    """The span diagonally between `side` and the next side if both ways around lead to it, else -1."""
     n, m = links[s, side], links[s, (side + 1) % 4]
     if n < 0 or m < 0:
         return -1
@@ -313,7 +325,7 @@ def _diagonal(links, s, side):
 
 @jit
 def shortest(links, cells, columns, start, goal):
-    """Spans of the shortest way over straight and diagonal steps (A*), ends included; empty where there is none."""
+    """Spans of the shortest path over straight and diagonal steps (A*), including both ends; empty if there is none."""
     count = len(links)
     cost = np.full(count, np.inf)
     parent = np.full(count, -1, np.int64)
@@ -354,7 +366,7 @@ def shortest(links, cells, columns, start, goal):
 
 @jit
 def _sees(links, cells, columns, a, b):
-    """Whether the straight line between two spans' cells runs over linked spans only, and ends on the second."""
+    """Whether the straight line between the cells of two spans crosses only linked spans and ends on the second one."""
     r0, c0 = cells[a] // columns, cells[a] % columns
     r1, c1 = cells[b] // columns, cells[b] % columns
     dr, dc = r1 - r0, c1 - c0
@@ -362,7 +374,7 @@ def _sees(links, cells, columns, a, b):
     dr, dc = abs(dr), abs(dc)
     r, c, s = 0, 0, a
     while r < dr or c < dc:
-        # the border that the line crosses next, in units of 1 / (2 dr dc)
+        # the next cell border that the line crosses, in units of 1 / (2 dr dc)
         ahead_r, ahead_c = (2 * r + 1) * dc, (2 * c + 1) * dr
         if c >= dc or (r < dr and ahead_r < ahead_c):
             s = links[s, side_r]
@@ -370,7 +382,7 @@ def _sees(links, cells, columns, a, b):
         elif r >= dr or ahead_c < ahead_r:
             s = links[s, side_c]
             c += 1
-        else:  # through the corner: both ways round must be free
+        else:  # through the corner: both ways around must be free
             n, m = links[s, side_r], links[s, side_c]
             if n < 0 or m < 0 or links[n, side_c] != links[m, side_r]:
                 return False
@@ -384,7 +396,7 @@ def _sees(links, cells, columns, a, b):
 
 @jit
 def pulled(links, cells, columns, spans):
-    """The way with every corner dropped that a straight line can skip."""
+    """The path without the corners that a straight line can skip."""
     keep = np.zeros(len(spans), np.bool_)
     keep[0] = True
     at = 0

@@ -79,7 +79,7 @@ def test_node_transforms_are_applied_from_the_root_down(tmp_path):
     ]
     asset = read(tmp_path, *document(SQUARE, ORDER, nodes=nodes, scenes=[{"nodes": [0, 2]}]))
     table, chair = asset.primitives
-    assert (table.name, table.thing, chair.name, chair.thing) == ("table", 0, "chair", 2)
+    assert (table.name, table.top_node, chair.name, chair.top_node) == ("table", 0, "chair", 2)
     assert np.allclose(table.positions[2], [1, 3, 1], atol=1e-6)  # (2, 1, 0) turned by 90 degrees about y, moved
     assert np.allclose(chair.positions[2], [6, 1, 0])
 

@@ -10,7 +10,7 @@ from sim_server.backends.rooms.mesh import box, rotation_y
 
 
 def books(rng: np.random.Generator) -> Model:
-    """A stack of two to four books, not quite in line."""
+    """A slightly uneven stack of two to four books."""
     model = Model(main="book_a", second="book_b", paper="paper")
     y = 0.0
     for k in range(int(rng.integers(2, 5))):
@@ -30,7 +30,7 @@ def books(rng: np.random.Generator) -> Model:
 
 
 def standing_books(rng: np.random.Generator) -> Model:
-    """A short row of books between two ends."""
+    """A short row of books between bookends."""
     model = Model(main="book_a", second="book_b", third="book_c", dark="metal")
     thick = rng.uniform(0.02, 0.042, int(rng.integers(4, 8)))
     x = float(thick.sum())

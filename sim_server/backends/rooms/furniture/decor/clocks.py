@@ -31,7 +31,7 @@ def clock(rng: np.random.Generator) -> Model:
 
 
 def square_clock(rng: np.random.Generator) -> Model:
-    """A square wall clock with four marks, in wood."""
+    """A square wooden wall clock with four marks."""
     side = rng.uniform(0.26, 0.34)
     model = Model(main="wood", paper="paper", dark="dark")
     frame(model, side, side, 0.03, 0.035, "main")
@@ -46,7 +46,7 @@ def square_clock(rng: np.random.Generator) -> Model:
 
 
 def alarm_clock(rng: np.random.Generator) -> Model:
-    """A round dial on two feet with two bells."""
+    """A round alarm clock on two feet, with two bells."""
     radius = rng.uniform(0.06, 0.08)
     model = Model(main="clock", paper="paper", dark="dark", detail="brass")
     y = radius + 0.02
@@ -66,7 +66,7 @@ def alarm_clock(rng: np.random.Generator) -> Model:
 
 
 def digital_clock(rng: np.random.Generator) -> Model:
-    """A low block with a lit display of four digits and a bar to press."""
+    """A low block with a lit four-digit display and a snooze bar."""
     width, height, depth = rng.uniform(0.13, 0.17), rng.uniform(0.082, 0.1), rng.uniform(0.05, 0.07)
     model = Model(main="wood", dark="dark", screen="screen", digit="glow")
     model.add(box((width, height, depth), (0, height / 2, 0), 0.008))

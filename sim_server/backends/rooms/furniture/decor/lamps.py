@@ -11,7 +11,7 @@ from sim_server.backends.rooms.mesh import cylinder, revolve, rotation_z, sphere
 
 
 def _shade(model: Model, low_m: float, height_m: float, bottom_m: float, top_m: float) -> None:
-    """A glowing lampshade, open below and above, with an inner side."""
+    """Adds a glowing lampshade, open at both ends and visible from inside, with its bulb."""
     wall = 0.006
     outline = [(bottom_m, low_m), (top_m, low_m + height_m), (top_m - wall, low_m + height_m), (bottom_m - wall, low_m)]
     model.add(revolve(outline + outline[:1], 24), "main")
@@ -19,7 +19,7 @@ def _shade(model: Model, low_m: float, height_m: float, bottom_m: float, top_m: 
 
 
 def floor_lamp(rng: np.random.Generator) -> Model:
-    """A standing lamp: round foot, pole, wide shade."""
+    """A floor lamp: round foot, pole, wide shade."""
     height = rng.uniform(1.5, 1.75)
     model = Model(main="shade", second="metal", bulb="glow")
     model.add(revolve([(0, 0), (0.16, 0), (0.16, 0.02), (0.03, 0.05), (0.0, 0.05)], 20), "second")
@@ -62,7 +62,7 @@ def table_lamp(rng: np.random.Generator) -> Model:
 
 
 def desk_lamp(rng: np.random.Generator) -> Model:
-    """A jointed arm on a heavy foot with a small shade that looks down."""
+    """A jointed arm on a heavy foot, with a small shade pointing down."""
     model = Model(main="appliance", second="metal", bulb="glow")
     rise = rng.uniform(0.2, 0.26)
     model.add(cylinder(0.08, 0.02, (-0.06, 0, 0), 20))
@@ -79,7 +79,7 @@ def desk_lamp(rng: np.random.Generator) -> Model:
 
 
 def globe_lamp(rng: np.random.Generator) -> Model:
-    """A glowing ball on a short stem of wood."""
+    """A glowing ball on a short wooden stem."""
     radius = rng.uniform(0.09, 0.12)
     model = Model(main="shade", second="wood", bulb="glow")
     model.add(cylinder(radius * 0.75, 0.03, (0, 0, 0), 20), "second")

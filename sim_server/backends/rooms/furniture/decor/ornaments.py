@@ -86,7 +86,7 @@ def statue(rng: np.random.Generator) -> Model:
 
 
 def figure(rng: np.random.Generator) -> Model:
-    """A slender standing figure with raised arms on a round foot."""
+    """A slender standing figure with raised arms on a round base."""
     height = rng.uniform(0.26, 0.36)
     model = Model(main="statue", second="wood")
     model.add(cylinder(0.06, 0.03, (0, 0, 0), 20), "second")

@@ -17,7 +17,7 @@ def _pot(model: Model, radius: float, height: float, slot: str) -> None:
 
 
 def leafy_plant(rng: np.random.Generator) -> Model:
-    """Long leaves that fan out of a pot."""
+    """A pot with long leaves that fan out."""
     model = Model(main="leaf", second="clay", soil="soil")
     pot, low = rng.uniform(0.15, 0.2), rng.uniform(0.24, 0.32)
     _pot(model, pot, low, "second")
@@ -35,7 +35,7 @@ def leafy_plant(rng: np.random.Generator) -> Model:
 
 
 def bush_plant(rng: np.random.Generator) -> Model:
-    """A trunk with a round crown of leaves in a pot."""
+    """A pot with a trunk and a round crown of leaves."""
     model = Model(main="leaf", second="clay", soil="soil", trunk="wood")
     pot, low = rng.uniform(0.15, 0.19), rng.uniform(0.24, 0.3)
     _pot(model, pot, low, "second")

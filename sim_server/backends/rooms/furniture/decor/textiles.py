@@ -41,7 +41,7 @@ def round_rug(rng: np.random.Generator) -> Model:
 
 
 def pillow(rng: np.random.Generator) -> Model:
-    """A cushion that lies flat."""
+    """A flat cushion."""
     width, depth = rng.uniform(0.38, 0.5), rng.uniform(0.36, 0.44)
     model = Model(main="cushion")
     core = soft_box((width, 0.13, depth), (0, 0, 0), 0.064, 4)
@@ -72,7 +72,7 @@ def bolster(rng: np.random.Generator) -> Model:
 
 
 def drape(width: float, low: float, high: float, phase: float) -> Part:
-    """A cloth with folds, both sides."""
+    """A two-sided cloth with folds."""
     columns = 25
     t = np.linspace(0, 1, columns)
     angle = t * 2 * math.pi * 5 + phase
@@ -96,7 +96,7 @@ def drape(width: float, low: float, high: float, phase: float) -> Part:
 
 
 def curtain(rng: np.random.Generator, width_m: float = 0.0, height_m: float = 0.0) -> Model:
-    """A rod with a cloth drawn to either side of the window, from the rod down to the foot."""
+    """A rod with a cloth drawn to either side of the window, reaching from the rod down to y = 0."""
     width, height = width_m or rng.uniform(1.6, 2.4), height_m or rng.uniform(1.9, 2.2)
     model = Model(main="curtain", second="metal")
     rod = height - 0.03
@@ -113,7 +113,7 @@ def curtain(rng: np.random.Generator, width_m: float = 0.0, height_m: float = 0.
 
 
 def roller_blind(rng: np.random.Generator, width_m: float = 0.0, height_m: float = 0.0) -> Model:
-    """A blind on a roller with a bar at its end, drawn down by less than `height_m`: its foot is at 0 all the same."""
+    """A partly lowered roller blind with a bar at its end; y = 0 is where it would end fully lowered."""
     width, drawn = width_m or rng.uniform(0.9, 1.6), rng.uniform(0.3, 0.4) * (height_m or 1.3)
     model = Model(main="curtain", second="metal")
     model.add(tube([(-width / 2, drawn - 0.03, 0.02), (width / 2, drawn - 0.03, 0.02)], 0.026, 10))

@@ -19,7 +19,7 @@ def ball(rng: np.random.Generator) -> Model:
 
 
 def panelled_ball(rng: np.random.Generator) -> Model:
-    """A ball of eight segments, every other one darker."""
+    """A ball of eight segments in alternating colours."""
     radius = rng.uniform(0.18, 0.28)
     model = Model(main="rubber", second="linen")
     globe = sphere(radius, (0, radius, 0), 32)

@@ -13,7 +13,7 @@ from sim_server.backends.rooms.mesh import box, cylinder, revolve, rotation_x
 
 
 def landscape_picture(rng: np.random.Generator) -> Model:
-    """Sky, hills and a sun in a frame, with or without a passe-partout."""
+    """A framed landscape with sky, hills and a sun, with or without a mat."""
     width, height = rng.uniform(0.6, 1.0), rng.uniform(0.42, 0.68)
     model = Model(main="wood", paper="paper", sky="art_sky", hill="art_hill", near="art_near", sun="art_sun")
     frame(model, width, height, 0.035, 0.03, "main")
@@ -50,7 +50,7 @@ def abstract_picture(rng: np.random.Generator) -> Model:
 
 
 def framed_photos(rng: np.random.Generator) -> Model:
-    """A group of three or four small frames that hang as one."""
+    """A group of three or four small frames, hung as one object."""
     model = Model(main="wood", paper="paper", a="art_hill", b="art_sky", c="art_near")
     size = rng.uniform(0.24, 0.3)
     columns = 2 if rng.random() < 0.5 else 3

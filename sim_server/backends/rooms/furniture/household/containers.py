@@ -11,7 +11,7 @@ from sim_server.backends.rooms.mesh import box, cylinder, revolve, rotation_x, r
 
 
 def open_box(rng: np.random.Generator) -> Model:
-    """A carton with its four flaps open."""
+    """A cardboard box with its four flaps open."""
     width, height, depth = rng.uniform(0.42, 0.6), rng.uniform(0.3, 0.45), rng.uniform(0.4, 0.55)
     model = Model(main="card", second="card", dark="dark")
     wall = 0.012

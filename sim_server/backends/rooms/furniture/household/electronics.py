@@ -9,7 +9,7 @@ from sim_server.backends.rooms.mesh import box, cylinder, rotation_x, soft_box, 
 
 
 def television(rng: np.random.Generator) -> Model:
-    """A flat screen on its low stand; both are one object."""
+    """A flat screen on a low TV stand; both are one object."""
     width, screen = rng.uniform(1.2, 1.6), rng.uniform(0.95, 1.25)
     low, depth, tall = rng.uniform(0.4, 0.5), 0.4, screen * 0.57
     model = Model(main="wood", second="wood", dark="dark", screen="screen", detail="metal")
@@ -28,7 +28,7 @@ def television(rng: np.random.Generator) -> Model:
 
 
 def tall_television(rng: np.random.Generator) -> Model:
-    """A wide screen on two feet, on a long open stand with a shelf."""
+    """A wide screen on two feet, on a long open TV stand with a shelf."""
     screen = rng.uniform(1.0, 1.3)
     width, low, depth, tall = screen + rng.uniform(0.2, 0.4), rng.uniform(0.44, 0.52), 0.4, screen * 0.57
     model = Model(main="wood", second="metal", dark="dark", screen="screen")
@@ -110,7 +110,7 @@ def remote(rng: np.random.Generator) -> Model:
 
 
 def slim_remote(rng: np.random.Generator) -> Model:
-    """A slim light remote with a ring to steer by and a few keys."""
+    """A slim light remote control with a navigation ring and a few keys."""
     length = rng.uniform(0.15, 0.19)
     model = Model(main="steel", dark="dark")
     model.add(soft_box((0.04, 0.014, length), (0, 0.007, 0), 0.006))

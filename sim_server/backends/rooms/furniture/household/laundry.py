@@ -25,7 +25,7 @@ def washing_machine(rng: np.random.Generator) -> Model:
 
 
 def top_loader(rng: np.random.Generator) -> Model:
-    """A washing machine with its lid on top and a raised panel of dials at the back."""
+    """A top-loading washing machine with a raised control panel at the back."""
     width, depth, height = rng.uniform(0.5, 0.62), rng.uniform(0.58, 0.64), rng.uniform(0.86, 0.92)
     model = Model(main="enamel", detail="metal", screen="screen", dark="dark")
     model.add(box((width, height - 0.04, depth), (0, height / 2 + 0.02, 0), 0.015))

@@ -35,7 +35,7 @@ def soap_dispenser(rng: np.random.Generator) -> Model:
 
 
 def toilet_paper(rng: np.random.Generator) -> Model:
-    """A roll that stands on end."""
+    """An upright roll."""
     radius = rng.uniform(0.045, 0.058)
     model = Model(main="paper", dark="dark")
     model.add(revolve([(0.02, 0), (radius, 0), (radius, 0.1), (0.02, 0.1)], 20))
@@ -70,7 +70,7 @@ def towel(rng: np.random.Generator) -> Model:
 
 
 def towel_ring(rng: np.random.Generator) -> Model:
-    """A hand towel that hangs from a ring."""
+    """A hand towel hanging from a ring."""
     width, height, radius = rng.uniform(0.26, 0.34), rng.uniform(0.42, 0.52), 0.09
     model = Model(main="curtain", second="metal")
     y = height + 0.02

@@ -11,7 +11,7 @@ from sim_server.backends.rooms.mesh import box, cylinder, revolve, rotation_x, r
 
 
 def fridge(rng: np.random.Generator) -> Model:
-    """Two doors above one another with long handles."""
+    """A fridge with two doors, one above the other, and long handles."""
     width, depth, height = rng.uniform(0.58, 0.8), rng.uniform(0.6, 0.7), rng.uniform(1.6, 1.9)
     split = height * rng.uniform(0.6, 0.68)
     model = Model(main="enamel", detail="metal", dark="dark")
@@ -26,7 +26,7 @@ def fridge(rng: np.random.Generator) -> Model:
 
 
 def round_fridge(rng: np.random.Generator) -> Model:
-    """A rounded fridge with one door and a lever, in a colour."""
+    """A rounded, coloured fridge with one door and a lever."""
     width, depth, height = rng.uniform(0.56, 0.64), rng.uniform(0.6, 0.66), rng.uniform(1.5, 1.7)
     model = Model(main="appliance", detail="metal", dark="dark")
     model.add(soft_box((width, height - 0.05, depth - 0.06), (0, height / 2 + 0.025, -0.03), 0.06, 3))
@@ -56,7 +56,7 @@ def stove(rng: np.random.Generator) -> Model:
 
 
 def gas_stove(rng: np.random.Generator) -> Model:
-    """A steel range with burners under grates, a window in its oven and a raised back."""
+    """A steel range with burners under grates, an oven window and a raised back panel."""
     width, depth, height = 0.6, 0.6, rng.uniform(0.86, 0.91)
     model = Model(main="steel", detail="metal", dark="dark", screen="screen")
     model.add(box((width, height - 0.08, depth - 0.02), (0, height / 2 + 0.04, 0), 0.006))
@@ -124,7 +124,7 @@ def toaster(rng: np.random.Generator) -> Model:
 
 
 def long_toaster(rng: np.random.Generator) -> Model:
-    """A slim toaster with one long slot, toast in it, and a dial at its end."""
+    """A slim toaster with toast in its one long slot and a dial at one end."""
     width, height, depth = rng.uniform(0.34, 0.39), rng.uniform(0.17, 0.2), rng.uniform(0.132, 0.15)
     model = Model(main="steel", dark="dark", toast="card")
     model.add(box((width, height - 0.02, depth), (0, height / 2 + 0.01, 0), 0.02))
@@ -154,7 +154,7 @@ def kettle(rng: np.random.Generator) -> Model:
 
 
 def stove_kettle(rng: np.random.Generator) -> Model:
-    """A round-bellied kettle with a bow over its lid and a bent spout."""
+    """A round-bellied kettle with a handle over its lid and a bent spout."""
     radius = rng.uniform(0.085, 0.1)
     height = radius * 1.35
     model = Model(main="appliance", dark="dark", detail="metal")
@@ -184,7 +184,7 @@ def stove_kettle(rng: np.random.Generator) -> Model:
 
 
 def coffee_machine(rng: np.random.Generator) -> Model:
-    """A back with a tank, an overhanging head and a glass jug on a hot plate."""
+    """A column with a water tank, an overhanging head, and a glass jug on a hot plate."""
     width, height, depth = rng.uniform(0.24, 0.3), rng.uniform(0.36, 0.42), rng.uniform(0.3, 0.38)
     model = Model(main="appliance", dark="dark", screen="screen")
     model.add(box((width, height, depth * 0.42), (0, height / 2, -depth * 0.29), 0.012))

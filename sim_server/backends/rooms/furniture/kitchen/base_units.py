@@ -9,12 +9,12 @@ import numpy as np
 from sim_server.backends.rooms.furniture.model import Model
 from sim_server.backends.rooms.mesh import box, cylinder, raised_panel, tube
 
-COUNTER_M = 0.9  # height of every unit of a run
+COUNTER_M = 0.9  # height of all units
 DEPTH_M = 0.6
 
 
 def _unit(width: float) -> Model:
-    """Plinth, carcase and worktop; fronts are added by the caller. All units of a run share their slots."""
+    """Plinth, carcase and worktop; the caller adds the fronts. All units of a run have the same material slots."""
     model = Model(main="lacquer", second="stone", detail="metal", dark="dark")
     model.add(box((width - 0.01, 0.1, DEPTH_M - 0.08), (0, 0.05, -0.03), 0.002), "dark")
     model.add(box((width - 0.004, COUNTER_M - 0.14, DEPTH_M - 0.04), (0, (COUNTER_M + 0.06) / 2, -0.015), 0.002))
@@ -31,7 +31,7 @@ def _front(model: Model, x: float, low: float, high: float, width: float, panell
 
 
 def counter(rng: np.random.Generator, width_m: float = 0.0, panelled: bool = False) -> Model:
-    """A base unit with doors, with drawers, or with a drawer above doors; 0.8 to 1.6 m wide unless told."""
+    """A base unit with doors, drawers, or a drawer above doors; width_m = 0 draws a width from 0.8 to 1.6 m."""
     width = width_m or rng.uniform(0.8, 1.6)
     model = _unit(width)
     columns = max(1, round(width / 0.5))
@@ -52,7 +52,7 @@ def panelled_counter(rng: np.random.Generator) -> Model:
 
 
 def _sink_unit(rng: np.random.Generator, panelled: bool) -> tuple[Model, float]:
-    """A base unit with two doors, and its width."""
+    """A base unit with two doors; also returns its width."""
     width = rng.uniform(0.6, 0.8)
     model = _unit(width)
     for k in (-1, 1):
@@ -82,7 +82,7 @@ def sink(rng: np.random.Generator, panelled: bool = False) -> Model:
 
 
 def ceramic_sink(rng: np.random.Generator, panelled: bool = True) -> Model:
-    """A base unit with a deep white basin whose front shows, and a tall arched tap."""
+    """A base unit with a deep white farmhouse basin and a tall arched tap."""
     model, width = _sink_unit(rng, panelled)
     model.kinds["basin"] = "enamel"
     long, deep, y = width - 0.12, 0.42, COUNTER_M - 0.06
@@ -100,7 +100,7 @@ def ceramic_sink(rng: np.random.Generator, panelled: bool = True) -> Model:
 
 
 def dishwasher(rng: np.random.Generator) -> Model:
-    """A steel front below the worktop."""
+    """A dishwasher with a steel front."""
     width = 0.6 if rng.random() < 0.7 else 0.45
     model = _unit(width)
     model.kinds["steel"] = "steel"
@@ -115,7 +115,7 @@ def dishwasher(rng: np.random.Generator) -> Model:
 
 
 def built_in_dishwasher(rng: np.random.Generator) -> Model:
-    """A dishwasher behind a front like those of the other units, with its controls in a strip above."""
+    """A dishwasher behind a unit front, with its controls in a strip above."""
     width = 0.6
     model = _unit(width)
     model.kinds["screen"] = "screen"

@@ -9,7 +9,7 @@ from sim_server.backends.rooms.mesh import box, cylinder, raised_panel, revolve,
 
 
 def cupboard(rng: np.random.Generator, width_m: float = 0.0, panelled: bool = False) -> Model:
-    """A wall cupboard with one door per 0.45 m; its foot is at 0, hang it."""
+    """A wall cupboard with one door per 0.45 m of width."""
     width, height, depth = width_m or rng.uniform(0.8, 1.2), 0.7, 0.34
     model = Model(main="lacquer", second="stone", detail="metal", dark="dark")
     model.add(box((width - 0.002, height, depth - 0.024), (0, height / 2, -0.012), 0.002))
@@ -26,7 +26,7 @@ def cupboard(rng: np.random.Generator, width_m: float = 0.0, panelled: bool = Fa
 
 
 def open_cupboard(rng: np.random.Generator, width_m: float = 0.0) -> Model:
-    """Two shelves in an open case with cups and bowls; its foot is at 0, hang it."""
+    """An open case with two shelves of cups and bowls."""
     width, height, depth = width_m or rng.uniform(0.6, 0.9), 0.7, 0.3
     model = Model(main="wood", dishes="ceramic", other="pan")
     for x in (-1, 1):
@@ -47,7 +47,7 @@ def open_cupboard(rng: np.random.Generator, width_m: float = 0.0) -> Model:
 
 
 def hood(rng: np.random.Generator) -> Model:
-    """An extractor over the stove: a flat canopy and a chimney; hang it."""
+    """An extractor hood with a flat canopy and a chimney."""
     model = Model(main="steel", dark="dark")
     model.add(box((0.6, 0.06, 0.46), (0, 0.03, 0), 0.004))
     model.add(box((0.5, 0.006, 0.36), (0, -0.001, 0), 0.001), "dark")
@@ -59,7 +59,7 @@ def hood(rng: np.random.Generator) -> Model:
 
 
 def slanted_hood(rng: np.random.Generator) -> Model:
-    """A dark glass plate that leans over the stove before a column; hang it."""
+    """An extractor hood with a slanted dark glass plate in front of a column."""
     model = Model(main="screen", second="steel", dark="dark")
     tilt = rotation_x(-0.9)
     model.add(box((0.6, 0.03, 0.52), (0, 0, 0), 0.004).turned(tilt).moved((0, 0.24, 0.0)))

@@ -11,7 +11,7 @@ from sim_server.backends.rooms.mesh import box, cylinder, revolve, soft_box, sph
 
 
 def _bedding(model: Model, width: float, length: float, low: float, pillows: int) -> None:
-    """Mattress, blanket in the main colour, and pillows; the head lies at -z."""
+    """Adds a mattress, a blanket in the main colour and pillows; the head end is at -z."""
     top = low + 0.22
     model.add(soft_box((width, 0.22, length), (0, low + 0.11, 0), 0.05), "linen")
     cover = length * 0.7
@@ -24,7 +24,7 @@ def _bedding(model: Model, width: float, length: float, low: float, pillows: int
 
 
 def panel_bed(rng: np.random.Generator) -> Model:
-    """A frame with a headboard at the wall."""
+    """A bed frame with a headboard."""
     pillows = int(rng.integers(1, 3))
     width = rng.uniform(0.9, 1.1) if pillows == 1 else rng.uniform(1.4, 1.8)
     length, low = rng.uniform(1.95, 2.1), rng.uniform(0.24, 0.32)
@@ -41,7 +41,7 @@ def panel_bed(rng: np.random.Generator) -> Model:
 
 
 def box_bed(rng: np.random.Generator) -> Model:
-    """An upholstered box without legs and a thick headboard."""
+    """An upholstered box without legs, with a thick headboard."""
     width, length = rng.uniform(1.35, 1.7), rng.uniform(1.98, 2.1)
     model = Model(main="fabric", linen="linen")
     model.add(soft_box((width + 0.06, 0.34, length), (0, 0.18, 0.02), 0.03))
@@ -98,7 +98,7 @@ def panel_crib(rng: np.random.Generator) -> Model:
 
 
 def dog_bed(rng: np.random.Generator) -> Model:
-    """A round cushion with a thick rim, open in front."""
+    """A round cushion with a thick rim that is open at the front."""
     radius = rng.uniform(0.36, 0.46)
     model = Model(main="fabric", second="linen")
     path = [

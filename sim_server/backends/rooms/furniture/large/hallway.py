@@ -78,7 +78,7 @@ def shoe_rack(rng: np.random.Generator) -> Model:
 
 
 def shoe_cabinet(rng: np.random.Generator) -> Model:
-    """A slim closed cabinet with two or three flaps."""
+    """A slim closed shoe cabinet with two or three flaps."""
     width, depth, flaps = rng.uniform(0.6, 0.85), rng.uniform(0.22, 0.28), int(rng.integers(2, 4))
     height = 0.06 + 0.38 * flaps
     model = Model(main="wood", second="lacquer", detail="metal")

@@ -34,7 +34,7 @@ def piano(rng: np.random.Generator) -> Model:
 
 
 def digital_piano(rng: np.random.Generator) -> Model:
-    """A slim keyboard with a music rest on a cross of legs, pedals below."""
+    """A slim keyboard with a music rest on crossed legs, with pedals."""
     width, height, depth = rng.uniform(1.28, 1.4), rng.uniform(0.74, 0.78), rng.uniform(0.32, 0.38)
     model = Model(main="piano", paper="paper", dark="screen", detail="brass")
     model.add(box((width, 0.1, depth), (0, height, 0), 0.01))
@@ -55,7 +55,7 @@ def digital_piano(rng: np.random.Generator) -> Model:
 
 
 def guitar(rng: np.random.Generator) -> Model:
-    """An acoustic guitar that leans in a stand."""
+    """An acoustic guitar on a stand."""
     model = Model(main="wood", second="dark", detail="brass")
     lower, upper = rng.uniform(0.18, 0.2), rng.uniform(0.135, 0.15)
     body = []

@@ -21,7 +21,7 @@ def _four_legs(model: Model, width_m: float, depth_m: float, height_m: float, th
 
 
 def dining_chair(rng: np.random.Generator) -> Model:
-    """Four legs, a flat seat and a back of slats, of a panel, or of a top rail."""
+    """Four legs, a flat seat, and a back made of slats, a panel or a top rail."""
     width, depth = rng.uniform(0.42, 0.5), rng.uniform(0.42, 0.5)
     seat, height = rng.uniform(0.44, 0.48), rng.uniform(0.86, 1.02)
     model = Model(main="wood", second="wood")
@@ -76,7 +76,7 @@ def office_chair(rng: np.random.Generator) -> Model:
 
 
 def stool(rng: np.random.Generator) -> Model:
-    """A round seat on splayed legs with a foot ring, no back."""
+    """A round seat on splayed legs with a foot ring."""
     seat, radius = rng.uniform(0.45, 0.7), rng.uniform(0.17, 0.21)
     model = Model(main="wood", second="metal")
     model.add(cylinder(radius, 0.05, (0, seat - 0.05, 0), 20))
@@ -142,7 +142,7 @@ def sofa(rng: np.random.Generator) -> Model:
 
 
 def corner_sofa(rng: np.random.Generator) -> Model:
-    """A sofa with a footrest of full height before its last seat."""
+    """A sofa with a full-height footrest in front of its last seat."""
     model = _upholstery(rng, rng.uniform(2.1, 2.4), 0.92, 3)
     model.add(soft_box((0.66, 0.3, 0.6), (-0.6, 0.26, 0.72), 0.05, 3))
     return model

@@ -83,7 +83,7 @@ def coffee_table(rng: np.random.Generator) -> Model:
 
 
 def desk(rng: np.random.Generator) -> Model:
-    """A writing desk: panel side on the left, drawers on the right, a modesty panel at the back."""
+    """A desk with a side panel on the left, drawers on the right and a modesty panel at the back."""
     width, depth, height = rng.uniform(1.1, 1.5), rng.uniform(0.58, 0.72), rng.uniform(0.72, 0.76)
     model = Model(main="wood", second="wood", detail="metal")
     model.add(box((width, 0.035, depth), (0, height - 0.0175, 0)))
@@ -103,7 +103,7 @@ def desk(rng: np.random.Generator) -> Model:
 
 
 def legged_desk(rng: np.random.Generator) -> Model:
-    """A light desk: a board on four slanted legs, a thin drawer below, a rim at the back."""
+    """A light desk: a board on four slanted legs, with a thin drawer below and a rim at the back."""
     width, depth, height = rng.uniform(1.05, 1.4), rng.uniform(0.56, 0.68), rng.uniform(0.73, 0.76)
     model = Model(main="wood", second="wood", detail="metal")
     model.add(box((width, 0.03, depth), (0, height - 0.015, 0)))
@@ -137,7 +137,7 @@ def nightstand(rng: np.random.Generator) -> Model:
 
 
 def open_nightstand(rng: np.random.Generator) -> Model:
-    """An open cube with a shelf, on a frame of metal."""
+    """An open cube with a shelf, on a metal frame."""
     width, depth, height = rng.uniform(0.38, 0.48), rng.uniform(0.36, 0.42), rng.uniform(0.48, 0.58)
     model = Model(main="wood", second="metal", book_a="book_a", book_b="book_b")
     board, low = 0.022, 0.2
