@@ -132,7 +132,7 @@ def read_specs(path: Path, split: str) -> list[TaskSpec]:
         if spec.scene.split != split:
             raise VantageError(
                 "bad_request",
-                f"line {number} of {path} has a scene of the {spec.scene.split} split, but a dataset has only one split: "
+                f"line {number} of {path} has a scene of the {spec.scene.split} split, but a dataset has one split: "
                 f"use --split {spec.scene.split}, or remove such lines.",
             )
         if not spec.look_around:

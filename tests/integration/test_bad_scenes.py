@@ -78,8 +78,8 @@ def test_wrong_scenes_poses_and_cameras_get_typed_answers_and_the_worker_lives_o
     wrong = {
         "is not a GLB": Observe(SceneSpec(asset="text"), SMALL, NOWHERE),
         "no triangles": Observe(SceneSpec(asset="bare"), SMALL, NOWHERE),
-        "cut off": Observe(SceneSpec(asset="cut"), SMALL, NOWHERE),
-        "no worker that joined": Observe(SceneSpec(asset="elsewhere"), SMALL, NOWHERE),
+        "truncated": Observe(SceneSpec(asset="cut"), SMALL, NOWHERE),
+        "no worker can serve": Observe(SceneSpec(asset="elsewhere"), SMALL, NOWHERE),
         "navigable": Observe(SceneSpec(), SMALL, Pose((50.0, 1.5, 50.0), UPRIGHT)),  # in no room
         "(nan": Observe(SceneSpec(), SMALL, Pose((float("nan"), 1.5, 0.0), UPRIGHT)),
         "quaternion": Observe(SceneSpec(), SMALL, Pose(_good_pose().position_m, (0.0, 0.0, 0.0, 0.0))),
@@ -94,7 +94,7 @@ def test_wrong_scenes_poses_and_cameras_get_typed_answers_and_the_worker_lives_o
             client.request(message, deadline_s=200.0)  # a first start compiles the kernels
         assert words in caught.value.message, caught.value
         codes[words] = caught.value.code
-    assert [codes[w] for w in ("is not a GLB", "no triangles", "cut off")] == ["corrupt"] * 3
+    assert [codes[w] for w in ("is not a GLB", "no triangles", "truncated")] == ["corrupt"] * 3
     assert codes["distinct"] == Infeasible("").code and codes["palette"] == codes["(nan"] == "bad_request"
 
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
