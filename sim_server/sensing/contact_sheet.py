@@ -43,8 +43,8 @@ def overview_poses(scene: Scene, camera: Camera, count: int) -> tuple[Pose, ...]
         worth = {index: _worth(frames, index, seen) * _novelty(poses[index], chosen) for index in left}
         best = max(left, key=lambda index: worth[index])
         left.remove(best)
-        for object_id, share in _fractions(frames, best).items():
-            seen[object_id] = max(share, seen.get(object_id, 0.0))
+        for object_id, fraction in _fractions(frames, best).items():
+            seen[object_id] = max(fraction, seen.get(object_id, 0.0))
         chosen.append(poses[best])
     return tuple(chosen)
 
@@ -71,11 +71,11 @@ def degradation_sheet(scene: Scene, pose: Pose, camera: Camera) -> Image.Image:
     draw = ImageDraw.Draw(sheet)
     for row, name in enumerate(DEGRADATIONS):
         for column in range(1 + SEVERITIES):
-            asked = (Degradation(name, column - 1),) if column else ()
-            frames = DegradedScene(scene, asked, scene.spec.seed, 0).render((pose,), camera, ("rgb",))
+            degradations = (Degradation(name, column - 1),) if column else ()
+            frames = DegradedScene(scene, degradations, scene.spec.seed, 0).render((pose,), camera, ("rgb",))
             assert frames.rgb is not None
             sheet.paste(Image.fromarray(frames.rgb[0]), (column * step_x, row * step_y))
-            text = f"{name.replace('_', ' ')} {column - 1}" if column else "clear"
+            text = f"{name.replace('_', ' ')} {column - 1}" if column else "undegraded"
             place = (column * step_x + 4, row * step_y + 3)
             draw.text(place, text, font=font, fill="white", stroke_width=2, stroke_fill="black")
     return sheet
@@ -102,8 +102,8 @@ def _worth(frames: Frames, index: int, seen: dict[int, float]) -> float:
     depth = frames.depth[index]
     crowded = float(np.mean((depth > 0) & (depth < CROWDING_M)))
     gain = sum(
-        math.log(share / PLAIN_FRACTION + 1.0) * (1.0 if object_id not in seen else 0.15)
-        for object_id, share in _fractions(frames, index).items()
+        math.log(fraction / PLAIN_FRACTION + 1.0) * (1.0 if object_id not in seen else 0.15)
+        for object_id, fraction in _fractions(frames, index).items()
     )
     return gain * (1.0 - crowded) ** 3
 
@@ -123,5 +123,5 @@ def _fractions(frames: Frames, index: int) -> dict[int, float]:
     assert frames.ids is not None
     ids = frames.ids[index]
     values, counts = np.unique(ids[ids != 0], return_counts=True)
-    shares = {int(value): float(count) / ids.size for value, count in zip(values, counts)}
-    return {object_id: share for object_id, share in shares.items() if share >= PLAIN_FRACTION}
+    fractions = {int(value): float(count) / ids.size for value, count in zip(values, counts)}
+    return {object_id: fraction for object_id, fraction in fractions.items() if fraction >= PLAIN_FRACTION}

@@ -69,7 +69,7 @@ def defocus(rgb, depth, focus_m, radius_px, disc, linear, level, out):
     radius_px: radius of the circle at infinity; at depth d it is multiplied by |1 - focus_m / d|.
     """
     height, width = depth.shape
-    share = np.float32(1) / np.float32(disc.shape[0])
+    weight = np.float32(1) / np.float32(disc.shape[0])
     for i in range(height):
         for j in range(width):
             radius = radius_px
@@ -82,9 +82,9 @@ def defocus(rgb, depth, focus_m, radius_px, disc, linear, level, out):
                 red += linear[rgb[row, column, 0]]
                 green += linear[rgb[row, column, 1]]
                 blue += linear[rgb[row, column, 2]]
-            out[i, j, 0] = _encode(red * share, level)
-            out[i, j, 1] = _encode(green * share, level)
-            out[i, j, 2] = _encode(blue * share, level)
+            out[i, j, 0] = _encode(red * weight, level)
+            out[i, j, 1] = _encode(green * weight, level)
+            out[i, j, 2] = _encode(blue * weight, level)
 
 
 @jit

@@ -174,7 +174,7 @@ class DegradedScene(SceneWrapper):
         rng = rng_for(*self._seed, "dirt")
         height, width = camera.height_px, camera.width_px
         clear = np.ones((height, width), np.float32)
-        least, most = (share * max(width, height) for share in DIRT_RADIUS)
+        least, most = (fraction * max(width, height) for fraction in DIRT_RADIUS)
         for _ in range(DIRT_SPOTS[self._severities["dirt"]]):
             radius = least + (most - least) * rng.uniform() ** 2
             row, column = rng.uniform(0, height), rng.uniform(0, width)
@@ -188,17 +188,17 @@ class DegradedScene(SceneWrapper):
         return 1 - clear
 
 
-def degraded(scene: Scene, asked: Union[TaskSpec, Observe]) -> Scene:
+def degraded(scene: Scene, request: Union[TaskSpec, Observe]) -> Scene:
     """The scene with the degradations of a spec or request; the scene itself if there are none."""
-    if not asked.degradations:
+    if not request.degradations:
         return scene
-    index = asked.index if isinstance(asked, Observe) else 0
-    return DegradedScene(scene, asked.degradations, asked.run_seed, asked.seq, index)
+    index = request.index if isinstance(request, Observe) else 0
+    return DegradedScene(scene, request.degradations, request.run_seed, request.seq, index)
 
 
-def digest_for(backend: Backend, asked: Union[TaskSpec, Observe]) -> str:
+def digest_for(backend: Backend, request: Union[TaskSpec, Observe]) -> str:
     """The renderer digest of views: that of the backend, plus this module's version if there are degradations."""
-    return f"{backend.digest}+degraded-{VERSION}" if asked.degradations else backend.digest
+    return f"{backend.digest}+degraded-{VERSION}" if request.degradations else backend.digest
 
 
 @functools.lru_cache(maxsize=1)
@@ -233,8 +233,8 @@ def _with_hidden(
         if key >= len(before) or not before[key] or not now[key]:
             result[key] = count
         else:
-            share = clear[key] / now[key] * before[key] / count
-            result[key] = max(int(now[key]), round(now[key] / max(share, 1e-6)))
+            fraction = clear[key] / now[key] * before[key] / count
+            result[key] = max(int(now[key]), round(now[key] / max(fraction, 1e-6)))
     return result
 
 
@@ -255,10 +255,10 @@ def _shake(rgb: Rgb, length_px: float, angle_rad: float, linear: NDArray[np.floa
         covered = min(step + 0.5, half) - max(step - 0.5, -half)
         aside = math.floor(step * slope)
         beyond = step * slope - aside
-        for offset, share in ((aside, 1 - beyond), (aside + 1, beyond)):
-            if covered * share > 1e-6:
+        for offset, fraction in ((aside, 1 - beyond), (aside + 1, beyond)):
+            if covered * fraction > 1e-6:
                 row, column = (reach + step, reach + offset) if steep else (reach + offset, reach + step)
-                total += light[row : row + height, column : column + width] * np.float32(covered * share)
+                total += light[row : row + height, column : column + width] * np.float32(covered * fraction)
     steps = np.float32((len(level) - 1) / (2 * half))
     return level[(total * steps + np.float32(0.5)).astype(np.int32)]
 

@@ -18,7 +18,7 @@ from tests.support.wire import wait_for
 
 ROOT = Path(__file__).parents[2]
 POSE = Pose((2.0, 1.5, 2.0), (1.0, 0.0, 0.0, 0.0))
-DEADLY_M, SLOW_RENDER_M, SLOW_OPEN_M = 2.5, 3.0, 3.5  # what the toy does at these ceilings
+DEADLY_M, SLOW_RENDER_M, SLOW_OPEN_M = 2.5, 3.0, 3.5  # special ceiling heights of the toy
 QUICK = {"backend": "toy", "restart_backoff_s": 0.05, "status_every_s": 0.1}
 
 

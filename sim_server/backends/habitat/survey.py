@@ -63,10 +63,10 @@ def unoccluded_pixels(
     values, counts = np.unique(ids[ids > 0], return_counts=True)
     made = {}
     for object_id, pixels in zip(values.tolist(), counts.tolist()):
-        share = 1.0
+        fraction = 1.0
         if object_id in points:
-            share = _visible_fraction(points[object_id], pose, camera, depth, ids == object_id)
-        made[object_id] = max(pixels, round(pixels / share)) if share > 0 else pixels
+            fraction = _visible_fraction(points[object_id], pose, camera, depth, ids == object_id)
+        made[object_id] = max(pixels, round(pixels / fraction)) if fraction > 0 else pixels
     return made
 
 

@@ -61,9 +61,9 @@ def _rigid_objects(sim: Any, semantic: Any) -> list[_Found]:
 def _word_of(item: Any, of_class: str) -> str:
     """The template's category, else its class, else its name: "chair_04_:0000" is a chair."""
     attributes = getattr(item, "user_attributes", None)
-    told = str(attributes.get("category") or "") if attributes is not None else ""
+    given = str(attributes.get("category") or "") if attributes is not None else ""
     name = item.handle.replace("\\", "/").rpartition("/")[2].partition("_:")[0]
-    return category(told or of_class or name.rstrip("0123456789_"))
+    return category(given or of_class or name.rstrip("0123456789_"))
 
 
 def _rigid_box(item: Any) -> OrientedBox:

@@ -20,6 +20,14 @@ def invoke(*arguments: str):
     return result
 
 
+def test_commands_are_completed(monkeypatch):
+    monkeypatch.setenv("_SIM_SERVER_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "sim-server re")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    result = CliRunner().invoke(app, [], prog_name="sim-server")
+    assert result.output.split() == ["render"]
+
+
 def test_an_image_has_the_requested_size(tmp_path):
     out = tmp_path / "one.png"
     assert invoke("render", "--backend", "toy", "--size", "64x48", "--out", str(out)).exit_code == 0

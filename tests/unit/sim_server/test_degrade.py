@@ -86,12 +86,12 @@ def test_degradations_of_colour_do_not_change_the_truth(scene, poses):
 
 @pytest.mark.parametrize("name", ["fog", "dirt"])
 def test_hidden_pixels_lower_only_the_visible_fraction(scene, poses, name):
-    def shares(severity=None):
+    def visible_fractions(severity=None):
         asked = () if severity is None else (Degradation(name, severity),)
         world = Evidence.of(scene.description, image(scene, poses, *asked, sensors=EVIDENCE_SENSORS))
         return [view.seen for view in world.views]
 
-    clear, worst = shares(), shares(4)
+    clear, worst = visible_fractions(), visible_fractions(4)
     lowered = 0
     for before, after in zip(clear, worst):
         assert before.keys() == after.keys()

@@ -167,10 +167,10 @@ def _look(geometry: Geometry, material: int, folder: Path) -> _Look:
     if (shown == shown[0]).all():
         name = "color_" + bytes(shown[0]).hex()
         return _Look(own, name, tuple(float(c) for c in shown[0] / 255), "", 1.0)
-    picture = shown.reshape(textures.SIZE, textures.SIZE, 3)
+    image = shown.reshape(textures.SIZE, textures.SIZE, 3)
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
-    name = hashlib.blake2b(picture.tobytes(), digest_size=6).hexdigest()
+    Image.fromarray(image).save(buffer, "PNG", optimize=True)
+    name = hashlib.blake2b(image.tobytes(), digest_size=6).hexdigest()
     (folder / f"{name}.png").write_bytes(buffer.getvalue())
     return _Look(own, name, (1.0, 1.0, 1.0), f"../textures/{name}.png", repeats)
 
@@ -224,12 +224,12 @@ def _glb(
         order = accessor(inverse.reshape(-1).astype("<u4"), "SCALAR", _UINT32, 34963)
         primitives.append({"attributes": attributes, "indices": order, "material": index, "mode": 4})
     own = [looks[m] for m in used]
-    pictures = sorted({look.texture for look in own if look.texture})
+    images = sorted({look.texture for look in own if look.texture})
     materials = []
     for look in own:
         surface: dict[str, Any] = {"baseColorFactor": [*look.color, 1.0], "metallicFactor": 0.0, "roughnessFactor": 1.0}
         if look.texture:
-            surface["baseColorTexture"] = {"index": pictures.index(look.texture)}
+            surface["baseColorTexture"] = {"index": images.index(look.texture)}
         materials.append({"name": look.name, "pbrMetallicRoughness": surface, "extras": material_extras(look.own)})
     document: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": "vantage"},
@@ -237,10 +237,10 @@ def _glb(
         "meshes": [{"name": name, "primitives": primitives}], "materials": materials, "accessors": accessors,
         "bufferViews": views, "buffers": [{"byteLength": len(binary)}],
     }  # fmt: skip
-    if pictures:
-        document["images"] = [{"uri": picture, "mimeType": "image/png"} for picture in pictures]
+    if images:
+        document["images"] = [{"uri": image, "mimeType": "image/png"} for image in images]
         document["samplers"] = [{"magFilter": 9729, "minFilter": 9987, "wrapS": 10497, "wrapT": 10497}]
-        document["textures"] = [{"source": k, "sampler": 0} for k in range(len(pictures))]
+        document["textures"] = [{"source": k, "sampler": 0} for k in range(len(images))]
     text = json.dumps(document, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
     data = bytes(binary) + b"\0" * (-len(binary) % 4)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from protocol.errors import VantageError
 from protocol.tasks.scene import Vec3
-from sim_server.backends.rooms.walk import voxels
+from sim_server.backends.rooms.walk import spans, voxels
 
 _MIN_AREA_M2 = 1.0  # smaller areas are dropped, as in Habitat
 _MAX_VOXELS = 4 * 10**8
@@ -64,12 +64,12 @@ class WalkableMesh:
         voxels.walk_over_low(solid, climb)
         start, floor, clear, bottom, walkable = voxels.spans(solid)
         del solid
-        links = voxels.links(start, floor, clear, columns, climb, height)
-        walkable &= ~voxels.ledges(start, floor, clear, bottom, columns, climb, height) & (clear >= height)
-        voxels.keep_walkable(links, walkable)
-        walkable &= voxels.distance(links, walkable) >= 2 * math.ceil(agent.radius_m / agent.cell_m - 1e-6)
-        voxels.keep_walkable(links, walkable)
-        area, sizes = voxels.areas(links, walkable)
+        links = spans.links(start, floor, clear, columns, climb, height)
+        walkable &= ~spans.ledges(start, floor, clear, bottom, columns, climb, height) & (clear >= height)
+        spans.keep_walkable(links, walkable)
+        walkable &= spans.distance(links, walkable) >= 2 * math.ceil(agent.radius_m / agent.cell_m - 1e-6)
+        spans.keep_walkable(links, walkable)
+        area, sizes = spans.areas(links, walkable)
         indoors = np.zeros(len(sizes), np.int64)
         np.add.at(indoors, area[walkable & (clear < voxels.OPEN)], 1)
         covered = indoors > 0.5 * sizes
@@ -118,10 +118,10 @@ class WalkableMesh:
         first, last = self.span_at(start_m), self.span_at(goal_m)
         if first < 0 or last < 0:
             return []
-        spans = voxels.shortest(self._links, self._cells, self._shape[1], first, last)
-        if not len(spans):
+        found = spans.shortest(self._links, self._cells, self._shape[1], first, last)
+        if not len(found):
             return []
-        way = voxels.pulled(self._links, self._cells, self._shape[1], spans)
+        way = spans.pulled(self._links, self._cells, self._shape[1], found)
         return [start_m, *(self._centre(int(s)) for s in way[1:-1]), goal_m]
 
     def _centre(self, span: int) -> Vec3:

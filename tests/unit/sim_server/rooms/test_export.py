@@ -113,8 +113,8 @@ def test_rooms_become_regions(folder, made):
 
 
 def test_the_truth_is_read_back(loaded, made, folder):
-    told = json.loads((folder / "rooms-5.scene.json").read_text())
-    assert told["spec"]["seed"] == 5 and len(told["scene"]["objects"]) == len(made.description.objects)
+    stored = json.loads((folder / "rooms-5.scene.json").read_text())
+    assert stored["spec"]["seed"] == 5 and len(stored["scene"]["objects"]) == len(made.description.objects)
     got, want = loaded.description, made.description
     assert (got.scene_id, got.rooms, got.openings) == (want.scene_id, want.rooms, want.openings)
     for a, b in zip(got.objects, want.objects):

@@ -39,10 +39,10 @@ def plan_of(seed: int, rooms: int) -> FloorPlan:
 
 
 def home(
-    seed: int, rooms: int, least: int, most: int, **knobs: object
+    seed: int, rooms: int, least: int, most: int, **options: object
 ) -> tuple[FloorPlan, list[Placed], NavigationGrid]:
     spec = SceneSpec(seed=seed, split="val" if seed >= 2**31 else "train", rooms=rooms, min_objects=least,
-                     max_objects=most, palette="natural", clutter=0.5, **knobs)  # type: ignore[arg-type]  # fmt: skip
+                     max_objects=most, palette="natural", clutter=0.5, **options)  # type: ignore[arg-type]  # fmt: skip
     plan = make_plan(spec, rng_for(seed, "rooms", "plan"))
     placed, navigation = furnish_reachable(spec, plan, rng_for(seed, "rooms", "furniture"))
     return plan, placed + add_clutter(spec, placed, rng_for(seed, "rooms", "clutter")), navigation
@@ -154,13 +154,13 @@ EDGES = st.integers(1, 80).map(lambda v: v / 8)
 @settings(max_examples=200, deadline=None)
 @given(st.tuples(EDGES, EDGES), st.integers(0, 3), EDGES, st.floats(0, 1), st.floats(0.05, 1), SEEDS)
 def test_outlines_of_rooms_with_a_wing(
-    size: tuple[float, float], side: int, depth: float, start: float, share: float, seed: int
+    size: tuple[float, float], side: int, depth: float, start: float, fraction: float, seed: int
 ) -> None:
     """The polygon covers exactly both rectangles for every side and offset of the wing."""
     main = Rect(0.0, 0.0, *size)
     length = size[1] if side < 2 else size[0]
-    low = round(start * (1 - share) * length, 3)
-    high = min(low + share * length, length)
+    low = round(start * (1 - fraction) * length, 3)
+    high = min(low + fraction * length, length)
     wing = (
         Rect(-depth, low, 0.0, high), Rect(size[0], low, size[0] + depth, high),
         Rect(low, -depth, high, 0.0), Rect(low, size[1], high, size[1] + depth),

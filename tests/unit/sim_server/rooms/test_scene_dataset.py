@@ -84,18 +84,21 @@ def test_invalid_files_are_reported(boxes):
     cases = (
         (lambda: (objects / "red_box_03.glb").unlink(), "red_box_03.glb, which does not exist"),
         (lambda: (objects / "red_box_03.object_config.json").write_text("{"), "invalid JSON"),
-        (lambda: change(objects / "red_box_03.object_config.json", render_asset="cubeSolid"), "only .glb and .gltf"),
+        (
+            lambda: change(objects / "red_box_03.object_config.json", render_asset="cubeSolid"),
+            "convert it to .glb or .gltf",
+        ),
         (lambda: change(instance(boxes), object_instances=[{"template_name": "sofa"}]), "'sofa'"),
         (lambda: change(instance(boxes), object_instances=[{}]), "is not a valid scene"),
         (lambda: instance(boxes).write_text("[]"), "no JSON object"),
     )
     for spoil, words in cases:
-        kept = {p: p.read_bytes() for p in boxes.parent.rglob("*") if p.is_file()}
+        original = {p: p.read_bytes() for p in boxes.parent.rglob("*") if p.is_file()}
         spoil()
         with pytest.raises(VantageError) as caught:
             SceneDataset(boxes).scene("boxes")
         assert words in caught.value.message and caught.value.code in ("corrupt", "unsupported")
-        for path, data in kept.items():
+        for path, data in original.items():
             path.write_bytes(data)
     for field in ("rotation", "translation", "non_uniform_scale"):
         entries = json.loads(instance(boxes).read_text())["object_instances"]
