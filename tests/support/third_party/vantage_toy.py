@@ -1,8 +1,4 @@
-<<<<<<< HEAD:tests/support/vantage_toy.py
-"""A third party's simulator, written from docs/guides/extending.md alone and installed as a distribution of its own.
-=======
 """A third-party simulator, written only from docs/guides/extending.md and installed as a separate distribution.
->>>>>>> 3807aab (Plain English in sim_server tests; the toy is an installed distribution):tests/support/third_party/vantage_toy.py
 
 Its scene is an empty 4 m x 4 m room whose image is uniformly grey, with a level that depends on the seed and the
 camera's position. The ceiling height, which is otherwise unused, selects special behaviour:
