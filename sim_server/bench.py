@@ -107,7 +107,7 @@ def run_bench(settings: SimSettings, spec: SceneSpec, camera: Camera, rounds: in
 
 @contextmanager
 def _service(run: RunDir) -> Iterator[tuple[Client, int, int]]:
-    """Starts a broker with one worker; yields a client once the worker has joined, and the two process ids."""
+    """Start a broker with one worker; yield a client once the worker has joined, and the two process ids."""
     command = [sys.executable, "-m", "sim_server.cli", "serve", str(run.path)]
     process = subprocess.Popen(command)
     try:

@@ -289,7 +289,7 @@ def _client(run_dir: Path) -> Client:
 
 @contextmanager
 def _bad_request() -> Iterator[None]:
-    """Converts a ValueError of a wire struct to VantageError("bad_request"): options are the source of its values."""
+    """Convert a ValueError of a wire struct to VantageError("bad_request"): options are the source of its values."""
     try:
         yield
     except ValueError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def set_cache_dir() -> None:
-    """Sets a per-user cache directory for Numba if none is set and the package directory is not writable.
+    """Set a per-user cache directory for Numba if none is set and the package directory is not writable.
 
     Call it before Numba is imported.
     """

@@ -94,7 +94,7 @@ class SceneWrapper:
         return self.scene.geodesic_m(start_m, goal_m)
 
     def close(self) -> None:
-        """Does nothing: whoever opened the wrapped scene closes it."""
+        """Do nothing: whoever opened the wrapped scene closes it."""
 
 
 @runtime_checkable
@@ -146,7 +146,7 @@ class Backend(Protocol):
     capabilities: Capabilities
 
     def open(self, spec: SceneSpec) -> Scene:
-        """Opens a scene. Raises Infeasible if the spec cannot be realised, VantageError("bad_request") if invalid."""
+        """Open a scene. Raises Infeasible if the spec cannot be realised, VantageError("bad_request") if invalid."""
         ...
 
     def close(self) -> None: ...

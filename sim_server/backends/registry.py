@@ -47,7 +47,7 @@ def check_installed(name: str) -> str:
 
 
 def make_backend(name: str, settings: Optional[SimSettings] = None) -> Backend:
-    """Creates the backend of this name.
+    """Create the backend of this name.
 
     Raises VantageError("backend_missing") if it is not installed or cannot be imported, and what the backend raises for
     its settings: "bad_config" for a dataset that it cannot use.

@@ -113,7 +113,7 @@ class SceneDataset:
         return total.hexdigest()
 
     def scene(self, name: str) -> SceneFiles:
-        """Reads one scene.
+        """Read one scene.
 
         Raises VantageError("bad_request") for a scene that is not in the dataset, VantageError("corrupt") with the
         file's name for an invalid file.
@@ -189,7 +189,7 @@ class SceneDataset:
         return out
 
     def _find(self, section: str, name: str, used_by: Path) -> Path:
-        """Finds a template by the end of its path, else by a part of it, as Habitat does."""
+        """Find a template by the end of its path, else by a part of it, as Habitat does."""
         templates = self._templates[section]
         for suffix in (_STAGE, _OBJECT, *ASSET_SUFFIXES):
             name = name[: -len(suffix)] if name.endswith(suffix) else name

@@ -36,7 +36,7 @@ Progress = Callable[[str], None]
 
 
 def generate(path: Path, plan: Plan, listed: Sequence[TaskSpec], workers: int, progress: Progress) -> dict[str, Any]:
-    """Writes the missing shards of the dataset and returns its dataset.json.
+    """Write the missing shards of the dataset and return its dataset.json.
 
     Raises VantageError: "conflict" if the folder contains another dataset or another process writes it, "corrupt" if a
     finished shard is damaged, "disk_full".
@@ -57,7 +57,7 @@ def generate(path: Path, plan: Plan, listed: Sequence[TaskSpec], workers: int, p
 
 
 def begin(folder: Folder, plan: Plan, listed: Sequence[TaskSpec]) -> None:
-    """Stores the plan, or checks that the folder has the same one. Raises VantageError("conflict") if it differs."""
+    """Store the plan, or checks that the folder has the same one. Raises VantageError("conflict") if it differs."""
     there = folder.plan()
     if there is not None and there != plan:
         differing = [name for name in plan.__struct_fields__ if getattr(there, name) != getattr(plan, name)]
@@ -76,7 +76,7 @@ def begin(folder: Folder, plan: Plan, listed: Sequence[TaskSpec]) -> None:
 
 
 def write_shards(path: Path, part: int, parts: int, progress: Progress, parent: Optional[int] = None) -> None:
-    """Writes every missing shard whose number modulo `parts` is `part`, in this process.
+    """Write every missing shard whose number modulo `parts` is `part`, in this process.
 
     With `parent`, the work ends when that process ends.
     """
@@ -107,7 +107,7 @@ def _write_shard(
     backend: Backend,
     parent: Optional[int],
 ) -> tuple[int, int]:
-    """Writes one shard; returns the number of rows and of infeasible specs."""
+    """Write one shard; return the number of rows and of infeasible specs."""
     rows: list[Row] = []
     images: list[list[bytes]] = []
     infeasible: list[tuple[str, str, int, str]] = []
@@ -146,7 +146,7 @@ def make_episode(
 
 
 def _spread(path: Path, workers: int, descriptor: int) -> None:
-    """Writes the missing shards in child processes, which also hold the folder's lock."""
+    """Write the missing shards in child processes, which also hold the folder's lock."""
     command = [sys.executable, "-m", "sim_server.cli", "generate", "--out", str(path), "--part"]
     children = [subprocess.Popen([*command, f"{part}/{workers}"], pass_fds=(descriptor,)) for part in range(workers)]
     wait_for_parts(children, "done; see its message above. Run the command again to resume.")

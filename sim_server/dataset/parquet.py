@@ -28,7 +28,7 @@ def check_installed() -> None:
 
 
 def write_parquet(path: Path, rows: Sequence[Row], images: Sequence[Sequence[bytes]]) -> None:
-    """Writes rows with their encoded images; `truth` becomes a column of JSON text."""
+    """Write rows with their encoded images; `truth` becomes a column of JSON text."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -16,7 +16,7 @@ def stay_with(parent: Optional[int]) -> None:
 
 
 def wait_for_parts(children: Sequence[subprocess.Popen[bytes]], undone: str) -> None:
-    """Waits for every child and leaves none running. Raises VantageError("unavailable") with `undone` if one failed."""
+    """Wait for every child and leave none running. Raises VantageError("unavailable") with `undone` if one failed."""
     try:
         codes = [child.wait() for child in children]
     finally:

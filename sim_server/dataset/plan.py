@@ -89,7 +89,7 @@ class Specs:
 
 
 def parse_cells(texts: Sequence[str]) -> tuple[tuple[str, int], ...]:
-    """Parses cells such as "depth_order" (all feasible levels), "depth_order:2" and "depth_order:0-2".
+    """Parse cells such as "depth_order" (all feasible levels), "depth_order:2" and "depth_order:0-2".
 
     Raises VantageError("bad_request") for an unknown skill or level.
     """

@@ -76,7 +76,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def make_row(number: int, truth: Truth) -> Row:
-    """Derives a row from its truth."""
+    """Derive a row from its truth."""
     question = truth.question
     user = (*(Part("image") for _ in truth.poses), Part("text", letter_prompt(question)))
     return Row(
@@ -106,7 +106,7 @@ def seen_in(view: ViewEvidence) -> tuple[Seen, ...]:
 
 
 def to_webp(rgb: NDArray[np.uint8], quality: int) -> bytes:
-    """Encodes uint8 [H, W, 3] as WebP; quality 100 is lossless. Slower methods would save only a tenth."""
+    """Encode uint8 [H, W, 3] as WebP; quality 100 is lossless. Slower methods would save only a tenth."""
     file = BytesIO()
     options = {"lossless": True, "quality": 0} if quality >= LOSSLESS else {"quality": quality}
     Image.fromarray(rgb).save(file, "webp", method=0, **options)
@@ -114,6 +114,6 @@ def to_webp(rgb: NDArray[np.uint8], quality: int) -> bytes:
 
 
 def from_webp(content: bytes) -> NDArray[np.uint8]:
-    """Decodes an image to uint8 [H, W, 3]. Raises OSError for invalid content."""
+    """Decode an image to uint8 [H, W, 3]. Raises OSError for invalid content."""
     with Image.open(BytesIO(content), formats=["webp"]) as image:
         return np.asarray(image.convert("RGB"))

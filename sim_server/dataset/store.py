@@ -71,7 +71,7 @@ class Folder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[int]:
-        """Locks the folder for one writer; yields the lock's file descriptor, which child processes inherit.
+        """Lock the folder for one writer; yield the lock's file descriptor, which child processes inherit.
 
         Raises VantageError("conflict") if another process holds the lock, or, without changing anything, if the folder
         contains other files.
@@ -100,7 +100,7 @@ class Folder:
             os.close(descriptor)
 
     def seal(self, plan: Plan) -> dict[str, Any]:
-        """Writes dataset.json for the complete shards, and returns it."""
+        """Write dataset.json for the complete shards, and return it."""
         shards, infeasible, rows = [], {}, 0
         for path in self.done().values():
             manifest = (path / MANIFEST).read_bytes()
@@ -143,7 +143,7 @@ class Folder:
 
 
 def check_shard(path: Path, sha256: str) -> None:
-    """Compares a shard with dataset.json, and its files with its manifest. Raises VantageError("corrupt")."""
+    """Compare a shard with dataset.json, and its files with its manifest. Raises VantageError("corrupt")."""
     verify_folder(path)
     if _digest((path / MANIFEST).read_bytes()) != sha256:
         raise VantageError("corrupt", f"{path / MANIFEST} does not match dataset.json; remove {path} and start again.")

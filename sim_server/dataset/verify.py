@@ -78,7 +78,7 @@ def verify_shards(
     parts: int = 1,
     parent: Optional[int] = None,
 ) -> Iterator[Checked]:
-    """Checks every shard whose index in dataset.json modulo `parts` is `part`, in this process.
+    """Check every shard whose index in dataset.json modulo `parts` is `part`, in this process.
 
     With `parent`, the work ends when that process ends. Raises what `verify` raises.
     """
@@ -120,7 +120,7 @@ def verify_shards(
 
 
 def _spread(path: Path, backend: Optional[str], workers: int) -> list[Checked]:
-    """Checks all shards in child processes, which print their results as JSON lines."""
+    """Check all shards in child processes, which print their results as JSON lines."""
     command = [
         sys.executable,
         "-m",
@@ -181,7 +181,7 @@ def _row_failures(row: Row, shard: Path, plan: Plan, specs: Specs, scenes: WarmS
 
 
 def _derive(scene: Scene, truth: Truth) -> tuple[NDArray[np.uint8], Evidence, str]:
-    """Renders the views again: uint8 [N, H, W, 3], their evidence, and the program's answer.
+    """Render the views again: uint8 [N, H, W, 3], their evidence, and the program's answer.
 
     Realises the spec again. If this version asks a different question, the stored program is run on the evidence of the
     stored poses.

@@ -50,7 +50,7 @@ def overview_poses(scene: Scene, camera: Camera, count: int) -> tuple[Pose, ...]
 
 
 def contact_sheet(images: Sequence[NDArray[np.uint8]]) -> Image.Image:
-    """Arranges images uint8 [H, W, 3] of equal size row by row in a roughly square grid on white."""
+    """Arrange images uint8 [H, W, 3] of equal size row by row in a roughly square grid on white."""
     height_px, width_px = images[0].shape[:2]
     columns = math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)

@@ -41,7 +41,7 @@ def _encode(light, level):
 
 @jit
 def fog(rgb, depth, focal_px, density, air, linear, level, transmission, out, through):
-    """Adds fog of colour `air` (linear); fills `through` with the transmission of each pixel.
+    """Add fog of colour `air` (linear); fills `through` with the transmission of each pixel.
 
     depth: float32 [H, W] metres along the optical axis, 0 where nothing was hit; density: optical depth per metre.
     """
@@ -64,7 +64,7 @@ def fog(rgb, depth, focal_px, density, air, linear, level, transmission, out, th
 
 @jit
 def defocus(rgb, depth, focus_m, radius_px, disc, linear, level, out):
-    """Averages each pixel over the points `disc` (float32 [T, 2], radius 1) scaled to its circle of confusion.
+    """Average each pixel over the points `disc` (float32 [T, 2], radius 1) scaled to its circle of confusion.
 
     radius_px: radius of the circle at infinity; at depth d it is multiplied by |1 - focus_m / d|.
     """
@@ -89,7 +89,7 @@ def defocus(rgb, depth, focus_m, radius_px, disc, linear, level, out):
 
 @jit
 def resample(rgb, where, out):
-    """Fills out[i, j] with the image at `where` float32 [H, W, 2] (row, column), bilinear."""
+    """Fill out[i, j] with the image at `where` float32 [H, W, 2] (row, column), bilinear."""
     height, width = rgb.shape[:2]
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
@@ -105,7 +105,7 @@ def resample(rgb, where, out):
 
 @jit
 def sensor(rgb, gain, deviation, seed, linear, level, out):
-    """Multiplies linear light by `gain`, then adds noise with standard deviation `deviation` (levels) per channel.
+    """Multiply linear light by `gain`, then add noise with standard deviation `deviation` (levels) per channel.
 
     A normal deviate is the sum of the four bytes of a 32-bit hash (the finaliser of MurmurHash3), scaled to variance 1.
     """
@@ -128,7 +128,7 @@ def sensor(rgb, gain, deviation, seed, linear, level, out):
 
 @jit
 def _code_plane(plane, table, cosine):
-    """Transforms, quantises and transforms back every 8 x 8 block of a plane in place; sides are multiples of 8."""
+    """Transform, quantise and transform back every 8 x 8 block of a plane in place; sides are multiples of 8."""
     block = np.empty((8, 8), np.float32)
     half = np.empty((8, 8), np.float32)
     for top in range(0, plane.shape[0], 8):

@@ -122,7 +122,7 @@ class DegradedScene(SceneWrapper):
             frames.amodal[index] = _with_hidden(frames.amodal[index], before, ids, plain)
 
     def _degrade_colour(self, rgb: Rgb, depth: Optional[NDArray[np.float32]], camera: Camera, index: int) -> Rgb:
-        """Applies every degradation to rgb uint8 [H, W, 3] in the order of DEGRADATIONS."""
+        """Apply every degradation to rgb uint8 [H, W, 3] in the order of DEGRADATIONS."""
         for name in DEGRADATIONS:
             if name in self._severities:
                 rng = rng_for(*self._seed, name, self._first_index + index)

@@ -37,7 +37,7 @@ def sources(height_px: int, width_px: int, k: float) -> tuple[NDArray[np.float32
 
 
 def bend(u: Array, v: Array, k: float, width_px: int, height_px: int) -> tuple[Array, Array]:
-    """Distorts points (u, v) of the pinhole image, 0..1 from left and top inside the image; any value is allowed."""
+    """Distort points (u, v) of the pinhole image, 0..1 from left and top inside the image; any value is allowed."""
     x, y = (u - 0.5) * width_px, (v - 0.5) * height_px
     wanted = np.hypot(x, y) / (np.hypot(width_px, height_px) / 2)
     # Solve r (1 + k r^2) = (1 + k) wanted. The function is convex: Newton's method from above converges to the root.

@@ -39,7 +39,7 @@ class Panorama(msgspec.Struct):
 
 
 def panorama(scene: Scene, pose: Pose, width_px: int) -> Panorama:
-    """Renders a panorama. Every pixel is the nearest one of a view, so that ids and depth are never interpolated.
+    """Render a panorama. Every pixel is the nearest one of a view, so that ids and depth are never interpolated.
 
     Raises ValueError for a width outside 2..8192, and what the scene's render raises.
     """

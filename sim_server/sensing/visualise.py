@@ -24,7 +24,7 @@ Images = List[NDArray[np.uint8]]
 
 
 def show(scene: Scene, sensor: str, poses: Sequence[Pose], camera: Camera, out: Path) -> None:
-    """Writes a sensor's view from each pose to an image file, or as arrays if `out` ends with .npz.
+    """Write a sensor's view from each pose to an image file, or as arrays if `out` ends with .npz.
 
     Panoramas and maps have the camera's width. Raises VantageError("bad_request") for an unknown sensor and a file that
     cannot be written, VantageError("unsupported") if the backend lacks the sensor.
@@ -48,7 +48,7 @@ def show(scene: Scene, sensor: str, poses: Sequence[Pose], camera: Camera, out: 
 
 
 def save_image(image: Image.Image, out: Path) -> None:
-    """Writes an image file. Raises VantageError("bad_request") if it cannot be written."""
+    """Write an image file. Raises VantageError("bad_request") if it cannot be written."""
     try:
         with disk_guard(out):
             image.save(out)
@@ -99,7 +99,7 @@ def _hues(normals: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _write_arrays(out: Path, arrays: Arrays) -> None:
-    """Writes an .npz file of plain arrays, which numpy.load reads without pickle."""
+    """Write an .npz file of plain arrays, which numpy.load reads without pickle."""
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, values in arrays.items():
             with archive.open(f"{name}.npy", "w") as file:

@@ -120,7 +120,7 @@ class Broker:
     # ------------------------------------------------------------------------- the main loop
 
     def serve(self, stop: threading.Event) -> None:
-        """Serves until `stop` is set, then finishes accepted requests (for at most DRAIN_S) and returns."""
+        """Serve until `stop` is set, then finish accepted requests (for at most DRAIN_S) and return."""
         end_s: Optional[float] = None
         try:
             while end_s is None or (self._dispatcher.jobs and time.monotonic() < end_s):
@@ -280,7 +280,7 @@ class Broker:
                 self._start_drain(worker.key)
                 return Done()
         here = ", ".join(sorted(worker.worker_id for worker in self._dispatcher.workers.values())) or "none"
-        return Failure("bad_request", f"there is no worker {worker_id!r}; choose among {here}.")
+        return Failure("bad_request", f"there is no worker {worker_id!r}; joined workers: {here}.")
 
     def _start_drain(self, key: bytes) -> None:
         self._fleet.retire(self._dispatcher.workers[key].worker_id)
@@ -306,7 +306,7 @@ class Broker:
             self._answer(job, encode(b"", self._poison()))
 
     def _tend_workers(self, now_s: float) -> None:
-        """Replaces dead children, drops silent workers, sends heartbeats."""
+        """Replace dead children, drops silent workers, sends heartbeats."""
         if now_s < self._next_tick_s:
             return
         self._next_tick_s = now_s + TURN_MS / 1000

@@ -121,19 +121,19 @@ class Dispatcher:
         self.workers[worker.key] = worker
 
     def heard(self, key: bytes, now_s: float) -> bool:
-        """Records a sign of life; any traffic counts. False for an unknown worker."""
+        """Record a sign of life; any traffic counts. False for an unknown worker."""
         worker = self.workers.get(key)
         if worker is not None:
             worker.heard_s = now_s
         return worker is not None
 
     def loading(self, key: bytes, deadline_s: float, now_s: float) -> None:
-        """Allows the worker to be silent for `deadline_s` seconds from now."""
+        """Allow the worker to be silent for `deadline_s` seconds from now."""
         if key in self.workers:
             self.workers[key].loading_until_s = now_s + deadline_s
 
     def drain(self, key: bytes) -> None:
-        """Assigns no new jobs to this worker; it finishes those that it has."""
+        """Assign no new jobs to this worker; it finishes those that it has."""
         self.workers[key].draining = True
 
     def silent(self, patience_s: float, now_s: float) -> list[bytes]:
@@ -145,7 +145,7 @@ class Dispatcher:
         ]
 
     def lose(self, key: bytes, blame: bool = True) -> list[Job]:
-        """Removes a worker and returns its jobs to the front of the queue.
+        """Remove a worker and return its jobs to the front of the queue.
 
         With `blame`, the job in progress (the first that it held) is charged with a death. Jobs that reach the limit of
         deaths are quarantined and returned, for the caller to answer.
@@ -171,7 +171,7 @@ class Dispatcher:
         return poisoned
 
     def forgive(self, job_id: bytes) -> None:
-        """Removes one death from a job whose worker turned out to be alive."""
+        """Remove one death from a job whose worker turned out to be alive."""
         if job_id in self.jobs:
             self.jobs[job_id].deaths -= 1
 
@@ -189,7 +189,7 @@ class Dispatcher:
         return Admission.QUEUED
 
     def assign(self, now_s: float) -> list[tuple[WorkerState, Job]]:
-        """Assigns waiting jobs to workers with credit, the least loaded worker first."""
+        """Assign waiting jobs to workers with credit, the least loaded worker first."""
         pairs: list[tuple[WorkerState, Job]] = []
         handed = True
         while self.queue and handed:
@@ -206,7 +206,7 @@ class Dispatcher:
         return pairs
 
     def finish(self, key: bytes, job_id: bytes, now_s: float, infeasible: bool = False) -> Optional[Job]:
-        """Records a worker's answer and returns its job; None if the job was answered before.
+        """Record a worker's answer and return its job; None if the job was answered before.
 
         A job may have two workers if one seemed dead. The first answer counts, since every worker gives the same one.
         """
@@ -228,7 +228,7 @@ class Dispatcher:
         return job
 
     def unsupported(self, now_s: float) -> list[Job]:
-        """Removes and returns jobs that no worker could serve for too long, for the caller to answer."""
+        """Remove and return jobs that no worker could serve for too long, for the caller to answer."""
         if not self.workers:
             return []
         hopeless = [

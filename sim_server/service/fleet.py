@@ -52,7 +52,7 @@ class Fleet:
         self._backoff_max_s = backoff_max_s
 
     def tick(self, now_s: float) -> list[str]:
-        """Starts workers that are due; returns the ids of workers found dead.
+        """Start workers that are due; return the ids of workers found dead.
 
         Raises VantageError("backend_missing") if a worker reported that it can never start.
         """
@@ -72,7 +72,7 @@ class Fleet:
         return dead
 
     def suspect(self, worker_id: str, now_s: float) -> None:
-        """Reports that a child no longer answers.
+        """Report that a child no longer answers.
 
         The next tick kills it if it is stopped; otherwise it may only lack processor time and has SUSPECTED_S seconds
         to answer. Workers that are not children are ignored.
@@ -82,18 +82,18 @@ class Fleet:
                 slot.suspected_s = now_s
 
     def trust(self, worker_id: str) -> None:
-        """Reports that a suspected child answered again."""
+        """Report that a suspected child answered again."""
         for slot in self._slots:
             if slot.worker_id == worker_id:
                 slot.suspected_s = None
 
     def retire(self, worker_id: str) -> None:
-        """Stops replacing this child when it ends."""
+        """Stop replacing this child when it ends."""
         for slot in self._slots:
             slot.retired |= slot.worker_id == worker_id
 
     def stop(self, grace_s: float = 5.0) -> None:
-        """Closes the leashes and waits; kills children that still run after `grace_s` seconds."""
+        """Close the leashes and wait; kill children that still run after `grace_s` seconds."""
         running = [slot.process for slot in self._slots if slot.process is not None]
         for process in running:
             assert process.stdin is not None

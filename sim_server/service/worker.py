@@ -68,7 +68,7 @@ class Worker:
         return 0 < self._settings.recycle_after_scenes <= self._core.scenes.loads
 
     def leave_on(self, *signals: signal.Signals) -> None:
-        """Finishes the current work and leaves on these signals; a second Ctrl-C ends the process at once.
+        """Finish the current work and leave on these signals; a second Ctrl-C ends the process at once.
 
         A second SIGTERM does not: Slurm sends it to every process of a job, and the job's script forwards it.
         """

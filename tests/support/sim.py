@@ -43,7 +43,7 @@ class Sim:
         self.client = Client(lambda: lookup(self.path, "sim"), "test")
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Starts `serve` or `worker` with options for this run."""
+        """Start `serve` or `worker` with options for this run."""
         where = ["--join"] if arguments[0] == "worker" else []
         command = [sys.executable, "-m", "sim_server.cli", *arguments, *where, str(self.path)]
         process = subprocess.Popen(command, env=self.environment, stderr=subprocess.PIPE, text=True)

@@ -63,7 +63,7 @@ class HabitatBackend:
         return HabitatScene(spec, self._simulator, self._cache / f"{spec.asset}.navmesh")
 
     def warm(self) -> None:
-        """Starts the renderer on the first scene, which takes about ten seconds and checks which device renders."""
+        """Start the renderer on the first scene, which takes about ten seconds and checks which device renders."""
         self.open(SceneSpec(asset=self._simulator.scenes[0])).close()
 
     def close(self) -> None:

@@ -115,7 +115,7 @@ class HabitatScene:
         return seen[DEPTH], self._translate(seen[IDS])
 
     def _translate(self, pixels: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Maps habitat-sim's ids to object ids of the description; the stage and unnamed objects are 0."""
+        """Map habitat-sim's ids to object ids of the description; the stage and unnamed objects are 0."""
         values, places = np.unique(pixels, return_inverse=True)
         table = np.array([self._own_ids.get(int(value), 0) for value in values], np.int32)
         return table[places].reshape(pixels.shape)

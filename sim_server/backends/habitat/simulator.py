@@ -31,7 +31,7 @@ CELL_M = 0.05
 
 
 def load_library() -> Any:
-    """Imports habitat_sim with logging off. Raises VantageError("backend_missing") if it is not installed."""
+    """Import habitat_sim with logging off. Raises VantageError("backend_missing") if it is not installed."""
     os.environ.setdefault("MAGNUM_LOG", "quiet")
     os.environ.setdefault("HABITAT_SIM_LOG", "quiet")
     os.environ.setdefault("LP_NUM_THREADS", "0")  # keeps a software renderer on one core
@@ -142,7 +142,7 @@ class Simulator:
         return self._of_objects[scene]
 
     def _load(self, scene: str, camera: Camera) -> None:
-        """Loads another scene.
+        """Load another scene.
 
         habitat-sim keeps the graphs of earlier scenes, which is why workers are recycled. Sensors are removed first,
         since they would keep their buffers on the GPU.
@@ -162,7 +162,7 @@ class Simulator:
                 self._replace_sensors(scene, camera)
 
     def _replace_sensors(self, scene: str, camera: Camera) -> None:
-        """Changes the camera or the id target of the loaded scene.
+        """Change the camera or the id target of the loaded scene.
 
         This is not a reconfiguration, which would load a scene with lights of its own again into another graph, and
         which ignores sensors that differ only in resolution, field of view or semantic target
@@ -174,7 +174,7 @@ class Simulator:
             self._sim.add_sensor(spec)
 
     def _remove_sensors(self) -> None:
-        """Deletes the sensors' nodes; until then they stay in the scene graph with their buffers on the GPU."""
+        """Delete the sensors' nodes; until then they stay in the scene graph with their buffers on the GPU."""
         sim = self._sim
         assert sim is not None
         agent = sim.get_agent(0)

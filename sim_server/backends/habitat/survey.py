@@ -32,7 +32,7 @@ class Survey:
         self._rng = np.random.default_rng(seed)
 
     def add(self, pose: Pose, camera: Camera, depth: NDArray[np.float32], ids: NDArray[np.int32]) -> None:
-        """Adds the points of one view: depth [H, W] m, ids [H, W] with 0 = no object."""
+        """Add the points of one view: depth [H, W] m, ids [H, W] with 0 = no object."""
         points = unproject(pose, camera, depth).astype(np.float32)
         owners = ids.reshape(-1)
         for object_id in np.unique(owners[owners > 0]):

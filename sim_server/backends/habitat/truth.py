@@ -126,7 +126,7 @@ def _room_of(point: Vec3, rooms: Sequence[Room]) -> int:
 
 
 def _with_supports(objects: Sequence[SceneObject], rooms: Sequence[Room]) -> list[SceneObject]:
-    """Adds supports, which habitat-sim does not provide.
+    """Add supports, which habitat-sim does not provide.
 
     A support is the highest top that touches an object from below and whose outline contains its centre; 0 is the
     floor.

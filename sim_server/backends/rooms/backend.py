@@ -54,7 +54,7 @@ class RoomsBackend:
         return cls(settings.dataset)
 
     def open(self, spec: SceneSpec) -> Scene:
-        """Generates the scene of the spec, or loads the scene named by spec.asset.
+        """Generate the scene of the spec, or loads the scene named by spec.asset.
 
         Raises Infeasible if the objects do not fit; VantageError("bad_request") for an unknown asset, category, palette
         or light, and for a ceiling outside 2.2..4 m; VantageError("corrupt") or ("unsupported"), with the file's name,
@@ -88,7 +88,7 @@ class RoomsBackend:
         return LoadedScene(spec, files, self._dataset.is_one_file)
 
     def warm(self) -> None:
-        """Compiles every kernel (or loads it from the cache) and builds the textures before the first request."""
+        """Compile every kernel (or load it from the cache) and build the textures before the first request."""
         scene = self.open(SceneSpec(seed=0))
         scene.render([Pose((0.0, 1.5, 0.0), (1.0, 0.0, 0.0, 0.0))], Camera(16, 16), SENSORS)
         first, second = (scene.sample_navigable(np.random.default_rng(k)) for k in (0, 1))

@@ -66,7 +66,7 @@ class GeometryBuilder:
         rotation: NDArray[np.float64] | None = None,
         offset_m: Sequence[float] = (0.0, 0.0, 0.0),
     ) -> NDArray[np.float32]:
-        """Appends one object, rotated and then moved; returns its vertices in the world frame."""
+        """Append one object, rotated and then moved; return its vertices in the world frame."""
         first_part = len(self._parts)
         start_face = start_vertex = -1
         for part, material in parts:

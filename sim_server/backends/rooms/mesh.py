@@ -77,7 +77,7 @@ def _gradient(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _outward(positions: NDArray[np.float64], faces: NDArray[np.int64]) -> I32:
-    """Flips triangles of a convex shape around the origin so that they face outwards."""
+    """Flip triangles of a convex shape around the origin so that they face outwards."""
     a, b, c = (positions[faces[:, k]] for k in range(3))
     inward = np.einsum("fk,fk->f", cross(b - a, c - a), a + b + c) < 0
     faces[inward] = faces[inward][:, ::-1]
@@ -326,7 +326,7 @@ def tube(path_m: Sequence[Sequence[float]], radius_m: float, sections: int = 8) 
 
 
 def _oriented_by_normals(part: Part) -> Part:
-    """Flips triangles that disagree with their vertex normals."""
+    """Flip triangles that disagree with their vertex normals."""
     a, b, c = (part.positions[part.faces[:, k]] for k in range(3))
     wrong = np.einsum("fk,fk->f", cross(b - a, c - a), part.normals[part.faces].sum(1)) < 0
     faces = part.faces.copy()

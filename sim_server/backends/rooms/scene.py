@@ -133,7 +133,7 @@ class RoomsScene:
 
 
 def _change(placed: list[Placed], changes: Sequence[Change]) -> set[int]:
-    """Moves objects in `placed`; returns the indices of the removed ones."""
+    """Move objects in `placed`; return the indices of the removed ones."""
     gone: set[int] = set()
     for change in changes:
         index = change.object_id - 1

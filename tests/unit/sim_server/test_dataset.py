@@ -207,7 +207,7 @@ def test_a_written_dataset_passes_verification(made):
 
 
 def rewrite(path: Path, change) -> None:
-    """Changes the files of shard 0 and seals the shard and the dataset again, as a forger would."""
+    """Change the files of shard 0 and seal the shard and the dataset again, as a forger would."""
     shard = Folder(path).shard(0)
     facts = json.loads((shard / "manifest.json").read_bytes())
     rows = [json.loads(line) for line in (shard / "rows.jsonl").read_bytes().splitlines()]

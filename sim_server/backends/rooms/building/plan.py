@@ -84,7 +84,7 @@ def make_plan(spec: SceneSpec, rng: np.random.Generator) -> FloorPlan:
 
 
 def _add_joint(rects: list[Rect], holes: list[list[Hole]], main: int, wing: int, height_m: float) -> Rect:
-    """Removes the wall between a space and its wing; returns the wing's rectangle, extended to the space."""
+    """Remove the wall between a space and its wing; return the wing's rectangle, extended to the space."""
     shared = shared_wall(rects[main], rects[wing])
     assert shared is not None, "a wing shares a wall with its room"
     wall, start, end = shared
@@ -156,7 +156,7 @@ def _doors(
     openings: list[Opening],
     rng: np.random.Generator,
 ) -> None:
-    """Connects the rooms: wide openings between living areas, otherwise one door per room, preferably to the
+    """Connect the rooms: wide openings between living areas, otherwise one door per room, preferably to the
     hallway."""
     joined = {0}
     hub = ("hallway", "living room", "dining room", "kitchen")
@@ -244,7 +244,7 @@ def _windows_and_entrance(
     openings: list[Opening],
     rng: np.random.Generator,
 ) -> None:
-    """Adds windows to the longest outer walls, two in large rooms, and the entrance to the hallway or living room."""
+    """Add windows to the longest outer walls, two in large rooms, and the entrance to the hallway or living room."""
     at_entrance = kinds.index("hallway") if "hallway" in kinds else 0
     for k, kind in enumerate(kinds):
         spans = sorted(_outer_spans(k, rects, holes), key=lambda s: s[1] - s[2])
@@ -269,7 +269,7 @@ def _open_outside(
     openings: list[Opening],
     room_kind: str = "",
 ) -> None:
-    """Adds a window or the entrance to an outer wall of a space; appends to `holes` and `openings`."""
+    """Add a window or the entrance to an outer wall of a space; appends to `holes` and `openings`."""
     low, high = span
     if kind == "window":
         widest = 0.8 if room_kind == "bathroom" else 2.0

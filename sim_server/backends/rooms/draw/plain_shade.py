@@ -76,7 +76,7 @@ def texture_bank(textures: Sequence[Texture]) -> TextureBank:
 
 
 def _halved(level: NDArray[np.uint8], axis: int) -> NDArray[np.uint8]:
-    """Averages pairs along an axis; an odd last row is dropped, since OpenGL rounds sizes down."""
+    """Average pairs along an axis; an odd last row is dropped, since OpenGL rounds sizes down."""
     size = level.shape[axis]
     if size == 1:
         return level
@@ -150,7 +150,7 @@ def _uv_at(values, eye, wx, wy, wz):
 def shade(
     buffer: VisibilityBuffer, surfaces: PlainSurfaces, bank: TextureBank, view: View, rgb: NDArray[np.uint8]
 ) -> None:
-    """Fills rgb uint8 [H, W, 3], black where the buffer is empty."""
+    """Fill rgb uint8 [H, W, 3], black where the buffer is empty."""
     _shade(tuple(buffer), tuple(surfaces), tuple(bank), tuple(view), _ENCODE, rgb)
 
 

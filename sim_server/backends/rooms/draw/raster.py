@@ -72,7 +72,7 @@ def _visible_chunks(low, high, eye, axes, tan_x, tan_y):
 
 @jit
 def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, stamp_only):
-    """Fills one projected triangle (pixel units with centres at integers, z = 1 / depth); returns new pixels.
+    """Fill one projected triangle (pixel units with centres at integers, z = 1 / depth); return new pixels.
 
     `stamp_only` ignores depth: sets and counts the pixels that do not hold `face` yet.
     """
@@ -147,7 +147,7 @@ def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, s
 
 @jit
 def _clip_and_fill(camera, a, b, c, face, cull, focal, inverse_depth, seen, stamp_only):
-    """Clips the camera-space triangle of vertices a, b, c at the near plane and fills it."""
+    """Clip the camera-space triangle of vertices a, b, c at the near plane and fill it."""
     polygon, corner = np.empty((4, 3), np.float32), np.empty((3, 3), np.float32)
     for j in range(3):
         corner[0, j], corner[1, j], corner[2, j] = camera[a, j], camera[b, j], camera[c, j]
@@ -188,7 +188,7 @@ def _clip_and_fill(camera, a, b, c, face, cull, focal, inverse_depth, seen, stam
 
 @jit
 def _project(first, last, positions, eye, axes, focal, size, camera, screen):
-    """Transforms vertices first..last - 1 to the camera's frame and to the screen of size (height, width)."""
+    """Transform vertices first..last - 1 to the camera's frame and to the screen of size (height, width)."""
     height, width = size
     half_w = np.float32(width) * np.float32(0.5) - np.float32(0.5)
     half_h = np.float32(height) * np.float32(0.5) - np.float32(0.5)
@@ -208,7 +208,7 @@ def _project(first, last, positions, eye, axes, focal, size, camera, screen):
 
 @jit
 def _fill_faces(first, last, faces, camera, screen, focal, cull, value, inverse_depth, seen, stamp_only):
-    """Fills faces first..last - 1, whose vertices are projected; returns new pixels.
+    """Fill faces first..last - 1, whose vertices are projected; return new pixels.
 
     `value` >= 0 is written instead of the face index.
     """
@@ -265,7 +265,7 @@ def _hidden(low, high, eye, axes, focal, inverse_depth):
 def draw(
     order: I32, triangles: Triangles, view: View, cull: int, buffer: VisibilityBuffer, scratch: VertexScratch
 ) -> None:
-    """Clears the visibility buffer and draws the chunks int32 [C] in `order` into it.
+    """Clear the visibility buffer and draw the chunks int32 [C] in `order` into it.
 
     A chunk that is completely hidden by those before it is skipped.
     """

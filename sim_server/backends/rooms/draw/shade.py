@@ -80,7 +80,7 @@ _TONE = _tone_table()
 
 @jit
 def _develop(count, total, tone, steps, pixels):
-    """Converts radiance float32 [3, >= N] of N pixels to sRGB bytes [N, 3].
+    """Convert radiance float32 [3, >= N] of N pixels to sRGB bytes [N, 3].
 
     The shoulder is computed for the strongest channel and scales all three, so that bright colours keep their hue.
     steps: scratch int32 [3, >= N].
@@ -105,7 +105,7 @@ def _develop(count, total, tone, steps, pixels):
 
 @jit
 def depth_and_ids(inverse_depth, seen, face_object, depth, ids):
-    """Fills depth float32 [H, W] (0 = nothing) and ids int32 [H, W] from a visibility buffer."""
+    """Fill depth float32 [H, W] (0 = nothing) and ids int32 [H, W] from a visibility buffer."""
     height, width = seen.shape
     for row in range(height):
         for column in range(width):
@@ -118,7 +118,7 @@ def depth_and_ids(inverse_depth, seen, face_object, depth, ids):
 
 @jit
 def _add_outside(panorama, wx, wy, wz, weight, column, total):
-    """Adds the panorama along a ray. Its columns are evenly spaced along the edges of a square around the camera."""
+    """Add the panorama along a ray. Its columns are evenly spaced along the edges of a square around the camera."""
     rise = wy / np.sqrt(wx * wx + wy * wy + wz * wz)
     turn = wz / (abs(wx) + abs(wz) + np.float32(1e-12))
     turn = _ONE + turn if wx > _ZERO else np.float32(3) - turn
@@ -139,7 +139,7 @@ def _add_outside(panorama, wx, wy, wz, weight, column, total):
 def _collect(
     row, start, count, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces, owner, total, group
 ):  # fmt: skip
-    """Collects the samples of `count` pixels from column `start`; returns the number of samples.
+    """Collect the samples of `count` pixels from column `start`; return the number of samples.
 
     The first `count` samples are one per pixel, with weight 1, or 0 if the pixel sees several faces. The samples of the
     latter pixels follow, merged if they have the same key. Fills ray (forward component 1), 1 / depth, weight, face
@@ -184,7 +184,7 @@ def _split(
     row, column, pixel, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces, owner, total, found,
     group,
 ):  # fmt: skip
-    """Appends the samples of one pixel that sees several faces, see _collect. group: scratch int64 [4, samples]."""
+    """Append the samples of one pixel that sees several faces, see _collect. group: scratch int64 [4, samples]."""
     keys, members, rows, columns = 0, 1, 2, 3
     fraction = _ONE / np.float32(SAMPLES * SAMPLES)
     groups = 0
@@ -220,7 +220,7 @@ def _split(
 
 @jit
 def _place(count, eye, pixel_angle, table):
-    """Computes the world point of every sample, and the width of a pixel there in metres."""
+    """Compute the world point of every sample, and the width of a pixel there in metres."""
     eye_x, eye_y, eye_z = eye[0], eye[1], eye[2]
     for i in range(_NONE, count):
         z = _ONE / table[_INVERSE + i]
@@ -286,7 +286,7 @@ def _light_of_map(start, end, to_texels, texels, atlas, table, index):
 
 @jit
 def _pattern(count, bank, table, index):
-    """Replaces u by the value of the pattern for all samples, bilinear in the mip level where a pixel covers about one
+    """Replace u by the value of the pattern for all samples, bilinear in the mip level where a pixel covers about one
     texel. bank: all patterns, concatenated."""
     for i in range(_NONE, count):
         texels = table[_TEXELS + i] / larger(np.sqrt(abs(table[_SLANT + i])), np.float32(0.3))
@@ -329,7 +329,7 @@ def _reflect(start, end, m, values, glow_factor, table):
 
 
 def shade(buffer: VisibilityBuffer, surfaces: Surfaces, light: Light, view: View, rgb: NDArray[np.uint8]) -> None:
-    """Fills rgb uint8 [H, W, 3] from a visibility buffer of SAMPLES x SAMPLES points per pixel."""
+    """Fill rgb uint8 [H, W, 3] from a visibility buffer of SAMPLES x SAMPLES points per pixel."""
     _shade(tuple(buffer), tuple(surfaces), tuple(light), tuple(view), _TONE, rgb)
 
 

@@ -67,7 +67,7 @@ class Assembled(NamedTuple):
 
 
 def assemble(files: SceneFiles, named_nodes: bool) -> Assembled:
-    """Reads every asset once and places its instances.
+    """Read every asset once and place its instances.
 
     With `named_nodes` the nodes of the stage are objects, except those named like parts of a building. Raises
     VantageError("unsupported") for articulated objects, and what read_gltf raises.
@@ -132,7 +132,7 @@ class _Builder:
     def add(
         self, object_id: int, placement: Placement, primitives: Sequence[Primitive], first_texture: int
     ) -> tuple[F64, F64, F64, F32]:
-        """Adds an instance; returns its bounds low and high [3] in the frame of `rotation` [3, 3] about the world's
+        """Add an instance; return its bounds low and high [3] in the frame of `rotation` [3, 3] about the world's
         origin, that rotation, and its world points."""
         frame = _frame(placement.up, placement.front)
         turned = [p.positions.astype(np.float64) @ frame.T for p in primitives]

@@ -55,7 +55,7 @@ class _Look(NamedTuple):
 
 
 def export_scenes(scenes: Iterable[Scene], out: Path, digest: str) -> list[str]:
-    """Writes generated homes into folder `out` and returns their names.
+    """Write generated homes into folder `out` and return their names.
 
     Raises VantageError("bad_request") for a scene that was not generated, and for a folder that contains other files or
     cannot be written.

@@ -56,7 +56,7 @@ def _one(name: str, chance: float = 1.0, corner: bool = False) -> Step:
 
 
 def _hung(name: str, foot_m: float, chance: float = 1.0) -> Step:
-    """Hangs one on any free wall with its lower edge at `foot_m`."""
+    """Hang one on any free wall with its lower edge at `foot_m`."""
 
     def step(room: RoomState) -> None:
         if room.wants(name) and room.rng.random() < chance:
@@ -150,7 +150,7 @@ def _split_count(count: int, plan: FloorPlan) -> list[int]:
 
 
 def _fill(room: RoomState, words: tuple[str, ...]) -> None:
-    """Adds single pieces that suit the room until the count is reached or the room is full."""
+    """Add single pieces that suit the room until the count is reached or the room is full."""
     odd = {*_PROGRAMMED, *_ODD.get(room.kind, ())}
     names = [
         c.name

@@ -23,7 +23,7 @@ _ROOMY_M2 = 12.0  # smaller rooms get the smallest of three tables
 
 
 def on_top(room: RoomState, base: int, name: str, x_fraction: float, z_fraction: float) -> None:
-    """Puts a small object on the first surface of a placed one, offset from its middle by fractions (-1..1) of the free
+    """Put a small object on the first surface of a placed one, offset from its middle by fractions (-1..1) of the free
     space."""
     if base < 0 or not room.wants(name) or not room.placed[base].model.surfaces:
         return

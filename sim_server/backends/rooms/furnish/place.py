@@ -83,7 +83,7 @@ def _stand(
     clearances: list[Footprint],
     rng: np.random.Generator,
 ) -> Optional[Placed]:
-    """Places one shape of the category in the space; None if no free position is found.
+    """Place one shape of the category in the space; None if no free position is found.
 
     Appends to `taken` and `clearances`.
     """

@@ -132,7 +132,7 @@ class RoomState:
         grouped: bool = False,
         at_window: bool = False,
     ) -> int:
-        """Places the model with the centre of its box over (x, z), if it fits.
+        """Place the model with the centre of its box over (x, z), if it fits.
 
         A `grouped` object belongs to one that is already there: it may be in that one's clearance and has none itself.
         """
@@ -153,7 +153,7 @@ class RoomState:
         return index
 
     def put_on(self, name: str, model: Model, foot: Footprint, y: float, base: int) -> None:
-        """Places a small object on another one; later objects keep clear of it."""
+        """Place a small object on another one; later objects keep clear of it."""
         top = y + float(model.bounds()[1][1] - model.bounds()[0][1])
         self._taken.append(_Taken(len(self.placed), name, foot, y, top))
         self.placed.append(put(CATEGORIES[name], model, "", self.index, foot, y, base))
@@ -214,7 +214,7 @@ class RoomState:
         gap_m: float = GAP_M,
         at_window: bool = False,
     ) -> int:
-        """Places the model with its back against one of `walls`: near a position along it, in a corner, or anywhere."""
+        """Place the model with its back against one of `walls`: near a position along it, in a corner, or anywhere."""
         if not self.wants(name):
             return -1
         low, high = model.bounds()
@@ -254,11 +254,11 @@ class RoomState:
         look: int = -1,
         at_window: bool = False,
     ) -> int:
-        """Hangs the model on a wall with its lowest point at `y`."""
+        """Hang the model on a wall with its lowest point at `y`."""
         return self.at_wall(name, model, walls, near, False, y, ON_WALL, look, _HANGING_GAP_M, at_window)
 
     def hang_over(self, name: str, model: Model, index: int, above_m: float, least_y: float = 0.0) -> int:
-        """Hangs the model on the wall behind a placed object, `above_m` above its top."""
+        """Hang the model on the wall behind a placed object, `above_m` above its top."""
         wall, along = self.wall_of(index)
         top = self.placed[index].y_m + float(self.placed[index].high[1])
         return self.hang(name, model, max(top + above_m, least_y), walls=[wall], near=along)
@@ -282,14 +282,14 @@ class RoomState:
         look: int = -1,
         gap_m: float = GAP_M,
     ) -> int:
-        """Places the model at (u, v) in the frame of a placed object's footprint, rotated by `turn` relative to it."""
+        """Place the model at (u, v) in the frame of a placed object's footprint, rotated by `turn` relative to it."""
         foot = footprint(self.placed[index])
         c, s = math.cos(foot.yaw_rad), math.sin(foot.yaw_rad)
         x, z = foot.x_m + c * u + s * v, foot.z_m - s * u + c * v
         return self.add(name, model, x, z, foot.yaw_rad + turn, y, support, look, gap_m, grouped=True)
 
     def scatter(self, name: str) -> int:
-        """Places the category beside related furniture if there is any, else following category.place."""
+        """Place the category beside related furniture if there is any, else following category.place."""
         category, model = CATEGORIES[name], self.shape(name)
         low, high = model.bounds()
         half_x, half_z = float(high[0] - low[0]) / 2, float(high[2] - low[2]) / 2
@@ -340,7 +340,7 @@ class RoomState:
         return sorted(out, key=lambda s: s[1] - s[2])
 
     def run(self, name: str, model: Model, wall: int, start: float, look: int, y: float = 0.0) -> tuple[int, float]:
-        """Places a unit that begins at `start` along a wall and touches its neighbour; also returns where it ends."""
+        """Place a unit that begins at `start` along a wall and touches its neighbour; also return where it ends."""
         low, high = model.bounds()
         width, half_z = float(high[0] - low[0]), float(high[2] - low[2]) / 2
         along = start + width / 2

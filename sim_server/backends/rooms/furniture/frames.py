@@ -9,7 +9,7 @@ from sim_server.backends.rooms.mesh import Part, box
 
 
 def frame(model: Model, width: float, height: float, bar: float, depth: float, slot: str) -> None:
-    """Adds a rectangular frame of bars, its lower edge at y = 0."""
+    """Add a rectangular frame of bars, its lower edge at y = 0."""
     for y in (bar / 2, height - bar / 2):
         model.add(box((width, bar, depth), (0, y, 0), 0.004), slot)
     for x in (-1, 1):

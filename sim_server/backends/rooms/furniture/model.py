@@ -48,7 +48,7 @@ class Model:
         return float(high[0] - low[0]), float(high[2] - low[2])
 
     def shrink(self, factor: float) -> None:
-        """Scales every part about the origin. Only for models without surfaces."""
+        """Scale every part about the origin. Only for models without surfaces."""
         self.parts = [
             (part._replace(positions=part.positions * np.float32(factor), uv=part.uv * np.float32(factor)), slot)
             for part, slot in self.parts
@@ -59,7 +59,7 @@ class Model:
         self.parts.append((part, slot))
 
     def surface(self, y_m: float, width_m: float, depth_m: float, free_m: float = 0.6, z_m: float = 0.0) -> None:
-        """Adds a surface of `width_m` x `depth_m` around (0, z_m), inset slightly from its edges."""
+        """Add a surface of `width_m` x `depth_m` around (0, z_m), inset slightly from its edges."""
         x, z = width_m / 2 - 0.03, depth_m / 2 - 0.03
         self.surfaces.append(Surface(y_m, -x, x, z_m - z, z_m + z, free_m))
 

@@ -36,7 +36,7 @@ def drawn_part(depth_maps):
 
 @jit
 def _look(block, count, direction, low, high, eye, axes, focal, half, patch):
-    """Fills a block's cosines and map coordinates, and `patch`: the patch of the room that each point sees."""
+    """Fill a block's cosines and map coordinates, and `patch`: the patch of the room that each point sees."""
     ox, oy, oz = direction[0], direction[1], direction[2]
     rx, ry, rz, ux, uy, uz = axes[0, 0], axes[0, 1], axes[0, 2], axes[1, 0], axes[1, 1], axes[1, 2]
     gx, gy, gz = axes[2, 0], axes[2, 1], axes[2, 2]
@@ -76,7 +76,7 @@ def _look(block, count, direction, low, high, eye, axes, focal, half, patch):
 
 @jit
 def _gather(block, count, patch, radiance, depth_map, seen, drawn, shown, sums):
-    """Adds the light that the points of a block see, and their cosines, to `sums` [count, 4]."""
+    """Add the light that the points of a block see, and their cosines, to `sums` [count, 4]."""
     end = depth_map.shape[0] - 1
     for n in range(count):
         cosine = block[_COSINE, n]
@@ -110,7 +110,7 @@ def add_ambient(
     index, points, normals, low, high, radiance, directions, eyes, axes, focal, depth_maps, seen_maps, drawn, shown,
     light,
 ):  # fmt: skip
-    """Adds the light from the faces of the room, or from furniture in front of them.
+    """Add the light from the faces of the room, or from furniture in front of them.
 
     index int [N]: points of this room; directions float32 [K, 3], away from the point; depth_maps float32 [K, S, S],
     drawn from eyes [K, 3] towards the room; seen_maps int32 [K, S, S]: casters; shown float32 [C, 3]: their radiance;

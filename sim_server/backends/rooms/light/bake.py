@@ -63,7 +63,7 @@ _REFLECTED = (0.8, 0.5)  # light on furniture relative to the walls' radiance: o
 def light_scene(
     geometry: Geometry, plan: FloorPlan, spec: SceneSpec, lamp_positions_m: list[tuple[float, float, float]]
 ) -> Light:
-    """Bakes the light of a generated home; lamp_positions_m: the ceiling lamp of each space."""
+    """Bake the light of a generated home; lamp_positions_m: the ceiling lamp of each space."""
     rectangles = find_rectangles(geometry.positions, geometry.normals, geometry.faces)
     points, normals = rectangles.points()
     used = np.zeros(len(geometry.positions), bool)
@@ -197,7 +197,7 @@ class _Baker:
                     )  # fmt: skip
 
     def _add_sun(self, points: F32, normals: F32, light: F32) -> None:
-        """Adds the sun at a position from which it shines through one of the windows."""
+        """Add the sun at a position from which it shines through one of the windows."""
         walls = [hole.wall for holes in self._plan.holes for hole in holes if hole.kind == "window"]
         if not walls or not any(self._mood.sun):
             return
@@ -226,7 +226,7 @@ class _Baker:
         )  # fmt: skip
 
     def _add_shaded_lamps(self, points: F32, normals: F32, rooms: NDArray[np.int32], light: F32) -> None:
-        """Adds floor and table lamps: all objects that have a bulb."""
+        """Add floor and table lamps: all objects that have a bulb."""
         power = np.array(self._mood.shaded_lamp, np.float32)
         if not power.any():
             return
@@ -240,7 +240,7 @@ class _Baker:
             kernels.add_lamp(points, normals, rooms, self._beside[room], position, power, True, cube, light)
 
     def _add_ceiling_lamp(self, k: int, points: F32, normals: F32, rooms: NDArray[np.int32], light: F32) -> None:
-        """Adds a room's ceiling lamps with a total power of 1; each is sampled at several points for soft shadows."""
+        """Add a room's ceiling lamps with a total power of 1; each is sampled at several points for soft shadows."""
         spaces = np.flatnonzero(self._owner == k)
         size = (self._space_high - self._space_low)[spaces]
         fractions = size[:, 0] * size[:, 2] / (size[:, 0] * size[:, 2]).sum()

@@ -52,7 +52,7 @@ def _clear_in_cube(cube, dx, dy, dz):
 
 @jit
 def nearest_rooms(points, low, high, room):
-    """Fills `room` int32 [N] with the index of the room nearest to each point's x and z; low, high [R, 3]: bounds."""
+    """Fill `room` int32 [N] with the index of the room nearest to each point's x and z; low, high [R, 3]: bounds."""
     for i in range(points.shape[0]):
         best = np.float32(np.inf)
         for k in range(low.shape[0]):
@@ -65,7 +65,7 @@ def nearest_rooms(points, low, high, room):
 
 @jit
 def add_lamp(points, normals, rooms, reached, position, power, shaded, cube, light):
-    """Adds a lamp: position float32 [3], power linear rgb [3], reached bool [rooms]. `shaded` lamps emit mostly up and
+    """Add a lamp: position float32 [3], power linear rgb [3], reached bool [rooms]. `shaded` lamps emit mostly up and
     down."""
     texel = _TWO / np.float32(cube.shape[1])
     for i in range(points.shape[0]):
@@ -91,7 +91,7 @@ def add_lamp(points, normals, rooms, reached, position, power, shaded, cube, lig
 
 @jit
 def add_window(points, normals, rooms, reached, position, axes, focal, area, sky, ground, depth_map, light):
-    """Adds one piece of a window with `area` m2, which emits the light of sky and ground; axes: rows right, up,
+    """Add one piece of a window with `area` m2, which emits the light of sky and ground; axes: rows right, up,
     inward."""
     half = np.float32(depth_map.shape[0]) * _HALF - _HALF
     texel = _ONE / focal
@@ -123,7 +123,7 @@ def add_window(points, normals, rooms, reached, position, axes, focal, area, sky
 
 @jit
 def add_sun(points, normals, toward, power, eye, axes, focal, depth_map, spread_u, spread_v, light):
-    """Adds the sun in the direction `toward`, unit float32 [3]; the map is drawn from `eye` along axes[2] = -toward.
+    """Add the sun in the direction `toward`, unit float32 [3]; the map is drawn from `eye` along axes[2] = -toward.
 
     spread_u, spread_v float32 [N, 3]: edges of each point's texel, within which four places are sampled.
     """
@@ -199,7 +199,7 @@ def bounce(form, albedo, direct, rounds):
 
 @jit
 def _softened(radiance):
-    """Blurs each face over 3 x 3 patches, twice: sampled along few directions, a sunny spot would leave visible
+    """Blur each face over 3 x 3 patches, twice: sampled along few directions, a sunny spot would leave visible
     copies."""
     for _ in range(2):
         blurred = np.zeros_like(radiance)
@@ -218,7 +218,7 @@ def _softened(radiance):
 
 @jit
 def fine_radiance(radiance):
-    """Interpolates the radiance of a room's faces, see bounce, to FINE x FINE, so that steps are invisible."""
+    """Interpolate the radiance of a room's faces, see bounce, to FINE x FINE, so that steps are invisible."""
     out = np.empty((6, FINE, FINE, 3), np.float32)
     last = np.float32(PATCHES) - np.float32(1.001)
     for row in range(FINE):
@@ -239,7 +239,7 @@ def fine_radiance(radiance):
 
 @jit
 def patch_points(low, high, points, normals, areas):
-    """Fills centres, inward normals and areas of a room's patches.
+    """Fill centres, inward normals and areas of a room's patches.
 
     Order: face, row along axis b, column along axis a, where a and b follow the face's axis in the cycle x, y, z.
     """

@@ -73,7 +73,7 @@ def _fill_points(corner, edge_u, edge_v, normal, size, points, normals):
 
 
 def find_rectangles(positions: F32, normals: F32, faces: I32) -> Rectangles:
-    """Finds pairs of consecutive faces (a, b, c), (a, c, d) that form a large flat rectangle with equal normals."""
+    """Find pairs of consecutive faces (a, b, c), (a, c, d) that form a large flat rectangle with equal normals."""
     first = np.flatnonzero((faces[:-1, 0] == faces[1:, 0]) & (faces[:-1, 2] == faces[1:, 1]))
     corners = np.column_stack([faces[first], faces[first + 1, 2]])
     a, b, c, d = (positions[corners[:, k]] for k in range(4))

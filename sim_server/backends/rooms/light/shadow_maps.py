@@ -89,7 +89,7 @@ def _coarse(geometry: Geometry, grid_m: float) -> tuple[I32, NDArray[np.bool_]]:
 
 @jit
 def _first_in_cell(positions, chunk_vertices, per_m, first):
-    """Fills `first`: for each vertex, the first vertex of its chunk in the same cell of a grid with `per_m` cells per
+    """Fill `first`: for each vertex, the first vertex of its chunk in the same cell of a grid with `per_m` cells per
     metre."""
     most = 0
     for k in range(chunk_vertices.shape[0]):

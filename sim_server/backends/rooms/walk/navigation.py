@@ -56,7 +56,7 @@ class NavigationGrid:
         self, free: NDArray[np.bool_], x0: float, z0: float, x1: float, z1: float,
         inset_x: float = AGENT_RADIUS_M, inset_z: float = AGENT_RADIUS_M,
     ) -> None:  # fmt: skip
-        """Marks the cells whose centres are in a rectangle, inset by the agent's radius, as free."""
+        """Mark the cells whose centres are in a rectangle, inset by the agent's radius, as free."""
         c0 = max(0, math.ceil((x0 + inset_x - self._x0) / CELL_M - 0.5))
         c1 = math.floor((x1 - inset_x - self._x0) / CELL_M - 0.5) + 1
         r0 = max(0, math.ceil((z0 + inset_z - self._z0) / CELL_M - 0.5))
@@ -117,7 +117,7 @@ def _square_distance(px, pz, ax, az, bx, bz):
 
 @jit
 def _mark(occupied, triangles, x0, z0, cell, low, high):
-    """Marks the cells below the part of each triangle that is between two heights."""
+    """Mark the cells below the part of each triangle that is between two heights."""
     rows, columns = occupied.shape
     reach = 0.71 * cell  # half of a cell's diagonal
     for k in range(len(triangles)):
@@ -152,7 +152,7 @@ def _mark(occupied, triangles, x0, z0, cell, low, high):
 
 @jit
 def _block(free, occupied, fine, radius):
-    """Clears cells with any fine cell within `radius` fine cells of an occupied one, centre to centre."""
+    """Clear cells with any fine cell within `radius` fine cells of an occupied one, centre to centre."""
     rows, columns = occupied.shape
     reach = int(radius)
     along = np.full((rows, columns), reach + 1, np.int32)  # to the nearest occupied cell of the same row
@@ -209,7 +209,7 @@ def _largest_area(free):
 
 @jit
 def _push(keys, cells, size, key, cell):
-    """Pushes onto a binary heap; returns its new size."""
+    """Push onto a binary heap; return its new size."""
     k = size
     keys[k] = key
     cells[k] = cell
@@ -223,7 +223,7 @@ def _push(keys, cells, size, key, cell):
 
 @jit
 def _pop(keys, cells, size):
-    """Moves the smallest element to the end of the heap; returns its new size."""
+    """Move the smallest element to the end of the heap; return its new size."""
     size -= 1
     keys[0], keys[size] = keys[size], keys[0]
     cells[0], cells[size] = cells[size], cells[0]

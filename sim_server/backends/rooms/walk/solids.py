@@ -39,7 +39,7 @@ def in_wall(plan: FloorPlan, point_m: Vec3) -> bool:
 
 @jit
 def _object_around(point, positions, faces, chunk_faces, chunk_low, chunk_high, chunk_object):
-    """Sums signed crossings of the vertical line through the point, above and below it, per object.
+    """Sum signed crossings of the vertical line through the point, above and below it, per object.
 
     Both sums (winding numbers) are non-zero for a closed surface around the point.
     """

@@ -67,7 +67,7 @@ def ledges(start, floor, clear, bottom, columns, climb, height):
 
 @jit
 def keep_walkable(links, walkable):
-    """Removes the links from and to spans that are not walkable."""
+    """Remove the links from and to spans that are not walkable."""
     for s in range(len(links)):
         for side in range(4):
             if links[s, side] >= 0 and not (walkable[s] and walkable[links[s, side]]):

@@ -17,7 +17,7 @@ OPEN = 2**30  # free height under the sky, lowest level of an empty cell
 
 @jit
 def _cut(polygon, count, axis, at, out, keep_above):
-    """Clips a convex polygon [count, 3] at a plane perpendicular to `axis`; returns the number of corners in `out`."""
+    """Clip a convex polygon [count, 3] at a plane perpendicular to `axis`; return the number of corners in `out`."""
     new = 0
     for k in range(count):
         n = (k + 1) % count
@@ -37,7 +37,7 @@ def _cut(polygon, count, axis, at, out, keep_above):
 
 @jit
 def _cell_pieces(corners, low, cell, rows, columns, out):
-    """Fills `out` float64 [N, 4] with row, column, and minimum and maximum height of a triangle in each cell it
+    """Fill `out` float64 [N, 4] with row, column, and minimum and maximum height of a triangle in each cell it
     touches.
 
     Heights are relative to low. Returns the number of cells.
@@ -95,7 +95,7 @@ def _levels(y_low, y_high, cell_height):
 
 @jit
 def voxelise(triangles, low, cell, cell_height, least_up, voxels):
-    """Marks voxels that a triangle touches: 1 solid, 2 solid with a walkable top."""
+    """Mark voxels that a triangle touches: 1 solid, 2 solid with a walkable top."""
     rows, columns, levels = voxels.shape
     pieces = np.empty((rows * columns, 4))
     for t in range(len(triangles)):
@@ -113,7 +113,7 @@ def voxelise(triangles, low, cell, cell_height, least_up, voxels):
 
 @jit
 def walk_over_low(voxels, climb):
-    """Makes tops walkable that are at most one step above something walkable.
+    """Make tops walkable that are at most one step above something walkable.
 
     These are low objects that an agent can step onto and, in the same run of voxels, slanted sides of objects on a
     floor.
@@ -174,7 +174,7 @@ def spans(voxels):
 
 @jit
 def true_heights(triangles, low, cell, cell_height, least_up, start, floor, columns, height_m):
-    """Replaces the rounded heights of spans by that of the highest walkable triangle in the top voxel."""
+    """Replace the rounded heights of spans by that of the highest walkable triangle in the top voxel."""
     cells = len(start) - 1
     found = np.zeros(len(floor), np.bool_)
     pieces = np.empty((cells, 4))

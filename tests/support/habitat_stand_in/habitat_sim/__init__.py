@@ -265,7 +265,7 @@ class Simulator:
             self._show(configuration)
 
     def _show(self, configuration: Configuration) -> None:
-        """Loads the scene even if only sensors differ, as the real library does for scenes with lights."""
+        """Load the scene even if only sensors differ, as the real library does for scenes with lights."""
         backend = configuration.sim_cfg
         if backend.gpu_device_id >= 0:
             raise ProcessEnded("there is no CUDA device")

@@ -248,7 +248,7 @@ SIZE_FACTOR = 1.5  # allowed factor outside the 5th..95th percentile of real ass
 
 
 def test_sizes_match_real_furniture() -> None:
-    """Compares height, and longer and shorter side, with real assets, whose orientation varies."""
+    """Compare height, and longer and shorter side, with real assets, whose orientation varies."""
     path = Path(__file__).parent / "data" / "furniture_sizes.csv"
     rows = csv.DictReader(line for line in path.read_text().splitlines() if not line.startswith("#"))
     real = {row["category"]: row for row in rows}

@@ -11,7 +11,7 @@ from sim_server.backends.rooms.mesh import cylinder, revolve, rotation_z, sphere
 
 
 def _shade(model: Model, low_m: float, height_m: float, bottom_m: float, top_m: float) -> None:
-    """Adds a glowing lampshade, open at both ends and visible from inside, with its bulb."""
+    """Add a glowing lampshade, open at both ends and visible from inside, with its bulb."""
     wall = 0.006
     outline = [(bottom_m, low_m), (top_m, low_m + height_m), (top_m - wall, low_m + height_m), (bottom_m - wall, low_m)]
     model.add(revolve(outline + outline[:1], 24), "main")

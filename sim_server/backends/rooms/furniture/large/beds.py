@@ -11,7 +11,7 @@ from sim_server.backends.rooms.mesh import box, cylinder, revolve, soft_box, sph
 
 
 def _bedding(model: Model, width: float, length: float, low: float, pillows: int) -> None:
-    """Adds a mattress, a blanket in the main colour and pillows; the head end is at -z."""
+    """Add a mattress, a blanket in the main colour and pillows; the head end is at -z."""
     top = low + 0.22
     model.add(soft_box((width, 0.22, length), (0, low + 0.11, 0), 0.05), "linen")
     cover = length * 0.7

@@ -13,7 +13,7 @@ from sim_server.backends.rooms.mesh import box, cylinder, raised_panel, rotation
 def _books(
     model: Model, rng: np.random.Generator, y: float, free: float, x_min: float, x_max: float, depth: float
 ) -> None:
-    """Adds a row of books from the left, with occasional gaps."""
+    """Add a row of books from the left, with occasional gaps."""
     x = x_min + rng.uniform(0.0, 0.08)
     end = x_max - rng.uniform(0.0, 0.3) * (x_max - x_min)
     while x < end - 0.05:
