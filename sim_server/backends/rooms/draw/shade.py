@@ -27,7 +27,7 @@ from sim_server.jit import jit
 TONE_STEPS = 4096
 _TONE_SCALE = np.float32(TONE_STEPS - 1)
 _FINEST = 1.4  # texels per pixel up to which the finest mip level is used
-_BRIGHTEST = np.float32(4)  # radiance of one sample
+_BRIGHTEST = np.float32(4)  # maximum radiance of one sample
 _KNEE = np.float32(0.6)  # where the filmic shoulder starts
 _FADE = np.float32(0.07)  # how much overexposed colours fade to white
 _SIZE = textures.SIZE

@@ -201,6 +201,6 @@ def furnish_home(spec: SceneSpec, plan: FloorPlan, rng: np.random.Generator) -> 
             return placed
         most = max(most, found)
     raise Infeasible(
-        f"{spec.min_objects} objects do not fit into {spec.rooms} room(s), {most} did: "
+        f"{spec.min_objects} objects do not fit into {spec.rooms} room(s), only {most} did: "
         "lower min_objects or ask for more rooms."
     )
