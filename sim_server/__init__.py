@@ -1,1 +1,1 @@
-"""The simulator server: backends, questions as programs, broker and workers."""
+"""The simulator service: backends, questions as programs, broker and workers."""

@@ -1,14 +1,14 @@
-"""What the service costs over the raw backend, measured in one run on one scene: frames per second and latency.
+"""Measures the overhead of the service over the raw backend on one scene: frames per second and latency.
 
-    raw          the backend's own render in this process, one view per call
-    service      Observe through a broker and one worker process on ipc, as many in flight as the worker's credit
-    added p50    the median of one Observe at a time through the service, less the median of the raw render: taking
-                 turns, as with a policy that computes between two views, and at once, each one after its like
-    cpu          processor time per frame of the raw backend, the worker and the broker, which other load hardly moves
+    raw          render in this process, one view per call
+    service      Observe through a broker and one worker process over ipc, with as many in flight as the worker's credit
+    added p50    median of single Observe requests minus the median of raw renders; measured alternating, like a policy
+                 that computes between two views, and back to back
+    cpu          processor time per frame of the raw backend, the worker and the broker, hardly affected by other load
 
-The two sides take turns in short rounds, so that other load on the machine hits both alike. Rates and latencies are
-given over all rounds, and again for the quietest round of each side: on a shared machine that is the better measure of
-what the code costs, since other load can only add to it.
+The two sides alternate in short rounds, so that other load on the machine affects both equally. Rates and latencies are
+given over all rounds and for the quietest round of each side, which is the better measure on a shared machine, since
+other load only adds time.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from sim_server.sensing.contact_sheet import overview_poses
 from sim_server.settings import SimSettings
 
 POSES = 16
-START_S = 300.0  # a worker's first start may compile its kernels
+START_S = 300.0  # the first start of a worker may compile kernels
 
 
 def run_bench(settings: SimSettings, spec: SceneSpec, camera: Camera, rounds: int, frames: int) -> dict[str, Any]:
-    """Figures of `rounds` rounds of `frames` frames a side; rates are frames per second of wall clock."""
+    """Results of `rounds` rounds of `frames` frames per side; rates are frames per second of wall-clock time."""
     scene = make_backend(settings.backend, settings).open(spec)
     poses = overview_poses(scene, camera, POSES)
     with tempfile.TemporaryDirectory(prefix="vantage-bench-") as folder:
@@ -57,7 +57,7 @@ def run_bench(settings: SimSettings, spec: SceneSpec, camera: Camera, rounds: in
             at_once_ms: list[list[float]] = []
             raw_cpu_s = worker_cpu_s = broker_cpu_s = 0.0
             _raw_round(scene, camera, poses, POSES)
-            # Until the broker keeps as many replies as it may: from then on it reuses memory, as in a long run.
+            # Warm up until the broker's reply cache is full: from then on it reuses memory, as in a long run.
             frame_bytes = 3 * camera.width_px * camera.height_px
             _service_round(client, asks, POSES + settings.reply_cache_bytes // frame_bytes, settings.credit)
             for _ in range(rounds):
@@ -107,7 +107,7 @@ def run_bench(settings: SimSettings, spec: SceneSpec, camera: Camera, rounds: in
 
 @contextmanager
 def _service(run: RunDir) -> Iterator[tuple[Client, int, int]]:
-    """A broker and its worker for this run: a client that has seen the worker join, and the two process ids."""
+    """Start a broker with one worker; yield a client once the worker has joined, and the two process ids."""
     command = [sys.executable, "-m", "sim_server.cli", "serve", str(run.path)]
     process = subprocess.Popen(command)
     try:
@@ -115,7 +115,7 @@ def _service(run: RunDir) -> Iterator[tuple[Client, int, int]]:
             deadline_s = time.monotonic() + START_S
             while not client.request(GetSimStatus(), deadline_s=30.0).message.workers:
                 if process.poll() is not None or time.monotonic() > deadline_s:
-                    raise VantageError("unavailable", "the bench's worker did not start; its message stands above.")
+                    raise VantageError("unavailable", "the worker of the bench did not start; see its message above.")
                 time.sleep(0.1)
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
             yield client, process.pid, int(children[0])
@@ -125,7 +125,7 @@ def _service(run: RunDir) -> Iterator[tuple[Client, int, int]]:
 
 
 def _cpu_s(pid: int) -> float:
-    """Processor seconds, user and system, that a process has used (Linux)."""
+    """Processor time (user and system) of a process in seconds (Linux)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -1,10 +1,10 @@
-"""sim-server: serve a run's simulator, join workers to it, take them out, look at scenes and measure.
+"""sim-server: serve a run's simulator, manage its workers, render scenes, and measure.
 
-Commands: serve · worker · drain · status · render · export · generate · verify · propose · audit · bench. Knobs
-stand in the [sim] table of the run's config.
+Commands: serve · worker · drain · status · render · export · generate · verify · propose · audit · bench. Settings are
+in the [sim] table of the run's config.
 """
 
-# No postponed annotations here: on Python 3.9 Typer would lose what Annotated says.
+# No postponed annotations here: on Python 3.9 Typer would lose the metadata of Annotated.
 
 import json
 import math
@@ -43,7 +43,7 @@ from sim_server.service.fleet import Fleet
 from sim_server.settings import SimSettings
 
 app = typer.Typer(
-    help="Serve a run's simulator, join workers to it, look at scenes, and measure.",
+    help="Serve a run's simulator, manage its workers, render scenes, and measure.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -53,9 +53,9 @@ app.command()(commands.verify)
 app.command()(propose)
 app.command()(audit)
 
-ASK_S = 5.0  # who waits at a terminal hears soon that nobody answers
+REQUEST_TIMEOUT_S = 5.0  # short timeout for interactive use
 
-RENDERER_SHOWN = 18  # characters of a renderer's digest
+DIGEST_CHARS = 18  # shown of a renderer digest
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run's directory.")]
 
@@ -64,10 +64,11 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run's dire
 def serve(
     run_dir: RunArgument,
     workers: Annotated[
-        Optional[int], typer.Option("--workers", min=0, help="Child workers; default: sim.workers of the run.")
+        Optional[int],
+        typer.Option("--workers", min=0, help="Number of child workers; default: sim.workers of the run."),
     ] = None,
 ) -> None:
-    """Serve a run's simulator until SIGTERM or Ctrl-C; where there is no run, one with the default config is made."""
+    """Serve a run's simulator until SIGTERM or Ctrl-C; creates a run with the default config if there is none."""
     run = RunDir.open(run_dir) if (run_dir / "run.json").exists() else RunDir.create(run_dir, {})
     settings = section(run.config, "sim", SimSettings)
     count = settings.workers if workers is None else workers
@@ -91,7 +92,8 @@ def serve(
 def worker(
     run_dir: Annotated[Optional[Path], typer.Option("--join", metavar="RUN", help="The run's directory.")] = None,
     connect: Annotated[
-        str, typer.Option("--connect", help="Join the broker at this address, where the run's directory is not seen.")
+        str,
+        typer.Option("--connect", help="Join the broker at this address, if the run's directory is not accessible."),
     ] = "",
     server_key: Annotated[
         str, typer.Option("--server-key", help="The broker's public key, for tcp to another machine.")
@@ -107,9 +109,9 @@ def worker(
     ] = "",
     leash: Annotated[bool, typer.Option("--leash", hidden=True, help="End when standard input ends.")] = False,
 ) -> None:
-    """Join a run as one more simulator process; at SIGTERM or Ctrl-C it finishes what it took and leaves."""
+    """Join a run as an additional simulator process; on SIGTERM or Ctrl-C, finish accepted requests and leave."""
     if (run_dir is None) == (not connect):
-        raise VantageError("bad_request", "give either --join RUN or --connect ADDRESS.")
+        raise VantageError("bad_request", "give exactly one of --join RUN and --connect ADDRESS.")
     config = {} if run_dir is None else RunDir.open(run_dir).config
     settings = section(config, "sim", SimSettings)
     if backend is not None:
@@ -122,7 +124,7 @@ def worker(
     from sim_server.service.worker import Worker  # the broker's process must not import a simulator's libraries
 
     process = Worker(lambda: lookup(run_dir, WORKER_SERVICE) if run_dir else endpoint, settings, name, leash)
-    if leash:  # the parent hears Ctrl-C too, and lets go of the leash when it is done
+    if leash:  # the parent receives Ctrl-C too, and closes the leash when it is done
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         process.leave_on(signal.SIGTERM)
     else:
@@ -135,19 +137,19 @@ def worker(
 @app.command()
 def drain(
     run_dir: RunArgument,
-    worker_id: Annotated[str, typer.Argument(metavar="WORKER", help="Id of the worker, as `status` shows it.")],
+    worker_id: Annotated[str, typer.Argument(metavar="WORKER", help="Id of the worker, as shown by `status`.")],
 ) -> None:
-    """Let a worker finish what it has and leave; it is not replaced."""
+    """Let a worker finish its requests and leave; it is not replaced."""
     with _client(run_dir) as client:
-        client.request(DrainWorker(worker_id), deadline_s=ASK_S)
-    typer.echo(f"{worker_id} finishes what it has and leaves.")
+        client.request(DrainWorker(worker_id), deadline_s=REQUEST_TIMEOUT_S)
+    typer.echo(f"{worker_id} finishes its requests and leaves.")
 
 
 @app.command()
 def status(run_dir: RunArgument) -> None:
-    """Show the workers of a run and what they do; asks the running service."""
+    """Show the workers of a running service."""
     with _client(run_dir) as client:
-        answer = client.request(GetSimStatus(), deadline_s=ASK_S).message
+        answer = client.request(GetSimStatus(), deadline_s=REQUEST_TIMEOUT_S).message
     assert isinstance(answer, SimStatus)
     table = Table(box=SIMPLE_HEAD, show_edge=False)
     for column in ("worker", "state", "in flight", "served", "scenes", "renderer"):
@@ -157,7 +159,7 @@ def status(run_dir: RunArgument) -> None:
     for one in answer.workers:
         load = f"{one.in_flight} of {one.credit}"
         state = "draining" if one.draining else "serving"
-        renderer = one.renderer_digest[:RENDERER_SHOWN]
+        renderer = one.renderer_digest[:DIGEST_CHARS]
         table.add_row(one.worker_id, state, load, str(one.served), str(len(one.warm_scenes)), renderer)
     Console().print(table)
     typer.echo(
@@ -166,43 +168,45 @@ def status(run_dir: RunArgument) -> None:
     )
 
 
-RoomsOption = Annotated[int, typer.Option("--rooms", min=1, max=12, help="Rooms of the home.")]
-ObjectsOption = Annotated[str, typer.Option("--objects", help="Fewest-most objects.")]
-ClutterOption = Annotated[float, typer.Option("--clutter", min=0, max=1, help="How much lies on surfaces.")]
+RoomsOption = Annotated[int, typer.Option("--rooms", min=1, max=12, help="Number of rooms.")]
+ObjectsOption = Annotated[str, typer.Option("--objects", help="Minimum-maximum number of objects.")]
+ClutterOption = Annotated[float, typer.Option("--clutter", min=0, max=1, help="Amount of small objects on surfaces.")]
 PaletteOption = Annotated[str, typer.Option("--palette", help="Colours: natural | named.")]
 
 
 @app.command()
 def render(
-    out: Annotated[Path, typer.Option("--out", help="Picture file; its ending says the format, .npz keeps arrays.")],
-    scene_seed: Annotated[int, typer.Option("--scene-seed", min=0, help="Seed of the scene to make.")] = 3,
-    asset: Annotated[str, typer.Option("--asset", help="Scene of the backend's data set, instead of a made one.")] = "",
-    size: Annotated[str, typer.Option("--size", help="Width x height of a view, pixels.")] = "640x480",
+    out: Annotated[Path, typer.Option("--out", help="Image file in the format of its suffix, or .npz for arrays.")],
+    scene_seed: Annotated[int, typer.Option("--scene-seed", min=0, help="Seed of the generated scene.")] = 3,
+    asset: Annotated[str, typer.Option("--asset", help="Scene of the dataset, instead of a generated one.")] = "",
+    size: Annotated[str, typer.Option("--size", help="Width x height of a view in pixels.")] = "640x480",
     hfov_deg: Annotated[
-        float, typer.Option("--hfov-deg", min=6, max=160, help="Horizontal field of view, degrees.")
+        float, typer.Option("--hfov-deg", min=6, max=160, help="Horizontal field of view in degrees.")
     ] = 70.0,
-    views: Annotated[int, typer.Option("--views", min=1, max=36, help="More than one makes a contact sheet.")] = 1,
+    views: Annotated[
+        int, typer.Option("--views", min=1, max=36, help="Number of views; more than one give a contact sheet.")
+    ] = 1,
     rooms: RoomsOption = 1,
     objects: ObjectsOption = "6-12",
     clutter: ClutterOption = 0.3,
     palette: PaletteOption = "natural",
     light: Annotated[str, typer.Option("--light", help="Light: day | evening.")] = "day",
     sensor: Annotated[
-        str, typer.Option("--sensor", help="What is drawn: rgb | depth | ids | normals | panorama | map (from above).")
+        str, typer.Option("--sensor", help="Output: rgb | depth | ids | normals | panorama | map (from above).")
     ] = "rgb",
     degrade: Annotated[
         Optional[list[str]],
-        typer.Option("--degrade", help="Like fog:3, may be repeated; 'all' draws every one at every severity."),
+        typer.Option("--degrade", help="Degradation such as fog:3; repeatable; 'all': all of them at all severities."),
     ] = None,
     backend: Annotated[str, typer.Option("--backend", help="Simulator.")] = "rooms",
     dataset: Annotated[
         str, typer.Option("--dataset", help="With --asset: a *.scene_dataset_config.json, .glb or .gltf.")
     ] = "",
 ) -> None:
-    """Draw a scene without a service: one picture, or a contact sheet of several views."""
+    """Render a scene without a service: one image, or a contact sheet of several views."""
     from sim_server.sensing.contact_sheet import degradation_sheet, overview_poses
     from sim_server.sensing.degradations import DegradedScene
-    from sim_server.sensing.visualise import save_picture, show
+    from sim_server.sensing.visualise import save_image, show
 
     with _bad_request():
         camera = Camera(*_pair(size, "x", "--size", "640x480"), math.radians(hfov_deg))
@@ -212,7 +216,7 @@ def render(
     scene = registry.make_backend(backend, SimSettings(backend=backend, dataset=dataset)).open(spec)
     poses = overview_poses(scene, camera, views)
     if degrade == ["all"]:
-        save_picture(degradation_sheet(scene, poses[0], camera), out)
+        save_image(degradation_sheet(scene, poses[0], camera), out)
     elif degradations:
         show(DegradedScene(scene, degradations, scene_seed, 0), sensor, poses, camera, out)
     else:
@@ -222,20 +226,20 @@ def render(
 
 @app.command()
 def export(
-    out: Annotated[Path, typer.Option("--out", help="Folder of the data set; an earlier export gets more scenes.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the dataset; scenes are added to an earlier export.")],
     seed: Annotated[
         Optional[list[int]],
         typer.Option(
-            "--scene-seed", min=0, help="Seed of a scene to make, may be repeated; default: 3.", show_default=False
+            "--scene-seed", min=0, help="Seed of a generated scene; repeatable; default: 3.", show_default=False
         ),
     ] = None,
     rooms: RoomsOption = 1,
     objects: ObjectsOption = "6-12",
     clutter: ClutterOption = 0.3,
     palette: PaletteOption = "natural",
-    ceiling: Annotated[float, typer.Option("--ceiling", help="Height of the ceiling, metres.")] = 2.6,
+    ceiling: Annotated[float, typer.Option("--ceiling", help="Height of the ceiling in metres.")] = 2.6,
 ) -> None:
-    """Write homes of the rooms simulator as a Habitat scene dataset, with the truth about each in *.scene.json."""
+    """Write homes of the rooms simulator as a Habitat scene dataset, with descriptions in *.scene.json."""
     with _bad_request():
         knobs = {"rooms": rooms, "clutter": clutter, "palette": palette, "ceiling_m": ceiling}
         specs = [_scene_spec(number, objects, **knobs) for number in seed or (3,)]
@@ -248,22 +252,22 @@ def export(
 
 @app.command()
 def bench(
-    size: Annotated[str, typer.Option("--size", help="Width x height of a view, pixels.")] = "256x256",
+    size: Annotated[str, typer.Option("--size", help="Width x height of a view in pixels.")] = "256x256",
     scene_seed: Annotated[
         int, typer.Option("--scene-seed", min=0, max=HELD_OUT_SEED_BORDER - 1, help="Seed of the scene.")
     ] = 3,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds that take turns; the median counts.")] = 5,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Number of rounds; results are medians.")] = 5,
     frames: Annotated[int, typer.Option("--frames", min=16, help="Frames per round and side.")] = 200,
     backend: Annotated[str, typer.Option("--backend", help="Simulator.")] = "rooms",
-    out: Annotated[Optional[Path], typer.Option("--out", help="JSON file for the figures.")] = None,
+    out: Annotated[Optional[Path], typer.Option("--out", help="JSON file for the results.")] = None,
 ) -> None:
-    """Measure frames per second and latency: the raw backend beside the service."""
+    """Measure frames per second and latency of the raw backend and the service."""
     from sim_server.bench import run_bench
 
     with _bad_request():
         camera = Camera(*_pair(size, "x", "--size", "256x256"))
     if out is not None and not out.parent.is_dir():
-        raise VantageError("bad_request", f"there is no folder {out.parent} to write {out.name} into; make it first.")
+        raise VantageError("bad_request", f"there is no folder {out.parent} for {out.name}; create it first.")
     spec = SceneSpec(seed=scene_seed, min_objects=8, max_objects=12, clutter=0.3)
     figures = run_bench(SimSettings(backend=backend), spec, camera, rounds, frames)
     table = Table("figure", "value", box=SIMPLE_HEAD, show_edge=False)
@@ -285,7 +289,7 @@ def _client(run_dir: Path) -> Client:
 
 @contextmanager
 def _bad_request() -> Iterator[None]:
-    """What a struct of the wire says of its values is about the options here."""
+    """Convert a ValueError of a wire struct to VantageError("bad_request"): options are the source of its values."""
     try:
         yield
     except ValueError as error:
@@ -301,7 +305,7 @@ def _scene_spec(seed: int, objects: str, **knobs: Any) -> SceneSpec:
 def _pair(text: str, separator: str, option: str, example: str) -> tuple[int, int]:
     match = re.fullmatch(rf"(\d+){separator}(\d+)", text)
     if match is None:
-        raise VantageError("bad_request", f"{option} is written like {example}, not {text!r}.")
+        raise VantageError("bad_request", f"write {option} as {example}, not {text!r}.")
     return int(match[1]), int(match[2])
 
 

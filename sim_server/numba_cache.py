@@ -1,4 +1,4 @@
-"""Where Numba keeps what it compiled."""
+"""The directory of Numba's compilation cache."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def set_cache_dir() -> None:
-    """Gives Numba a cache directory of the user's own where none is set and the package cannot be written.
+    """Set a per-user cache directory for Numba if none is set and the package directory is not writable.
 
     Call it before Numba is imported.
     """
@@ -18,6 +18,6 @@ def set_cache_dir() -> None:
     try:
         path = Path(base) / "vantage" / "numba"
         path.mkdir(parents=True, exist_ok=True)
-    except OSError:  # no writable home: a private directory serves this process
+    except OSError:  # no writable home: use a temporary directory for this process
         path = Path(tempfile.mkdtemp(prefix="vantage-numba-"))
     os.environ["NUMBA_CACHE_DIR"] = str(path)

@@ -1,4 +1,4 @@
-"""What a simulator backend must offer. Small on purpose: families of questions see only Scene and Frames."""
+"""The interface of a simulator backend. It is small on purpose: question code uses only Scene and Frames."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from protocol.tasks.scene import Camera, Change, Pose, SceneDescription, SceneSpec, Vec3
 
-SENSORS = ("rgb", "depth", "ids", "amodal")  # of every backend; what else one has, its capabilities say
+SENSORS = ("rgb", "depth", "ids", "amodal")  # every backend has these; Capabilities.sensors lists all
 ALL_SENSORS = (*SENSORS, "normals")
 
 
@@ -18,11 +18,10 @@ class Frames(msgspec.Struct):
     """N views rendered with one camera.
 
     rgb: uint8 [N, H, W, 3] sRGB; depth: float32 [N, H, W] metres along the optical axis, 0 where nothing was hit;
-    ids: int32 [N, H, W] object ids, 0 = no object; amodal: per view, object id -> pixels that the object would
-    cover in the frame if nothing stood before it; normals: float32 [N, H, W, 3], of length 1, in the
-    camera's frame (x right, y up, z towards the viewer), 0 where nothing was hit. A sensor that was not asked for is
-    None. lens: the barrel distortion that all maps went through, k of sim_server/sensing/lens.py; 0 is a pinhole
-    camera's image.
+    ids: int32 [N, H, W] object ids, 0 = no object; amodal: per view, object id -> pixels that the object would cover in
+    the frame without occlusion; normals: float32 [N, H, W, 3], unit length, in the camera's frame (x right, y up, z
+    towards the viewer), 0 where nothing was hit. Sensors that were not requested are None. lens: coefficient k of the
+    barrel distortion applied to all maps (sim_server/sensing/lens.py); 0 for a pinhole camera.
     """
 
     poses: tuple[Pose, ...]
@@ -35,7 +34,7 @@ class Frames(msgspec.Struct):
     lens: float = 0.0
 
     def part(self, start: int, stop: int) -> Frames:
-        """The views from number `start` to before `stop`, without a copy."""
+        """Views start..stop - 1, without copying."""
         here = slice(start, stop)
         return Frames(
             poses=self.poses[here],
@@ -50,7 +49,7 @@ class Frames(msgspec.Struct):
 
 
 class Scene(Protocol):
-    """An open scene. Rendering is deterministic: same spec and same digest give the same bits."""
+    """An open scene. Rendering is deterministic: equal specs and equal digests give equal bits."""
 
     spec: SceneSpec
     description: SceneDescription
@@ -60,22 +59,22 @@ class Scene(Protocol):
     def is_navigable(self, point_m: Vec3) -> bool: ...
 
     def sample_navigable(self, rng: np.random.Generator) -> Vec3:
-        """A point on the floor (y of the floor) where an agent can stand."""
+        """A random point on the floor (with the floor's y) where an agent can stand."""
         ...
 
     def path(self, start_m: Vec3, goal_m: Vec3) -> list[Vec3]:
-        """Waypoints of the shortest walk, ends included; empty where there is none."""
+        """Waypoints of the shortest path, including both ends; empty if there is none."""
         ...
 
     def geodesic_m(self, start_m: Vec3, goal_m: Vec3) -> float:
-        """Length of the shortest walk in metres; inf where there is none."""
+        """Length of the shortest path in metres; inf if there is none."""
         ...
 
     def close(self) -> None: ...
 
 
-class SceneInFront:
-    """A scene that stands in front of another one: the same place, and other pictures of it."""
+class SceneWrapper:
+    """Base class for scene wrappers, which change how another scene is rendered."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
@@ -95,26 +94,27 @@ class SceneInFront:
         return self.scene.geodesic_m(start_m, goal_m)
 
     def close(self) -> None:
-        """The scene behind is closed by whoever opened it."""
+        """Do nothing: whoever opened the wrapped scene closes it."""
 
 
 @runtime_checkable
 class Editable(Protocol):
-    """A scene whose objects can be taken away or moved offers this too; questions about changes need it."""
+    """Optional interface of scenes whose objects can be removed or moved; needed for questions about changes."""
 
     def edited(self, changes: Sequence[Change]) -> Scene:
-        """The same scene with these changes; all else, ids included, is as before. The scene itself stays as it is, and
-        what is returned is never closed.
+        """A copy of the scene with these changes; everything else, including ids, is the same. It is never closed.
 
-        Raises VantageError("bad_request") for an object that the scene lacks or that carries others.
+        Raises VantageError("bad_request") for an object that is not in the scene or that carries others.
         """
         ...
 
 
 class TopDown(msgspec.Struct):
-    """A scene seen straight from above without its ceiling: rgb uint8 [H, W, 3] sRGB, white where there is nothing, and
-    ids int32 [H, W]. The centre of the pixel in row r and column c lies over the floor at x = x_min_m + (c + 0.5) *
-    m_per_px and z = z_min_m + (r + 0.5) * m_per_px."""
+    """A map: a scene seen from straight above without its ceiling.
+
+    rgb uint8 [H, W, 3] sRGB, white where there is nothing; ids int32 [H, W]. The centre of the pixel in row r and
+    column c is above x = x_min_m + (c + 0.5) * m_per_px, z = z_min_m + (r + 0.5) * m_per_px.
+    """
 
     rgb: NDArray[np.uint8]
     ids: NDArray[np.int32]
@@ -125,28 +125,28 @@ class TopDown(msgspec.Struct):
 
 @runtime_checkable
 class Mappable(Protocol):
-    """A scene that can be drawn as a map offers this too."""
+    """Optional interface of scenes that can be rendered as a map."""
 
     def top_down(self, width_px: int) -> TopDown:
-        """The lowest floor, cut closely below its ceiling. Raises ValueError for a width outside 16..4096."""
+        """A map of the lowest floor, cut closely below its ceiling. Raises ValueError for a width outside 16..4096."""
         ...
 
 
 class Capabilities(msgspec.Struct, frozen=True):
     sensors: tuple[str, ...] = SENSORS
     categories: tuple[str, ...] = ()
-    assets: tuple[str, ...] = ()  # names of scenes that SceneSpec.asset may name; empty: procedural only
+    assets: tuple[str, ...] = ()  # values that SceneSpec.asset may have; empty: procedural scenes only
 
 
 class Backend(Protocol):
-    """A simulator. `digest` names everything that can change a pixel or an answer: code version, data set, options."""
+    """A simulator. `digest` identifies everything that can change a pixel or an answer: code, dataset, options."""
 
     name: str
     digest: str
     capabilities: Capabilities
 
     def open(self, spec: SceneSpec) -> Scene:
-        """Raises Infeasible for a spec that this backend cannot make, VantageError("bad_request") for a wrong one."""
+        """Open a scene. Raises Infeasible if the spec cannot be realised, VantageError("bad_request") if invalid."""
         ...
 
     def close(self) -> None: ...
@@ -154,8 +154,8 @@ class Backend(Protocol):
 
 @runtime_checkable
 class Warmable(Protocol):
-    """A backend that has something slow to do once, such as compiling kernels, may offer this too."""
+    """Optional interface of backends with slow one-time work, such as compiling kernels."""
 
     def warm(self) -> None:
-        """Called once in a worker before it takes requests."""
+        """Called once by a worker before it accepts requests."""
         ...

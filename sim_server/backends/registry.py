@@ -1,8 +1,8 @@
-"""Simulator backends by name: the built-in ones and those that other distributions register.
+"""Simulator backends by name: built-in ones, and those that other distributions register.
 
-A third party adds one by an entry point of the group `vantage.simulators` whose value is a class that makes a
-`sim_server.backends.base.Backend` without arguments, or one with a classmethod `from_settings` that takes the [sim]
-settings; docs/guides/extending.md shows how.
+A third party adds a backend through an entry point of the group `vantage.simulators`. Its value is a class that creates
+a `sim_server.backends.base.Backend` without arguments, or a class with a classmethod `from_settings` that receives the
+[sim] settings; see docs/guides/extending.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BUILT_IN = {
 
 
 def installed() -> dict[str, str]:
-    """Name -> "module:attribute" of every backend that can be made here. Nothing is imported."""
+    """Name -> "module:attribute" of every installed backend. Imports none of them."""
     if sys.version_info >= (3, 10):
         found = metadata.entry_points(group=GROUP)
     else:
@@ -32,9 +32,9 @@ def installed() -> dict[str, str]:
 
 
 def check_installed(name: str) -> str:
-    """The "module:attribute" of this backend.
+    """The "module:attribute" of a backend.
 
-    Raises VantageError("backend_missing") that says how to get it and which are installed.
+    Raises VantageError("backend_missing"), with a list of the installed ones, if it is not installed.
     """
     targets = installed()
     if name not in targets:
@@ -47,19 +47,23 @@ def check_installed(name: str) -> str:
 
 
 def make_backend(name: str, settings: Optional[SimSettings] = None) -> Backend:
-    """A new backend of this name. Raises VantageError("backend_missing") as `check_installed` does, and what the
-    backend says of the settings: "bad_config" for a data set that it cannot use."""
+    """Create the backend of this name.
+
+    Raises VantageError("backend_missing") if it is not installed or cannot be imported, and what the backend raises for
+    its settings: "bad_config" for a dataset that it cannot use.
+    """
     target = check_installed(name)
     module, _, attribute = target.partition(":")
     try:
         factory = getattr(import_module(module), attribute)
     except ImportError as error:
         raise VantageError(
-            "backend_missing", f"backend {name!r} is installed but cannot be imported ({error}); install what it lacks."
+            "backend_missing",
+            f"backend {name!r} is installed but cannot be imported ({error}); install the missing module.",
         ) from error
     except AttributeError:
         raise VantageError(
-            "backend_missing", f"backend {name!r} names {target}, which does not exist; reinstall its package."
+            "backend_missing", f"backend {name!r} refers to {target}, which does not exist; reinstall its package."
         ) from None
     from_settings = getattr(factory, "from_settings", None)
     return factory() if from_settings is None else from_settings(settings or SimSettings(backend=name))

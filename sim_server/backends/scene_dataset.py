@@ -1,8 +1,8 @@
-"""Reads Habitat scene datasets: which assets a scene holds, where they stand, what they are called, and its rooms.
+"""Reads Habitat scene datasets: the assets of a scene, their placements and names, and its rooms.
 
-Only JSON is read here and nothing heavy is imported, so that any backend can use it. Formats: habitat-sim's
+Only JSON is read and nothing heavy is imported, so that any backend can use this module. Formats: habitat-sim's
 attributes (`*.scene_dataset_config.json`, `*.stage_config.json`, `*.object_config.json`, `*.scene_instance.json`,
-`*.semantic_config.json`). A single .glb or .gltf file is a data set of one scene.
+`*.semantic_config.json`). A single .glb or .gltf file is a dataset of one scene.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _HEAD_BYTES = 65536
 
 
 class Placement(NamedTuple):
-    """One asset in the scene. A vertex v of it goes to R (S (F v - origin)) + t with S the scale along the axes.
+    """One asset in the scene. A vertex v is mapped to R (S (F v - origin)) + t, with S the scale along the axes.
 
-    id: its value in id images, 0 for the stage; unlit: drawn in its own colours, without light; frame: up and front of
-    the asset, which F turns to +y and -z; origin_m: the point of the asset that translation_m places, None for the
-    middle of its box; user: the template's and the instance's `user_defined`.
+    id: its value in id images, 0 for the stage; unlit: rendered in its own colours, without light; frame: up and front
+    of the asset, which F maps to +y and -z; origin_m: the point of the asset that translation_m places, None for the
+    centre of its box; user: `user_defined` of the template and the instance.
     """
 
     id: int
@@ -48,8 +48,11 @@ class Placement(NamedTuple):
 
 
 class SceneFiles(NamedTuple):
-    """A scene as its files tell it. file: the scene instance or the only asset; user: the instance's `user_defined`;
-    articulated: how many articulated objects (URDF) it holds, which are not listed."""
+    """A scene as described by its files.
+
+    file: the scene instance or the only asset; user: the instance's `user_defined`; articulated: the number of
+    articulated objects (URDF), which are not in `objects`.
+    """
 
     name: str
     file: Path
@@ -62,12 +65,12 @@ class SceneFiles(NamedTuple):
 
 
 class SceneDataset:
-    """A data set on disk: `names` lists its scenes, `scene(name)` reads one."""
+    """A dataset on disk: `names` lists its scenes, `scene(name)` reads one."""
 
     def __init__(self, path: Path) -> None:
         """`path`: a `*.scene_dataset_config.json`, or a .glb or .gltf file.
 
-        Raises VantageError("bad_config") where it is neither, VantageError("corrupt") where it cannot be read.
+        Raises VantageError("bad_config") if it is neither, VantageError("corrupt") if it cannot be read.
         """
         self.path = path
         self._templates: dict[str, dict[str, Path]] = {}
@@ -76,12 +79,13 @@ class SceneDataset:
         self.is_one_file = path.suffix.lower() in ASSET_SUFFIXES
         if self.is_one_file:
             if not path.is_file():
-                raise VantageError("bad_config", f"there is no file {path}: name an existing one as data set.")
+                raise VantageError("bad_config", f"there is no file {path}: set sim.dataset to an existing file.")
             self.names: tuple[str, ...] = (path.stem,)
             return
         if not path.name.endswith(CONFIG_SUFFIX):
             raise VantageError(
-                "bad_config", f"a data set is a file *{CONFIG_SUFFIX}, .glb or .gltf, not {str(path)!r}: name one."
+                "bad_config",
+                f"a dataset must be a file *{CONFIG_SUFFIX}, .glb or .gltf, not {str(path)!r}: correct sim.dataset.",
             )
         config = _read(path)
         self._templates["stages"] = self._listed(config, "stages", _STAGE)
@@ -89,15 +93,15 @@ class SceneDataset:
         self._templates["scene_instances"] = self._listed(config, "scene_instances", _SCENE)
         self._semantics = self._listed(config, "semantic_scene_descriptor_instances", _SEMANTIC)
         self.names = tuple(sorted(Path(key).name for key in self._templates["scene_instances"]))
-        if not self.names:  # as scans come: a stage alone is a scene
+        if not self.names:  # datasets of scans: each stage is a scene
             self.names = tuple(sorted(Path(key).name for key in self._templates["stages"]))
         if not self.names:
             raise VantageError(
-                "corrupt", f"{path} lists no scene: its paths lead to no {_SCENE} or stage, correct them."
+                "corrupt", f"{path} lists no scenes: correct its paths, which match no {_SCENE} and no stage."
             )
 
     def digest(self) -> str:
-        """Hash over names, sizes and first 64 KiB of all files of the data set."""
+        """Hash of the names, sizes and first 64 KiB of all files of the dataset."""
         total = hashlib.blake2b(digest_size=8)
         root = self.path.parent
         files = [self.path] if self.is_one_file else sorted(root.rglob("*"))
@@ -109,11 +113,14 @@ class SceneDataset:
         return total.hexdigest()
 
     def scene(self, name: str) -> SceneFiles:
-        """Raises VantageError("bad_request") for a scene that is not in the data set, VantageError("corrupt") that
-        names the file for whatever is wrong with it."""
+        """Read one scene.
+
+        Raises VantageError("bad_request") for a scene that is not in the dataset, VantageError("corrupt") with the
+        file's name for an invalid file.
+        """
         if name not in self.names:
             some = ", ".join(self.names[:8]) + (", …" if len(self.names) > 8 else "")
-            raise VantageError("bad_request", f"the data set {self.path} has no scene {name!r}: choose among {some}.")
+            raise VantageError("bad_request", f"dataset {self.path} has no scene {name!r}: choose among {some}.")
         if self.is_one_file:
             return _lone(name, _placement(0, name, {}, {}, self.path, ""))
         scenes = self._templates["scene_instances"]
@@ -128,7 +135,7 @@ class SceneDataset:
         except VantageError:
             raise
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise _wrong(file, f"does not describe a scene ({type(error).__name__}: {error})") from error
+            raise _wrong(file, f"is not a valid scene ({type(error).__name__}: {error})") from error
 
     def _instance(self, name: str, file: Path, config: dict[str, Any]) -> SceneFiles:
         words, rooms = self._semantic(name, str(config.get("semantic_scene_instance", "")))
@@ -141,7 +148,7 @@ class SceneDataset:
         origin = config.get("translation_origin", "COM")
         templates = [self._find("objects", str(entry["template_name"]), file) for entry in entries]
         semantic = [int(self._template("objects", t).get("semantic_id", 0)) for t in templates]
-        # the id of a template is that of its one instance; where it is a class (HSSD), instances are counted instead
+        # semantic ids are object ids if all are distinct; if they are classes (HSSD), instances are numbered instead
         own = all(s > 0 for s in semantic) and len(set(semantic)) == len(semantic)
         objects = tuple(
             self._place(
@@ -160,7 +167,7 @@ class SceneDataset:
     # ------------------------------------------------------------------ templates
 
     def _listed(self, config: dict[str, Any], section: str, suffix: str) -> dict[str, Path]:
-        """The section's files by name: their path in the data set without the suffix."""
+        """The section's files by name, which is the path in the dataset without the suffix."""
         root, out = self.path.parent, {}
         try:
             entry = config.get(section, {})
@@ -178,11 +185,11 @@ class SceneDataset:
                 named = {k: v for k, v in entry.items() if k not in ("paths", "default_attributes")}
                 out.update({handle: root / place for handle, place in named.items()})
         except (TypeError, ValueError, AttributeError, NotImplementedError, OSError) as error:
-            raise _wrong(self.path, f"has a wrong section {section!r} ({error})") from None
+            raise _wrong(self.path, f"has an invalid section {section!r} ({error})") from None
         return out
 
     def _find(self, section: str, name: str, used_by: Path) -> Path:
-        """A template by the end of its path, else, as Habitat does, by a part of it."""
+        """Find a template by the end of its path, else by a part of it, as Habitat does."""
         templates = self._templates[section]
         for suffix in (_STAGE, _OBJECT, *ASSET_SUFFIXES):
             name = name[: -len(suffix)] if name.endswith(suffix) else name
@@ -192,7 +199,7 @@ class SceneDataset:
         for key, file in templates.items():
             if name in key:
                 return file
-        raise _wrong(used_by, f"names the template {name!r}, which is not among the {section} of {self.path.name}")
+        raise _wrong(used_by, f"refers to the template {name!r}, which is not among the {section} of {self.path.name}")
 
     def _template(self, section: str, file: Path) -> dict[str, Any]:
         own = {} if file.suffix.lower() in ASSET_SUFFIXES else _read(file)
@@ -210,27 +217,28 @@ class SceneDataset:
                 asset = file.parent / str(template["render_asset"]).replace(_SAME_NAME, name)
             if asset.suffix.lower() not in ASSET_SUFFIXES:
                 raise VantageError(
-                    "unsupported", f"{file} draws {asset.name!r}: only .glb and .gltf are read, so write it as one."
+                    "unsupported",
+                    f"{file} uses {asset.name!r}: convert it to .glb or .gltf, no other format is supported.",
                 )
             if not asset.is_file():
-                raise _wrong(file, f"names {asset.name}, which is not there")
+                raise _wrong(file, f"refers to {asset.name}, which does not exist")
             word = words.get(int(template.get("semantic_id", 0)), "")
             return _placement(object_id, name, template, entry, asset, word)
         except VantageError:
             raise
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise _wrong(file, f"does not describe an asset ({type(error).__name__}: {error})") from error
+            raise _wrong(file, f"is not a valid asset description ({type(error).__name__}: {error})") from error
 
     # ------------------------------------------------------------------ words and rooms
 
     def _semantic(self, scene: str, handle: str) -> tuple[dict[int, str], tuple[Room, ...]]:
-        """Class id -> word, and the rooms, of the semantic description that a scene names."""
+        """Category by class id, and the rooms, from the semantic description of a scene."""
         handle = handle.replace(_SAME_NAME, scene)
         if not handle:
             return {}, ()
         stem = handle[: -len(_SEMANTIC)] if handle.endswith(_SEMANTIC) else handle
         file = next((f for k, f in self._semantics.items() if k == handle or Path(k).name == Path(stem).name), None)
-        if file is None or file.suffix != ".json":  # scans come with .txt and .house files, which only Habitat reads
+        if file is None or file.suffix != ".json":  # scans have .txt and .house files, which only Habitat reads
             return {}, ()
         default = self._defaults["semantic_scene_descriptor_instances"]
         config = {**default, **_read(file)}
@@ -241,12 +249,12 @@ class SceneDataset:
             words = {int(c["id"]): str(c["name"]).replace("_", " ") for c in lexicon.get("classes", [])}
             rooms = tuple(_room(k + 1, r) for k, r in enumerate(config.get("region_annotations", [])))
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise _wrong(file, f"does not describe regions or classes ({type(error).__name__}: {error})") from error
+            raise _wrong(file, f"has no valid regions or classes ({type(error).__name__}: {error})") from error
         return words, rooms
 
 
 def category_of(name: str) -> str:
-    """The word in an asset's or node's name: "dining_table_05" and "Dining table.001" are a "dining table"."""
+    """The category in an asset's or node's name: "dining_table_05" and "Dining table.001" are a "dining table"."""
     word = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
     word = re.sub(r"[\W_]+", " ", word).lower()
     return re.sub(r"( \d+)+$", "", word.strip()).strip() or name
@@ -255,7 +263,7 @@ def category_of(name: str) -> str:
 def _placement(
     object_id: int, name: str, template: dict[str, Any], entry: dict[str, Any], asset: Path, word: str
 ) -> Placement:
-    """Raises what wrong data raises."""
+    """The placement of an instance. May raise the exceptions of indexing invalid data."""
     user = {**template.get("user_defined", {}), **entry.get("user_defined", {})}
     factor = float(entry.get("uniform_scale", 1.0))
     own, other = _vec(template.get("scale", (1, 1, 1))), _vec(entry.get("non_uniform_scale", (1, 1, 1)))
@@ -269,7 +277,7 @@ def _placement(
     w, x, y, z = (float(v) for v in entry.get("rotation", (1, 0, 0, 0)))
     length = math.sqrt(w * w + x * x + y * y + z * z)
     if not (math.isfinite(length) and length > 1e-6):
-        raise ValueError("a rotation of length 0 or not finite")
+        raise ValueError("a rotation has length 0 or is not finite")
     return Placement(
         id=object_id,
         name=name,
@@ -304,7 +312,7 @@ def _room(room_id: int, entry: dict[str, Any]) -> Room:
 def _vec(values: Any) -> Vec3:
     x, y, z = (float(v) for v in values)
     if not all(math.isfinite(v) for v in (x, y, z)):
-        raise ValueError("numbers that are not finite")
+        raise ValueError("a number is not finite")
     return (x, y, z)
 
 
@@ -314,11 +322,11 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise VantageError("corrupt", f"{path} cannot be read ({error.strerror or error}): restore the file.") from None
     except (ValueError, RecursionError) as error:
-        raise _wrong(path, f"holds wrong JSON ({error})") from None
+        raise _wrong(path, f"contains invalid JSON ({error})") from None
     if not isinstance(value, dict):
-        raise _wrong(path, "holds no JSON object")
+        raise _wrong(path, "contains no JSON object")
     return value
 
 
-def _wrong(path: Path, what: str) -> VantageError:
-    return VantageError("corrupt", f"{path} {what}: correct it or restore the file.")
+def _wrong(path: Path, defect: str) -> VantageError:
+    return VantageError("corrupt", f"{path} {defect}: correct it or restore the file.")

@@ -1,1 +1,1 @@
-"""Data sets on disk: planned, written shard by shard, read with checks, and derived anew from their own truth."""
+"""Datasets on disk: planned, written shard by shard, read with checks, and verified against their own truth."""

@@ -1,6 +1,6 @@
 """`sim-server generate` and `sim-server verify`."""
 
-# No postponed annotations here: on Python 3.9 Typer would lose what Annotated says.
+# No postponed annotations here: on Python 3.9 Typer would lose the metadata of Annotated.
 
 import functools
 import os
@@ -18,42 +18,42 @@ from sim_server.settings import SimSettings
 
 
 def generate(
-    out: Annotated[Path, typer.Option("--out", help="Folder of the data set; the same command goes on in it.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the dataset; the same command resumes in it.")],
     n: Annotated[int, typer.Option("--n", min=1, max=2_000_000, help="Specs to realise.")] = 1000,
-    split: Annotated[
-        str, typer.Option("--split", help="train | val: scenes that train, or that are held out.")
-    ] = "train",
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Another seed: other questions.")] = 0,
-    family: Annotated[
+    split: Annotated[str, typer.Option("--split", help="train | val: training or held-out scenes.")] = "train",
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of the questions.")] = 0,
+    skill: Annotated[
         Optional[list[str]],
-        typer.Option("--family", help="Like depth_order or depth_order:0-2, may be repeated; default: the config's."),
+        typer.Option("--skill", help="Such as depth_order or depth_order:0-2; repeatable; default: from the config."),
     ] = None,
     specs: Annotated[
         Optional[Path],
         typer.Option(
-            "--specs", help="JSON lines with a spec each, as in a run's episodes.jsonl; instead of drawn ones."
+            "--specs", help="JSON lines with one spec each, such as a run's episodes.jsonl, instead of sampled specs."
         ),
     ] = None,
     config: Annotated[
-        Optional[list[Path]], typer.Option("--config", help="TOML with tables curriculum and sim.")
+        Optional[list[Path]], typer.Option("--config", help="TOML file with tables curriculum and sim; repeatable.")
     ] = None,
     sets: Annotated[
-        Optional[list[str]], typer.Option("--set", help="table.key=value over the configs, may be repeated.")
+        Optional[list[str]], typer.Option("--set", help="table.key=value, overrides the configs; repeatable.")
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, max=1024, help="Processes.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=1024, help="Number of processes.")] = 1,
     shard_size: Annotated[int, typer.Option("--shard-size", min=1, max=100_000, help="Specs per shard.")] = 500,
     quality: Annotated[
-        int, typer.Option("--quality", min=1, max=100, help="Quality of the WebP pictures; 100 is lossless.")
+        int, typer.Option("--quality", min=1, max=100, help="Quality of the WebP images; 100 is lossless.")
     ] = 90,
     parquet: Annotated[
-        Optional[bool], typer.Option(help="Parquet shards beside JSON lines; default: where pyarrow is installed.")
+        Optional[bool], typer.Option(help="Also write Parquet shards; default: if pyarrow is installed.")
     ] = None,
     backend: Annotated[
         Optional[str], typer.Option("--backend", help="Simulator; default: sim.backend of the config.")
     ] = None,
-    part: Annotated[str, typer.Option("--part", hidden=True, help="Of the missing shards, for a child process.")] = "",
+    part: Annotated[
+        str, typer.Option("--part", hidden=True, help="Part of the missing shards, for a child process.")
+    ] = "",
 ) -> None:
-    """Write a data set: questions, programs, poses and boxes as JSON lines and Parquet, pictures as WebP."""
+    """Write a dataset: questions, programs, poses and boxes as JSON lines and Parquet, images as WebP."""
     from sim_server.dataset import parquet as parquets
     from sim_server.dataset.generate import generate as write
     from sim_server.dataset.generate import write_shards
@@ -74,12 +74,12 @@ def generate(
         write_shards(out, int(match[1]), int(match[2]), typer.echo, parent=os.getppid())
         return
     if split not in SPLITS:
-        raise VantageError("bad_request", f"--split is train or val, not {split!r}.")
+        raise VantageError("bad_request", f"--split must be train or val, not {split!r}.")
     if parquet:
         parquets.check_installed()
     base = {} if config else {"curriculum": {"world": DEFAULT_WORLD}}
     tree = merge(base, load(config or [], sets or []))
-    # A data set is answered from the pictures that it holds: nobody can look around in it.
+    # Questions of a dataset are answered from its images: there is no looking around.
     world: World = world_of(tree).model_copy(update={"look_around": 0})
     settings = section(merge(tree, {"sim": {"backend": backend}}) if backend else tree, "sim", SimSettings)
     listed = read_specs(specs, split)[:n] if specs else []
@@ -87,7 +87,7 @@ def generate(
         n=len(listed) or n,
         seed=seed,
         split=split,
-        cells=() if specs else parse_cells(family) if family else tuple(cells_of(tree)),
+        cells=() if specs else parse_cells(skill) if skill else tuple(cells_of(tree)),
         world=world.model_dump(mode="json"),
         sim=settings.model_dump(include=SIM_KEYS),
         shard_size=shard_size,
@@ -98,7 +98,7 @@ def generate(
     try:
         record = write(out, plan, listed, workers, typer.echo)
     except KeyboardInterrupt:
-        typer.echo(f"stopped; the same command goes on with {out}")
+        typer.echo(f"stopped; the same command resumes {out}")
         raise
     shards = f"{len(record['shards'])} shard{'s' * (len(record['shards']) != 1)}"
     typer.echo(f"{out}: {record['rows']} rows of {record['asked']} specs in {shards}")
@@ -106,20 +106,20 @@ def generate(
         total = sum(record["infeasible"].values())
         worst = sorted(record["infeasible"].items(), key=lambda item: -item[1])[:3]
         named = ", ".join(f"{name} ({count})" for name, count in worst)
-        typer.echo(f"infeasible and left out: {total}, most often {named}; dataset.json has all")
+        typer.echo(f"infeasible and left out: {total}, most often {named}; dataset.json lists all")
     if not plan.parquet and parquet is None:
-        typer.echo("JSON lines only: Parquet needs pyarrow, pip install 'vantage-loop[parquet]'")
+        typer.echo("wrote JSON lines only: for Parquet, pip install 'vantage-loop[parquet]'")
 
 
 def verify(
-    path: Annotated[Path, typer.Argument(metavar="DIR", help="A finished data set.")],
+    path: Annotated[Path, typer.Argument(metavar="DIR", help="A finished dataset.")],
     backend: Annotated[
-        Optional[str], typer.Option("--backend", help="Simulator; default: the one that drew it.")
+        Optional[str], typer.Option("--backend", help="Simulator; default: the one that rendered the dataset.")
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, max=1024, help="Processes, which share the shards.")] = 1,
-    part: Annotated[str, typer.Option("--part", hidden=True, help="Of the shards, for a child process.")] = "",
+    workers: Annotated[int, typer.Option("--workers", min=1, max=1024, help="Number of processes.")] = 1,
+    part: Annotated[str, typer.Option("--part", hidden=True, help="Part of the shards, for a child process.")] = "",
 ) -> None:
-    """Open every scene of a data set again, draw every view, run every program, and name the rows that do not hold."""
+    """Verify a dataset: open every scene, render every view, run every program, and report the rows that differ."""
     from sim_server.dataset.verify import verify as check
     from sim_server.dataset.verify import verify_shards
 
@@ -136,8 +136,10 @@ def verify(
         typer.echo(f"{where}: {failure.reason}")
     if failures:
         wrong = {(failure.shard, failure.row) for failure in failures if failure.row is not None}
-        typer.echo(f"{path}: {len(wrong)} of {rows} rows do not hold")
+        typer.echo(f"{path}: {len(wrong)} of {rows} rows failed")
         if any(failure.other_version for failure in failures):
-            typer.echo("rows of another version: verify them with that version, or generate the data set anew")
+            typer.echo(
+                "some rows are from another version: verify them with that version, or generate the dataset again"
+            )
         raise typer.Exit(1)
-    typer.echo(f"{path}: all {rows} rows hold")
+    typer.echo(f"{path}: all {rows} rows verified")

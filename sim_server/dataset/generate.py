@@ -1,8 +1,8 @@
-"""Write a data set shard by shard; the same command goes on where a killed one stopped.
+"""Writes a dataset shard by shard; the same command resumes after a kill.
 
     plan ─▶ specs of a shard ─▶ scene ─▶ realise ─▶ row + WebP ─▶ sealed shard      … ─▶ dataset.json
 
-What a spec gives depends on the spec alone, so a shard written again, or by another worker process, has the same bytes.
+The result of a spec depends only on the spec, so that a shard written again, or by another process, has the same bytes.
 A spec that cannot be realised is counted with its reason in the shard's manifest and never replaced.
 """
 
@@ -30,16 +30,16 @@ from sim_server.questions.realise import realise
 from sim_server.sensing.degradations import digest_for
 from sim_server.service.scenes import WarmScenes
 
-WARM_SCENES = 2  # a shard works through one scene after the other
+WARM_SCENES = 2  # a shard uses one scene after the other
 
 Progress = Callable[[str], None]
 
 
 def generate(path: Path, plan: Plan, listed: Sequence[TaskSpec], workers: int, progress: Progress) -> dict[str, Any]:
-    """Write what is missing of the data set and return its dataset.json.
+    """Write the missing shards of the dataset and return its dataset.json.
 
-    Raises VantageError: "conflict" where the folder holds another data set or another process writes it, "corrupt"
-    where a finished shard is damaged, "disk_full".
+    Raises VantageError: "conflict" if the folder contains another dataset or another process writes it, "corrupt" if a
+    finished shard is damaged, "disk_full".
     """
     folder = Folder(path)
     with folder.lock() as descriptor:
@@ -48,7 +48,7 @@ def generate(path: Path, plan: Plan, listed: Sequence[TaskSpec], workers: int, p
             verify_folder(shard)
         missing = sorted(set(range(plan.shards)) - folder.done().keys())
         if missing and folder.done():
-            progress(f"{len(folder.done())} of {plan.shards} shards are there; going on")
+            progress(f"resuming: {len(folder.done())} of {plan.shards} shards are finished")
         if len(missing) and min(workers, len(missing)) > 1:
             _spread(path, min(workers, len(missing)), descriptor)
         elif missing:
@@ -57,13 +57,13 @@ def generate(path: Path, plan: Plan, listed: Sequence[TaskSpec], workers: int, p
 
 
 def begin(folder: Folder, plan: Plan, listed: Sequence[TaskSpec]) -> None:
-    """Fix the plan, or find that the folder was begun with the same one."""
+    """Store the plan, or checks that the folder has the same one. Raises VantageError("conflict") if it differs."""
     there = folder.plan()
     if there is not None and there != plan:
         differing = [name for name in plan.__struct_fields__ if getattr(there, name) != getattr(plan, name)]
         raise VantageError(
             "conflict",
-            f"{folder.path} was begun with another {' and '.join(differing)}; give the same arguments to go on, "
+            f"{folder.path} was started with a different {' and '.join(differing)}; give the same arguments to resume, "
             "or choose another folder.",
         )
     if there is None:
@@ -76,9 +76,9 @@ def begin(folder: Folder, plan: Plan, listed: Sequence[TaskSpec]) -> None:
 
 
 def write_shards(path: Path, part: int, parts: int, progress: Progress, parent: Optional[int] = None) -> None:
-    """Write every missing shard whose number leaves `part` when divided by `parts`, in this process.
+    """Write every missing shard whose number modulo `parts` is `part`, in this process.
 
-    With `parent` the work ends when that process is gone.
+    With `parent`, the work ends when that process ends.
     """
     folder = Folder(path)
     plan = folder.plan()
@@ -107,9 +107,9 @@ def _write_shard(
     backend: Backend,
     parent: Optional[int],
 ) -> tuple[int, int]:
-    """How many rows the shard has, and how many of its specs were infeasible."""
+    """Write one shard; return the number of rows and of infeasible specs."""
     rows: list[Row] = []
-    pictures: list[list[bytes]] = []
+    images: list[list[bytes]] = []
     infeasible: list[tuple[str, str, int, str]] = []
     facts: dict[str, Any] = {"shard": shard, "renderer_digest": backend.digest}
     with sealed_folder(folder.shard(shard), facts) as staging:
@@ -122,12 +122,12 @@ def _write_shard(
                 infeasible.append((spec.spec_id, spec.question.skill, spec.question.level, error.message))
                 continue
             rows.append(row)
-            pictures.append(own)
+            images.append(own)
             for name, content in zip(row.images, own):
                 (staging / name).write_bytes(content)
         (staging / "rows.jsonl").write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
         if plan.parquet:
-            write_parquet(staging / "rows.parquet", rows, pictures)
+            write_parquet(staging / "rows.parquet", rows, images)
         facts |= {"rows": len(rows), "infeasible": infeasible}
     return len(rows), len(infeasible)
 
@@ -135,7 +135,7 @@ def _write_shard(
 def make_episode(
     number: int, spec: TaskSpec, scenes: WarmScenes, backend: Backend, quality: int
 ) -> tuple[Row, list[bytes]]:
-    """A spec's row and its encoded pictures. Raises Infeasible."""
+    """The row of a spec and its encoded images. Raises Infeasible."""
     scene = scenes.get(spec.scene)
     realised = realise(scene, spec)
     assert realised.frames.rgb is not None
@@ -146,7 +146,7 @@ def make_episode(
 
 
 def _spread(path: Path, workers: int, descriptor: int) -> None:
-    """Write the missing shards in child processes, which hold the folder's lock too while they live."""
+    """Write the missing shards in child processes, which also hold the folder's lock."""
     command = [sys.executable, "-m", "sim_server.cli", "generate", "--out", str(path), "--part"]
     children = [subprocess.Popen([*command, f"{part}/{workers}"], pass_fds=(descriptor,)) for part in range(workers)]
-    wait_for_parts(children, "done; its message stands above. Start again to go on.")
+    wait_for_parts(children, "done; see its message above. Run the command again to resume.")

@@ -1,4 +1,4 @@
-"""Rows as Parquet with the pictures inside, which `datasets.load_dataset("parquet", …)` reads as images."""
+"""Rows as Parquet files with embedded images, as `datasets.load_dataset("parquet", …)` reads them."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ def installed() -> bool:
 
 
 def check_installed() -> None:
-    """Raises VantageError("bad_request") where pyarrow is absent."""
+    """Raises VantageError("bad_request") if pyarrow is not installed."""
     if not installed():
         raise VantageError(
-            "bad_request", "Parquet needs pyarrow: pip install 'vantage-loop[parquet]', or leave --parquet out."
+            "bad_request", "--parquet needs pyarrow: pip install 'vantage-loop[parquet]', or omit --parquet."
         )
 
 
-def write_parquet(path: Path, rows: Sequence[Row], pictures: Sequence[Sequence[bytes]]) -> None:
-    """Write rows with the encoded pictures of each; `truth` becomes a column of JSON text."""
+def write_parquet(path: Path, rows: Sequence[Row], images: Sequence[Sequence[bytes]]) -> None:
+    """Write rows with their encoded images; `truth` becomes a column of JSON text."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     text = pa.string()
-    picture = pa.struct([("bytes", pa.binary()), ("path", text)])
+    image = pa.struct([("bytes", pa.binary()), ("path", text)])
     part = pa.struct([("type", text), ("text", text)])
     message = pa.struct([("role", text), ("content", pa.list_(part))])
     schema = pa.schema(
@@ -41,7 +41,7 @@ def write_parquet(path: Path, rows: Sequence[Row], pictures: Sequence[Sequence[b
             ("id", pa.int64()),
             *((name, text) for name in _TEXTS),
             ("options", pa.list_(text)),
-            ("images", pa.list_(picture)),
+            ("images", pa.list_(image)),
             ("messages", pa.list_(message)),
             ("truth", text),
         ],
@@ -53,7 +53,7 @@ def write_parquet(path: Path, rows: Sequence[Row], pictures: Sequence[Sequence[b
         "options": [row.options for row in rows],
         "images": [
             [{"bytes": content, "path": name} for content, name in zip(own, row.images)]
-            for row, own in zip(rows, pictures)
+            for row, own in zip(rows, images)
         ],
         "messages": [msgspec.to_builtins(row.messages) for row in rows],
         "truth": [msgspec.json.encode(row.truth).decode() for row in rows],
@@ -63,7 +63,7 @@ def write_parquet(path: Path, rows: Sequence[Row], pictures: Sequence[Sequence[b
 
 
 def _features() -> dict[str, Any]:
-    """What the datasets library makes of the columns: pictures, not bytes."""
+    """Column types for the datasets library, so that images are not read as bytes."""
     text = {"dtype": "string", "_type": "Value"}
 
     def listed(feature: dict[str, Any]) -> dict[str, Any]:

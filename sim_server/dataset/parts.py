@@ -1,4 +1,4 @@
-"""A data set's shards in several processes: each child takes a part of them."""
+"""Child processes that each process a part of a dataset's shards."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from protocol.errors import VantageError
 
 
 def stay_with(parent: Optional[int]) -> None:
-    """Raises VantageError("draining") in a child whose parent, the process of this number, is gone."""
+    """Raises VantageError("draining") in a child whose parent process, with this id, has ended."""
     if parent is not None and os.getppid() != parent:
-        raise VantageError("draining", "the process that started this worker is gone.")
+        raise VantageError("draining", "the process that started this worker has ended.")
 
 
 def wait_for_parts(children: Sequence[subprocess.Popen[bytes]], undone: str) -> None:
-    """Wait for every child; none is left running. Raises VantageError("unavailable") with `undone` where one failed."""
+    """Wait for every child and leave none running. Raises VantageError("unavailable") with `undone` if one failed."""
     try:
         codes = [child.wait() for child in children]
     finally:

@@ -1,7 +1,7 @@
-"""What a data set is to hold, fixed before the first shard: the same plan always gives the same specs.
+"""The plan of a dataset, fixed before the first shard: equal plans give equal specs.
 
-Specs are dealt to scenes as the curriculum's are; a training set draws its scenes from the training half of the seeds
-(or the data set's training scenes), a held-out set from the other, so that the two can share none.
+Specs are assigned to scenes as in the curriculum. A training set takes its scenes from the training half of the seeds
+(or the training assets), a held-out set from the other half, so that the two never share a scene.
 """
 
 from __future__ import annotations
@@ -23,28 +23,29 @@ from sim_server.backends.registry import make_backend
 from sim_server.settings import SimSettings
 
 SPLITS = ("train", "val")
-SIM_KEYS = {"backend", "dataset", "gpu", "software_rendering"}  # of [sim]: what may change a picture
-# The scenes of a data set whose maker names no configuration: fuller and larger in the picture than the demo's.
+SIM_KEYS = {"backend", "dataset", "gpu", "software_rendering"}  # keys of [sim] that can change an image
+# The default scenes: fuller and with larger images than those of the demo.
 DEFAULT_WORLD = {"min_objects": 6, "max_objects": 14, "clutter": 0.3, "width_px": 256, "height_px": 256,
                  "specs_per_scene": 8}  # fmt: skip
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """`specs_sha256` names a list of specs that stands in specs.jsonl; "" where they are drawn from the fields."""
+    """`specs_sha256` identifies the list of specs in specs.jsonl; "" if specs are sampled from the other fields."""
 
     n: int
     seed: int
     split: str
     cells: tuple[tuple[str, int], ...]
     world: dict[str, Any]
-    sim: dict[str, Any] = {}  # of [sim]: the backend and the scenes on disk that it draws
+    sim: dict[str, Any] = {}  # from [sim]: the backend and its dataset
     shard_size: int = 500
     quality: int = 90  # of WebP; 100 is lossless
     parquet: bool = False
     specs_sha256: str = ""
 
     def make_backend(self, name: Optional[str] = None) -> Backend:
-        """The simulator of this plan, or another one on the same scenes. Raises VantageError("backend_missing")."""
+        """The plan's simulator, or the simulator `name` with the same scenes. Raises
+        VantageError("backend_missing")."""
         settings = SimSettings(**{**self.sim, **({"backend": name} if name else {})})
         return make_backend(settings.backend, settings)
 
@@ -54,10 +55,10 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Specs:
-    """The specs of a plan by number, made when they are asked for."""
+    """The specs of a plan by number, created on access."""
 
     def __init__(self, plan: Plan, listed: Sequence[TaskSpec] = ()) -> None:
-        """`listed` are the specs of specs.jsonl, for a plan that was made from a list."""
+        """`listed`: the specs of specs.jsonl, for a plan created from a list."""
         self._plan = plan
         self._listed = listed
         self._world = World.model_validate_json(msgspec.json.encode(plan.world))
@@ -74,7 +75,7 @@ class Specs:
         if self._listed:
             return self._listed[number]
         plan = self._plan
-        index, (family, level) = self._dealt[number]
+        index, (skill, level) = self._dealt[number]
         scene = training_scene if plan.split == "train" else held_out_scene
         return task_spec(
             self._world,
@@ -82,15 +83,15 @@ class Specs:
             scene(self._world, plan.seed, index),
             spec_id=f"{plan.split}-{plan.seed}-{number:07d}",
             seq=number,
-            skill=family,
+            skill=skill,
             level=level,
         )
 
 
 def parse_cells(texts: Sequence[str]) -> tuple[tuple[str, int], ...]:
-    """From "depth_order" (all its levels), "depth_order:2" and "depth_order:0-2".
+    """Parse cells such as "depth_order" (all feasible levels), "depth_order:2" and "depth_order:0-2".
 
-    Raises VantageError("bad_request") for what the catalogue lacks.
+    Raises VantageError("bad_request") for an unknown skill or level.
     """
     cells: list[tuple[str, int]] = []
     for text in texts:
@@ -98,27 +99,25 @@ def parse_cells(texts: Sequence[str]) -> tuple[tuple[str, int], ...]:
         if name not in CATALOGUE:
             close = did_you_mean(name, CATALOGUE)
             raise VantageError(
-                "bad_request", f"there is no family {name!r}{close}; choose among {', '.join(CATALOGUE)}."
+                "bad_request", f"there is no skill {name!r}{close}; choose among {', '.join(CATALOGUE)}."
             )
         feasible = CATALOGUE[name].feasible_levels
         low, _, high = levels.partition("-")
         try:
             wanted = range(int(low), int(high or low) + 1) if levels else feasible
         except ValueError:
-            raise VantageError(
-                "bad_request", f"levels are written like {name}:2 or {name}:0-2, not {text!r}."
-            ) from None
+            raise VantageError("bad_request", f"write levels as {name}:2 or {name}:0-2, not {text!r}.") from None
         if not wanted or not set(wanted) <= set(feasible):
-            raise VantageError("bad_request", f"{name} has the levels {feasible[0]} to {feasible[-1]}, not {levels}.")
+            raise VantageError("bad_request", f"{name} has levels {feasible[0]} to {feasible[-1]}, not {levels}.")
         cells += [(name, level) for level in wanted]
     return tuple(dict.fromkeys(cells))
 
 
 def read_specs(path: Path, split: str) -> list[TaskSpec]:
-    """The specs in a file of JSON lines that hold one each under "spec", such as a run's episodes.jsonl; each once.
+    """The distinct specs of a JSON lines file with one object with key "spec" per line, such as a run's episodes.jsonl.
 
-    Those that were asked with a look around are left out: their one picture does not show what they are about.
-    Raises VantageError("bad_request") where the file holds none, or one of the other split.
+    Specs with looking around are skipped, since their single image does not show what they ask about. Raises
+    VantageError("bad_request") if the file has no specs, or one of the other split.
     """
     found: dict[str, TaskSpec] = {}
     try:
@@ -129,17 +128,17 @@ def read_specs(path: Path, split: str) -> list[TaskSpec]:
         try:
             spec = msgspec.json.decode(line, type=_Line).spec
         except msgspec.MsgspecError as error:
-            raise VantageError("bad_request", f"line {number} of {path} holds no spec: {error}.") from None
+            raise VantageError("bad_request", f"line {number} of {path} has no valid spec: {error}.") from None
         if spec.scene.split != split:
             raise VantageError(
                 "bad_request",
-                f"line {number} of {path} is about a scene of the {spec.scene.split} split; "
-                f"a data set holds one split: give --split {spec.scene.split}, or leave such lines out.",
+                f"line {number} of {path} has a scene of the {spec.scene.split} split, but a dataset has one split: "
+                f"use --split {spec.scene.split}, or remove such lines.",
             )
         if not spec.look_around:
             found.setdefault(spec.spec_id, spec)
     if not found:
-        raise VantageError("bad_request", f"{path} holds no specs; let the run ask something first.")
+        raise VantageError("bad_request", f"{path} has no specs; wait until the run has asked questions.")
     return list(found.values())
 
 

@@ -1,8 +1,8 @@
-"""One row of a data set: a question with its pictures, in three readings at once.
+"""Rows of a dataset: a question with its images, in three forms.
 
-id, dataset, scene_name, question_type, question, options, ground_truth   the fields of VSI-Bench's rows
+id, dataset, scene_name, question_type, question, options, ground_truth   the fields of VSI-Bench
 messages, images                                                          a chat, for supervised fine-tuning
-truth                                                                     all that derives the row anew
+truth                                                                     everything needed to derive the row again
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LOSSLESS = 100
 
 
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A part of a chat message: {"type": "image"}, the next picture, or {"type": "text", "text": …}."""
+    """A part of a chat message: {"type": "image"} for the next image, or {"type": "text", "text": …}."""
 
     type: str
     text: Optional[str] = None
@@ -36,7 +36,7 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What a view shows of one object. box_px: left, top, right and bottom of its visible pixels, ends excluded."""
+    """One object in a view. box_px: left, top, right and bottom of its visible pixels; right and bottom exclusive."""
 
     object_id: int
     box_px: tuple[int, int, int, int]
@@ -46,8 +46,8 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Truth(msgspec.Struct, frozen=True):
-    """The order, the question with its program and mentions, where the cameras stood, what each view shows, and the
-    scene with every object's id and box."""
+    """The spec, the question with its program and mentions, the camera poses, the objects in each view, and the scene
+    with the id and box of every object."""
 
     spec: TaskSpec
     question: Question
@@ -59,8 +59,8 @@ class Truth(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """`options` are lettered and `ground_truth` is a letter where options are listed, else the canonical answer;
-    `answer_type` is the question's. `images` are paths beside the rows' file."""
+    """A row. If the question has options, they are lettered and `ground_truth` is a letter; otherwise it is the
+    canonical answer. `images` are paths relative to the folder of the rows file."""
 
     id: int
     dataset: str
@@ -76,7 +76,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def make_row(number: int, truth: Truth) -> Row:
-    """The row that follows from its truth."""
+    """Derive a row from its truth."""
     question = truth.question
     user = (*(Part("image") for _ in truth.poses), Part("text", letter_prompt(question)))
     return Row(
@@ -95,7 +95,7 @@ def make_row(number: int, truth: Truth) -> Row:
 
 
 def seen_in(view: ViewEvidence) -> tuple[Seen, ...]:
-    """Every object that owns a pixel of the view."""
+    """Every object with a visible pixel in the view."""
     found = []
     for key, truth in view.seen.items():
         own = view.ids == key
@@ -106,7 +106,7 @@ def seen_in(view: ViewEvidence) -> tuple[Seen, ...]:
 
 
 def to_webp(rgb: NDArray[np.uint8], quality: int) -> bytes:
-    """uint8 [H, W, 3] as a WebP file; lossless from quality 100 on. Other methods save a tenth."""
+    """Encode uint8 [H, W, 3] as WebP; quality 100 is lossless. Slower methods would save only a tenth."""
     file = BytesIO()
     options = {"lossless": True, "quality": 0} if quality >= LOSSLESS else {"quality": quality}
     Image.fromarray(rgb).save(file, "webp", method=0, **options)
@@ -114,6 +114,6 @@ def to_webp(rgb: NDArray[np.uint8], quality: int) -> bytes:
 
 
 def from_webp(content: bytes) -> NDArray[np.uint8]:
-    """Raises OSError for what is no such file."""
+    """Decode an image to uint8 [H, W, 3]. Raises OSError for invalid content."""
     with Image.open(BytesIO(content), formats=["webp"]) as image:
         return np.asarray(image.convert("RGB"))

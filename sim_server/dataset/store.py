@@ -1,11 +1,11 @@
-"""A data set's folder: what is written when, and how it is read.
+"""The folder of a dataset:
 
-    plan.json                  what the data set is to hold; written first
-    specs.jsonl                the specs, where the plan was made from a list
+    plan.json                  the plan; written first
+    specs.jsonl                the specs, if the plan was created from a list
     shards/shard-000007/       rows.jsonl, rows.parquet, images/, manifest.json with the SHA-256 of every file
-    dataset.json               the SHA-256 of every shard's manifest, and what was infeasible; written last
+    dataset.json               the SHA-256 of every shard's manifest, and infeasible specs; written last
 
-A shard appears by one rename when it is whole (protocol/run/sealed.py), so a kill at any instant leaves whole shards.
+A complete shard appears by one rename (protocol/run/sealed.py), so that a kill at any time leaves only complete shards.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ FORMAT = "vantage-dataset"
 MAJOR, MINOR = 1, 0
 PREFIX = "shard-"
 
-_LOCK_PATIENCE_S = 5.0  # workers of a killed process let go of the lock within an episode
+_LOCK_PATIENCE_S = 5.0  # workers of a killed process release the lock after at most one episode
 
 
 class Folder:
-    """The paths of a data set."""
+    """Reads and writes the files of a dataset."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -46,11 +46,11 @@ class Folder:
         return self.shards / f"{PREFIX}{index:06d}"
 
     def done(self) -> dict[int, Path]:
-        """The shards that are whole, by number."""
+        """The complete shards by number."""
         return numbered(self.shards, PREFIX) if self.shards.is_dir() else {}
 
     def plan(self) -> Optional[Plan]:
-        """The plan, None where there is none yet. Raises VantageError("corrupt")."""
+        """The plan; None if there is none yet. Raises VantageError("corrupt")."""
         path = self.path / "plan.json"
         if not path.exists():
             return None
@@ -60,7 +60,7 @@ class Folder:
             raise VantageError("corrupt", f"{path} cannot be read; remove {self.path} and start again.") from None
 
     def specs(self, plan: Plan) -> Specs:
-        """Raises VantageError("corrupt") where specs.jsonl is not the plan's."""
+        """The specs of the plan. Raises VantageError("corrupt") if specs.jsonl does not match it."""
         listed: list[TaskSpec] = []
         if plan.specs_sha256:
             path = self.path / "specs.jsonl"
@@ -71,14 +71,15 @@ class Folder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[int]:
-        """One writer at a time; gives the lock's descriptor, for child processes to hold too.
+        """Lock the folder for one writer; yield the lock's file descriptor, which child processes inherit.
 
-        Raises VantageError("conflict"), also where the folder holds something else, in which nothing is then made.
+        Raises VantageError("conflict") if another process holds the lock, or, without changing anything, if the folder
+        contains other files.
         """
         with disk_guard(self.path):
             there = {item.name for item in self.path.iterdir()} if self.path.exists() else set()
             if "plan.json" not in there and there - {".lock", "shards", "specs.jsonl"}:
-                raise VantageError("conflict", f"{self.path} holds something else; choose another folder.")
+                raise VantageError("conflict", f"{self.path} contains other files; choose another folder.")
             self.shards.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -90,7 +91,8 @@ class Folder:
                 except BlockingIOError:
                     if time.monotonic() > deadline_s:
                         raise VantageError(
-                            "conflict", f"another process writes {self.path}; stop it first, or choose another folder."
+                            "conflict",
+                            f"another process is writing {self.path}; stop it first, or choose another folder.",
                         ) from None
                     time.sleep(0.1)
             yield descriptor
@@ -98,14 +100,14 @@ class Folder:
             os.close(descriptor)
 
     def seal(self, plan: Plan) -> dict[str, Any]:
-        """Write dataset.json over the whole shards, and return it."""
+        """Write dataset.json for the complete shards, and return it."""
         shards, infeasible, rows = [], {}, 0
         for path in self.done().values():
             manifest = (path / MANIFEST).read_bytes()
             facts = json.loads(manifest)
             rows += facts["rows"]
-            for _, family, level, _ in facts["infeasible"]:
-                name = f"{family} L{level}"
+            for _, skill, level, _ in facts["infeasible"]:
+                name = f"{skill} L{level}"
                 infeasible[name] = infeasible.get(name, 0) + 1
             shards.append({"name": path.name, "rows": facts["rows"], "sha256": _digest(manifest)})
         record = {
@@ -122,7 +124,7 @@ class Folder:
         return record
 
     def sealed(self) -> Optional[dict[str, Any]]:
-        """dataset.json, None where the data set is not finished. Raises VantageError: "corrupt", "version"."""
+        """dataset.json; None if the dataset is not finished. Raises VantageError: "corrupt", "version"."""
         path = self.path / "dataset.json"
         if not path.exists():
             return None
@@ -134,25 +136,29 @@ class Folder:
         except (ValueError, KeyError, TypeError):
             raise VantageError("corrupt", f"{path} cannot be read; remove it and generate again.") from None
         if major != MAJOR:
-            raise VantageError("version", f"{path} has format {major}, this version reads {MAJOR}; use that version.")
+            raise VantageError(
+                "version", f"{path} has format {major}, but this version reads {MAJOR}; use the version that wrote it."
+            )
         return record
 
 
 def check_shard(path: Path, sha256: str) -> None:
-    """Compare a shard with the data set's record and its files with its manifest. Raises VantageError("corrupt")."""
+    """Compare a shard with dataset.json, and its files with its manifest. Raises VantageError("corrupt")."""
     verify_folder(path)
     if _digest((path / MANIFEST).read_bytes()) != sha256:
         raise VantageError("corrupt", f"{path / MANIFEST} does not match dataset.json; remove {path} and start again.")
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a shard. Raises VantageError("corrupt") that names the line."""
+    """The rows of a shard. Raises VantageError("corrupt"), with the line number."""
     rows = []
     for number, line in enumerate((path / "rows.jsonl").read_bytes().splitlines(), start=1):
         try:
             rows.append(msgspec.json.decode(line, type=Row))
         except msgspec.MsgspecError as error:
-            raise VantageError("corrupt", f"line {number} of {path / 'rows.jsonl'} is no row: {error}.") from None
+            raise VantageError(
+                "corrupt", f"line {number} of {path / 'rows.jsonl'} is not a valid row: {error}."
+            ) from None
     return rows
 
 

@@ -1,4 +1,4 @@
-"""Derive a data set anew: open each scene, render each view again, run each program, and say which rows do not hold."""
+"""Verifies a dataset: opens each scene, renders each view, runs each program, and reports the rows that differ."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from sim_server.questions.realise import realise
 from sim_server.sensing.degradations import degraded, digest_for
 from sim_server.service.scenes import WarmScenes
 
-# Between a stored picture and the same render encoded and decoded here, mean absolute difference in levels: 0 with the
-# encoder that wrote it, and room for another version of it.
-PICTURE_TOLERANCE = 1.0
+# Mean absolute difference in levels between a stored image and the same render encoded and decoded here. It is 0 with
+# the same encoder; other versions of the encoder may differ slightly.
+IMAGE_TOLERANCE = 1.0
 
 Progress = Callable[[str], None]
 
 
 class Failure(NamedTuple):
-    """`row` is the row's id, None for what concerns a whole shard; `other_version`: another renderer made the row."""
+    """`row`: the row's id, or None for the complete shard; `other_version`: another renderer version made the row."""
 
     shard: str
     row: Optional[int]
@@ -42,7 +42,7 @@ class Failure(NamedTuple):
 
 
 class Checked(msgspec.Struct):
-    """What one shard came to."""
+    """The result for one shard."""
 
     shard: str
     ids: list[int]
@@ -50,13 +50,13 @@ class Checked(msgspec.Struct):
 
 
 def verify(path: Path, backend: Optional[str], progress: Progress, workers: int = 1) -> tuple[int, list[Failure]]:
-    """How many rows were checked, and everything that does not hold. `workers` processes share the shards.
+    """The number of rows checked, and all failures. `workers` processes share the shards.
 
-    Raises VantageError("bad_request") for a folder without a finished data set, "unavailable" where a worker ended.
+    Raises VantageError("bad_request") if the folder has no finished dataset, "unavailable" if a worker process failed.
     """
     record = Folder(path).sealed()
     if record is None:
-        raise VantageError("bad_request", f"{path} holds no finished data set; run sim-server generate until it ends.")
+        raise VantageError("bad_request", f"{path} has no finished dataset; run sim-server generate until it ends.")
     workers = min(workers, len(record["shards"]))
     found = _spread(path, backend, workers) if workers > 1 else list(verify_shards(path, backend, progress))
     failures: list[Failure] = []
@@ -65,7 +65,7 @@ def verify(path: Path, backend: Optional[str], progress: Progress, workers: int 
         failures += shard.failures
         for row in shard.ids:
             if row in seen:
-                failures.append(Failure(shard.shard, row, "the row is there twice"))
+                failures.append(Failure(shard.shard, row, "the row is duplicated"))
             seen.add(row)
     return len(seen), failures
 
@@ -78,14 +78,14 @@ def verify_shards(
     parts: int = 1,
     parent: Optional[int] = None,
 ) -> Iterator[Checked]:
-    """Check every shard whose place in dataset.json leaves `part` when divided by `parts`, in this process.
+    """Check every shard whose index in dataset.json modulo `parts` is `part`, in this process.
 
-    With `parent` the work ends when that process is gone. Raises as `verify` does.
+    With `parent`, the work ends when that process ends. Raises what `verify` raises.
     """
     folder = Folder(path)
     record, plan = folder.sealed(), folder.plan()
     if record is None or plan is None:
-        raise VantageError("bad_request", f"{path} holds no finished data set; run sim-server generate until it ends.")
+        raise VantageError("bad_request", f"{path} has no finished dataset; run sim-server generate until it ends.")
     specs = folder.specs(plan)
     backend = plan.make_backend(backend_name)
     scenes = WarmScenes(backend, 2)
@@ -106,7 +106,7 @@ def verify_shards(
             continue
         if len(rows) != shards[number]["rows"]:
             expected = shards[number]["rows"]
-            failures.append(Failure(name, None, f"it has {len(rows)} rows, dataset.json says {expected}"))
+            failures.append(Failure(name, None, f"the shard has {len(rows)} rows, but dataset.json lists {expected}"))
         for row in rows:
             stay_with(parent)
             ids.append(row.id)
@@ -120,7 +120,7 @@ def verify_shards(
 
 
 def _spread(path: Path, backend: Optional[str], workers: int) -> list[Checked]:
-    """Check all shards in child processes, which write what they found as JSON lines."""
+    """Check all shards in child processes, which print their results as JSON lines."""
     command = [
         sys.executable,
         "-m",
@@ -135,7 +135,7 @@ def _spread(path: Path, backend: Optional[str], workers: int) -> list[Checked]:
             subprocess.Popen([*command, "--part", f"{part}/{workers}"], stdout=output)
             for part, output in enumerate(outputs)
         ]
-        wait_for_parts(children, "checked; its message stands above.")
+        wait_for_parts(children, "checked; see its message above.")
         found: list[Checked] = []
         for output in outputs:
             output.seek(0)
@@ -146,29 +146,29 @@ def _spread(path: Path, backend: Optional[str], workers: int) -> list[Checked]:
 def _row_failures(row: Row, shard: Path, plan: Plan, specs: Specs, scenes: WarmScenes) -> Iterator[str]:
     truth, question = row.truth, row.truth.question
     if not 0 <= row.id < plan.n or truth.spec != specs[row.id]:
-        yield "its spec is not the plan's"
+        yield "the spec does not match the plan"
         return
     if truth.spec.scene.split != plan.split:
-        yield f"its scene belongs to the {truth.spec.scene.split} split, the data set to {plan.split}"
+        yield f"the scene is in the {truth.spec.scene.split} split, but the dataset in {plan.split}"
     expected = make_row(row.id, truth)
     for name in row.__struct_fields__:
         if getattr(row, name) != getattr(expected, name):
-            yield f"{name} is not what its truth gives"
+            yield f"{name} does not match the truth"
     try:
         scene = scenes.get(truth.spec.scene)
         if scene.description != truth.scene:
-            yield "the scene opens with other objects"
+            yield "the scene has different objects"
             return
         rgb_views, world, answer = _derive(scene, truth)
     except VantageError as error:
-        yield f"it cannot be derived: {error.message}"
+        yield f"the row cannot be derived: {error.message}"
         return
     if answer != question.answer:
-        yield f"its answer is {question.answer!r}, its program gives {answer!r}"
+        yield f"the answer is {question.answer!r}, but the program gives {answer!r}"
     if truth.seen != tuple(map(seen_in, world.views[: len(truth.poses)])):
-        yield "its views show other pixels of the objects"
+        yield "the views show different pixels of the objects"
     if question.options and question.options.count(question.answer) != 1:
-        yield "its answer is not one of its options"
+        yield "the answer is not among the options"
     for name, rgb in zip(row.images, rgb_views):
         try:
             stored = from_webp((shard / name).read_bytes()).astype(np.int16)
@@ -176,15 +176,15 @@ def _row_failures(row: Row, shard: Path, plan: Plan, specs: Specs, scenes: WarmS
             yield f"{name} cannot be read: {error}"
             continue
         drawn = from_webp(to_webp(rgb, plan.quality))
-        if stored.shape != drawn.shape or np.abs(stored - drawn).mean() > PICTURE_TOLERANCE:
-            yield f"{name} shows another picture than its pose"
+        if stored.shape != drawn.shape or np.abs(stored - drawn).mean() > IMAGE_TOLERANCE:
+            yield f"{name} differs from the rendered view"
 
 
 def _derive(scene: Scene, truth: Truth) -> tuple[NDArray[np.uint8], Evidence, str]:
-    """The views uint8 [N, H, W, 3] drawn again, the evidence that they are judged on, and the program's answer there.
+    """Render the views again: uint8 [N, H, W, 3], their evidence, and the program's answer.
 
-    Realising the spec again gives all of it. Where this version would ask something else, the stored program is run on
-    what the stored poses show.
+    Realises the spec again. If this version asks a different question, the stored program is run on the evidence of the
+    stored poses.
     """
     with contextlib.suppress(Infeasible):
         again = realise(scene, truth.spec)

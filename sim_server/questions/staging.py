@@ -10,7 +10,7 @@ import numpy as np
 
 from protocol.errors import Infeasible
 from protocol.tasks.scene import Camera, Change, Pose
-from sim_server.backends.base import Editable, Frames, Scene, SceneInFront
+from sim_server.backends.base import Editable, Frames, Scene, SceneWrapper
 
 Changes = tuple[Change, ...]
 
@@ -31,7 +31,7 @@ class Staging(msgspec.Struct, frozen=True):
     numbers: tuple[float, ...] = ()
 
 
-class StagedScene(SceneInFront):
+class StagedScene(SceneWrapper):
     """A scene wrapper that renders view k with changes[k]."""
 
     def __init__(self, scene: Scene, changes: Sequence[Changes]) -> None:

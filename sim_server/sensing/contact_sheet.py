@@ -1,4 +1,4 @@
-"""Pictures of a scene for people: poses that show much of it, and a contact sheet of several views."""
+"""Overview images of a scene for people: informative poses, and contact sheets of several views."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from sim_server.sensing.observe import look_at, rotate
 
 EYE_HEIGHT_M = 1.55
 CANDIDATES = 48
-DRAFT_WIDTH_PX = 96  # candidates are judged on small drafts
-PLAIN_FRACTION = 0.004  # an object counts as shown from this share of the picture
-CROWDING_M = 0.7  # what is nearer fills the picture without showing anything
-SAME_PLACE_M = 1.5  # views are alike when they stand this near to each other
-SAME_HEADING = 0.5  # and their directions differ by less than 60 degrees: 1 - cos
+DRAFT_WIDTH_PX = 96  # candidates are rendered at this width
+PLAIN_FRACTION = 0.004  # an object counts as shown from this fraction of the image
+CROWDING_M = 0.7  # nearer surfaces fill the image without showing much
+SAME_PLACE_M = 1.5  # views are similar if their positions are nearer than this
+SAME_HEADING = 0.5  # and their directions differ by less than 60 degrees (1 - cos)
 AHEAD = (0.0, 0.0, -1.0)
 GAP_PX = 4
 
 
 def overview_poses(scene: Scene, camera: Camera, count: int) -> tuple[Pose, ...]:
-    """Poses in navigable space, each chosen to add the most to what the ones before it show of the scene.
+    """Poses in navigable space, chosen greedily: each adds the most to what earlier ones show.
 
     Deterministic for a scene.
     """
@@ -43,14 +43,14 @@ def overview_poses(scene: Scene, camera: Camera, count: int) -> tuple[Pose, ...]
         worth = {index: _worth(frames, index, seen) * _novelty(poses[index], chosen) for index in left}
         best = max(left, key=lambda index: worth[index])
         left.remove(best)
-        for object_id, share in _shares(frames, best).items():
-            seen[object_id] = max(share, seen.get(object_id, 0.0))
+        for object_id, fraction in _fractions(frames, best).items():
+            seen[object_id] = max(fraction, seen.get(object_id, 0.0))
         chosen.append(poses[best])
     return tuple(chosen)
 
 
 def contact_sheet(images: Sequence[NDArray[np.uint8]]) -> Image.Image:
-    """Pictures uint8 [H, W, 3] of one size, row by row in a grid about as wide as high, on white."""
+    """Arrange images uint8 [H, W, 3] of equal size row by row in a roughly square grid on white."""
     height_px, width_px = images[0].shape[:2]
     columns = math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)
@@ -63,7 +63,7 @@ def contact_sheet(images: Sequence[NDArray[np.uint8]]) -> Image.Image:
 
 
 def degradation_sheet(scene: Scene, pose: Pose, camera: Camera) -> Image.Image:
-    """One view under every degradation (a row each) at every severity, mildest first, the clear picture before them."""
+    """One view under every degradation (one row each): the undegraded image, then all severities from the mildest."""
     rows = len(DEGRADATIONS)
     step_x, step_y = camera.width_px + GAP_PX, camera.height_px + GAP_PX
     font = ImageFont.load_default(max(10, camera.height_px // 9))
@@ -71,18 +71,18 @@ def degradation_sheet(scene: Scene, pose: Pose, camera: Camera) -> Image.Image:
     draw = ImageDraw.Draw(sheet)
     for row, name in enumerate(DEGRADATIONS):
         for column in range(1 + SEVERITIES):
-            asked = (Degradation(name, column - 1),) if column else ()
-            frames = DegradedScene(scene, asked, scene.spec.seed, 0).render((pose,), camera, ("rgb",))
+            degradations = (Degradation(name, column - 1),) if column else ()
+            frames = DegradedScene(scene, degradations, scene.spec.seed, 0).render((pose,), camera, ("rgb",))
             assert frames.rgb is not None
             sheet.paste(Image.fromarray(frames.rgb[0]), (column * step_x, row * step_y))
-            text = f"{name.replace('_', ' ')} {column - 1}" if column else "clear"
+            text = f"{name.replace('_', ' ')} {column - 1}" if column else "undegraded"
             place = (column * step_x + 4, row * step_y + 3)
             draw.text(place, text, font=font, fill="white", stroke_width=2, stroke_fill="black")
     return sheet
 
 
 def _candidate(scene: Scene, rng: np.random.Generator) -> Pose:
-    """From a random standing point, towards a random point among the room's things."""
+    """A view from a random standing point towards a random point among the objects of the room."""
     x_m, floor_m, z_m = scene.sample_navigable(rng)
     eye = (x_m, floor_m + EYE_HEIGHT_M, z_m)
     objects = scene.description.objects
@@ -97,19 +97,19 @@ def _candidate(scene: Scene, rng: np.random.Generator) -> Pose:
 
 
 def _worth(frames: Frames, index: int, seen: dict[int, float]) -> float:
-    """New things first, each by the logarithm of its share of the picture; crowded views lose."""
+    """The score of a view: the sum over objects, mainly new ones, of log image fraction; crowded views score less."""
     assert frames.depth is not None
     depth = frames.depth[index]
     crowded = float(np.mean((depth > 0) & (depth < CROWDING_M)))
     gain = sum(
-        math.log(share / PLAIN_FRACTION + 1.0) * (1.0 if object_id not in seen else 0.15)
-        for object_id, share in _shares(frames, index).items()
+        math.log(fraction / PLAIN_FRACTION + 1.0) * (1.0 if object_id not in seen else 0.15)
+        for object_id, fraction in _fractions(frames, index).items()
     )
     return gain * (1.0 - crowded) ** 3
 
 
 def _novelty(pose: Pose, chosen: Sequence[Pose]) -> float:
-    """0 for a pose that was chosen before, near 1 for one that stands or looks elsewhere than all of them."""
+    """0 for a chosen pose, near 1 for a pose whose position or direction differs from all chosen ones."""
     novelty = 1.0
     for other in chosen:
         apart_m = math.dist(pose.position_m, other.position_m)
@@ -118,10 +118,10 @@ def _novelty(pose: Pose, chosen: Sequence[Pose]) -> float:
     return novelty
 
 
-def _shares(frames: Frames, index: int) -> dict[int, float]:
-    """Object id -> share of the picture, of the objects that are plainly shown."""
+def _fractions(frames: Frames, index: int) -> dict[int, float]:
+    """Object id -> fraction of the image, for objects above PLAIN_FRACTION."""
     assert frames.ids is not None
     ids = frames.ids[index]
     values, counts = np.unique(ids[ids != 0], return_counts=True)
-    shares = {int(value): float(count) / ids.size for value, count in zip(values, counts)}
-    return {object_id: share for object_id, share in shares.items() if share >= PLAIN_FRACTION}
+    fractions = {int(value): float(count) / ids.size for value, count in zip(values, counts)}
+    return {object_id: fraction for object_id, fraction in fractions.items() if fraction >= PLAIN_FRACTION}

@@ -1,24 +1,24 @@
-"""Loops over pixels that degrade a picture. Colour is uint8 [H, W, 3] sRGB, in and out; light adds up in linear values.
+"""Per-pixel kernels of degradations. Input and output colours are uint8 [H, W, 3] sRGB; light is summed in linear
+values.
 
-No random state: noise is a hash of the pixel's place and a seed. Transcendental functions stand in tables that NumPy
-makes once, so that the same input gives the same bits.
+There is no random state: noise is a hash of the pixel's position and a seed. Transcendental functions are looked up in
+tables computed once by NumPy, so that equal inputs give equal bits.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
+from sim_server.jit import jit
 
 Rgb = NDArray[np.uint8]
 _HALF = np.float32(0.5)
-_STEPS = 8192  # of the way back from linear light; fine enough for the darkest level
+_STEPS = 8192  # table size for encoding linear light; fine enough for the darkest level
 
 
 def _srgb_tables() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """sRGB level -> linear light 0..1, and linear light in _STEPS steps -> level (IEC 61966-2-1)."""
+    """Tables from sRGB level to linear light 0..1, and from linear light in _STEPS steps to level (IEC 61966-2-1)."""
     level = np.arange(256) / 255
     linear = np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
     light = np.arange(_STEPS) / (_STEPS - 1)
@@ -29,21 +29,21 @@ def _srgb_tables() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
 LINEAR, LEVEL = _srgb_tables()
 _LAST = np.float32(_STEPS - 1)
 
-FOG_REACH = 12.0  # optical depths from which on nothing comes through
+FOG_REACH = 12.0  # optical depth beyond which nothing is visible
 _FOG_STEPS = 4096
 TRANSMISSION = np.exp(-np.linspace(0.0, FOG_REACH, _FOG_STEPS)).astype(np.float32)
 
 
-@_jit
+@jit
 def _encode(light, level):
     return level[int(min(max(light, np.float32(0)), np.float32(1)) * _LAST + _HALF)]
 
 
-@_jit
+@jit
 def fog(rgb, depth, focal_px, density, air, linear, level, transmission, out, through):
-    """Air of colour `air` (linear) between camera and things; `through` gets each pixel's transmission.
+    """Add fog of colour `air` (linear); fills `through` with the transmission of each pixel.
 
-    depth: float32 [H, W] metres along the axis, 0 where nothing was hit; density: optical depth per metre.
+    depth: float32 [H, W] metres along the optical axis, 0 where nothing was hit; density: optical depth per metre.
     """
     height, width = depth.shape
     steps = np.float32((transmission.size - 1) / FOG_REACH)
@@ -62,14 +62,14 @@ def fog(rgb, depth, focal_px, density, air, linear, level, transmission, out, th
                 out[i, j, c] = _encode(linear[rgb[i, j, c]] * t + air[c] * (np.float32(1) - t), level)
 
 
-@_jit
+@jit
 def defocus(rgb, depth, focus_m, radius_px, disc, linear, level, out):
-    """Each pixel as the mean of `disc` (float32 [T, 2], of radius 1) scaled to its circle of confusion.
+    """Average each pixel over the points `disc` (float32 [T, 2], radius 1) scaled to its circle of confusion.
 
-    radius_px is the circle's radius at infinity; a thing at depth d has |1 - focus_m / d| of it.
+    radius_px: radius of the circle at infinity; at depth d it is multiplied by |1 - focus_m / d|.
     """
     height, width = depth.shape
-    share = np.float32(1) / np.float32(disc.shape[0])
+    weight = np.float32(1) / np.float32(disc.shape[0])
     for i in range(height):
         for j in range(width):
             radius = radius_px
@@ -82,14 +82,14 @@ def defocus(rgb, depth, focus_m, radius_px, disc, linear, level, out):
                 red += linear[rgb[row, column, 0]]
                 green += linear[rgb[row, column, 1]]
                 blue += linear[rgb[row, column, 2]]
-            out[i, j, 0] = _encode(red * share, level)
-            out[i, j, 1] = _encode(green * share, level)
-            out[i, j, 2] = _encode(blue * share, level)
+            out[i, j, 0] = _encode(red * weight, level)
+            out[i, j, 1] = _encode(green * weight, level)
+            out[i, j, 2] = _encode(blue * weight, level)
 
 
-@_jit
+@jit
 def resample(rgb, where, out):
-    """out[i, j] is the picture, bilinear, at `where` float32 [H, W, 2] (row, column)."""
+    """Fill out[i, j] with the image at `where` float32 [H, W, 2] (row, column), bilinear."""
     height, width = rgb.shape[:2]
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
@@ -103,11 +103,11 @@ def resample(rgb, where, out):
                 out[i, j, c] = int(upper * (np.float32(1) - fy) + lower * fy + _HALF)
 
 
-@_jit
+@jit
 def sensor(rgb, gain, deviation, seed, linear, level, out):
-    """Exposure by `gain` (of linear light), then noise of this standard deviation (levels), per pixel and channel.
+    """Multiply linear light by `gain`, then add noise with standard deviation `deviation` (levels) per channel.
 
-    A normal deviate is the sum of the four bytes of a 32-bit hash (Murmur3's finaliser), scaled to variance 1.
+    A normal deviate is the sum of the four bytes of a 32-bit hash (the finaliser of MurmurHash3), scaled to variance 1.
     """
     scale = np.float32(deviation / np.sqrt(4 * 65535 / 12))
     size = rgb.size
@@ -126,9 +126,9 @@ def sensor(rgb, gain, deviation, seed, linear, level, out):
         result[index] = int(min(max(value, np.float32(0)), np.float32(255)) + _HALF)
 
 
-@_jit
+@jit
 def _code_plane(plane, table, cosine):
-    """Transform, quantise and transform back every 8 x 8 block of a plane whose sides are multiples of 8, in place."""
+    """Transform, quantise and transform back every 8 x 8 block of a plane in place; sides are multiples of 8."""
     block = np.empty((8, 8), np.float32)
     half = np.empty((8, 8), np.float32)
     for top in range(0, plane.shape[0], 8):
@@ -159,9 +159,9 @@ def _code_plane(plane, table, cosine):
                     plane[top + i, left + j] = total
 
 
-@_jit
+@jit
 def compress(rgb, luma_table, chroma_table, cosine, out):
-    """What is left of a picture after JPEG (ITU-T T.81) with these quantisation tables and 4:2:0 chroma."""
+    """The image after JPEG compression (ITU-T T.81) with these quantisation tables and 4:2:0 chroma."""
     height, width = rgb.shape[:2]
     rows, columns = (height + 15) // 16 * 16, (width + 15) // 16 * 16
     luma = np.empty((rows, columns), np.float32)

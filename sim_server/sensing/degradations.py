@@ -1,13 +1,13 @@
-"""Pictures made worse on purpose, as an axis of difficulty: fog, blur, noise, a dirty or distorting lens …
+"""Image degradations as an axis of difficulty: fog, blur, noise, a dirty or distorting lens, and others.
 
-`DegradedScene` stands before a scene and degrades what it renders, always in the order of nature: air, lens, dirt on
-the lens, shake, exposure, sensor, file. What every severity means stands in the tables below. Truth stays honest:
+`DegradedScene` wraps a scene and degrades its images in physical order: air, lens, dirt on the lens, camera shake,
+exposure, sensor, file. The tables below define the severities. The truth remains consistent with the images:
 
-- lens distortion moves things in the picture, so ids and depth are moved the same way and `Frames.lens` says so;
-- what fog or dirt hides counts as hidden: an object's unoccluded share is lowered, by way of the amodal counts, to the
-  share of its pixels that stays plain; families then refuse to ask about it.
+- lens distortion moves objects in the image, so that ids and depth are distorted alike and `Frames.lens` is set;
+- pixels hidden by fog or dirt count as occluded: amodal counts are raised so that the visible fraction of an object is
+  that of its plain pixels, and questions about objects that are hidden too much are rejected.
 
-The ids stay those of everything that is there, so that a thing in the fog still spoils a name and a count.
+Ids still include every object, so that an object in the fog still makes a name or a count ambiguous.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from protocol.seeds import rng_for
 from protocol.tasks.scene import Camera, Pose
 from protocol.tasks.task import DEGRADATIONS, HIDING, Degradation, TaskSpec
 from protocol.wire.messages import Observe
-from sim_server.backends.base import Backend, Frames, Scene, SceneInFront
+from sim_server.backends.base import Backend, Frames, Scene, SceneWrapper
 from sim_server.numba_cache import set_cache_dir
 from sim_server.sensing.lens import sources
 
-VERSION = 1  # raise it when the same degradation gives other pixels
+VERSION = 1  # increase it when a degradation gives different pixels
 
-# By severity 0..4. Lengths in the picture are shares of its width, so that they look alike at every size.
-FOG_PER_M = (0.06, 0.12, 0.21, 0.33, 0.50)  # optical depth per metre; 3 m let 84 … 22 % through
+# By severity 0..4. Lengths are fractions of the image width, so that they look alike at every size.
+FOG_PER_M = (0.06, 0.12, 0.21, 0.33, 0.50)  # optical depth per metre; transmission over 3 m is 84 … 22 %
 FOG_COLOR = (0.58, 0.61, 0.64)  # linear
 DEFOCUS_RADIUS = (0.004, 0.008, 0.013, 0.019, 0.027)  # circle of confusion at infinity
-DEFOCUS_LEAST_PX = 0.8  # is added, so that a small picture blurs too
+DEFOCUS_MIN_PX = 0.8  # added, so that small images are blurred too
 FOCUS_M = 0.5  # the camera is focused too near
 LENS_K = (0.06, 0.12, 0.20, 0.30, 0.45)
 DIRT_SPOTS = (3, 6, 11, 18, 28)
@@ -46,27 +46,30 @@ LOW_NOISE = (2.0, 3.0, 4.0, 5.0, 6.0)  # standard deviation, levels of 255
 NOISE = (6.0, 12.0, 20.0, 32.0, 48.0)
 JPEG_QUALITY = (40, 24, 14, 8, 5)
 
-PLAIN_TRANSMISSION = 0.15  # a pixel that shows less of its object's light is not plain
+PLAIN_TRANSMISSION = 0.15  # a pixel is plain if at least this fraction of its object's light is transmitted
 _DIRT_RGB = np.array([86.0, 78.0, 66.0], np.float32)
 _DISC_TAPS = 28
 
 Rgb = NDArray[np.uint8]
 
 
-class DegradedScene(SceneInFront):
-    """A scene seen through a worse camera. What is drawn (the direction of a shake, dirt, noise) is drawn from
-    (run_seed, seq) and, dirt apart, the view's index: dirt stays on the lens from view to view."""
+class DegradedScene(SceneWrapper):
+    """A scene seen through a degraded camera.
+
+    Random choices (direction of shake, dirt, noise) depend on (run_seed, seq) and, except for dirt, on the view's
+    index: dirt stays on the lens from view to view.
+    """
 
     def __init__(
         self, scene: Scene, degradations: Sequence[Degradation], run_seed: int, seq: int, first_index: int = 0
     ) -> None:
-        """`first_index` is the number of the first view that is rendered.
+        """`first_index`: the index of the first view that is rendered.
 
-        Raises VantageError("bad_request") where a degradation is named twice.
+        Raises VantageError("bad_request") if a degradation is repeated.
         """
         severities = {item.name: item.severity for item in degradations}
         if len(severities) < len(degradations):
-            raise VantageError("bad_request", "each degradation is named once; leave the repeated ones out.")
+            raise VantageError("bad_request", "a degradation is repeated; name each one only once.")
         super().__init__(scene)
         self._severities = severities
         self._seed = (run_seed, "degrade", seq)
@@ -119,7 +122,7 @@ class DegradedScene(SceneInFront):
             frames.amodal[index] = _with_hidden(frames.amodal[index], before, ids, plain)
 
     def _degrade_colour(self, rgb: Rgb, depth: Optional[NDArray[np.float32]], camera: Camera, index: int) -> Rgb:
-        """uint8 [H, W, 3] through every degradation, in the order of DEGRADATIONS."""
+        """Apply every degradation to rgb uint8 [H, W, 3] in the order of DEGRADATIONS."""
         for name in DEGRADATIONS:
             if name in self._severities:
                 rng = rng_for(*self._seed, name, self._first_index + index)
@@ -148,7 +151,7 @@ class DegradedScene(SceneInFront):
             kernels.fog(rgb, depth, focal_px, density, air, *tables, kernels.TRANSMISSION, out, through)
         elif name == "defocus":
             assert depth is not None
-            radius_px = np.float32(DEFOCUS_LEAST_PX + DEFOCUS_RADIUS[severity] * width_px)
+            radius_px = np.float32(DEFOCUS_MIN_PX + DEFOCUS_RADIUS[severity] * width_px)
             kernels.defocus(rgb, depth, np.float32(FOCUS_M), radius_px, _disc(), *tables, out)
         elif name == "lens_distortion":
             kernels.resample(rgb, sources(camera.height_px, width_px, LENS_K[severity])[0], out)
@@ -167,11 +170,11 @@ class DegradedScene(SceneInFront):
         return out
 
     def _dirt(self, camera: Camera) -> NDArray[np.float32]:
-        """How much the dirt covers, 0..1, float32 [H, W]; a worse severity keeps the spots of the milder ones."""
+        """Opacity of the dirt, 0..1, float32 [H, W]; a higher severity includes the spots of lower ones."""
         rng = rng_for(*self._seed, "dirt")
         height, width = camera.height_px, camera.width_px
         clear = np.ones((height, width), np.float32)
-        least, most = (share * max(width, height) for share in DIRT_RADIUS)
+        least, most = (fraction * max(width, height) for fraction in DIRT_RADIUS)
         for _ in range(DIRT_SPOTS[self._severities["dirt"]]):
             radius = least + (most - least) * rng.uniform() ** 2
             row, column = rng.uniform(0, height), rng.uniform(0, width)
@@ -180,27 +183,27 @@ class DegradedScene(SceneInFront):
             rows = np.arange(max(0, int(row) - reach), min(height, int(row) + reach))[:, None]
             columns = np.arange(max(0, int(column) - reach), min(width, int(column) + reach))[None]
             squared = ((rows + 0.5 - row) ** 2 * stretch + (columns + 0.5 - column) ** 2 / stretch) / radius**2
-            soft = np.clip((2.0 - squared) / 1.4, 0, 1)  # full within 0.8 of the radius, gone at 1.4
+            soft = np.clip((2.0 - squared) / 1.4, 0, 1)  # 1 within 0.8 of the radius, 0 beyond 1.4
             clear[rows, columns] *= (1 - strength * soft).astype(np.float32)
         return 1 - clear
 
 
-def degraded(scene: Scene, asked: Union[TaskSpec, Observe]) -> Scene:
-    """The scene as the camera of an episode sees it: itself where no degradation is asked for."""
-    if not asked.degradations:
+def degraded(scene: Scene, request: Union[TaskSpec, Observe]) -> Scene:
+    """The scene with the degradations of a spec or request; the scene itself if there are none."""
+    if not request.degradations:
         return scene
-    index = asked.index if isinstance(asked, Observe) else 0
-    return DegradedScene(scene, asked.degradations, asked.run_seed, asked.seq, index)
+    index = request.index if isinstance(request, Observe) else 0
+    return DegradedScene(scene, request.degradations, request.run_seed, request.seq, index)
 
 
-def digest_for(backend: Backend, asked: Union[TaskSpec, Observe]) -> str:
-    """The renderer digest of views: the backend's, and this module's version where it changed pixels."""
-    return f"{backend.digest}+degraded-{VERSION}" if asked.degradations else backend.digest
+def digest_for(backend: Backend, request: Union[TaskSpec, Observe]) -> str:
+    """The renderer digest of views: that of the backend, plus this module's version if there are degradations."""
+    return f"{backend.digest}+degraded-{VERSION}" if request.degradations else backend.digest
 
 
 @functools.lru_cache(maxsize=1)
 def _kernels() -> Any:
-    """The compiled loops. Imported at the first degraded picture: a process without one does without Numba."""
+    """The kernels, imported on first use, so that a process without degradations does not import Numba."""
     set_cache_dir()
     from sim_server.sensing import degradation_kernels as degrade_kernels
 
@@ -218,10 +221,10 @@ def _fog_is_thin(depth: NDArray[np.float32], camera: Camera, density: float) -> 
 def _with_hidden(
     amodal: dict[int, int], before: NDArray[np.int64], ids: NDArray[np.int32], plain: Optional[NDArray[np.bool_]]
 ) -> dict[int, int]:
-    """Amodal counts with which visible / amodal is the old unoccluded share times the share that stays plain.
+    """Amodal counts for which visible / amodal is the old visible fraction times the fraction of plain pixels.
 
-    before: pixels per id as rendered; ids: the picture's, distortion included. What an object would cover of the
-    distorted picture is taken to change as what is visible of it does.
+    before: pixels per id as rendered; ids: those of the image, distortion included. Distortion is assumed to change
+    amodal and visible pixels of an object by the same factor.
     """
     now = np.bincount(ids.ravel(), minlength=len(before))
     clear = now if plain is None else np.bincount(ids[plain], minlength=len(before))
@@ -230,21 +233,21 @@ def _with_hidden(
         if key >= len(before) or not before[key] or not now[key]:
             result[key] = count
         else:
-            share = clear[key] / now[key] * before[key] / count
-            result[key] = max(int(now[key]), round(now[key] / max(share, 1e-6)))
+            fraction = clear[key] / now[key] * before[key] / count
+            result[key] = max(int(now[key]), round(now[key] / max(fraction, 1e-6)))
     return result
 
 
 def _shake(rgb: Rgb, length_px: float, angle_rad: float, linear: NDArray[np.float32], level: NDArray[np.uint8]) -> Rgb:
-    """The mean of the picture moved along a straight line of this length, in linear light.
+    """The mean of the image shifted along a straight line of this length, in linear light.
 
-    Whole steps along the longer axis, weighted by how much of each the line covers; the other axis is interpolated.
+    Takes whole pixel steps along the longer axis, weighted by their coverage, and interpolates along the other axis.
     """
     height, width = rgb.shape[:2]
     down, right = math.sin(angle_rad), math.cos(angle_rad)
     steep = abs(down) > abs(right)
     slope = right / down if steep else down / right
-    half = (length_px * max(abs(down), abs(right)) + 1) / 2  # a pixel is as long as itself
+    half = (length_px * max(abs(down), abs(right)) + 1) / 2  # plus the extent of the pixel itself
     reach = math.ceil(half) + 1
     light = np.pad(linear[rgb], ((reach, reach), (reach, reach), (0, 0)), mode="edge")
     total = np.zeros(rgb.shape, np.float32)
@@ -252,17 +255,17 @@ def _shake(rgb: Rgb, length_px: float, angle_rad: float, linear: NDArray[np.floa
         covered = min(step + 0.5, half) - max(step - 0.5, -half)
         aside = math.floor(step * slope)
         beyond = step * slope - aside
-        for offset, share in ((aside, 1 - beyond), (aside + 1, beyond)):
-            if covered * share > 1e-6:
+        for offset, fraction in ((aside, 1 - beyond), (aside + 1, beyond)):
+            if covered * fraction > 1e-6:
                 row, column = (reach + step, reach + offset) if steep else (reach + offset, reach + step)
-                total += light[row : row + height, column : column + width] * np.float32(covered * share)
+                total += light[row : row + height, column : column + width] * np.float32(covered * fraction)
     steps = np.float32((len(level) - 1) / (2 * half))
     return level[(total * steps + np.float32(0.5)).astype(np.int32)]
 
 
 @functools.lru_cache(maxsize=1)
 def _disc() -> NDArray[np.float32]:
-    """Points spread evenly over the unit disc (Vogel's spiral), float32 [T, 2]."""
+    """Evenly spread points of the unit disc (Vogel's spiral), float32 [T, 2]."""
     turn = np.arange(_DISC_TAPS) * math.pi * (3 - math.sqrt(5))
     radius = np.sqrt((np.arange(_DISC_TAPS) + 0.5) / _DISC_TAPS)
     return np.stack([radius * np.sin(turn), radius * np.cos(turn)], -1).astype(np.float32)
@@ -270,7 +273,7 @@ def _disc() -> NDArray[np.float32]:
 
 @functools.lru_cache(maxsize=1)
 def _cosines() -> NDArray[np.float32]:
-    """The orthonormal discrete cosine transform of 8 values, float32 [frequency, place]."""
+    """The orthonormal discrete cosine transform of 8 values, float32 [frequency, position]."""
     frequency, place = np.mgrid[0:8, 0:8]
     matrix = np.cos((2 * place + 1) * frequency * math.pi / 16) / 2
     matrix[0] /= math.sqrt(2)
@@ -288,7 +291,7 @@ _CHROMA_CORNER = ((17, 18, 24, 47), (18, 21, 26, 66), (24, 26, 56, 99), (47, 66,
 
 @functools.lru_cache(maxsize=8)
 def _jpeg_tables(quality: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Quantisation of luma and chroma, float32 [8, 8], scaled to a quality as the IJG's library does."""
+    """Quantisation tables of luma and chroma, float32 [8, 8], scaled to a quality as in the IJG library."""
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
     luma = np.array(_LUMA, np.float64).reshape(8, 8)
     chroma = np.full((8, 8), 99.0)

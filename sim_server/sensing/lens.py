@@ -1,8 +1,8 @@
-"""Barrel distortion of a lens: where a pinhole camera's picture points come to lie, and the way back.
+"""Barrel distortion of a lens, and its inverse.
 
-With r the distance from the picture's middle in units of half its diagonal, a point seen at r comes from the pinhole
-picture's r (1 + k r^2) / (1 + k) (one radial term, Brown 1966). The corners stay where they are, so that the distorted
-picture has no empty border; its middle is magnified by 1 + k and straight lines bow outwards.
+With r the distance from the image centre in units of half the diagonal, a point at r in the distorted image is at
+r (1 + k r^2) / (1 + k) in the pinhole image (one radial term, Brown 1966). The corners are fixed, so that the distorted
+image has no empty border; the centre is magnified by 1 + k and straight lines bow outwards.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _NEWTON_STEPS = 8
 
 @functools.lru_cache(maxsize=8)
 def sources(height_px: int, width_px: int, k: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Where each pixel of the distorted picture comes from.
+    """The source of each pixel of the distorted image.
 
-    Returns the place in pixel coordinates, centres at whole numbers, float32 [H, W, 2] as (row, column), and the
-    index of the nearest pixel in the flattened picture, int64 [H, W].
+    Returns its position in the pinhole image, float32 [H, W, 2] as (row, column) with pixel centres at whole numbers,
+    and the index of the nearest pixel in the flattened image, int64 [H, W].
     """
     rows, columns = np.mgrid[0:height_px, 0:width_px].astype(np.float64)
     middle_row, middle_column = (height_px - 1) / 2, (width_px - 1) / 2
@@ -37,10 +37,10 @@ def sources(height_px: int, width_px: int, k: float) -> tuple[NDArray[np.float32
 
 
 def bend(u: Array, v: Array, k: float, width_px: int, height_px: int) -> tuple[Array, Array]:
-    """Where points at (u, v) of the pinhole picture (0..1 from left and top, any value outside it) lie after it."""
+    """Distort points (u, v) of the pinhole image, 0..1 from left and top inside the image; any value is allowed."""
     x, y = (u - 0.5) * width_px, (v - 0.5) * height_px
     wanted = np.hypot(x, y) / (np.hypot(width_px, height_px) / 2)
-    # Solve r (1 + k r^2) = (1 + k) wanted: Newton from above falls to the root, the function being convex.
+    # Solve r (1 + k r^2) = (1 + k) wanted. The function is convex: Newton's method from above converges to the root.
     target = (1 + k) * wanted
     r = np.minimum(target, np.cbrt(target / k))
     for _ in range(_NEWTON_STEPS):

@@ -1,7 +1,7 @@
-"""Moving a camera through a scene: the actions of Observe, and which poses are allowed.
+"""Moves a camera through a scene: the actions of Observe, and the poses that are allowed.
 
-Actions are those of embodied navigation: forward 0.25 m along the horizontal heading, turns of 30 degrees about
-the world's up axis, looks of 15 degrees about the camera's own x axis. A blocked move leaves the camera where it is.
+Actions follow embodied navigation: forward 0.25 m along the horizontal heading, turns of 30 degrees about the world's
+up axis, looks of 15 degrees about the camera's x axis. A blocked move leaves the camera in place.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ FORWARD_M = 0.25
 TURN_RAD = math.radians(30.0)
 LOOK_RAD = math.radians(15.0)
 MAX_PITCH_RAD = math.radians(75.0)
-STEP_CHECK_M = 0.05  # a forward move is checked at points so far apart
-FLOORS_BELOW_M = (2.0, 1.5, 1.0, 0.5)  # a floor is found within 0.5 m of where it is looked for
+STEP_CHECK_M = 0.05  # spacing of the points at which a forward move is checked
+FLOORS_BELOW_M = (2.0, 1.5, 1.0, 0.5)  # heights at which a floor is searched for, each within 0.5 m
 
 
 def move(scene: Scene, pose: Pose, action: str) -> tuple[Pose, bool]:
-    """The pose after `action` ("" asks for the pose itself), and whether the move was blocked.
+    """The pose after `action` ("" for the pose itself), and whether the move was blocked.
 
-    Raises VantageError("bad_request") for an unknown action, a rotation that is no unit quaternion, and a free pose
-    outside navigable space or outside its room's height.
+    Raises VantageError("bad_request") for an unknown action, a rotation that is not a unit quaternion, and a free pose
+    outside navigable space or above the ceiling.
     """
     pose = Pose(pose.position_m, _unit(pose.rotation_wxyz))
     if action == "":
@@ -49,9 +49,9 @@ def move(scene: Scene, pose: Pose, action: str) -> tuple[Pose, bool]:
 
 
 def can_stand(scene: Scene, eye_m: Vec3) -> bool:
-    """Whether an agent whose eye is here stands on free floor of a room, with the eye between floor and ceiling.
+    """Whether an agent with its eye here stands on free floor of a room, with the eye below the ceiling.
 
-    In a scene that names no rooms: whether there is free floor at most 2.5 m below the eye.
+    In a scene without rooms: whether there is free floor at most 2.5 m below the eye.
     """
     if not all(map(math.isfinite, eye_m)):
         return False
@@ -92,7 +92,7 @@ def _look(pose: Pose, angle_rad: float) -> tuple[Pose, bool]:
 
 
 def look_at(eye_m: Vec3, target_m: Vec3) -> Pose:
-    """The upright camera (no roll) at `eye_m` that has `target_m` in its centre."""
+    """The pose at `eye_m`, without roll, with `target_m` in the image centre."""
     dx, dy, dz = (target_m[i] - eye_m[i] for i in range(3))
     yaw_rad = math.atan2(-dx, -dz)
     pitch_rad = math.atan2(dy, math.hypot(dx, dz))
@@ -102,7 +102,7 @@ def look_at(eye_m: Vec3, target_m: Vec3) -> Pose:
 
 
 def multiply(a: Quat, b: Quat) -> Quat:
-    """The rotation that does `b` first, then `a` (Hamilton product)."""
+    """The rotation that applies `b` first, then `a` (Hamilton product)."""
     aw, ax, ay, az = a
     bw, bx, by, bz = b
     return (
@@ -121,7 +121,7 @@ def rotate(rotation: Quat, vector: Vec3) -> Vec3:
 
 def _unit(rotation: Quat) -> Quat:
     norm = math.sqrt(sum(part * part for part in rotation))
-    if not abs(norm - 1.0) < 1e-3:  # also refuses nan
+    if not abs(norm - 1.0) < 1e-3:  # also rejects NaN
         raise VantageError("bad_request", f"the rotation {rotation} is not a unit quaternion (w, x, y, z).")
     w, x, y, z = rotation
     return (w / norm, x / norm, y / norm, z / norm)

@@ -1,4 +1,4 @@
-"""All that is seen around a camera: an equirectangular picture put together from six square views of any simulator."""
+"""Equirectangular panoramas, assembled from six square views of any simulator."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sim_server.backends.base import Scene
 from sim_server.sensing.observe import multiply, rotate
 
 _HALF = math.sqrt(0.5)
-# ahead, left, back, right, up, down, each turned from the camera's own direction
+# ahead, left, back, right, up, down, relative to the camera
 _FACES: tuple[Quat, ...] = (
     (1.0, 0.0, 0.0, 0.0),
     (_HALF, 0.0, _HALF, 0.0),
@@ -25,8 +25,10 @@ _FACES: tuple[Quat, ...] = (
 
 
 class Panorama(msgspec.Struct):
-    """Column c of W looks at azimuth ((c + 0.5) / W - 0.5) * 360 degrees, to the right of where the camera looks; row r
-    of H = W / 2 at elevation (0.5 - (r + 0.5) / H) * 180 degrees.
+    """A panorama around a camera.
+
+    Column c of W has azimuth ((c + 0.5) / W - 0.5) * 360 degrees, positive to the right of the camera's direction; row
+    r of H = W / 2 has elevation (0.5 - (r + 0.5) / H) * 180 degrees.
 
     rgb: uint8 [H, W, 3] sRGB; depth: float32 [H, W] metres along the ray, 0 where nothing was hit; ids: int32 [H, W].
     """
@@ -37,12 +39,12 @@ class Panorama(msgspec.Struct):
 
 
 def panorama(scene: Scene, pose: Pose, width_px: int) -> Panorama:
-    """Every pixel is the nearest one of a view, so that ids and depth are those that a view has, never a mixture.
+    """Render a panorama. Every pixel is the nearest one of a view, so that ids and depth are never interpolated.
 
     Raises ValueError for a width outside 2..8192, and what the scene's render raises.
     """
     if not 2 <= width_px <= 8192:
-        raise ValueError(f"a panorama is 2 to 8192 pixels wide, not {width_px}")
+        raise ValueError(f"a panorama must be 2 to 8192 pixels wide, not {width_px}")
     side = math.ceil(width_px / 2)
     camera = Camera(side, side, math.pi / 2)
     poses = [Pose(pose.position_m, multiply(pose.rotation_wxyz, face)) for face in _FACES]

@@ -1,16 +1,16 @@
-"""The simulator service's broker: clients on one side, workers on the other, no simulator in this process.
+"""The broker of the simulator service, between clients and workers. It runs no simulator itself.
 
 Map
     Inbox (protocol/wire/inbox.py)   ROUTER for clients: HELLO, heartbeats, de-duplication, stored replies
-    Dispatcher (dispatch.py)    which worker does which request: credit, warm scenes, bounds, re-dispatch, quarantine
-    Fleet (fleet.py)            child processes that are workers; others may join from anywhere
-    Broker (here)               the sockets and the loop that joins them
+    Dispatcher (dispatch.py)         assigns requests to workers: credit, warm scenes, bounds, re-dispatch, quarantine
+    Fleet (fleet.py)                 worker processes started by this one; others may join from anywhere
+    Broker (here)                    the sockets and the main loop
 
     client ──RENDER_TASK──▶ Inbox ─▶ Dispatcher.submit ─▶ .assign ──the same frames──▶ worker
     client ◀──EPISODE────── Inbox ◀─ Dispatcher.finish ◀──────────the same frames──── worker
 
-Requests and replies are forwarded as the frames that came; only the request id is replaced by the broker's own job id
-and back, so that clients cannot collide and a late answer to an earlier broker is known as such.
+Frames of requests and replies are forwarded unchanged, except that the request id is replaced by the broker's job id
+and back, so that clients cannot collide and late answers to an earlier broker are recognised.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ from sim_server.settings import SimSettings
 
 log = logging.getLogger(__name__)
 
-SERVICE = "sim"  # clients look it up in the run directory
-WORKER_SERVICE = "sim-workers"  # workers do
-TURN_MS = 50  # the loop turns at least so often: workers are looked after, and requests that wait for one
+SERVICE = "sim"  # name in the run directory for clients
+WORKER_SERVICE = "sim-workers"  # name in the run directory for workers
+TURN_MS = 50  # maximum time between iterations of the main loop
 METRICS_EVERY_S = 5.0
 DRAIN_S = 10.0
 HEARTBEAT_S = 1.0  # of clients
@@ -79,9 +79,9 @@ _FAILURE_KIND = KIND_OF[Failure].encode()
 
 
 class Broker:
-    """Serves one run. The addresses are bound and published on construction.
+    """Serves one run. Binds and publishes its addresses on construction.
 
-    Raises VantageError: "conflict" where an address is in use, "bad_config" where it cannot be served.
+    Raises VantageError: "conflict" if an address is in use, "bad_config" if it cannot be served.
     """
 
     def __init__(self, run: RunDir, settings: SimSettings, fleet: Fleet) -> None:
@@ -108,7 +108,7 @@ class Broker:
         self._job_ids = itertools.count()
         self._epoch = os.urandom(8)
         self._draining = False
-        self._suspected: dict[str, bytes] = {}  # worker given up for its silence -> the request that it was computing
+        self._suspected: dict[str, bytes] = {}  # worker lost through silence -> its request in progress
         self._next_tick_s = self._next_heartbeat_s = self._next_status_s = self._next_metrics_s = 0.0
         self._served_before, self._served_at_s, self._per_s = 0, time.monotonic(), 0.0
         self._poller = zmq.Poller()
@@ -120,7 +120,7 @@ class Broker:
     # ------------------------------------------------------------------------- the main loop
 
     def serve(self, stop: threading.Event) -> None:
-        """Answer until `stop` is set, then finish what was accepted (for at most DRAIN_S) and leave."""
+        """Serve until `stop` is set, then finish accepted requests (for at most DRAIN_S) and return."""
         end_s: Optional[float] = None
         try:
             while end_s is None or (self._dispatcher.jobs and time.monotonic() < end_s):
@@ -131,11 +131,11 @@ class Broker:
                 for identity, frames in self._worker_messages():
                     try:
                         self._on_worker(identity, frames, now_s)
-                    except Exception:  # whatever one worker sent, the others are served
+                    except Exception:  # a bad message of one worker must not affect the others
                         self._inbox.counters["malformed"] += 1
-                        log.exception("sim could not take a worker's message")
+                        log.exception("sim failed on a worker's message")
                 for job in self._dispatcher.unsupported(now_s):
-                    self._fail(job, "unsupported", "no worker that joined can do this; see `sim-server status`.")
+                    self._fail(job, "unsupported", "no worker can serve this request; see `sim-server status`.")
                 for worker, job in self._dispatcher.assign(now_s):
                     self._send_job(worker, job)
                 self._tend_workers(now_s)
@@ -156,7 +156,7 @@ class Broker:
         elif not isinstance(message, (RenderTask, Observe, Describe, Annotate)):
             kind = KIND_OF[type(message)]
             self._inbox.reply(
-                request, Failure("unsupported", f"sim does not answer {kind}; ask the service that does.")
+                request, Failure("unsupported", f"sim does not handle {kind} requests; send it to another service.")
             )
         elif self._draining:
             self._inbox.reply(request, Busy(1.0))
@@ -174,7 +174,7 @@ class Broker:
             needs=Needs(
                 asset=scene.asset,
                 sensors=frozenset(() if isinstance(message, Describe) else message.sensors),
-                skill=_family(message) if isinstance(message, RenderTask) else "",
+                skill=_needed_skill(message) if isinstance(message, RenderTask) else "",
             ),
             payload=request.frames,
             arrived_s=now_s,
@@ -196,7 +196,7 @@ class Broker:
 
     def _poison(self) -> Failure:
         deaths = self._settings.deaths_to_quarantine
-        return Failure("poison", f"this request ended {deaths} workers and is not tried again; see their logs.")
+        return Failure("poison", f"this request ended {deaths} workers and is not retried; see their logs.")
 
     # ------------------------------------------------------------------------- workers
 
@@ -215,7 +215,7 @@ class Broker:
             return
         infeasible = False
         if kind == _FAILURE_KIND:
-            with contextlib.suppress(VantageError):  # a broken one is forwarded as it is: its client says what is wrong
+            with contextlib.suppress(VantageError):  # forward an invalid reply unchanged: the client reports the error
                 infeasible = decode(frames).message.code == "infeasible"
         job = self._dispatcher.finish(key, bytes(frames[2]), now_s, infeasible)
         if job is not None:
@@ -227,11 +227,12 @@ class Broker:
             if isinstance(message, Ready):
                 self._join(key, message, now_s)
             elif not known:
-                raise VantageError("bad_request", "sim does not know this worker; say READY first", True)
+                raise VantageError("bad_request", "sim does not know this worker; send READY first", True)
             elif isinstance(message, Loading):
                 if not 0 <= message.deadline_s <= MAX_LOADING_S:
                     raise VantageError(
-                        "bad_request", f"a load takes 0..{MAX_LOADING_S:g} s, not {message.deadline_s:g}."
+                        "bad_request",
+                        f"the deadline of a load must be 0..{MAX_LOADING_S:g} s, not {message.deadline_s:g}.",
                     )
                 self._dispatcher.loading(key, message.deadline_s, now_s)
             elif isinstance(message, Drain):
@@ -245,15 +246,16 @@ class Broker:
         allowed = self._settings.allowed_backends
         if allowed and ready.backend not in allowed:
             raise VantageError(
-                "bad_config", f"this run takes workers of {', '.join(allowed)} only (sim.allowed_backends)."
+                "bad_config",
+                f"this run accepts only workers of {', '.join(allowed)}; change sim.allowed_backends to accept others.",
             )
         if not (1 <= ready.credit <= MAX_CREDIT and ready.warm_scenes >= 1):
-            raise VantageError("bad_request", f"a worker has credit 1..{MAX_CREDIT} and keeps at least one scene open.")
+            raise VantageError("bad_request", f"a worker needs credit 1..{MAX_CREDIT} and at least one warm scene.")
         self._fleet.trust(ready.worker_id)
         self._dispatcher.forgive(self._suspected.pop(ready.worker_id, b""))
         for other in list(self._dispatcher.workers.values()):
-            if ready.worker_id == other.worker_id or key == other.key:  # it came back, or offers itself once more
-                self._lose(other.key, "joined anew", blame=False)
+            if ready.worker_id == other.worker_id or key == other.key:  # it reconnected, or sent READY again
+                self._lose(other.key, "joined again", blame=False)
         self._dispatcher.join(
             WorkerState(
                 key=key,
@@ -278,7 +280,7 @@ class Broker:
                 self._start_drain(worker.key)
                 return Done()
         here = ", ".join(sorted(worker.worker_id for worker in self._dispatcher.workers.values())) or "none"
-        return Failure("bad_request", f"there is no worker {worker_id!r}; here are {here}.")
+        return Failure("bad_request", f"there is no worker {worker_id!r}; joined workers: {here}.")
 
     def _start_drain(self, key: bytes) -> None:
         self._fleet.retire(self._dispatcher.workers[key].worker_id)
@@ -286,7 +288,7 @@ class Broker:
         self._send_to_worker(key, encode(b"", Drain()))
 
     def _send_job(self, worker: WorkerState, job: Job) -> None:
-        if worker.key not in self._dispatcher.workers:  # lost since the assignment: the request waits again
+        if worker.key not in self._dispatcher.workers:  # lost since the assignment: the job is back in the queue
             return
         if not send(self._backend.socket, [worker.key, *job.payload[:2], job.job_id, *job.payload[3:]]):
             self._lose(worker.key, "is gone", blame=next(iter(worker.in_flight)) != job.job_id)
@@ -300,11 +302,11 @@ class Broker:
         level = logging.WARNING if blame else logging.INFO
         log.log(level, "worker %s %s", worker.worker_id, how, extra={"worker_id": worker.worker_id})
         for job in self._dispatcher.lose(key, blame):
-            log.error("a request ended %d workers; it is not tried again", job.deaths)
+            log.error("a request ended %d workers; it is not retried", job.deaths)
             self._answer(job, encode(b"", self._poison()))
 
     def _tend_workers(self, now_s: float) -> None:
-        """Replace dead children, give up silent workers, send heartbeats."""
+        """Replace dead children, drops silent workers, sends heartbeats."""
         if now_s < self._next_tick_s:
             return
         self._next_tick_s = now_s + TURN_MS / 1000
@@ -317,7 +319,7 @@ class Broker:
             worker = self._dispatcher.workers[key]
             self._fleet.suspect(worker.worker_id, now_s)
             self._suspected[worker.worker_id] = next(iter(worker.in_flight), b"")
-            if len(self._suspected) > MAX_SUSPECTS:  # workers that never came back, the oldest first
+            if len(self._suspected) > MAX_SUSPECTS:  # drop the oldest of those that never came back
                 del self._suspected[next(iter(self._suspected))]
             self._lose(key, f"was silent for {self._settings.worker_silence_s:g} s")
         if now_s >= self._next_heartbeat_s:
@@ -325,7 +327,7 @@ class Broker:
             for key in list(self._dispatcher.workers):
                 self._send_to_worker(key, encode(b"", Heartbeat()))
 
-    # ------------------------------------------------------------------------- what it says about itself
+    # ------------------------------------------------------------------------- status and metrics
 
     def status(self) -> SimStatus:
         dispatcher, counters = self._dispatcher, self._dispatcher.counters
@@ -391,6 +393,6 @@ class Broker:
         self._telemetry.close()
 
 
-def _family(message: RenderTask) -> str:
-    """The family that a worker must know; any can ask a question that the spec carries."""
+def _needed_skill(message: RenderTask) -> str:
+    """The skill that a worker must support; any worker can ask a question given by the spec."""
     return "" if message.spec.proposal else message.spec.question.skill

@@ -1,13 +1,13 @@
-"""Which worker does which request: a pure state machine without sockets, threads or a clock of its own.
+"""Assigns requests to workers: a pure state machine without sockets, threads or clock.
 
 Map
-    Limits      bounds and patience
-    Needs       what a request asks of a worker
-    Job         one client request, from arrival to answer
-    WorkerState      what is believed about one worker
-    Dispatcher  submit -> assign -> finish, with `lose` for a worker that died
+    Limits       bounds and timeouts
+    Needs        requirements of a request on its worker
+    Job          one client request, from arrival to answer
+    WorkerState  the known state of one worker
+    Dispatcher   submit -> assign -> finish, and `lose` for a worker that died
 
-Every time is a monotonic clock's seconds, given by the caller. Peers are named by opaque bytes.
+Times are seconds of a monotonic clock, passed by the caller. Peers are identified by opaque bytes.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-MAX_PASSES = 16  # younger requests may overtake one so often for the sake of a warm scene
-LOOK_AHEAD = 64  # requests that a free worker chooses from
+MAX_PASSES = 16  # how often younger requests with a warm scene may overtake a request
+LOOK_AHEAD = 64  # how many requests a free worker chooses from
 QUARANTINE_SIZE = 1024
 
 
@@ -32,7 +32,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a worker must offer; empty fields ask for nothing."""
+    """Requirements on a worker; empty fields require nothing."""
 
     asset: str = ""
     sensors: frozenset[str] = frozenset()
@@ -41,17 +41,17 @@ class Needs:
 
 @dataclass
 class Job:
-    job_id: bytes  # the broker's own, never used twice
-    reply_to: Any  # the caller's note of who gets the answer
-    content: bytes  # digest of what is asked, the same under every request id
+    job_id: bytes  # assigned by the broker, never reused
+    reply_to: Any  # opaque to the dispatcher: identifies the receiver of the answer
+    content: bytes  # digest of the request's content, independent of its request id
     scene: str  # key of the scene; "" for none
     needs: Needs
-    payload: Any  # what the caller sends to the worker
+    payload: Any  # opaque to the dispatcher: frames for the worker
     arrived_s: float
-    urgent: bool = False  # someone waits for it, as a policy does that looks around; the others are asked for ahead
+    urgent: bool = False  # someone waits for the answer, such as a policy that looks around; others are prefetched
     deaths: int = 0
     passes: int = 0
-    worker: Optional[bytes] = None  # None while it waits
+    worker: Optional[bytes] = None  # None while waiting
 
 
 @dataclass
@@ -69,8 +69,10 @@ class WorkerState:
     loading_until_s: float = 0.0
     draining: bool = False
     served: int = 0
-    in_flight: OrderedDict[bytes, None] = field(default_factory=OrderedDict)  # in the order a worker does them
-    warm: OrderedDict[str, None] = field(default_factory=OrderedDict)  # mirrors the worker's own least-recent list
+    in_flight: OrderedDict[bytes, None] = field(
+        default_factory=OrderedDict
+    )  # in the order in which the worker processes them
+    warm: OrderedDict[str, None] = field(default_factory=OrderedDict)  # mirrors the worker's least-recently-used list
 
     @property
     def free(self) -> int:
@@ -105,7 +107,7 @@ class Dispatcher:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.workers: dict[bytes, WorkerState] = {}
-        self.queue: list[Job] = []  # urgent first, then oldest first; work of a dead worker returns to the front
+        self.queue: list[Job] = []  # urgent first, then oldest first; jobs of a dead worker return to the front
         self.jobs: dict[bytes, Job] = {}  # by job id: waiting or in flight
         self.quarantine: OrderedDict[bytes, None] = OrderedDict()
         self.counters = Counters()
@@ -115,27 +117,27 @@ class Dispatcher:
     # ------------------------------------------------------------------------- workers
 
     def join(self, worker: WorkerState) -> None:
-        assert worker.key not in self.workers, "a worker joins once"
+        assert worker.key not in self.workers, "a worker joins only once"
         self.workers[worker.key] = worker
 
     def heard(self, key: bytes, now_s: float) -> bool:
-        """Any traffic counts as a sign of life. False for a worker that is not known (any more)."""
+        """Record a sign of life; any traffic counts. False for an unknown worker."""
         worker = self.workers.get(key)
         if worker is not None:
             worker.heard_s = now_s
         return worker is not None
 
     def loading(self, key: bytes, deadline_s: float, now_s: float) -> None:
-        """The worker may be silent for `deadline_s` seconds from now."""
+        """Allow the worker to be silent for `deadline_s` seconds from now."""
         if key in self.workers:
             self.workers[key].loading_until_s = now_s + deadline_s
 
     def drain(self, key: bytes) -> None:
-        """No new work for this worker; what it holds it finishes."""
+        """Assign no new jobs to this worker; it finishes those that it has."""
         self.workers[key].draining = True
 
     def silent(self, patience_s: float, now_s: float) -> list[bytes]:
-        """Workers not heard for longer than `patience_s` that did not announce a slow load."""
+        """Workers that were silent for longer than `patience_s` and did not announce a slow load."""
         return [
             worker.key
             for worker in self.workers.values()
@@ -143,10 +145,10 @@ class Dispatcher:
         ]
 
     def lose(self, key: bytes, blame: bool = True) -> list[Job]:
-        """Forget a worker and put its work back at the front of the queue.
+        """Remove a worker and return its jobs to the front of the queue.
 
-        With `blame` the request that it was computing, which is the first it held, gains a death. Requests that
-        reached the limit of deaths are quarantined and returned, for the caller to answer.
+        With `blame`, the job in progress (the first that it held) is charged with a death. Jobs that reach the limit of
+        deaths are quarantined and returned, for the caller to answer.
         """
         worker = self.workers.pop(key)
         orphans = [
@@ -169,7 +171,7 @@ class Dispatcher:
         return poisoned
 
     def forgive(self, job_id: bytes) -> None:
-        """The worker that this request seemed to have ended came back: take one death off it."""
+        """Remove one death from a job whose worker turned out to be alive."""
         if job_id in self.jobs:
             self.jobs[job_id].deaths -= 1
 
@@ -187,7 +189,7 @@ class Dispatcher:
         return Admission.QUEUED
 
     def assign(self, now_s: float) -> list[tuple[WorkerState, Job]]:
-        """Hand out waiting requests against credit, the least loaded worker first."""
+        """Assign waiting jobs to workers with credit, the least loaded worker first."""
         pairs: list[tuple[WorkerState, Job]] = []
         handed = True
         while self.queue and handed:
@@ -204,9 +206,9 @@ class Dispatcher:
         return pairs
 
     def finish(self, key: bytes, job_id: bytes, now_s: float, infeasible: bool = False) -> Optional[Job]:
-        """A worker answered. None where the answer was given before (by a worker that seemed dead, or in its stead).
+        """Record a worker's answer and return its job; None if the job was answered before.
 
-        The first answer counts whoever gives it: the same spec has the same answer everywhere.
+        A job may have two workers if one seemed dead. The first answer counts, since every worker gives the same one.
         """
         worker = self.workers.get(key)
         if worker is not None:
@@ -226,7 +228,7 @@ class Dispatcher:
         return job
 
     def unsupported(self, now_s: float) -> list[Job]:
-        """Takes out the requests that no worker could serve for long enough, for the caller to answer."""
+        """Remove and return jobs that no worker could serve for too long, for the caller to answer."""
         if not self.workers:
             return []
         hopeless = [
@@ -242,20 +244,19 @@ class Dispatcher:
 
     @property
     def retry_after_s(self) -> float:
-        """When a client that heard BUSY should ask again: half of the time that the queue takes to empty."""
+        """How long a client that received BUSY should wait: half of the time that the queue takes to empty."""
         return min(5.0, max(0.05, 0.5 * len(self.queue) * self._service_s))
 
     # ------------------------------------------------------------------------- choosing
 
     def _choose(self, worker: WorkerState, now_s: float) -> Optional[Job]:
-        """The waiting request that this worker should do next, oldest first within a rank, or None.
+        """The next job for this worker, oldest first within a rank, or None.
 
-        Ranks: one that is urgent or was overtaken too often; one whose scene is warm here; one whose scene is warm
-        nowhere; and, for a worker with nothing else to do, one that waited long enough for another worker that has its
-        scene warm.
+        Ranks: urgent, or overtaken too often; scene warm at this worker; scene warm nowhere; and, for an idle worker,
+        jobs that have waited long enough for another worker that has their scene warm.
         """
         best: Optional[tuple[int, Job]] = None
-        cold: list[Job] = []  # what a warm one would overtake
+        cold: list[Job] = []  # jobs that a warm one would overtake
         looked_at = 0
         for job in self.queue:
             if looked_at == LOOK_AHEAD:
@@ -277,7 +278,7 @@ class Dispatcher:
             if best is None or rank < best[0]:
                 best = (rank, job)
                 if rank <= 1:
-                    break  # only one that was overtaken too often ranks higher, and those are the oldest
+                    break  # only jobs that were overtaken too often rank higher, and those are the oldest
         if best is None:
             return None
         rank, chosen = best

@@ -1,7 +1,7 @@
-"""The child workers of a serving process: started, noticed when they end, replaced with back-off.
+"""The child workers of a serving process: starts them, detects when they end, replaces them with back-off.
 
-A child is held on a leash: its standard input is a pipe that only the parent holds open, so that the death of the
-parent, however it comes, closes it and the child ends too.
+Each child is on a leash: its standard input is a pipe that only the parent holds open. When the parent ends for any
+reason, the pipe closes and the child ends too.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Callable, Optional, Sequence
 from protocol.errors import VantageError
 from protocol.run.exits import USER_ERROR
 
-STEADY_S = 10.0  # a worker that lived for longer is replaced at once
+STEADY_S = 10.0  # a worker that lived for longer is replaced immediately
 SUSPECTED_S = 15.0
-# A worker is one core's work; libraries that would start threads of their own are told not to.
+# A worker uses one core: libraries must not start threads.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 
@@ -35,7 +35,7 @@ class _Slot:
 
 
 class Fleet:
-    """`size` child processes; `command(worker_id)` is what each runs."""
+    """`size` child processes, each running `command(worker_id)`."""
 
     def __init__(
         self,
@@ -52,9 +52,9 @@ class Fleet:
         self._backoff_max_s = backoff_max_s
 
     def tick(self, now_s: float) -> list[str]:
-        """Start what is due; returns the ids of workers found dead.
+        """Start workers that are due; return the ids of workers found dead.
 
-        Raises VantageError("backend_missing") when a worker said that it can never start.
+        Raises VantageError("backend_missing") if a worker reported that it can never start.
         """
         dead = []
         for slot in self._slots:
@@ -72,26 +72,28 @@ class Fleet:
         return dead
 
     def suspect(self, worker_id: str, now_s: float) -> None:
-        """A child no longer answers. One that is stopped is killed by the next tick; one that may only be starved of
-        processor time, on an overloaded machine, has SUSPECTED_S seconds to come back. Others' workers are left alone.
+        """Report that a child no longer answers.
+
+        The next tick kills it if it is stopped; otherwise it may only lack processor time and has SUSPECTED_S seconds
+        to answer. Workers that are not children are ignored.
         """
         for slot in self._slots:
             if slot.worker_id == worker_id:
                 slot.suspected_s = now_s
 
     def trust(self, worker_id: str) -> None:
-        """A suspected child answered again."""
+        """Report that a suspected child answered again."""
         for slot in self._slots:
             if slot.worker_id == worker_id:
                 slot.suspected_s = None
 
     def retire(self, worker_id: str) -> None:
-        """Do not replace this child when it ends."""
+        """Stop replacing this child when it ends."""
         for slot in self._slots:
             slot.retired |= slot.worker_id == worker_id
 
     def stop(self, grace_s: float = 5.0) -> None:
-        """Let go of the leashes and wait; what is still there after `grace_s` seconds is killed."""
+        """Close the leashes and wait; kill children that still run after `grace_s` seconds."""
         running = [slot.process for slot in self._slots if slot.process is not None]
         for process in running:
             assert process.stdin is not None
@@ -118,7 +120,7 @@ class Fleet:
         process.stdin.close()
         slot.process = None
         if process.returncode == USER_ERROR:
-            raise VantageError("backend_missing", f"worker {slot.worker_id} cannot start; its message stands above.")
+            raise VantageError("backend_missing", f"worker {slot.worker_id} cannot start; see its message above.")
         if now_s - slot.started_s >= STEADY_S:
             slot.backoff_s = 0.0
         slot.next_start_s = now_s + slot.backoff_s
@@ -126,7 +128,7 @@ class Fleet:
 
 
 def _is_stopped(pid: int) -> bool:
-    """Whether the process was halted by a signal (Linux; False where that cannot be told)."""
+    """Whether the process is stopped by a signal (Linux; False if unknown)."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rsplit(")", 1)[1].split()[0] == "T"

@@ -1,4 +1,4 @@
-"""Open scenes kept warm: a least-recently-used table with a bound, and the key that the broker knows a scene by."""
+"""A bounded least-recently-used cache of open scenes, and the keys of scenes."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from sim_server.backends.base import Backend, Scene
 
 
 def scene_key(spec: SceneSpec) -> str:
-    """Equal for equal specs and readable in a status table: the seed or asset, then a digest of the whole spec."""
+    """A key that is equal for equal specs and readable in a status table: seed or asset, and a digest of the spec."""
     digest = hashlib.blake2b(msgspec.msgpack.encode(spec), digest_size=6).hexdigest()
     return f"{spec.asset or spec.seed}-{digest}"
 
 
 class WarmScenes:
-    """Opens scenes of one backend and keeps the `bound` last used ones open."""
+    """Opens scenes of one backend and keeps the `bound` most recently used ones open."""
 
     def __init__(self, backend: Backend, bound: int, loading: Callable[[], ContextManager[None]] = nullcontext) -> None:
-        """`loading()` is entered while a scene that is not warm is opened, which can be slow."""
+        """`loading()` is entered while a scene is being opened, which can be slow."""
         self._backend = backend
         self._bound = bound
         self._loading = loading
@@ -31,7 +31,7 @@ class WarmScenes:
         self.loads = 0  # scenes opened so far
 
     def get(self, spec: SceneSpec) -> Scene:
-        """The open scene of this spec; whatever the backend raises passes through."""
+        """The open scene of a spec. Raises what the backend raises."""
         scene = self._scenes.pop(spec, None)
         if scene is None:
             while len(self._scenes) >= self._bound:

@@ -1,6 +1,6 @@
-"""A worker process: one simulator, one computing thread (the main thread), one thread for the broker.
+"""A worker process: one simulator in the main thread, and one thread that talks to the broker.
 
-Simulators are made and used in the main thread only, since some are bound to the thread that made them.
+Simulators are created and used only in the main thread, since some are bound to the thread that created them.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Serves one broker until it is drained, or until it has loaded `recycle_after_scenes` scenes: a simulator whose
-    memory grows with every scene is then started anew by whoever runs the worker.
+    """Serves one broker until it is drained, or until it has loaded `recycle_after_scenes` scenes.
 
-    Raises VantageError("backend_missing") where its simulator is not installed.
+    Recycling is for simulators whose memory grows with every scene; the caller then starts a new process. Raises
+    VantageError("backend_missing") if the simulator is not installed.
     """
 
     def __init__(
         self, endpoint: Callable[[], Endpoint], settings: SimSettings, worker_id: str, leash: bool = False
     ) -> None:
-        """`endpoint` is asked again for each connection. With `leash` the end of standard input ends the process."""
+        """`endpoint` is called for each connection. With `leash`, the process ends when standard input ends."""
         self._settings = settings
         self._job_id = b""
         self._core = SimCore(settings, loading=self._loading)
@@ -64,12 +64,14 @@ class Worker:
 
     @property
     def recycled(self) -> bool:
-        """Whether it has loaded as many scenes as one process may."""
+        """Whether it has loaded `recycle_after_scenes` scenes."""
         return 0 < self._settings.recycle_after_scenes <= self._core.scenes.loads
 
     def leave_on(self, *signals: signal.Signals) -> None:
-        """Finish and leave on these signals; a second Ctrl-C no longer waits. SIGTERM may come twice: Slurm sends it to
-        every process of a job, and the job's script passes it on."""
+        """Finish the current work and leave on these signals; a second Ctrl-C ends the process at once.
+
+        A second SIGTERM does not: Slurm sends it to every process of a job, and the job's script forwards it.
+        """
         for number in signals:
             signal.signal(number, self._on_signal)
 
@@ -84,11 +86,11 @@ class Worker:
             return encode(request_id, reply, blobs)
         except VantageError as error:
             return encode(request_id, failure_of(error))
-        except Exception as error:  # a fault in one request must not end the worker
+        except Exception as error:  # an error in one request must not end the worker
             log.exception("a request failed")
             name = type(error).__name__
             return encode(
-                request_id, Failure("internal", f"the simulator failed on this request ({name}); see its log.")
+                request_id, Failure("internal", f"the simulator failed on this request ({name}); see the worker's log.")
             )
 
     @contextmanager

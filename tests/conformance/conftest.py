@@ -1,13 +1,12 @@
-"""The scenes that each installed backend offers: generated ones, and those recorded from habitat-sim.
+"""The scenes of each installed backend: generated ones, and those recorded from habitat-sim.
 
-Every backend of the entry-point group is held to the same tests, unchanged. One that cannot be made here, or that does
-not offer a scene, is skipped with a sentence (`pytest -rs` shows it once).
+Every backend of the entry-point group runs the same tests. A backend that cannot be created here, or that lacks a
+scene, is skipped with a reason (shown by `pytest -rs`).
 """
 
 from __future__ import annotations
 
 import functools
-import sys
 from pathlib import Path
 from typing import NamedTuple, Union
 
@@ -18,10 +17,10 @@ from protocol.tasks.scene import SceneSpec
 from sim_server.backends.base import Backend, Scene
 from sim_server.backends.registry import installed, make_backend
 from sim_server.settings import SimSettings
+from tests.support.toy import toy_installed
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "data" / "reference"
-sys.path.append(str(ROOT / "support"))  # the third party's simulator, as an installed distribution would be
 
 RECORDED = ("boxes", "flat", "apartment")
 GENERATED = {
@@ -39,13 +38,14 @@ class Case(NamedTuple):
 
 @functools.cache
 def _backend(name: str, recording: str) -> Union[Backend, str]:
-    """The backend with that data set, "" for none; or why there is none."""
+    """The backend with the dataset of a recording ("" for none), or the reason why it cannot be created."""
     dataset = REFERENCE / recording / "dataset" / f"{recording}.scene_dataset_config.json"
     settings = SimSettings(
         backend=name, dataset=str(dataset) if recording else "", gpu=-1 if _on_cpu(name) else 0, software_rendering=True
     )
     try:
-        return make_backend(name, settings)
+        with toy_installed():
+            return make_backend(name, settings)
     except VantageError as error:
         if error.code not in ("backend_missing", "bad_config"):
             raise
@@ -53,7 +53,7 @@ def _backend(name: str, recording: str) -> Union[Backend, str]:
 
 
 def _on_cpu(name: str) -> bool:
-    """Habitat ends the process where it is to use a GPU that is not there."""
+    """Whether a backend must use the CPU: habitat-sim would end the process if there is no GPU."""
     return name == "habitat" and not Path("/dev/nvidia0").exists()
 
 
@@ -64,7 +64,7 @@ def _open(name: str, scene: str) -> Union[Case, str]:
         return backend
     if scene in RECORDED:
         if scene not in backend.capabilities.assets:
-            return f"backend {name} offers no scene of a data set"
+            return f"backend {name} reads no datasets"
         return Case(backend, backend.open(SceneSpec(asset=scene)))
     if backend.capabilities.assets:
         return f"backend {name} generates no scenes"
@@ -73,7 +73,8 @@ def _open(name: str, scene: str) -> Union[Case, str]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" in metafunc.fixturenames:
-        names = sorted(installed())
+        with toy_installed():
+            names = sorted(installed())
         scenes = (*GENERATED, *RECORDED)
         metafunc.parametrize("case", [f"{n}-{s}" for n in names for s in scenes], indirect=True)
 

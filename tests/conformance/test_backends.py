@@ -1,4 +1,4 @@
-"""What every backend promises (sim_server/backends/base.py), whichever simulator is behind it."""
+"""Conformance of every installed backend to sim_server/backends/base.py."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def matrix(wxyz: tuple[float, float, float, float]) -> NDArray[np.float64]:
 
 
 def pose_at(point: Vec3, yaw: float) -> Pose:
-    """Looking along -z turned by `yaw` about +y, and a little down."""
+    """A pose that looks along -z, rotated by `yaw` about +y, and slightly down."""
     c, s, d, e = math.cos(yaw / 2), math.sin(yaw / 2), math.cos(-0.1), math.sin(-0.1)
     return Pose((point[0], point[1] + EYE_M, point[2]), (c * d, c * e, s * d, -s * e))
 
@@ -59,7 +59,7 @@ def wanted(case: Case, sensor: str) -> None:
 
 
 def world_points(frames: Frames, k: int) -> NDArray[np.float64]:
-    """The point behind every pixel's centre, [H, W, 3], from depth along the optical axis."""
+    """The world point seen at every pixel centre, [H, W, 3], from depth along the optical axis."""
     assert frames.depth is not None
     height, width = frames.depth[k].shape
     focal = width / 2 / math.tan(frames.camera.hfov_rad / 2)
@@ -73,22 +73,22 @@ def world_points(frames: Frames, k: int) -> NDArray[np.float64]:
 # ---------------------------------------------------------------------- description
 
 
-def test_objects_are_described_soundly(case: Case) -> None:
+def test_object_descriptions_are_valid(case: Case) -> None:
     description = case.scene.description
     assert description.backend == case.backend.name
     assert description.scene_id
     ids = [o.id for o in description.objects]
     assert len(set(ids)) == len(ids) and all(i > 0 for i in ids)
     rooms = {room.id for room in description.rooms}
-    for thing in description.objects:
-        assert thing.category and thing.category == thing.category.strip().lower()
-        assert np.isfinite([*thing.box.centre_m, *thing.box.half_extents_m]).all()
-        assert all(half >= 0 for half in thing.box.half_extents_m) and max(thing.box.half_extents_m) > 0
-        assert math.isclose(math.hypot(*thing.box.rotation_wxyz), 1, abs_tol=1e-4)
-        assert thing.support_id in (-1, 0, *ids) and thing.support_id != thing.id
-        assert thing.room_id == 0 or thing.room_id in rooms
-        if thing.front is not None:
-            assert math.isclose(math.hypot(*thing.front), 1, abs_tol=1e-4)
+    for item in description.objects:
+        assert item.category and item.category == item.category.strip().lower()
+        assert np.isfinite([*item.box.centre_m, *item.box.half_extents_m]).all()
+        assert all(half >= 0 for half in item.box.half_extents_m) and max(item.box.half_extents_m) > 0
+        assert math.isclose(math.hypot(*item.box.rotation_wxyz), 1, abs_tol=1e-4)
+        assert item.support_id in (-1, 0, *ids) and item.support_id != item.id
+        assert item.room_id == 0 or item.room_id in rooms
+        if item.front is not None:
+            assert math.isclose(math.hypot(*item.front), 1, abs_tol=1e-4)
 
 
 def test_supports_end_at_the_building(case: Case) -> None:
@@ -97,10 +97,10 @@ def test_supports_end_at_the_building(case: Case) -> None:
         at, steps = start, 0
         while at > 0:
             at, steps = below[at], steps + 1
-            assert steps <= len(below), f"object {start} stands on itself"
+            assert steps <= len(below), f"object {start} supports itself"
 
 
-def test_rooms_are_described_soundly(case: Case) -> None:
+def test_room_descriptions_are_valid(case: Case) -> None:
     description = case.scene.description
     ids = [room.id for room in description.rooms]
     assert len(set(ids)) == len(ids) and all(i > 0 for i in ids)
@@ -114,7 +114,7 @@ def test_rooms_are_described_soundly(case: Case) -> None:
     assert description.navigable_area_m2 > 0
 
 
-# ---------------------------------------------------------------------- pictures
+# ---------------------------------------------------------------------- images
 
 
 def test_shapes_and_types(case: Case) -> None:
@@ -145,7 +145,7 @@ def test_the_same_spec_gives_the_same_bits(case: Case) -> None:
     assert first.amodal == second.amodal
 
 
-def test_ids_and_depth_go_together(case: Case) -> None:
+def test_ids_and_depth_are_consistent(case: Case) -> None:
     wanted(case, "ids")
     frames = frames_of(case)
     assert frames.ids is not None and frames.depth is not None
@@ -155,20 +155,20 @@ def test_ids_and_depth_go_together(case: Case) -> None:
     assert (frames.ids[frames.depth == 0] == 0).all()
 
 
-def test_pixels_lie_in_the_boxes_of_their_objects(case: Case) -> None:
+def test_pixels_are_inside_the_boxes_of_their_objects(case: Case) -> None:
     wanted(case, "ids")
     frames = frames_of(case)
     assert frames.ids is not None and frames.depth is not None
     for k in range(len(frames.poses)):
         points = world_points(frames, k)
-        for thing in case.scene.description.objects:
-            own = frames.ids[k] == thing.id
-            local = (points[own] - np.array(thing.box.centre_m)) @ matrix(thing.box.rotation_wxyz)
-            outside = np.abs(local) - np.array(thing.box.half_extents_m)
-            assert not own.any() or outside.max() < 2e-3 + 2e-4 * float(frames.depth[k][own].max()), thing
+        for item in case.scene.description.objects:
+            own = frames.ids[k] == item.id
+            local = (points[own] - np.array(item.box.centre_m)) @ matrix(item.box.rotation_wxyz)
+            outside = np.abs(local) - np.array(item.box.half_extents_m)
+            assert not own.any() or outside.max() < 2e-3 + 2e-4 * float(frames.depth[k][own].max()), item
 
 
-def test_nothing_covers_more_than_alone(case: Case) -> None:
+def test_visible_pixels_do_not_exceed_amodal_pixels(case: Case) -> None:
     wanted(case, "amodal")
     frames = frames_of(case)
     assert frames.ids is not None and frames.amodal is not None and len(frames.amodal) == len(frames.poses)
@@ -179,9 +179,9 @@ def test_nothing_covers_more_than_alone(case: Case) -> None:
             assert alone.get(int(object_id), 0) >= pixels
 
 
-def test_a_turned_camera_sees_the_same_things(case: Case) -> None:
-    """Points seen by one camera, projected into another at the same place, carry the same ids: poses, field of view and
-    pixel centres mean what they should."""
+def test_a_rotated_camera_sees_the_same_objects(case: Case) -> None:
+    """Points seen by one camera, projected into another one at the same position, have the same ids: checks poses,
+    field of view and pixel centres."""
     wanted(case, "ids")
     first = frames_of(case).poses[0]
     turn, (w, x, y, z) = 0.35, first.rotation_wxyz
@@ -190,7 +190,7 @@ def test_a_turned_camera_sees_the_same_things(case: Case) -> None:
     frames = case.scene.render([first, turned], CAMERA, ("depth", "ids"))
     assert frames.ids is not None and frames.depth is not None
     if not frames.ids.any():
-        pytest.skip("no object is in sight that could be followed")
+        pytest.skip("no suitable object is visible")
     focal = CAMERA.width_px / 2 / math.tan(CAMERA.hfov_rad / 2)
     local = (world_points(frames, 0) - np.array(first.position_m)) @ matrix(turned.rotation_wxyz)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -210,7 +210,7 @@ def test_a_turned_camera_sees_the_same_things(case: Case) -> None:
 # ---------------------------------------------------------------------- navigation
 
 
-def test_sampled_points_can_be_walked_to(case: Case) -> None:
+def test_sampled_points_are_reachable(case: Case) -> None:
     scene = case.scene
     points = [scene.sample_navigable(np.random.default_rng(seed)) for seed in range(6)]
     assert points == [scene.sample_navigable(np.random.default_rng(seed)) for seed in range(6)]
@@ -226,7 +226,7 @@ def test_sampled_points_can_be_walked_to(case: Case) -> None:
         assert abs(scene.geodesic_m(b, a) - length) <= 0.05 * length + 0.15
 
 
-def test_there_is_no_way_out_of_the_world(case: Case) -> None:
+def test_points_outside_the_scene_are_unreachable(case: Case) -> None:
     inside, outside = case.scene.sample_navigable(np.random.default_rng(0)), (1e4, 0.0, 1e4)
     assert not case.scene.is_navigable(outside)
     assert case.scene.path(inside, outside) == []
@@ -242,7 +242,7 @@ def refused(case: Case, pose: Optional[Pose] = None, sensors: tuple[str, ...] = 
     return caught.value.code
 
 
-def test_wrong_requests_are_refused_and_the_scene_lives_on(case: Case) -> None:
+def test_invalid_requests_are_rejected_and_the_scene_stays_usable(case: Case) -> None:
     before = frames_of(case)
     assert refused(case, Pose((math.nan, 1.0, 0.0), (1.0, 0.0, 0.0, 0.0))) == "bad_request"
     assert refused(case, Pose((0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 0.0))) == "bad_request"

@@ -1,4 +1,4 @@
-"""`rooms` against scenes recorded from habitat-sim: ids, depth, colour, truth, navigation. See tests/data/reference."""
+"""`rooms` compared with recordings of habitat-sim: ids, depth, colour, truth, navigation. See tests/data/reference."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sim_server.settings import SimSettings
 REFERENCE = Path(__file__).parents[1] / "data" / "reference"
 SCENES = ("boxes", "flat", "apartment")
 pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels
-# one pixel on a seam of two slabs shows nothing in the recording
+# in the recording, one pixel on the seam of two slabs is empty
 SEAM_PIXELS = {"boxes": 0, "flat": 0, "apartment": 1}
 
 
@@ -45,14 +45,14 @@ def camera_of(view: dict[str, Any]) -> tuple[Pose, Camera]:
 
 
 def id_edges(ids: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Pixels of which one of the eight neighbours shows another id."""
+    """Pixels with a different id among their eight neighbours."""
     wide = np.pad(ids, 1, mode="edge")
     shifted = [wide[dy : dy + ids.shape[0], dx : dx + ids.shape[1]] for dy in range(3) for dx in range(3)]
     return np.any([s != ids for s in shifted], axis=0)
 
 
 def bends(depth: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Pixels where 1/depth, which is linear over a plane in the picture, bends: borders of the stage's parts."""
+    """Pixels where 1/depth, which is linear on planes, bends: edges between parts of the stage."""
     inverse = np.where(depth > 0, 1 / np.maximum(depth, 1e-9), 0)
     wide = np.pad(inverse, 1, mode="edge")
     across = wide[1:-1, :-2] + wide[1:-1, 2:] - 2 * inverse
@@ -86,7 +86,7 @@ def test_ids_and_depth(name: str) -> None:
         looked_at, of = looked_at + int(flat.sum()), of + z.size
     assert equal / total >= 0.999
     assert seams <= SEAM_PIXELS[name]
-    assert looked_at / of > 0.85  # what edges take out is little
+    assert looked_at / of > 0.85  # edges exclude only few pixels
 
 
 def test_colours_of_boxes_are_exact() -> None:
@@ -98,14 +98,14 @@ def test_colours_of_boxes_are_exact() -> None:
         want = np.asarray(Image.open(REFERENCE / "boxes" / "rgb" / f"{view['view']}.png").convert("RGB"))
         assert rgb is not None
         differs = (rgb[0] != want).any(-1)
-        # two walls meet in some pixels with the id 0 on both sides: edges as the picture has them
+        # where two walls meet, the id is 0 on both sides, so that edges are found by colour
         colour = (want.astype(np.int32) @ np.array([65536, 256, 1])).astype(np.int32)
         assert not (differs & ~id_edges(colour) & ~id_edges(ids[view["view"]])).any(), view["view"]
         different, total = different + int(differs.sum()), total + differs.size
     assert different / total < 1e-4
 
 
-def test_textures_look_the_same() -> None:
+def test_textures_match() -> None:
     scene = opened("apartment")
     ids = np.load(REFERENCE / "apartment" / "ids.npz")
     for view in recorded("apartment", "views.json"):
@@ -117,7 +117,7 @@ def test_textures_look_the_same() -> None:
         assert rgb is not None
         want = np.asarray(Image.open(file).convert("RGB")).astype(np.int32)
         off = np.abs(rgb[0].astype(np.int32) - want).max(-1)[~id_edges(ids[view["view"]])]
-        # filtering rounds differently: a step of 1 of 255 here and there
+        # filtering rounds differently: some pixels differ by 1 of 255
         assert off.mean() < 0.6 and np.percentile(off, 99.5) <= 2
 
 
@@ -127,15 +127,15 @@ def test_objects(name: str) -> None:
     truth = {o["id"]: o for o in recorded(name, "objects.json")}
     assert set(found) == set(truth)
     for object_id, want in truth.items():
-        thing = found[object_id]
-        assert thing.category == want["category"]
-        # drawn with flat sides, round shapes are up to 0.2 % of the radius smaller
-        assert np.allclose(thing.box.centre_m, want["obb"]["centre"], atol=2e-3), thing
-        assert np.allclose(thing.box.half_extents_m, want["obb"]["half_extents"], atol=2e-3), thing
-        dot = abs(float(np.dot(thing.box.rotation_wxyz, want["obb"]["rotation_wxyz"])))
-        assert dot > 1 - 1e-6 or name == "apartment"  # whose truth lists boxes along the axes
-        if "supported_by" in want:  # 0 there is the floor or a wall
-            assert max(thing.support_id, 0) == want["supported_by"], thing
+        item = found[object_id]
+        assert item.category == want["category"]
+        # tessellated round shapes are smaller by up to 0.2 % of the radius
+        assert np.allclose(item.box.centre_m, want["obb"]["centre"], atol=2e-3), item
+        assert np.allclose(item.box.half_extents_m, want["obb"]["half_extents"], atol=2e-3), item
+        dot = abs(float(np.dot(item.box.rotation_wxyz, want["obb"]["rotation_wxyz"])))
+        assert dot > 1 - 1e-6 or name == "apartment"  # its truth has axis-aligned boxes
+        if "supported_by" in want:  # 0 is the floor or a wall
+            assert max(item.support_id, 0) == want["supported_by"], item
 
 
 # ---------------------------------------------------------------------- navigation
@@ -151,7 +151,7 @@ def triangles(name: str, objects: bool) -> NDArray[np.float32]:
 
 
 def near(mesh: WalkableMesh, point: Vec3) -> Optional[Vec3]:
-    """The nearest walkable point of a grid of 5 cm within 0.15 m: borders are rounded to voxels."""
+    """The nearest walkable point on a 5 cm grid within 0.15 m, since borders are rounded to voxels."""
     steps = np.arange(-3, 4) * 0.05
     around = [(point[0] + dx, point[1], point[2] + dz) for dx in steps for dz in steps]
     walkable = [p for p in around if mesh.span_at(p) >= 0]
@@ -173,7 +173,7 @@ def test_navigation(name: str, setting: int) -> None:
         at = tuple(point["point"])
         moved = math.hypot(at[0] - point["snap"][0], at[2] - point["snap"][2]) if point["snap"] else math.inf
         if (moved if not point["is_navigable"] else point["distance_to_obstacle"]) <= s["cell_size"]:
-            continue  # one cell from a border either answer may be
+            continue  # near a border either answer is acceptable
         assert (mesh.span_at(at) >= 0) == point["is_navigable"], point
         compared += 1
     assert compared > 0.75 * len(recording["points"])
@@ -183,7 +183,7 @@ def test_navigation(name: str, setting: int) -> None:
             continue
         start, goal = near(mesh, tuple(pair["path"][0])), near(mesh, tuple(pair["path"][-1]))
         if start is None or goal is None:
-            continue  # a sliver between things that is narrower than a voxel more
+            continue  # a gap between objects that is too narrow by less than a voxel
         way = mesh.path(start, goal)
         assert way, pair
         length, want = sum(math.dist(a, b) for a, b in zip(way, way[1:])), pair["geodesic_between_snapped_m"]
@@ -191,6 +191,6 @@ def test_navigation(name: str, setting: int) -> None:
         assert length <= 1.05 * want + 0.15 + moved, (pair, length)
         shorter += length < 0.95 * want - 0.15 - moved
         compared += 1
-    # Habitat looks for a way over polygons and misses the shortest one now and then, as a 2 cm raster showed as well
+    # Habitat searches over polygons and sometimes misses the shortest path, as a 2 cm grid confirmed
     assert shorter <= 1
     assert compared > 0.9 * sum(pair["found"] for pair in recording["pairs"])

@@ -40,7 +40,7 @@ def _glb(document: dict) -> bytes:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Client]]:
-    """A run with one worker of `rooms`, whose data set holds three scenes, all broken."""
+    """A run with one worker of `rooms`, whose dataset has three scenes, all invalid."""
     folder = tmp_path_factory.mktemp("bad")
     assets = folder / "assets"
     assets.mkdir()
@@ -65,8 +65,8 @@ def _good_pose() -> Pose:
     return Pose((x, y + 1.5, z), UPRIGHT)
 
 
-def _frames_with_a_picture_of_no_pixels() -> list[bytes]:
-    """What a client in another language can send; here the camera would refuse itself."""
+def _frames_with_an_image_without_pixels() -> list[bytes]:
+    """A request that only a client in another language can send: Camera rejects the size."""
     frames = [bytes(frame) for frame in encode(b"id", Observe(SceneSpec(), SMALL, NOWHERE))]
     header = msgspec.msgpack.decode(frames[3])
     header["camera"] = {**header.get("camera", {}), "width_px": 0}
@@ -78,12 +78,12 @@ def test_wrong_scenes_poses_and_cameras_get_typed_answers_and_the_worker_lives_o
     wrong = {
         "is not a GLB": Observe(SceneSpec(asset="text"), SMALL, NOWHERE),
         "no triangles": Observe(SceneSpec(asset="bare"), SMALL, NOWHERE),
-        "cut off": Observe(SceneSpec(asset="cut"), SMALL, NOWHERE),
-        "no worker that joined": Observe(SceneSpec(asset="elsewhere"), SMALL, NOWHERE),
+        "truncated": Observe(SceneSpec(asset="cut"), SMALL, NOWHERE),
+        "no worker can serve": Observe(SceneSpec(asset="elsewhere"), SMALL, NOWHERE),
         "navigable": Observe(SceneSpec(), SMALL, Pose((50.0, 1.5, 50.0), UPRIGHT)),  # in no room
         "(nan": Observe(SceneSpec(), SMALL, Pose((float("nan"), 1.5, 0.0), UPRIGHT)),
         "quaternion": Observe(SceneSpec(), SMALL, Pose(_good_pose().position_m, (0.0, 0.0, 0.0, 0.0))),
-        "distinct": Observe(SceneSpec(min_objects=7, max_objects=9, categories=("bed",)), SMALL, NOWHERE),
+        "pairs of colour": Observe(SceneSpec(min_objects=7, max_objects=9, categories=("bed",)), SMALL, NOWHERE),
         "palette": Observe(SceneSpec(palette="loud"), SMALL, NOWHERE),
         "ceiling_m": Observe(SceneSpec(ceiling_m=float("nan")), SMALL, NOWHERE),
         "unicorn": Observe(SceneSpec(categories=("unicorn",)), SMALL, NOWHERE),
@@ -94,14 +94,14 @@ def test_wrong_scenes_poses_and_cameras_get_typed_answers_and_the_worker_lives_o
             client.request(message, deadline_s=200.0)  # a first start compiles the kernels
         assert words in caught.value.message, caught.value
         codes[words] = caught.value.code
-    assert [codes[w] for w in ("is not a GLB", "no triangles", "cut off")] == ["corrupt"] * 3
-    assert codes["distinct"] == Infeasible("").code and codes["palette"] == codes["(nan"] == "bad_request"
+    assert [codes[w] for w in ("is not a GLB", "no triangles", "truncated")] == ["corrupt"] * 3
+    assert codes["pairs of colour"] == Infeasible("").code and codes["palette"] == codes["(nan"] == "bad_request"
 
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.linger = 0
         socket.connect(lookup(run, "sim").address)
         socket.send_multipart(encode(b"", Hello("stranger", PROTOCOL_MAJOR, PROTOCOL_MINOR)))
-        socket.send_multipart(_frames_with_a_picture_of_no_pixels())
+        socket.send_multipart(_frames_with_an_image_without_pixels())
         answers = []
         while len(answers) < 2 and socket.poll(30000):
             answers.append(decode(socket.recv_multipart()))

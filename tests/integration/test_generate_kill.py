@@ -1,4 +1,4 @@
-"""`sim-server generate` killed with SIGKILL at chance moments, with worker processes, goes on to the same data set."""
+"""Kills `sim-server generate` with SIGKILL at random moments, with worker processes; it resumes to the same dataset."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ARGUMENTS = [
     "40",
     "--shard-size",
     "5",
-    "--family",
+    "--skill",
     "depth_order:0",
-    "--family",
+    "--skill",
     "view_direction:0-1",
     "--no-parquet",
 ]

@@ -1,4 +1,4 @@
-"""A run with the toy simulator of tests/support/vantage_toy.py, and the processes that serve it."""
+"""A run with the toy simulator of tests/support/third_party, and the processes that serve it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from protocol.tasks.scene import Camera, Pose, SceneSpec
 from protocol.wire.client import Client
 from protocol.wire.endpoint import lookup
 from protocol.wire.messages import GetSimStatus, Observe, SimStatus
+from tests.support.toy import THIRD_PARTY
 from tests.support.wire import wait_for
 
 ROOT = Path(__file__).parents[2]
 POSE = Pose((2.0, 1.5, 2.0), (1.0, 0.0, 0.0, 0.0))
-DEADLY_M, SLOW_RENDER_M, SLOW_OPEN_M = 2.5, 3.0, 3.5  # what the toy does at these ceilings
+DEADLY_M, SLOW_RENDER_M, SLOW_OPEN_M = 2.5, 3.0, 3.5  # special ceiling heights of the toy
 QUICK = {"backend": "toy", "restart_backoff_s": 0.05, "status_every_s": 0.1}
 
 
 def toy_environment(folder: Path, render_s: str, open_s: str) -> dict[str, str]:
-    """For processes that find the toy; it renders and opens its slow scenes for so long."""
+    """The environment of processes with the toy; render_s and open_s: durations of its slow renders and loads."""
     return {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests" / "support"))),
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(THIRD_PARTY))),
         "TOY_RENDER_S": render_s,
         "TOY_OPEN_S": open_s,
         "TOY_DEATHS": "0",
@@ -42,7 +43,7 @@ class Sim:
         self.client = Client(lambda: lookup(self.path, "sim"), "test")
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """`serve` or `worker` with its options, for this run."""
+        """Start `serve` or `worker` with options for this run."""
         where = ["--join"] if arguments[0] == "worker" else []
         command = [sys.executable, "-m", "sim_server.cli", *arguments, *where, str(self.path)]
         process = subprocess.Popen(command, env=self.environment, stderr=subprocess.PIPE, text=True)
@@ -61,7 +62,7 @@ class Sim:
         wait_for(lambda: len(self.status().workers) == count, within_s=60.0)
 
     def observe(self, seed: int, ceiling_m: float = 2.6, deadline_s: float = 60.0):
-        """A future of the view of an own scene."""
+        """A future of a view of the scene with this seed."""
         message = Observe(SceneSpec(seed=seed, ceiling_m=ceiling_m), Camera(32, 24), POSE)
         return self.client.submit(message, deadline_s=deadline_s)
 
@@ -86,7 +87,7 @@ def alive(pid: int) -> bool:
 
 
 def grey(packet: Any) -> int:
-    """The level of a picture of the toy's, which is grey all over."""
+    """The level of an image of the toy, which is uniformly grey."""
     array = packet.array(packet.message.view.rgb)
     assert array.min() == array.max()
     return int(array[0, 0, 0])

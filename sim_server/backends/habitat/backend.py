@@ -1,4 +1,4 @@
-"""habitat-sim as a backend: one Simulator over one data set, its scenes opened by name."""
+"""habitat-sim as a backend: one Simulator for one dataset, whose scenes are opened by name."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ FORMAT_VERSION = 1
 
 
 class HabitatBackend:
-    """Scenes of a Habitat data set, drawn by habitat-sim."""
+    """The scenes of a Habitat dataset, rendered by habitat-sim."""
 
     name = "habitat"
 
     def __init__(self, dataset: Path, gpu: int = 0, software: bool = False) -> None:
-        """`dataset`: a *.scene_dataset_config.json. `gpu`: CUDA number within CUDA_VISIBLE_DEVICES, -1 for the CPU.
+        """`dataset`: a *.scene_dataset_config.json. `gpu`: CUDA ordinal within CUDA_VISIBLE_DEVICES, -1 for the CPU.
 
-        Raises VantageError: "backend_missing" without habitat-sim, "unsupported" without a GPU that may be used,
-        "bad_config" for a data set without scenes.
+        Raises VantageError: "backend_missing" if habitat-sim is not installed, "unsupported" if there is no usable GPU,
+        "bad_config" for a dataset without scenes.
         """
         self._simulator = Simulator(dataset, gpu, software)
         content = SceneDataset(dataset).digest()
@@ -41,29 +41,29 @@ class HabitatBackend:
 
     @classmethod
     def from_settings(cls, settings: SimSettings) -> HabitatBackend:
-        """Raises VantageError("bad_config") where sim.dataset names no data set, and what making it raises."""
-        load_library()  # who lacks it hears of that first
+        """Raises VantageError("bad_config") if sim.dataset is not a dataset, and what the constructor raises."""
+        load_library()  # fail early if it is not installed
         if not settings.dataset:
             raise VantageError(
-                "bad_config", "the habitat backend makes no scenes: name a *.scene_dataset_config.json in sim.dataset."
+                "bad_config", "the habitat backend needs a dataset: set sim.dataset to a *.scene_dataset_config.json."
             )
         path = Path(settings.dataset).expanduser()
         if not path.is_file():
-            raise VantageError("bad_config", f"there is no data set {path}: correct sim.dataset.")
+            raise VantageError("bad_config", f"there is no dataset {path}: correct sim.dataset.")
         return cls(path, settings.gpu, settings.software_rendering)
 
     def open(self, spec: SceneSpec) -> Scene:
-        """Raises VantageError("bad_request") for a spec that names no scene of the data set."""
+        """Raises VantageError("bad_request") if spec.asset is not a scene of the dataset."""
         if not spec.asset:
             raise VantageError(
                 "bad_request",
-                "the habitat backend generates no scenes: list scenes of its data set in curriculum.world.assets and "
+                "the habitat backend generates no scenes: list scenes of its dataset in curriculum.world.assets and "
                 "held_out_assets.",
             )
         return HabitatScene(spec, self._simulator, self._cache / f"{spec.asset}.navmesh")
 
     def warm(self) -> None:
-        """Starts the renderer, which takes some ten seconds, on the first scene, and so finds out who draws."""
+        """Start the renderer on the first scene, which takes about ten seconds and checks which device renders."""
         self.open(SceneSpec(asset=self._simulator.scenes[0])).close()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""An open scene of a Habitat data set: what is in it, frames of it, walks through it."""
+"""An open scene of a Habitat dataset: description, rendering, paths."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from sim_server.questions.geometry import rotation_matrix
 _EYE_M = 1.4
 _SURVEY_POINTS = 24
 _TRIES = 200
-_FLOOR_SLACK_M = 0.35  # a navmesh's height is the floor's, rounded up to voxels
+_FLOOR_SLACK_M = 0.35  # a navmesh's height is that of the floor, rounded up to voxels
 _HEADROOM_M = 1.0
 
 
 class HabitatScene:
-    """Scenes of one backend share its Simulator: the one that is asked is loaded first, in a tenth of a second."""
+    """A scene. All scenes of a backend share its Simulator; switching to another one takes a tenth of a second."""
 
     def __init__(self, spec: SceneSpec, simulator: Simulator, navmesh_cache: Path) -> None:
-        """Raises VantageError("bad_request") for an unknown scene, Infeasible where it holds no place to stand."""
+        """Raises VantageError("bad_request") for an unknown scene, Infeasible if it has no place to stand."""
         self.spec = spec
         self._simulator = simulator
         self._cache = navmesh_cache
@@ -52,8 +52,10 @@ class HabitatScene:
         )
 
     def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
-        """See backends/base.py. `amodal` is an estimate (survey.py). Raises VantageError("bad_request") for an unknown
-        sensor or a pose that is not finite."""
+        """See backends/base.py. `amodal` is an estimate (survey.py).
+
+        Raises VantageError("bad_request") for an unknown sensor or a pose that is not finite.
+        """
         unknown = [sensor for sensor in sensors if sensor not in SENSORS]
         if unknown:
             raise VantageError("bad_request", f"unknown sensor {unknown[0]!r}: choose among {', '.join(SENSORS)}.")
@@ -84,7 +86,7 @@ class HabitatScene:
         return bool(pathfinder.is_navigable(np.array(point_m, np.float32), 0.5)) and self._is_floor(point_m)
 
     def sample_navigable(self, rng: np.random.Generator) -> Vec3:
-        """Raises Infeasible where no floor was found in many tries."""
+        """See backends/base.py. Raises Infeasible if no floor is found in _TRIES attempts."""
         pathfinder = self._pathfinder()
         pathfinder.seed(int(rng.integers(2**31 - 1)))
         for _ in range(_TRIES):
@@ -103,7 +105,7 @@ class HabitatScene:
         return self._simulator.shortest_path(self._pathfinder(), start_m, goal_m)[0]
 
     def close(self) -> None:
-        """Nothing of its own: the Simulator stays for the next scene."""
+        """Nothing to release: the Simulator stays open for the next scene."""
 
     def _pathfinder(self) -> Any:
         return self._simulator.pathfinder(self.spec.asset, SURVEY_CAMERA, self._cache)
@@ -113,13 +115,13 @@ class HabitatScene:
         return seen[DEPTH], self._translate(seen[IDS])
 
     def _translate(self, pixels: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Ids of ours; the stage and what has no name are 0."""
+        """Map habitat-sim's ids to object ids of the description; the stage and unnamed objects are 0."""
         values, places = np.unique(pixels, return_inverse=True)
         table = np.array([self._own_ids.get(int(value), 0) for value in values], np.int32)
         return table[places].reshape(pixels.shape)
 
     def _is_floor(self, point_m: Vec3) -> bool:
-        """Not the upper side of a ceiling or of a bed, both of which are navigable to habitat-sim."""
+        """False on top of a ceiling or a bed, both of which habitat-sim considers navigable."""
         x, y, z = point_m
         if self._floors_m and min(abs(y - floor) for floor in self._floors_m) > _FLOOR_SLACK_M:
             return False
@@ -129,7 +131,7 @@ class HabitatScene:
 
 
 def _stands_on(box: Any, x: float, y: float, z: float) -> bool:
-    """Whether the point lies over the box and not below its middle."""
+    """Whether the point is over the box and not below its centre."""
     local = rotation_matrix(box.rotation_wxyz).T @ (np.array([x, box.centre_m[1], z]) - np.array(box.centre_m))
     over = abs(local[0]) <= box.half_extents_m[0] and abs(local[2]) <= box.half_extents_m[2]
     return over and y > box.centre_m[1] and box.half_extents_m[1] > 0.1

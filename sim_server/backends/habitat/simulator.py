@@ -1,9 +1,9 @@
-"""The one Simulator of a worker: made once, moved from scene to scene, asked for frames.
+"""The Simulator of a worker: created once, then switched from scene to scene.
 
-habitat-sim's own behaviour that is guarded against here, each named where it is handled: a GPU that is not there ends
-the process; a colour sensor makes a new Simulator slow; rendering from another thread aborts; arrays of rotations are
-x, y, z, w; frames are four-channel; an unknown scene is an AssertionError; a file in the working directory changes
-the picture; navmeshes are never built on their own; a reconfiguration leaves the old scene graph and sensors in memory.
+Pitfalls of habitat-sim handled here, each commented in its place: a missing GPU ends the process; a colour sensor makes
+a new Simulator slow; rendering from another thread aborts; rotations as arrays are x, y, z, w; frames have four
+channels; an unknown scene is an AssertionError; a file in the working directory changes images; navmeshes are not built
+automatically; a reconfiguration leaves the old scene graph and sensors in memory.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ CELL_M = 0.05
 
 
 def load_library() -> Any:
-    """habitat_sim, quiet. Raises VantageError("backend_missing") that says how to get it."""
+    """Import habitat_sim with logging off. Raises VantageError("backend_missing") if it is not installed."""
     os.environ.setdefault("MAGNUM_LOG", "quiet")
     os.environ.setdefault("HABITAT_SIM_LOG", "quiet")
-    os.environ.setdefault("LP_NUM_THREADS", "0")  # a software renderer stays on the worker's one core
+    os.environ.setdefault("LP_NUM_THREADS", "0")  # keeps a software renderer on one core
     try:
         return import_module("habitat_sim")
     except ImportError as error:
         raise VantageError(
             "backend_missing",
-            f"habitat_sim cannot be imported in this Python ({error}): make an environment that has it "
+            f"habitat_sim cannot be imported in this Python ({error}): create an environment that has it "
             "(docs/guides/habitat.md) and start `sim-server worker --backend habitat` there.",
         ) from None
 
@@ -50,37 +50,37 @@ def has_gpu() -> bool:
 
 
 def check_gpu(gpu: int, software: bool) -> int:
-    """The gpu_device_id to ask for: a CUDA number, or -1 for the CPU.
+    """The gpu_device_id for habitat-sim: a CUDA ordinal, or -1 for the CPU.
 
-    habitat-sim ends the process on a CUDA number that no device has, so this is found out before. Raises
-    VantageError("unsupported") for such a number, and where there is no GPU and drawing on the CPU is not allowed.
+    habitat-sim ends the process for an ordinal without a device, so that it is checked first. Raises
+    VantageError("unsupported") for such an ordinal, and if there is no GPU and software rendering is not allowed.
     """
     if gpu >= 0 and not has_gpu():
         if not software:
             raise VantageError(
                 "unsupported",
-                "habitat-sim finds no NVIDIA GPU here, and would draw some ten times slower on the CPU: set "
-                "sim.software_rendering = true to let it.",
+                "habitat-sim finds no NVIDIA GPU, and the CPU renders about ten times slower: set "
+                "sim.software_rendering = true to allow it.",
             )
         return -1
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and gpu >= (count := len([number for number in visible.split(",") if number.strip()])):
         raise VantageError(
             "unsupported",
-            f"sim.gpu is {gpu}, counted from 0, but CUDA_VISIBLE_DEVICES={visible!r} leaves this process {count} GPUs: "
+            f"sim.gpu is {gpu} (counted from 0), but CUDA_VISIBLE_DEVICES={visible!r} gives this process {count} GPUs: "
             "correct one of them.",
         )
     return gpu
 
 
 class Simulator:
-    """habitat_sim.Simulator over one data set. Use from the thread that made it only."""
+    """A habitat_sim.Simulator for one dataset. Only the thread that created it may use it."""
 
     def __init__(self, dataset: Path, gpu: int, software: bool) -> None:
-        """`dataset` is a *.scene_dataset_config.json. Nothing is loaded yet, but the data set's list of scenes.
+        """`dataset`: a *.scene_dataset_config.json. Loads only the dataset's list of scenes.
 
-        Raises VantageError: "backend_missing" without habitat-sim, "unsupported" without a GPU that may be used,
-        "bad_config" for a data set that has no scene.
+        Raises VantageError: "backend_missing" if habitat-sim is not installed, "unsupported" if there is no usable GPU,
+        "bad_config" for a dataset without scenes.
         """
         self._lib = load_library()
         self._gpu = check_gpu(gpu, software)
@@ -89,17 +89,17 @@ class Simulator:
         self._thread = threading.get_ident()
         self._sim: Optional[Any] = None
         self._shown: Optional[tuple[str, Camera]] = None
-        self._has_navmesh = False  # of what is shown; habitat-sim drops it when it is reconfigured
-        self._of_objects: dict[str, bool] = {}  # by scene: it is made of objects, so ids are those of its objects
+        self._has_navmesh = False  # of the loaded scene; habitat-sim drops it when it is reconfigured
+        self._of_objects: dict[str, bool] = {}  # by scene: whether it is made of objects, so that ids are object ids
         mediator = self._lib.metadata.MetadataMediator()
         mediator.active_dataset = self._dataset
-        # Of a data set of scans that lists stages alone, habitat-sim makes a scene of each when it is asked for it.
+        # for a dataset that lists only stages (scans), habitat-sim creates a scene from a stage on request
         handles = mediator.get_scene_handles() or [
             handle for handle in mediator.stage_template_manager.get_template_handles("") if handle != "NONE"
         ]
         self._handles = {scene_name(handle): handle for handle in handles}
         if not self._handles:
-            raise VantageError("bad_config", f"habitat-sim finds no scene in {dataset}: correct sim.dataset.")
+            raise VantageError("bad_config", f"habitat-sim finds no scenes in {dataset}: correct sim.dataset.")
         self.renderer = "not started"
 
     @property
@@ -112,25 +112,23 @@ class Simulator:
 
     @property
     def look(self) -> str:
-        """A digest of what changes the picture from outside the data set."""
+        """A digest of files outside the dataset that change images."""
         content = _PBR_FILE.read_bytes() if _PBR_FILE.exists() else b""
         return hashlib.blake2b(content + repr((self._gpu < 0, _NEAR_M, _FAR_M)).encode(), digest_size=4).hexdigest()
 
     def show(self, scene: str, camera: Camera) -> Any:
         """The habitat_sim.Simulator with this scene loaded and sensors for this camera.
 
-        A new Simulator with a colour sensor takes some ten seconds, a reconfiguration a tenth of one: there is one, and
-        it is moved. Raises VantageError("bad_request") for a scene that the data set lacks, "unsupported" where the
-        renderer is a software one and that is not allowed.
+        Reconfigures the existing one, which takes 0.1 s; a new one with a colour sensor would take about ten seconds.
+        Raises VantageError("bad_request") for an unknown scene, "unsupported" if software renders and that is not
+        allowed.
         """
-        assert threading.get_ident() == self._thread, "habitat-sim aborts when another thread renders"
+        assert threading.get_ident() == self._thread, "habitat-sim aborts if another thread renders"
         if scene not in self._handles:  # habitat-sim would raise an AssertionError
             some = ", ".join(self.scenes[:8])
-            raise VantageError(
-                "bad_request", f"the data set {self._dataset} has no scene {scene!r}: choose among {some}."
-            )
+            raise VantageError("bad_request", f"dataset {self._dataset} has no scene {scene!r}: choose among {some}.")
         if self._shown != (scene, camera):
-            before, self._shown = self._shown, None  # known again when it worked
+            before, self._shown = self._shown, None  # set again on success
             if before is not None and before[0] == scene:
                 self._replace_sensors(scene, camera)
             else:
@@ -144,8 +142,11 @@ class Simulator:
         return self._of_objects[scene]
 
     def _load(self, scene: str, camera: Camera) -> None:
-        """A scene that is not shown. habitat-sim keeps the graphs of earlier ones, for which workers are recycled, and
-        sensors in them would keep their buffers on the GPU."""
+        """Load another scene.
+
+        habitat-sim keeps the graphs of earlier scenes, which is why workers are recycled. Sensors are removed first,
+        since they would keep their buffers on the GPU.
+        """
         configuration = self._configuration(scene, camera)
         if self._sim is None:
             sim = self._sim = self._lib.Simulator(configuration)
@@ -155,17 +156,17 @@ class Simulator:
             self._remove_sensors()
             sim.reconfigure(configuration)
         self._has_navmesh = False
-        if scene not in self._of_objects:  # only a loaded scene tells
+        if scene not in self._of_objects:  # known only once a scene is loaded
             self._of_objects[scene] = sim.get_rigid_object_manager().get_num_objects() > 0
             if self._of_objects[scene]:
                 self._replace_sensors(scene, camera)
 
     def _replace_sensors(self, scene: str, camera: Camera) -> None:
-        """Look at the shown scene with another camera or id target.
+        """Change the camera or the id target of the loaded scene.
 
-        Not by a reconfiguration, which compares lights with what the scene made of them, so that a scene with lights of
-        its own is loaded once more into a further graph, and which takes sensors that differ in resolution, field of
-        view or semantic target only for the same (SimulatorConfiguration.cpp, Sensor.cpp of 0.3.3).
+        This is not a reconfiguration, which would load a scene with lights of its own again into another graph, and
+        which ignores sensors that differ only in resolution, field of view or semantic target
+        (SimulatorConfiguration.cpp, Sensor.cpp of 0.3.3).
         """
         assert self._sim is not None
         self._remove_sensors()
@@ -173,21 +174,21 @@ class Simulator:
             self._sim.add_sensor(spec)
 
     def _remove_sensors(self) -> None:
-        """A sensor stays in the scene graph, with its buffers on the GPU, until its node is deleted."""
+        """Delete the sensors' nodes; until then they stay in the scene graph with their buffers on the GPU."""
         sim = self._sim
         assert sim is not None
         agent = sim.get_agent(0)
         for uuid in list(sim._sensors):
             if hasattr(sim, "remove_sensor"):  # 0.3.4
                 sim.remove_sensor(uuid)
-            else:  # 0.3.3 has no method for it: what refers to the sensor goes first
+            else:  # 0.3.3 has no such method; references to the sensor must go first
                 sim._sensors.pop(uuid).close()
                 agent._sensors.pop(uuid)
                 self._lib.SensorFactory.delete_subtree_sensor(agent.scene_node, uuid)
-        agent.agent_config.sensor_specifications.clear()  # add_sensor refuses or forgets what it finds there
+        agent.agent_config.sensor_specifications.clear()  # add_sensor rejects or drops entries that are already there
 
     def observe(self, scene: str, camera: Camera, pose: Pose) -> dict[str, np.ndarray]:
-        """RGB uint8 [H, W, 3], depth float32 [H, W] metres along the axis, ids int64 [H, W] as habitat-sim has them."""
+        """RGB uint8 [H, W, 3], depth float32 [H, W] metres along the optical axis, habitat-sim's ids int64 [H, W]."""
         sim = self.show(scene, camera)
         agent_module = self._lib.agent
         w, x, y, z = pose.rotation_wxyz
@@ -196,8 +197,8 @@ class Simulator:
             raise VantageError(
                 "bad_request", "a pose must hold finite numbers and a rotation quaternion of length 1: correct it."
             )
-        position = np.array(pose.position_m, dtype=np.float32)  # whole numbers would be taken as integers and refused
-        rotation = np.array([x, y, z, w]) / norm  # arrays of rotations are x, y, z, w
+        position = np.array(pose.position_m, dtype=np.float32)  # habitat-sim rejects integers
+        rotation = np.array([x, y, z, w]) / norm  # rotations as arrays are x, y, z, w
         state = agent_module.AgentState(position=position, rotation=rotation)
         state.sensor_states = {
             uuid: agent_module.SixDOFPose(position.copy(), rotation.copy()) for uuid in (RGB, DEPTH, IDS)
@@ -211,11 +212,10 @@ class Simulator:
         }
 
     def pathfinder(self, scene: str, camera: Camera, cache: Path) -> Any:
-        """The scene's pathfinder, its navmesh built with settings of our own or taken from the file `cache`.
+        """The scene's pathfinder, with a navmesh for the agent of this module, built or read from the file `cache`.
 
-        The scene stays shown with the camera that it is shown with; `camera` is for where it is not shown yet. A data
-        set's own navmesh may be of any agent, and a scene without one gets none unless it is built. Raises
-        VantageError("corrupt") where none can be built.
+        A dataset's own navmesh may be for any agent. `camera` is used only if the scene is not loaded yet. Raises
+        VantageError("corrupt") if no navmesh can be built.
         """
         sim = self._sim if self._shown is not None and self._shown[0] == scene else self.show(scene, camera)
         assert sim is not None
@@ -230,9 +230,11 @@ class Simulator:
         settings.set_defaults()
         settings.cell_size = settings.cell_height = CELL_M
         settings.agent_height, settings.agent_radius = AGENT_HEIGHT_M, AGENT_RADIUS_M
-        settings.include_static_objects = True  # off by default: one would walk through the furniture
+        settings.include_static_objects = True  # off by default: paths would lead through furniture
         if not sim.recompute_navmesh(sim.pathfinder, settings):
-            raise VantageError("corrupt", f"habitat-sim can build no navmesh of {scene}: is it a scene with a floor?")
+            raise VantageError(
+                "corrupt", f"habitat-sim cannot build a navmesh of {scene}: check that the scene has a floor."
+            )
         cache.parent.mkdir(parents=True, exist_ok=True)
         partial = cache.with_suffix(f".{os.getpid()}")
         if sim.pathfinder.save_nav_mesh(str(partial)):
@@ -241,7 +243,7 @@ class Simulator:
     def shortest_path(
         self, pathfinder: Any, start: tuple[float, ...], goal: tuple[float, ...]
     ) -> tuple[float, list[Any]]:
-        """(metres, points), or (inf, []) where there is no way."""
+        """(length in metres, points), or (inf, []) if there is no path."""
         path = self._lib.nav.ShortestPath()
         path.requested_start = np.array(start, np.float32)
         path.requested_end = np.array(goal, np.float32)
@@ -260,7 +262,7 @@ class Simulator:
         backend.scene_dataset_config_file = self._dataset
         backend.scene_id = self._handles[scene]
         backend.gpu_device_id = self._gpu  # not make_cfg of habitat_sim.utils, which hard-codes 0
-        backend.enable_physics = False  # headless packages may lack Bullet, which pictures and navmeshes do not need
+        backend.enable_physics = False  # headless packages may lack Bullet, which images and navmeshes do not need
         backend.load_semantic_mesh = True
         agent = lib.agent.AgentConfiguration()
         agent.sensor_specifications = self._sensor_specs(scene, camera)
@@ -270,7 +272,7 @@ class Simulator:
         kinds = self._lib.SensorType
         ids = self._sensor(IDS, kinds.SEMANTIC, camera)
         if self._of_objects.get(scene):
-            # The default target shows the semantic ids of templates, which instances of one template share.
+            # the default target is the semantic ids of templates, which all instances of a template share
             ids.semantic_target = type(ids.semantic_target).OBJECT_ID
         return [self._sensor(RGB, kinds.COLOR, camera), self._sensor(DEPTH, kinds.DEPTH, camera), ids]
 
@@ -293,7 +295,7 @@ class Simulator:
             self.close()
             raise VantageError(
                 "unsupported",
-                f"habitat-sim draws by software here ({self.renderer}), though there is a GPU: give the process access "
+                f"habitat-sim renders in software ({self.renderer}) although there is a GPU: give the process access "
                 "to its EGL driver, or set sim.software_rendering = true.",
             )
 

@@ -1,8 +1,8 @@
-"""Which share of an object a view shows, where the simulator has no pass that draws it alone.
+"""Estimates the visible fraction of objects for simulators that cannot render an object alone.
 
-At opening, the scene is looked at from standing points all over it; each pixel of an object becomes a point of its
-surface. In a view, the points of an object that face no wall are those that the depth image agrees with: their share of
-all its points in the frame is the visible fraction, and visible pixels divided by it the pixels that it would cover.
+When a scene opens, it is rendered from standing points all over the floor; each pixel of an object becomes a point of
+its surface. In a view, the points that agree with the depth image are visible. Their fraction among the object's points
+in the frame is the visible fraction; visible pixels divided by it are the unoccluded pixels.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ SURVEY_CAMERA = Camera(160, 120, math.radians(90.0))
 POINTS_PER_OBJECT = 1500
 _NEAR_M = 0.05
 _DOWN_RAD = math.radians(-15.0)
-_AGREES = 0.02  # of the depth, and
-_AGREES_M = 0.03  # at least: the depth of neighbouring pixels differs
+_AGREES = 0.02  # tolerance relative to depth
+_AGREES_M = 0.03  # minimum tolerance: the depths of neighbouring pixels differ
 
 
 class Survey:
@@ -32,7 +32,7 @@ class Survey:
         self._rng = np.random.default_rng(seed)
 
     def add(self, pose: Pose, camera: Camera, depth: NDArray[np.float32], ids: NDArray[np.int32]) -> None:
-        """Take in one view: depth [H, W], ids [H, W] with 0 for what is no object."""
+        """Add the points of one view: depth [H, W] m, ids [H, W] with 0 = no object."""
         points = unproject(pose, camera, depth).astype(np.float32)
         owners = ids.reshape(-1)
         for object_id in np.unique(owners[owners > 0]):
@@ -56,27 +56,27 @@ def unoccluded_pixels(
     depth: NDArray[np.float32],
     ids: NDArray[np.int32],
 ) -> dict[int, int]:
-    """For every object with a pixel in the view, how many it would cover in the frame if nothing stood before it.
+    """For every object visible in the view, the estimated number of pixels that it would cover without occlusion.
 
-    An estimate: the near and the far side of an object count alike, so that it is bounded from below by what is seen.
+    The near and the far side of an object count equally, so that the estimate is at least the number of visible pixels.
     """
     values, counts = np.unique(ids[ids > 0], return_counts=True)
     made = {}
     for object_id, pixels in zip(values.tolist(), counts.tolist()):
-        share = 1.0
+        fraction = 1.0
         if object_id in points:
-            share = _visible_share(points[object_id], pose, camera, depth, ids == object_id)
-        made[object_id] = max(pixels, round(pixels / share)) if share > 0 else pixels
+            fraction = _visible_fraction(points[object_id], pose, camera, depth, ids == object_id)
+        made[object_id] = max(pixels, round(pixels / fraction)) if fraction > 0 else pixels
     return made
 
 
-def _visible_share(
+def _visible_fraction(
     points: NDArray[np.float32], pose: Pose, camera: Camera, depth: NDArray[np.float32], own: NDArray[np.bool_]
 ) -> float:
-    """Of the points in the frame, the share that is not behind something else.
+    """The fraction of the points in the frame that no other object hides.
 
-    What lies behind the object's own surface is no occlusion: a point counts as hidden only where the nearest surface
-    in its pixel belongs to another object.
+    Points behind the object's own surface count as visible: a point is hidden only if the nearest surface in its pixel
+    belongs to another object.
     """
     u, v, z = project(pose, camera, points.astype(np.float64))
     inside = (z > _NEAR_M) & (u >= 0) & (u < 1) & (v >= 0) & (v < 1)
@@ -91,7 +91,7 @@ def _visible_share(
 
 
 def look_around(points: list[tuple[float, float, float]], eye_m: float, turns: int = 6) -> list[Pose]:
-    """Poses at eye height over each floor point, all around and a little down."""
+    """Poses at eye height above each floor point, looking in all directions and slightly down."""
     return [
         pose_from_yaw_pitch((x, y + eye_m, z), 2 * math.pi * turn / turns, _DOWN_RAD)
         for x, y, z in points
@@ -103,7 +103,7 @@ Renderer = Callable[[Pose, Camera], tuple[NDArray[np.float32], NDArray[np.int32]
 
 
 def survey(poses: list[Pose], render: Renderer) -> Mapping[int, NDArray[np.float32]]:
-    """Surface points of every object that one of the poses sees; `render` gives depth and ids."""
+    """Surface points of every object seen from the poses; `render` returns depth and ids."""
     found = Survey()
     for pose in poses:
         depth, ids = render(pose, SURVEY_CAMERA)

@@ -1,7 +1,7 @@
-"""What habitat-sim knows of a loaded scene, as rooms and objects of our own.
+"""Reads the rooms and objects of the scene loaded in habitat-sim.
 
-Two kinds of scenes: one made of objects (ReplicaCAD, HSSD, exports of `rooms`), whose objects the rigid object manager
-lists, and a scan (HM3D, MP3D, Replica), whose objects its semantic scene lists.
+There are two kinds of scenes: those made of objects (ReplicaCAD, HSSD, exports of `rooms`), listed by the rigid object
+manager, and scans (HM3D, MP3D, Replica), whose objects are listed by the semantic scene.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from sim_server.backends.habitat.words import category, is_structure, room_categ
 from sim_server.questions.geometry import inside_polygon, rotation_matrix
 
 _SUPPORT_GAP_M = 0.06
-_HANGS_M = 0.25  # lower side this far above every support: fixed to a wall or the ceiling
+_HANGS_M = 0.25  # an object this far above every support is fixed to a wall or the ceiling
 
 
 class Truth(NamedTuple):
-    """`ids`: value in habitat-sim's id frames -> id of the object in `objects`; what is missing there is the stage."""
+    """`ids` maps values in habitat-sim's id frames to ids in `objects`; missing values are the stage."""
 
     rooms: tuple[Room, ...]
     objects: tuple[SceneObject, ...]
@@ -28,7 +28,7 @@ class Truth(NamedTuple):
 
 
 def read_truth(sim: Any, made_of_objects: bool) -> Truth:
-    """Of the scene that `sim` has loaded."""
+    """The rooms and objects of the scene that `sim` has loaded."""
     semantic = sim.semantic_scene  # None in scenes without annotations
     rooms = _rooms(semantic)
     found = _rigid_objects(sim, semantic) if made_of_objects else _scanned_objects(semantic)
@@ -39,40 +39,41 @@ def read_truth(sim: Any, made_of_objects: bool) -> Truth:
     return Truth(rooms, tuple(_with_supports(objects, rooms)), {pixel: own for own, pixel, _, _ in found})
 
 
-_Found = tuple[int, int, str, OrientedBox]  # our id, value in id frames, word, box
+_Found = tuple[int, int, str, OrientedBox]  # object id, value in id frames, category, box
 
 
 def _rigid_objects(sim: Any, semantic: Any) -> list[_Found]:
-    """Objects by name; an object's own id is its semantic id where every object has one of its own, else its place."""
+    """Rigid objects sorted by name. Object ids are semantic ids if these are distinct, else positions in the list."""
     manager = sim.get_rigid_object_manager()
-    things = sorted(manager.get_objects_by_handle_substring("").values(), key=lambda thing: thing.object_id)
-    semantic_ids = [int(thing.semantic_id) for thing in things]
-    own = all(value > 0 for value in semantic_ids) and len(set(semantic_ids)) == len(things)
+    items = sorted(manager.get_objects_by_handle_substring("").values(), key=lambda item: item.object_id)
+    semantic_ids = [int(item.semantic_id) for item in items]
+    own = all(value > 0 for value in semantic_ids) and len(set(semantic_ids)) == len(items)
     classes = _classes(semantic)
     found: list[_Found] = []
-    for place, (thing, semantic_id) in enumerate(zip(things, semantic_ids), start=1):
-        word = _word_of(thing, classes.get(semantic_id, ""))
+    for place, (item, semantic_id) in enumerate(zip(items, semantic_ids), start=1):
+        word = _word_of(item, classes.get(semantic_id, ""))
         if is_structure(word):
             continue
-        found.append((semantic_id if own else place, int(thing.object_id), word, _rigid_box(thing)))
+        found.append((semantic_id if own else place, int(item.object_id), word, _rigid_box(item)))
     return found
 
 
-def _word_of(thing: Any, of_class: str) -> str:
-    """The template's own word, else its class, else its name: "chair_04_:0000" is a chair."""
-    attributes = getattr(thing, "user_attributes", None)
-    told = str(attributes.get("category") or "") if attributes is not None else ""
-    name = thing.handle.replace("\\", "/").rpartition("/")[2].partition("_:")[0]
-    return category(told or of_class or name.rstrip("0123456789_"))
+def _word_of(item: Any, of_class: str) -> str:
+    """The template's category, else its class, else its name: "chair_04_:0000" is a chair."""
+    attributes = getattr(item, "user_attributes", None)
+    given = str(attributes.get("category") or "") if attributes is not None else ""
+    name = item.handle.replace("\\", "/").rpartition("/")[2].partition("_:")[0]
+    return category(given or of_class or name.rstrip("0123456789_"))
 
 
-def _rigid_box(thing: Any) -> OrientedBox:
-    """habitat-sim moves every object's origin to the middle of its box; the node's own box has the scale in it."""
-    local = thing.root_scene_node.cumulative_bb
+def _rigid_box(item: Any) -> OrientedBox:
+    """The object's box. habitat-sim moves its origin to the centre of the box; the node's own box includes the
+    scale."""
+    local = item.root_scene_node.cumulative_bb
     low, high = _vector(local.min), _vector(local.max)
-    rotation = thing.rotation
+    rotation = item.rotation
     quaternion = _unit((rotation.scalar, *rotation.vector))
-    centre = _vector(thing.translation) + rotation_matrix(quaternion) @ ((low + high) / 2)
+    centre = _vector(item.translation) + rotation_matrix(quaternion) @ ((low + high) / 2)
     return OrientedBox(_tuple(centre), _tuple((high - low) / 2), quaternion)
 
 
@@ -80,13 +81,13 @@ def _scanned_objects(semantic: Any) -> list[_Found]:
     if semantic is None:
         return []
     found: list[_Found] = []
-    for thing in semantic.objects:
-        if thing is None or thing.category is None:  # entry 0 and gaps in the numbering
+    for item in semantic.objects:
+        if item is None or item.category is None:  # entry 0, and gaps in the numbering
             continue
-        word, semantic_id = category(thing.category.name()), int(thing.semantic_id)
+        word, semantic_id = category(item.category.name()), int(item.semantic_id)
         if semantic_id <= 0 or is_structure(word):
             continue
-        obb = thing.obb  # not .aabb: 0.3.3 and 0.3.4 stretch it to the origin
+        obb = item.obb  # not .aabb: 0.3.3 and 0.3.4 stretch it to the origin
         half = _vector(obb.half_extents)
         if not (np.isfinite(half).all() and (half > 0).all()):
             continue
@@ -97,19 +98,19 @@ def _scanned_objects(semantic: Any) -> list[_Found]:
 
 
 def _classes(semantic: Any) -> dict[int, str]:
-    """Class names by semantic id; the list has holes."""
+    """Class names by semantic id; the list has gaps."""
     if semantic is None:
         return {}
     return {int(entry.index()): str(entry.name()) for entry in semantic.categories if entry is not None}
 
 
 def _rooms(semantic: Any) -> tuple[Room, ...]:
-    """Regions with an outline of their own."""
+    """The regions that have an outline."""
     rooms = []
     for region in [] if semantic is None else semantic.regions:
         if region is None or len(getattr(region, "poly_loop_points", ())) < 3:
             continue
-        outline = tuple((float(x), float(z)) for x, z in region.poly_loop_points)  # without their height
+        outline = tuple((float(x), float(z)) for x, z in region.poly_loop_points)  # without the height
         floor = float(region.floor_height)
         name = region.category.name() if region.category is not None else str(region.id)
         rooms.append(Room(len(rooms) + 1, room_category(name), outline, floor, floor + float(region.extrusion_height)))
@@ -125,9 +126,10 @@ def _room_of(point: Vec3, rooms: Sequence[Room]) -> int:
 
 
 def _with_supports(objects: Sequence[SceneObject], rooms: Sequence[Room]) -> list[SceneObject]:
-    """What each stands on: the highest top below it that it touches and whose outline holds its centre; 0 is the floor.
+    """Add supports, which habitat-sim does not provide.
 
-    habitat-sim tells no supports.
+    A support is the highest top that touches an object from below and whose outline contains its centre; 0 is the
+    floor.
     """
     spans = [_extent(item.box) for item in objects]
     made = []

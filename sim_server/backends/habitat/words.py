@@ -1,10 +1,10 @@
-"""Category names of Habitat's data sets as the words that `rooms` uses: one skill means one thing everywhere."""
+"""Maps category names of Habitat's datasets to those of `rooms`, so that a skill means the same in every backend."""
 
 from __future__ import annotations
 
 import re
 
-# Data set's word (lower case, spaces) -> ours. Words that are not listed stay as they are.
+# Dataset category (lower case, spaces) -> category of `rooms`. Other categories are unchanged.
 _SAME = {
     "couch": "sofa", "loveseat": "sofa", "sofa chair": "armchair", "arm chair": "armchair",
     "lounge chair": "armchair", "dining chair": "chair", "office chair": "chair", "desk chair": "chair",
@@ -20,7 +20,7 @@ _SAME = {
     "wall picture": "picture",
 }  # fmt: skip
 
-# What belongs to the building, or is no thing that a person would name: its pixels count as the stage.
+# Parts of the building, and labels that are not objects; their pixels count as the stage.
 STRUCTURE = frozenset(
     (
         "wall", "floor", "ceiling", "door frame", "doorframe", "doorway", "window frame", "window glass", "stairs",
@@ -31,18 +31,18 @@ STRUCTURE = frozenset(
 
 
 def category(name: str) -> str:
-    """ "Potted_Plant" -> "plant". An empty or meaningless name gives ""."""
+    """The category of a dataset's name: "Potted_Plant" -> "plant"; "" for an empty or meaningless name."""
     word = re.sub(r"\s+", " ", re.sub(r"[_/\-]+", " ", name)).strip().lower()
     return _SAME.get(word, word)
 
 
 def is_structure(word: str) -> bool:
-    """Whether this word of `category` names a part of the building, or nothing."""
+    """Whether this result of `category` is a part of the building or meaningless."""
     return not word or word in STRUCTURE
 
 
 def room_category(name: str) -> str:
-    """ "living_room", "lounge", "Kitchen" -> "living room", "living room", "kitchen"."""
+    """The room category of a dataset's name: "living_room" and "lounge" -> "living room", "Kitchen" -> "kitchen"."""
     word = re.sub(r"\s+", " ", re.sub(r"[_/\-]+", " ", name)).strip().lower()
     known = {
         "livingroom": "living room", "lounge": "living room", "familyroom lounge": "living room",

@@ -1,4 +1,4 @@
-"""The embedded simulator as a backend. Numba is imported when the first scene opens, never before."""
+"""The embedded simulator as a backend. Numba is imported when the first scene opens, not earlier."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ LIGHTS = ("day", "evening")
 
 
 def _digest() -> str:
-    """Hash of this package's sources: whatever can change a pixel or a description."""
+    """Hash of all sources that can change a pixel or a scene description."""
     total = hashlib.blake2b(f"rooms {FORMAT_VERSION}".encode(), digest_size=16)
-    root = Path(__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        total.update(path.relative_to(root).as_posix().encode())
+    backends = Path(__file__).parents[1]
+    shared = (backends / "scene_dataset.py", backends.parent / "jit.py")
+    for path in (*sorted(Path(__file__).parent.rglob("*.py")), *shared):
+        total.update(path.relative_to(backends.parent).as_posix().encode())
         total.update(path.read_bytes())
-    total.update((root.parent / "scene_dataset.py").read_bytes())
     return f"rooms-{FORMAT_VERSION}-{total.hexdigest()}"
 
 
 class RoomsBackend:
-    """Procedural furnished rooms, and scenes loaded from a data set, rendered on the CPU."""
+    """Procedural furnished rooms, and scenes loaded from a dataset, rendered on the CPU."""
 
     name = "rooms"
 
     def __init__(self, dataset: str = "") -> None:
-        """`dataset`: a Habitat scene dataset or glTF file whose scenes SceneSpec.asset may name, see scene_dataset.py.
+        """`dataset`: a Habitat scene dataset or a glTF file; SceneSpec.asset names its scenes, see scene_dataset.py.
 
-        Raises VantageError("bad_config") where it is none, VantageError("corrupt") where it cannot be read.
+        Raises VantageError("bad_config") if it is neither, VantageError("corrupt") if it cannot be read.
         """
         self._dataset = SceneDataset(Path(dataset)) if dataset else None
         self.digest = _digest() + (f"-{self._dataset.digest()}" if self._dataset is not None else "")
@@ -54,22 +54,22 @@ class RoomsBackend:
         return cls(settings.dataset)
 
     def open(self, spec: SceneSpec) -> Scene:
-        """Generates the scene of the spec, or loads the one that spec.asset names.
+        """Generate the scene of the spec, or loads the scene named by spec.asset.
 
-        Raises Infeasible when the objects do not fit, VantageError("bad_request") for an unknown asset, category,
-        palette or light and for a ceiling outside 2.2..4 m; VantageError("corrupt") or ("unsupported") that names the
-        file for an asset that cannot be loaded.
+        Raises Infeasible if the objects do not fit; VantageError("bad_request") for an unknown asset, category, palette
+        or light, and for a ceiling outside 2.2..4 m; VantageError("corrupt") or ("unsupported"), with the file's name,
+        for an asset that cannot be loaded.
         """
         if spec.asset:
             return self._load(spec)
         if spec.palette not in PALETTES:
-            raise VantageError("bad_request", f"palette is one of {', '.join(PALETTES)}, not {spec.palette!r}.")
+            raise VantageError("bad_request", f"unknown palette {spec.palette!r}: choose one of {', '.join(PALETTES)}.")
         if spec.light not in LIGHTS:
-            raise VantageError("bad_request", f"light is one of {', '.join(LIGHTS)}, not {spec.light!r}.")
+            raise VantageError("bad_request", f"unknown light {spec.light!r}: choose one of {', '.join(LIGHTS)}.")
         if not 2.2 <= spec.ceiling_m <= 4.0:
-            raise VantageError("bad_request", f"ceiling_m must lie in 2.2..4.0, not {spec.ceiling_m}.")
+            raise VantageError("bad_request", f"ceiling_m must be in 2.2..4.0, not {spec.ceiling_m}.")
         if not 0.0 <= spec.clutter <= 1.0:
-            raise VantageError("bad_request", f"clutter must lie in 0..1, not {spec.clutter}.")
+            raise VantageError("bad_request", f"clutter must be in 0..1, not {spec.clutter}.")
         set_cache_dir()
         from sim_server.backends.rooms.scene import RoomsScene  # imports numba
 
@@ -79,7 +79,7 @@ class RoomsBackend:
         if self._dataset is None:
             raise VantageError(
                 "bad_request",
-                f"there is no data set with a scene {spec.asset!r}: set sim.dataset, or leave asset empty.",
+                f"scene {spec.asset!r} needs a dataset: set sim.dataset, or leave asset empty.",
             )
         files = self._dataset.scene(spec.asset)
         set_cache_dir()
@@ -88,7 +88,7 @@ class RoomsBackend:
         return LoadedScene(spec, files, self._dataset.is_one_file)
 
     def warm(self) -> None:
-        """Compiles (or loads from the cache) every kernel and builds the textures, so that no request waits for it."""
+        """Compile every kernel (or load it from the cache) and build the textures before the first request."""
         scene = self.open(SceneSpec(seed=0))
         scene.render([Pose((0.0, 1.5, 0.0), (1.0, 0.0, 0.0, 0.0))], Camera(16, 16), SENSORS)
         first, second = (scene.sample_navigable(np.random.default_rng(k)) for k in (0, 1))

@@ -1,15 +1,16 @@
-"""A scene's triangles as flat arrays: vertices, faces, materials, and chunks small enough to cull."""
+"""A scene's triangles as flat arrays: vertices, faces, materials, and chunks for culling."""
 
 from __future__ import annotations
 
 from typing import NamedTuple, Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from sim_server.backends.rooms.draw.materials import Material
+from sim_server.backends.rooms.draw.view import Triangles
 from sim_server.backends.rooms.mesh import Part
+from sim_server.jit import jit
 
 CHUNK_FACES = 512
 
@@ -17,11 +18,11 @@ CHUNK_FACES = 512
 class Geometry(NamedTuple):
     """World-frame triangles. A chunk is a run of faces of one object with its own run of vertices.
 
-    positions float32 [V, 3]; faces int32 [F, 3]; face_material int32 [F]; face_object int32 [F] (object id,
-    0 = shell); face_key int32 [F] equal for faces of one look; normals float32 [V, 3] unit; uv float32 [V, 2] m;
-    chunk_faces, chunk_vertices int32 [C, 2] (start, end);
-    chunk_low, chunk_high float32 [C, 3] bounds; chunk_object int32 [C]; material_pattern int32 [M];
-    material_values float32 [M, 8] = low rgb, high rgb, repeats per metre, glow.
+    positions float32 [V, 3] m; faces int32 [F, 3]; face_material int32 [F]; face_object int32 [F], the object id or 0
+    for the building; face_key int32 [F], equal for faces of one object, material and side; normals float32 [V, 3] unit;
+    uv float32 [V, 2] m; chunk_faces, chunk_vertices int32 [C, 2] (start, end); chunk_low, chunk_high float32 [C, 3]
+    bounds; chunk_object int32 [C]; material_pattern int32 [M]; material_values float32 [M, 8] = low rgb, high rgb,
+    repeats per metre, glow.
     """
 
     positions: NDArray[np.float32]
@@ -39,9 +40,16 @@ class Geometry(NamedTuple):
     material_pattern: NDArray[np.int32]
     material_values: NDArray[np.float32]
 
+    @property
+    def triangles(self) -> Triangles:
+        """The arrays for the rasteriser."""
+        return Triangles(
+            self.positions, self.faces, self.chunk_faces, self.chunk_vertices, self.chunk_low, self.chunk_high
+        )
+
 
 class GeometryBuilder:
-    """Collects parts object by object and cuts them into chunks at part borders."""
+    """Collects parts object by object and splits them into chunks between parts."""
 
     def __init__(self) -> None:
         self._materials: dict[Material, int] = {}
@@ -58,7 +66,7 @@ class GeometryBuilder:
         rotation: NDArray[np.float64] | None = None,
         offset_m: Sequence[float] = (0.0, 0.0, 0.0),
     ) -> NDArray[np.float32]:
-        """Appends one object, turned and moved into the world; returns its world positions."""
+        """Append one object, rotated and then moved; return its vertices in the world frame."""
         first_part = len(self._parts)
         start_face = start_vertex = -1
         for part, material in parts:
@@ -99,7 +107,7 @@ class GeometryBuilder:
         faces = np.ascontiguousarray(np.concatenate([p.faces + np.int32(o) for p, o in zip(self._parts, offsets)]))
         runs = np.array(self._face_runs, np.int32)
         face_material, face_object = np.repeat(runs[:, 1], runs[:, 0]), np.repeat(runs[:, 2], runs[:, 0])
-        # the side (of 27 rough directions) tells apart the walls of a room and the sides of a box
+        # the side, one of 27 directions, separates the walls of a room and the sides of a box
         side = (np.round(normals[faces[:, 0]]).astype(np.int32) + 1) @ np.array([1, 3, 9], np.int32)
         return Geometry(
             positions,
@@ -120,15 +128,18 @@ class GeometryBuilder:
 
 
 def shading_table(geometry: Geometry, vertex_light: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What shading needs of a face, float32 [F, 32]: barycentric weights of corners 1 and 2 as affine functions of the
-    world point (4 + 4), the face's unit normal (3), uv and light of the first corner and the differences of the
-    others to it (6, 9); the rest pads the row to two cache lines."""
+    """Per-face values for shading, float32 [F, 32].
+
+    Barycentric weights of corners 1 and 2 as affine functions of the world point (4 + 4), the unit normal (3), then uv
+    (6) and light (9): the value of the first corner and the differences of the other two. The rest pads the row to two
+    cache lines.
+    """
     out = np.zeros((len(geometry.faces), 32), np.float32)
     _fill_shading(geometry.positions, geometry.uv, vertex_light, geometry.faces, out)
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def _fill_shading(positions, uv, light, faces, out):
     e1, e2 = np.empty(3, np.float64), np.empty(3, np.float64)
     for f in range(faces.shape[0]):

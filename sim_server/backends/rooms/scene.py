@@ -21,12 +21,12 @@ from sim_server.backends.rooms.furnish.clutter import add_clutter
 from sim_server.backends.rooms.furnish.place import free_floor, furnish_reachable
 from sim_server.backends.rooms.furnish.placed import Placed
 from sim_server.backends.rooms.geometry import Geometry, GeometryBuilder
-from sim_server.backends.rooms.light.shading import Light
-from sim_server.backends.rooms.light.sources import light_scene
+from sim_server.backends.rooms.light.bake import light_scene
+from sim_server.backends.rooms.light.baked import Light
 from sim_server.backends.rooms.mesh import rotation_y
 from sim_server.backends.rooms.walk.solids import in_wall, object_around
 
-_BOX_SLACK_M = 1e-4  # a box must contain its float32 mesh
+_BOX_SLACK_M = 1e-4  # boxes are enlarged by this, so that they contain their float32 meshes
 
 
 def _yaw_quaternion(yaw_rad: float) -> tuple[float, float, float, float]:
@@ -34,10 +34,7 @@ def _yaw_quaternion(yaw_rad: float) -> tuple[float, float, float, float]:
 
 
 class RoomsScene:
-    """A procedural home, its colours anti-aliased.
-
-    Rendering may be called from several threads at once.
-    """
+    """A procedural home. `render` may be called from several threads at once."""
 
     def __init__(self, spec: SceneSpec, changes: Sequence[Change] = ()) -> None:
         self.spec = spec
@@ -49,7 +46,7 @@ class RoomsScene:
         gone: set[int] = set()
         if changes:
             gone = _change(placed, changes)
-            self._navigation = free_floor(plan, [thing for index, thing in enumerate(placed) if index not in gone])
+            self._navigation = free_floor(plan, [item for index, item in enumerate(placed) if index not in gone])
         look = rng_for(seed, "rooms", "look")
         lamps = [light_position(plan, k, look) for k in range(len(plan.rects))]
         style = make_style(spec, [room.category for room in plan.rooms], look)
@@ -57,14 +54,14 @@ class RoomsScene:
         for parts in shell_parts(plan, lamps, style):
             builder.add(0, parts)
         objects = []
-        for index, thing in enumerate(placed):
-            source = look if thing.look < 0 else rng_for(seed, "rooms", "look", thing.look)
-            materials = slot_materials(thing.model.kinds, thing.color, source)
-            if index in gone:  # its draws are made all the same, so that nothing else looks different
+        for index, item in enumerate(placed):
+            source = look if item.look < 0 else rng_for(seed, "rooms", "look", item.look)
+            materials = slot_materials(item.model.kinds, item.color, source)
+            if index in gone:  # after its draws from the RNG, so that all other materials stay the same
                 continue
-            parts = [(part, materials[slot]) for part, slot in thing.model.parts]
-            builder.add(index + 1, parts, rotation_y(thing.yaw_rad), (thing.x_m, thing.y_m, thing.z_m))
-            objects.append(_describe(index + 1, thing))
+            parts = [(part, materials[slot]) for part, slot in item.model.parts]
+            builder.add(index + 1, parts, rotation_y(item.yaw_rad), (item.x_m, item.y_m, item.z_m))
+            objects.append(_describe(index + 1, item))
         self.plan, self.lamps_m = plan, lamps
         geometry = builder.build()
         self._drawing = Drawing(geometry, light_scene(geometry, plan, spec, lamps))
@@ -79,17 +76,20 @@ class RoomsScene:
 
     @property
     def geometry(self) -> Geometry:
-        """Its triangles, for exporters."""
+        """The scene's triangles, for exports."""
         return self._drawing.geometry
 
     @property
     def light(self) -> Light:
-        """What was baked on them."""
+        """The scene's baked light."""
         return self._drawing.light
 
     def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
-        """See backends/base.py. Raises VantageError("bad_request") for an unknown sensor, a pose that is not finite, or
-        a camera inside a wall or an object. Outside the home a camera may stand: it looks through the walls."""
+        """See backends/base.py. A camera outside the home is allowed and sees through the walls.
+
+        Raises VantageError("bad_request") for an unknown sensor, a pose that is not finite, or a camera inside a wall
+        or an object.
+        """
         return self._drawing.render(poses, camera, sensors, self._refuse_solid)
 
     def top_down(self, width_px: int) -> TopDown:
@@ -101,10 +101,10 @@ class RoomsScene:
         at_m = (float(eye[0]), float(eye[1]), float(eye[2]))
         if around or in_wall(self.plan, at_m):
             names = {item.id: item.category for item in self.description.objects}
-            thing = f"object {around} ({names[around]})" if around else "a wall"
+            solid = f"object {around} ({names[around]})" if around else "a wall"
             where = ", ".join(f"{v:.2f}" for v in at_m)
             raise VantageError(
-                "bad_request", f"the camera at ({where}) m is inside {thing}: place it in free space of a room."
+                "bad_request", f"the camera at ({where}) m is inside {solid}: place it in free space of a room."
             )
 
     def is_navigable(self, point_m: Vec3) -> bool:
@@ -125,7 +125,7 @@ class RoomsScene:
         return float(sum(math.dist(a, b) for a, b in zip(way, way[1:])))
 
     def edited(self, changes: Sequence[Change]) -> RoomsScene:
-        """See backends/base.py. Made anew from the spec, shadows included."""
+        """See backends/base.py. Regenerates the scene from its spec and bakes the light again."""
         return RoomsScene(self.spec, (*self._changes, *changes))
 
     def close(self) -> None:
@@ -133,37 +133,37 @@ class RoomsScene:
 
 
 def _change(placed: list[Placed], changes: Sequence[Change]) -> set[int]:
-    """Moves what is moved; indices of what is taken away."""
+    """Move objects in `placed`; return the indices of the removed ones."""
     gone: set[int] = set()
     for change in changes:
         index = change.object_id - 1
         if not 0 <= index < len(placed) or index in gone:
-            raise VantageError("bad_request", f"there is no object {change.object_id} to change in this scene.")
-        if any(thing.support == index for thing in placed):
+            raise VantageError("bad_request", f"this scene has no object {change.object_id} to change.")
+        if any(item.support == index for item in placed):
             raise VantageError("bad_request", f"object {change.object_id} carries others: change those first.")
         if change.moved_to_m is None:
             gone.add(index)
             continue
-        thing = placed[index]
-        x, y, z = np.subtract(change.moved_to_m, _describe(index + 1, thing).box.centre_m).tolist()
-        placed[index] = thing._replace(x_m=thing.x_m + x, y_m=thing.y_m + y, z_m=thing.z_m + z)
+        item = placed[index]
+        x, y, z = np.subtract(change.moved_to_m, _describe(index + 1, item).box.centre_m).tolist()
+        placed[index] = item._replace(x_m=item.x_m + x, y_m=item.y_m + y, z_m=item.z_m + z)
     return gone
 
 
-def _describe(object_id: int, thing: Placed) -> SceneObject:
-    middle, half = (thing.low + thing.high) / 2, (thing.high - thing.low) / 2 + _BOX_SLACK_M
-    centre = rotation_y(thing.yaw_rad) @ middle + np.array([thing.x_m, thing.y_m, thing.z_m])
-    front = (math.sin(thing.yaw_rad), 0.0, math.cos(thing.yaw_rad)) if thing.category.has_front else None
+def _describe(object_id: int, item: Placed) -> SceneObject:
+    middle, half = (item.low + item.high) / 2, (item.high - item.low) / 2 + _BOX_SLACK_M
+    centre = rotation_y(item.yaw_rad) @ middle + np.array([item.x_m, item.y_m, item.z_m])
+    front = (math.sin(item.yaw_rad), 0.0, math.cos(item.yaw_rad)) if item.category.has_front else None
     return SceneObject(
         id=object_id,
-        category=thing.category.name,
+        category=item.category.name,
         box=OrientedBox(
             (float(centre[0]), float(centre[1]), float(centre[2])),
             (float(half[0]), float(half[1]), float(half[2])),
-            _yaw_quaternion(thing.yaw_rad),
+            _yaw_quaternion(item.yaw_rad),
         ),
-        color=thing.color,
-        room_id=thing.room + 1,
-        support_id=thing.support + 1,
+        color=item.color,
+        room_id=item.room + 1,
+        support_id=item.support + 1,
         front=front,
     )

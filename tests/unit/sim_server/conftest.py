@@ -1,9 +1,15 @@
-"""Puts the third-party simulator of tests/support on the path, as an installed distribution would be."""
+"""Installs the toy simulator for the tests of this folder."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from typing import Iterator
 
-SUPPORT = Path(__file__).parents[2] / "support"
-sys.path.append(str(SUPPORT))  # behind the repository: its curriculum.py is not the package
+import pytest
+
+from tests.support.toy import toy_installed
+
+
+@pytest.fixture(autouse=True, scope="module")
+def toy() -> Iterator[None]:
+    with toy_installed():
+        yield

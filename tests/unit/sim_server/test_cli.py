@@ -1,9 +1,8 @@
-"""The commands that need no service: pictures, and what is said about wrong arguments."""
+"""Commands that need no service: images, completion, and messages about invalid arguments."""
 
 from __future__ import annotations
 
 import pytest
-import vantage_toy
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -11,6 +10,7 @@ from protocol.errors import VantageError
 from protocol.tasks.scene import Camera, SceneSpec
 from sim_server.cli import app
 from sim_server.sensing.contact_sheet import overview_poses
+from tests.support.third_party.vantage_toy import ToyBackend
 
 
 def invoke(*arguments: str):
@@ -20,7 +20,15 @@ def invoke(*arguments: str):
     return result
 
 
-def test_a_picture_has_the_asked_size(tmp_path):
+def test_commands_are_completed(monkeypatch):
+    monkeypatch.setenv("_SIM_SERVER_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "sim-server re")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    result = CliRunner().invoke(app, [], prog_name="sim-server")
+    assert result.output.split() == ["render"]
+
+
+def test_an_image_has_the_requested_size(tmp_path):
     out = tmp_path / "one.png"
     assert invoke("render", "--backend", "toy", "--size", "64x48", "--out", str(out)).exit_code == 0
     assert Image.open(out).size == (64, 48)
@@ -32,28 +40,28 @@ def test_several_views_make_a_contact_sheet(tmp_path):
     assert Image.open(out).size == (3 * 64 + 2 * 4, 2 * 48 + 4)
 
 
-def test_overview_poses_are_the_same_each_time_and_differ_from_one_another():
-    scene = vantage_toy.ToyBackend().open(SceneSpec(seed=5))
+def test_overview_poses_are_deterministic_and_distinct():
+    scene = ToyBackend().open(SceneSpec(seed=5))
     poses = overview_poses(scene, Camera(64, 48), 6)
     assert poses == overview_poses(scene, Camera(64, 48), 6)
     assert len(set(poses)) == 6
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (("render", "--out", "x.png", "--size", "64"), "--size"),
         (("render", "--out", "x.png", "--backend", "toy", "--size", "9999x10"), "width_px"),
         (("render", "--out", "x.png", "--backend", "toy", "--objects", "9-3"), "min_objects"),
         (("render", "--out", "x.png", "--backend", "unreal"), "not installed"),
         (("render", "--out", "no/such/folder/x.png", "--backend", "toy", "--size", "8x8"), "cannot be written"),
-        (("render", "--out", "x.png", "--backend", "toy", "--sensor", "map"), "draws no maps"),
+        (("render", "--out", "x.png", "--backend", "toy", "--sensor", "map"), "cannot render maps"),
         (("render", "--out", "x.png", "--backend", "toy", "--sensor", "normals"), "no such sensors: normals"),
         (("render", "--out", "x.png", "--backend", "toy", "--sensor", "heat"), "panorama"),
-        (("worker",), "--join RUN or --connect"),
+        (("worker",), "--join RUN and --connect"),
         (("status", "no/such/run"), "not a run directory"),
     ],
 )
-def test_a_mistake_is_one_sentence_that_names_it(arguments, says):
-    with pytest.raises(VantageError, match=says):
+def test_invalid_arguments_are_reported_by_name(arguments, message):
+    with pytest.raises(VantageError, match=message):
         invoke(*arguments)

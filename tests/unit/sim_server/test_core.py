@@ -1,9 +1,8 @@
-"""One message in, one reply out, without a socket."""
+"""The core of a worker: one reply per message, without sockets."""
 
 from __future__ import annotations
 
 import pytest
-from vantage_toy import ToyBackend
 
 from protocol.errors import Infeasible, VantageError
 from protocol.tasks.scene import Camera, Pose, SceneSpec
@@ -13,12 +12,13 @@ from protocol.wire.messages import Describe, GetSimStatus, Observe, RenderTask
 from sim_server.service.core import SimCore
 from sim_server.service.scenes import scene_key
 from sim_server.settings import SimSettings
+from tests.support.third_party.vantage_toy import ToyBackend
 
 POSE = Pose((2.0, 1.5, 2.0), (1.0, 0.0, 0.0, 0.0))
 
 
 class CountingBackend(ToyBackend):
-    """Counts the scenes it opens and those that are open."""
+    """Counts opened scenes and scenes that are still open."""
 
     def __init__(self) -> None:
         self.opened = 0
@@ -48,12 +48,12 @@ def core(backend):
 
 
 def observe(core, seed=1, **fields):
-    """The reply as a client sees it."""
+    """The reply as a client receives it."""
     reply, blobs = core.handle(Observe(SceneSpec(seed=seed), Camera(32, 24), POSE, **fields))
     return decode(encode(b"id", reply, blobs))
 
 
-def test_a_view_has_the_asked_sensors_and_no_other(core):
+def test_a_view_has_only_the_requested_sensors(core):
     view = observe(core).message.view
     assert view.rgb.shape == (24, 32, 3) and view.depth is None and view.ids is None
     packet = observe(core, sensors=("rgb", "depth", "ids"))
@@ -62,23 +62,23 @@ def test_a_view_has_the_asked_sensors_and_no_other(core):
 
 
 @pytest.mark.parametrize("codec", ["raw", "png", "webp"])
-def test_colour_travels_in_the_asked_codec(core, codec):
+def test_colour_is_encoded_with_the_requested_codec(core, codec):
     packet = observe(core, image_codec=codec)
     assert packet.message.view.rgb.codec == codec
     assert (packet.array(packet.message.view.rgb) == 1 + 275 - 256).all()
 
 
-def test_an_action_moves_the_camera_and_the_reply_says_where_it_is(core):
+def test_an_action_moves_the_camera_and_the_reply_has_its_pose(core):
     packet = observe(core, action="forward")
     assert packet.message.view.pose.position_m == pytest.approx((2.0, 1.5, 1.75))
     assert packet.message.renderer_digest == "toy-1"
 
 
-def test_scenes_stay_warm_up_to_the_bound(core, backend):
+def test_scenes_stay_open_up_to_the_bound(core, backend):
     for seed in (1, 1, 2, 1):
         observe(core, seed)
     assert backend.opened == 2
-    observe(core, 3)  # closes 2, which was used least recently
+    observe(core, 3)  # closes 2, the least recently used scene
     observe(core, 1)
     assert (backend.opened, backend.open_now) == (3, 2)
     observe(core, 2)
@@ -93,7 +93,7 @@ def test_closing_closes_every_scene(backend):
     assert backend.open_now == 0
 
 
-def test_a_slow_load_is_announced_and_a_warm_scene_is_not(backend):
+def test_only_loads_of_scenes_are_announced(backend):
     events = []
 
     class Loading:
@@ -109,31 +109,31 @@ def test_a_slow_load_is_announced_and_a_warm_scene_is_not(backend):
     assert events == [("begin", 0), ("end", 1)]
 
 
-def test_a_description_is_the_scenes(core):
+def test_describe_returns_the_description_of_the_scene(core):
     reply, _ = core.handle(Describe(SceneSpec(seed=4)))
     assert reply.scene.scene_id == "toy-4" and reply.renderer_digest == "toy-1"
 
 
 @pytest.mark.parametrize("sensors", [("depth",), ("rgb", "amodal"), ()])
-def test_sensors_that_the_wire_does_not_carry_are_refused(core, sensors):
+def test_sensors_outside_the_protocol_are_rejected(core, sensors):
     with pytest.raises(VantageError) as caught:
         observe(core, sensors=sensors)
     assert caught.value.code == "bad_request"
 
 
-def test_a_question_that_the_scene_cannot_carry_is_infeasible_and_names_the_reason(core):
+def test_an_infeasible_question_has_a_reason(core):
     spec = TaskSpec("s", run_seed=0, seq=1, scene=SceneSpec(seed=1), question=QuestionSpec("depth_order"))
     with pytest.raises(Infeasible) as caught:
         core.handle(RenderTask(spec))
     assert caught.value.message
 
 
-def test_what_a_simulator_does_not_answer_is_refused(core):
+def test_unknown_messages_are_rejected(core):
     with pytest.raises(VantageError, match="GetSimStatus"):
         core.handle(GetSimStatus())
 
 
-def test_scene_keys_tell_every_knob_apart():
+def test_scene_keys_differ_for_every_field():
     keys = {scene_key(spec) for spec in (SceneSpec(), SceneSpec(clutter=0.5), SceneSpec(seed=1), SceneSpec(asset="a"))}
     assert len(keys) == 4
     assert scene_key(SceneSpec(seed=1)) == scene_key(SceneSpec(seed=1))

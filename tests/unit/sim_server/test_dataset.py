@@ -1,4 +1,4 @@
-"""Data sets: what a row says, that a killed writer goes on without doubles, that verify finds what does not hold."""
+"""Datasets: rows, resuming after a kill without duplicates, and failures found by verify."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def copy(made, tmp_path):
     return Path(shutil.copytree(made, tmp_path / "copy"))
 
 
-# ----------------------------------------------------------------------------- what is written
+# ----------------------------------------------------------------------------- rows
 
 
 def test_every_spec_is_a_row_or_counted_as_infeasible(made):
@@ -71,7 +71,7 @@ def test_every_spec_is_a_row_or_counted_as_infeasible(made):
     assert record["rows"] > 9
 
 
-def test_a_row_reads_as_the_benchmarks_do_and_as_a_chat(made):
+def test_a_row_has_the_benchmark_fields_and_a_chat(made):
     for row in rows_of(made):
         question = row.truth.question
         user, assistant = row.messages
@@ -90,7 +90,7 @@ def test_a_row_reads_as_the_benchmarks_do_and_as_a_chat(made):
         assert named <= {item.id for item in row.truth.scene.objects}
 
 
-def test_boxes_in_the_picture_hold_what_is_seen(made):
+def test_image_boxes_contain_the_visible_pixels(made):
     for row in rows_of(made):
         assert len(row.truth.seen) == len(row.truth.poses)
         ids = {item.id for item in row.truth.scene.objects}
@@ -103,21 +103,21 @@ def test_boxes_in_the_picture_hold_what_is_seen(made):
         assert named <= {item.object_id for item in row.truth.seen[0]}
 
 
-def test_pictures_lie_beside_the_rows(made):
+def test_images_are_next_to_the_rows(made):
     for shard in Folder(made).done().values():
         for row in read_rows(shard):
             assert len(row.images) == len(row.truth.poses) == (2 if row.question_type == "camera_motion" else 1)
             assert all(from_webp((shard / name).read_bytes()).shape == (64, 64, 3) for name in row.images)
 
 
-def test_lossless_pictures_are_the_render_and_lossy_ones_near_it():
+def test_lossless_images_equal_the_render_and_lossy_ones_are_close():
     rng = np.random.default_rng(0)
     rgb = np.repeat(np.repeat(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8), 8, 0), 8, 1)
     assert (from_webp(to_webp(rgb, 100)) == rgb).all()
     assert len(to_webp(rgb, 80)) < len(to_webp(rgb, 99))
 
 
-def test_held_out_data_comes_from_held_out_scenes():
+def test_held_out_datasets_use_held_out_scenes():
     training, held_out = Specs(plan(n=200)), Specs(plan(n=200, split="val"))
     assert all(training[number].scene.seed < HELD_OUT_SEED_BORDER for number in range(200))
     assert all(held_out[number].scene.seed >= HELD_OUT_SEED_BORDER for number in range(200))
@@ -125,7 +125,7 @@ def test_held_out_data_comes_from_held_out_scenes():
     assert {cells.count(cell) for cell in CELLS} == {50}
 
 
-def test_what_is_infeasible_is_counted_with_its_reason_and_not_replaced(tmp_path):
+def test_infeasible_specs_are_counted_with_their_reason_and_not_replaced(tmp_path):
     world = World(width_px=32, height_px=32, min_objects=1, max_objects=1).model_dump(mode="json")
     record = make(tmp_path / "set", n=4, cells=(("depth_order", 0),), world=world)
     assert record["rows"] == 0 and record["infeasible"] == {"depth_order L0": 4}
@@ -138,7 +138,7 @@ def test_what_is_infeasible_is_counted_with_its_reason_and_not_replaced(tmp_path
 
 
 @pytest.mark.parametrize("episode", [0, 4, 8, 13])
-def test_a_writer_that_died_goes_on_to_the_same_bytes(made, tmp_path, monkeypatch, episode):
+def test_resuming_after_a_kill_gives_the_same_bytes(made, tmp_path, monkeypatch, episode):
     calls = 0
     really = generating.make_episode
 
@@ -160,14 +160,14 @@ def test_a_writer_that_died_goes_on_to_the_same_bytes(made, tmp_path, monkeypatc
     assert files_of(path) == files_of(made)
 
 
-def test_a_finished_data_set_is_left_as_it_is(copy, monkeypatch):
+def test_a_finished_dataset_is_not_changed(copy, monkeypatch):
     monkeypatch.setattr(generating, "make_episode", None)
     before = files_of(copy)
     make(copy)
     assert files_of(copy) == before
 
 
-def test_what_a_kill_left_half_written_is_swept_away(copy, made):
+def test_incomplete_shards_of_a_killed_writer_are_removed(copy, made):
     shutil.rmtree(copy / "shards" / "shard-000001")
     (copy / "shards" / ".writing-shard-000001" / "images").mkdir(parents=True)
     (copy / "shards" / ".writing-shard-000001" / "rows.jsonl").write_text("{")
@@ -175,16 +175,16 @@ def test_what_a_kill_left_half_written_is_swept_away(copy, made):
     assert files_of(copy) == files_of(made)
 
 
-def test_another_plan_another_folder(copy, tmp_path):
-    with pytest.raises(VantageError, match="begun with another seed"):
+def test_a_folder_accepts_only_one_plan(copy, tmp_path):
+    with pytest.raises(VantageError, match="started with a different seed"):
         make(copy, seed=4)
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("Once")
-    with pytest.raises(VantageError, match="holds something else"):
+    with pytest.raises(VantageError, match="contains other files"):
         make(tmp_path / "thesis")
 
 
-def test_a_damaged_shard_is_said_before_anything_is_added(copy):
+def test_a_damaged_shard_is_reported_before_anything_is_written(copy):
     rows = copy / "shards" / "shard-000000" / "rows.jsonl"
     rows.write_bytes(rows.read_bytes()[:-9])
     with pytest.raises(VantageError, match=r"rows.jsonl does not match its manifest"):
@@ -194,20 +194,20 @@ def test_a_damaged_shard_is_said_before_anything_is_added(copy):
 def test_one_writer_at_a_time(copy, monkeypatch):
     monkeypatch.setattr("sim_server.dataset.store._LOCK_PATIENCE_S", 0.0)
     with Folder(copy).lock():
-        with pytest.raises(VantageError, match="another process writes"):
+        with pytest.raises(VantageError, match="another process is writing"):
             make(copy)
 
 
-# ----------------------------------------------------------------------------- verified
+# ----------------------------------------------------------------------------- verification
 
 
-def test_what_was_written_holds(made):
+def test_a_written_dataset_passes_verification(made):
     rows, failures = verify(made, None, quiet)
     assert rows == len(rows_of(made)) and failures == []
 
 
 def rewrite(path: Path, change) -> None:
-    """Change shard 0's files and seal it and the data set anew, as somebody who forges would."""
+    """Change the files of shard 0 and seal the shard and the dataset again, as a forger would."""
     shard = Folder(path).shard(0)
     facts = json.loads((shard / "manifest.json").read_bytes())
     rows = [json.loads(line) for line in (shard / "rows.jsonl").read_bytes().splitlines()]
@@ -246,7 +246,7 @@ def grown_box(rows, _):
     rows[0]["truth"]["seen"][0][0]["box_px"][2] += 1
 
 
-def swapped_pictures(rows, shard):
+def swapped_images(rows, shard):
     first, second = (shard / row["images"][0] for row in rows[:2])
     content = first.read_bytes()
     first.write_bytes(second.read_bytes())
@@ -271,49 +271,49 @@ def doubled(rows, _):
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
-        (another_answer, "its program gives"),
-        (moved_box, "opens with other objects"),
-        (moved_camera, "shows another picture"),
-        (grown_box, "other pixels of the objects"),
-        (swapped_pictures, "shows another picture"),
-        (another_truth, "ground_truth is not what its truth gives"),
-        (another_spec, "not the plan's"),
-        (doubled, "there twice"),
+        (another_answer, "the program gives"),
+        (moved_box, "has different objects"),
+        (moved_camera, "differs from the rendered view"),
+        (grown_box, "different pixels of the objects"),
+        (swapped_images, "differs from the rendered view"),
+        (another_truth, "ground_truth does not match the truth"),
+        (another_spec, "does not match the plan"),
+        (doubled, "duplicated"),
     ],
 )
-def test_a_forged_row_is_named(copy, change, says):
+def test_a_forged_row_is_reported(copy, change, message):
     rewrite(copy, change)
     _, failures = verify(copy, None, quiet)
     assert failures and {failure.shard for failure in failures} == {"shard-000000"}
-    assert any(says in failure.reason for failure in failures), failures
+    assert any(message in failure.reason for failure in failures), failures
 
 
 def test_a_flipped_bit_is_found(copy):
-    picture = next((copy / "shards" / "shard-000001" / "images").iterdir())
-    content = bytearray(picture.read_bytes())
+    image = next((copy / "shards" / "shard-000001" / "images").iterdir())
+    content = bytearray(image.read_bytes())
     content[-5] ^= 1
-    picture.write_bytes(content)
+    image.write_bytes(content)
     _, failures = verify(copy, None, quiet)
     assert any("does not match its manifest" in failure.reason for failure in failures)
 
 
-def test_the_command_says_so_by_its_exit_code(made, copy):
+def test_verify_reports_failures_by_its_exit_code(made, copy):
     assert CliRunner().invoke(app, ["verify", str(made)]).exit_code == 0
     rewrite(copy, another_version)
     result = CliRunner().invoke(app, ["verify", str(copy)])
     assert result.exit_code == 1 and "shard-000000 row" in result.output
-    assert "1 of " in result.output and "generate the data set anew" in result.output
+    assert "1 of " in result.output and "generate the dataset again" in result.output
     (copy / "dataset.json").unlink()
-    with pytest.raises(VantageError, match="no finished data set"):
+    with pytest.raises(VantageError, match="no finished dataset"):
         verify(copy, None, quiet)
 
 
-# ----------------------------------------------------------------------------- what is asked for
+# ----------------------------------------------------------------------------- arguments
 
 
-def test_families_and_levels_are_chosen_by_name():
+def test_skills_and_levels_are_chosen_by_name():
     assert parse_cells(["depth_order:1"]) == (("depth_order", 1),)
     assert parse_cells(["depth_order:0-2", "depth_order:2"]) == tuple(("depth_order", level) for level in range(3))
     assert len(parse_cells(["camera_motion"])) == 5
@@ -322,7 +322,7 @@ def test_families_and_levels_are_chosen_by_name():
             parse_cells([text])
 
 
-def test_a_runs_episodes_become_a_data_set(made, tmp_path):
+def test_a_runs_episodes_become_a_dataset(made, tmp_path):
     episodes = tmp_path / "episodes.jsonl"
     specs = [row.truth.spec for row in rows_of(made)][:3]
     lines = [{"step": 1, "spec": json.loads(write_specs([spec]))["spec"], "answers": []} for spec in specs]
@@ -331,7 +331,7 @@ def test_a_runs_episodes_become_a_data_set(made, tmp_path):
     assert listed == specs, "each once"
     looked = {"spec": {**lines[0]["spec"], "spec_id": "looked around", "look_around": 2}}
     episodes.write_text(episodes.read_text() + json.dumps(looked) + "\n")
-    assert read_specs(episodes, "train") == specs, "a picture that lacks what is asked about is no row"
+    assert read_specs(episodes, "train") == specs, "looking around is needed to answer the other spec"
     digest = specs_digest(write_specs(listed))
     make(tmp_path / "set", listed, n=3, cells=(), specs_sha256=digest)
     assert [row.truth.question for row in rows_of(tmp_path / "set")] == [
@@ -342,7 +342,7 @@ def test_a_runs_episodes_become_a_data_set(made, tmp_path):
         read_specs(episodes, "val")
 
 
-def test_parquet_holds_the_same_rows(tmp_path):
+def test_parquet_has_the_same_rows(tmp_path):
     pq = pytest.importorskip("pyarrow.parquet")
     make(tmp_path / "set", n=6, parquet=True)
     (shard,) = Folder(tmp_path / "set").done().values()
@@ -358,17 +358,17 @@ def test_parquet_holds_the_same_rows(tmp_path):
         )
 
 
-def test_parquet_without_pyarrow_is_one_sentence(monkeypatch, tmp_path):
+def test_parquet_without_pyarrow_names_the_extra(monkeypatch, tmp_path):
     monkeypatch.setattr(parquet.importlib.util, "find_spec", lambda name: None)
     result = CliRunner().invoke(app, ["generate", "--out", str(tmp_path), "--parquet"])
     assert isinstance(result.exception, VantageError) and "vantage-loop[parquet]" in result.exception.message
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
-    [(["--split", "test"], "train or val"), (["--family", "riddle"], "no family"), (["--specs", "absent"], "be read")],
+    ("arguments", "message"),
+    [(["--split", "test"], "train or val"), (["--skill", "riddle"], "no skill"), (["--specs", "absent"], "be read")],
 )
-def test_a_mistake_is_one_sentence_and_makes_nothing(tmp_path, arguments, says):
+def test_invalid_arguments_are_reported_and_nothing_is_written(tmp_path, arguments, message):
     result = CliRunner().invoke(app, ["generate", "--out", str(tmp_path / "set"), *arguments])
-    assert isinstance(result.exception, VantageError) and says in result.exception.message
+    assert isinstance(result.exception, VantageError) and message in result.exception.message
     assert not (tmp_path / "set").exists()

@@ -1,4 +1,4 @@
-"""Degraded pictures: the same bits each time, worse with every severity, and truth that stays honest."""
+"""Degraded images: deterministic, worse with every severity, and consistent with the truth."""
 
 from __future__ import annotations
 
@@ -34,64 +34,64 @@ def poses(scene):
     return overview_poses(scene, CAMERA, 2)
 
 
-def picture(scene, poses, *degradations, seed=1, seq=2, sensors=("rgb",)):
+def image(scene, poses, *degradations, seed=1, seq=2, sensors=("rgb",)):
     return DegradedScene(scene, degradations, seed, seq).render(poses, CAMERA, sensors)
 
 
 @pytest.mark.parametrize("name", DEGRADATIONS)
-def test_every_severity_is_worse_than_the_one_before(scene, poses, name):
+def test_every_severity_changes_the_image_more_than_the_previous_one(scene, poses, name):
     clear = scene.render(poses, CAMERA, ("rgb",)).rgb.astype(float)
     changes = [
-        np.abs(picture(scene, poses, Degradation(name, severity)).rgb - clear).mean() for severity in range(SEVERITIES)
+        np.abs(image(scene, poses, Degradation(name, severity)).rgb - clear).mean() for severity in range(SEVERITIES)
     ]
-    assert changes[0] > 0.2, "the mildest shows"
+    assert changes[0] > 0.2, "the mildest severity is visible"
     assert all(milder < worse for milder, worse in zip(changes, changes[1:])), changes
 
 
 @pytest.mark.parametrize("name", DEGRADATIONS)
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(scene, poses, name):
     degradation = Degradation(name, 2)
-    first = picture(scene, poses, degradation).rgb
-    assert (first == picture(scene, poses, degradation).rgb).all()
+    first = image(scene, poses, degradation).rgb
+    assert (first == image(scene, poses, degradation).rgb).all()
     drawn = name in ("dirt", "motion_blur", "low_light", "noise")
-    assert (first != picture(scene, poses, degradation, seq=3).rgb).any() == drawn
-    assert (first != picture(scene, poses, degradation, seed=2).rgb).any() == drawn
+    assert (first != image(scene, poses, degradation, seq=3).rgb).any() == drawn
+    assert (first != image(scene, poses, degradation, seed=2).rgb).any() == drawn
 
 
-def test_the_order_in_which_they_are_named_does_not_matter(scene, poses):
+def test_the_order_of_degradations_does_not_matter(scene, poses):
     pair = (Degradation("noise", 1), Degradation("fog", 2))
-    assert (picture(scene, poses, *pair).rgb == picture(scene, poses, *reversed(pair)).rgb).all()
+    assert (image(scene, poses, *pair).rgb == image(scene, poses, *reversed(pair)).rgb).all()
 
 
-def test_noise_differs_from_view_to_view_and_dirt_stays(scene, poses):
+def test_noise_differs_between_views_and_dirt_does_not(scene, poses):
     twice = (poses[0], poses[0])
-    noisy = picture(scene, twice, Degradation("noise", 2)).rgb
+    noisy = image(scene, twice, Degradation("noise", 2)).rgb
     assert (noisy[0] != noisy[1]).any()
-    dirty = picture(scene, twice, Degradation("dirt", 4)).rgb
+    dirty = image(scene, twice, Degradation("dirt", 4)).rgb
     assert (dirty[0] == dirty[1]).all()
 
 
-def test_what_only_changes_colour_leaves_the_truth_alone(scene, poses):
+def test_degradations_of_colour_do_not_change_the_truth(scene, poses):
     clear = scene.render(poses, CAMERA, EVIDENCE_SENSORS)
     for name in DEGRADATIONS:
         if name in ("fog", "dirt", "lens_distortion"):
             continue
-        frames = picture(scene, poses, Degradation(name, 4), sensors=EVIDENCE_SENSORS)
+        frames = image(scene, poses, Degradation(name, 4), sensors=EVIDENCE_SENSORS)
         assert (frames.ids == clear.ids).all() and (frames.depth == clear.depth).all()
         assert frames.amodal == clear.amodal and frames.rgb is None
 
 
-# ----------------------------------------------------------------------------- fog and dirt hide
+# ----------------------------------------------------------------------------- occlusion by fog and dirt
 
 
 @pytest.mark.parametrize("name", ["fog", "dirt"])
-def test_what_is_hidden_lowers_the_unoccluded_share_and_nothing_else(scene, poses, name):
-    def shares(severity=None):
+def test_hidden_pixels_lower_only_the_visible_fraction(scene, poses, name):
+    def visible_fractions(severity=None):
         asked = () if severity is None else (Degradation(name, severity),)
-        world = Evidence.of(scene.description, picture(scene, poses, *asked, sensors=EVIDENCE_SENSORS))
+        world = Evidence.of(scene.description, image(scene, poses, *asked, sensors=EVIDENCE_SENSORS))
         return [view.seen for view in world.views]
 
-    clear, worst = shares(), shares(4)
+    clear, worst = visible_fractions(), visible_fractions(4)
     lowered = 0
     for before, after in zip(clear, worst):
         assert before.keys() == after.keys()
@@ -103,8 +103,8 @@ def test_what_is_hidden_lowers_the_unoccluded_share_and_nothing_else(scene, pose
 
 
 def test_fog_hides_by_distance(scene, poses):
-    """The share that stays is the share of an object's pixels nearer than where 15 % comes through."""
-    frames = picture(scene, poses, Degradation("fog", 4), sensors=EVIDENCE_SENSORS)
+    """The remaining fraction is that of an object's pixels nearer than the distance with a transmission of 15 %."""
+    frames = image(scene, poses, Degradation("fog", 4), sensors=EVIDENCE_SENSORS)
     clear = scene.render(poses, CAMERA, EVIDENCE_SENSORS)
     before, after = Evidence.of(scene.description, clear), Evidence.of(scene.description, frames)
     focal_px = CAMERA.width_px / 2 / math.tan(CAMERA.hfov_rad / 2)
@@ -118,8 +118,8 @@ def test_fog_hides_by_distance(scene, poses):
             assert truth.visible_fraction == pytest.approx(expected, abs=0.01)
 
 
-def test_in_thick_fog_far_things_are_not_asked_about(scene):
-    """Of many specs, those realised in fog name objects of which most is nearer than the fog lets see."""
+def test_questions_in_thick_fog_are_about_near_objects(scene):
+    """In specs realised in fog, most of each mentioned object is within the visible distance."""
     asked = 0
     for seq in range(12):
         spec = TaskSpec("t", 3, seq, scene.spec, QuestionSpec("depth_order"), CAMERA, 1, (Degradation("fog", 4),))
@@ -144,11 +144,11 @@ def test_a_skill_that_needs_undistorted_views_refuses_degradations_that_hide(sce
             assert realise(scene, spec).question.answer in ("first", "second")
 
 
-# ----------------------------------------------------------------------------- a lens moves things
+# ----------------------------------------------------------------------------- lens distortion
 
 
 @given(u=st.floats(-2, 3), v=st.floats(-2, 3), k=st.floats(0.02, 0.6))
-def test_bending_is_the_inverse_of_looking_up_where_a_pixel_comes_from(u, v, k):
+def test_bend_is_the_inverse_of_sources(u, v, k):
     width, height = 128, 96
     bent_u, bent_v = bend(np.array([u]), np.array([v]), k, width, height)
     x, y = (bent_u - 0.5) * width, (bent_v - 0.5) * height
@@ -157,15 +157,15 @@ def test_bending_is_the_inverse_of_looking_up_where_a_pixel_comes_from(u, v, k):
     assert 0.5 + y * scale / height == pytest.approx(v, abs=1e-6)
 
 
-def test_ids_depth_and_colour_move_alike(scene, poses):
+def test_ids_depth_and_colour_are_distorted_equally(scene, poses):
     clear = scene.render(poses, CAMERA, ("rgb", "depth", "ids"))
-    bent = picture(scene, poses, Degradation("lens_distortion", 4), sensors=("rgb", "depth", "ids"))
+    bent = image(scene, poses, Degradation("lens_distortion", 4), sensors=("rgb", "depth", "ids"))
     where, _ = sources(CAMERA.height_px, CAMERA.width_px, bent.lens)
     for row, column in [(0, 0), (3, 60), (28, 36), (50, 10), (55, 71)]:
         y, x = np.rint(where[row, column]).astype(int)
         assert bent.ids[0, row, column] == clear.ids[0, y, x]
         assert bent.depth[0, row, column] == clear.depth[0, y, x]
-    # Colour is bilinear: where the picture is plain around a pixel's source it is that colour.
+    # Colour is interpolated: it is exact only where the image is uniform around a pixel's source.
     for row, column in np.ndindex(CAMERA.height_px, CAMERA.width_px):
         y, x = where[row, column]
         patch = clear.rgb[0, int(y) : int(y) + 2, int(x) : int(x) + 2].reshape(-1, 3)
@@ -173,9 +173,9 @@ def test_ids_depth_and_colour_move_alike(scene, poses):
 
 
 def test_the_centre_of_an_object_moves_with_its_pixels(scene, poses):
-    """Evidence judges where a box's centre lies in the distorted picture, not in the pinhole one."""
+    """Evidence uses the position of a box's centre in the distorted image, not in the pinhole image."""
     straight = Evidence.of(scene.description, scene.render(poses, CAMERA, EVIDENCE_SENSORS))
-    frames = picture(scene, poses, Degradation("lens_distortion", 4), sensors=EVIDENCE_SENSORS)
+    frames = image(scene, poses, Degradation("lens_distortion", 4), sensors=EVIDENCE_SENSORS)
     bent = Evidence.of(scene.description, frames)
     moved = 0
     for before, after in zip(straight.views, bent.views):
@@ -189,7 +189,7 @@ def test_the_centre_of_an_object_moves_with_its_pixels(scene, poses):
     assert moved
 
 
-def test_an_answer_holds_in_the_distorted_picture(scene):
+def test_answers_are_correct_in_the_distorted_image(scene):
     asked = 0
     for seq in range(8):
         degradations = (Degradation("lens_distortion", 4), Degradation("noise", 1))
@@ -204,27 +204,27 @@ def test_an_answer_holds_in_the_distorted_picture(scene):
         for mention in found.question.mentions:
             rows, columns = np.nonzero(found.frames.ids[0] == mention.object_id)
             places.append((columns.mean(), rows.mean()))
-        first, second = places  # paraphrase 0 asks where the first is from the second
+        first, second = places  # paraphrase 0 asks for the direction of the first from the second
         across, down = first[0] - second[0], first[1] - second[1]
         assert {"left": across < 0, "right": across > 0, "above": down < 0, "below": down > 0}[found.question.answer]
     assert asked
 
 
-# ----------------------------------------------------------------------------- names and severities
+# ----------------------------------------------------------------------------- parsing
 
 
 @pytest.mark.parametrize("text", ["fog", "fog:5", "fog:-1", "rain:1", "fog:1.5", "fog:٣", ""])
-def test_what_is_no_degradation_is_refused(text):
+def test_invalid_degradations_are_rejected(text):
     with pytest.raises(ValueError):
         Degradation.parse(text)
 
 
-def test_a_degradation_named_twice_is_refused(scene):
-    with pytest.raises(VantageError, match="named once"):
+def test_repeated_degradations_are_rejected(scene):
+    with pytest.raises(VantageError, match="is repeated"):
         DegradedScene(scene, (Degradation("fog", 1), Degradation("fog", 2)), 0, 0)
 
 
-def test_observe_degrades_a_view_as_the_episode_does_at_its_number(scene, poses):
+def test_observe_degrades_a_view_like_the_episode_at_the_same_index(scene, poses):
     worse = (Degradation("motion_blur", 2), Degradation("noise", 1), Degradation("dirt", 2))
     together = DegradedScene(scene, worse, 5, 7).render(poses, CAMERA, ("rgb",)).rgb
     assert together is not None

@@ -1,4 +1,4 @@
-"""The dispatcher: credit, affinity, bounds, re-dispatch and quarantine, without sockets or sleeping."""
+"""The dispatcher: credit, affinity, bounds, re-dispatch and quarantine, without sockets or sleeps."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def dispatcher(*workers: WorkerState, **limits) -> Dispatcher:
 
 
 class TestUrgent:
-    def test_what_someone_waits_for_goes_before_what_is_asked_for_ahead(self):
+    def test_urgent_requests_precede_prefetched_ones(self):
         d = dispatcher(worker("a"))
         for index in range(3):
             d.submit(job(f"ahead{index}", "warm"))
@@ -64,13 +64,13 @@ class TestCredit:
         d.finish(b"a", b"j0", 0.1)
         assert names(d.assign(0.1)) == [("a", "j2")]
 
-    def test_work_is_spread_before_a_second_credit_is_used(self):
+    def test_jobs_are_spread_over_workers_before_a_second_credit_is_used(self):
         d = dispatcher(worker("a", credit=2), worker("b", credit=2))
         d.submit(job("j0"))
         d.submit(job("j1"))
         assert {pair[0] for pair in names(d.assign(0.0))} == {"a", "b"}
 
-    def test_a_draining_worker_gets_nothing_new(self):
+    def test_a_draining_worker_gets_no_new_jobs(self):
         d = dispatcher(worker("a", credit=2), worker("b"))
         d.submit(job("j0", "s"))
         assert names(d.assign(0.0)) == [("a", "j0")]
@@ -80,7 +80,7 @@ class TestCredit:
 
     @settings(max_examples=60, deadline=None)
     @given(st.lists(st.sampled_from(["submit", "assign", "finish", "lose", "join"]), max_size=60), st.data())
-    def test_every_request_is_answered_once_whatever_happens(self, steps, data):
+    def test_every_request_is_answered_exactly_once(self, steps, data):
         d = dispatcher(deaths_to_quarantine=3, queue_bound=8)
         accepted, answered = set(), []
         for number, step in enumerate(steps):
@@ -106,7 +106,7 @@ class TestCredit:
 
 
 class TestAffinity:
-    def test_a_request_goes_where_its_scene_is_warm(self):
+    def test_a_request_goes_to_a_worker_with_its_scene_open(self):
         d = dispatcher(worker("a"), worker("b"))
         for name, scene in (("j0", "s0"), ("j1", "s1")):
             d.submit(job(name, scene))
@@ -118,7 +118,7 @@ class TestAffinity:
         second = {request: key for key, request in names(d.assign(0.1))}
         assert (second["j2"], second["j3"]) == (first["j1"], first["j0"])
 
-    def test_it_waits_for_a_busy_warm_worker_but_not_for_ever(self):
+    def test_it_waits_for_a_busy_warm_worker_for_a_limited_time(self):
         d = dispatcher(worker("a"), affinity_wait_s=0.25)
         d.submit(job("j0", "s0"))
         d.assign(0.0)
@@ -127,7 +127,7 @@ class TestAffinity:
         assert d.assign(0.1) == []
         assert names(d.assign(0.3)) == [("b", "j1")]
 
-    def test_warm_scenes_are_forgotten_as_the_worker_forgets_them(self):
+    def test_warm_scenes_mirror_the_cache_of_the_worker(self):
         d = dispatcher(worker("a", warm_limit=2))
         for index in range(3):
             d.submit(job(f"j{index}", f"s{index}"))
@@ -151,7 +151,7 @@ class TestAffinity:
             order.append(previous)
         assert order.index(b"cold") == MAX_PASSES
 
-    def test_requests_beyond_the_look_ahead_still_get_their_turn(self):
+    def test_requests_beyond_the_look_ahead_are_served_too(self):
         d = dispatcher(worker("a"), queue_bound=1000)
         for index in range(LOOK_AHEAD * 2):
             d.submit(job(f"j{index}", f"s{index}"))
@@ -163,12 +163,12 @@ class TestAffinity:
 
 
 class TestNeeds:
-    def test_an_asset_goes_to_the_worker_that_has_it(self):
+    def test_a_request_for_an_asset_goes_to_a_worker_that_has_it(self):
         d = dispatcher(worker("rooms"), worker("habitat", assets=frozenset({"apt_0"})))
         d.submit(job("j0", needs=Needs(asset="apt_0")))
         assert names(d.assign(0.0)) == [("habitat", "j0")]
 
-    def test_work_that_nobody_can_do_does_not_block_the_queue_and_fails_in_the_end(self):
+    def test_unsupported_requests_do_not_block_the_queue_and_fail_eventually(self):
         d = dispatcher(worker("a", sensors=frozenset({"rgb"})), unsupported_after_s=5.0)
         d.submit(job("deep", needs=Needs(sensors=frozenset({"depth"}))))
         d.submit(job("flat", needs=Needs(sensors=frozenset({"rgb"}))))
@@ -177,7 +177,7 @@ class TestNeeds:
         assert [hopeless.job_id for hopeless in d.unsupported(6.0)] == [b"deep"]
         assert b"deep" not in d.jobs
 
-    def test_while_no_worker_is_there_requests_wait(self):
+    def test_requests_wait_while_there_are_no_workers(self):
         d = dispatcher(unsupported_after_s=5.0)
         d.submit(job("j0"))
         assert d.unsupported(100.0) == []
@@ -195,7 +195,7 @@ class TestAdmission:
 
 
 class TestDeaths:
-    def test_work_of_a_dead_worker_goes_to_another_before_younger_work(self):
+    def test_jobs_of_a_dead_worker_are_reassigned_before_younger_ones(self):
         d = dispatcher(worker("a", credit=2))
         for index in range(3):
             d.submit(job(f"j{index}"))
@@ -205,7 +205,7 @@ class TestDeaths:
         assert names(d.assign(0.0)) == [("b", "j0"), ("b", "j1"), ("b", "j2")]
         assert d.counters.redispatched == 2
 
-    def test_only_the_request_being_computed_is_blamed(self):
+    def test_only_the_job_in_progress_is_blamed(self):
         d = dispatcher(worker("a", credit=2))
         d.submit(job("j0"))
         d.submit(job("j1"))
@@ -213,7 +213,7 @@ class TestDeaths:
         d.lose(b"a")
         assert (d.jobs[b"j0"].deaths, d.jobs[b"j1"].deaths) == (1, 0)
 
-    def test_a_worker_that_leaves_blames_nobody(self):
+    def test_a_worker_that_leaves_blames_no_job(self):
         d = dispatcher(worker("a"))
         d.submit(job("j0"))
         d.assign(0.0)
@@ -234,7 +234,7 @@ class TestDeaths:
         assert d.submit(job("again", content="same question")) is Admission.POISON
         assert d.submit(job("good")) is Admission.QUEUED
 
-    def test_a_request_is_forgiven_when_its_worker_comes_back(self):
+    def test_a_death_is_removed_when_the_worker_comes_back(self):
         d = dispatcher(worker("a"))
         d.submit(job("j0"))
         d.assign(0.0)
@@ -243,7 +243,7 @@ class TestDeaths:
         d.forgive(b"unknown")
         assert d.jobs[b"j0"].deaths == 0
 
-    def test_the_answer_of_a_worker_that_seemed_dead_still_counts_once(self):
+    def test_the_answer_of_a_worker_that_seemed_dead_counts_once(self):
         d = dispatcher(worker("a"))
         d.submit(job("j0"))
         d.assign(0.0)
@@ -255,7 +255,7 @@ class TestDeaths:
         assert d.workers[b"b"].free == 1
         assert d.counters.served == 1
 
-    def test_silence_is_noticed_unless_a_slow_load_was_announced(self):
+    def test_silent_workers_are_detected_unless_they_announced_a_slow_load(self):
         d = dispatcher(worker("a"), worker("b"))
         d.loading(b"b", 60.0, 0.0)
         d.heard(b"a", 1.0)
@@ -263,12 +263,12 @@ class TestDeaths:
         assert d.silent(2.5, 3.6) == [b"a"]
         assert d.silent(2.5, 61.0) == [b"a", b"b"]
 
-    def test_an_unknown_worker_is_not_heard(self):
+    def test_signs_of_life_of_unknown_workers_are_ignored(self):
         assert dispatcher().heard(b"ghost", 0.0) is False
 
 
 @pytest.mark.parametrize("infeasible", [True, False])
-def test_infeasible_answers_are_counted_apart(infeasible):
+def test_infeasible_answers_are_counted_separately(infeasible):
     d = dispatcher(worker("a"))
     d.submit(job("j0"))
     d.assign(0.0)

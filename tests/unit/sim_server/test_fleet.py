@@ -1,4 +1,4 @@
-"""Child processes: started, replaced with back-off, held on a leash."""
+"""Child processes: start, replacement with back-off, leash."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sim_server.service.fleet import STEADY_S, SUSPECTED_S, Fleet
 
 pytestmark = pytest.mark.timeout(60)
 
-WAIT = "import sys; sys.stdin.read()"  # ends when its standard input does, as a worker on a leash does
+WAIT = "import sys; sys.stdin.read()"  # ends with its standard input, like a worker on a leash
 
 
 def fleet_of(code: str, size: int = 1, started=None) -> Fleet:
@@ -37,7 +37,7 @@ def await_death(fleet: Fleet, now_s: float) -> list[str]:
     raise AssertionError("no child died")
 
 
-def test_every_child_has_a_name_of_its_own_and_ends_with_its_leash():
+def test_children_have_distinct_names_and_end_with_their_leash():
     started: list[str] = []
     fleet = fleet_of(WAIT, size=2, started=started)
     assert fleet.tick(0.0) == [] and started == ["toy-0.1", "toy-1.1"]
@@ -46,12 +46,12 @@ def test_every_child_has_a_name_of_its_own_and_ends_with_its_leash():
     assert time.monotonic() - began_s < 15.0
 
 
-def test_a_child_that_keeps_dying_young_is_replaced_ever_more_slowly():
+def test_a_child_that_keeps_dying_early_is_replaced_with_growing_delays():
     started: list[str] = []
     fleet = fleet_of("raise SystemExit(1)", started=started)
     fleet.tick(0.0)
     assert await_death(fleet, 0.0) == ["toy-0.1"]
-    assert started[1:] == ["toy-0.2"]  # the first time at once
+    assert started[1:] == ["toy-0.2"]  # immediately the first time
     assert await_death(fleet, 0.0) == ["toy-0.2"]
     fleet.tick(0.9)
     assert len(started) == 2
@@ -64,7 +64,7 @@ def test_a_child_that_keeps_dying_young_is_replaced_ever_more_slowly():
     fleet.stop()
 
 
-def test_a_child_that_lived_for_long_is_replaced_at_once():
+def test_a_long_lived_child_is_replaced_immediately():
     started: list[str] = []
     fleet = fleet_of(WAIT, started=started)
     fleet.tick(0.0)
@@ -86,7 +86,7 @@ def test_a_retired_child_is_not_replaced():
     assert started == ["toy-0.1"]
 
 
-def test_a_silent_child_has_time_to_come_back_unless_it_is_stopped(tmp_path):
+def test_a_silent_child_gets_time_to_recover_unless_it_is_stopped(tmp_path):
     fleet = fleet_of(f"import os; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); {WAIT}")
     fleet.tick(0.0)
     fleet.suspect("toy-0.1", 0.0)

@@ -1,15 +1,15 @@
-"""Moves of the camera: where they lead, and that walls stop them."""
+"""Camera moves: resulting poses, and collisions."""
 
 from __future__ import annotations
 
 import math
 
 import pytest
-from vantage_toy import ToyBackend
 
 from protocol.errors import VantageError
 from protocol.tasks.scene import Pose, SceneSpec
 from sim_server.sensing.observe import MAX_PITCH_RAD, can_stand, look_at, move, rotate
+from tests.support.third_party.vantage_toy import ToyBackend
 
 LEVEL = (1.0, 0.0, 0.0, 0.0)
 
@@ -23,7 +23,7 @@ def ahead(pose: Pose):
     return rotate(pose.rotation_wxyz, (0.0, 0.0, -1.0))
 
 
-def test_forward_goes_a_quarter_metre_the_way_the_camera_looks(scene):
+def test_forward_moves_a_quarter_metre_in_the_camera_direction(scene):
     pose, collided = move(scene, Pose((2.0, 1.5, 2.0), LEVEL), "forward")
     assert not collided
     assert pose.position_m == pytest.approx((2.0, 1.5, 1.75))
@@ -40,7 +40,7 @@ def test_a_wall_stops_a_move(scene):
     assert move(scene, start, "forward") == (start, True)
 
 
-def test_left_is_to_the_left_and_twelve_turns_make_a_circle(scene):
+def test_left_turns_left_and_twelve_turns_are_a_full_rotation(scene):
     start = Pose((2.0, 1.5, 2.0), LEVEL)
     left, _ = move(scene, start, "turn_left")
     assert ahead(left) == pytest.approx((-0.5, 0.0, -math.sqrt(3) / 2))
@@ -52,7 +52,7 @@ def test_left_is_to_the_left_and_twelve_turns_make_a_circle(scene):
     assert ahead(pose) == pytest.approx((0.0, 0.0, -1.0), abs=1e-9)
 
 
-def test_looks_tilt_by_fifteen_degrees_up_to_a_bound(scene):
+def test_looks_tilt_by_fifteen_degrees_up_to_a_limit(scene):
     pose, _ = move(scene, Pose((2.0, 1.5, 2.0), LEVEL), "look_up")
     assert math.asin(ahead(pose)[1]) == pytest.approx(math.radians(15))
     for _ in range(10):
@@ -75,17 +75,17 @@ def test_a_free_pose_must_be_in_navigable_space(scene, position_m):
 
 
 @pytest.mark.parametrize("rotation", [(0.0, 0.0, 0.0, 0.0), (2.0, 0.0, 0.0, 0.0), (math.nan, 0.0, 0.0, 1.0)])
-def test_a_rotation_that_is_none_is_refused(scene, rotation):
+def test_invalid_rotations_are_rejected(scene, rotation):
     with pytest.raises(VantageError, match="quaternion"):
         move(scene, Pose((2.0, 1.5, 2.0), rotation), "")
 
 
-def test_an_unknown_action_is_refused_with_the_known_ones(scene):
+def test_an_unknown_action_is_rejected_with_a_list_of_actions(scene):
     with pytest.raises(VantageError, match="turn_left"):
         move(scene, Pose((2.0, 1.5, 2.0), LEVEL), "jump")
 
 
-def test_look_at_centres_its_target():
+def test_look_at_centres_the_target():
     pose = look_at((1.0, 1.5, 3.0), (2.0, 0.5, 1.0))
     assert ahead(pose) == pytest.approx([d / math.sqrt(6) for d in (1.0, -1.0, -2.0)])
     assert rotate(pose.rotation_wxyz, (1.0, 0.0, 0.0))[1] == pytest.approx(0.0)

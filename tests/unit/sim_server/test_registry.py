@@ -1,4 +1,4 @@
-"""Backends by name: a third party's is found by its entry point, a missing one is explained."""
+"""Backends by name: entry points of third parties, and messages for missing backends."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from protocol.errors import VantageError
 from sim_server.backends.registry import BUILT_IN, installed, make_backend
 
 
-def test_a_third_partys_backend_is_found_by_its_entry_point():
+def test_third_party_backends_are_found_by_their_entry_point():
     assert installed()["toy"] == "vantage_toy:ToyBackend"
     assert make_backend("toy").digest == "toy-1"
 
 
-def test_habitat_is_known_by_name_and_the_sentence_says_what_to_do():
+def test_a_missing_habitat_sim_gives_instructions():
     with pytest.raises(VantageError) as caught:
         make_backend("habitat")
     assert caught.value.code == "backend_missing"
@@ -27,7 +27,7 @@ def test_an_unknown_backend_names_the_entry_point_group():
 
 
 @pytest.mark.parametrize("target", ["no_such_module_here:Backend", "vantage_toy:NoSuchBackend"])
-def test_a_backend_that_cannot_be_made_is_missing_too(monkeypatch, target):
+def test_a_backend_that_cannot_be_imported_is_reported_as_missing(monkeypatch, target):
     monkeypatch.setitem(BUILT_IN, "broken", target)
     with pytest.raises(VantageError, match="broken") as caught:
         make_backend("broken")

@@ -1,6 +1,6 @@
-"""Floor plans: which rooms a home has and where they lie, as rectangles that share their edges.
+"""Room layout: which rooms a home has, as rectangles that share edges.
 
-A living room may have a wing, a second rectangle, and is then L-shaped.
+A living room may have a wing, a second rectangle that makes it L-shaped.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Floor areas in square metres, walls included, and the least side.
+# Floor areas in square metres including walls, and minimum side lengths.
 _AREA_M2 = {
     "living room": (21.0, 31.0),
     "dining room": (12.0, 16.0),
@@ -18,29 +18,29 @@ _AREA_M2 = {
     "bathroom": (5.5, 8.5),
     "office": (9.0, 12.5),
 }
-_LEAST_SIDE_M = {"bathroom": 1.9, "office": 2.6}
+_MIN_SIDE_M = {"bathroom": 1.9, "office": 2.6}
 _OTHER_SIDE_M = 2.9
 _PROGRAM = ("living room", "bedroom", "kitchen", "bathroom", "hallway")  # in the order in which a home gets them
 _MORE = ("bedroom", "office", "dining room", "bathroom", "bedroom", "office", "bedroom")
 OPEN_PAIRS = (("living room", "dining room"), ("living room", "kitchen"), ("dining room", "kitchen"))
-HALL_M = (1.45, 1.9)  # width of a hallway, walls included
-_WING_CHANCE = 0.5  # of the living rooms that may have one
+HALL_M = (1.45, 1.9)  # width of a hallway including walls
+_WING_CHANCE = 0.5  # for living rooms that may have a wing
 _NOOK_M = (1.9, 2.4)  # depth of a wing in a home without a hallway
 
 
 class Cell(NamedTuple):
-    """A room, or the wing of one, with its share of the walls; neighbours share edges exactly."""
+    """A room or the wing of a room, up to the middle of its walls; neighbours share edges exactly."""
 
     kind: str
     x_min: float
     z_min: float
     x_max: float
     z_max: float
-    wing_of: int = -1  # index of the cell whose room this one belongs to; -1: a room of its own
+    wing_of: int = -1  # index of the cell whose room this is a wing of; -1: a separate room
 
 
 def room_kinds(count: int, rng: np.random.Generator) -> list[str]:
-    """What a home of `count` rooms, two at least, consists of; a hallway comes with the fifth."""
+    """The kinds of rooms in a home of `count` >= 2 rooms; homes of five or more have a hallway."""
     kinds: list[str] = list(_PROGRAM[:count])
     if count == 2 and rng.random() < 0.4:
         kinds[1] = "kitchen"
@@ -51,7 +51,7 @@ def room_kinds(count: int, rng: np.random.Generator) -> list[str]:
 
 
 def lay_out(kinds: list[str], rng: np.random.Generator) -> list[Cell]:
-    """A cell for each of these rooms, then their wings; turned and mirrored at random."""
+    """One cell per room, followed by the wings; rotated and mirrored at random."""
     areas = [float(rng.uniform(*_AREA_M2[k])) if k != "hallway" else 0.0 for k in kinds]
     cells = _along_a_hall(kinds, areas, rng) if "hallway" in kinds else _around_the_living_room(kinds, areas, rng)
     flip_x, flip_z, swap = rng.random(3) < 0.5
@@ -76,16 +76,16 @@ def lay_out(kinds: list[str], rng: np.random.Generator) -> list[Cell]:
 
 
 def _around_the_living_room(kinds: list[str], areas: list[float], rng: np.random.Generator) -> list[Cell]:
-    """A living room on the left, the other one to three rooms stacked on its right, beyond its wing if it has one."""
+    """A living room on the left and the other one to three rooms stacked to the right of it and of its wing, if any."""
     depth = float(np.sqrt(areas[0] * rng.uniform(0.85, 1.15)))
     if len(kinds) > 2:
         depth = max(depth, 6.0 if len(kinds) == 3 else 7.6)
     nook = float(rng.uniform(*_NOOK_M)) if len(kinds) < 4 and rng.random() < _WING_CHANCE else 0.0
     width = max(areas[0] / (depth + nook), 3.4 if nook else 3.6)
-    shares = np.array(areas[1:])
-    side = max(float(shares.sum()) / depth, _OTHER_SIDE_M)
-    least = np.array([_LEAST_SIDE_M.get(k, 2.4) for k in kinds[1:]])
-    lengths = np.maximum(shares / side, least)
+    others = np.array(areas[1:])
+    side = max(float(others.sum()) / depth, _OTHER_SIDE_M)
+    least = np.array([_MIN_SIDE_M.get(k, 2.4) for k in kinds[1:]])
+    lengths = np.maximum(others / side, least)
     edges = np.concatenate([[0.0], np.cumsum(lengths / lengths.sum())]) * max(depth, float(lengths.sum()))
     cells = [Cell(kinds[0], 0.0, 0.0, width, float(edges[-1]) + nook)]
     for k, kind in enumerate(kinds[1:]):
@@ -96,16 +96,16 @@ def _around_the_living_room(kinds: list[str], areas: list[float], rng: np.random
 
 
 def _along_a_hall(kinds: list[str], areas: list[float], rng: np.random.Generator) -> list[Cell]:
-    """Two rows of rooms with a hallway between them; the living room may take the hallway's end too, or a part of it.
+    """Two rows of rooms with a hallway between them; the living room may also take all or part of the hallway's end.
 
-    The shorter row is stretched a little; where it still ends earlier, the home steps back.
+    The shorter row is stretched slightly; if it is still shorter, the outer wall has a step.
     """
     depths = rng.uniform(3.5, 4.5, 2)
     hall = float(rng.uniform(*HALL_M))
     takes_end = rng.random() < 0.6
-    wing = float(rng.uniform(0.5, 0.65)) if takes_end and rng.random() < _WING_CHANCE else 1.0  # share of its width
+    wing = float(rng.uniform(0.5, 0.65)) if takes_end and rng.random() < _WING_CHANCE else 1.0  # fraction of its width
     order = [k for k in rng.permutation(len(kinds)) if kinds[k] not in ("living room", "hallway")]
-    day = [k for k in order if kinds[k] in ("kitchen", "dining room")]  # these lie next to the living room
+    day = [k for k in order if kinds[k] in ("kitchen", "dining room")]  # these are next to the living room
     rest = [k for k in order if k not in day]
     living = kinds.index("living room")
     rows: list[list[int]] = [[living], []]
@@ -114,7 +114,7 @@ def _along_a_hall(kinds: list[str], areas: list[float], rng: np.random.Generator
 
     def put(k: int, row: int) -> None:
         depth = depths[row] + (hall if k == living and takes_end else 0.0)
-        widths[k] = max(areas[k] / depth, _LEAST_SIDE_M.get(kinds[k], _OTHER_SIDE_M))
+        widths[k] = max(areas[k] / depth, _MIN_SIDE_M.get(kinds[k], _OTHER_SIDE_M))
         lengths[row] += widths[k]
         if k not in rows[row]:
             rows[row].append(k)

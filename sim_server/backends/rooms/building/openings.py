@@ -1,4 +1,4 @@
-"""What fills the holes of walls: window frames, casings of doors, the entrance, leaves that stand open."""
+"""Meshes for the openings in walls: window frames, door casings, the entrance, open door leaves."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from sim_server.backends.rooms.mesh import Part, box, raised_panel, rotation_y
 ShellPart = tuple[Part, Material]
 
 _LEAF_M = 0.04  # thickness of a door's leaf
-_BEYOND_RAD = 0.05  # a leaf stands open by a right angle and this
-_CASING_M, _CASING_OUT_M = 0.066, 0.008  # width of a casing, and how far it lies before the wall
+_BEYOND_RAD = 0.05  # an open leaf is turned by a right angle plus this
+_CASING_M, _CASING_OUT_M = 0.066, 0.008  # width of a casing, and how far it protrudes from the wall
 _BAR_M = 0.05  # width of the bars of a window
 _SASH_M = 1.05  # a window has one sash per this width
 
@@ -35,7 +35,7 @@ def fill_hole(rect: Rect, hole: Hole, style: Style) -> Iterator[ShellPart]:
 
 
 def _casing(rect: Rect, hole: Hole) -> Iterator[ShellPart]:
-    """Flat boards around a hole and its lining. Boards without edges: those would be thinner than a pixel."""
+    """Flat boards around an opening and its lining. They have no edges, which would be thinner than a pixel."""
     wall, start, end, low, high = hole[:5]
     depth = -WALL_M / 2 - 0.002 if hole.kind == "door" else -WALL_M
     out, top = _CASING_OUT_M, high + _CASING_M
@@ -52,7 +52,7 @@ def _casing(rect: Rect, hole: Hole) -> Iterator[ShellPart]:
 
 
 def _sashes(rect: Rect, hole: Hole) -> Iterator[ShellPart]:
-    """A frame and mullions with sharp edges; the panes are not drawn."""
+    """A frame and mullions with sharp edges; panes are not drawn."""
     wall, start, end, low, high = hole[:5]
     count = max(1, round((end - start) / _SASH_M))
     near, far = -0.04, -0.09
@@ -88,7 +88,7 @@ def _entrance(rect: Rect, hole: Hole, look: Material) -> Iterator[ShellPart]:
 
 
 def leaf_parts(rect: Rect, hole: Hole, look: Material) -> list[ShellPart]:
-    """The leaf of a door that stands open in this room: a board with two panels on either side and a handle."""
+    """The leaf of an open door: a board with two panels on either side and a handle."""
     if not hole.leaf:
         return []
     width, height = hole.end_m - hole.start_m - 0.03, hole.high_m - 0.02
@@ -111,7 +111,7 @@ def leaf_parts(rect: Rect, hole: Hole, look: Material) -> list[ShellPart]:
 
 
 def _rounded(rect: Rect, hole: Hole, look: Material) -> Iterator[ShellPart]:
-    """The bars and the entrance of a plain room, see style.py."""
+    """The window bars or the entrance of a plain room, see style.py."""
     for part in _jambs(rect, hole, WALL_M):
         yield part, TRIM
     if hole.kind == "window":
@@ -133,7 +133,7 @@ def _rounded(rect: Rect, hole: Hole, look: Material) -> Iterator[ShellPart]:
 
 
 def _jambs(rect: Rect, hole: Hole, depth: float) -> Iterator[Part]:
-    """The sides of a hole, `depth` metres into the wall: left, right, head and sill."""
+    """The inner faces of an opening, `depth` metres into the wall: left, right, head and sill."""
     for start, end, low, high in (
         (hole.start_m, hole.start_m, hole.low_m, hole.high_m),
         (hole.end_m, hole.end_m, hole.low_m, hole.high_m),

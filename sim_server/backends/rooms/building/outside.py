@@ -1,4 +1,4 @@
-"""What is seen through windows: a soft panorama of sky, hills, trees and lawn, by time of day."""
+"""The view through windows: a soft panorama of sky, hills, trees and lawn, by time of day."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 _COLUMNS, _ROWS = 1024, 208
-RISE_LOW, RISE_HIGH = -0.55, 0.75  # sines of elevation of the lower and the upper edge
+RISE_LOW, RISE_HIGH = -0.55, 0.75  # sine of elevation at the lower and the upper edge
 
 _COLORS = {  # linear rgb: zenith, horizon, cloud, hill, tree low, tree high, lawn far, lawn near
     "day": (
@@ -42,7 +42,7 @@ def _wave(columns: int, seed: int, octaves: int, base: int) -> Floats:
 
 
 def _field(seed: int, cells_up: int, cells_around: int) -> Floats:
-    """Noise in 0..1, [_ROWS, _COLUMNS], whose coarsest of five octaves has the given numbers of cells."""
+    """Noise in 0..1, [_ROWS, _COLUMNS], of five octaves; the coarsest has the given numbers of cells."""
     rng = np.random.default_rng(seed)
     total = np.zeros((_ROWS, _COLUMNS))
     for octave in range(5):
@@ -59,12 +59,12 @@ def _field(seed: int, cells_up: int, cells_around: int) -> Floats:
     return (total - total.min()) / (total.max() - total.min())
 
 
-def _mix(low: Floats, high: Floats, share: Floats) -> Floats:
-    return low + (high - low) * np.clip(share, 0, 1)[..., None]
+def _mix(low: Floats, high: Floats, weight: Floats) -> Floats:
+    return low + (high - low) * np.clip(weight, 0, 1)[..., None]
 
 
 def _doubled(field: Floats) -> Floats:
-    """A field with twice as many rows and columns, linear between; it goes around in both directions."""
+    """The field with twice as many rows and columns, interpolated linearly and periodically along both axes."""
     for axis in (0, 1):
         sides = [0.75 * field + 0.25 * np.roll(field, way, axis) for way in (1, -1)]
         shape = list(field.shape)
@@ -73,17 +73,20 @@ def _doubled(field: Floats) -> Floats:
     return field
 
 
-def _over(picture: Floats, color: Floats, share: Floats) -> Floats:
-    """The colour laid over the picture; where its share is 0 or 1, one of them to the bit."""
-    share = share[..., None]
-    return np.where(share == 1.0, color, np.where(share == 0.0, picture, picture + (color - picture) * share))
+def _over(image: Floats, color: Floats, opacity: Floats) -> Floats:
+    """The colour blended over the image; opacity 0 and 1 return one of them bit for bit."""
+    opacity = opacity[..., None]
+    return np.where(opacity == 1.0, color, np.where(opacity == 0.0, image, image + (color - image) * opacity))
 
 
 @functools.cache
 def panorama(time_of_day: str, plain: bool) -> NDArray[np.float32]:
-    """Radiance float32 [rows, columns, 3], read-only. Rows go up evenly in the sine of elevation; columns go once
-    around the horizon by the angle that shade.py computes without trigonometry. For a plain room, see style.py, the
-    picture has hard outlines; else twice as many rows and columns, and outlines that end softly."""
+    """Radiance float32 [rows, columns, 3], read-only.
+
+    Rows are evenly spaced in the sine of elevation, upwards; columns go once around the horizon by the angle that
+    shade.py computes without trigonometry. `plain`: hard outlines, for plain rooms (style.py); otherwise the resolution
+    is twice as high and outlines are soft.
+    """
     finer, kind = (1, np.float64) if plain else (2, np.float32)
     rows, columns = _ROWS * finer, _COLUMNS * finer
     zenith, horizon, cloud, hill, tree_low, tree_high, far, near = np.array(_COLORS[time_of_day], kind)
@@ -92,7 +95,7 @@ def panorama(time_of_day: str, plain: bool) -> NDArray[np.float32]:
     soft = (RISE_HIGH - RISE_LOW) / rows
 
     def below(edge: Union[Floats, float]) -> Floats:
-        """Share of a texel that lies below an edge."""
+        """Fraction of a texel below an edge."""
         return (rise < edge).astype(kind) if plain else np.clip((edge - rise) / soft + 0.5, 0, 1)
 
     def wave(seed: int, octaves: int, base: int) -> Floats:
@@ -102,10 +105,10 @@ def panorama(time_of_day: str, plain: bool) -> NDArray[np.float32]:
         noise = _field(seed, cells_up, cells_around)
         return noise if plain else _doubled(noise.astype(kind))
 
-    picture = _mix(horizon, zenith, np.sqrt(np.clip(rise, 0, 1)) * 1.1)
+    image = _mix(horizon, zenith, np.sqrt(np.clip(rise, 0, 1)) * 1.1)
     clouds = np.clip((field(3, 4, 16) - 0.52) * 3.2, 0, 1) * np.clip(rise * 5, 0, 1)
-    picture = _mix(picture, cloud, clouds * 0.75)
-    picture = _mix(picture, hill, (0.02 + 0.075 * wave(5, 5, 5) - rise) * 90)
+    image = _mix(image, cloud, clouds * 0.75)
+    image = _mix(image, hill, (0.02 + 0.075 * wave(5, 5, 5) - rise) * 90)
     leaves = field(7, 14, 96)
     for seed, height, shade in ((11, 0.12, 0.75), (13, 0.17, 1.0)):  # two rows of trees, the nearer ones brighter
         outline = np.clip(wave(seed, 7, 9) * 1.5 - 0.42, 0.03, 1)
@@ -113,14 +116,14 @@ def panorama(time_of_day: str, plain: bool) -> NDArray[np.float32]:
         if not plain:
             crown = crown + 0.035 * outline * (leaves - 0.5)
         color = _mix(tree_low, tree_high, (leaves - 0.25) * 1.3 + (rise - crown) * 3) * shade
-        picture = _over(picture, color, below(crown))
+        image = _over(image, color, below(crown))
     lawn = _mix(far, near, -rise * 3.2) * (0.8 + 0.4 * field(17, 10, 24))[..., None]
-    picture = _over(picture, lawn, below(-0.012))
+    image = _over(image, lawn, below(-0.012))
     hedge = below(-0.045 - 0.02 * wave(19, 6, 24)) * (1 - below(-0.15 - 0.01 * wave(23, 5, 40)))
     color = _mix(tree_low, tree_high, (leaves - 0.3) * 1.6 + (rise + 0.12) * 9)
-    picture = _over(picture, color, hedge)
+    image = _over(image, color, hedge)
     under = np.clip(1 - (-0.15 - rise) * 25, 0, 1) * (rise < -0.15)  # the hedge's shadow on the lawn
-    picture = picture * (1 - 0.45 * under[..., None])
-    out = picture.astype(np.float32)
+    image = image * (1 - 0.45 * under[..., None])
+    out = image.astype(np.float32)
     out.setflags(write=False)
     return out

@@ -1,6 +1,6 @@
-"""Rooms with their walls, doors and windows: one room, or a home whose rooms share walls.
+"""Floor plans: rooms with walls, doors and windows, either one room or a home whose rooms share walls.
 
-A plan is made of spaces, rectangles of floor. A room is one space, or two that lie side by side without a wall.
+A plan consists of spaces, which are rectangles of floor. A room is one space, or two adjacent ones without a wall.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ WALL_M = 0.12
 DOOR_HEIGHT_M = 2.05
 DOOR_WIDTH_M = 0.9
 _SINGLE_WIDTH_M = {"living room": (5.2, 7.0), "bedroom": (4.6, 5.8), "kitchen": (4.0, 5.2), "office": (3.8, 5.0)}
-_LEAF_KINDS = ("bedroom", "bathroom", "office")  # rooms with a door that can be closed
+_LEAF_KINDS = ("bedroom", "bathroom", "office")  # rooms whose door has a leaf
 
 
 class Rect(NamedTuple):
@@ -36,26 +36,26 @@ class Hole(NamedTuple):
     end_m: float
     low_m: float
     high_m: float
-    kind: str  # "door": to another room; "entrance": closed, to the outside; "window"; "joint": to a space of this room
-    leaf: int = 0  # a leaf stands open in this room, hinged at the start (-1) or the end (1); 0: none here
+    kind: str  # "door": to another room; "entrance": closed, to the outside; "window"; "joint": within a room
+    leaf: int = 0  # an open leaf in this room, hinged at the start (-1) or the end (1); 0: none
 
 
 class FloorPlan(NamedTuple):
     rooms: tuple[Room, ...]
     rects: tuple[Rect, ...]  # per space
-    room_of: tuple[int, ...]  # per space, index of its room; the first spaces are those of the rooms in their order
+    room_of: tuple[int, ...]  # per space, the index of its room; the first space of each room comes first, in order
     holes: tuple[tuple[Hole, ...], ...]  # per space
     openings: tuple[Opening, ...]
 
 
 def _span(rng: np.random.Generator, low: float, high: float, width: float) -> tuple[float, float]:
-    """A span of `width` somewhere in low..high, clear of the corners."""
+    """A random span of `width` in low..high that avoids the corners."""
     start = rng.uniform(low + 0.25, max(low + 0.26, high - 0.25 - width))
     return float(start), float(start + width)
 
 
 def make_plan(spec: SceneSpec, rng: np.random.Generator) -> FloorPlan:
-    """One furnished room, or a home of `spec.rooms` rooms in which every room can be reached."""
+    """The plan of one room, or of a home of `spec.rooms` rooms in which every room can be reached."""
     holes: list[list[Hole]]
     if spec.rooms == 1:
         kinds, rects = _single_room(spec, rng)
@@ -84,9 +84,9 @@ def make_plan(spec: SceneSpec, rng: np.random.Generator) -> FloorPlan:
 
 
 def _add_joint(rects: list[Rect], holes: list[list[Hole]], main: int, wing: int, height_m: float) -> Rect:
-    """Opens the whole wall between a space and its wing; the wing's rectangle, stretched up to the other."""
+    """Remove the wall between a space and its wing; return the wing's rectangle, extended to the space."""
     shared = shared_wall(rects[main], rects[wing])
-    assert shared is not None, "a wing lies at a wall of its room"
+    assert shared is not None, "a wing shares a wall with its room"
     wall, start, end = shared
     holes[main].append(Hole(wall, start, end, 0.0, height_m, "joint"))
     holes[wing].append(Hole(wall ^ 1, start, end, 0.0, height_m, "joint"))
@@ -95,14 +95,14 @@ def _add_joint(rects: list[Rect], holes: list[list[Hole]], main: int, wing: int,
 
 
 def outline(rects: list[Rect]) -> tuple[tuple[float, float], ...]:
-    """The polygon (x, z) around a rectangle and, if there is one, a second that touches one of its sides."""
+    """The polygon (x, z) around one rectangle, or around two of which the second touches a side of the first."""
     r = rects[0]
     corners = [(r.x_min, r.z_min), (r.x_max, r.z_min), (r.x_max, r.z_max), (r.x_min, r.z_max)]
     for wing in rects[1:]:
         side = next(w for w in range(4) if wall_plane(wing, w ^ 1) == wall_plane(r, w))
         near, far = wall_plane(r, side), wall_plane(wing, side)
         start, end = wall_span(wing, side)
-        if side in (0, 3):  # these sides are walked from their end to their start
+        if side in (0, 3):  # the outline runs along these sides from end to start
             start, end = end, start
         steps = [(near, start), (far, start), (far, end), (near, end)]
         after = (2, 1, 3, 0).index(side) + 1
@@ -137,7 +137,7 @@ def wall_plane(rect: Rect, wall: int) -> float:
 
 
 def shared_wall(a: Rect, b: Rect) -> Optional[tuple[int, float, float]]:
-    """The wall of `a` behind which `b` lies, and the span that both have; None for rooms apart."""
+    """The wall of `a` that it shares with `b`, and the common span; None if there is none."""
     for wall in range(4):
         gap = wall_plane(b, wall ^ 1) - wall_plane(a, wall)
         if abs(gap - (WALL_M if wall % 2 else -WALL_M)) < 0.01:
@@ -156,7 +156,8 @@ def _doors(
     openings: list[Opening],
     rng: np.random.Generator,
 ) -> None:
-    """Rooms of the day open to each other widely; every other room has one door, to the hallway where it can."""
+    """Connect the rooms: wide openings between living areas, otherwise one door per room, preferably to the
+    hallway."""
     joined = {0}
     hub = ("hallway", "living room", "dining room", "kitchen")
     pairs = []
@@ -219,7 +220,7 @@ def _join(
 
 
 def _outer_spans(k: int, rects: list[Rect], holes: list[list[Hole]]) -> list[tuple[int, float, float]]:
-    """Stretches of the space's walls behind which no other lies: wall, start, end."""
+    """Stretches of the space's outer walls: wall, start, end."""
     out = []
     for wall in range(4):
         start, end = wall_span(rects[k], wall)
@@ -243,7 +244,7 @@ def _windows_and_entrance(
     openings: list[Opening],
     rng: np.random.Generator,
 ) -> None:
-    """Windows in the longest outer walls, two in large rooms; the entrance in the hallway, or in the living room."""
+    """Add windows to the longest outer walls, two in large rooms, and the entrance to the hallway or living room."""
     at_entrance = kinds.index("hallway") if "hallway" in kinds else 0
     for k, kind in enumerate(kinds):
         spans = sorted(_outer_spans(k, rects, holes), key=lambda s: s[1] - s[2])
@@ -268,7 +269,7 @@ def _open_outside(
     openings: list[Opening],
     room_kind: str = "",
 ) -> None:
-    """Adds a window or the entrance to the outer wall of a space, whose `holes` grow."""
+    """Add a window or the entrance to an outer wall of a space; appends to `holes` and `openings`."""
     low, high = span
     if kind == "window":
         widest = 0.8 if room_kind == "bathroom" else 2.0
@@ -285,7 +286,7 @@ def _open_outside(
 
 
 def _opening(kind: str, room_ids: tuple[int, ...], rect: Rect, hole: Hole) -> Opening:
-    """The block that the hole takes out of the wall."""
+    """The opening as a box: the volume that the hole removes from the wall."""
     inner = wall_plane(rect, hole.wall)
     outer = inner + (WALL_M if hole.wall % 2 else -WALL_M)
     near, far = min(inner, outer), max(inner, outer)

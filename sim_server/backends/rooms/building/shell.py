@@ -1,4 +1,4 @@
-"""Meshes of the shell: floors, ceilings, walls with their holes, skirting boards, ceiling lamps."""
+"""Meshes of the building: floors, ceilings, walls with their openings, skirting boards, ceiling lamps."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sim_server.backends.rooms.mesh import Part, box, cylinder, revolve, sphere
 
 
 def _skirting(rect: Rect, wall: int, start: float, end: float) -> Part:
-    """A flat board: a rounded one would shimmer, since its top is thinner than a pixel."""
+    """A flat board. A rounded one would cause aliasing, since its top is thinner than a pixel."""
     return wall_quad(rect, wall, start, end, 0.0, 0.08, 0.006)
 
 
 def _wall(
     rect: Rect, wall: int, holes: list[Hole], height: float, paint: Material, style: Style
 ) -> Iterator[ShellPart]:
-    """The wall around its holes, with a skirting board that stops at doors."""
+    """A wall with its openings, and a skirting board that stops at doors."""
     start, end = wall_span(rect, wall)
     at = start
     for hole in [*sorted(holes, key=lambda h: h.start_m), None]:
@@ -43,7 +43,7 @@ def _wall(
 
 
 def light_position(plan: FloorPlan, space: int, rng: np.random.Generator) -> tuple[float, float, float]:
-    """Where a space's ceiling light hangs: near the middle of its ceiling."""
+    """The position of a space's ceiling light, near the middle of the ceiling."""
     rect, room = plan.rects[space], plan.rooms[plan.room_of[space]]
     x = (rect.x_min + rect.x_max) / 2 + rng.uniform(-0.12, 0.12) * (rect.x_max - rect.x_min)
     z = (rect.z_min + rect.z_max) / 2 + rng.uniform(-0.12, 0.12) * (rect.z_max - rect.z_min)
@@ -51,7 +51,8 @@ def light_position(plan: FloorPlan, space: int, rng: np.random.Generator) -> tup
 
 
 def shell_parts(plan: FloorPlan, lights: list[tuple[float, float, float]], style: Style) -> list[list[ShellPart]]:
-    """Per space: the parts of its shell with their materials. `lights`: where each space's lamp hangs."""
+    """Per space, the parts of the building with their materials. `lights`: the position of each space's ceiling
+    lamp."""
     out = []
     for k, (rect, owner) in enumerate(zip(plan.rects, plan.room_of)):
         parts: list[ShellPart] = []
@@ -92,7 +93,7 @@ def _ceiling_lamp(kind: str, light: tuple[float, float, float], height: float) -
 
 
 def _corner_posts(plan: FloorPlan, space: int, height: float) -> Iterator[Part]:
-    """Posts inside the walls, unseen: they keep a neighbour's lamp from shining through the seam of two walls."""
+    """Invisible posts inside the walls that keep a neighbour's lamp from shining through the seam of two walls."""
     rect, reach = plan.rects[space], WALL_M - 0.01
     for x in (rect.x_min - reach / 2 - 0.002, rect.x_max + reach / 2 + 0.002):
         for z in (rect.z_min - reach / 2 - 0.002, rect.z_max + reach / 2 + 0.002):

@@ -1,4 +1,4 @@
-"""What the shell of a scene is made of: paints, floors, doors, trim and ceiling lamps."""
+"""Materials of the building: paints, floors, doors, trim and ceiling lamps."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ _MORE_TILED_WALLS = (
 
 
 class RoomStyle(NamedTuple):
-    """Materials of one room; `accent` is the wall (0..3) that has the paint `accent_paint`, -1: none."""
+    """Materials of one room; `accent` is the wall (0..3) painted with `accent_paint`, or -1."""
 
     floor: Material
     paint: Material
@@ -82,8 +82,11 @@ class RoomStyle(NamedTuple):
 
 
 class Style(NamedTuple):
-    """Per room, and the doors of all. With `frames` doors and windows have flat casings, which keep their lines in
-    small pictures; without, the rounded bars of the room on which the shipped model was trained."""
+    """The materials of each room, and of all doors.
+
+    With `frames`, doors and windows have flat casings, which stay sharp in small images; without, the rounded bars of
+    the plain rooms on which the shipped model was trained.
+    """
 
     rooms: tuple[RoomStyle, ...]
     door: Material
@@ -91,13 +94,15 @@ class Style(NamedTuple):
 
 
 def is_plain(spec: SceneSpec) -> bool:
-    """Whether a scene is one room of the named palette. Its pixels stay what they were when the shipped model was
-    trained on them."""
+    """Whether a scene is a single room of the named palette.
+
+    The shipped model was trained on such rooms, so that their pixels must not change.
+    """
     return spec.rooms == 1 and spec.palette == "named"
 
 
 def make_style(spec: SceneSpec, kinds: list[str], rng: np.random.Generator) -> Style:
-    """`kinds`: the category of each room; `rng`: the stream of a scene's looks, used in plain rooms alone."""
+    """`kinds`: the category of each room; `rng`: the stream for materials, which only plain rooms use."""
     if is_plain(spec):
         return _plain_style(rng)
     rng = rng_for(spec.seed, "rooms", "style")

@@ -1,4 +1,4 @@
-"""Pieces of a space's walls: flat rectangles and bars along them, and which way they face."""
+"""Geometry of a space's walls: rectangles and bars along them, and their directions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def inward(wall: int) -> tuple[float, float]:
 
 
 def wall_yaw_rad(wall: int) -> float:
-    """Yaw that turns a model's front (+z) from this wall into the room."""
+    """The yaw at which a model's front (+z) faces from this wall into the room."""
     x, z = inward(wall)
     return float(np.arctan2(x, z))
 
@@ -26,7 +26,7 @@ def wall_yaw_rad(wall: int) -> float:
 def quad(
     corner: tuple[float, float, float], edge_u: tuple[float, ...], edge_v: tuple[float, ...], uv0: tuple[float, float]
 ) -> Part:
-    """A flat rectangle; its front is on the side of edge_u x edge_v."""
+    """A flat rectangle; its front faces along edge_u x edge_v."""
     (x, y, z), (ux, uy, uz), (vx, vy, vz), (u0, v0) = corner, edge_u, edge_v, uv0
     positions = (
         (x, y, z),
@@ -46,7 +46,7 @@ def quad(
 
 
 def wall_quad(rect: Rect, wall: int, start: float, end: float, low: float, high: float, inset_m: float = 0.0) -> Part:
-    """A piece of a wall, facing into the room, `inset_m` inside the room (negative: in the wall)."""
+    """A rectangle of a wall that faces into the room, `inset_m` inside the room (negative: in the wall)."""
     run, rise = end - start, high - low
     nx, nz = inward(wall)
     x, z = wall_plane(rect, wall) + nx * inset_m, wall_plane(rect, wall) + nz * inset_m
@@ -60,10 +60,11 @@ def wall_quad(rect: Rect, wall: int, start: float, end: float, low: float, high:
 
 
 def reveal_quad(rect: Rect, wall: int, side: str, at: float, low: float, high: float, near: float, far: float) -> Part:
-    """A face at a right angle to a wall, from `near` metres inside the room to `far` metres (negative: in the wall).
+    """A face perpendicular to a wall, from `near` to `far` metres inside the room (negative: in the wall).
 
-    `side` "start" faces along the wall towards its end, "end" the other way, and lies at `at` along the wall from
-    height `low` to `high`; "head" faces down and "sill" up, and lie at height `at` from `low` to `high` along the wall.
+    `side` "start" faces along the wall towards its end and "end" towards its start; both are at `at` along the wall and
+    span heights `low` to `high`. "head" faces down and "sill" up; both are at height `at` and span `low` to `high`
+    along the wall.
     """
     nx, nz = inward(wall)
     plane, reach = wall_plane(rect, wall), near - far
@@ -89,7 +90,7 @@ def reveal_quad(rect: Rect, wall: int, side: str, at: float, low: float, high: f
 def wall_box(
     rect: Rect, wall: int, start: float, end: float, low: float, high: float, inset: float, thick: float
 ) -> Part:
-    """A bar along a wall whose middle plane lies `inset` metres inside the room (negative: in the wall)."""
+    """A bar along a wall; its middle plane is `inset` metres inside the room (negative: in the wall)."""
     plane = wall_plane(rect, wall)
     plane += -inset if wall % 2 else inset
     along, up = (start + end) / 2, (low + high) / 2

@@ -1,4 +1,4 @@
-"""Colours and material kinds, and how a palette turns a model's slots into materials."""
+"""Colours and material kinds, and the materials of a model's slots under each palette."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sim_server.backends.rooms.draw import textures
 
 Rgb = tuple[float, float, float]
 
-# sRGB 0..255; six hues that stay apart under warm and cold light.
+# sRGB 0..255; six hues that remain distinct under warm and cold light.
 NAMED_COLORS: dict[str, Rgb] = {
     "red": (205, 32, 36),
     "green": (38, 150, 55),
@@ -24,7 +24,7 @@ NAMED_COLORS: dict[str, Rgb] = {
 
 
 class Kind(NamedTuple):
-    """A pattern, its repeats per metre, its contrast, and the colours that it has in a home (sRGB)."""
+    """A pattern with its repeats per metre, its contrast, and the colours it has in the natural palette (sRGB)."""
 
     pattern: str
     repeats_per_m: float
@@ -91,11 +91,11 @@ KINDS: dict[str, Kind] = {
     "art_sun": Kind("plain", 1.0, 0.0, ((232, 160, 62), (214, 84, 62), (238, 220, 150))),
 }
 
-# In the named palette these kinds keep to greys, so that only the object's own colour speaks.
+# In the named palette these kinds are grey, so that an object has only one colour.
 _PLAIN_BOOKS: dict[str, Rgb] = {"book_a": (120, 116, 112), "book_b": (196, 192, 184), "book_c": (78, 76, 76)}
-PAINT_CONTRAST = 0.5  # paint shows half of the contrast of the material below
-MATCHING = 0.7  # how often legs and doors are of the same wood as the rest, natural palette
-SECOND_SHADE = 0.62  # brightness (linear) of the "second" slot against the main colour, named palette
+PAINT_CONTRAST = 0.5  # contrast of painted relative to bare material
+MATCHING = 0.7  # probability that legs and doors have the same wood as the rest, natural palette
+SECOND_SHADE = 0.62  # linear brightness of the "second" slot relative to the main colour, named palette
 
 
 _PALE = 0.55
@@ -118,7 +118,7 @@ def linear(srgb: Rgb) -> NDArray[np.float64]:
 def material(kind_name: str, color_srgb: Rgb, shade: float = 1.0, contrast: float = 1.0) -> Material:
     kind = KINDS[kind_name]
     base = linear(color_srgb) * shade
-    if base.min() > _PALE:  # white paint hides the grain
+    if base.min() > _PALE:  # white paint covers the grain
         contrast *= 0.3
     low, high = base * (1 - kind.contrast * contrast), np.minimum(base * (1 + kind.contrast * contrast), 1.0)
     return Material(
@@ -131,7 +131,7 @@ def material(kind_name: str, color_srgb: Rgb, shade: float = 1.0, contrast: floa
 
 
 def surface(pattern: str, low_srgb: Rgb, high_srgb: Rgb, repeats_per_m: float) -> Material:
-    """A material of the shell: walls, floors, ceilings."""
+    """A material of walls, floors or ceilings."""
     low, high = linear(low_srgb), linear(high_srgb)
     return Material(
         textures.NAMES.index(pattern),
@@ -143,7 +143,7 @@ def surface(pattern: str, low_srgb: Rgb, high_srgb: Rgb, repeats_per_m: float) -
 
 
 def slot_materials(kinds: dict[str, str], color: str, rng: np.random.Generator) -> dict[str, Material]:
-    """Materials of a model's slots: painted in the named `color`, or, with color "", as found in a home."""
+    """The materials of a model's slots: painted in the named `color`, or natural ones if `color` is ""."""
     out: dict[str, Material] = {}
     for slot, kind in kinds.items():
         colors = KINDS[kind].colors

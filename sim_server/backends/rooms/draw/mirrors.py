@@ -1,7 +1,7 @@
-"""What mirrors show: the room across, as one sees it who stands right before them.
+"""Mirror reflections: the room as seen from directly in front of each mirror.
 
-Light does not depend on where the camera is, and so a mirror's picture is drawn once, when the scene opens, for an eye
-at the height of its middle and _EYE_M away. It takes the place of the light baked on its glass.
+A reflection is rendered once, when the scene opens, for an eye _EYE_M in front of the mirror's centre, and replaces the
+light baked on the glass. It does not depend on the camera.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_server.backends.rooms.draw import raster, shade, textures
+from sim_server.backends.rooms.draw.view import View, vertex_scratch, visibility_buffer
 from sim_server.backends.rooms.geometry import Geometry
-from sim_server.backends.rooms.light.shading import Light, look_axes
+from sim_server.backends.rooms.light.baked import Light
+from sim_server.backends.rooms.light.shadow_maps import look_axes
 
 _EYE_M = 1.2
 _TEXEL_M = 0.015
-_OUT_M = 0.02  # the picture is taken this far before the glass
-_KNEE, _WHITE = 0.6, 0.97  # shade.py compresses what is brighter than the knee
+_OUT_M = 0.02  # the reflection is rendered from this far in front of the glass
+_KNEE, _WHITE = 0.6, 0.97  # shade.py compresses radiance above the knee
 
 
-def with_reflections(geometry: Geometry, light: Light, shading: NDArray[np.float32]) -> Light:
-    """The light with a rectangle of texels for the glass of each mirror; `shading` as in geometry.shading_table."""
+def with_reflections(geometry: Geometry, light: Light, surfaces: shade.Surfaces) -> Light:
+    """The light with a rectangle of texels added for the glass of each mirror."""
     glass = geometry.material_pattern[geometry.face_material] == textures.NAMES.index("mirror")
     if not glass.any():
         return light
@@ -37,7 +39,7 @@ def with_reflections(geometry: Geometry, light: Light, shading: NDArray[np.float
         middle = (low + high) / 2 @ axes[:2] + (corners[0] @ axes[2]) * axes[2]
         tangent = float(high[0] - low[0]) / 2 / _EYE_M
         eye = (middle + _OUT_M * axes[2]).astype(np.float32)
-        shown = _view(geometry, light, shading, eye, axes, tangent, columns, rows)
+        shown = _reflection(geometry, light, surfaces, eye, axes, tangent, columns, rows)
         face_rectangle[faces] = sum(map(len, maps))
         scale = np.array([columns, rows]) / (high - low)
         maps.append(np.array([[*(axes[0] * scale[0]), -low[0] * scale[0] - 0.5,
@@ -52,27 +54,19 @@ def with_reflections(geometry: Geometry, light: Light, shading: NDArray[np.float
     )
 
 
-def _view(
-    g: Geometry, light: Light, shading: NDArray[np.float32], eye: NDArray[np.float32], axes: NDArray[np.float32],
+def _reflection(
+    g: Geometry, light: Light, surfaces: shade.Surfaces, eye: NDArray[np.float32], axes: NDArray[np.float32],
     tangent: float, columns: int, rows: int,
 ) -> NDArray[np.float32]:  # fmt: skip
-    """Radiance float32 [rows, columns, 3], upper row first, of a view whose half width has this tangent."""
+    """Radiance float32 [rows, columns, 3], top row first, of a view whose horizontal half angle has this tangent."""
     fine = shade.SAMPLES
     tan_x, tan_y = np.float32(tangent), np.float32(tangent * rows / columns)
-    inverse_depth = np.empty((rows * fine, columns * fine), np.float32)
-    seen = np.empty(inverse_depth.shape, np.int32)
+    view = View(eye, axes, tan_x, tan_y, np.float32(columns * fine / 2 / tangent))
+    buffer = visibility_buffer(rows * fine, columns * fine)
     rgb = np.empty((rows, columns, 3), np.uint8)
-    order = raster.visible_chunks(g.chunk_low, g.chunk_high, eye, axes, tan_x, tan_y)
-    raster.draw(
-        order, g.positions, g.faces, g.chunk_faces, g.chunk_vertices, g.chunk_low, g.chunk_high, eye, axes,
-        np.float32(columns * fine / 2 / tangent), raster.CULL_BACK, inverse_depth, seen,
-        np.empty_like(g.positions), np.empty_like(g.positions),
-    )  # fmt: skip
-    shade.shade(
-        inverse_depth, seen, g.face_key, shading, g.face_material, g.material_pattern, g.material_values,
-        textures.bank(), light.face_rectangle, light.rectangle_maps, light.rectangle_texels, light.atlas,
-        light.outside, light.glow, eye, axes, tan_x, tan_y, shade.tone_table(), rgb,
-    )  # fmt: skip
+    order = raster.visible_chunks(g.chunk_low, g.chunk_high, view)
+    raster.draw(order, g.triangles, view, raster.CULL_BACK, buffer, vertex_scratch(len(g.positions)))
+    shade.shade(buffer, surfaces, light, view, rgb)
     encoded = rgb.astype(np.float32) / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     peak = np.clip(linear.max(2, keepdims=True), 1e-4, _WHITE)

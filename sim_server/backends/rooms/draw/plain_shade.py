@@ -1,7 +1,7 @@
-"""Colour of loaded meshes from the visibility buffer: base colour times texture, unlit or under one fixed light.
+"""Shading of loaded meshes from the visibility buffer: base colour times texture, unlit or under one fixed light.
 
-Unlit surfaces show colours and textures as they are stored, as Habitat's flat shader does: no step from linear light to
-sRGB, no anti-aliasing. Textures are filtered trilinearly, as GL_LINEAR_MIPMAP_LINEAR.
+Unlit surfaces show colours and textures as stored, like Habitat's flat shader: without conversion from linear light to
+sRGB and without anti-aliasing. Textures are filtered trilinearly, as by GL_LINEAR_MIPMAP_LINEAR.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ import math
 from typing import NamedTuple, Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_server.backends.rooms.draw.view import View, VisibilityBuffer
 from sim_server.backends.rooms.files.gltf import CLAMP, MIRROR, Texture
+from sim_server.jit import jit
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
-
-_jit = njit(cache=True, nogil=True, error_model="numpy")
 
 FACE_VALUES = 40
 _SUN = np.array([0.35, 0.8, 0.5], np.float32) / np.float32(math.sqrt(0.35**2 + 0.8**2 + 0.5**2))
@@ -31,17 +30,28 @@ def _linear_to_srgb() -> NDArray[np.uint8]:
     return np.round(y * 255).astype(np.uint8)
 
 
-ENCODE = _linear_to_srgb()
+_ENCODE = _linear_to_srgb()
 
 
 class TextureBank(NamedTuple):
-    """All textures with their mip levels. texels uint8 [T, 3]; levels int32 [L, 3] = first texel, width, height;
-    first int32 [textures + 1], each one's first level; wraps int32 [textures, 2]."""
+    """All textures with their mip levels.
+
+    texels uint8 [T, 3]; levels int32 [L, 3] = first texel, width, height; first int32 [textures + 1]: the first level
+    of each texture; wraps int32 [textures, 2].
+    """
 
     texels: NDArray[np.uint8]
     levels: I32
     first: I32
     wraps: I32
+
+
+class PlainSurfaces(NamedTuple):
+    """values: see face_values; face_texture int32 [F], -1 for none; face_unlit bool [F]."""
+
+    values: F32
+    face_texture: I32
+    face_unlit: NDArray[np.bool_]
 
 
 def texture_bank(textures: Sequence[Texture]) -> TextureBank:
@@ -66,7 +76,7 @@ def texture_bank(textures: Sequence[Texture]) -> TextureBank:
 
 
 def _halved(level: NDArray[np.uint8], axis: int) -> NDArray[np.uint8]:
-    """Pairs along an axis averaged; an odd last row is dropped, as OpenGL rounds sizes down."""
+    """Average pairs along an axis; an odd last row is dropped, since OpenGL rounds sizes down."""
     size = level.shape[axis]
     if size == 1:
         return level
@@ -76,9 +86,12 @@ def _halved(level: NDArray[np.uint8], axis: int) -> NDArray[np.uint8]:
 
 
 def face_values(positions: F32, normals: F32, uv: F32, colors: F32, faces: I32) -> F32:
-    """What shading needs of a face, float32 [F, 40]: barycentric weights of corners 1 and 2 as affine functions of the
-    world point (4 + 4), the face's unit normal and its plane's offset (4), and of uv (2), colour (3) and normal (3) the
-    first corner's and the differences of the others to it."""
+    """Per-face values for shading, float32 [F, 40].
+
+    Barycentric weights of corners 1 and 2 as affine functions of the world point (4 + 4), the unit normal and the
+    offset of the plane (4), then uv (6), colour (9) and normal (9): the value of the first corner and the differences
+    of the other two.
+    """
     corner = positions[faces].astype(np.float64)
     e1, e2 = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
     d00, d01, d11 = (np.einsum("fk,fk->f", a, b)[:, None] for a, b in ((e1, e1), (e1, e2), (e2, e2)))
@@ -98,9 +111,9 @@ def face_values(positions: F32, normals: F32, uv: F32, colors: F32, faces: I32) 
     return out
 
 
-@_jit
+@jit
 def _wrapped(i, size, wrap):
-    """A texel index brought into 0..size-1."""
+    """The texel index in 0..size-1 under a wrap mode."""
     if wrap == CLAMP:
         return min(max(i, 0), size - 1)
     if wrap == MIRROR:
@@ -109,7 +122,7 @@ def _wrapped(i, size, wrap):
     return i % size
 
 
-@_jit
+@jit
 def _bilinear(texels, levels, level, wrap_u, wrap_v, u, v, out):
     first, width, height = levels[level, 0], levels[level, 1], levels[level, 2]
     x, y = u * width - 0.5, v * height - 0.5
@@ -123,9 +136,9 @@ def _bilinear(texels, levels, level, wrap_u, wrap_v, u, v, out):
         out[k] = above * (1 - fy) + below * fy
 
 
-@_jit
+@jit
 def _uv_at(values, eye, wx, wy, wz):
-    """Texture coordinates where a ray from the eye meets the face's plane."""
+    """Texture coordinates at the intersection of a ray from the eye with the plane of the face."""
     along = values[8] * wx + values[9] * wy + values[10] * wz
     t = (values[11] - values[8] * eye[0] - values[9] * eye[1] - values[10] * eye[2]) / along
     px, py, pz = eye[0] + t * wx, eye[1] + t * wy, eye[2] + t * wz
@@ -134,11 +147,19 @@ def _uv_at(values, eye, wx, wy, wz):
     return values[12] + w1 * values[14] + w2 * values[16], values[13] + w1 * values[15] + w2 * values[17]
 
 
-@_jit
 def shade(
-    seen, inverse_depth, values, face_texture, face_unlit, texels, levels, first, wraps, eye, axes, focal, encode, rgb
-):
-    """Fills rgb uint8 [H, W, 3]; black where nothing is seen. Other arrays as in TextureBank and face_values."""
+    buffer: VisibilityBuffer, surfaces: PlainSurfaces, bank: TextureBank, view: View, rgb: NDArray[np.uint8]
+) -> None:
+    """Fill rgb uint8 [H, W, 3], black where the buffer is empty."""
+    _shade(tuple(buffer), tuple(surfaces), tuple(bank), tuple(view), _ENCODE, rgb)
+
+
+@jit
+def _shade(buffer, surfaces, bank, view, encode, rgb):
+    inverse_depth, seen = buffer
+    values, face_texture, face_unlit = surfaces
+    texels, levels, first, wraps = bank
+    eye, axes, _, _, focal = view
     height, width = seen.shape
     step = 1.0 / focal
     low, high = np.empty(3), np.empty(3)

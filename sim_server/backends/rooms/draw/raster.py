@@ -1,46 +1,48 @@
-"""Visibility-buffer rasteriser: which triangle is seen from each pixel centre, and how far it is.
+"""Visibility-buffer rasteriser: finds the triangle seen at each pixel centre, and its depth.
 
-Pixel (column x, row y) is sampled at (x + 0.5, y + 0.5). Scan lines are cut by edge functions that depend only on
-an edge's own end points, so that neighbouring triangles leave neither gap nor overlap. Single precision, no
-fast-math: the same inputs give the same bits on every machine. The kernels release the GIL.
+Pixel (column x, row y) is sampled at (x + 0.5, y + 0.5). Spans are bounded by edge functions that depend only on the
+end points of an edge, so that neighbouring triangles leave neither gaps nor overlaps. Arithmetic is single precision
+without fast-math: equal inputs give equal bits on every machine. The kernels release the GIL.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numpy.typing import NDArray
+
+from sim_server.backends.rooms.draw.view import F32, I32, Triangles, VertexScratch, View, VisibilityBuffer
+from sim_server.jit import jit
 
 NEAR_M = np.float32(0.05)
 CULL_BACK, CULL_FRONT = 1, -1
-_SLACK_PX = np.float32(0.01)  # more than the ends of a span deviate from a triangle's corners by rounding
-
-_jit = njit(cache=True, nogil=True, error_model="numpy")
+_SLACK_PX = np.float32(0.01)  # exceeds the rounding error of span ends relative to a triangle's corners
 
 
-@_jit
+@jit
 def larger(a, b):
-    """max() of two numbers of one type, without the care for NaN that the builtin takes."""
+    """max() of two numbers of one type, without the NaN handling of the builtin."""
     return a if a > b else b
 
 
-@_jit
+@jit
 def smaller(a, b):
     return a if a < b else b
 
 
-@_jit
+@jit
 def _ceiling(x):
-    """The least integer that is not less than x, |x| < 2**31."""
+    """The smallest integer >= x, for |x| < 2**31."""
     whole = np.int32(x)
     return np.int64(whole + np.int32(1) if np.float32(whole) < x else whole)
 
 
-@_jit
-def visible_chunks(low, high, eye, axes, tan_x, tan_y):
-    """Indices of chunks whose bounds meet the view frustum, nearest centre first.
+def visible_chunks(low: F32, high: F32, view: View) -> I32:
+    """Indices of chunks whose bounds low, high float32 [C, 3] meet the view frustum, nearest centre first."""
+    return _visible_chunks(low, high, view.eye, view.axes, view.tan_x, view.tan_y)
 
-    axes: float32 [3, 3], rows right, up, forward. tan_x, tan_y: half-angle tangents.
-    """
+
+@jit
+def _visible_chunks(low, high, eye, axes, tan_x, tan_y):
     count = low.shape[0]
     index = np.empty(count, np.int32)
     depth = np.empty(count, np.float32)
@@ -68,11 +70,11 @@ def visible_chunks(low, high, eye, axes, tan_x, tan_y):
     return index[:found][np.argsort(depth[:found])]
 
 
-@_jit
+@jit
 def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, stamp_only):
-    """Fills one projected triangle (pixel units with centres at integers, z = 1 / depth); returns new pixels.
+    """Fill one projected triangle (pixel units with centres at integers, z = 1 / depth); return new pixels.
 
-    With `stamp_only` nothing hides anything: pixels that do not hold `face` yet are set to it and counted.
+    `stamp_only` ignores depth: sets and counts the pixels that do not hold `face` yet.
     """
     height, width = seen.shape
     zero = np.float32(0)
@@ -86,7 +88,7 @@ def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, s
     first = _ceiling(larger(top, zero))
     last = _ceiling(smaller(bottom, np.float32(height)))
     if first >= last or np.float32(_ceiling(larger(left - _SLACK_PX, zero))) > right + _SLACK_PX:
-        return 0  # it lies between the centres of two rows or columns
+        return 0  # covers no pixel centre
     inverse_area = np.float32(1) / area
     slope_x = ((y2 - y0) * (z1 - z0) - (y1 - y0) * (z2 - z0)) * inverse_area
     slope_y = ((x1 - x0) * (z2 - z0) - (x2 - x0) * (z1 - z0)) * inverse_area
@@ -104,9 +106,9 @@ def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, s
     bend_left = (bx - ax) * (cy - ay) < (cx - ax) * (by - ay)
     low_limit = zero
     high_limit = np.float32(width)
-    # interpolated 1/depth never leaves the range of the corners, whatever rounding does at grazing angles
+    # clamp the interpolated 1/depth to the range of the corners, against rounding at grazing angles
     z_low, z_high = smaller(smaller(z0, z1), z2), larger(larger(z0, z1), z2)
-    # and is counted from the farthest corner: from one at the near plane, rounding of its large 1/depth would remain
+    # interpolate from the farthest corner: the large 1/depth of one at the near plane would add its rounding error
     far_x, far_y, far_z = x0, y0, z0
     if z1 < far_z:
         far_x, far_y, far_z = x1, y1, z1
@@ -125,7 +127,7 @@ def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, s
         end = _ceiling(smaller(larger(right, low_limit), high_limit))
         if start >= end:
             continue
-        seen_span = seen[row, start:end]  # spans spare the compiler the care for negative indices
+        seen_span = seen[row, start:end]  # slices spare the compiler the handling of negative indices
         if stamp_only:
             for i in range(end - start):
                 if seen_span[i] != face:
@@ -143,9 +145,9 @@ def _fill(x0, y0, z0, x1, y1, z1, x2, y2, z2, face, cull, inverse_depth, seen, s
     return count
 
 
-@_jit
+@jit
 def _clip_and_fill(camera, a, b, c, face, cull, focal, inverse_depth, seen, stamp_only):
-    """Clips the camera-space triangle of vertices a, b, c at the near plane and fills it."""
+    """Clip the camera-space triangle of vertices a, b, c at the near plane and fill it."""
     polygon, corner = np.empty((4, 3), np.float32), np.empty((3, 3), np.float32)
     for j in range(3):
         corner[0, j], corner[1, j], corner[2, j] = camera[a, j], camera[b, j], camera[c, j]
@@ -161,7 +163,7 @@ def _clip_and_fill(camera, a, b, c, face, cull, focal, inverse_depth, seen, stam
             polygon[count, 0], polygon[count, 1], polygon[count, 2] = corner[k, 0], corner[k, 1], corner[k, 2]
             count += 1
         if inside != next_inside:
-            # from the inner to the outer point, so that both triangles at an edge cut it at the same bits
+            # from the inner to the outer point, so that both triangles at an edge cut it at exactly the same point
             i, o = (k, n) if inside else (n, k)
             t = (NEAR_M - corner[i, 2]) / (corner[o, 2] - corner[i, 2])
             polygon[count, 0] = corner[i, 0] + t * (corner[o, 0] - corner[i, 0])
@@ -184,45 +186,34 @@ def _clip_and_fill(camera, a, b, c, face, cull, focal, inverse_depth, seen, stam
     return new
 
 
-@_jit
-def _draw_chunk(
-    k,
-    positions,
-    faces,
-    chunk_faces,
-    chunk_vertices,
-    eye,
-    axes,
-    focal,
-    cull,
-    value,
-    inverse_depth,
-    seen,
-    stamp_only,
-    camera,
-    screen,
-):
-    """Draws one chunk: transforms its vertices once, then fills its faces; returns new pixels.
-
-    `value` >= 0 is written instead of the face index. camera, screen: float32 scratch [V, 3].
-    """
-    height, width = seen.shape
+@jit
+def _project(first, last, positions, eye, axes, focal, size, camera, screen):
+    """Transform vertices first..last - 1 to the camera's frame and to the screen of size (height, width)."""
+    height, width = size
     half_w = np.float32(width) * np.float32(0.5) - np.float32(0.5)
     half_h = np.float32(height) * np.float32(0.5) - np.float32(0.5)
     one = np.float32(1)
     ex, ey, ez = eye[0], eye[1], eye[2]
     rx, ry, rz, ux, uy, uz = axes[0, 0], axes[0, 1], axes[0, 2], axes[1, 0], axes[1, 1], axes[1, 2]
     fx, fy, fz = axes[2, 0], axes[2, 1], axes[2, 2]
-    for v in range(np.uintp(chunk_vertices[k, 0]), np.uintp(chunk_vertices[k, 1])):
+    for v in range(np.uintp(first), np.uintp(last)):
         x, y, z = positions[v, 0] - ex, positions[v, 1] - ey, positions[v, 2] - ez
         cx, cy, cz = x * rx + y * ry + z * rz, x * ux + y * uy + z * uz, x * fx + y * fy + z * fz
         camera[v, 0], camera[v, 1], camera[v, 2] = cx, cy, cz
-        iz = one / cz  # of no use where it is not before the near plane
+        iz = one / cz  # unused unless in front of the near plane
         screen[v, 0] = half_w + cx * iz * focal
         screen[v, 1] = half_h - cy * iz * focal
         screen[v, 2] = iz
+
+
+@jit
+def _fill_faces(first, last, faces, camera, screen, focal, cull, value, inverse_depth, seen, stamp_only):
+    """Fill faces first..last - 1, whose vertices are projected; return new pixels.
+
+    `value` >= 0 is written instead of the face index.
+    """
     new = 0
-    for f in range(np.uintp(chunk_faces[k, 0]), np.uintp(chunk_faces[k, 1])):
+    for f in range(np.uintp(first), np.uintp(last)):
         a, b, c = np.uintp(faces[f, 0]), np.uintp(faces[f, 1]), np.uintp(faces[f, 2])
         nearest = smaller(smaller(camera[a, 2], camera[b, 2]), camera[c, 2])
         mark = np.int32(f) if value < 0 else np.int32(value)
@@ -238,9 +229,9 @@ def _draw_chunk(
     return new
 
 
-@_jit
+@jit
 def _hidden(low, high, eye, axes, focal, inverse_depth):
-    """Whether every pixel of a chunk's bounds [3], [3] already shows something nearer than their nearest corner."""
+    """Whether every pixel of the bounds low, high [3] already shows something nearer than their nearest corner."""
     height, width = inverse_depth.shape
     half_w = np.float32(width) * np.float32(0.5) - np.float32(0.5)
     half_h = np.float32(height) * np.float32(0.5) - np.float32(0.5)
@@ -259,7 +250,7 @@ def _hidden(low, high, eye, axes, focal, inverse_depth):
         v = half_h - (x * axes[1, 0] + y * axes[1, 1] + z * axes[1, 2]) * scale
         left, right = smaller(left, u), larger(right, u)
         top, bottom = smaller(top, v), larger(bottom, v)
-    # a pixel more on every side, and a hair nearer, than exact arithmetic needs
+    # one pixel more on every side, and slightly nearer, to allow for rounding
     limit = np.float32(1.0001) / nearest
     first_row, last_row = max(int(larger(top, np.float32(0))) - 1, 0), min(int(bottom) + 2, height)
     first_column, last_column = max(int(larger(left, np.float32(0))) - 1, 0), min(int(right) + 2, width)
@@ -271,54 +262,68 @@ def _hidden(low, high, eye, axes, focal, inverse_depth):
     return True
 
 
-@_jit
 def draw(
-    order, positions, faces, chunk_faces, chunk_vertices, chunk_low, chunk_high, eye, axes, focal, cull, inverse_depth,
-    seen, camera, screen,
-):  # fmt: skip
-    """Clears the buffers and draws chunks in `order`: seen int32 [H, W] face or -1, inverse_depth float32 [H, W].
+    order: I32, triangles: Triangles, view: View, cull: int, buffer: VisibilityBuffer, scratch: VertexScratch
+) -> None:
+    """Clear the visibility buffer and draw the chunks int32 [C] in `order` into it.
 
-    A chunk that lies wholly behind what is drawn before it is passed over.
+    A chunk that is completely hidden by those before it is skipped.
     """
+    _draw(order, tuple(triangles), tuple(view), cull, tuple(buffer), tuple(scratch))
+
+
+@jit
+def _draw(order, triangles, view, cull, buffer, scratch):
+    positions, faces, chunk_faces, chunk_vertices, chunk_low, chunk_high = triangles
+    eye, axes, _, _, focal = view
+    inverse_depth, seen = buffer
+    camera, screen = scratch
     inverse_depth[:] = 0
     seen[:] = -1
     for k in order:
         if not _hidden(chunk_low[k], chunk_high[k], eye, axes, focal, inverse_depth):
-            _draw_chunk(
-                k, positions, faces, chunk_faces, chunk_vertices, eye, axes, focal, cull, -1, inverse_depth, seen,
-                False, camera, screen,
-            )  # fmt: skip
+            _project(
+                chunk_vertices[k, 0], chunk_vertices[k, 1], positions, eye, axes, focal, seen.shape, camera, screen
+            )
+            _fill_faces(
+                chunk_faces[k, 0], chunk_faces[k, 1], faces, camera, screen, focal, cull, -1, inverse_depth, seen, False
+            )
 
 
-@_jit
 def count_unoccluded(
-    order,
-    chunk_object,
-    objects,
-    positions,
-    faces,
-    chunk_faces,
-    chunk_vertices,
-    eye,
-    axes,
-    focal,
-    inverse_depth,
-    seen,
-    camera,
-    screen,
-):
-    """Pixels that each object would cover alone, int64 [objects + 1] by object id; `seen` is scratch.
+    order: I32,
+    triangles: Triangles,
+    chunk_object: I32,
+    objects: int,
+    view: View,
+    buffer: VisibilityBuffer,
+    scratch: VertexScratch,
+) -> NDArray[np.int64]:
+    """Pixels that each object would cover if nothing else were there, int64 [objects + 1] by object id.
 
-    Chunks of one object must be drawn together, so each object goes through `order` by itself.
+    chunk_object int32 [C]: the object of each chunk. Overwrites the buffer.
     """
+    return _count_unoccluded(order, tuple(triangles), chunk_object, objects, tuple(view), tuple(buffer), tuple(scratch))
+
+
+@jit
+def _count_unoccluded(order, triangles, chunk_object, objects, view, buffer, scratch):
+    positions, faces, chunk_faces, chunk_vertices, _, _ = triangles
+    eye, axes, _, _, focal = view
+    inverse_depth, seen = buffer
+    camera, screen = scratch
     seen[:] = -1
     counts = np.zeros(objects + 1, np.int64)
+    # the chunks of one object must be consecutive, so that each pixel counts once per object
     by_object = order[np.argsort(chunk_object[order], kind="mergesort")]
     for k in by_object:
         object_id = chunk_object[k]
         if object_id > 0:
-            counts[object_id] += _draw_chunk(
-                k, positions, faces, chunk_faces, chunk_vertices, eye, axes, focal, CULL_BACK, object_id,
-                inverse_depth, seen, True, camera, screen,
+            _project(
+                chunk_vertices[k, 0], chunk_vertices[k, 1], positions, eye, axes, focal, seen.shape, camera, screen
+            )
+            counts[object_id] += _fill_faces(
+                chunk_faces[k, 0], chunk_faces[k, 1], faces, camera, screen, focal, CULL_BACK, object_id,
+                inverse_depth, seen, True,
             )  # fmt: skip
     return counts

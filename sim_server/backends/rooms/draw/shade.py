@@ -1,38 +1,44 @@
-"""Deferred shading from the visibility buffer, a piece of a row of pixels at a time.
+"""Deferred shading from the visibility buffer, in pieces of a row of pixels.
 
-Each piece goes through short passes over its samples: one per pixel, more for pixels that see several surfaces; then
-surface points, baked light and the mip-mapped pattern. Neighbouring samples mostly lie on one face: what belongs to the
-face is fetched once for such a run, and the steps along it are independent and alike, so that the processor takes
-several at once. A filmic curve then maps the sums to sRGB.
+Short passes run over the samples of each piece: collect one sample per pixel, or more for pixels that see several
+surfaces; then compute surface points, baked light and the mip-mapped pattern. Neighbouring samples mostly belong to the
+same face, so that the values of a face are loaded once per run of samples, and the steps within a run are independent
+and vectorise. A filmic curve maps the sums to sRGB.
 
-The samples' values lie in one flat array with rows of a fixed length and are addressed without signs: only then does
-the compiler know that the steps do not overlap.
+The values of the samples are in one flat array with rows of fixed length and unsigned indices: only then does the
+compiler know that the steps do not overlap.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim_server.backends.rooms.building import outside
 from sim_server.backends.rooms.draw import textures
-from sim_server.backends.rooms.draw.raster import _jit, larger, smaller
+from sim_server.backends.rooms.draw.raster import larger, smaller
+from sim_server.backends.rooms.draw.view import View, VisibilityBuffer
+from sim_server.backends.rooms.geometry import Geometry, shading_table
+from sim_server.backends.rooms.light.baked import Light
+from sim_server.jit import jit
 
 TONE_STEPS = 4096
 _TONE_SCALE = np.float32(TONE_STEPS - 1)
-_FINEST = 1.4  # a pixel may cover so many texels before the next mip level is taken
-_BRIGHTEST = np.float32(4)  # radiance of one sample
-_KNEE = np.float32(0.6)  # the filmic shoulder starts here
-_FADE = np.float32(0.07)  # how far a light too bright for the picture turns white
+_FINEST = 1.4  # texels per pixel up to which the finest mip level is used
+_BRIGHTEST = np.float32(4)  # maximum radiance of one sample
+_KNEE = np.float32(0.6)  # where the filmic shoulder starts
+_FADE = np.float32(0.07)  # how much overexposed colours fade to white
 _SIZE = textures.SIZE
 _LEVELS = textures.LEVELS
 _ZERO, _HALF, _ONE, _TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 
 SAMPLES = 2  # per pixel along each axis
 _PIECE = 256  # pixels
-_ROW = _PIECE * (1 + SAMPLES * SAMPLES)  # most samples of a piece
+_ROW = _PIECE * (1 + SAMPLES * SAMPLES)  # maximum number of samples in a piece
 # Rows of the table of samples: ray; 1 / depth; weight in the pixel; point; pattern coordinates; texels per pixel;
-# cosine between ray and face; light, later what is reflected.
+# cosine between ray and face; light, later reflected light.
 _RX, _RY, _RZ, _INVERSE, _WEIGHT, _PX, _PY, _PZ, _U, _V, _TEXELS, _SLANT, _RED, _GREEN, _BLUE = (
     np.uintp(row * _ROW) for row in range(15)
 )
@@ -41,17 +47,44 @@ _FIRST, _SECOND, _THIRD, _FOURTH = (np.uintp(row * _ROW) for row in range(4))  #
 _NONE, _NEXT = np.uintp(0), np.uintp(1)
 
 
-def tone_table() -> NDArray[np.uint8]:
+class Surfaces(NamedTuple):
+    """Appearance of a scene's faces.
+
+    shading: see geometry.shading_table; bank: see textures.bank; the others as in Geometry.
+    """
+
+    face_key: NDArray[np.int32]
+    shading: NDArray[np.float32]
+    face_material: NDArray[np.int32]
+    material_pattern: NDArray[np.int32]
+    material_values: NDArray[np.float32]
+    bank: NDArray[np.float32]
+
+
+def surfaces_of(geometry: Geometry, vertex_light: NDArray[np.float32]) -> Surfaces:
+    """The surfaces of a scene; vertex_light: see Light.vertex."""
+    g = geometry
+    shading = shading_table(g, vertex_light)
+    return Surfaces(g.face_key, shading, g.face_material, g.material_pattern, g.material_values, textures.bank())
+
+
+def _tone_table() -> NDArray[np.uint8]:
     """Linear 0..1 to sRGB bytes, IEC 61966-2-1."""
     y = np.linspace(0, 1, TONE_STEPS)
     srgb = np.where(y <= 0.0031308, 12.92 * y, 1.055 * np.maximum(y, 1e-9) ** (1 / 2.4) - 0.055)
     return np.round(np.clip(srgb, 0, 1) * 255).astype(np.uint8)
 
 
-@_jit
+_TONE = _tone_table()
+
+
+@jit
 def _develop(count, total, tone, steps, pixels):
-    """Radiance float32 [3, >= N] of N pixels to sRGB bytes [N, 3]. The shoulder acts on the strongest channel and takes
-    the others along, so that colours keep their hue in bright light. steps: scratch int32 [3, >= N]."""
+    """Convert radiance float32 [3, >= N] of N pixels to sRGB bytes [N, 3].
+
+    The shoulder is computed for the strongest channel and scales all three, so that bright colours keep their hue.
+    steps: scratch int32 [3, >= N].
+    """
     for i in range(_NONE, count):
         red, green, blue = total[0, i], total[1, i], total[2, i]
         peak = larger(larger(red, green), blue)
@@ -70,9 +103,9 @@ def _develop(count, total, tone, steps, pixels):
         pixels[i, 2] = tone[np.uintp(steps[2, i])]
 
 
-@_jit
+@jit
 def depth_and_ids(inverse_depth, seen, face_object, depth, ids):
-    """Fills depth float32 [H, W] (0 = nothing) and ids int32 [H, W] from the visibility buffer."""
+    """Fill depth float32 [H, W] (0 = nothing) and ids int32 [H, W] from a visibility buffer."""
     height, width = seen.shape
     for row in range(height):
         for column in range(width):
@@ -83,9 +116,9 @@ def depth_and_ids(inverse_depth, seen, face_object, depth, ids):
             ids[row, column] = face_object[face] if face >= 0 else 0
 
 
-@_jit
+@jit
 def _add_outside(panorama, wx, wy, wz, weight, column, total):
-    """Adds the panorama along a ray. The angle around the horizon runs evenly along the edges of a square."""
+    """Add the panorama along a ray. Its columns are evenly spaced along the edges of a square around the camera."""
     rise = wy / np.sqrt(wx * wx + wy * wy + wz * wz)
     turn = wz / (abs(wx) + abs(wz) + np.float32(1e-12))
     turn = _ONE + turn if wx > _ZERO else np.float32(3) - turn
@@ -102,15 +135,15 @@ def _add_outside(panorama, wx, wy, wz, weight, column, total):
         total[c, column] += (low * (_ONE - fv) + high * fv) * weight
 
 
-@_jit
+@jit
 def _collect(
     row, start, count, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces, owner, total, group
 ):  # fmt: skip
-    """Lists what `count` pixels from column `start` see: first one sample per pixel, of weight 1, or 0 where the pixel
-    sees several faces; then those pixels' samples, as one where they have one key. Returns how many samples there are.
+    """Collect the samples of `count` pixels from column `start`; return the number of samples.
 
-    Fills ray (forward component 1), 1 / depth, weight, face and, for samples after the first `count`, the pixel that
-    owns it. What lies outside goes straight into `total`.
+    The first `count` samples are one per pixel, with weight 1, or 0 if the pixel sees several faces. The samples of the
+    latter pixels follow, merged if they have the same key. Fills ray (forward component 1), 1 / depth, weight, face
+    and, after the first `count` samples, the owning pixel. The background is added to `total` directly.
     """
     height, width = seen.shape[0] // SAMPLES, seen.shape[1] // SAMPLES
     upper, lower = seen[row * SAMPLES], seen[row * SAMPLES + 1]
@@ -142,18 +175,18 @@ def _collect(
             _add_outside(
                 panorama, table[_RX + pixel], table[_RY + pixel], table[_RZ + pixel], _ONE, pixel, total
             )  # fmt: skip
-        faces[pixel] = larger(faces[pixel], np.int32(0))  # what has weight 0 may be anything
+        faces[pixel] = larger(faces[pixel], np.int32(0))  # any face will do for weight 0
     return found
 
 
-@_jit
+@jit
 def _split(
     row, column, pixel, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces, owner, total, found,
     group,
 ):  # fmt: skip
-    """Appends the samples of one pixel that sees several faces, see _collect. group: scratch int64 [4, samples]."""
+    """Append the samples of one pixel that sees several faces, see _collect. group: scratch int64 [4, samples]."""
     keys, members, rows, columns = 0, 1, 2, 3
-    share = _ONE / np.float32(SAMPLES * SAMPLES)
+    fraction = _ONE / np.float32(SAMPLES * SAMPLES)
     groups = 0
     for fine_row in range(row * SAMPLES, row * SAMPLES + SAMPLES):
         for k in range(SAMPLES):
@@ -168,7 +201,7 @@ def _split(
                 groups += 1
             group[members, g] += 1
     for g in range(groups):
-        fine_row, fine_column, weight = group[rows, g], group[columns, g], np.float32(group[members, g]) * share
+        fine_row, fine_column, weight = group[rows, g], group[columns, g], np.float32(group[members, g]) * fraction
         ray_x = ((np.float32(fine_column) + _HALF) / np.float32(seen.shape[1]) * _TWO - _ONE) * tan_x
         ray_y = (_ONE - (np.float32(fine_row) + _HALF) / np.float32(seen.shape[0]) * _TWO) * tan_y
         wx = axes[2, 0] + ray_x * axes[0, 0] + ray_y * axes[1, 0]
@@ -185,9 +218,9 @@ def _split(
     return found
 
 
-@_jit
+@jit
 def _place(count, eye, pixel_angle, table):
-    """Points in the world, and how wide a pixel is there, in metres, of all samples."""
+    """Compute the world point of every sample, and the width of a pixel there in metres."""
     eye_x, eye_y, eye_z = eye[0], eye[1], eye[2]
     for i in range(_NONE, count):
         z = _ONE / table[_INVERSE + i]
@@ -197,10 +230,10 @@ def _place(count, eye, pixel_angle, table):
         table[_TEXELS + i] = z * pixel_angle
 
 
-@_jit
+@jit
 def _surface(start, end, face, shading, repeats, pattern_start, table, index):
-    """Along a run of samples of one face: pattern coordinates, texels that a pixel would cover seen from the front,
-    how slanting it is seen, and the light of the face's corners."""
+    """For a run of samples of one face: pattern coordinates, texels per pixel if seen from the front, cosine between
+    ray and face, and light interpolated between the corners."""
     ax, ay, az, a0 = shading[face, 0], shading[face, 1], shading[face, 2], shading[face, 3]
     bx, by, bz, b0 = shading[face, 4], shading[face, 5], shading[face, 6], shading[face, 7]
     nx, ny, nz = shading[face, 8], shading[face, 9], shading[face, 10]
@@ -223,13 +256,16 @@ def _surface(start, end, face, shading, repeats, pattern_start, table, index):
         table[_BLUE + i] = blue0 + w1 * blue1 + w2 * blue2
 
 
-@_jit
-def _light_of_map(start, end, r, maps, texels, atlas, table, index):
-    """Along a run: the light of the texels of rectangle `r`."""
-    ax, ay, az, a0 = maps[r, 0], maps[r, 1], maps[r, 2], maps[r, 3]
-    bx, by, bz, b0 = maps[r, 4], maps[r, 5], maps[r, 6], maps[r, 7]
-    first, columns = texels[r, 0], texels[r, 1]
-    most_u, most_v = np.float32(columns) - np.float32(1.001), np.float32(texels[r, 2]) - np.float32(1.001)
+@jit
+def _light_of_map(start, end, to_texels, texels, atlas, table, index):
+    """For a run of samples on one rectangle: the baked light, bilinear between texels of the atlas.
+
+    to_texels float32 [8] and texels int32 [3] are the rectangle's rows of Light.rectangle_maps and rectangle_texels.
+    """
+    ax, ay, az, a0 = to_texels[0], to_texels[1], to_texels[2], to_texels[3]
+    bx, by, bz, b0 = to_texels[4], to_texels[5], to_texels[6], to_texels[7]
+    first, columns = texels[0], texels[1]
+    most_u, most_v = np.float32(columns) - np.float32(1.001), np.float32(texels[2]) - np.float32(1.001)
     across = np.uintp(columns)
     for i in range(start, end):
         px, py, pz = table[_PX + i], table[_PY + i], table[_PZ + i]
@@ -248,10 +284,10 @@ def _light_of_map(start, end, r, maps, texels, atlas, table, index):
         table[_BLUE + i] = atlas[a, 2] * w00 + atlas[b, 2] * w01 + atlas[c, 2] * w10 + atlas[d, 2] * w11
 
 
-@_jit
+@jit
 def _pattern(count, bank, table, index):
-    """The value of the pattern at all samples, in place of u: bilinear on the mip level where a pixel covers about one
-    texel. bank: all patterns one after the other."""
+    """Replace u by the value of the pattern for all samples, bilinear in the mip level where a pixel covers about one
+    texel. bank: all patterns, concatenated."""
     for i in range(_NONE, count):
         texels = table[_TEXELS + i] / larger(np.sqrt(abs(table[_SLANT + i])), np.float32(0.3))
         level, offset = np.int32(0), index[_FIRST + i]
@@ -262,8 +298,7 @@ def _pattern(count, bank, table, index):
         size = np.int32(_SIZE) >> level
         scale, mask = np.float32(size), size - np.int32(1)
         u, v = table[_U + i], table[_V + i]
-        # conversion truncates, so the fraction is lifted to be positive, and by one repeat to leave room for the half
-        # texel
+        # conversion truncates: two repeats are added to make the fraction positive even after the half texel
         tu = (u - np.float32(np.int32(u)) + _TWO) * scale - _HALF
         tv = (v - np.float32(np.int32(v)) + _TWO) * scale - _HALF
         iu, iv = np.int32(tu), np.int32(tv)
@@ -279,10 +314,10 @@ def _pattern(count, bank, table, index):
         table[_U + i] = low * (_ONE - fv) + high * fv
 
 
-@_jit
+@jit
 def _reflect(start, end, m, values, glow_factor, table):
-    """Along a run of samples of one material: turns light into what it reflects, weighted. One very bright sample must
-    not swallow the pixel."""
+    """For a run of samples of one material: replaces light by weighted reflected light, clamped so that one very bright
+    sample does not dominate the pixel."""
     r0, g0, b0, r1, g1, b1 = values[m, 0], values[m, 1], values[m, 2], values[m, 3], values[m, 4], values[m, 5]
     glow = values[m, 7] * glow_factor
     for i in range(start, end):
@@ -293,16 +328,17 @@ def _reflect(start, end, m, values, glow_factor, table):
         table[_BLUE + i] = smaller((b0 * rest + b1 * mix) * (table[_BLUE + i] + glow), _BRIGHTEST) * weight
 
 
-@_jit
-def shade(
-    inverse_depth, seen, face_key, shading, face_material, material_pattern, material_values, bank, face_rectangle,
-    rectangle_maps, rectangle_texels, atlas, panorama, glow, eye, axes, tan_x, tan_y, tone, rgb,
-):  # fmt: skip
-    """Fills rgb uint8 [H, W, 3] from a visibility buffer of SAMPLES x SAMPLES points per pixel.
+def shade(buffer: VisibilityBuffer, surfaces: Surfaces, light: Light, view: View, rgb: NDArray[np.uint8]) -> None:
+    """Fill rgb uint8 [H, W, 3] from a visibility buffer of SAMPLES x SAMPLES points per pixel."""
+    _shade(tuple(buffer), tuple(surfaces), tuple(light), tuple(view), _TONE, rgb)
 
-    shading: see geometry.shading_table; axes: rows right, up, forward; tan_x, tan_y: half-angle tangents; other arrays
-    as in Geometry and Light.
-    """
+
+@jit
+def _shade(buffer, surfaces, light, view, tone, rgb):
+    inverse_depth, seen = buffer
+    face_key, shading, face_material, material_pattern, material_values, bank = surfaces
+    _, face_rectangle, rectangle_maps, rectangle_texels, atlas, panorama, glow = light
+    eye, axes, tan_x, tan_y, _ = view
     height, width = rgb.shape[0], rgb.shape[1]
     table, index = np.empty(_ROWS * _ROW, np.float32), np.empty(4 * _ROW, np.int32)
     faces, owner = np.empty(_ROW, np.int32), np.empty(_ROW, np.int32)
@@ -330,10 +366,11 @@ def shade(
                     start, end, face, shading, material_values[material, 6],
                     np.int32(material_pattern[material] * bank.shape[1]), table, index,
                 )  # fmt: skip
-                if face_rectangle[face] >= 0:
+                rectangle = face_rectangle[face]
+                if rectangle >= 0:
                     _light_of_map(
-                        start, end, face_rectangle[face], rectangle_maps, rectangle_texels, atlas, table, index
-                    )  # fmt: skip
+                        start, end, rectangle_maps[rectangle], rectangle_texels[rectangle], atlas, table, index
+                    )
                 start = end
             _pattern(found, flat_bank, table, index)
             start = _NONE

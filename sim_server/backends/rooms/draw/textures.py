@@ -1,6 +1,6 @@
 """The bank of procedural patterns, built once per process: grey values in 0..1 with mip levels.
 
-A pattern holds no colour: a material blends between two colours by it, so one wood serves every wood.
+A pattern has no colour: a material blends two colours by it, so that one wood pattern serves all woods.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Grey = NDArray[np.float64]
 
 
 def _noise(seed: int, octaves: int = 5, base: int = 4, stretch: int = 1) -> Grey:
-    """Tileable value noise in 0..1; `stretch` > 1 draws it out along u."""
+    """Tileable value noise in 0..1; `stretch` > 1 elongates it along u."""
     rng = np.random.default_rng(seed)
     total = np.zeros((SIZE, SIZE))
     for octave in range(octaves):
@@ -39,7 +39,7 @@ def _noise(seed: int, octaves: int = 5, base: int = 4, stretch: int = 1) -> Grey
 
 
 def _grain(seed: int) -> Grey:
-    """Growth rings, pale on one side and ending sharply on the other, with fibres along u."""
+    """Growth rings, fading on one side and sharp on the other, with fibres along u."""
     v = np.arange(SIZE)[:, None] / SIZE
     phase = (v * 9.0 + _noise(seed, 3, 2, 2) * 0.9 + _noise(seed + 2, 5, 8, 8) * 0.2) % 1.0
     ring = np.where(phase < 0.85, (phase / 0.85) ** 2, (1 - phase) / 0.15)
@@ -48,7 +48,7 @@ def _grain(seed: int) -> Grey:
 
 
 def _planks(rows: int, seed: int) -> Grey:
-    """Boards along u with staggered ends, each from another place of the grain."""
+    """Boards along u with staggered ends, each from a different part of the grain."""
     rng = np.random.default_rng(seed)
     grain, height, out = _grain(seed), SIZE // rows, np.empty((SIZE, SIZE))
     for row in range(rows):
@@ -73,7 +73,7 @@ def _tiles(count: int, joint: int, seed: int) -> Grey:
 
 
 def _herringbone(seed: int) -> Grey:
-    """Short boards at right angles in steps."""
+    """Short boards at right angles in a stepped pattern."""
     rng = np.random.default_rng(seed)
     cell, ratio = SIZE // 16, 4
     v, u = np.mgrid[0:SIZE, 0:SIZE]
@@ -116,7 +116,7 @@ _PATTERNS: dict[str, Callable[[], Grey]] = {
     "wicker": lambda: _wicker(43),
     "leaf": lambda: _noise(47, 5, 4, 2),
     "marble": lambda: np.abs(_noise(53, 6, 2) - 0.5) ** 0.5 * 1.4,
-    "mirror": lambda: np.full((SIZE, SIZE), 0.5),  # a plain one that mirrors.py knows glass by
+    "mirror": lambda: np.full((SIZE, SIZE), 0.5),  # plain; marks glass for mirrors.py
 }
 NAMES = tuple(_PATTERNS)
 

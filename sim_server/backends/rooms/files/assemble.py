@@ -1,4 +1,4 @@
-"""A scene's files put together: triangles in the world in chunks small enough to cull, and the truth about objects."""
+"""Assembles a scene from its files: world-frame triangles in chunks for culling, and descriptions of its objects."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from protocol.errors import VantageError
 from protocol.tasks.scene import OrientedBox, Room, SceneObject, Vec3
+from sim_server.backends.rooms.draw.view import Triangles
 from sim_server.backends.rooms.files.gltf import Asset, Primitive, Texture, quaternion_matrix, read_gltf
 from sim_server.backends.scene_dataset import Placement, SceneFiles, category_of
 
@@ -19,21 +20,21 @@ F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 
 CHUNK_FACES = 512
-_BOX_SLACK_M = 1e-4  # a box must contain its float32 mesh
+_BOX_SLACK_M = 1e-4  # boxes are enlarged by this, so that they contain their float32 meshes
 _SHELL_WORDS = frozenset(
     {"wall", "floor", "ceiling", "ground", "roof", "room", "stage", "shell", "skirting", "baseboard"}
 )
-# how far what carries an object may lie above and below its lowest point; feet are often missing from meshes
+# maximum height of a support above and below an object's lowest point; meshes often lack feet
 _TOUCH_ABOVE_M, _TOUCH_BELOW_M = 0.004, 0.12
-_PROBES = 0.45  # an object is probed below its middle and at this share of its half extents around it
+_PROBES = 0.45  # supports are probed below the centre and at this fraction of the half extents around it
 
 
 class Mesh(NamedTuple):
-    """World-frame triangles as raster.py draws them; a chunk is a run of faces of one object with its own vertices.
+    """World-frame triangles. A chunk is a run of faces of one object with its own vertices.
 
-    positions, normals float32 [V, 3]; uv float32 [V, 2]; colors float32 [V, 3]; faces int32 [F, 3]; face_object,
-    face_texture int32 [F] (-1 for none); face_unlit bool [F]; chunk_faces, chunk_vertices int32 [C, 2] (start, end);
-    chunk_low, chunk_high float32 [C, 3]; chunk_object int32 [C].
+    positions, normals float32 [V, 3]; uv float32 [V, 2]; colors float32 [V, 3]; faces int32 [F, 3]; face_object int32
+    [F]; face_texture int32 [F] (-1 for none); face_unlit bool [F]; chunk_faces, chunk_vertices int32 [C, 2] (start,
+    end); chunk_low, chunk_high float32 [C, 3]; chunk_object int32 [C].
     """
 
     positions: F32
@@ -50,6 +51,13 @@ class Mesh(NamedTuple):
     chunk_high: F32
     chunk_object: I32
 
+    @property
+    def triangles(self) -> Triangles:
+        """The arrays for the rasteriser."""
+        return Triangles(
+            self.positions, self.faces, self.chunk_faces, self.chunk_vertices, self.chunk_low, self.chunk_high
+        )
+
 
 class Assembled(NamedTuple):
     mesh: Mesh
@@ -59,15 +67,15 @@ class Assembled(NamedTuple):
 
 
 def assemble(files: SceneFiles, named_nodes: bool) -> Assembled:
-    """Reads every asset once and places it. With `named_nodes` the nodes of the stage are objects, but for those that
-    are called like parts of a building.
+    """Read every asset once and place its instances.
 
-    Raises VantageError("unsupported") for articulated objects, and what read_gltf raises.
+    With `named_nodes` the nodes of the stage are objects, except those named like parts of a building. Raises
+    VantageError("unsupported") for articulated objects, and what read_gltf raises.
     """
     if files.articulated:
         raise VantageError(
             "unsupported",
-            f"scene {files.name!r} holds {files.articulated} articulated objects (URDF), which rooms does not draw: "
+            f"scene {files.name!r} has {files.articulated} articulated objects (URDF), which rooms cannot render: "
             "use the habitat backend for it.",
         )
     assets: dict[Path, tuple[Asset, int]] = {}
@@ -82,7 +90,7 @@ def assemble(files: SceneFiles, named_nodes: bool) -> Assembled:
             textures.extend(asset.textures)
         asset, first_texture = assets[placement.asset]
         if named_nodes and placement is files.stage:
-            things = _things(asset)
+            things = _objects_of(asset)
         else:
             things = [(placement.id, placement.category, list(asset.primitives))]
         for object_id, category, primitives in things:
@@ -90,7 +98,7 @@ def assemble(files: SceneFiles, named_nodes: bool) -> Assembled:
             if object_id > 0:
                 objects.append(_describe(object_id, category, placement, low, high, rotation, points, files.rooms))
     if not builder.faces:
-        raise VantageError("corrupt", f"scene {files.name!r} holds no triangles: name a stage or objects in it.")
+        raise VantageError("corrupt", f"scene {files.name!r} has no triangles: add a stage or objects to it.")
     mesh = builder.build()
     objects.sort(key=lambda o: o.id)
     given = {p.id: int(p.user["support_id"]) for p in files.objects if isinstance(p.user.get("support_id"), int)}
@@ -98,21 +106,21 @@ def assemble(files: SceneFiles, named_nodes: bool) -> Assembled:
     return Assembled(mesh, tuple(textures), _supported(mesh, objects, given), read)
 
 
-def _things(asset: Asset) -> list[tuple[int, str, list[Primitive]]]:
-    """(id, category, primitives) per node at the top; unnamed ones and parts of a building are id 0."""
+def _objects_of(asset: Asset) -> list[tuple[int, str, list[Primitive]]]:
+    """(id, category, primitives) per top-level node; unnamed nodes and parts of a building have id 0."""
     out: dict[int, tuple[int, str, list[Primitive]]] = {}
     for primitive in asset.primitives:
         category = category_of(primitive.name) if primitive.name else ""
         shell = not category or bool(_SHELL_WORDS & set(category.split()))
-        if primitive.thing not in out:
+        if primitive.top_node not in out:
             number = 0 if shell else 1 + sum(1 for k, _, _ in out.values() if k > 0)
-            out[primitive.thing] = (number, category, [])
-        out[primitive.thing][2].append(primitive)
+            out[primitive.top_node] = (number, category, [])
+        out[primitive.top_node][2].append(primitive)
     return list(out.values())
 
 
 class _Builder:
-    """Collects placed primitives and cuts them into chunks of neighbouring faces."""
+    """Collects placed primitives and splits them into chunks of neighbouring faces."""
 
     def __init__(self) -> None:
         self.faces: list[I32] = []
@@ -124,7 +132,8 @@ class _Builder:
     def add(
         self, object_id: int, placement: Placement, primitives: Sequence[Primitive], first_texture: int
     ) -> tuple[F64, F64, F64, F32]:
-        """Bounds low and high [3] in a frame turned by `rotation` [3, 3] about the world's origin, and world points."""
+        """Add an instance; return its bounds low and high [3] in the frame of `rotation` [3, 3] about the world's
+        origin, that rotation, and its world points."""
         frame = _frame(placement.up, placement.front)
         turned = [p.positions.astype(np.float64) @ frame.T for p in primitives]
         scale = np.array(placement.scale)
@@ -150,7 +159,7 @@ class _Builder:
             texture = first_texture + primitive.texture if primitive.texture >= 0 else -1
             self._cut(object_id, world, normals, primitive, faces, texture, placement.unlit)
             points.append(world)
-        back = rotation.T @ shift  # bounds are wanted about the world's origin
+        back = rotation.T @ shift  # bounds are relative to the world's origin
         return own_low + back, own_high + back, rotation, np.concatenate(points)
 
     def _cut(
@@ -186,20 +195,20 @@ class _Builder:
 
 
 def _frame(up: Vec3, front: Vec3) -> F64:
-    """The rotation that turns an asset's up to +y and its front to -z."""
+    """The rotation that maps an asset's up to +y and its front to -z."""
     u, f = np.array(up), np.array(front)
     side = np.cross(f, u)
     norms = np.linalg.norm(u), np.linalg.norm(side)
     if min(norms) < 1e-6:
         raise VantageError(
-            "corrupt", f"an asset has up {up} and front {front}: they must not be parallel, correct them."
+            "corrupt", f"an asset has up {up} and front {front}: correct them, they must not be parallel."
         )
     u, side = u / norms[0], side / norms[1]
     return np.stack([side, u, np.cross(side, u)]).astype(np.float64)
 
 
 def _face_normals(world: F32, faces: I32) -> F32:
-    """Normals of vertices, the mean of their faces'."""
+    """Vertex normals: the mean normals of the adjacent faces."""
     a, b, c = (world[faces[:, k]] for k in range(3))
     out = np.zeros_like(world)
     for k in range(3):
@@ -208,7 +217,7 @@ def _face_normals(world: F32, faces: I32) -> F32:
 
 
 def _near_order(centres: F32) -> NDArray[np.int64]:
-    """An order in which neighbours follow one another: by the bits of x, y and z interleaved (Morton)."""
+    """An order in which neighbours are close: Morton order of x, y and z."""
     low, high = centres.min(0), centres.max(0)
     cell = ((centres - low) / np.maximum(high - low, 1e-9).max() * 1023).astype(np.int64)
     key = np.zeros(len(centres), np.int64)
@@ -246,7 +255,7 @@ def _describe(
 
 
 def _room_of(point: F32, rooms: Sequence[Room]) -> int:
-    """The room whose polygon holds the point and whose height holds it; 0 for none."""
+    """The id of the room whose polygon and height range contain the point; 0 if none."""
     x, y, z = (float(v) for v in point)
     for room in rooms:
         inside, polygon = False, room.polygon_xz_m
@@ -259,16 +268,19 @@ def _room_of(point: F32, rooms: Sequence[Room]) -> int:
 
 
 def _supported(mesh: Mesh, objects: Sequence[SceneObject], given: dict[int, int]) -> tuple[SceneObject, ...]:
-    """The objects with their supports: as given, or what lies closely below most of five points of an object, or, where
-    it has sunk into something soft, below its middle; -1 where nothing does, as for a picture on a wall."""
+    """The objects with their supports.
+
+    A support is the given one, or the object closely below most of five points, or, for an object that has sunk into a
+    soft one, the object below its centre; -1 if there is none, as for a picture on a wall.
+    """
     corner = mesh.positions[mesh.faces]
     low, high = corner.min(1), corner.max(1)
     upward = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])[:, 1] > 0
     out = []
-    for thing in objects:
-        support = given.get(thing.id)
+    for item in objects:
+        support = given.get(item.id)
         if support is None:
-            own = mesh.face_object == thing.id
+            own = mesh.face_object == item.id
             points = mesh.positions[np.unique(mesh.faces[own])]
             bottom, middle = float(points[:, 1].min()), (points.min(0) + points.max(0)) / 2
             reach = (points.max(0) - points.min(0)) / 2 * _PROBES
@@ -287,16 +299,16 @@ def _supported(mesh: Mesh, objects: Sequence[SceneObject], given: dict[int, int]
                         bottom - _TOUCH_BELOW_M,
                     )
                     found.append(int(mesh.face_object[near][hit]) if hit >= 0 else -1)
-                # the one below most points; of equals the one below the middle
+                # the one below most points; in a tie the one below the centre
                 support = max(dict.fromkeys(found), key=found.count)
                 if support >= 0:
                     break
-        out.append(_with_support(thing, support))
+        out.append(_with_support(item, support))
     return tuple(out)
 
 
 def _below(corner: F32, x: float, z: float, high: float, low: float) -> int:
-    """The triangle that a vertical line meets first, going down from `high` to `low`, or -1."""
+    """The first triangle on a vertical line down from `high` to `low`, or -1."""
     if not len(corner):
         return -1
     ax, az, bx, bz, cx, cz = (corner[:, k, j].astype(np.float64) for k in range(3) for j in (0, 2))
@@ -309,7 +321,5 @@ def _below(corner: F32, x: float, z: float, high: float, low: float) -> int:
     return int(np.argmax(np.where(hit, y, -math.inf))) if hit.any() else -1
 
 
-def _with_support(thing: SceneObject, support: int) -> SceneObject:
-    return SceneObject(
-        thing.id, thing.category, thing.box, thing.color, thing.room_id, support_id=support, front=thing.front
-    )
+def _with_support(item: SceneObject, support: int) -> SceneObject:
+    return SceneObject(item.id, item.category, item.box, item.color, item.room_id, support_id=support, front=item.front)

@@ -1,11 +1,13 @@
-"""Writes generated homes as a Habitat scene dataset, together with the truth about each.
+"""Writes generated homes as a Habitat scene dataset, with a description of each.
 
-What habitat-sim asks of such files, found by opening exports in it: one template per instance, since a semantic_id in
-an instance is ignored; `asset_local` translations and static motion, or an object is moved and left out of the navmesh;
-unit quaternions; the flat shader without lights for exact colours; PNG textures, no transparency and no emission;
-every part with a material; front faces outwards, since back faces are never drawn. The format holds no baked light:
-there, surfaces show their own colour. What `rooms` needs to bake the light again (relight.py) lies where others do not
-look: what gives light in the scene's own file, patterns in the materials' `extras`.
+habitat-sim's requirements, found by opening exports in it: one template per instance, since a semantic_id in an
+instance is ignored; `asset_local` translations and static motion, else an object is moved and left out of the navmesh;
+unit quaternions; the flat shader without lights for exact colours; PNG textures, no transparency and no emission; a
+material for every part; outward front faces, since back faces are never drawn.
+
+The format has no baked light: in habitat-sim, surfaces have their own colours. The data for baking the light again
+(rebake.py) are in places that other readers ignore: light sources in the scene's own file, patterns in the materials'
+`extras`.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ from sim_server.backends.base import Scene
 from sim_server.backends.rooms.draw import textures
 from sim_server.backends.rooms.draw.materials import Material, Rgb
 from sim_server.backends.rooms.files.gltf import quaternion_matrix
+from sim_server.backends.rooms.files.rebake import LitBy, material_extras
 from sim_server.backends.rooms.geometry import Geometry
-from sim_server.backends.rooms.light.relight import LitBy, told_look
 from sim_server.backends.rooms.scene import RoomsScene
 from sim_server.backends.rooms.walk.navigation import AGENT_HEIGHT_M, AGENT_RADIUS_M, CELL_M, STEP_M
 
@@ -43,7 +45,7 @@ _NAVMESH = {
 
 
 class _Look(NamedTuple):
-    """A material as it is here, and as glTF has it: a base colour, or a texture and how often it repeats per metre."""
+    """A material, and its glTF form: a base colour, or a texture and its repeats per metre."""
 
     own: Material
     name: str
@@ -53,20 +55,20 @@ class _Look(NamedTuple):
 
 
 def export_scenes(scenes: Iterable[Scene], out: Path, digest: str) -> list[str]:
-    """Writes generated homes into folder `out` and returns their names.
+    """Write generated homes into folder `out` and return their names.
 
-    Raises VantageError("bad_request") for a scene that was not generated and for a folder that holds something else or
+    Raises VantageError("bad_request") for a scene that was not generated, and for a folder that contains other files or
     cannot be written.
     """
     try:
         if out.exists() and any(out.iterdir()) and not (out / CONFIG_NAME).exists():
-            raise VantageError("bad_request", f"{out} holds other files: name a new folder, or an earlier export.")
+            raise VantageError("bad_request", f"{out} contains other files: choose a new folder, or an earlier export.")
         names = []
         for scene in scenes:
             if not isinstance(scene, RoomsScene):
-                told = f"{scene.description.scene_id} was not generated: export generated homes."
-                raise VantageError("bad_request", told)
-            if not names:  # not before there is a scene to write: what is refused leaves nothing behind
+                refusal = f"{scene.description.scene_id} was not generated: export generated homes."
+                raise VantageError("bad_request", refusal)
+            if not names:  # only when there is a scene to write, so that a refusal leaves no folder behind
                 _make_folder(out)
             names.append(_export(scene, out, digest))
     except OSError as error:
@@ -96,22 +98,22 @@ def _export(scene: RoomsScene, out: Path, digest: str) -> str:
         {"render_asset": f"{name}.glb", "collision_asset": f"{name}.glb", "origin": [0, 0, 0], **asset},
     )
     instances = []
-    for thing in scene.description.objects:
-        template = f"{name}_{thing.id:03d}_{re.sub('[^a-z0-9]+', '_', thing.category)}"
-        rotation, centre = quaternion_matrix(thing.box.rotation_wxyz), np.array(thing.box.centre_m)
-        faces = np.flatnonzero(geometry.face_object == thing.id)
+    for item in scene.description.objects:
+        template = f"{name}_{item.id:03d}_{re.sub('[^a-z0-9]+', '_', item.category)}"
+        rotation, centre = quaternion_matrix(item.box.rotation_wxyz), np.array(item.box.centre_m)
+        faces = np.flatnonzero(geometry.face_object == item.id)
         file = f"{template}.glb"
         (out / "objects" / file).write_bytes(_glb(template, geometry, faces, looks, rotation, centre))
         _write(
             out / "objects" / f"{template}.object_config.json",
             {
-                "render_asset": file, "collision_asset": file, "semantic_id": thing.id, "mass": 1.0, **asset,
-                "user_defined": _told(thing, rotation),
+                "render_asset": file, "collision_asset": file, "semantic_id": item.id, "mass": 1.0, **asset,
+                "user_defined": _user_defined(item, rotation),
             },
         )  # fmt: skip
         instances.append({
-            "template_name": template, "translation_origin": "asset_local", "translation": list(thing.box.centre_m),
-            "rotation": list(thing.box.rotation_wxyz), "motion_type": "static",
+            "template_name": template, "translation_origin": "asset_local", "translation": list(item.box.centre_m),
+            "rotation": list(item.box.rotation_wxyz), "motion_type": "static",
         })  # fmt: skip
     description = scene.description
     _write(out / "semantics" / f"{name}.semantic_config.json", {
@@ -144,19 +146,19 @@ def _export(scene: RoomsScene, out: Path, digest: str) -> str:
     return name
 
 
-def _told(thing: SceneObject, rotation: NDArray[np.float64]) -> dict[str, Any]:
-    """What Habitat's format has no place for; the front is given in the template's frame."""
-    told: dict[str, Any] = {
-        "category": thing.category, "object_id": thing.id, "color": thing.color, "room_id": thing.room_id,
-        "support_id": thing.support_id,
+def _user_defined(item: SceneObject, rotation: NDArray[np.float64]) -> dict[str, Any]:
+    """Properties that Habitat's format lacks, as `user_defined`; the front is in the template's frame."""
+    stored: dict[str, Any] = {
+        "category": item.category, "object_id": item.id, "color": item.color, "room_id": item.room_id,
+        "support_id": item.support_id,
     }  # fmt: skip
-    if thing.front is not None:
-        told["front"] = (rotation.T @ np.array(thing.front)).tolist()
-    return told
+    if item.front is not None:
+        stored["front"] = (rotation.T @ np.array(item.front)).tolist()
+    return stored
 
 
 def _look(geometry: Geometry, material: int, folder: Path) -> _Look:
-    """Writes the material's texture where no earlier one equals it."""
+    """The glTF form of a material; writes its texture unless an equal one exists."""
     low, high = geometry.material_values[material, :3], geometry.material_values[material, 3:6]
     repeats, glow = float(geometry.material_values[material, 6]), float(geometry.material_values[material, 7])
     pattern = textures.bank()[geometry.material_pattern[material], : textures.SIZE**2, None]
@@ -165,10 +167,10 @@ def _look(geometry: Geometry, material: int, folder: Path) -> _Look:
     if (shown == shown[0]).all():
         name = "color_" + bytes(shown[0]).hex()
         return _Look(own, name, tuple(float(c) for c in shown[0] / 255), "", 1.0)
-    picture = shown.reshape(textures.SIZE, textures.SIZE, 3)
+    image = shown.reshape(textures.SIZE, textures.SIZE, 3)
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
-    name = hashlib.blake2b(picture.tobytes(), digest_size=6).hexdigest()
+    Image.fromarray(image).save(buffer, "PNG", optimize=True)
+    name = hashlib.blake2b(image.tobytes(), digest_size=6).hexdigest()
     (folder / f"{name}.png").write_bytes(buffer.getvalue())
     return _Look(own, name, (1.0, 1.0, 1.0), f"../textures/{name}.png", repeats)
 
@@ -188,8 +190,10 @@ def _glb(
     name: str, geometry: Geometry, faces: NDArray[np.int64], looks: Sequence[_Look], rotation: NDArray[np.float64],
     centre: NDArray[np.float64],
 ) -> bytes:  # fmt: skip
-    """A GLB of these faces, in the frame that `rotation` and `centre` bring into the world; one primitive per chunk and
-    look, so that what is read back falls into the same chunks."""
+    """A GLB of these faces, in the frame that `rotation` and `centre` map to the world.
+
+    It has one primitive per chunk and look, so that reading it back gives the same chunks.
+    """
     binary, views, accessors, primitives = bytearray(), [], [], []
 
     def accessor(values: NDArray[Any], kind: str, component: int, target: int, bounds: bool = False) -> int:
@@ -220,23 +224,23 @@ def _glb(
         order = accessor(inverse.reshape(-1).astype("<u4"), "SCALAR", _UINT32, 34963)
         primitives.append({"attributes": attributes, "indices": order, "material": index, "mode": 4})
     own = [looks[m] for m in used]
-    pictures = sorted({look.texture for look in own if look.texture})
+    images = sorted({look.texture for look in own if look.texture})
     materials = []
     for look in own:
         surface: dict[str, Any] = {"baseColorFactor": [*look.color, 1.0], "metallicFactor": 0.0, "roughnessFactor": 1.0}
         if look.texture:
-            surface["baseColorTexture"] = {"index": pictures.index(look.texture)}
-        materials.append({"name": look.name, "pbrMetallicRoughness": surface, "extras": told_look(look.own)})
+            surface["baseColorTexture"] = {"index": images.index(look.texture)}
+        materials.append({"name": look.name, "pbrMetallicRoughness": surface, "extras": material_extras(look.own)})
     document: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": "vantage"},
         "scene": 0, "scenes": [{"nodes": [0]}], "nodes": [{"name": name, "mesh": 0}],
         "meshes": [{"name": name, "primitives": primitives}], "materials": materials, "accessors": accessors,
         "bufferViews": views, "buffers": [{"byteLength": len(binary)}],
     }  # fmt: skip
-    if pictures:
-        document["images"] = [{"uri": picture, "mimeType": "image/png"} for picture in pictures]
+    if images:
+        document["images"] = [{"uri": image, "mimeType": "image/png"} for image in images]
         document["samplers"] = [{"magFilter": 9729, "minFilter": 9987, "wrapS": 10497, "wrapT": 10497}]
-        document["textures"] = [{"source": k, "sampler": 0} for k in range(len(pictures))]
+        document["textures"] = [{"source": k, "sampler": 0} for k in range(len(images))]
     text = json.dumps(document, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
     data = bytes(binary) + b"\0" * (-len(binary) % 4)

@@ -1,8 +1,8 @@
 """A reader of glTF 2.0 (.glb and .gltf): triangles with colours and textures, node transforms applied.
 
-Read are positions, normals, texture coordinates, vertex colours, base colours and base-colour textures (PNG, JPEG),
-which is what a plainly shaded picture, ids and depth need. Formulas and layouts: the glTF 2.0 specification (Khronos).
-A file is untrusted: whatever is wrong with it is a VantageError that names the file and what to do.
+Reads positions, normals, texture coordinates, vertex colours, base colours and base-colour textures (PNG, JPEG), which
+plain shading, ids and depth need. Formulas and layouts: the glTF 2.0 specification (Khronos). Files are untrusted:
+every defect raises a VantageError that names the file and says what to do.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
-_MOST_PIXELS = 2**26  # of one picture
-_MOST_COORDINATE_M = 1e5
+_MAX_PIXELS = 2**26  # per image
+_MAX_COORDINATE_M = 1e5
 
 REPEAT, MIRROR, CLAMP = 0, 1, 2
 _WRAPS = {10497: REPEAT, 33648: MIRROR, 33071: CLAMP}  # by GL's constants
@@ -41,17 +41,16 @@ class Texture(NamedTuple):
 
 
 class Primitive(NamedTuple):
-    """Triangles of one look, in the asset's frame.
+    """Triangles with one material, in the asset's frame.
 
-    positions float32 [V, 3] m; normals float32 [V, 3], not of length 1, or [0, 3] where the file has none; faces
-    int32 [F, 3], counter-clockwise seen from the front; uv float32 [V, 2], v downwards; colors float32 [V, 3], base
-    colour factor times vertex colour; texture: index into Asset.textures, or -1; extras: the material's, as in the file
-    (our exports keep a pattern there); thing: index of the node at the top of
-    the scene that holds it (below a single root without a mesh), which is what people name; name: that node's name, ""
-    where it has none.
+    positions float32 [V, 3] m; normals float32 [V, 3], not normalised, or [0, 3] if the file has none; faces int32 [F,
+    3], counter-clockwise seen from the front; uv float32 [V, 2], v downwards; colors float32 [V, 3], base colour factor
+    times vertex colour; texture: index into Asset.textures, or -1; extras: those of the material (exports of `rooms`
+    store a pattern there); top_node: index of its top-level node, or of the node below a single root without a mesh;
+    name: that node's name, "" if it has none.
     """
 
-    thing: int
+    top_node: int
     name: str
     positions: F32
     normals: F32
@@ -68,13 +67,13 @@ class Asset(NamedTuple):
 
 
 def read_gltf(path: Path) -> Asset:
-    """Everything that the default scene of a .glb or .gltf file draws as triangles.
+    """The triangles of the default scene of a .glb or .gltf file.
 
-    Raises VantageError("corrupt") for a file that is missing, broken or without triangles, VantageError("unsupported")
-    for one that requires an extension that is not read here.
+    Raises VantageError("corrupt") for a file that is missing, invalid or without triangles, VantageError("unsupported")
+    for one that requires an unsupported extension.
     """
     try:
-        with np.errstate(all="ignore"):  # wrong numbers are found by looking at the results
+        with np.errstate(all="ignore"):  # results are checked for invalid numbers instead
             asset = _Document(path).asset()
     except VantageError:
         raise
@@ -83,12 +82,12 @@ def read_gltf(path: Path) -> Asset:
     ) as error:  # fmt: skip
         raise broken(path, f"is not valid glTF ({type(error).__name__}: {error})") from error
     if not asset.primitives:
-        raise broken(path, "holds no triangles")
+        raise broken(path, "has no triangles")
     return asset
 
 
 class _Document:
-    """One file; every method may raise what indexing wrong data raises."""
+    """One file. Every method may raise the exceptions of indexing invalid data."""
 
     def __init__(self, path: Path) -> None:
         self._data = GltfData(path)
@@ -98,9 +97,9 @@ class _Document:
 
     def asset(self) -> Asset:
         primitives = []
-        for thing, matrix, mesh in self._placed_meshes():
+        for top_node, matrix, mesh in self._placed_meshes():
             for primitive in self._root["meshes"][mesh]["primitives"]:
-                read = self._primitive(thing, matrix, primitive)
+                read = self._primitive(top_node, matrix, primitive)
                 if read is not None:
                     primitives.append(read)
         return Asset(tuple(primitives), tuple(self._textures))
@@ -108,12 +107,12 @@ class _Document:
     # ------------------------------------------------------------------ nodes
 
     def _placed_meshes(self) -> Iterator[tuple[int, F64, int]]:
-        """(node at the top, matrix to the asset's frame, mesh) of every node of the scene, parents first."""
+        """(top-level node, matrix to the asset's frame, mesh) of every node of the scene, parents first."""
         nodes = self._root.get("nodes", [])
         scenes = self._root.get("scenes", [])
         if scenes:
             roots = scenes[index_of(self._root.get("scene", 0))].get("nodes", [])
-        else:  # without a scene, all nodes that nothing holds
+        else:  # without a scene, all nodes without a parent
             held = {child for node in nodes for child in node.get("children", [])}
             roots = [k for k in range(len(nodes)) if k not in held]
         matrix = np.eye(4)
@@ -124,25 +123,25 @@ class _Document:
             roots = nodes[roots[0]].get("children", [])
         stack = [(index_of(root), root, matrix) for root in reversed(roots)]
         while stack:
-            index, thing, parent = stack.pop()
+            index, top_node, parent = stack.pop()
             if index in seen:
-                raise broken(self._path, f"has node {index} in two places of its tree")
+                raise broken(self._path, f"has node {index} twice in its node tree")
             seen.add(index)
             node = nodes[index]
             matrix = parent @ _local(node)
             if not np.isfinite(matrix).all():
                 raise broken(self._path, f"has numbers that are not finite in node {index}")
             if "mesh" in node:
-                yield thing, matrix, index_of(node["mesh"])
-            stack.extend((index_of(child), thing, matrix) for child in reversed(node.get("children", [])))
+                yield top_node, matrix, index_of(node["mesh"])
+            stack.extend((index_of(child), top_node, matrix) for child in reversed(node.get("children", [])))
 
     # ------------------------------------------------------------------ meshes
 
-    def _primitive(self, thing: int, matrix: F64, entry: dict[str, Any]) -> Optional[Primitive]:
+    def _primitive(self, top_node: int, matrix: F64, entry: dict[str, Any]) -> Optional[Primitive]:
         mode = entry.get("mode", _TRIANGLES)
         if mode not in (_TRIANGLES, _STRIP, _FAN):
             return None  # points and lines
-        name = str(self._root["nodes"][thing].get("name", ""))
+        name = str(self._root["nodes"][top_node].get("name", ""))
         attributes = entry["attributes"]
         local = self._data.accessor(attributes["POSITION"]).astype(np.float64)
         if local.shape[1] != 3:
@@ -150,12 +149,12 @@ class _Document:
         positions = (local @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32)
         if not np.isfinite(positions).all():
             raise broken(self._path, f"has a vertex that is not finite in {name or 'an unnamed node'!r}")
-        if len(positions) and float(np.abs(positions).max()) > _MOST_COORDINATE_M:
-            raise broken(self._path, f"has a vertex farther than {_MOST_COORDINATE_M:.0f} m from its origin")
+        if len(positions) and float(np.abs(positions).max()) > _MAX_COORDINATE_M:
+            raise broken(self._path, f"has a vertex farther than {_MAX_COORDINATE_M:.0f} m from its origin")
         faces = self._faces(entry, mode, len(positions))
         if not len(faces):
             return None
-        if np.linalg.det(matrix[:3, :3]) < 0:  # a mirrored node is seen from the other side
+        if np.linalg.det(matrix[:3, :3]) < 0:  # mirrored: reverse the winding
             faces = np.ascontiguousarray(faces[:, ::-1])
         normals = np.empty((0, 3), np.float32)
         if "NORMAL" in attributes:
@@ -170,10 +169,10 @@ class _Document:
         if "COLOR_0" in attributes:
             colors *= np.clip(self._floats(attributes["COLOR_0"], len(positions), 3)[:, :3], 0, 1)
         extras = self._root["materials"][index_of(entry["material"])].get("extras") if "material" in entry else None
-        return Primitive(thing, name, positions, normals, faces, np.ascontiguousarray(uv), colors, texture, extras)
+        return Primitive(top_node, name, positions, normals, faces, np.ascontiguousarray(uv), colors, texture, extras)
 
     def _faces(self, entry: dict[str, Any], mode: int, vertices: int) -> I32:
-        """Indices as triangles [F, 3]."""
+        """The indices as triangles [F, 3]."""
         if "indices" in entry:
             index = self._data.accessor(entry["indices"])
             if index.shape[1] != 1 or index.dtype.kind != "u":
@@ -190,14 +189,14 @@ class _Document:
             return np.empty((0, 3), np.int32)
         if mode == _FAN:
             return np.stack([index[1:-1], index[2:], np.full(len(index) - 2, index[0])], 1)
-        odd = np.arange(len(index) - 2) % 2  # every other triangle of a strip runs the other way round
+        odd = np.arange(len(index) - 2) % 2  # every other triangle of a strip has reversed winding
         last = np.arange(len(index) - 2)
         return np.stack([index[last], index[last + 1 + odd], index[last + 2 - odd]], 1)
 
     def _floats(self, index: int, count: int, least_width: int) -> F32:
         values = self._data.accessor(index)
         if values.dtype.kind != "f" or len(values) != count or values.shape[1] < least_width:
-            raise broken(self._path, "has normals, texture coordinates or colours of a wrong type or number")
+            raise broken(self._path, "has normals, texture coordinates or colours of a wrong type or count")
         if not np.isfinite(values).all():
             raise broken(self._path, "has normals, texture coordinates or colours that are not finite")
         return values
@@ -205,7 +204,7 @@ class _Document:
     # ------------------------------------------------------------------ materials
 
     def _material(self, index: Optional[int]) -> tuple[list[float], int, int, F64]:
-        """Base colour, texture, its set of coordinates, and the map [2, 3] that they go through."""
+        """Base colour, texture, its coordinate set, and the transform [2, 3] of the coordinates."""
         identity = np.eye(2, 3)
         if index is None:
             return [1.0, 1.0, 1.0], -1, 0, identity
@@ -231,7 +230,7 @@ class _Document:
             entry = self._root["textures"][index]
             sampler = self._root["samplers"][index_of(entry["sampler"])] if "sampler" in entry else {}
             texture = Texture(
-                self._picture(index_of(entry["source"])),
+                self._image(index_of(entry["source"])),
                 _WRAPS[sampler.get("wrapS", 10497)],
                 _WRAPS[sampler.get("wrapT", 10497)],
             )
@@ -239,19 +238,19 @@ class _Document:
             self._textures.append(texture)
         return self._texture_index[index]
 
-    def _picture(self, index: int) -> NDArray[np.uint8]:
+    def _image(self, index: int) -> NDArray[np.uint8]:
         entry = self._root["images"][index]
         data: Union[bytes, memoryview]
         data = self._data.uri(str(entry["uri"])) if "uri" in entry else self._data.view(entry["bufferView"])[0]
         try:
-            with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
-                if picture.width * picture.height > _MOST_PIXELS:
-                    raise broken(self._path, f"has a picture of more than {_MOST_PIXELS} pixels")
-                return np.asarray(picture.convert("RGB"), np.uint8)
+            with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
+                if image.width * image.height > _MAX_PIXELS:
+                    raise broken(self._path, f"has an image of more than {_MAX_PIXELS} pixels")
+                return np.asarray(image.convert("RGB"), np.uint8)
         except VantageError:
             raise
-        except Exception as error:  # Pillow's decoders raise many kinds
-            raise broken(self._path, f"has a picture {index} that is no PNG or JPEG ({error})") from error
+        except Exception as error:  # Pillow's decoders raise many types
+            raise broken(self._path, f"has an image {index} that is not a PNG or JPEG ({error})") from error
 
 
 def _local(node: dict[str, Any]) -> F64:
@@ -266,7 +265,7 @@ def _local(node: dict[str, Any]) -> F64:
 
 
 def quaternion_matrix(wxyz: tuple[float, float, float, float]) -> F64:
-    """Rotation matrix [3, 3] of a quaternion of any length but 0. Raises ValueError for that one."""
+    """Rotation matrix [3, 3] of a quaternion of any positive length. Raises ValueError for length 0."""
     norm = math.sqrt(sum(v * v for v in wxyz))
     if not (math.isfinite(norm) and norm > 1e-9):
         raise ValueError("a rotation has length 0 or is not finite")

@@ -1,7 +1,7 @@
-"""What a glTF 2.0 file holds: its JSON, and the numbers of its buffers as arrays.
+"""The contents of a glTF 2.0 file: its JSON, and its buffers as arrays.
 
-A file is untrusted: whatever is wrong with it is a VantageError that names the file and what to do, or what indexing
-wrong data raises.
+Files are untrusted: a defect raises a VantageError that names the file and says what to do, or an exception of indexing
+invalid data.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _ADVICE = {
     "KHR_texture_basisu": "write its textures as PNG or JPEG instead of KTX2",
     "EXT_texture_webp": "write its textures as PNG or JPEG instead of WebP",
 }
-_MOST_ELEMENTS = 2**24  # of one accessor
+_MAX_ELEMENTS = 2**24  # per accessor
 
 
-def broken(path: Path, what: str) -> VantageError:
-    return VantageError("corrupt", f"{path} {what}: export or download it again.")
+def broken(path: Path, defect: str) -> VantageError:
+    return VantageError("corrupt", f"{path} {defect}: export or download it again.")
 
 
 class GltfData:
@@ -46,19 +46,19 @@ class GltfData:
         if data[:4] == struct.pack("<I", _MAGIC):
             text = self._chunks(data)
         elif path.suffix.lower() == ".glb":
-            raise broken(path, "is not a GLB file (it does not begin with glTF)")
+            raise broken(path, "is not a GLB file (it does not start with 'glTF')")
         else:
             text = data
         try:
             self.root = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise broken(path, f"holds wrong JSON ({error})") from None
+            raise broken(path, f"contains invalid JSON ({error})") from None
         if not isinstance(self.root, dict) or str(self.root["asset"]["version"]).partition(".")[0] != "2":
             raise broken(path, "is not glTF of version 2")
         for name in self.root.get("extensionsRequired", ()):
             if name not in _READABLE:
                 advice = _ADVICE.get(name, "write it without that extension")
-                raise VantageError("unsupported", f"{path} requires {name}, which is not read here: {advice}.")
+                raise VantageError("unsupported", f"{path} requires {name}, which is not supported: {advice}.")
         self._buffers: dict[int, bytes] = {}
 
     def _file(self, path: Path) -> bytes:
@@ -69,20 +69,20 @@ class GltfData:
             raise VantageError("corrupt", f"{path} cannot be read ({reason}): restore the file.") from None
 
     def _chunks(self, data: bytes) -> bytes:
-        """The JSON of a GLB; notes its binary chunk."""
+        """The JSON of a GLB; also stores its binary chunk."""
         if len(data) < 20:
-            raise broken(self.path, "is cut off")
+            raise broken(self.path, "is truncated")
         _, version, length = struct.unpack_from("<III", data)
         if version != 2:
             raise broken(self.path, f"is GLB of version {version}, not 2")
         if length > len(data):
-            raise broken(self.path, f"is cut off: it has {len(data)} of {length} bytes")
+            raise broken(self.path, f"is truncated: it has {len(data)} of {length} bytes")
         text, at = None, 12
         while at + 8 <= length:
             size, kind = struct.unpack_from("<II", data, at)
             at += 8
             if at + size > length:
-                raise broken(self.path, "is cut off inside a chunk")
+                raise broken(self.path, "is truncated inside a chunk")
             if kind == _JSON_CHUNK and text is None:
                 text = data[at : at + size]
             elif kind == _BINARY_CHUNK and self._binary is None:
@@ -96,14 +96,15 @@ class GltfData:
         if uri.startswith("data:"):
             head, _, body = uri.partition(",")
             if not head.endswith(";base64"):
-                raise broken(self.path, "has a data URI that is not base64")
+                raise broken(self.path, "has a data URI that is not base64-encoded")
             try:
                 return base64.b64decode(body, validate=True)
             except (binascii.Error, ValueError) as error:
-                raise broken(self.path, f"has a broken data URI ({error})") from None
+                raise broken(self.path, f"has an invalid data URI ({error})") from None
         if "://" in uri:
             raise VantageError(
-                "unsupported", f"{self.path} names {uri[:80]!r}: only files beside it are read, so put it there."
+                "unsupported",
+                f"{self.path} refers to {uri[:80]!r}: put that file into the same folder, no other location is read.",
             )
         return self._file(self.path.parent / unquote(uri))
 
@@ -118,12 +119,12 @@ class GltfData:
                 raise broken(self.path, f"has no data for buffer {index}")
             length = int(entry["byteLength"])
             if not 0 <= length <= len(data):
-                raise broken(self.path, f"is cut off: buffer {index} has {len(data)} of {length} bytes")
+                raise broken(self.path, f"is truncated: buffer {index} has {len(data)} of {length} bytes")
             self._buffers[index] = data[:length]
         return self._buffers[index]
 
     def view(self, index: int) -> tuple[memoryview, int]:
-        """The bytes of a buffer view and its stride, 0 where tightly packed."""
+        """The bytes of a buffer view and its stride, 0 if tightly packed."""
         view = self.root["bufferViews"][index_of(index)]
         data = memoryview(self._buffer(view["buffer"]))
         start, length = int(view.get("byteOffset", 0)), int(view["byteLength"])
@@ -142,12 +143,12 @@ class GltfData:
         return np.ndarray((count, width), dtype=dtype, buffer=data, offset=offset, strides=(stride, dtype.itemsize))
 
     def accessor(self, index: int) -> NDArray[Any]:
-        """[count, width]: float32 for floating and normalised components, else integers."""
+        """Elements [count, width]: float32 for floating-point and normalised components, else integers."""
         entry = self.root["accessors"][index_of(index)]
         component, count = entry["componentType"], int(entry["count"])
         width = _WIDTHS[entry["type"]]
-        if not 0 <= count <= _MOST_ELEMENTS:
-            raise broken(self.path, f"has an accessor of {count} elements, more than {_MOST_ELEMENTS}")
+        if not 0 <= count <= _MAX_ELEMENTS:
+            raise broken(self.path, f"has an accessor of {count} elements, more than {_MAX_ELEMENTS}")
         if "bufferView" in entry:
             values = self._array(entry["bufferView"], int(entry.get("byteOffset", 0)), component, count, width)
         else:
@@ -175,7 +176,7 @@ class GltfData:
 
 
 def index_of(value: Any) -> int:
-    """A reference to an element of a list. Raises ValueError for a negative one, which a list would take."""
+    """The value as a list index. Raises ValueError for negative numbers, which Python would accept."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"{value!r} is no index")
+        raise ValueError(f"{value!r} is not an index")
     return value

@@ -1,4 +1,4 @@
-"""An open scene that was loaded from files: rendered as the generated ones are, walked through on its own mesh."""
+"""An open scene that was loaded from files."""
 
 from __future__ import annotations
 
@@ -14,33 +14,37 @@ from sim_server.backends.base import Frames, TopDown
 from sim_server.backends.rooms.draw import plain_shade, raster
 from sim_server.backends.rooms.draw.drawing import camera_normals, check_sensors, view_axes
 from sim_server.backends.rooms.draw.shade import depth_and_ids
-from sim_server.backends.rooms.draw.topdown import Drawn, top_down
+from sim_server.backends.rooms.draw.topdown import top_down
+from sim_server.backends.rooms.draw.view import View, VisibilityBuffer, vertex_scratch, visibility_buffer
 from sim_server.backends.rooms.files.assemble import assemble
-from sim_server.backends.rooms.light.relight import relit
+from sim_server.backends.rooms.files.rebake import rebaked
 from sim_server.backends.rooms.walk.walkable import Agent, WalkableMesh
 from sim_server.backends.scene_dataset import SceneFiles
 
-_ENLARGED = np.float32(
-    8
-)  # drawn so many times larger, a power of 2, the rasteriser's near plane of 5 cm is one of 6 mm
+# Meshes are drawn enlarged by this power of 2, so that the rasteriser's near plane of 5 cm is at 6 mm.
+_ENLARGED = np.float32(8)
 
 
 class LoadedScene:
-    """An export of ours shows the pictures it was made with, light included; what comes from elsewhere those of
-    Habitat's flat shader where the assets ask for it, else under one fixed light."""
+    """A scene from files.
+
+    Exports of `rooms` render as before the export, light included. Other assets use Habitat's flat shader if they ask
+    for it, else one fixed light.
+    """
 
     def __init__(self, spec: SceneSpec, files: SceneFiles, named_nodes: bool) -> None:
-        """With `named_nodes` the stage's nodes are the objects. Raises what assemble and WalkableMesh raise."""
+        """With `named_nodes` the nodes of the stage are the objects. Raises what assemble and WalkableMesh raise."""
         self.spec = spec
         assembled = assemble(files, named_nodes)
         mesh = assembled.mesh
-        self._placed = mesh
+        self._triangles = mesh.triangles
         self._mesh = mesh._replace(
             positions=mesh.positions * _ENLARGED,
             chunk_low=mesh.chunk_low * _ENLARGED,
             chunk_high=mesh.chunk_high * _ENLARGED,
         )
-        self._values = plain_shade.face_values(mesh.positions, mesh.normals, mesh.uv, mesh.colors, mesh.faces)
+        values = plain_shade.face_values(mesh.positions, mesh.normals, mesh.uv, mesh.colors, mesh.faces)
+        self._surfaces = plain_shade.PlainSurfaces(values, mesh.face_texture, mesh.face_unlit)
         self._bank = plain_shade.texture_bank(assembled.textures)
         self._walkable = WalkableMesh(mesh.positions[mesh.faces], _agent(files))
         self.description = SceneDescription(
@@ -52,10 +56,11 @@ class LoadedScene:
             navigable_area_m2=self._walkable.area_m2,
         )
         self._highest_id = max((o.id for o in assembled.objects), default=0)
-        self._lit = relit(files, assembled.assets)
+        self._lit = rebaked(files, assembled.assets)
 
     def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
-        """See backends/base.py. Raises VantageError("bad_request") for an unknown sensor or a pose not finite."""
+        """See backends/base.py. Raises VantageError("bad_request") for an unknown sensor or a pose that is not
+        finite."""
         if self._lit is not None:
             return self._lit.render(poses, camera, sensors, lambda _: None)
         check_sensors(sensors)
@@ -76,43 +81,27 @@ class LoadedScene:
         self, pose: Pose, camera: Camera, frames: Frames, k: int, colour: bool, rgb: NDArray[np.uint8],
         depth: NDArray[np.float32], ids: NDArray[np.int32],
     ) -> None:  # fmt: skip
-        m, bank = self._mesh, self._bank
+        m = self._mesh
         eye, axes = view_axes(pose)
         height, width = depth.shape
         tan_x = math.tan(camera.hfov_rad / 2)
-        focal = np.float32(width / 2 / tan_x)
-        order = raster.visible_chunks(
-            m.chunk_low, m.chunk_high, eye * _ENLARGED, axes, np.float32(tan_x), np.float32(tan_x * height / width)
-        )
-        inverse_depth, seen = np.empty((height, width), np.float32), np.empty((height, width), np.int32)
-        in_camera, on_screen = np.empty_like(m.positions), np.empty_like(m.positions)
-        order = np.concatenate([order[m.chunk_object[order] == 0], order[m.chunk_object[order] > 0]])  # walls hide most
-        mesh, view = (m.positions, m.faces, m.chunk_faces, m.chunk_vertices), (eye * _ENLARGED, axes)
-        raster.draw(
-            order,
-            *mesh,
-            m.chunk_low,
-            m.chunk_high,
-            *view,
-            focal,
-            raster.CULL_BACK,
-            inverse_depth,
-            seen,
-            in_camera,
-            on_screen,
-        )
-        inverse_depth *= _ENLARGED
-        depth_and_ids(inverse_depth, seen, m.face_object, depth, ids)
+        view = View(eye, axes, np.float32(tan_x), np.float32(tan_x * height / width), np.float32(width / 2 / tan_x))
+        enlarged_view = view._replace(eye=eye * _ENLARGED)
+        order = raster.visible_chunks(m.chunk_low, m.chunk_high, enlarged_view)
+        order = np.concatenate(
+            [order[m.chunk_object[order] == 0], order[m.chunk_object[order] > 0]]
+        )  # walls first: they hide the most
+        buffer, vertices = visibility_buffer(height, width), vertex_scratch(len(m.positions))
+        raster.draw(order, m.triangles, enlarged_view, raster.CULL_BACK, buffer, vertices)
+        buffer.inverse_depth[:] *= _ENLARGED
+        depth_and_ids(*buffer, m.face_object, depth, ids)
         if colour:
-            plain_shade.shade(
-                seen, inverse_depth, self._values, m.face_texture, m.face_unlit, bank.texels, bank.levels, bank.first,
-                bank.wraps, eye, axes, focal, plain_shade.ENCODE, rgb,
-            )  # fmt: skip
+            plain_shade.shade(buffer, self._surfaces, self._bank, view, rgb)
         if frames.normals is not None:
-            frames.normals[k] = camera_normals(seen, self._values[:, 8:11], axes)
+            frames.normals[k] = camera_normals(buffer.seen, self._surfaces.values[:, 8:11], axes)
         if frames.amodal is not None:
             counts = raster.count_unoccluded(
-                order, m.chunk_object, self._highest_id, *mesh, *view, focal, inverse_depth, seen, in_camera, on_screen
+                order, m.triangles, m.chunk_object, self._highest_id, enlarged_view, buffer, vertices
             )
             frames.amodal.append({int(i): int(counts[i]) for i in np.flatnonzero(counts)})
 
@@ -120,19 +109,14 @@ class LoadedScene:
         """See backends/base.py."""
         if self._lit is not None:
             return self._lit.top_down(self.description, width_px)
-        bank = self._bank
 
-        def colour(drawn: Drawn, axes: NDArray[np.float32], rgb: NDArray[np.uint8]) -> None:
-            plain_shade.shade(
-                drawn.seen, drawn.inverse_depth, self._values, self._mesh.face_texture, self._mesh.face_unlit,
-                bank.texels, bank.levels, bank.first, bank.wraps, drawn.eye, axes, drawn.focal_px, plain_shade.ENCODE,
-                rgb,
-            )  # fmt: skip
+        def colour(buffer: VisibilityBuffer, view: View, rgb: NDArray[np.uint8]) -> None:
+            plain_shade.shade(buffer, self._surfaces, self._bank, view, rgb)
 
-        return top_down(self._placed, self.description, width_px, 1, colour)
+        return top_down(self._triangles, self._mesh.face_object, self.description, width_px, 1, colour)
 
     def is_navigable(self, point_m: Vec3) -> bool:
-        """Whether an agent can stand at the point's x and z, on a floor at most 0.5 m above or below it."""
+        """Whether an agent can stand at the point's x and z on a floor at most 0.5 m above or below it."""
         return self._walkable.span_at(point_m) >= 0
 
     def sample_navigable(self, rng: np.random.Generator) -> Vec3:
@@ -150,7 +134,7 @@ class LoadedScene:
 
 
 def _agent(files: SceneFiles) -> Agent:
-    """Who walks, as the scene instance's user_defined.navmesh_settings say in Habitat's names, else the default."""
+    """The agent from the scene instance's user_defined.navmesh_settings (Habitat's names), else the default one."""
     given: Any = files.user.get("navmesh_settings", {})
     names = {
         "radius_m": "agent_radius", "height_m": "agent_height", "climb_m": "agent_max_climb", "cell_m": "cell_size",
@@ -168,6 +152,6 @@ def _agent(files: SceneFiles) -> Agent:
         and 0 <= agent.radius_m <= 2 and 0 < agent.height_m <= 5 and 0 <= agent.climb_m <= 2
     ):  # fmt: skip
         raise VantageError(
-            "corrupt", f"scene {files.name!r} has wrong navmesh_settings: give numbers in metres as Habitat names them."
+            "corrupt", f"scene {files.name!r} has invalid navmesh_settings: use Habitat's names, with values in metres."
         )
     return agent

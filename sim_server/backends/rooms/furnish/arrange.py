@@ -1,4 +1,5 @@
-"""Furnishing as in a home: each kind of room has its programme of groups, then loose things until the count is met."""
+"""Furnishes homes: each kind of room has a programme of groups, then single pieces are added up to the requested
+count."""
 
 from __future__ import annotations
 
@@ -24,18 +25,18 @@ from sim_server.backends.rooms.furnish.roomstate import RoomState
 
 Step = Callable[[RoomState], None]
 _LAYOUTS = 12
-_FAILURES = 14  # loose things in a row that found no place, before a room is full
-# Things per square metre against other rooms.
+_FAILURES = 14  # a room is full after this many consecutive pieces did not fit
+# Pieces per square metre relative to other rooms.
 _DENSITY = {"kitchen": 1.5, "bathroom": 1.5, "hallway": 0.7, "office": 1.2, "dining room": 1.1}
 
 
-# What a room has once, by its programme, and never as a loose thing.
+# Placed only by a programme, never as single pieces.
 _PROGRAMMED = {
     "cupboard", "extractor hood", "curtain", "sink", "stove", "fridge", "dishwasher", "counter", "toilet", "washbasin",
     "bathtub", "shower", "television", "bed", "sofa", "piano", "desk", "table", "coffee table", "nightstand", "rug",
     "washing machine", "crib", "radiator", "dog bed", "coat rack",
 }  # fmt: skip
-# Loose things that would look lost there.
+# Single pieces that would look out of place.
 _ODD = {
     "bathroom": ("chair", "bench", "cabinet", "lamp", "box", "clock", "picture", "ball"),
     "hallway": ("chair", "ball", "lamp", "stool"),
@@ -55,7 +56,7 @@ def _one(name: str, chance: float = 1.0, corner: bool = False) -> Step:
 
 
 def _hung(name: str, foot_m: float, chance: float = 1.0) -> Step:
-    """On any free wall, its middle at the usual height."""
+    """Hang one on any free wall with its lower edge at `foot_m`."""
 
     def step(room: RoomState) -> None:
         if room.wants(name) and room.rng.random() < chance:
@@ -79,7 +80,7 @@ def _dresser(room: RoomState) -> None:
 
 
 def _dining_if_large(room: RoomState) -> None:
-    """A table to eat at, in a home without a dining room, or where a table is asked for by name."""
+    """A dining table if the home has no dining room, or if the spec lists a table."""
     least_m2 = 6.0 if room.is_wing else 11.5 if room.kind == "kitchen" else 24.0
     if room.is_listed("table"):
         least_m2 = 0.0
@@ -126,15 +127,15 @@ _PROGRAMMES: dict[str, tuple[Step, ...]] = {
 }  # fmt: skip
 
 
-# The wing of a living room: a place to eat or to read.
+# The wing of a living room: a dining or reading corner.
 _WING: tuple[Step, ...] = (
     _dining_if_large, _one("bookshelf"), curtains, _hung("picture", 1.3), _one("armchair"), _one("plant"), radiators,
     _one("lamp"), _one("cabinet", 0.4), _hung("picture", 1.3, 0.5),
 )  # fmt: skip
 
 
-def _share(count: int, plan: FloorPlan) -> list[int]:
-    """The count divided over the spaces by floor area and density."""
+def _split_count(count: int, plan: FloorPlan) -> list[int]:
+    """The count divided among the spaces by floor area and density."""
     weights = np.array(
         [
             (r.x_max - r.x_min) * (r.z_max - r.z_min) * _DENSITY.get(plan.rooms[owner].category, 1.0)
@@ -149,7 +150,7 @@ def _share(count: int, plan: FloorPlan) -> list[int]:
 
 
 def _fill(room: RoomState, words: tuple[str, ...]) -> None:
-    """Loose things that suit the room until the count is met or nothing finds a place."""
+    """Add single pieces that suit the room until the count is reached or the room is full."""
     odd = {*_PROGRAMMED, *_ODD.get(room.kind, ())}
     names = [
         c.name
@@ -175,21 +176,23 @@ def _fill(room: RoomState, words: tuple[str, ...]) -> None:
 
 
 def furnish_home(spec: SceneSpec, plan: FloorPlan, rng: np.random.Generator) -> list[Placed]:
-    """Furniture for every room, spec.min_objects..max_objects things in all, small things on surfaces aside.
+    """Furniture for every room, spec.min_objects..max_objects pieces in total, not counting small objects on surfaces.
 
-    Raises Infeasible when that many do not fit.
+    Raises Infeasible if that many do not fit.
     """
     most = 0
     for _ in range(_LAYOUTS):
         count = int(rng.integers(spec.min_objects, spec.max_objects + 1))
         placed: list[Placed] = []
-        rooms = [RoomState(plan, k, placed, share, spec.categories, rng) for k, share in enumerate(_share(count, plan))]
+        rooms = [
+            RoomState(plan, k, placed, part, spec.categories, rng) for k, part in enumerate(_split_count(count, plan))
+        ]
         for room in rooms:
             for step in _WING if room.is_wing else _PROGRAMMES[room.kind]:
                 step(room)
             _fill(room, spec.categories)
         missing = sum(room.left for room in rooms)
-        for room in rooms:  # what one room could not take, another may
+        for room in rooms:  # pieces that do not fit in one room may fit in another
             room.left = missing
             _fill(room, spec.categories)
             missing = room.left
@@ -198,6 +201,6 @@ def furnish_home(spec: SceneSpec, plan: FloorPlan, rng: np.random.Generator) -> 
             return placed
         most = max(most, found)
     raise Infeasible(
-        f"{spec.min_objects} objects do not fit into {spec.rooms} room(s), {most} did: "
+        f"{spec.min_objects} objects do not fit into {spec.rooms} room(s), only {most} did: "
         "lower min_objects or ask for more rooms."
     )

@@ -1,4 +1,4 @@
-"""Small things on surfaces."""
+"""Places small objects on surfaces."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from sim_server.backends.rooms.furnish.catalogue import CATEGORIES, Category
 from sim_server.backends.rooms.furnish.footprint import Footprint, overlap
 from sim_server.backends.rooms.furnish.placed import ON_WALL, Placed, footprint
 from sim_server.backends.rooms.furnish.surfaces import STANDS_ON
-from sim_server.backends.rooms.furniture import tableware
+from sim_server.backends.rooms.furniture.decor import books
+from sim_server.backends.rooms.furniture.household import electronics
 from sim_server.backends.rooms.furniture.model import Surface
 from sim_server.backends.rooms.mesh import rotation_y
 
 _SOFT = frozenset({"bed", "sofa", "armchair", "ottoman"})
-_NEEDS_FIRM_GROUND = frozenset({tableware.standing_books, tableware.raised_laptop})  # on a mattress they fall over
-_AGAIN = 0.3  # how much less a second thing of a kind is wanted on the same furniture
+_NEEDS_FIRM_GROUND = frozenset({books.standing_books, electronics.raised_laptop})  # would fall over on a mattress
+_AGAIN = 0.3  # weight factor for another object of the same category on the same furniture
 
 
 def add_clutter(spec: SceneSpec, placed: list[Placed], rng: np.random.Generator) -> list[Placed]:
-    """Small things on surfaces, on top of the furniture that the spec counts."""
+    """Small objects on the surfaces of the placed furniture; they do not count towards spec.min_objects."""
     small = [c for c in CATEGORIES.values() if c.small and (not spec.categories or c.name in spec.categories)]
     used = {(p.category.name, p.color) for p in placed}
     out: list[Placed] = []
@@ -33,7 +34,7 @@ def add_clutter(spec: SceneSpec, placed: list[Placed], rng: np.random.Generator)
         return out
     colors = list(NAMED_COLORS)
     for index, base in enumerate(placed):
-        taken = [_in_frame(base, thing) for thing in placed if thing.support == index]
+        taken = [_in_frame(base, item) for item in placed if item.support == index]
         hanging = [t for t in placed if t.support == ON_WALL and t.room == base.room]
         weights = _weights(base.category.name, small)
         for surface in base.model.surfaces if weights.sum() > 0 else ():
@@ -41,27 +42,27 @@ def add_clutter(spec: SceneSpec, placed: list[Placed], rng: np.random.Generator)
             for _ in range(int(wanted)):
                 k = int(rng.choice(len(small), p=weights / weights.sum()))
                 color = pick(colors, rng) if spec.palette == "named" else ""
-                # Of the colour of what it stands on a small thing would be hard to see.
+                # A small object of the same colour as the furniture below it would be hard to see.
                 if color and (color == base.color or (small[k].name, color) in used):
                     continue
-                thing = _put_on(base, index, surface, small[k], color, taken, hanging, rng)
-                if thing is not None:
+                item = _put_on(base, index, surface, small[k], color, taken, hanging, rng)
+                if item is not None:
                     used.add((small[k].name, color))
-                    out.append(thing)
+                    out.append(item)
                     weights[k] *= _AGAIN
     return out
 
 
 def _weights(base: str, small: list[Category]) -> NDArray[np.float64]:
-    """How often each small category stands on the base; all alike where nothing of them is known to."""
+    """The weight of each small category on the base; uniform if STANDS_ON lists none of them."""
     known = STANDS_ON.get(base, {})
     weights = np.array([known.get(c.name, 0.0) for c in small])
     return weights if weights.sum() > 0 else np.ones(len(small))
 
 
-def _in_frame(base: Placed, thing: Placed) -> Footprint:
-    """The footprint of a thing in the frame of another."""
-    foot = footprint(thing)
+def _in_frame(base: Placed, item: Placed) -> Footprint:
+    """The footprint of an object in the frame of another one."""
+    foot = footprint(item)
     c, s = math.cos(base.yaw_rad), math.sin(base.yaw_rad)
     dx, dz = foot.x_m - base.x_m, foot.z_m - base.z_m
     return foot._replace(x_m=c * dx - s * dz, z_m=s * dx + c * dz, yaw_rad=foot.yaw_rad - base.yaw_rad)
@@ -81,8 +82,8 @@ def _put_on(
     hanging: list[Placed],
     rng: np.random.Generator,
 ) -> Optional[Placed]:
-    """One small thing on a surface of `base`, clear of what stands there and of what hangs on the walls; `taken` is in
-    the frame of `base`."""
+    """One small object on a surface of `base`, clear of `taken` (footprints in the frame of `base`) and of objects that
+    hang on the walls; None if it does not fit."""
     soft = base.category.name in _SOFT
     shapes = [shape for shape in category.shapes if not (soft and shape in _NEEDS_FIRM_GROUND)]
     model = pick(shapes, rng)(rng)

@@ -25,14 +25,14 @@ class Footprint(NamedTuple):
         return np.array([(self.x_m + c * u + s * v, self.z_m - s * u + c * v) for u, v in signs])
 
     def bounds(self) -> tuple[float, float, float, float]:
-        """Least and greatest x, least and greatest z."""
+        """x_min, x_max, z_min, z_max."""
         c, s = abs(math.cos(self.yaw_rad)), abs(math.sin(self.yaw_rad))
         a, b = self.half_x_m, self.half_z_m
         return self.x_m - c * a - s * b, self.x_m + c * a + s * b, self.z_m - s * a - c * b, self.z_m + s * a + c * b
 
 
 def overlap(a: Footprint, b: Footprint, gap_m: float = 0.0) -> bool:
-    """Whether two rectangles, `gap_m` apart at least, overlap (separating axes of both)."""
+    """Whether two rectangles overlap or are less than `gap_m` apart (separating-axis test)."""
     dx, dz = b.x_m - a.x_m, b.z_m - a.z_m
     around = math.hypot(a.half_x_m, a.half_z_m) + math.hypot(b.half_x_m, b.half_z_m) + gap_m
     if dx * dx + dz * dz >= around * around:

@@ -1,4 +1,4 @@
-"""Groups that belong together: table and chairs, sofa and television, bed and nightstands, a kitchen run."""
+"""Furniture groups: table and chairs, sofa and television, bed and nightstands, a kitchen run."""
 
 from __future__ import annotations
 
@@ -11,36 +11,38 @@ from sim_server.backends.rooms.furnish.catalogue import CATEGORIES
 from sim_server.backends.rooms.furnish.footprint import Footprint, overlap
 from sim_server.backends.rooms.furnish.placed import ON_WALL, footprint
 from sim_server.backends.rooms.furnish.roomstate import RoomState
-from sim_server.backends.rooms.furniture import hall, kitchen, living, wall
-from sim_server.backends.rooms.furniture.living import RUG_M
+from sim_server.backends.rooms.furniture.decor import textiles
+from sim_server.backends.rooms.furniture.household import climate
+from sim_server.backends.rooms.furniture.kitchen import base_units, cupboards
 from sim_server.backends.rooms.furniture.model import Model, Shape
 
 CUPBOARD_FOOT_M = 1.45
 _LEG_ROOM_M = 0.38  # between a sofa and its coffee table
 _CHAIR_GAP_M = 0.03
-_ROOMY_M2 = 12.0  # below this the smallest of a few tables is taken
+_ROOMY_M2 = 12.0  # smaller rooms get the smallest of three tables
 
 
-def on_top(room: RoomState, base: int, name: str, x_share: float, z_share: float) -> None:
-    """A small thing on the first surface of a placed one, at a share (-1..1) of the free way from its middle."""
+def on_top(room: RoomState, base: int, name: str, x_fraction: float, z_fraction: float) -> None:
+    """Put a small object on the first surface of a placed one, offset from its middle by fractions (-1..1) of the free
+    space."""
     if base < 0 or not room.wants(name) or not room.placed[base].model.surfaces:
         return
     below = room.placed[base]
     surface, model = below.model.surfaces[0], room.shape(name)
     width, depth = model.size_m()
-    x = (surface.x_min_m + surface.x_max_m) / 2 + x_share * (surface.x_max_m - surface.x_min_m - width) / 2
-    z = (surface.z_min_m + surface.z_max_m) / 2 + z_share * (surface.z_max_m - surface.z_min_m - depth) / 2
+    x = (surface.x_min_m + surface.x_max_m) / 2 + x_fraction * (surface.x_max_m - surface.x_min_m - width) / 2
+    z = (surface.z_min_m + surface.z_max_m) / 2 + z_fraction * (surface.z_max_m - surface.z_min_m - depth) / 2
     if width > surface.x_max_m - surface.x_min_m or depth > surface.z_max_m - surface.z_min_m:
         return
     c, s = math.cos(below.yaw_rad), math.sin(below.yaw_rad)
     foot = Footprint(below.x_m + c * x + s * z, below.z_m - s * x + c * z, width / 2, depth / 2, below.yaw_rad)
-    if any(thing.support == base and overlap(foot, footprint(thing), 0.02) for thing in room.placed):
+    if any(item.support == base and overlap(foot, footprint(item), 0.02) for item in room.placed):
         return
     room.put_on(name, model, foot, below.y_m + surface.y_m, base)
 
 
 def seating_group(room: RoomState) -> None:
-    """A sofa at a wall, a rug with a coffee table before it, the television opposite, armchairs at the sides."""
+    """A sofa at a wall, a rug with a coffee table in front of it, the television opposite, armchairs at the sides."""
     sofa_model = room.shape("sofa")
     sofa = -1
     for side in room.walls():
@@ -60,10 +62,17 @@ def seating_group(room: RoomState) -> None:
     rug = -1
     if room.wants("rug") and room.rng.random() < 0.75:
         rug_depth = table_depth + 2 * room.rng.uniform(0.25, _LEG_ROOM_M - 0.06)
-        rug_model = living.rug(room.rng, table_width + room.rng.uniform(0.7, 1.3), rug_depth)
+        rug_model = textiles.rug(room.rng, table_width + room.rng.uniform(0.7, 1.3), rug_depth)
         rug = room.beside("rug", rug_model, sofa, 0.0, out, 0.0)
     table = room.beside(
-        "coffee table", table_model, sofa, 0.0, out, 0.0, y=RUG_M if rug >= 0 else 0.0, support=rug if rug >= 0 else -1
+        "coffee table",
+        table_model,
+        sofa,
+        0.0,
+        out,
+        0.0,
+        y=textiles.RUG_M if rug >= 0 else 0.0,
+        support=rug if rug >= 0 else -1,
     )
     television_opposite(room, side, along)
     anchor = table if table >= 0 else sofa
@@ -86,7 +95,7 @@ def _rug_width(room: RoomState, rug: int) -> float:
 
 
 def television_opposite(room: RoomState, side: int, along: float) -> None:
-    """A television on its stand at the wall opposite, or at another one."""
+    """A television at the opposite wall, or at another one if it does not fit there."""
     if room.wants("television"):
         model = room.shape("television")
         if room.at_wall("television", model, [side ^ 1], near=along) < 0:
@@ -94,7 +103,7 @@ def television_opposite(room: RoomState, side: int, along: float) -> None:
 
 
 def dining_group(room: RoomState) -> None:
-    """A table with chairs around it, all alike, in the middle or where there is room."""
+    """A table with identical chairs around it, in the middle of the room or wherever it fits."""
     if not room.wants("table"):
         return
     models = [room.shape("table") for _ in range(1 if room.area_m2() > _ROOMY_M2 else 3)]
@@ -133,12 +142,12 @@ def dining_group(room: RoomState) -> None:
 
 
 def _twin(shape: Shape, seed: int) -> Model:
-    """The same model again, for every chair of a set."""
+    """A copy of the same model, for the pieces of a set."""
     return shape(np.random.default_rng(seed))
 
 
 def bed_group(room: RoomState) -> None:
-    """A bed with its head at a wall, nightstands with lamps at its sides, a rug at its foot, a picture above."""
+    """A bed with its head at a wall, nightstands with lamps beside it, a rug at its foot, a picture above."""
     model = room.shape("bed")
     width, depth = model.size_m()
     bed = -1
@@ -166,12 +175,12 @@ def bed_group(room: RoomState) -> None:
         room.hang_over("picture", room.shape("picture"), bed, room.rng.uniform(0.25, 0.4))
     if room.wants("rug") and room.rng.random() < 0.6:
         rug_depth = room.rng.uniform(0.7, 1.0)
-        rug = living.rug(room.rng, min(width + 0.4, 2.2), rug_depth)
+        rug = textiles.rug(room.rng, min(width + 0.4, 2.2), rug_depth)
         room.beside("rug", rug, bed, 0.0, depth / 2 + rug_depth / 2 + 0.08, 0.0)
 
 
 def desk_group(room: RoomState) -> None:
-    """A desk at a wall with a chair before it, a monitor or a laptop, and a lamp."""
+    """A desk at a wall with a chair, a monitor or a laptop, and a lamp."""
     if not room.wants("desk"):
         return
     model = room.shape("desk")
@@ -203,17 +212,17 @@ def kitchen_run(room: RoomState) -> None:
     if rng.random() < 0.5:
         start = end - length
     names = [("fridge", 2.1), ("sink", 0.0), ("dishwasher", 3.0), ("stove", 1.4)]
-    panelled = bool(rng.random() < 0.4)  # all fronts of a run are alike
+    panelled = bool(rng.random() < 0.4)  # all fronts of a run match
     units: list[tuple[str, Model]] = []
     for name, least in names:
         if length > least and room.wants(name):
             steel = rng.random() < 0.6
-            sinks = kitchen.sink(rng, panelled) if steel else kitchen.ceramic_sink(rng, panelled)
+            sinks = base_units.sink(rng, panelled) if steel else base_units.ceramic_sink(rng, panelled)
             units.append((name, sinks if name == "sink" else room.shape(name)))
     spare = length - 0.02 - sum(model.size_m()[0] for _, model in units)
     counters = 0 if not room.wants("counter") or spare < 0.4 else min(3, max(1, int(spare / 0.5)))
     for place in ((), (1,), (1, 9), (1, 4, 9))[counters]:
-        units.insert(min(place, len(units)), ("counter", kitchen.counter(rng, min(spare / counters, 1.4), panelled)))
+        units.insert(min(place, len(units)), ("counter", base_units.counter(rng, min(spare / counters, 1.4), panelled)))
     if rng.random() < 0.5:
         units.reverse()
     at = start + 0.005
@@ -229,12 +238,15 @@ def kitchen_run(room: RoomState) -> None:
             room.run("extractor hood", room.shape("extractor hood"), side, (begin + end) / 2 - 0.3, -1, 1.62)
         elif name not in ("stove", "fridge") and room.wants("cupboard"):
             is_open = rng.random() < 0.2
-            model = kitchen.open_cupboard(rng, end - begin) if is_open else kitchen.cupboard(rng, end - begin, panelled)
+            model = (
+                cupboards.open_cupboard(rng, end - begin) if is_open else cupboards.cupboard(rng, end - begin, panelled)
+            )
             room.run("cupboard", model, side, begin, look, CUPBOARD_FOOT_M)
 
 
 def curtains(room: RoomState) -> None:
-    """Curtains at the windows: down to the floor where nothing stands below, else to under the sill; or blinds."""
+    """Curtains or blinds at the windows. Curtains reach the floor if nothing is in the way, else just below the
+    sill."""
     look = 1000 * room.index + 4
     blinds = room.rng.random() < (0.8 if room.kind in ("kitchen", "office") else 0.15)
     for hole in room.holes:
@@ -244,19 +256,19 @@ def curtains(room: RoomState) -> None:
         width = min(hole.end_m - hole.start_m + 0.7, high - low - 0.06)
         top, along = hole.high_m + 0.14, (hole.start_m + hole.end_m) / 2
         if blinds:
-            model = wall.roller_blind(room.rng, hole.end_m - hole.start_m + 0.1, hole.high_m - hole.low_m)
+            model = textiles.roller_blind(room.rng, hole.end_m - hole.start_m + 0.1, hole.high_m - hole.low_m)
             foot = hole.high_m + 0.04 - float(model.bounds()[1][1])
             room.hang("curtain", model, foot, walls=[hole.wall], near=along, at_window=True, look=look)
             continue
         for foot in (0.03, hole.low_m - 0.15):
-            model = wall.curtain(room.rng, width, top - foot)
+            model = textiles.curtain(room.rng, width, top - foot)
             if room.hang("curtain", model, foot, walls=[hole.wall], near=along, at_window=True, look=look) >= 0:
                 break
 
 
 def radiators(room: RoomState) -> None:
-    """A radiator under each window where there is room."""
-    make = (wall.radiator, hall.panel_radiator)[int(room.rng.integers(2))]
+    """A radiator under each window, if it fits."""
+    make = (climate.radiator, climate.panel_radiator)[int(room.rng.integers(2))]
     for hole in room.holes:
         if hole.kind == "window" and hole.low_m < 1.0 and room.wants("radiator"):
             width = min(1.2, hole.end_m - hole.start_m)

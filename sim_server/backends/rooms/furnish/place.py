@@ -1,4 +1,4 @@
-"""Which furniture stands in which room and where, so that every room can still be walked to; nothing overlaps."""
+"""Places furniture in rooms without overlaps, so that every room stays reachable."""
 
 from __future__ import annotations
 
@@ -31,31 +31,32 @@ from sim_server.backends.rooms.furnish.poses import free_pose
 from sim_server.backends.rooms.furnish.roomstate import GAP_M, blocks_window, door_zones, inside
 from sim_server.backends.rooms.walk.navigation import NavigationGrid
 
-LAYOUTS = 12  # whole layouts tried before a scene is infeasible
+LAYOUTS = 12  # complete layouts tried before a scene is infeasible
 TRIES = 60  # positions tried per object
 
 
 def floor_categories(spec: SceneSpec) -> list[Category]:
-    """Categories that may stand on the floor, of those the spec allows.
+    """The categories allowed by the spec that can be placed on the floor.
 
-    Raises VantageError("bad_request") naming the known words when the spec names an unknown one.
+    Raises VantageError("bad_request") for an unknown category.
     """
     unknown = [c for c in spec.categories if c not in CATEGORIES]
     if unknown:
         known = ", ".join(CATEGORIES)
-        raise VantageError("bad_request", f"categories has the unknown word {unknown[0]!r}: choose among {known}.")
+        raise VantageError("bad_request", f"unknown category {unknown[0]!r}: choose among {known}.")
     allowed = [c for c in CATEGORIES.values() if not spec.categories or c.name in spec.categories]
     floor = [c for c in allowed if c.place not in (SURFACE, HANGING)]
     if not floor:
-        raise VantageError("bad_request", "categories names nothing that stands on the floor: add something that does.")
+        raise VantageError("bad_request", "categories lists no furniture that stands on the floor: add some.")
     return floor
 
 
 def _choose(
     spec: SceneSpec, floor: list[Category], kind: str, count: int, used: set[tuple[str, str]], rng: np.random.Generator
 ) -> list[tuple[Category, str]]:
-    """`count` (category, colour) pairs for a room of this kind; a named pair is taken once, and noted in `used`."""
-    # a list of categories is taken as it is; otherwise things stand where they belong, and seldom twice
+    """`count` (category, colour) pairs for a room of this kind. In the named palette each pair is used once in a scene;
+    `used` is updated."""
+    # categories listed by the spec are equally likely; otherwise furniture suits its room and seldom repeats
     weights = np.array([1.0 if spec.categories or not c.rooms or kind in c.rooms else 0.01 for c in floor])
     chosen: list[tuple[Category, str]] = []
     colors = list(NAMED_COLORS)
@@ -82,7 +83,10 @@ def _stand(
     clearances: list[Footprint],
     rng: np.random.Generator,
 ) -> Optional[Placed]:
-    """Puts one shape of the category somewhere free in the space, or gives up. `taken` and `clearances` grow."""
+    """Place one shape of the category in the space; None if no free position is found.
+
+    Appends to `taken` and `clearances`.
+    """
     rect, holes, room = plan.rects[space], plan.holes[space], plan.room_of[space]
     model = pick(category.shapes, rng)(rng)
     low, high = model.bounds()
@@ -114,11 +118,11 @@ def _stand(
 
 
 def furnish(spec: SceneSpec, plan: FloorPlan, rng: np.random.Generator) -> list[Placed]:
-    """Furniture for every room, spec.min_objects..max_objects pieces in all, small things aside.
+    """Furniture for every room, spec.min_objects..max_objects pieces in total, not counting small objects.
 
-    In the natural palette a home, see arrange.py. Named scenes are for telling things apart: theirs stand alone, spread
-    over the floor. Raises Infeasible when the number does not fit into the rooms, VantageError("bad_request") for
-    unknown words.
+    The natural palette is furnished like a home, see arrange.py. In the named palette pieces are spread over the floor,
+    apart from one another. Raises Infeasible if the number does not fit into the rooms, VantageError("bad_request") for
+    unknown categories.
     """
     floor = floor_categories(spec)
     if spec.palette == "natural":
@@ -126,7 +130,7 @@ def furnish(spec: SceneSpec, plan: FloorPlan, rng: np.random.Generator) -> list[
     distinct = len(floor) * len(NAMED_COLORS)
     if spec.min_objects > distinct:
         raise Infeasible(
-            f"only {distinct} distinct colour and category pairs exist: lower min_objects or allow more categories."
+            f"there are only {distinct} pairs of colour and category: lower min_objects or allow more categories."
         )
     for _ in range(LAYOUTS):
         count = int(rng.integers(spec.min_objects, spec.max_objects + 1))
@@ -143,11 +147,11 @@ def furnish(spec: SceneSpec, plan: FloorPlan, rng: np.random.Generator) -> list[
             clearances: list[Footprint] = []
             doors = door_zones(plan.rects[space], plan.holes[space])
             for category, color in sorted(pairs, key=lambda pair: _rank(pair[0])):
-                if may_miss < 0:  # this layout is lost
+                if may_miss < 0:
                     break
-                thing = _stand(category, color, space, plan, taken, doors, clearances, rng)
-                if thing is not None:
-                    placed.append(thing)
+                item = _stand(category, color, space, plan, taken, doors, clearances, rng)
+                if item is not None:
+                    placed.append(item)
                 else:
                     may_miss -= 1
         if spec.min_objects <= len(placed) <= spec.max_objects:
@@ -160,9 +164,9 @@ def furnish(spec: SceneSpec, plan: FloorPlan, rng: np.random.Generator) -> list[
 def furnish_reachable(
     spec: SceneSpec, plan: FloorPlan, rng: np.random.Generator
 ) -> tuple[list[Placed], NavigationGrid]:
-    """Furniture that leaves a way into every room, and the free floor.
+    """Furniture that leaves every room reachable, and the free floor.
 
-    Raises Infeasible when no layout of several does, and as `furnish` does.
+    Raises Infeasible if none of several layouts does, and what `furnish` raises.
     """
     for _ in range(LAYOUTS):
         placed = furnish(spec, plan, rng)
@@ -170,13 +174,13 @@ def furnish_reachable(
         if all(navigation.reaches(rect) for rect in plan.rects):
             return placed, navigation
     raise Infeasible(
-        f"{spec.min_objects} objects in {spec.rooms} room(s) leave no way between the rooms: "
+        f"{spec.min_objects} objects in {spec.rooms} room(s) block the way between rooms: "
         "lower min_objects or ask for more rooms."
     )
 
 
 def free_floor(plan: FloorPlan, placed: Sequence[Placed]) -> NavigationGrid:
-    """What these things and the leaves of the doors leave of the floor."""
+    """The floor that these objects and the door leaves leave free."""
     leaves = [
         part.positions[part.faces]
         for rect, holes in zip(plan.rects, plan.holes)
@@ -188,5 +192,5 @@ def free_floor(plan: FloorPlan, placed: Sequence[Placed]) -> NavigationGrid:
 
 
 def _rank(category: Category) -> tuple[int, bool]:
-    """Large things at walls are placed first, loose things last; a nightstand after the bed."""
+    """Sort key: large pieces at walls first, freestanding ones last, nightstands after beds."""
     return (WALL, MIDDLE, CORNER, ANYWHERE).index(category.place), category.place == WALL and bool(category.beside)

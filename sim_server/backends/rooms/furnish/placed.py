@@ -1,4 +1,4 @@
-"""A furniture model put into the world."""
+"""Furniture models placed in the world."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sim_server.backends.rooms.furnish.footprint import Footprint
 from sim_server.backends.rooms.furniture.model import Model
 from sim_server.backends.rooms.mesh import rotation_y
 
-ON_FLOOR, ON_WALL = -1, -2  # supports that are no object
+ON_FLOOR, ON_WALL = -1, -2  # supports that are not objects
 
 
 class Placed(NamedTuple):
-    """A model put into the world. `low`/`high` are its bounds in its own frame."""
+    """A model placed in the world. low, high float64 [3]: its bounds in its own frame."""
 
     category: Category
     model: Model
@@ -28,15 +28,15 @@ class Placed(NamedTuple):
     yaw_rad: float
     low: NDArray[np.float64]
     high: NDArray[np.float64]
-    support: int  # index into the list of placed things, or ON_FLOOR, ON_WALL
-    look: int = -1  # things of one look have the same materials; -1: its own
+    support: int  # index of the placed object that carries it, or ON_FLOOR, ON_WALL
+    look: int = -1  # objects with the same look have the same materials; -1: materials of its own
 
 
-def triangles(thing: Placed) -> NDArray[np.float32]:
-    """The mesh in the world, float32 [T, 3, 3], corner by corner."""
-    corners = np.concatenate([part.positions[part.faces] for part, _ in thing.model.parts])
-    turned = corners @ rotation_y(thing.yaw_rad).T.astype(np.float32)
-    return turned + np.array([thing.x_m, thing.y_m, thing.z_m], np.float32)
+def triangles(item: Placed) -> NDArray[np.float32]:
+    """The mesh in the world frame, float32 [T, 3, 3] (triangle, corner, coordinate)."""
+    corners = np.concatenate([part.positions[part.faces] for part, _ in item.model.parts])
+    turned = corners @ rotation_y(item.yaw_rad).T.astype(np.float32)
+    return turned + np.array([item.x_m, item.y_m, item.z_m], np.float32)
 
 
 def put(
@@ -49,7 +49,7 @@ def put(
     support: int,
     look: int = -1,
 ) -> Placed:
-    """The model with the middle of its box over the middle of `foot`, its lowest point at `y_m`."""
+    """The model with the centre of its box over the centre of `foot` and its lowest point at `y_m`."""
     low, high = model.bounds()
     middle = (low + high) / 2
     offset = rotation_y(foot.yaw_rad) @ np.array([middle[0], 0.0, middle[2]])
@@ -57,8 +57,8 @@ def put(
     return Placed(category, model, color, room, x, y_m - float(low[1]), z, foot.yaw_rad, low, high, support, look)
 
 
-def footprint(thing: Placed) -> Footprint:
-    """The rectangle of the thing's box on the floor."""
-    middle, half = (thing.low + thing.high) / 2, (thing.high - thing.low) / 2
-    x, _, z = rotation_y(thing.yaw_rad) @ middle + np.array([thing.x_m, thing.y_m, thing.z_m])
-    return Footprint(float(x), float(z), float(half[0]), float(half[2]), thing.yaw_rad)
+def footprint(item: Placed) -> Footprint:
+    """The object's box projected onto the floor."""
+    middle, half = (item.low + item.high) / 2, (item.high - item.low) / 2
+    x, _, z = rotation_y(item.yaw_rad) @ middle + np.array([item.x_m, item.y_m, item.z_m])
+    return Footprint(float(x), float(z), float(half[0]), float(half[2]), item.yaw_rad)

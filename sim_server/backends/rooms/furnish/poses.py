@@ -1,4 +1,4 @@
-"""Poses that suit a category: against a wall, in a corner, in the middle, or beside what it belongs to."""
+"""Poses by category: against a wall, in a corner, in the middle, or beside related furniture."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEG_ROOM_M = 0.35  # between a sofa and its coffee table
 def free_pose(
     category: Category, rect: Rect, half_x: float, half_z: float, rng: np.random.Generator
 ) -> tuple[float, float, float]:
-    """A pose (x, z, yaw) for a footprint with these half sizes where the category likes to stand."""
+    """A pose (x, z, yaw) for a footprint with these half sizes, following category.place."""
     middle_x, middle_z = (rect.x_min + rect.x_max) / 2, (rect.z_min + rect.z_max) / 2
     place = category.place
     if place == CORNER and rng.random() < 0.3:
@@ -55,9 +55,9 @@ def free_pose(
 def pose_beside(
     half_x: float, half_z: float, anchors: Sequence[tuple[str, Footprint]], rng: np.random.Generator
 ) -> tuple[float, float, float]:
-    """A pose (x, z, yaw) by one of `anchors` (category name and footprint), which must not be empty.
+    """A pose (x, z, yaw) beside one of `anchors` (category name and footprint), which must not be empty.
 
-    Nightstands stand at the head of a bed, coffee tables before a sofa, chairs before a desk or around a table.
+    Nightstands go to the head of a bed, coffee tables in front of a sofa, chairs to a desk or around a table.
     """
     name, anchor = pick(anchors, rng)
     turn = 0.0

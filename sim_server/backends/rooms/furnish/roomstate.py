@@ -1,4 +1,4 @@
-"""One room while it is furnished: what is taken, what must stay free, and whether a thing fits."""
+"""State of one room during furnishing: occupied and reserved floor, and placement methods."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from sim_server.backends.rooms.furnish.placed import ON_FLOOR, ON_WALL, Placed, 
 from sim_server.backends.rooms.furnish.poses import free_pose, pose_beside
 from sim_server.backends.rooms.furniture.model import Model
 
-GAP_M = 0.07  # least free space between two pieces of furniture
+GAP_M = 0.07  # minimum gap between two pieces of furniture
 WALL_GAP_M = 0.025
 TRIES = 40
-_PASSAGE_M = 0.9  # free depth before doors
-_JOINT_M = 0.45  # and on either side of where two spaces of a room meet
-_FLAT_M = 0.05  # what one walks on
-_REACH_M = 1.0  # what begins above this height does not stand in the way
-_WIDEST_PLANT_M = 0.85  # in a home; the named scenes have larger ones
+_PASSAGE_M = 0.9  # free depth in front of doors
+_JOINT_M = 0.45  # free depth on either side of the joint between two spaces of a room
+_FLAT_M = 0.05  # lower objects can be walked on
+_REACH_M = 1.0  # objects above this height are not in the way
+_WIDEST_PLANT_M = 0.85  # in homes; the named palette allows larger ones
 _HANGING_GAP_M = 0.03
-_TOUCH_M = -0.002  # gap of things that stand side by side in a run
+_TOUCH_M = -0.002  # gap between the units of a run
 
 
 def door_zones(rect: Rect, holes: tuple[Hole, ...]) -> list[Footprint]:
-    """Floor that must stay free before doors, leaves included, and where a space meets another of its room."""
+    """Floor that must stay free in front of doors (including open leaves) and at joints between spaces of a room."""
     zones = []
     for hole in holes:
         if hole.kind == "window":
@@ -39,7 +39,7 @@ def door_zones(rect: Rect, holes: tuple[Hole, ...]) -> list[Footprint]:
 
 
 def _before(rect: Rect, wall: int, start: float, end: float, depth: float) -> Footprint:
-    """The strip of floor along a stretch of wall."""
+    """A strip of floor along a stretch of wall."""
     nx, nz = inward(wall)
     along, half, out = (start + end) / 2, (end - start) / 2, depth / 2
     plane = wall_plane(rect, wall)
@@ -59,7 +59,7 @@ def inside(foot: Footprint, rect: Rect, margin_m: float = 0.015) -> bool:
 
 
 def blocks_window(high_m: float, foot: Footprint, rect: Rect, holes: tuple[Hole, ...]) -> bool:
-    """Whether something taller than the sill stands right before a window."""
+    """Whether something taller than the sill is right in front of a window."""
     return any(
         hole.kind == "window"
         and high_m >= hole.low_m + 0.15
@@ -77,7 +77,7 @@ class _Taken(NamedTuple):
 
 
 class RoomState:
-    """Furnishes one space of a room. Methods that place return the index of the thing among all placed, or -1."""
+    """Furnishes one space of a room. Placement methods return the index in the list of placed objects, or -1."""
 
     def __init__(
         self,
@@ -100,15 +100,15 @@ class RoomState:
         self._clearances: list[Footprint] = []
 
     def wants(self, name: str) -> bool:
-        """Whether the thing is allowed and something may still be added."""
+        """Whether the category is allowed and the object count is not reached."""
         return self.left > 0 and (not self._words or name in self._words)
 
     def is_listed(self, name: str) -> bool:
-        """Whether the spec names it."""
+        """Whether the spec lists the category."""
         return name in self._words
 
     def shape(self, name: str) -> Model:
-        """One of the category's shapes."""
+        """A model of one of the category's shapes."""
         shapes = CATEGORIES[name].shapes
         model = shapes[int(self.rng.integers(len(shapes)))](self.rng)
         if name == "plant" and max(model.size_m()) > _WIDEST_PLANT_M:
@@ -132,9 +132,9 @@ class RoomState:
         grouped: bool = False,
         at_window: bool = False,
     ) -> int:
-        """Puts the middle of the model's box over (x, z) if it fits there.
+        """Place the model with the centre of its box over (x, z), if it fits.
 
-        A `grouped` thing belongs to what stands there already: it may stand in its clearance and keeps none itself.
+        A `grouped` object belongs to one that is already there: it may be in that one's clearance and has none itself.
         """
         if not self.wants(name):
             return -1
@@ -153,7 +153,7 @@ class RoomState:
         return index
 
     def put_on(self, name: str, model: Model, foot: Footprint, y: float, base: int) -> None:
-        """A small thing on another; what hangs or stands beside it later keeps clear of it."""
+        """Place a small object on another one; later objects keep clear of it."""
         top = y + float(model.bounds()[1][1] - model.bounds()[0][1])
         self._taken.append(_Taken(len(self.placed), name, foot, y, top))
         self.placed.append(put(CATEGORIES[name], model, "", self.index, foot, y, base))
@@ -197,7 +197,7 @@ class RoomState:
         return True
 
     def walls(self) -> list[int]:
-        """The four walls in a random order, longer ones rather first."""
+        """The four walls in a random order that favours longer ones."""
         length = np.array([wall_span(self.rect, w)[1] - wall_span(self.rect, w)[0] for w in range(4)])
         return [int(w) for w in np.argsort(-length * self.rng.uniform(0.7, 1.3, 4), kind="stable")]
 
@@ -214,7 +214,7 @@ class RoomState:
         gap_m: float = GAP_M,
         at_window: bool = False,
     ) -> int:
-        """With its back against one of `walls`: near a place along it, in a corner, or anywhere."""
+        """Place the model with its back against one of `walls`: near a position along it, in a corner, or anywhere."""
         if not self.wants(name):
             return -1
         low, high = model.bounds()
@@ -254,17 +254,17 @@ class RoomState:
         look: int = -1,
         at_window: bool = False,
     ) -> int:
-        """On a wall, its lowest point at `y`."""
+        """Hang the model on a wall with its lowest point at `y`."""
         return self.at_wall(name, model, walls, near, False, y, ON_WALL, look, _HANGING_GAP_M, at_window)
 
     def hang_over(self, name: str, model: Model, index: int, above_m: float, least_y: float = 0.0) -> int:
-        """On the wall behind a thing, `above_m` over its top."""
+        """Hang the model on the wall behind a placed object, `above_m` above its top."""
         wall, along = self.wall_of(index)
         top = self.placed[index].y_m + float(self.placed[index].high[1])
         return self.hang(name, model, max(top + above_m, least_y), walls=[wall], near=along)
 
     def wall_of(self, index: int) -> tuple[int, float]:
-        """The wall that a thing has at its back, and where along it."""
+        """The wall behind a placed object, and the position along it."""
         foot = footprint(self.placed[index])
         wall = min(range(4), key=lambda w: abs(math.remainder(wall_yaw_rad(w) - foot.yaw_rad, 2 * math.pi)))
         return wall, foot.z_m if wall < 2 else foot.x_m
@@ -282,14 +282,14 @@ class RoomState:
         look: int = -1,
         gap_m: float = GAP_M,
     ) -> int:
-        """At (u, v) in the frame of a placed thing's footprint, turned by `turn` against it."""
+        """Place the model at (u, v) in the frame of a placed object's footprint, rotated by `turn` relative to it."""
         foot = footprint(self.placed[index])
         c, s = math.cos(foot.yaw_rad), math.sin(foot.yaw_rad)
         x, z = foot.x_m + c * u + s * v, foot.z_m - s * u + c * v
         return self.add(name, model, x, z, foot.yaw_rad + turn, y, support, look, gap_m, grouped=True)
 
     def scatter(self, name: str) -> int:
-        """Where its category likes to stand; by what it belongs to where that is there."""
+        """Place the category beside related furniture if there is any, else following category.place."""
         category, model = CATEGORIES[name], self.shape(name)
         low, high = model.bounds()
         half_x, half_z = float(high[0] - low[0]) / 2, float(high[2] - low[2]) / 2
@@ -308,7 +308,7 @@ class RoomState:
         return -1
 
     def _in_corner(self, half_x: float, half_z: float) -> tuple[float, float, float]:
-        """A pose (x, z, yaw) in a corner or along a wall, its front towards the middle."""
+        """A pose (x, z, yaw) in a corner or along a wall that faces the middle."""
         rect, rng = self.rect, self.rng
         reach = max(half_x, half_z) * 1.1 + 0.04
         room = np.array([rect.x_max - rect.x_min, rect.z_max - rect.z_min]) - 2 * reach
@@ -322,7 +322,7 @@ class RoomState:
         return float(x), float(z), math.atan2(*middle) + float(rng.normal(0, 0.15))
 
     def stretches(self, depth_m: float) -> list[tuple[int, float, float]]:
-        """Free stretches of the walls, longest first: wall, start, end; doors end them, windows do not."""
+        """Free stretches of the walls, longest first: wall, start, end. Doors interrupt them, windows do not."""
         out = []
         for wall in range(4):
             start, end = wall_span(self.rect, wall)
@@ -340,7 +340,7 @@ class RoomState:
         return sorted(out, key=lambda s: s[1] - s[2])
 
     def run(self, name: str, model: Model, wall: int, start: float, look: int, y: float = 0.0) -> tuple[int, float]:
-        """A unit that begins at `start` along a wall, touching its neighbour; with the place where it ends."""
+        """Place a unit that begins at `start` along a wall and touches its neighbour; also return where it ends."""
         low, high = model.bounds()
         width, half_z = float(high[0] - low[0]), float(high[2] - low[2]) / 2
         along = start + width / 2

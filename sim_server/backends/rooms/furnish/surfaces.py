@@ -1,9 +1,9 @@
-"""What stands on what: weights of small things per piece of furniture.
+"""Which small objects are placed on which furniture, with weights.
 
-Shares of receptacles on which a thing was found, from ProcTHOR's receptacle statistics (github.com/allenai/procthor,
-commit 53d5bd4c, procthor/databases/receptacles.json, Allen Institute for AI, Apache License 2.0), carried over to our
-words (SideTable is a nightstand, DeskLamp a table lamp, Mug and Cup a cup, HousePlant a cactus). Stove, microwave, hall
-and wall furniture are not in it and take what its nearest relative takes.
+A weight is the fraction of receptacles of a kind that carried the object in ProcTHOR's receptacle statistics
+(github.com/allenai/procthor, commit 53d5bd4c, procthor/databases/receptacles.json, Allen Institute for AI, Apache
+License 2.0), mapped to our categories: SideTable is a nightstand, DeskLamp a table lamp, Mug and Cup a cup, HousePlant
+a cactus. Categories that the statistics lack (stove, microwave, hall and wall furniture) use those of a similar one.
 """
 
 from __future__ import annotations

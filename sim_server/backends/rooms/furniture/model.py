@@ -1,4 +1,4 @@
-"""What a furniture shape returns: parts by material slot, surfaces for small things, whether it is furniture at all."""
+"""A furniture model: its parts by material slot, and the surfaces that carry small objects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sim_server.backends.rooms.mesh import Part
 
 
 class Surface(NamedTuple):
-    """A level rectangle in the model's frame on which small things may stand, with the free height above."""
+    """A horizontal rectangle in the model's frame that may carry small objects; free_m: free height above it."""
 
     y_m: float
     x_min_m: float
@@ -24,8 +24,8 @@ class Surface(NamedTuple):
 class Model:
     """A shape in its own frame: y up from the floor at 0, front towards +z, centred on x and z.
 
-    `kinds` names the material kind of each slot ("main", "second", ...), see materials.py. The named palette
-    paints "main" in the object's colour and "second" in a darker shade of it; other slots keep their kind.
+    `kinds` maps each slot ("main", "second", ...) to a material kind of materials.py. The named palette paints "main"
+    in the object's colour and "second" in a darker shade of it; other slots keep their kind.
     """
 
     def __init__(self, **kinds: str) -> None:
@@ -35,7 +35,7 @@ class Model:
         self._bounds: Optional[tuple[int, NDArray[np.float64], NDArray[np.float64]]] = None
 
     def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Corner points of the axis-aligned box of all parts, in the model's own frame."""
+        """Low and high corner of the axis-aligned box of all parts, in the model's frame."""
         if self._bounds is None or self._bounds[0] != len(self.parts):
             low = np.min([p.positions.min(0) for p, _ in self.parts], axis=0).astype(np.float64)
             high = np.max([p.positions.max(0) for p, _ in self.parts], axis=0).astype(np.float64)
@@ -48,7 +48,7 @@ class Model:
         return float(high[0] - low[0]), float(high[2] - low[2])
 
     def shrink(self, factor: float) -> None:
-        """Scales every part about the origin; only for models without surfaces."""
+        """Scale every part about the origin. Only for models without surfaces."""
         self.parts = [
             (part._replace(positions=part.positions * np.float32(factor), uv=part.uv * np.float32(factor)), slot)
             for part, slot in self.parts
@@ -59,7 +59,7 @@ class Model:
         self.parts.append((part, slot))
 
     def surface(self, y_m: float, width_m: float, depth_m: float, free_m: float = 0.6, z_m: float = 0.0) -> None:
-        """Declares a surface `width_m` x `depth_m` about (0, z_m), inset a little from its edges."""
+        """Add a surface of `width_m` x `depth_m` around (0, z_m), inset slightly from its edges."""
         x, z = width_m / 2 - 0.03, depth_m / 2 - 0.03
         self.surfaces.append(Surface(y_m, -x, x, z_m - z, z_m + z, free_m))
 

@@ -1,249 +1,302 @@
-"""Light on fixed points of a scene, computed once when it opens: lamps, windows, sun, and what surfaces throw back.
-
-All light is irradiance / pi, so that a surface of albedo a shows radiance a * light. Occluders are depth maps
-drawn by the rasteriser; a point is moved off its surface by about one texel of the map, which no self-shadow outlives.
-"""
+"""Bakes the light of a home when it opens: sets up lamps, windows and sun by time of day and runs the kernels."""
 
 from __future__ import annotations
 
+import functools
+import math
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
-from sim_server.backends.rooms.draw.raster import _jit, larger, smaller
+from protocol.seeds import rng_for
+from protocol.tasks.scene import SceneSpec
+from sim_server.backends.rooms.building.outside import panorama
+from sim_server.backends.rooms.building.plan import FloorPlan
+from sim_server.backends.rooms.building.style import is_plain
+from sim_server.backends.rooms.building.wallparts import inward
+from sim_server.backends.rooms.geometry import Geometry
+from sim_server.backends.rooms.light import kernels
+from sim_server.backends.rooms.light.ambient import add_ambient, drawn_part
+from sim_server.backends.rooms.light.baked import Light
+from sim_server.backends.rooms.light.lightmap import Rectangles, find_rectangles
+from sim_server.backends.rooms.light.shadow_maps import Shadows, look_axes
 
-PATCHES = 6  # per edge of each of a room's six faces, for bounced light
-FINE = 24  # the same where that light is looked up
-_ZERO, _HALF, _ONE, _TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
-_PI = np.float32(np.pi)
-_SLACK = np.float32(1.003)  # of the relative depth in maps of near lights
-
-
-@_jit
-def share_clear(depth_map, u, v, limit):
-    """Share of the four texels around (u, v), in texel units, that hold nothing nearer than 1 / limit metres."""
-    top = np.float32(depth_map.shape[0]) - np.float32(1.001)
-    u = smaller(larger(u, _ZERO), top)
-    v = smaller(larger(v, _ZERO), top)
-    iu, iv = int(u), int(v)
-    fu, fv = u - np.float32(iu), v - np.float32(iv)
-    v00 = _ONE if depth_map[iv, iu] <= limit else _ZERO
-    v01 = _ONE if depth_map[iv, iu + 1] <= limit else _ZERO
-    v10 = _ONE if depth_map[iv + 1, iu] <= limit else _ZERO
-    v11 = _ONE if depth_map[iv + 1, iu + 1] <= limit else _ZERO
-    return (v00 * (_ONE - fu) + v01 * fu) * (_ONE - fv) + (v10 * (_ONE - fu) + v11 * fu) * fv
+F32 = NDArray[np.float32]
+Rgb = tuple[float, float, float]
 
 
-@_jit
-def _clear_in_cube(cube, dx, dy, dz):
-    """The same for a cube map; (dx, dy, dz) points from its centre to the surface. Axes as in light.CUBE_AXES."""
-    ax, ay, az = abs(dx), abs(dy), abs(dz)
-    if ax >= ay and ax >= az:
-        face, major, u, v = (0 if dx > 0 else 1), ax, dy, dz
-    elif ay >= az:
-        face, major, u, v = (2 if dy > 0 else 3), ay, dx, dz
-    else:
-        face, major, u, v = (4 if dz > 0 else 5), az, dx, dy
-    scale = np.float32(cube.shape[1]) * _HALF
-    inverse = _ONE / larger(major, np.float32(1e-4))
-    return share_clear(
-        cube[face], (u * inverse + _ONE) * scale - _HALF, (_ONE - v * inverse) * scale - _HALF, inverse * _SLACK
+class _Mood(NamedTuple):
+    """The light of a time of day, linear rgb. Ceiling lamps are dimmed until the mean radiance of a room's walls is
+    `target`, but not below `dimmest`."""
+
+    sky: Rgb
+    ground: Rgb
+    sun: Rgb
+    ceiling_lamp: Rgb
+    dimmest: float
+    target: float
+    shaded_lamp: Rgb
+    glow: float
+
+
+_MOODS = {
+    "day": _Mood((2.2, 2.4, 2.7), (0.6, 0.68, 0.52), (5.5, 4.9, 3.9), (1.0, 0.95, 0.87), 0.5, 0.55, (0, 0, 0), 1.0),
+    "evening": _Mood(
+        (0.10, 0.11, 0.18), (0.02, 0.02, 0.02), (0, 0, 0), (1.0, 0.80, 0.56), 0.4, 0.34, (2.3, 1.6, 0.95), 2.0
+    ),
+}
+_BRIGHTEST = 9.0
+_LAMP_RADIUS_M, _LAMP_POINTS = 0.1, 3
+_CUBE_PX, _WINDOW_PX, _AROUND_PX = 128, 80, 128
+_SUN_TEXEL_M, _SUN_MAX_PX = 0.016, 1024
+_WINDOW_HALF_TANGENT = 2.2
+_WINDOW_SAMPLES = (2, 2)  # along, up
+_FAR_M = 60.0  # distance of the eyes of sun and ambient maps, at which rays are nearly parallel
+_DIRECTIONS = 24
+_SHARP_M, _SOFT_M = 0.02, 0.05  # smallest details in shadows: of lamps and sun; of windows and ambient light
+_ROUNDS = 4
+_BULB_GLOW = 1.5
+_REFLECTED = (0.8, 0.5)  # light on furniture relative to the walls' radiance: on vertical sides, and extra on tops
+
+
+def light_scene(
+    geometry: Geometry, plan: FloorPlan, spec: SceneSpec, lamp_positions_m: list[tuple[float, float, float]]
+) -> Light:
+    """Bake the light of a generated home; lamp_positions_m: the ceiling lamp of each space."""
+    rectangles = find_rectangles(geometry.positions, geometry.normals, geometry.faces)
+    points, normals = rectangles.points()
+    used = np.zeros(len(geometry.positions), bool)
+    used[geometry.faces[rectangles.face < 0]] = True
+    vertices = np.flatnonzero(used)
+    texels = len(points)
+    points = np.ascontiguousarray(np.concatenate([points, geometry.positions[vertices]]))
+    normals = np.ascontiguousarray(np.concatenate([normals, geometry.normals[vertices]]))
+    light = _Baker(geometry, plan, spec, rectangles, lamp_positions_m).light(points, normals)
+    vertex = np.zeros_like(geometry.positions)
+    vertex[vertices] = light[texels:]
+    maps, sizes = rectangles.lookup()
+    return Light(
+        vertex,
+        rectangles.face,
+        maps,
+        sizes,
+        np.ascontiguousarray(light[:texels]),
+        panorama(spec.light, is_plain(spec)),
+        np.float32(_MOODS[spec.light].glow),
     )
 
 
-@_jit
-def nearest_rooms(points, low, high, room):
-    """Fills `room` int32 [N]: the index of the room, bounds low and high [R, 3], nearest to a point's x and z."""
-    for i in range(points.shape[0]):
-        best = np.float32(np.inf)
-        for k in range(low.shape[0]):
-            x = larger(low[k, 0] - points[i, 0], points[i, 0] - high[k, 0])
-            z = larger(low[k, 2] - points[i, 2], points[i, 2] - high[k, 2])
-            out = larger(larger(x, z), _ZERO)
-            if out < best:
-                room[i], best = k, out
+class _Baker:
+    def __init__(
+        self,
+        geometry: Geometry,
+        plan: FloorPlan,
+        spec: SceneSpec,
+        rectangles: Rectangles,
+        lamp_positions_m: list[tuple[float, float, float]],
+    ) -> None:
+        self._g, self._plan, self._lamps = geometry, plan, lamp_positions_m
+        self._rectangles = rectangles
+        self._mood = _MOODS[spec.light]
+        self._rng = rng_for(spec.seed, "rooms", "light")
+        self._shadows, self._coarse = Shadows(geometry, _SHARP_M), Shadows(geometry, _SOFT_M)
+        low = np.array([(r.x_min, 0.0, r.z_min) for r in plan.rects], np.float32)
+        high = np.array([(r.x_max, spec.ceiling_m, r.z_max) for r in plan.rects], np.float32)
+        self._space_low, self._space_high = low, high
+        self._owner = owner = np.array(plan.room_of, np.int32)
+        # light is reflected by the sides of the box around all spaces of a room
+        self._low = np.stack([low[owner == k].min(0) for k in range(len(plan.rooms))])
+        self._high = np.stack([high[owner == k].max(0) for k in range(len(plan.rooms))])
+        beside = np.eye(len(plan.rooms), dtype=bool)  # rooms that a room's lights reach: itself and adjoining ones
+        for opening in plan.openings:
+            for a in opening.room_ids:
+                for b in opening.room_ids:
+                    beside[a - 1, b - 1] = True
+        self._beside = beside
+        albedo = geometry.material_values[:, :6].reshape(-1, 2, 3).mean(1)
+        self._face_albedo = albedo[geometry.face_material]
 
+    def light(self, points: F32, normals: F32) -> F32:
+        """Light float32 [N, 3] on points with normals."""
+        rooms = self._room_of(points + normals * np.float32(0.06))
+        count = len(self._low)
+        patches = np.empty((count, 6 * kernels.PATCHES**2, 3), np.float32)
+        patch_normals, areas = np.empty_like(patches), np.empty(patches.shape[:2], np.float32)
+        for k in range(count):
+            kernels.patch_points(self._low[k], self._high[k], patches[k], patch_normals[k], areas[k])
+        # direct light is computed for the points and for the patches of the empty rooms
+        split = len(points)
+        points = np.ascontiguousarray(np.concatenate([points, patches.reshape(-1, 3)]))
+        normals = np.ascontiguousarray(np.concatenate([normals, patch_normals.reshape(-1, 3)]))
+        rooms = np.concatenate([rooms, np.repeat(np.arange(count), patches.shape[1])]).astype(np.int32)
+        direct = np.zeros_like(points)
+        self._add_windows(points, normals, rooms, direct)
+        self._add_sun(points, normals, direct)
+        self._add_shaded_lamps(points, normals, rooms, direct)
+        albedos = [self._wall_albedo(k) for k in range(count)]
+        by_room = direct[split:].reshape(count, -1, 3)
+        forms = [kernels.form_factors(patches[k], patch_normals[k], areas[k]) for k in range(count)]
+        before = [_bounced(forms[k], albedos[k], by_room[k], areas[k])[1] for k in range(count)]
+        lamps = np.zeros_like(points)
+        for k in range(count):
+            alone = np.zeros_like(points)
+            self._add_ceiling_lamp(k, points, normals, rooms, alone)
+            mean = _bounced(forms[k], albedos[k], alone[split:].reshape(count, -1, 3)[k], areas[k])[1]
+            power = min(max((self._mood.target - before[k]) / max(mean, 1e-3), self._mood.dimmest), _BRIGHTEST)
+            lamps += alone * np.float32(power)
+        direct += lamps
+        by_room = direct[split:].reshape(count, -1, 3)
+        light = direct[:split]
+        for k in range(count):
+            radiance, mean = _bounced(forms[k], albedos[k], by_room[k], areas[k])
+            self._add_ambient(k, points, normals, np.flatnonzero(rooms[:split] == k), radiance, mean, light)
+        return light
 
-@_jit
-def add_lamp(points, normals, rooms, reached, position, power, shaded, cube, light):
-    """Adds a lamp: position float32 [3], power = linear rgb, reached bool [rooms]; `shaded` lamps shine up and down."""
-    texel = _TWO / np.float32(cube.shape[1])
-    for i in range(points.shape[0]):
-        if not reached[rooms[i]]:
-            continue
-        nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
-        dx, dy, dz = position[0] - points[i, 0], position[1] - points[i, 1], position[2] - points[i, 2]
-        cosine = dx * nx + dy * ny + dz * nz
-        if cosine <= _ZERO:
-            continue
-        r2 = dx * dx + dy * dy + dz * dz
-        r = np.sqrt(r2)
-        share = cosine / (r * (np.float32(0.7) + r2))
-        if shaded:
-            steep = smaller(larger((abs(dy) / r - np.float32(0.45)) * np.float32(2.2), _ZERO), _ONE)
-            share *= np.float32(0.3) + np.float32(0.7) * steep * steep
-        off = np.float32(0.004) + texel * r * np.float32(0.8)
-        share *= _clear_in_cube(cube, nx * off - dx, ny * off - dy, nz * off - dz)
-        light[i, 0] += share * power[0]
-        light[i, 1] += share * power[1]
-        light[i, 2] += share * power[2]
+    def _room_of(self, points: NDArray[np.floating]) -> NDArray[np.int32]:
+        """The room of each point; for a point inside a wall, the nearest room."""
+        space = np.zeros(len(points), np.int32)
+        if len(self._space_low) > 1:
+            kernels.nearest_rooms(points, self._space_low, self._space_high, space)
+        return self._owner[space]
 
-
-@_jit
-def add_window(points, normals, rooms, reached, position, axes, focal, area, sky, ground, depth_map, light):
-    """Adds one piece of a window, `area` m2 of sky and ground seen from inside; axes rows right, up, inward."""
-    half = np.float32(depth_map.shape[0]) * _HALF - _HALF
-    texel = _ONE / focal
-    for i in range(points.shape[0]):
-        if not reached[rooms[i]]:
-            continue
-        nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
-        dx, dy, dz = position[0] - points[i, 0], position[1] - points[i, 1], position[2] - points[i, 2]
-        cosine = dx * nx + dy * ny + dz * nz
-        facing = -(dx * axes[2, 0] + dy * axes[2, 1] + dz * axes[2, 2])
-        if cosine <= _ZERO or facing <= _ZERO:
-            continue
-        r2 = dx * dx + dy * dy + dz * dz
-        share = area * facing * cosine / (r2 * (_PI * r2 + area))
-        r = np.sqrt(r2)
-        off = np.float32(0.004) + texel * r
-        px, py, pz = nx * off - dx, ny * off - dy, nz * off - dz
-        depth = px * axes[2, 0] + py * axes[2, 1] + pz * axes[2, 2]
-        if depth > np.float32(0.05):
-            inverse = _ONE / depth
-            u = half + (px * axes[0, 0] + py * axes[0, 1] + pz * axes[0, 2]) * inverse * focal
-            v = half - (px * axes[1, 0] + py * axes[1, 1] + pz * axes[1, 2]) * inverse * focal
-            if u > _ZERO and v > _ZERO and u < half * _TWO and v < half * _TWO:
-                share *= share_clear(depth_map, u, v, inverse * _SLACK)
-        rise = smaller(larger(dy / r * np.float32(3.0) + _HALF, _ZERO), _ONE)
-        for c in range(3):
-            light[i, c] += share * (ground[c] + (sky[c] - ground[c]) * rise)
-
-
-@_jit
-def add_sun(points, normals, toward, power, eye, axes, focal, depth_map, spread_u, spread_v, light):
-    """Adds the sun. toward: unit float32 [3]; the map is drawn from `eye` along axes[2] = -toward.
-
-    spread_u, spread_v float32 [N, 3]: each point is sampled at four places within its texel.
-    """
-    half = np.float32(depth_map.shape[0]) * _HALF - _HALF
-    for i in range(points.shape[0]):
-        nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
-        cosine = toward[0] * nx + toward[1] * ny + toward[2] * nz
-        if cosine <= _ZERO:
-            continue
-        share = _ZERO
-        for k in range(4):
-            su = np.float32(0.25) if k & 1 else np.float32(-0.25)
-            sv = np.float32(0.25) if k & 2 else np.float32(-0.25)
-            px = points[i, 0] + spread_u[i, 0] * su + spread_v[i, 0] * sv + nx * np.float32(0.03) - eye[0]
-            py = points[i, 1] + spread_u[i, 1] * su + spread_v[i, 1] * sv + ny * np.float32(0.03) - eye[1]
-            pz = points[i, 2] + spread_u[i, 2] * su + spread_v[i, 2] * sv + nz * np.float32(0.03) - eye[2]
-            inverse = _ONE / (px * axes[2, 0] + py * axes[2, 1] + pz * axes[2, 2])
-            u = half + (px * axes[0, 0] + py * axes[0, 1] + pz * axes[0, 2]) * inverse * focal
-            v = half - (px * axes[1, 0] + py * axes[1, 1] + pz * axes[1, 2]) * inverse * focal
-            # depths of far eyes are nearly equal: the slack is absolute, in metres
-            share += share_clear(depth_map, u, v, inverse * (_ONE + np.float32(0.02) * inverse))
-        share *= cosine * np.float32(0.25)
-        for c in range(3):
-            light[i, c] += share * power[c]
-
-
-@_jit
-def form_factors(points, normals, areas):
-    """Share float32 [P, P] of what patch i receives that comes from patch j, rows summing to 1; arguments as filled by
-    `patch_points`. Point to disc, which stays finite for patches that touch."""
-    count = points.shape[0]
-    form = np.zeros((count, count), np.float32)
-    for i in range(count):
-        total = np.float32(1e-6)
-        for j in range(count):
-            dx, dy, dz = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1], points[j, 2] - points[i, 2]
-            ci = dx * normals[i, 0] + dy * normals[i, 1] + dz * normals[i, 2]
-            cj = -(dx * normals[j, 0] + dy * normals[j, 1] + dz * normals[j, 2])
-            if ci > _ZERO and cj > _ZERO:
-                r2 = dx * dx + dy * dy + dz * dz
-                form[i, j] = ci * cj * areas[j] / (r2 * (_PI * r2 + areas[j]))
-                total += form[i, j]
-        for j in range(count):
-            form[i, j] /= total
-    return form
-
-
-@_jit
-def bounce(form, albedo, direct, rounds):
-    """Radiance float32 [6, P, P, 3] of the faces of an empty room (-x +x -y +y -z +z) from the direct light on them.
-
-    albedo float32 [6, 3]; direct float32 [6 * P * P, 3], patches ordered as `patch_points` gives them.
-    """
-    count = direct.shape[0]
-    radiance = np.empty((count, 3), np.float32)
-    for i in range(count):
-        for c in range(3):
-            radiance[i, c] = direct[i, c] * albedo[i // (PATCHES * PATCHES), c]
-    for _ in range(rounds):
-        gathered = np.zeros((count, 3), np.float32)
-        for i in range(count):
-            for j in range(count):
-                for c in range(3):
-                    gathered[i, c] += form[i, j] * radiance[j, c]
-        for i in range(count):
-            for c in range(3):
-                radiance[i, c] = (direct[i, c] + gathered[i, c]) * albedo[i // (PATCHES * PATCHES), c]
-    return _softened(radiance.reshape(6, PATCHES, PATCHES, 3))
-
-
-@_jit
-def _softened(radiance):
-    """Each face blurred over 3 x 3 patches, twice: a sunny spot seen along few directions would leave copies."""
-    for _ in range(2):
-        blurred = np.zeros_like(radiance)
+    def _wall_albedo(self, room: int) -> F32:
+        """Mean albedo of the room's faces, float32 [6, 3] in the order of kernels.bounce."""
+        r, g = self._rectangles, self._g
+        out = np.full((6, 3), 0.6, np.float32)
+        centre = r.corner + (r.edge_u + r.edge_v) / 2
+        mine = (g.face_object[r.first] == 0) & (self._room_of(centre + r.normal * np.float32(0.06)) == room)
+        area = np.linalg.norm(r.edge_u, axis=1) * np.linalg.norm(r.edge_v, axis=1)
         for face in range(6):
-            for row in range(PATCHES):
-                for column in range(PATCHES):
-                    count = _ZERO
-                    for r in range(max(row - 1, 0), min(row + 2, PATCHES)):
-                        for c in range(max(column - 1, 0), min(column + 2, PATCHES)):
-                            blurred[face, row, column] += radiance[face, r, c]
-                            count += _ONE
-                    blurred[face, row, column] /= count
-        radiance = blurred
-    return radiance
+            on = mine & (r.normal[:, face // 2] * (-1 if face % 2 else 1) > 0.99)
+            if on.any():
+                out[face] = np.average(self._face_albedo[r.first[on]], axis=0, weights=area[on])
+        return out
+
+    def _add_windows(self, points: F32, normals: F32, rooms: NDArray[np.int32], light: F32) -> None:
+        sky, ground = np.array(self._mood.sky, np.float32), np.array(self._mood.ground, np.float32)
+        focal = np.float32(_WINDOW_PX / 2 / _WINDOW_HALF_TANGENT)
+        columns, rows = _WINDOW_SAMPLES
+        for k, rect, holes in zip(self._owner, self._plan.rects, self._plan.holes):
+            for hole in holes:
+                if hole.kind != "window":
+                    continue
+                nx, nz = inward(hole.wall)
+                plane = (rect.x_min, rect.x_max, rect.z_min, rect.z_max)[hole.wall]
+                axes = look_axes(np.array([nx, 0.0, nz]))
+                width, height = hole.end_m - hole.start_m, hole.high_m - hole.low_m
+                for n in range(columns * rows):
+                    along = hole.start_m + width * (n % columns + 0.5) / columns
+                    y = hole.low_m + height * (n // columns + 0.5) / rows
+                    x, z = (plane, along) if hole.wall < 2 else (along, plane)
+                    eye = np.array([x + 0.04 * nx, y, z + 0.04 * nz], np.float32)
+                    depth_map, _ = self._coarse.draw(eye, axes, float(focal), _WINDOW_PX)
+                    kernels.add_window(
+                        points, normals, rooms, self._beside[k], eye, axes, focal,
+                        np.float32(width * height / (columns * rows)), sky, ground, depth_map, light,
+                    )  # fmt: skip
+
+    def _add_sun(self, points: F32, normals: F32, light: F32) -> None:
+        """Add the sun at a position from which it shines through one of the windows."""
+        walls = [hole.wall for holes in self._plan.holes for hole in holes if hole.kind == "window"]
+        if not walls or not any(self._mood.sun):
+            return
+        nx, nz = inward(walls[int(self._rng.integers(len(walls)))])
+        azimuth = math.atan2(-nz, -nx) + self._rng.choice((-1, 1)) * self._rng.uniform(0.25, 0.75)
+        height = self._rng.uniform(0.5, 0.8)
+        toward = np.array(
+            [math.cos(azimuth) * math.cos(height), math.sin(height), math.sin(azimuth) * math.cos(height)]
+        )
+        low, high = self._low.min(0), self._high.max(0)
+        eye = ((low + high) / 2 + toward * _FAR_M).astype(np.float32)
+        radius = float(np.linalg.norm(high - low)) / 2 + 0.3
+        size = int(min(2 * radius / _SUN_TEXEL_M, _SUN_MAX_PX))
+        focal = np.float32(size / 2 * (_FAR_M - radius) / radius)
+        axes = look_axes(-toward)
+        # far sides: only the walls facing the sun occlude it, and they are seen from outside
+        depth_map, _ = self._shadows.draw(eye, axes, float(focal), size, back=True)
+        spread_u, spread_v = np.zeros_like(points), np.zeros_like(points)
+        r = self._rectangles
+        counts = r.size[:, 0] * r.size[:, 1]
+        spread_u[: r.texels] = np.repeat(r.edge_u / r.size[:, :1], counts, 0)
+        spread_v[: r.texels] = np.repeat(r.edge_v / r.size[:, 1:], counts, 0)
+        kernels.add_sun(
+            points, normals, toward.astype(np.float32), np.array(self._mood.sun, np.float32), eye, axes, focal,
+            depth_map, spread_u, spread_v, light,
+        )  # fmt: skip
+
+    def _add_shaded_lamps(self, points: F32, normals: F32, rooms: NDArray[np.int32], light: F32) -> None:
+        """Add floor and table lamps: all objects that have a bulb."""
+        power = np.array(self._mood.shaded_lamp, np.float32)
+        if not power.any():
+            return
+        g = self._g
+        bulbs = np.flatnonzero((g.material_values[g.face_material, 7] > _BULB_GLOW) & (g.face_object > 0))
+        for owner in np.unique(g.face_object[bulbs]):
+            corner = g.positions[g.faces[bulbs[g.face_object[bulbs] == owner]]].reshape(-1, 3)
+            position = ((corner.min(0) + corner.max(0)) / 2).astype(np.float32)
+            room = int(self._room_of(position[None])[0])
+            cube = self._shadows.cube(position, _CUBE_PX)
+            kernels.add_lamp(points, normals, rooms, self._beside[room], position, power, True, cube, light)
+
+    def _add_ceiling_lamp(self, k: int, points: F32, normals: F32, rooms: NDArray[np.int32], light: F32) -> None:
+        """Add a room's ceiling lamps with a total power of 1; each is sampled at several points for soft shadows."""
+        spaces = np.flatnonzero(self._owner == k)
+        size = (self._space_high - self._space_low)[spaces]
+        fractions = size[:, 0] * size[:, 2] / (size[:, 0] * size[:, 2]).sum()
+        for space, fraction in zip(spaces, fractions):
+            power = np.array(self._mood.ceiling_lamp, np.float32) / np.float32(_LAMP_POINTS) * fraction
+            for corner in range(_LAMP_POINTS):
+                angle = corner * 2 * math.pi / _LAMP_POINTS + 0.35
+                offset = (_LAMP_RADIUS_M * math.cos(angle), 0.0, _LAMP_RADIUS_M * math.sin(angle))
+                position = (np.array(self._lamps[space]) + offset).astype(np.float32)
+                cube = self._shadows.cube(position, _CUBE_PX)
+                kernels.add_lamp(points, normals, rooms, self._beside[k], position, power, False, cube, light)
+
+    def _add_ambient(
+        self,
+        room: int,
+        points: F32,
+        normals: F32,
+        index: NDArray[np.int64],
+        radiance: F32,
+        mean: float,
+        light: F32,
+    ) -> None:
+        g = self._g
+        low, high = self._low[room], self._high[room]
+        middle = (g.chunk_low + g.chunk_high) / 2
+        chunks = np.flatnonzero((g.chunk_object > 0) & (self._room_of(middle) == room)).astype(np.int32)
+        directions, axes = _sphere(_DIRECTIONS)
+        radius = float(np.linalg.norm(high - low)) / 2
+        focal = _AROUND_PX / 2 * (_FAR_M - radius) / radius
+        eyes = ((low + high) / 2 + directions * np.float32(_FAR_M)).astype(np.float32)
+        maps = np.zeros((len(directions), _AROUND_PX, _AROUND_PX), np.float32)
+        seen = np.full(maps.shape, -1, np.int32)
+        faces = self._coarse.face_of
+        upward = g.normals[g.faces[faces, 0], 1]
+        shown = self._face_albedo[faces] * (mean * (_REFLECTED[0] + _REFLECTED[1] * upward))[:, None].astype(np.float32)
+        for k in range(len(directions)):
+            if len(chunks):
+                maps[k], seen[k] = self._coarse.draw(eyes[k], axes[k], focal, _AROUND_PX, chunks)
+        add_ambient(
+            index, points, normals, low, high, kernels.fine_radiance(radiance).reshape(-1, 3), directions, eyes, axes,
+            np.float32(focal), maps, seen, drawn_part(maps), shown, light,
+        )  # fmt: skip
 
 
-@_jit
-def fine_radiance(radiance):
-    """Radiance of a room's faces, see bounce, interpolated to FINE x FINE, whose steps are too small to be seen."""
-    out = np.empty((6, FINE, FINE, 3), np.float32)
-    last = np.float32(PATCHES) - np.float32(1.001)
-    for row in range(FINE):
-        fr = (np.float32(row) + _HALF) * np.float32(PATCHES / FINE) - _HALF
-        fr = smaller(larger(fr, _ZERO), last)
-        for column in range(FINE):
-            fc = (np.float32(column) + _HALF) * np.float32(PATCHES / FINE) - _HALF
-            fc = smaller(larger(fc, _ZERO), last)
-            r, c = int(fr), int(fc)
-            gr, gc = fr - np.float32(r), fc - np.float32(c)
-            for face in range(6):
-                for k in range(3):
-                    low = radiance[face, r, c, k] * (_ONE - gc) + radiance[face, r, c + 1, k] * gc
-                    high = radiance[face, r + 1, c, k] * (_ONE - gc) + radiance[face, r + 1, c + 1, k] * gc
-                    out[face, row, column, k] = low * (_ONE - gr) + high * gr
-    return out
+def _bounced(form: F32, albedo: F32, direct: F32, areas: F32) -> tuple[F32, float]:
+    """Radiance of the faces of a room, see kernels.bounce, and its area-weighted mean."""
+    radiance = kernels.bounce(form, albedo, direct, _ROUNDS)
+    return radiance, float(np.average(radiance.reshape(-1, 3).mean(1), weights=areas))
 
 
-@_jit
-def patch_points(low, high, points, normals, areas):
-    """Fills centres, inward normals and areas of a room's patches: face, then row along b, then column along a, where
-    a, b are the axes after the face's own in the order x, y, z, x, y."""
-    k = 0
-    for face in range(6):
-        axis, side = face // 2, face % 2
-        a, b = (axis + 1) % 3, (axis + 2) % 3
-        for row in range(PATCHES):
-            for column in range(PATCHES):
-                points[k, axis] = high[axis] if side else low[axis]
-                points[k, a] = low[a] + (high[a] - low[a]) * (np.float32(column) + _HALF) / np.float32(PATCHES)
-                points[k, b] = low[b] + (high[b] - low[b]) * (np.float32(row) + _HALF) / np.float32(PATCHES)
-                normals[k, :] = 0
-                normals[k, axis] = -_ONE if side else _ONE
-                areas[k] = (high[a] - low[a]) * (high[b] - low[b]) / np.float32(PATCHES * PATCHES)
-                k += 1
+@functools.cache
+def _sphere(count: int) -> tuple[F32, F32]:
+    """Directions float32 [K, 3] on a Fibonacci sphere, and the axes of views in the opposite directions."""
+    k = np.arange(count) + 0.5
+    y = 1 - 2 * k / count
+    angle = k * math.pi * (3 - math.sqrt(5))
+    ring = np.sqrt(1 - y * y)
+    directions = np.stack([np.cos(angle) * ring, y, np.sin(angle) * ring], 1)
+    return directions.astype(np.float32), np.stack([look_axes(-d) for d in directions])

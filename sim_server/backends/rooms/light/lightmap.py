@@ -1,4 +1,4 @@
-"""Where baked light is kept: a grid of texels on every large flat rectangle, one value per vertex elsewhere."""
+"""Lightmap layout: a grid of texels on every large flat rectangle; all other faces have one value per vertex."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_server.backends.rooms.draw.raster import _jit
 from sim_server.backends.rooms.mesh import cross, lengths
+from sim_server.jit import jit
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 
 MIN_EDGE_M = 0.06
 MIN_AREA_M2 = 0.04
-# Texel sizes: floors and tops, where shadows end, are finer than walls and sides, and these than ceilings.
+# Texel sizes: finest on floors and tops, where shadows fall, and coarsest on ceilings.
 UPWARD_M, SIDEWAYS_M, DOWNWARD_M = 0.065, 0.12, 0.18
 
 
 class Rectangles(NamedTuple):
-    """face int32 [F]: the rectangle a face belongs to, or -1; corner, edge_u, edge_v, normal float32 [R, 3] m;
-    size int32 [R, 2] = texels along u and v; start int32 [R] = first texel in the atlas; first int32 [R] = its face."""
+    """The rectangles of a scene.
+
+    face int32 [F]: the rectangle of each face, or -1; corner, edge_u, edge_v, normal float32 [R, 3] m; size int32
+    [R, 2]: texels along u and v; start int32 [R]: first texel in the atlas; first int32 [R]: first of its two faces.
+    """
 
     face: I32
     corner: F32
@@ -37,8 +40,8 @@ class Rectangles(NamedTuple):
         return int(self.start[-1] + self.size[-1].prod()) if len(self.start) else 0
 
     def lookup(self) -> tuple[F32, I32]:
-        """For shading: affine maps float32 [R, 8] from a world point to texel units (texel centres at integers), and
-        int32 [R, 3] = first texel, texels along u and v."""
+        """Affine maps float32 [R, 8] from a world point to texel units (texel centres at integers), and int32 [R, 3] =
+        first texel, texels along u and v."""
         out = np.empty((len(self.start), 8), np.float32)
         for at, edge, count in ((0, self.edge_u, self.size[:, 0]), (4, self.edge_v, self.size[:, 1])):
             step = edge.astype(np.float64)
@@ -54,7 +57,7 @@ class Rectangles(NamedTuple):
         return points, normals
 
 
-@_jit
+@jit
 def _fill_points(corner, edge_u, edge_v, normal, size, points, normals):
     half = np.float32(0.5)
     at = 0
@@ -70,7 +73,7 @@ def _fill_points(corner, edge_u, edge_v, normal, size, points, normals):
 
 
 def find_rectangles(positions: F32, normals: F32, faces: I32) -> Rectangles:
-    """Pairs of neighbouring faces (a, b, c), (a, c, d) that make a large flat rectangle of one normal."""
+    """Find pairs of consecutive faces (a, b, c), (a, c, d) that form a large flat rectangle with equal normals."""
     first = np.flatnonzero((faces[:-1, 0] == faces[1:, 0]) & (faces[:-1, 2] == faces[1:, 1]))
     corners = np.column_stack([faces[first], faces[first + 1, 2]])
     a, b, c, d = (positions[corners[:, k]] for k in range(4))

@@ -1,36 +1,33 @@
-"""Where an agent can stand and walk: a grid on the floor, shortest paths pulled straight."""
+"""Navigation in generated homes: a grid of free floor, and shortest paths with straightened corners."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from protocol.tasks.scene import Vec3
 from sim_server.backends.rooms.building.plan import WALL_M, FloorPlan, Rect
+from sim_server.jit import jit
 
 CELL_M = 0.05
 FINE = 2  # cells of the obstacle map per cell of the grid, along each axis
 AGENT_RADIUS_M = 0.2
-AGENT_HEIGHT_M = 1.6  # what begins above this height does not block
-STEP_M = 0.05  # lower things (rugs) can be walked on
-LEAST_FLOOR_M2 = 0.3  # free floor that every room must offer
-
-_jit = njit(cache=True, nogil=True, error_model="numpy")
+AGENT_HEIGHT_M = 1.6  # objects above this height do not block
+STEP_M = 0.05  # lower objects (rugs) can be walked on
+MIN_FLOOR_M2 = 0.3  # free floor required in every room
 
 
 class NavigationGrid:
-    """Free cells of 5 cm for an agent of 0.2 m radius and 1.6 m height; rooms are joined through their doors.
+    """Free cells of 5 cm for an agent of 0.2 m radius and 1.6 m height; rooms are connected through their doors.
 
-    A thing blocks the floor below its mesh, as far as the mesh lies between 0.05 and 1.6 m: an agent passes beside a
-    table's round top, but stands under nothing. Only the largest connected area counts as free, so that a path joins
-    any two free points.
+    An object blocks the floor below its mesh where the mesh is between 0.05 and 1.6 m high. Only the largest connected
+    area counts as free, so that a path connects any two free points.
     """
 
     def __init__(self, plan: FloorPlan, obstacles: NDArray[np.float32]) -> None:
-        """`obstacles` float32 [T, 3, 3]: triangles, corner by corner, world frame."""
+        """`obstacles` float32 [T, 3, 3]: triangles (triangle, corner, coordinate), world frame."""
         self._x0 = min(r.x_min for r in plan.rects)
         self._z0 = min(r.z_min for r in plan.rects)
         columns = int((max(r.x_max for r in plan.rects) - self._x0) / CELL_M)
@@ -59,7 +56,7 @@ class NavigationGrid:
         self, free: NDArray[np.bool_], x0: float, z0: float, x1: float, z1: float,
         inset_x: float = AGENT_RADIUS_M, inset_z: float = AGENT_RADIUS_M,
     ) -> None:  # fmt: skip
-        """Frees the cells whose centres lie in a rectangle, inset by the agent's radius."""
+        """Mark the cells whose centres are in a rectangle, inset by the agent's radius, as free."""
         c0 = max(0, math.ceil((x0 + inset_x - self._x0) / CELL_M - 0.5))
         c1 = math.floor((x1 - inset_x - self._x0) / CELL_M - 0.5) + 1
         r0 = max(0, math.ceil((z0 + inset_z - self._z0) / CELL_M - 0.5))
@@ -71,10 +68,10 @@ class NavigationGrid:
         return float(len(self._cells) * CELL_M**2)
 
     def reaches(self, rect: Rect) -> bool:
-        """Whether a room with this floor offers at least 0.3 m2 that can be walked to."""
+        """Whether a room with this floor has at least MIN_FLOOR_M2 of reachable floor."""
         r0, c0 = self._cell(rect.x_min, rect.z_min)
         r1, c1 = self._cell(rect.x_max, rect.z_max)
-        return bool(self._free[r0 : r1 + 1, c0 : c1 + 1].sum() * CELL_M**2 >= LEAST_FLOOR_M2)
+        return bool(self._free[r0 : r1 + 1, c0 : c1 + 1].sum() * CELL_M**2 >= MIN_FLOOR_M2)
 
     def _cell(self, x_m: float, z_m: float) -> tuple[int, int]:
         return math.floor((z_m - self._z0) / CELL_M), math.floor((x_m - self._x0) / CELL_M)
@@ -85,13 +82,13 @@ class NavigationGrid:
         return bool(inside and self._free[row, column])
 
     def sample(self, rng: np.random.Generator) -> tuple[float, float]:
-        """A uniform point of the free area, x and z."""
+        """A uniformly random point (x, z) of the free area."""
         row, column = self._cells[int(rng.integers(len(self._cells)))]
         jitter = rng.random(2)
         return float(self._x0 + (column + jitter[0]) * CELL_M), float(self._z0 + (row + jitter[1]) * CELL_M)
 
     def path(self, start_m: Vec3, goal_m: Vec3) -> list[Vec3]:
-        """Waypoints from start to goal on free cells; empty when either is not free or they are not connected."""
+        """Waypoints from start to goal on free cells; empty if one of them is not free or they are not connected."""
         if not (self.is_free(start_m[0], start_m[2]) and self.is_free(goal_m[0], goal_m[2])):
             return []
         start, goal = self._cell(start_m[0], start_m[2]), self._cell(goal_m[0], goal_m[2])
@@ -106,9 +103,9 @@ class NavigationGrid:
         return [start_m, *middle, goal_m]
 
 
-@_jit
+@jit
 def _square_distance(px, pz, ax, az, bx, bz):
-    """Of a point to a segment."""
+    """Squared distance between a point and a segment."""
     ux, uz = bx - ax, bz - az
     square = ux * ux + uz * uz
     t = 0.0
@@ -118,9 +115,9 @@ def _square_distance(px, pz, ax, az, bx, bz):
     return dx * dx + dz * dz
 
 
-@_jit
+@jit
 def _mark(occupied, triangles, x0, z0, cell, low, high):
-    """Marks the cells that a triangle touches, seen from above, where the triangle lies between two heights."""
+    """Mark the cells below the part of each triangle that is between two heights."""
     rows, columns = occupied.shape
     reach = 0.71 * cell  # half of a cell's diagonal
     for k in range(len(triangles)):
@@ -153,9 +150,9 @@ def _mark(occupied, triangles, x0, z0, cell, low, high):
                     occupied[row, column] = True
 
 
-@_jit
+@jit
 def _block(free, occupied, fine, radius):
-    """Clears the cells of which any fine cell lies within `radius` fine cells of an occupied one, centre to centre."""
+    """Clear cells with any fine cell within `radius` fine cells of an occupied one, centre to centre."""
     rows, columns = occupied.shape
     reach = int(radius)
     along = np.full((rows, columns), reach + 1, np.int32)  # to the nearest occupied cell of the same row
@@ -181,9 +178,9 @@ def _block(free, occupied, fine, radius):
                     break
 
 
-@_jit
+@jit
 def _largest_area(free):
-    """The free cells of the largest part whose cells are joined along their sides."""
+    """The largest area of free cells connected along their sides."""
     rows, columns = free.shape
     label = np.zeros((rows, columns), np.int32)
     stack = np.empty(rows * columns, np.int64)
@@ -210,9 +207,9 @@ def _largest_area(free):
     return label == best if best else free
 
 
-@_jit
+@jit
 def _push(keys, cells, size, key, cell):
-    """Adds to a binary heap; returns its new size."""
+    """Push onto a binary heap; return its new size."""
     k = size
     keys[k] = key
     cells[k] = cell
@@ -224,9 +221,9 @@ def _push(keys, cells, size, key, cell):
     return size + 1
 
 
-@_jit
+@jit
 def _pop(keys, cells, size):
-    """Moves the least element to the end of the heap; returns its new size."""
+    """Move the smallest element to the end of the heap; return its new size."""
     size -= 1
     keys[0], keys[size] = keys[size], keys[0]
     cells[0], cells[size] = cells[size], cells[0]
@@ -244,9 +241,9 @@ def _pop(keys, cells, size):
         k = least
 
 
-@_jit
+@jit
 def _shortest(free, start_row, start_column, goal_row, goal_column):
-    """A* over eight neighbours; cells of the path, start first, int64 [N, 2], or an empty array."""
+    """A* over eight neighbours; the cells of the path from the start, int64 [N, 2], empty if there is none."""
     rows, columns = free.shape
     total = rows * columns
     cost = np.full(total, np.inf)
@@ -298,9 +295,9 @@ def _shortest(free, start_row, start_column, goal_row, goal_column):
     return out
 
 
-@_jit
+@jit
 def _clear(free, r0, c0, r1, c1):
-    """Whether the straight line between two cell centres crosses free cells only."""
+    """Whether the straight line between two cell centres crosses only free cells."""
     steps = 2 * max(abs(r1 - r0), abs(c1 - c0)) + 1
     for k in range(steps + 1):
         t = k / steps
@@ -309,9 +306,9 @@ def _clear(free, r0, c0, r1, c1):
     return True
 
 
-@_jit
+@jit
 def _pulled(free, cells):
-    """The path with every corner dropped that a straight line can skip."""
+    """The path without the corners that a straight line can skip."""
     keep = np.zeros(len(cells), np.bool_)
     keep[0] = True
     at = 0

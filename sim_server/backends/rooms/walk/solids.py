@@ -1,4 +1,4 @@
-"""Whether a camera stands inside something solid, from where a picture would show nothing true."""
+"""Checks whether a camera is inside a solid object or wall, where the image would be meaningless."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from protocol.tasks.scene import Vec3
 from sim_server.backends.rooms.building.plan import WALL_M, FloorPlan
-from sim_server.backends.rooms.draw.raster import _jit
 from sim_server.backends.rooms.geometry import Geometry
+from sim_server.jit import jit
 
 
 def object_around(geometry: Geometry, point: NDArray[np.float32]) -> int:
-    """Id of an object whose closed surface holds the point, or 0. Sheets that close nothing off do not count."""
+    """The id of an object whose closed surface contains the point, or 0. Open surfaces do not count."""
     return int(
         _object_around(
             point, geometry.positions, geometry.faces, geometry.chunk_faces, geometry.chunk_low, geometry.chunk_high,
@@ -22,7 +22,7 @@ def object_around(geometry: Geometry, point: NDArray[np.float32]) -> int:
 
 
 def in_wall(plan: FloorPlan, point_m: Vec3) -> bool:
-    """Whether the point lies in the matter of a wall: beside a space, below its ceiling, and not in an opening."""
+    """Whether the point is inside a wall: beside a space, below its ceiling, and not in an opening."""
     x, y, z = point_m
     beside = False
     for rect, owner in zip(plan.rects, plan.room_of):
@@ -37,15 +37,17 @@ def in_wall(plan: FloorPlan, point_m: Vec3) -> bool:
     )
 
 
-@_jit
+@jit
 def _object_around(point, positions, faces, chunk_faces, chunk_low, chunk_high, chunk_object):
-    """Signed crossings of the vertical line through the point, above it and below it, summed per object: a closed
-    surface around the point leaves both sums unequal to zero (the winding number)."""
+    """Sum signed crossings of the vertical line through the point, above and below it, per object.
+
+    Both sums (winding numbers) are non-zero for a closed surface around the point.
+    """
     x, y, z = np.float64(point[0]), np.float64(point[1]), np.float64(point[2])
     current, above, below = 0, 0, 0
     for k in range(chunk_object.shape[0]):
         owner = chunk_object[k]
-        if owner != current:  # the chunks of an object follow one another
+        if owner != current:  # the chunks of an object are consecutive
             if above != 0 and below != 0:
                 return current
             current, above, below = owner, 0, 0

@@ -1,31 +1,23 @@
-"""Kernels of walkable.py: triangles to voxels, voxels to spans, links between spans, ways over them.
+"""Kernels of walkable.py that turn triangles into voxels, and voxels into spans.
 
 A span is the top of a run of solid voxels with free height above it. Spans are numbered in the order of their cells.
 """
 
 from __future__ import annotations
 
-import heapq
 import math
 
 import numpy as np
-from numba import njit
 
-_HAIR = 1e-3  # of a level: 0.05 mm
+from sim_server.jit import jit
+
+_HAIR = 1e-3  # rounding tolerance in levels: 0.05 mm
 OPEN = 2**30  # free height under the sky, lowest level of an empty cell
-# row and column of the four neighbours, in turn
-_ROW = np.array([0, 1, 0, -1])
-_COLUMN = np.array([-1, 0, 1, 0])
-
-_jit = njit(cache=True, nogil=True, error_model="numpy")
 
 
-# ---------------------------------------------------------------------- voxels
-
-
-@_jit
+@jit
 def _cut(polygon, count, axis, at, out, keep_above):
-    """Clips a convex polygon [count, 3] at a plane across `axis`; returns the number of corners in `out`."""
+    """Clip a convex polygon [count, 3] at a plane perpendicular to `axis`; return the number of corners in `out`."""
     new = 0
     for k in range(count):
         n = (k + 1) % count
@@ -43,10 +35,13 @@ def _cut(polygon, count, axis, at, out, keep_above):
     return new
 
 
-@_jit
+@jit
 def _cell_pieces(corners, low, cell, rows, columns, out):
-    """Fills `out` float64 [N, 4] with row, column, least and greatest height of a triangle in each cell that it meets;
-    returns how many. Heights are relative to low."""
+    """Fill `out` float64 [N, 4] with row, column, and minimum and maximum height of a triangle in each cell it
+    touches.
+
+    Heights are relative to low. Returns the number of cells.
+    """
     points = np.empty((3, 3))
     for k in range(3):
         for j in range(3):
@@ -77,9 +72,9 @@ def _cell_pieces(corners, low, cell, rows, columns, out):
     return found
 
 
-@_jit
+@jit
 def _up(corners):
-    """The upward part of a triangle's unit normal."""
+    """The vertical component of a triangle's unit normal."""
     ux, uy, uz = corners[1, 0] - corners[0, 0], corners[1, 1] - corners[0, 1], corners[1, 2] - corners[0, 2]
     vx, vy, vz = corners[2, 0] - corners[0, 0], corners[2, 1] - corners[0, 1], corners[2, 2] - corners[0, 2]
     nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
@@ -87,17 +82,20 @@ def _up(corners):
     return ny / length if length > 0 else 0.0
 
 
-@_jit
+@jit
 def _levels(y_low, y_high, cell_height):
-    """First voxel level and the one after the last that heights y_low..y_high meet. A height that is a whole number of
-    levels but for the rounding of coordinates counts as that number: else the steps of a stair would differ by one."""
+    """The first voxel level that heights y_low..y_high touch, and the last one + 1.
+
+    A height within rounding error of a whole number of levels counts as that number; otherwise the steps of a stair
+    could differ by one level.
+    """
     bottom = math.floor(y_low / cell_height + _HAIR)
     return bottom, max(math.ceil(y_high / cell_height - _HAIR), bottom + 1)
 
 
-@_jit
+@jit
 def voxelise(triangles, low, cell, cell_height, least_up, voxels):
-    """Marks voxels that a triangle meets: 1 solid, 2 solid with a walkable top."""
+    """Mark voxels that a triangle touches: 1 solid, 2 solid with a walkable top."""
     rows, columns, levels = voxels.shape
     pieces = np.empty((rows * columns, 4))
     for t in range(len(triangles)):
@@ -113,10 +111,13 @@ def voxelise(triangles, low, cell, cell_height, least_up, voxels):
             voxels[row, column, top - 1] = max(voxels[row, column, top - 1], mark)
 
 
-@_jit
+@jit
 def walk_over_low(voxels, climb):
-    """Makes a top walkable that lies within a step above something walkable: a thing low enough to step onto, and, in
-    the same run of voxels, the slanted side of what stands on a floor."""
+    """Make tops walkable that are at most one step above something walkable.
+
+    These are low objects that an agent can step onto and, in the same run of voxels, slanted sides of objects on a
+    floor.
+    """
     rows, columns, levels = voxels.shape
     for row in range(rows):
         for column in range(columns):
@@ -135,10 +136,13 @@ def walk_over_low(voxels, climb):
                     below, walkable = level, own
 
 
-@_jit
+@jit
 def spans(voxels):
-    """start [cells + 1]; per span its floor level, the free levels above (OPEN under the sky); per cell its lowest
-    solid level (OPEN for none); per span whether it is walkable."""
+    """The spans of all cells.
+
+    Returns start [cells + 1], the first span of each cell; per span the floor level and the free levels above it (OPEN
+    under the sky); per cell the lowest solid level (OPEN if none); per span whether it is walkable.
+    """
     rows, columns, levels = voxels.shape
     start = np.zeros(rows * columns + 1, np.int64)
     for k in range(rows * columns):
@@ -168,121 +172,9 @@ def spans(voxels):
     return start, floor, clear, bottom, walkable
 
 
-# ---------------------------------------------------------------------- spans
-
-
-@_jit
-def links(start, floor, clear, columns, climb, height):
-    """The span that can be stepped to in each of the four directions, int64 [S, 4], or -1."""
-    cells = len(start) - 1
-    links = np.full((len(floor), 4), -1, np.int64)
-    for k in range(cells):
-        row, column = k // columns, k % columns
-        for side in range(4):
-            r, c = row + _ROW[side], column + _COLUMN[side]
-            if r < 0 or c < 0 or c >= columns or r * columns + c >= cells:
-                continue
-            other = r * columns + c
-            for s in range(start[k], start[k + 1]):
-                for n in range(start[other], start[other + 1]):
-                    top = min(floor[s] + clear[s], floor[n] + clear[n])
-                    if abs(floor[n] - floor[s]) <= climb and top - max(floor[s], floor[n]) >= height:
-                        links[s, side] = n
-                        break
-    return links
-
-
-@_jit
-def ledges(start, floor, clear, bottom, columns, climb, height):
-    """Spans beside a drop of more than a step, or on a slope that rises more than a step across the cell."""
-    cells = len(start) - 1
-    out = np.zeros(len(floor), np.bool_)
-    for k in range(cells):
-        row, column = k // columns, k % columns
-        for s in range(start[k], start[k + 1]):
-            here, top = floor[s], floor[s] + clear[s]
-            drop, lowest, highest = 0, here, here
-            for side in range(4):
-                r, c = row + _ROW[side], column + _COLUMN[side]
-                if r < 0 or c < 0 or c >= columns or r * columns + c >= cells:
-                    drop = max(drop, climb + here)
-                    continue
-                other = r * columns + c
-                if min(top, bottom[other]) - max(here, -climb) > height:
-                    drop = max(drop, climb + here)
-                for n in range(start[other], start[other + 1]):
-                    if min(top, floor[n] + clear[n]) - max(here, floor[n]) > height:
-                        drop = max(drop, here - floor[n])
-                        if abs(floor[n] - here) <= climb:
-                            lowest, highest = min(lowest, floor[n]), max(highest, floor[n])
-            out[s] = drop > climb or highest - lowest > climb
-    return out
-
-
-@_jit
-def keep_walkable(links, walkable):
-    """Cuts the links from and to spans that are not walkable."""
-    for s in range(len(links)):
-        for side in range(4):
-            if links[s, side] >= 0 and not (walkable[s] and walkable[links[s, side]]):
-                links[s, side] = -1
-
-
-@_jit
-def distance(links, walkable):
-    """To the nearest border, in half cells: 2 a straight step and 3 a diagonal one."""
-    count = len(links)
-    out = np.full(count, 2**20, np.int64)
-    for s in range(count):
-        for side in range(4):
-            if links[s, side] < 0:
-                out[s] = 0
-        if not walkable[s]:
-            out[s] = 0
-    # spans are in the order of their cells, so that one sweep up and one down suffice
-    for sweep in range(2):
-        for i in range(count):
-            s = i if sweep == 0 else count - 1 - i
-            for side in range(4):
-                n = links[s, side]
-                if n < 0:
-                    continue
-                out[s] = min(out[s], out[n] + 2)
-                d = links[n, (side + 3) % 4]
-                if d >= 0:
-                    out[s] = min(out[s], out[d] + 3)
-    return out
-
-
-@_jit
-def areas(links, walkable):
-    """The number of each span's connected area, from 1, 0 for none; and the spans of each area."""
-    area = np.zeros(len(links), np.int64)
-    stack = np.empty(len(links) + 1, np.int64)
-    count = 0
-    for first in range(len(links)):
-        if not walkable[first] or area[first]:
-            continue
-        count += 1
-        area[first], stack[0], size = count, first, 1
-        while size > 0:
-            size -= 1
-            s = stack[size]
-            for side in range(4):
-                n = links[s, side]
-                if n >= 0 and area[n] == 0:
-                    area[n] = count
-                    stack[size] = n
-                    size += 1
-    sizes = np.zeros(count + 1, np.int64)
-    for s in range(len(links)):
-        sizes[area[s]] += 1
-    return area, sizes
-
-
-@_jit
+@jit
 def true_heights(triangles, low, cell, cell_height, least_up, start, floor, columns, height_m):
-    """Replaces the rounded heights of spans by the highest walkable triangle in the top voxel, at its cell."""
+    """Replace the rounded heights of spans by that of the highest walkable triangle in the top voxel."""
     cells = len(start) - 1
     found = np.zeros(len(floor), np.bool_)
     pieces = np.empty((cells, 4))
@@ -297,102 +189,3 @@ def true_heights(triangles, low, cell, cell_height, least_up, start, floor, colu
                 if floor[s] == top and (not found[s] or y > height_m[s]):
                     height_m[s] = y
                     found[s] = True
-
-
-# ---------------------------------------------------------------------- paths
-
-
-@_jit
-def _diagonal(links, s, side):
-    """The span diagonally ahead, between `side` and the next side, if both ways round lead to it; or -1."""
-    n, m = links[s, side], links[s, (side + 1) % 4]
-    if n < 0 or m < 0:
-        return -1
-    d = links[n, (side + 1) % 4]
-    return d if d >= 0 and d == links[m, side] else -1
-
-
-@_jit
-def shortest(links, cells, columns, start, goal):
-    """Spans of the shortest way over straight and diagonal steps (A*), ends included; empty where there is none."""
-    count = len(links)
-    cost = np.full(count, np.inf)
-    parent = np.full(count, -1, np.int64)
-    done = np.zeros(count, np.bool_)
-    heap = [(0.0, start)]
-    cost[start] = 0.0
-    goal_row, goal_column = cells[goal] // columns, cells[goal] % columns
-    more = math.sqrt(2.0) - 1.0
-    while len(heap) > 0:
-        _, s = heapq.heappop(heap)
-        if done[s]:
-            continue
-        done[s] = True
-        if s == goal:
-            break
-        for side in range(8):
-            n = links[s, side] if side < 4 else _diagonal(links, s, side - 4)
-            if n < 0 or done[n]:
-                continue
-            new = cost[s] + (1.0 if side < 4 else 1.0 + more)
-            if new < cost[n]:
-                cost[n], parent[n] = new, s
-                dr, dc = abs(cells[n] // columns - goal_row), abs(cells[n] % columns - goal_column)
-                heapq.heappush(heap, (new + max(dr, dc) + more * min(dr, dc), n))
-    if not done[goal]:
-        return np.empty(0, np.int64)
-    length, s = 1, goal
-    while s != start:
-        s = parent[s]
-        length += 1
-    out = np.empty(length, np.int64)
-    s = goal
-    for k in range(length - 1, -1, -1):
-        out[k] = s
-        s = parent[s]
-    return out
-
-
-@_jit
-def _sees(links, cells, columns, a, b):
-    """Whether the straight line between two spans' cells runs over linked spans only, and ends on the second."""
-    r0, c0 = cells[a] // columns, cells[a] % columns
-    r1, c1 = cells[b] // columns, cells[b] % columns
-    dr, dc = r1 - r0, c1 - c0
-    side_r, side_c = (1 if dr > 0 else 3), (2 if dc > 0 else 0)
-    dr, dc = abs(dr), abs(dc)
-    r, c, s = 0, 0, a
-    while r < dr or c < dc:
-        # the border that the line crosses next, in units of 1 / (2 dr dc)
-        ahead_r, ahead_c = (2 * r + 1) * dc, (2 * c + 1) * dr
-        if c >= dc or (r < dr and ahead_r < ahead_c):
-            s = links[s, side_r]
-            r += 1
-        elif r >= dr or ahead_c < ahead_r:
-            s = links[s, side_c]
-            c += 1
-        else:  # through the corner: both ways round must be free
-            n, m = links[s, side_r], links[s, side_c]
-            if n < 0 or m < 0 or links[n, side_c] != links[m, side_r]:
-                return False
-            s = links[n, side_c]
-            r += 1
-            c += 1
-        if s < 0:
-            return False
-    return s == b
-
-
-@_jit
-def pulled(links, cells, columns, spans):
-    """The way with every corner dropped that a straight line can skip."""
-    keep = np.zeros(len(spans), np.bool_)
-    keep[0] = True
-    at = 0
-    while at < len(spans) - 1:
-        ahead = len(spans) - 1
-        while ahead > at + 1 and not _sees(links, cells, columns, spans[at], spans[ahead]):
-            ahead -= 1
-        keep[ahead] = True
-        at = ahead
-    return spans[keep]

@@ -1,9 +1,9 @@
-"""Where an agent can walk in any triangle mesh: several floors, stairs, ramps; shortest paths.
+"""Navigation on arbitrary triangle meshes with several floors, stairs and ramps; shortest paths.
 
-The steps and their rounding are those of Recast (M. Mononen), on which Habitat's navigation meshes rest, so that both
-agree on what can be walked: triangles become voxels, the tops of solid runs become spans with the free height above,
-spans at drops and next to things are cleared, and neighbours within a step's height are joined. Paths run on the spans
-themselves instead of on polygons.
+Steps and rounding follow Recast (M. Mononen), which Habitat's navigation meshes are built with, so that both agree on
+walkable areas: triangles become voxels, the tops of solid runs become spans with the free height above, spans at drops
+and next to obstacles are removed, and neighbours within a step's height are linked. Unlike in Recast, paths run on
+spans instead of polygons.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from protocol.errors import VantageError
 from protocol.tasks.scene import Vec3
-from sim_server.backends.rooms.walk import voxels
+from sim_server.backends.rooms.walk import spans, voxels
 
-_LEAST_AREA_M2 = 1.0  # smaller areas are dropped, as Habitat does
-_MOST_VOXELS = 4 * 10**8
-_SEARCH_UP_DOWN_M = 0.5  # how far a point may lie above or below the floor that it means
+_MIN_AREA_M2 = 1.0  # smaller areas are dropped, as in Habitat
+_MAX_VOXELS = 4 * 10**8
+_SEARCH_UP_DOWN_M = 0.5  # maximum vertical distance of a point to its floor
 
 
 class Agent(NamedTuple):
-    """Who walks, and the size of the voxels; the defaults are the agent of generated homes."""
+    """Size of the agent and of the voxels; the defaults match the agent of generated homes."""
 
     radius_m: float = 0.2
     height_m: float = 1.6
@@ -37,14 +37,14 @@ class Agent(NamedTuple):
 class WalkableMesh:
     """The spans of a mesh on which an agent can stand, and paths over them.
 
-    A span is indoors where something is above it; where any is, only indoor spans count, since the top of a ceiling
-    can be walked on too.
+    A span is indoors if something is above it. If a mesh has any, only indoor spans count, since the top of a ceiling
+    is walkable too.
     """
 
     def __init__(self, triangles: NDArray[np.float32], agent: Agent = Agent()) -> None:  # noqa: B008
         """triangles: float32 [T, 3, 3] m, counter-clockwise seen from the front.
 
-        Raises VantageError("unsupported") for a mesh too large for voxels of this size.
+        Raises VantageError("unsupported") if the mesh is too large for voxels of this size.
         """
         self.agent = agent
         low, high = triangles.reshape(-1, 3).min(0), triangles.reshape(-1, 3).max(0)
@@ -52,9 +52,9 @@ class WalkableMesh:
         size = np.maximum(high.astype(np.float64) - self._low, 0)
         rows, columns = (int(size[k] / agent.cell_m + 0.5) or 1 for k in (2, 0))
         levels = math.ceil(size[1] / agent.cell_height_m) + 2
-        if rows * columns * levels > _MOST_VOXELS:
+        if rows * columns * levels > _MAX_VOXELS:
             raise VantageError(
-                "unsupported", f"a scene of {size[0]:.0f} x {size[1]:.0f} x {size[2]:.0f} m is too large: cut it."
+                "unsupported", f"a scene of {size[0]:.0f} x {size[1]:.0f} x {size[2]:.0f} m is too large: crop it."
             )
         solid = np.zeros((rows, columns, levels), np.uint8)
         scale = (agent.cell_m, agent.cell_height_m, math.cos(agent.slope_rad))
@@ -64,16 +64,16 @@ class WalkableMesh:
         voxels.walk_over_low(solid, climb)
         start, floor, clear, bottom, walkable = voxels.spans(solid)
         del solid
-        links = voxels.links(start, floor, clear, columns, climb, height)
-        walkable &= ~voxels.ledges(start, floor, clear, bottom, columns, climb, height) & (clear >= height)
-        voxels.keep_walkable(links, walkable)
-        walkable &= voxels.distance(links, walkable) >= 2 * math.ceil(agent.radius_m / agent.cell_m - 1e-6)
-        voxels.keep_walkable(links, walkable)
-        area, sizes = voxels.areas(links, walkable)
+        links = spans.links(start, floor, clear, columns, climb, height)
+        walkable &= ~spans.ledges(start, floor, clear, bottom, columns, climb, height) & (clear >= height)
+        spans.keep_walkable(links, walkable)
+        walkable &= spans.distance(links, walkable) >= 2 * math.ceil(agent.radius_m / agent.cell_m - 1e-6)
+        spans.keep_walkable(links, walkable)
+        area, sizes = spans.areas(links, walkable)
         indoors = np.zeros(len(sizes), np.int64)
         np.add.at(indoors, area[walkable & (clear < voxels.OPEN)], 1)
         covered = indoors > 0.5 * sizes
-        keep = sizes * agent.cell_m**2 >= _LEAST_AREA_M2
+        keep = sizes * agent.cell_m**2 >= _MIN_AREA_M2
         if (covered & keep).any():
             keep &= covered
         keep[0] = False
@@ -90,7 +90,7 @@ class WalkableMesh:
         return float(self._walkable.sum() * self.agent.cell_m**2)
 
     def span_at(self, point_m: Vec3) -> int:
-        """The span on which a point stands, the nearest one up or down within 0.5 m, or -1."""
+        """The nearest span above or below a point within 0.5 m, or -1."""
         cell = self.agent.cell_m
         column, row = math.floor((point_m[0] - self._low[0]) / cell), math.floor((point_m[2] - self._low[2]) / cell)
         if not (0 <= row < self._shape[0] and 0 <= column < self._shape[1]):
@@ -101,9 +101,9 @@ class WalkableMesh:
         return min(spans, key=lambda s: abs(self._height_m[s] - point_m[1])) if spans else -1
 
     def sample(self, rng: np.random.Generator) -> Vec3:
-        """A uniform point of the largest area, on its floor. Raises VantageError("unsupported") where none is."""
+        """A uniformly random point on the floor of the largest area. Raises VantageError("unsupported") if none."""
         if not len(self._largest):
-            raise VantageError("unsupported", "nothing in this scene can be walked on: choose another scene.")
+            raise VantageError("unsupported", "this scene has no walkable floor: choose another scene.")
         span = int(self._largest[int(rng.integers(len(self._largest)))])
         jitter = rng.random(2)
         row, column = divmod(int(self._cells[span]), self._shape[1])
@@ -114,14 +114,14 @@ class WalkableMesh:
         return float(x), float(self._height_m[span]), float(z)
 
     def path(self, start_m: Vec3, goal_m: Vec3) -> list[Vec3]:
-        """Waypoints from start to goal; empty when one of them is not walkable or they are not connected."""
+        """Waypoints from start to goal; empty if one of them is not walkable or they are not connected."""
         first, last = self.span_at(start_m), self.span_at(goal_m)
         if first < 0 or last < 0:
             return []
-        spans = voxels.shortest(self._links, self._cells, self._shape[1], first, last)
-        if not len(spans):
+        found = spans.shortest(self._links, self._cells, self._shape[1], first, last)
+        if not len(found):
             return []
-        way = voxels.pulled(self._links, self._cells, self._shape[1], spans)
+        way = spans.pulled(self._links, self._cells, self._shape[1], found)
         return [start_m, *(self._centre(int(s)) for s in way[1:-1]), goal_m]
 
     def _centre(self, span: int) -> Vec3:

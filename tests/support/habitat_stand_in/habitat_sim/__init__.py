@@ -1,8 +1,8 @@
-"""A stand-in for habitat_sim: the part of its interface that the adapter uses, with the shapes and the traps of the
-real one (0.3.4), over pictures that `rooms` draws from the same data set, which agree with recordings of the real one.
+"""A stand-in for habitat_sim: the part of its interface that the backend uses, with array shapes and pitfalls as in
+0.3.4.
 
-What the real one does to the process (ending it, aborting it) is an exception here. Numbers to compare against:
-tests/data/reference/README.md.
+`rooms` renders the images from the same dataset; they agree with recordings of the real library
+(tests/data/reference/README.md). Where the real library ends or aborts the process, the stand-in raises an exception.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __version__ = "0.3.3"
 
 
 class ProcessEnded(BaseException):
-    """The real one calls exit or abort here."""
+    """Raised where the real library calls exit or abort."""
 
 
 class SensorType(enum.Enum):
@@ -52,7 +52,7 @@ class CameraSensorSpec:
         self.near, self.far = 0.01, 1000.0
 
     def __eq__(self, other: object) -> bool:
-        """As the real one: resolution, field of view and semantic target make no difference."""
+        """Like the real library, ignores resolution, field of view and semantic target."""
         compared = ("uuid", "sensor_type", "sensor_subtype", "position")
         return isinstance(other, CameraSensorSpec) and all(getattr(self, k) == getattr(other, k) for k in compared)
 
@@ -124,7 +124,7 @@ class _MetadataMediator:
     active_dataset = "default"
 
     def get_scene_handles(self) -> list[str]:
-        """Scene instances only: a data set of stages alone has none."""
+        """Only scene instances: empty for a dataset that lists only stages."""
         path = Path(self.active_dataset)
         if "scene_instances" not in json.loads(path.read_text()):
             return []
@@ -141,19 +141,19 @@ metadata = SimpleNamespace(MetadataMediator=_MetadataMediator)
 
 
 class SceneNode:
-    """An agent's node: it keeps every sensor that was made on it until that is deleted by its name."""
+    """An agent's node: holds the sensors created on it until they are deleted by name."""
 
     def __init__(self) -> None:
         self.subtree_sensors: dict[str, CameraSensorSpec] = {}
 
 
 class SensorFactory:
-    alive = 0  # sensors with their buffers, in all scene graphs: tests count them
+    alive = 0  # number of sensors in all scene graphs, for tests
 
     @staticmethod
     def create_sensors(node: SceneNode, specs: list[CameraSensorSpec]) -> dict[str, CameraSensorSpec]:
         for spec in specs:
-            assert spec.uuid not in node.subtree_sensors, "the real one would go on with the old sensor"
+            assert spec.uuid not in node.subtree_sensors, "the real library would continue with the old sensor"
             node.subtree_sensors[spec.uuid] = spec
             SensorFactory.alive += 1
         return node.subtree_sensors
@@ -164,7 +164,7 @@ class SensorFactory:
 
 
 class _Sensor:
-    """Python's side of a sensor; drawing with it after its node is gone ends the process."""
+    """The Python object of a sensor; using it after its node was deleted ends the process."""
 
     def __init__(self, node: SceneNode, spec: CameraSensorSpec) -> None:
         self._node, self.spec = node, spec
@@ -192,14 +192,14 @@ class _Agent:
         self._sensors[spec.uuid] = SensorFactory.create_sensors(self.scene_node, [spec])[spec.uuid]
 
     def set_state(self, state: _AgentState, reset_sensors: bool = True, infer_sensor_states: bool = True) -> None:
-        if infer_sensor_states:  # sensors go where their spec puts them on the agent
+        if infer_sensor_states:  # sensors are placed on the agent according to their spec
             self.sensor_states = {}
         else:
             self.sensor_states = dict(state.sensor_states)
 
 
 class _PathFinder:
-    """Its points lie on the upper side of voxels, and one in three is on top of the ceiling."""
+    """Points are on the upper side of voxels; one in three is on top of the ceiling."""
 
     def __init__(self) -> None:
         self.is_loaded = False
@@ -245,10 +245,10 @@ class _PathFinder:
 
 
 class Simulator:
-    """That of 0.3.3; `Simulator034` is the later one."""
+    """The Simulator of 0.3.3; `Simulator034` is that of 0.3.4."""
 
-    made = 0  # new Simulators are slow: tests count them
-    scene_graphs = 0  # none is ever given back
+    made = 0  # number of Simulators, for tests: creating one is slow
+    scene_graphs = 0  # never decreases: scene graphs are not released
     navmeshes = 0
 
     def __init__(self, configuration: Configuration) -> None:
@@ -265,7 +265,7 @@ class Simulator:
             self._show(configuration)
 
     def _show(self, configuration: Configuration) -> None:
-        """Even where only sensors differ: a scene with lights of its own never equals what was asked for."""
+        """Load the scene even if only sensors differ, as the real library does for scenes with lights."""
         backend = configuration.sim_cfg
         if backend.gpu_device_id >= 0:
             raise ProcessEnded("there is no CUDA device")
@@ -324,29 +324,29 @@ class Simulator:
 
     def recompute_navmesh(self, pathfinder: _PathFinder, settings: _NavMeshSettings) -> bool:
         if not settings.include_static_objects:
-            raise AssertionError("the furniture would be no obstacle")
+            raise AssertionError("furniture would not be an obstacle")
         Simulator.navmeshes += 1
         pathfinder.build(self._scene)
         return True
 
     def get_rigid_object_manager(self) -> Any:
-        things = {}
+        objects = {}
         for placement in self._files.objects:
             item = self._objects[placement.id]
             w, x, y, z = item.box.rotation_wxyz
             half = np.array(item.box.half_extents_m)
-            thing = SimpleNamespace(
+            item = SimpleNamespace(
                 handle=f"{placement.name}_:0000",
                 object_id=self._object_ids[placement.id],
                 semantic_id=placement.id,
-                translation=np.array(item.box.centre_m),  # the middle of its box, not the instance's translation
+                translation=np.array(item.box.centre_m),  # the centre of its box, not the instance's translation
                 rotation=SimpleNamespace(scalar=w, vector=np.array([x, y, z])),
                 root_scene_node=SimpleNamespace(cumulative_bb=SimpleNamespace(min=-half, max=half)),
                 user_attributes=placement.user,
             )
-            things[thing.handle] = thing
+            objects[item.handle] = item
         return SimpleNamespace(
-            get_num_objects=lambda: len(things), get_objects_by_handle_substring=lambda _="": dict(things)
+            get_num_objects=lambda: len(objects), get_objects_by_handle_substring=lambda _="": dict(objects)
         )
 
     def close(self) -> None:

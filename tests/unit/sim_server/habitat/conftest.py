@@ -1,4 +1,4 @@
-"""The stand-in for habitat_sim, for this folder's tests only."""
+"""The stand-in for habitat_sim, only for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REFERENCE = Path(__file__).parents[3] / "data" / "reference"
 
 @pytest.fixture
 def habitat_sim(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
-    """The module as the adapter imports it; navmeshes are cached in a folder of the test."""
+    """The stand-in as an importable module; navmeshes are cached in a temporary folder."""
     monkeypatch.syspath_prepend(str(STAND_IN))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     sys.modules.pop("habitat_sim", None)

@@ -1,4 +1,4 @@
-"""The habitat adapter over a stand-in with the real library's shapes and traps, against recordings of the real one."""
+"""The habitat backend over a stand-in for habitat_sim, compared with recordings of the real library."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def recorded_views() -> list[tuple[str, Pose, Camera]]:
     ]
 
 
-def test_frames_are_those_that_the_real_one_recorded(backend: HabitatBackend) -> None:
+def test_frames_match_the_recordings(backend: HabitatBackend) -> None:
     scene = backend.open(FLAT)
     ids, depth = np.load(REFERENCE / "flat" / "ids.npz"), np.load(REFERENCE / "flat" / "depth.npz")
     for name, pose, camera in recorded_views()[::4]:
@@ -58,7 +58,7 @@ def test_frames_are_those_that_the_real_one_recorded(backend: HabitatBackend) ->
             assert np.median(np.abs(frames.depth[0] - depth[name])) < 5e-5
 
 
-def test_objects_have_the_recorded_ids_words_boxes_and_supports(backend: HabitatBackend) -> None:
+def test_objects_have_the_recorded_ids_categories_boxes_and_supports(backend: HabitatBackend) -> None:
     found = {item.id: item for item in backend.open(FLAT).description.objects}
     truth = json.loads((REFERENCE / "flat" / "objects.json").read_text())
     assert len(found) >= len(truth) - 1
@@ -71,18 +71,18 @@ def test_objects_have_the_recorded_ids_words_boxes_and_supports(backend: Habitat
     assert wrong_support <= 1
 
 
-def test_every_place_to_stand_is_a_floor(backend: HabitatBackend) -> None:
+def test_sampled_points_are_on_floors(backend: HabitatBackend) -> None:
     scene = backend.open(FLAT)
     rng = np.random.default_rng(3)
     points = [scene.sample_navigable(rng) for _ in range(40)]
-    assert all(y < 0.2 for _, y, _ in points)  # the stand-in, like the real one, offers the top of the ceiling too
+    assert all(y < 0.2 for _, y, _ in points)  # like the real library, the stand-in also samples the top of the ceiling
     assert not scene.is_navigable((2.0, 2.9, 2.0))
     assert all(scene.is_navigable(point) for point in points)
     length, way = scene.geodesic_m(points[0], points[1]), scene.path(points[0], points[1])
     assert len(way) >= 2 and length >= math.dist(points[0][::2], points[1][::2]) - 0.1
 
 
-def test_unoccluded_shares_come_close_to_the_exact_ones(backend: HabitatBackend) -> None:
+def test_estimated_visible_fractions_are_close_to_exact_ones(backend: HabitatBackend) -> None:
     scene = backend.open(FLAT)
     exact_scene = RoomsBackend(str(dataset_of("flat"))).open(FLAT)
     differences = []
@@ -114,8 +114,8 @@ def test_questions_are_realised_on_it(backend: HabitatBackend) -> None:
     assert made >= 6
 
 
-def test_scans_that_are_stages_alone_are_scenes(habitat_sim: ModuleType, tmp_path: Path) -> None:
-    """MP3D lists no scene instances; habitat-sim makes one of each stage."""
+def test_stages_of_scans_are_scenes(habitat_sim: ModuleType, tmp_path: Path) -> None:
+    """MP3D lists no scene instances; habitat-sim creates a scene from each stage."""
     (tmp_path / "17DRP5sb8fy").mkdir()
     (tmp_path / "17DRP5sb8fy" / "17DRP5sb8fy.glb").touch()
     config = tmp_path / "mp3d.scene_dataset_config.json"
@@ -124,10 +124,10 @@ def test_scans_that_are_stages_alone_are_scenes(habitat_sim: ModuleType, tmp_pat
 
 
 @pytest.mark.parametrize("version", ["0.3.3", "0.3.4"])
-def test_one_simulator_serves_every_scene_and_camera_and_nothing_piles_up_in_it(
+def test_one_simulator_serves_all_scenes_and_cameras_without_leaks(
     habitat_sim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
-    if version == "0.3.4":  # has a method of its own to remove a sensor
+    if version == "0.3.4":  # has a method to remove a sensor
         monkeypatch.setattr(habitat_sim, "Simulator", habitat_sim.Simulator034)
     dataset = shutil.copytree(dataset_of("flat").parent, tmp_path / "two") / dataset_of("flat").name
     scenes = dataset.parent / "scenes"
@@ -138,7 +138,7 @@ def test_one_simulator_serves_every_scene_and_camera_and_nothing_piles_up_in_it(
         for camera in (Camera(32, 24), Camera(48, 32), Camera(32, 24, math.radians(60))):
             seen = simulator.observe(scene, camera, pose)
             assert seen["ids"].shape == (camera.height_px, camera.width_px) and simulator.is_made_of_objects(scene)
-            assert habitat_sim.SensorFactory.alive == 3  # those of one camera
+            assert habitat_sim.SensorFactory.alive == 3  # the sensors of one camera
             simulator.pathfinder(scene, camera, tmp_path / f"{scene}.navmesh")
     library = habitat_sim.Simulator
     assert (library.made, library.scene_graphs, library.navmeshes) == (1, 3, 2)
@@ -154,7 +154,7 @@ def test_the_same_spec_gives_the_same_bits(habitat_sim: ModuleType) -> None:
     assert frames[0].amodal == frames[1].amodal
 
 
-def test_another_thread_is_stopped_before_it_aborts_the_process(backend: HabitatBackend) -> None:
+def test_rendering_from_another_thread_is_rejected(backend: HabitatBackend) -> None:
     scene = backend.open(FLAT)
     caught: list[BaseException] = []
 
@@ -178,7 +178,7 @@ def test_another_thread_is_stopped_before_it_aborts_the_process(backend: Habitat
         ({"dataset": str(dataset_of("flat"))}, "unsupported", "software_rendering"),  # no GPU on the test machine
     ],
 )
-def test_settings_that_cannot_work_are_one_sentence(
+def test_invalid_settings_are_reported(
     habitat_sim: ModuleType, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], code: str, word: str
 ) -> None:
     monkeypatch.setattr("sim_server.backends.habitat.simulator.has_gpu", lambda: False)
@@ -187,42 +187,40 @@ def test_settings_that_cannot_work_are_one_sentence(
     assert caught.value.code == code and word in caught.value.message
 
 
-def test_software_rendering_is_used_where_it_is_allowed(
-    habitat_sim: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_software_rendering_is_used_if_allowed(habitat_sim: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sim_server.backends.habitat.simulator.has_gpu", lambda: False)
     settings = SimSettings(backend="habitat", dataset=str(dataset_of("flat")), software_rendering=True)
     made = make_backend("habitat", settings)
     assert made.capabilities.assets == ("flat",)
-    assert made.open(FLAT).description.backend == "habitat"  # with a CUDA number the stand-in would end the process
+    assert made.open(FLAT).description.backend == "habitat"  # with a CUDA ordinal the stand-in would end the process
 
 
-def test_a_gpu_number_that_no_gpu_has_is_one_sentence(habitat_sim: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_gpu_is_reported(habitat_sim: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sim_server.backends.habitat.simulator.has_gpu", lambda: True)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
-    with pytest.raises(VantageError, match=r"sim\.gpu is 2, .* 2 GPUs"):
+    with pytest.raises(VantageError, match=r"sim\.gpu is 2 .* 2 GPUs"):
         HabitatBackend(dataset_of("flat"), gpu=2)
 
 
 @pytest.mark.parametrize("asset", ["", "attic"])
-def test_a_spec_must_name_a_scene_of_the_data_set(backend: HabitatBackend, asset: str) -> None:
+def test_an_unknown_asset_is_rejected(backend: HabitatBackend, asset: str) -> None:
     with pytest.raises(VantageError) as caught:
         backend.open(SceneSpec(asset=asset))
     assert caught.value.code == "bad_request"
 
 
-def test_a_pose_that_is_not_finite_is_refused(backend: HabitatBackend) -> None:
+def test_a_pose_that_is_not_finite_is_rejected(backend: HabitatBackend) -> None:
     with pytest.raises(VantageError, match="finite"):
         backend.open(FLAT).render([Pose((math.nan, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0))], Camera(16, 16), ("rgb",))
 
 
-def test_without_the_library_the_sentence_says_how_to_get_it() -> None:
+def test_a_missing_library_is_reported_with_instructions() -> None:
     with pytest.raises(VantageError) as caught:
         make_backend("habitat", SimSettings(backend="habitat", dataset=str(dataset_of("flat")), gpu=-1))
     assert caught.value.code == "backend_missing" and "docs/guides/habitat.md" in caught.value.message
 
 
-def test_the_digest_follows_what_changes_the_picture(
+def test_the_digest_depends_on_files_that_change_images(
     habitat_sim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def digest() -> str:
@@ -232,7 +230,7 @@ def test_the_digest_follows_what_changes_the_picture(
     first = digest()
     assert digest() == first
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "default.pbr_config.json").write_text("{}")  # habitat-sim reads it from there
+    (tmp_path / "data" / "default.pbr_config.json").write_text("{}")  # habitat-sim reads this file
     second = digest()
     assert second != first
     monkeypatch.setattr(habitat_sim, "__version__", "0.3.4")

@@ -1,4 +1,4 @@
-"""Annotations of scans as habitat-sim hands them over: gaps, an "Unknown" entry, boxes with rotations x, y, z, w."""
+"""Annotations of scans from habitat-sim: gaps, an "Unknown" entry, boxes with rotations x, y, z, w."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def entry(semantic_id: int, name: str, centre: tuple[float, float, float], half:
         obb=SimpleNamespace(
             center=np.array(centre), half_extents=np.array(half), rotation=np.array([0.0, turn[0], 0.0, turn[1]])
         ),
-        aabb=SimpleNamespace(center=np.zeros(3), sizes=np.full(3, 99.0)),  # stretched to the origin: of no use
+        aabb=SimpleNamespace(center=np.zeros(3), sizes=np.full(3, 99.0)),  # stretched to the origin, must not be used
     )
 
 
@@ -40,7 +40,7 @@ def scan(objects: list[Any], regions: list[Any]) -> Any:
     return SimpleNamespace(semantic_scene=SimpleNamespace(objects=objects, regions=regions, categories=[None]))
 
 
-def test_a_scans_objects_have_its_semantic_ids_and_our_words() -> None:
+def test_objects_of_scans_have_semantic_ids_and_categories() -> None:
     objects = [
         entry(0, "Unknown", (0, 0, 0), (1, 1, 1)),
         None,
@@ -52,7 +52,7 @@ def test_a_scans_objects_have_its_semantic_ids_and_our_words() -> None:
     ]
     truth = read_truth(scan(objects, [region("living_room", 0.0, 4.0), region("Kitchen", 4.1, 8.0)]), False)
     assert [(item.id, item.category) for item in truth.objects] == [(3, "sofa"), (7, "plant"), (9, "lamp")]
-    assert truth.ids == {3: 3, 7: 7, 9: 9}  # a wall's pixels are the stage
+    assert truth.ids == {3: 3, 7: 7, 9: 9}  # walls belong to the stage
     sofa, plant, lamp = truth.objects
     assert sofa.box.rotation_wxyz == pytest.approx((math.cos(math.pi / 8), 0.0, math.sin(math.pi / 8), 0.0))
     assert (sofa.support_id, plant.support_id, lamp.support_id) == (0, 3, -1)
@@ -60,7 +60,7 @@ def test_a_scans_objects_have_its_semantic_ids_and_our_words() -> None:
     assert [room.category for room in truth.rooms] == ["living room", "kitchen"]
 
 
-def test_a_scene_without_annotations_is_empty() -> None:
+def test_a_scene_without_annotations_has_no_objects() -> None:
     truth = read_truth(SimpleNamespace(semantic_scene=None), False)
     assert truth.objects == () and truth.rooms == () and truth.ids == {}
 

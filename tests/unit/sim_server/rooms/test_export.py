@@ -1,4 +1,4 @@
-"""Exported homes: every rule that habitat-sim asks of the files, and the same truth, ids and depth when read back."""
+"""Exported homes: habitat-sim's requirements on the files, and equal truth, ids and depth when read back."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_one_template_per_instance_with_its_own_id(folder, made):
     assert sorted(t["semantic_id"] for t in templates) == sorted(o.id for o in made.description.objects)
 
 
-def test_instances_stand_where_and_how_habitat_needs_them(folder):
+def test_instances_meet_the_requirements_of_habitat(folder):
     (scene,) = configs(folder, "scene_instance")
     for entry in [scene["stage_instance"], *scene["object_instances"]]:
         assert entry["translation_origin"] == "asset_local"
@@ -93,10 +93,10 @@ def test_textures_are_png_files_shared_by_all(folder):
 
 
 def test_fronts_face_outwards(folder):
-    """A closed surface whose fronts face outwards has a positive volume; a thin sheet has both sides as geometry."""
+    """A closed surface with outward fronts has a positive volume; thin sheets are modelled on both sides."""
     for document, asset in assets(folder):
         if document["nodes"][0]["name"] == "rooms-5":
-            continue  # the shell is seen from inside
+            continue  # the building is seen from inside
         volume = 0.0
         for part in asset.primitives:
             a, b, c = (part.positions[part.faces[:, k]].astype(np.float64) for k in range(3))
@@ -112,9 +112,9 @@ def test_rooms_become_regions(folder, made):
         assert [(x, z) for x, _, z in region["poly_loop"]] == list(room.polygon_xz_m)
 
 
-def test_the_truth_survives(loaded, made, folder):
-    told = json.loads((folder / "rooms-5.scene.json").read_text())
-    assert told["spec"]["seed"] == 5 and len(told["scene"]["objects"]) == len(made.description.objects)
+def test_the_truth_is_read_back(loaded, made, folder):
+    stored = json.loads((folder / "rooms-5.scene.json").read_text())
+    assert stored["spec"]["seed"] == 5 and len(stored["scene"]["objects"]) == len(made.description.objects)
     got, want = loaded.description, made.description
     assert (got.scene_id, got.rooms, got.openings) == (want.scene_id, want.rooms, want.openings)
     for a, b in zip(got.objects, want.objects):
@@ -129,8 +129,8 @@ def test_the_truth_survives(loaded, made, folder):
     assert abs(got.navigable_area_m2 - want.navigable_area_m2) < 0.1 * want.navigable_area_m2
 
 
-def test_pictures_survive(loaded, made):
-    """Ids and depth are the same, and so are colours, light included."""
+def test_images_are_the_same_when_read_back(loaded, made):
+    """Ids, depth and colours are equal, light included."""
     rng, poses = np.random.default_rng(1), []
     for yaw in (0.4, 2.0, 3.7, 5.2):
         x, y, z = made.sample_navigable(rng)
@@ -152,8 +152,8 @@ def _opened(folder: Path) -> Scene:
     return RoomsBackend(str(folder / CONFIG_NAME)).open(SceneSpec(asset="rooms-5"))
 
 
-def test_an_export_with_an_object_from_elsewhere_shows_plain_colours(made, folder, tmp_path):
-    """Light is baked for what all of it is known of."""
+def test_an_export_with_a_foreign_object_has_plain_colours(made, folder, tmp_path):
+    """Light is baked only if all materials are known."""
     shutil.copytree(folder, tmp_path / "set")
     path = next(iter(sorted((tmp_path / "set" / "objects").glob("*.glb"))))
     data = path.read_bytes()
@@ -169,7 +169,7 @@ def test_an_export_with_an_object_from_elsewhere_shows_plain_colours(made, folde
 
 
 @pytest.mark.parametrize("wrong", ['{"light": 1}', "{", '{"light": {"spec": {"seed": -1}}}'])
-def test_a_broken_light_is_named(folder, tmp_path, wrong):
+def test_an_invalid_light_is_reported(folder, tmp_path, wrong):
     shutil.copytree(folder, tmp_path / "set")
     (tmp_path / "set" / "rooms-5.scene.json").write_text(wrong)
     with pytest.raises(VantageError, match=r"rooms-5\.scene\.json") as caught:
@@ -177,7 +177,7 @@ def test_a_broken_light_is_named(folder, tmp_path, wrong):
     assert caught.value.code == "corrupt"
 
 
-def test_only_a_new_folder_or_an_earlier_export_is_written_to(made, loaded, folder, tmp_path):
+def test_exports_write_only_to_new_folders_or_earlier_exports(made, loaded, folder, tmp_path):
     (tmp_path / "letter.txt").write_text("keep me")
     with pytest.raises(VantageError, match="other files"):
         export_scenes([made], tmp_path, "rooms-test")

@@ -1,4 +1,4 @@
-"""The glTF reader: what the format allows is read as it means, and what is broken is a sentence, never a crash."""
+"""The glTF reader: supported features, and messages for invalid files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ORDER = np.array([0, 1, 2, 0, 2, 3], np.uint16)
 
 
 def document(*arrays: np.ndarray[Any, Any], **parts: Any) -> tuple[dict[str, Any], bytes]:
-    """A document whose accessors are these arrays, and its binary chunk; `parts` replace or add members."""
+    """A document with these arrays as accessors, and its binary chunk; `parts` replace or add members."""
     binary, views, accessors = b"", [], []
     kinds = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}
     codes = {"int8": 5120, "uint8": 5121, "int16": 5122, "uint16": 5123, "uint32": 5125, "float32": 5126}
@@ -68,7 +68,7 @@ def refused(folder: Path, data: bytes, name: str = "a.glb") -> VantageError:
     return caught.value
 
 
-# ---------------------------------------------------------------------- what the format allows
+# ---------------------------------------------------------------------- supported features
 
 
 def test_node_transforms_are_applied_from_the_root_down(tmp_path):
@@ -79,12 +79,12 @@ def test_node_transforms_are_applied_from_the_root_down(tmp_path):
     ]
     asset = read(tmp_path, *document(SQUARE, ORDER, nodes=nodes, scenes=[{"nodes": [0, 2]}]))
     table, chair = asset.primitives
-    assert (table.name, table.thing, chair.name, chair.thing) == ("table", 0, "chair", 2)
+    assert (table.name, table.top_node, chair.name, chair.top_node) == ("table", 0, "chair", 2)
     assert np.allclose(table.positions[2], [1, 3, 1], atol=1e-6)  # (2, 1, 0) turned by 90 degrees about y, moved
     assert np.allclose(chair.positions[2], [6, 1, 0])
 
 
-def test_a_mirrored_node_keeps_its_front_outside(tmp_path):
+def test_a_mirrored_node_keeps_its_fronts_outside(tmp_path):
     nodes = [{"name": "square", "mesh": 0, "scale": [-1, 1, 1]}]
     (part,) = read(tmp_path, *document(SQUARE, ORDER, nodes=nodes)).primitives
     a, b, c = part.positions[part.faces[0]]
@@ -101,7 +101,7 @@ def test_strips_and_fans_are_triangles_of_one_winding(tmp_path):
 
 
 def test_strides_normalised_and_sparse_accessors(tmp_path):
-    wide = np.zeros((4, 5), np.float32)  # positions and something else, interleaved
+    wide = np.zeros((4, 5), np.float32)  # positions interleaved with other values
     wide[:, :3] = SQUARE
     colors = np.array([[255, 0, 0, 255], [255, 51, 0, 255], [0, 0, 0, 255], [0, 0, 255, 255]], np.uint8)
     value, binary = document(
@@ -119,16 +119,16 @@ def test_strides_normalised_and_sparse_accessors(tmp_path):
     assert np.allclose(part.colors[1], [1, 0.2, 0])
 
 
-def test_textures_lie_inside_beside_or_in_the_text(tmp_path):
+def test_textures_are_embedded_or_in_separate_files(tmp_path):
     pixels = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [9, 9, 9]]], np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     png = buffer.getvalue()
-    (tmp_path / "a picture.png").write_bytes(png)
+    (tmp_path / "an image.png").write_bytes(png)
     uv = np.array([[0, 1], [1, 1], [1, 0], [0, 0]], np.float32)
     images = (
         {"bufferView": 3, "mimeType": "image/png"},
-        {"uri": "a%20picture.png"},
+        {"uri": "an%20image.png"},
         {"uri": "data:image/png;base64," + base64.b64encode(png).decode()},
     )
     for image in images:
@@ -150,7 +150,7 @@ def test_textures_lie_inside_beside_or_in_the_text(tmp_path):
         assert (texture.pixels == pixels).all() and (texture.wrap_u, texture.wrap_v) == (MIRROR, REPEAT)
 
 
-def test_text_files_with_their_buffer_beside(tmp_path):
+def test_gltf_files_with_a_separate_buffer(tmp_path):
     value, binary = document(SQUARE, ORDER)
     value["buffers"][0]["uri"] = "a.bin"
     (tmp_path / "a.bin").write_bytes(binary)
@@ -161,16 +161,16 @@ def test_text_files_with_their_buffer_beside(tmp_path):
         read_gltf(tmp_path / "a.gltf")
 
 
-# ---------------------------------------------------------------------- what is broken
+# ---------------------------------------------------------------------- invalid files
 
 
-def test_what_is_no_glb_or_cut_off(tmp_path):
+def test_invalid_and_truncated_files(tmp_path):
     whole = glb(*document(SQUARE, ORDER))
     assert "not a GLB" in refused(tmp_path, b"<html>404</html>").message
-    assert "cut off" in refused(tmp_path, whole[:-30]).message
-    assert "cut off" in refused(tmp_path, whole[:16]).message
+    assert "truncated" in refused(tmp_path, whole[:-30]).message
+    assert "truncated" in refused(tmp_path, whole[:16]).message
     assert refused(tmp_path, b"").code == "corrupt"
-    assert "wrong JSON" in refused(tmp_path, b"{", "a.gltf").message
+    assert "invalid JSON" in refused(tmp_path, b"{", "a.gltf").message
     with pytest.raises(VantageError, match="no.glb cannot be read"):
         read_gltf(tmp_path / "no.glb")
 
@@ -192,17 +192,17 @@ def test_triangles_of_vertices_that_do_not_exist(tmp_path):
     assert "does not exist" in refused(tmp_path, glb(*document(SQUARE, np.array([0, 1, 4], np.uint16)))).message
 
 
-def test_trees_that_hold_themselves(tmp_path):
+def test_cyclic_node_trees(tmp_path):
     nodes = [{"children": [1]}, {"children": [0], "mesh": 0}]
     assert refused(tmp_path, glb(*document(SQUARE, ORDER, nodes=nodes))).code == "corrupt"
 
 
-def test_compressed_meshes_say_what_to_do(tmp_path):
+def test_compressed_meshes_are_reported_with_advice(tmp_path):
     error = refused(tmp_path, glb(*document(SQUARE, ORDER, extensionsRequired=["KHR_draco_mesh_compression"])))
     assert error.code == "unsupported" and "without Draco" in error.message
 
 
-def test_a_huge_count_takes_no_memory(tmp_path):
+def test_a_huge_count_allocates_no_memory(tmp_path):
     value, binary = document(SQUARE, ORDER)
     value["accessors"][0] = {"componentType": 5126, "count": 2**40, "type": "VEC3"}
     assert refused(tmp_path, glb(value, binary)).code == "corrupt"
@@ -218,11 +218,11 @@ WHOLE = (Path(__file__).parents[3] / "data/reference/flat/dataset/objects/pictur
     token=st.sampled_from([b"", b"-1", b"1e99", b"null", b'"x"', b"[]", b"{}", b"true", b"99999999999", b"NaN"]),
     at=st.integers(0, 200),
 )
-def test_mutated_files_are_read_or_refused(tmp_path, changes, end, token, at):
+def test_mutated_files_are_read_or_rejected(tmp_path, changes, end, token, at):
     data = bytearray(WHOLE)
     for place, byte in changes:
         data[place] = byte
-    if token:  # a number of the JSON becomes something else of the same length
+    if token:  # replace a number in the JSON by a token of the same length
         size = struct.unpack_from("<I", WHOLE, 12)[0]
         digits = [k for k in range(20, 20 + size - len(token)) if WHOLE[k : k + 1].isdigit()]
         place = digits[at % len(digits)]

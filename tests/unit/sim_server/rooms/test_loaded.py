@@ -1,4 +1,4 @@
-"""Scenes from files: named nodes as objects, origins and scales, and a worker that survives a broken file."""
+"""Scenes from files: named nodes as objects, origins and scales, and invalid files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def boxes(tmp_path: Path) -> Path:
 
 
 def room_glb(path: Path) -> None:
-    """A floor, a wall and two chairs of one mesh, under one root that doubles everything."""
+    """A floor, a wall and two chairs with the same mesh, under one root with scale 2."""
     square = np.array([[-1, 0, -1], [-1, 0, 1], [1, 0, 1], [1, 0, -1]], np.float32)
     order = np.array([0, 1, 2, 0, 2, 3], np.uint16)
     half = math.sqrt(0.5)
@@ -82,7 +82,7 @@ def test_an_agent_may_stand_in_a_scene_without_rooms():
     assert not can_stand(scene, (0.6, 1.5, -1.8))  # above a box
 
 
-def test_the_middle_of_the_box_is_placed_unless_the_asset_s_origin_is(boxes):
+def test_translation_places_the_box_centre_or_the_asset_origin(boxes):
     file = boxes.parent / "scenes" / "boxes.scene_instance.json"
     config = json.loads(file.read_text())
     (entry,) = [e for e in config["object_instances"] if e["template_name"] == "green_box_07"]
@@ -97,15 +97,15 @@ def test_the_middle_of_the_box_is_placed_unless_the_asset_s_origin_is(boxes):
             assert np.allclose(box.centre_m, [1, 3, 0], atol=1e-5)
         own = assembled.mesh.faces[assembled.mesh.face_object == 7]
         a, b, c = (assembled.mesh.positions[own[:, k]].astype(np.float64) - box.centre_m for k in range(3))
-        assert np.einsum("fk,fk->", a, np.cross(b, c)) > 0  # mirrored, and still facing outwards
+        assert np.einsum("fk,fk->", a, np.cross(b, c)) > 0  # mirrored, but still facing outwards
 
 
-def test_a_worker_survives_broken_files(boxes):
+def test_invalid_files_are_reported_and_the_backend_stays_usable(boxes):
     core = SimCore(SimSettings(dataset=str(boxes)))
     victim = boxes.parent / "objects" / "red_box_03.glb"
     whole = victim.read_bytes()
     victim.write_bytes(whole[:500])
-    with pytest.raises(VantageError, match=r"red_box_03\.glb is cut off"):
+    with pytest.raises(VantageError, match=r"red_box_03\.glb is truncated"):
         core.handle(Describe(SceneSpec(asset="boxes")))
     victim.write_bytes(whole)
     reply, _ = core.handle(Describe(SceneSpec(asset="boxes")))
@@ -113,7 +113,7 @@ def test_a_worker_survives_broken_files(boxes):
     core.close()
 
 
-def test_articulated_objects_are_refused_with_a_way_out(boxes):
+def test_articulated_objects_are_rejected_with_advice(boxes):
     file = boxes.parent / "scenes" / "boxes.scene_instance.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "articulated_object_instances": [{}]}))
     with pytest.raises(VantageError, match="habitat backend") as caught:
@@ -121,7 +121,7 @@ def test_articulated_objects_are_refused_with_a_way_out(boxes):
     assert caught.value.code == "unsupported"
 
 
-def test_wrong_navmesh_settings_are_named(boxes):
+def test_invalid_navmesh_settings_are_reported(boxes):
     file = boxes.parent / "scenes" / "boxes.scene_instance.json"
     for wrong in ({"agent_radius": "wide"}, {"cell_size": 0}, {"agent_height": float("nan")}):
         config = {**json.loads(file.read_text()), "user_defined": {"navmesh_settings": wrong}}
@@ -131,7 +131,7 @@ def test_wrong_navmesh_settings_are_named(boxes):
 
 
 def _stair(rise: float, base: float = 0.0) -> WalkableMesh:
-    """Ten steps from a floor at `base` to another one."""
+    """Ten steps from a floor at height `base` to another one."""
 
     def slab(x0: float, x1: float, y: float) -> list[list[list[float]]]:
         a, b, c, d = [x0, y, 0.0], [x0, y, 2.0], [x1, y, 2.0], [x1, y, 0.0]
@@ -143,7 +143,7 @@ def _stair(rise: float, base: float = 0.0) -> WalkableMesh:
     return WalkableMesh(np.array(flat, np.float32))
 
 
-def test_stairs_join_floors_and_drops_do_not():
+def test_stairs_connect_floors_and_drops_do_not():
     low, high = (1.0, 0.0, 1.0), (5.0, 0.8, 1.0)
     way = _stair(0.08).path(low, high)
     assert way and sum(math.dist(a, b) for a, b in zip(way, way[1:])) == pytest.approx(4.1, abs=0.2)
@@ -152,6 +152,6 @@ def test_stairs_join_floors_and_drops_do_not():
 
 @pytest.mark.parametrize("base", [0.0, 0.7, -3.1, 12.3])
 @pytest.mark.parametrize("rise", [0.05, 0.1])  # voxels are 0.05 m high, and 0.1 m is the highest step
-def test_stairs_of_whole_voxels_join_whatever_their_coordinates_round_to(rise, base):
+def test_stairs_of_whole_voxels_connect_despite_rounding(rise, base):
     stair = _stair(rise, base)
     assert stair.path((1.0, base, 1.0), (5.0, base + 10 * rise, 1.0))

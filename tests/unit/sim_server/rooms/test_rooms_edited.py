@@ -1,4 +1,4 @@
-"""A changed copy of a home: what is taken away or moved changes, everything else stays, ids included."""
+"""Edited copies of a home: only removed and moved objects change; all else stays the same, including ids."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def poses_of(scene: RoomsScene):
 
 
 def free_place(scene: RoomsScene) -> tuple[int, Vec3]:
-    """A floor object and another place for it."""
+    """An object on the floor, and a free position for it."""
     rng = np.random.default_rng(2)
     for item in scene.description.objects:
         for _ in range(200):
@@ -38,10 +38,10 @@ def free_place(scene: RoomsScene) -> tuple[int, Vec3]:
             there = (x, item.box.centre_m[1], z)
             if standable(scene.description, msgspec.structs.replace(item.box, centre_m=there), item.id, 0.1):
                 return item.id, there
-    raise AssertionError("no object has another place")
+    raise AssertionError("no object has a free position")
 
 
-def test_what_is_taken_away_is_gone_and_all_else_is_as_it_was(scene: RoomsScene) -> None:
+def test_a_removed_object_is_gone_and_the_rest_unchanged(scene: RoomsScene) -> None:
     assert isinstance(scene, Editable)
     gone = scene.description.objects[0].id
     without = scene.edited((Change(gone),))
@@ -59,7 +59,7 @@ def test_what_is_taken_away_is_gone_and_all_else_is_as_it_was(scene: RoomsScene)
         assert {key: value for key, value in counts.items() if key != gone} == fewer
 
 
-def test_what_is_moved_stands_where_it_was_put_and_blocks_the_floor_there(scene: RoomsScene) -> None:
+def test_a_moved_object_is_at_its_new_position_and_blocks_the_floor(scene: RoomsScene) -> None:
     key, there = free_place(scene)
     changed = scene.edited((Change(key, there),))
     old, new = (
@@ -86,7 +86,7 @@ def test_the_same_change_gives_the_same_bits(scene: RoomsScene) -> None:
     assert np.array_equal(first, second) and np.array_equal(untouched, original)
 
 
-def test_a_change_of_what_is_not_there_or_carries_others_is_refused() -> None:
+def test_changes_of_unknown_or_supporting_objects_are_rejected() -> None:
     scene = RoomsScene(SceneSpec(seed=3, clutter=1.0, min_objects=5, max_objects=6, palette="natural"))
     with pytest.raises(VantageError, match="no object 999"):
         scene.edited((Change(999),))

@@ -1,4 +1,4 @@
-"""Homes: floor plans, furniture in groups, supports, free doors, sizes of real furniture."""
+"""Homes: floor plans, furniture groups, supports, clear doors, realistic sizes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sim_server.questions.geometry import inside_polygon, polygon_area_m2
 pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels
 
 SEEDS = st.integers(0, 2**32 - 1)
-# Metres between walls, width and length together: what passes for such a room.
+# Plausible floor areas between walls by kind of room, square metres.
 AREA_M2 = {
     "living room": (15, 40), "dining room": (9, 25), "kitchen": (6, 24), "bedroom": (8, 26), "bathroom": (3.4, 15),
     "office": (7, 22), "hallway": (2, 45),
@@ -39,10 +39,10 @@ def plan_of(seed: int, rooms: int) -> FloorPlan:
 
 
 def home(
-    seed: int, rooms: int, least: int, most: int, **knobs: object
+    seed: int, rooms: int, least: int, most: int, **options: object
 ) -> tuple[FloorPlan, list[Placed], NavigationGrid]:
     spec = SceneSpec(seed=seed, split="val" if seed >= 2**31 else "train", rooms=rooms, min_objects=least,
-                     max_objects=most, palette="natural", clutter=0.5, **knobs)  # type: ignore[arg-type]  # fmt: skip
+                     max_objects=most, palette="natural", clutter=0.5, **options)  # type: ignore[arg-type]  # fmt: skip
     plan = make_plan(spec, rng_for(seed, "rooms", "plan"))
     placed, navigation = furnish_reachable(spec, plan, rng_for(seed, "rooms", "furniture"))
     return plan, placed + add_clutter(spec, placed, rng_for(seed, "rooms", "clutter")), navigation
@@ -68,7 +68,7 @@ def test_plans_are_plausible(seed: int, count: int) -> None:
         assert room.category == "hallway" or windows
     for rect, holes in zip(plan.rects, plan.holes):
         assert min(rect.x_max - rect.x_min, rect.z_max - rect.z_min) > 1.25
-        for a in holes:  # openings lie within their wall and apart from each other
+        for a in holes:  # openings are within their wall and apart from each other
             start, end = (rect.z_min, rect.z_max) if a.wall < 2 else (rect.x_min, rect.x_max)
             assert start < a.start_m < a.end_m < end or (a.kind == "joint" and start <= a.start_m < a.end_m <= end)
             assert not any(
@@ -77,49 +77,49 @@ def test_plans_are_plausible(seed: int, count: int) -> None:
     for k, a in enumerate(plan.rects):
         for j, b in enumerate(plan.rects[:k]):
             gap = max(b.x_min - a.x_max, a.x_min - b.x_max, b.z_min - a.z_max, a.z_min - b.z_max)
-            assert gap == 0.0 if plan.room_of[k] == plan.room_of[j] else gap > 0.1, "walls between rooms alone"
+            assert gap == 0.0 if plan.room_of[k] == plan.room_of[j] else gap > 0.1, "walls are only between rooms"
     reached = {1}
     for _ in plan.rooms:
         for opening in plan.openings:
             if len(opening.room_ids) == 2 and reached & set(opening.room_ids):
                 reached |= set(opening.room_ids)
-    assert len(reached) == count, "no room is sealed"
+    assert len(reached) == count, "every room is reachable"
     assert sum(h.kind == "entrance" for holes in plan.holes for h in holes) == 1
 
 
 @settings(max_examples=20, deadline=None)
 @given(SEEDS, st.integers(1, 8), st.floats(2.0, 10.0))
-def test_furniture_of_homes_stands_as_it_must(seed: int, rooms: int, density: float) -> None:
+def test_furniture_of_homes_is_placed_correctly(seed: int, rooms: int, density: float) -> None:
     least = int(rooms * density) + 1
     plan, placed, navigation = home(seed, rooms, least, least + 4)
-    assert least <= sum(not thing.category.small for thing in placed) <= least + 4
-    feet = [footprint(thing) for thing in placed]
+    assert least <= sum(not item.category.small for item in placed) <= least + 4
+    feet = [footprint(item) for item in placed]
     spans = [(t.y_m + t.low[1], t.y_m + t.high[1]) for t in placed]
-    for k, thing in enumerate(placed):
+    for k, item in enumerate(placed):
         corners = feet[k].corners()
         within = [
-            r for r, owner in zip(plan.rects, plan.room_of) if owner == thing.room
+            r for r, owner in zip(plan.rects, plan.room_of) if owner == item.room
             and (corners >= [r.x_min, r.z_min]).all() and (corners <= [r.x_max, r.z_max]).all()
         ]  # fmt: skip
-        assert within, "it lies in its room"
-        assert inside_polygon(corners, plan.rooms[thing.room].polygon_xz_m).all()
+        assert within, "it is inside its room"
+        assert inside_polygon(corners, plan.rooms[item.room].polygon_xz_m).all()
         rect = within[0]
-        assert spans[k][1] < plan.rooms[thing.room].ceiling_y_m
-        if thing.support == ON_FLOOR:
+        assert spans[k][1] < plan.rooms[item.room].ceiling_y_m
+        if item.support == ON_FLOOR:
             assert abs(spans[k][0]) < 1e-6
-        elif thing.support == ON_WALL:
+        elif item.support == ON_WALL:
             assert min(abs(rect.x_min - corners[:, 0].min()), abs(rect.x_max - corners[:, 0].max()),
                        abs(rect.z_min - corners[:, 1].min()), abs(rect.z_max - corners[:, 1].max())) < 0.03  # fmt: skip
         else:
-            base = placed[thing.support]
-            tops = [base.y_m + s.y_m for s in base.model.surfaces] or [spans[thing.support][1]]
-            assert min(abs(spans[k][0] - top) for top in tops) < 1e-3, "it touches what it stands on"
-            assert overlap(feet[k], feet[thing.support])
+            base = placed[item.support]
+            tops = [base.y_m + s.y_m for s in base.model.surfaces] or [spans[item.support][1]]
+            assert min(abs(spans[k][0] - top) for top in tops) < 1e-3, "it touches its support"
+            assert overlap(feet[k], feet[item.support])
         for j in range(k):
-            related = thing.support == j or placed[j].support == k
+            related = item.support == j or placed[j].support == k
             apart = spans[k][0] >= spans[j][1] - 1e-4 or spans[j][0] >= spans[k][1] - 1e-4
             assert related or apart or not overlap(feet[k], feet[j], -1e-3), (
-                thing.category.name,
+                item.category.name,
                 placed[j].category.name,
             )
     for rect, holes in zip(plan.rects, plan.holes):
@@ -132,8 +132,8 @@ def test_furniture_of_homes_stands_as_it_must(seed: int, rooms: int, density: fl
                 Footprint(plane + out, along, 0.3, half, 0.0) if hole.wall < 2
                 else Footprint(along, plane + out, half, 0.3, 0.0)
             )  # fmt: skip
-            for thing, foot, (low, high) in zip(placed, feet, spans):
-                assert low > 2 or high < 0.05 or not overlap(foot, zone), f"{thing.category.name} stands before a door"
+            for item, foot, (low, high) in zip(placed, feet, spans):
+                assert low > 2 or high < 0.05 or not overlap(foot, zone), f"{item.category.name} blocks a door"
     for a in plan.rects:
         starts = [p for p in navigation._cells if _in(navigation, p, a)]
         assert len(starts) * 0.05**2 >= 0.3, "there is floor to walk on"
@@ -154,13 +154,13 @@ EDGES = st.integers(1, 80).map(lambda v: v / 8)
 @settings(max_examples=200, deadline=None)
 @given(st.tuples(EDGES, EDGES), st.integers(0, 3), EDGES, st.floats(0, 1), st.floats(0.05, 1), SEEDS)
 def test_outlines_of_rooms_with_a_wing(
-    size: tuple[float, float], side: int, depth: float, start: float, share: float, seed: int
+    size: tuple[float, float], side: int, depth: float, start: float, fraction: float, seed: int
 ) -> None:
-    """The polygon covers both rectangles and nothing else, whatever side the wing is on, flush with a corner or not."""
+    """The polygon covers exactly both rectangles for every side and offset of the wing."""
     main = Rect(0.0, 0.0, *size)
     length = size[1] if side < 2 else size[0]
-    low = round(start * (1 - share) * length, 3)
-    high = min(low + share * length, length)
+    low = round(start * (1 - fraction) * length, 3)
+    high = min(low + fraction * length, length)
     wing = (
         Rect(-depth, low, 0.0, high), Rect(size[0], low, size[0] + depth, high),
         Rect(low, -depth, high, 0.0), Rect(low, size[1], high, size[1] + depth),
@@ -168,7 +168,7 @@ def test_outlines_of_rooms_with_a_wing(
     polygon = outline([main, wing])
     assert polygon_area_m2(polygon) == pytest.approx(_area(main) + _area(wing), rel=1e-6)
     way = np.roll(np.array(polygon), -1, 0) - polygon
-    assert (np.sign(way) != np.sign(np.roll(way, -1, 0))).all(), "every corner turns"
+    assert (np.sign(way) != np.sign(np.roll(way, -1, 0))).all(), "every vertex is a corner"
     points = np.random.default_rng(seed).uniform(-10.5, 20.5, (200, 2))
     held = np.zeros(len(points), bool)
     for r in (main, wing):
@@ -182,34 +182,34 @@ def test_living_rooms_are_often_l_shaped() -> None:
     assert 0.2 < len(shaped) / len(plans) < 0.7
 
 
-def test_groups_stand_together_and_face_each_other() -> None:
+def test_groups_are_close_together_and_face_each_other() -> None:
     chairs = sofas = nightstands = pairs = 0
     for seed in range(6):
         _, placed, _ = home(seed, 6, 60, 70)
         tables = [footprint(t) for t in placed if t.category.name in ("table", "desk")]
         beds = [footprint(t) for t in placed if t.category.name == "bed"]
         looks: dict[int, set[bytes]] = {}
-        for thing in placed:
-            foot = footprint(thing)
-            if thing.category.name == "chair" and thing.look >= 0:
+        for item in placed:
+            foot = footprint(item)
+            if item.category.name == "chair" and item.look >= 0:
                 table = min(tables, key=lambda t: math.hypot(t.x_m - foot.x_m, t.z_m - foot.z_m))
                 ahead = Footprint(foot.x_m + math.sin(foot.yaw_rad) * 0.5, foot.z_m + math.cos(foot.yaw_rad) * 0.5,
                                   0.05, 0.05, 0.0)  # fmt: skip
                 assert overlap(ahead, table), "a chair faces its table"
-                looks.setdefault(thing.look, set()).add(thing.model.parts[0][0].positions.tobytes())
+                looks.setdefault(item.look, set()).add(item.model.parts[0][0].positions.tobytes())
                 chairs += 1
-            elif thing.category.name == "nightstand" and thing.look >= 0:
+            elif item.category.name == "nightstand" and item.look >= 0:
                 assert min(math.hypot(b.x_m - foot.x_m, b.z_m - foot.z_m) for b in beds) < 2.0
                 nightstands += 1
-            elif thing.category.name == "coffee table" and thing.support >= 0:
-                assert placed[thing.support].category.name == "rug"
+            elif item.category.name == "coffee table" and item.support >= 0:
+                assert placed[item.support].category.name == "rug"
                 sofas += 1
         pairs += sum(len(shapes) == 1 for shapes in looks.values())
-        assert all(len(shapes) == 1 for shapes in looks.values()), "chairs of a set are alike"
+        assert all(len(shapes) == 1 for shapes in looks.values()), "the chairs of a set are identical"
     assert chairs > 10 and sofas > 1 and nightstands > 5 and pairs > 2
 
 
-def test_every_shape_of_every_category_is_sound() -> None:
+def test_every_shape_of_every_category_is_a_valid_mesh() -> None:
     assert len(CATEGORIES) >= 60
     for name, category in CATEGORIES.items():
         shapes = set()
@@ -220,20 +220,20 @@ def test_every_shape_of_every_category_is_sound() -> None:
                 shading = np.concatenate([p.normals[p.faces].mean(1) for p, _ in model.parts])
                 across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) / 2
                 area = np.linalg.norm(across, axis=1)
-                assert (area < 1e-9).mean() < 0.01, f"{name} has triangles without area"
-                assert area[(shading * across).sum(1) <= 0].sum() < 0.002 * area.sum(), f"{name} is turned outside in"
-                # the normals of a closed surface add up to nothing; a glass or a front may be a single sheet
+                assert (area < 1e-9).mean() < 0.01, f"{name} has degenerate triangles"
+                assert area[(shading * across).sum(1) <= 0].sum() < 0.002 * area.sum(), f"{name} is inside out"
+                # the normals of a closed surface sum to zero; panes and fronts may be single sheets
                 assert np.linalg.norm(across.sum(0)) < 0.3 * area.sum(), f"{name} is open"
                 assert np.isfinite(corners).all() and all(slot in model.kinds for _, slot in model.parts), name
                 low, high = model.bounds()
-                assert (high - low).min() > 0.003 and abs(low[1]) < 0.03, f"{name} has its foot at 0"
-                for surface in model.surfaces:  # something lies below it, within a millimetre or two
+                assert (high - low).min() > 0.003 and abs(low[1]) < 0.03, f"the lowest point of {name} is at 0"
+                for surface in model.surfaces:  # there is geometry directly below it
                     heights = corners[:, :, 1][np.abs(corners[:, :, 1] - surface.y_m) < 2e-3]
                     assert len(heights), (name, surface)
                 shapes.add(corners.tobytes())
-        assert len(shapes) >= 3, f"{name} comes in several shapes"
+        assert len(shapes) >= 3, f"{name} has several shapes"
     single = {name for name, category in CATEGORIES.items() if len(category.shapes) == 1}
-    assert single == {"coffee table", "dresser", "ottoman", "apple"}, "the first three choose between two by themselves"
+    assert single == {"coffee table", "dresser", "ottoman", "apple"}, "the first three vary within one shape"
 
 
 WORDS = {
@@ -244,11 +244,11 @@ WORDS = {
     "plate": "Plate", "pot": "Pot", "soap": "SoapBottle", "sofa": "Sofa", "statue": "Statue", "stool": "Stool",
     "table": "DiningTable", "table lamp": "DeskLamp", "toaster": "Toaster", "trash can": "GarbageCan", "vase": "Vase",
 }  # fmt: skip
-SIZE_FACTOR = 1.5  # how far a generated size may lie outside the 5th..95th percentile of real assets
+SIZE_FACTOR = 1.5  # allowed factor outside the 5th..95th percentile of real assets
 
 
-def test_sizes_are_those_of_real_furniture() -> None:
-    """Longer and shorter floor side and height against the table, whose assets are not all turned alike."""
+def test_sizes_match_real_furniture() -> None:
+    """Compare height, and longer and shorter side, with real assets, whose orientation varies."""
     path = Path(__file__).parent / "data" / "furniture_sizes.csv"
     rows = csv.DictReader(line for line in path.read_text().splitlines() if not line.startswith("#"))
     real = {row["category"]: row for row in rows}
@@ -274,24 +274,24 @@ def test_only_listed_categories_appear() -> None:
 
 
 @pytest.mark.parametrize("ceiling_m", [2.2, 4.0])
-def test_ceilings_of_any_allowed_height(ceiling_m: float) -> None:
+def test_all_allowed_ceiling_heights(ceiling_m: float) -> None:
     plan, placed, _ = home(8, 5, 30, 40, ceiling_m=ceiling_m)
     assert all(triangles(t)[..., 1].max() < ceiling_m for t in placed)
     assert all(h.high_m < ceiling_m for holes in plan.holes for h in holes)
     assert any(t.category.place == HANGING for t in placed)
 
 
-def test_an_impossible_home_is_refused_in_one_sentence() -> None:
+def test_an_infeasible_home_is_reported_with_advice() -> None:
     with pytest.raises(Infeasible, match="lower min_objects or ask for more rooms"):
         home(0, 1, 30, 30, categories=("bed", "sofa", "wardrobe"))
 
 
-def test_books_lie_flat_on_what_is_soft() -> None:
+def test_books_lie_flat_on_soft_furniture() -> None:
     flat = 0
     for seed in range(12):
         _, placed, _ = home(seed, 3, 6, 12, categories=("bed", "sofa", "armchair", "set of books"))
-        for thing in placed:
-            if thing.category.name == "set of books" and thing.support >= 0:
-                assert float(thing.high[1] - thing.low[1]) < 0.18  # a book that stands is taller
+        for item in placed:
+            if item.category.name == "set of books" and item.support >= 0:
+                assert float(item.high[1] - item.low[1]) < 0.18  # standing books are taller
                 flat += 1
     assert flat > 10

@@ -1,4 +1,4 @@
-"""Baked light, what is seen outside, and cameras that cannot see: by behaviour of rendered pictures."""
+"""Baked light, the view outside, mirrors, and cameras inside solid objects."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def opened(spec: SceneSpec) -> RoomsScene:
 
 
 def views(scene: RoomsScene, count: int, seed: int = 0) -> list[Pose]:
-    """From free floor at eye height towards an object."""
+    """Poses on free floor at eye height that look at an object."""
     rng = np.random.default_rng(seed)
     poses = []
     for _ in range(count):
@@ -39,7 +39,7 @@ def views(scene: RoomsScene, count: int, seed: int = 0) -> list[Pose]:
     return poses
 
 
-def picture(scene: RoomsScene, pose: Pose, camera: Camera = SQUARE) -> NDArray[np.float64]:
+def image(scene: RoomsScene, pose: Pose, camera: Camera = SQUARE) -> NDArray[np.float64]:
     frames = scene.render([pose], camera, ("rgb",))
     assert frames.rgb is not None
     return frames.rgb[0].astype(float)
@@ -54,7 +54,7 @@ def test_a_ball_darkens_the_floor_below_it() -> None:
     away /= np.linalg.norm(away)
 
     def light_on_floor(distance_m: float) -> float:
-        """Baked light of the floor's texel nearest to a point at this distance from the ball."""
+        """Baked light of the floor texel nearest to a point at this distance from the ball."""
         rectangles = find_rectangles(scene.geometry.positions, scene.geometry.normals, scene.geometry.faces)
         points, normals = rectangles.points()
         floor = (normals[:, 1] > 0.9) & (points[:, 1] < 0.01)
@@ -76,8 +76,8 @@ def test_evening_is_darker_and_warmer_than_day() -> None:
     for seed in (1, 2):
         day, evening = (opened(SceneSpec(seed=seed, light=light)) for light in ("day", "evening"))
         poses = views(day, 4)
-        bright = np.mean([picture(day, p) for p in poses], axis=(0, 1, 2))
-        dim = np.mean([picture(evening, p) for p in poses], axis=(0, 1, 2))
+        bright = np.mean([image(day, p) for p in poses], axis=(0, 1, 2))
+        dim = np.mean([image(evening, p) for p in poses], axis=(0, 1, 2))
         assert dim.mean() < bright.mean()
         assert dim[0] / dim[2] > bright[0] / bright[2]
 
@@ -100,8 +100,8 @@ def test_windows_show_a_garden_by_day_and_no_object() -> None:
     assert (green > red + 15).mean() > 0.15  # leaves and lawn
 
 
-def test_named_colours_are_told_apart_in_every_light() -> None:
-    """The hue that most pixels of a painted object have lies nearest to the hue of its own colour."""
+def test_named_colours_are_distinguishable_in_every_light() -> None:
+    """The dominant hue of a painted object is closest to the hue of its own colour."""
 
     def chroma(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
         linear = (rgb / 255) ** 2.2
@@ -123,7 +123,7 @@ def test_named_colours_are_told_apart_in_every_light() -> None:
     assert seen >= 30 and right / seen >= 0.95
 
 
-def test_threads_and_a_second_opening_give_the_same_bits() -> None:
+def test_threads_and_reopened_scenes_give_the_same_bits() -> None:
     spec = SceneSpec(seed=8, rooms=2, min_objects=10, max_objects=12, clutter=0.5, palette="natural")
     scene, again = opened(spec), opened(spec)
     poses = views(scene, 6)
@@ -136,7 +136,7 @@ def test_threads_and_a_second_opening_give_the_same_bits() -> None:
     alone = [draw(p) for p in poses]
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(draw, poses * 2)) == alone * 2
-    assert np.array_equal(picture(scene, poses[0]), picture(again, poses[0]))
+    assert np.array_equal(image(scene, poses[0]), image(again, poses[0]))
 
 
 def test_rectangles_cover_their_faces_and_no_face_twice() -> None:
@@ -149,25 +149,27 @@ def test_rectangles_cover_their_faces_and_no_face_twice() -> None:
         corners = geometry.positions[geometry.faces[face]].astype(float)
         u, v = corners @ maps[r, :3] + maps[r, 3], corners @ maps[r, 4:7] + maps[r, 7]
         for at, count in ((u, sizes[r, 1]), (v, sizes[r, 2])):
-            ends = np.minimum(np.abs(at + 0.5), np.abs(at - count + 0.5))  # corners lie half a texel off the end texels
+            ends = np.minimum(
+                np.abs(at + 0.5), np.abs(at - count + 0.5)
+            )  # corners are half a texel from the centres of the end texels
             assert ends.max() < 2e-2
 
 
-def test_a_camera_inside_an_object_is_refused_and_the_scene_renders_on() -> None:
+def test_a_camera_inside_an_object_is_rejected_and_the_scene_stays_usable() -> None:
     scene = opened(SceneSpec(seed=4, min_objects=2, max_objects=2, categories=("ball", "box")))
-    for thing in scene.description.objects:
-        if thing.category == "ball":
-            x, y, z = thing.box.centre_m
+    for item in scene.description.objects:
+        if item.category == "ball":
+            x, y, z = item.box.centre_m
             with pytest.raises(VantageError, match=r"inside object \d+ \(ball\).*free space") as refused:
                 scene.render([Pose((x, y, z), (1.0, 0.0, 0.0, 0.0))], SQUARE, ("rgb", "depth", "ids"))
             assert refused.value.code == "bad_request"
-            above = Pose((x, y + 2 * thing.box.half_extents_m[1], z), (1.0, 0.0, 0.0, 0.0))
+            above = Pose((x, y + 2 * item.box.half_extents_m[1], z), (1.0, 0.0, 0.0, 0.0))
             assert scene.render([above], SQUARE, ("rgb",)).rgb is not None
             return
     pytest.fail("the scene has no ball")
 
 
-def test_a_camera_under_a_table_sees() -> None:
+def test_a_camera_under_a_table_is_allowed() -> None:
     scene = opened(SceneSpec(seed=2, min_objects=1, max_objects=1, categories=("table",)))
     x, _, z = scene.description.objects[0].box.centre_m
     for height_m in (0.2, 0.35):
@@ -175,7 +177,7 @@ def test_a_camera_under_a_table_sees() -> None:
         assert scene.render([under], SQUARE, ("rgb",)).rgb is not None
 
 
-def test_a_camera_in_a_wall_is_refused_but_not_one_in_a_doorway() -> None:
+def test_a_camera_in_a_wall_is_rejected_but_not_in_a_doorway() -> None:
     scene = opened(SceneSpec(seed=6, rooms=2))
     x_max = max(x for room in scene.description.rooms for x, _ in room.polygon_xz_m)
     z = np.mean([z for room in scene.description.rooms for x, z in room.polygon_xz_m if x == x_max])
@@ -188,7 +190,7 @@ def test_a_camera_in_a_wall_is_refused_but_not_one_in_a_doorway() -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_poses_that_are_not_finite_are_refused(bad: float) -> None:
+def test_poses_that_are_not_finite_are_rejected(bad: float) -> None:
     scene = opened(SceneSpec(seed=1))
     for pose in (
         Pose((bad, 1.5, 0.0), (1.0, 0.0, 0.0, 0.0)),
@@ -200,27 +202,27 @@ def test_poses_that_are_not_finite_are_refused(bad: float) -> None:
         assert refused.value.code == "bad_request"
 
 
-def test_an_image_without_pixels_is_refused() -> None:
+def test_an_image_without_pixels_is_rejected() -> None:
     for size in ((0, 96), (96, 0), (-1, 96), (5000, 96)):
         with pytest.raises(ValueError, match="1..4096"):
             Camera(*size)
 
 
 def test_a_mirror_shows_the_room_across() -> None:
-    """From 1.2 m before its middle, the glass shows, left and right swapped, what a camera in its place sees."""
+    """From 1.2 m in front of its centre, the glass shows the mirror image of what a camera in its place sees."""
     agreed = 0
     for seed in range(8):
         scene = opened(SceneSpec(seed=seed, rooms=2, min_objects=24, max_objects=28, palette="natural"))
-        for thing in scene.description.objects:
-            if thing.category == "mirror" and agreed < 2:
-                agreed += _mirror_agrees(scene, thing)
+        for item in scene.description.objects:
+            if item.category == "mirror" and agreed < 2:
+                agreed += _mirror_agrees(scene, item)
     assert agreed
 
 
-def _mirror_agrees(scene: RoomsScene, thing: SceneObject) -> bool:
-    """False where one cannot stand before it, or sees nothing in it but a plain wall."""
-    assert thing.front is not None
-    middle, front, half = np.array(thing.box.centre_m), np.array(thing.front), np.array(thing.box.half_extents_m)
+def _mirror_agrees(scene: RoomsScene, item: SceneObject) -> bool:
+    """False if the position in front of it is not free, or if it shows only a plain wall."""
+    assert item.front is not None
+    middle, front, half = np.array(item.box.centre_m), np.array(item.front), np.array(item.box.half_extents_m)
     eye = middle + front * (1.2 + half[2])
     if not scene.is_navigable((eye[0], eye[1], eye[2])):
         return False
@@ -231,7 +233,7 @@ def _mirror_agrees(scene: RoomsScene, thing: SceneObject) -> bool:
     across = scene.render([there], camera, ("rgb",)).rgb
     assert seen.rgb is not None and seen.ids is not None and across is not None
     a, b = (p.mean(2).ravel() - p.mean() for p in (seen.rgb[0][:, ::-1].astype(float), across[0].astype(float)))
-    if (seen.ids[0] != thing.id).mean() > 0.01 or b.std() < 8:
+    if (seen.ids[0] != item.id).mean() > 0.01 or b.std() < 8:
         return False
     assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) > 0.85
     return True

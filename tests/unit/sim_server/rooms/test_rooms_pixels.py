@@ -1,4 +1,4 @@
-"""Ids and depth are those of the pixel centres, checked against ray casting with other code in double precision."""
+"""Ids and depth at pixel centres, compared with independent ray casting in double precision."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def pose_at(position: tuple[float, float, float], yaw_rad: float, pitch_rad: flo
 
 
 def rays(pose: Pose, camera: Camera) -> NDArray[np.float64]:
-    """Direction through each pixel centre with z-depth 1, [H * W, 3], from the quaternion by its own formula."""
+    """Direction through each pixel centre with z-depth 1, [H * W, 3], computed independently from the quaternion."""
     f = camera.width_px / 2 / math.tan(camera.hfov_rad / 2)
     v, u = np.mgrid[0 : camera.height_px, 0 : camera.width_px] + 0.5
     local = np.stack([(u - camera.width_px / 2) / f, -(v - camera.height_px / 2) / f, -np.ones_like(u)], -1).reshape(
@@ -102,7 +102,7 @@ def test_amodal_counts_at_least_the_visible_pixels() -> None:
 
 
 def test_amodal_of_a_lone_object_equals_its_pixels() -> None:
-    """Where nothing stands before an object both counts agree."""
+    """Both counts agree for an object without occlusion."""
     scene = RoomsBackend().open(SceneSpec(seed=2, min_objects=1, max_objects=1, categories=("table",)))
     target = scene.description.objects[0].box.centre_m
     rng = np.random.default_rng(0)
@@ -115,7 +115,7 @@ def test_amodal_of_a_lone_object_equals_its_pixels() -> None:
         assert pixels == frames.amodal[0].get(1, 0) > 0
 
 
-def test_every_pixel_lies_in_the_box_of_its_object() -> None:
+def test_every_pixel_is_inside_the_box_of_its_object() -> None:
     scene = RoomsBackend().open(SceneSpec(seed=9, min_objects=8, max_objects=12, clutter=0.5))
     rng = np.random.default_rng(1)
     camera = Camera(96, 96)
@@ -160,6 +160,4 @@ def test_unprojecting_then_projecting_returns_the_pixel(
     scale = f / depth
     assert 48 + x * scale == pytest.approx(u, abs=2e-2)
     assert 36 - y * scale == pytest.approx(v, abs=2e-2)
-    assert np.linalg.det(axes) == pytest.approx(
-        -1, abs=1e-5
-    )  # right, up and forward: a mirror image of right, up, back
+    assert np.linalg.det(axes) == pytest.approx(-1, abs=1e-5)  # right, up, forward is left-handed

@@ -1,4 +1,4 @@
-"""What the generator promises about a scene: counts, colours, boxes, free floor, determinism, errors."""
+"""Generated scenes: counts, colours, boxes, free floor, determinism, errors."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_hundred_seeds_keep_counts_categories_and_colors(backend: RoomsBackend) 
     assert seen == set(DEMO)
 
 
-def test_boxes_contain_the_meshes_and_stand_in_their_rooms(backend: RoomsBackend) -> None:
+def test_boxes_contain_their_meshes_and_are_inside_their_rooms(backend: RoomsBackend) -> None:
     for seed in range(12):
         scene = backend.open(SceneSpec(seed=seed, rooms=1 + seed % 3, min_objects=6, max_objects=12, clutter=0.8))
         geometry = scene.geometry
@@ -79,7 +79,7 @@ def test_boxes_contain_the_meshes_and_stand_in_their_rooms(backend: RoomsBackend
 
 
 def test_furniture_does_not_interpenetrate(backend: RoomsBackend) -> None:
-    """Footprints of things on the floor, sampled densely, belong to one object only."""
+    """Densely sampled points of footprints on the floor belong to only one object."""
     for seed in range(10):
         scene = backend.open(SceneSpec(seed=seed, min_objects=8, max_objects=12))
         objects = [o for o in scene.description.objects if o.support_id == 0]
@@ -99,7 +99,7 @@ def test_furniture_does_not_interpenetrate(backend: RoomsBackend) -> None:
                 assert not (in_u & in_v).any(), (seed, a.category, b.category)
 
 
-def test_clutter_stands_on_what_supports_it(backend: RoomsBackend) -> None:
+def test_small_objects_are_on_their_supports(backend: RoomsBackend) -> None:
     found = 0
     for seed in range(10):
         scene = backend.open(SceneSpec(seed=seed, min_objects=6, max_objects=8, clutter=1.0, palette="natural"))
@@ -116,7 +116,7 @@ def test_clutter_stands_on_what_supports_it(backend: RoomsBackend) -> None:
     assert found > 10
 
 
-def test_paths_keep_clear_of_every_mesh_and_join_all_rooms(backend: RoomsBackend) -> None:
+def test_paths_avoid_every_mesh_and_connect_all_rooms(backend: RoomsBackend) -> None:
     for seed in range(6):
         scene = backend.open(SceneSpec(seed=seed, rooms=1 + seed % 3, min_objects=6, max_objects=9))
         floor = blocked_points(scene)
@@ -130,11 +130,11 @@ def test_paths_keep_clear_of_every_mesh_and_join_all_rooms(backend: RoomsBackend
             for p, q in zip(way, way[1:]):
                 on_way = np.array(p)[[0, 2]] + np.linspace(0, 1, 40)[:, None] * (np.array(q) - p)[[0, 2]]
                 nearest = np.linalg.norm(on_way[:, None] - floor[None], axis=2).min()
-                assert nearest > 0.2 - 0.05, "a straight line may cut a cell's corner, no more"
+                assert nearest > 0.2 - 0.05, "a straight line cuts at most the corner of a cell"
 
 
 def blocked_points(scene: Scene) -> NDArray[np.float64]:
-    """Where things up to 1.6 m high stand on the floor or hang at a wall: points on their edges, x and z [N, 2]."""
+    """Points (x, z) [N, 2] on the edges of meshes up to 1.6 m high, on the floor or on walls."""
     geometry = scene.geometry
     standing = [o.id for o in scene.description.objects if o.support_id <= 0]
     triangles = geometry.positions[geometry.faces[np.isin(geometry.face_object, standing)]].astype(float)
@@ -156,19 +156,19 @@ def test_a_round_table_leaves_the_floor_at_its_corners(backend: RoomsBackend) ->
             x = box.centre_m[0] + math.cos(yaw) * u + math.sin(yaw) * v
             z = box.centre_m[2] - math.sin(yaw) * u + math.cos(yaw) * v
             freed += scene.is_navigable((x, 0.0, z))
-        assert not scene.is_navigable((box.centre_m[0], 0.0, box.centre_m[2])), "nobody stands under a table"
+        assert not scene.is_navigable((box.centre_m[0], 0.0, box.centre_m[2])), "the floor below a table is not free"
     assert freed > 10
 
 
 @pytest.mark.timeout(300)
-def test_two_processes_make_the_same_bits() -> None:
+def test_two_processes_give_the_same_bits() -> None:
     runs = [
         subprocess.run([sys.executable, "-c", _HASH], capture_output=True, text=True, check=True).stdout for _ in (0, 1)
     ]
     assert runs[0] == runs[1] and len(runs[0].split()) == 2
 
 
-def test_importing_the_backend_leaves_numba_alone() -> None:
+def test_importing_the_backend_does_not_import_numba() -> None:
     code = (
         "import sys, json; import sim_server.backends.rooms as r; "
         "r.RoomsBackend(); print(json.dumps('numba' in sys.modules))"
@@ -179,7 +179,7 @@ def test_importing_the_backend_leaves_numba_alone() -> None:
     )
 
 
-def test_seeds_and_knobs_change_the_picture(backend: RoomsBackend) -> None:
+def test_seeds_and_options_change_the_image(backend: RoomsBackend) -> None:
     pose, camera = Pose((0.0, 1.5, 0.0), (1.0, 0.0, 0.0, 0.0)), Camera(32, 32)
     digests = set()
     specs = [
@@ -206,13 +206,13 @@ def test_seeds_and_knobs_change_the_picture(backend: RoomsBackend) -> None:
         (SceneSpec(clutter=2.0), "clutter"),
     ],
 )
-def test_wrong_specs_are_refused_in_one_sentence(backend: RoomsBackend, spec: SceneSpec, word: str) -> None:
+def test_invalid_specs_are_rejected(backend: RoomsBackend, spec: SceneSpec, word: str) -> None:
     with pytest.raises(VantageError) as error:
         backend.open(spec)
     assert error.value.code == "bad_request" and word in error.value.message
 
 
-def test_an_unknown_category_is_answered_with_the_known_ones(backend: RoomsBackend) -> None:
+def test_an_unknown_category_is_rejected_with_a_list_of_categories(backend: RoomsBackend) -> None:
     with pytest.raises(VantageError) as error:
         backend.open(SceneSpec(categories=("couch",)))
     assert all(c in error.value.message for c in DEMO)
@@ -243,6 +243,6 @@ def test_a_camera_outside_every_room_still_renders(backend: RoomsBackend) -> Non
         Camera(0, 16)
 
 
-def test_unknown_sensor_is_refused(backend: RoomsBackend) -> None:
+def test_an_unknown_sensor_is_rejected(backend: RoomsBackend) -> None:
     with pytest.raises(VantageError):
         backend.open(SceneSpec()).render([Pose((0, 1, 0), (1, 0, 0, 0))], Camera(8, 8), ("lidar",))

@@ -1,4 +1,4 @@
-"""Normals, panoramas and maps, each against what the plain views and the description of the scene say."""
+"""Normals, panoramas and maps, compared with plain views and with the scene description."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def standing(scene: Scene, seed: int) -> Pose:
 
 
 @pytest.mark.parametrize("made", ["home", "loaded"])
-def test_normals_stand_on_the_surface_that_depth_shows(made: str, request: pytest.FixtureRequest) -> None:
+def test_normals_are_perpendicular_to_the_surface_given_by_depth(made: str, request: pytest.FixtureRequest) -> None:
     scene, camera = request.getfixturevalue(made), Camera(160, 120)
     frames = scene.render([standing(scene, k) for k in range(3)], camera, ("depth", "ids", "normals", "amodal"))
     focal = camera.width_px / 2 / math.tan(camera.hfov_rad / 2)
@@ -55,14 +55,14 @@ def test_normals_stand_on_the_surface_that_depth_shows(made: str, request: pytes
             a, b = points[: 120 - step[0], : 160 - step[1]], points[step[0] :, step[1] :]
             na, nb = normals[: 120 - step[0], : 160 - step[1]], normals[step[0] :, step[1] :]
             apart = np.linalg.norm(b - a, axis=-1)
-            flat = (na == nb).all(-1) & na.any(-1) & (apart < 0.1)  # neighbours on one plane, or on two parallel ones
+            flat = (na == nb).all(-1) & na.any(-1) & (apart < 0.1)  # neighbours on the same or on parallel planes
             away = np.abs(((b - a) * na).sum(-1))[flat]
             assert np.mean(away < 1e-3 + 0.02 * apart[flat]) > 0.98
             checked += int(flat.sum())
     assert checked > 50000
 
 
-def test_a_panorama_sees_what_views_along_its_rays_see(home: Scene) -> None:
+def test_a_panorama_agrees_with_views_along_its_rays(home: Scene) -> None:
     pose, width = standing(home, 1), 720
     around = panorama(home, pose, width)
     assert around.rgb is not None and around.depth is not None and around.ids is not None
@@ -80,11 +80,11 @@ def test_a_panorama_sees_what_views_along_its_rays_see(home: Scene) -> None:
         if same[-1]:
             errors.append(abs(one.depth[0, 7, 7] - around.depth[row, column]) / max(one.depth[0, 7, 7], 0.1))
             colours.append(np.abs(one.rgb[0, 6:9, 6:9].mean((0, 1)) - around.rgb[row, column]).mean())
-    assert np.mean(same) > 0.95  # a ray near an edge may see the other side
+    assert np.mean(same) > 0.95  # rays near edges may differ
     assert np.median(errors) < 0.005 and np.median(colours) < 6
 
 
-def test_the_middle_of_a_panorama_is_where_the_camera_looks(home: Scene) -> None:
+def test_the_centre_of_a_panorama_is_in_the_camera_direction(home: Scene) -> None:
     pose = standing(home, 3)
     around, ahead = panorama(home, pose, 400), home.render([pose], Camera(201, 201), ("ids",))
     assert ahead.ids is not None
@@ -93,7 +93,7 @@ def test_the_middle_of_a_panorama_is_where_the_camera_looks(home: Scene) -> None
         panorama(home, pose, 9000)
 
 
-def test_a_map_covers_the_rooms_and_shows_things_where_they_stand(home: Scene) -> None:
+def test_a_map_covers_the_rooms_and_shows_objects_at_their_positions(home: Scene) -> None:
     drawn = cast(Mappable, home).top_down(600)
     rows, columns = drawn.ids.shape
     x = drawn.x_min_m + (np.arange(columns) + 0.5) * drawn.m_per_px
@@ -103,18 +103,18 @@ def test_a_map_covers_the_rooms_and_shows_things_where_they_stand(home: Scene) -
         (x0, z0), (x1, z1) = np.min(room.polygon_xz_m, 0), np.max(room.polygon_xz_m, 0)
         floor |= ((x > x0) & (x < x1))[None] & ((z > z0) & (z < z1))[:, None]
     paper = np.all(drawn.rgb >= 250, axis=-1)
-    assert paper[floor].mean() < 0.02 and paper[~floor].mean() > 0.5  # beside rooms stand walls with doors and windows
+    assert paper[floor].mean() < 0.02 and paper[~floor].mean() > 0.5  # walls with doors and windows are next to rooms
     shown = 0
-    for thing in home.description.objects:
-        on = np.argwhere(drawn.ids == thing.id)
+    for item in home.description.objects:
+        on = np.argwhere(drawn.ids == item.id)
         if not len(on):
             continue
         shown += 1
-        w, qx, qy, qz = thing.box.rotation_wxyz
-        relative = np.stack([x[on[:, 1]], np.full(len(on), thing.box.centre_m[1]), z[on[:, 0]]], 1)
-        relative -= thing.box.centre_m
+        w, qx, qy, qz = item.box.rotation_wxyz
+        relative = np.stack([x[on[:, 1]], np.full(len(on), item.box.centre_m[1]), z[on[:, 0]]], 1)
+        relative -= item.box.centre_m
         local = np.array([rotate((w, -qx, -qy, -qz), tuple(point)) for point in relative.tolist()])
-        assert (np.abs(local[:, [0, 2]]) < np.array(thing.box.half_extents_m)[[0, 2]] + 2 * drawn.m_per_px).all()
+        assert (np.abs(local[:, [0, 2]]) < np.array(item.box.half_extents_m)[[0, 2]] + 2 * drawn.m_per_px).all()
     assert shown > 0.7 * len(home.description.objects)
 
 
@@ -126,7 +126,7 @@ def test_a_map_of_a_loaded_scene(loaded: Scene) -> None:
 
 
 @pytest.mark.parametrize("sensor", ["depth", "ids", "normals", "panorama", "map"])
-def test_every_sensor_is_written_as_a_picture_and_as_arrays(home: Scene, tmp_path: Path, sensor: str) -> None:
+def test_every_sensor_is_written_as_an_image_and_as_arrays(home: Scene, tmp_path: Path, sensor: str) -> None:
     camera, poses = Camera(64, 48), [standing(home, 1), standing(home, 2)]
     show(home, sensor, poses, camera, tmp_path / "seen.png")
     show(home, sensor, poses, camera, tmp_path / "seen.npz")
@@ -138,7 +138,7 @@ def test_every_sensor_is_written_as_a_picture_and_as_arrays(home: Scene, tmp_pat
         assert arrays["rgb"].dtype == np.uint8 and arrays["ids"].dtype == np.int32
 
 
-def test_what_is_no_sensor_is_refused(home: Scene, tmp_path: Path) -> None:
+def test_unknown_sensors_are_rejected(home: Scene, tmp_path: Path) -> None:
     with pytest.raises(VantageError, match="panorama"):
         show(home, "heat", [standing(home, 1)], Camera(8, 8), tmp_path / "seen.png")
     with pytest.raises(VantageError, match="4096"):

@@ -1,4 +1,4 @@
-"""Scene datasets: what files a scene is made of, how ids and words are found, and a sentence for each wrong file."""
+"""Scene datasets: files of a scene, ids, categories, and messages for invalid files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REFERENCE = Path(__file__).parents[3] / "data" / "reference"
 
 @pytest.fixture
 def boxes(tmp_path: Path) -> Path:
-    """A copy of the scene `boxes` to be changed; its config file."""
+    """The config file of a copy of the scene `boxes`."""
     shutil.copytree(REFERENCE / "boxes" / "dataset", tmp_path / "boxes")
     return tmp_path / "boxes" / "boxes.scene_dataset_config.json"
 
@@ -31,23 +31,23 @@ def instance(config: Path) -> Path:
     return config.parent / "scenes" / "boxes.scene_instance.json"
 
 
-def test_reading_a_data_set_imports_no_simulator():
+def test_reading_a_dataset_imports_no_simulator():
     code = "import sys, sim_server.backends.scene_dataset; sys.exit('numba' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
-def test_ids_are_those_of_the_templates(boxes):
+def test_ids_are_the_semantic_ids_of_templates(boxes):
     scene = SceneDataset(boxes).scene("boxes")
     assert {p.id: p.category for p in scene.objects}[14] == "purple cylinder"
     assert scene.stage is not None and scene.stage.id == 0
 
 
-def test_instances_are_counted_where_ids_are_classes(boxes):
+def test_instances_are_numbered_if_semantic_ids_are_classes(boxes):
     change(boxes.parent / "objects" / "red_box_03.object_config.json", semantic_id=14)
     assert [p.id for p in SceneDataset(boxes).scene("boxes").objects] == list(range(1, 11))
 
 
-def test_words_and_rooms_come_from_the_semantic_description(boxes):
+def test_categories_and_rooms_come_from_the_semantic_description(boxes):
     region = {"name": "hall_0", "label": "hallway", "poly_loop": [[0, 0, 0], [1, 0, 0], [1, 0, 2]]}
     semantic = {"classes": [{"id": 14, "name": "round_rug"}]}
     semantic["region_annotations"] = [{**region, "floor_height": 0.1, "extrusion_height": 2.5}]
@@ -64,13 +64,13 @@ def test_words_and_rooms_come_from_the_semantic_description(boxes):
     assert room.polygon_xz_m == ((0.0, 0.0), (1.0, 0.0), (1.0, 2.0))
 
 
-def test_names_become_words():
+def test_names_become_categories():
     assert category_of("dining_table_05") == "dining table"
     assert category_of("Office Chair.001") == "office chair"
     assert category_of("42") == "42"
 
 
-def test_the_digest_follows_every_file(boxes):
+def test_the_digest_depends_on_every_file(boxes):
     before = SceneDataset(boxes).digest()
     assert SceneDataset(boxes).digest() == before
     with (boxes.parent / "objects" / "red_box_03.glb").open("r+b") as file:
@@ -79,36 +79,39 @@ def test_the_digest_follows_every_file(boxes):
     assert SceneDataset(boxes).digest() != before
 
 
-def test_wrong_files_are_named(boxes):
+def test_invalid_files_are_reported(boxes):
     objects = boxes.parent / "objects"
     cases = (
-        (lambda: (objects / "red_box_03.glb").unlink(), "red_box_03.glb, which is not there"),
-        (lambda: (objects / "red_box_03.object_config.json").write_text("{"), "wrong JSON"),
-        (lambda: change(objects / "red_box_03.object_config.json", render_asset="cubeSolid"), "only .glb and .gltf"),
+        (lambda: (objects / "red_box_03.glb").unlink(), "red_box_03.glb, which does not exist"),
+        (lambda: (objects / "red_box_03.object_config.json").write_text("{"), "invalid JSON"),
+        (
+            lambda: change(objects / "red_box_03.object_config.json", render_asset="cubeSolid"),
+            "convert it to .glb or .gltf",
+        ),
         (lambda: change(instance(boxes), object_instances=[{"template_name": "sofa"}]), "'sofa'"),
-        (lambda: change(instance(boxes), object_instances=[{}]), "does not describe a scene"),
+        (lambda: change(instance(boxes), object_instances=[{}]), "is not a valid scene"),
         (lambda: instance(boxes).write_text("[]"), "no JSON object"),
     )
     for spoil, words in cases:
-        kept = {p: p.read_bytes() for p in boxes.parent.rglob("*") if p.is_file()}
+        original = {p: p.read_bytes() for p in boxes.parent.rglob("*") if p.is_file()}
         spoil()
         with pytest.raises(VantageError) as caught:
             SceneDataset(boxes).scene("boxes")
         assert words in caught.value.message and caught.value.code in ("corrupt", "unsupported")
-        for path, data in kept.items():
+        for path, data in original.items():
             path.write_bytes(data)
     for field in ("rotation", "translation", "non_uniform_scale"):
         entries = json.loads(instance(boxes).read_text())["object_instances"]
         entries[0][field] = [0, 0, 0, 0] if field == "rotation" else [1, float("nan"), 1]
         whole = instance(boxes).read_bytes()
         change(instance(boxes), object_instances=entries)
-        with pytest.raises(VantageError, match="does not describe"):
+        with pytest.raises(VantageError, match="is not a valid"):
             SceneDataset(boxes).scene("boxes")
         instance(boxes).write_bytes(whole)
 
 
-def test_wrong_data_sets_are_refused(boxes, tmp_path):
-    with pytest.raises(VantageError, match="is a file"):
+def test_invalid_datasets_are_rejected(boxes, tmp_path):
+    with pytest.raises(VantageError, match="must be a file"):
         SceneDataset(tmp_path)
     with pytest.raises(VantageError, match="cannot be read"):
         SceneDataset(tmp_path / "no.scene_dataset_config.json")
@@ -120,5 +123,5 @@ def test_wrong_data_sets_are_refused(boxes, tmp_path):
     with pytest.raises(VantageError, match="lists no scene"):
         SceneDataset(boxes)
     change(boxes, stages={"paths": [1]})
-    with pytest.raises(VantageError, match="wrong section"):
+    with pytest.raises(VantageError, match="invalid section"):
         SceneDataset(boxes)

@@ -1,20 +1,22 @@
-"""What shading needs of a scene's light, and the depth maps that its baking looks shadows up in."""
+"""Depth maps of a scene as seen from lights, in which baking looks up shadows."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import Optional
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim_server.backends.rooms.draw import raster
+from sim_server.backends.rooms.draw.view import View, vertex_scratch, visibility_buffer
 from sim_server.backends.rooms.geometry import Geometry
 from sim_server.backends.rooms.mesh import cross
+from sim_server.jit import jit
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 
-# Face order +x -x +y -y +z -z; rows right, up, forward. bake.py looks texels up with the same axes.
+# Face order +x -x +y -y +z -z; rows right, up, forward. kernels.py looks up texels with the same axes.
 CUBE_AXES = np.array(
     [
         [[0, 1, 0], [0, 0, 1], [1, 0, 0]],
@@ -28,72 +30,55 @@ CUBE_AXES = np.array(
 )
 
 
-class Light(NamedTuple):
-    """Baked light, irradiance / pi in linear rgb, and what is seen where there is nothing.
-
-    vertex float32 [V, 3]; face_rectangle int32 [F], -1 where the light of the vertices counts; rectangle_maps
-    float32 [R, 8] and rectangle_texels int32 [R, 3], see Rectangles.lookup; atlas float32 [T, 3];
-    outside float32 [rows, columns, 3], see outside.py; glow: factor on what glows.
-    """
-
-    vertex: F32
-    face_rectangle: I32
-    rectangle_maps: F32
-    rectangle_texels: I32
-    atlas: F32
-    outside: F32
-    glow: np.float32
-
-
 class Shadows:
-    """Draws depth maps of what throws shadows: all faces but those that glow, with details below `grid_m` left out."""
+    """Draws depth maps of the shadow casters: all faces that do not glow, without details smaller than `grid_m`."""
 
     def __init__(self, geometry: Geometry, grid_m: float) -> None:
         self._g = geometry
         faces, keep = _coarse(geometry, grid_m)
-        self._faces, self._kept = np.ascontiguousarray(faces[keep]), np.flatnonzero(keep).astype(np.int32)
-        self._chunk_faces = np.concatenate([[0], np.cumsum(keep)]).astype(np.int32)[geometry.chunk_faces]
-        self._camera, self._screen = np.empty_like(geometry.positions), np.empty_like(geometry.positions)
+        self._face_of = np.flatnonzero(keep).astype(np.int32)
+        self._casters = geometry.triangles._replace(
+            faces=np.ascontiguousarray(faces[keep]),
+            chunk_faces=np.concatenate([[0], np.cumsum(keep)]).astype(np.int32)[geometry.chunk_faces],
+        )
+        self._scratch = vertex_scratch(len(geometry.positions))
 
     def draw(
         self, eye: F32, axes: F32, focal: float, size: int, chunks: Optional[I32] = None, back: bool = False
     ) -> tuple[F32, I32]:
         """Inverse depth float32 [size, size] and caster int32 [size, size] or -1, of the given chunks or of all.
 
-        With `back` the far sides of things are drawn instead of the near ones.
+        `back` draws the far sides of objects instead of the near ones.
         """
         g = self._g
-        inverse_depth, seen = np.empty((size, size), np.float32), np.empty((size, size), np.int32)
+        buffer = visibility_buffer(size, size)
         tangent = np.float32(size / 2 / focal)
+        view = View(eye, axes, tangent, tangent, np.float32(focal))
         order = raster.visible_chunks(
             g.chunk_low if chunks is None else g.chunk_low[chunks],
             g.chunk_high if chunks is None else g.chunk_high[chunks],
-            eye, axes, tangent, tangent,
-        )  # fmt: skip
+            view,
+        )
         if chunks is not None:
             order = chunks[order]
-        # right x up pointing away from forward: front and back are swapped
+        # front and back faces are swapped in a left-handed frame
         mirrored = float(cross(axes[0], axes[1]) @ axes[2]) > 0
-        raster.draw(
-            order, g.positions, self._faces, self._chunk_faces, g.chunk_vertices, g.chunk_low, g.chunk_high,
-            eye, axes, np.float32(focal),
-            raster.CULL_BACK if back == mirrored else raster.CULL_FRONT, inverse_depth, seen,
-            self._camera, self._screen,
-        )  # fmt: skip
-        return inverse_depth, seen
+        cull = raster.CULL_BACK if back == mirrored else raster.CULL_FRONT
+        raster.draw(order, self._casters, view, cull, buffer, self._scratch)
+        return buffer.inverse_depth, buffer.seen
 
     @property
     def face_of(self) -> I32:
-        """The scene's face of each caster."""
-        return self._kept
+        """The scene's face index of each caster, int32."""
+        return self._face_of
 
     def cube(self, eye: F32, size: int) -> F32:
-        """Inverse depth all around `eye`, float32 [6, size, size], one square per direction of CUBE_AXES."""
+        """Inverse depth around `eye`, float32 [6, size, size], one square per direction of CUBE_AXES."""
         return np.stack([self.draw(eye, axes, size / 2, size)[0] for axes in CUBE_AXES])
 
 
 def _coarse(geometry: Geometry, grid_m: float) -> tuple[I32, NDArray[np.bool_]]:
-    """Faces with the vertices of one chunk welded on a grid, and which of them are left after that."""
+    """Faces int32 [F, 3] after merging the vertices of each chunk on a grid, and bool [F]: the casters among them."""
     first = np.empty(len(geometry.positions), np.int32)
     _first_in_cell(geometry.positions, geometry.chunk_vertices, np.float32(1 / grid_m), first)
     faces = first[geometry.faces]
@@ -102,16 +87,17 @@ def _coarse(geometry: Geometry, grid_m: float) -> tuple[I32, NDArray[np.bool_]]:
     return faces, (a != b) & (b != c) & (c != a) & ~glows
 
 
-@raster._jit
+@jit
 def _first_in_cell(positions, chunk_vertices, per_m, first):
-    """For each vertex the first one of its chunk in the same cell of a grid with `per_m` cells per metre."""
+    """Fill `first`: for each vertex, the first vertex of its chunk in the same cell of a grid with `per_m` cells per
+    metre."""
     most = 0
     for k in range(chunk_vertices.shape[0]):
         most = max(most, chunk_vertices[k, 1] - chunk_vertices[k, 0])
     places = 4
     while places < 2 * most:
         places *= 2
-    owner = np.empty(places, np.int32)  # a hash table: the first vertex of a cell, or -1
+    owner = np.empty(places, np.int32)  # hash table: the first vertex of a cell, or -1
     for k in range(chunk_vertices.shape[0]):
         owner[:] = -1
         for v in range(chunk_vertices[k, 0], chunk_vertices[k, 1]):
@@ -127,7 +113,7 @@ def _first_in_cell(positions, chunk_vertices, per_m, first):
             first[v] = owner[at]
 
 
-@raster._jit
+@jit
 def _cell(positions, v, per_m):
     return (
         np.int64(np.floor(positions[v, 0] * per_m)),
@@ -137,7 +123,7 @@ def _cell(positions, v, per_m):
 
 
 def look_axes(forward: NDArray[np.float64]) -> F32:
-    """Rows right, up, forward of a view along the unit vector `forward`."""
+    """Rows right, up, forward of a view in the direction of the unit vector `forward`."""
     helper = np.array([0.0, 1.0, 0.0]) if abs(forward[1]) < 0.95 else np.array([1.0, 0.0, 0.0])
     right = cross(forward, helper)
     right /= np.linalg.norm(right)

@@ -1,4 +1,4 @@
-"""Bakes the light of an exported home again when it is read back, so that its picture is the one it was made with."""
+"""Bakes the light of an exported home when it is read back, so that it renders as before the export."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from sim_server.backends.rooms.draw.drawing import Drawing
 from sim_server.backends.rooms.draw.materials import Material
 from sim_server.backends.rooms.files.gltf import Asset, quaternion_matrix
 from sim_server.backends.rooms.geometry import GeometryBuilder
-from sim_server.backends.rooms.light.sources import light_scene
+from sim_server.backends.rooms.light.bake import light_scene
 from sim_server.backends.rooms.mesh import Part, lengths
 from sim_server.backends.scene_dataset import Placement, SceneFiles
 
 
 class LitBy(msgspec.Struct, frozen=True):
-    """What the light of a home comes from: time of day and ceiling of the spec, windows of the plan, ceiling lamps."""
+    """The inputs of baking: the spec (time of day, ceiling height), the plan (windows) and the ceiling lamps."""
 
     spec: SceneSpec
     plan: FloorPlan
     lamps_m: tuple[Vec3, ...]
 
 
-def told_look(material: Material) -> dict[str, Any]:
-    """A material as an export keeps it in glTF `extras`."""
+def material_extras(material: Material) -> dict[str, Any]:
+    """A material as exports store it in glTF `extras`."""
     return {"vantage": {**material._asdict(), "pattern": textures.NAMES[material.pattern]}}
 
 
-def relit(files: SceneFiles, assets: dict[Path, Asset]) -> Optional[Drawing]:
-    """The scene as it was before its export; None where it is no export of ours, or holds assets that are not.
+def rebaked(files: SceneFiles, assets: dict[Path, Asset]) -> Optional[Drawing]:
+    """The scene as it was before its export; None if it is not an export of `rooms` or contains other assets.
 
-    Raises VantageError("corrupt") where the scene's own file or a material in it is broken.
+    Raises VantageError("corrupt") if the scene's own file or a material in it is invalid.
     """
     if "scene_file" not in files.user or files.stage is None:
         return None
@@ -57,7 +57,7 @@ def relit(files: SceneFiles, assets: dict[Path, Asset]) -> Optional[Drawing]:
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise VantageError(
             "corrupt",
-            f"{file} does not say how {files.name} is lit ({type(error).__name__}: {error}): export it again.",
+            f"{file} has no valid light for {files.name} ({type(error).__name__}: {error}): export it again.",
         ) from None
 
 
@@ -73,9 +73,9 @@ def _add(builder: GeometryBuilder, placement: Placement, asset: Asset) -> None:
     builder.add(placement.id, parts, quaternion_matrix(placement.rotation_wxyz), placement.translation_m)
 
 
-def _material(told: Any) -> Material:
-    known = {**told, "pattern": textures.NAMES.index(told["pattern"])}
-    # msgspec takes named tuples as arrays
+def _material(stored: Any) -> Material:
+    known = {**stored, "pattern": textures.NAMES.index(stored["pattern"])}
+    # msgspec decodes named tuples from arrays
     look = msgspec.convert([known[field] for field in Material._fields], Material)
     values = np.array([*look.low, *look.high, look.repeats_per_m, look.glow])
     if not (np.isfinite(values).all() and (values >= 0).all() and look.repeats_per_m > 0):

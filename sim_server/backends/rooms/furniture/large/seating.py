@@ -1,4 +1,4 @@
-"""Things to sit on: chairs, stools, armchairs, sofas. Sizes follow published furniture dimensions."""
+"""Chairs, stools, armchairs, sofas, benches and ottomans. Sizes follow published furniture dimensions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from sim_server.backends.rooms.furniture.model import Model
-from sim_server.backends.rooms.mesh import box, cylinder, rotation_x, soft_box, tube
+from sim_server.backends.rooms.mesh import box, cylinder, revolve, rotation_x, soft_box, tube
 
 
 def _four_legs(model: Model, width_m: float, depth_m: float, height_m: float, thick_m: float, round_legs: bool) -> None:
@@ -21,7 +21,7 @@ def _four_legs(model: Model, width_m: float, depth_m: float, height_m: float, th
 
 
 def dining_chair(rng: np.random.Generator) -> Model:
-    """Four legs, a flat seat and a back of slats, of a panel, or of a top rail."""
+    """Four legs, a flat seat, and a back made of slats, a panel or a top rail."""
     width, depth = rng.uniform(0.42, 0.5), rng.uniform(0.42, 0.5)
     seat, height = rng.uniform(0.44, 0.48), rng.uniform(0.86, 1.02)
     model = Model(main="wood", second="wood")
@@ -76,7 +76,7 @@ def office_chair(rng: np.random.Generator) -> Model:
 
 
 def stool(rng: np.random.Generator) -> Model:
-    """A round seat on splayed legs with a foot ring, no back."""
+    """A round seat on splayed legs with a foot ring."""
     seat, radius = rng.uniform(0.45, 0.7), rng.uniform(0.17, 0.21)
     model = Model(main="wood", second="metal")
     model.add(cylinder(radius, 0.05, (0, seat - 0.05, 0), 20))
@@ -90,6 +90,20 @@ def stool(rng: np.random.Generator) -> Model:
         ring.append((x * radius * 0.87, seat * 0.32, z * radius * 0.87))
     for a, b in zip(ring, ring[1:] + ring[:1]):
         model.add(tube([a, b], 0.01, 6), "second")
+    return model
+
+
+def square_stool(rng: np.random.Generator) -> Model:
+    """A square seat on four straight legs with rails."""
+    seat, side = rng.uniform(0.44, 0.6), rng.uniform(0.3, 0.36)
+    model = Model(main="wood", second="wood")
+    model.add(soft_box((side, 0.045, side), (0, seat - 0.022, 0), 0.018))
+    _four_legs(model, side, side, seat - 0.04, 0.04, False)
+    for x, z in ((1, 0), (0, 1)):
+        for s in (-1, 1):
+            size = (0.024, 0.03, side - 0.08) if x else (side - 0.08, 0.03, 0.024)
+            at = side / 2 - 0.028
+            model.add(box(size, (s * x * at, seat * (0.3 if x else 0.4), s * z * at)), "second")
     return model
 
 
@@ -128,7 +142,7 @@ def sofa(rng: np.random.Generator) -> Model:
 
 
 def corner_sofa(rng: np.random.Generator) -> Model:
-    """A sofa with a footrest of full height before its last seat."""
+    """A sofa with a full-height footrest in front of its last seat."""
     model = _upholstery(rng, rng.uniform(2.1, 2.4), 0.92, 3)
     model.add(soft_box((0.66, 0.3, 0.6), (-0.6, 0.26, 0.72), 0.05, 3))
     return model
@@ -136,44 +150,6 @@ def corner_sofa(rng: np.random.Generator) -> Model:
 
 def armchair(rng: np.random.Generator) -> Model:
     return _upholstery(rng, rng.uniform(0.82, 0.98), rng.uniform(0.8, 0.92), 1)
-
-
-def bench(rng: np.random.Generator) -> Model:
-    """A long seat on two trestles."""
-    width, depth, seat = rng.uniform(1.0, 1.5), rng.uniform(0.34, 0.42), rng.uniform(0.43, 0.47)
-    model = Model(main="wood", second="wood")
-    model.add(box((width, 0.05, depth), (0, seat - 0.025, 0)))
-    for x in (-1, 1):
-        model.add(box((0.06, seat - 0.05, depth - 0.06), (x * (width / 2 - 0.12), (seat - 0.05) / 2, 0)), "second")
-    model.add(box((width - 0.26, 0.07, 0.04), (0, seat * 0.4, 0)), "second")
-    return model
-
-
-def square_stool(rng: np.random.Generator) -> Model:
-    """A square seat on four straight legs with rails."""
-    seat, side = rng.uniform(0.44, 0.6), rng.uniform(0.3, 0.36)
-    model = Model(main="wood", second="wood")
-    model.add(soft_box((side, 0.045, side), (0, seat - 0.022, 0), 0.018))
-    _four_legs(model, side, side, seat - 0.04, 0.04, False)
-    for x, z in ((1, 0), (0, 1)):
-        for s in (-1, 1):
-            size = (0.024, 0.03, side - 0.08) if x else (side - 0.08, 0.03, 0.024)
-            at = side / 2 - 0.028
-            model.add(box(size, (s * x * at, seat * (0.3 if x else 0.4), s * z * at)), "second")
-    return model
-
-
-def padded_bench(rng: np.random.Generator) -> Model:
-    """A long cushion on bent metal legs."""
-    width, depth, seat = rng.uniform(1.0, 1.4), rng.uniform(0.36, 0.44), rng.uniform(0.44, 0.48)
-    model = Model(main="fabric", second="metal")
-    model.add(soft_box((width, 0.12, depth), (0, seat - 0.06, 0), 0.045, 3, 0.015))
-    for x in (-1, 1):
-        at = x * (width / 2 - 0.12)
-        out, z = x * 0.04, depth / 2 - 0.05
-        loop = [(at, seat - 0.1, -z), (at + out, 0.012, -z + 0.03), (at + out, 0.012, z - 0.03), (at, seat - 0.1, z)]
-        model.add(tube(loop, 0.012, 8), "second")
-    return model
 
 
 def wooden_armchair(rng: np.random.Generator) -> Model:
@@ -192,4 +168,52 @@ def wooden_armchair(rng: np.random.Generator) -> Model:
     back = soft_box((width - 0.1, height - seat + 0.05, 0.15), (0, (height - seat) / 2, 0), 0.065, 3)
     model.add(back.turned(rotation_x(-0.28)).moved((0, seat + 0.0, -depth / 2 + 0.22)))
     model.surface(seat + 0.025, width - 0.14, depth - 0.44, 0.5, 0.14)
+    return model
+
+
+def bench(rng: np.random.Generator) -> Model:
+    """A long seat on two trestles."""
+    width, depth, seat = rng.uniform(1.0, 1.5), rng.uniform(0.34, 0.42), rng.uniform(0.43, 0.47)
+    model = Model(main="wood", second="wood")
+    model.add(box((width, 0.05, depth), (0, seat - 0.025, 0)))
+    for x in (-1, 1):
+        model.add(box((0.06, seat - 0.05, depth - 0.06), (x * (width / 2 - 0.12), (seat - 0.05) / 2, 0)), "second")
+    model.add(box((width - 0.26, 0.07, 0.04), (0, seat * 0.4, 0)), "second")
+    return model
+
+
+def padded_bench(rng: np.random.Generator) -> Model:
+    """A long cushion on bent metal legs."""
+    width, depth, seat = rng.uniform(1.0, 1.4), rng.uniform(0.36, 0.44), rng.uniform(0.44, 0.48)
+    model = Model(main="fabric", second="metal")
+    model.add(soft_box((width, 0.12, depth), (0, seat - 0.06, 0), 0.045, 3, 0.015))
+    for x in (-1, 1):
+        at = x * (width / 2 - 0.12)
+        out, z = x * 0.04, depth / 2 - 0.05
+        loop = [(at, seat - 0.1, -z), (at + out, 0.012, -z + 0.03), (at + out, 0.012, z - 0.03), (at, seat - 0.1, z)]
+        model.add(tube(loop, 0.012, 8), "second")
+    return model
+
+
+def ottoman(rng: np.random.Generator) -> Model:
+    """An upholstered cube or a round pouffe."""
+    height = rng.uniform(0.38, 0.45)
+    model = Model(main="fabric", second="wood")
+    if rng.random() < 0.5:
+        width, depth = rng.uniform(0.5, 0.8), rng.uniform(0.46, 0.56)
+        for x in (-1, 1):
+            for z in (-1, 1):
+                model.add(cylinder(0.02, 0.1, (x * (width / 2 - 0.07), 0, z * (depth / 2 - 0.07)), 8, 0.028), "second")
+        model.add(soft_box((width, height - 0.1, depth), (0, height / 2 + 0.05, 0), 0.05, 3, 0.02))
+    else:
+        radius = rng.uniform(0.24, 0.3)
+        outline = [(0, 0), (radius * 0.9, 0.0), (radius, 0.06), (radius, height - 0.07), (radius * 0.88, height - 0.01)]
+        model.add(revolve([*outline, (0, height)], 26))
+        model.add(
+            revolve(
+                [(radius + 0.003, height * 0.48), (radius + 0.006, height * 0.5), (radius + 0.003, height * 0.52)], 26
+            ),
+            "second",
+        )
+    model.surface(float(model.bounds()[1][1]), 0.4, 0.4, 0.4)
     return model

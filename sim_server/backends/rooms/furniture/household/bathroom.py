@@ -1,16 +1,16 @@
-"""Toilets, bathtubs, washbasins, showers."""
+"""Toilets, bathtubs, washbasins and showers."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from sim_server.backends.rooms.furniture.decor.textiles import drape
 from sim_server.backends.rooms.furniture.model import Model
-from sim_server.backends.rooms.furniture.wall import drape
 from sim_server.backends.rooms.mesh import Part, box, cylinder, revolve, rotation_x, soft_box, tube
 
 
 def _stretched(part: Part, x: float, z: float) -> Part:
-    """A round part made oval."""
+    """The part scaled along x and z: an oval from a circle."""
     return part._replace(positions=part.positions * np.array([x, 1, z], np.float32))
 
 
@@ -34,7 +34,7 @@ def toilet(rng: np.random.Generator) -> Model:
 
 
 def wall_toilet(rng: np.random.Generator) -> Model:
-    """A bowl without a foot before a boxed-in cistern, with a plate to flush."""
+    """A wall-hung bowl in front of a boxed-in cistern, with a flush plate."""
     height = rng.uniform(0.4, 0.44)
     model = Model(main="enamel", second="enamel", box="paper", detail="metal")
     model.add(box((0.55, 1.05, 0.16), (0, 0.525, -0.34), 0.006), "box")
@@ -49,7 +49,7 @@ def wall_toilet(rng: np.random.Generator) -> Model:
 
 
 def bathtub(rng: np.random.Generator) -> Model:
-    """A rectangular tub, hollow, with a tap at one end."""
+    """A hollow rectangular tub with a tap at one end."""
     width, depth, height = rng.uniform(1.55, 1.75), rng.uniform(0.7, 0.78), rng.uniform(0.52, 0.58)
     model = Model(main="enamel", detail="metal")
     rim = 0.09
@@ -64,7 +64,7 @@ def bathtub(rng: np.random.Generator) -> Model:
 
 
 def freestanding_tub(rng: np.random.Generator) -> Model:
-    """An oval tub that stands free, with a standing tap at its side."""
+    """A freestanding oval tub with a floor-mounted tap."""
     long, wide, height = rng.uniform(1.55, 1.72), rng.uniform(0.72, 0.8), rng.uniform(0.56, 0.62)
     model = Model(main="enamel", detail="metal")
     profile = [(0, 0), (0.36, 0.0), (0.42, 0.05), (0.5, height), (0.47, height), (0.38, 0.16), (0, 0.14)]
@@ -121,8 +121,7 @@ def _shower_tray(model: Model, width: float, depth: float, height: float) -> Non
 
 
 def glass_shower(rng: np.random.Generator) -> Model:
-    """A tray and a riser behind a frame. Its clear pane is not drawn, as those of windows are not; a band of it is
-    frosted, and that is seen."""
+    """A tray and a riser behind a framed pane. Like window panes, clear glass is not drawn; only a frosted band is."""
     width, depth, height = rng.uniform(0.85, 1.0), rng.uniform(0.85, 0.95), rng.uniform(1.9, 2.0)
     model = Model(main="enamel", glass="pane", detail="metal", dark="dark")
     _shower_tray(model, width, depth, height)
@@ -136,7 +135,7 @@ def glass_shower(rng: np.random.Generator) -> Model:
 
 
 def curtain_shower(rng: np.random.Generator) -> Model:
-    """A tray and a riser behind a curtain that is half drawn."""
+    """A tray and a riser behind a half-drawn curtain."""
     width, depth, height = rng.uniform(0.85, 1.0), rng.uniform(0.85, 0.95), rng.uniform(1.9, 2.0)
     model = Model(main="enamel", cloth="curtain", detail="metal", dark="dark")
     _shower_tray(model, width, depth, height)

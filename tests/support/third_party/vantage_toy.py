@@ -1,11 +1,11 @@
-"""A third party's simulator, written from docs/guides/extending.md alone and installed as a distribution of its own.
+"""A third-party simulator, written only from docs/guides/extending.md and installed as a separate distribution.
 
-Its scene is an empty 4 m x 4 m room whose picture is one grey that depends on the seed and the camera's place. What a
-scene does beyond that is told by its ceiling height, the one knob that changes nothing here:
+Its scene is an empty 4 m x 4 m room whose image is uniformly grey, with a level that depends on the seed and the
+camera's position. The ceiling height, which is otherwise unused, selects special behaviour:
 
     2.50   the first `TOY_DEATHS` opens, counted in the file `TOY_STATE`, end the process
     3.00   a render takes `TOY_RENDER_S` seconds
-    3.50   opening takes `TOY_OPEN_S` whole seconds, and keeps every other thread of the process from running
+    3.50   opening takes `TOY_OPEN_S` whole seconds and blocks every other thread of the process
 """
 
 from __future__ import annotations
@@ -87,9 +87,7 @@ class ToyBackend:
         if spec.ceiling_m == DEADLY_M:
             self._die_while_deaths_are_left()
         if spec.ceiling_m == SLOW_OPEN_M:
-            ctypes.PyDLL(None).sleep(
-                int(os.environ["TOY_OPEN_S"])
-            )  # unlike time.sleep, it keeps the interpreter's lock
+            ctypes.PyDLL(None).sleep(int(os.environ["TOY_OPEN_S"]))  # unlike time.sleep, this holds the GIL
         return ToyScene(spec, self.name)
 
     def close(self) -> None:
@@ -104,7 +102,7 @@ class ToyBackend:
 
 
 class OtherBackend(ToyBackend):
-    """The same room under another digest: a second simulator that joins the same run."""
+    """The same room with another digest, as a second simulator of a run."""
 
     name = "other"
     digest = "other-1"

@@ -1,26 +1,27 @@
-"""Light that reaches the points of a room from its walls, floor and ceiling, where no furniture stands in between.
+"""Kernels that bake ambient light: light from a room's walls, floor and ceiling, occluded by furniture.
 
-Points are taken in blocks: a first pass finds where each of them looks, with steps that are independent and go through
-the processor side by side; a second one fetches what is there.
+Points are processed in blocks. A first pass computes where each point looks, in independent steps that vectorise; a
+second pass gathers the light from there.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from sim_server.backends.rooms.draw.raster import _jit, larger, smaller
-from sim_server.backends.rooms.light.bake import FINE, share_clear
+from sim_server.backends.rooms.draw.raster import larger, smaller
+from sim_server.backends.rooms.light.kernels import FINE, fraction_clear
+from sim_server.jit import jit
 
 _BLOCK = 1024
-_REACH_M = np.float32(1.7)  # furniture shades its surroundings up to here, in full up to one metre less
+_REACH_M = np.float32(1.7)  # furniture occludes up to this distance, fully up to one metre less
 _ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
-# rows of a block's points: place, normal, and by direction: cosine, texels of the map, 1 / distance along its axis
+# Rows of a block: position, normal, and per direction: cosine, texel coordinates in the map, 1 / depth.
 _X, _Y, _Z, _NX, _NY, _NZ, _COSINE, _U, _V, _INVERSE = range(10)
 
 
-@_jit
+@jit
 def drawn_part(depth_maps):
-    """Columns from, to, rows from, to between which each of the maps holds something, float32 [K, 4]."""
+    """Bounds of the non-empty part of each depth map, float32 [K, 4]: columns from, to, rows from, to."""
     out = np.empty((depth_maps.shape[0], 4), np.float32)
     for k in range(depth_maps.shape[0]):
         left, right, top, bottom = depth_maps.shape[2], -1, depth_maps.shape[1], -1
@@ -33,9 +34,9 @@ def drawn_part(depth_maps):
     return out
 
 
-@_jit
+@jit
 def _look(block, count, direction, low, high, eye, axes, focal, half, patch):
-    """Fills a block's cosines, places in the map, and `patch`: the piece of the room that each point looks at."""
+    """Fill a block's cosines and map coordinates, and `patch`: the patch of the room that each point sees."""
     ox, oy, oz = direction[0], direction[1], direction[2]
     rx, ry, rz, ux, uy, uz = axes[0, 0], axes[0, 1], axes[0, 2], axes[1, 0], axes[1, 1], axes[1, 2]
     gx, gy, gz = axes[2, 0], axes[2, 1], axes[2, 2]
@@ -73,9 +74,9 @@ def _look(block, count, direction, low, high, eye, axes, focal, half, patch):
         patch[n] = (face * np.int32(FINE) + b) * np.int32(FINE) + a
 
 
-@_jit
+@jit
 def _gather(block, count, patch, radiance, depth_map, seen, drawn, shown, sums):
-    """Adds to `sums` [count, 4] what the points of a block see, and their cosines."""
+    """Add the light that the points of a block see, and their cosines, to `sums` [count, 4]."""
     end = depth_map.shape[0] - 1
     for n in range(count):
         cosine = block[_COSINE, n]
@@ -86,13 +87,13 @@ def _gather(block, count, patch, radiance, depth_map, seen, drawn, shown, sums):
         clear = _ONE
         if drawn[0] < u < drawn[1] and drawn[2] < v < drawn[3]:
             inverse = block[_INVERSE, n]
-            clear = share_clear(depth_map, u, v, inverse * (_ONE + np.float32(0.01) * inverse))
+            clear = fraction_clear(depth_map, u, v, inverse * (_ONE + np.float32(0.01) * inverse))
             if clear < _ONE:
                 iu, iv = smaller(larger(int(u + _HALF), 0), end), smaller(larger(int(v + _HALF), 0), end)
                 face = seen[iv, iu]
                 if face < 0:
                     clear = _ONE
-                else:  # what is far away shades as little as the wall behind it would
+                else:  # distant furniture occludes as little as the wall behind it
                     gap = _ONE / inverse - _ONE / depth_map[iv, iu]
                     clear = _ONE - (_ONE - clear) * smaller(larger(_REACH_M - gap, _ZERO), _ONE)
                     weight = cosine * (_ONE - clear)
@@ -104,17 +105,17 @@ def _gather(block, count, patch, radiance, depth_map, seen, drawn, shown, sums):
                 sums[n, c] += weight * radiance[at, c]
 
 
-@_jit
-def add_surroundings(
+@jit
+def add_ambient(
     index, points, normals, low, high, radiance, directions, eyes, axes, focal, depth_maps, seen_maps, drawn, shown,
     light,
 ):  # fmt: skip
-    """Adds what arrives from the faces of the room, or from furniture that stands before them.
+    """Add the light from the faces of the room, or from furniture in front of them.
 
-    index int [N]: points of this room. directions float32 [K, 3], from the point outwards; maps float32 [K, S, S]
-    drawn from eyes [K, 3] towards the room, with casters int32 [K, S, S] and their radiance `shown` float32 [C, 3].
-    drawn as from drawn_part; radiance float32 [6 * FINE * FINE, 3] as from bake.fine_radiance. The mean over directions
-    is weighted by the cosine and divided by the sum of weights, so that an even light stays even.
+    index int [N]: points of this room; directions float32 [K, 3], away from the point; depth_maps float32 [K, S, S],
+    drawn from eyes [K, 3] towards the room; seen_maps int32 [K, S, S]: casters; shown float32 [C, 3]: their radiance;
+    drawn: see drawn_part; radiance float32 [6 * FINE * FINE, 3]: see kernels.fine_radiance. The cosine-weighted mean
+    over directions is divided by the sum of weights, so that uniform light stays uniform.
     """
     half = np.float32(depth_maps.shape[1]) * _HALF - _HALF
     block, patch = np.empty((10, _BLOCK), np.float32), np.empty(_BLOCK, np.int32)

@@ -1,19 +1,19 @@
-"""Bookshelves, cabinets, wardrobes and dressers."""
+"""Bookshelves, cabinets, dressers, wardrobes and wall shelves."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from protocol.seeds import pick
+from sim_server.backends.rooms.furniture.frames import frame, pane
 from sim_server.backends.rooms.furniture.model import Model
-from sim_server.backends.rooms.furniture.wall import pane
-from sim_server.backends.rooms.mesh import box, cylinder, raised_panel, rotation_x, sphere
+from sim_server.backends.rooms.mesh import box, cylinder, raised_panel, rotation_x, sphere, tube
 
 
 def _books(
     model: Model, rng: np.random.Generator, y: float, free: float, x_min: float, x_max: float, depth: float
 ) -> None:
-    """A row of books from the left, with a gap now and then."""
+    """Add a row of books from the left, with occasional gaps."""
     x = x_min + rng.uniform(0.0, 0.08)
     end = x_max - rng.uniform(0.0, 0.3) * (x_max - x_min)
     while x < end - 0.05:
@@ -28,7 +28,7 @@ def _books(
 
 
 def bookshelf(rng: np.random.Generator) -> Model:
-    """An open case with shelves and books; its back panel and boards are in the main colour."""
+    """An open case with shelves and books; back panel and boards have the main colour."""
     width, depth, height = rng.uniform(0.75, 1.1), rng.uniform(0.28, 0.36), rng.uniform(1.55, 2.05)
     shelves = int(rng.integers(4, 6))
     model = Model(main="wood", second="wood", book_a="book_a", book_b="book_b", book_c="book_c")
@@ -46,7 +46,7 @@ def bookshelf(rng: np.random.Generator) -> Model:
 
 
 def cube_shelf(rng: np.random.Generator) -> Model:
-    """A grid of square compartments with books in some."""
+    """A grid of square compartments, some with books."""
     columns, rows = int(rng.integers(2, 4)), int(rng.integers(4, 6))
     cell, depth, board = rng.uniform(0.33, 0.37), 0.36, 0.03
     width, height = columns * cell + board, rows * cell + board
@@ -89,7 +89,7 @@ def cabinet(rng: np.random.Generator) -> Model:
 
 
 def slatted_cabinet(rng: np.random.Generator) -> Model:
-    """A low cabinet on a plinth: slatted doors at the sides, drawers between them."""
+    """A low cabinet on a plinth: slatted doors at the sides with drawers between them."""
     width, depth, height = rng.uniform(1.2, 1.6), rng.uniform(0.4, 0.46), rng.uniform(0.68, 0.85)
     model = Model(main="wood", second="wood", dark="dark")
     model.add(box((width, height - 0.06, depth), (0, height / 2 + 0.03, 0), 0.008))
@@ -144,7 +144,7 @@ def wardrobe(rng: np.random.Generator) -> Model:
 
 
 def sliding_wardrobe(rng: np.random.Generator) -> Model:
-    """A tall cupboard with two sliding doors, one of them a mirror."""
+    """A tall cupboard with two sliding doors, one of them mirrored."""
     width, depth, height = rng.uniform(1.2, 1.6), rng.uniform(0.58, 0.64), rng.uniform(1.95, 2.15)
     model = Model(main="wood", second="wood", glass="mirror", detail="metal", dark="dark")
     model.add(box((width, height - 0.05, depth - 0.04), (0, height / 2 + 0.025, -0.02)))
@@ -177,4 +177,28 @@ def panelled_wardrobe(rng: np.random.Generator) -> Model:
         model.add(sphere(0.016, (x * 0.035, 1.05, depth / 2 + 0.02), 10), "detail")
         model.add(sphere(0.016, (x * width / 4, 0.26, depth / 2 + 0.02), 10), "detail")
     model.add(raised_panel(width - 0.1, 0.22, (0, 0.26, depth / 2), 0.014), "second")
+    return model
+
+
+def wall_shelf(rng: np.random.Generator) -> Model:
+    """A board on two brackets."""
+    width, depth = rng.uniform(0.6, 1.1), rng.uniform(0.18, 0.25)
+    model = Model(main="wood", second="metal")
+    model.add(box((width, 0.03, depth), (0, 0.135, 0), 0.004))
+    for x in (-1, 1):
+        at = x * (width / 2 - 0.1)
+        model.add(box((0.025, 0.12, 0.012), (at, 0.06, -depth / 2 + 0.006), 0.003), "second")
+        model.add(tube([(at, 0.02, -depth / 2 + 0.01), (at, 0.115, depth * 0.28)], 0.007, 6), "second")
+    model.surface(0.15, width, depth, 0.4)
+    return model
+
+
+def box_shelf(rng: np.random.Generator) -> Model:
+    """An open box with one division."""
+    width, height, depth = rng.uniform(0.6, 0.95), rng.uniform(0.28, 0.36), rng.uniform(0.2, 0.25)
+    model = Model(main="wood", second="wood")
+    frame(model, width, height, 0.022, depth, "main")
+    model.add(box((0.02, height - 0.044, depth - 0.01), (rng.uniform(-0.15, 0.15) * width, height / 2, 0), 0.003))
+    model.add(box((width - 0.03, height - 0.03, 0.008), (0, height / 2, -depth / 2 + 0.006), 0.002), "second")
+    model.surface(height, width, depth, 0.4)
     return model

@@ -83,7 +83,7 @@ def coffee_table(rng: np.random.Generator) -> Model:
 
 
 def desk(rng: np.random.Generator) -> Model:
-    """A writing desk: panel side on the left, drawers on the right, a modesty panel at the back."""
+    """A desk with a side panel on the left, drawers on the right and a modesty panel at the back."""
     width, depth, height = rng.uniform(1.1, 1.5), rng.uniform(0.58, 0.72), rng.uniform(0.72, 0.76)
     model = Model(main="wood", second="wood", detail="metal")
     model.add(box((width, 0.035, depth), (0, height - 0.0175, 0)))
@@ -99,6 +99,22 @@ def desk(rng: np.random.Generator) -> Model:
     panel = width - unit - 0.06
     model.add(box((panel, height * 0.5, 0.02), (-unit / 2 + 0.01, height * 0.7, -depth / 2 + 0.06)), "second")
     model.surface(height, width, depth, 0.8)
+    return model
+
+
+def legged_desk(rng: np.random.Generator) -> Model:
+    """A light desk: a board on four slanted legs, with a thin drawer below and a rim at the back."""
+    width, depth, height = rng.uniform(1.05, 1.4), rng.uniform(0.56, 0.68), rng.uniform(0.73, 0.76)
+    model = Model(main="wood", second="wood", detail="metal")
+    model.add(box((width, 0.03, depth), (0, height - 0.015, 0)))
+    model.add(box((width * 0.42, 0.09, depth - 0.12), (width * 0.22, height - 0.075, 0.02)), "second")
+    model.add(box((0.14, 0.014, 0.02), (width * 0.22, height - 0.075, depth / 2 - 0.03), 0.004), "detail")
+    model.add(box((width - 0.04, 0.07, 0.016), (0, height + 0.035, -depth / 2 + 0.012), 0.003))
+    for x in (-1, 1):
+        for z in (-1, 1):
+            top = (x * (width / 2 - 0.14), height - 0.03, z * (depth / 2 - 0.09))
+            model.add(tube([(x * (width / 2 - 0.05), 0, z * (depth / 2 - 0.04)), top], 0.022, 8), "second")
+    model.surface(height, width, depth - 0.05, 0.8, 0.02)
     return model
 
 
@@ -120,24 +136,8 @@ def nightstand(rng: np.random.Generator) -> Model:
     return model
 
 
-def legged_desk(rng: np.random.Generator) -> Model:
-    """A light desk: a board on four slanted legs, a thin drawer below, a rim at the back."""
-    width, depth, height = rng.uniform(1.05, 1.4), rng.uniform(0.56, 0.68), rng.uniform(0.73, 0.76)
-    model = Model(main="wood", second="wood", detail="metal")
-    model.add(box((width, 0.03, depth), (0, height - 0.015, 0)))
-    model.add(box((width * 0.42, 0.09, depth - 0.12), (width * 0.22, height - 0.075, 0.02)), "second")
-    model.add(box((0.14, 0.014, 0.02), (width * 0.22, height - 0.075, depth / 2 - 0.03), 0.004), "detail")
-    model.add(box((width - 0.04, 0.07, 0.016), (0, height + 0.035, -depth / 2 + 0.012), 0.003))
-    for x in (-1, 1):
-        for z in (-1, 1):
-            top = (x * (width / 2 - 0.14), height - 0.03, z * (depth / 2 - 0.09))
-            model.add(tube([(x * (width / 2 - 0.05), 0, z * (depth / 2 - 0.04)), top], 0.022, 8), "second")
-    model.surface(height, width, depth - 0.05, 0.8, 0.02)
-    return model
-
-
 def open_nightstand(rng: np.random.Generator) -> Model:
-    """An open cube with a shelf, on a frame of metal."""
+    """An open cube with a shelf, on a metal frame."""
     width, depth, height = rng.uniform(0.38, 0.48), rng.uniform(0.36, 0.42), rng.uniform(0.48, 0.58)
     model = Model(main="wood", second="metal", book_a="book_a", book_b="book_b")
     board, low = 0.022, 0.2

@@ -1,0 +1,73 @@
+"""Balls and teddy bears."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from sim_server.backends.rooms.furniture.model import Model
+from sim_server.backends.rooms.mesh import sphere
+
+
+def ball(rng: np.random.Generator) -> Model:
+    """A play or gymnastics ball."""
+    radius = rng.uniform(0.2, 0.32)
+    model = Model(main="rubber")
+    model.add(sphere(radius, (0, radius, 0), 28))
+    return model
+
+
+def panelled_ball(rng: np.random.Generator) -> Model:
+    """A ball of eight segments in alternating colours."""
+    radius = rng.uniform(0.18, 0.28)
+    model = Model(main="rubber", second="linen")
+    globe = sphere(radius, (0, radius, 0), 32)
+    middle = globe.positions[globe.faces].mean(1)
+    segment = np.floor(np.arctan2(middle[:, 0], middle[:, 2]) / (math.pi / 4)).astype(int) % 2
+    for k, slot in enumerate(("main", "second")):
+        model.add(globe._replace(faces=globe.faces[segment == k]), slot)
+    return model
+
+
+def teddy_bear(rng: np.random.Generator) -> Model:
+    """A sitting bear."""
+    size = rng.uniform(1.05, 1.5)
+    model = Model(main="plush", second="linen", dark="dark")
+
+    def ball(radius: float, at: tuple[float, float, float], slot: str = "main", squash: float = 1.0) -> None:
+        model.add(sphere(radius * size, (at[0] * size, at[1] * size, at[2] * size), 14, squash), slot)
+
+    ball(0.085, (0, 0.095, 0), squash=1.12)
+    ball(0.07, (0, 0.24, 0.01))
+    ball(0.032, (0, 0.228, 0.066), "second")
+    ball(0.011, (0, 0.238, 0.096), "dark")
+    for x in (-1, 1):
+        ball(0.028, (x * 0.052, 0.3, 0))
+        ball(0.009, (x * 0.026, 0.262, 0.07), "dark")
+        ball(0.036, (x * 0.088, 0.145, 0.03), squash=1.4)
+        ball(0.045, (x * 0.062, 0.045, 0.085))
+        ball(0.03, (x * 0.062, 0.048, 0.112), "second")
+    return model
+
+
+def dressed_bear(rng: np.random.Generator) -> Model:
+    """A standing bear with a pullover and a bow at one ear."""
+    size = rng.uniform(1.0, 1.3)
+    model = Model(main="plush", second="cushion", third="linen", dark="dark")
+
+    def ball(radius: float, at: tuple[float, float, float], slot: str = "main", squash: float = 1.0) -> None:
+        model.add(sphere(radius * size, (at[0] * size, at[1] * size, at[2] * size), 14, squash), slot)
+
+    ball(0.075, (0, 0.15, 0), "second", 1.15)
+    ball(0.064, (0, 0.285, 0.006))
+    ball(0.028, (0, 0.272, 0.058), "third")
+    ball(0.01, (0, 0.282, 0.084), "dark")
+    for x in (-1, 1):
+        ball(0.036, (x * 0.04, 0.056, 0.0), squash=1.55)
+        ball(0.034, (x * 0.042, 0.026, 0.022), squash=0.75)
+        ball(0.026, (x * 0.05, 0.34, 0))
+        ball(0.008, (x * 0.024, 0.305, 0.056), "dark")
+        ball(0.03, (x * 0.085, 0.165, 0.015), "second", 1.7)
+        ball(0.013, (0.05 + x * 0.016, 0.362, 0.012), "third")
+    return model
