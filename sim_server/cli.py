@@ -34,7 +34,7 @@ from protocol.tasks.task import Degradation
 from protocol.wire.client import Client
 from protocol.wire.endpoint import Endpoint, lookup
 from protocol.wire.messages import DrainWorker, GetSimStatus, SimStatus
-from sim_server.backends import registry
+from sim_server.backends.registry import BACKENDS, make_backend
 from sim_server.dataset import commands
 from sim_server.questions.audit.commands import audit
 from sim_server.questions.propose.commands import propose
@@ -73,7 +73,7 @@ def serve(
     settings = section(run.config, "sim", SimSettings)
     count = settings.workers if workers is None else workers
     if count:
-        registry.check_installed(settings.backend)
+        BACKENDS.check(settings.backend)
     with run.lock(SERVICE):
         logs.setup(run.path, SERVICE)
         command = [sys.executable, "-m", "sim_server.cli", "worker", "--join", str(run.path), "--leash", "--worker-id"]
@@ -213,7 +213,7 @@ def render(
         knobs = {"rooms": rooms, "clutter": clutter, "palette": palette}
         spec = _scene_spec(scene_seed, objects, asset=asset, light=light, **knobs)
         degradations = [Degradation.parse(text) for text in degrade or () if degrade != ["all"]]
-    scene = registry.make_backend(backend, SimSettings(backend=backend, dataset=dataset)).open(spec)
+    scene = make_backend(backend, SimSettings(backend=backend, dataset=dataset)).open(spec)
     poses = overview_poses(scene, camera, views)
     if degrade == ["all"]:
         save_image(degradation_sheet(scene, poses[0], camera), out)
@@ -243,7 +243,7 @@ def export(
     with _bad_request():
         knobs = {"rooms": rooms, "clutter": clutter, "palette": palette, "ceiling_m": ceiling}
         specs = [_scene_spec(number, objects, **knobs) for number in seed or (3,)]
-    backend = registry.make_backend("rooms")
+    backend = make_backend("rooms")
     from sim_server.backends.rooms.files.export import CONFIG_NAME, export_scenes
 
     names = export_scenes((backend.open(spec) for spec in specs), out, backend.digest)

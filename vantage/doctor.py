@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Callable, NamedTuple, Optional
 
 from learner.rollouts import ENGINES
-from sim_server.backends import registry
+from sim_server.backends.registry import BACKENDS, make_backend
 
 PROBE_TIMEOUT_S = 180.0  # importing vLLM on a busy machine is slow
 _ROOT = Path(__file__).resolve().parent.parent
@@ -74,9 +74,9 @@ def _groups() -> dict[str, list[str]]:
 
 def _simulators(habitat: subprocess.Popen[str]) -> dict[str, Result]:
     results = {"habitat": _probed(habitat, _INSTALL_HABITAT)}
-    for name in sorted(registry.installed().keys() - results.keys()):
+    for name in sorted(BACKENDS.targets().keys() - results.keys()):
         try:
-            backend = registry.make_backend(name)
+            backend = make_backend(name)
         except Exception as error:  # a broken package of someone else must not end the command
             results[name] = Result(False, f"{error}")
         else:

@@ -1,6 +1,6 @@
-"""The simulator's logic apart from any socket: one message in, one reply and its arrays out.
+"""The logic of the simulator, independent of sockets: one message in, one reply and its arrays out.
 
-A worker process wraps one SimCore; a serial run calls it directly.
+A worker process wraps a SimCore; a serial run calls it directly.
 
     RenderTask -> Episode | Rejected · Observe -> Observation · Describe -> Description · Annotate -> Annotated
 """
@@ -41,9 +41,9 @@ SimReply = Union[Episode, Observation, Description, Annotated, Rejected]
 
 
 class SimCore:
-    """Answers the simulator's requests with one backend, keeping the last used scenes open.
+    """Answers simulator requests with one backend and keeps recently used scenes open.
 
-    Not thread-safe: backends may be bound to the thread that made them.
+    Not thread-safe: a backend may be bound to the thread that created it.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class SimCore:
         backend: Optional[Backend] = None,
         loading: Callable[[], ContextManager[None]] = nullcontext,
     ) -> None:
-        """Without `backend` the one that the settings name is made, which raises VantageError("backend_missing").
+        """Without `backend`, create the one of the settings; raises VantageError("backend_missing") if it is missing.
 
-        `loading()` is entered while a scene that is not warm is opened, which can be slow.
+        The context manager `loading()` is active while a scene that is not warm is opened, which can be slow.
         """
         self.backend = make_backend(settings.backend, settings) if backend is None else backend
         self.scenes = WarmScenes(self.backend, settings.warm_scenes, loading)
@@ -63,7 +63,7 @@ class SimCore:
     def handle(self, message: msgspec.Struct) -> tuple[SimReply, list[Blob]]:
         """The reply and its array frames.
 
-        Raises Infeasible for a spec that cannot be realised, VantageError("bad_request") for a wrong one.
+        Raises Infeasible for a spec that cannot be realised, VantageError("bad_request") for an invalid one.
         """
         sink = ArraySink()
         if isinstance(message, RenderTask):
@@ -132,7 +132,7 @@ def _check_sensors(sensors: Sequence[str]) -> None:
 
 
 def _views(frames: Frames, sensors: Sequence[str], image_codec: str, sink: ArraySink) -> tuple[View, ...]:
-    """One View per pose of `frames`; colour goes by `image_codec`, depth and ids raw."""
+    """One View per pose of `frames`; RGB is encoded with `image_codec`, depth and ids are raw."""
     views = []
     for index, pose in enumerate(frames.poses):
         assert frames.rgb is not None

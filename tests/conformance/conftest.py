@@ -15,7 +15,7 @@ import pytest
 from protocol.errors import VantageError
 from protocol.tasks.scene import SceneSpec
 from sim_server.backends.base import Backend, Scene
-from sim_server.backends.registry import installed, make_backend
+from sim_server.backends.registry import BACKENDS, make_backend
 from sim_server.settings import SimSettings
 from tests.support.toy import toy_installed
 
@@ -74,7 +74,7 @@ def _open(name: str, scene: str) -> Union[Case, str]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" in metafunc.fixturenames:
         with toy_installed():
-            names = sorted(installed())
+            names = sorted(BACKENDS.targets())
         scenes = (*GENERATED, *RECORDED)
         metafunc.parametrize("case", [f"{n}-{s}" for n in names for s in scenes], indirect=True)
 

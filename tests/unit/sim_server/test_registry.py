@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from protocol.errors import VantageError
-from sim_server.backends.registry import BUILT_IN, installed, make_backend
+from sim_server.backends.registry import BACKENDS, make_backend
 
 
 def test_third_party_backends_are_found_by_their_entry_point():
-    assert installed()["toy"] == "vantage_toy:ToyBackend"
+    assert BACKENDS.targets()["toy"] == "vantage_toy:ToyBackend"
     assert make_backend("toy").digest == "toy-1"
 
 
@@ -28,7 +28,7 @@ def test_an_unknown_backend_names_the_entry_point_group():
 
 @pytest.mark.parametrize("target", ["no_such_module_here:Backend", "vantage_toy:NoSuchBackend"])
 def test_a_backend_that_cannot_be_imported_is_reported_as_missing(monkeypatch, target):
-    monkeypatch.setitem(BUILT_IN, "broken", target)
+    monkeypatch.setitem(BACKENDS.built_in, "broken", target)
     with pytest.raises(VantageError, match="broken") as caught:
         make_backend("broken")
     assert caught.value.code == "backend_missing"

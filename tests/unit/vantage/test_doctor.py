@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-from sim_server.backends import registry
+from sim_server.backends.registry import BACKENDS
 from vantage import doctor
 from vantage.cli import app
 
@@ -39,7 +39,7 @@ def test_without_the_learner_the_simulator_still_works(monkeypatch: pytest.Monke
 
 
 def test_the_exit_code_is_1_if_no_simulator_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "installed", lambda: {"broken": "no_such_module:Backend", "habitat": "x:y"})
+    monkeypatch.setattr(BACKENDS, "targets", lambda: {"broken": "no_such_module:Backend", "habitat": "x:y"})
     result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == 1
     assert "broken: does not work" in result.output and "nothing can run" in result.output
