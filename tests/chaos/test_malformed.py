@@ -1,4 +1,4 @@
-"""Invariant: a malformed frame never kills a service. Thousands of mutated messages, at the decoder and on the wire."""
+"""A malformed frame never kills a service: thousands of mutated messages, at the decoder and on the wire."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SETTINGS = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 )
 
-# Any MessagePack value, also what no message of ours holds.
+# Any MessagePack value, including types that no message contains.
 ATOMS = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.floats(), st.text(max_size=6), st.binary(max_size=6)
 )
@@ -41,7 +41,7 @@ VALUES = st.recursive(
 
 @st.composite
 def mutated(draw: st.DrawFn) -> list[bytes]:
-    """A valid message with a few things wrong: bytes, whole frames, or one value inside the header."""
+    """A valid message with random changes of bytes, frames, or a value in the header."""
     message, sink, _ = draw(messages(KINDS[draw(st.sampled_from(sorted(KINDS)))]))
     frames = [bytes(frame) for frame in encode(b"id", message, sink.blobs)]
     for _ in range(draw(st.integers(1, 3))):
@@ -72,7 +72,7 @@ def mutated(draw: st.DrawFn) -> list[bytes]:
 
 @st.composite
 def changed_value(draw: st.DrawFn, header: bytes) -> object:
-    """The header's value with one value inside replaced by any other."""
+    """The decoded header with one value replaced."""
     try:
         root = msgpack.unpackb(header)
     except ValueError:
@@ -90,7 +90,7 @@ def changed_value(draw: st.DrawFn, header: bytes) -> object:
 
 
 def read(frames: list[bytes]) -> None:
-    """Decode a message and all its arrays; only VantageError may come of it."""
+    """Decode a message and all its arrays; only VantageError may be raised."""
     try:
         packet = decode(frames)
         assert isinstance(packet, Packet)
@@ -113,41 +113,41 @@ def refs_of(message) -> list:
 
 @settings(SETTINGS, max_examples=2000)
 @given(frames=mutated())
-def test_the_decoder_takes_or_refuses_any_mutation(frames):
+def test_the_decoder_accepts_or_rejects_any_mutation(frames):
     read(frames)
 
 
 @settings(SETTINGS, max_examples=1000)
 @given(kind=st.sampled_from(sorted(KINDS)), header=VALUES, blobs=st.lists(st.binary(max_size=20), max_size=3))
-def test_the_decoder_takes_or_refuses_any_header(kind, header, blobs):
+def test_the_decoder_accepts_or_rejects_any_header(kind, header, blobs):
     read([PREFIX, kind.encode(), b"id", msgpack.packb(header), *blobs])
 
 
 @settings(SETTINGS, max_examples=1000)
 @given(frames=st.lists(st.binary(max_size=60), max_size=7))
-def test_the_decoder_takes_or_refuses_any_bytes(frames):
+def test_the_decoder_accepts_or_rejects_any_bytes(frames):
     read(frames)
 
 
 @pytest.mark.parametrize("codec_name", ["png", "webp", "jpeg"])
-def test_a_picture_with_flipped_bytes_is_read_or_refused(codec_name):
-    chance = random.Random(codec_name)
+def test_an_image_file_with_changed_bytes_is_read_or_rejected(codec_name):
+    rng = random.Random(codec_name)
     sink = ArraySink()
     noise = np.random.Generator(np.random.PCG64(1)).integers(0, 256, (16, 16, 3)).astype(np.uint8)
     message = Observation(View(POSE, Camera(), sink.add(noise, codec_name)))
     frames = encode(b"id", message, sink.blobs)
     for _ in range(500):
-        picture = bytearray(frames[4])
-        for _ in range(chance.randint(1, 4)):
-            picture[chance.randrange(len(picture))] = chance.randrange(256)
-        packet = decode([*frames[:4], bytes(picture[: chance.randint(len(picture) // 2, len(picture))])])
+        data = bytearray(frames[4])
+        for _ in range(rng.randint(1, 4)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        packet = decode([*frames[:4], bytes(data[: rng.randint(len(data) // 2, len(data))])])
         try:
             assert packet.array(message.view.rgb).shape == (16, 16, 3)
         except VantageError as error:
             assert error.code == "bad_request"
 
 
-def test_a_living_service_answers_between_thousands_of_mutations(tmp_path):
+def test_a_service_answers_between_thousands_of_mutations(tmp_path):
     endpoint = serving_endpoint(tmp_path, "sim")
     service = Service("s", "r", endpoint, {LeaseSpecs: lambda message, _: SpecBatch((), message.learner)})
     sent = 0

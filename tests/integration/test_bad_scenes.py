@@ -1,4 +1,4 @@
-"""Scenes, poses and cameras that are wrong, asked of a real worker: a typed answer each, and the worker lives on."""
+"""Invalid scenes, poses and cameras get typed errors from a real worker, which survives."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(300)
 
 ROOT = Path(__file__).parents[2]
 SMALL, UPRIGHT = Camera(32, 24), (1.0, 0.0, 0.0, 0.0)
-NOWHERE = Pose((0.0, 1.5, 0.0), UPRIGHT)
+OUTSIDE = Pose((0.0, 1.5, 0.0), UPRIGHT)
 
 
 def _glb(document: dict) -> bytes:
@@ -67,34 +67,34 @@ def _good_pose() -> Pose:
 
 def _frames_with_an_image_without_pixels() -> list[bytes]:
     """A request that only a client in another language can send: Camera rejects the size."""
-    frames = [bytes(frame) for frame in encode(b"id", Observe(SceneSpec(), SMALL, NOWHERE))]
+    frames = [bytes(frame) for frame in encode(b"id", Observe(SceneSpec(), SMALL, OUTSIDE))]
     header = msgspec.msgpack.decode(frames[3])
     header["camera"] = {**header.get("camera", {}), "width_px": 0}
     return [*frames[:3], msgspec.msgpack.encode(header)]
 
 
-def test_wrong_scenes_poses_and_cameras_get_typed_answers_and_the_worker_lives_on(served: tuple[Path, Client]) -> None:
+def test_invalid_requests_get_typed_errors_and_the_worker_survives(served: tuple[Path, Client]) -> None:
     run, client = served
-    wrong = {
-        "is not a GLB": Observe(SceneSpec(asset="text"), SMALL, NOWHERE),
-        "no triangles": Observe(SceneSpec(asset="bare"), SMALL, NOWHERE),
-        "truncated": Observe(SceneSpec(asset="cut"), SMALL, NOWHERE),
-        "no worker can serve": Observe(SceneSpec(asset="elsewhere"), SMALL, NOWHERE),
-        "navigable": Observe(SceneSpec(), SMALL, Pose((50.0, 1.5, 50.0), UPRIGHT)),  # in no room
+    invalid = {
+        "is not a GLB": Observe(SceneSpec(asset="text"), SMALL, OUTSIDE),
+        "no triangles": Observe(SceneSpec(asset="bare"), SMALL, OUTSIDE),
+        "truncated": Observe(SceneSpec(asset="cut"), SMALL, OUTSIDE),
+        "no worker can serve": Observe(SceneSpec(asset="elsewhere"), SMALL, OUTSIDE),
+        "navigable": Observe(SceneSpec(), SMALL, Pose((50.0, 1.5, 50.0), UPRIGHT)),  # outside every room
         "(nan": Observe(SceneSpec(), SMALL, Pose((float("nan"), 1.5, 0.0), UPRIGHT)),
         "quaternion": Observe(SceneSpec(), SMALL, Pose(_good_pose().position_m, (0.0, 0.0, 0.0, 0.0))),
-        "pairs of colour": Observe(SceneSpec(min_objects=7, max_objects=9, categories=("bed",)), SMALL, NOWHERE),
-        "palette": Observe(SceneSpec(palette="loud"), SMALL, NOWHERE),
-        "ceiling_m": Observe(SceneSpec(ceiling_m=float("nan")), SMALL, NOWHERE),
-        "unicorn": Observe(SceneSpec(categories=("unicorn",)), SMALL, NOWHERE),
+        "pairs of colour": Observe(SceneSpec(min_objects=7, max_objects=9, categories=("bed",)), SMALL, OUTSIDE),
+        "palette": Observe(SceneSpec(palette="loud"), SMALL, OUTSIDE),
+        "ceiling_m": Observe(SceneSpec(ceiling_m=float("nan")), SMALL, OUTSIDE),
+        "unicorn": Observe(SceneSpec(categories=("unicorn",)), SMALL, OUTSIDE),
     }
     codes = {}
-    for words, message in wrong.items():
+    for phrase, message in invalid.items():
         with pytest.raises(VantageError) as caught:
-            client.request(message, deadline_s=200.0)  # a first start compiles the kernels
-        assert words in caught.value.message, caught.value
-        codes[words] = caught.value.code
-    assert [codes[w] for w in ("is not a GLB", "no triangles", "truncated")] == ["corrupt"] * 3
+            client.request(message, deadline_s=200.0)  # the first start compiles the kernels
+        assert phrase in caught.value.message, caught.value
+        codes[phrase] = caught.value.code
+    assert [codes[phrase] for phrase in ("is not a GLB", "no triangles", "truncated")] == ["corrupt"] * 3
     assert codes["pairs of colour"] == Infeasible("").code and codes["palette"] == codes["(nan"] == "bad_request"
 
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:

@@ -1,4 +1,4 @@
-"""A real curriculum process on a real socket, killed: no acknowledged report is lost, none counts twice."""
+"""Kills of a real curriculum process: no acknowledged report is lost or counted twice."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def serve(run: RunDir) -> subprocess.Popen[bytes]:
 
 
 class Learner:
-    """Leases and reports without pause, and remembers what was acknowledged."""
+    """Leases and reports continuously, and records acknowledged reports."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -70,7 +70,7 @@ class Learner:
         self._error: BaseException | None = None
         self.leased: list[str] = []
         self.acknowledged: list[str] = []
-        self.doubled: list[str] = []
+        self.duplicates: list[str] = []
         self._thread = threading.Thread(target=self._work)
 
     def _work(self) -> None:
@@ -83,15 +83,15 @@ class Learner:
                 counted = self._client.request(SendReports(reports), deadline_s=60.0).message
                 assert isinstance(counted, ReportsCounted)
                 self.acknowledged += counted.counted
-                self.doubled += counted.duplicates
+                self.duplicates += counted.duplicates
         except BaseException as error:
             self._error = error
 
     def wait_for_more(self, timeout_s: float = 60.0) -> None:
-        """Until another batch of reports is acknowledged."""
+        """Wait until another batch of reports is acknowledged."""
         known, end = len(self.acknowledged), time.monotonic() + timeout_s
         while len(self.acknowledged) == known and self._error is None:
-            assert time.monotonic() < end, "nothing was acknowledged"
+            assert time.monotonic() < end, "no report was acknowledged"
             time.sleep(0.02)
 
     def __enter__(self) -> Learner:
@@ -105,7 +105,7 @@ class Learner:
             raise self._error
 
 
-def test_kills_at_any_moment_lose_and_double_nothing(run, client, processes):
+def test_kills_at_random_moments_lose_and_duplicate_nothing(run, client, processes):
     rng = random.Random(0)
     with Learner(client) as learner:
         for _ in range(4):
@@ -116,7 +116,7 @@ def test_kills_at_any_moment_lose_and_double_nothing(run, client, processes):
             processes[-1].wait()
         processes.append(serve(run))
         learner.wait_for_more()
-    assert not learner.doubled, "the same request gets its first answer"
+    assert not learner.duplicates, "the same request gets its first answer"
     assert len(set(learner.leased)) == len(learner.leased), "no spec was leased twice"
     status = client.request(GetCurriculumStatus()).message
     assert isinstance(status, CurriculumStatus)
@@ -127,7 +127,7 @@ def test_kills_at_any_moment_lose_and_double_nothing(run, client, processes):
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("commits", [1, 2], ids=["lease", "reports"])
-def test_a_kill_around_the_commit(run, client, processes, moment, commits):
+def test_a_kill_before_or_after_the_commit(run, client, processes, moment, commits):
     dying = [sys.executable, "-m", "tests.support.curriculum_dies", str(run.path), str(commits), moment]
     processes.append(subprocess.Popen(dying, cwd=ROOT))
     with Learner(client) as learner:
@@ -135,12 +135,12 @@ def test_a_kill_around_the_commit(run, client, processes, moment, commits):
         processes.append(serve(run))
         learner.wait_for_more()
         learner.wait_for_more()
-    assert not learner.doubled
+    assert not learner.duplicates
     assert len(set(learner.leased)) == len(learner.leased)
     check_database(run, learner.acknowledged)
 
 
-def test_a_second_process_on_the_run_is_refused_and_the_first_goes_on(run, client, processes):
+def test_a_second_curriculum_is_rejected_and_the_first_continues(run, client, processes):
     processes.append(serve(run))
     client.request(GetCurriculumStatus(), deadline_s=60.0)
     second = subprocess.run(
@@ -152,14 +152,14 @@ def test_a_second_process_on_the_run_is_refused_and_the_first_goes_on(run, clien
     assert isinstance(client.request(LeaseSpecs("test", 1, 1)).message, SpecBatch)
 
 
-def test_a_stop_ends_the_process_well(run, client, processes):
+def test_sigterm_ends_the_process_cleanly(run, client, processes):
     processes.append(serve(run))
     client.request(LeaseSpecs("test", 4, 1), deadline_s=60.0)
     processes[-1].terminate()
     assert processes[-1].wait(30) == 0
 
 
-def test_a_bad_request_is_answered_with_a_sentence(run, client, processes):
+def test_an_invalid_request_gets_an_error(run, client, processes):
     processes.append(serve(run))
     with pytest.raises(VantageError, match="ask for 1 to"):
         client.request(LeaseSpecs("test", 0, 1), deadline_s=60.0)

@@ -1,4 +1,4 @@
-"""What `learner export` writes loads in transformers, PEFT and vLLM, and answers as the run's policy does."""
+"""Exported policies load in transformers, PEFT and vLLM, and give the same answers as the policy of the run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ GREEDY = Sampling(0.0, 4, 0)
 
 class Exported(NamedTuple):
     run: RunDir
-    parts: Parts  # the policy as the run has it
+    parts: Parts  # the policy of the run
     base: Path
     adapter: Path
     merged: Path
@@ -75,7 +75,7 @@ def logits(model: Any, processor: Any) -> torch.Tensor:
         return model(**plain_inputs(model, processor, PromptEncoder(processor), some_prompts(2))).logits[:, -1]
 
 
-def test_merged_model_and_adapter_load_in_transformers_and_agree(exported: Exported) -> None:
+def test_merged_model_and_adapter_agree_in_transformers(exported: Exported) -> None:
     from peft import PeftModel
 
     merged = load(str(exported.merged))
@@ -93,7 +93,7 @@ def test_an_export_never_overwrites(exported: Exported) -> None:
     assert caught.value.code == "conflict"
 
 
-def test_a_run_without_checkpoint_is_one_sentence(exported: Exported, tmp_path: Path) -> None:
+def test_a_run_without_checkpoint_is_rejected(exported: Exported, tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "run", {"learner": {"policy": {"model": str(exported.base)}}})
     with pytest.raises(VantageError) as caught:
         export(run, tmp_path / "out")
@@ -103,9 +103,9 @@ def test_a_run_without_checkpoint_is_one_sentence(exported: Exported, tmp_path: 
 
 @pytest.fixture(scope="module")
 def vllm_answers(exported: Exported) -> list[dict[str, Any]]:
-    """Of the base model with the adapter, and of the merged model."""
+    """Answers of the base model with the adapter, and of the merged model."""
     command = [sys.executable, "-m", "tests.support.vllm_answers", f"{exported.base}={exported.adapter}"]
-    ended = subprocess.run(
+    result = subprocess.run(
         [*command, str(exported.merged)],
         capture_output=True,
         text=True,
@@ -113,15 +113,13 @@ def vllm_answers(exported: Exported) -> list[dict[str, Any]]:
         check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    assert ended.returncode == 0, ended.stderr[-2000:]
-    return json.loads(ended.stdout.strip().splitlines()[-1])
+    assert result.returncode == 0, result.stderr[-2000:]
+    return json.loads(result.stdout.strip().splitlines()[-1])
 
 
 @needs_vllm
 @pytest.mark.vllm
-def test_merged_and_adapter_in_vllm_give_the_greedy_tokens_of_transformers(
-    exported: Exported, vllm_answers: list[dict[str, Any]]
-) -> None:
+def test_greedy_tokens_of_vllm_and_transformers_agree(exported: Exported, vllm_answers: list[dict[str, Any]]) -> None:
     expected = greedy_ids(exported.parts)
     for answers in vllm_answers:
         assert [tuple(answer["ids"]) for answer in answers["greedy"]] == expected
@@ -129,10 +127,8 @@ def test_merged_and_adapter_in_vllm_give_the_greedy_tokens_of_transformers(
 
 @needs_vllm
 @pytest.mark.vllm
-def test_vllm_samples_from_the_distribution_that_is_trained(
-    exported: Exported, vllm_answers: list[dict[str, Any]]
-) -> None:
-    """Image tokens expanded twice would show here (a difference of 0.5), and so would an adapter not loaded."""
+def test_vllm_samples_from_the_trained_distribution(exported: Exported, vllm_answers: list[dict[str, Any]]) -> None:
+    """Detects image tokens expanded twice (a difference of 0.5) and an adapter that is not loaded."""
     groups = []
     for index, prompt in enumerate(some_prompts(4)):
         rows = vllm_answers[0]["sampled"][4 * index : 4 * index + 4]

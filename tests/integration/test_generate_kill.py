@@ -39,9 +39,9 @@ def content(path: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.timeout(180)
-def test_a_killed_writer_goes_on_without_doubles(tmp_path):
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(command(whole, 1), check=True, timeout=120)
+def test_a_killed_generation_resumes_without_duplicates(tmp_path):
+    complete, killed = tmp_path / "complete", tmp_path / "killed"
+    subprocess.run(command(complete, 1), check=True, timeout=120)
     for shards in (1, 3):
         process = subprocess.Popen(command(killed, 2))
         deadline_s = time.monotonic() + 100
@@ -51,15 +51,15 @@ def test_a_killed_writer_goes_on_without_doubles(tmp_path):
         os.kill(process.pid, signal.SIGKILL)
         process.wait(10)
     subprocess.run(command(killed, 2), check=True, timeout=120)
-    assert content(killed) == content(whole)
+    assert content(killed) == content(complete)
 
-    # Two processes that share the shards find the damage in each of them, and nothing wrong with any other row.
+    # Two processes verify the shards and find exactly the damaged rows.
     damaged = set()
-    for path in sorted((whole / "shards").glob("shard-*/rows.jsonl"))[:2]:
+    for path in sorted((complete / "shards").glob("shard-*/rows.jsonl"))[:2]:
         text = path.read_text()
         damaged.add(f"{path.parent.name} row {json.loads(text.splitlines()[0])['id']}")
         path.write_text(text.replace('"question_type":"', '"question_type":"x', 1))
-    check = [sys.executable, "-m", "sim_server.cli", "verify", str(whole), "--workers", "2"]
+    check = [sys.executable, "-m", "sim_server.cli", "verify", str(complete), "--workers", "2"]
     broken = subprocess.run(check, capture_output=True, text=True, timeout=120)
     assert broken.returncode == 1
     assert {line.split(":")[0] for line in broken.stdout.splitlines() if " row " in line} == damaged, broken.stdout

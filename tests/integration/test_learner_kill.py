@@ -1,6 +1,8 @@
-"""SIGKILL of a learner of two processes, of the one that leads and of the other: it resumes at the last complete step,
-and every report counts once. Its policy looks around, a third of the questions are blind, and its first step has no
-gradient at all (tests/support/learner_serial.py): the processes stay in step."""
+"""SIGKILL of either process of a learner of two ranks: it resumes at the last complete step, and reports count once.
+
+The policy looks around, a third of the questions are blind, and the first step has no gradient
+(tests/support/learner_serial.py); the ranks stay synchronous.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
 
 
 def start(run: RunDir) -> subprocess.Popen[bytes]:
-    """A learner whose services live in its own process: the curriculum's file is what must stay right."""
+    """Start a learner with its services in the same process; the database of the curriculum must stay consistent."""
     command = [sys.executable, "-m", "tests.support.learner_serial", str(run.path)]
     return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
@@ -64,7 +66,7 @@ def steps_done(run: RunDir) -> int:
 
 
 def other_rank(process: subprocess.Popen[bytes]) -> int:
-    """The pid of rank 1, which rank 0 started."""
+    """Return the pid of rank 1, a child of rank 0."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     commands = {int(child): Path(f"/proc/{child}/cmdline").read_text() for child in children}
     return next(child for child, command in commands.items() if "learner_serial" in command)
@@ -77,37 +79,37 @@ def ended(pid: int) -> bool:
 def wait_for(run: RunDir, step: int, process: subprocess.Popen[bytes], deadline_s: float = 400) -> None:
     end = time.monotonic() + deadline_s
     while steps_done(run) < step:
-        assert process.poll() is None, "the learner ended by itself"
+        assert process.poll() is None, "the learner exited early"
         assert time.monotonic() < end
         time.sleep(0.02)
 
 
-def test_killed_in_the_middle_it_resumes_and_every_report_counts_once(run: RunDir) -> None:
-    killed_behind = []
-    for step, leads in ((1, True), (2, False)):
+def test_a_killed_learner_resumes_and_every_report_counts_once(run: RunDir) -> None:
+    steps_before_kill = []
+    for step, kill_rank_0 in ((1, True), (2, False)):
         process = start(run)
         wait_for(run, step, process)
         other = other_rank(process)
-        os.kill(process.pid if leads else other, signal.SIGKILL)
-        code = process.wait(timeout=60)  # neither outlives the other
-        assert code == (-signal.SIGKILL if leads else TRY_AGAIN)
+        os.kill(process.pid if kill_rank_0 else other, signal.SIGKILL)
+        code = process.wait(timeout=60)  # both ranks exit
+        assert code == (-signal.SIGKILL if kill_rank_0 else TRY_AGAIN)
         until = time.monotonic() + 30
         while not ended(other):
             assert time.monotonic() < until
             time.sleep(0.02)
         checkpoint = CheckpointStore(run.checkpoints).latest()
-        killed_behind.append(verify_folder(checkpoint)["step"] if checkpoint else 0)
+        steps_before_kill.append(verify_folder(checkpoint)["step"] if checkpoint else 0)
     assert start(run).wait(timeout=400) == 0
 
     done = run.read_done("learner")
     assert done is not None
     assert done["step"] == STEPS
-    # No step is skipped, and none that was complete on disk is done again.
+    # No step is skipped, and no saved step is repeated.
     lines = [line for line in read_jsonl(run.metrics / "learner.jsonl")[0] if line["event"] == "step"]
     steps = [line["step"] for line in lines]
     assert set(steps) == set(range(1, STEPS + 1))
     times = Counter(steps)
-    assert all(times[step] == 1 for step in times if step not in (behind + 1 for behind in killed_behind))
+    assert all(times[step] == 1 for step in times if step not in (before + 1 for before in steps_before_kill))
 
     assert all(line["kept"] and line["blind"] for line in lines)
     assert all(
@@ -123,14 +125,14 @@ def test_killed_in_the_middle_it_resumes_and_every_report_counts_once(run: RunDi
     assert len(Outbox(run.path / "outbox.jsonl")) == 0
 
 
-def test_a_second_start_of_a_finished_run_says_so(run: RunDir) -> None:
+def test_starting_a_finished_run_reports_that_it_is_finished(run: RunDir) -> None:
     command = [sys.executable, "-m", "learner.cli", "train", str(run.path)]
     second = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert second.returncode == 0
     assert "finished" in second.stdout
 
 
-def test_a_second_learner_is_refused_with_one_sentence(run: RunDir) -> None:
+def test_a_second_learner_is_rejected(run: RunDir) -> None:
     marker = run.path / "status" / "learner.done"
     saved = marker.read_bytes()
     marker.unlink()

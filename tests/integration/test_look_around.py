@@ -1,4 +1,4 @@
-"""A policy that looks around before it answers, over a real simulator process."""
+"""A policy looks around before it answers, with a real simulator process."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ LOOKING_AROUND = sorted(name for name, skill in CATALOGUE.items() if skill.looks
 
 
 class TurnsThenAnswers:
-    """Turns left as often as there are moves, then answers rightly."""
+    """Turns left until the budget is used up, then gives the right answer."""
 
     name = "scripted"
     live = True
@@ -57,10 +57,11 @@ class TurnsThenAnswers:
 
     def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
         return [
-            Rollout(prompt, (1,), (Completion((1, 2), (0.0, 0.0), self._says(prompt), True),) * n) for prompt in prompts
+            Rollout(prompt, (1,), (Completion((1, 2), (0.0, 0.0), self._reply(prompt), True),) * n)
+            for prompt in prompts
         ]
 
-    def _says(self, prompt: Prompt) -> str:
+    def _reply(self, prompt: Prompt) -> str:
         return "turn left" if len(prompt.images) <= BUDGET else self._answers[prompt.images[0].tobytes()]
 
     def load_adapter(self, name: str, path: Path) -> None: ...
@@ -87,7 +88,7 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 
 
 def some_tasks(simulator: Client, count: int) -> list[Task]:
-    """Questions of the families that can be asked with a look around; those that scenes do not have are left out."""
+    """Return tasks of skills that allow looking around; infeasible specs are skipped."""
     tasks: list[Task] = []
     for seq in range(40):
         scene = training_scene(WORLD, 3, seq)
@@ -100,24 +101,24 @@ def some_tasks(simulator: Client, count: int) -> list[Task]:
             assert error.code == "infeasible"
         if len(tasks) == count:
             return tasks
-    raise AssertionError(f"only {len(tasks)} of 40 specs were realised")
+    raise AssertionError(f"only {len(tasks)} of 40 specs were feasible")
 
 
-@pytest.mark.timeout(300)  # a first start compiles the renderer
+@pytest.mark.timeout(300)  # the first start compiles the renderer
 def test_a_policy_looks_around_and_answers(simulator: Client) -> None:
     tasks = some_tasks(simulator, 3)
     answerer = Answerer(TurnsThenAnswers(tasks), Encoder(), "words", simulator, STREAM)  # type: ignore[arg-type]
     backend = make_backend("rooms", SimSettings())
-    for task, found in zip(tasks, answerer.answer(tasks, 2, Sampling())):
-        assert len(task.images) == 1 and isinstance(found, Group)
-        turns = found.turns(1)
+    for task, group in zip(tasks, answerer.answer(tasks, 2, Sampling())):
+        assert len(task.images) == 1 and isinstance(group, Group)
+        turns = group.turns(1)
         assert len(turns) == 1 + BUDGET
-        (*_, last) = found.last
-        assert found.rewards[-1].accuracy == 1.0
+        (*_, last) = group.last
+        assert group.rewards[-1].accuracy == 1.0
         views = last.prompt.images
         assert len(views) == 1 + BUDGET and np.array_equal(views[0], task.images[0])
 
-        # Drawn here without a service: 30 degrees to the left each, degraded as views 0, 1, 2 … of one episode.
+        # Render the same views here: 30 degrees to the left each, degraded as views 0, 1, 2 … of one episode.
         scene = backend.open(task.spec.scene)
         assert task.pose is not None
         poses = [task.pose]
@@ -126,9 +127,9 @@ def test_a_policy_looks_around_and_answers(simulator: Client) -> None:
         expected = degraded(scene, task.spec).render(poses, task.spec.camera, ("rgb",)).rgb
         assert expected is not None
         assert all(np.abs(np.subtract(a, b, dtype=np.int16)).mean() < 0.5 for a, b in zip(views, expected))
-        clear = scene.render(poses, task.spec.camera, ("rgb",)).rgb
-        assert clear is not None
-        assert all(np.abs(np.subtract(a, b, dtype=np.int16)).mean() > 0.5 for a, b in zip(views, clear))
+        undegraded = scene.render(poses, task.spec.camera, ("rgb",)).rgb
+        assert undegraded is not None
+        assert all(np.abs(np.subtract(a, b, dtype=np.int16)).mean() > 0.5 for a, b in zip(views, undegraded))
         scene.close()
     backend.close()
 

@@ -1,4 +1,4 @@
-"""The whole loop as a user starts it: real processes and sockets, real views, the shipped policy."""
+"""The complete loop as a user starts it: real processes, sockets and views, and the packaged policy."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def wait_for_step(run: RunDir, step: int, loop: subprocess.Popen[str]) -> None:
         time.sleep(0.1)
 
 
-def finished(run: RunDir, output: str) -> None:
-    """The run came to its end: table, report, and every report counted once."""
+def check_finished(run: RunDir, output: str) -> None:
+    """Check that the run is complete: table, report page, and every confidence report counted once."""
     assert "depth_order" in output and "after" in output
     assert "<html" in (run.path / "report.html").read_text()
     assert max(steps_of(run)) == run.config["learner"]["budget"]["steps"]
@@ -50,7 +50,7 @@ def finished(run: RunDir, output: str) -> None:
     assert asked <= {report["spec_id"] for report in reports}
 
 
-def test_a_kill_of_any_process_neither_ends_the_run_nor_loses_a_report(tmp_path: Path) -> None:
+def test_the_run_survives_a_kill_of_any_process(tmp_path: Path) -> None:
     loop = start(tmp_path, "--name", "killed", "--set", "learner.budget.minutes=30")
     run_path = tmp_path / "killed"
     while not (run_path / "run.json").exists():
@@ -63,7 +63,7 @@ def test_a_kill_of_any_process_neither_ends_the_run_nor_loses_a_report(tmp_path:
     output, _ = loop.communicate()
     assert loop.returncode == 0, output
     assert all(f"{process} died" in output for process in PROCESSES)
-    finished(run, output)
+    check_finished(run, output)
 
 
 def test_the_loop_runs_in_one_process_without_sockets(tmp_path: Path) -> None:
@@ -71,19 +71,19 @@ def test_the_loop_runs_in_one_process_without_sockets(tmp_path: Path) -> None:
     output, _ = loop.communicate()
     assert loop.returncode == 0, output
     run = RunDir.open(tmp_path / "serial")
-    finished(run, output)
+    check_finished(run, output)
     assert not list(run.path.rglob("*.sock"))
 
 
 @pytest.mark.vllm
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
-def test_the_loop_samples_from_vllm_by_an_adapter_per_step(tmp_path: Path) -> None:
+def test_the_loop_samples_with_vllm(tmp_path: Path) -> None:
     sets = ("learner.rollout.engine=vllm", "learner.budget.steps=3", "learner.evaluate.per_skill=8")
     loop = start(tmp_path, "--name", "vllm", *(argument for item in sets for argument in ("--set", item)))
     output, _ = loop.communicate()
     assert loop.returncode == 0, output
     run = RunDir.open(tmp_path / "vllm")
-    finished(run, output)
+    check_finished(run, output)
     assert {path.name for path in run.adapters.iterdir()} >= {f"policy-v{step:06d}" for step in range(1, 4)}
     mismatch = [line["mismatch"] for line in read_jsonl(run.metrics / "learner.jsonl")[0] if line["event"] == "step"]
     assert len(mismatch) == 3 and max(mismatch) < 0.02

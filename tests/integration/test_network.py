@@ -1,4 +1,4 @@
-"""Workers on another machine: network namespaces joined by a slow, lossy cable that can be cut."""
+"""Workers on another machine, emulated by network namespaces with a slow, lossy, breakable connection."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from tests.support.network import ADDRESSES, Cable, missing
 from tests.support.sim import POSE, expected_grey, grey, toy_environment
 from tests.support.wire import wait_for
 
-WHY_NOT = missing()
-pytestmark = [pytest.mark.timeout(180), pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "-")]
+MISSING = missing()
+pytestmark = [pytest.mark.timeout(180), pytest.mark.skipif(bool(MISSING), reason=MISSING or "-")]
 
-HERE, THERE = 0, 1  # ends of the cable: the broker's machine, the far worker's
+HERE, THERE = 0, 1  # ends of the cable: the machines of the broker and of the remote worker
 
 
 class Cluster:
-    """A broker at one end of the cable, which listens for workers on tcp; this process asks it over its socket file."""
+    """A broker at one end of the cable that listens for workers on TCP; this process connects by its ipc socket."""
 
     def __init__(self, folder: Path, cable: Cable) -> None:
         self.cable = cable
         self.run_dir = folder / "run"
         listen = f"tcp://{ADDRESSES[HERE]}:*"
         RunDir.create(self.run_dir, {"sim": {"backend": "toy", "workers": 0, "listen_workers": listen}})
-        self.far_keys = folder / "far" / "keys"  # what was copied to the other machine; it sees no run directory
+        self.far_keys = folder / "far" / "keys"  # copied to the other machine, which has no run directory
         self.environment = toy_environment(folder, "0", "0")
         self.processes: list[subprocess.Popen[bytes]] = []
         self.client = Client(lambda: lookup(self.run_dir, "sim"), "test")
@@ -81,7 +81,7 @@ def cluster(tmp_path):
         cluster.close()
 
 
-def test_a_far_worker_serves_over_a_slow_and_lossy_network(cluster):
+def test_a_remote_worker_serves_over_a_slow_and_lossy_network(cluster):
     cluster.start_far_worker()
     futures = {seed: cluster.observe(seed, side_px=96) for seed in range(20)}
     assert all(grey(future.result(90)) == expected_grey(seed) for seed, future in futures.items())
@@ -89,13 +89,11 @@ def test_a_far_worker_serves_over_a_slow_and_lossy_network(cluster):
     assert cluster.client.request(GetSimStatus()).message.redispatched == 0
 
 
-def test_a_worker_that_vanishes_in_the_middle_of_a_frame_is_replaced_and_may_come_back(cluster):
+def test_a_worker_lost_during_a_frame_is_replaced_and_can_return(cluster):
     cluster.start_far_worker()
     before = cluster.cable.carried[THERE]
     future = cluster.observe(7, side_px=1024)  # 3 MiB
-    wait_for(
-        lambda: cluster.cable.carried[THERE] > before + 300_000, within_s=60.0
-    )  # a part of the picture has arrived
+    wait_for(lambda: cluster.cable.carried[THERE] > before + 300_000, within_s=60.0)  # a part of the image
     cluster.cable.interface(THERE, "down")
     assert not future.done()
     cluster.start(HERE, "worker", "--join", str(cluster.run_dir), "--worker-id", "near")

@@ -1,4 +1,4 @@
-"""`learner pretrain` with a real simulator ends with a policy that loads and a model card that says what it knows."""
+"""`learner pretrain` with a real simulator writes a loadable policy and a model card with its accuracies."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ evaluate_views = 4
 
 
 @pytest.mark.timeout(300)
-def test_a_pretraining_that_is_ended_leaves_no_process_behind(tmp_path: Path) -> None:
+def test_a_terminated_pretraining_leaves_no_processes(tmp_path: Path) -> None:
     config = tmp_path / "pretrain.toml"
-    long, alone = ("vision_steps = 2", "vision_steps = 100000"), ("processes = 2", "processes = 1")
-    config.write_text(CONFIG.replace(*long).replace(*alone))
+    long, single = ("vision_steps = 2", "vision_steps = 100000"), ("processes = 2", "processes = 1")
+    config.write_text(CONFIG.replace(*long).replace(*single))
     command = [sys.executable, "-m", "learner.cli", "pretrain", "--config", str(config), "--out", str(tmp_path / "out")]
     running = subprocess.Popen([*command, "--work", str(tmp_path / "work")], start_new_session=True)
-    while not (tmp_path / "work" / "logs" / "pretrain").exists():  # the training process is up
+    while not (tmp_path / "work" / "logs" / "pretrain").exists():  # the training process has started
         assert running.poll() is None
         time.sleep(0.1)
     running.terminate()
@@ -56,7 +56,7 @@ def _alive(group: int) -> bool:
 
 
 @pytest.mark.timeout(600)
-def test_pretrain_makes_a_policy_and_its_card(tmp_path: Path) -> None:
+def test_pretrain_writes_a_policy_and_its_card(tmp_path: Path) -> None:
     config = tmp_path / "pretrain.toml"
     config.write_text(CONFIG)
     out = tmp_path / "policy"

@@ -1,4 +1,4 @@
-"""A proposal over the real wire: client, broker and worker as processes, with the simulator that ships."""
+"""Proposals over the wire: client, broker and worker as processes, with the `rooms` simulator."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from protocol.wire.messages import (
 from sim_server.questions.evidence import name_of
 from tests.support.curriculum import report_on
 
-pytestmark = pytest.mark.timeout(300)  # a first start compiles the renderer
+pytestmark = pytest.mark.timeout(300)  # the first start compiles the renderer
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("chair", "table", "sofa", "bed", "lamp", "plant", "bookshelf", "cabinet", "ball", "box")
@@ -44,7 +44,7 @@ class Live(NamedTuple):
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """A run whose simulator and curriculum are up."""
+    """A run with a running simulator and curriculum."""
     config = {"sim": {"backend": "rooms"}, "curriculum": {"proposals": {"share": 0.5}}}
     run = RunDir.create(tmp_path_factory.mktemp("live") / "run", config)
     serving = [sys.executable, "-m", "sim_server.cli", "serve", str(run.path), "--workers", "1"]
@@ -63,7 +63,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 
 @pytest.fixture(scope="module")
-def sound(live: Live) -> TaskSpec:
+def valid(live: Live) -> TaskSpec:
     a, b, *_ = live.sim.request(Describe(SCENE), deadline_s=250).message.scene.objects
     asked = Proposal(
         f"is the {name_of(a)} left or right of the {name_of(b)} ?",
@@ -71,41 +71,41 @@ def sound(live: Live) -> TaskSpec:
         "choice",
         options=("left", "right"),
     )
-    return TaskSpec("sound", scene=SCENE, camera=Camera(64, 64), proposal=asked)
+    return TaskSpec("valid", scene=SCENE, camera=Camera(64, 64), proposal=asked)
 
 
-def test_proposals_are_accepted_and_rejected_over_the_wire(live: Live, sound: TaskSpec) -> None:
-    packet = live.sim.request(RenderTask(sound, examine=True), deadline_s=60)
+def test_proposals_are_accepted_and_rejected_over_the_wire(live: Live, valid: TaskSpec) -> None:
+    packet = live.sim.request(RenderTask(valid, examine=True), deadline_s=60)
     episode = packet.message
     assert isinstance(episode, Episode), episode
-    assert episode.spec_id == "sound" and episode.question.skill == "proposed"
+    assert episode.spec_id == "valid" and episode.question.skill == "proposed"
     assert packet.array(episode.views[0].rgb).shape == (64, 64, 3)
     assert score(episode.question, episode.question.answer).accuracy == 1
 
-    assert sound.proposal is not None
-    program = sound.proposal.program
-    faulty = TaskSpec("faulty", scene=SCENE, proposal=Proposal(sound.proposal.text, program + " ?", "choice"))
-    answer = live.sim.request(RenderTask(faulty, examine=True), deadline_s=60).message
-    assert isinstance(answer, Rejected) and answer.spec_id == "faulty"
+    assert valid.proposal is not None
+    program = valid.proposal.program
+    invalid = TaskSpec("invalid", scene=SCENE, proposal=Proposal(valid.proposal.text, program + " ?", "choice"))
+    answer = live.sim.request(RenderTask(invalid, examine=True), deadline_s=60).message
+    assert isinstance(answer, Rejected) and answer.spec_id == "invalid"
     (rejection,) = answer.rejections
     assert (rejection.code, rejection.part, rejection.at) == ("syntax", "program", len(program) + 1)
     assert live.sim.request(GetSimStatus()).message.quarantined == 0
 
 
-def test_a_file_of_questions_becomes_specs_of_a_live_run(live: Live, sound: TaskSpec, tmp_path: Path) -> None:
-    """A sound question and a faulty one go in; the sound one is leased, drawn, reported and shown, once."""
-    asked = msgspec.to_builtins(sound)
-    faulty = {**asked, "proposal": {**asked["proposal"], "program": "1 +"}}
+def test_a_file_of_proposals_becomes_specs_of_a_running_curriculum(live: Live, valid: TaskSpec, tmp_path: Path) -> None:
+    """Of a valid and an invalid proposal, the valid one is leased, rendered, reported and shown once."""
+    accepted = msgspec.to_builtins(valid)
+    rejected = {**accepted, "proposal": {**accepted["proposal"], "program": "1 +"}}
     path = tmp_path / "mine.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in (asked, faulty)))
+    path.write_text("".join(json.dumps(line) + "\n" for line in (accepted, rejected)))
 
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-        whole = [sys.executable, "-m", "curriculum.cli", *arguments]
-        return subprocess.run(whole, cwd=ROOT, capture_output=True, text=True, timeout=200)
+        command_line = [sys.executable, "-m", "curriculum.cli", *arguments]
+        return subprocess.run(command_line, cwd=ROOT, capture_output=True, text=True, timeout=200)
 
     first = command("propose", str(live.run.path), str(path))
     assert first.returncode == 1, first.stderr  # one was rejected
-    assert "sound: accepted" in first.stdout and "syntax:" in first.stdout, first.stdout
+    assert "valid: accepted" in first.stdout and "syntax:" in first.stdout, first.stdout
     assert "1 of 2 will be asked, 1 rejected, 0 were there before" in first.stdout
     again = command("propose", str(live.run.path), str(path)).stdout
     assert "0 of 2 will be asked, 1 rejected, 1 were there before" in again
@@ -114,7 +114,7 @@ def test_a_file_of_questions_becomes_specs_of_a_live_run(live: Live, sound: Task
     (leased,) = [one for one in batch.specs if one.spec.proposal]
     answer = live.sim.request(RenderTask(leased.spec), deadline_s=60).message
     assert isinstance(answer, Episode)
-    direct = live.sim.request(RenderTask(sound, examine=True), deadline_s=60).message
+    direct = live.sim.request(RenderTask(valid, examine=True), deadline_s=60).message
     assert isinstance(direct, Episode) and direct.question == answer.question
     assert [view.pose for view in direct.views] == [view.pose for view in answer.views]
     live.curriculum.request(SendReports((report_on(leased, (1.0, 0.0, 1.0, 1.0)),)))

@@ -1,4 +1,4 @@
-"""The simulator's side under Python 3.9, where habitat-sim's stable packages live: imports, a worker of a run."""
+"""protocol and sim_server under Python 3.9, which the stable packages of habitat-sim need: imports, and a worker."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ for package in (protocol, sim_server):
 
 
 def python39() -> Optional[str]:
-    """One that starts: what pyenv puts on the path need not."""
+    """Return a Python 3.9 that starts; a shim of pyenv on the path may not."""
     found = [shutil.which("python3.9"), *map(str, Path("~/.pyenv/versions").expanduser().glob("3.9.*/bin/python"))]
     works = (path for path in found if path and subprocess.run([path, "-c", ""], capture_output=True).returncode == 0)
     return next(works, None)
@@ -36,13 +36,13 @@ def python39() -> Optional[str]:
 pytestmark = [
     pytest.mark.timeout(400),
     pytest.mark.slow,
-    pytest.mark.skipif(python39() is None, reason="no Python 3.9 is here"),
+    pytest.mark.skipif(python39() is None, reason="Python 3.9 is not installed"),
 ]
 
 
 @pytest.fixture(scope="module")
 def old_python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A Python 3.9 with the locked set of the simulator."""
+    """A Python 3.9 with the locked packages of the simulator."""
     venv = tmp_path_factory.mktemp("py39") / "venv"
     interpreter = python39()
     assert interpreter is not None
@@ -57,13 +57,13 @@ def environment() -> dict[str, str]:
 
 
 def test_every_module_of_protocol_and_simulator_imports(old_python: str, tmp_path: Path) -> None:
-    ended = subprocess.run(
+    result = subprocess.run(
         [old_python, "-c", EVERYTHING], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
     )
-    assert ended.returncode == 0, ended.stderr
+    assert result.returncode == 0, result.stderr
 
 
-def test_a_worker_on_python_39_serves_a_run_of_this_python(old_python: str, tmp_path: Path) -> None:
+def test_a_worker_on_python_39_serves_a_run_of_this_version(old_python: str, tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "run", {"sim": {"backend": "toy"}})
     serve = [sys.executable, "-m", "sim_server.cli", "serve", str(run.path), "--workers", "0"]
     work = [old_python, "-m", "sim_server.cli", "worker", "--join", str(run.path), "--worker-id", "old"]

@@ -1,4 +1,4 @@
-"""The simulator service as real processes: what it answers, what it refuses, and what it says when it cannot start."""
+"""The simulator service as real processes: answers, rejected requests, and errors at the start."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture(scope="module")
-def calm_sim(tmp_path_factory):
-    """One service for the tests that leave it as they find it."""
+def shared_sim(tmp_path_factory):
+    """One service, shared by tests that do not change it."""
     sim = Sim(tmp_path_factory.mktemp("calm"))
     sim.serve()
     yield sim
     sim.close()
 
 
-def test_draining_an_unknown_worker_names_the_known_ones(calm_sim):
+def test_draining_an_unknown_worker_lists_the_known_ones(shared_sim):
     with pytest.raises(VantageError, match="toy-0.1"):
-        calm_sim.client.request(DrainWorker("nobody"))
+        shared_sim.client.request(DrainWorker("nobody"))
 
 
-def test_a_full_queue_answers_busy_and_the_client_asks_again(make_sim):
+def test_a_full_queue_answers_busy_and_the_client_retries(make_sim):
     sim = make_sim(queue_bound=2)
     sim.environment["TOY_RENDER_S"] = "0.1"
     sim.serve()
@@ -47,7 +47,7 @@ def test_a_full_queue_answers_busy_and_the_client_asks_again(make_sim):
     assert sim.status().served == 12
 
 
-def test_fifty_clients_at_once_never_exceed_the_queue_bound(make_sim):
+def test_fifty_clients_do_not_exceed_the_queue_bound(make_sim):
     sim = make_sim(queue_bound=8)
     sim.environment["TOY_RENDER_S"] = "0.01"
     sim.serve()
@@ -64,20 +64,20 @@ def test_fifty_clients_at_once_never_exceed_the_queue_bound(make_sim):
         client.close()
 
 
-def test_a_frame_above_the_limit_ends_its_own_connection_only(calm_sim):
+def test_an_oversized_frame_ends_only_its_own_connection(shared_sim):
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.linger = 0
         socket.reconnect_ivl = -1
         events = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-        socket.connect(lookup(calm_sim.path, "sim").address)
+        socket.connect(lookup(shared_sim.path, "sim").address)
         socket.send_multipart([*encode(b"", Hello("big", 1, 0))[:3], bytes(MAX_FRAME_BYTES + 1)])
-        assert events.poll(10_000), "the connection was kept"
+        assert events.poll(10_000), "the connection was not closed"
         socket.disable_monitor()
         events.close()
-    assert grey(calm_sim.observe(3).result(60)) == expected_grey(3)
+    assert grey(shared_sim.observe(3).result(60)) == expected_grey(3)
 
 
-def test_strangers_get_nothing_from_a_worker_socket_on_tcp(make_sim):
+def test_tcp_worker_sockets_reject_unknown_keys(make_sim):
     sim = make_sim(workers=0, listen_workers="tcp://127.0.0.1:*")
     sim.start("serve")
     wait_for(lambda: (sim.path / "endpoints" / "sim-workers.json").exists())
@@ -97,8 +97,8 @@ def test_strangers_get_nothing_from_a_worker_socket_on_tcp(make_sim):
     sim.await_workers(1)
 
 
-def test_nonsense_on_either_socket_harms_nobody(calm_sim):
-    sim = calm_sim
+def test_invalid_messages_on_either_socket_are_harmless(shared_sim):
+    sim = shared_sim
     context = zmq.Context()
     for service in ("sim", "sim-workers"):
         socket = context.socket(zmq.DEALER)
@@ -114,7 +114,7 @@ def test_nonsense_on_either_socket_harms_nobody(calm_sim):
             encode(b"", Ready("stranger", "toy", "x", credit=1, warm_scenes=-1)),
             encode(b"", Ready("stranger", "toy", "x", credit=2**40)),
             encode(b"x", Loading(float("nan"))),
-            [b"VNTG\x01", b"FAILURE", b"x", b"\x01"],  # a worker's answer that is none
+            [b"VNTG\x01", b"FAILURE", b"x", b"\x01"],  # an invalid answer of a worker
             encode(b"", Goodbye()),
         ):
             socket.send_multipart(frames)
@@ -125,7 +125,7 @@ def test_nonsense_on_either_socket_harms_nobody(calm_sim):
     assert len(sim.status().workers) == 1
 
 
-def test_a_simulator_that_is_not_installed_is_said_so_at_once(make_sim):
+def test_a_missing_simulator_is_reported_at_the_start(make_sim):
     sim = make_sim(backend="habitat")
     process = sim.start("serve")
     _, message = process.communicate(timeout=60)
@@ -133,8 +133,8 @@ def test_a_simulator_that_is_not_installed_is_said_so_at_once(make_sim):
     assert "habitat_sim cannot be imported" in message and "Traceback" not in message
 
 
-def test_a_second_server_on_a_run_is_refused(calm_sim):
-    second = calm_sim.start("serve")
+def test_a_second_server_of_a_run_is_rejected(shared_sim):
+    second = shared_sim.start("serve")
     _, message = second.communicate(timeout=60)
     assert second.returncode == 2
     assert "another sim" in message and "Traceback" not in message
@@ -145,28 +145,28 @@ def test_the_broker_imports_no_simulator():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=30).returncode == 0
 
 
-def test_a_wrong_request_fails_with_its_reason(calm_sim):
+def test_an_invalid_request_fails_with_a_reason(shared_sim):
     message = Observe(SceneSpec(), Camera(32, 24), POSE, action="jump")
     with pytest.raises(VantageError, match="turn_left"):
-        calm_sim.client.request(message)
+        shared_sim.client.request(message)
 
 
-def test_a_scene_is_described(calm_sim):
-    described = calm_sim.client.request(Describe(SceneSpec(seed=4))).message
+def test_describe(shared_sim):
+    described = shared_sim.client.request(Describe(SceneSpec(seed=4))).message
     assert described.scene.scene_id == "toy-4"
 
 
 @pytest.mark.timeout(240)
-def test_an_episode_through_the_service_is_the_one_that_the_core_makes(make_sim):
+def test_service_and_core_return_the_same_episode(make_sim):
     spec = TaskSpec("s", run_seed=1, seq=2, scene=SceneSpec(seed=1), question=QuestionSpec("object_color"))
     message = RenderTask(spec, sensors=("rgb", "depth", "ids"))
     core = SimCore(SimSettings(backend="rooms"))
-    here, blobs = core.handle(message)
-    assert isinstance(here, Episode)
+    direct, blobs = core.handle(message)
+    assert isinstance(direct, Episode)
     sim = make_sim(backend="rooms")
     sim.start("serve")
-    there = sim.client.request(message, deadline_s=200.0)  # a first start compiles the kernels
-    assert there.message.question == here.question
-    assert there.message.renderer_digest == here.renderer_digest
-    assert [bytes(blob) for blob in there.blobs] == [bytes(blob) for blob in blobs]
+    served = sim.client.request(message, deadline_s=200.0)  # the first start compiles the kernels
+    assert served.message.question == direct.question
+    assert served.message.renderer_digest == direct.renderer_digest
+    assert [bytes(blob) for blob in served.blobs] == [bytes(blob) for blob in blobs]
     core.close()

@@ -1,4 +1,4 @@
-"""The embedded policy behind a real `vllm serve`, as `learner serve` starts it, against the weights in this process."""
+"""The embedded policy in a real `vllm serve`, started by `learner serve`, agrees with the weights in this process."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             process.wait()
 
 
-def test_its_answers_are_those_of_the_live_weights_version_after_version(url: str, tmp_path: Path) -> None:
+def test_answers_of_every_version_equal_those_of_the_live_weights(url: str, tmp_path: Path) -> None:
     policy = load()
     model = add_lora(policy.model, GrpoSettings(), seed=0).eval()
     encoder = PromptEncoder(policy.processor)
@@ -89,16 +89,16 @@ def test_its_answers_are_those_of_the_live_weights_version_after_version(url: st
     assert len({answer.token_ids for answer in answers}) > 4
     assert not any(set(encoder.banned) & set(answer.token_ids) for answer in answers)
 
-    served._servers[0].unload(served._servers[0].models()[1])  # as if the server had been started anew
+    served._servers[0].unload(served._servers[0].models()[1])  # as if the server had been restarted
     assert len(served.generate(prompts[:1], 2, Sampling(1.0, 4))[0].completions) == 2
 
 
-def test_what_it_refuses_is_one_sentence(url: str, tmp_path: Path) -> None:
+def test_refused_requests_are_reported(url: str, tmp_path: Path) -> None:
     encoder = PromptEncoder(load().processor)
-    with pytest.raises(VantageError, match=f"serves .*{TINY}.* and not other/model"):
+    with pytest.raises(VantageError, match=f"serves .*{TINY}.*, not other/model"):
         VllmServeEngine([url], "other/model", encoder, patience_s=300)
     served = VllmServeEngine([url], TINY, encoder, patience_s=5)
     with pytest.raises(VantageError, match="refused a question: .*max_model_len"):
         served.generate(some_prompts(1), 1, Sampling(1.0, 4000))
-    with pytest.raises(VantageError, match=r"did not load adapter policy-v000009.*the run directory must lie"):
+    with pytest.raises(VantageError, match=r"did not load adapter policy-v000009.*the run directory must have"):
         served._servers[0].load("policy-v000009", tmp_path / "on-another-node")

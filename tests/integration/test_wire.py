@@ -1,4 +1,4 @@
-"""Client and service over real sockets: asking and answering, also when much is asked or the answer comes late."""
+"""Client and service over real sockets: requests and answers, under load and with delayed answers."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_many_threads_share_a_client(endpoint):
         assert client.counters["connections"] == 1
 
 
-def test_a_caller_that_waits_keeps_nobody_from_an_earlier_answer(endpoint):
-    """Whoever does the connection's work for its own request does it for the others' too, and is relieved by them."""
+def test_a_waiting_caller_does_not_block_other_answers(endpoint):
+    """The caller that drives the connection serves all callers and hands the work over when its answer arrives."""
     slow: Future = Future()
 
     def handler(message: LeaseSpecs, _request):
@@ -59,7 +59,7 @@ def test_a_caller_that_waits_keeps_nobody_from_an_earlier_answer(endpoint):
 
 
 def test_a_callback_may_close_its_client(endpoint):
-    """In whichever thread it runs: here in that of request(), which does the connection's work."""
+    """Also in the thread of request(), which drives the connection here."""
     answers: list[Future] = []
 
     def both_at_once(_message: LeaseSpecs, _request) -> Future:
@@ -76,12 +76,12 @@ def test_a_callback_may_close_its_client(endpoint):
 
 
 def test_failures_arrive_as_typed_errors(endpoint):
-    def refuse(message: DrainWorker, _request):
+    def fail(message: DrainWorker, _request):
         if message.worker_id == "bug":
             raise KeyError("secret detail")
         raise VantageError("infeasible", "the room is too small")
 
-    handlers = {DrainWorker: refuse, LeaseSpecs: lambda *_: None}
+    handlers = {DrainWorker: fail, LeaseSpecs: lambda *_: None}
     with serving(Service("s", "r", endpoint, handlers)) as service, Client(endpoint, "test") as client:
         with pytest.raises(VantageError, match="too small") as caught:
             client.request(DrainWorker("w"))
@@ -99,7 +99,7 @@ def test_failures_arrive_as_typed_errors(endpoint):
 
 
 def test_handlers_may_answer_later(endpoint):
-    """Futures are answered in the order in which they finish; a refusal in one reaches its own request."""
+    """Futures are answered in the order in which they finish; an error fails only its own request."""
     futures: dict[str, Future] = {}
 
     def later(message: LeaseSpecs, _request) -> Future:
@@ -120,7 +120,7 @@ def test_handlers_may_answer_later(endpoint):
         assert caught.value.retryable
 
 
-def test_busy_is_waited_out(endpoint):
+def test_busy_requests_are_retried(endpoint):
     with ThreadPoolExecutor(1) as pool:
 
         def slow(message: LeaseSpecs, _request) -> Future:
@@ -133,7 +133,7 @@ def test_busy_is_waited_out(endpoint):
             assert service.counters["busy"] == client.counters["busy"] > 0
 
 
-def test_a_service_that_stays_busy_is_named_busy(endpoint):
+def test_a_service_that_stays_busy_is_reported(endpoint):
     service = Service("s", "r", endpoint, {LeaseSpecs: lambda *_: Future()}, max_in_flight=1, drain_s=0.1)
     with serving(service), Client(endpoint, "test") as client:
         client.submit(LeaseSpecs("first", 1, 0))
@@ -142,7 +142,7 @@ def test_a_service_that_stays_busy_is_named_busy(endpoint):
         assert (caught.value.code, caught.value.retryable) == ("busy", True)
 
 
-def test_an_answer_that_is_not_valid_fails_its_request(endpoint):
+def test_an_invalid_answer_fails_its_request(endpoint):
     with zmq.Context() as context, context.socket(zmq.ROUTER) as router, Client(endpoint, "test") as client:
         router.linger = 0
         router.rcvtimeo = 5000

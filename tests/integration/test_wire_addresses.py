@@ -1,4 +1,4 @@
-"""Who may listen where, and who may connect: addresses in use, CURVE keys, private directories."""
+"""Addresses and access: addresses in use, CURVE keys, private directories."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def conflict_of(endpoint: Endpoint) -> str:
 # ----------------------------------------------------------------------------- addresses in use
 
 
-def test_an_ipc_address_in_use_is_refused_and_stays_with_its_holder(tmp_path):
+def test_an_ipc_address_in_use_is_rejected_and_not_disturbed(tmp_path):
     endpoint = serving_endpoint(tmp_path, "sim")
     with serving(Service("first", "r", endpoint, HANDLERS)):
         for _ in range(2):
@@ -53,7 +53,7 @@ def test_an_ipc_address_in_use_is_refused_and_stays_with_its_holder(tmp_path):
     Service("next", "r", endpoint, HANDLERS).close()
 
 
-def test_the_socket_file_of_a_killed_process_is_taken_over(tmp_path):
+def test_the_socket_file_of_a_killed_process_is_reused(tmp_path):
     endpoint = serving_endpoint(tmp_path, "sim")
     path = Path(endpoint.address[len("ipc://") :])
     process = subprocess.Popen(
@@ -67,16 +67,16 @@ def test_the_socket_file_of_a_killed_process_is_taken_over(tmp_path):
         assert "live process" in conflict_of(endpoint)
         process.send_signal(signal.SIGKILL)
     assert path.is_socket()
-    with serving(Service("heir", "r", endpoint, HANDLERS)), Client(endpoint, "test") as client:
+    with serving(Service("next", "r", endpoint, HANDLERS)), Client(endpoint, "test") as client:
         assert client.request(ASK).message.reason == "ok"
 
 
-def test_a_socket_of_a_stranger_or_a_file_is_never_deleted(tmp_path):
+def test_foreign_sockets_and_files_are_never_deleted(tmp_path):
     endpoint = serving_endpoint(tmp_path, "sim")
     path = Path(endpoint.address[len("ipc://") :])
-    with socket.socket(socket.AF_UNIX) as stranger:  # knows nothing of our lock
-        stranger.bind(str(path))
-        stranger.listen()
+    with socket.socket(socket.AF_UNIX) as foreign:  # without our lock
+        foreign.bind(str(path))
+        foreign.listen()
         assert "live process" in conflict_of(endpoint)
         assert path.is_socket()
     path.unlink()
@@ -85,15 +85,15 @@ def test_a_socket_of_a_stranger_or_a_file_is_never_deleted(tmp_path):
     assert path.read_text() == "precious"
 
 
-def test_of_two_that_start_at_once_one_is_refused(tmp_path):
-    """The other holds the lock but does not listen yet."""
+def test_of_two_simultaneous_starts_one_is_rejected(tmp_path):
+    """The other one holds the lock but does not listen yet."""
     endpoint = serving_endpoint(tmp_path, "sim")
     with open(f"{endpoint.address[len('ipc://') :]}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert "live process" in conflict_of(endpoint)
 
 
-def test_a_tcp_port_in_use_is_refused():
+def test_a_tcp_port_in_use_is_rejected():
     with serving(Service("first", "r", Endpoint("tcp://127.0.0.1:*"), HANDLERS)) as service:
         assert service.endpoint.address.startswith("tcp://127.0.0.1:")
         assert "in use" in conflict_of(service.endpoint)
@@ -103,7 +103,7 @@ def test_a_tcp_port_in_use_is_refused():
     "address",
     ["tcp://192.0.2.1:5555", "tcp://0.0.0.0:*", "tcp://*:5555", "tcp://example.org:1", "tcp://[2001:db8::1]:1"],
 )
-def test_plain_tcp_on_a_network_is_refused_by_both_sides(address):
+def test_plain_tcp_on_a_network_is_rejected_by_both_sides(address):
     with pytest.raises(VantageError, match="plain TCP on a network") as caught:
         Service("s", "r", Endpoint(address), HANDLERS)
     assert caught.value.code == "bad_config"
@@ -115,13 +115,13 @@ def test_plain_tcp_on_a_network_is_refused_by_both_sides(address):
     "address",
     ["", "tcp://", "tcp://host", "inproc://x", "ipc://", "ipc://*", "ipc://here.sock", "tcp://127.0.0.1:port"],
 )
-def test_what_is_no_address_is_refused(address):
+def test_invalid_addresses_are_rejected(address):
     with pytest.raises(VantageError, match="is not an address") as caught:
         Endpoint(address).check()
     assert caught.value.code == "bad_config"
 
 
-def test_an_address_of_another_host_cannot_be_served(tmp_path):
+def test_an_address_of_another_host_is_rejected(tmp_path):
     with pytest.raises(VantageError, match="cannot listen") as caught:
         Service("s", "r", serving_endpoint(tmp_path, "sim", "tcp://192.0.2.1:5555"), HANDLERS)
     assert caught.value.code == "bad_config"
@@ -150,12 +150,12 @@ def failure_of(endpoint: Endpoint) -> VantageError:
     return caught.value
 
 
-def test_the_runs_own_keys_are_admitted(curve_service):
+def test_the_keys_of_the_run_are_accepted(curve_service):
     with Client(lambda: lookup(curve_service, "sim"), "test") as client:
         assert client.request(ASK).message.reason == "ok"
 
 
-def test_keys_are_private_and_made_once(curve_service):
+def test_keys_are_private_and_created_once(curve_service):
     assert mode_of(curve_service / "keys") == 0o700
     keys = {path.name: path.read_bytes() for path in (curve_service / "keys").iterdir()}
     assert set(keys) == {"server.json", "client.json"}
@@ -166,7 +166,7 @@ def test_keys_are_private_and_made_once(curve_service):
     assert secret not in (curve_service / "endpoints" / "sim.json").read_bytes()
 
 
-def test_a_client_key_of_another_run_is_refused(curve_service, tmp_path):
+def test_a_client_key_of_another_run_is_rejected(curve_service, tmp_path):
     serving_endpoint(tmp_path / "other", "sim", "tcp://127.0.0.1:*")
     stranger = msgspec.structs.replace(lookup(curve_service, "sim"), keys_dir=str(tmp_path / "other" / "keys"))
     error = failure_of(stranger)
@@ -174,18 +174,18 @@ def test_a_client_key_of_another_run_is_refused(curve_service, tmp_path):
     assert "rejects the client key of this run" in error.message
 
 
-def test_a_server_key_of_another_run_is_refused(curve_service):
+def test_a_server_key_of_another_run_is_rejected(curve_service):
     public, _ = zmq.curve_keypair()
     error = failure_of(msgspec.structs.replace(lookup(curve_service, "sim"), server_public_key=public.decode()))
     assert error.code == "unavailable"
     assert "CURVE handshake failed" in error.message
 
 
-def test_a_client_without_a_key_is_refused(curve_service):
+def test_a_client_without_a_key_is_rejected(curve_service):
     assert failure_of(Endpoint(lookup(curve_service, "sim").address)).code == "unavailable"
 
 
-def test_refused_strangers_do_not_disturb_the_others(curve_service):
+def test_rejected_clients_do_not_disturb_others(curve_service):
     plain = Endpoint(lookup(curve_service, "sim").address)
     with Client(lambda: lookup(curve_service, "sim"), "test") as client:
         for _ in range(3):
@@ -193,7 +193,7 @@ def test_refused_strangers_do_not_disturb_the_others(curve_service):
             assert client.request(ASK).message.reason == "ok"
 
 
-def test_missing_and_broken_keys_are_named(curve_service):
+def test_missing_and_corrupt_keys_are_reported(curve_service):
     key_file = curve_service / "keys" / "client.json"
     key_file.write_bytes(b"{}")
     assert failure_of(lookup(curve_service, "sim")).code == "corrupt"
@@ -203,7 +203,7 @@ def test_missing_and_broken_keys_are_named(curve_service):
     assert "client.json" in error.message
 
 
-def test_two_services_that_start_at_once_agree_on_the_keys(tmp_path):
+def test_simultaneous_starts_agree_on_the_keys(tmp_path):
     endpoints: list[Endpoint] = []
     threads = [
         threading.Thread(target=lambda: endpoints.append(serving_endpoint(tmp_path, "s", "tcp://127.0.0.1:*")))

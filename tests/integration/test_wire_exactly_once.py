@@ -1,4 +1,4 @@
-"""Each request has its effect once, whatever dies between asking and answering."""
+"""Each request takes effect once, whichever process dies between request and answer."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def test_a_repeated_id_has_one_effect_and_one_answer(endpoint):
         socket.send_multipart(frames)
         assert socket.recv_multipart() == first
         assert calls == [b"one"]
-        # Another client's equal id is another request.
+        # The same id of another client is another request.
         with raw_dealer(endpoint, "other") as other:
             other.send_multipart(frames)
             assert decode(other.recv_multipart()).message.reason == "2"
 
 
-def test_the_answer_follows_a_client_to_its_fresh_socket(endpoint):
+def test_a_reconnected_client_gets_its_answer(endpoint):
     release, calls = threading.Event(), []
 
     def slow(message: LeaseSpecs, _request) -> SpecBatch:
@@ -63,9 +63,9 @@ def test_the_answer_follows_a_client_to_its_fresh_socket(endpoint):
 
 
 def test_killed_between_effect_and_answer(tmp_path, endpoint):
-    """The worst moment: the service dies after the effect; its successor on the same address answers, once."""
+    """The service dies after the effect; its successor at the same address answers without repeating it."""
     effects = tmp_path / "effects"
-    with Client(endpoint, "test", resend_s=60) as client:  # a new connection alone must make it ask again
+    with Client(endpoint, "test", resend_s=60) as client:  # must resend because of the new connection, not the timeout
         with service_process(endpoint.address, effects, "--die-after", "1") as first:
             reply = client.submit(LeaseSpecs("x", 7, 0), deadline_s=30)
             first.wait(10)
@@ -76,10 +76,10 @@ def test_killed_between_effect_and_answer(tmp_path, endpoint):
     assert len(effects.read_text().split()) == 1
 
 
-@pytest.mark.timeout(240)  # five processes start, one after the other
-def test_no_request_is_lost_or_doubled_over_many_kills(tmp_path, endpoint):
+@pytest.mark.timeout(240)  # starts five processes in sequence
+def test_no_request_is_lost_or_repeated_over_many_kills(tmp_path, endpoint):
     effects = tmp_path / "effects"
-    with Client(endpoint, "test", resend_s=60) as client:  # a new connection alone must make it ask again
+    with Client(endpoint, "test", resend_s=60) as client:  # must resend because of the new connection, not the timeout
         replies = []
         for _ in range(4):
             with service_process(endpoint.address, effects, "--die-after", "15") as process:
@@ -93,9 +93,9 @@ def test_no_request_is_lost_or_doubled_over_many_kills(tmp_path, endpoint):
     assert len(counts) == len(replies)
 
 
-def test_a_service_that_moved_is_found_again(tmp_path):
+def test_a_client_follows_a_service_to_a_new_address(tmp_path):
     with Client(lambda: lookup(tmp_path, "sim"), "test") as client:
-        reply = client.submit(LeaseSpecs("a", 1, 0))  # before there is any service
+        reply = client.submit(LeaseSpecs("a", 1, 0))  # before any service is running
         for name in ("one", "two"):
             endpoint = Endpoint(f"ipc://{tmp_path}/{name}.sock")
             with serving(Service("s", name, endpoint, {LeaseSpecs: lambda *_: SpecBatch((), "ok")})):

@@ -1,4 +1,4 @@
-"""Silence, deadlines and ends: who is waited for, who is given up, and what the asker is told."""
+"""Timeouts, deadlines and shutdown: slow and frozen services, lost messages, and their errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_slow_handler_is_not_a_dead_service(endpoint):
         assert client.counters == {"requests": 1, "resent": 0, "busy": 0, "connections": 1, "malformed": 0}
 
 
-def test_a_frozen_service_is_given_up_and_found_again(tmp_path, endpoint):
+def test_a_client_reconnects_to_a_frozen_service(tmp_path, endpoint):
     effects = tmp_path / "effects"
     with service_process(endpoint.address, effects) as process, Client(endpoint, "test", liveness_s=0.5) as client:
         client.request(LeaseSpecs("x", 1, 0))
@@ -44,8 +44,8 @@ def test_a_frozen_service_is_given_up_and_found_again(tmp_path, endpoint):
     assert len(effects.read_text().split()) == 2
 
 
-def test_late_heartbeats_within_patience_are_forgiven(endpoint):
-    """A peer that answers every second heartbeat only stays connected."""
+def test_late_heartbeats_within_the_limit_are_tolerated(endpoint):
+    """A peer that answers only every second heartbeat stays connected."""
     with (
         zmq.Context() as context,
         context.socket(zmq.ROUTER) as router,
@@ -75,7 +75,7 @@ def test_late_heartbeats_within_patience_are_forgiven(endpoint):
         assert client.counters["connections"] == 1
 
 
-def test_deadlines_say_which_side_to_look_at(endpoint):
+def test_deadline_errors_name_the_cause(endpoint):
     with Client(endpoint, "test") as client:
         with pytest.raises(VantageError, match="no process listens") as caught:
             client.request(LeaseSpecs("x", 1, 0), deadline_s=0.3)
@@ -86,8 +86,8 @@ def test_deadlines_say_which_side_to_look_at(endpoint):
         assert caught.value.code == "timeout"
 
 
-def test_a_lost_request_is_sent_again_on_a_living_connection(endpoint):
-    """A reply that was dropped on the way is fetched by asking again."""
+def test_a_lost_answer_is_requested_again_on_the_same_connection(endpoint):
+    """If a reply is lost, the request is resent."""
     with zmq.Context() as context, context.socket(zmq.ROUTER) as router, Client(endpoint, "t", resend_s=0.2) as client:
         router.linger = 0
         router.rcvtimeo = 5000
@@ -102,7 +102,7 @@ def test_a_lost_request_is_sent_again_on_a_living_connection(endpoint):
         assert reply.result(5).message == Done()
 
 
-def test_closing_fails_what_is_open(endpoint):
+def test_close_fails_pending_requests(endpoint):
     client = Client(endpoint, "test")
     reply = client.submit(LeaseSpecs("x", 1, 0))
     client.close()
@@ -113,7 +113,7 @@ def test_closing_fails_what_is_open(endpoint):
         client.submit(LeaseSpecs("x", 1, 0))
 
 
-def test_stopping_answers_what_was_accepted(endpoint):
+def test_a_stopping_service_answers_accepted_requests(endpoint):
     started, stop = threading.Event(), threading.Event()
 
     def slow(*_) -> SpecBatch:
@@ -133,7 +133,7 @@ def test_stopping_answers_what_was_accepted(endpoint):
     assert not os.path.exists(endpoint.address[len("ipc://") :])
 
 
-def test_an_answer_after_the_end_harms_nobody(endpoint):
+def test_an_answer_after_the_end_is_ignored(endpoint):
     late: Future = Future()
     service = Service("s", "r", endpoint, {LeaseSpecs: lambda *_: late}, drain_s=0.1)
     with Client(endpoint, "test") as client:

@@ -1,4 +1,4 @@
-"""What a learner would report."""
+"""Confidence reports for tests of the curriculum."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from protocol.wire.messages import ConfidenceReport, Leased
 
 
 def report_on(leased: Leased, rewards: Sequence[float] = (1.0, 0.0, 1.0, 0.0), **changes: Any) -> ConfidenceReport:
-    """An answered report on a leased spec with these rewards; `changes` replace fields."""
+    """Return a report on a leased spec with these rewards; `changes` replace fields."""
     fields: dict[str, Any] = {
         "report_id": f"report of {leased.lease_id}",
         "spec_id": leased.spec.spec_id,
@@ -32,6 +32,6 @@ def report_on(leased: Leased, rewards: Sequence[float] = (1.0, 0.0, 1.0, 0.0), *
 
 
 def failure_on(leased: Leased, outcome: str) -> ConfidenceReport:
-    """A report that no answer came: "infeasible" or "broken"."""
+    """Return a report on a spec without answers: "infeasible" or "broken"."""
     fields = {"outcome": outcome, "rewards": (), "success_rate": 0.0, "had_gradient": False, "reason": "a test"}
     return msgspec.structs.replace(report_on(leased), **fields)

@@ -1,6 +1,6 @@
-"""`python -m tests.support.curriculum_dies RUN COMMITS before|after`: serve, and die by SIGKILL at a commit.
+"""`python -m tests.support.curriculum_dies RUN COMMITS before|after`: serve and die by SIGKILL at a commit.
 
-"after" is the worst moment: the commit stands and its answer was never sent.
+"after" is the critical moment: the event is committed, but the answer was not sent.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A simulator, a curriculum and a rollout engine of a few lines, for tests of the learner."""
+"""Minimal simulator, curriculum and rollout engine for tests of the learner."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ END = 2
 
 
 class Channel:
-    """Answers at once what `answer` returns or raises."""
+    """Answers immediately with the result or error of `answer`."""
 
     def __init__(self, answer: Callable[[Any], Packet]) -> None:
         self.answer = answer
@@ -49,7 +49,7 @@ class Channel:
 
 
 class Curriculum:
-    """Leases view_direction specs without end; every `blind_every`th is blind. Remembers what was counted."""
+    """Leases any number of view_direction specs, every `blind_every`th one blind, and records counted reports."""
 
     def __init__(self, blind_every: int = 0, look_around: int = 0) -> None:
         self._numbers = itertools.count()
@@ -81,17 +81,20 @@ def question(answer: str = "left") -> Question:
 
 
 def simulator(
-    refuse: Callable[[TaskSpec], Optional[VantageError]] = lambda _: None,
-    unseen: Callable[[Observe], Optional[VantageError]] = lambda _: None,
+    fail_render: Callable[[TaskSpec], Optional[VantageError]] = lambda _: None,
+    fail_observe: Callable[[Observe], Optional[VantageError]] = lambda _: None,
 ) -> Callable[[Any], Packet]:
-    """Answers RenderTask with one 32 x 32 view in the colour of the answer: red for left, blue for right; and Observe
-    with one as grey as its `index`. Forward is blocked, every other action moves the camera up by a metre."""
+    """Return a handler of RenderTask and Observe; the arguments return errors to raise.
+
+    RenderTask: one 32 x 32 view, red if the answer is left, blue if it is right. Observe: a view with grey level
+    `index`; forward is blocked, every other action moves the camera up by one metre.
+    """
 
     def answer(message: Any) -> Packet:
         if isinstance(message, Observe):
-            return look(message)
+            return observe(message)
         assert isinstance(message, RenderTask)
-        error = refuse(message.spec)
+        error = fail_render(message.spec)
         if error is not None:
             raise error
         truth = "left" if message.spec.seq % 2 else "right"
@@ -102,8 +105,8 @@ def simulator(
         episode = Episode(message.spec.spec_id, (view,), question(truth), "scene", "digest")
         return Packet(b"", episode, [memoryview(blob) for blob in sink.blobs])
 
-    def look(message: Observe) -> Packet:
-        error = unseen(message)
+    def observe(message: Observe) -> Packet:
+        error = fail_observe(message)
         if error is not None:
             raise error
         sink = ArraySink()
@@ -126,7 +129,7 @@ class Encoder:
 
 
 class Engine:
-    """Answers "left" for the first `rights[i]` samples of question i and "right" for the others."""
+    """Answers "left" in the first `lefts(i)` samples of question i and "right" in the others."""
 
     name = "scripted"
     live = True

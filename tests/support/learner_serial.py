@@ -1,7 +1,7 @@
-"""`python -m tests.support.learner_serial RUN`: a learner with its services in its rank 0.
+"""`python -m tests.support.learner_serial RUN`: a learner with curriculum and simulator in the process of rank 0.
 
-Its policy says in training what is written here: until the first checkpoint one wrong answer to every question, so that
-a whole step has no gradient; then two of the answers look around first, and one is right.
+Its training answers are scripted. Until the first checkpoint, all answers are equal and wrong, so that the step has no
+gradient. Then two of the answers look around first, and one answer is right.
 """
 
 from __future__ import annotations
@@ -30,24 +30,23 @@ from sim_server.service.core import SimCore
 from sim_server.settings import SimSettings
 
 WRONG = "box box"
-WORDS = ("turn left", "forward", WRONG)  # the fourth answer is the true one
+WORDS = ("turn left", "forward", WRONG)  # the fourth answer is right
 
 
 class Scripted(PackedEngine):
     run: RunDir
 
     def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
-        return [self._said(rollout) for rollout in super().generate(prompts, n, sampling)]
+        return [self._scripted(rollout) for rollout in super().generate(prompts, n, sampling)]
 
-    def _said(self, rollout: Rollout) -> Rollout:
+    def _scripted(self, rollout: Rollout) -> Rollout:
         truth = rollout.prompt.truth
         if not truth:  # an evaluation
             return rollout
         flat = not any(self.run.checkpoints.glob("step*"))
-        said = [self._encoder.answer(WRONG if flat else word) for word in WORDS] + [
-            self._encoder.answer(WRONG) if flat else truth
-        ]
-        return replace(rollout, completions=tuple(map(self._completion, said[: len(rollout.completions)])))
+        answers = [self._encoder.answer(WRONG if flat else word) for word in WORDS]
+        answers.append(self._encoder.answer(WRONG) if flat else truth)
+        return replace(rollout, completions=tuple(map(self._completion, answers[: len(rollout.completions)])))
 
     def _completion(self, ids: tuple[int, ...]) -> Completion:
         return Completion(ids, (-1.0,) * len(ids), self._encoder.text(ids), True)

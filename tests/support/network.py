@@ -1,7 +1,7 @@
-"""Two network namespaces joined by a cable that delays and loses packets, and that can be unplugged.
+"""Two network namespaces connected by an emulated cable that delays and drops packets and can be unplugged.
 
-The cable is this process: each namespace gets a TAP device, and a thread carries Ethernet frames from one to the other.
-So it needs root, iproute2 and /dev/net/tun, and no netem module in the kernel.
+Each namespace gets a TAP device, and a thread of this process forwards Ethernet frames between them. This needs root,
+iproute2 and /dev/net/tun, but no netem module in the kernel.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ADDRESSES = ("10.213.77.1", "10.213.77.2")
 
 
 def missing() -> str:
-    """What this machine lacks for such a cable; empty where it has it all."""
+    """Return the missing requirement on this machine, or an empty string."""
     if os.geteuid() != 0:
         return "needs root for network namespaces"
     if shutil.which("ip") is None:
@@ -31,20 +31,20 @@ def missing() -> str:
     if not Path("/dev/net/tun").exists():
         return "needs /dev/net/tun"
     probe = f"vtgprobe{os.getpid()}"
-    made = subprocess.run(["ip", "netns", "add", probe], capture_output=True, timeout=20).returncode == 0
-    if made:
+    created = subprocess.run(["ip", "netns", "add", probe], capture_output=True, timeout=20).returncode == 0
+    if created:
         subprocess.run(["ip", "netns", "del", probe], timeout=20)
-    return "" if made else "may not make network namespaces"
+    return "" if created else "cannot create network namespaces"
 
 
 class Cable:
-    """Namespaces `names[0]` and `names[1]` with ADDRESSES; frames take `delay_s` and are lost with chance `loss`."""
+    """Namespaces `names[0]` and `names[1]` with ADDRESSES; `loss` is the probability of losing a frame."""
 
     def __init__(self, delay_s: float, loss: float) -> None:
         self._delay_s, self._loss = delay_s, loss
-        self._chance = random.Random(1)
+        self._rng = random.Random(1)
         self.names = tuple(f"vtg{os.getpid()}{end}" for end in "ab")
-        self.carried = [0, 0]  # bytes that arrived from each end
+        self.carried = [0, 0]  # bytes forwarded from each end
         self.lost = 0
         self._stop = threading.Event()
         self._taps: list[int] = []
@@ -74,29 +74,29 @@ class Cable:
         self._remove()
 
     def inside(self, end: int, *command: str) -> list[str]:
-        """The command, to be run in the namespace of that end."""
+        """Return the command that runs `command` in the namespace of an end."""
         return ["ip", "netns", "exec", self.names[end], *command]
 
     def interface(self, end: int, state: str) -> None:
-        """Take the interface of that end "down" or bring it "up"."""
+        """Set the interface of an end "up" or "down"."""
         ip("-n", self.names[end], "link", "set", f"{self.names[end]}0", state)
 
     def _carry(self) -> None:
-        under_way: list[tuple[float, int, int, bytes]] = []  # (arrival, order, from which end, frame)
+        in_flight: list[tuple[float, int, int, bytes]] = []  # (arrival, order, from which end, frame)
         order = 0
         while not self._stop.is_set():
-            wait_s = max(0.0, under_way[0][0] - time.monotonic()) if under_way else 0.1
+            wait_s = max(0.0, in_flight[0][0] - time.monotonic()) if in_flight else 0.1
             readable, _, _ = select.select(self._taps, [], [], min(wait_s, 0.1))
             for tap in readable:
                 frame = self._read(tap)
-                if self._chance.random() < self._loss:
+                if self._rng.random() < self._loss:
                     self.lost += 1
                 elif frame:
                     order += 1
                     arrival_s = time.monotonic() + self._delay_s
-                    heapq.heappush(under_way, (arrival_s, order, self._taps.index(tap), frame))
-            while under_way and under_way[0][0] <= time.monotonic():
-                _, _, end, frame = heapq.heappop(under_way)
+                    heapq.heappush(in_flight, (arrival_s, order, self._taps.index(tap), frame))
+            while in_flight and in_flight[0][0] <= time.monotonic():
+                _, _, end, frame = heapq.heappop(in_flight)
                 if self._write(self._taps[1 - end], frame):
                     self.carried[end] += len(frame)
 

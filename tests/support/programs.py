@@ -1,4 +1,4 @@
-"""Random programs of the expression language, drawn from its grammar and its table of functions."""
+"""Random programs of the expression language, drawn from its grammar and table of functions."""
 
 from __future__ import annotations
 
@@ -37,8 +37,10 @@ PIECES = [
 
 
 def well_typed(rng: Random, kind: str = "", depth: int = 3, bound: tuple[str, ...] = ()) -> str:
-    """A program that passes the checker unless it is too long, too deep or too costly; a type that answers if none is
-    named. Objects and views that it asks for may be absent from a world."""
+    """Return a program that passes the checker unless it is too long, too deep or too costly.
+
+    `kind` is its type, by default a random answer type. It may refer to missing objects and views.
+    """
     kind = kind or rng.choice([NUMBER, BOOL, TEXT, rng.choice(ANSWER_TYPES)])
 
     def part(of: str, more: tuple[str, ...] = ()) -> str:
@@ -83,7 +85,7 @@ def well_typed(rng: Random, kind: str = "", depth: int = 3, bound: tuple[str, ..
 
 
 def mutated(rng: Random) -> str:
-    """A well-typed program with a few characters taken out, put in, doubled or moved."""
+    """Return a well-typed program with random deletions, insertions, repetitions and moves."""
     text = well_typed(rng)
     for _ in range(rng.randint(1, 4)):
         at, end = sorted((rng.randint(0, len(text)), rng.randint(0, len(text))))
@@ -101,6 +103,6 @@ def mutated(rng: Random) -> str:
 
 
 def noise(rng: Random) -> str:
-    """Pieces of the language and of others, in any order."""
+    """Return random tokens of the language and other characters."""
     count = rng.choice([0, 1, 5, 40, 1200])
     return rng.choice(["", " "]).join(rng.choice(PIECES) for _ in range(count))

@@ -1,4 +1,4 @@
-"""The same few prompts for every engine and process."""
+"""Prompts shared by tests of engines and processes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ TEXTS = ("is the red chair left or right of the blue box ?", "which is nearer : 
 
 
 def some_prompts(count: int, seed: int = 0) -> list[Prompt]:
-    """Prompts on views of noise, 96 x 96 px."""
+    """Return prompts with views of noise, 96 x 96 px."""
     rng = np.random.default_rng(seed)
     return [Prompt(TEXTS[i % 2], (rng.integers(0, 255, (96, 96, 3), dtype=np.uint8),), (300, 2)) for i in range(count)]

@@ -1,6 +1,6 @@
-"""`python -m tests.support.ranks_step FOLDER`: one of two ranks makes the same training steps that one process makes.
+"""`python -m tests.support.ranks_step FOLDER`: training steps on one of two ranks, to compare with one process.
 
-Rank 0 writes the adapters that come out of it to FOLDER/rank0.safetensors, rank 1 to FOLDER/rank1.safetensors.
+Each rank writes the resulting adapters to FOLDER/rank{0,1}.safetensors.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ STEPS = 2
 
 class Case(NamedTuple):
     packed: bool = True
-    correct: bool = False  # importance correction, as for an engine with weights of its own
-    groups: int = 3  # kept of 4: the second is shared between the ranks
+    correct: bool = False  # importance correction, as for an engine with its own weights
+    groups: int = 3  # the answers to the second are split between the ranks
     looks: bool = False  # answers of two turns
-    flat: bool = False  # the first step's rewards are all the same
+    flat: bool = False  # all rewards of the first step are equal
     changes: dict[str, Any] = {}  # noqa: RUF012 - never written to
 
 
@@ -51,7 +51,7 @@ CASES = {
 
 
 def adapters(ranks: Ranks, case: Case, folder: Path) -> dict[str, torch.Tensor]:
-    """The adapter after two steps on answers that do not depend on the number of ranks."""
+    """Return the adapter after two steps on answers that do not depend on the number of ranks."""
     grpo = GRPO.model_copy(update=case.changes)
     base, processor = build(0)
     model = add_lora(base, grpo, seed=0)
@@ -65,13 +65,13 @@ def adapters(ranks: Ranks, case: Case, folder: Path) -> dict[str, torch.Tensor]:
 
     def collect() -> Any:
         if ranks.rank > 0:
-            order = ranks.hear()
+            order = ranks.receive()
             assert isinstance(order, TrainStep)
-            return order.share
+            return order.unpack()
         flat = case.flat and trainer.state.global_step == 0
-        alike = [replace(group, rewards=(Reward(0.0, True),) * GRPO.samples) for group in groups]
-        own, *others = split_answers(alike if flat else groups, ranks.size)
-        ranks.tell([TrainStep.of(*share, 0.0) for share in others])
+        equal = [replace(group, rewards=(Reward(0.0, True),) * GRPO.samples) for group in groups]
+        own, *others = split_answers(equal if flat else groups, ranks.size)
+        ranks.send([TrainStep.of(*part, 0.0) for part in others])
         return own
 
     turns = 2 if case.looks else 1
@@ -96,7 +96,7 @@ def adapters(ranks: Ranks, case: Case, folder: Path) -> dict[str, torch.Tensor]:
 
 
 def some_groups(engine: PackedEngine, case: Case) -> list[Group]:
-    """Answers with rewards that spread; with `looks`, every other answer goes on to a second turn."""
+    """Return groups with different rewards; with `looks`, every other answer has a second turn."""
     groups = []
     for rollout in engine.generate(some_prompts(case.groups), GRPO.samples, Sampling(1.0, 3, 0)):
         rewards = tuple(Reward(float(index == 1), True) for index in range(GRPO.samples))
@@ -118,7 +118,7 @@ def main() -> None:
         for key, tensor in adapters(ranks, case, folder / f"{name}{ranks.rank}").items():
             found[f"{name}/{key}"] = tensor
     save_file(found, folder / f"rank{ranks.rank}.safetensors")
-    ranks.part()
+    ranks.close()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""`python -m tests.support.vllm_answers MODEL[=ADAPTER] …`: what vLLM answers, greedily and sampled, with one model
-after the other, as JSON on the last line.
+"""`python -m tests.support.vllm_answers MODEL[=ADAPTER] …`: greedy and sampled answers of vLLM with each model.
 
-A process of its own: vLLM's CPU build wants to be first, and its memory is given back at the end.
+Prints JSON on the last line. Runs in a separate process, because vLLM's CPU build must be imported before other
+libraries, and to free its memory.
 """
 
 from __future__ import annotations

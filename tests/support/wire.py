@@ -1,4 +1,4 @@
-"""What the tests of the wire share: messages drawn from their types, and services that run for one test."""
+"""Helpers for tests of the wire: random messages of any type, and services that run for one test."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ LEAVES: dict[Any, st.SearchStrategy[Any]] = {
 
 @st.composite
 def messages(draw: st.DrawFn, cls: type) -> tuple[Any, ArraySink, list[np.ndarray]]:
-    """A message of this type, the sink with its arrays, and the arrays in order."""
+    """Draw a message of this type, the sink with its arrays, and the arrays in order."""
     sink = ArraySink()
     arrays: list[np.ndarray] = []
 
@@ -75,7 +75,7 @@ def messages(draw: st.DrawFn, cls: type) -> tuple[Any, ArraySink, list[np.ndarra
 
 @contextmanager
 def serving(service: Service):
-    """The service answers in a thread until the block ends; its error, if any, is raised then."""
+    """Run the service in a thread until the block ends, and raise its error, if any."""
     stop = threading.Event()
     errors: list[BaseException] = []
 
@@ -96,7 +96,7 @@ def serving(service: Service):
 
 
 def observe(message: Observe, _request):
-    """A handler whose picture is filled with the scene's seed."""
+    """Handler that returns an image filled with the seed of the scene."""
     sink = ArraySink()
     image = np.full((message.camera.height_px, message.camera.width_px, 3), message.scene.seed, np.uint8)
     return Observation(View(message.pose, message.camera, sink.add(image))), sink.blobs
@@ -108,7 +108,7 @@ def lease(message: LeaseSpecs, _request) -> SpecBatch:
 
 @contextmanager
 def raw_dealer(endpoint: Endpoint, client: str = ""):
-    """A bare DEALER, with HELLO said when it has a name."""
+    """Yield a plain DEALER socket; with a client name, it has sent HELLO."""
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.linger = 0
         socket.rcvtimeo = 5000
@@ -139,5 +139,5 @@ def service_process(address: str, effects, *arguments: str):
 def wait_for(condition, within_s: float = 20.0) -> None:
     end = time.monotonic() + within_s
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "timeout"
         time.sleep(0.01)

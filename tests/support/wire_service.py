@@ -1,7 +1,7 @@
 """A service process with a durable effect: `python -m tests.support.wire_service ADDRESS EFFECTS [--die-after N]`.
 
 Each LEASE request appends its id to the EFFECTS file once, also across restarts, and is answered. With --die-after N
-the process kills itself between the N-th effect and its answer: the worst moment.
+the process kills itself between the N-th effect and its answer.
 """
 
 from __future__ import annotations

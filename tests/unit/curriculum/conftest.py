@@ -31,6 +31,6 @@ def run(tmp_path: Path) -> RunDir:
 
 @pytest.fixture
 def start(run: RunDir, clock: Clock) -> Iterator[Callable[..., CurriculumCore]]:
-    """Starts a core of the run; closed at the end of the test unless the test did."""
+    """Factory of cores of the run; closes them at the end of the test."""
     with ExitStack() as stack:
         yield lambda **settings: stack.enter_context(CurriculumCore(run, CurriculumSettings(**settings), clock))

@@ -1,4 +1,4 @@
-"""Estimates: they find the truth, follow it, and carry over to what was never asked."""
+"""Estimates converge to the success rate, follow changes, and transfer to cells that were never asked."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def state_after(*batches) -> State:
 
 
 @pytest.mark.parametrize("success", [0.02, 0.3, 0.55, 0.8, 0.99])
-def test_the_posterior_finds_the_success_rate(success):
+def test_the_posterior_converges_to_the_success_rate(success):
     state = state_after(answers(Cell("object_location", 0), success, 150))
     post = state.posterior(Cell("object_location", 0), Estimation())
     assert abs(post.mean - success) < max(0.08, 2.5 * post.sd)
 
 
-def test_the_signal_is_the_variance_within_groups_not_of_the_mean():
+def test_the_signal_is_the_variance_within_groups():
     mixed = Cell("depth_order", 0)
     half = [report for pair in zip(answers(mixed, 0.0, 40), answers(mixed, 1.0, 40, seed=1)) for report in pair]
     even = state_after(answers(mixed, 0.5, 80)).posterior(mixed, Estimation())
@@ -48,29 +48,29 @@ def test_the_signal_is_the_variance_within_groups_not_of_the_mean():
     assert split.signal < 0.05
 
 
-def test_the_estimate_follows_a_policy_that_improves():
+def test_the_estimate_follows_an_improving_policy():
     cell = Cell("object_location", 0)
     state = state_after(answers(cell, 0.2, 100), answers(cell, 0.9, 60, seed=1))
     assert state.posterior(cell, Estimation()).mean > 0.8
 
 
-def test_cells_never_asked_are_predicted_from_the_others():
+def test_unasked_cells_are_predicted_from_others():
     good = state_after(answers(EASY, 0.95, 60))
     poor = state_after(answers(EASY, 0.52, 60))
     for state in (good, poor):
         assert state.rasch.predict(EASY) > state.rasch.predict(MIDDLE) > state.rasch.predict(HARD) > EASY.chance
     assert good.rasch.predict(MIDDLE) > poor.rasch.predict(MIDDLE) + 0.1
     relative = Cell("view_direction", 0)
-    assert good.rasch.predict(relative) > poor.rasch.predict(relative) + 0.02, "another skill, a little"
+    assert good.rasch.predict(relative) > poor.rasch.predict(relative) + 0.02, "some transfer to another skill"
 
 
-def test_no_prediction_falls_below_chance():
+def test_predictions_never_fall_below_chance():
     state = state_after(answers(EASY, 0.1, 200))
     assert state.rasch.predict(EASY) >= EASY.chance
-    assert state.posterior(EASY, Estimation()).mean < 0.2, "but what was seen in the cell itself counts"
+    assert state.posterior(EASY, Estimation()).mean < 0.2, "the posterior of the cell may"
 
 
-def test_a_prediction_can_come_back_from_either_end():
+def test_predictions_recover_from_extremes():
     rasch = Rasch()
     cell = Cell("object_count", 0)
     for _ in range(300):
@@ -80,7 +80,7 @@ def test_a_prediction_can_come_back_from_either_end():
     assert rasch.predict(cell) > 0.7
 
 
-def test_evidence_fades_towards_the_prediction():
+def test_the_posterior_decays_to_the_prediction():
     evidence = BetaCounts()
     for _ in range(20):
         evidence.add(1.0, 3.0, 0.0, window_groups=24)
@@ -91,6 +91,6 @@ def test_evidence_fades_towards_the_prediction():
     assert old.sd > fresh.sd
 
 
-def test_a_group_is_worth_more_than_one_answer_and_less_than_its_size():
+def test_effective_trials_are_between_one_and_the_group_size():
     assert effective_trials(1) == 1.0
     assert 1.0 < effective_trials(8) < effective_trials(16) < 4.0

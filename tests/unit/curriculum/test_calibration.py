@@ -1,3 +1,5 @@
+"""Expected calibration error and Brier score."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -6,7 +8,7 @@ import pytest
 from curriculum.ability.calibration import Calibration
 
 
-def test_nothing_is_said_before_the_first_report():
+def test_no_values_before_the_first_report():
     assert Calibration().ece is None
     assert Calibration().brier is None
 
@@ -20,7 +22,7 @@ def test_a_calibrated_policy_has_no_error():
     assert calibration.brier == pytest.approx(1 / 6, abs=0.02), "the mean of p(1-p) over uniform p"
 
 
-def test_an_overconfident_policy_is_off_by_how_much_it_is_overconfident():
+def test_the_error_equals_the_overconfidence():
     calibration = Calibration()
     for _ in range(100):
         calibration.add(0.9, 0.5)
@@ -28,7 +30,7 @@ def test_an_overconfident_policy_is_off_by_how_much_it_is_overconfident():
     assert calibration.brier == pytest.approx(0.4**2 + 0.25)
 
 
-def test_the_ends_have_a_bin():
+def test_likelihoods_zero_and_one_have_a_bin():
     calibration = Calibration()
     calibration.add(0.0, 0.0)
     calibration.add(1.0, 1.0)

@@ -1,4 +1,4 @@
-"""The commands that need no live process."""
+"""Commands that need no running curriculum."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def invoke(*arguments: str):
     return CliRunner().invoke(app, arguments)
 
 
-def test_status_shows_every_cell_and_the_reason_without_a_process(finished):
+def test_status_works_without_a_running_curriculum(finished):
     before = (finished.path / FILE_NAME).read_bytes()
     shown = invoke("status", str(finished.path))
     assert shown.exit_code == 0, shown.output
@@ -51,18 +51,18 @@ def test_status_names_the_degradation_of_a_cell(tmp_path):
     assert max(map(len, shown.splitlines())) <= 80
 
 
-def test_status_works_beside_a_live_process(run):
+def test_status_works_beside_a_running_curriculum(run):
     with CurriculumCore(run, CurriculumSettings()) as core:
         core.handle(LeaseSpecs("l", 5, 1), b"1")
         assert "5 specs issued" in invoke("status", str(run.path)).output
 
 
-def test_status_of_a_run_that_has_no_curriculum_yet(run):
+def test_status_before_the_first_start(run):
     result = invoke("status", str(run.path))
     assert isinstance(result.exception, VantageError) and "never started" in result.exception.message
 
 
-def test_rebuild_finds_the_projections_right(finished):
+def test_rebuild_confirms_correct_projections(finished):
     result = invoke("rebuild", str(finished.path))
     assert result.exit_code == 0 and "were correct" in result.output
 
@@ -72,7 +72,7 @@ def test_rebuild_finds_the_projections_right(finished):
     ["DELETE FROM reports", "DELETE FROM requests", "UPDATE snapshot SET body = '{}'"],
     ids=["reports", "requests", "snapshot"],
 )
-def test_rebuild_puts_right_what_differs(finished, damage):
+def test_rebuild_repairs_damaged_projections(finished, damage):
     db = sqlite3.connect(finished.path / FILE_NAME)
     db.execute(damage)
     db.commit()

@@ -1,4 +1,4 @@
-"""Leases and reports: what is promised to a learner that asks twice, dies, or comes late."""
+"""Leases and reports: repeated requests, restarts, expired leases and late reports."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def status(core: CurriculumCore) -> CurriculumStatus:
     return answer
 
 
-def test_a_lease_gives_as_many_specs_as_asked_each_new(start):
+def test_a_lease_returns_the_requested_number_of_new_specs(start):
     core = start()
     batches = [lease(core, 16, bytes([index])) for index in range(4)]
     specs = [leased for batch in batches for leased in batch.specs]
@@ -53,7 +53,7 @@ def test_a_lease_gives_as_many_specs_as_asked_each_new(start):
     assert batches[0].reason.startswith("asking ")
 
 
-def test_specs_that_share_a_scene_follow_one_another(start):
+def test_specs_of_a_scene_are_consecutive(start):
     specs = [leased.spec for leased in lease(start(), 32).specs]
     changes = sum(before.scene != after.scene for before, after in zip(specs, specs[1:]))
     assert changes + 1 == len({spec.scene.seed for spec in specs}) == 8
@@ -126,7 +126,7 @@ def test_a_report_counts_once_after_a_restart(start):
     assert status(core).counted == 1
 
 
-def test_infeasible_and_broken_are_never_wrong_answers(start):
+def test_infeasible_and_broken_specs_are_not_wrong_answers(start):
     core = start(skills=ONE_SKILL)
     specs = lease(core, 60).specs
     send(core, *(report_on(leased, (1.0,) * 8, blind=False) for leased in specs[:20]), request_id=b"1")
@@ -139,7 +139,7 @@ def test_infeasible_and_broken_are_never_wrong_answers(start):
     assert (after.infeasible, after.broken, sum(cell.asked for cell in after.cells)) == (20, 20, 20)
 
 
-def test_blind_reports_do_not_touch_what_is_known_of_seeing(start):
+def test_blind_reports_do_not_change_the_success_rate(start):
     core = start(skills=ONE_SKILL)
     specs = lease(core, 20).specs
     before = status(core).cells
@@ -149,7 +149,7 @@ def test_blind_reports_do_not_touch_what_is_known_of_seeing(start):
     assert all(cell.blind_success is not None and cell.blind_success > 0.99 for cell in after)
 
 
-def test_an_expired_lease_returns_and_is_issued_again(start, clock):
+def test_specs_of_an_expired_lease_are_issued_again(start, clock):
     core = start(max_reissues=2)
     lost = lease(core, 4, b"1", lease_s=60.0)
     clock.now_s += 59
@@ -164,7 +164,7 @@ def test_an_expired_lease_returns_and_is_issued_again(start, clock):
     assert "again after a lost lease" in again.reason
 
 
-def test_a_spec_that_always_expires_is_given_up(start, clock):
+def test_reissues_are_limited(start, clock):
     core = start(max_reissues=1)
     lost = lease(core, 2, b"1", lease_s=1.0)
     clock.now_s += 2
@@ -173,18 +173,18 @@ def test_a_spec_that_always_expires_is_given_up(start, clock):
     assert not ids(lease(core, 2, b"3", lease_s=1.0)) & ids(lost)
 
 
-def test_a_report_after_the_lease_expired_still_counts_once(start, clock):
+def test_a_report_after_the_expiry_counts_once(start, clock):
     core = start()
     lost = lease(core, 3, b"1", lease_s=1.0)
     clock.now_s += 2
-    lease(core, 1, b"2")  # finds that they expired and takes one of them again
+    lease(core, 1, b"2")  # notices the expiry and reissues one spec
     late = report_on(lost.specs[2])
     assert send(core, late, request_id=b"3").counted == (late.report_id,)
     assert send(core, late, request_id=b"4").duplicates == (late.report_id,)
-    assert lost.specs[2].spec.spec_id not in ids(lease(core, 8, b"5")), "its report came, nobody waits for it"
+    assert lost.specs[2].spec.spec_id not in ids(lease(core, 8, b"5")), "its report was counted"
 
 
-def test_a_lease_is_no_longer_than_allowed(start, clock):
+def test_the_duration_of_leases_is_limited(start, clock):
     core = start(max_lease_s=10.0)
     lost = lease(core, 2, b"1", lease_s=1e9)
     clock.now_s += 11
@@ -203,7 +203,7 @@ def test_a_lease_is_no_longer_than_allowed(start, clock):
     ],
     ids=str,
 )
-def test_a_report_that_makes_no_sense_is_refused_whole(start, changes):
+def test_an_invalid_report_rejects_its_batch(start, changes):
     core = start()
     good, bad = lease(core, 2).specs
     with pytest.raises(VantageError, match="report") as caught:
@@ -213,19 +213,19 @@ def test_a_report_that_makes_no_sense_is_refused_whole(start, changes):
 
 
 @pytest.mark.parametrize("message", [LeaseSpecs("l", 0, 1), LeaseSpecs("l", 10**6, 1), LeaseSpecs("l", 4, 1, -1.0)])
-def test_a_lease_that_makes_no_sense_is_refused(start, message):
+def test_invalid_lease_requests_are_rejected(start, message):
     with pytest.raises(VantageError, match="ask for 1 to"):
         start().handle(message, b"1")
 
 
-def test_a_second_curriculum_on_a_run_is_refused(start):
+def test_a_second_curriculum_of_a_run_is_rejected(start):
     start()
     with pytest.raises(VantageError, match="another curriculum") as caught:
         start()
     assert caught.value.code == "conflict"
 
 
-def test_mostly_infeasible_cells_are_proposed_less(start):
+def test_mostly_infeasible_cells_get_a_smaller_share(start):
     core = start(skills=ONE_SKILL)
     for index in range(4):
         batch = lease(core, 32, b"lease %d" % index)
@@ -240,7 +240,7 @@ def test_mostly_infeasible_cells_are_proposed_less(start):
     assert share[1] < share[0] / 3
 
 
-def test_each_batch_leaves_a_line_of_metrics(start, run):
+def test_each_batch_writes_a_line_of_metrics(start, run):
     core = start()
     batch = lease(core, 16)
     send(core, *(report_on(leased) for leased in batch.specs))
@@ -250,7 +250,7 @@ def test_each_batch_leaves_a_line_of_metrics(start, run):
     assert reported["count"] == 16
 
 
-def test_shares_add_up_and_the_state_is_readable_from_the_status_file(start, run):
+def test_the_status_file_has_all_cells_and_shares_add_up(start, run):
     core = start()
     lease(core, 16)
     assert sum(cell.share for cell in status(core).cells) == pytest.approx(0.97)

@@ -1,4 +1,4 @@
-"""Degradation as an axis of the cells: estimated, predicted, chosen, reported, and read from older stores."""
+"""Degradations of cells: estimates, predictions, selection, reports, and events of older stores."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ SETTINGS = {"skills": tuple(SkillSettings(name=name, levels=(0, 1)) for name in 
 
 
 def truth(cell: Cell) -> float:
-    """Fog costs every skill 1.6 logits at severity 3, noise 0.2."""
-    worse = {"": 0.0, "fog:1": 0.7, "fog:3": 1.6, "noise:1": 0.2}[cell.degradation]
-    logit = 1.2 + 0.4 * SKILLS.index(cell.skill) - 0.9 * cell.level - worse
+    """Success rate: fog at severity 3 costs every skill 1.6 logits, noise 0.2."""
+    cost = {"": 0.0, "fog:1": 0.7, "fog:3": 1.6, "noise:1": 0.2}[cell.degradation]
+    logit = 1.2 + 0.4 * SKILLS.index(cell.skill) - 0.9 * cell.level - cost
     return cell.chance + (1 - cell.chance) / (1 + math.exp(-logit))
 
 
@@ -40,54 +40,58 @@ def fitted(cells: list[Cell], groups: int) -> Rasch:
     return rasch
 
 
-def test_cells_never_asked_under_a_degradation_are_predicted_from_other_skills_under_it() -> None:
+def test_unasked_degraded_cells_are_predicted_from_other_skills() -> None:
     clear = [Cell(name, level) for name in SKILLS for level in (0, 1)]
     foggy = [Cell(name, level, "fog:3") for name in SKILLS[:3] for level in (0, 1)]
     unseen = [Cell(SKILLS[3], level, degradation) for level in (0, 1) for degradation in ("fog:3", "fog:1")]
-    seeing = fitted(clear + foggy, 600)
-    error = max(abs(seeing.predict(cell) - truth(cell)) for cell in unseen)
-    blurred = fitted([*clear, *(cell.clear for cell in foggy)], 600)  # one posterior for clear and foggy alike
+    separate = fitted(clear + foggy, 600)
+    error = max(abs(separate.predict(cell) - truth(cell)) for cell in unseen)
+    merged = fitted([*clear, *(cell.clear for cell in foggy)], 600)  # one cell for undegraded and foggy images
     assert error < 0.1
-    assert max(abs(blurred.predict(cell.clear) - truth(cell)) for cell in unseen) > 0.15
+    assert max(abs(merged.predict(cell.clear) - truth(cell)) for cell in unseen) > 0.15
 
 
-def test_the_mildest_is_expected_to_be_harder_than_clear_and_each_severity_harder_than_the_one_below() -> None:
+def test_each_severity_is_expected_to_be_harder_than_the_previous() -> None:
     values = [Rasch().predict(Cell("depth_order", 0, text)) for text in ("", "fog:0", "fog:1", "fog:4")]
     assert values == sorted(values, reverse=True) and len(set(values)) == 4
 
 
-def test_a_skills_weight_is_shared_out_between_clear_and_degraded_pictures() -> None:
-    views = cell_estimates(State(), CurriculumSettings(**SETTINGS))
-    own = {str(view.cell): view.weight for view in views if view.cell.skill == "depth_order" and view.cell.level == 1}
-    assert own == {"depth_order L1": 0.5, "depth_order L1 fog:3": 0.25, "depth_order L1 noise:1": 0.25}
-    everything = CurriculumSettings(**{**SETTINGS, "world": World(degradations=("fog:3",), degraded_share=1.0)})
-    assert {view.cell.degradation for view in cell_estimates(State(), everything)} == {"fog:3"}
+def test_the_weight_of_a_skill_is_split_between_undegraded_and_degraded_images() -> None:
+    estimates = cell_estimates(State(), CurriculumSettings(**SETTINGS))
+    cells = [one for one in estimates if one.cell.skill == "depth_order" and one.cell.level == 1]
+    assert {str(one.cell): one.weight for one in cells} == {
+        "depth_order L1": 0.5,
+        "depth_order L1 fog:3": 0.25,
+        "depth_order L1 noise:1": 0.25,
+    }
+    degraded = CurriculumSettings(**{**SETTINGS, "world": World(degradations=("fog:3",), degraded_share=1.0)})
+    assert {one.cell.degradation for one in cell_estimates(State(), degraded)} == {"fog:3"}
 
 
-def test_a_family_that_cannot_be_asked_in_fog_has_no_such_cell() -> None:
+def test_a_skill_that_cannot_be_asked_in_fog_has_no_such_cell() -> None:
     settings = CurriculumSettings(skills=(SkillSettings(name="fits"),), world=WORLD)
-    assert [view.cell.degradation for view in cell_estimates(State(), settings)] == ["", "noise:1"]
+    assert [one.cell.degradation for one in cell_estimates(State(), settings)] == ["", "noise:1"]
 
 
 @pytest.mark.parametrize(("selector", "clear"), [("frontier", 1 / 2), ("uniform", 1 / 2), ("static", 1 / 3)])
-def test_what_was_chosen_is_what_is_leased_and_its_report_counts_there(start, selector: str, clear: float) -> None:
-    core = start(selector=selector, **SETTINGS)  # `static` asks every cell alike
+def test_chosen_degradations_are_leased_and_counted(start, selector: str, clear: float) -> None:
+    core = start(selector=selector, **SETTINGS)  # `static` asks all cells equally often
     batch = core.handle(LeaseSpecs("l", 256, 0), b"1")
     assert isinstance(batch, SpecBatch)
-    seeing = [one for one in batch.specs if not one.blind]
-    under = [report_on(one).degradation for one in seeing]
-    assert set(under) == {"", "fog:3", "noise:1"}
-    assert under.count("") == pytest.approx(len(under) * clear, abs=len(under) / 8)
+    sighted = [one for one in batch.specs if not one.blind]
+    labels = [report_on(one).degradation for one in sighted]
+    assert set(labels) == {"", "fog:3", "noise:1"}
+    assert labels.count("") == pytest.approx(len(labels) * clear, abs=len(labels) / 8)
     core.handle(SendReports(tuple(report_on(one, (1.0, 0.0)) for one in batch.specs)), b"2")
     rows = {(row.skill, row.level, row.degradation): row.asked for row in core.status.cells}
     for name, level, degradation in rows:
         asked = [
-            report_on(one) for one in seeing if (one.spec.question.skill, one.spec.question.level) == (name, level)
+            report_on(one) for one in sighted if (one.spec.question.skill, one.spec.question.level) == (name, level)
         ]
         assert rows[name, level, degradation] == sum(report.degradation == degradation for report in asked)
 
 
-def test_blind_questions_count_in_the_clear_cell() -> None:
+def test_blind_questions_count_in_the_undegraded_cell() -> None:
     state = State()
     issue = Issue(0, 0, 0, "depth_order", 0, "frontier", degradation="fog:3")
     (one,) = leased(WORLD, 0, (issue,))
@@ -98,7 +102,7 @@ def test_blind_questions_count_in_the_clear_cell() -> None:
     assert state.blind_success(Cell("depth_order", 0, "fog:3")) == state.blind_success(Cell("depth_order", 0)) == 0.5
 
 
-def test_events_of_an_older_store_give_the_specs_and_counts_they_gave() -> None:
+def test_events_of_an_older_store_give_the_same_specs_and_counts() -> None:
     now = LeasedEvent(b"1", "l", 0, 9.0, (Issue(3, 3, 0, "depth_order", 0, "frontier"),))
     tree = msgspec.json.decode(encode_event(now))
     tree["issues"][0] = tree["issues"][0][:8]
@@ -116,7 +120,7 @@ def test_events_of_an_older_store_give_the_specs_and_counts_they_gave() -> None:
     assert state.cells["depth_order L0"].asked == 1 and not state.leases
 
 
-def test_a_report_under_something_unknown_is_refused(start) -> None:
+def test_a_report_with_an_unknown_degradation_is_rejected(start) -> None:
     core = start(**SETTINGS)
     batch = core.handle(LeaseSpecs("l", 1, 0), b"1")
     assert isinstance(batch, SpecBatch)
@@ -124,7 +128,7 @@ def test_a_report_under_something_unknown_is_refused(start) -> None:
         core.handle(SendReports((report_on(batch.specs[0], degradation="mist"),)), b"2")
 
 
-def test_what_is_easier_than_a_hopeless_cell() -> None:
+def test_cells_easier_than_a_hopeless_cell() -> None:
     hard = Cell("depth_order", 1, "fog:3")
     for easier in (Cell("depth_order", 1), Cell("depth_order", 0, "fog:3"), Cell("depth_order", 1, "fog:1")):
         assert is_easier(easier, hard) and not is_easier(hard, easier)

@@ -1,4 +1,4 @@
-"""Questions from outside: kept as events, leased beside the others, asked as often as they are to be, never doubled."""
+"""Proposals: stored as events, leased with other specs, asked a fixed number of times, never duplicated."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def proposal(number: int, **changes) -> TaskSpec:
     return msgspec.structs.replace(spec, **changes)
 
 
-def asked(leased: list[Leased]) -> list[TaskSpec]:
-    """The specs without the names that the curriculum gave them."""
+def original(leased: list[Leased]) -> list[TaskSpec]:
+    """The specs with their original ids instead of those of the curriculum."""
     return [msgspec.structs.replace(one.spec, spec_id=f"mine:{one.spec.seq}") for one in leased]
 
 
@@ -56,40 +56,40 @@ def lease(core: CurriculumCore, count: int, request_id: bytes, lease_s: float = 
     return list(batch.specs)
 
 
-def from_outside(leased: list[Leased]) -> list[Leased]:
+def proposed(leased: list[Leased]) -> list[Leased]:
     return [one for one in leased if one.spec.proposal]
 
 
-def test_a_share_of_the_specs_carries_them_and_each_is_asked_once(start) -> None:
+def test_proposals_get_their_share_and_are_asked_once(start) -> None:
     core = start(proposals=HALF)
     proposals = [proposal(number) for number in range(6)]
     assert add(core, *proposals).kept == tuple(one.spec_id for one in proposals)
-    first = from_outside(lease(core, 8, b"1"))
-    assert asked(first) == proposals[:4]
+    first = proposed(lease(core, 8, b"1"))
+    assert original(first) == proposals[:4]
     assert all((one.purpose, one.spec.question.skill) == ("proposed", "proposed") for one in first)
-    second = from_outside(lease(core, 8, b"2"))
-    assert asked(second) == proposals[4:]
-    assert not from_outside(lease(core, 8, b"3"))
+    second = proposed(lease(core, 8, b"2"))
+    assert original(second) == proposals[4:]
+    assert not proposed(lease(core, 8, b"3"))
     ids = [one.spec.spec_id for one in first + second]
     assert len(set(ids)) == 6
 
 
-def test_small_batches_get_their_share_on_average(start) -> None:
+def test_small_batches_have_the_share_on_average(start) -> None:
     core = start(proposals=Proposals(share=0.25))
     add(core, *(proposal(number) for number in range(100)))
-    asked = [len(from_outside(lease(core, 2, b"%d" % number))) for number in range(120)]
-    assert 35 <= sum(asked) <= 85 and set(asked) == {0, 1}
+    counts = [len(proposed(lease(core, 2, b"%d" % number))) for number in range(120)]
+    assert 35 <= sum(counts) <= 85 and set(counts) == {0, 1}
 
 
-def test_more_passes_go_through_all_before_the_first_comes_again(start) -> None:
+def test_a_pass_asks_all_proposals_before_the_next_pass(start) -> None:
     core = start(proposals=Proposals(share=0.5, passes=2))
     add(core, proposal(0), proposal(1), proposal(2))
-    seeds = [one.spec.scene.seed for number in range(3) for one in from_outside(lease(core, 4, b"%d" % number))]
+    seeds = [one.spec.scene.seed for number in range(3) for one in proposed(lease(core, 4, b"%d" % number))]
     assert seeds == [0, 1, 2, 0, 1, 2] or Counter(seeds[:3]).keys() == {0, 1, 2} == Counter(seeds[3:]).keys()
     assert core.status.proposals_waiting == 0
 
 
-def test_the_same_question_is_not_added_again_whatever_it_is_called(start) -> None:
+def test_duplicates_are_detected_whatever_their_id(start) -> None:
     core = start()
     assert add(core, proposal(1), proposal(1, spec_id="twin")).duplicates == ("twin",)
     again = add(core, proposal(1, spec_id="later"), proposal(2), request_id=b"again")
@@ -98,12 +98,12 @@ def test_the_same_question_is_not_added_again_whatever_it_is_called(start) -> No
     assert core.status.proposals == 2
 
 
-def test_reports_count_once_in_a_row_of_their_own_and_say_nothing_of_other_skills(start) -> None:
+def test_reports_count_in_their_own_row_and_do_not_change_other_skills(start) -> None:
     core = start(proposals=HALF)
     before = [row.predicted for row in core.status.cells]
     add(core, *(proposal(number) for number in range(4)))
-    outside = from_outside(lease(core, 8, b"1"))
-    reports = (*(report_on(one) for one in outside[:3]), failure_on(outside[3], "infeasible"))
+    leased = proposed(lease(core, 8, b"1"))
+    reports = (*(report_on(one) for one in leased[:3]), failure_on(leased[3], "infeasible"))
     core.handle(SendReports(reports), b"2")
     core.handle(SendReports(reports), b"3")
     *rows, row = core.status.cells
@@ -112,33 +112,33 @@ def test_reports_count_once_in_a_row_of_their_own_and_say_nothing_of_other_skill
     assert (core.status.proposals, core.status.proposals_waiting) == (4, 0)
 
 
-def test_a_lost_lease_returns_the_question(start, clock) -> None:
+def test_a_proposal_of_a_lost_lease_is_leased_again(start, clock) -> None:
     core = start(proposals=HALF)
     add(core, proposal(7))
-    (one,) = from_outside(lease(core, 2, b"1", lease_s=5.0))
+    (one,) = proposed(lease(core, 2, b"1", lease_s=5.0))
     clock.now_s += 10
-    (again,) = from_outside(lease(core, 2, b"2"))
+    (again,) = proposed(lease(core, 2, b"2"))
     assert again.spec == one.spec and again.lease_id != one.lease_id
-    assert not from_outside(lease(core, 8, b"3"))
+    assert not proposed(lease(core, 8, b"3"))
 
 
-def test_they_survive_a_restart_and_a_replay(run, clock) -> None:
+def test_proposals_survive_restart_and_replay(run, clock) -> None:
     settings = CurriculumSettings(proposals=HALF)
     with CurriculumCore(run, settings, clock) as core:
         add(core, *(proposal(number) for number in range(5)))
         first = lease(core, 4, b"1")
         core.handle(SendReports(tuple(map(report_on, first))), b"2")
-        lived = encode_state(core._state)
+        live = encode_state(core._state)
     store = Store(run.path / FILE_NAME, run.seed, read_only=True)
-    assert encode_state(load_state(store, settings.estimation, from_snapshot=False)[0]) == lived
+    assert encode_state(load_state(store, settings.estimation, from_snapshot=False)[0]) == live
     store.close()
     with CurriculumCore(run, settings, clock) as core:
         assert lease(core, 4, b"1") == first, "a repeated request gets its first answer"
-        assert len(from_outside(lease(core, 8, b"3"))) == 3
+        assert len(proposed(lease(core, 8, b"3"))) == 3
         assert add(core, proposal(9), request_id=b"add").kept == tuple(f"mine:{number}" for number in range(5))
 
 
-def test_held_out_scenes_and_too_many_views_are_refused(start) -> None:
+def test_held_out_scenes_and_too_many_views_are_rejected(start) -> None:
     core = start()
     held_out = proposal(0, scene=SceneSpec(seed=HELD_OUT_SEED_BORDER + 1, split="val"))
     with pytest.raises(VantageError, match="held-out scene"):
@@ -148,7 +148,7 @@ def test_held_out_scenes_and_too_many_views_are_refused(start) -> None:
     assert core.status.proposals == 0
 
 
-def test_the_key_knows_everything_that_is_asked() -> None:
+def test_the_key_covers_all_fields_but_the_id() -> None:
     keys = {
         proposal_key(proposal(1, **change))
         for change in ({}, {"text": "else ?"}, {"program": "1"}, {"max_views": 2}, {"options": ("no", "yes")})

@@ -1,4 +1,4 @@
-"""Replaying the events gives the state that was lived through, whatever happened and wherever the snapshot stands."""
+"""Replaying the events reproduces the live state, from any snapshot."""
 
 from __future__ import annotations
 
@@ -59,18 +59,18 @@ def test_replay_gives_the_same_state(steps, max_reissues):
                     report = failure_on(leased, detail) if kind == "fail" else report_on(leased, detail or (1.0,))
                     core.handle(SendReports((report,)), request_id)
                     sent.add(report.report_id)
-            assert core.status.counted == len(sent), "each report once"
-            lived = encode_state(core._state)
+            assert core.status.counted == len(sent), "each report counts once"
+            live = encode_state(core._state)
         finally:
             core.close()
         store = Store(run.path / FILE_NAME, run.seed, read_only=True)
         estimation = configured.estimation
-        assert encode_state(load_state(store, estimation, from_snapshot=False)[0]) == lived
-        assert encode_state(load_state(store, estimation)[0]) == lived
+        assert encode_state(load_state(store, estimation, from_snapshot=False)[0]) == live
+        assert encode_state(load_state(store, estimation)[0]) == live
         store.close()
 
 
-def test_other_estimation_settings_do_not_use_the_old_snapshot(run, clock):
+def test_other_estimation_settings_ignore_the_old_snapshot(run, clock):
     with CurriculumCore(run, CurriculumSettings(), clock) as core:
         batch = core.handle(LeaseSpecs("l", 32, 1), b"1")
         assert isinstance(batch, SpecBatch)

@@ -1,4 +1,4 @@
-"""What the selectors ask for; learners are simulated ones of benchmarks/."""
+"""Shares of the selectors, also with the simulated learners of benchmarks/."""
 
 from __future__ import annotations
 
@@ -24,50 +24,56 @@ PLAIN = CellEstimate(
 )  # fmt: skip
 
 
-def view(skill: str, level: int = 0, success: float = 0.5, **changes) -> CellEstimate:
+def estimate(skill: str, level: int = 0, success: float = 0.5, **changes) -> CellEstimate:
     figures = {"mean": success, "signal": success * (1 - success), "learned": success > 0.75}
     return msgspec.structs.replace(PLAIN, cell=Cell(skill, level), **{**figures, **changes})
 
 
-def shares(views: list[CellEstimate], selector: str = "frontier", **sizes: float) -> dict[str, float]:
-    """Seeing shares by the cell's name."""
+def shares(estimates: list[CellEstimate], selector: str = "frontier", **sizes: float) -> dict[str, float]:
+    """Shares of questions with images, by cell."""
     made = make_selector(CurriculumSettings(selector=selector, shares=Shares(**sizes)))
-    all_shares = made.shares(views)
+    all_shares = made.shares(estimates)
     assert sum(all_shares.values()) == pytest.approx(1.0)
     return {str(cell): share for cell, share in cell_shares(all_shares).items()}
 
 
 @pytest.mark.parametrize("selector", SELECTORS.built_in)
-def test_shares_add_up_and_leave_no_cell_out(selector):
-    views = [view("depth_order", 0, 0.99), view("depth_order", 1, 0.5), view("depth_order", 2, 0.0, hopeless=True)]
-    found = shares(views, selector)
+def test_shares_add_up_and_cover_every_cell(selector):
+    estimates = [
+        estimate("depth_order", 0, 0.99),
+        estimate("depth_order", 1, 0.5),
+        estimate("depth_order", 2, 0.0, hopeless=True),
+    ]
+    found = shares(estimates, selector)
     assert set(found) == {"depth_order L0", "depth_order L1", "depth_order L2"}
     assert all(share > 0 for share in found.values())
 
 
-def test_frontier_asks_most_where_groups_vary_most():
-    found = shares([view("depth_order", 0, 0.85), view("depth_order", 1, 0.5), view("depth_order", 2, 0.06)])
+def test_frontier_prefers_cells_with_variance_within_groups():
+    found = shares(
+        [estimate("depth_order", 0, 0.85), estimate("depth_order", 1, 0.5), estimate("depth_order", 2, 0.06)]
+    )
     assert found["depth_order L1"] > 0.5
     assert found["depth_order L1"] > found["depth_order L0"] > found["depth_order L2"]
 
 
-def test_frontier_keeps_a_floor_under_every_cell():
-    views = [view("depth_order", level, success) for level, success in enumerate((0.5, 0.0, 0.0, 1.0))]
-    assert min(shares(views, coverage=0.2).values()) >= 0.2 / 4 * 0.96
+def test_frontier_has_a_minimum_share_per_cell():
+    estimates = [estimate("depth_order", level, success) for level, success in enumerate((0.5, 0.0, 0.0, 1.0))]
+    assert min(shares(estimates, coverage=0.2).values()) >= 0.2 / 4 * 0.96
 
 
-def test_frontier_retests_what_is_learned_those_that_slip_most_first():
-    views = [view("object_color", 0, 0.99), view("object_count", 0, 0.8), view("depth_order", 0, 0.5)]
-    made = make_selector(CurriculumSettings(shares=Shares(retest=0.3, coverage=0.1, blind=0.05))).shares(views)
+def test_frontier_retests_learned_cells_with_lower_success_first():
+    estimates = [estimate("object_color", 0, 0.99), estimate("object_count", 0, 0.8), estimate("depth_order", 0, 0.5)]
+    made = make_selector(CurriculumSettings(shares=Shares(retest=0.3, coverage=0.1, blind=0.05))).shares(estimates)
     assert {purpose for _, purpose in made} == {"frontier", "coverage", "retest", "blind"}
     retested = {cell.skill: share for (cell, purpose), share in made.items() if purpose == "retest"}
     assert sum(retested.values()) == pytest.approx(0.3 * 0.95)
     assert retested["object_count"] > retested["object_color"] > 0 and "depth_order" not in retested
 
 
-def test_frontier_never_asks_one_cell_alone():
-    views = [view(name, level, 0.02) for name in ("view_direction", "depth_order") for level in range(5)]
-    found = shares([*views, view("relative_distance", 0, 0.5)], coverage=0.0)
+def test_frontier_bounds_the_share_of_one_cell():
+    estimates = [estimate(name, level, 0.02) for name in ("view_direction", "depth_order") for level in range(5)]
+    found = shares([*estimates, estimate("relative_distance", 0, 0.5)], coverage=0.0)
     assert found["relative_distance L0"] == pytest.approx(0.2, abs=0.01)
     assert found["view_direction L0"] == pytest.approx(found["depth_order L3"])
 
@@ -80,35 +86,37 @@ def test_bounded_shares_are_proportional_below_the_bound(weights, largest):
     assert all(share * below[0][1] == pytest.approx(weight * below[0][0]) for share, weight in below)
 
 
-def test_frontier_prefers_what_moves():
-    still, moving = view("depth_order"), view("view_direction", progress=1.0)
-    found = shares([still, moving])
+def test_frontier_prefers_cells_with_progress():
+    static, moving = estimate("depth_order"), estimate("view_direction", progress=1.0)
+    found = shares([static, moving])
     assert found["view_direction L0"] > 2 * found["depth_order L0"]
 
 
 @pytest.mark.parametrize("changes", [{"damping": 0.1}, {"seeing": 0.2}, {"feasible": 0.1}], ids=str)
-def test_frontier_asks_less_for_noise_shortcuts_and_what_cannot_be_realised(changes):
-    found = shares([view("depth_order"), view("view_direction", **changes)])
+def test_frontier_lowers_shares_of_noisy_blind_and_infeasible_cells(changes):
+    found = shares([estimate("depth_order"), estimate("view_direction", **changes)])
     assert found["view_direction L0"] < found["depth_order L0"] / 4
 
 
-def test_frontier_gives_a_hopeless_cells_share_to_the_next_easier_level():
-    views = [view("depth_order", level, 0.3) for level in (0, 1)] + [view("depth_order", 2, 0.01, hopeless=True)]
-    with_hope = shares([*views[:2], view("depth_order", 2, 0.01)], coverage=0.3)
-    without = shares(views, coverage=0.3)
+def test_frontier_moves_the_share_of_a_hopeless_cell_to_the_next_easier_level():
+    estimates = [estimate("depth_order", level, 0.3) for level in (0, 1)] + [
+        estimate("depth_order", 2, 0.01, hopeless=True)
+    ]
+    with_hope = shares([*estimates[:2], estimate("depth_order", 2, 0.01)], coverage=0.3)
+    without = shares(estimates, coverage=0.3)
     assert without["depth_order L2"] < 0.2 * with_hope["depth_order L2"]
     assert without["depth_order L1"] > with_hope["depth_order L1"] + 0.07
     assert without["depth_order L0"] == pytest.approx(with_hope["depth_order L0"], abs=0.01)
 
 
-def test_uniform_asks_every_cell_by_its_skills_weight():
+def test_uniform_follows_the_weights_of_skills():
     found = shares(
-        [view("depth_order", success=0.5), view("object_color", success=1.0, weight=3.0)], "uniform", blind=0
+        [estimate("depth_order", success=0.5), estimate("object_color", success=1.0, weight=3.0)], "uniform", blind=0
     )
     assert found == {"depth_order L0": pytest.approx(0.25), "object_color L0": pytest.approx(0.75)}
 
 
-def test_static_repeats_the_same_specs_in_another_order_and_mixes_them():
+def test_static_repeats_the_same_specs_in_another_order():
     world = CurriculumSettings().world
     cells = [Cell(skill, level) for skill in ("depth_order", "view_direction", "object_count") for level in range(5)]
     issues = repeated_issues(world, 1, cells, length=120, count=240, next_number=0)
@@ -119,10 +127,12 @@ def test_static_repeats_the_same_specs_in_another_order_and_mixes_them():
     assert len({issue.lease_id for issue in issues}) == 240
     assert issues[100:140] == repeated_issues(world, 1, cells, length=120, count=40, next_number=100)
     assert all(len({issue.skill for issue in issues[start : start + 40]}) == 3 for start in range(0, 240, 40))
-    assert sum(one.scene == other.scene for one, other in zip(issues, issues[1:])) > 120  # an open scene is cheap
+    assert (
+        sum(one.scene == other.scene for one, other in zip(issues, issues[1:])) > 120
+    )  # consecutive specs of one scene are cheap
 
 
-def test_a_draw_differs_from_its_shares_by_less_than_one_and_is_right_on_average():
+def test_a_draw_is_within_one_of_its_shares_and_unbiased():
     wanted = {(Cell("depth_order", level), "x"): share for level, share in enumerate((0.5, 0.33, 0.15, 0.02))}
     counts = np.array(
         [
@@ -136,13 +146,13 @@ def test_a_draw_differs_from_its_shares_by_less_than_one_and_is_right_on_average
     assert (counts.sum(axis=1) == 10).all()
 
 
-def test_every_policy_of_the_settings_can_be_made():
+def test_every_built_in_selector_can_be_created():
     for selector in SELECTORS.built_in:
         assert make_selector(CurriculumSettings(selector=selector)).shares([PLAIN])
 
 
 def test_frontier_needs_fewer_questions_than_uniform_and_static():
-    """Of 33 cells six or eight can be learned; one skill of three cells rewards at random."""
+    """Six or eight of 33 cells are learnable; one skill with three cells gives random rewards."""
     for seed in (0, 1):
         ours = run("frontier", seed)
         assert ours.reached and ours.mastered_fall <= 0.03
@@ -153,9 +163,9 @@ def test_frontier_needs_fewer_questions_than_uniform_and_static():
             assert theirs.no_gradient > ours.no_gradient + 0.1
 
 
-def test_skills_with_more_weight_get_more():
+def test_frontier_follows_the_weights_of_skills():
     configured = CurriculumSettings(
         skills=(SkillSettings(name="depth_order", weight=4.0), SkillSettings(name="view_direction"))
     )
-    views = [view(skill.name, weight=skill.weight) for skill in configured.skills]
-    assert shares(views, blind=0.0)["depth_order L0"] == pytest.approx(0.8)
+    estimates = [estimate(skill.name, weight=skill.weight) for skill in configured.skills]
+    assert shares(estimates, blind=0.0)["depth_order L0"] == pytest.approx(0.8)

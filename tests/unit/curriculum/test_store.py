@@ -1,4 +1,4 @@
-"""The database: what is refused, and what survives."""
+"""The database: rejected files, durability and damage."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def path(tmp_path):
     return tmp_path / FILE_NAME
 
 
-def test_events_come_back_in_order(path):
+def test_events_are_read_in_order(path):
     events = [LeasedEvent(b"\x00\xff", "l", 1, 2.5, ()), ReportedEvent(b"2", (report("a"),), ("b",))]
     store = Store(path, 0)
     store.append(events, 1.0)
@@ -32,12 +32,12 @@ def test_events_come_back_in_order(path):
     assert [event for _, event in Store(path, 0).events()] == events
 
 
-def test_a_report_id_can_stand_in_the_database_once(path):
+def test_report_ids_are_unique(path):
     store = Store(path, 0)
     store.append([ReportedEvent(b"1", (report("a"),))], 1.0)
     with pytest.raises(sqlite3.IntegrityError):
         store.append([ReportedEvent(b"2", (report("b"), report("a")))], 1.0)
-    assert len(list(store.events())) == 1, "all or none"
+    assert len(list(store.events())) == 1, "all or nothing"
     assert not store.is_counted("b")
 
 
@@ -59,7 +59,7 @@ def test_every_commit_is_synced(path):
 
 
 @pytest.mark.parametrize("read_only", [False, True])
-def test_a_file_that_is_no_database_is_refused_and_kept(path, read_only):
+def test_a_file_that_is_not_a_database_is_rejected_and_unchanged(path, read_only):
     path.write_bytes(b"not a database, but somebody's thesis" * 100)
     before = path.read_bytes()
     with pytest.raises(VantageError, match="not a curriculum database") as caught:
@@ -69,7 +69,7 @@ def test_a_file_that_is_no_database_is_refused_and_kept(path, read_only):
 
 
 @pytest.mark.parametrize("read_only", [False, True])
-def test_a_foreign_database_is_refused_and_kept(path, read_only):
+def test_a_foreign_database_is_rejected_and_unchanged(path, read_only):
     db = sqlite3.connect(path)
     db.execute("CREATE TABLE cooking (recipe TEXT)")
     db.commit()
@@ -81,7 +81,7 @@ def test_a_foreign_database_is_refused_and_kept(path, read_only):
     assert path.read_bytes() == before
 
 
-def test_a_database_of_another_schema_is_refused(path):
+def test_a_database_with_another_schema_is_rejected(path):
     Store(path, 0).close()
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version = 99")
@@ -91,20 +91,20 @@ def test_a_database_of_another_schema_is_refused(path):
     assert caught.value.code == "version"
 
 
-def test_a_database_of_a_run_with_another_seed_is_refused(path):
+def test_a_database_with_another_seed_is_rejected(path):
     Store(path, 1).close()
     with pytest.raises(VantageError, match="seed 1, not 2") as caught:
         Store(path, 2)
     assert caught.value.code == "conflict"
 
 
-def test_reading_a_database_that_is_not_there_makes_none(path):
+def test_reading_a_missing_database_creates_none(path):
     with pytest.raises(VantageError, match="never started"):
         Store(path, 0, read_only=True)
     assert not path.exists()
 
 
-def test_damage_within_the_events_is_named(path):
+def test_a_damaged_event_is_reported(path):
     store = Store(path, 0)
     store._db.execute("INSERT INTO events (time_s, kind, body) VALUES (0, 'leased', '{\"type\":\"leased\"}')")
     with pytest.raises(VantageError, match="event 1 .* cannot be read") as caught:
@@ -112,7 +112,7 @@ def test_damage_within_the_events_is_named(path):
     assert caught.value.code == "corrupt"
 
 
-def test_a_full_disk_changes_nothing_and_says_so(path):
+def test_a_full_disk_is_reported_and_changes_nothing(path):
     store = Store(path, 0)
     (pages,) = store._db.execute("PRAGMA page_count").fetchone()
     store._db.execute(f"PRAGMA max_page_count = {pages}")
@@ -124,7 +124,7 @@ def test_a_full_disk_changes_nothing_and_says_so(path):
     assert len(list(store.events())) == 1
 
 
-def test_a_damaged_snapshot_is_passed_over(tmp_path):
+def test_a_damaged_snapshot_is_ignored(tmp_path):
     run = RunDir.create(tmp_path / "run", {})
     with CurriculumCore(run, CurriculumSettings()) as core:
         from protocol.wire.messages import LeaseSpecs

@@ -1,1 +1,1 @@
-import learner  # noqa: F401  makes peft and transformers importable beside a CPU torch, whatever a test imports first
+import learner  # noqa: F401  prepares the import of peft and transformers beside a CPU torch

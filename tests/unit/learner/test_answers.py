@@ -1,4 +1,4 @@
-"""Looking around before answering: what is asked, shown, shared and forgiven."""
+"""Looking around before answering: prompts, views, sharing between answers, and failures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Script = Callable[[Prompt, int], str]
 
 
 class Scripted:
-    """Writes script(prompt, sample) in reply to each prompt; remembers the calls."""
+    """Engine that answers script(prompt, sample) and records its calls."""
 
     name = "scripted"
     live = True
@@ -46,7 +46,7 @@ class Scripted:
 
 
 def _completion(text: str) -> Completion:
-    finished = not text.endswith("-")  # a dash marks one that was cut off
+    finished = not text.endswith("-")  # a dash marks a truncated completion
     return Completion((7, END), (-0.1, -0.2), text.removesuffix("-"), finished)
 
 
@@ -57,7 +57,7 @@ def task(seq: int = 1, look_around: int = 3, degradations: tuple[Degradation, ..
 
 
 class Looks:
-    """Answers to tasks under a script, and what was observed."""
+    """Answers tasks by a script and records the Observe messages."""
 
     def __init__(self, script: Script, fails: Callable[[Observe], Optional[VantageError]] = lambda _: None) -> None:
         self.engine = Scripted(script)
@@ -67,71 +67,72 @@ class Looks:
             self.engine,
             Encoder(),  # type: ignore[arg-type]
             "words",
-            Channel(simulator(unseen=self._seen)),
+            Channel(simulator(fail_observe=self._record)),
             StreamSettings(),
         )
 
-    def _seen(self, message: Observe) -> Optional[VantageError]:
+    def _record(self, message: Observe) -> Optional[VantageError]:
         self.observed.append(message)
         return self._fails(message)
 
     def __call__(
-        self, tasks: Sequence[Task], n: int = 4, how: Optional[Sampling] = None, blind: Sequence[bool] = ()
+        self, tasks: Sequence[Task], n: int = 4, sampling: Optional[Sampling] = None, blind: Sequence[bool] = ()
     ) -> list[Any]:
-        return self.answerer.answer(tasks, n, how or Sampling(), blind)
+        return self.answerer.answer(tasks, n, sampling or Sampling(), blind)
 
 
-def texts(found: Group) -> list[list[str]]:
-    return [[turn.completion.text for turn in found.turns(sample)] for sample in range(len(found.last))]
+def texts(group: Group) -> list[list[str]]:
+    return [[turn.completion.text for turn in group.turns(sample)] for sample in range(len(group.last))]
 
 
 def always(text: str) -> Script:
     return lambda _prompt, _sample: text
 
 
-def test_without_a_budget_the_prompt_says_nothing_of_moves_and_a_move_is_an_answer() -> None:
+def test_without_a_budget_prompts_offer_no_moves_and_a_move_is_an_answer() -> None:
     looks = Looks(always("turn left"))
-    (found,) = looks([task(look_around=0)])
+    (group,) = looks([task(look_around=0)])
     ((prompts, n, _),) = looks.engine.calls
     assert n == 4 and prompts[0].text == write_prompt(question(), "words")
-    assert not looks.observed and texts(found) == [["turn left"]] * 4
+    assert not looks.observed and texts(group) == [["turn left"]] * 4
 
 
-def test_a_move_shows_one_more_view_and_the_last_turn_offers_none() -> None:
+def test_each_move_adds_a_view_and_the_last_turn_offers_no_moves() -> None:
     looks = Looks(always("turn left"))
-    (found,) = looks([task(look_around=3)], n=1)
-    assert texts(found) == [["turn left"] * 4]  # three moves, and an answer that is none
-    seen = [turn.prompt for turn in found.turns(0)]
-    assert [len(prompt.images) for prompt in seen] == [1, 2, 3, 4]
-    assert [int(image[0, 0, 0]) for image in seen[-1].images[1:]] == [1, 2, 3]  # views in the order of the moves
-    assert "3 moves" in seen[0].text and "1 moves" in seen[2].text and "first you have" not in seen[3].text
-    assert seen[3].text.count("turn left") == 3
-    assert [message.pose.position_m[1] for message in looks.observed] == [0, 1, 2]  # each from where the last one led
+    (group,) = looks([task(look_around=3)], n=1)
+    assert texts(group) == [["turn left"] * 4]  # three moves, then an answer
+    prompts = [turn.prompt for turn in group.turns(0)]
+    assert [len(prompt.images) for prompt in prompts] == [1, 2, 3, 4]
+    assert [int(image[0, 0, 0]) for image in prompts[-1].images[1:]] == [1, 2, 3]  # views in the order of the moves
+    assert "3 moves" in prompts[0].text and "1 moves" in prompts[2].text and "first you have" not in prompts[3].text
+    assert prompts[3].text.count("turn left") == 3
+    starts = [message.pose.position_m[1] for message in looks.observed]
+    assert starts == [0, 1, 2]  # each move starts where the last one ended
 
 
-def test_answers_that_made_the_same_moves_are_asked_together_and_share_their_views() -> None:
+def test_answers_with_the_same_moves_share_prompt_and_views() -> None:
     script = ["turn left", "turn left", "look up", "left"]
     looks = Looks(lambda prompt, sample: script[sample] if len(prompt.images) == 1 else "right")
-    (found,) = looks([task()])
-    assert texts(found) == [["turn left", "right"], ["turn left", "right"], ["look up", "right"], ["left"]]
+    (group,) = looks([task()])
+    assert texts(group) == [["turn left", "right"], ["turn left", "right"], ["look up", "right"], ["left"]]
     assert sorted(message.action for message in looks.observed) == ["look_up", "turn_left"]
     assert sorted((len(prompts), n) for prompts, n, _ in looks.engine.calls[1:]) == [(1, 1), (1, 2)]
-    first, second = found.last[:2]
+    first, second = group.last[:2]
     assert first.prompt is second.prompt
 
 
-def test_a_blocked_move_says_so() -> None:
+def test_blocked_moves_are_marked_in_the_prompt() -> None:
     looks = Looks(lambda prompt, _: "move forward" if len(prompt.images) == 1 else "left")
-    (found,) = looks([task()], n=1)
-    assert "move forward not" in found.last[0].prompt.text
+    (group,) = looks([task()], n=1)
+    assert "move forward not" in group.last[0].prompt.text
 
 
-def test_views_are_degraded_as_the_episodes_own_with_their_number() -> None:
-    worse = (Degradation("noise", 2),)
+def test_observed_views_are_degraded_like_the_episode() -> None:
+    degradations = (Degradation("noise", 2),)
     looks = Looks(always("look up"))
-    looks([task(9, 2, worse)], n=1)
-    asked = [(message.degradations, message.run_seed, message.seq, message.index) for message in looks.observed]
-    assert asked == [(worse, 4, 9, 1), (worse, 4, 9, 2)]
+    looks([task(9, 2, degradations)], n=1)
+    observed = [(message.degradations, message.run_seed, message.seq, message.index) for message in looks.observed]
+    assert observed == [(degradations, 4, 9, 1), (degradations, 4, 9, 2)]
 
 
 def test_blind_questions_offer_no_moves() -> None:
@@ -141,30 +142,30 @@ def test_blind_questions_offer_no_moves() -> None:
     assert prompts[0].images == () and "moves" not in prompts[0].text and not looks.observed
 
 
-def test_the_first_answer_stays_greedy_on_its_way() -> None:
+def test_the_first_answer_stays_greedy_in_later_turns() -> None:
     looks = Looks(lambda prompt, _: "turn left" if len(prompt.images) == 1 else "left")
-    looks([task()], n=3, how=Sampling(0.7, 3, 0, greedy_first=True))
-    later = {(n, how.temperature, how.greedy_first) for _, n, how in looks.engine.calls[1:]}
+    looks([task()], n=3, sampling=Sampling(0.7, 3, 0, greedy_first=True))
+    later = {(n, sampling.temperature, sampling.greedy_first) for _, n, sampling in looks.engine.calls[1:]}
     assert later == {(1, 0.0, False), (2, 0.7, False)}
 
 
-def test_turns_are_sampled_with_seeds_of_their_own() -> None:
+def test_turns_are_sampled_with_different_seeds() -> None:
     looks = Looks(always("turn left"))
     looks([task()])
-    seeds = [how.seed for _, _, how in looks.engine.calls]
+    seeds = [sampling.seed for _, _, sampling in looks.engine.calls]
     assert len(set(seeds)) == len(seeds)
     again = Looks(always("turn left"))
     again([task()])
-    assert [how.seed for _, _, how in again.engine.calls] == seeds
+    assert [sampling.seed for _, _, sampling in again.engine.calls] == seeds
 
 
-def test_a_move_that_was_cut_off_is_no_move() -> None:
+def test_a_truncated_move_is_not_a_move() -> None:
     looks = Looks(always("turn left-"))
-    (found,) = looks([task()], n=1)
-    assert not looks.observed and not found.last[0].completion.finished
+    (group,) = looks([task()], n=1)
+    assert not looks.observed and not group.last[0].completion.finished
 
 
-def test_a_view_that_fails_is_told_and_spares_the_other_tasks() -> None:
+def test_a_failed_view_affects_its_task_only() -> None:
     broken = Looks(
         lambda prompt, _: "turn left" if len(prompt.images) == 1 else "left",
         lambda message: VantageError("poison", "it killed three workers") if message.seq == 2 else None,
@@ -174,14 +175,14 @@ def test_a_view_that_fails_is_told_and_spares_the_other_tasks() -> None:
     assert len(first.turns(0)) == len(third.turns(0)) == 2
 
 
-def test_a_simulator_that_cannot_answer_at_all_ends_it() -> None:
+def test_fatal_errors_of_the_simulator_are_raised() -> None:
     looks = Looks(always("turn left"), lambda _: VantageError("backend_missing", "habitat is not installed"))
     with pytest.raises(VantageError, match="habitat"):
         looks([task()])
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_every_move_that_a_prompt_offers_is_read_and_no_option_is(style: Style) -> None:
+def test_every_offered_move_is_read_and_options_are_not(style: Style) -> None:
     text = write_prompt(question(), style, Look(2, (Moved("forward", True), Moved("look_up"))))
     assert set(MOVES.values()) == set(ACTIONS)
     for words, action in MOVES.items():
@@ -193,7 +194,7 @@ def test_every_move_that_a_prompt_offers_is_read_and_no_option_is(style: Style) 
 
 
 @pytest.mark.parametrize("left", [1, 2, 0])
-def test_moves_left_are_told_to_models_that_follow_instructions(left: int) -> None:
+def test_letters_style_states_the_remaining_moves(left: int) -> None:
     text = write_prompt(question(), "letters", Look(left, (Moved("turn_left"), Moved("forward", True))))
     assert "turn left, move forward (blocked)." in text
     assert ("more move" in text) == (left > 0)

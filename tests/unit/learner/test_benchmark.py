@@ -1,4 +1,4 @@
-"""The benchmark's rows and scores: the published definition, the strict one, and what neither can be tricked into."""
+"""VSI-Bench rows and scores by the published and the strict rules, and tricks that neither may reward."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def number():
 
 
 @pytest.mark.parametrize("answer", ["A", "A.", "a", " A ", "\nA\n", "a."])
-def test_the_letter_alone_is_right_by_both_scores(choice, answer):
+def test_a_single_letter_is_right_by_both_rules(choice, answer):
     assert (score_published(choice, answer), score_strict(choice, answer)) == (1.0, 1.0)
 
 
@@ -69,7 +69,7 @@ def test_the_letter_alone_is_right_by_both_scores(choice, answer):
         ("", 0),
         (" ", 0),
         (".", 0),
-        ("A B", 1),  # the published definition reads the first word; the strict one is not taken in
+        ("A B", 1),  # the published rule reads only the first word
         ("A or B", 1),
         ("A, B", 0),
         ("A/B", 0),
@@ -93,12 +93,12 @@ def test_the_letter_alone_is_right_by_both_scores(choice, answer):
         ("None", 0),
     ],
 )
-def test_hedges_and_tricks_earn_nothing_by_the_strict_score(choice, answer, published):
+def test_hedges_and_tricks_score_zero_by_the_strict_rule(choice, answer, published):
     assert score_strict(choice, answer) == 0.0
     assert score_published(choice, answer) == published
 
 
-def test_a_letter_with_its_own_option_is_the_same_answer(choice):
+def test_a_letter_with_its_option_text_is_accepted(choice):
     assert score_strict(choice, "A. left") == score_published(choice, "A. left") == 1.0
 
 
@@ -123,7 +123,7 @@ def test_numbers_score_by_mean_relative_accuracy(number, answer, expected):
         ("inf", 0.0),
         ("-inf", 0.0),
         ("1e999", 0.0),
-        ("4 5", 1.0),  # the first word again
+        ("4 5", 1.0),  # only the first word is read
         ("4 or 5", 1.0),
         ("4, 5", 0.0),
         ("4-5", 0.0),
@@ -138,12 +138,12 @@ def test_numbers_score_by_mean_relative_accuracy(number, answer, expected):
         ("\u00bd", 0.0),
     ],
 )
-def test_hedged_and_odd_numbers_earn_nothing_by_the_strict_score(number, answer, published):
+def test_hedged_and_odd_numbers_score_zero_by_the_strict_rule(number, answer, published):
     assert score_strict(number, answer) == 0.0
     assert score_published(number, answer) == published
 
 
-def test_digits_of_other_scripts_are_no_number_to_the_strict_score(number):
+def test_digits_of_other_scripts_score_zero_by_the_strict_rule(number):
     assert score_strict(number, "\uff14") == score_strict(number, "\u0664") == 0.0
 
 
@@ -162,15 +162,15 @@ def vsi_rows():
     ]
 
 
-def test_overall_weighs_the_eight_tasks_alike_and_direction_its_levels(tmp_path):
+def test_overall_is_the_mean_over_tasks_and_direction_over_levels(tmp_path):
     items = read_items(write(tmp_path / "rows.jsonl", vsi_rows()))
     by_type = {}
     for one in items:
         by_type.setdefault(one.question_type, []).append(one.id)
     answers = {one.id: "0" for one in items}
-    answers |= dict.fromkeys(by_type["object_rel_direction_easy"], "A")  # 1 of its three levels: a third
-    answers[by_type["route_planning"][0]] = "A"  # a half
-    answers[by_type["object_counting"][0]] = "5"  # a quarter: half of 0.5
+    answers |= dict.fromkeys(by_type["object_rel_direction_easy"], "A")  # 1 of 3 levels: 1/3
+    answers[by_type["route_planning"][0]] = "A"  # 1/2
+    answers[by_type["object_counting"][0]] = "5"  # 1/4: half of 0.5
     result = evaluate(items, answers)
     assert result.is_vsi_bench and result.missing == 0
     scores = {line.name: line.published for line in result.tasks}
@@ -181,7 +181,7 @@ def test_overall_weighs_the_eight_tasks_alike_and_direction_its_levels(tmp_path)
     assert sum(line.questions for line in result.tasks) == result.micro.questions == 20
 
 
-def test_levels_of_direction_weigh_alike_however_many_questions_they_have(tmp_path):
+def test_levels_of_direction_have_equal_weights(tmp_path):
     rows = [{**CHOICE, "id": key, "question_type": "object_rel_direction_hard"} for key in range(9)]
     rows.append({**CHOICE, "id": 9, "question_type": "object_rel_direction_easy"})
     items = read_items(write(tmp_path / "rows.jsonl", rows))
@@ -190,7 +190,7 @@ def test_levels_of_direction_weigh_alike_however_many_questions_they_have(tmp_pa
     assert result.missing == 9 and not result.is_vsi_bench
 
 
-def test_what_is_not_answered_scores_nothing(tmp_path):
+def test_unanswered_questions_score_zero(tmp_path):
     items = read_items(write(tmp_path / "rows.jsonl", vsi_rows()))
     result = evaluate(items, {})
     assert result.missing == 20 and result.overall.published == result.micro.strict == 0.0
@@ -199,14 +199,14 @@ def test_what_is_not_answered_scores_nothing(tmp_path):
 # ----------------------------------------------------------------------------- files
 
 
-def test_parquet_reads_like_json_lines(tmp_path):
+def test_parquet_and_json_lines_give_the_same_items(tmp_path):
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     rows = vsi_rows()
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
     assert read_items(tmp_path / "rows.parquet") == read_items(write(tmp_path / "rows.jsonl", rows))
 
 
-def test_a_generated_data_set_is_read_with_its_manifests(tmp_path):
+def test_a_generated_data_set_is_verified_and_read(tmp_path):
     rows = [
         {**CHOICE, "question_type": "view_direction", "answer_type": "choice"},
         {**CHOICE, "id": 2, "options": None, "ground_truth": "lamp", "answer_type": "choice"},
@@ -229,7 +229,7 @@ def test_a_generated_data_set_is_read_with_its_manifests(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("row", "says"),
+    ("row", "message"),
     [
         ({"id": 1}, "needs id, question_type"),
         ({**CHOICE, "options": ["left", "right"]}, "not lettered from A on"),
@@ -239,31 +239,31 @@ def test_a_generated_data_set_is_read_with_its_manifests(tmp_path):
         ({**NUMBER, "ground_truth": "many"}, "is not a number"),
     ],
 )
-def test_a_row_that_is_no_question_is_named(tmp_path, row, says):
-    with pytest.raises(VantageError, match=says):
+def test_invalid_rows_are_rejected(tmp_path, row, message):
+    with pytest.raises(VantageError, match=message):
         read_items(write(tmp_path / "rows.jsonl", [row]))
 
 
-def test_answers_are_one_each(tmp_path, choice):
+def test_each_question_takes_one_text_answer(tmp_path, choice):
     def read(*rows):
         return read_answers(write(tmp_path / "answers.jsonl", rows), [choice])
 
     assert read({"id": 1, "prediction": "A"}) == {"1": "A"}
-    for rows, says in [
+    for rows, message in [
         (({"id": 1, "prediction": "A"}, {"id": "1", "prediction": "B"}), "twice"),
         (({"id": 7, "prediction": "A"},), "not asked"),
         (({"id": 1, "prediction": ["A", "B"]},), "text"),
         (({"id": 1},), "prediction"),
     ]:
-        with pytest.raises(VantageError, match=says):
+        with pytest.raises(VantageError, match=message):
             read(*rows)
 
 
-def test_the_command_prints_and_writes_the_scores(tmp_path):
+def test_score_command_prints_and_writes_the_scores(tmp_path):
     questions = write(tmp_path / "rows.jsonl", vsi_rows())
     answers = write(tmp_path / "answers.jsonl", [{"id": key, "prediction": "A"} for key in range(19)])
     arguments = ["score", str(questions), "--answers", str(answers), "--out", str(tmp_path / "scores.json")]
     result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 0 and "VSI-Bench" in result.output and "1 questions have no answer" in result.output
+    assert result.exit_code == 0 and "VSI-Bench" in result.output and "1 unanswered questions" in result.output
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores["overall"]["published"] == pytest.approx((1 + 1 + 1 + 5 / 6) / 8)

@@ -1,4 +1,4 @@
-"""The embedded policy: one token per word, bytes for the rest, and all of it loads offline."""
+"""The embedded policy: one token per listed word, bytes otherwise; it loads offline."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     return model, folder
 
 
-def test_every_listed_word_is_one_token_wherever_it_stands() -> None:
+def test_every_listed_word_is_one_token_in_any_position() -> None:
     tokenizer = build_tokenizer()
     for word in words():
         assert len(tokenizer(word)["input_ids"]) == 1, word
@@ -31,7 +31,7 @@ def test_every_listed_word_is_one_token_wherever_it_stands() -> None:
 
 
 @pytest.mark.parametrize("text", ["a zebra", "2.5 m", "Ünïcode ≠ ascii", "it's 17 , no ?"])
-def test_other_words_are_spelled_in_bytes_and_come_back(text: str) -> None:
+def test_other_text_is_encoded_in_bytes_and_decoded(text: str) -> None:
     tokenizer = build_tokenizer()
     assert tokenizer.decode(tokenizer(text)["input_ids"]).strip() == text
 
@@ -40,13 +40,13 @@ def test_vocabulary_fits() -> None:
     assert len(build_tokenizer()) <= 512
 
 
-def test_built_twice_from_one_seed_it_has_the_same_weights() -> None:
+def test_the_same_seed_gives_the_same_weights() -> None:
     first, second, other = (build(seed)[0].state_dict() for seed in (5, 5, 6))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
-def test_saved_it_loads_offline(saved: tuple[Any, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_saved_policy_loads_offline(saved: tuple[Any, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     model, folder = saved
     policy = load(str(folder))
@@ -57,23 +57,23 @@ def test_saved_it_loads_offline(saved: tuple[Any, Path], monkeypatch: pytest.Mon
     assert sum(file.stat().st_size for file in folder.iterdir()) < 20e6
 
 
-def test_head_size_is_one_that_vllm_has_on_a_cpu(saved: tuple[Any, Path]) -> None:
+def test_head_size_is_supported_by_vllm_on_a_cpu(saved: tuple[Any, Path]) -> None:
     assert saved[0].config.text_config.head_dim in (32, 64, 80, 96, 112, 128)
 
 
-def test_a_folder_without_a_model_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(VantageError, match="holds no model") as caught:
+def test_a_folder_without_a_model_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(VantageError, match="has no config.json") as caught:
         load(str(tmp_path))
     assert caught.value.code == "bad_config"
 
 
-def test_a_path_that_is_not_there_is_one_sentence() -> None:
+def test_a_missing_path_is_rejected() -> None:
     with pytest.raises(VantageError, match="no model folder") as caught:
         load("./nowhere")
     assert caught.value.code == "bad_config"
 
 
-def test_corrupt_weights_are_named(saved: tuple[Any, Path], tmp_path: Path) -> None:
+def test_corrupt_weights_are_reported(saved: tuple[Any, Path], tmp_path: Path) -> None:
     for file in saved[1].iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     weights = tmp_path / "model.safetensors"

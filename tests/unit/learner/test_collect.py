@@ -1,4 +1,4 @@
-"""What of a step's questions is trained on, replaced and reported."""
+"""Which groups of a step are trained on, replaced and reported."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Loop:
         lefts: Callable[[int], int],
         grpo: Optional[GrpoSettings] = None,
         curriculum: Optional[Curriculum] = None,
-        refuse: Callable[[TaskSpec], Optional[VantageError]] = lambda _: None,
-        unseen: Callable[[Observe], Optional[VantageError]] = lambda _: None,
+        fail_render: Callable[[TaskSpec], Optional[VantageError]] = lambda _: None,
+        fail_observe: Callable[[Observe], Optional[VantageError]] = lambda _: None,
         stream: Optional[StreamSettings] = None,
     ) -> None:
         self.curriculum = curriculum or Curriculum()
@@ -38,7 +38,7 @@ class Loop:
         self.outbox = Outbox(folder / "outbox.jsonl")
         stream = stream or StreamSettings(in_flight=8, ahead=16)
         channel = Channel(self.curriculum)
-        views = Channel(simulator(refuse, unseen))
+        views = Channel(simulator(fail_render, fail_observe))
         self.stream = TaskStream(
             channel,
             views,
@@ -65,8 +65,8 @@ class Loop:
         return list(self.curriculum.counted.values())
 
 
-def test_groups_without_gradient_are_replaced_and_not_trained_on(tmp_path: Path) -> None:
-    loop = Loop(tmp_path, lambda index: 2 if index % 2 else 4)  # every second group answers all alike
+def test_groups_without_gradient_are_replaced(tmp_path: Path) -> None:
+    loop = Loop(tmp_path, lambda index: 2 if index % 2 else 4)  # all answers of every second group are equal
     groups = loop.collector.collect(0)
     assert len(groups) == 8
     assert all(len({reward.accuracy for reward in group.rewards}) == 2 for group in groups)
@@ -75,23 +75,23 @@ def test_groups_without_gradient_are_replaced_and_not_trained_on(tmp_path: Path)
     assert counts.no_gradient == counts.asked - sum(report.had_gradient for report in loop.reports())
 
 
-def test_replacement_ends_at_its_bound(tmp_path: Path) -> None:
+def test_replacement_is_bounded(tmp_path: Path) -> None:
     loop = Loop(tmp_path, lambda index: 2 if index == 0 else 4)
     groups = loop.collector.collect(0)
     assert loop.collector.counts.asked == 16
     assert len(groups) == 1
 
 
-def test_a_step_without_any_gradient_still_has_a_group(tmp_path: Path) -> None:
+def test_a_step_without_gradient_still_has_a_group(tmp_path: Path) -> None:
     assert Loop(tmp_path, lambda _: 4).collector.collect(0)
 
 
-def test_a_stream_that_runs_far_ahead_leases_in_portions(tmp_path: Path) -> None:
+def test_leases_are_split_into_allowed_sizes(tmp_path: Path) -> None:
     stream = StreamSettings(in_flight=8, ahead=8192)
     assert Loop(tmp_path, lambda _: 2, stream=stream).collector.collect(0)
 
 
-def test_every_question_that_was_asked_is_reported_once(tmp_path: Path) -> None:
+def test_every_question_is_reported_once(tmp_path: Path) -> None:
     loop = Loop(tmp_path, lambda index: 1 + index % 4)
     for step in range(3):
         loop.collector.collect(step)
@@ -101,7 +101,7 @@ def test_every_question_that_was_asked_is_reported_once(tmp_path: Path) -> None:
     assert len(loop.outbox) == 0
 
 
-def test_reports_are_on_disk_before_the_step_is_trained(tmp_path: Path) -> None:
+def test_reports_are_on_disk_when_collect_returns(tmp_path: Path) -> None:
     loop = Loop(tmp_path, lambda _: 2)
     loop.collector.collect(0)
     records, _ = read_jsonl(tmp_path / "outbox.jsonl")
@@ -109,7 +109,7 @@ def test_reports_are_on_disk_before_the_step_is_trained(tmp_path: Path) -> None:
 
 
 def test_success_rate_follows_the_truth(tmp_path: Path) -> None:
-    loop = Loop(tmp_path, lambda _: 1)  # one "left" of four; specs with an odd number have "left" for truth
+    loop = Loop(tmp_path, lambda _: 1)  # one "left" of four; "left" is the true answer of specs with odd numbers
     loop.collector.collect(0)
     for report in loop.reports():
         odd = int(report.spec_id[1:]) % 2
@@ -117,7 +117,7 @@ def test_success_rate_follows_the_truth(tmp_path: Path) -> None:
         assert report.truth_likelihood == pytest.approx(0.4966, abs=1e-3)
 
 
-def test_blind_questions_show_no_picture_and_are_never_trained_on(tmp_path: Path) -> None:
+def test_blind_questions_have_no_images_and_are_never_trained_on(tmp_path: Path) -> None:
     loop = Loop(tmp_path, lambda _: 2, curriculum=Curriculum(blind_every=3))
     groups = loop.collector.collect(0)
     assert all(group.prompt.images for group in groups)
@@ -126,13 +126,13 @@ def test_blind_questions_show_no_picture_and_are_never_trained_on(tmp_path: Path
     assert len(blind) == sum(not prompt.images for prompt in loop.engine.prompts)
 
 
-def test_infeasible_and_broken_specs_are_replaced_and_reported_apart(tmp_path: Path) -> None:
-    def refuse(spec: TaskSpec) -> Optional[VantageError]:
+def test_infeasible_and_broken_specs_are_replaced_and_reported(tmp_path: Path) -> None:
+    def fail_render(spec: TaskSpec) -> Optional[VantageError]:
         if spec.seq % 5 == 0:
             return Infeasible("no view shows it")
         return VantageError("poison", "it killed three workers") if spec.seq % 7 == 0 else None
 
-    loop = Loop(tmp_path, lambda _: 2, refuse=refuse)
+    loop = Loop(tmp_path, lambda _: 2, fail_render=fail_render)
     assert len(loop.collector.collect(0)) == 8
     outcomes = {report.spec_id: report.outcome for report in loop.reports()}
     assert outcomes["s00000"] == outcomes["s00005"] == "infeasible"
@@ -140,11 +140,11 @@ def test_infeasible_and_broken_specs_are_replaced_and_reported_apart(tmp_path: P
     assert all(report.rewards == () for report in loop.reports() if report.outcome != "answered")
 
 
-def test_a_look_around_that_breaks_is_no_wrong_answer(tmp_path: Path) -> None:
-    def unseen(message: Observe) -> Optional[VantageError]:
+def test_a_failed_view_while_looking_around_is_not_a_wrong_answer(tmp_path: Path) -> None:
+    def fail_observe(message: Observe) -> Optional[VantageError]:
         return VantageError("poison", "it killed three workers") if message.seq % 3 == 0 else None
 
-    loop = Loop(tmp_path, lambda _: 2, curriculum=Curriculum(look_around=1), unseen=unseen)
+    loop = Loop(tmp_path, lambda _: 2, curriculum=Curriculum(look_around=1), fail_observe=fail_observe)
     loop.engine.words = ("turn left", "left")  # the first two answers look around first
     assert len(loop.collector.collect(0)) >= 1
     reports = {int(report.spec_id[1:]): report for report in loop.reports()}
@@ -154,13 +154,15 @@ def test_a_look_around_that_breaks_is_no_wrong_answer(tmp_path: Path) -> None:
     assert all(record["moves"] == [["turn left"], ["turn left"], [], []] for record in records)
 
 
-def test_a_backend_that_is_missing_ends_the_run(tmp_path: Path) -> None:
-    loop = Loop(tmp_path, lambda _: 2, refuse=lambda _: VantageError("backend_missing", "habitat is not installed"))
+def test_a_missing_backend_ends_the_run(tmp_path: Path) -> None:
+    loop = Loop(
+        tmp_path, lambda _: 2, fail_render=lambda _: VantageError("backend_missing", "habitat is not installed")
+    )
     with pytest.raises(VantageError, match="habitat"):
         loop.collector.collect(0)
 
 
-def test_specs_that_grew_stale_are_not_asked(tmp_path: Path) -> None:
+def test_stale_tasks_are_dropped(tmp_path: Path) -> None:
     loop = Loop(tmp_path, lambda _: 2, stream=StreamSettings(in_flight=8, ahead=16, max_staleness_steps=2))
     loop.collector.collect(0)
     loop.collector.collect(9)
@@ -168,7 +170,7 @@ def test_specs_that_grew_stale_are_not_asked(tmp_path: Path) -> None:
     assert loop.collector.counts.staleness_steps <= 2
 
 
-def test_the_stream_never_runs_further_ahead_than_its_bound(tmp_path: Path) -> None:
+def test_the_number_of_tasks_ahead_is_bounded(tmp_path: Path) -> None:
     loop = Loop(tmp_path, lambda _: 2, stream=StreamSettings(in_flight=4, ahead=12))
     loop.collector.collect(0)
     asked = len(loop.engine.prompts)
@@ -176,22 +178,22 @@ def test_the_stream_never_runs_further_ahead_than_its_bound(tmp_path: Path) -> N
     assert asked <= leased <= asked + 12
 
 
-def test_a_stop_ends_the_waiting(tmp_path: Path) -> None:
-    loop = Loop(tmp_path, lambda _: 2, refuse=lambda _: Infeasible("nothing can be seen"))
+def test_a_stop_request_ends_waiting(tmp_path: Path) -> None:
+    loop = Loop(tmp_path, lambda _: 2, fail_render=lambda _: Infeasible("nothing can be seen"))
     loop.stop.set()
     with pytest.raises(VantageError) as caught:
         loop.collector.collect(0)
     assert caught.value.code == "draining"
 
 
-def test_the_gallery_keeps_the_newest_views_and_shows_what_was_answered(tmp_path: Path) -> None:
+def test_the_gallery_keeps_the_newest_views_and_their_answers(tmp_path: Path) -> None:
     stream = StreamSettings(in_flight=8, ahead=16, keep_images=3, keep_episodes=20)
     loop = Loop(tmp_path, lambda _: 2, stream=stream)
     for step in range(4):
         loop.collector.collect(step)
     records, _ = read_jsonl(loop.folder / "episodes.jsonl")
     assert len(list((loop.folder / "images").iterdir())) == 3
-    assert 20 <= len(records) <= 20 + 2 * 4  # two of a step are for the gallery
+    assert 20 <= len(records) <= 20 + 2 * 4  # two per step are for the gallery
     *_, shown = (record for record in records if record["images"])
     assert shown["step"] == 3
     assert (loop.folder / shown["images"][0]).exists()

@@ -1,3 +1,5 @@
+"""Held-out evaluation: questions, their store on disk, scores and intervals."""
+
 from __future__ import annotations
 
 import math
@@ -24,34 +26,34 @@ def held_out(folder: Path) -> HeldOut:
     return HeldOut(folder, World(), CELLS, SETTINGS)
 
 
-def refuse_every_fourth(spec: TaskSpec) -> Optional[VantageError]:
+def fail_every_fourth(spec: TaskSpec) -> Optional[VantageError]:
     return Infeasible("no view shows it") if spec.seq % 4 == 0 else None
 
 
-def test_questions_are_held_out_and_shared_out_over_levels(tmp_path: Path) -> None:
-    tasks = held_out(tmp_path).tasks(Channel(simulator(refuse_every_fourth)), STREAM, lambda _: None)
+def test_questions_are_held_out_and_split_over_levels(tmp_path: Path) -> None:
+    tasks = held_out(tmp_path).tasks(Channel(simulator(fail_every_fourth)), STREAM, lambda _: None)
     assert all(task.spec.scene.seed >= HELD_OUT_SEED_BORDER and task.spec.scene.split == "val" for task in tasks)
     cells = [(task.spec.question.skill, task.spec.question.level) for task in tasks]
     assert {cell: cells.count(cell) for cell in CELLS} == {CELLS[0]: 4, CELLS[1]: 4, CELLS[2]: 8}
 
 
-def test_the_second_time_they_come_from_disk(tmp_path: Path) -> None:
+def test_questions_are_rendered_once(tmp_path: Path) -> None:
     first = held_out(tmp_path).tasks(Channel(simulator()), STREAM, lambda _: None)
 
-    def refuse(_: TaskSpec) -> Optional[VantageError]:
+    def fail(_: TaskSpec) -> Optional[VantageError]:
         raise AssertionError("rendered again")
 
-    again = held_out(tmp_path).tasks(Channel(simulator(refuse)), STREAM, lambda _: None)
+    again = held_out(tmp_path).tasks(Channel(simulator(fail)), STREAM, lambda _: None)
     assert [task.spec for task in again] == [task.spec for task in first]
     assert all((a.images[0] == b.images[0]).all() for a, b in zip(first, again))
 
 
-def test_a_cell_without_a_question_is_one_sentence(tmp_path: Path) -> None:
-    def refuse(spec: TaskSpec) -> Optional[VantageError]:
+def test_a_cell_without_questions_is_rejected(tmp_path: Path) -> None:
+    def fail(spec: TaskSpec) -> Optional[VantageError]:
         return Infeasible("never") if spec.question.skill == "depth_order" else None
 
     with pytest.raises(VantageError, match="depth_order"):
-        held_out(tmp_path).tasks(Channel(simulator(refuse)), STREAM, lambda _: None)
+        held_out(tmp_path).tasks(Channel(simulator(fail)), STREAM, lambda _: None)
 
 
 def test_scores_are_per_cell_greedy_sampled_and_blind(tmp_path: Path) -> None:
@@ -67,7 +69,7 @@ def test_scores_are_per_cell_greedy_sampled_and_blind(tmp_path: Path) -> None:
     assert sum(row.asked_blind for row in rows) == 4
 
 
-def test_a_part_is_the_same_every_time_and_even_over_levels(tmp_path: Path) -> None:
+def test_the_subset_is_deterministic_and_even_over_levels(tmp_path: Path) -> None:
     tasks = held_out(tmp_path).tasks(Channel(simulator()), STREAM, lambda _: None)
     chosen = first_per_skill(range(len(tasks)), tasks, 4)
     assert chosen == first_per_skill(range(len(tasks)), tasks, 4)
@@ -75,7 +77,7 @@ def test_a_part_is_the_same_every_time_and_even_over_levels(tmp_path: Path) -> N
     assert {cell: cells.count(cell) for cell in CELLS} == {CELLS[0]: 2, CELLS[1]: 2, CELLS[2]: 4}
 
 
-def test_wilsons_interval_golden_values() -> None:
+def test_wilson_interval_golden_values() -> None:
     low, high = interval([1.0] * 8 + [0.0] * 2)
     assert (low, high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
     assert interval([0.0] * 10)[0] == 0.0

@@ -1,4 +1,4 @@
-"""The packed forward equals Hugging Face's, with LoRA, with several images, with prompts of different lengths."""
+"""The packed forward equals Hugging Face's, also with LoRA, several images, and prompts of different lengths."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def policy() -> tuple[Any, Any]:
     torch.manual_seed(0)
     model, processor = build(seed=3)
     with torch.no_grad():
-        for parameter in model.parameters():  # far from the initial point, where differences could hide
+        for parameter in model.parameters():  # move away from the initialisation, which could hide differences
             parameter.add_(0.05 * torch.randn_like(parameter))
     return model.eval(), processor
 
 
-def pictures(count: int, seed: int = 0, side: int = 96) -> np.ndarray:
+def random_images(count: int, seed: int = 0, side: int = 96) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
 
 
@@ -44,7 +44,7 @@ def prompt_text(processor: Any, question: str, images: int) -> str:
 
 
 def hugging_face_logits(policy: tuple[Any, Any], question: str, views: np.ndarray, answer: str) -> torch.Tensor:
-    """Logits [A + 1, V] of the prompt's last token and of every token of the answer."""
+    """Logits [A + 1, V] at the last token of the prompt and at every token of the answer."""
     model, processor = policy
     text = prompt_text(processor, question, len(views)) + answer
     images = [Image.fromarray(view) for view in views] or None
@@ -57,7 +57,7 @@ def hugging_face_logits(policy: tuple[Any, Any], question: str, views: np.ndarra
 def packed_logits(policy: tuple[Any, Any], views_per_prompt: int, side: int = 96) -> tuple[torch.Tensor, torch.Tensor]:
     model, processor = policy
     packed = PackedPolicy(model, processor)
-    views = pictures(views_per_prompt * len(QUESTIONS), side=side)
+    views = random_images(views_per_prompt * len(QUESTIONS), side=side)
     prompts = [
         packed.expand(processor.tokenizer(prompt_text(processor, q, views_per_prompt))["input_ids"], side, side)
         for q in QUESTIONS
@@ -72,7 +72,7 @@ def packed_logits(policy: tuple[Any, Any], views_per_prompt: int, side: int = 96
 
 
 def assert_equal_to_hugging_face(policy: tuple[Any, Any], views_per_prompt: int, side: int = 96) -> None:
-    views = pictures(views_per_prompt * len(QUESTIONS), side=side)
+    views = random_images(views_per_prompt * len(QUESTIONS), side=side)
     last, branches = packed_logits(policy, views_per_prompt, side)
     for b, question in enumerate(QUESTIONS):
         own = views[b * views_per_prompt : (b + 1) * views_per_prompt]
@@ -106,7 +106,7 @@ def test_logits_equal_hugging_face_with_lora(policy: tuple[Any, Any]) -> None:
 def test_gradients_equal_hugging_face(policy: tuple[Any, Any]) -> None:
     model, processor = policy
     packed = PackedPolicy(model, processor)
-    views = pictures(1)
+    views = random_images(1)
     text = prompt_text(processor, QUESTIONS[0], 1)
     answer = processor.tokenizer(ANSWERS[0])["input_ids"]
     model.zero_grad()
@@ -124,39 +124,39 @@ def test_gradients_equal_hugging_face(policy: tuple[Any, Any]) -> None:
         assert torch.allclose(ours[name], gradient, rtol=1e-3, atol=1e-4), name
 
 
-def test_chosen_positions_and_tap_agree_with_the_full_branch(policy: tuple[Any, Any]) -> None:
+def test_selected_positions_and_tap_agree_with_the_full_branch(policy: tuple[Any, Any]) -> None:
     packed = PackedPolicy(*policy)
     prompts = [packed.expand([3, 5, 4], 96, 96)] * 2
     ids = torch.randint(263, 400, (2, 3, 6), generator=torch.Generator().manual_seed(0))
     at = torch.tensor([[[0, 3], [5, 5], [2, 4]], [[1, 2], [0, 5], [3, 3]]])
     taps: list[torch.Tensor] = []
     with torch.no_grad():
-        prefix = packed.prefill(prompts, packed.encode(pictures(2)))
-        whole = packed.branch(prefix, ids)
+        prefix = packed.prefill(prompts, packed.encode(random_images(2)))
+        full = packed.branch(prefix, ids)
         some = packed.branch(prefix, ids, at=at, tap=(1, taps))
-    expected = whole.gather(2, at[..., None].expand(-1, -1, -1, whole.shape[-1]))
+    expected = full.gather(2, at[..., None].expand(-1, -1, -1, full.shape[-1]))
     assert torch.allclose(some, expected, atol=1e-5)
-    assert taps[0].shape == whole.shape
+    assert taps[0].shape == full.shape
 
 
-def test_selected_prompts_continue_as_before(policy: tuple[Any, Any]) -> None:
+def test_selected_prompts_give_the_same_branches(policy: tuple[Any, Any]) -> None:
     packed = PackedPolicy(*policy)
     prompts = [packed.expand([3, 5, 4, 300], 96, 96), packed.expand([3, 5, 4], 96, 96)]
     ids = torch.tensor([[[300, 301]], [[300, 301]]])
     with torch.no_grad():
-        prefix = packed.prefill(prompts, packed.encode(pictures(2)))
+        prefix = packed.prefill(prompts, packed.encode(random_images(2)))
         both = packed.branch(prefix, ids)
         second = packed.branch(prefix.select(torch.tensor([1])), ids[1:])
     assert torch.allclose(both[1], second[0], atol=1e-5)
 
 
-def test_views_of_a_wrong_size_are_refused(policy: tuple[Any, Any]) -> None:
+def test_views_of_an_unsupported_size_are_rejected(policy: tuple[Any, Any]) -> None:
     packed = PackedPolicy(*policy)
     with pytest.raises(VantageError, match="multiples of 16 px"):
-        packed.encode(pictures(1, side=90))
+        packed.encode(random_images(1, side=90))
 
 
-def test_image_tokens_without_an_image_are_refused(policy: tuple[Any, Any]) -> None:
+def test_image_tokens_without_an_image_are_rejected(policy: tuple[Any, Any]) -> None:
     packed = PackedPolicy(*policy)
     with pytest.raises(VantageError, match="image tokens"):
         packed.prefill([[3, 5, 4]], None)

@@ -1,4 +1,4 @@
-"""Dense truth on a view made by hand, and a few steps of pre-training that learn and repeat themselves bit for bit."""
+"""Dense targets of a synthetic view, and a few steps of pre-training that learn and are bit-identical."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from learner.policy.build import build_tokenizer
 from learner.pretrain.batches import MASKED, Tokens, choose, pack
-from learner.pretrain.data import Pool, Shard, ViewTruth, order, shard_path, write_shard
+from learner.pretrain.data import Pool, Shard, ViewTruth, request, shard_path, write_shard
 from learner.pretrain.muon import orthogonalise
 from learner.pretrain.train import Losses, Trainer
 from learner.pretrain.truth import IGNORED, Names, cell_owners, object_targets
@@ -37,7 +37,7 @@ TINY = PretrainSettings(
 )
 
 
-def made_view(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, ViewTruth]:
+def synthetic_view(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, ViewTruth]:
     """A box and a ball of two colours on grey, with a question about each and one about both."""
     rgb = np.full((96, 96, 3), 128, np.uint8)
     ids = np.zeros((96, 96), np.int32)
@@ -64,19 +64,19 @@ def made_view(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, ViewTru
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
-    views = [made_view(rng) for _ in range(32)]
+    views = [synthetic_view(rng) for _ in range(32)]
     owners = np.array([cell_owners(ids, [7, 9], 6, 6) for _, ids, _ in views])
     path = tmp_path_factory.mktemp("views")
     write_shard(shard_path(path, 0), [Shard(np.array([v[0] for v in views]), owners, [v[2] for v in views])])
     return path
 
 
-def test_an_image_token_belongs_to_the_object_with_most_pixels() -> None:
+def test_image_tokens_belong_to_the_object_with_most_pixels() -> None:
     ids = np.zeros((96, 96), np.int32)
     ids[0:16, 0:10] = 3
-    ids[0:16, 10:16] = 8  # the same cell, fewer pixels
+    ids[0:16, 10:16] = 8  # same cell, fewer pixels
     ids[16:32, 80:83] = 8  # 3 of 16 columns of row 1's last cell
-    ids[90, 90] = 3  # a speck does not count
+    ids[90, 90] = 3  # too few pixels to count
     owners = cell_owners(ids, [8, 3], 6, 6).reshape(6, 6)
     assert owners[0, 0] == 1
     assert owners[1, 5] == 0
@@ -90,11 +90,11 @@ def test_targets_of_an_object() -> None:
     assert object_targets([near, far], names).tolist() == [[7, 0, 0, 1, 0], [4, 4, 7, IGNORED, IGNORED]]
 
 
-def test_packed_questions_mark_answers_and_nouns(folder: Path) -> None:
+def test_packed_questions_have_labels_and_nouns(folder: Path) -> None:
     rng = np.random.default_rng(0)
     tokenizer = build_tokenizer()
     tokens = Tokens(tokenizer)
-    _, _, truth = made_view(rng)
+    _, _, truth = synthetic_view(rng)
     shard = Shard(np.zeros((1, 96, 96, 3), np.uint8), np.zeros((1, 36), np.int8), [truth])
     packed = pack(shard, [truth.questions], [[True, True, False]], tokens, Names(COLORS, ("box", "ball")))
     for k, question in enumerate(truth.questions[:2]):
@@ -106,16 +106,16 @@ def test_packed_questions_mark_answers_and_nouns(folder: Path) -> None:
     assert named == ["box", "ball", "box", "ball"]
 
 
-def test_questions_are_drawn_by_family_without_repetition() -> None:
-    _, _, truth = made_view(np.random.default_rng(1))
+def test_questions_are_drawn_by_skill_without_repetition() -> None:
+    _, _, truth = synthetic_view(np.random.default_rng(1))
     chosen = choose(truth.questions, {"object_color": 1.0}, 5, np.random.default_rng(0))
     assert sorted(q.text for q in chosen) == ["what color is the ball ?", "what color is the box ?"]
 
 
-def test_orders_are_the_same_every_time_and_splits_never_meet() -> None:
-    assert order(TINY, "train", 5) == order(TINY, "train", 5)
-    assert all(order(TINY, "train", n).scene.seed < HELD_OUT_SEED_BORDER for n in range(50))
-    assert all(order(TINY, "val", n).scene.seed >= HELD_OUT_SEED_BORDER for n in range(50))
+def test_requests_are_deterministic_and_splits_are_disjoint() -> None:
+    assert request(TINY, "train", 5) == request(TINY, "train", 5)
+    assert all(request(TINY, "train", n).scene.seed < HELD_OUT_SEED_BORDER for n in range(50))
+    assert all(request(TINY, "val", n).scene.seed >= HELD_OUT_SEED_BORDER for n in range(50))
 
 
 def test_orthogonalised_matrices_have_singular_values_near_one() -> None:
@@ -132,18 +132,18 @@ def trained(folder: Path) -> tuple[dict[str, torch.Tensor], list[Losses], list[L
     vision: list[Losses] = []
     ground: list[Losses] = []
 
-    def keep(losses: list[Losses]) -> Callable[[int, Losses], None]:
+    def append_to(losses: list[Losses]) -> Callable[[int, Losses], None]:
         return lambda _, loss: losses.append(loss)
 
-    trainer.train("vision", pool, lambda _: 1, keep(vision))
-    trainer.train("ground", pool, lambda _: 1, keep(ground))
+    trainer.train("vision", pool, lambda _: 1, append_to(vision))
+    trainer.train("ground", pool, lambda _: 1, append_to(ground))
     table = trainer.evaluate(pool, 16)
     assert table["object_color"].questions == 32
     return trainer.model.state_dict(), vision, ground
 
 
 @pytest.mark.timeout(120)
-def test_a_few_steps_learn_and_repeat_bit_for_bit(folder: Path) -> None:
+def test_a_few_steps_learn_and_are_bit_identical(folder: Path) -> None:
     first, vision, ground = trained(folder)
     assert vision[-1].dense < 0.8 * vision[0].dense
     assert ground[-1].answer < 0.8 * ground[0].answer

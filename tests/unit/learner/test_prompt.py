@@ -1,4 +1,4 @@
-"""Questions become prompts, right answers are read back, and tricks earn nothing."""
+"""Prompts of questions, reading of answers, and tricks that must score zero."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ MAP = Question(
 ALL = (DIRECTION, NEAREST, COLOR, COUNT, DISTANCE, ORDER, MAP)
 
 
-def test_words_list_options_at_the_end() -> None:
+def test_words_style_lists_options_at_the_end() -> None:
     assert write_prompt(DIRECTION, "words") == "where is the red chair from the blue sofa : left or right ?"
     assert write_prompt(NEAREST, "words") == "which is closest to the bed : red chair , green lamp or blue box ?"
     assert write_prompt(COLOR, "words") == COLOR.text
 
 
-def test_mentions_name_objects_in_question_and_options() -> None:
+def test_mentions_cover_question_and_options() -> None:
     text, mentions = words_with_mentions(NEAREST)
     named = {m.object_id: text[m.start : m.end] for m in mentions}
     assert named == {7: "bed", 1: "red chair", 5: "green lamp", 9: "blue box"}
@@ -101,7 +101,7 @@ def test_mentions_name_objects_in_question_and_options() -> None:
     ],
     ids=lambda value: value.skill if isinstance(value, Question) else "",
 )
-def test_every_type_of_answer_says_how_to_answer_and_is_scored_so(question: Question, prompt: str) -> None:
+def test_every_answer_type_has_instructions_and_a_right_answer(question: Question, prompt: str) -> None:
     assert write_prompt(question, "letters") == prompt
     for style in STYLES:
         answer = read_answer(question, write_answer(question, style), style)
@@ -110,11 +110,11 @@ def test_every_type_of_answer_says_how_to_answer_and_is_scored_so(question: Ques
 
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("question", ALL, ids=lambda q: q.skill)
-def test_the_right_completion_is_read_back(question: Question, style: Style) -> None:
+def test_the_right_completion_is_read(question: Question, style: Style) -> None:
     completion = write_answer(question, style)
     for form in (completion, f" {completion}", f"{completion}.", completion.upper()):
         if question.answer_type == "map" and form.endswith("."):
-            continue  # JSON and a full stop is no JSON
+            continue  # JSON followed by a full stop is not JSON
         assert score(question, read_answer(question, form, style)).accuracy == 1.0
 
 
@@ -127,11 +127,11 @@ def test_empty_multiple_and_hedged_choices_are_unreadable(completion: str, style
 
 
 @pytest.mark.parametrize("completion", ["", "3 or 4", "3 4", "about 3", "3-4", "1e3", "nan", "3 things", "three"])
-def test_tricks_with_numbers_are_unreadable(completion: str) -> None:
+def test_hedged_and_odd_numbers_are_unreadable(completion: str) -> None:
     assert read_answer(COUNT, completion, "words") == ""
 
 
-def test_a_letter_must_agree_with_the_option_beside_it() -> None:
+def test_a_letter_must_agree_with_its_option_text() -> None:
     assert read_answer(DIRECTION, "(B)", "letters") == "right"
     assert read_answer(DIRECTION, "B. right", "letters") == "right"
     assert read_answer(DIRECTION, "B. left", "letters") == ""
@@ -143,28 +143,28 @@ def test_a_number_may_carry_its_unit() -> None:
     assert read_answer(DISTANCE, "2.5 feet", "words") == ""
 
 
-def test_an_unknown_style_is_refused() -> None:
+def test_an_unknown_style_is_rejected() -> None:
     with pytest.raises(VantageError, match="choose one of words, letters"):
         write_prompt(DIRECTION, "riddles")  # type: ignore[arg-type]
 
 
-# What a policy could try for a reward that it did not earn, by family. Each must earn nothing, not even for its format.
+# Answers by skill that try to exploit the rules. Each must score zero, without the reward for the format.
 TRICKS: dict[str, list[str]] = json.loads((Path(__file__).parents[2] / "data" / "tricks.json").read_bytes())
 VERY_LONG = ("{" * 5000, "[" + "9" * 5000 + "]", "9" * 5000, "A " * 5000, "bed, " * 5000)
 
 
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("question", [DIRECTION, COUNT, DISTANCE, ORDER, MAP], ids=lambda question: question.skill)
-def test_tricks_earn_nothing(question: Question, style: Style) -> None:
+def test_tricks_score_zero(question: Question, style: Style) -> None:
     for trick in (*TRICKS[question.skill], *VERY_LONG):
-        earned = score(question, read_answer(question, trick, style)).total(0.05)
-        assert earned == 0.0, trick
+        total = score(question, read_answer(question, trick, style)).total(0.05)
+        assert total == 0.0, trick
     right = write_answer(question, style)
     assert score(question, read_answer(question, right, style)).total(0.05) == pytest.approx(1.05)
     assert score(question, read_answer(question, right, style), finished=False).total(0.05) == 0.0
 
 
-def test_a_negative_zero_is_zero_and_no_way_round_the_truth() -> None:
+def test_negative_zero_equals_zero_only() -> None:
     none = Question("object_count", 0, "how many chairs are there ?", "0", "number", "")
     for text in ("0", "-0", "0.0", "-0.0"):
         assert score(none, read_answer(none, text, "words")).accuracy == 1.0

@@ -1,4 +1,4 @@
-"""A learner of two processes makes the steps of one, and their orders arrive as they were given."""
+"""A learner of two processes takes the same steps as one process; ranks exit when their parent dies."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.fixture(scope="module")
 def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
-    """What `tests.support.ranks_step` makes of every case on two ranks, which agree to the last bit."""
+    """Results of `tests.support.ranks_step` for every case on two ranks, which are bit-identical."""
     folder = tmp_path_factory.mktemp("ranks")
     code = (
         "import sys; from learner.ranks.processes import start_other_ranks; from tests.support import ranks_step\n"
@@ -43,38 +43,38 @@ def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tenso
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_two_ranks_make_the_step_that_one_process_makes(
+def test_two_ranks_take_the_same_step_as_one_process(
     two_ranks: dict[str, torch.Tensor], name: str, tmp_path: Path
 ) -> None:
     alone = adapters(Ranks(), CASES[name], tmp_path)
     together = {key: two_ranks[f"{name}/{key}"] for key in alone}
-    apart = torch.cat([(alone[key] - together[key]).abs().flatten() for key in alone])
-    # Steps are about 1e-2 long. Adam scales a gradient near zero to a whole step, so that its rounding, which depends
-    # on the processor, shows in a few parameters.
-    assert float((apart > 1e-4).float().mean()) < 1e-3
-    assert float(apart.max()) < 1e-3
+    difference = torch.cat([(alone[key] - together[key]).abs().flatten() for key in alone])
+    # Updates are about 1e-2. Adam scales a gradient near zero to a full update, so its rounding error, which depends on
+    # the processor, is visible in a few parameters.
+    assert float((difference > 1e-4).float().mean()) < 1e-3
+    assert float(difference.max()) < 1e-3
 
 
-def test_every_row_is_in_one_share_and_no_share_holds_more_groups_than_it_needs() -> None:
+def test_split_assigns_every_answer_once_with_no_unneeded_groups() -> None:
     class Answered:
         rewards = (0,) * 6
 
     for groups, ranks in ((4, 2), (3, 2), (5, 3), (2, 4), (1, 6), (7, 1)):
         made = [Answered() for _ in range(groups)]
-        shares = split_answers(made, ranks)  # type: ignore[arg-type]
-        assert len({len(rows) for _, rows in shares}) == 1
-        places = [(own[row // 6], row % 6) for own, rows in shares for row in rows]
-        assert places == [(group, sample) for group in made for sample in range(6)]
-        assert all(len({row // 6 for row in rows}) == len(own) for own, rows in shares)
+        parts = split_answers(made, ranks)  # type: ignore[arg-type]
+        assert len({len(rows) for _, rows in parts}) == 1
+        answers = [(own[row // 6], row % 6) for own, rows in parts for row in rows]
+        assert answers == [(group, sample) for group in made for sample in range(6)]
+        assert all(len({row // 6 for row in rows}) == len(own) for own, rows in parts)
 
 
-def test_shares_that_cannot_be_equal_are_said_before_the_run() -> None:
+def test_settings_reject_groups_that_cannot_be_split_evenly() -> None:
     LearnerSettings(processes=4, grpo=GrpoSettings(groups=32, micro_batch_groups=4))
     with pytest.raises(ValueError, match=r"a multiple of processes times grpo\.micro_batch_groups"):
         LearnerSettings(processes=4, grpo=GrpoSettings(groups=36, micro_batch_groups=4))
 
 
-def test_a_launcher_that_started_another_number_of_ranks_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_number_of_launched_ranks_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     assert own_rank(4) is None
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
@@ -98,7 +98,7 @@ def test_each_rank_sees_one_gpu(
     assert os.environ["CUDA_VISIBLE_DEVICES"] == own
 
 
-# A rank with a process of its own, as vLLM's engine is one, that tells both their numbers.
+# A rank with a child process, like an engine of vLLM; prints both pids.
 RANK = """
 import os, subprocess, time
 from learner.ranks.processes import exit_with_parent
@@ -119,7 +119,7 @@ LAUNCHERS = {
 
 
 def started(launcher: str, folder: Path) -> tuple[subprocess.Popen[str], list[list[int]]]:
-    """The launcher's process and, of each of the two ranks that it started, the numbers of its processes."""
+    """Start a launcher; return its process and the pids of the two ranks, each with its child."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(folder)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(LAUNCHERS[launcher], **pipes, text=True, env=environment, start_new_session=True)
@@ -135,7 +135,7 @@ def wait_for_end(pids: list[int]) -> None:
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_ranks_end_by_themselves_when_who_started_them_is_killed(launcher: str, tmp_path: Path) -> None:
+def test_ranks_exit_when_their_parent_is_killed(launcher: str, tmp_path: Path) -> None:
     process, ranks = started(launcher, tmp_path)
     process.kill()
     process.wait(10)
@@ -144,26 +144,26 @@ def test_ranks_end_by_themselves_when_who_started_them_is_killed(launcher: str, 
         assert not list(tmp_path.iterdir())
 
 
-def test_a_rank_that_dies_ends_the_others(tmp_path: Path) -> None:
+def test_death_of_a_rank_ends_the_others(tmp_path: Path) -> None:
     leader, ranks = started("rank 0", tmp_path)
     os.kill(ranks[0][0], signal.SIGKILL)
-    said = leader.communicate(timeout=20)[1]
+    stderr = leader.communicate(timeout=20)[1]
     assert leader.returncode == 75
     assert re.fullmatch(
-        r"learner: rank [12] ended \(killed by SIGKILL\); the same command resumes at the last complete step.",
-        said.strip(),
+        r"learner: rank [12] exited early \(killed by SIGKILL\); the same command resumes at the last complete step.",
+        stderr.strip(),
     )
     wait_for_end([pid for rank in ranks for pid in rank])
 
 
-def test_a_rank_that_finds_nobody_to_meet_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So ends one whose launcher died before it looked."""
+def test_joining_alone_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after the death of the launcher before the rank started to watch it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
-    for name, value in {**place, "WORLD_SIZE": "2", "RANK": "1"}.items():
+    variables = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    for name, value in {**variables, "WORLD_SIZE": "2", "RANK": "1"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("learner.ranks.orders._MEET", timedelta(seconds=1))
-    with pytest.raises(VantageError, match=rf"rank 1 did not meet the 1 others at 127\.0\.0\.1:{port}"):
+    monkeypatch.setattr("learner.ranks.orders._JOIN_TIMEOUT", timedelta(seconds=1))
+    with pytest.raises(VantageError, match=rf"rank 1 could not join the 1 others at 127\.0\.0\.1:{port}"):
         join(on_gpu=False)

@@ -1,3 +1,5 @@
+"""Confidence reports survive kills in the outbox and are counted once."""
+
 from __future__ import annotations
 
 import math
@@ -8,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from learner.stream.reports import Outbox, ReportSender, answer_entropy, has_spread, refusal, report_id
+from learner.stream.reports import Outbox, ReportSender, answer_entropy, failure_report, has_spread, report_id
 from protocol.errors import Infeasible, VantageError
 from protocol.tasks.scene import SceneSpec
 from protocol.tasks.task import QuestionSpec, TaskSpec
@@ -27,7 +29,7 @@ def report(number: int) -> ConfidenceReport:
 
 
 class Curriculum:
-    """Counts each report once; answers when told to."""
+    """Counts each report once; replies when `answer` is called."""
 
     def __init__(self) -> None:
         self.counted: list[str] = []
@@ -43,7 +45,7 @@ class Curriculum:
         raise NotImplementedError
 
     def count(self) -> None:
-        """Commit what was sent last, without answering."""
+        """Commit the last batch without answering."""
         names = [report.report_id for report in self.futures[-1][1].reports]
         self.counted += [name for name in names if name not in self.counted]
 
@@ -64,7 +66,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "outbox.jsonl"
 
 
-def test_the_same_lease_gives_the_same_id_and_another_lease_another() -> None:
+def test_report_ids_are_unique_per_lease() -> None:
     assert report_id(leased(1)) == report_id(leased(1))
     again = msgspec.structs.replace(leased(1), lease_id="other")
     assert len({report_id(leased(1)), report_id(leased(2)), report_id(again)}) == 3
@@ -77,7 +79,7 @@ def test_reports_survive_a_restart_until_they_are_counted(path: Path) -> None:
     assert [waiting.spec_id for waiting in Outbox(path).waiting()] == ["s1", "s3"]
 
 
-def test_a_line_cut_off_by_a_kill_spoils_nothing(path: Path) -> None:
+def test_a_line_truncated_by_a_kill_is_ignored(path: Path) -> None:
     Outbox(path).add([report(1)])
     with open(path, "ab") as file:
         file.write(b'{"report": {"report_id": "r-')
@@ -97,11 +99,11 @@ def test_counted_reports_leave_the_sender_idle(path: Path) -> None:
     assert len(curriculum.futures) == 1
 
 
-def test_a_restart_after_the_commit_and_before_the_answer_counts_nothing_twice(path: Path) -> None:
+def test_a_restart_between_commit_and_answer_counts_reports_once(path: Path) -> None:
     curriculum, outbox = Curriculum(), Outbox(path)
     outbox.add([report(1)])
     ReportSender(outbox, curriculum).pump()
-    curriculum.count()  # and the learner dies before it hears of it
+    curriculum.count()  # the learner dies before the answer arrives
 
     outbox = Outbox(path)
     sender = ReportSender(outbox, curriculum)
@@ -112,12 +114,12 @@ def test_a_restart_after_the_commit_and_before_the_answer_counts_nothing_twice(p
     assert len(outbox) == 0
 
 
-def test_a_lost_answer_is_asked_for_again(path: Path) -> None:
+def test_a_batch_without_an_answer_is_resent(path: Path) -> None:
     curriculum, outbox = Curriculum(), Outbox(path)
     sender = ReportSender(outbox, curriculum)
     outbox.add([report(1)])
     sender.pump()
-    curriculum.futures[-1][0].set_exception(VantageError("timeout", "nobody answered"))
+    curriculum.futures[-1][0].set_exception(VantageError("timeout", "no answer"))
     sender.pump()
     curriculum.answer()
     sender.pump()
@@ -125,7 +127,7 @@ def test_a_lost_answer_is_asked_for_again(path: Path) -> None:
     assert len(outbox) == 0
 
 
-def test_a_refusal_that_repeating_cannot_help_is_raised(path: Path) -> None:
+def test_permanent_errors_are_raised(path: Path) -> None:
     curriculum, outbox = Curriculum(), Outbox(path)
     sender = ReportSender(outbox, curriculum)
     outbox.add([report(1)])
@@ -136,7 +138,7 @@ def test_a_refusal_that_repeating_cannot_help_is_raised(path: Path) -> None:
     assert len(outbox) == 1
 
 
-def test_what_is_added_while_a_batch_is_in_flight_goes_with_the_next(path: Path) -> None:
+def test_reports_added_during_a_request_are_sent_in_the_next_batch(path: Path) -> None:
     curriculum, outbox = Curriculum(), Outbox(path)
     sender = ReportSender(outbox, curriculum)
     outbox.add([report(1)])
@@ -147,23 +149,23 @@ def test_what_is_added_while_a_batch_is_in_flight_goes_with_the_next(path: Path)
     assert [sent.spec_id for sent in curriculum.futures[-1][1].reports] == ["s2"]
 
 
-def test_infeasible_and_broken_specs_are_reported_apart() -> None:
-    assert refusal(leased(1), 3, Infeasible("no such view")).outcome == "infeasible"
-    broken = refusal(leased(1), 3, VantageError("poison", "it killed three workers"))
+def test_infeasible_and_broken_specs_have_different_outcomes() -> None:
+    assert failure_report(leased(1), 3, Infeasible("no such view")).outcome == "infeasible"
+    broken = failure_report(leased(1), 3, VantageError("poison", "it killed three workers"))
     assert (broken.outcome, broken.reason, broken.rewards) == ("broken", "it killed three workers", ())
 
 
-def test_entropy_of_answers_in_nats() -> None:
+def test_answer_entropy_is_in_nats() -> None:
     assert answer_entropy(["left"] * 8) == 0.0
     assert answer_entropy(["left"] * 8 + ["right"] * 8) == pytest.approx(math.log(2))
 
 
-def test_spread_counts_not_the_mean() -> None:
+def test_spread_of_rewards() -> None:
     assert has_spread([0.5, 0.6, 0.5])
     assert not has_spread([0.5, 0.5, 0.5])
 
 
-def test_draining_waits_for_every_report_and_says_where_the_curriculum_is_gone(tmp_path: Path) -> None:
+def test_drain_waits_for_all_reports_and_raises_if_the_curriculum_is_gone(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.jsonl")
     outbox.add([report(1), report(2)])
 
@@ -173,7 +175,7 @@ def test_draining_waits_for_every_report_and_says_where_the_curriculum_is_gone(t
             future.set_exception(VantageError("unavailable", "no service answered"))
             return future
 
-    class There(Curriculum):
+    class Present(Curriculum):
         def submit(self, message: msgspec.Struct, deadline_s: float = 30.0) -> Future[Any]:
             future = super().submit(message)
             self.answer()
@@ -182,6 +184,6 @@ def test_draining_waits_for_every_report_and_says_where_the_curriculum_is_gone(t
     with pytest.raises(VantageError, match="no service answered"):
         ReportSender(outbox, Gone()).drain()
     assert len(outbox) == 2
-    curriculum = There()
+    curriculum = Present()
     ReportSender(outbox, curriculum).drain()
     assert len(outbox) == 0 and len(curriculum.counted) == 2

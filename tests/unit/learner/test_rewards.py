@@ -1,3 +1,5 @@
+"""Rewards of answers of every type."""
+
 from __future__ import annotations
 
 import json
@@ -20,7 +22,7 @@ def number(answer: str, unit: str = "") -> Question:
 
 
 @pytest.mark.parametrize("answer", ["left", " left", "Left", "LEFT.", "left ."])
-def test_the_right_option_earns_one(answer: str) -> None:
+def test_the_right_option_scores_one(answer: str) -> None:
     reward = score(choice("left", "left", "right"), answer)
     assert (reward.accuracy, reward.readable) == (1.0, True)
 
@@ -41,27 +43,27 @@ def test_the_right_option_earns_one(answer: str) -> None:
         "lef",
     ],
 )
-def test_empty_hedged_and_multiple_answers_earn_nothing(answer: str) -> None:
+def test_empty_hedged_and_multiple_answers_score_zero(answer: str) -> None:
     reward = score(choice("left", "left", "right"), answer)
     assert reward.accuracy == 0.0
     assert reward.total(0.1) == 0.0
 
 
-def test_a_wrong_option_earns_the_format_term_only() -> None:
+def test_a_wrong_option_gets_the_format_reward_only() -> None:
     assert score(choice("left", "left", "right"), "right").total(0.1) == pytest.approx(0.1)
 
 
-def test_an_answer_that_was_cut_off_earns_nothing() -> None:
+def test_a_truncated_answer_scores_zero() -> None:
     assert score(choice("left", "left", "right"), "left", finished=False).total(0.1) == 0.0
 
 
-def test_two_word_answers_compare_as_a_whole() -> None:
+def test_answers_of_two_words_must_match_completely() -> None:
     question = choice("top left", "top left", "top right", "middle middle")
     assert score(question, "Top  left.").accuracy == 1.0
     assert score(question, "top").total(0.1) == 0.0
 
 
-# |value - truth| / truth at each border: "<" loses the border itself.
+# |value - truth| / truth at each threshold: the comparison is strict.
 @pytest.mark.parametrize(
     ("value", "truth", "expected"),
     [
@@ -89,15 +91,15 @@ def test_mean_relative_accuracy_golden_values(value: str, truth: str, expected: 
 @pytest.mark.parametrize("step", range(10))
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_each_of_the_ten_thresholds_is_strict_and_exact(step: int, sign: int) -> None:
-    """At the k-th border, an error of exactly 1 - theta, the threshold is missed; just within it, it is met."""
-    border = Fraction(50 - 5 * step, 100)
+    """An error of exactly 1 - theta misses the k-th threshold; a slightly smaller error meets it."""
+    limit = Fraction(50 - 5 * step, 100)
     truth = Fraction("3.7")
-    assert mean_relative_accuracy(truth * (1 + sign * border), truth) == step / 10
-    assert mean_relative_accuracy(truth * (1 + sign * border * Fraction(10**9 - 1, 10**9)), truth) == (step + 1) / 10
+    assert mean_relative_accuracy(truth * (1 + sign * limit), truth) == step / 10
+    assert mean_relative_accuracy(truth * (1 + sign * limit * Fraction(10**9 - 1, 10**9)), truth) == (step + 1) / 10
 
 
 @given(st.integers(1, 1000), st.integers(0, 2000), st.integers(1, 1000))
-def test_mean_relative_accuracy_is_free_of_scale(truth: int, value: int, scale: int) -> None:
+def test_mean_relative_accuracy_is_scale_invariant(truth: int, value: int, scale: int) -> None:
     small = mean_relative_accuracy(Fraction(value), Fraction(truth))
     large = mean_relative_accuracy(Fraction(value * scale), Fraction(truth * scale))
     assert small == large
@@ -134,11 +136,11 @@ def test_mean_relative_accuracy_is_free_of_scale(truth: int, value: int, scale: 
         ("9" * 5000, "", None),
     ],
 )
-def test_numbers_parse_whole_or_not_at_all(text: str, unit: str, expected: Fraction | None) -> None:
+def test_numbers_parse_completely_or_not_at_all(text: str, unit: str, expected: Fraction | None) -> None:
     assert parse_number(text, unit) == expected
 
 
-def test_unreadable_numbers_earn_nothing() -> None:
+def test_unreadable_numbers_score_zero() -> None:
     assert score(number("2.4", "m"), "2 3").total(0.1) == 0.0
     assert score(number("2.4", "m"), "2.4 m").accuracy == 1.0
 
@@ -160,7 +162,7 @@ def sequence(answer: str) -> Question:
         ("chair, bed, sofa", 0.0, False),
     ],
 )
-def test_sequences_score_by_pairs_in_order(answer: str, accuracy: float, readable: bool) -> None:
+def test_sequences_score_by_ordered_pairs(answer: str, accuracy: float, readable: bool) -> None:
     reward = score(sequence("chair, bed, lamp"), answer)
     assert reward.accuracy == pytest.approx(accuracy)
     assert reward.readable is readable
@@ -170,12 +172,12 @@ def map_question() -> Question:
     return Question("cognitive_map", 0, "draw", '{"chair": [1, 2], "bed": [8, 5], "lamp": [4, 9]}', "map", "p")
 
 
-def test_a_map_counts_under_any_quarter_turn() -> None:
+def test_maps_are_invariant_to_quarter_turns() -> None:
     turned = '{"chair": [7, 1], "bed": [4, 8], "lamp": [0, 4]}'
     assert score(map_question(), turned).accuracy == 1.0
 
 
-def test_a_mirrored_map_does_not_count_in_full() -> None:
+def test_a_mirrored_map_scores_below_one() -> None:
     mirrored = '{"chair": [8, 2], "bed": [1, 5], "lamp": [5, 9]}'
     assert score(map_question(), mirrored).accuracy < 1.0
 
@@ -199,7 +201,7 @@ def test_a_mirrored_map_does_not_count_in_full() -> None:
         "[" * 100_000,
     ],
 )
-def test_unreadable_maps_earn_nothing(answer: str) -> None:
+def test_unreadable_maps_score_zero(answer: str) -> None:
     assert score(map_question(), answer).total(0.1) == 0.0
 
 
@@ -214,9 +216,7 @@ def turned(places: dict[str, list[int]], quarters: int) -> dict[str, list[int]]:
 
 
 @given(maps, st.data(), st.integers(0, 3), st.integers(0, 3))
-def test_a_map_scores_the_same_however_it_and_the_truth_are_turned(
-    truth, data, turn_truth: int, turn_answer: int
-) -> None:
+def test_map_scores_do_not_depend_on_rotations(truth, data, turn_truth: int, turn_answer: int) -> None:
     answer = {name: data.draw(cells) for name in truth}
 
     def scored(right: dict[str, list[int]], given: dict[str, list[int]]) -> float:
@@ -230,7 +230,7 @@ def test_a_map_scores_the_same_however_it_and_the_truth_are_turned(
 @pytest.mark.parametrize(
     "answer", ["red blue", "red or blue", "red, blue", "not blue", "redblue", "r", "green", "colour"]
 )
-def test_an_open_answer_that_is_not_the_right_one_earns_nothing_at_all(answer: str) -> None:
+def test_wrong_open_answers_score_zero(answer: str) -> None:
     question = Question("object_color", 0, "what color ?", "red", "choice", "p", show_options=False)
     assert score(question, answer).total(0.1) == 0.0
     assert score(question, "Red.").total(0.1) == pytest.approx(1.1)

@@ -1,4 +1,4 @@
-"""The TRL trainer with our rollouts and forward pass, on a freshly initialised tiny policy."""
+"""The TRL trainer with our rollouts and forward pass, on a newly initialised tiny policy."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ROLLOUT = RolloutSettings(max_answer_tokens=3)
 
 
 class Policy:
-    """A policy with an adapter that already does something, so that agreement is not that of zeros."""
+    """A policy with a non-zero adapter."""
 
     def __init__(self, packed: bool = True) -> None:
         base, self.processor = build(0)
@@ -64,12 +64,12 @@ def prompts(count: int, seed: int = 0) -> list[Prompt]:
 
 
 def right_tokens(policy: Policy) -> set[int]:
-    """Half of the vocabulary, told apart by one coordinate of what the language model puts out."""
+    """Half of the vocabulary, by the sign of one coordinate of the output embedding."""
     return set(torch.nonzero(policy.packed.model.lm_head.weight[:, 0] > 0)[:, 0].tolist())
 
 
 def groups_of(policy: Policy, step: int) -> list[Group]:
-    """Answers that begin with a right token are right."""
+    """Groups of answers; those that begin with a right token are right."""
     right = right_tokens(policy)
     rollouts = policy.engine.generate(prompts(GRPO.groups, step), GRPO.samples, Sampling(1.0, 3, step))
     groups = []
@@ -106,7 +106,7 @@ def adapter_of(policy: Policy) -> dict[str, torch.Tensor]:
     return {name: p.detach().clone() for name, p in policy.model.named_parameters() if p.requires_grad}
 
 
-def greatest_difference(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> float:
+def max_difference(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> float:
     assert first.keys() == second.keys()
     return max(float((first[name] - second[name]).abs().max()) for name in first)
 
@@ -118,8 +118,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def looked_around(policy: Policy, step: int, monkeypatch: pytest.MonkeyPatch) -> list[Group]:
-    """Groups whose answers took up to two moves. A policy that was never taught to writes no moves: here every
-    completion whose first token is even counts as one."""
+    """Groups whose answers make up to two moves. An untrained policy writes no moves, so every completion with an
+    even first token counts as one."""
     from learner.rollouts import answerer as answers
 
     def walk(task: int, sample: int, place: Any, completion: Any) -> list[Any]:
@@ -133,30 +133,30 @@ def looked_around(policy: Policy, step: int, monkeypatch: pytest.MonkeyPatch) ->
         tasks.append(task_from(Channel(simulator()).request(RenderTask(spec)), spec))
     channel = Channel(simulator())
     answerer = answers.Answerer(policy.engine, policy.encoder, "words", channel, StreamSettings())
-    found = answerer.answer(tasks, GRPO.samples, Sampling(1.0, 3, step))
+    answered = answerer.answer(tasks, GRPO.samples, Sampling(1.0, 3, step))
     right = right_tokens(policy)
     return [
-        replace(one, rewards=tuple(Reward(float(turn.completion.token_ids[0] in right), True) for turn in one.last))
-        for one in found
-        if isinstance(one, Group)
+        replace(group, rewards=tuple(Reward(float(turn.completion.token_ids[0] in right), True) for turn in group.last))
+        for group in answered
+        if isinstance(group, Group)
     ]
 
 
-# ----------------------------------------------------------------------------- the contract with TRL
+# ----------------------------------------------------------------------------- contract with TRL
 
 
-def test_trl_is_the_version_whose_private_parts_are_known() -> None:
+def test_trl_has_a_checked_version() -> None:
     assert importlib.metadata.version("trl").startswith("1.16.")
 
 
-def test_the_private_methods_exist_as_they_are_overridden() -> None:
+def test_overridden_private_methods_have_the_same_signature() -> None:
     for name in PRIVATE["methods"]:
         theirs = list(inspect.signature(getattr(trl.GRPOTrainer, name)).parameters)
         ours = [other for other in inspect.signature(getattr(VantageTrainer, name)).parameters if other[-4:] != "args"]
         assert ours == theirs[: len(ours)]
 
 
-def test_the_private_fields_are_read_by_trl() -> None:
+def test_private_fields_are_used_by_trl() -> None:
     source = inspect.getsource(trl.GRPOTrainer)
     for name in PRIVATE["fields"]:
         assert f"self.{name}" in source
@@ -169,7 +169,7 @@ def test_the_private_fields_are_read_by_trl() -> None:
 # ----------------------------------------------------------------------------- log-probabilities
 
 
-def test_packed_log_probs_equal_trls_own(folder: Path) -> None:
+def test_packed_log_probs_equal_those_of_trl(folder: Path) -> None:
     policy = Policy(packed=False)
     stock = trainer(policy, folder, 1)
     rows = stock._next_step()
@@ -196,7 +196,7 @@ def test_packed_log_probs_equal_trls_own(folder: Path) -> None:
     assert float((our_entropies - entropies)[mask].abs().max()) < 1e-4
 
 
-def test_rows_in_any_order_get_their_own_log_probs() -> None:
+def test_rows_may_be_in_any_order() -> None:
     policy = Policy()
     groups = groups_of(policy, 0)
     rows = torch.arange(GRPO.groups * GRPO.samples)
@@ -206,7 +206,7 @@ def test_rows_in_any_order_get_their_own_log_probs() -> None:
     assert torch.allclose(some, straight[shuffled], atol=1e-5)
 
 
-def test_blind_and_seeing_groups_mix() -> None:
+def test_blind_and_sighted_groups_in_one_batch() -> None:
     policy = Policy()
     mixed = [*prompts(2), Prompt(TEXTS[0])]
     rollouts = policy.engine.generate(mixed, 2, Sampling(1.0, 3, 0))
@@ -216,7 +216,7 @@ def test_blind_and_seeing_groups_mix() -> None:
         assert log_probs[row, : len(answer.token_ids)].tolist() == pytest.approx(answer.logprobs, abs=0.05)
 
 
-def test_every_turn_of_a_look_around_counts_given_what_was_read_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_probs_of_turns_are_conditioned_on_their_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
     policy = Policy()
     groups = looked_around(policy, 0, monkeypatch)
     rows = torch.arange(GRPO.groups * GRPO.samples)
@@ -244,7 +244,7 @@ def test_every_turn_of_a_look_around_counts_given_what_was_read_in_it(monkeypatc
 
 
 @pytest.mark.parametrize("packed", [True, False])
-def test_answers_after_a_look_around_are_trained_on(
+def test_answers_after_looking_around_are_trained_on(
     folder: Path, monkeypatch: pytest.MonkeyPatch, packed: bool
 ) -> None:
     policy = Policy(packed)
@@ -256,18 +256,18 @@ def test_answers_after_a_look_around_are_trained_on(
     assert margin(policy, groups, 9) > before + 0.05
 
 
-def test_a_step_with_the_packed_forward_is_the_step_of_trls_own(folder: Path) -> None:
+def test_a_step_with_the_packed_forward_equals_a_step_of_trl(folder: Path) -> None:
     start = adapter_of(Policy())
     ends = []
     for packed in (True, False):
         policy = Policy(packed)
         trainer(policy, folder / str(packed), 1).train()
         ends.append(adapter_of(policy))
-    assert greatest_difference(start, ends[0]) > 1e-3
-    assert greatest_difference(ends[0], ends[1]) < 1e-3
+    assert max_difference(start, ends[0]) > 1e-3
+    assert max_difference(ends[0], ends[1]) < 1e-3
 
 
-def test_right_answers_grow_likelier_than_wrong_ones(folder: Path) -> None:
+def test_right_answers_become_likelier(folder: Path) -> None:
     policy = Policy()
     groups = groups_of(policy, 0)
     made = trainer(policy, folder, 6, collect=lambda: groups)
@@ -277,14 +277,14 @@ def test_right_answers_grow_likelier_than_wrong_ones(folder: Path) -> None:
 
 
 def margin(policy: Policy, groups: Sequence[Group], length: int = 3) -> float:
-    """Mean log-probability of the right answers' tokens minus that of the wrong ones."""
+    """Mean log-probability of tokens of right answers minus that of wrong answers."""
     with torch.no_grad():
         log_probs, _ = packed_log_probs(policy.packed, groups, torch.arange(GRPO.groups * GRPO.samples), length, 1.0)
     right = torch.tensor([reward.accuracy > 0 for group in groups for reward in group.rewards])
     return float(log_probs[right].mean() - log_probs[~right].mean())
 
 
-def test_correction_changes_nothing_where_engine_and_trainer_agree(folder: Path) -> None:
+def test_correction_has_no_effect_if_engine_and_trainer_agree(folder: Path) -> None:
     start = adapter_of(Policy())
     ends = []
     for correct in (True, False):
@@ -292,11 +292,11 @@ def test_correction_changes_nothing_where_engine_and_trainer_agree(folder: Path)
         trainer(policy, folder / str(correct), 1, correct=correct).train()
         ends.append(adapter_of(policy))
     moved = sum(float((ends[0][name] - start[name]).abs().sum()) for name in start)
-    apart = sum(float((ends[0][name] - ends[1][name]).abs().sum()) for name in start)
-    assert apart < 0.02 * moved
+    difference = sum(float((ends[0][name] - ends[1][name]).abs().sum()) for name in start)
+    assert difference < 0.02 * moved
 
 
-def test_resuming_from_a_checkpoint_is_as_if_nothing_had_happened(folder: Path) -> None:
+def test_resuming_gives_the_same_result_as_an_uninterrupted_run(folder: Path) -> None:
     straight = Policy()
     trainer(straight, folder / "straight", 4).train()
 
@@ -306,11 +306,11 @@ def test_resuming_from_a_checkpoint_is_as_if_nothing_had_happened(folder: Path) 
     resumed = Policy()
     read_adapter(resumed.model, checkpoint)
     trainer(resumed, folder, 4).train(resume_from_checkpoint=str(checkpoint))
-    assert greatest_difference(adapter_of(straight), adapter_of(resumed)) < 1e-5
+    assert max_difference(adapter_of(straight), adapter_of(resumed)) < 1e-5
     assert not list(folder.rglob("*.pt")) + list(folder.rglob("*.bin")) + list(folder.rglob("*.pth"))
 
 
-def test_a_corrupt_checkpoint_is_one_sentence(folder: Path) -> None:
+def test_a_corrupt_checkpoint_is_reported(folder: Path) -> None:
     trainer(Policy(), folder, 1).train()
     weights = folder / "checkpoints" / "step-000001" / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
@@ -322,7 +322,7 @@ def test_a_corrupt_checkpoint_is_one_sentence(folder: Path) -> None:
 # ----------------------------------------------------------------------------- engines and adapters
 
 
-def test_the_engines_log_probs_are_those_of_the_trainer() -> None:
+def test_log_probs_of_engine_and_trainer_agree() -> None:
     policy = Policy()
     rollouts = policy.engine.generate(prompts(4), 8, Sampling(1.0, 3, 0))
     groups = [Group(rollout, (Reward(1, True),) * 8) for rollout in rollouts]
@@ -333,10 +333,10 @@ def test_the_engines_log_probs_are_those_of_the_trainer() -> None:
         for row, answer in enumerate(answer for rollout in rollouts for answer in rollout.completions)
         for t, value in enumerate(answer.logprobs)
     ]
-    assert np.mean(differences) < 0.02  # what is left is the mass of the banned vision tokens
+    assert np.mean(differences) < 0.02  # due to the probability of the banned vision tokens
 
 
-def test_greedy_answers_are_those_of_generate() -> None:
+def test_greedy_answers_equal_those_of_generate() -> None:
     policy = Policy()
     plain = GenerateEngine(policy.model.eval(), policy.processor, policy.encoder)
     greedy = Sampling(0.0, 4, 0)
@@ -346,7 +346,7 @@ def test_greedy_answers_are_those_of_generate() -> None:
         assert ours.completions[0].logprobs == pytest.approx(theirs.completions[0].logprobs, abs=1e-3)
 
 
-def test_both_ways_of_scoring_the_truth_agree() -> None:
+def test_packed_and_plain_truth_scores_agree() -> None:
     policy = Policy()
     asked = [*prompts(3), Prompt(TEXTS[1], (), (300, 301, 2))]
     packed = packed_truths(policy.packed, policy.encoder, asked)
@@ -356,7 +356,7 @@ def test_both_ways_of_scoring_the_truth_agree() -> None:
     assert packed == pytest.approx(rolled, abs=1e-5)
 
 
-def test_the_first_answer_is_greedy_where_that_is_asked_for() -> None:
+def test_greedy_first() -> None:
     policy = Policy()
     plain = GenerateEngine(policy.model.eval(), policy.processor, policy.encoder)
     greedy = policy.engine.generate(prompts(3), 1, Sampling(0.0, 3, 0))
@@ -374,10 +374,10 @@ def test_sampling_is_repeatable_and_follows_the_probabilities() -> None:
     banned = set(policy.encoder.banned)
     assert not any(banned & set(answer.token_ids) for rollout in first for answer in rollout.completions)
     expected = -np.mean([answer.logprobs[0] for answer in first[0].completions])
-    assert 3.0 < expected < 6.3  # the entropy of a fresh policy, not of a peaked or clipped one
+    assert 3.0 < expected < 6.3  # the entropy of an untrained policy, neither peaked nor clipped
 
 
-def test_published_adapters_load_again_and_no_name_is_used_twice(tmp_path: Path) -> None:
+def test_published_adapters_load_and_names_are_unique(tmp_path: Path) -> None:
     policy = Policy()
     store = AdapterStore(tmp_path, keep=2)
     versions = [store.publish(policy.model, step) for step in range(3)]
@@ -389,4 +389,4 @@ def test_published_adapters_load_again_and_no_name_is_used_twice(tmp_path: Path)
         if parameter.requires_grad:
             parameter.data.zero_()
     read_adapter(other.model, store.verify(3))
-    assert greatest_difference(adapter_of(policy), adapter_of(other)) == 0.0
+    assert max_difference(adapter_of(policy), adapter_of(other)) == 0.0

@@ -1,6 +1,6 @@
-"""What can go wrong between the learner and a vLLM server, on a stand-in that speaks the server's documented interface.
+"""Errors between the learner and a vLLM server, with a stand-in for the documented interface of the server.
 
-The real server is asked in tests/integration/test_vllm_serve.py.
+tests/integration/test_vllm_serve.py uses the real server.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Encoder:
 
 
 class Server(ThreadingHTTPServer):
-    """Answers with one token and the end of the turn; what it does wrong is switched on by the test."""
+    """Answers with one token and the end-of-turn token; tests switch faults on."""
 
     daemon_threads = True
 
@@ -46,7 +46,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.adapters: dict[str, str] = {}
         self.requests: list[tuple[str, Any]] = []
-        self.fail = 0  # so many requests fail with 503
+        self.fail = 0  # number of requests that fail with 503
         self.runtime_lora = True
         self.probe_logprob = 0.0
         self.prompt_ids = PROMPT_IDS
@@ -120,19 +120,19 @@ def adapter(folder: Path, name: str, weights: bytes = b"") -> Path:
     return folder / name
 
 
-def test_answers_have_their_tokens_log_probabilities_and_the_prompt_as_the_server_read_it(server: Server) -> None:
+def test_answers_have_tokens_log_probs_and_the_prompt_of_the_server(server: Server) -> None:
     rollouts = engine(server).generate([Prompt("a"), Prompt("b")], 3, Sampling(1.0, 4))
     assert [len(rollout.completions) for rollout in rollouts] == [3, 3]
     answer = rollouts[0].completions[0]
     assert (answer.token_ids, answer.logprobs, answer.finished) == ((11, EOS), (-0.5, -0.25), True)
     assert rollouts[0].prompt_ids == tuple(PROMPT_IDS)
     sent = server.requests[-1][1]
-    # The whole distribution, whatever generation_config.json says, and no vision token in an answer.
+    # The full distribution, whatever generation_config.json contains, without vision tokens.
     assert (sent["top_p"], sent["top_k"], sent["repetition_penalty"]) == (1.0, 0, 1.0)
     assert sent["logit_bias"] == {"5": -100, "6": -100}
 
 
-def test_questions_are_dealt_to_all_servers(server: Server) -> None:
+def test_questions_are_distributed_over_all_servers(server: Server) -> None:
     other = Server()
     both = engine(server, other)
     server.requests.clear(), other.requests.clear()
@@ -141,7 +141,7 @@ def test_questions_are_dealt_to_all_servers(server: Server) -> None:
     other.server_close()
 
 
-def test_a_new_adapter_takes_the_place_of_the_one_before_and_no_name_serves_two(server: Server, tmp_path: Path) -> None:
+def test_a_new_adapter_replaces_the_previous_one_and_names_are_unique(server: Server, tmp_path: Path) -> None:
     asked = engine(server)
     for version, weights in ((1, b"a"), (2, b"b")):
         asked.load_adapter(f"policy-v00000{version}", adapter(tmp_path, f"policy-v00000{version}", weights))
@@ -149,18 +149,18 @@ def test_a_new_adapter_takes_the_place_of_the_one_before_and_no_name_serves_two(
         asked.generate([Prompt("a")], 1, Sampling(1.0, 4))
         assert server.requests[-1][1]["model"] == next(iter(server.adapters))
     names = list(server.adapters)
-    # Another run's version 2 on the same server is another name.
+    # Version 2 of another run on the same server has another name.
     asked.load_adapter("policy-v000002", adapter(tmp_path / "other", "policy-v000002", b"c"))
     assert names[0].startswith("policy-v000002-") and names != list(server.adapters)
 
 
-def test_what_a_killed_learner_left_on_the_server_is_unloaded(server: Server) -> None:
+def test_adapters_of_a_killed_learner_are_unloaded(server: Server) -> None:
     server.adapters.update({"policy-v000007-0123abcd": "somewhere", "somebody-elses": "elsewhere"})
     engine(server)
     assert list(server.adapters) == ["somebody-elses"]
 
 
-def test_a_server_that_was_started_anew_gets_the_adapter_again(server: Server, tmp_path: Path) -> None:
+def test_a_restarted_server_gets_the_adapter_again(server: Server, tmp_path: Path) -> None:
     asked = engine(server)
     asked.load_adapter("policy-v000001", adapter(tmp_path, "policy-v000001"))
     server.adapters.clear()
@@ -168,7 +168,7 @@ def test_a_server_that_was_started_anew_gets_the_adapter_again(server: Server, t
     assert len(server.adapters) == 1
 
 
-def test_a_server_that_is_busy_is_asked_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_to_a_busy_server_are_retried(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("learner.rollouts.vllm_serve._RETRY_S", 0.01)
     asked = engine(server)
     server.fail = 2
@@ -179,36 +179,36 @@ def test_a_server_that_is_busy_is_asked_again(server: Server, monkeypatch: pytes
     assert caught.value.code == "unavailable" and caught.value.retryable
 
 
-def test_nobody_at_the_address_is_one_sentence() -> None:
-    nobody = Server()
-    nobody.shutdown()
-    nobody.server_close()
+def test_an_unreachable_server_is_reported() -> None:
+    closed = Server()
+    closed.shutdown()
+    closed.server_close()
     with pytest.raises(VantageError, match=r"does not answer .*: start it with `learner serve`") as caught:
-        VllmServeEngine([nobody.url], "tiny", Encoder(), 0.01)  # type: ignore[arg-type]
+        VllmServeEngine([closed.url], "tiny", Encoder(), 0.01)  # type: ignore[arg-type]
     assert caught.value.code == "unavailable" and caught.value.retryable
 
 
-def test_another_model_is_one_sentence(server: Server) -> None:
-    with pytest.raises(VantageError, match="serves tiny and not large") as caught:
+def test_another_model_is_reported(server: Server) -> None:
+    with pytest.raises(VantageError, match="serves tiny, not large") as caught:
         engine(server, model="large")
     assert caught.value.code == "bad_config"
 
 
-def test_a_server_that_takes_no_adapters_is_one_sentence(server: Server, tmp_path: Path) -> None:
+def test_a_server_without_runtime_lora_is_reported(server: Server, tmp_path: Path) -> None:
     server.runtime_lora = False
     with pytest.raises(VantageError, match="without runtime LoRA") as caught:
         engine(server).load_adapter("policy-v000001", adapter(tmp_path, "policy-v000001"))
     assert caught.value.code == "bad_config"
 
 
-def test_log_probabilities_before_the_bias_are_noticed(server: Server) -> None:
+def test_log_probs_before_the_bias_are_detected(server: Server) -> None:
     server.probe_logprob = -7.5
     with pytest.raises(VantageError, match="--logprobs-mode processed_logprobs"):
         engine(server)
 
 
-def test_a_server_that_reads_other_tokens_is_noticed(server: Server) -> None:
+def test_a_different_tokenization_is_detected(server: Server) -> None:
     asked = engine(server)
     server.prompt_ids = [1, *PROMPT_IDS]
-    with pytest.raises(VantageError, match="another model or chat template"):
+    with pytest.raises(VantageError, match="model or chat template differs"):
         asked.generate([Prompt("a")], 1, Sampling(1.0, 4))

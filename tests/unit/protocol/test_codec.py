@@ -1,4 +1,4 @@
-"""Messages survive the wire bit for bit; everything else is refused with a typed error."""
+"""Messages are transmitted bit-identically; invalid frames are rejected with a typed error."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def observation(array: np.ndarray, codec_name: str = "raw") -> list:
 
 
 def with_ref(blobs: list, **ref) -> list:
-    """An OBSERVATION whose reference is written by hand, as a hostile peer would."""
+    """Frames of an OBSERVATION with an arbitrary array reference, as a malicious peer may send."""
     full = {"index": 0, "dtype": "uint8", "shape": [2, 2, 3], "codec": "raw", **ref}
     header = msgspec.to_builtins(Observation(View(POSE, Camera(), ArrayRef(0, "uint8", (2, 2, 3)))))
     header["view"]["rgb"] = full
     return [PREFIX, b"OBSERVATION", b"id", msgpack.packb(header), *blobs]
 
 
-def refusal(frames: list) -> VantageError:
+def decode_error(frames: list) -> VantageError:
     with pytest.raises(VantageError) as caught:
         decode(frames)
     return caught.value
@@ -52,7 +52,7 @@ def refusal(frames: list) -> VantageError:
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
-def test_every_kind_survives_the_wire(kind, data):
+def test_every_kind_round_trips(kind, data):
     message, sink, arrays = data.draw(messages(KINDS[kind]))
     frames = encode(b"r" * 16, message, sink.blobs)
     packet = decode([bytes(frame) for frame in frames])
@@ -72,7 +72,7 @@ def test_kinds_and_structs_are_one_to_one():
 
 
 @pytest.mark.parametrize("dtype", codec.DTYPES)
-def test_raw_arrays_are_not_copied_either_way(dtype):
+def test_raw_arrays_are_not_copied(dtype):
     array = np.ones((3, 5), dtype)
     frames = observation(array)
     assert np.shares_memory(np.frombuffer(frames[4], np.uint8), array)
@@ -87,7 +87,7 @@ def test_raw_arrays_are_not_copied_either_way(dtype):
     [np.arange(24.0).reshape(4, 6)[::2, ::-1], np.arange(6, dtype=">i4").reshape(2, 3), np.zeros((0, 3)), np.array(7)],
     ids=["strided", "big-endian", "empty", "scalar"],
 )
-def test_any_layout_arrives_in_order(array):
+def test_any_memory_layout_round_trips(array):
     packet = decode(observation(array))
     received = packet.array(packet.message.view.rgb)
     np.testing.assert_array_equal(received, array)
@@ -115,21 +115,21 @@ def test_image_codecs(name, tolerance):
     assert not received.flags.writeable
 
 
-def test_png_carries_a_mask():
+def test_png_supports_masks():
     mask = (np.arange(12).reshape(3, 4) * 20).astype(np.uint8)
     packet = decode(observation(mask, "png"))
     np.testing.assert_array_equal(packet.array(packet.message.view.rgb), mask)
 
 
-# ----------------------------------------------------------------------------- other ways to say the same
+# ----------------------------------------------------------------------------- other encodings of a message
 
 
-def test_appended_fields_of_a_newer_minor_are_ignored_and_missing_ones_take_their_default():
+def test_unknown_fields_are_ignored_and_missing_fields_have_defaults():
     newer = msgpack.packb({"code": "internal", "message": "m", "severity": [1, {"a": b"x"}]})
     assert decode([PREFIX, b"FAILURE", b"", newer]).message == Failure("internal", "m", False)
 
 
-def test_long_forms_and_whole_floats_mean_the_same():
+def test_long_forms_and_integers_for_floats_are_accepted():
     header = (
         b"\xdf\x00\x00\x00\x04"  # map32 of 4
         + b"\xdb\x00\x00\x00\x07learner\xd9\x01x"  # str32, str8
@@ -140,10 +140,10 @@ def test_long_forms_and_whole_floats_mean_the_same():
     assert decode([PREFIX, b"LEASE", b"", header]).message == LeaseSpecs("x", 5, 7, 3.0)
 
 
-# ----------------------------------------------------------------------------- refusals of decode
+# ----------------------------------------------------------------------------- errors of decode
 
 DONE = [PREFIX, b"DONE", b"id", b"\x80"]
-REFUSALS = {
+INVALID = {
     "no frames": ([], "4 to"),
     "three frames": (DONE[:3], "4 to"),
     "too many frames": ([*DONE, *[b""] * (codec.MAX_BLOBS + 1)], "4 to"),
@@ -188,57 +188,57 @@ REFUSALS = {
     "negative shape": (with_ref([b"x" * 12], shape=[-2, -2, 3]), "negative"),
     "nine dimensions": (with_ref([b"x"], shape=[1] * 9), "dimensions"),
     "overflowing shape": (with_ref([b""], shape=[2**63, 2**63, 4]), "above the limit"),
-    "huge picture in a small file": (with_ref([b"x"], shape=[16000, 16000, 3], codec="png"), "above the limit"),
-    "float picture": (with_ref([b"x"], dtype="float32", codec="png"), "carries uint8"),
+    "huge image in a small file": (with_ref([b"x"], shape=[16000, 16000, 3], codec="png"), "above the limit"),
+    "float image": (with_ref([b"x"], dtype="float32", codec="png"), "carries uint8"),
     "grey jpeg": (with_ref([b"x"], shape=[2, 2], codec="jpeg"), "carries uint8"),
-    "wide picture": (with_ref([b"x"], shape=[1, 20000, 3], codec="png"), "carries uint8"),
+    "wide image": (with_ref([b"x"], shape=[1, 20000, 3], codec="png"), "carries uint8"),
 }
 
 
-@pytest.mark.parametrize("name", REFUSALS)
-def test_refusals(name):
-    frames, phrase = REFUSALS[name]
-    error = refusal(frames)
+@pytest.mark.parametrize("name", INVALID)
+def test_invalid_frames_are_rejected(name):
+    frames, phrase = INVALID[name]
+    error = decode_error(frames)
     assert error.code == "bad_request"
     assert any(part in error.message for part in phrase.split("|")), error.message
 
 
-def test_another_major_is_a_version_error():
-    error = refusal([MAGIC + bytes([PROTOCOL_MAJOR + 1]), *DONE[1:]])
+def test_another_major_version_is_rejected():
+    error = decode_error([MAGIC + bytes([PROTOCOL_MAJOR + 1]), *DONE[1:]])
     assert error.code == "version"
     assert str(PROTOCOL_MAJOR + 1) in error.message
 
 
-def test_one_frame_may_not_be_described_twice():
+def test_an_array_frame_may_be_referenced_once():
     frames = observation(np.zeros((2, 2, 3), np.uint8))
     header = msgpack.unpackb(frames[3])
     header["view"]["depth"] = header["view"]["rgb"]
-    assert "array frames" in refusal([*frames[:3], msgpack.packb(header), frames[4]]).message
+    assert "array frames" in decode_error([*frames[:3], msgpack.packb(header), frames[4]]).message
 
 
 def test_frame_and_message_size_limits(monkeypatch):
     frames = observation(np.zeros((4, 4, 3), np.uint8))
     monkeypatch.setattr(codec, "MAX_BLOB_BYTES", 40)
-    assert "the limit is" in refusal(frames).message
+    assert "the limit is" in decode_error(frames).message
     monkeypatch.setattr(codec, "MAX_FRAME_BYTES", 40)
-    assert "the limit is" in refusal(frames).message
+    assert "the limit is" in decode_error(frames).message
 
 
 @pytest.mark.parametrize("header", [b"\x81\xa7reports\xdd\xff\xff\xff\xff", b"\x81\xa1a\xc6\xff\xff\xff\xff"])
-def test_big_length_claims_allocate_nothing(header):
-    refusal([PREFIX, b"REPORTS", b"", header])
+def test_huge_claimed_lengths_allocate_nothing(header):
+    decode_error([PREFIX, b"REPORTS", b"", header])
     tracemalloc.start()
-    refusal([PREFIX, b"REPORTS", b"", header])
+    decode_error([PREFIX, b"REPORTS", b"", header])
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2**20
 
 
-# ----------------------------------------------------------------------------- pictures that lie
+# ----------------------------------------------------------------------------- invalid image files
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that claims this size and holds next to nothing."""
+    """A PNG that claims this size but has almost no data."""
     chunk = b"IHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big") + b"\x08\x02\x00\x00\x00"
     data = b"IDAT" + zlib.compress(bytes(1000))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
@@ -252,11 +252,11 @@ def file_of(format_name: str, size=(2, 2), mode: str = "RGB") -> bytes:
     return file.getvalue()
 
 
-PICTURES = {
-    "not a picture": (b"x" * 50, "png"),
+IMAGE_FILES = {
+    "not an image": (b"x" * 50, "png"),
     "empty": (b"", "png"),
     "another format": (file_of("jpeg"), "png"),
-    "a format that is not carried": (file_of("bmp"), "png"),
+    "unsupported format": (file_of("bmp"), "png"),
     "bomb": (png_header(30000, 30000), "png"),
     "huge bomb": (png_header(2**31 - 1, 2**31 - 1), "png"),
     "other size": (file_of("png", (2, 3)), "png"),
@@ -269,20 +269,20 @@ PICTURES = {
 }
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", IMAGE_FILES)
 @pytest.mark.filterwarnings("error")
-def test_pictures_that_lie_are_refused(name):
-    data, codec_name = PICTURES[name]
+def test_invalid_image_files_are_rejected(name):
+    data, codec_name = IMAGE_FILES[name]
     packet = decode(with_ref([data], codec=codec_name))
     with pytest.raises(VantageError) as caught:
         packet.array(packet.message.view.rgb)
     assert caught.value.code == "bad_request"
 
 
-# ----------------------------------------------------------------------------- refusals of encode
+# ----------------------------------------------------------------------------- errors of encode
 
 
-def test_encode_refuses_what_decode_would():
+def test_encode_rejects_invalid_messages():
     sink = ArraySink()
     with pytest.raises(VantageError, match="dtype"):
         sink.add(np.array([None]))
@@ -311,12 +311,12 @@ def test_an_observe_request_is_small():
     assert sum(len(frame) for frame in frames) < 700
 
 
-def test_request_id_of_a_refused_message():
+def test_request_id_of_an_invalid_message():
     assert request_id_of([PREFIX, b"NOPE", b"id", b""]) == b"id"
     assert request_id_of([PREFIX]) == b""
     assert request_id_of([PREFIX, b"NOPE", b"i" * 65]) == b""
 
 
-def test_large_headers_of_many_reports_fit():
+def test_empty_and_small_messages_round_trip():
     assert decode(encode(b"", SendReports(()))).message == SendReports(())
     assert decode(encode(b"", Busy(0.5))).message == Busy(0.5)

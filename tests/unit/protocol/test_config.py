@@ -1,3 +1,5 @@
+"""Configuration files: merging, overrides, validation and messages."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -37,7 +39,7 @@ def config_error(tree: dict[str, Any]) -> str:
     return caught.value.message
 
 
-def test_overlays_merge_in_order_and_sets_come_last(tmp_path: Path) -> None:
+def test_files_merge_in_order_and_overrides_come_last(tmp_path: Path) -> None:
     base = write(tmp_path / "a.toml", '[learner]\nlr = 1.0\nskills = ["x", "y"]\n[learner.lora]\nrank = 4\n')
     over = write(tmp_path / "b.toml", '[learner]\nskills = ["z"]\n[learner.lora]\ndropout = 0.5\n')
     tree = load([base, over], ["learner.lora.rank=16", "run.name=first", "learner.note='2'"])
@@ -46,27 +48,27 @@ def test_overlays_merge_in_order_and_sets_come_last(tmp_path: Path) -> None:
     assert section(tree, "run", RunSettings).name == "first"
 
 
-def test_absent_table_gives_defaults() -> None:
+def test_a_missing_table_gives_defaults() -> None:
     assert section({}, "learner", Outer) == Outer()
 
 
-def test_integers_fill_floats_but_text_fills_no_number() -> None:
+def test_integers_are_accepted_as_floats_but_text_is_not() -> None:
     assert section({"learner": {"lr": 1}}, "learner", Outer).lr == 1.0
     assert "learner.lr" in config_error({"learner": {"lr": "1"}})
     assert "learner.lora.rank" in config_error({"learner": {"lora": {"rank": True}}})
 
 
-def test_unknown_key_is_named_with_the_nearest_and_all_known_ones() -> None:
+def test_an_unknown_key_is_reported_with_suggestions() -> None:
     message = config_error({"learner": {"lora": {"rnk": 4}}})
     assert "learner.lora.rnk" in message and "did you mean rank" in message and "dropout, rank" in message
 
 
-def test_unknown_key_inside_an_array_of_tables_lists_the_items_keys() -> None:
+def test_an_unknown_key_in_an_array_of_tables_lists_known_keys() -> None:
     assert "knows dropout, rank" in config_error({"learner": {"parts": [{"rank": 1}, {"size": 2}]}})
 
 
 @pytest.mark.parametrize(
-    ("table", "key", "value", "says"),
+    ("table", "key", "value", "message"),
     [
         (
             "curriculum",
@@ -87,12 +89,12 @@ def test_unknown_key_inside_an_array_of_tables_lists_the_items_keys() -> None:
         ),
     ],
 )
-def test_a_wrong_value_is_told_what_it_must_be(table: str, key: str, value: Any, says: str) -> None:
-    with pytest.raises(VantageError, match=says):
+def test_wrong_values_are_explained(table: str, key: str, value: Any, message: str) -> None:
+    with pytest.raises(VantageError, match=message):
         section({table: {key: value}}, table, CurriculumSettings)
 
 
-def test_several_problems_are_one_sentence() -> None:
+def test_several_problems_give_one_line() -> None:
     message = config_error({"learner": {"lr": "a", "skills": 3}})
     assert "1 more problem" in message and message.count("\n") == 0
 
@@ -105,13 +107,13 @@ def test_several_problems_are_one_sentence() -> None:
         ("[learner\n", "not valid TOML"),
     ],
 )
-def test_bad_files_are_named(tmp_path: Path, text: str, expected: str) -> None:
+def test_invalid_files_are_reported(tmp_path: Path, text: str, expected: str) -> None:
     with pytest.raises(VantageError, match=expected) as caught:
         load([write(tmp_path / "c.toml", text)])
     assert caught.value.code == "bad_config"
 
 
-def test_missing_file_and_bad_sets_are_errors(tmp_path: Path) -> None:
+def test_a_missing_file_and_invalid_overrides_are_errors(tmp_path: Path) -> None:
     with pytest.raises(VantageError, match="no config file"):
         load([tmp_path / "none.toml"])
     for bad in ("learner", "lr=3", "learner..lr=3", "=3"):
@@ -119,12 +121,12 @@ def test_missing_file_and_bad_sets_are_errors(tmp_path: Path) -> None:
             load([], [bad])
 
 
-def test_run_name_is_a_plain_file_name() -> None:
+def test_the_run_name_must_be_a_file_name() -> None:
     with pytest.raises(VantageError, match="run.name"):
         section({"run": {"name": "../x"}}, "run", RunSettings)
 
 
-def test_merge_changes_neither_side() -> None:
+def test_merge_does_not_modify_its_arguments() -> None:
     base = {"a": {"b": 1}}
     over = {"a": {"c": 2}}
     assert merge(base, over) == {"a": {"b": 1, "c": 2}}
@@ -141,11 +143,11 @@ values = st.recursive(
 
 
 @given(st.dictionaries(keys, values, max_size=4))
-def test_toml_text_reads_back_to_the_same_tree(tmp_path_factory: pytest.TempPathFactory, table: dict[str, Any]) -> None:
+def test_toml_round_trips(tmp_path_factory: pytest.TempPathFactory, table: dict[str, Any]) -> None:
     path = tmp_path_factory.mktemp("toml") / "t.toml"
     path.write_bytes(to_toml({"run": table}).encode())
     assert load([path]) == {"run": table}
 
 
-def test_none_is_left_out() -> None:
+def test_none_is_omitted() -> None:
     assert "note" not in to_toml({"learner": Outer().model_dump()})

@@ -1,4 +1,4 @@
-"""The reply cache stays within its bounds and never forgets what is in progress; sessions expire."""
+"""The reply cache is bounded and never drops requests in progress; sessions expire."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def key(number: int) -> tuple[str, bytes]:
     return ("client", bytes([number]))
 
 
-def test_in_progress_then_answered():
+def test_a_request_in_progress_then_answered():
     cache = ReplyCache()
     assert not cache.is_running(key(1), b"old")
     cache.start(key(1), b"old")
@@ -34,22 +34,22 @@ def test_in_progress_then_answered():
     max_entries=st.integers(1, 10),
     max_bytes=st.integers(0, 120),
 )
-def test_bounds_hold_and_the_newest_stays(sizes, max_entries, max_bytes):
+def test_the_cache_is_bounded_and_keeps_the_newest_replies(sizes, max_entries, max_bytes):
     cache = ReplyCache(max_entries, max_bytes)
     for number, size in enumerate(sizes):
         cache.start(key(number), b"id")
         cache.finish(key(number), [bytes(size)])
         held = [n for n in range(number + 1) if cache.reply(key(n)) is not None]
         assert held[-1] == number
-        assert held == list(range(held[0], number + 1)), "the oldest leave first"
+        assert held == list(range(held[0], number + 1)), "the oldest are dropped first"
         assert cache.bytes_held == sum(sizes[n] for n in held)
         assert len(cache) == len(held) <= max_entries
         assert cache.bytes_held <= max_bytes or len(held) == 1
-        if held[0] > 0:  # nothing leaves that would have fitted
+        if held[0] > 0:  # no reply is dropped unnecessarily
             assert len(held) == max_entries or cache.bytes_held + sizes[held[0] - 1] > max_bytes
 
 
-def test_sessions_remember_names_and_forget_the_silent(monkeypatch):
+def test_sessions_hold_names_and_expire_without_messages(monkeypatch):
     now = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     sessions = Sessions("sim", "run", heartbeat_s=0.5, expiry_s=10.0, max_clients=2)
@@ -67,7 +67,7 @@ def test_sessions_remember_names_and_forget_the_silent(monkeypatch):
     assert [sessions.client(identity) for identity in (b"1", b"3", b"4")] == [None, "three", "four"]
 
 
-def test_a_greeting_that_is_refused_opens_nothing():
+def test_a_rejected_hello_opens_no_session():
     sessions = Sessions("sim", "run")
     with pytest.raises(VantageError, match="major 2|client 2") as caught:
         sessions.open(b"1", Hello("one", 2, 0))

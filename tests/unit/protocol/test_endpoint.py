@@ -17,26 +17,26 @@ def path_of(endpoint: Endpoint) -> Path:
     return Path(endpoint.address[len("ipc://") :])
 
 
-def test_what_was_published_is_found(tmp_path):
+def test_a_published_endpoint_is_found(tmp_path):
     publish(tmp_path, "sim", Endpoint("ipc:///a.sock"))
     publish(tmp_path, "sim", Endpoint("tcp://127.0.0.1:7", "k" * 40, "/not/published"))
     assert lookup(tmp_path, "sim") == Endpoint("tcp://127.0.0.1:7", "k" * 40, str(tmp_path / "keys"))
     assert [path.name for path in (tmp_path / "endpoints").iterdir()] == ["sim.json"]
 
 
-def test_a_server_key_that_is_none_is_said(tmp_path):
+def test_an_invalid_server_key_is_rejected(tmp_path):
     with pytest.raises(VantageError, match="'abc' is not a server key"):
         Endpoint("tcp://127.0.0.1:7", "abc", str(tmp_path)).check()
 
 
-def test_a_service_that_is_not_up_can_be_waited_for(tmp_path):
+def test_a_missing_endpoint_is_retryable(tmp_path):
     with pytest.raises(VantageError, match="start it first") as caught:
         lookup(tmp_path, "sim")
     assert (caught.value.code, caught.value.retryable) == ("unavailable", True)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"{}", b'{"address": 5}'])
-def test_a_broken_endpoint_file_is_named(tmp_path, content):
+def test_a_corrupt_endpoint_file_is_reported(tmp_path, content):
     publish(tmp_path, "sim", Endpoint("ipc:///a.sock"))
     (tmp_path / "endpoints" / "sim.json").write_bytes(content)
     with pytest.raises(VantageError, match=r"sim\.json") as caught:
@@ -44,7 +44,7 @@ def test_a_broken_endpoint_file_is_named(tmp_path, content):
     assert caught.value.code == "corrupt"
 
 
-def test_ipc_lies_in_the_run_directory_for_its_owner_only(tmp_path, monkeypatch):
+def test_ipc_sockets_are_in_the_run_directory_and_private(tmp_path, monkeypatch):
     (tmp_path / "endpoints").mkdir(mode=0o755)
     monkeypatch.chdir(tmp_path)
     path = path_of(serving_endpoint(Path("."), "sim"))
@@ -52,7 +52,7 @@ def test_ipc_lies_in_the_run_directory_for_its_owner_only(tmp_path, monkeypatch)
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_a_run_directory_too_deep_for_a_socket_has_a_short_one(tmp_path, monkeypatch):
+def test_a_long_run_path_gets_a_short_socket_path(tmp_path, monkeypatch):
     short = Path(tempfile.mkdtemp(dir="/tmp"))
     monkeypatch.setattr(tempfile, "tempdir", str(short))
     deep = tmp_path / ("é" * 60) / "run"
@@ -64,8 +64,8 @@ def test_a_run_directory_too_deep_for_a_socket_has_a_short_one(tmp_path, monkeyp
     assert path != path_of(serving_endpoint(deep.with_name("run2"), "sim"))
 
 
-def test_the_short_directory_is_not_shared_with_a_trap(tmp_path, monkeypatch):
-    """Somebody may have put a link where the private directory would be."""
+def test_a_link_in_place_of_the_private_directory_is_rejected(tmp_path, monkeypatch):
+    """Another user may have created a link there."""
     short = Path(tempfile.mkdtemp(dir="/tmp"))
     monkeypatch.setattr(tempfile, "tempdir", str(short))
     deep = tmp_path / ("d" * 100)
@@ -88,7 +88,7 @@ def test_loopback(host, loopback):
     assert is_loopback(host) is loopback
 
 
-def test_a_host_that_does_not_resolve(tmp_path):
+def test_an_unresolvable_host_is_rejected(tmp_path):
     with pytest.raises(VantageError, match="cannot be resolved") as caught:
         serving_endpoint(tmp_path, "sim", "tcp://nowhere.invalid:*")
     assert caught.value.code == "bad_config"

@@ -1,3 +1,5 @@
+"""Exit codes and messages of commands."""
+
 from __future__ import annotations
 
 import pytest
@@ -9,7 +11,9 @@ from protocol.run.exits import TRY_AGAIN, USER_ERROR, run_command
 @pytest.mark.parametrize(
     ("code", "expected"), [("bad_config", USER_ERROR), ("disk_full", USER_ERROR), ("busy", TRY_AGAIN)]
 )
-def test_a_typed_error_is_its_sentence_and_a_code(code: str, expected: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_typed_error_prints_its_message_and_sets_the_exit_code(
+    code: str, expected: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     def command() -> None:
         raise VantageError(code, "do this instead.")
 
@@ -19,7 +23,7 @@ def test_a_typed_error_is_its_sentence_and_a_code(code: str, expected: int, caps
     assert capsys.readouterr().err == "learner: do this instead.\n"
 
 
-def test_our_own_faults_keep_their_traceback() -> None:
+def test_other_exceptions_keep_their_traceback() -> None:
     def command() -> None:
         raise ZeroDivisionError
 

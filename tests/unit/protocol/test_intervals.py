@@ -1,3 +1,5 @@
+"""Wilson confidence intervals."""
+
 from __future__ import annotations
 
 from hypothesis import given
@@ -15,7 +17,7 @@ def test_wilson_agrees_with_published_values() -> None:
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_holds_the_share_and_narrows_with_more_questions(counts: tuple[int, int]) -> None:
+def test_wilson_contains_the_proportion_and_narrows_with_more_questions(counts: tuple[int, int]) -> None:
     right, asked = counts
     low, high = wilson(right, asked)
     assert 0.0 <= low <= right / asked + 1e-12

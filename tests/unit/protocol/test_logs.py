@@ -1,3 +1,5 @@
+"""Log files of a process."""
+
 from __future__ import annotations
 
 import errno
@@ -29,7 +31,7 @@ def lines(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_every_start_gets_its_own_file_with_ids(tmp_path: Path) -> None:
+def test_every_start_writes_its_own_file(tmp_path: Path) -> None:
     first = logs.setup(tmp_path, "learner")
     log.info("realised %d", 3, extra={"spec_id": "s-7", "path": tmp_path})
     second = logs.setup(tmp_path, "learner")
@@ -41,7 +43,7 @@ def test_every_start_gets_its_own_file_with_ids(tmp_path: Path) -> None:
     assert [line["message"] for line in lines(second)] == ["again"]
 
 
-def test_only_warnings_reach_the_terminal_and_tracebacks_reach_the_file(
+def test_the_terminal_gets_warnings_only_and_the_file_tracebacks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = logs.setup(tmp_path, "curriculum")
@@ -55,7 +57,7 @@ def test_only_warnings_reach_the_terminal_and_tracebacks_reach_the_file(
     assert "ValueError: broken" in str(lines(path)[1]["exception"])
 
 
-def test_a_log_line_that_cannot_be_written_is_dropped(
+def test_log_lines_are_dropped_if_the_disk_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logs.setup(tmp_path, "learner")

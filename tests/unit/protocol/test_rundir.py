@@ -1,3 +1,5 @@
+"""Run directories: creation, versions, locks, status and metrics."""
+
 from __future__ import annotations
 
 import errno
@@ -25,7 +27,7 @@ def snapshot(path: Path) -> dict[str, bytes]:
     return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
 
 
-def test_created_run_opens_with_its_config(run: RunDir) -> None:
+def test_a_created_run_opens_with_its_config(run: RunDir) -> None:
     again = RunDir.open(run.path)
     assert (again.name, again.seed, again.config) == ("first", 7, CONFIG)
     for folder in (run.adapters, run.checkpoints, run.episodes, run.logs, run.metrics):
@@ -41,14 +43,14 @@ def test_creating_over_a_run_is_a_conflict_and_changes_nothing(run: RunDir) -> N
     assert snapshot(run.path) == before
 
 
-def test_creation_cut_off_before_run_json_can_be_repeated(tmp_path: Path) -> None:
+def test_creation_can_be_repeated_if_run_json_is_missing(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "r", CONFIG)
     (run.path / "run.json").unlink()
     assert RunDir.create(tmp_path / "r", CONFIG).seed == 7
 
 
 @pytest.mark.parametrize(("major", "word"), [(0, "older"), (2, "newer")])
-def test_another_major_version_is_refused_untouched(run: RunDir, major: int, word: str) -> None:
+def test_another_major_version_is_rejected_and_unchanged(run: RunDir, major: int, word: str) -> None:
     identity = json.loads((run.path / "run.json").read_text())
     (run.path / "run.json").write_text(json.dumps({**identity, "major": major}))
     before = snapshot(run.path)
@@ -64,7 +66,7 @@ def test_a_newer_minor_version_opens(run: RunDir) -> None:
     assert RunDir.open(run.path).name == "first"
 
 
-def test_what_is_no_run_and_what_is_damaged(tmp_path: Path, run: RunDir) -> None:
+def test_missing_and_damaged_runs_are_rejected(tmp_path: Path, run: RunDir) -> None:
     with pytest.raises(VantageError) as caught:
         RunDir.open(tmp_path)
     assert caught.value.code == "bad_request"
@@ -75,7 +77,7 @@ def test_what_is_no_run_and_what_is_damaged(tmp_path: Path, run: RunDir) -> None
         assert caught.value.code == "corrupt"
 
 
-def test_second_holder_of_a_lock_is_refused_until_the_first_leaves(run: RunDir) -> None:
+def test_a_lock_has_one_holder(run: RunDir) -> None:
     with run.lock("learner"):
         with pytest.raises(VantageError, match=f"another learner .pid {os.getpid()}.") as caught:
             with run.lock("learner"):
@@ -88,7 +90,7 @@ def test_second_holder_of_a_lock_is_refused_until_the_first_leaves(run: RunDir) 
 
 
 @pytest.mark.timeout(60)
-def test_a_killed_holder_frees_its_lock(run: RunDir) -> None:
+def test_a_killed_holder_releases_its_lock(run: RunDir) -> None:
     code = (
         "import sys; from pathlib import Path; from protocol.run.directory import RunDir\n"
         "with RunDir.open(Path(sys.argv[1])).lock('learner'):\n print('held', flush=True); sys.stdin.read()"
@@ -105,7 +107,7 @@ def test_a_killed_holder_frees_its_lock(run: RunDir) -> None:
         pass
 
 
-def test_status_and_done_replace_what_was(run: RunDir) -> None:
+def test_status_and_done_are_replaced(run: RunDir) -> None:
     assert run.read_status("learner") is None and run.read_done("learner") is None
     run.write_status("learner", {"step": 1})
     run.write_status("learner", {"step": 2})
@@ -117,7 +119,7 @@ def test_status_and_done_replace_what_was(run: RunDir) -> None:
     assert not list(run.path.rglob("*.tmp"))
 
 
-def test_metrics_come_back_whole_from_many_threads(run: RunDir) -> None:
+def test_metrics_of_several_threads_are_complete(run: RunDir) -> None:
     def work(thread: int) -> None:
         for index in range(50):
             run.append_metrics("learner", {"thread": thread, "index": index})
@@ -131,7 +133,7 @@ def test_metrics_come_back_whole_from_many_threads(run: RunDir) -> None:
     assert len(seen) == 200
 
 
-def test_a_line_cut_off_by_a_kill_costs_only_itself(run: RunDir) -> None:
+def test_only_the_truncated_line_is_lost_after_a_kill(run: RunDir) -> None:
     path = run.metrics / "learner.jsonl"
     path.write_bytes(b'{"step": 1}\n{"step": 2, "rew')
     lines, offset = read_jsonl(path)
@@ -141,7 +143,7 @@ def test_a_line_cut_off_by_a_kill_costs_only_itself(run: RunDir) -> None:
     assert [line["step"] for line in read_jsonl(path, offset)[0]] == [3]
 
 
-def test_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     write_atomic(path, b"old")
 
@@ -156,7 +158,7 @@ def test_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path: Path, monke
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_guard_knows_a_real_full_device_and_a_place_not_to_write_to_and_lets_other_errors_through() -> None:
+def test_disk_guard_converts_full_disk_and_permission_errors_only() -> None:
     with pytest.raises(VantageError), disk_guard("/dev/full"), open("/dev/full", "wb", buffering=0) as file:
         file.write(b"x")
     with pytest.raises(VantageError, match="x cannot be written"), disk_guard("x"):

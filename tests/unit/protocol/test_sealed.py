@@ -1,3 +1,5 @@
+"""Sealed folders are atomic and verified."""
+
 from __future__ import annotations
 
 import errno
@@ -16,23 +18,23 @@ def write(final: Path, text: str = "weights") -> None:
         (staging / "adapter.bin").write_text(text)
 
 
-def test_a_sealed_folder_is_verified_and_says_its_facts(tmp_path: Path) -> None:
+def test_a_sealed_folder_is_verified_and_returns_its_facts(tmp_path: Path) -> None:
     write(tmp_path / "step-000003")
     assert verify_folder(tmp_path / "step-000003")["step"] == 3
 
 
-@pytest.mark.parametrize("damage", ["changed", "cut", "missing", "manifest cut", "manifest missing"])
-def test_damage_is_one_sentence(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize("damage", ["changed", "truncated", "missing", "manifest truncated", "manifest missing"])
+def test_damage_is_reported(tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "step-000003"
     write(folder)
     file, manifest = folder / "adapter.bin", folder / "manifest.json"
     if damage == "changed":
         file.write_text("weightz")
-    elif damage == "cut":
+    elif damage == "truncated":
         file.write_text("weig")
     elif damage == "missing":
         file.unlink()
-    elif damage == "manifest cut":
+    elif damage == "manifest truncated":
         manifest.write_bytes(manifest.read_bytes()[:20])
     else:
         manifest.unlink()
@@ -42,7 +44,7 @@ def test_damage_is_one_sentence(tmp_path: Path, damage: str) -> None:
     assert "\n" not in caught.value.message
 
 
-def test_nothing_is_visible_before_the_end(tmp_path: Path) -> None:
+def test_the_folder_appears_only_when_complete(tmp_path: Path) -> None:
     final = tmp_path / "step-000003"
     with pytest.raises(RuntimeError), sealed_folder(final, {}) as staging:
         (staging / "adapter.bin").write_text("half")
@@ -51,7 +53,7 @@ def test_nothing_is_visible_before_the_end(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_kill_left_is_swept_and_does_not_stand_in_the_way(tmp_path: Path) -> None:
+def test_leftovers_of_a_kill_are_removed(tmp_path: Path) -> None:
     leftover = tmp_path / ".writing-step-000004"
     leftover.mkdir()
     (leftover / "adapter.bin").write_text("half")
@@ -61,7 +63,7 @@ def test_what_a_kill_left_is_swept_and_does_not_stand_in_the_way(tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["step-000004"]
 
 
-def test_a_full_disk_is_one_sentence_and_leaves_the_old_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_leaves_other_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "step-000003")
 
     def full(*_: object) -> None:

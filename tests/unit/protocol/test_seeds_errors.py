@@ -1,4 +1,4 @@
-"""Seeds give the same stream for the same path, here and on every machine; errors carry a known code."""
+"""Random streams are determined by seed and path on every machine; errors have a known code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PATHS = st.lists(st.one_of(st.text(max_size=8), st.integers(0, 2**64)), max_size
 
 
 @given(seed=st.integers(0, 2**32 - 1), first=PATHS, second=PATHS)
-def test_a_stream_belongs_to_its_path(seed, first, second):
+def test_streams_are_determined_by_seed_and_path(seed, first, second):
     draw = rng_for(seed, *first).integers(2**63, size=4).tolist()
     assert draw == rng_for(seed, *first).integers(2**63, size=4).tolist()
     assert draw != rng_for(seed + 1, *first).integers(2**63, size=4).tolist()
@@ -22,7 +22,7 @@ def test_a_stream_belongs_to_its_path(seed, first, second):
         assert draw != rng_for(seed, *second).integers(2**63, size=4).tolist()
 
 
-def test_a_zero_at_the_end_is_part_of_the_path():
+def test_a_trailing_zero_is_part_of_the_path():
     assert rng_for(7, "a").integers(2**63) != rng_for(7, "a", 0).integers(2**63)
 
 
@@ -30,7 +30,7 @@ def test_streams_never_change_between_releases():
     assert rng_for(7, "scene", 3).integers(1000, size=4).tolist() == [182, 522, 976, 686]
 
 
-def test_errors_carry_code_sentence_and_whether_to_retry():
+def test_errors_have_code_message_and_retryable_flag():
     for code in CODES:
         error = VantageError(code, "do this")
         assert (error.code, error.message, str(error)) == (code, "do this", "do this")
@@ -43,7 +43,7 @@ def test_errors_carry_code_sentence_and_whether_to_retry():
     assert RETRYABLE_CODES <= CODES
 
 
-def test_back_off_doubles_up_to_its_bound_with_jitter_and_starts_afresh():
+def test_backoff_doubles_up_to_its_bound_and_can_be_reset():
     backoff = Backoff(1.0, 10.0)
     for bound in (1.0, 2.0, 4.0, 8.0, 10.0, 10.0):
         assert bound / 2 <= backoff.next_s() <= bound

@@ -1,4 +1,4 @@
-"""What a scraper and a health check see of a process."""
+"""Metrics and health of a process over HTTP."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def get(port: int, path: str) -> str:
     return urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5).read().decode()
 
 
-def test_numbers_are_served_as_gauges_and_counters(port):
+def test_values_are_served_as_gauges_and_counters(port):
     with Telemetry("sim", port) as telemetry:
         telemetry.update({"queued": 3, "served_total": 1000})
         text = get(port, "/metrics")
@@ -45,18 +45,18 @@ def test_health_fails_when_a_process_stops_updating(port, monkeypatch):
     assert caught.value.code == 503
 
 
-def test_it_listens_on_loopback_only(port):
+def test_the_server_listens_on_loopback_only(port):
     with Telemetry("sim", port) as telemetry:
         assert telemetry._server is not None and telemetry._server.server_address[0] == "127.0.0.1"
 
 
-def test_a_port_in_use_is_one_clear_sentence(port):
+def test_a_port_in_use_is_reported(port):
     with Telemetry("sim", port), pytest.raises(VantageError, match="metrics_port") as caught:
         Telemetry("other", port)
     assert caught.value.code == "conflict"
 
 
-def test_without_a_port_nothing_listens():
+def test_port_zero_disables_the_server():
     with Telemetry("sim", 0) as telemetry:
         telemetry.update({"queued": 1})
         assert telemetry._server is None
