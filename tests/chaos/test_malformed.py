@@ -106,8 +106,7 @@ def read(frames: list[bytes]) -> None:
 def refs_of(message) -> list:
     view = getattr(message, "view", None)
     views = [view] if view is not None else []
-    views += getattr(getattr(message, "episode", None), "views", ())
-    views += [annotated.view for annotated in getattr(message, "views", ())]
+    views += [getattr(item, "view", item) for item in getattr(message, "views", ())]  # AnnotatedView or View
     return [ref for view in views for ref in (view.rgb, view.depth, view.ids) if ref is not None]
 
 

@@ -115,7 +115,7 @@ def test_handlers_may_answer_later(endpoint):
         with pytest.raises(VantageError, match="three workers"):
             replies["c"].result(5)
         futures["a"].cancel()
-        with pytest.raises(VantageError, match="gave this request up") as caught:
+        with pytest.raises(VantageError, match="dropped this request") as caught:
             replies["a"].result(5)
         assert caught.value.retryable
 
