@@ -124,7 +124,7 @@ def evaluate(
 @app.command()
 def score(
     questions: Annotated[
-        Path, typer.Argument(metavar="QUESTIONS", help="Rows of VSI-Bench (.jsonl, .parquet), or a generated data set.")
+        Path, typer.Argument(metavar="QUESTIONS", help="Rows of VSI-Bench (.jsonl, .parquet), or a generated dataset.")
     ],
     answers: Annotated[Path, typer.Option("--answers", help='JSON lines with "id" and "prediction".')],
     out: Annotated[Optional[Path], typer.Option("--out", help="JSON file for the scores.")] = None,

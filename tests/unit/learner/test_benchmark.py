@@ -206,7 +206,7 @@ def test_parquet_and_json_lines_give_the_same_items(tmp_path):
     assert read_items(tmp_path / "rows.parquet") == read_items(write(tmp_path / "rows.jsonl", rows))
 
 
-def test_a_generated_data_set_is_verified_and_read(tmp_path):
+def test_a_generated_dataset_is_verified_and_read(tmp_path):
     rows = [
         {**CHOICE, "question_type": "view_direction", "answer_type": "choice"},
         {**CHOICE, "id": 2, "options": None, "ground_truth": "lamp", "answer_type": "choice"},
