@@ -37,7 +37,7 @@ GROUP = 8
 QUESTION_SPREAD = 0.8
 TRANSFER = 0.35  # fraction of an update that reaches a neighbouring level of the skill
 FORGETTING = 2.0e-4  # of a cell's distance from FORGOTTEN, per group trained elsewhere
-FORGOTTEN = -1.0  # logits below the start: where a cell that is never asked drifts to
+FORGOTTEN = -1.0  # logits relative to the start; cells that are never asked drift towards it
 _BLOCK = 1024  # questions drawn at a time
 
 

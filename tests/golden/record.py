@@ -2,8 +2,8 @@
 
     python -m tests.golden.record [FILE.json]     writes the digests of this checkout
 
-A refactoring must not change them; a change that is meant to alter images or questions records tests/golden/golden.json
-anew.
+A refactoring must not change them. A change that alters images or questions on purpose records tests/golden/golden.json
+again.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def digest(*parts: bytes) -> str:
 
 
 def record() -> dict[str, dict[str, str]]:
-    """One entry per world, skill and level: digests of its image pixels and of what is asked and answered."""
+    """Return digests of pixels, prompt and answers for each world, skill and level."""
     scenes = WarmScenes(RoomsBackend(), bound=SCENES)
     found: dict[str, dict[str, str]] = {}
     for name, world in WORLDS.items():

@@ -1,4 +1,4 @@
-"""Images, prompts and answers are those of golden.json, which a change that is meant to alter them records anew."""
+"""Images, prompts and answers match golden.json; a change that alters them on purpose records it again."""
 
 from __future__ import annotations
 
