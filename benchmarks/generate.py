@@ -1,4 +1,4 @@
-"""Measures the cost of writing a data set: rows per second and core, and the time of each stage.
+"""Measures the cost of writing a dataset: rows per second and core, and the time of each stage.
 
     python -m benchmarks.generate [--n 600] [--size 256] [--out FILE]
 

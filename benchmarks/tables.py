@@ -116,7 +116,7 @@ CLAIMS = (
         "most in skills that count or match objects.",
     ),
     Claim(
-        "Cost of writing a data set",
+        "Cost of writing a dataset",
         "generate",
         "python -m benchmarks.generate",
         sections.generate,

@@ -1,4 +1,4 @@
-"""`static`: a fixed list of specs, all cells equally, in shuffled epochs: a data set that ignores the policy."""
+"""`static`: a fixed list of specs, all cells equally, in shuffled epochs: a dataset that ignores the policy."""
 
 from __future__ import annotations
 

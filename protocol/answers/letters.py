@@ -1,6 +1,6 @@
 """Prompts for instruction-following models: options are lettered lines and the answer is a letter.
 
-The prompts of the learner and the data sets of the simulator use the same wording.
+The prompts of the learner and the datasets of the simulator use the same wording.
 """
 
 from __future__ import annotations

@@ -83,9 +83,9 @@ class Result:
 
 
 def read_items(path: Path) -> list[Item]:
-    """The questions of a .jsonl or .parquet file with VSI-Bench's fields, or of a data set of `sim-server generate`.
+    """The questions of a .jsonl or .parquet file with VSI-Bench's fields, or of a dataset of `sim-server generate`.
 
-    Raises VantageError: "bad_request" that names the row, "corrupt" for a data set that does not match its manifests.
+    Raises VantageError: "bad_request" that names the row, "corrupt" for a dataset that does not match its manifests.
     """
     items: dict[str, Item] = {}
     for number, row in enumerate(_rows(path), start=1):
@@ -129,7 +129,7 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
         shards = sorted(path.glob("shards/shard-*"))
         if not (path / "dataset.json").exists() or not shards:
             raise VantageError(
-                "bad_request", f"{path} is not a finished data set; name one, or a .jsonl or .parquet file."
+                "bad_request", f"{path} is not a finished dataset; name one, or a .jsonl or .parquet file."
             )
         for shard in shards:
             verify_folder(shard)

@@ -1,4 +1,4 @@
-"""Folders that are complete or absent: published adapters, training checkpoints, shards of a data set.
+"""Folders that are complete or absent: published adapters, training checkpoints, shards of a dataset.
 
 A folder is written under a temporary name: each file is synced, a manifest with the SHA-256 of each file is written
 last, and one rename makes the folder visible. A kill at any instant leaves either the old state or the new one; the

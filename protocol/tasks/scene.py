@@ -41,7 +41,7 @@ class Camera(msgspec.Struct, frozen=True):
 
 class SceneSpec(msgspec.Struct, frozen=True):
     """Which scene to open. With an empty `asset` the backend generates the scene from `seed` and the other fields;
-    otherwise `asset` names a scene of its data set and the other fields are ignored."""
+    otherwise `asset` names a scene of its dataset and the other fields are ignored."""
 
     seed: int = 0
     split: str = "train"  # "train" | "val"; must agree with the seed's range

@@ -2,7 +2,7 @@
 
 The curriculum builds training specs here and the learner held-out specs, from the same [curriculum.world] table. Both
 use the same kind of scenes and can never share one: seeds of training scenes are below HELD_OUT_SEED_BORDER, those of
-held-out scenes are not, and scenes of a data set are in two lists that share no name.
+held-out scenes are not, and scenes of a dataset are in two lists that share no name.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class World(Section):
     lights: tuple[str, ...] = pydantic.Field(default=("day",), min_length=1)  # of "day", "evening"; one per scene
     ceiling_m: float = pydantic.Field(default=2.6, ge=2.2, le=4.0)
     categories: tuple[str, ...] = ()  # empty: every category the backend has
-    assets: tuple[str, ...] = ()  # scenes of the backend's data set to train on; empty: generated scenes
+    assets: tuple[str, ...] = ()  # scenes of the backend's dataset to train on; empty: generated scenes
     held_out_assets: tuple[str, ...] = ()
     width_px: int = pydantic.Field(default=96, ge=1, le=4096)
     height_px: int = pydantic.Field(default=96, ge=1, le=4096)

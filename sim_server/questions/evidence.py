@@ -129,7 +129,7 @@ def _one_view(objects: dict[int, SceneObject], frames: Frames, index: int) -> Vi
     seen: dict[int, ObjectTruth] = {}
     for start, end in zip(starts.tolist(), ends.tolist()):
         item = objects.get(int(owners[start]))
-        if item is None:  # an id without a description, such as a wall of a data set
+        if item is None:  # an id without a description, such as a wall of a dataset
             continue
         pixels = order[start:end]
         count = end - start

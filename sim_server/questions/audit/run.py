@@ -34,7 +34,7 @@ HOME: dict[str, object] = {"rooms": 2, "min_objects": 12, "max_objects": 20, "cl
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """The part of an episode that an exported data set contains."""
+    """The part of an episode that an exported dataset contains."""
 
     question: Question
     scene: SceneDescription

@@ -51,7 +51,7 @@ class Elsewhere:
     def views(self, spec: SceneSpec, camera: Camera, count: int) -> list[Evidence]:
         """Up to SCENES x PLACES sets of `count` views; fewer if scenes cannot be made or show no object.
 
-        If the spec names a scene of a data set, they show other scenes of the backend's data set.
+        If the spec names a scene of a dataset, they show other scenes of the backend's dataset.
         """
         key = (msgspec.structs.replace(spec, seed=_first_seed(spec)), narrowed(camera, WIDEST_PX), count)
         found = self._cache.pop(key, None)

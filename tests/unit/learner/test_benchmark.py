@@ -215,7 +215,7 @@ def test_a_generated_dataset_is_verified_and_read(tmp_path):
     ]
     with sealed_folder(tmp_path / "shards" / "shard-000000", {}) as staging:
         write(staging / "rows.jsonl", rows)
-    with pytest.raises(VantageError, match="not a finished data set"):
+    with pytest.raises(VantageError, match="not a finished dataset"):
         read_items(tmp_path)
     (tmp_path / "dataset.json").write_text("{}")
     items = read_items(tmp_path)
