@@ -129,11 +129,11 @@ class CurriculumCore:
         now = self._clock()
         self._expire(now)
         estimates = cell_estimates(self._state, self._settings)
-        planned = {one.cell.clear for one in estimates}
+        planned = {one.cell.undegraded for one in estimates}
         again = [
             msgspec.structs.replace(issue, reissue=issue.reissue + 1)
             for issue in self._state.returned.values()
-            if issue.proposal or issue.cell.clear in planned
+            if issue.proposal or issue.cell.undegraded in planned
         ][: message.count]
         issues = again + self._new_issues(estimates, message.count - len(again))
         event = LeasedEvent(

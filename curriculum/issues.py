@@ -21,7 +21,7 @@ _NO_SCENE = -1  # a proposal names its own scene
 
 def fresh_issues(world: World, drawn: Sequence[Choice], next_number: int, next_scene: int) -> list[Issue]:
     """Number the drawn specs and give them new scenes, `world.specs_per_scene` to each."""
-    placed = deal(world, drawn, lambda choice: choice[0].clear)  # degraded variants count as the same question
+    placed = deal(world, drawn, lambda choice: choice[0].undegraded)  # degraded variants count as the same question
     return [
         Issue(
             number=number,

@@ -74,7 +74,7 @@ def _estimate(state: State, settings: CurriculumSettings, cell: Cell, weight: fl
         progress=min(abs(trend) / _PROGRESS_SCALE, 1.0),
         damping=max(_LEAST_DAMPING, 0.5 ** (max(stale, 0) / estimation.patience_groups)),
         feasible=(seen.asked + seen.blind_asked + 2.0) / (seen.asked + seen.blind_asked + seen.infeasible + 2.0),
-        seeing=_seeing(state.cells.get(str(cell.clear), CellState()), cell),
+        seeing=_seeing(state.cells.get(str(cell.undegraded), CellState()), cell),
         learned=seen.asked >= 4 and post.mean > (1.0 + cell.chance) / 2.0,
         hopeless=seen.asked >= enough and seen.fast.value <= estimation.hopeless,
         waiting=state.next_number - 1 - seen.issued_at,

@@ -40,7 +40,7 @@ class Cell(msgspec.Struct, frozen=True, order=True):
     degradation: str = ""  # like "fog:3"; "" for undegraded images
 
     @property
-    def clear(self) -> Cell:
+    def undegraded(self) -> Cell:
         """The same cell with undegraded images."""
         return Cell(self.skill, self.level)
 

@@ -113,7 +113,7 @@ class State(msgspec.Struct):
 
     def blind_success(self, cell: Cell) -> Optional[float]:
         """Mean success of blind questions, whatever the degradation; None if none was asked."""
-        blind = self.cells[str(cell.clear)].blind if str(cell.clear) in self.cells else BetaCounts()
+        blind = self.cells[str(cell.undegraded)].blind if str(cell.undegraded) in self.cells else BetaCounts()
         total = blind.successes + blind.failures
         return blind.successes / total if total else None
 

@@ -59,8 +59,8 @@ AnySection = TypeVar("AnySection", bound=Section)
 def load(paths: Iterable[Path], sets: Sequence[str] = ()) -> Tree:
     """Merge TOML files in order, later ones over earlier ones, then settings such as "learner.lr=1e-5".
 
-    Tables merge key by key; everything else, arrays too, is replaced. A setting's value is read as TOML, and as a
-    plain string where it is none. Raises VantageError("bad_config").
+    Tables merge key by key; any other value, arrays included, is replaced. A setting is parsed as TOML, or taken as a
+    plain string if that fails. Raises VantageError("bad_config").
     """
     tree: Tree = {}
     for path in paths:

@@ -55,7 +55,7 @@ class _Skills(Section):
 
 
 class World(Section):
-    """The scenes and the camera that every spec of a run is drawn from."""
+    """A distribution of scenes and the camera: the [curriculum.world] table."""
 
     rooms: int = pydantic.Field(default=1, ge=1, le=12)
     min_objects: int = pydantic.Field(default=3, ge=1, le=200)
@@ -64,17 +64,17 @@ class World(Section):
     palette: str = pydantic.Field(default="named", pattern="^(named|natural)$")
     lights: tuple[str, ...] = pydantic.Field(default=("day",), min_length=1)  # of "day", "evening"; one per scene
     ceiling_m: float = pydantic.Field(default=2.6, ge=2.2, le=4.0)
-    categories: tuple[str, ...] = ()  # empty: every category the backend has
+    categories: tuple[str, ...] = ()  # empty: every category of the backend
     assets: tuple[str, ...] = ()  # scenes of the backend's dataset to train on; empty: generated scenes
     held_out_assets: tuple[str, ...] = ()
     width_px: int = pydantic.Field(default=96, ge=1, le=4096)
     height_px: int = pydantic.Field(default=96, ge=1, le=4096)
     hfov_deg: float = pydantic.Field(default=70.0, ge=6, le=160)
-    degradations: tuple[str, ...] = ()  # like "fog:3": pictures may be degraded by one of these
-    degraded_share: float = pydantic.Field(default=0.5, ge=0, le=1)  # of the specs, where degradations are listed
+    degradations: tuple[str, ...] = ()  # like "fog:3": an image may have one of these
+    degraded_share: float = pydantic.Field(default=0.5, ge=0, le=1)  # fraction of the specs, if degradations are listed
     look_around: int = pydantic.Field(default=0, ge=0, le=12)  # moves before the answer, for skills that look around
-    specs_per_scene: int = pydantic.Field(default=4, ge=1, le=256)  # a scene that is open already costs no load
-    same_cell_per_scene: int = pydantic.Field(default=2, ge=1, le=256)  # more would be near-duplicates
+    specs_per_scene: int = pydantic.Field(default=4, ge=1, le=256)  # reusing an open scene saves loading time
+    same_cell_per_scene: int = pydantic.Field(default=2, ge=1, le=256)  # more would give near-duplicates
 
     @pydantic.model_validator(mode="after")
     def _consistent(self) -> World:
@@ -83,13 +83,13 @@ class World(Section):
         if unknown := sorted(set(self.lights) - {"day", "evening"}):
             raise ValueError(f"lights are day or evening, not {unknown[0]}")
         for text in self.degradations:
-            Degradation.parse(text)  # says itself what is wrong
+            Degradation.parse(text)  # raises with the reason
         if len(set(self.degradations)) < len(self.degradations):
-            raise ValueError("each of the degradations is listed once")
+            raise ValueError("a degradation is listed twice; list each once")
         if bool(self.assets) != bool(self.held_out_assets):
-            raise ValueError("assets and held_out_assets are given both or not at all")
+            raise ValueError("set both assets and held_out_assets, or neither")
         if shared := sorted(set(self.assets) & set(self.held_out_assets)):
-            raise ValueError(f"scene {shared[0]} is in assets and in held_out_assets")
+            raise ValueError(f"scene {shared[0]} is in both assets and held_out_assets; remove it from one")
         return self
 
     @property
@@ -103,19 +103,19 @@ def world_of(tree: Mapping[str, Any]) -> World:
 
 
 def cells_of(tree: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """Every (skill, level) that a run's configuration trains, in its order. Raises VantageError("bad_config")."""
+    """Every (skill, level) that a configuration trains, in its order. Raises VantageError("bad_config")."""
     listed = {"skills": tree["curriculum"]["skills"]} if "skills" in tree.get("curriculum", {}) else {}
     skills = section({"curriculum": listed}, "curriculum", _Skills).skills
     return [(skill.name, level) for skill in skills for level in skill.levels]
 
 
 def training_scene(world: World, run_seed: int, index: int) -> SceneSpec:
-    """The run's training scene number `index`."""
+    """Training scene number `index` of a run."""
     return _scene(world, run_seed, index, held_out=False)
 
 
 def held_out_scene(world: World, seed: int, index: int) -> SceneSpec:
-    """The held-out scene number `index` under this seed."""
+    """Held-out scene number `index` for this seed."""
     return _scene(world, seed, index, held_out=True)
 
 
@@ -130,10 +130,10 @@ def task_spec(
     level: int,
     degradation: Optional[str] = None,
 ) -> TaskSpec:
-    """The order for one episode in this scene; everything left open is drawn from (run_seed, seq) when it is realised.
+    """The spec of one episode in this scene. What it leaves open is drawn from (run_seed, seq) when it is realised.
 
-    The paraphrase is left open too. `degradation` is one like "fog:3" or "" for a clear picture; None draws it here, a
-    `degraded_share` of the specs getting one.
+    `degradation` is one like "fog:3" or "" for undegraded images; None draws it here, with probability
+    `degraded_share` for a degraded image.
     """
     return TaskSpec(
         spec_id=spec_id,
@@ -149,7 +149,7 @@ def task_spec(
 
 
 def degradations_for(world: World, skill: str) -> tuple[str, ...]:
-    """Those of the world's degradations that questions of the skill can be asked with, like "fog:3"."""
+    """The degradations of the world that the skill can be asked with, like "fog:3"."""
     if not world.degraded_share:
         return ()
     as_seen = CATALOGUE[skill].judged_as_seen
@@ -169,7 +169,7 @@ def _drawn(world: World, run_seed: int, seq: int, skill: str) -> tuple[Degradati
 
 
 def held_out_specs(world: World, seed: int, wanted: Mapping[tuple[str, int], int]) -> list[TaskSpec]:
-    """As many specs as `wanted` says for every (skill, level), all in held-out scenes, ordered by scene.
+    """The number of specs in `wanted` for each (skill, level), in held-out scenes, ordered by scene.
 
     The same arguments give the same specs, so that two runs, or one run before and after, answer the same questions.
     Raises VantageError("bad_request") for a skill or level that the catalogue lacks.
@@ -194,9 +194,9 @@ def held_out_specs(world: World, seed: int, wanted: Mapping[tuple[str, int], int
 
 
 def deal(world: World, items: Sequence[Item], cell: Callable[[Item], Hashable]) -> list[tuple[int, Item]]:
-    """Deal items to scenes 0, 1, …: about `specs_per_scene` to each, those of one cell as far apart as they go.
+    """Deal items to scenes 0, 1, …: about `specs_per_scene` to each, with items of one cell spread as far as possible.
 
-    Returns (scene, item) ordered by scene, so that a simulator works through one scene after the other.
+    Returns (scene, item) ordered by scene, so that a simulator handles one scene after the other.
     """
     if not items:
         return []

@@ -46,9 +46,9 @@ def test_unasked_degraded_cells_are_predicted_from_other_skills() -> None:
     unseen = [Cell(SKILLS[3], level, degradation) for level in (0, 1) for degradation in ("fog:3", "fog:1")]
     separate = fitted(clear + foggy, 600)
     error = max(abs(separate.predict(cell) - truth(cell)) for cell in unseen)
-    merged = fitted([*clear, *(cell.clear for cell in foggy)], 600)  # one cell for undegraded and foggy images
+    merged = fitted([*clear, *(cell.undegraded for cell in foggy)], 600)  # one cell for undegraded and foggy images
     assert error < 0.1
-    assert max(abs(merged.predict(cell.clear) - truth(cell)) for cell in unseen) > 0.15
+    assert max(abs(merged.predict(cell.undegraded) - truth(cell)) for cell in unseen) > 0.15
 
 
 def test_each_severity_is_expected_to_be_harder_than_the_previous() -> None:
