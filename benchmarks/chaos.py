@@ -4,7 +4,7 @@
     python -m benchmarks.chaos kills [--count 100]        kill -9 of broker, worker, curriculum and learner in one run
 
 Both write benchmarks/results/chaos.json; tests/chaos runs short versions. `frames` uses the toy simulator of
-tests/support, so that a mutation that is still a valid request costs nothing.
+tests/support/third_party, so that a mutation that is still a valid request costs nothing.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def _stranger(context: zmq.Context, run_dir: Path, name: str) -> zmq.Socket:
 def _services(run_dir: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
     """A broker with one toy worker, and a curriculum."""
     RunDir.create(run_dir, {"sim": {"backend": "toy"}})
-    paths = (str(ROOT), str(ROOT / "tests" / "support"))
+    paths = (str(ROOT), str(ROOT / "tests" / "support" / "third_party"))
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),

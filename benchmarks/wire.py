@@ -106,7 +106,7 @@ def _broker(run_dir: Path) -> Iterator[Client]:
     RunDir.create(run_dir, {"sim": {"backend": "toy", "credit": IN_FLIGHT}})
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests" / "support"))),
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests" / "support" / "third_party"))),
         "TOY_RENDER_S": "0",
         "TOY_OPEN_S": "0",
         "TOY_DEATHS": "0",

@@ -16,6 +16,7 @@ from protocol.tasks.scene import Camera, Pose, SceneSpec
 from protocol.wire.client import Client
 from protocol.wire.endpoint import lookup
 from protocol.wire.messages import Observe
+from tests.support.toy import THIRD_PARTY
 
 ROOT = Path(__file__).parents[2]
 EVERYTHING = """
@@ -53,7 +54,7 @@ def old_python(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests" / "support")))}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(THIRD_PARTY)))}
 
 
 def test_every_module_of_protocol_and_simulator_imports(old_python: str, tmp_path: Path) -> None:
