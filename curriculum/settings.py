@@ -9,7 +9,7 @@ from protocol.run.config import Section
 from protocol.tasks.specs import SkillSettings, World, default_skills
 
 
-class Shares(Section):
+class ReservedShares(Section):
     """Fixed shares of a batch; the rest goes where the selector expects the largest learning signal."""
 
     coverage: float = pydantic.Field(default=0.08, ge=0, le=1)  # spread evenly, so that every cell is measured
@@ -17,7 +17,7 @@ class Shares(Section):
     blind: float = pydantic.Field(default=0.03, ge=0, le=1)  # asked without images, to detect shortcuts
 
     @pydantic.model_validator(mode="after")
-    def _sum(self) -> Shares:
+    def _sum(self) -> ReservedShares:
         if self.coverage + self.retest + self.blind >= 1:
             raise ValueError("coverage, retest and blind must leave a share for learning")
         return self
@@ -46,7 +46,7 @@ class CurriculumSettings(Section):
     selector: str = "frontier"  # of curriculum.selectors, or of another distribution
     skills: tuple[SkillSettings, ...] = pydantic.Field(default_factory=default_skills, min_length=1)
     world: World = World()
-    shares: Shares = Shares()
+    shares: ReservedShares = ReservedShares()
     proposals: Proposals = Proposals()
     estimation: Estimation = Estimation()
     static_specs: int = pydantic.Field(default=256, ge=1)  # length of the list of `static`

@@ -10,8 +10,7 @@ from typing import Any, Callable, Optional, Sequence
 import msgspec
 from transformers import TrainerCallback
 
-from learner.evaluate.held_out import Evaluator, first_per_skill, write_results
-from learner.evaluate.held_out import Progress as Report
+from learner.evaluate.held_out import Evaluator, ShowStatus, first_per_skill, write_results
 from learner.grpo.clock import StepClock
 from learner.progress import Progress
 from learner.ranks.orders import Ranks
@@ -22,7 +21,7 @@ from protocol.run.directory import RunDir
 
 
 class Monitor(TrainerCallback):
-    """Trainer callback."""
+    """The callback of the trainer; a start of the learner has one."""
 
     def __init__(
         self,
@@ -32,7 +31,7 @@ class Monitor(TrainerCallback):
         clock: StepClock,
         collector: Collector,
         evaluator: Evaluator,
-        questions: Callable[[Report], list[Task]],
+        questions: Callable[[ShowStatus], list[Task]],
         ranks: Ranks,
     ) -> None:
         """`questions` renders the held-out questions, or reads them from disk if they were rendered before."""

@@ -36,7 +36,7 @@ from protocol.wire.messages import RenderTask
 _SPARE = 2.0  # specs per question wanted: some are infeasible
 _BOOTSTRAP = 1000
 
-Progress = Callable[[str], None]
+ShowStatus = Callable[[str], None]
 
 
 # ----------------------------------------------------------------------------- questions
@@ -56,14 +56,14 @@ class HeldOut:
         self._specs = held_out_specs(world, settings.seed, spare)
         self._key = msgspec.json.encode(self._specs)
 
-    def tasks(self, simulator: Channel, stream: StreamSettings, progress: Progress) -> list[Task]:
+    def tasks(self, simulator: Channel, stream: StreamSettings, show: ShowStatus) -> list[Task]:
         """Return the wanted number of questions of each cell, from disk if they were rendered before.
 
         Raises VantageError if the simulator fails, and "infeasible" if a cell has no question.
         """
         tasks = self._read()
         if tasks is None:
-            tasks = _render(self._specs, self._wanted, simulator, stream, progress)
+            tasks = _render(self._specs, self._wanted, simulator, stream, show)
             self._write(tasks)
         chosen: list[Task] = []
         for cell, count in self._wanted.items():
@@ -139,7 +139,7 @@ def _render(
     wanted: Mapping[tuple[str, int], int],
     simulator: Channel,
     stream: StreamSettings,
-    progress: Progress,
+    show: ShowStatus,
 ) -> list[Task]:
     """Render the feasible specs, in order, at least the first `wanted` of each cell.
 
@@ -164,7 +164,7 @@ def _render(
                 if error.code != "infeasible":
                     raise
         ready = sum(min(have[cell], count) for cell, count in wanted.items())
-        progress(f"rendering held-out questions, {ready} of {sum(wanted.values())}")
+        show(f"rendering held-out questions, {ready} of {sum(wanted.values())}")
     return [done[spec.spec_id] for spec in specs if spec.spec_id in done]
 
 
@@ -172,7 +172,7 @@ def _render(
 
 
 @dataclass(frozen=True)
-class Row:
+class CellScores:
     """Mean scores of one cell over `asked` questions; `blind` is over `asked_blind` of them."""
 
     skill: str
@@ -193,13 +193,13 @@ class Evaluator:
         self._seed = seed
 
     def evaluate(
-        self, tasks: Sequence[Task], samples: int, blind_per_skill: int, progress: Progress
-    ) -> tuple[list[Row], list[tuple[str, float, Optional[float]]]]:
-        """Return a Row per cell, and (spec id, greedy score, sampled score) per question for paired comparisons.
+        self, tasks: Sequence[Task], samples: int, blind_per_skill: int, show: ShowStatus
+    ) -> tuple[list[CellScores], list[tuple[str, float, Optional[float]]]]:
+        """Return the scores of each cell, and (spec id, greedy score, sampled score) of each question.
 
         With `samples` 0, answers are greedy only.
         """
-        progress(f"answering {len(tasks)} held-out questions")
+        show(f"answering {len(tasks)} held-out questions")
         scored = self._scores(tasks, samples, blind=False)
         greedy = [scores[0] for scores in scored]
         sampled = [_mean(scores[1:]) if samples else None for scores in scored]
@@ -214,7 +214,7 @@ class Evaluator:
             own_blind = [blind[index] for index in members if index in blind]
             own_sampled = [score for index in members if (score := sampled[index]) is not None]
             rows.append(
-                Row(
+                CellScores(
                     skill,
                     level,
                     len(members),

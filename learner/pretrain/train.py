@@ -183,14 +183,14 @@ def init_attention(model: Any, seed: int) -> None:
             attention.q_norm.weight.fill_(_MIMETIC_GAIN)
 
 
-class Candidate(NamedTuple):
+class CheckpointScore(NamedTuple):
     """Held-out accuracy of a checkpoint."""
 
     step: int
     perception: float
     relation: float
 
-    def better_than(self, other: Candidate | None, band: tuple[float, float]) -> bool:
+    def better_than(self, other: CheckpointScore | None, band: tuple[float, float]) -> bool:
         """Compare first by being in the band, then by perception."""
         if other is None:
             return True
@@ -217,7 +217,7 @@ def pretrain(settings: PretrainSettings, train: Pool, held_out: Pool, out: Path)
     torch.use_deterministic_algorithms(True)
     trainer = Trainer(settings)
     last = settings.train_shards
-    best: Candidate | None = None
+    best: CheckpointScore | None = None
 
     def growing(progress: float) -> int:
         """Number of shards in the vision stage, from first_shards up to all."""
@@ -233,10 +233,10 @@ def pretrain(settings: PretrainSettings, train: Pool, held_out: Pool, out: Path)
         if rank() or not due:
             return
         table = trainer.evaluate(held_out, settings.evaluate_views)
-        candidate = Candidate(step + 1, mean(table, list(settings.perceive)), mean(table, list(settings.relate)))
-        saved = candidate.better_than(best, settings.relation_band)
+        scored = CheckpointScore(step + 1, mean(table, list(settings.perceive)), mean(table, list(settings.relate)))
+        saved = scored.better_than(best, settings.relation_band)
         if saved:
-            best = candidate
+            best = scored
             save(trainer.model, trainer.processor, out)
         log.info(
             "ground step %d of %d: losses dense %.3f answer %.3f noun %.3f, held out (greedy/sampled) %s%s",

@@ -10,7 +10,7 @@ from typing import Sequence
 import numpy as np
 from PIL import Image
 
-from sim_server.questions.audit.run import Example, Row
+from sim_server.questions.audit.run import AuditRow, Example
 
 SCALE_TO_PX = 240
 REASONS_SHOWN = 3  # per row; audit.json has all of them
@@ -38,7 +38,7 @@ code { font-size: 12px; word-break: break-word; color: var(--code) }
 """
 
 
-def page(rows: Sequence[Row], examples: Sequence[Example], title: str) -> str:
+def page(rows: Sequence[AuditRow], examples: Sequence[Example], title: str) -> str:
     """The complete page, with the questions that failed a check first."""
     wrong = [item for item in examples if not (item.agrees and item.holds)]
     right = [item for item in examples if item.agrees and item.holds]
@@ -58,7 +58,7 @@ def page(rows: Sequence[Row], examples: Sequence[Example], title: str) -> str:
     return "\n".join(parts) + "\n</html>\n"
 
 
-def _table(rows: Sequence[Row]) -> str:
+def _table(rows: Sequence[AuditRow]) -> str:
     heads = (
         "skill", "level", "realised", "infeasible", "placements", "ms", "answers", "bits", "chance",
         "options only", "blind", "program", "oracle",

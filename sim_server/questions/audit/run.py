@@ -56,7 +56,7 @@ class Example(msgspec.Struct):
     ids: list[NDArray[np.int32]]
 
 
-class Row(msgspec.Struct):
+class AuditRow(msgspec.Struct):
     """One skill at one level.
 
     `ms` is the processor time per spec without opening the scene. `blind` is the score of the image-blind baseline
@@ -87,10 +87,10 @@ class _Tally:
         self.asked: list[tuple[int, Question]] = []  # each with the number of its scene in this cell
         self.reasons: Counter[str] = Counter()
 
-    def row(self, cell: Cell) -> Row:
+    def row(self, cell: Cell) -> AuditRow:
         total = max(self.realised, 1)
         answers = Counter(_answer(question) for _, question in self.asked)
-        return Row(
+        return AuditRow(
             skill=cell[0],
             level=cell[1],
             specs=self.specs,
@@ -116,7 +116,7 @@ def audit(
     seed: int = 0,
     images: int = 0,
     progress: Callable[[str], None] = lambda _: None,
-) -> tuple[list[Row], list[Example]]:
+) -> tuple[list[AuditRow], list[Example]]:
     """A row per cell, and examples: the first `images` of each cell, and every question that failed a check.
 
     Every skill is asked one question in each of `n` scenes, with its levels in rotation. Raises

@@ -15,7 +15,7 @@ from curriculum.issues import repeated_issues
 from curriculum.selectors import SELECTORS
 from curriculum.selectors.base import cell_shares, draw, make_selector
 from curriculum.selectors.frontier import bounded
-from curriculum.settings import CurriculumSettings, Shares
+from curriculum.settings import CurriculumSettings, ReservedShares
 from protocol.tasks.specs import SkillSettings
 
 PLAIN = CellEstimate(
@@ -31,7 +31,7 @@ def estimate(skill: str, level: int = 0, success: float = 0.5, **changes) -> Cel
 
 def shares(estimates: list[CellEstimate], selector: str = "frontier", **sizes: float) -> dict[str, float]:
     """Shares of questions with images, by cell."""
-    made = make_selector(CurriculumSettings(selector=selector, shares=Shares(**sizes)))
+    made = make_selector(CurriculumSettings(selector=selector, shares=ReservedShares(**sizes)))
     all_shares = made.shares(estimates)
     assert sum(all_shares.values()) == pytest.approx(1.0)
     return {str(cell): share for cell, share in cell_shares(all_shares).items()}
@@ -64,7 +64,9 @@ def test_frontier_has_a_minimum_share_per_cell():
 
 def test_frontier_retests_learned_cells_with_lower_success_first():
     estimates = [estimate("object_color", 0, 0.99), estimate("object_count", 0, 0.8), estimate("depth_order", 0, 0.5)]
-    made = make_selector(CurriculumSettings(shares=Shares(retest=0.3, coverage=0.1, blind=0.05))).shares(estimates)
+    made = make_selector(CurriculumSettings(shares=ReservedShares(retest=0.3, coverage=0.1, blind=0.05))).shares(
+        estimates
+    )
     assert {purpose for _, purpose in made} == {"frontier", "coverage", "retest", "blind"}
     retested = {cell.skill: share for (cell, purpose), share in made.items() if purpose == "retest"}
     assert sum(retested.values()) == pytest.approx(0.3 * 0.95)
