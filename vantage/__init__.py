@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from launch.report.records import Change, EpisodeRecord, Evaluation, Lease, ReportBatch, Score, StepRecord
+    from launch.report.records import EpisodeRecord, Evaluation, Lease, ReportBatch, Score, SkillChange, StepRecord
     from protocol.answers.scoring import Reward
     from protocol.errors import VantageError
     from protocol.skills import CATALOGUE, Skill
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _MODULES = {
     "CATALOGUE": "protocol.skills",
     "Camera": "protocol.tasks.scene",
-    "Change": "launch.report.records",
     "EpisodeRecord": "launch.report.records",
     "Evaluation": "launch.report.records",
     "Lease": "launch.report.records",
@@ -43,6 +42,7 @@ _MODULES = {
     "SceneObject": "protocol.tasks.scene",
     "Score": "launch.report.records",
     "Skill": "protocol.skills",
+    "SkillChange": "launch.report.records",
     "StepRecord": "launch.report.records",
     "VantageError": "protocol.errors",
     "Views": "vantage.scene",
@@ -56,7 +56,6 @@ _MODULES = {
 __all__ = [
     "CATALOGUE",
     "Camera",
-    "Change",
     "EpisodeRecord",
     "Evaluation",
     "Lease",
@@ -70,6 +69,7 @@ __all__ = [
     "SceneObject",
     "Score",
     "Skill",
+    "SkillChange",
     "StepRecord",
     "VantageError",
     "Views",

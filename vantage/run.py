@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Union
 
 from launch.report.records import (
-    Change,
     EpisodeRecord,
     Evaluation,
     Lease,
     Records,
     ReportBatch,
+    SkillChange,
     StepRecord,
     read_episodes,
     split_cell,
@@ -73,7 +73,7 @@ class Run:
         return self._records.evaluations
 
     @property
-    def changes(self) -> list[Change]:
+    def changes(self) -> list[SkillChange]:
         """Accuracy per skill before and after, with 95 % intervals; empty until the run has both evaluations."""
         return self._records.changes()
 

@@ -14,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from launch.report.records import Change, Interval, Records, is_relational
+from launch.report.records import Interval, Records, SkillChange, is_relational
 from protocol.run.directory import RunDir
 
 PLAIN_EVERY_S = 10.0
@@ -160,7 +160,7 @@ def print_results(run: RunDir, report: Path, console: Optional[Console] = None) 
     console.print(f"report: {report}", soft_wrap=True, markup=False)
 
 
-def _changes_table(changes: Sequence[Change], with_sampled: bool) -> Table:
+def _changes_table(changes: Sequence[SkillChange], with_sampled: bool) -> Table:
     title = "held-out accuracy in per cent, greedy answers, with 95 % intervals"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("skill", no_wrap=True)

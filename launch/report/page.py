@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from launch.report import charts
-from launch.report.records import Change, EpisodeRecord, Records, StepRecord, gallery, is_relational, split_cell
+from launch.report.records import EpisodeRecord, Records, SkillChange, StepRecord, gallery, is_relational, split_cell
 from protocol.answers.letters import plain_text
 from protocol.run.config import to_toml
 from protocol.run.directory import RunDir, write_atomic
@@ -73,7 +73,7 @@ def _skills(records: Records) -> list[str]:
     return sorted(names, key=lambda name: (not is_relational(name), name))
 
 
-def _headline(records: Records, changes: Sequence[Change]) -> list[tuple[str, str]]:
+def _headline(records: Records, changes: Sequence[SkillChange]) -> list[tuple[str, str]]:
     """(figure, label) pairs for the top of the page."""
     figures = []
     for relational, label in ((True, "relational skills, held out"), (False, "perception, held out")):

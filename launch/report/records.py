@@ -114,7 +114,7 @@ class EpisodeRecord:
 
 
 @dataclass(frozen=True)
-class Change:
+class SkillChange:
     """A skill's accuracy before and after training, with 95 % intervals."""
 
     skill: str
@@ -165,7 +165,7 @@ class Records:
     def after(self) -> Optional[Evaluation]:
         return next((evaluation for evaluation in reversed(self.evaluations) if evaluation.label == "after"), None)
 
-    def changes(self) -> list[Change]:
+    def changes(self) -> list[SkillChange]:
         """One row per skill that was asked both before and after, relational skills first."""
         before, after = self.before, self.after
         if before is None or after is None:
@@ -263,14 +263,14 @@ def _episode(run: RunDir, line: dict[str, Any]) -> EpisodeRecord:
     )
 
 
-def _change(skill: str, before: Evaluation, after: Evaluation) -> Change:
+def _change(skill: str, before: Evaluation, after: Evaluation) -> SkillChange:
     """Wilson's intervals for both proportions and Newcombe's for their difference."""
     right_before, asked_before = before.greedy(skill)
     right_after, asked_after = after.greedy(skill)
     p, q = right_before / asked_before, right_after / asked_after
     low_p, high_p = wilson(right_before, asked_before)
     low_q, high_q = wilson(right_after, asked_after)
-    return Change(
+    return SkillChange(
         skill=skill,
         asked=asked_after,
         before=p,
