@@ -27,7 +27,7 @@ _PROBES = {
 }
 
 
-class Result(NamedTuple):
+class Probe(NamedTuple):
     """Whether a part works, with its version or the reason why it does not, and the command that installs it."""
 
     works: bool
@@ -72,32 +72,32 @@ def _groups() -> dict[str, list[str]]:
     return {"core": sorted(core), "learner": list(_LEARNER)}
 
 
-def _simulators(habitat: subprocess.Popen[str]) -> dict[str, Result]:
+def _simulators(habitat: subprocess.Popen[str]) -> dict[str, Probe]:
     results = {"habitat": _probed(habitat, _INSTALL_HABITAT)}
     for name in sorted(BACKENDS.targets().keys() - results.keys()):
         try:
             backend = make_backend(name)
         except Exception as error:  # a broken package of someone else must not end the command
-            results[name] = Result(False, f"{error}")
+            results[name] = Probe(False, f"{error}")
         else:
-            results[name] = Result(True, f"renderer {backend.digest}")
+            results[name] = Probe(True, f"renderer {backend.digest}")
             backend.close()
     return results
 
 
-def _engines(probes: dict[str, subprocess.Popen[str]]) -> dict[str, Result]:
+def _engines(probes: dict[str, subprocess.Popen[str]]) -> dict[str, Probe]:
     results = {"transformers": _probed(probes["transformers"], _install_learner()), "vllm": _vllm(probes["vllm"])}
     for name in sorted(ENGINES.targets().keys() - ENGINES.built_in.keys()):
         try:
             ENGINES.load(name)
         except Exception as error:  # as above
-            results[name] = Result(False, f"{error}")
+            results[name] = Probe(False, f"{error}")
         else:
-            results[name] = Result(True, ENGINES.check(name))
+            results[name] = Probe(True, ENGINES.check(name))
     return results
 
 
-def _vllm(probe: subprocess.Popen[str]) -> Result:
+def _vllm(probe: subprocess.Popen[str]) -> Probe:
     if _is_checkout():
         return _probed(probe, "launch/env.sh --vllm")
     if _gpus():
@@ -123,16 +123,16 @@ def _start(code: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
 
 
-def _probed(probe: subprocess.Popen[str], install: str) -> Result:
+def _probed(probe: subprocess.Popen[str], install: str) -> Probe:
     """The probe's last line of output, or of its error."""
     try:
         out, err = probe.communicate(timeout=PROBE_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         probe.kill()
         probe.communicate()
-        return Result(False, f"its import took longer than {PROBE_TIMEOUT_S:.0f} s", install)
+        return Probe(False, f"its import took longer than {PROBE_TIMEOUT_S:.0f} s", install)
     lines = [line.strip() for line in (out if probe.returncode == 0 else err).splitlines() if line.strip()]
-    return Result(probe.returncode == 0, lines[-1] if lines else f"exit code {probe.returncode}", install)
+    return Probe(probe.returncode == 0, lines[-1] if lines else f"exit code {probe.returncode}", install)
 
 
 def _gpus() -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from learner.pretrain.evaluate import Accuracy
-from learner.pretrain.train import Result
+from learner.pretrain.train import PretrainResult
 from learner.settings import PretrainSettings
 from protocol.skills import CATALOGUE
 
@@ -72,7 +72,7 @@ def table(seeing: Mapping[str, Accuracy], blind: Mapping[str, Accuracy]) -> str:
     return "\n".join(rows)
 
 
-def write_card(folder: Path, settings: PretrainSettings, command: str, digest: str, made: Result) -> None:
+def write_card(folder: Path, settings: PretrainSettings, command: str, digest: str, made: PretrainResult) -> None:
     """Write README.md beside the weights; `command` reproduces them, `digest` is the renderer digest of the views."""
     low, high = settings.relation_band
     text = _CARD.format(

@@ -198,7 +198,7 @@ class CheckpointScore(NamedTuple):
         return (inside, self.perception) > (other_inside, other.perception)
 
 
-class Result(NamedTuple):
+class PretrainResult(NamedTuple):
     """The saved checkpoint, for the model card."""
 
     step: int
@@ -207,7 +207,7 @@ class Result(NamedTuple):
     blind: dict[str, Accuracy]
 
 
-def pretrain(settings: PretrainSettings, train: Pool, held_out: Pool, out: Path) -> Result | None:
+def pretrain(settings: PretrainSettings, train: Pool, held_out: Pool, out: Path) -> PretrainResult | None:
     """Train both stages and save the chosen checkpoint to `out`.
 
     Call in each of settings.processes processes, after initialising torch.distributed if there are several. Process 0
@@ -255,4 +255,4 @@ def pretrain(settings: PretrainSettings, train: Pool, held_out: Pool, out: Path)
     assert best is not None
     trainer.model.load_state_dict(load(str(out)).model.state_dict())
     seeing, blind = (trainer.evaluate(held_out, len(held_out), without) for without in (False, True))
-    return Result(best.step, sum(p.numel() for p in trainer.model.parameters()), seeing, blind)
+    return PretrainResult(best.step, sum(p.numel() for p in trainer.model.parameters()), seeing, blind)

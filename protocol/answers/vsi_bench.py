@@ -67,7 +67,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Result:
+class BenchmarkResult:
     tasks: tuple[Line, ...]
     overall: Line
     micro: Line
@@ -218,7 +218,7 @@ def score_strict(item: Item, answer: str) -> float:
     return score(item.question, read_answer(item.question, answer, "letters")).accuracy
 
 
-def evaluate(items: Sequence[Item], answers: Mapping[str, str]) -> Result:
+def evaluate(items: Sequence[Item], answers: Mapping[str, str]) -> BenchmarkResult:
     """Scores of all items; items without an answer score 0."""
     by_type: dict[str, list[tuple[float, float]]] = {}
     for item in items:
@@ -231,7 +231,7 @@ def evaluate(items: Sequence[Item], answers: Mapping[str, str]) -> Result:
         if line not in tasks.setdefault(item.task, []):
             tasks[item.task].append(line)
     rows = tuple(_mean_line(name, own) for name, own in tasks.items())
-    return Result(
+    return BenchmarkResult(
         tasks=rows,
         overall=_mean_line("overall", rows),
         micro=_line("micro", [pair for scores in by_type.values() for pair in scores]),

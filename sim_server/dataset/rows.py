@@ -23,7 +23,7 @@ from sim_server.questions.evidence import ViewEvidence
 LOSSLESS = 100
 
 
-class Part(msgspec.Struct, frozen=True, omit_defaults=True):
+class MessagePart(msgspec.Struct, frozen=True, omit_defaults=True):
     """A part of a chat message: {"type": "image"} for the next image, or {"type": "text", "text": …}."""
 
     type: str
@@ -32,7 +32,7 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Message(msgspec.Struct, frozen=True):
     role: str
-    content: tuple[Part, ...]
+    content: tuple[MessagePart, ...]
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -78,7 +78,7 @@ class Row(msgspec.Struct, frozen=True):
 def make_row(number: int, truth: Truth) -> Row:
     """Derive a row from its truth."""
     question = truth.question
-    user = (*(Part("image") for _ in truth.poses), Part("text", letter_prompt(question)))
+    user = (*(MessagePart("image") for _ in truth.poses), MessagePart("text", letter_prompt(question)))
     return Row(
         id=number,
         dataset=f"vantage-{truth.scene.backend}",
@@ -89,7 +89,7 @@ def make_row(number: int, truth: Truth) -> Row:
         ground_truth=letter_answer(question),
         answer_type=question.answer_type,
         images=tuple(f"images/{number:07d}-{view}.webp" for view in range(len(truth.poses))),
-        messages=(Message("user", user), Message("assistant", (Part("text", letter_answer(question)),))),
+        messages=(Message("user", user), Message("assistant", (MessagePart("text", letter_answer(question)),))),
         truth=truth,
     )
 

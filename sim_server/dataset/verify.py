@@ -32,7 +32,7 @@ IMAGE_TOLERANCE = 1.0
 Progress = Callable[[str], None]
 
 
-class Failure(NamedTuple):
+class RowFailure(NamedTuple):
     """`row`: the row's id, or None for the complete shard; `other_version`: another renderer version made the row."""
 
     shard: str
@@ -46,10 +46,10 @@ class Checked(msgspec.Struct):
 
     shard: str
     ids: list[int]
-    failures: list[Failure]
+    failures: list[RowFailure]
 
 
-def verify(path: Path, backend: Optional[str], progress: Progress, workers: int = 1) -> tuple[int, list[Failure]]:
+def verify(path: Path, backend: Optional[str], progress: Progress, workers: int = 1) -> tuple[int, list[RowFailure]]:
     """The number of rows checked, and all failures. `workers` processes share the shards.
 
     Raises VantageError("bad_request") if the folder has no finished dataset, "unavailable" if a worker process failed.
@@ -59,13 +59,13 @@ def verify(path: Path, backend: Optional[str], progress: Progress, workers: int 
         raise VantageError("bad_request", f"{path} has no finished dataset; run sim-server generate until it ends.")
     workers = min(workers, len(record["shards"]))
     found = _spread(path, backend, workers) if workers > 1 else list(verify_shards(path, backend, progress))
-    failures: list[Failure] = []
+    failures: list[RowFailure] = []
     seen: set[int] = set()
     for shard in sorted(found, key=lambda one: one.shard):
         failures += shard.failures
         for row in shard.ids:
             if row in seen:
-                failures.append(Failure(shard.shard, row, "the row is duplicated"))
+                failures.append(RowFailure(shard.shard, row, "the row is duplicated"))
             seen.add(row)
     return len(seen), failures
 
@@ -93,26 +93,28 @@ def verify_shards(
     for number in range(part, len(shards), parts):
         name = str(shards[number]["name"])
         here = folder.shards / name
-        failures: list[Failure] = []
+        failures: list[RowFailure] = []
         ids: list[int] = []
         try:
             check_shard(here, shards[number]["sha256"])
         except VantageError as error:
-            failures.append(Failure(name, None, error.message))
+            failures.append(RowFailure(name, None, error.message))
         try:
             rows = read_rows(here)
         except (VantageError, OSError) as error:
-            yield Checked(name, ids, [*failures, Failure(name, None, str(error))])
+            yield Checked(name, ids, [*failures, RowFailure(name, None, str(error))])
             continue
         if len(rows) != shards[number]["rows"]:
             expected = shards[number]["rows"]
-            failures.append(Failure(name, None, f"the shard has {len(rows)} rows, but dataset.json lists {expected}"))
+            failures.append(
+                RowFailure(name, None, f"the shard has {len(rows)} rows, but dataset.json lists {expected}")
+            )
         for row in rows:
             stay_with(parent)
             ids.append(row.id)
             reasons = _row_failures(row, here, plan, specs, scenes)
             other = row.truth.renderer_digest != digest_for(backend, row.truth.spec)
-            failures += [Failure(name, row.id, reason, other) for reason in reasons]
+            failures += [RowFailure(name, row.id, reason, other) for reason in reasons]
         progress(f"shard {number + 1} of {len(shards)}: {len(rows)} rows, {len(failures)} failures")
         yield Checked(name, ids, failures)
     scenes.close()

@@ -19,7 +19,7 @@ _SUPPORT_GAP_M = 0.06
 _HANGS_M = 0.25  # an object this far above every support is fixed to a wall or the ceiling
 
 
-class Truth(NamedTuple):
+class SceneTruth(NamedTuple):
     """`ids` maps values in habitat-sim's id frames to ids in `objects`; missing values are the stage."""
 
     rooms: tuple[Room, ...]
@@ -27,7 +27,7 @@ class Truth(NamedTuple):
     ids: dict[int, int]
 
 
-def read_truth(sim: Any, made_of_objects: bool) -> Truth:
+def read_truth(sim: Any, made_of_objects: bool) -> SceneTruth:
     """The rooms and objects of the scene that `sim` has loaded."""
     semantic = sim.semantic_scene  # None in scenes without annotations
     rooms = _rooms(semantic)
@@ -36,7 +36,7 @@ def read_truth(sim: Any, made_of_objects: bool) -> Truth:
         SceneObject(id=own, category=word, box=box, room_id=_room_of(box.centre_m, rooms))
         for own, _, word, box in found
     ]
-    return Truth(rooms, tuple(_with_supports(objects, rooms)), {pixel: own for own, pixel, _, _ in found})
+    return SceneTruth(rooms, tuple(_with_supports(objects, rooms)), {pixel: own for own, pixel, _, _ in found})
 
 
 _Found = tuple[int, int, str, OrientedBox]  # object id, value in id frames, category, box

@@ -28,7 +28,7 @@ _WING_CHANCE = 0.5  # for living rooms that may have a wing
 _NOOK_M = (1.9, 2.4)  # depth of a wing in a home without a hallway
 
 
-class Cell(NamedTuple):
+class RoomCell(NamedTuple):
     """A room or the wing of a room, up to the middle of its walls; neighbours share edges exactly."""
 
     kind: str
@@ -50,7 +50,7 @@ def room_kinds(count: int, rng: np.random.Generator) -> list[str]:
     return kinds + more[: count - len(kinds)]
 
 
-def lay_out(kinds: list[str], rng: np.random.Generator) -> list[Cell]:
+def lay_out(kinds: list[str], rng: np.random.Generator) -> list[RoomCell]:
     """One cell per room, followed by the wings; rotated and mirrored at random."""
     areas = [float(rng.uniform(*_AREA_M2[k])) if k != "hallway" else 0.0 for k in kinds]
     cells = _along_a_hall(kinds, areas, rng) if "hallway" in kinds else _around_the_living_room(kinds, areas, rng)
@@ -63,11 +63,11 @@ def lay_out(kinds: list[str], rng: np.random.Generator) -> list[Cell]:
         if flip_z:
             z0, z1 = -z1, -z0
         x0, z0, x1, z1 = (z0, x0, z1, x1) if swap else (x0, z0, x1, z1)
-        out.append(Cell(cell.kind, x0, z0, x1, z1, cell.wing_of))
+        out.append(RoomCell(cell.kind, x0, z0, x1, z1, cell.wing_of))
     middle_x = round((min(c.x_min for c in out) + max(c.x_max for c in out)) / 2, 3)
     middle_z = round((min(c.z_min for c in out) + max(c.z_max for c in out)) / 2, 3)
     return [
-        Cell(
+        RoomCell(
             c.kind, round(c.x_min - middle_x, 3), round(c.z_min - middle_z, 3), round(c.x_max - middle_x, 3),
             round(c.z_max - middle_z, 3), c.wing_of,
         )
@@ -75,7 +75,7 @@ def lay_out(kinds: list[str], rng: np.random.Generator) -> list[Cell]:
     ]  # fmt: skip
 
 
-def _around_the_living_room(kinds: list[str], areas: list[float], rng: np.random.Generator) -> list[Cell]:
+def _around_the_living_room(kinds: list[str], areas: list[float], rng: np.random.Generator) -> list[RoomCell]:
     """A living room on the left and the other one to three rooms stacked to the right of it and of its wing, if any."""
     depth = float(np.sqrt(areas[0] * rng.uniform(0.85, 1.15)))
     if len(kinds) > 2:
@@ -87,15 +87,15 @@ def _around_the_living_room(kinds: list[str], areas: list[float], rng: np.random
     least = np.array([_MIN_SIDE_M.get(k, 2.4) for k in kinds[1:]])
     lengths = np.maximum(others / side, least)
     edges = np.concatenate([[0.0], np.cumsum(lengths / lengths.sum())]) * max(depth, float(lengths.sum()))
-    cells = [Cell(kinds[0], 0.0, 0.0, width, float(edges[-1]) + nook)]
+    cells = [RoomCell(kinds[0], 0.0, 0.0, width, float(edges[-1]) + nook)]
     for k, kind in enumerate(kinds[1:]):
-        cells.append(Cell(kind, width, edges[k], width + side, edges[k + 1]))
+        cells.append(RoomCell(kind, width, edges[k], width + side, edges[k + 1]))
     if nook:
-        cells.append(Cell(kinds[0], width, float(edges[-1]), width + side, float(edges[-1]) + nook, 0))
+        cells.append(RoomCell(kinds[0], width, float(edges[-1]), width + side, float(edges[-1]) + nook, 0))
     return cells
 
 
-def _along_a_hall(kinds: list[str], areas: list[float], rng: np.random.Generator) -> list[Cell]:
+def _along_a_hall(kinds: list[str], areas: list[float], rng: np.random.Generator) -> list[RoomCell]:
     """Two rows of rooms with a hallway between them; the living room may also take all or part of the hallway's end.
 
     The shorter row is stretched slightly; if it is still shorter, the outer wall has a step.
@@ -128,7 +128,7 @@ def _along_a_hall(kinds: list[str], areas: list[float], rng: np.random.Generator
     stretch = min(lengths.max() / lengths[shorter], 1.18)
     if lengths[shorter] * stretch > lengths.max() - 1.0:  # a step of less than a metre would look like a mistake
         stretch = lengths.max() / lengths[shorter]
-    cells: dict[int, Cell] = {}
+    cells: dict[int, RoomCell] = {}
     for row in (0, 1):
         head, tail = rows[row][: 1 + len(day)], rows[row][1 + len(day) :]
         x = 0.0
@@ -137,12 +137,12 @@ def _along_a_hall(kinds: list[str], areas: list[float], rng: np.random.Generator
             low, high = (0.0, depths[0]) if row == 0 else (depths[0] + hall, depths.sum() + hall)
             if k == living and takes_end and wing == 1.0:
                 high += hall
-            cells[k] = Cell(kinds[k], x, low, x + width, high)
+            cells[k] = RoomCell(kinds[k], x, low, x + width, high)
             x += width
     start = cells[living].x_max * wing if takes_end else 0.0
     end = max(c.x_max for c in cells.values())
     k = kinds.index("hallway")
     low, high = float(depths[0]), float(depths[0]) + hall
-    cells[k] = Cell(kinds[k], start, low, end, high)
-    wings = [Cell("living room", 0.0, low, start, high, living)] if wing < 1.0 else []
+    cells[k] = RoomCell(kinds[k], start, low, end, high)
+    wings = [RoomCell("living room", 0.0, low, start, high, living)] if wing < 1.0 else []
     return [cells[k] for k in range(len(kinds))] + wings

@@ -18,7 +18,13 @@ from sim_server.backends.base import ALL_SENSORS, Frames, TopDown
 from sim_server.backends.rooms.draw import raster, shade
 from sim_server.backends.rooms.draw.mirrors import with_reflections
 from sim_server.backends.rooms.draw.topdown import top_down
-from sim_server.backends.rooms.draw.view import VertexScratch, View, VisibilityBuffer, vertex_scratch, visibility_buffer
+from sim_server.backends.rooms.draw.view import (
+    Pinhole,
+    VertexScratch,
+    VisibilityBuffer,
+    vertex_scratch,
+    visibility_buffer,
+)
 from sim_server.backends.rooms.geometry import Geometry
 from sim_server.backends.rooms.light.baked import Light
 
@@ -128,7 +134,7 @@ class Drawing:
         height, width = depth.shape
         tangent = math.tan(camera.hfov_rad / 2)
         tan_x, tan_y = np.float32(tangent), np.float32(tangent * height / width)
-        view = View(eye, axes, tan_x, tan_y, np.float32(width / 2 / tangent))
+        view = Pinhole(eye, axes, tan_x, tan_y, np.float32(width / 2 / tangent))
         vertices = _scratch.vertices(len(g.positions))
         order = raster.visible_chunks(g.chunk_low, g.chunk_high, view)
         order = np.concatenate(
@@ -155,7 +161,7 @@ class Drawing:
     def top_down(self, description: SceneDescription, width_px: int) -> TopDown:
         """See backends/base.py."""
 
-        def colour(buffer: VisibilityBuffer, view: View, rgb: NDArray[np.uint8]) -> None:
+        def colour(buffer: VisibilityBuffer, view: Pinhole, rgb: NDArray[np.uint8]) -> None:
             light = self.light._replace(outside=np.full_like(self.light.outside, _PAPER))
             shade.shade(buffer, self._surfaces, light, view, rgb)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_server.backends.rooms.draw import raster, shade, textures
-from sim_server.backends.rooms.draw.view import View, vertex_scratch, visibility_buffer
+from sim_server.backends.rooms.draw.view import Pinhole, vertex_scratch, visibility_buffer
 from sim_server.backends.rooms.geometry import Geometry
 from sim_server.backends.rooms.light.baked import Light
 from sim_server.backends.rooms.light.shadow_maps import look_axes
@@ -61,7 +61,7 @@ def _reflection(
     """Radiance float32 [rows, columns, 3], top row first, of a view whose horizontal half angle has this tangent."""
     fine = shade.SAMPLES
     tan_x, tan_y = np.float32(tangent), np.float32(tangent * rows / columns)
-    view = View(eye, axes, tan_x, tan_y, np.float32(columns * fine / 2 / tangent))
+    view = Pinhole(eye, axes, tan_x, tan_y, np.float32(columns * fine / 2 / tangent))
     buffer = visibility_buffer(rows * fine, columns * fine)
     rgb = np.empty((rows, columns, 3), np.uint8)
     order = raster.visible_chunks(g.chunk_low, g.chunk_high, view)

@@ -12,7 +12,7 @@ from typing import NamedTuple, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_server.backends.rooms.draw.view import View, VisibilityBuffer
+from sim_server.backends.rooms.draw.view import Pinhole, VisibilityBuffer
 from sim_server.backends.rooms.files.gltf import CLAMP, MIRROR, Texture
 from sim_server.jit import jit
 
@@ -148,7 +148,7 @@ def _uv_at(values, eye, wx, wy, wz):
 
 
 def shade(
-    buffer: VisibilityBuffer, surfaces: PlainSurfaces, bank: TextureBank, view: View, rgb: NDArray[np.uint8]
+    buffer: VisibilityBuffer, surfaces: PlainSurfaces, bank: TextureBank, view: Pinhole, rgb: NDArray[np.uint8]
 ) -> None:
     """Fill rgb uint8 [H, W, 3], black where the buffer is empty."""
     _shade(tuple(buffer), tuple(surfaces), tuple(bank), tuple(view), _ENCODE, rgb)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_server.backends.rooms.draw.view import F32, I32, Triangles, VertexScratch, View, VisibilityBuffer
+from sim_server.backends.rooms.draw.view import F32, I32, Pinhole, Triangles, VertexScratch, VisibilityBuffer
 from sim_server.jit import jit
 
 NEAR_M = np.float32(0.05)
@@ -36,7 +36,7 @@ def _ceiling(x):
     return np.int64(whole + np.int32(1) if np.float32(whole) < x else whole)
 
 
-def visible_chunks(low: F32, high: F32, view: View) -> I32:
+def visible_chunks(low: F32, high: F32, view: Pinhole) -> I32:
     """Indices of chunks whose bounds low, high float32 [C, 3] meet the view frustum, nearest centre first."""
     return _visible_chunks(low, high, view.eye, view.axes, view.tan_x, view.tan_y)
 
@@ -263,7 +263,7 @@ def _hidden(low, high, eye, axes, focal, inverse_depth):
 
 
 def draw(
-    order: I32, triangles: Triangles, view: View, cull: int, buffer: VisibilityBuffer, scratch: VertexScratch
+    order: I32, triangles: Triangles, view: Pinhole, cull: int, buffer: VisibilityBuffer, scratch: VertexScratch
 ) -> None:
     """Clear the visibility buffer and draw the chunks int32 [C] in `order` into it.
 
@@ -295,7 +295,7 @@ def count_unoccluded(
     triangles: Triangles,
     chunk_object: I32,
     objects: int,
-    view: View,
+    view: Pinhole,
     buffer: VisibilityBuffer,
     scratch: VertexScratch,
 ) -> NDArray[np.int64]:

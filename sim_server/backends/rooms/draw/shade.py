@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sim_server.backends.rooms.building import outside
 from sim_server.backends.rooms.draw import textures
 from sim_server.backends.rooms.draw.raster import larger, smaller
-from sim_server.backends.rooms.draw.view import View, VisibilityBuffer
+from sim_server.backends.rooms.draw.view import Pinhole, VisibilityBuffer
 from sim_server.backends.rooms.geometry import Geometry, shading_table
 from sim_server.backends.rooms.light.baked import Light
 from sim_server.jit import jit
@@ -328,7 +328,7 @@ def _reflect(start, end, m, values, glow_factor, table):
         table[_BLUE + i] = smaller((b0 * rest + b1 * mix) * (table[_BLUE + i] + glow), _BRIGHTEST) * weight
 
 
-def shade(buffer: VisibilityBuffer, surfaces: Surfaces, light: Light, view: View, rgb: NDArray[np.uint8]) -> None:
+def shade(buffer: VisibilityBuffer, surfaces: Surfaces, light: Light, view: Pinhole, rgb: NDArray[np.uint8]) -> None:
     """Fill rgb uint8 [H, W, 3] from a visibility buffer of SAMPLES x SAMPLES points per pixel."""
     _shade(tuple(buffer), tuple(surfaces), tuple(light), tuple(view), _TONE, rgb)
 

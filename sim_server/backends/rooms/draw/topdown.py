@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from protocol.tasks.scene import SceneDescription
 from sim_server.backends.base import TopDown
 from sim_server.backends.rooms.draw import raster
-from sim_server.backends.rooms.draw.view import Triangles, View, VisibilityBuffer, vertex_scratch, visibility_buffer
+from sim_server.backends.rooms.draw.view import (
+    Pinhole,
+    Triangles,
+    VisibilityBuffer,
+    vertex_scratch,
+    visibility_buffer,
+)
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -29,7 +35,7 @@ def top_down(
     description: SceneDescription,
     width_px: int,
     samples: int,
-    shade: Callable[[VisibilityBuffer, View, NDArray[np.uint8]], None],
+    shade: Callable[[VisibilityBuffer, Pinhole, NDArray[np.uint8]], None],
 ) -> TopDown:
     """Scene.top_down of backends/base.py.
 
@@ -49,12 +55,12 @@ def top_down(
     eye = np.array([(low[0] + high[0]) / 2, cut + _ABOVE_M, low[2] + m_per_px * height_px / 2])
     focal_px = (eye[1] - floor) / m_per_px
 
-    def draw(fine: int) -> tuple[VisibilityBuffer, View]:
+    def draw(fine: int) -> tuple[VisibilityBuffer, Pinhole]:
         # scaled down so that the rasteriser's near plane coincides with the cut
         scale = np.float32(raster.NEAR_M / _ABOVE_M)
         buffer = visibility_buffer(height_px * fine, width_px * fine)
         tan_x, tan_y = np.float32(width_px / 2 / focal_px), np.float32(height_px / 2 / focal_px)
-        view = View(eye.astype(np.float32), _DOWN, tan_x, tan_y, np.float32(focal_px * fine))
+        view = Pinhole(eye.astype(np.float32), _DOWN, tan_x, tan_y, np.float32(focal_px * fine))
         small_view = view._replace(eye=view.eye * scale)
         small = triangles._replace(
             positions=triangles.positions * scale,

@@ -30,7 +30,7 @@ class Triangles(NamedTuple):
     chunk_high: F32
 
 
-class View(NamedTuple):
+class Pinhole(NamedTuple):
     """A pinhole camera in the world frame.
 
     eye float32 [3] m; axes float32 [3, 3], rows right, up, forward; tan_x, tan_y: tangents of the half angles;

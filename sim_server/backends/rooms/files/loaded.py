@@ -15,7 +15,7 @@ from sim_server.backends.rooms.draw import plain_shade, raster
 from sim_server.backends.rooms.draw.drawing import camera_normals, check_sensors, view_axes
 from sim_server.backends.rooms.draw.shade import depth_and_ids
 from sim_server.backends.rooms.draw.topdown import top_down
-from sim_server.backends.rooms.draw.view import View, VisibilityBuffer, vertex_scratch, visibility_buffer
+from sim_server.backends.rooms.draw.view import Pinhole, VisibilityBuffer, vertex_scratch, visibility_buffer
 from sim_server.backends.rooms.files.assemble import assemble
 from sim_server.backends.rooms.files.rebake import rebaked
 from sim_server.backends.rooms.walk.walkable import Agent, WalkableMesh
@@ -85,7 +85,7 @@ class LoadedScene:
         eye, axes = view_axes(pose)
         height, width = depth.shape
         tan_x = math.tan(camera.hfov_rad / 2)
-        view = View(eye, axes, np.float32(tan_x), np.float32(tan_x * height / width), np.float32(width / 2 / tan_x))
+        view = Pinhole(eye, axes, np.float32(tan_x), np.float32(tan_x * height / width), np.float32(width / 2 / tan_x))
         enlarged_view = view._replace(eye=eye * _ENLARGED)
         order = raster.visible_chunks(m.chunk_low, m.chunk_high, enlarged_view)
         order = np.concatenate(
@@ -110,7 +110,7 @@ class LoadedScene:
         if self._lit is not None:
             return self._lit.top_down(self.description, width_px)
 
-        def colour(buffer: VisibilityBuffer, view: View, rgb: NDArray[np.uint8]) -> None:
+        def colour(buffer: VisibilityBuffer, view: Pinhole, rgb: NDArray[np.uint8]) -> None:
             plain_shade.shade(buffer, self._surfaces, self._bank, view, rgb)
 
         return top_down(self._triangles, self._mesh.face_object, self.description, width_px, 1, colour)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_server.backends.rooms.draw import raster
-from sim_server.backends.rooms.draw.view import View, vertex_scratch, visibility_buffer
+from sim_server.backends.rooms.draw.view import Pinhole, vertex_scratch, visibility_buffer
 from sim_server.backends.rooms.geometry import Geometry
 from sim_server.backends.rooms.mesh import cross
 from sim_server.jit import jit
@@ -53,7 +53,7 @@ class Shadows:
         g = self._g
         buffer = visibility_buffer(size, size)
         tangent = np.float32(size / 2 / focal)
-        view = View(eye, axes, tangent, tangent, np.float32(focal))
+        view = Pinhole(eye, axes, tangent, tangent, np.float32(focal))
         order = raster.visible_chunks(
             g.chunk_low if chunks is None else g.chunk_low[chunks],
             g.chunk_high if chunks is None else g.chunk_high[chunks],
