@@ -69,12 +69,14 @@ def record() -> dict[str, dict[str, str]]:
 
 
 def processor() -> str:
-    """The processor's model name; "" if the system does not tell."""
+    """The processor's name, family and model, and whether it has AVX-512; "" if the system does not tell."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        first = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
     except OSError:
         return ""
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())}
+    parts = [facts.get(key, "") for key in ("model name", "cpu family", "model")]
+    return " ".join([*parts, "AVX-512" if "avx512f" in facts.get("flags", "") else ""]).strip()
 
 
 if __name__ == "__main__":
