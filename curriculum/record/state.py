@@ -52,9 +52,11 @@ class CellState(msgspec.Struct):
     no_gradient: int = 0
     issued_at: int = -1  # number of the spec last issued here
 
-    def answer(self, report: ConfidenceReport, now: int, estimation: Estimation) -> None:
-        """Add an answered group; `now` counts the groups of all cells."""
-        success, trials, variance = group_statistics(report)
+    def answer(
+        self, report: ConfidenceReport, statistics: tuple[float, float, float], now: int, estimation: Estimation
+    ) -> None:
+        """Add an answered group with its `group_statistics`; `now` counts the groups of all cells."""
+        success, trials, variance = statistics
         counts = self.blind if report.blind else self.seeing
         counts.fade(now, estimation.fade_groups)
         counts.add(success, trials, variance, estimation.window_groups)
@@ -168,13 +170,14 @@ class State(msgspec.Struct):
             self.broken += 1
             state.broken += 1
         else:
+            statistics = group_statistics(report)
             if not report.blind:
-                success, trials, _ = group_statistics(report)
+                success, trials, _ = statistics
                 self.groups += 1
                 self.rasch.update(cell, success, trials)
                 likelihood = min(max(report.truth_likelihood, 0.0), 1.0)
                 self.calibration.setdefault(cell.skill, Calibration()).add(likelihood, success)
-            state.answer(report, self.groups, estimation)
+            state.answer(report, statistics, self.groups, estimation)
 
 
 def group_statistics(report: ConfidenceReport) -> tuple[float, float, float]:

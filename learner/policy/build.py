@@ -1,4 +1,4 @@
-"""Builds `vantage-tiny` from scratch: a Qwen3-VL of 3.2 million parameters with its own tokenizer.
+"""Builds `vantage-tiny` from scratch: a Qwen3-VL of 3.3 million parameters with its own tokenizer.
 
 A 96 px view becomes 12 x 12 patches of 8 px, merged 2 x 2 to 36 image tokens. The vision tower has 3 layers of width
 128; the language model has 4 layers of width 192, tied embeddings, and heads of size 32, which vLLM's CPU attention

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Any, Optional, Sequence
 
 import numpy as np
 
 from protocol.errors import Infeasible
 from protocol.seeds import pick
+from protocol.skills import Skill
 from protocol.skills.levels import Clarity
 from protocol.tasks.scene import SceneDescription, SceneObject
 from sim_server.questions.evidence import Evidence, ViewEvidence, name_of, unique_names
-from sim_server.questions.family import Findings
+from sim_server.questions.family import Findings, Target, draw_key
 
 AMBIGUOUS = "a name would fit more than one visible object"
 OUTSIDE = "an object's centre is outside the image"
@@ -135,6 +136,19 @@ def need_rooms(description: SceneDescription, why: str) -> None:
     """Raises Infeasible if the backend does not know the rooms of its scenes."""
     if not description.rooms:
         raise Infeasible(f"{why}: this simulator does not describe the rooms of its scenes")
+
+
+def shared_target(
+    skill: Skill[Any],
+    description: SceneDescription,
+    form: str,
+    words: Sequence[str],
+    rng: np.random.Generator,
+    previous: Optional[Target],
+) -> Target:
+    """The target of a question about two cameras: one of these answers, and objects that both cameras aim at."""
+    key = draw_key(words, rng, previous)
+    return Target(key=key, focus=draw_objects(description.objects, SHARED_OBJECTS, rng, skill.name), form=form)
 
 
 def draw_objects(items: Sequence[SceneObject], count: int, rng: np.random.Generator, why: str) -> tuple[int, ...]:

@@ -15,8 +15,8 @@ from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import Evidence
 from sim_server.questions.families import sectors
-from sim_server.questions.families.rules import SHARED_OBJECTS, TOO_LITTLE_SHARED, draw_objects, share_enough
-from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, shuffled
+from sim_server.questions.families.rules import TOO_LITTLE_SHARED, share_enough, shared_target
+from sim_server.questions.family import Candidate, Draft, Findings, Target, shuffled
 from sim_server.questions.geometry import Array, bearing_of_rad, floor_distance_m, yaw_rad
 from sim_server.questions.language.functions.views import bearing
 from sim_server.questions.views.viewpoints import NO_PLACE, draw_focused_pose, draw_pose, focus_of
@@ -36,9 +36,7 @@ class CameraPosition:
         self, description: SceneDescription, level: int, rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
         form = self.skill.levels[level].sectors
-        key = draw_key(SECTORS[form], rng, previous)
-        focus = draw_objects(description.objects, SHARED_OBJECTS, rng, self.skill.name)
-        return Target(key=key, focus=focus, form=form)
+        return shared_target(self.skill, description, form, SECTORS[form], rng, previous)
 
     def poses(
         self, scene: Scene, spec: TaskSpec, target: Target, rng: np.random.Generator, findings: Findings
@@ -100,9 +98,7 @@ class CameraElevation:
         self, description: SceneDescription, level: int, rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
         form = self._form(level)
-        key = draw_key(_RISES[form], rng, previous)
-        focus = draw_objects(description.objects, SHARED_OBJECTS, rng, self.skill.name)
-        return Target(key=key, focus=focus, form=form)
+        return shared_target(self.skill, description, form, _RISES[form], rng, previous)
 
     def _form(self, level: int) -> str:
         return "rise or same" if self.skill.levels[level].asks_same else "rise"

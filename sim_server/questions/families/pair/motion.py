@@ -12,8 +12,8 @@ from protocol.tasks.scene import Pose, SceneDescription
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import Evidence
-from sim_server.questions.families.rules import SHARED_OBJECTS, TOO_LITTLE_SHARED, draw_objects, share_enough
-from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, shuffled
+from sim_server.questions.families.rules import TOO_LITTLE_SHARED, share_enough, shared_target
+from sim_server.questions.family import Candidate, Draft, Findings, Target, shuffled
 from sim_server.questions.geometry import pitch_rad, pose_from_yaw_pitch, rotation_matrix, wrap_rad, yaw_rad
 from sim_server.questions.views.viewpoints import draw_focused_pose
 
@@ -33,9 +33,7 @@ class CameraMotion:
         self, description: SceneDescription, level: int, rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
         form = self._form(level)
-        key = draw_key(_WORDS[form], rng, previous)
-        focus = draw_objects(description.objects, SHARED_OBJECTS, rng, self.skill.name)
-        return Target(key=key, focus=focus, form=form)
+        return shared_target(self.skill, description, form, _WORDS[form], rng, previous)
 
     def _form(self, level: int) -> str:
         return "turn" if self.skill.levels[level].turn_deg else "move"

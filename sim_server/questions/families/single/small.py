@@ -56,6 +56,18 @@ class _CloseView(SingleView, Generic[SmallLevelT]):
 
     skill: Skill[SmallLevelT]
 
+    def _small_target(
+        self,
+        description: SceneDescription,
+        words: Sequence[str],
+        rng: np.random.Generator,
+        previous: Optional[Target],
+    ) -> Target:
+        """One of these answers, and a small object to aim at."""
+        small = small_objects(description, self.skill.name)
+        key = draw_key(words, rng, previous)
+        return Target(key=key, focus=(pick(small, rng).id,))
+
     def poses(
         self, scene: Scene, spec: TaskSpec, target: Target, rng: np.random.Generator, findings: Findings
     ) -> Optional[tuple[Pose, ...]]:
@@ -77,9 +89,7 @@ class SmallPresence(_CloseView[SmallLevel]):
     def target(
         self, description: SceneDescription, _level: int, rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
-        small = small_objects(description, self.skill.name)
-        key = draw_key(("yes", "no"), rng, previous)
-        return Target(key=key, focus=(pick(small, rng).id,))
+        return self._small_target(description, ("yes", "no"), rng, previous)
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         view, clarity = evidence.views[0], self.skill.levels[level].clarity
@@ -189,9 +199,7 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
     def target(
         self, description: SceneDescription, _level: int, rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
-        small = small_objects(description, self.skill.name)
-        key = draw_key(("left", "right"), rng, previous)
-        return Target(key=key, focus=(pick(small, rng).id,))
+        return self._small_target(description, ("left", "right"), rng, previous)
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         view, asked = evidence.views[0], self.skill.levels[level]
