@@ -12,7 +12,7 @@ import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Iterable, Mapping, Optional
+from typing import Any, Iterable, Mapping, Optional, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -26,13 +26,15 @@ class Telemetry:
     """Stores the latest values and serves them. With port 0 nothing is served.
 
     A name ending in `_total` is a counter, any other a gauge; all are prefixed with `vantage_<process>_`.
-    /health answers 200 while `update` was called within the last 30 s, else 503.
+    /health answers 200 while `update` was called within the last 30 s, else 503. It lists the stalls of the process
+    (protocol/run/stall.py), which do not change its code: a restart would not help.
     """
 
     def __init__(self, process: str, port: int) -> None:
         """Raises VantageError("conflict") if the port is in use."""
         self.process = process
         self._values: Mapping[str, float] = {}
+        self.stalls: Sequence[Mapping[str, Any]] = ()
         self._updated_s = time.monotonic()
         self._server: Optional[ThreadingHTTPServer] = None
         if port:
@@ -47,8 +49,10 @@ class Telemetry:
                 ) from None
             threading.Thread(target=self._server.serve_forever, name="telemetry", daemon=True).start()
 
-    def update(self, values: Mapping[str, float]) -> None:
+    def update(self, values: Mapping[str, float], stalls: Sequence[Mapping[str, Any]] = ()) -> None:
+        """`stalls` are those of protocol.run.stall.Stalls.reports."""
         self._values = dict(values)
+        self.stalls = stalls
         self._updated_s = time.monotonic()
 
     def close(self) -> None:
@@ -83,7 +87,8 @@ def _handler(telemetry: Telemetry, registry: CollectorRegistry) -> type[BaseHTTP
                 self._answer(200, "text/plain; version=0.0.4; charset=utf-8", generate_latest(registry))
             elif self.path == "/health":
                 age_s = telemetry.age_s
-                body = json.dumps({"process": telemetry.process, "age_s": round(age_s, 3)}).encode()
+                health = {"process": telemetry.process, "age_s": round(age_s, 3), "stalls": telemetry.stalls}
+                body = json.dumps(health).encode()
                 self._answer(200 if age_s < STALE_AFTER_S else 503, "application/json", body)
             else:
                 self._answer(404, "text/plain", b"try /metrics or /health\n")
