@@ -6,7 +6,7 @@
 #   VANTAGE_VENV         folder of the environment (default: .venv in this repository)
 #   VANTAGE_PYTHON       the Python to create it with (default: the first of 3.11 or newer on PATH)
 #   VANTAGE_DEVICE       cpu or cuda (default: cuda if nvidia-smi lists a GPU)
-#   VANTAGE_TORCH_INDEX  an extra package index that has torch for this device, if pip's own settings name none
+#   VANTAGE_TORCH_INDEX  the package index for torch and torchvision, instead of pip's own
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 

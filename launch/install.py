@@ -111,9 +111,9 @@ def _install_torch(python: Path, file: Path, device: str) -> None:
     """
     pins = [line for line in file.read_text().splitlines() if "==" in line]
     index = os.environ.get("VANTAGE_TORCH_INDEX", "")
-    extra = ["--extra-index-url", index] if index else []
+    source = ["--index-url", index] if index else []  # alone: a second index could offer another torch of this version
     command = [python, "-m", "pip", "install", "--dry-run", "--quiet", "--ignore-installed", "--no-deps"]
-    asked = subprocess.run([*command, "--report", "-", pins[0], *extra], capture_output=True, text=True, check=False)
+    asked = subprocess.run([*command, "--report", "-", pins[0], *source], capture_output=True, text=True, check=False)
     if asked.returncode != 0:
         raise InstallError(f"pip finds no {pins[0]}: {_last_line(asked.stderr)}")
     found = json.loads(asked.stdout)["install"][0]["metadata"]
@@ -133,7 +133,7 @@ def _install_torch(python: Path, file: Path, device: str) -> None:
             f"this machine has a GPU, but pip takes the CPU build of {pins[0]} ({found['version']}): unset "
             "PIP_FIND_LINKS, name another index in VANTAGE_TORCH_INDEX, or set VANTAGE_DEVICE=cpu, and start again."
         )
-    _pip(python, "--no-deps", *pins, *extra)
+    _pip(python, "--no-deps", *pins, *source)
 
 
 def is_cuda_build(version: str, requires: list[str]) -> bool:

@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Optional, Sequence
 
 from launch.install import InstallError, detect_device, ensure, venv_path
-from launch.processes import Child, drain
+from launch.processes import SUPERVISED, Child, drain, end_leftovers
 from launch.report.live import LiveView, print_results
 from launch.report.page import write_report
 from launch.settings import check_same
@@ -67,15 +67,23 @@ def children_of(run: RunDir, launcher: Sequence[str] = ()) -> list[Child]:
     modules = {"sim": "sim_server.cli", "curriculum": "curriculum.cli", "learner": "learner.cli"}
     ways = {"sim": "serve", "curriculum": "serve", "learner": "train"}
     before = {"learner": launcher}
+    environment = {"PYTHONUNBUFFERED": "1", SUPERVISED: str(run.path)}
     return [
         Child(
             name,
             [*before.get(name, ()), sys.executable, "-m", module, ways[name], str(run.path)],
             run.logs / name / "console.log",
-            {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"} if name != "learner" else {"PYTHONUNBUFFERED": "1"},
+            environment if name == "learner" else {**environment, "OMP_NUM_THREADS": "1"},
+            lambda: progress_of(run),
         )
         for name, module in modules.items()
     ]
+
+
+def progress_of(run: RunDir) -> int:
+    """Training steps and counted reports of the run so far; 0 before the processes have written a status."""
+    learner, curriculum = run.read_status("learner") or {}, run.read_status("curriculum") or {}
+    return int(learner.get("step") or 0) + int(curriculum.get("counted") or 0)
 
 
 def open_or_create(runs: Path, given: Tree, resolved: Tree) -> tuple[RunDir, bool]:
@@ -92,9 +100,12 @@ def open_or_create(runs: Path, given: Tree, resolved: Tree) -> tuple[RunDir, boo
 def supervise(run: RunDir, children: list[Child], view: LiveView, stop: threading.Event) -> bool:
     """Keep the children alive until the learner is done (True) or `stop` is set (False), then end them all.
 
-    Raises VantageError if a child cannot be kept alive, after draining the others.
+    Raises VantageError if a child cannot be kept alive or the run's folder is gone, after draining the others. A
+    KeyboardInterrupt (the second Ctrl-C) kills them.
     """
     learner = children[-1]
+    for note in end_leftovers(run.path, [child.name for child in children], DRAIN_S):
+        view.note(note)
     try:
         for child in children:
             # The status of an earlier start must not be shown as the current one.
@@ -106,16 +117,33 @@ def supervise(run: RunDir, children: list[Child], view: LiveView, stop: threadin
                 view.note("the learner is done")
                 learner.wait(LEARNER_EXIT_S)
                 return True
+            if not (run.path / "run.json").exists():
+                raise VantageError(
+                    "bad_request", f"the folder {run.path} was moved or deleted; put it back and start again to resume."
+                )
             for child in children:
                 event = child.check()
                 if event:
                     view.note(event)
-            view.refresh({child.name: child.pid for child in children})
-        view.note("stopping: every process finishes its current work")
+            problems = [child.problem for child in children if child.problem]
+            view.refresh({child.name: child.pid for child in children}, problems)
+        view.note("stopping: every process finishes its current work; a second Ctrl-C does not wait")
         return False
+    except KeyboardInterrupt:
+        _kill(children)
+        raise
     finally:
-        drain(children[::-1], DRAIN_S)
+        try:
+            drain(children[::-1], DRAIN_S)
+        except KeyboardInterrupt:
+            _kill(children)
+            raise
         view.refresh({})
+
+
+def _kill(children: Sequence[Child]) -> None:
+    for child in children:
+        child.kill()
 
 
 def _need_engine(resolved: Tree) -> None:

@@ -16,9 +16,11 @@ from rich.text import Text
 
 from launch.report.records import Interval, Records, SkillChange, is_relational
 from protocol.run.directory import RunDir
+from protocol.run.stall import stalls_in
 
 PLAIN_EVERY_S = 10.0
 NOTES = 5
+PROCESSES = ("sim", "curriculum", "learner")
 WAITING = "waiting for workers; the first start compiles their kernels"
 _BARS = "▁▂▃▄▅▆▇█"
 _BARS_SHOWN = 24
@@ -35,6 +37,7 @@ class LiveView:
         self._started = time.monotonic()
         self._live: Optional[Live] = None
         self._pids: Mapping[str, int] = {}
+        self._stalls: dict[str, str] = {}  # process and missing part, or problem -> sentence
         self._printed = ""
         self._printed_at = 0.0
 
@@ -56,10 +59,14 @@ class LiveView:
             self._notes.append(stamped)
             self._draw()
 
-    def refresh(self, pids: Mapping[str, int]) -> None:
-        """Read new records and show them; `pids` are the process ids of the running processes."""
+    def refresh(self, pids: Mapping[str, int], problems: Sequence[str] = ()) -> None:
+        """Read new records and show them.
+
+        `pids` are the process ids of the running processes, `problems` sentences about those that are not running.
+        """
         self._pids = pids
         self._records.update()
+        self._show_stalls(problems)
         if self._live is not None:
             self._draw()
         elif time.monotonic() - self._printed_at > PLAIN_EVERY_S:
@@ -67,6 +74,21 @@ class LiveView:
             if line and line != self._printed:
                 self.note(line)
                 self._printed, self._printed_at = line, time.monotonic()
+
+    def _show_stalls(self, problems: Sequence[str]) -> None:
+        """Note each stall of the processes once when it begins and once when it is over."""
+        stalls = {problem: problem for problem in problems}
+        for name in PROCESSES:
+            for stall in stalls_in(self._run.read_status(name) or {}):
+                stalls[f"{name}: no {stall.missing}"] = f"{name} makes no progress: {stall.sentence}"
+        begun = [key for key in stalls if key not in self._stalls]
+        over = [key for key in self._stalls if key not in stalls]
+        self._stalls = stalls
+        for key in begun:
+            if key not in problems:  # those were noted when they occurred
+                self.note(stalls[key])
+        for key in over:
+            self.note(f"over: {key}")
 
     # ------------------------------------------------------------------------- contents
 
@@ -80,6 +102,8 @@ class LiveView:
         figures = Table.grid(padding=(0, 2))
         for name, parts in self._figures().items():
             figures.add_row(Text(name, style="dim"), Text(" ".join(parts)))
+        for sentence in self._stalls.values():
+            figures.add_row(Text("stalled", style="red"), Text(sentence))
         notes = Text("\n".join(self._notes), style="dim")
         elapsed = _clock(time.monotonic() - self._started)
         self._live.update(

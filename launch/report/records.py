@@ -1,6 +1,6 @@
 """The records of a run, read from its files for the live view, the report and `vantage.open_run`.
 
-docs/09-run-directory.md describes the file formats.
+docs/reference/run-directory.md describes the file formats. Lines that are not of their format are left out.
 """
 
 from __future__ import annotations
@@ -8,8 +8,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Iterable, Optional
+from typing import Any, Callable, Iterable, Optional, TypeVar
+
+import msgspec
 
 from protocol.intervals import wilson
 from protocol.run.directory import RunDir, read_jsonl
@@ -17,6 +20,7 @@ from protocol.skills import CATALOGUE
 from protocol.tasks.task import Degradation, degradation_label
 
 Interval = tuple[float, float]
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -143,14 +147,14 @@ class Records:
     def update(self) -> Records:
         for line in self._new_lines("learner"):
             if line.get("event") == "step":
-                self.steps.append(_step(line))
+                self.steps += _readable(_step, line)
             elif line.get("event") == "evaluated":
-                self.evaluations.append(_evaluation(line))
+                self.evaluations += _readable(_evaluation, line)
         for line in self._new_lines("curriculum"):
             if line.get("event") == "leased":
-                self.leases.append(_lease(line))
+                self.leases += _readable(_lease, line)
             elif line.get("event") == "reported":
-                self.reports.append(_report_batch(line))
+                self.reports += _readable(_report_batch, line)
         return self
 
     def _new_lines(self, process: str) -> list[dict[str, Any]]:
@@ -189,7 +193,7 @@ def split_cell(cell: str) -> tuple[str, int]:
 def read_episodes(run: RunDir) -> list[EpisodeRecord]:
     """Every recorded episode, oldest first; paths of images that were deleted since are left out."""
     lines, _ = read_jsonl(run.episodes / "episodes.jsonl")
-    return [_episode(run, line) for line in lines]
+    return [episode for line in lines for episode in _readable(partial(_episode, run), line)]
 
 
 def gallery(run: RunDir, most: int) -> list[EpisodeRecord]:
@@ -200,67 +204,49 @@ def gallery(run: RunDir, most: int) -> list[EpisodeRecord]:
 # ----------------------------------------------------------------------------- one line of a file
 
 
+def _readable(read: Callable[[dict[str, Any]], Record], line: dict[str, Any]) -> list[Record]:
+    """The record in a line, or none if the line lacks a value or holds one of another type."""
+    try:
+        return [read(line)]
+    except (KeyError, TypeError, AttributeError, ValueError, ZeroDivisionError):  # ValueError: msgspec.ValidationError
+        return []
+
+
 def _step(line: dict[str, Any]) -> StepRecord:
     groups, without = line.get("groups"), line.get("no_gradient")
-    return StepRecord(
-        step=line["step"],
-        time_s=line["time_s"],
-        reward=line.get("reward", math.nan),
-        no_gradient=without / groups if groups and without is not None else None,
-        seconds=line.get("seconds", {}),
-    )
+    no_gradient = without / groups if groups and without is not None else None
+    values = {"reward": math.nan, "seconds": {}, **line, "no_gradient": no_gradient}
+    return msgspec.convert(values, StepRecord)
 
 
 def _evaluation(line: dict[str, Any]) -> Evaluation:
-    scores = tuple(
-        Score(row["skill"], row["level"], row["asked"], row["greedy"], row.get("sampled"), row.get("blind"))
-        for row in line["rows"]
-    )
-    return Evaluation(line["step"], line["time_s"], line.get("label", "during"), scores)
+    return msgspec.convert({"label": "during", **line, "scores": line["rows"]}, Evaluation)
 
 
 def _lease(line: dict[str, Any]) -> Lease:
-    return Lease(
-        time_s=line["time_s"],
-        cells=line.get("cells", {}),
-        purposes=line.get("purposes", {}),
-        success=line.get("success", {}),
-        reason=line.get("reason", ""),
-    )
+    return msgspec.convert({"cells": {}, "purposes": {}, "success": {}, "reason": "", **line}, Lease)
 
 
 def _report_batch(line: dict[str, Any]) -> ReportBatch:
-    return ReportBatch(
-        time_s=line["time_s"],
-        count=line.get("count", 0),
-        outcomes=line.get("outcomes", {}),
-        policy_version=line.get("policy_version", 0),
-        success=line.get("success"),
-        no_gradient=line.get("no_gradient", 0),
-    )
+    defaults = {"count": 0, "outcomes": {}, "policy_version": 0, "success": None, "no_gradient": 0}
+    return msgspec.convert({**defaults, **line}, ReportBatch)
 
 
 def _episode(run: RunDir, line: dict[str, Any]) -> EpisodeRecord:
-    images = tuple(run.episodes / name for name in line.get("images", ()))
+    images = [run.episodes / name for name in line.get("images", ())]
     degradations = [Degradation(**one) for one in line.get("spec", {}).get("degradations", ())]
-    return EpisodeRecord(
-        step=line.get("step", 0),
-        spec_id=line.get("spec_id", ""),
-        skill=line.get("skill", ""),
-        level=line.get("level", 0),
-        purpose=line.get("purpose", ""),
-        blind=line.get("blind", False),
-        question=line.get("question", ""),
-        options=tuple(line.get("options", ())),
-        truth=str(line.get("truth", "")),
-        program=line.get("program", ""),
-        answers=tuple(line.get("answers", ())),
-        success_rate=line.get("success_rate"),
-        truth_likelihood=line.get("truth_likelihood"),
-        had_gradient=line.get("had_gradient"),
-        degradation=degradation_label(degradations),
-        images=images if all(path.exists() for path in images) else (),
-    )
+    values = {
+        **dict.fromkeys(("step", "level"), 0),
+        **dict.fromkeys(("spec_id", "skill", "purpose", "question", "program"), ""),
+        **dict.fromkeys(("options", "answers"), ()),
+        **dict.fromkeys(("success_rate", "truth_likelihood", "had_gradient")),
+        "blind": False,
+        **line,
+        "truth": str(line.get("truth", "")),
+        "degradation": degradation_label(degradations),
+        "images": images if all(path.is_file() for path in images) else (),
+    }
+    return msgspec.convert(values, EpisodeRecord, dec_hook=lambda _, path: path)
 
 
 def _change(skill: str, before: Evaluation, after: Evaluation) -> SkillChange:

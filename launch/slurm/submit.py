@@ -51,8 +51,10 @@ class Jobs:
 def submit(configs: list[Path], sets: list[str], name: str | None, runs: Path, jobs: Jobs, dry_run: bool) -> None:
     """Submit a run, or print its batch files if `dry_run`.
 
-    Raises VantageError: "bad_config", "bad_request" if sbatch rejects a job, "unavailable" without sbatch.
+    Raises VantageError: "bad_config", "bad_request" if sbatch rejects a job or a value does not fit on one line of a
+    batch file, "unavailable" without sbatch.
     """
+    _check_lines(jobs, runs)
     remote = [f"sim.listen_workers={LISTEN}", "sim.workers=0"] if jobs.workers else []
     given, resolved = resolve(configs, [*remote, *sets], name)
     processes = resolved["learner"]["processes"]
@@ -116,6 +118,23 @@ def render(resolved: dict, runs: Path, jobs: Jobs) -> dict[str, str]:
     environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     kinds = ("train", "workers") if jobs.workers else ("train",)
     return {kind: environment.get_template(f"{kind}.sbatch.jinja").render(values) for kind in kinds}
+
+
+def _check_lines(jobs: Jobs, runs: Path) -> None:
+    """Raises VantageError("bad_request") for a value with a line break, which would add a line of shell code."""
+    named = {
+        "--time": [jobs.time],
+        "--option": jobs.options,
+        "--train-option": jobs.train_options,
+        "--worker-option": jobs.worker_options,
+        "--backend": [jobs.backend],
+        "--worker-python": [jobs.worker_python],
+        "--runs": [str(runs.resolve())],
+    }
+    for option, values in named.items():
+        for value in values:
+            if not value.isprintable():
+                raise VantageError("bad_request", f"{option} {value!r} holds a control character; remove it.")
 
 
 def _sbatch(script: Path, *options: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import signal
 import sys
 import threading
@@ -10,6 +12,7 @@ from typing import Callable
 from protocol.errors import VantageError
 
 USER_ERROR = 2  # a person must fix something; a supervisor does not restart
+DISK_FULL = 74  # sysexits' EX_IOERR; a supervisor restarts once there is space
 TRY_AGAIN = 75  # sysexits' EX_TEMPFAIL: busy, unavailable, timeout, draining
 
 # Optional library -> the extra of this distribution that installs it.
@@ -21,12 +24,19 @@ _EXTRAS = {
 
 
 def run_command(command: Callable[[], object], name: str) -> None:
-    """Run a command (a Typer app); a VantageError or a missing optional library becomes one sentence and a code."""
+    """Run a command (a Typer app); a VantageError or a missing optional library becomes one sentence and a code.
+
+    Characters that the terminal's encoding lacks are printed as question marks.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         command()
     except VantageError as error:
-        print(f"{name}: {error.message}", file=sys.stderr, flush=True)
-        sys.exit(TRY_AGAIN if error.retryable else USER_ERROR)
+        with contextlib.suppress(OSError):  # the disk that holds stderr may be full
+            print(f"{name}: {error.message}", file=sys.stderr, flush=True)
+        sys.exit(TRY_AGAIN if error.retryable else DISK_FULL if error.code == "disk_full" else USER_ERROR)
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
         if library not in _EXTRAS:

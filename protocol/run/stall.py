@@ -10,6 +10,7 @@ into the status file of the process, from which the terminal shows it, and into 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -71,10 +72,13 @@ class Stalls:
 
     def reports(self) -> list[dict[str, Any]]:
         """The current stalls as plain values for a status file or /health."""
-        return [{**asdict(stall), "sentence": stall.sentence} for stall in self.current]
+        return [asdict(stall) for stall in self.current]
 
 
-def stalls_in(status: Mapping[str, Any]) -> list[str]:
-    """The sentences of the stalls in a status file."""
-    reports = status.get("stalls")
-    return [str(one["sentence"]) for one in reports or () if isinstance(one, dict) and one.get("sentence")]
+def stalls_in(status: Mapping[str, Any]) -> list[Stall]:
+    """The stalls in a status file; a damaged entry is left out."""
+    stalls = []
+    for one in status.get("stalls") or ():
+        with contextlib.suppress(TypeError):
+            stalls.append(Stall(**one))
+    return stalls

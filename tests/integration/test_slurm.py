@@ -42,6 +42,13 @@ def test_a_mistake_in_the_configuration_is_reported_before_anything_is_submitted
     assert "wrokers" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("option", ["--time", "--option", "--train-option", "--worker-option", "--backend"])
+def test_a_line_break_in_an_option_cannot_become_a_line_of_the_batch_file(option, tmp_path):
+    done = render("--runs", str(tmp_path), "--dry-run", f"{option}=1:00\ntouch /tmp/planted")
+    assert done.returncode == 2
+    assert f"{option} '1:00\\ntouch /tmp/planted' holds a control character" in done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # a loaded machine needs long for the steps
 @pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "-")

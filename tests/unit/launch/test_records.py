@@ -38,6 +38,29 @@ def test_records_are_read_once_as_they_grow(run: RunDir, tmp_path: Path) -> None
     assert [step.step for step in records.update().steps] == [1, 2, 3, 4]
 
 
+def test_lines_that_lack_a_value_or_have_another_type_are_left_out(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "damaged", steps=3)
+    bad: dict[str, list[dict[str, object]]] = {
+        "learner": [
+            {"event": "step"},
+            {"event": "step", "step": "four"},
+            {"event": "step", "step": 4, "reward": "high"},
+            {"event": "step", "step": 4, "reward": 0.5, "groups": [1], "no_gradient": {}},
+            {"event": "evaluated", "step": 4, "rows": 3},
+            {"event": "evaluated", "step": 4, "rows": [{"skill": "depth_order"}]},
+        ],
+        "curriculum": [{"event": "leased", "cells": []}, {"event": "reported", "count": None, "outcomes": 1}],
+    }
+    records = Records(run).update()
+    counts = [len(each) for each in (records.steps, records.evaluations, records.leases, records.reports)]
+    for process, lines in bad.items():
+        for line in lines:
+            run.append_metrics(process, line)
+    records.update()
+    assert counts == [len(each) for each in (records.steps, records.evaluations, records.leases, records.reports)]
+    print_results(run, run.path / "report.html", Console(file=io.StringIO(), width=80))
+
+
 def test_cells_split_into_skill_and_level() -> None:
     assert split_cell("camera_object_distance L3") == ("camera_object_distance", 3)
 
