@@ -14,6 +14,7 @@ from rich.table import Table
 
 from curriculum.ability.rasch import Cell
 from curriculum.core import fingerprint, load_state
+from curriculum.record.snapshot import save_snapshot
 from curriculum.record.state import encode_state
 from curriculum.record.store import FILE_NAME, Store
 from curriculum.settings import CurriculumSettings
@@ -67,7 +68,7 @@ def rebuild(run: RunArgument) -> None:
         state, last = load_state(store, settings.estimation, from_snapshot=False)
         indexes_right = store.rebuild_indexes()
         rebuilt = encode_state(state)
-        store.save_snapshot(last, fingerprint(settings.estimation), rebuilt)
+        save_snapshot(opened.path, last, fingerprint(settings.estimation), rebuilt)
     right = indexes_right and stored == rebuilt
     print(f"{last} events replayed; the projections {'were correct' if right else 'differed and are repaired'}.")
     if not right:

@@ -22,8 +22,10 @@ from typing import Callable, Sequence, Union
 import msgspec
 
 from curriculum.ability.estimates import CellEstimate, cell_estimates
+from curriculum.checks import check_proposal, check_report
 from curriculum.issues import fresh_issues, leased, proposed_issues, repeated_issues
 from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent, ReportedEvent
+from curriculum.record.snapshot import read_snapshot, save_snapshot
 from curriculum.record.state import STATE_VERSION, State, decode_state, encode_state
 from curriculum.record.store import FILE_NAME, Store
 from curriculum.selectors.base import draw, make_selector
@@ -31,12 +33,10 @@ from curriculum.settings import CurriculumSettings, Estimation
 from curriculum.status import explain, status_of
 from protocol.errors import VantageError
 from protocol.run.directory import RunDir
+from protocol.run.stall import Stalls
 from protocol.seeds import rng_for
-from protocol.skills import CATALOGUE
-from protocol.skills.skill import MOST_VIEWS
 from protocol.tasks.proposals import proposal_key
-from protocol.tasks.specs import World
-from protocol.tasks.task import PROPOSED, Degradation, TaskSpec
+from protocol.tasks.task import TaskSpec
 from protocol.wire.messages import (
     MOST_LEASED,
     AddProposals,
@@ -56,31 +56,46 @@ CurriculumMessage = Union[LeaseSpecs, SendReports, AddProposals, GetCurriculumSt
 
 _SNAPSHOT_EVENTS = 256  # a start replays at most about this many
 _STATUS_INTERVAL_S = 1.0
+_LOCK_WAIT_S = 120.0  # for another process that locks the database at the start
+_COMMITS = "commits to the database"
+_ANSWERS = "answered questions"
 
 
 class CurriculumCore:
     """The curriculum of one run. Thread-safe; call `close`, or use it as a context manager."""
 
-    def __init__(self, run: RunDir, settings: CurriculumSettings, clock: Callable[[], float] = time.time) -> None:
-        """Acquire the lock of the run and read its events; `clock` returns epoch seconds.
+    def __init__(
+        self,
+        run: RunDir,
+        settings: CurriculumSettings,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Acquire the lock of the run and read its events.
 
+        `clock` returns epoch seconds; durations are measured by `monotonic`, since a machine's clock may be set.
         Raises VantageError: "conflict" if another curriculum works on this run, and as Store does.
         """
         self._run = run
         self._settings = settings
         self._clock = clock
+        self._monotonic = monotonic
+        self.stalls = Stalls("curriculum")
         self._selector = make_selector(settings)
         self._guard = threading.Lock()
         self._status_at = -math.inf
         self._resources = contextlib.ExitStack()
         try:
             self._resources.enter_context(run.lock("curriculum"))
-            self._store = self._resources.enter_context(contextlib.closing(Store(run.path / FILE_NAME, run.seed)))
+            self._store = self._resources.enter_context(contextlib.closing(_open_store(run)))
             self._state, self._last_event = load_state(self._store, settings.estimation)
         except BaseException:
             self._resources.close()
             raise
         self._snapshot_event = self._last_event
+        left = {spec_id: lease.expires_s - clock() for spec_id, lease in self._state.leases.items()}
+        # Spec id -> time at which its lease expires. The clock may have been set since the lease was given.
+        self._deadlines = {id: monotonic() + min(max(s, 0.0), settings.max_lease_s) for id, s in left.items()}
         self._publish_status()
 
     def __enter__(self) -> CurriculumCore:
@@ -102,16 +117,26 @@ class CurriculumCore:
         Raises VantageError: "bad_request" for invalid values, "disk_full" (then nothing has changed).
         """
         with self._guard:
-            if isinstance(message, LeaseSpecs):
-                answer = self._lease(message, request_id)
-            elif isinstance(message, SendReports):
-                answer = self._count(message, request_id)
-            elif isinstance(message, AddProposals):
-                answer = self._add(message, request_id)
-            else:
+            if isinstance(message, GetCurriculumStatus):
                 return status_of(self._state, self._settings)
+            try:
+                answer = self._handle(message, request_id)
+            except VantageError as error:
+                if error.code in ("unavailable", "disk_full"):
+                    self.stalls.failed(_COMMITS, error.message, "The request is repeated until it succeeds.")
+                    self._aside(self._publish_status)
+                raise
+            self.stalls.progressed(_COMMITS)
             self._aside(self._after_change)
             return answer
+
+    def _handle(self, message: CurriculumMessage, request_id: bytes) -> msgspec.Struct:
+        if isinstance(message, LeaseSpecs):
+            return self._lease(message, request_id)
+        if isinstance(message, SendReports):
+            return self._count(message, request_id)
+        assert isinstance(message, AddProposals)
+        return self._add(message, request_id)
 
     @property
     def status(self) -> CurriculumStatus:
@@ -126,8 +151,7 @@ class CurriculumCore:
             return self._batch(before)
         if not 1 <= message.count <= MOST_LEASED or not message.lease_s > 0:
             raise VantageError("bad_request", f"ask for 1 to {MOST_LEASED} specs with a lease_s above 0.")
-        now = self._clock()
-        self._expire(now)
+        self._expire()
         estimates = cell_estimates(self._state, self._settings)
         planned = {one.cell.undegraded for one in estimates}
         again = [
@@ -136,15 +160,17 @@ class CurriculumCore:
             if issue.proposal or issue.cell.undegraded in planned
         ][: message.count]
         issues = again + self._new_issues(estimates, message.count - len(again))
+        lease_s = min(message.lease_s, self._settings.max_lease_s)
         event = LeasedEvent(
             request_id=request_id,
             learner=message.learner,
             policy_version=message.policy_version,
-            expires_s=now + min(message.lease_s, self._settings.max_lease_s),
+            expires_s=self._clock() + lease_s,
             issues=tuple(issues),
             reason=explain(issues, estimates),
         )
         self._commit(event)
+        self._deadlines.update((issue.spec_id, self._monotonic() + lease_s) for issue in issues)
         log.info(event.reason, extra={"learner": message.learner, "batch": self._state.batches})
         self._aside(lambda: self._run.append_metrics("curriculum", self._lease_metrics(event)))
         return self._batch(event)
@@ -169,16 +195,16 @@ class CurriculumCore:
         share = int(count * self._settings.proposals.share + luck)
         return proposed_issues(self._state.proposals, share, self._state.next_number)
 
-    def _expire(self, now: float) -> None:
-        late = [lease_id for lease_id, lease in self._state.leases.items() if lease.expires_s <= now]
+    def _expire(self) -> None:
+        now, leases = self._monotonic(), self._state.leases
+        self._deadlines = {spec_id: end for spec_id, end in self._deadlines.items() if spec_id in leases}
+        late = [leases[spec_id].issue for spec_id, end in self._deadlines.items() if end <= now]
         if not late:
             return
-        returned, given_up = [], []
-        for lease_id in late:
-            reissues = self._state.leases[lease_id].issue.reissue
-            (given_up if reissues >= self._settings.max_reissues else returned).append(lease_id)
+        again = [issue.lease_id for issue in late if issue.reissue < self._settings.max_reissues]
+        given_up = [issue.lease_id for issue in late if issue.reissue >= self._settings.max_reissues]
         log.warning("%d leases expired without a report; %d of their specs are given up", len(late), len(given_up))
-        self._commit(LeaseExpiredEvent(tuple(returned), tuple(given_up)))
+        self._commit(LeaseExpiredEvent(tuple(again), tuple(given_up)))
 
     def _batch(self, event: LeasedEvent) -> SpecBatch:
         specs = leased(self._settings.world, self._run.seed, event.issues, self._state.proposals)
@@ -193,12 +219,19 @@ class CurriculumCore:
         new: dict[str, TaskSpec] = {}
         duplicates = []
         for proposal in message.proposals:
-            _check_proposal(proposal, self._settings.world)
+            check_proposal(proposal, self._settings.world)
             key = proposal_key(proposal)
             if key in new or key in self._state.proposals:
                 duplicates.append(proposal.spec_id)
             else:
                 new[key] = proposal
+        most = self._settings.proposals.most
+        if len(self._state.proposals) + len(new) > most:
+            raise VantageError(
+                "bad_request",
+                f"the run has {len(self._state.proposals)} of at most {most} proposals; raise "
+                "curriculum.proposals.most or add fewer.",
+            )
         if new:
             passes = self._settings.proposals.passes
             self._commit(ProposedEvent(request_id, tuple(new.values()), passes, tuple(duplicates)))
@@ -211,17 +244,30 @@ class CurriculumCore:
         if isinstance(before, ReportedEvent):
             return ReportsCounted(tuple(report.report_id for report in before.reports), before.duplicates)
         new: dict[str, ConfidenceReport] = {}
+        specs: set[str] = set()
         duplicates = []
         for report in message.reports:
-            _check(report)
-            if report.report_id in new or self._store.is_counted(report.report_id):
-                duplicates.append(report.report_id)
+            check_report(report, self._state)
+            is_open = self._state.issue_of(report.spec_id) is not None and report.spec_id not in specs
+            if report.report_id in new or not is_open or self._store.is_counted(report.report_id):
+                duplicates.append(report.report_id)  # or the spec was answered under another lease
             else:
                 new[report.report_id] = report
+                specs.add(report.spec_id)
         if new:
             self._commit(ReportedEvent(request_id, tuple(new.values()), tuple(duplicates)))
+            self._watch_answers(list(new.values()))
             self._aside(lambda: self._run.append_metrics("curriculum", _report_metrics(list(new.values()))))
         return ReportsCounted(tuple(new), tuple(duplicates))
+
+    def _watch_answers(self, reports: Sequence[ConfidenceReport]) -> None:
+        """A run whose specs all fail makes no progress."""
+        if any(report.outcome == "answered" for report in reports):
+            self.stalls.progressed(_ANSWERS)
+        else:
+            last = reports[-1]
+            error = f"{last.skill} L{last.level} is {last.outcome} ({last.reason})"
+            self.stalls.failed(_ANSWERS, error, "See `curriculum status` and choose other skills, levels or scenes.")
 
     # ------------------------------------------------------------------------- state and files
 
@@ -232,16 +278,18 @@ class CurriculumCore:
     def _after_change(self) -> None:
         if self._last_event - self._snapshot_event >= _SNAPSHOT_EVENTS:
             self._save_snapshot()
-        if self._clock() - self._status_at >= _STATUS_INTERVAL_S:
+        if self._monotonic() - self._status_at >= _STATUS_INTERVAL_S:
             self._publish_status()
 
     def _save_snapshot(self) -> None:
-        self._store.save_snapshot(self._last_event, fingerprint(self._settings.estimation), encode_state(self._state))
+        known = fingerprint(self._settings.estimation)
+        save_snapshot(self._run.path, self._last_event, known, encode_state(self._state))
         self._snapshot_event = self._last_event
 
     def _publish_status(self) -> None:
-        self._status_at = self._clock()
-        self._run.write_status("curriculum", msgspec.to_builtins(status_of(self._state, self._settings)))
+        self._status_at = self._monotonic()
+        status = msgspec.to_builtins(status_of(self._state, self._settings))
+        self._run.write_status("curriculum", {**status, "stalls": self.stalls.reports()})
 
     def _aside(self, write: Callable[[], None]) -> None:
         """Write an auxiliary file; a failure must not undo what is committed."""
@@ -266,6 +314,18 @@ class CurriculumCore:
         }
 
 
+def _open_store(run: RunDir) -> Store:
+    """Open the database, after waiting for a process that locks it, such as a backup."""
+    end_s = time.monotonic() + _LOCK_WAIT_S
+    while True:
+        try:
+            return Store(run.path / FILE_NAME, run.seed)
+        except VantageError as error:
+            if error.code != "unavailable" or time.monotonic() > end_s:
+                raise
+            log.warning("%s; waiting", error.message)
+
+
 # ----------------------------------------------------------------------------- also used by the command line
 
 
@@ -277,56 +337,13 @@ def fingerprint(estimation: Estimation) -> str:
 def load_state(store: Store, estimation: Estimation, from_snapshot: bool = True) -> tuple[State, int]:
     """The state after the last event, and that event's id."""
     state, last = State(), 0
-    snapshot = store.snapshot(fingerprint(estimation)) if from_snapshot else None
+    snapshot = read_snapshot(store.path.parent, fingerprint(estimation)) if from_snapshot else None
     if snapshot:
-        try:
-            last, state = snapshot[0], decode_state(snapshot[1])
-        except msgspec.DecodeError:
-            log.warning("the snapshot in %s cannot be read; replaying every event", store.path)
+        last, state = snapshot[0], decode_state(snapshot[1])
     for event_id, event in store.events(after=last):
         state.apply(event, estimation)
         last = event_id
     return state, last
-
-
-def _check(report: ConfidenceReport) -> None:
-    """Raises VantageError("bad_request") for a report that cannot be stored."""
-    figures = (report.success_rate, report.truth_likelihood, report.answer_entropy, *report.rewards)
-    skill = CATALOGUE.get(report.skill)
-    if not report.report_id:
-        problem = "has no report_id"
-    elif report.outcome not in ("answered", "infeasible", "broken"):
-        problem = f"has outcome {report.outcome!r}, which is not answered, infeasible or broken"
-    elif report.level not in ((0,) if report.skill == PROPOSED else skill.feasible_levels if skill else ()):
-        problem = f"names {report.skill!r} at level {report.level}, which the skill catalogue lacks"
-    elif not _is_label(report.degradation):
-        problem = f"was answered under {report.degradation[:40]!r}, which is not a degradation like fog:3"
-    elif not all(math.isfinite(figure) for figure in figures):
-        problem = "holds a number that is not finite"
-    else:
-        return
-    raise VantageError("bad_request", f"report {report.report_id!r} {problem}; correct it and send it again.")
-
-
-def _check_proposal(spec: TaskSpec, world: World) -> None:
-    """Raises VantageError("bad_request") for a proposal about a held-out scene or with more views than any skill."""
-    scene, proposal = spec.scene, spec.proposal
-    if proposal is None:
-        problem = "has no text and program"
-    elif scene.split != "train" or scene.asset in world.held_out_assets:
-        problem = "is about a held-out scene: use scenes of the training split"
-    elif max(len(proposal.poses), spec.max_views) > MOST_VIEWS:
-        problem = f"has more than {MOST_VIEWS} views"
-    else:
-        return
-    raise VantageError("bad_request", f"proposal {spec.spec_id!r} {problem}; leave it out or change it.")
-
-
-def _is_label(text: str) -> bool:
-    try:
-        return all(Degradation.parse(part) for part in text.split("+")) if text else True
-    except ValueError:
-        return False
 
 
 def _report_metrics(reports: list[ConfidenceReport]) -> dict[str, object]:

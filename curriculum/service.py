@@ -27,7 +27,8 @@ def serve(run: RunDir, stop: threading.Event, bind: str = "") -> None:
     with CurriculumCore(run, settings) as core:
 
         def answer(message: CurriculumMessage, request: Request) -> msgspec.Struct:
-            return core.handle(message, request.request_id)
+            client, request_id = request.key  # two clients may choose the same id
+            return core.handle(message, client.encode() + b"\0" + request_id)
 
         endpoint = serving_endpoint(run.path, "curriculum", bind)
         kinds: tuple[type[msgspec.Struct], ...] = (LeaseSpecs, SendReports, AddProposals, GetCurriculumStatus)
@@ -53,6 +54,7 @@ def _beat(core: CurriculumCore, telemetry: Telemetry, stop: threading.Event) -> 
                 "reports_counted_total": status.counted,
                 "infeasible_total": status.infeasible,
                 "broken_total": status.broken,
-            }
+            },
+            core.stalls.reports(),
         )
         stop.wait(_BEAT_S)

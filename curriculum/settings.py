@@ -28,6 +28,7 @@ class Proposals(Section):
 
     share: float = pydantic.Field(default=0.1, ge=0, lt=1)  # largest share of the specs while proposals are waiting
     passes: int = pydantic.Field(default=1, ge=1, le=1000)  # how often each is asked
+    most: int = pydantic.Field(default=10_000, ge=1)  # that a run takes in all
 
 
 class Estimation(Section):

@@ -42,6 +42,11 @@ class Issue(msgspec.Struct, frozen=True, array_like=True):
         return f"{self.spec_id}.{self.reissue}"
 
 
+def spec_of(lease_id: str) -> str:
+    """The id of the spec under a lease."""
+    return lease_id.partition(".")[0]
+
+
 class LeasedEvent(msgspec.Struct, frozen=True, tag="leased"):
     request_id: bytes
     learner: str

@@ -9,15 +9,16 @@ import msgspec
 
 from curriculum.ability.calibration import Calibration
 from curriculum.ability.rasch import BetaCounts, Cell, Posterior, Rasch, effective_trials, posterior
-from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent
+from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent, spec_of
 from curriculum.settings import Estimation
 from protocol.tasks.proposals import proposal_key
 from protocol.tasks.task import TaskSpec
 from protocol.wire.messages import ConfidenceReport
 
-STATE_VERSION = 3  # raise it when the projection of the same events changes
+STATE_VERSION = 4  # raise it when the projection of the same events changes
 
 _SLOW_WINDOWS = 4.0  # length of the slow average in windows
+_MOST_ABANDONED = 10_000  # specs that were given up and whose late reports are still counted
 _LEAST_PROGRESS = 0.03  # rise of the slow average that counts as progress at success 1/2
 
 
@@ -96,12 +97,12 @@ class State(msgspec.Struct):
     groups: int = 0  # answered with images
     infeasible: int = 0
     broken: int = 0
-    given_up: int = 0
     cells: dict[str, CellState] = {}
     rasch: Rasch = msgspec.field(default_factory=Rasch)
     calibration: dict[str, Calibration] = {}
-    leases: dict[str, OpenLease] = {}
+    leases: dict[str, OpenLease] = {}  # by spec id
     returned: dict[str, Issue] = {}  # by spec id: the lease expired, to be issued again
+    abandoned: dict[str, Issue] = {}  # by spec id: issued too often, but its report may still arrive
     reason: str = ""
     proposals: dict[str, Asked] = {}  # by protocol.tasks.proposals.proposal_key, in order of arrival
 
@@ -129,12 +130,12 @@ class State(msgspec.Struct):
         if isinstance(event, LeasedEvent):
             self._leased(event)
         elif isinstance(event, LeaseExpiredEvent):
-            for lease_id in event.returned:
-                issue = self.leases.pop(lease_id).issue
-                self.returned[issue.spec_id] = issue
-            for lease_id in event.given_up:
-                del self.leases[lease_id]
-            self.given_up += len(event.given_up)
+            for lease_ids, kept in ((event.returned, self.returned), (event.given_up, self.abandoned)):
+                for lease_id in lease_ids:
+                    spec_id = spec_of(lease_id)
+                    kept[spec_id] = self.leases.pop(spec_id).issue
+            while len(self.abandoned) > _MOST_ABANDONED:
+                del self.abandoned[next(iter(self.abandoned))]
         elif isinstance(event, ProposedEvent):
             self.proposals.update((proposal_key(one), Asked(one, event.passes)) for one in event.proposals)
         else:
@@ -145,7 +146,7 @@ class State(msgspec.Struct):
         self.batches += 1
         self.reason = event.reason
         for issue in event.issues:
-            self.leases[issue.lease_id] = OpenLease(issue, event.expires_s)
+            self.leases[issue.spec_id] = OpenLease(issue, event.expires_s)
             self.cell(issue.cell).issued_at = issue.number
             if issue.reissue:
                 self.returned.pop(issue.spec_id, None)
@@ -156,10 +157,18 @@ class State(msgspec.Struct):
                 self.next_number = max(self.next_number, issue.number + 1)
                 self.next_scene = max(self.next_scene, issue.scene + 1)
 
+    def issue_of(self, spec_id: str) -> Optional[Issue]:
+        """The issue of a spec that waits for its report, also after its lease expired; else None."""
+        lease = self.leases.get(spec_id)
+        return lease.issue if lease else self.returned.get(spec_id) or self.abandoned.get(spec_id)
+
     def _reported(self, report: ConfidenceReport, estimation: Estimation) -> None:
+        issue = self.issue_of(report.spec_id)
+        if issue and issue.proposal and report.outcome != "answered":
+            self.proposals[issue.proposal].left = 0  # it would fail again
         self.counted += 1
-        self.leases.pop(report.lease_id, None)
-        self.returned.pop(report.spec_id, None)  # the report arrived after its lease expired
+        for waiting in (self.leases, self.returned, self.abandoned):
+            waiting.pop(report.spec_id, None)
         # A blind question has no images to degrade.
         cell = Cell(report.skill, report.level, "" if report.blind else report.degradation)
         state = self.cell(cell)

@@ -1,13 +1,16 @@
 """The events on disk: SQLite, write-ahead log, synchronous=FULL, one writer.
 
 `events` is the append-only source of truth. `reports` and `requests` index it in the same transaction; the database
-enforces that each report id and request id occurs once. `snapshot` holds the projected state as of an event, so that a
-start replays only later events; it can be deleted.
+enforces that each report id and request id occurs once.
+
+A small file beside the database holds the id of the last committed event. SQLite would open a database whose
+write-ahead log was deleted, or an empty one, without a word: a start compares.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -17,8 +20,10 @@ import msgspec
 
 from curriculum.record.events import Event, LeasedEvent, ProposedEvent, ReportedEvent, decode_event, encode_event
 from protocol.errors import VantageError
+from protocol.run.directory import disk_guard
 
 FILE_NAME = "curriculum.sqlite3"
+LAST_EVENT_FILE = "curriculum.last-event"
 
 _APPLICATION_ID = 0x56_4E_43_55  # "VNCU", in the header of the file
 _SCHEMA_VERSION = 1
@@ -27,8 +32,6 @@ CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, time_s REAL NOT NULL,
                      body TEXT NOT NULL);
 CREATE TABLE reports (report_id TEXT PRIMARY KEY, event_id INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE requests (request_id BLOB PRIMARY KEY, event_id INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE snapshot (only_row INTEGER PRIMARY KEY CHECK (only_row = 0), event_id INTEGER NOT NULL,
-                       fingerprint TEXT NOT NULL, body TEXT NOT NULL);
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TRIGGER events_stay BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
 CREATE TRIGGER events_last BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
@@ -41,10 +44,12 @@ class Store:
     def __init__(self, path: Path, run_seed: int, read_only: bool = False) -> None:
         """Open the database; unless `read_only`, create it if it does not exist.
 
-        Raises VantageError: "corrupt" for a damaged file or one that is not a curriculum database, "version" for one of
-        another schema, "conflict" for one of another run, "bad_request" for reading one that does not exist.
+        Raises VantageError: "corrupt" for a damaged file, one that lost events or one that is not a curriculum
+        database, "version" for one of another schema, "conflict" for one of another run, "bad_request" for reading one
+        that does not exist, "unavailable" while another process locks it.
         """
         self.path = path
+        self._last_event = -1
         if read_only and not path.exists():
             raise VantageError("bad_request", f"{path} does not exist yet: the curriculum of this run never started.")
         mode = "mode=rwc"
@@ -61,18 +66,22 @@ class Store:
             with self._sentences():
                 self._open(run_seed, read_only)
         except BaseException:
-            self._db.close()
+            self.close()
             raise
 
     def close(self) -> None:
         self._db.close()
+        if self._last_event >= 0:
+            os.close(self._last_event)
+            self._last_event = -1
 
     # ------------------------------------------------------------------------- writing
 
     def append(self, events: Iterable[Event], time_s: float) -> int:
         """Commit events, all or none; returns the last id once they are on disk.
 
-        Raises VantageError("disk_full"), and sqlite3.IntegrityError for a report or request that is already stored.
+        Raises VantageError("disk_full"), "unavailable" while another process locks the database, and
+        sqlite3.IntegrityError for a report or request that is already stored.
         """
         last = 0
         with self._sentences(), self._transaction():
@@ -83,14 +92,8 @@ class Store:
                 assert cursor.lastrowid is not None
                 last = cursor.lastrowid
                 self._index(last, event)
+        os.pwrite(self._last_event, b"%020d\n" % last, 0)  # of fixed length: it needs no space on the disk
         return last
-
-    def save_snapshot(self, event_id: int, fingerprint: str, body: bytes) -> None:
-        """Store the state as of `event_id`; `fingerprint` identifies what else it depends on."""
-        with self._sentences(), self._transaction():
-            self._db.execute(
-                "INSERT OR REPLACE INTO snapshot VALUES (0, ?, ?, ?)", (event_id, fingerprint, body.decode())
-            )
 
     def rebuild_indexes(self) -> bool:
         """Rebuild `reports` and `requests` from the events; returns whether they were correct before."""
@@ -114,14 +117,6 @@ class Store:
                     raise VantageError(
                         "corrupt", f"event {event_id} in {self.path} cannot be read ({error}); restore a copy."
                     ) from None
-
-    def snapshot(self, fingerprint: str) -> Optional[tuple[int, bytes]]:
-        """(event id, body) of the snapshot made under the same fingerprint, or None."""
-        with self._sentences():
-            row = self._db.execute(
-                "SELECT event_id, body FROM snapshot WHERE fingerprint = ?", (fingerprint,)
-            ).fetchone()
-        return (row[0], row[1].encode()) if row else None
 
     def event_of_request(self, request_id: bytes) -> Optional[Event]:
         """The event that this request caused, or None."""
@@ -152,6 +147,7 @@ class Store:
                 "use the version that created it, or start another run.",
             )
         if not read_only:
+            self._check_last_event(bool(tables))
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
         if not tables:
@@ -163,6 +159,23 @@ class Store:
                 f"{self.path} belongs to a run with seed {stored[0] if stored else 'unknown'}, not {run_seed}; "
                 "restore the seed or start another run.",
             )
+
+    def _check_last_event(self, has_events: bool) -> None:
+        """Compare the last event of the database with the last one that was committed."""
+        mark = self.path.with_name(LAST_EVENT_FILE)
+        with disk_guard(mark):
+            self._last_event = os.open(mark, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            text = os.pread(self._last_event, 20, 0)
+            committed = int(text) if text.isdigit() else 0  # empty after a power failure
+            last = self._db.execute("SELECT max(id) FROM events").fetchone()[0] or 0 if has_events else 0
+            if committed > last:
+                raise VantageError(
+                    "corrupt",
+                    f"{self.path} ends at event {last}, but event {committed} was committed: the file or its "
+                    f"write-ahead log ({self.path.name}-wal) was deleted or replaced; restore both, or start another "
+                    "run.",
+                )
+            os.pwrite(self._last_event, b"%020d\n" % last, 0)
 
     def _create(self, run_seed: int) -> None:
         with self._transaction():
@@ -212,7 +225,9 @@ class Store:
                     "disk_full", f"the disk is full at {self.path}; free some space, nothing was lost."
                 ) from error
             if "locked" in text or "busy" in text:
-                raise VantageError("conflict", f"another process writes {self.path}; stop it first.") from error
+                raise VantageError(
+                    "unavailable", f"another process locks {self.path}; find it with fuser and stop it."
+                ) from error
             raise VantageError("corrupt", f"{self.path} cannot be used: {text}.") from error
         except sqlite3.DatabaseError as error:
             raise VantageError(

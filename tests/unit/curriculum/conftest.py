@@ -33,4 +33,4 @@ def run(tmp_path: Path) -> RunDir:
 def start(run: RunDir, clock: Clock) -> Iterator[Callable[..., CurriculumCore]]:
     """Factory of cores of the run; closes them at the end of the test."""
     with ExitStack() as stack:
-        yield lambda **settings: stack.enter_context(CurriculumCore(run, CurriculumSettings(**settings), clock))
+        yield lambda **settings: stack.enter_context(CurriculumCore(run, CurriculumSettings(**settings), clock, clock))

@@ -8,9 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from curriculum.cli import app
-from curriculum.core import CurriculumCore
+from curriculum.core import CurriculumCore, fingerprint
+from curriculum.record.snapshot import save_snapshot
+from curriculum.record.state import State, encode_state
 from curriculum.record.store import FILE_NAME
-from curriculum.settings import CurriculumSettings
+from curriculum.settings import CurriculumSettings, Estimation
 from protocol.errors import VantageError
 from protocol.run.directory import RunDir
 from protocol.wire.messages import LeaseSpecs, SendReports, SpecBatch
@@ -69,14 +71,17 @@ def test_rebuild_confirms_correct_projections(finished):
 
 @pytest.mark.parametrize(
     "damage",
-    ["DELETE FROM reports", "DELETE FROM requests", "UPDATE snapshot SET body = '{}'"],
+    ["DELETE FROM reports", "DELETE FROM requests", ""],
     ids=["reports", "requests", "snapshot"],
 )
 def test_rebuild_repairs_damaged_projections(finished, damage):
-    db = sqlite3.connect(finished.path / FILE_NAME)
-    db.execute(damage)
-    db.commit()
-    db.close()
+    if damage:
+        db = sqlite3.connect(finished.path / FILE_NAME)
+        db.execute(damage)
+        db.commit()
+        db.close()
+    else:
+        save_snapshot(finished.path, 2, fingerprint(Estimation()), encode_state(State()))
     result = invoke("rebuild", str(finished.path))
     assert result.exit_code == 1 and "differed and are repaired" in result.output
     assert "were correct" in invoke("rebuild", str(finished.path)).output

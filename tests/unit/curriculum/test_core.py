@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from curriculum.core import CurriculumCore
-from curriculum.settings import CurriculumSettings
+from curriculum.settings import CurriculumSettings, ReservedShares
 from protocol.errors import VantageError
 from protocol.run.directory import read_jsonl
+from protocol.run.stall import stalls_in
 from protocol.tasks.scene import HELD_OUT_SEED_BORDER
 from protocol.tasks.specs import SkillSettings, default_skills
 from protocol.wire.messages import (
@@ -19,6 +20,7 @@ from protocol.wire.messages import (
     SpecBatch,
 )
 from tests.support.curriculum import failure_on, report_on
+from tests.unit.curriculum.conftest import Clock
 
 ONE_SKILL = (SkillSettings(name="depth_order", levels=(0, 1)),)
 
@@ -140,10 +142,10 @@ def test_infeasible_and_broken_specs_are_not_wrong_answers(start):
 
 
 def test_blind_reports_do_not_change_the_success_rate(start):
-    core = start(skills=ONE_SKILL)
-    specs = lease(core, 20).specs
+    core = start(skills=ONE_SKILL, shares=ReservedShares(coverage=0.05, retest=0.0, blind=0.9))
+    specs = [leased for leased in lease(core, 40).specs if leased.blind]
     before = status(core).cells
-    send(core, *(report_on(leased, (1.0,) * 8, blind=True) for leased in specs))
+    send(core, *(report_on(leased, (1.0,) * 8) for leased in specs))
     after = status(core).cells
     assert [cell.success_rate for cell in after] == [cell.success_rate for cell in before]
     assert all(cell.blind_success is not None and cell.blind_success > 0.99 for cell in after)
@@ -184,6 +186,57 @@ def test_a_report_after_the_expiry_counts_once(start, clock):
     assert lost.specs[2].spec.spec_id not in ids(lease(core, 8, b"5")), "its report was counted"
 
 
+def test_a_spec_is_counted_under_one_of_its_leases(start, clock):
+    core = start()
+    (lost,) = lease(core, 1, b"1", lease_s=1.0).specs
+    clock.now_s += 2
+    (again,) = lease(core, 1, b"2").specs
+    assert again.spec == lost.spec
+    assert send(core, report_on(again), request_id=b"3").counted
+    assert send(core, report_on(lost), request_id=b"4") == ReportsCounted((), (report_on(lost).report_id,))
+    twice = (report_on(leased, report_id=name) for leased in lease(core, 1, b"5").specs for name in ("one", "two"))
+    assert send(core, *twice, request_id=b"6") == ReportsCounted(("one",), ("two",))
+
+
+def test_the_late_report_of_a_given_up_spec_is_counted(start, clock):
+    core = start(max_reissues=0)
+    (lost,) = lease(core, 1, b"1", lease_s=1.0).specs
+    clock.now_s += 2
+    lease(core, 1, b"2")
+    assert send(core, report_on(lost), request_id=b"3").counted
+
+
+@pytest.mark.parametrize("jump_s", [-86_400.0, 86_400.0])
+def test_setting_the_clock_changes_neither_leases_nor_the_status(run, clock, jump_s):
+    wall = Clock()
+    with CurriculumCore(run, CurriculumSettings(), wall, clock) as core:
+        first = lease(core, 4, b"1", lease_s=60.0)
+        wall.now_s += jump_s
+        clock.now_s += 30
+        assert not ids(lease(core, 4, b"2", lease_s=600.0)) & ids(first)
+        file = run.read_status("curriculum")
+        assert file is not None and file["issued"] == 8
+        clock.now_s += 31
+        assert ids(lease(core, 4, b"3")) == ids(first)
+    with CurriculumCore(run, CurriculumSettings(max_lease_s=1000.0), wall, clock) as core:
+        clock.now_s += 1001
+        assert ids(lease(core, 4, b"4")) <= ids(first) | {"s00000004", "s00000005", "s00000006", "s00000007"}
+
+
+def test_a_run_whose_specs_all_fail_says_so(start, run):
+    core = start()
+    for number in range(3):
+        batch = lease(core, 2, b"lease %d" % number)
+        send(core, *(failure_on(leased, "infeasible") for leased in batch.specs), request_id=b"%d" % number)
+    (stall,) = core.stalls.current
+    assert (stall.missing, stall.attempts) == ("answered questions", 3) and "is infeasible (a test)" in stall.error
+    core.close()
+    assert stalls_in(run.read_status("curriculum") or {}) == [stall]
+    send_one = start()
+    send(send_one, report_on(lease(send_one, 1, b"last").specs[0]))
+    assert not send_one.stalls.current
+
+
 def test_the_duration_of_leases_is_limited(start, clock):
     core = start(max_lease_s=10.0)
     lost = lease(core, 2, b"1", lease_s=1e9)
@@ -200,6 +253,13 @@ def test_the_duration_of_leases_is_limited(start, clock):
         {"report_id": ""},
         {"success_rate": float("nan")},
         {"answer_entropy": float("inf")},
+        {"lease_id": "s00000001.1"},
+        {"lease_id": "s00000000.0"},
+        {"spec_id": "s00000099", "lease_id": "s00000099.0"},
+        {"lease_id": "mine"},
+        {"level": 0, "skill": "object_color"},
+        {"blind": True},
+        {"reason": "x" * 5000},
     ],
     ids=str,
 )

@@ -155,3 +155,21 @@ def test_the_key_covers_all_fields_but_the_id() -> None:
     }
     assert len(keys) == 5
     assert proposal_key(proposal(1)) == proposal_key(proposal(1, spec_id="x"))
+
+
+def test_the_number_of_proposals_is_bounded(start) -> None:
+    core = start(proposals=Proposals(most=3))
+    add(core, proposal(0), proposal(1))
+    with pytest.raises(VantageError, match="the run has 2 of at most 3 proposals") as caught:
+        add(core, proposal(2), proposal(3), request_id=b"more")
+    assert caught.value.code == "bad_request" and core.status.proposals == 2
+    assert add(core, proposal(2), request_id=b"one more").kept == ("mine:2",)
+
+
+def test_a_proposal_that_fails_is_not_asked_again(start) -> None:
+    core = start(proposals=Proposals(share=0.5, passes=3))
+    add(core, proposal(0), proposal(1))
+    fails, works = proposed(lease(core, 4, b"1"))
+    core.handle(SendReports((failure_on(fails, "broken"), report_on(works))), b"2")
+    assert core.status.proposals_waiting == 2
+    assert {one.spec.scene.seed for one in proposed(lease(core, 8, b"3"))} == {works.spec.scene.seed}

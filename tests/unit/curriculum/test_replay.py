@@ -39,7 +39,7 @@ def test_replay_gives_the_same_state(steps, max_reissues):
     now = [0.0]
     with tempfile.TemporaryDirectory() as folder:
         run = RunDir.create(Path(folder) / "run", {})
-        core = CurriculumCore(run, configured, lambda: now[0])
+        core = CurriculumCore(run, configured, lambda: now[0], lambda: now[0])
         try:
             issued: list[Leased] = []
             sent: set[str] = set()
@@ -49,7 +49,7 @@ def test_replay_gives_the_same_state(steps, max_reissues):
                     now[0] += value
                 elif kind == "restart":
                     core.close()
-                    core = CurriculumCore(run, configured, lambda: now[0])
+                    core = CurriculumCore(run, configured, lambda: now[0], lambda: now[0])
                 elif kind == "lease":
                     batch = core.handle(LeaseSpecs("l", value, 1, detail), request_id)
                     assert isinstance(batch, SpecBatch)
@@ -58,8 +58,8 @@ def test_replay_gives_the_same_state(steps, max_reissues):
                     leased = issued[value % len(issued)]
                     report = failure_on(leased, detail) if kind == "fail" else report_on(leased, detail or (1.0,))
                     core.handle(SendReports((report,)), request_id)
-                    sent.add(report.report_id)
-            assert core.status.counted == len(sent), "each report counts once"
+                    sent.add(report.spec_id)
+            assert core.status.counted == len(sent), "each spec counts once"
             live = encode_state(core._state)
         finally:
             core.close()

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
 
 import pytest
 
 from curriculum.core import CurriculumCore
 from curriculum.record.events import LeasedEvent, ReportedEvent
+from curriculum.record.state import encode_state
 from curriculum.record.store import FILE_NAME, Store
 from curriculum.settings import CurriculumSettings
 from protocol.errors import VantageError
 from protocol.run.directory import RunDir
-from protocol.wire.messages import ConfidenceReport
+from protocol.wire.messages import ConfidenceReport, LeaseSpecs
 
 
 def report(report_id: str) -> ConfidenceReport:
@@ -124,15 +131,97 @@ def test_a_full_disk_is_reported_and_changes_nothing(path):
     assert len(list(store.events())) == 1
 
 
-def test_a_damaged_snapshot_is_ignored(tmp_path):
+def fill(run: RunDir, leases: int = 1) -> bytes:
+    """Lease specs; returns the state afterwards."""
+    with CurriculumCore(run, CurriculumSettings()) as core:
+        for number in range(leases):
+            core.handle(LeaseSpecs("l", 8, 1), os.urandom(8) + bytes([number]))
+        return encode_state(core._state)
+
+
+def damage(file: Path, offset: int) -> None:
+    data = bytearray(file.read_bytes())
+    data[offset] ^= 0x15
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("offset", [0, 60, 150, 400, -2])
+def test_a_damaged_snapshot_is_ignored(tmp_path, offset):
+    run = RunDir.create(tmp_path / "run", {})
+    state = fill(run)
+    damage(run.path / "curriculum.snapshot", offset)
+    with CurriculumCore(run, CurriculumSettings()) as core:
+        assert encode_state(core._state) == state
+
+
+@pytest.mark.parametrize("harm", ["empty", "deleted", "without its log", "older"])
+def test_a_database_that_lost_events_is_refused(tmp_path, harm):
+    run = RunDir.create(tmp_path / "run", {})
+    file = run.path / FILE_NAME
+    fill(run)
+    older = file.read_bytes()
+    program = (
+        "import os, signal, sys; from pathlib import Path; from protocol.run.directory import RunDir\n"
+        "from curriculum.core import CurriculumCore; from curriculum.settings import CurriculumSettings\n"
+        "from protocol.wire.messages import LeaseSpecs\n"
+        "core = CurriculumCore(RunDir.open(Path(sys.argv[1])), CurriculumSettings())\n"
+        "for number in range(5): core.handle(LeaseSpecs('l', 8, 1), bytes([number]))\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(run.path)], timeout=60, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    log = file.with_name(FILE_NAME + "-wal")
+    assert log.stat().st_size > 0
+    if harm == "empty":
+        file.write_bytes(b"")
+        log.unlink()
+    elif harm == "deleted":
+        file.unlink()
+        log.unlink()
+    elif harm == "without its log":
+        log.unlink()
+    else:
+        file.write_bytes(older)
+        log.unlink()
+    left = file.read_bytes() if file.exists() else b""
+    with pytest.raises(VantageError, match=r"ends at event [01], but event 6 was committed") as caught:
+        CurriculumCore(run, CurriculumSettings())
+    assert caught.value.code == "corrupt"
+    assert (file.read_bytes() if file.exists() else b"") == left, "nothing is written into it"
+
+
+def test_an_intact_database_opens_after_a_power_failure_lost_the_mark(tmp_path):
+    run = RunDir.create(tmp_path / "run", {})
+    fill(run, 3)
+    (run.path / "curriculum.last-event").write_bytes(b"")
+    with CurriculumCore(run, CurriculumSettings()) as core:
+        assert core.status.issued == 24
+
+
+def test_a_locked_database_delays_a_request_and_loses_nothing(tmp_path, monkeypatch):
     run = RunDir.create(tmp_path / "run", {})
     with CurriculumCore(run, CurriculumSettings()) as core:
-        from protocol.wire.messages import LeaseSpecs
-
+        core._store._db.execute("PRAGMA busy_timeout = 10")
+        other = sqlite3.connect(run.path / FILE_NAME, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        for _ in range(3):
+            with pytest.raises(VantageError, match="another process locks") as caught:
+                core.handle(LeaseSpecs("l", 8, 1), b"1")
+            assert caught.value.retryable
+        assert [stall.missing for stall in core.stalls.current] == ["commits to the database"]
+        other.execute("ROLLBACK")
         core.handle(LeaseSpecs("l", 8, 1), b"1")
-    db = sqlite3.connect(run.path / FILE_NAME)
-    assert db.execute('UPDATE snapshot SET body = \'{"batches": "no"}\'').rowcount == 1
-    db.commit()
-    db.close()
+        assert core.status.issued == 8 and not core.stalls.current
+
+
+def test_a_start_waits_for_a_locked_database(tmp_path, caplog):
+    run = RunDir.create(tmp_path / "run", {})
+    fill(run)
+    other = sqlite3.connect(run.path / FILE_NAME, isolation_level=None, check_same_thread=False)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    release = threading.Timer(6.0, other.close)  # longer than SQLite's own wait
+    release.start()
     with CurriculumCore(run, CurriculumSettings()) as core:
         assert core.status.issued == 8
+    assert "another process locks" in caplog.text

@@ -1,0 +1,78 @@
+"""What the curriculum accepts: reports on its own leases, and proposals about training scenes."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from curriculum.record.events import Issue
+from curriculum.record.state import State
+from protocol.errors import VantageError
+from protocol.skills import CATALOGUE
+from protocol.skills.skill import MOST_VIEWS
+from protocol.tasks.specs import World
+from protocol.tasks.task import PROPOSED, Degradation, TaskSpec
+from protocol.wire.messages import ConfidenceReport
+
+MOST_TEXT = 4096  # characters of an id or a reason in a report
+MOST_REWARDS = 4096
+
+_LEASE_ID = re.compile(r"(s(\d{8,18}))\.(\d{1,9})")
+
+
+def check_report(report: ConfidenceReport, state: State) -> None:
+    """Raises VantageError("bad_request") for a report that cannot be stored, or on a lease that was never given."""
+    figures = (report.success_rate, report.truth_likelihood, report.answer_entropy, *report.rewards)
+    skill = CATALOGUE.get(report.skill)
+    if not report.report_id:
+        problem = "has no report_id"
+    elif max(len(report.report_id), len(report.reason)) > MOST_TEXT or len(report.rewards) > MOST_REWARDS:
+        problem = f"has more than {MOST_TEXT} characters of text or {MOST_REWARDS} rewards"
+    elif report.outcome not in ("answered", "infeasible", "broken"):
+        problem = f"has outcome {report.outcome!r}, which is not answered, infeasible or broken"
+    elif report.level not in ((0,) if report.skill == PROPOSED else skill.feasible_levels if skill else ()):
+        problem = f"names {report.skill!r} at level {report.level}, which the skill catalogue lacks"
+    elif not _is_label(report.degradation):
+        problem = f"was answered under {report.degradation[:40]!r}, which is not a degradation like fog:3"
+    elif not all(math.isfinite(figure) for figure in figures):
+        problem = "holds a number that is not finite"
+    elif not _was_given(report, state):
+        problem = f"is about lease {report.lease_id!r} of spec {report.spec_id!r}, which was never given"
+    elif (issue := state.issue_of(report.spec_id)) and not _is_about(report, issue):
+        problem = f"is about another skill, level or kind of question than lease {report.lease_id!r}"
+    else:
+        return
+    raise VantageError("bad_request", f"report {report.report_id[:200]!r} {problem}; correct it and send it again.")
+
+
+def check_proposal(spec: TaskSpec, world: World) -> None:
+    """Raises VantageError("bad_request") for a proposal about a held-out scene or with more views than any skill."""
+    scene, proposal = spec.scene, spec.proposal
+    if proposal is None:
+        problem = "has no text and program"
+    elif scene.split != "train" or scene.asset in world.held_out_assets:
+        problem = "is about a held-out scene: use scenes of the training split"
+    elif max(len(proposal.poses), spec.max_views) > MOST_VIEWS:
+        problem = f"has more than {MOST_VIEWS} views"
+    else:
+        return
+    raise VantageError("bad_request", f"proposal {spec.spec_id!r} {problem}; leave it out or change it.")
+
+
+def _was_given(report: ConfidenceReport, state: State) -> bool:
+    match = _LEASE_ID.fullmatch(report.lease_id)
+    if match is None or match[1] != report.spec_id or int(match[2]) >= state.next_number:
+        return False
+    issue = state.issue_of(report.spec_id)
+    return issue is None or int(match[3]) <= issue.reissue
+
+
+def _is_about(report: ConfidenceReport, issue: Issue) -> bool:
+    return (report.skill, report.level, report.blind) == (issue.skill, issue.level, issue.blind)
+
+
+def _is_label(text: str) -> bool:
+    try:
+        return all(Degradation.parse(part) for part in text.split("+")) if text else True
+    except ValueError:
+        return False

@@ -1,0 +1,35 @@
+"""The snapshot: the projected state as of an event, in a file beside the database.
+
+A start replays only later events. A missing, damaged or outdated snapshot costs time, never data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Optional
+
+from protocol.run.directory import write_atomic
+
+FILE_NAME = "curriculum.snapshot"
+
+
+def save_snapshot(folder: Path, event_id: int, fingerprint: str, body: bytes) -> None:
+    """Replace the snapshot; `fingerprint` identifies what the state depends on beside the events.
+
+    Raises VantageError("disk_full").
+    """
+    header = {"event": event_id, "fingerprint": fingerprint, "sha256": hashlib.sha256(body).hexdigest()}
+    write_atomic(folder / FILE_NAME, json.dumps(header).encode() + b"\n" + body)
+
+
+def read_snapshot(folder: Path, fingerprint: str) -> Optional[tuple[int, bytes]]:
+    """(event id, body) of an intact snapshot made under the same fingerprint, else None."""
+    try:
+        first, _, body = (folder / FILE_NAME).read_bytes().partition(b"\n")
+        header = json.loads(first)
+        intact = header["sha256"] == hashlib.sha256(body).hexdigest() and header["fingerprint"] == fingerprint
+        return (int(header["event"]), body) if intact else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
