@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.chaos import SOCKETS, attack
+from benchmarks.chaos.frames import SOCKETS, attack
 
 pytestmark = pytest.mark.timeout(120)
 
