@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Callable, Mapping, Optional, Sequence
 
 from protocol.errors import VantageError
+from protocol.run.directory import disk_guard
 from protocol.run.exits import DISK_FULL, TRY_AGAIN, USER_ERROR
 
 MAX_DEATHS = 5  # without progress of the run between them
@@ -65,7 +66,9 @@ class Child:
         return self._process.pid if self._process is not None and self._process.poll() is None else 0
 
     def start(self) -> None:
-        self.console.parent.mkdir(parents=True, exist_ok=True)
+        """Raises VantageError("bad_request") if its output cannot be written."""
+        with disk_guard(self.console):
+            self.console.parent.mkdir(parents=True, exist_ok=True)
         with open(self.console, "ab") as output:
             self._console_start = output.tell()
             self._process = subprocess.Popen(
@@ -148,9 +151,10 @@ class Child:
         try:
             with open(self.console, "rb") as file:
                 file.seek(max(self._console_start, os.path.getsize(self.console) - 4096))
-                lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
-        except FileNotFoundError:
+                text = file.read().decode(errors="replace")
+        except (FileNotFoundError, NotADirectoryError):
             return ""
+        lines = [line for line in map(_printable, text.splitlines()) if line]
         messages = [line.partition(": ")[2] for line in takewhile(_MESSAGE.match, reversed(lines))]
         return " ".join(dict.fromkeys(reversed(messages))) or (lines[-1] if lines else "")
 
@@ -225,6 +229,11 @@ def _die_with(supervisor: int) -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != supervisor:  # it died before prctl was called
         os._exit(TRY_AGAIN)
+
+
+def _printable(line: str) -> str:
+    """The line without control characters, which could change the terminal."""
+    return "".join(character for character in line if character.isprintable()).strip()
 
 
 def _is_full(folder: Path) -> bool:

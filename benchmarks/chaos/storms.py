@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable
 
@@ -30,7 +31,8 @@ def _stopped(process: str, seconds: float) -> Storm:
         while time.monotonic() < end_s:
             live.watch()
             time.sleep(0.1)
-        os.kill(pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):  # it was replaced meanwhile
+            os.kill(pid, signal.SIGCONT)
         return live.finish()
 
     return storm
