@@ -275,11 +275,59 @@ def chaos(result: Any) -> Iterable[str]:
         for row in frames
     ]
     yield table(("socket", "mutated messages, service alive", "memory at the start", "after half", "at the end"), rows)
+    flood = result["flood"]["figures"]
+    rows = [
+        (row["service"], f"{row['frames_of_the_flood']:,}", *_pair(row["quiet_ms"]), *_pair(row["flooded_ms"]))
+        + (f"{row['ratio_of_medians']:.1f}",)
+        for row in flood
+    ]
+    columns = (
+        "good client of",
+        "frames of the flood",
+        "quiet p50 ms",
+        "p99",
+        "flooded p50 ms",
+        "p99",
+        "ratio of medians",
+    )
+    yield table(columns, rows)
     kills = result["kills"]["figures"]
     total = sum(kills["kills"].values())
     each = ", ".join(f"{name} {count}" for name, count in kills["kills"].items())
     yield (
         f"One run with `kill -9` after steps: {total} kills ({each}) in {kills['steps']} steps and {kills['minutes']} "
-        f"minutes; {kills['reports_that_the_learner_made']} reports made, {kills['reports_in_the_event_log']} in the "
-        f"event log, {kills['lost']} lost, {kills['doubled']} doubled."
+        f"minutes; {kills['reports']} reports in the event log, {kills['lost']} lost, {kills['doubled']} doubled."
     )
+    rows = [(name, _outcome(row)) for name, row in result["storms"]["figures"].items()]
+    yield table(("in the middle of a run", "outcome"), rows)
+    yield from _corruptions(result["corruptions"]["figures"])
+    rows = [(row["lie"], row["outcome"]) for row in result["liars"]["figures"]]
+    yield table(("a worker that joins a run and answers with", "what the broker says of it"), rows)
+
+
+def _pair(figures: Any) -> tuple[str, str]:
+    return f"{figures['p50']:.1f}", f"{figures['p99']:.1f}"
+
+
+def _outcome(row: Any) -> str:
+    if "sentence" in row and "reports" not in row:
+        return f"ends with: {row['sentence']}"
+    text = f"ends well, {row['reports']} reports, {row['lost']} lost, {row['doubled']} doubled"
+    if "sentence" in row:
+        text += f"; said: {row['sentence']}"
+    if "seconds_to_the_next_step" in row:
+        text += f"; {row['seconds_to_the_next_step']} s from the freed space to the next step"
+    return text
+
+
+def _corruptions(cases: Any) -> Iterable[str]:
+    harms = list(dict.fromkeys(case["harm"] for case in cases))
+    words = {case["file"]: {} for case in cases}
+    for case in cases:
+        words[case["file"]][case["harm"]] = "ends well" if case["verdict"] == "done" else "a sentence"
+    ended_well = sum(case["verdict"] == "done" for case in cases)
+    yield (
+        f"A stopped run of which one file or folder was damaged, started again: {len(cases)} cases, {ended_well} end "
+        f"well, {len(cases) - ended_well} end with one sentence that says what to do."
+    )
+    yield table(("file", *harms), [(name, *(found.get(harm, "") for harm in harms)) for name, found in words.items()])

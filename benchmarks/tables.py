@@ -138,9 +138,9 @@ CLAIMS = (
         "distinct answer once.",
     ),
     Claim(
-        "Malformed messages end no service, and kills lose no report",
+        "No attack and no fault loses a report or ends in silence",
         "chaos",
-        "python -m benchmarks.chaos frames; python -m benchmarks.chaos kills",
+        "python -m benchmarks.chaos frames; … flood; … kills; … storms; … corruptions; … liars",
         sections.chaos,
         "Memory is resident memory; each service remembers its last 4096 replies, which accounts for the growth.",
     ),
