@@ -1,7 +1,7 @@
 """Checks of what others send: an episode against its spec, and the texts and names in any message.
 
 Each check reads headers only, never pixels, and raises VantageError("bad_reply") or ("bad_request") with one sentence
-about the first fault. The broker applies `check_episode` to the answers of its workers, the learner to what it receives.
+about the first fault. The broker applies `check_episode` to the answers of its workers, the learner to its episodes.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def text_fault(text: str, most: int, lines: bool = False) -> str:
         return f"has {len(text)} characters, and the limit is {most}"
     for at, character in enumerate(text):
         if not (character.isprintable() or (lines and character in "\n\r\t")):
-            return f"has the control character {ascii(character)} at position {at}"
+            return f"has the control character {character!a} at position {at}"
     return ""
 
 
@@ -107,7 +107,10 @@ def check_episode(
 
 
 def check_proposal(spec: TaskSpec) -> None:
-    """Check the name, texts and poses of a proposal, before a simulator examines it. Raises VantageError("bad_request")."""
+    """Check the name, texts and poses of a proposal, before a simulator examines it.
+
+    Raises VantageError("bad_request").
+    """
     proposal = spec.proposal
     if proposal is None:
         raise VantageError("bad_request", f"spec {shown(spec.spec_id)} has no proposal.")
@@ -118,10 +121,10 @@ def check_proposal(spec: TaskSpec) -> None:
         _check_text("unit", proposal.unit, MAX_UNIT, prompt=True, empty=True)
         for option in proposal.options[: MAX_OPTIONS + 1]:
             _check_text("option", option, MAX_OPTION, prompt=True)
-        if proposal.answer_type not in ANSWER_TYPES or len(proposal.options) > MAX_OPTIONS:
-            _refuse(
-                f"the answer type is not one of {', '.join(ANSWER_TYPES)}, or it has more than {MAX_OPTIONS} options"
-            )
+        if len(proposal.options) > MAX_OPTIONS:
+            _refuse(f"it has more than {MAX_OPTIONS} options")
+        if proposal.answer_type not in ANSWER_TYPES:
+            _refuse(f"the answer type is {shown(proposal.answer_type)}, not one of {', '.join(ANSWER_TYPES)}")
         for pose in proposal.poses:
             check_pose(pose, "a view")
     except VantageError as error:
@@ -134,15 +137,14 @@ def check_asked(spec: TaskSpec, question: Question) -> None:
     skill, level = (PROPOSED, 0) if proposal else (spec.question.skill, spec.question.level)
     if (question.skill, question.level) != (skill, level):
         _refuse(
-            f"the question is {shown(question.skill)} at level {shown(question.level)}, and the spec orders {shown(skill)} "
-            f"at level {level}"
+            f"the question is {shown(question.skill)} at level {shown(question.level)}, and the spec orders "
+            f"{shown(skill)} at level {level}"
         )
     if proposal:
         for field in ("text", "program", "answer_type", "unit"):
-            if getattr(question, field) != getattr(proposal, field):
-                _refuse(
-                    f"the question's {field} is {shown(getattr(question, field))}, which is not that of the proposal"
-                )
+            value = getattr(question, field)
+            if value != getattr(proposal, field):
+                _refuse(f"the question's {field} is {shown(value)}, which is not that of the proposal")
         if proposal.options and question.options != proposal.options:
             _refuse(f"the options are {shown(question.options)}, which are not those of the proposal")
     check_question(question)
@@ -251,9 +253,8 @@ def _check_answer(question: Question) -> None:
 
 def _check_array(ref: ArrayRef, dtype: str, shape: tuple[int, ...], codec: str, what: str) -> None:
     if (ref.dtype, tuple(ref.shape), ref.codec) != (dtype, shape, codec):
-        _refuse(
-            f"{what} is {shown(ref.dtype)} {shown(list(ref.shape))} {shown(ref.codec)}, not {dtype} {list(shape)} {codec}"
-        )
+        found = f"{shown(ref.dtype)} {shown(list(ref.shape))} {shown(ref.codec)}"
+        _refuse(f"{what} is {found}, not {dtype} {list(shape)} {codec}")
 
 
 def _check_text(

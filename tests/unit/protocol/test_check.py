@@ -1,4 +1,4 @@
-"""An episode that does not answer its spec is refused, and so is text that a model or terminal would not read as text."""
+"""An episode that does not answer its spec is refused, and so is text that a model or terminal would interpret."""
 
 import math
 
