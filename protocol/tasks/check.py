@@ -92,18 +92,18 @@ def check_episode(
     references is checked by `decode`. Raises VantageError("bad_reply").
     """
     if episode.spec_id != spec.spec_id:
-        _refuse(f"the episode is about spec {shown(episode.spec_id)}, not {shown(spec.spec_id)}")
+        refuse(f"the episode is about spec {shown(episode.spec_id)}, not {shown(spec.spec_id)}")
     check_digest(episode.renderer_digest, digest, bool(spec.degradations))
-    _check_text("scene id", episode.scene_id, MAX_TEXT)
+    check_text("scene id", episode.scene_id, MAX_TEXT)
     check_asked(spec, episode.question)
     most = len(spec.proposal.poses) or spec.max_views if spec.proposal else max(1, spec.max_views)
     least = len(spec.proposal.poses) if spec.proposal else 0
     if not max(1, least) <= len(episode.views) <= most:
-        _refuse(f"the episode has {len(episode.views)} views, and the spec allows {most}")
+        refuse(f"the episode has {len(episode.views)} views, and the spec allows {most}")
     for index, view in enumerate(episode.views):
         check_view(view, spec.camera, sensors, image_codec, f"view {index}")
-    _check_number("attempts", episode.attempts, 0, LARGEST_INT)
-    _check_number("render_s", episode.render_s, 0, LARGEST_INT)
+    check_number("attempts", episode.attempts, 0, LARGEST_INT)
+    check_number("render_s", episode.render_s, 0, LARGEST_INT)
 
 
 def check_proposal(spec: TaskSpec) -> None:
@@ -116,15 +116,15 @@ def check_proposal(spec: TaskSpec) -> None:
         raise VantageError("bad_request", f"spec {shown(spec.spec_id)} has no proposal.")
     check_name(spec.spec_id, "the spec_id of a proposal")
     try:
-        _check_text("text", proposal.text, MAX_TEXT, prompt=True)
-        _check_text("program", proposal.program, MAX_PROGRAM, lines=True)
-        _check_text("unit", proposal.unit, MAX_UNIT, prompt=True, empty=True)
+        check_text("text", proposal.text, MAX_TEXT, prompt=True)
+        check_text("program", proposal.program, MAX_PROGRAM, lines=True)
+        check_text("unit", proposal.unit, MAX_UNIT, prompt=True, empty=True)
         for option in proposal.options[: MAX_OPTIONS + 1]:
-            _check_text("option", option, MAX_OPTION, prompt=True)
+            check_text("option", option, MAX_OPTION, prompt=True)
         if len(proposal.options) > MAX_OPTIONS:
-            _refuse(f"it has more than {MAX_OPTIONS} options")
+            refuse(f"it has more than {MAX_OPTIONS} options")
         if proposal.answer_type not in ANSWER_TYPES:
-            _refuse(f"the answer type is {shown(proposal.answer_type)}, not one of {', '.join(ANSWER_TYPES)}")
+            refuse(f"the answer type is {shown(proposal.answer_type)}, not one of {', '.join(ANSWER_TYPES)}")
         for pose in proposal.poses:
             check_pose(pose, "a view")
     except VantageError as error:
@@ -136,7 +136,7 @@ def check_asked(spec: TaskSpec, question: Question) -> None:
     proposal = spec.proposal
     skill, level = (PROPOSED, 0) if proposal else (spec.question.skill, spec.question.level)
     if (question.skill, question.level) != (skill, level):
-        _refuse(
+        refuse(
             f"the question is {shown(question.skill)} at level {shown(question.level)}, and the spec orders "
             f"{shown(skill)} at level {level}"
         )
@@ -144,63 +144,63 @@ def check_asked(spec: TaskSpec, question: Question) -> None:
         for field in ("text", "program", "answer_type", "unit"):
             value = getattr(question, field)
             if value != getattr(proposal, field):
-                _refuse(f"the question's {field} is {shown(value)}, which is not that of the proposal")
+                refuse(f"the question's {field} is {shown(value)}, which is not that of the proposal")
         if proposal.options and question.options != proposal.options:
-            _refuse(f"the options are {shown(question.options)}, which are not those of the proposal")
+            refuse(f"the options are {shown(question.options)}, which are not those of the proposal")
     check_question(question)
 
 
 def check_question(question: Question) -> None:
     """Check the question itself: its form, bounds and characters. Raises VantageError("bad_reply")."""
-    _check_text("text", question.text, MAX_TEXT, prompt=True)
-    _check_text("program", question.program, MAX_PROGRAM, lines=True)
-    _check_text("answer", question.answer, MAX_ANSWER, prompt=True)
-    _check_text("unit", question.unit, MAX_UNIT, prompt=True, empty=True)
+    check_text("text", question.text, MAX_TEXT, prompt=True)
+    check_text("program", question.program, MAX_PROGRAM, lines=True)
+    check_text("answer", question.answer, MAX_ANSWER, prompt=True)
+    check_text("unit", question.unit, MAX_UNIT, prompt=True, empty=True)
     if question.answer_type not in ANSWER_TYPES:
-        _refuse(f"the answer type is {shown(question.answer_type)}, not one of {', '.join(ANSWER_TYPES)}")
+        refuse(f"the answer type is {shown(question.answer_type)}, not one of {', '.join(ANSWER_TYPES)}")
     if question.frame not in FRAMES:
-        _refuse(f"the frame is {shown(question.frame)}, not one of {', '.join(FRAMES)}")
+        refuse(f"the frame is {shown(question.frame)}, not one of {', '.join(FRAMES)}")
     if question.skill in CATALOGUE:
         skill = CATALOGUE[question.skill]
         for field, wanted in (("answer_type", skill.answer_type), ("frame", skill.frame)):
             if getattr(question, field) != wanted:
-                _refuse(f"the {field} is {shown(getattr(question, field))}, and that of {skill.name} is {wanted}")
+                refuse(f"the {field} is {shown(getattr(question, field))}, and that of {skill.name} is {wanted}")
         if question.level not in skill.feasible_levels:
-            _refuse(f"{skill.name} has no level {shown(question.level)}")
+            refuse(f"{skill.name} has no level {shown(question.level)}")
     _check_options(question)
     _check_answer(question)
-    _check_number("margin", question.margin, -LARGEST_INT, LARGEST_INT)
+    check_number("margin", question.margin, -LARGEST_INT, LARGEST_INT)
     if len(question.mentions) > MAX_MENTIONS:
-        _refuse(f"the question has {len(question.mentions)} mentions, and the limit is {MAX_MENTIONS}")
+        refuse(f"the question has {len(question.mentions)} mentions, and the limit is {MAX_MENTIONS}")
     for mention in question.mentions:
         if not 0 <= mention.start < mention.end <= len(question.text):
-            _refuse(f"a mention covers characters {mention.start} to {mention.end}, which are not in the text")
-        _check_number("object id of a mention", mention.object_id, 0, LARGEST_INT)
+            refuse(f"a mention covers characters {mention.start} to {mention.end}, which are not in the text")
+        check_number("object id of a mention", mention.object_id, 0, LARGEST_INT)
 
 
 def check_view(view: View, camera: Camera, sensors: Sequence[str], image_codec: str, what: str) -> None:
     """Check a view against the request: camera, sensors, shape, dtype and codec. Raises VantageError("bad_reply")."""
     if view.camera != camera:
-        _refuse(f"{what} has another camera than the spec")
+        refuse(f"{what} has another camera than the spec")
     check_pose(view.pose, what)
     size = (camera.height_px, camera.width_px)
     _check_array(view.rgb, "uint8", (*size, 3), image_codec, f"the image of {what}")
     for name, dtype, ref in (("depth", "float32", view.depth), ("ids", "int32", view.ids)):
         if (ref is not None) != (name in sensors):
-            _refuse(f"{what} {'lacks' if ref is None else 'has'} the sensor {name}, unlike the request")
+            refuse(f"{what} {'lacks' if ref is None else 'has'} the sensor {name}, unlike the request")
         if ref is not None:
             _check_array(ref, dtype, size, "raw", f"{name} of {what}")
     if len(view.changes) > MAX_CHANGES:
-        _refuse(f"{what} has {len(view.changes)} changes of the scene, and the limit is {MAX_CHANGES}")
+        refuse(f"{what} has {len(view.changes)} changes of the scene, and the limit is {MAX_CHANGES}")
     for change in view.changes:
-        _check_point(change.moved_to_m or (), f"a change in {what}")
+        check_point(change.moved_to_m or (), f"a change in {what}")
 
 
 def check_pose(pose: Pose, what: str) -> None:
     """Check that a pose is finite, with a rotation of length 1. Raises VantageError("bad_reply")."""
-    _check_point(pose.position_m, f"the position of {what}")
+    check_point(pose.position_m, f"the position of {what}")
     if not 0.9 < math.sqrt(sum(part * part for part in pose.rotation_wxyz)) < 1.1:  # False for NaN
-        _refuse(f"the rotation of {what} does not have length 1")
+        refuse(f"the rotation of {what} does not have length 1")
 
 
 def check_digest(digest: str, announced: str, degraded: bool) -> None:
@@ -208,24 +208,24 @@ def check_digest(digest: str, announced: str, degraded: bool) -> None:
 
     Raises VantageError("bad_reply").
     """
-    _check_text("renderer digest", digest, MAX_TEXT)
+    check_text("renderer digest", digest, MAX_TEXT)
     if not announced:
         return
     fits = re.fullmatch(re.escape(announced) + r"\+degraded-[\w.]{1,16}", digest) if degraded else digest == announced
     if not fits:
-        _refuse(f"the renderer digest is {shown(digest)}, and the worker announced {shown(announced)}")
+        refuse(f"the renderer digest is {shown(digest)}, and the worker announced {shown(announced)}")
 
 
 def _check_options(question: Question) -> None:
     options = question.options
     if len(options) > MAX_OPTIONS or len({option.strip().casefold() for option in options}) < len(options):
-        _refuse(f"the {len(options)} options are not different, or more than {MAX_OPTIONS}")
+        refuse(f"the {len(options)} options are not different, or more than {MAX_OPTIONS}")
     for option in options:
-        _check_text("option", option, MAX_OPTION, prompt=True)
+        check_text("option", option, MAX_OPTION, prompt=True)
     if question.option_objects and len(question.option_objects) != len(options):
-        _refuse(f"{len(question.option_objects)} objects are named for {len(options)} options")
+        refuse(f"{len(question.option_objects)} objects are named for {len(options)} options")
     for key in question.option_objects:
-        _check_number("object id of an option", key, -LARGEST_INT, LARGEST_INT)
+        check_number("object id of an option", key, -LARGEST_INT, LARGEST_INT)
 
 
 def _check_answer(question: Question) -> None:
@@ -248,34 +248,32 @@ def _check_answer(question: Question) -> None:
         if not places or len(places) > MAX_ITEMS:
             fault = f"not a map of 1 to {MAX_ITEMS} names to cells"
     if fault:
-        _refuse(f"the answer {shown(answer)} is {fault}")
+        refuse(f"the answer {shown(answer)} is {fault}")
 
 
 def _check_array(ref: ArrayRef, dtype: str, shape: tuple[int, ...], codec: str, what: str) -> None:
     if (ref.dtype, tuple(ref.shape), ref.codec) != (dtype, shape, codec):
         found = f"{shown(ref.dtype)} {shown(list(ref.shape))} {shown(ref.codec)}"
-        _refuse(f"{what} is {found}, not {dtype} {list(shape)} {codec}")
+        refuse(f"{what} is {found}, not {dtype} {list(shape)} {codec}")
 
 
-def _check_text(
-    what: str, text: str, most: int, prompt: bool = False, lines: bool = False, empty: bool = False
-) -> None:
+def check_text(what: str, text: str, most: int, prompt: bool = False, lines: bool = False, empty: bool = False) -> None:
     if not (empty or text.strip()):
-        _refuse(f"the {what} is empty")
+        refuse(f"the {what} is empty")
     fault = text_fault(text, most, lines) or (token_fault(text) if prompt else "")
     if fault:
-        _refuse(f"the {what} {fault}")
+        refuse(f"the {what} {fault}")
 
 
-def _check_point(point: Sequence[float], what: str) -> None:
+def check_point(point: Sequence[float], what: str) -> None:
     if not all(abs(value) <= MAX_COORDINATE_M for value in point):  # False for NaN
-        _refuse(f"{what} is {shown(tuple(point))}, which is not within {MAX_COORDINATE_M:g} m")
+        refuse(f"{what} is {shown(tuple(point))}, which is not within {MAX_COORDINATE_M:g} m")
 
 
-def _check_number(what: str, value: Any, least: float, most: float) -> None:
+def check_number(what: str, value: Any, least: float, most: float) -> None:
     if not least <= value <= most:  # False for NaN
-        _refuse(f"the {what} is {shown(value)}, which is not within {least:g}..{most:g}")
+        refuse(f"the {what} is {shown(value)}, which is not within {least:g}..{most:g}")
 
 
-def _refuse(sentence: str) -> NoReturn:
+def refuse(sentence: str) -> NoReturn:
     raise VantageError("bad_reply", f"{sentence}.")
