@@ -27,8 +27,7 @@ def serve(run: RunDir, stop: threading.Event, bind: str = "") -> None:
     with CurriculumCore(run, settings) as core:
 
         def answer(message: CurriculumMessage, request: Request) -> msgspec.Struct:
-            client, request_id = request.key  # two clients may choose the same id
-            return core.handle(message, client.encode() + b"\0" + request_id)
+            return core.handle(message, request.durable_id)
 
         endpoint = serving_endpoint(run.path, "curriculum", bind)
         kinds: tuple[type[msgspec.Struct], ...] = (LeaseSpecs, SendReports, AddProposals, GetCurriculumStatus)

@@ -8,6 +8,7 @@ CODES = frozenset(
     {
         "bad_request",  # the message or its values are wrong
         "bad_config",  # a configuration key or value is wrong
+        "bad_reply",  # an answer does not fit its request
         "backend_missing",  # the simulator backend is not installed
         "busy",  # a queue is full
         "conflict",  # already in use: a socket, or a run that has a learner

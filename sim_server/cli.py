@@ -38,8 +38,9 @@ from sim_server.backends.registry import BACKENDS, make_backend
 from sim_server.dataset import commands
 from sim_server.questions.audit.commands import audit
 from sim_server.questions.propose.commands import propose
-from sim_server.service.broker import SERVICE, WORKER_SERVICE, Broker
+from sim_server.service.broker import SERVICE, Broker
 from sim_server.service.fleet import Fleet
+from sim_server.service.workers import WORKER_SERVICE
 from sim_server.settings import SimSettings
 
 app = typer.Typer(

@@ -31,6 +31,8 @@ class SimSettings(Section):
     worker_silence_s: float = Field(default=2.5, gt=0)  # a worker that is silent for longer counts as dead
     loading_s: float = Field(default=120.0, gt=0, le=3600)  # maximum silence of a worker during a scene load
     request_timeout_s: float = Field(default=300.0, gt=0)  # a worker ends itself if one request takes longer
+    request_floor_s: float = Field(default=30.0, gt=0)  # the broker allows one request this, plus 20 x what such cost
+    verify_share: float = Field(default=0.02, ge=0, le=1)  # fraction of the specs that a second worker answers, too
     deaths_to_quarantine: int = Field(default=3, ge=1)  # a request that killed this many workers is not retried
     restart_backoff_s: float = Field(default=0.5, ge=0)  # doubles each time a worker dies without having done work
     restart_backoff_max_s: float = Field(default=30.0, ge=0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, Union, get_args, get_type_hints
 
@@ -83,6 +84,12 @@ class Packet(msgspec.Struct, frozen=True):
             array = array.copy()
         array.flags.writeable = False
         return array
+
+    def check_file(self, ref: ArrayRef) -> None:
+        """Check the header of an encoded image without decoding it. Raises VantageError("bad_request")."""
+        if ref.codec != "raw":
+            with _opened(self.blobs[ref.index], ref):
+                pass
 
 
 class ArraySink:
@@ -222,6 +229,15 @@ def _array_bytes(ref: ArrayRef) -> int:
 
 
 def _decode_image(blob: memoryview, ref: ArrayRef) -> NDArray[np.uint8]:
+    with _opened(blob, ref) as image:
+        array = np.asarray(image)
+    array.flags.writeable = False
+    return array
+
+
+@contextmanager
+def _opened(blob: memoryview, ref: ArrayRef) -> Iterator[Image.Image]:
+    """The image file in `blob`, whose header matches `ref`. Faults in the block count as faults of the file."""
     height_px, width_px = ref.shape[:2]
     mode = "RGB" if len(ref.shape) == 3 else "L"
     try:
@@ -229,13 +245,11 @@ def _decode_image(blob: memoryview, ref: ArrayRef) -> NDArray[np.uint8]:
             # Opening reads the header only; nothing is decompressed before the declared size is checked.
             if image.size != (width_px, height_px) or image.mode != mode:
                 raise bad(f"array {ref.index} is declared {list(ref.shape)} but its {ref.codec} file differs")
-            array = np.asarray(image)
+            yield image
     except VantageError:
         raise
     except Exception as error:  # Pillow raises nearly every built-in exception on broken files
         raise bad(f"array {ref.index} is not a valid {ref.codec} file: {error}") from None
-    array.flags.writeable = False
-    return array
 
 
 def _walk(value: Any) -> Iterator[ArrayRef]:

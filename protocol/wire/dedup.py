@@ -23,6 +23,7 @@ class ReplyCache:
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._running: dict[Key, bytes] = {}
+        self._clients: dict[str, int] = {}  # client -> its requests in progress
         self._replies: OrderedDict[Key, list[Blob]] = OrderedDict()
         self.bytes_held = 0
 
@@ -46,16 +47,35 @@ class ReplyCache:
 
     def start(self, key: Key, identity: bytes) -> None:
         self._running[key] = identity
+        self._clients[key[0]] = self._clients.get(key[0], 0) + 1
 
     def finish(self, key: Key, frames: Sequence[Blob]) -> bytes:
         """Store the reply of a request in progress; returns the identity to send it to."""
         identity = self._running.pop(key)
+        self._clients[key[0]] -= 1
+        if not self._clients[key[0]]:
+            del self._clients[key[0]]
         self._replies[key] = list(frames)
         self.bytes_held += _size(frames)
         while len(self._replies) > 1 and (len(self._replies) > self._max_entries or self.bytes_held > self._max_bytes):
             _, oldest = self._replies.popitem(last=False)
             self.bytes_held -= _size(oldest)
         return identity
+
+    def forget(self, key: Key) -> None:
+        """Drop the stored reply, so that a repetition of its request is a new request."""
+        stored = self._replies.pop(key, None)
+        if stored is not None:
+            self.bytes_held -= _size(stored)
+
+    def running_of(self, client: str) -> int:
+        """Number of requests of this client in progress."""
+        return self._clients.get(client, 0)
+
+    @property
+    def clients(self) -> int:
+        """Number of clients with a request in progress."""
+        return len(self._clients)
 
 
 def _size(frames: Sequence[Blob]) -> int:

@@ -8,6 +8,7 @@ Used by the thread that polls its socket; it starts no thread.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from protocol.errors import VantageError
 from protocol.wire.codec import Blob, Packet, decode, encode, request_id_of
 from protocol.wire.dedup import Key, ReplyCache
 from protocol.wire.endpoint import Endpoint
+from protocol.wire.fair import admits
 from protocol.wire.messages import Heartbeat, Hello, failure_of
 from protocol.wire.sessions import Sessions
 from protocol.wire.sockets import Listener, receive, send
@@ -40,6 +42,11 @@ class Request(Packet, frozen=True):
     @property
     def key(self) -> Key:
         return (self.client, self.request_id)
+
+    @property
+    def durable_id(self) -> bytes:
+        """`key` as one value, for effects that a database remembers: ids of different clients may be equal."""
+        return hashlib.blake2b(self.client.encode() + b"\0" + self.request_id, digest_size=16).digest()
 
 
 class Inbox:
@@ -94,6 +101,15 @@ class Inbox:
     def finish(self, key: Key, frames: Sequence[Blob]) -> None:
         """Answer an accepted request and store the answer for repetitions."""
         self._send(self._replies.finish(key, frames), frames)
+
+    def admits(self, request: Request, bound: int) -> bool:
+        """Whether the client may have one more request in progress; `bound` is for all clients together."""
+        mine, clients = self._replies.running_of(request.client), self._replies.clients
+        return admits(mine, self.running, clients + (mine == 0), bound)
+
+    def forget(self, key: Key) -> None:
+        """Drop a stored answer, so that a repetition of its request is a new request."""
+        self._replies.forget(key)
 
     def reply(self, request: Request, message: msgspec.Struct) -> None:
         """Answer a request that was not accepted; a repetition of it is a new request."""

@@ -159,13 +159,23 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     warm_scenes: tuple[str, ...] = ()
 
 
+class QuarantinedWorker(msgspec.Struct, frozen=True):
+    """A worker that the broker does not use any more, and one sentence about why."""
+
+    worker_id: str
+    reason: str
+
+
 class SimStatus(msgspec.Struct, frozen=True):
     workers: tuple[WorkerStatus, ...]
     queued: int
     served: int
     infeasible: int
     redispatched: int
-    quarantined: int
+    quarantined: int  # requests
+    quarantined_workers: tuple[QuarantinedWorker, ...] = ()
+    stalls: tuple[str, ...] = ()  # sentences: what is missing, since when, the last error, what to do
+    verified: int = 0  # answers that a second worker confirmed
 
 
 class DrainWorker(msgspec.Struct, frozen=True):

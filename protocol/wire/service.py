@@ -3,7 +3,8 @@
     Inbox ⇄ I/O thread: decode · HELLO, heartbeats · de-duplication · BUSY ─▶ queue ─▶ handlers in the thread of
     `serve` ─▶ outbox ─▶ I/O thread: remember, send
 
-Handlers run one at a time in one thread; heartbeats are answered however long a handler takes.
+Handlers run one at a time in one thread, for one client after the other; heartbeats are answered however long a handler
+takes.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from protocol.errors import VantageError
 from protocol.wire.codec import Blob, encode
 from protocol.wire.dedup import Key, ReplyCache
 from protocol.wire.endpoint import Endpoint
+from protocol.wire.fair import FairQueue
 from protocol.wire.inbox import Inbox, Request
 from protocol.wire.messages import KIND_OF, Busy, Failure, failure_of
 from protocol.wire.sockets import Waker
@@ -42,7 +44,8 @@ class Service:
     The constructor binds the address; `endpoint` is the real one, ready to publish. A handler returns a message,
     a (message, blobs) pair, or a Future of either; a VantageError that it raises (or its Future holds) becomes a
     Failure, any other exception Failure("internal"). Arrays of replies must not be written to
-    afterwards. Above `max_in_flight` unanswered requests the answer is BUSY. `counters` are exported by /metrics.
+    afterwards. Above `max_in_flight` unanswered requests the answer is BUSY, except to a client with less than its
+    share. `counters` are exported by /metrics.
 
     Raises VantageError: "conflict" if the address is in use, "bad_config" if it cannot be served.
     """
@@ -64,7 +67,7 @@ class Service:
         self._max_in_flight = max_in_flight
         self._busy = Busy(retry_after_s)
         self._drain_s = drain_s
-        self._queue: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        self._queue: FairQueue[Request] = FairQueue()
         self._outbox: deque[tuple[Key, list[Blob]]] = deque()
         self._draining = threading.Event()
         self._finished = threading.Event()
@@ -102,7 +105,7 @@ class Service:
 
     def _handle_next(self, timeout_s: float) -> None:
         try:
-            request = self._queue.get(timeout=timeout_s)
+            request = self._queue.get(timeout_s)
         except queue.Empty:
             return
         try:
@@ -156,12 +159,12 @@ class Service:
             kind = KIND_OF[type(request.message)]
             error = VantageError("unsupported", f"{self.name} does not answer {kind}; ask the service that does")
             self._inbox.reply(request, self._failure(error))
-        elif self._draining.is_set() or self._inbox.running >= self._max_in_flight:
+        elif self._draining.is_set() or not self._inbox.admits(request, self._max_in_flight):
             self.counters["busy"] += 1
             self._inbox.reply(request, self._busy)
         else:
             self._inbox.accept(request)
-            self._queue.put(request)
+            self._queue.put(request.client, request)
 
     def _send_outbox(self) -> None:
         while self._outbox:

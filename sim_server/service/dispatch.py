@@ -1,104 +1,28 @@
 """Assigns requests to workers: a pure state machine without sockets, threads or clock.
 
-Map
-    Limits       bounds and timeouts
-    Needs        requirements of a request on its worker
-    Job          one client request, from arrival to answer
-    WorkerState  the known state of one worker
-    Dispatcher   submit -> assign -> finish, and `lose` for a worker that died
+    submit ─▶ assign ─▶ finish; `again` for a second answer, `lose` for a worker that is gone
+
+Clients are served in turn, so that one with many requests does not delay the others. Within the requests of a client
+urgent ones come first, then those whose scene a worker has open.
 
 Times are seconds of a monotonic clock, passed by the caller. Peers are identified by opaque bytes.
 """
 
 from __future__ import annotations
 
-import enum
 from collections import OrderedDict
-from dataclasses import dataclass, field
-from typing import Any, Optional
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Optional
+
+from protocol.wire.fair import admits
+from sim_server.service.costs import Costs
+from sim_server.service.jobs import Admission, Counters, Job, Limits, WorkerState
 
 MAX_PASSES = 16  # how often younger requests with a warm scene may overtake a request
 LOOK_AHEAD = 64  # how many requests a free worker chooses from
 QUARANTINE_SIZE = 1024
-
-
-@dataclass(frozen=True)
-class Limits:
-    queue_bound: int = 256
-    affinity_wait_s: float = 0.25
-    unsupported_after_s: float = 10.0
-    deaths_to_quarantine: int = 3
-
-
-@dataclass(frozen=True)
-class Needs:
-    """Requirements on a worker; empty fields require nothing."""
-
-    asset: str = ""
-    sensors: frozenset[str] = frozenset()
-    skill: str = ""
-
-
-@dataclass
-class Job:
-    job_id: bytes  # assigned by the broker, never reused
-    reply_to: Any  # opaque to the dispatcher: identifies the receiver of the answer
-    content: bytes  # digest of the request's content, independent of its request id
-    scene: str  # key of the scene; "" for none
-    needs: Needs
-    payload: Any  # opaque to the dispatcher: frames for the worker
-    arrived_s: float
-    urgent: bool = False  # someone waits for the answer, such as a policy that looks around; others are prefetched
-    deaths: int = 0
-    passes: int = 0
-    worker: Optional[bytes] = None  # None while waiting
-
-
-@dataclass
-class WorkerState:
-    key: bytes
-    worker_id: str
-    backend: str
-    digest: str
-    credit: int
-    warm_limit: int
-    assets: frozenset[str]
-    sensors: frozenset[str]
-    skills: frozenset[str]
-    heard_s: float
-    loading_until_s: float = 0.0
-    draining: bool = False
-    served: int = 0
-    in_flight: OrderedDict[bytes, None] = field(
-        default_factory=OrderedDict
-    )  # in the order in which the worker processes them
-    warm: OrderedDict[str, None] = field(default_factory=OrderedDict)  # mirrors the worker's least-recently-used list
-
-    @property
-    def free(self) -> int:
-        return 0 if self.draining else self.credit - len(self.in_flight)
-
-    def touch(self, scene: str) -> None:
-        if scene:
-            self.warm[scene] = None
-            self.warm.move_to_end(scene)
-            while len(self.warm) > self.warm_limit:
-                self.warm.popitem(last=False)
-
-
-class Admission(enum.Enum):
-    QUEUED = "queued"
-    BUSY = "busy"
-    POISON = "poison"
-
-
-@dataclass
-class Counters:
-    served: int = 0
-    infeasible: int = 0
-    redispatched: int = 0
-    quarantined: int = 0
-    busy: int = 0
+MAX_LOADING_S = 3600.0  # of one request together
 
 
 class Dispatcher:
@@ -111,6 +35,9 @@ class Dispatcher:
         self.jobs: dict[bytes, Job] = {}  # by job id: waiting or in flight
         self.quarantine: OrderedDict[bytes, None] = OrderedDict()
         self.counters = Counters()
+        self.costs = Costs(limits.request_floor_s, limits.request_timeout_s)
+        self._turns: dict[str, int] = {}  # client -> requests assigned since it was last without any
+        self._held: dict[str, int] = {}  # client -> its unanswered requests
         self._service_s = 0.1  # running mean of the time between answers, for retry_after_s
         self._answered_s: Optional[float] = None
 
@@ -128,9 +55,18 @@ class Dispatcher:
         return worker is not None
 
     def loading(self, key: bytes, deadline_s: float, now_s: float) -> None:
-        """Allow the worker to be silent for `deadline_s` seconds from now."""
-        if key in self.workers:
-            self.workers[key].loading_until_s = now_s + deadline_s
+        """Allow the worker to be silent for `deadline_s` seconds from now, but not for much longer than loads take.
+
+        0 ends the load.
+        """
+        worker = self.workers[key]
+        loaded_s = worker.loading_s(now_s)
+        if worker.loading_from_s is not None:
+            self.costs.loaded(worker.digest, now_s - worker.loading_from_s)
+        worker.loaded_s, worker.loading_from_s, worker.loading_until_s = loaded_s, None, 0.0
+        if deadline_s > 0:
+            allowed_s = min(self.costs.load_deadline_s(worker.digest, deadline_s), MAX_LOADING_S - loaded_s)
+            worker.loading_from_s, worker.loading_until_s = now_s, now_s + max(0.0, allowed_s)
 
     def drain(self, key: bytes) -> None:
         """Assign no new jobs to this worker; it finishes those that it has."""
@@ -143,6 +79,30 @@ class Dispatcher:
             for worker in self.workers.values()
             if now_s - worker.heard_s > patience_s and now_s > worker.loading_until_s
         ]
+
+    def overdue(self, now_s: float) -> list[tuple[bytes, float]]:
+        """Workers whose request in progress takes far longer than such requests do, and the time it was allowed.
+
+        A load that was announced does not count.
+        """
+        late = []
+        for worker in self.workers.values():
+            head = self.jobs.get(next(iter(worker.in_flight), b""))
+            if head is None:
+                continue
+            allowed_s = self.costs.deadline_s(worker.digest, head.kind, head.megapixels)
+            if now_s - worker.head_since_s - worker.loading_s(now_s) > allowed_s:
+                late.append((worker.key, allowed_s))
+        return late
+
+    def pause(self, seconds: float) -> None:
+        """Report that this process did not run for this time, which must not count against the workers."""
+        for worker in self.workers.values():
+            worker.heard_s += seconds
+            worker.head_since_s += seconds
+            worker.loading_until_s += seconds
+            if worker.loading_from_s is not None:
+                worker.loading_from_s += seconds
 
     def lose(self, key: bytes, blame: bool = True) -> list[Job]:
         """Remove a worker and return its jobs to the front of the queue.
@@ -158,7 +118,7 @@ class Dispatcher:
             orphans[0].deaths += 1
         poisoned = [job for job in orphans if job.deaths >= self.limits.deaths_to_quarantine]
         for job in poisoned:
-            del self.jobs[job.job_id]
+            self._forget(job)
             self.quarantine[job.content] = None
             self.counters.quarantined += 1
             while len(self.quarantine) > QUARANTINE_SIZE:
@@ -180,10 +140,14 @@ class Dispatcher:
     def submit(self, job: Job) -> Admission:
         if job.content in self.quarantine:
             return Admission.POISON
-        if len(self.queue) >= self.limits.queue_bound:
+        others = [turns for client, turns in self._turns.items() if client != job.client]
+        waiting = sum(other.client == job.client for other in self.queue)
+        if not admits(waiting, len(self.queue), len(others) + 1, self.limits.queue_bound):
             self.counters.busy += 1
             return Admission.BUSY
         self.jobs[job.job_id] = job
+        self._held[job.client] = self._held.get(job.client, 0) + 1
+        self._turns.setdefault(job.client, min(others, default=0))
         first = next((at for at, other in enumerate(self.queue) if job.urgent and not other.urgent), len(self.queue))
         self.queue.insert(first, job)
         return Admission.QUEUED
@@ -199,33 +163,78 @@ class Dispatcher:
                 if job is not None:
                     self.queue.remove(job)
                     job.worker = worker.key
+                    job.given.add(worker.worker_id)
+                    self._turns[job.client] += 1
+                    if not worker.in_flight:
+                        worker.next_head(now_s)
                     worker.in_flight[job.job_id] = None
                     worker.touch(job.scene)
                     pairs.append((worker, job))
                     handed = True
         return pairs
 
+    def release(self, key: bytes, job_id: bytes, now_s: float) -> None:
+        """Record that a worker has answered this job, and what it cost."""
+        worker = self.workers.get(key)
+        if worker is None or job_id not in worker.in_flight:
+            return
+        job = self.jobs.get(job_id)
+        if next(iter(worker.in_flight)) == job_id:
+            if job is not None:
+                spent_s = now_s - worker.head_since_s - worker.loading_s(now_s)
+                self.costs.took(worker.digest, job.kind, job.megapixels, spent_s)
+            worker.next_head(now_s)
+        del worker.in_flight[job_id]
+        worker.served += 1
+
+    def again(self, job: Job, worker: WorkerState) -> None:
+        """Queue a job that this worker has answered for another worker with the same renderer."""
+        job.answered.add(worker.worker_id)
+        job.needs = replace(job.needs, digest=worker.digest)
+        self.requeue(job, worker.key)
+
+    def requeue(self, job: Job, key: bytes) -> None:
+        """Queue a job again if this worker has it; otherwise it waits or is in progress already."""
+        if job.worker == key:
+            job.worker = None
+            self.queue.insert(0, job)
+
+    def anew(self, job: Job) -> None:
+        """Let any worker that has not answered the job do it: the answers so far are not used."""
+        job.needs = replace(job.needs, digest="")
+
+    def placeable(self, job: Job) -> bool:
+        """Whether a worker that takes requests can serve the job."""
+        return any(not worker.draining and self._can_serve(worker, job) for worker in self.workers.values())
+
     def finish(self, key: bytes, job_id: bytes, now_s: float, infeasible: bool = False) -> Optional[Job]:
-        """Record a worker's answer and return its job; None if the job was answered before.
+        """Record the answer to a job and return it; None if it was answered before.
 
         A job may have two workers if one seemed dead. The first answer counts, since every worker gives the same one.
         """
-        worker = self.workers.get(key)
-        if worker is not None:
-            worker.in_flight.pop(job_id, None)
-            worker.loading_until_s = 0.0
-            worker.served += 1
-        job = self.jobs.pop(job_id, None)
+        self.release(key, job_id, now_s)
+        job = self.jobs.get(job_id)
         if job is None:
             return None
-        if job.worker is None:
-            self.queue.remove(job)
+        self.drop(job)
         self.counters.served += 1
         self.counters.infeasible += infeasible
         if self._answered_s is not None:
             self._service_s += 0.1 * (min(now_s - self._answered_s, 5.0) - self._service_s)
         self._answered_s = now_s
         return job
+
+    def drop(self, job: Job) -> None:
+        """Remove a job that the caller answers."""
+        if job.worker is None:
+            self.queue.remove(job)
+        self._forget(job)
+
+    def _forget(self, job: Job) -> None:
+        del self.jobs[job.job_id]
+        self._held[job.client] -= 1
+        if not self._held[job.client]:
+            del self._held[job.client], self._turns[job.client]
 
     def unsupported(self, now_s: float) -> list[Job]:
         """Remove and return jobs that no worker could serve for too long, for the caller to answer."""
@@ -238,8 +247,7 @@ class Dispatcher:
             and not any(self._can_serve(worker, job) for worker in self.workers.values())
         ]
         for job in hopeless:
-            self.queue.remove(job)
-            del self.jobs[job.job_id]
+            self.drop(job)
         return hopeless
 
     @property
@@ -250,6 +258,17 @@ class Dispatcher:
     # ------------------------------------------------------------------------- choosing
 
     def _choose(self, worker: WorkerState, now_s: float) -> Optional[Job]:
+        """The next job for this worker, of the client that has had the fewest turns, or None."""
+        clients = {job.client for job in self.queue}
+        if len(clients) == 1:
+            return self._choose_among(self.queue, worker, now_s)
+        for client in sorted(clients, key=lambda client: self._turns[client]):
+            job = self._choose_among([job for job in self.queue if job.client == client], worker, now_s)
+            if job is not None:
+                return job
+        return None
+
+    def _choose_among(self, queue: Sequence[Job], worker: WorkerState, now_s: float) -> Optional[Job]:
         """The next job for this worker, oldest first within a rank, or None.
 
         Ranks: urgent, or overtaken too often; scene warm at this worker; scene warm nowhere; and, for an idle worker,
@@ -258,7 +277,7 @@ class Dispatcher:
         best: Optional[tuple[int, Job]] = None
         cold: list[Job] = []  # jobs that a warm one would overtake
         looked_at = 0
-        for job in self.queue:
+        for job in queue:
             if looked_at == LOOK_AHEAD:
                 break
             if not self._can_serve(worker, job):
@@ -295,6 +314,8 @@ class Dispatcher:
 
     def _can_serve(self, worker: WorkerState, job: Job) -> bool:
         needs = job.needs
+        if worker.worker_id in job.answered or (needs.digest and needs.digest != worker.digest):
+            return False
         if needs.asset and needs.asset not in worker.assets:
             listed_by_one = any(needs.asset in other.assets for other in self.workers.values())
             if listed_by_one or worker.assets:

@@ -6,6 +6,7 @@ reason, the pipe closes and the child ends too.
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import time
@@ -15,8 +16,11 @@ from typing import Callable, Optional, Sequence
 from protocol.errors import VantageError
 from protocol.run.exits import USER_ERROR
 
+log = logging.getLogger(__name__)
+
 STEADY_S = 10.0  # a worker that lived for longer is replaced immediately
 SUSPECTED_S = 15.0
+MOST_CONDEMNED = 3  # children of one slot that may give wrong answers before it is not filled again
 # A worker uses one core: libraries must not start threads.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
@@ -31,6 +35,7 @@ class _Slot:
     next_start_s: float = 0.0
     backoff_s: float = 0.0
     retired: bool = False
+    condemned: int = 0
     suspected_s: Optional[float] = None
 
 
@@ -68,8 +73,31 @@ class Fleet:
                 dead.append(slot.worker_id)
                 self._bury(slot, now_s)
             if slot.process is None and not slot.retired and now_s >= slot.next_start_s:
-                self._start(slot, now_s)
+                try:
+                    self._start(slot, now_s)
+                except OSError as error:  # no memory or descriptors now
+                    log.warning("cannot start worker %s, retrying: %s", slot.worker_id, error)
+                    self._back_off(slot, now_s)
         return dead
+
+    @property
+    def worker_ids(self) -> list[str]:
+        """Ids of the children."""
+        return [slot.worker_id for slot in self._slots if slot.process is not None]
+
+    def kill(self, worker_id: str) -> None:
+        """Kill a child, which the next tick replaces. Workers that are not children are ignored."""
+        for slot in self._slots:
+            if slot.worker_id == worker_id and slot.process is not None:
+                slot.process.kill()
+
+    def condemn(self, worker_id: str) -> None:
+        """Kill a child that gave a wrong answer; after MOST_CONDEMNED of them its slot stays empty."""
+        for slot in self._slots:
+            if slot.worker_id == worker_id and slot.process is not None:
+                slot.condemned += 1
+                slot.retired |= slot.condemned >= MOST_CONDEMNED
+                slot.process.kill()
 
     def suspect(self, worker_id: str, now_s: float) -> None:
         """Report that a child no longer answers.
@@ -123,6 +151,9 @@ class Fleet:
             raise VantageError("backend_missing", f"worker {slot.worker_id} cannot start; see its message above.")
         if now_s - slot.started_s >= STEADY_S:
             slot.backoff_s = 0.0
+        self._back_off(slot, now_s)
+
+    def _back_off(self, slot: _Slot, now_s: float) -> None:
         slot.next_start_s = now_s + slot.backoff_s
         slot.backoff_s = min(self._backoff_max_s, max(self._backoff_s, 2 * slot.backoff_s))
 

@@ -36,6 +36,7 @@ STUCK = 70  # exit status (EX_SOFTWARE) of a worker whose computation took too l
 ORPHANED = 1  # exit status of a child whose parent is gone
 KEEP_ALIVE_S = 0.1  # interval of the keep-alive thread
 LINGER_MS = 2000
+REJECTED_S = 5.0  # how long a computation may go on after the broker has rejected this worker for good
 FIRST_WARNING_S = 5.0  # without a broker, before the worker logs a warning
 NEXT_WARNING_S = 60.0
 # An agent that looks around requests its next view as soon as it has this one. Polling for it spares the wake-up and
@@ -139,6 +140,7 @@ class Link:
         poller = zmq.Poller()
         if self._leash is not None:
             poller.register(self._leash, zmq.POLLIN)
+        rejected_s = 0.0
         while not self._finished.is_set():
             if self._leash is None:
                 self._finished.wait(KEEP_ALIVE_S)
@@ -158,6 +160,10 @@ class Link:
                         self._flush()
                     except VantageError as error:
                         self._fatal = error
+                        rejected_s = time.monotonic()
+            if self._fatal is not None and time.monotonic() > rejected_s + REJECTED_S:
+                log.error("this worker exits: %s", self._fatal)
+                os._exit(STUCK)
 
     def _tend(self) -> None:
         unreachable = self._upstream.connection is None

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim_server.service.dispatch import LOOK_AHEAD, MAX_PASSES, Admission, Dispatcher, Job, Limits, Needs, WorkerState
+from sim_server.service.dispatch import LOOK_AHEAD, MAX_PASSES, Dispatcher
+from sim_server.service.jobs import Admission, Job, Limits, Needs, WorkerState
 
 
 def worker(key: str, credit: int = 1, now_s: float = 0.0, **fields) -> WorkerState:
