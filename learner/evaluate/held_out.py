@@ -24,7 +24,7 @@ import numpy as np
 from learner.rollouts.answerer import Answerer
 from learner.rollouts.base import Sampling
 from learner.settings import EvaluateSettings, StreamSettings
-from learner.stream.episodes import FATAL, QUESTIONS, SEE_SIMULATOR, Task, check_images, task_from
+from learner.stream.episodes import FATAL, QUESTIONS, SEE_SIMULATOR, Task, task_from
 from learner.stream.reports import Channel
 from protocol.errors import VantageError
 from protocol.intervals import wilson
@@ -115,7 +115,8 @@ class HeldOut:
             tasks, at = [], 0
             for row in stored.rows:
                 views = tuple(np.array(image) for image in images[at : at + row.views])
-                check_images(row.spec, views)
+                if not views or {view.shape for view in views} != {_shape(row.spec)}:
+                    raise ValueError("images are missing or have another shape")
                 tasks.append(Task(row.spec, row.question, views, row.renderer_digest, pose=row.pose))
                 at += row.views
         except (OSError, ValueError, EOFError, VantageError) as error:
@@ -138,6 +139,10 @@ class HeldOut:
             fsync_folder(self._folder)
         rows = [_Row(task.spec, task.question, len(task.images), task.renderer_digest, task.pose) for task in tasks]
         write_atomic(self._folder / "questions.json", msgspec.json.encode(_Stored(self._key.decode(), rows)))
+
+
+def _shape(spec: TaskSpec) -> tuple[int, int, int]:
+    return spec.camera.height_px, spec.camera.width_px, 3
 
 
 def _cell(spec: TaskSpec) -> tuple[str, int]:
@@ -184,7 +189,7 @@ def _render(
         for future in wait(in_flight, timeout=_RETRY_S, return_when=FIRST_COMPLETED).done:
             spec = in_flight.pop(future)
             try:
-                done[spec.spec_id] = task_from(future.result(), spec)
+                done[spec.spec_id] = task_from(future.result(), spec, stream.image_codec)
                 have[_cell(spec)] += 1
                 if stalls is not None:
                     stalls.progressed(QUESTIONS)

@@ -135,7 +135,7 @@ class Answerer:
                 pending[key] = (walk, self._simulator.submit(message, deadline_s=self._stream.render_deadline_s))
         for walk, future in pending.values():
             try:
-                observation, image = observed_from(future.result(), tasks[walk.task].spec)
+                observation, image = observed_from(future.result(), tasks[walk.task].spec, self._stream.image_codec)
             except VantageError as error:
                 if error.code in FATAL:
                     raise

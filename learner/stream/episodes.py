@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 import logging
-import math
 import os
 import re
 import threading
@@ -33,6 +32,7 @@ from protocol.errors import VantageError
 from protocol.run.directory import disk_guard, open_to_append, write_all, write_atomic
 from protocol.run.files import make_folder, read_regular
 from protocol.run.stall import Stalls
+from protocol.tasks.check import check_episode, check_view, shown
 from protocol.tasks.scene import Pose
 from protocol.tasks.task import Episode, Question, TaskSpec
 from protocol.wire.messages import (
@@ -73,45 +73,28 @@ class Task:
     pose: Optional[Pose] = None  # of the last view: the start of looking around
 
 
-def task_from(packet: Any, spec: TaskSpec, leased: Optional[Leased] = None, step: int = 0) -> Task:
+def task_from(packet: Any, spec: TaskSpec, codec: str, leased: Optional[Leased] = None, step: int = 0) -> Task:
     """Build a task from the simulator's answer. Copies the images, so that the message can be freed.
 
-    Raises VantageError("bad_request") if the answer is not an episode of this spec.
+    `codec` is that of the requested images. Raises VantageError("bad_reply") if the answer is not an episode of this
+    spec, and "bad_request" if an image cannot be decoded.
     """
     episode = _expect(packet.message, Episode)
+    check_episode(spec, episode, image_codec=codec)
     images = tuple(np.array(packet.array(view.rgb)) for view in episode.views)
-    check_images(spec, images)
     return Task(spec, episode.question, images, episode.renderer_digest, leased, step, episode.views[-1].pose)
 
 
-def observed_from(packet: Any, spec: TaskSpec) -> tuple[Observation, RgbImage]:
-    """The simulator's answer to Observe, and a copy of its image.
-
-    Raises VantageError("bad_request") if it is not a view by the camera of this spec.
-    """
+def observed_from(packet: Any, spec: TaskSpec, codec: str) -> tuple[Observation, RgbImage]:
+    """The simulator's answer to Observe, and a copy of its image. Raises VantageError as `task_from` does."""
     observation = _expect(packet.message, Observation)
-    image = np.array(packet.array(observation.view.rgb))
-    check_images(spec, [image])
-    pose = observation.view.pose
-    if not all(map(math.isfinite, (*pose.position_m, *pose.rotation_wxyz))):
-        raise VantageError("bad_request", f"a view of spec {spec.spec_id} has a pose that is not finite.")
-    return observation, image
-
-
-def check_images(spec: TaskSpec, images: Sequence[RgbImage]) -> None:
-    """Raises VantageError("bad_request") unless these are images of the camera of the spec."""
-    shape = (spec.camera.height_px, spec.camera.width_px, 3)
-    for image in images:
-        if image.shape != shape or image.dtype != np.uint8:
-            raise VantageError(
-                "bad_request",
-                f"an image of spec {spec.spec_id} is {image.dtype} {list(image.shape)}, not uint8 {list(shape)}.",
-            )
+    check_view(observation.view, spec.camera, ("rgb",), codec, f"the view after a move in spec {shown(spec.spec_id)}")
+    return observation, np.array(packet.array(observation.view.rgb))
 
 
 def _expect(message: Any, kind: type[Message]) -> Message:
     if not isinstance(message, kind):
-        raise VantageError("bad_request", f"the simulator answered with {type(message).__name__}, not {kind.__name__}.")
+        raise VantageError("bad_reply", f"the simulator answered with {type(message).__name__}, not {kind.__name__}.")
     return message
 
 
@@ -175,7 +158,7 @@ class TaskStream:
                 done = ()
                 time.sleep(_RETRY_S / 10)
             if not done or self._stalls.current:
-                self._waiting(f"waiting for {QUESTIONS if self._rendering else SPECS}")
+                self._waiting(f"waiting for {QUESTIONS if self._rendering or self._stalled else SPECS}")
 
     def pump(self, step: int) -> None:
         """Take replies that have arrived and send further requests. Does not block."""
@@ -183,8 +166,7 @@ class TaskStream:
         for future in [future for future in self._rendering if future.done()]:
             self._take_render(future, *self._rendering.pop(future), step)
         # If nothing can be rendered, ask slowly, so that specs are not used up.
-        stalled = any(stall.missing == QUESTIONS for stall in self._stalls.current)
-        most = 1 if stalled else self._settings.in_flight
+        most = 1 if self._stalled else self._settings.in_flight
         while self._specs and len(self._rendering) < most and time.monotonic() >= self._render_after:
             leased, leased_at = self._specs.popleft()
             message = RenderTask(leased.spec, image_codec=self._settings.image_codec)
@@ -197,6 +179,11 @@ class TaskStream:
             message = LeaseSpecs(self._learner, min(missing, MOST_LEASED), step, self._settings.lease_s)
             self._leasing = self._curriculum.submit(message)
 
+    @property
+    def _stalled(self) -> bool:
+        """Whether the simulator renders nothing."""
+        return any(stall.missing == QUESTIONS for stall in self._stalls.current)
+
     def _take_leases(self, step: int) -> None:
         if self._leasing is None or not self._leasing.done():
             return
@@ -206,7 +193,7 @@ class TaskStream:
         except VantageError as error:
             if not error.retryable:
                 raise
-            log.warning("the curriculum sent no specs, retrying: %s", error)
+            log.info("the curriculum sent no specs, retrying: %s", error)
             self._no_specs(error.message)
             return
         assert isinstance(batch, SpecBatch), batch
@@ -223,7 +210,7 @@ class TaskStream:
 
     def _take_render(self, future: Future[Any], leased: Leased, leased_at: int, step: int) -> None:
         try:
-            self._ready.append(task_from(future.result(), leased.spec, leased, leased_at))
+            self._ready.append(task_from(future.result(), leased.spec, self._settings.image_codec, leased, leased_at))
         except VantageError as error:
             if error.code in FATAL:
                 raise
@@ -237,13 +224,13 @@ class TaskStream:
         if error.code == "infeasible":
             self.infeasible += 1
             self._infeasible_in_a_row += 1
-            if self._infeasible_in_a_row % _INFEASIBLE_IN_A_ROW:
-                return
         else:
             self.broken += 1
             log.warning("broken spec: %s", error, extra={"spec_id": leased.spec.spec_id})
-        self._stalls.failed(QUESTIONS, error.message, SEE_SIMULATOR)
-        self._render_after = time.monotonic() + (_RETRY_S if self._stalls.current else 0)
+        if error.code != "infeasible" or self._infeasible_in_a_row % _INFEASIBLE_IN_A_ROW == 0:
+            self._stalls.failed(QUESTIONS, error.message, SEE_SIMULATOR)
+        if self._stalled:
+            self._render_after = time.monotonic() + _RETRY_S
 
 
 class EpisodeLog:

@@ -115,7 +115,7 @@ class Outbox:
 
     def _compact(self) -> None:
         """Rewrite the file with the waiting reports only; this also drops a line truncated by a kill."""
-        lines = [_Line(total=self.total), *map(_Line, self._waiting.values())]
+        lines = [*([_Line(total=self.total)] if self.total else []), *map(_Line, self._waiting.values())]
         make_folder(self._path.parent)
         write_atomic(self._path, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
         if hasattr(self, "_file"):
@@ -216,6 +216,6 @@ class ReportSender:
         self._stalls.failed(_MISSING, error.message, _ADVICE)
         if error.retryable:
             self._send_after = time.monotonic() + _RETRY_S
-            log.warning("the curriculum did not count %d reports, resending: %s", len(self._outbox), error)
+            log.info("the curriculum did not count %d reports, resending: %s", len(self._outbox), error)
         else:
             self._outbox.refuse(self._sent[0], error.message)
