@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
 from typing import Any, Optional
 
 from learner.grpo.schedule import rate
+from learner.policy.checkpoints import Facts
 from learner.settings import LearnerSettings
 from learner.stream.episodes import stop_requested
 from protocol.run.directory import RunDir
-from protocol.run.sealed import verify_folder
+from protocol.run.stall import Stalls
 
 _STATUS_EVERY_S = 0.5
 
@@ -19,8 +19,10 @@ _STATUS_EVERY_S = 0.5
 class Progress:
     """Counters of the loop. `loop_s` is the time spent in it over all starts, without evaluations."""
 
-    def __init__(self, run: RunDir, settings: LearnerSettings, stop: threading.Event) -> None:
+    def __init__(self, run: RunDir, settings: LearnerSettings, stop: threading.Event, stalls: Stalls) -> None:
+        """`stalls` are shown in the status."""
         self._run = run
+        self._stalls = stalls
         self._settings = settings
         self._stop = stop
         self._written_at = 0.0
@@ -48,11 +50,9 @@ class Progress:
         """Learning rate of a step as a fraction of the configured rate."""
         return rate(step, self.used, self._settings.grpo)
 
-    def resume(self, checkpoint: Optional[Path]) -> None:
-        """Restore the counters from a checkpoint, if given."""
-        if checkpoint is not None:
-            facts = verify_folder(checkpoint)
-            self.step, self.loop_s = facts["step"], facts["loop_s"]
+    def resume(self, facts: Facts) -> None:
+        """Restore the counters from a checkpoint."""
+        self.step, self.loop_s = facts.step, facts.loop_s
 
     def facts(self) -> dict[str, Any]:
         """Entries for the manifest of a checkpoint."""
@@ -76,6 +76,7 @@ class Progress:
             "budget_s": 60 * self._settings.budget.minutes,
             "reward": self.reward,
             "held_out": self.held_out,
+            "stalls": self._stalls.reports(),
         }
         self._run.write_status("learner", status)
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import partial
 from typing import Sequence
 
 from learner.evaluate.held_out import Evaluator, HeldOut
@@ -26,7 +27,7 @@ from learner.grpo.trainer import VantageTrainer, trainer_config
 from learner.monitor import Monitor
 from learner.policy.adapters import AdapterStore
 from learner.policy.assemble import assemble, resume, rollout_engine
-from learner.policy.checkpoints import CheckpointStore
+from learner.policy.checkpoints import CheckpointStore, Facts, verify
 from learner.progress import Progress
 from learner.ranks.orders import Leave, Resume, Train, TrainStep, join
 from learner.rollouts.answerer import Answerer
@@ -35,10 +36,12 @@ from learner.rollouts.sharded import ShardedEngine
 from learner.settings import LearnerSettings
 from learner.stream.collect import Collector
 from learner.stream.episodes import EpisodeLog, TaskStream
-from learner.stream.reports import Channel, Outbox, ReportSender
+from learner.stream.outbox import Outbox, ReportSender
+from learner.stream.reports import Channel
 from protocol.errors import VantageError
 from protocol.run.config import section
 from protocol.run.directory import RunDir
+from protocol.run.stall import Stalls
 from protocol.tasks.specs import cells_of, world_of
 from protocol.wire.messages import ConfidenceReport
 
@@ -68,7 +71,8 @@ class Loop:
         self.run_dir = run
         self.settings = settings
         self.clock = StepClock()
-        self.progress = Progress(run, settings, stop)
+        self.stalls = Stalls("learner")
+        self.progress = Progress(run, settings, stop, self.stalls)
         self.progress.show("loading the policy")
         parts = self.parts = assemble(settings, run.seed)
         self.world = world_of(run.config)
@@ -80,9 +84,17 @@ class Loop:
         self.adapters = AdapterStore(run.adapters)
         self.checkpoints = CheckpointStore(run.checkpoints, settings.grpo.keep_checkpoints)
         self.outbox = Outbox(run.path / "outbox.jsonl")
-        self.sender = ReportSender(self.outbox, curriculum)
-        name = f"learner-{run.name}"
-        self.stream = TaskStream(curriculum, simulator, settings.stream, name, self._report_failure, stop)
+        self.sender = ReportSender(self.outbox, curriculum, self.stalls)
+        self.stream = TaskStream(
+            curriculum,
+            simulator,
+            settings.stream,
+            f"learner-{run.name}",
+            self._report_failure,
+            stop,
+            self.stalls,
+            self._waiting,
+        )
         self.episodes = EpisodeLog(run.episodes, settings.stream)
         style = settings.policy.style
         answerer = Answerer(engine, parts.encoder, style, simulator, settings.stream)
@@ -109,8 +121,9 @@ class Loop:
                 answerer if parts.packed is None else live_answerer,
                 settings.rollout.max_answer_tokens,
                 settings.evaluate.seed,
+                self.stalls,
             ),
-            questions=lambda report: held_out.tasks(simulator, settings.stream, report),
+            questions=lambda show: held_out.tasks(simulator, settings.stream, show, self.stalls),
             ranks=self.ranks,
         )
 
@@ -128,9 +141,12 @@ class Loop:
 
     def _run(self) -> None:
         checkpoint = resume(self.parts, self.checkpoints)
+        facts = verify(checkpoint) if checkpoint else Facts(0, 0.0)
+        self.progress.resume(facts)
+        waiting = partial(self.progress.show_unless_stopped, "waiting for the curriculum")
+        self.sender.check_history(facts.counted, waiting)
         self.ranks.send_all(Resume(str(checkpoint) if checkpoint else None))
         self.sender.pump()  # uncounted reports of an earlier start
-        self.progress.resume(checkpoint)
         if self.progress.step == 0:
             self.monitor.evaluate("before")
         if not self.progress.stopped and not self.progress.budget_met:
@@ -138,8 +154,9 @@ class Loop:
             self._trainer().train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if self.progress.stopped:
             return
-        self.progress.show("waiting for the curriculum to count the last reports")
-        self.sender.drain()
+        self.sender.drain(
+            partial(self.progress.show_unless_stopped, "waiting for the curriculum to count the last reports")
+        )
         self._publish(self.progress.step)
         self.monitor.evaluate("after")
         self.run_dir.mark_done("learner", self.progress.summary())
@@ -167,7 +184,7 @@ class Loop:
             config,
             self.checkpoints,
             self.clock,
-            self.progress.facts,
+            lambda: {**self.progress.facts(), "counted": self.outbox.total},
             self.progress.rate,
             self.parts.packed,
             correct=not self.engine.live,
@@ -193,3 +210,8 @@ class Loop:
 
     def _report_failure(self, report: ConfidenceReport) -> None:
         self.outbox.add([report])
+
+    def _waiting(self, missing: str) -> None:
+        """Called while the stream has no questions: reports on failed specs are sent meanwhile."""
+        self.sender.pump()
+        self.progress.show(f"training, {missing}")

@@ -8,8 +8,10 @@ Wilson intervals, or bootstrap intervals if scores other than 0 and 1 occur (num
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
+import time
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
@@ -22,17 +24,23 @@ import numpy as np
 from learner.rollouts.answerer import Answerer
 from learner.rollouts.base import Sampling
 from learner.settings import EvaluateSettings, StreamSettings
-from learner.stream.episodes import Task, task_from
+from learner.stream.episodes import FATAL, QUESTIONS, SEE_SIMULATOR, Task, task_from
 from learner.stream.reports import Channel
 from protocol.errors import VantageError
 from protocol.intervals import wilson
 from protocol.run.directory import disk_guard, fsync_folder, write_atomic
+from protocol.run.files import make_folder, open_regular, read_regular
+from protocol.run.stall import Stalls
 from protocol.seeds import rng_for
 from protocol.tasks.scene import Pose
 from protocol.tasks.specs import World, held_out_specs
 from protocol.tasks.task import Question, TaskSpec
 from protocol.wire.messages import RenderTask
 
+log = logging.getLogger(__name__)
+
+_ATTEMPTS = 3  # to render a view that is broken
+_RETRY_S = 1.0
 _SPARE = 2.0  # specs per question wanted: some are infeasible
 _BOOTSTRAP = 1000
 
@@ -56,14 +64,17 @@ class HeldOut:
         self._specs = held_out_specs(world, settings.seed, spare)
         self._key = msgspec.json.encode(self._specs)
 
-    def tasks(self, simulator: Channel, stream: StreamSettings, show: ShowStatus) -> list[Task]:
+    def tasks(
+        self, simulator: Channel, stream: StreamSettings, show: ShowStatus, stalls: Optional[Stalls] = None
+    ) -> list[Task]:
         """Return the wanted number of questions of each cell, from disk if they were rendered before.
 
-        Raises VantageError if the simulator fails, and "infeasible" if a cell has no question.
+        With `stalls`, a simulator that does not answer is waited for, until `show` raises. Raises VantageError: errors
+        of the simulator that a retry cannot fix, and "infeasible" if a cell has no question.
         """
         tasks = self._read()
         if tasks is None:
-            tasks = _render(self._specs, self._wanted, simulator, stream, show)
+            tasks = _render(self._specs, self._wanted, simulator, stream, show, stalls)
             self._write(tasks)
         chosen: list[Task] = []
         for cell, count in self._wanted.items():
@@ -82,22 +93,35 @@ class HeldOut:
         return self._stored() is not None
 
     def _stored(self) -> Optional[_Stored]:
+        """The index of the stored questions; None if there is none, or that of others, or a damaged one."""
         index = self._folder / "questions.json"
-        if not index.exists():
+        try:
+            stored = msgspec.json.decode(read_regular(index), type=_Stored)
+        except FileNotFoundError:
             return None
-        stored = msgspec.json.decode(index.read_bytes(), type=_Stored)
+        except (msgspec.DecodeError, OSError, VantageError) as error:
+            log.warning("%s cannot be read, so the questions are rendered again: %s", index, error)
+            return None
         return stored if stored.specs.encode() == self._key else None
 
     def _read(self) -> Optional[list[Task]]:
         stored = self._stored()
         if stored is None:
             return None
-        images = np.load(self._folder / "images.npy", allow_pickle=False, mmap_mode="r")
-        tasks, at = [], 0
-        for row in stored.rows:
-            views = tuple(np.array(image) for image in images[at : at + row.views])
-            tasks.append(Task(row.spec, row.question, views, row.renderer_digest, pose=row.pose))
-            at += row.views
+        path = self._folder / "images.npy"
+        try:
+            os.close(open_regular(path, os.O_RDONLY))
+            images = np.load(path, allow_pickle=False, mmap_mode="r")
+            tasks, at = [], 0
+            for row in stored.rows:
+                views = tuple(np.array(image) for image in images[at : at + row.views])
+                if not views or {view.shape for view in views} != {_shape(row.spec)}:
+                    raise ValueError("images are missing or have another shape")
+                tasks.append(Task(row.spec, row.question, views, row.renderer_digest, pose=row.pose))
+                at += row.views
+        except (OSError, ValueError, EOFError, VantageError) as error:
+            log.warning("%s cannot be read, so the questions are rendered again: %s", path, error)
+            return None
         return tasks
 
     def _write(self, tasks: Sequence[Task]) -> None:
@@ -106,15 +130,19 @@ class HeldOut:
         if len({image.shape for image in images}) != 1:
             return  # views of different sizes cannot be stacked; they are rendered again next time
         with disk_guard(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             staging = self._folder / "images.tmp.npy"
-            with open(staging, "wb") as file:
+            with open(open_regular(staging, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
                 np.save(file, np.stack(images), allow_pickle=False)
                 os.fsync(file.fileno())
             os.replace(staging, self._folder / "images.npy")
             fsync_folder(self._folder)
         rows = [_Row(task.spec, task.question, len(task.images), task.renderer_digest, task.pose) for task in tasks]
         write_atomic(self._folder / "questions.json", msgspec.json.encode(_Stored(self._key.decode(), rows)))
+
+
+def _shape(spec: TaskSpec) -> tuple[int, int, int]:
+    return spec.camera.height_px, spec.camera.width_px, 3
 
 
 def _cell(spec: TaskSpec) -> tuple[str, int]:
@@ -140,32 +168,53 @@ def _render(
     simulator: Channel,
     stream: StreamSettings,
     show: ShowStatus,
+    stalls: Optional[Stalls],
 ) -> list[Task]:
     """Render the feasible specs, in order, at least the first `wanted` of each cell.
 
-    The result does not depend on timing: a spec is skipped only when enough earlier specs of its cell are done.
+    The result does not depend on timing: a spec is skipped only when enough earlier specs of its cell are done, or when
+    it is broken in several attempts.
     """
     waiting = list(reversed(specs))
     in_flight: dict[Future[Any], TaskSpec] = {}
     done: dict[str, Task] = {}
     have: Counter[tuple[str, int]] = Counter()
+    broken: Counter[str] = Counter()
     while waiting or in_flight:
         while waiting and len(in_flight) < stream.in_flight:
             spec = waiting.pop()
             if have[_cell(spec)] < wanted[_cell(spec)]:
                 message = RenderTask(spec, image_codec=stream.image_codec)
                 in_flight[simulator.submit(message, deadline_s=stream.render_deadline_s)] = spec
-        for future in wait(in_flight, return_when=FIRST_COMPLETED).done:
+        for future in wait(in_flight, timeout=_RETRY_S, return_when=FIRST_COMPLETED).done:
             spec = in_flight.pop(future)
             try:
-                done[spec.spec_id] = task_from(future.result(), spec)
+                done[spec.spec_id] = task_from(future.result(), spec, stream.image_codec)
                 have[_cell(spec)] += 1
+                if stalls is not None:
+                    stalls.progressed(QUESTIONS)
             except VantageError as error:
-                if error.code != "infeasible":
-                    raise
+                if error.code == "infeasible":
+                    continue
+                _give_up_or_wait(error, stalls)
+                broken[spec.spec_id] += not error.retryable
+                if broken[spec.spec_id] < _ATTEMPTS:
+                    waiting.append(spec)
+                else:
+                    log.warning("held-out spec %s is left out: %s", spec.spec_id, error.message)
         ready = sum(min(have[cell], count) for cell, count in wanted.items())
         show(f"rendering held-out questions, {ready} of {sum(wanted.values())}")
     return [done[spec.spec_id] for spec in specs if spec.spec_id in done]
+
+
+def _give_up_or_wait(error: VantageError, stalls: Optional[Stalls]) -> None:
+    """After a failed attempt: raise the error if a further one cannot help, or wait if attempts keep failing."""
+    if error.code in FATAL or (error.retryable and stalls is None):
+        raise error
+    if stalls is not None:
+        stalls.failed(QUESTIONS, error.message, SEE_SIMULATOR)
+        if stalls.current:
+            time.sleep(_RETRY_S)
 
 
 # ----------------------------------------------------------------------------- answers
@@ -187,24 +236,29 @@ class CellScores:
 
 
 class Evaluator:
-    def __init__(self, answerer: Answerer, max_tokens: int, seed: int) -> None:
+    def __init__(self, answerer: Answerer, max_tokens: int, seed: int, stalls: Optional[Stalls] = None) -> None:
+        """With `stalls`, a simulator that does not render a view is waited for."""
         self._answerer = answerer
         self._max_tokens = max_tokens
         self._seed = seed
+        self._stalls = stalls
 
     def evaluate(
         self, tasks: Sequence[Task], samples: int, blind_per_skill: int, show: ShowStatus
     ) -> tuple[list[CellScores], list[tuple[str, float, Optional[float]]]]:
         """Return the scores of each cell, and (spec id, greedy score, sampled score) of each question.
 
-        With `samples` 0, answers are greedy only.
+        With `samples` 0, answers are greedy only. Questions whose views cannot be rendered while the policy looks
+        around are left out with a warning.
         """
         show(f"answering {len(tasks)} held-out questions")
-        scored = self._scores(tasks, samples, blind=False)
+        answered = self._scores(tasks, samples, False, show)
+        tasks = [task for task, scores in zip(tasks, answered) if scores]
+        scored = [scores for scores in answered if scores]
         greedy = [scores[0] for scores in scored]
         sampled = [_mean(scores[1:]) if samples else None for scores in scored]
         blind_indices = first_per_skill(range(len(tasks)), tasks, blind_per_skill)
-        blind_scores = self._scores([tasks[index] for index in blind_indices], 0, blind=True)
+        blind_scores = self._scores([tasks[index] for index in blind_indices], 0, True, show)
         blind = {index: scores[0] for index, scores in zip(blind_indices, blind_scores)}
         cells: dict[tuple[str, int], list[int]] = {}
         for index, task in enumerate(tasks):
@@ -229,17 +283,34 @@ class Evaluator:
         questions = [(task.spec.spec_id, greedy[index], sampled[index]) for index, task in enumerate(tasks)]
         return rows, questions
 
-    def _scores(self, tasks: Sequence[Task], samples: int, blind: bool) -> list[list[float]]:
-        """Per question, the score of the greedy answer, then the scores of `samples` sampled answers."""
+    def _scores(self, tasks: Sequence[Task], samples: int, blind: bool, show: ShowStatus) -> list[list[float]]:
+        """Per question, the score of the greedy answer, then those of `samples` sampled ones; empty if it failed."""
         if not tasks:
             return []
         sampling = Sampling(1.0 if samples else 0.0, self._max_tokens, self._seed, greedy_first=samples > 0)
-        answers = self._answerer.answer(tasks, 1 + samples, sampling, [blind] * len(tasks), truth=False)
-        scores = []
-        for group in answers:
-            if isinstance(group, VantageError):
-                raise group
-            scores.append([reward.accuracy for reward in group.rewards])
+        scores: list[list[float]] = [[] for _ in tasks]
+        missing = list(range(len(tasks)))
+        attempts = 0
+        while missing and attempts < _ATTEMPTS:
+            asked = [tasks[index] for index in missing]
+            groups = self._answerer.answer(asked, 1 + samples, sampling, [blind] * len(asked), truth=False)
+            failed: list[VantageError] = []
+            for index, group in zip(missing, groups):
+                if isinstance(group, VantageError):
+                    failed.append(group)
+                else:
+                    scores[index] = [reward.accuracy for reward in group.rewards]
+            missing = [index for index in missing if not scores[index]]
+            if failed:
+                _give_up_or_wait(failed[0], self._stalls)
+                attempts += not failed[0].retryable
+                show(f"answering {len(tasks)} held-out questions, {len(missing)} wait for a view")
+                if attempts == _ATTEMPTS:
+                    log.warning("%d held-out questions are left out: %s", len(missing), failed[0].message)
+                    if len(missing) == len(tasks):
+                        raise failed[0]
+            elif self._stalls is not None:
+                self._stalls.progressed(QUESTIONS)
         return scores
 
 
@@ -272,7 +343,7 @@ def write_results(
     path: Path, summary: Mapping[str, Any], questions: Sequence[tuple[str, float, Optional[float]]]
 ) -> None:
     """Write the summary and the scores per question atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_atomic(path, json.dumps({**summary, "questions": questions}, separators=(",", ":")).encode())
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from protocol.errors import VantageError
+from protocol.run.directory import parse_object
+from protocol.run.files import read_regular
 from protocol.run.sealed import numbered, sealed_folder, sweep, verify_folder
 
 if TYPE_CHECKING:
@@ -70,11 +72,26 @@ def write_adapter(model: PeftModel, folder: Path) -> None:
 
 
 def read_adapter(model: PeftModel, folder: Path) -> None:
-    """Load an adapter folder into the active adapter of the model. Raises VantageError("corrupt")."""
-    from peft import set_peft_model_state_dict
+    """Load an adapter folder into the active adapter of the model.
+
+    Raises VantageError: "corrupt", or "bad_config" if it belongs to another policy or to other LoRA settings.
+    """
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
     from safetensors.torch import load_file
 
     verify_folder(folder)
-    result: Optional[Any] = set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors"))
-    if result is not None and result.unexpected_keys:
-        raise VantageError("corrupt", f"{folder} holds an adapter of another policy; start another run.")
+    tensors = load_file(folder / "adapter_model.safetensors")
+    expected = {name: tensor.shape for name, tensor in get_peft_model_state_dict(model).items()}
+    assert isinstance(model.active_adapter, str)
+    config: Any = model.peft_config[model.active_adapter]
+    saved = parse_object(read_regular(folder / "adapter_config.json"))
+    for key, name in (("r", "lora_rank"), ("lora_alpha", "lora_alpha")):
+        if saved.get(key) != getattr(config, key):
+            raise VantageError(
+                "bad_config",
+                f"{folder} was saved with learner.grpo.{name} = {saved.get(key)}, but the configuration has "
+                f"{getattr(config, key)}: set it back, or start another run.",
+            )
+    if {name: tensor.shape for name, tensor in tensors.items()} != expected:
+        raise VantageError("bad_config", f"{folder} holds an adapter of another policy; start another run.")
+    set_peft_model_state_dict(model, tensors)

@@ -96,11 +96,11 @@ def max_images(world: World) -> int:
 
 
 def resume(parts: Parts, checkpoints: CheckpointStore) -> Optional[Path]:
-    """Load the adapter of the newest checkpoint; return the checkpoint, or None if there is none yet.
+    """Load the adapter of the newest intact checkpoint; return the checkpoint, or None if there is none yet.
 
-    Raises VantageError("corrupt").
+    Raises VantageError: "corrupt", or "bad_config" if its adapter does not fit the settings.
     """
-    checkpoint = checkpoints.latest()
+    checkpoint = checkpoints.recover()
     if checkpoint is not None:
         read_adapter(parts.model, checkpoint)
     return checkpoint

@@ -10,18 +10,53 @@ Generator states are not saved: all randomness derives from (run seed, step).
 from __future__ import annotations
 
 import json
+import logging
+import math
+import os
 import shutil
 from pathlib import Path
 from typing import Any, Callable, Mapping, Optional
 
+import msgspec
 import torch
 from safetensors.torch import load_file, save
 
 from learner.policy.adapters import write_adapter
 from protocol.errors import VantageError
+from protocol.run.directory import disk_guard
 from protocol.run.sealed import numbered, sealed_folder, sweep, verify_folder
 
+log = logging.getLogger(__name__)
+
 PREFIX = "step-"
+_DAMAGED = "damaged-"  # prefix of the new name of a damaged checkpoint
+_FILES = (
+    *("adapter_config.json", "adapter_model.safetensors"),
+    *("optimizer.safetensors", "optimizer.json", "trainer_state.json"),
+)
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What the manifest of a checkpoint states about the run."""
+
+    step: int
+    loop_s: float
+    counted: int = 0  # reports that the curriculum had counted
+
+
+def verify(checkpoint: Path) -> Facts:
+    """The facts of a checkpoint, after checking that it is complete and intact. Raises VantageError("corrupt")."""
+    manifest = verify_folder(checkpoint)
+    missing = [name for name in _FILES if name not in manifest["files"]]
+    if missing:
+        raise VantageError("corrupt", f"the manifest of {checkpoint} does not list {', '.join(missing)}.")
+    try:
+        facts = msgspec.convert(manifest, Facts)
+    except msgspec.ValidationError as error:
+        raise VantageError("corrupt", f"the manifest of {checkpoint} is damaged: {error}.") from None
+    if facts.step != int(checkpoint.name.removeprefix(PREFIX)) or not 0 <= facts.loop_s < math.inf:
+        raise VantageError("corrupt", f"the manifest of {checkpoint} is that of another step.")
+    return facts
 
 
 class CheckpointStore:
@@ -31,13 +66,43 @@ class CheckpointStore:
         sweep(folder)
 
     def latest(self) -> Optional[Path]:
-        """Verify and return the newest checkpoint, or None if there is none yet. Raises VantageError("corrupt")."""
-        found = numbered(self._folder, PREFIX)
-        if not found:
-            return None
-        path = found[max(found)]
-        verify_folder(path)
-        return path
+        """Return the newest intact checkpoint, with a warning about newer ones, or None if none was saved.
+
+        Raises VantageError("corrupt") if all are damaged.
+        """
+        return self._newest()[0]
+
+    def recover(self) -> Optional[Path]:
+        """Like `latest`; newer damaged checkpoints get another name, so that their steps can be saved again."""
+        newest, damaged = self._newest()
+        for path in damaged:
+            aside = path.with_name(_DAMAGED + path.name)
+            while os.path.lexists(aside):
+                aside = aside.with_name(aside.name + "+")
+            with disk_guard(path):
+                os.rename(path, aside)
+            log.warning("the damaged checkpoint %s is kept as %s", path, aside.name)
+        return newest
+
+    def _newest(self) -> tuple[Optional[Path], list[Path]]:
+        """The newest intact checkpoint, and the damaged ones that are newer."""
+        damaged: list[Path] = []
+        reason = ""
+        for path in reversed(numbered(self._folder, PREFIX).values()):
+            try:
+                verify(path)
+            except VantageError as error:
+                log.warning("checkpoint %s is damaged, so the one before is used: %s", path.name, error.message)
+                reason = reason or error.message
+                damaged.append(path)
+            else:
+                return path, damaged
+        if damaged:
+            raise VantageError(
+                "corrupt",
+                f"no checkpoint in {self._folder} is intact; restore one, or start another run ({reason.rstrip('.')}).",
+            )
+        return None, []
 
     def at(self, step: int) -> Path:
         """Verify and return the checkpoint of a step. Raises VantageError: "bad_request" if not saved, "corrupt"."""
@@ -45,7 +110,7 @@ class CheckpointStore:
         if step not in found:
             saved = ", ".join(map(str, found)) or "none"
             raise VantageError("bad_request", f"there is no checkpoint of step {step}; saved steps: {saved}.")
-        verify_folder(found[step])
+        verify(found[step])
         return found[step]
 
     def save(

@@ -17,20 +17,18 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any, Iterable, NamedTuple, Sequence, Union
 
-import numpy as np
-
 from learner.rollouts.base import Completion, Prompt, RgbImage, Rollout, RolloutEngine, Sampling
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.group import Group
 from learner.settings import StreamSettings
-from learner.stream.episodes import FATAL, Task
+from learner.stream.episodes import FATAL, Task, observed_from
 from learner.stream.reports import Channel
 from protocol.answers.prompt import Look, Moved, Style, read_answer, read_move, write_answer, write_prompt
 from protocol.answers.scoring import Reward, score
 from protocol.errors import VantageError
 from protocol.seeds import rng_for
 from protocol.tasks.scene import Pose
-from protocol.wire.messages import Observation, Observe
+from protocol.wire.messages import Observe
 
 
 @dataclass
@@ -137,17 +135,15 @@ class Answerer:
                 pending[key] = (walk, self._simulator.submit(message, deadline_s=self._stream.render_deadline_s))
         for walk, future in pending.values():
             try:
-                packet = future.result()
+                observation, image = observed_from(future.result(), tasks[walk.task].spec, self._stream.image_codec)
             except VantageError as error:
                 if error.code in FATAL:
                     raise
                 failures[walk.task] = error
                 continue
-            observation = packet.message
-            assert isinstance(observation, Observation), observation
             walk.place.further[walk.action] = _Place(
                 observation.view.pose,
-                (*walk.place.images, np.array(packet.array(observation.view.rgb))),
+                (*walk.place.images, image),
                 (*walk.place.moves, Moved(walk.action, observation.collided)),
             )
 

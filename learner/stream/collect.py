@@ -23,7 +23,8 @@ from learner.rollouts.base import Sampling, TruthScorer
 from learner.rollouts.group import Group
 from learner.settings import LearnerSettings
 from learner.stream.episodes import EpisodeLog, Task, TaskStream
-from learner.stream.reports import Outbox, ReportSender, answer_entropy, failure_report, has_spread, report_id
+from learner.stream.outbox import Outbox, ReportSender
+from learner.stream.reports import answer_entropy, failure_report, has_spread, report_id
 from protocol.errors import VantageError
 from protocol.seeds import rng_for
 from protocol.tasks.task import degradation_label
@@ -148,8 +149,8 @@ class Collector:
             lease_id=leased.lease_id,
             policy_version=step,
             outcome="answered",
-            skill=task.question.skill,
-            level=task.question.level,
+            skill=task.spec.question.skill,
+            level=task.spec.question.level,
             frame=task.question.frame,
             blind=leased.blind,
             rewards=tuple(totals),

@@ -8,15 +8,19 @@ one. The number of tasks ahead and their age are bounded.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import logging
+import os
+import re
 import threading
 import time
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -25,7 +29,10 @@ from learner.rollouts.base import RgbImage
 from learner.settings import StreamSettings
 from learner.stream.reports import Channel, failure_report
 from protocol.errors import VantageError
-from protocol.run.directory import disk_guard
+from protocol.run.directory import disk_guard, open_to_append, write_all, write_atomic
+from protocol.run.files import make_folder, read_regular
+from protocol.run.stall import Stalls
+from protocol.tasks.check import check_episode, check_view, shown
 from protocol.tasks.scene import Pose
 from protocol.tasks.task import Episode, Question, TaskSpec
 from protocol.wire.messages import (
@@ -33,6 +40,7 @@ from protocol.wire.messages import (
     ConfidenceReport,
     Leased,
     LeaseSpecs,
+    Observation,
     RenderTask,
     SpecBatch,
 )
@@ -40,7 +48,12 @@ from protocol.wire.messages import (
 log = logging.getLogger(__name__)
 
 FATAL = ("version", "backend_missing", "bad_config")  # errors that every spec would hit
-_RETRY_S = 1.0  # until the next request to a curriculum without specs
+Message = TypeVar("Message")
+
+QUESTIONS, SPECS = "questions from the simulator", "specs from the curriculum"  # what a learner waits for
+SEE_SIMULATOR = "See `sim-server status` and the log of the simulator."
+_RETRY_S = 1.0  # until the next request to a curriculum without specs, or to a simulator without questions
+_INFEASIBLE_IN_A_ROW = 16  # infeasible specs without a question between them that count as one failed attempt
 
 
 def stop_requested() -> VantageError:
@@ -60,12 +73,29 @@ class Task:
     pose: Optional[Pose] = None  # of the last view: the start of looking around
 
 
-def task_from(packet: Any, spec: TaskSpec, leased: Optional[Leased] = None, step: int = 0) -> Task:
-    """Build a task from the simulator's answer. Copies the images, so that the message can be freed."""
-    episode = packet.message
-    assert isinstance(episode, Episode), episode
+def task_from(packet: Any, spec: TaskSpec, codec: str, leased: Optional[Leased] = None, step: int = 0) -> Task:
+    """Build a task from the simulator's answer. Copies the images, so that the message can be freed.
+
+    `codec` is that of the requested images. Raises VantageError("bad_reply") if the answer is not an episode of this
+    spec, and "bad_request" if an image cannot be decoded.
+    """
+    episode = _expect(packet.message, Episode)
+    check_episode(spec, episode, image_codec=codec)
     images = tuple(np.array(packet.array(view.rgb)) for view in episode.views)
     return Task(spec, episode.question, images, episode.renderer_digest, leased, step, episode.views[-1].pose)
+
+
+def observed_from(packet: Any, spec: TaskSpec, codec: str) -> tuple[Observation, RgbImage]:
+    """The simulator's answer to Observe, and a copy of its image. Raises VantageError as `task_from` does."""
+    observation = _expect(packet.message, Observation)
+    check_view(observation.view, spec.camera, ("rgb",), codec, f"the view after a move in spec {shown(spec.spec_id)}")
+    return observation, np.array(packet.array(observation.view.rgb))
+
+
+def _expect(message: Any, kind: type[Message]) -> Message:
+    if not isinstance(message, kind):
+        raise VantageError("bad_reply", f"the simulator answered with {type(message).__name__}, not {kind.__name__}.")
+    return message
 
 
 class TaskStream:
@@ -77,14 +107,23 @@ class TaskStream:
         learner: str,
         report_failure: Callable[[ConfidenceReport], None],
         stop: threading.Event,
+        stalls: Stalls,
+        waiting: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`report_failure` receives a report on every spec that could not be rendered; `stop` ends all waiting."""
+        """`report_failure` receives a report on every spec that could not be rendered; `stop` ends all waiting.
+
+        `waiting` is called again and again while `take` is blocked, with what it waits for.
+        """
         self._curriculum = curriculum
         self._simulator = simulator
         self._settings = settings
         self._learner = learner
         self._report_failure = report_failure
         self._stop = stop
+        self._stalls = stalls
+        self._waiting = waiting
+        self._infeasible_in_a_row = 0
+        self._render_after = 0.0  # monotonic time
         self._leasing: Optional[Future[Any]] = None
         self._lease_after = 0.0
         self._specs: deque[tuple[Leased, int]] = deque()
@@ -114,16 +153,21 @@ class TaskStream:
                 raise stop_requested()
             pending = [*self._rendering, *([self._leasing] if self._leasing is not None else [])]
             if pending:
-                wait(pending, timeout=_RETRY_S, return_when=FIRST_COMPLETED)
+                done = wait(pending, timeout=_RETRY_S, return_when=FIRST_COMPLETED).done
             else:
+                done = ()
                 time.sleep(_RETRY_S / 10)
+            if not done or self._stalls.current:
+                self._waiting(f"waiting for {QUESTIONS if self._rendering or self._stalled else SPECS}")
 
     def pump(self, step: int) -> None:
         """Take replies that have arrived and send further requests. Does not block."""
         self._take_leases(step)
         for future in [future for future in self._rendering if future.done()]:
             self._take_render(future, *self._rendering.pop(future), step)
-        while self._specs and len(self._rendering) < self._settings.in_flight:
+        # If nothing can be rendered, ask slowly, so that specs are not used up.
+        most = 1 if self._stalled else self._settings.in_flight
+        while self._specs and len(self._rendering) < most and time.monotonic() >= self._render_after:
             leased, leased_at = self._specs.popleft()
             message = RenderTask(leased.spec, image_codec=self._settings.image_codec)
             future = self._simulator.submit(message, deadline_s=self._settings.render_deadline_s)
@@ -135,6 +179,11 @@ class TaskStream:
             message = LeaseSpecs(self._learner, min(missing, MOST_LEASED), step, self._settings.lease_s)
             self._leasing = self._curriculum.submit(message)
 
+    @property
+    def _stalled(self) -> bool:
+        """Whether the simulator renders nothing."""
+        return any(stall.missing == QUESTIONS for stall in self._stalls.current)
+
     def _take_leases(self, step: int) -> None:
         if self._leasing is None or not self._leasing.done():
             return
@@ -144,39 +193,59 @@ class TaskStream:
         except VantageError as error:
             if not error.retryable:
                 raise
-            log.warning("the curriculum sent no specs, retrying: %s", error)
-            self._lease_after = time.monotonic() + _RETRY_S
+            log.info("the curriculum sent no specs, retrying: %s", error)
+            self._no_specs(error.message)
             return
         assert isinstance(batch, SpecBatch), batch
         self._specs.extend((leased, step) for leased in batch.specs)
         self.reason = batch.reason or self.reason
-        if not batch.specs:
-            self._lease_after = time.monotonic() + _RETRY_S
+        if batch.specs:
+            self._stalls.progressed(SPECS)
+        else:
+            self._no_specs("the curriculum has none to ask")
+
+    def _no_specs(self, reason: str) -> None:
+        self._lease_after = time.monotonic() + _RETRY_S
+        self._stalls.failed(SPECS, reason, "See the log of the curriculum.")
 
     def _take_render(self, future: Future[Any], leased: Leased, leased_at: int, step: int) -> None:
         try:
-            self._ready.append(task_from(future.result(), leased.spec, leased, leased_at))
+            self._ready.append(task_from(future.result(), leased.spec, self._settings.image_codec, leased, leased_at))
         except VantageError as error:
             if error.code in FATAL:
                 raise
-            self.infeasible += error.code == "infeasible"
-            self.broken += error.code != "infeasible"
-            if error.code != "infeasible":
-                log.warning("broken spec: %s", error, extra={"spec_id": leased.spec.spec_id})
+            self._failed(leased, error)
             self._report_failure(failure_report(leased, step, error))
+        else:
+            self._infeasible_in_a_row = 0
+            self._stalls.progressed(QUESTIONS)
+
+    def _failed(self, leased: Leased, error: VantageError) -> None:
+        if error.code == "infeasible":
+            self.infeasible += 1
+            self._infeasible_in_a_row += 1
+        else:
+            self.broken += 1
+            log.warning("broken spec: %s", error, extra={"spec_id": leased.spec.spec_id})
+        if error.code != "infeasible" or self._infeasible_in_a_row % _INFEASIBLE_IN_A_ROW == 0:
+            self._stalls.failed(QUESTIONS, error.message, SEE_SIMULATOR)
+        if self._stalled:
+            self._render_after = time.monotonic() + _RETRY_S
 
 
 class EpisodeLog:
     """Writes episodes.jsonl and a bounded sample of views for the gallery of the report."""
 
     def __init__(self, folder: Path, settings: StreamSettings) -> None:
+        """Raises VantageError if the folder or its file is not one."""
         self._images = folder / "images"
-        self._images.mkdir(parents=True, exist_ok=True)
         path = folder / "episodes.jsonl"
-        self._lines = path.read_bytes().count(b"\n") if path.exists() else 0
-        self._saved = deque(sorted(self._images.iterdir(), key=lambda image: image.stat().st_mtime))
+        with disk_guard(folder):
+            make_folder(self._images)
+            self._file = open_to_append(path)
+        self._lines = read_regular(path).count(b"\n")
+        self._saved = deque(sorted(self._images.iterdir(), key=lambda image: image.lstat().st_mtime))
         self._settings = settings
-        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 -- closed by `close`
 
     def add(self, record: Mapping[str, Any], images: Sequence[RgbImage], in_gallery: bool) -> None:
         """Append one episode. For the gallery its views are saved and the oldest views deleted above `keep_images`.
@@ -187,16 +256,29 @@ class EpisodeLog:
         with disk_guard(self._images):
             if in_gallery and len(images) <= self._settings.keep_images:
                 for index, image in enumerate(images):
-                    path = self._images / f"{record['spec_id']}-{index}.png"
-                    Image.fromarray(image).save(path)
+                    path = self._images / f"{_file_name(record['spec_id'])}-{index}.png"
+                    write_atomic(path, _png(image), durable=False)
                     self._saved.append(path)
                     names.append(f"images/{path.name}")
                 while len(self._saved) > self._settings.keep_images:
                     self._saved.popleft().unlink(missing_ok=True)
             if names or self._lines < self._settings.keep_episodes:
                 line = json.dumps({**record, "images": names}, ensure_ascii=False, separators=(",", ":"))
-                self._file.write(line.encode() + b"\n")
+                write_all(self._file, line.encode() + b"\n")
                 self._lines += 1
 
     def close(self) -> None:
-        self._file.close()
+        os.close(self._file)
+
+
+def _file_name(spec_id: str) -> str:
+    """The id if it can be part of a file name, else a digest of it: ids of proposals come from outside."""
+    if re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", spec_id):
+        return spec_id
+    return hashlib.blake2b(spec_id.encode(), digest_size=12).hexdigest()
+
+
+def _png(image: RgbImage) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -23,13 +23,16 @@ from typing import Any, Iterator, Mapping, Optional, Union
 
 from protocol.errors import VantageError
 from protocol.run.config import RunSettings, Tree, load, section, to_toml
+from protocol.run.files import check_folder, make_folder, open_regular, read_regular
 
 FORMAT = "vantage-run"
 MAJOR = 1
 MINOR = 0
 
 # Errors that a person can fix, unlike a fault of the disk or of this program.
-_NOT_WRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
+_NOT_WRITABLE = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
+)
 
 _FOLDERS = ("status", "metrics", "logs", "locks", "adapters", "checkpoints", "episodes")
 
@@ -56,8 +59,8 @@ class RunDir:
         run = section(config_tree, "run", RunSettings)
         with disk_guard(path):
             for folder in _FOLDERS:
-                (path / folder).mkdir(parents=True, exist_ok=True)
-            (path / "endpoints").mkdir(mode=0o700, exist_ok=True)
+                make_folder(path / folder)
+            make_folder(path / "endpoints", mode=0o700)
             write_atomic(path / "config.toml", to_toml(config_tree).encode())
             identity = {
                 "format": FORMAT,
@@ -79,13 +82,13 @@ class RunDir:
         """
         path = Path(path).absolute()
         try:
-            identity = json.loads((path / "run.json").read_bytes())
+            identity = json.loads(read_regular(path / "run.json"))
             if identity["format"] != FORMAT:
                 raise KeyError("format")
             major = int(identity["major"])
         except (FileNotFoundError, NotADirectoryError):
             raise VantageError("bad_request", f"{path} is not a run directory: it has no run.json.") from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise VantageError("corrupt", f"{path / 'run.json'} is damaged; restore it or start another run.") from None
         if major != MAJOR:
             older = "an older" if major < MAJOR else "a newer"
@@ -125,11 +128,14 @@ class RunDir:
     def lock(self, name: str) -> Iterator[None]:
         """Hold the lock of this name; the kernel frees it when the process exits for any reason.
 
-        Raises VantageError("conflict") immediately if another process holds it.
+        Raises VantageError: "conflict" immediately if another process holds it, "bad_request" if a folder of the run
+        is missing or a symbolic link.
         """
+        for folder in _FOLDERS:
+            check_folder(self.path / folder)
         path = self.path / "locks" / f"{name}.lock"
         with disk_guard(path):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = open_regular(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -172,7 +178,7 @@ class RunDir:
         path = self.metrics / f"{process}.jsonl"
         with self._guard, disk_guard(path):
             if process not in self._appenders:
-                self._appenders[process] = _open_to_append(path)
+                self._appenders[process] = open_to_append(path)
             write_all(self._appenders[process], line)
 
 
@@ -203,7 +209,8 @@ def write_atomic(path: Path, data: bytes, durable: bool = True) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     with disk_guard(path):
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            temporary.unlink(missing_ok=True)  # left by a killed process with the same ids
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
             try:
                 write_all(descriptor, data)
                 if durable:
@@ -228,32 +235,48 @@ def fsync_folder(path: Path) -> None:
 
 
 def read_jsonl(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """The complete lines from byte `offset` on, and the offset for the next call.
+    """The complete lines from byte `offset` on, and the offset for the next call; changes nothing.
 
-    A last line without a newline is still being written and is left for the next call. A line that is not a JSON
-    object was cut off by a kill and is skipped.
+    A line that is not a JSON object is skipped: it was cut off by a kill, or is refused by `protocol.run.lines`.
+    """
+    lines, end = complete_lines(path, offset)
+    records = []
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            records.append(parse_object(line))
+    return records, end
+
+
+def complete_lines(path: Path, offset: int) -> tuple[list[bytes], int]:
+    """The lines of a file from byte `offset` on that end with a newline, without it, and the offset after the last.
+
+    A last line without a newline is still being written. A missing file has no lines.
     """
     try:
-        with open(path, "rb") as file:
-            file.seek(offset)
-            data = file.read()
+        data = read_regular(path, offset)
     except FileNotFoundError:
         return [], offset
     end = data.rfind(b"\n") + 1
-    records = []
-    for line in data[:end].splitlines():
-        with contextlib.suppress(ValueError):
-            record = json.loads(line)
-            if isinstance(record, dict):
-                records.append(record)
-    return records, offset + end
+    return data[:end].split(b"\n")[:-1], offset + end
 
 
-def _open_to_append(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+def parse_object(data: bytes) -> dict[str, Any]:
+    """A JSON object. Raises ValueError for anything else."""
+    try:
+        value = json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
+
+
+def open_to_append(path: Path) -> int:
+    """Open a file of lines; a last line that an earlier process did not finish is ended."""
+    descriptor = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     size = os.fstat(descriptor).st_size
     if size and os.pread(descriptor, 1, size - 1) != b"\n":
-        os.write(descriptor, b"\n")  # an earlier process died while writing a line
+        os.write(descriptor, b"\n")
     return descriptor
 
 
@@ -266,8 +289,8 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 def _read_json(path: Path) -> Optional[dict[str, Any]]:
     try:
-        return json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+        return parse_object(read_regular(path))
+    except (OSError, ValueError, VantageError):
         return None
 
 

@@ -8,21 +8,26 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 from typing import IO, Union
 
 from protocol.run.directory import disk_guard
+from protocol.run.files import make_folder
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _INSTALLED = "_vantage_log_handler"
 
 
 def setup(run_dir: Union[str, os.PathLike[str]], process: str) -> Path:
-    """Send the logging of this process to a new file in the run; returns the file. A second call replaces the first."""
+    """Send the logging of this process to a new file in the run; returns the file. A second call replaces the first.
+
+    Raises VantageError as writing to a run does, "bad_request" also if the folder of the logs is a file or a link.
+    """
     folder = Path(run_dir) / "logs" / process
     with disk_guard(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         file = _next_attempt(folder)
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if hasattr(handler, _INSTALLED)]:
@@ -41,8 +46,8 @@ def setup(run_dir: Union[str, os.PathLike[str]], process: str) -> Path:
 
 
 def _next_attempt(folder: Path) -> IO[str]:
-    numbers = [int(path.stem[8:]) for path in folder.glob("attempt_*.jsonl") if path.stem[8:].isdigit()]
-    attempt = max(numbers, default=0) + 1
+    found = [re.fullmatch(r"attempt_([0-9]{1,9})\.jsonl", path.name) for path in folder.iterdir()]
+    attempt = max((int(match[1]) for match in found if match), default=0) + 1
     while True:
         try:
             return open(folder / f"attempt_{attempt}.jsonl", "x", encoding="utf-8", buffering=1)

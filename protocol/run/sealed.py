@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Iterator, Mapping
 
 from protocol.errors import VantageError
-from protocol.run.directory import disk_guard, fsync_folder, write_atomic
+from protocol.run.directory import disk_guard, fsync_folder, parse_object, write_atomic
+from protocol.run.files import check_folder, read_regular
 
 MANIFEST = "manifest.json"
 _STAGING = ".writing-"
@@ -30,7 +31,7 @@ def sealed_folder(final: Path, facts: Mapping[str, Any]) -> Iterator[Path]:
     Raises VantageError("disk_full"), leaving nothing behind. `final` must not exist.
     """
     staging = final.with_name(_STAGING + final.name)
-    shutil.rmtree(staging, ignore_errors=True)
+    _remove(staging)
     try:
         with disk_guard(final):
             staging.mkdir(parents=True)
@@ -43,22 +44,24 @@ def sealed_folder(final: Path, facts: Mapping[str, Any]) -> Iterator[Path]:
             os.rename(staging, final)
             fsync_folder(final.parent)
     except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
+        _remove(staging)
         raise
 
 
 def verify_folder(folder: Path) -> dict[str, Any]:
     """The manifest of a sealed folder, after checking every file against it. Raises VantageError("corrupt")."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        check_folder(folder)
+        manifest = parse_object(read_regular(folder / MANIFEST))
         files = dict(manifest["files"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, VantageError):
         raise VantageError(
             "corrupt", f"{folder} has no readable manifest; remove the folder and start again."
         ) from None
     for name, expected in files.items():
         path = folder / name
-        if not path.is_file() or _describe(path, sync=False) != expected:
+        inside = folder.resolve() in path.resolve().parents and not path.is_symlink()
+        if not inside or not path.is_file() or _describe(path, sync=False) != expected:
             raise VantageError("corrupt", f"{path} does not match its manifest; remove {folder} and start again.")
     return manifest
 
@@ -66,14 +69,22 @@ def verify_folder(folder: Path) -> dict[str, Any]:
 def sweep(parent: Path) -> None:
     """Remove unfinished folders that a killed process left."""
     for leftover in parent.glob(_STAGING + "*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+        _remove(leftover)
 
 
 def numbered(parent: Path, prefix: str) -> dict[int, Path]:
-    """The folders `prefix`NNNNNN in `parent` by number, ascending."""
+    """The folders `prefix`NNNNNN in `parent` by number, ascending. Raises VantageError("bad_request") without it."""
+    check_folder(parent)
     pattern = re.compile(re.escape(prefix) + r"(\d{6,})")
     found = {int(match[1]): path for path in parent.iterdir() if (match := pattern.fullmatch(path.name))}
     return dict(sorted(found.items()))
+
+
+def _remove(leftover: Path) -> None:
+    """Remove a folder, or a file or link in its place, as far as possible."""
+    shutil.rmtree(leftover, ignore_errors=True)
+    if not leftover.is_dir() or leftover.is_symlink():
+        leftover.unlink(missing_ok=True)
 
 
 def _describe(path: Path, sync: bool = True) -> dict[str, Any]:

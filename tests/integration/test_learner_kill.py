@@ -19,7 +19,7 @@ import pytest
 from curriculum.core import CurriculumCore
 from curriculum.settings import CurriculumSettings
 from learner.policy.checkpoints import CheckpointStore
-from learner.stream.reports import Outbox
+from learner.stream.outbox import Outbox
 from protocol.run.config import section
 from protocol.run.directory import RunDir, read_jsonl
 from protocol.run.exits import TRY_AGAIN

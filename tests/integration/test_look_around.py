@@ -96,7 +96,7 @@ def some_tasks(simulator: Client, count: int) -> list[Task]:
         spec = task_spec(WORLD, 3, scene, spec_id=f"s{seq}", seq=seq, skill=skill, level=0)
         assert spec.look_around == BUDGET and spec.degradations
         try:
-            tasks.append(task_from(simulator.request(RenderTask(spec), deadline_s=250), spec))
+            tasks.append(task_from(simulator.request(RenderTask(spec), deadline_s=250), spec, "raw"))
         except VantageError as error:
             assert error.code == "infeasible"
         if len(tasks) == count:

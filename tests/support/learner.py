@@ -12,7 +12,8 @@ import numpy as np
 
 from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
 from protocol.errors import VantageError
-from protocol.tasks.scene import Camera, Pose, SceneSpec
+from protocol.skills import CATALOGUE
+from protocol.tasks.scene import Pose, SceneSpec
 from protocol.tasks.task import Episode, Question, QuestionSpec, TaskSpec, View
 from protocol.wire.codec import ArraySink, Packet
 from protocol.wire.messages import (
@@ -75,18 +76,20 @@ class Curriculum:
         return Leased(spec, f"lease{number}", blind)
 
 
-def question(answer: str = "left") -> Question:
+def question(answer: str = "left", skill: str = "view_direction", level: int = 0) -> Question:
     text = "is the red chair left or right of the blue box ?"
-    return Question("view_direction", 0, text, answer, "choice", "program", ("left", "right"), show_options=False)
+    frame = CATALOGUE[skill].frame
+    return Question(skill, level, text, answer, "choice", "program", ("left", "right"), show_options=False, frame=frame)
 
 
 def simulator(
     fail_render: Callable[[TaskSpec], Optional[VantageError]] = lambda _: None,
     fail_observe: Callable[[Observe], Optional[VantageError]] = lambda _: None,
+    change: Callable[[Episode], Episode] = lambda episode: episode,
 ) -> Callable[[Any], Packet]:
-    """Return a handler of RenderTask and Observe; the arguments return errors to raise.
+    """Return a handler of RenderTask and Observe; `fail_...` return errors to raise, `change` alters an episode.
 
-    RenderTask: one 32 x 32 view, red if the answer is left, blue if it is right. Observe: a view with grey level
+    RenderTask: one view, red if the answer is left, blue if it is right. Observe: a view with grey level
     `index`; forward is blocked, every other action moves the camera up by one metre.
     """
 
@@ -98,22 +101,25 @@ def simulator(
         if error is not None:
             raise error
         truth = "left" if message.spec.seq % 2 else "right"
-        image = np.zeros((32, 32, 3), np.uint8)
+        spec = message.spec
+        image = np.zeros((spec.camera.height_px, spec.camera.width_px, 3), np.uint8)
         image[..., 0 if truth == "left" else 2] = 200
         sink = ArraySink()
-        view = View(Pose((0, 0, 0), (1, 0, 0, 0)), Camera(32, 32), sink.add(image))
-        episode = Episode(message.spec.spec_id, (view,), question(truth), "scene", "digest")
-        return Packet(b"", episode, [memoryview(blob) for blob in sink.blobs])
+        view = View(Pose((0, 0, 0), (1, 0, 0, 0)), spec.camera, sink.add(image))
+        asked = question(truth, spec.question.skill, spec.question.level)
+        episode = Episode(spec.spec_id, (view,), asked, "scene", "digest")
+        return Packet(b"", change(episode), [memoryview(blob) for blob in sink.blobs])
 
     def observe(message: Observe) -> Packet:
         error = fail_observe(message)
         if error is not None:
             raise error
         sink = ArraySink()
+        shape = (message.camera.height_px, message.camera.width_px, 3)
         blocked = message.action == "forward"
         x, y, z = message.pose.position_m
         pose = message.pose if blocked else Pose((x, y + 1, z), message.pose.rotation_wxyz)
-        view = View(pose, message.camera, sink.add(np.full((32, 32, 3), message.index, np.uint8)))
+        view = View(pose, message.camera, sink.add(np.full(shape, message.index, np.uint8)))
         return Packet(b"", Observation(view, blocked), [memoryview(blob) for blob in sink.blobs])
 
     return answer

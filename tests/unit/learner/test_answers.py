@@ -53,7 +53,7 @@ def _completion(text: str) -> Completion:
 def task(seq: int = 1, look_around: int = 3, degradations: tuple[Degradation, ...] = ()) -> Task:
     scene, asked = SceneSpec(seed=seq), QuestionSpec("view_direction")
     spec = TaskSpec(f"s{seq}", 4, seq, scene, asked, look_around=look_around, degradations=degradations)
-    return task_from(Channel(simulator()).request(RenderTask(spec)), spec)
+    return task_from(Channel(simulator()).request(RenderTask(spec)), spec, "raw")
 
 
 class Looks:

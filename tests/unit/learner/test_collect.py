@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
+import msgspec
+import numpy as np
 import pytest
 
 from learner.grpo.clock import StepClock
 from learner.rollouts.answerer import Answerer
 from learner.settings import GrpoSettings, LearnerSettings, StreamSettings
+from learner.stream import episodes
 from learner.stream.collect import Collector
 from learner.stream.episodes import EpisodeLog, TaskStream
-from learner.stream.reports import Outbox, ReportSender
+from learner.stream.outbox import Outbox, ReportSender
 from protocol.errors import Infeasible, VantageError
 from protocol.run.directory import read_jsonl
-from protocol.tasks.task import TaskSpec
-from protocol.wire.messages import Observe
+from protocol.run.stall import Stalls
+from protocol.tasks.task import Episode, TaskSpec
+from protocol.wire.messages import Done, Observe
 from tests.support.learner import Channel, Curriculum, Encoder, Engine, simulator
 
 
@@ -31,14 +35,17 @@ class Loop:
         fail_render: Callable[[TaskSpec], Optional[VantageError]] = lambda _: None,
         fail_observe: Callable[[Observe], Optional[VantageError]] = lambda _: None,
         stream: Optional[StreamSettings] = None,
+        change: Callable[[Episode], Episode] = lambda episode: episode,
     ) -> None:
         self.curriculum = curriculum or Curriculum()
         self.engine = Engine(lefts)
         self.stop = threading.Event()
+        self.stalls = Stalls("learner")
+        self.waited: list[str] = []
         self.outbox = Outbox(folder / "outbox.jsonl")
         stream = stream or StreamSettings(in_flight=8, ahead=16)
         channel = Channel(self.curriculum)
-        views = Channel(simulator(fail_render, fail_observe))
+        views = Channel(simulator(fail_render, fail_observe, change))
         self.stream = TaskStream(
             channel,
             views,
@@ -46,8 +53,10 @@ class Loop:
             "learner",
             lambda report: self.outbox.add([report]),
             self.stop,
+            self.stalls,
+            self.waited.append,
         )
-        self.sender = ReportSender(self.outbox, channel)
+        self.sender = ReportSender(self.outbox, channel, self.stalls)
         self.folder = folder / "episodes"
         self.collector = Collector(
             stream=self.stream,
@@ -199,3 +208,118 @@ def test_the_gallery_keeps_the_newest_views_and_their_answers(tmp_path: Path) ->
     assert (loop.folder / shown["images"][0]).exists()
     assert sorted(shown["answers"]) == ["left", "left", "right", "right"]
     assert {"question", "truth", "program", "options", "step"} <= shown.keys()
+
+
+# ----------------------------------------------------------------------------- a simulator that lies or fails
+
+
+def altered(**changes: Any) -> Callable[[Episode], Episode]:
+    """Change the question of every third episode."""
+
+    def change(episode: Episode) -> Episode:
+        if int(episode.spec_id[1:]) % 3:
+            return episode
+        return msgspec.structs.replace(episode, question=msgspec.structs.replace(episode.question, **changes))
+
+    return change
+
+
+LIES: dict[str, Callable[[Episode], Any]] = {
+    "skill": altered(skill="bogus"),
+    "other skill": altered(skill="depth_order"),
+    "level": altered(level=3),
+    "answer": altered(answer="up"),
+    "answer type": altered(answer_type="essay"),
+    "escape code": altered(text="left or \x1b[31mright ?"),
+    "vision token": altered(text="is <|image_pad|> left or right ?"),
+    "long text": altered(text="left " * 200_000),
+    "spec": lambda episode: msgspec.structs.replace(episode, spec_id="s99999"),
+    "no views": lambda episode: msgspec.structs.replace(episode, views=()),
+    "message": lambda _: Done(),
+}
+
+
+@pytest.mark.parametrize("lie", LIES, ids=str)
+def test_an_episode_that_is_not_that_of_its_spec_is_broken_and_never_trained_on(tmp_path: Path, lie: str) -> None:
+    def change(episode: Episode) -> Any:
+        return LIES[lie](episode) if int(episode.spec_id[1:]) % 3 == 0 else episode
+
+    loop = Loop(tmp_path, lambda _: 2, change=change)
+    assert len(loop.collector.collect(0)) == 8
+    outcomes = {int(report.spec_id[1:]): report.outcome for report in loop.reports()}
+    assert {number % 3 == 0 for number, outcome in outcomes.items() if outcome == "broken"} == {True}
+    assert {number % 3 == 0 for number, outcome in outcomes.items() if outcome == "answered"} == {False}
+    assert {report.skill for report in loop.reports()} == {"view_direction"}
+
+
+@pytest.mark.parametrize(
+    ("error", "least"),
+    [(VantageError("internal", "the worker fails"), 3), (Infeasible("nothing can be seen"), 48)],
+    ids=["broken", "infeasible"],
+)
+def test_a_learner_without_questions_tells_so_and_asks_slowly(
+    tmp_path: Path, error: VantageError, least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(episodes, "_RETRY_S", 0.05)
+    asked: list[TaskSpec] = []
+
+    def fail_render(spec: TaskSpec) -> Optional[VantageError]:
+        asked.append(spec)
+        return error
+
+    loop = Loop(tmp_path, lambda _: 2, fail_render=fail_render)
+    threading.Timer(0.6, loop.stop.set).start()
+    with pytest.raises(VantageError, match="stopping"):
+        loop.collector.collect(0)
+    (stall,) = loop.stalls.current
+    assert stall.missing == "questions from the simulator" and stall.error == error.message
+    assert least <= len(asked) < least + 40
+    assert "waiting for questions from the simulator" in loop.waited
+
+
+def test_a_learner_without_specs_tells_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(episodes, "_RETRY_S", 0.05)
+    loop = Loop(tmp_path, lambda _: 2)
+    monkeypatch.setattr(loop.curriculum, "_lease", lambda _: (_ for _ in ()).throw(VantageError("busy", "full")))
+    threading.Timer(0.6, loop.stop.set).start()
+    with pytest.raises(VantageError, match="stopping"):
+        loop.collector.collect(0)
+    (stall,) = loop.stalls.current
+    assert stall.missing == "specs from the curriculum" and stall.error == "full"
+    assert "waiting for specs from the curriculum" in loop.waited
+
+
+# ----------------------------------------------------------------------------- episodes on disk
+
+
+def episode_log(folder: Path) -> EpisodeLog:
+    return EpisodeLog(folder, StreamSettings(keep_images=4))
+
+
+def test_ids_from_outside_do_not_leave_the_folder_of_images(tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "episodes"
+    log = episode_log(folder)
+    image = np.zeros((4, 4, 3), np.uint8)
+    for name in ("../../x", "/tmp/x", "..", "a/b", "x" * 300, "\0", "p-1"):
+        log.add({"spec_id": name}, [image], True)
+    log.close()
+    assert {path.parent for path in tmp_path.rglob("*.png")} == {folder / "images"}
+    assert (folder / "images" / "p-1-0.png").exists()
+    assert len(list((folder / "images").iterdir())) == 4
+
+
+def test_views_are_not_written_through_links(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    folder = tmp_path / "episodes"
+    (folder / "images").mkdir(parents=True)
+    (folder / "images" / "p-1-0.png").symlink_to(victim)
+    (folder / "images" / "dangling.png").symlink_to(tmp_path / "nowhere")
+    log = episode_log(folder)
+    log.add({"spec_id": "p-1"}, [np.zeros((4, 4, 3), np.uint8)], True)
+    log.close()
+    assert victim.read_bytes() == b"precious"
+    (folder / "episodes.jsonl").unlink()
+    (folder / "episodes.jsonl").symlink_to(victim)
+    with pytest.raises(VantageError, match="episodes.jsonl is a symbolic link, not a regular file"):
+        episode_log(folder)

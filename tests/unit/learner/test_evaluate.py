@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Optional
 
+import msgspec
 import pytest
 
+from learner.evaluate import held_out as module
 from learner.evaluate.held_out import Evaluator, HeldOut, first_per_skill, interval
 from learner.rollouts.answerer import Answerer
 from learner.settings import EvaluateSettings, StreamSettings
+from learner.stream.episodes import Task, task_from
 from protocol.errors import Infeasible, VantageError
+from protocol.run.stall import Stalls
 from protocol.tasks.scene import HELD_OUT_SEED_BORDER
 from protocol.tasks.specs import World
-from protocol.tasks.task import TaskSpec
+from protocol.tasks.task import Episode, QuestionSpec, TaskSpec
+from protocol.wire.messages import Observe, RenderTask
 from tests.support.learner import Channel, Encoder, Engine, simulator
 
 CELLS = [("view_direction", 0), ("view_direction", 1), ("depth_order", 0)]
@@ -89,3 +96,70 @@ def test_fractional_scores_get_a_bootstrap_interval() -> None:
     assert low < 0.6 < high
     assert high - low == pytest.approx(2 * 1.96 * 0.2236 / math.sqrt(100), rel=0.25)
     assert interval(scores) == (low, high)
+
+
+# ----------------------------------------------------------------------------- a simulator that lies or fails
+
+
+def test_a_held_out_question_that_stays_broken_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_RETRY_S", 0.01)
+    lied: Counter[str] = Counter()
+
+    def change(episode: Episode) -> Episode:
+        lied[episode.spec_id] += 1
+        if int(episode.spec_id[3:]) % 4 == 0 or lied[episode.spec_id] == 1:  # every first answer is another spec's
+            return msgspec.structs.replace(episode, spec_id="s99999")
+        return episode
+
+    tasks = held_out(tmp_path).tasks(Channel(simulator(change=change)), STREAM, lambda _: None, Stalls("learner"))
+    assert tasks and not [task for task in tasks if int(task.spec.spec_id[3:]) % 4 == 0]
+    cells = [(task.spec.question.skill, task.spec.question.level) for task in tasks]
+    assert {cell: cells.count(cell) for cell in CELLS} == {CELLS[0]: 4, CELLS[1]: 4, CELLS[2]: 8}
+
+
+def test_a_simulator_that_does_not_answer_is_waited_for_by_a_learner_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_RETRY_S", 0.01)
+    calls = itertools.count()
+
+    def fail(_: TaskSpec) -> Optional[VantageError]:
+        return VantageError("timeout", "no answer") if next(calls) < 20 else None
+
+    with pytest.raises(VantageError, match="no answer"):
+        held_out(tmp_path).tasks(Channel(simulator(fail)), STREAM, lambda _: None)
+    assert held_out(tmp_path).tasks(Channel(simulator(fail)), STREAM, lambda _: None, Stalls("learner"))
+
+
+@pytest.mark.parametrize("name", ["questions.json", "images.npy"])
+@pytest.mark.parametrize("damage", [b"", b"garbage", b"[" * 100_000], ids=["empty", "garbage", "nested"])
+def test_damaged_held_out_questions_are_rendered_again(tmp_path: Path, name: str, damage: bytes) -> None:
+    first = held_out(tmp_path).tasks(Channel(simulator()), STREAM, lambda _: None)
+    (tmp_path / name).write_bytes(damage)
+    again = held_out(tmp_path).tasks(Channel(simulator()), STREAM, lambda _: None)
+    assert [task.spec for task in again] == [task.spec for task in first]
+    assert held_out(tmp_path).rendered
+
+
+def looking_around() -> list[Task]:
+    tasks = []
+    for seq in range(4):
+        spec = TaskSpec(f"s{seq}", 0, seq, question=QuestionSpec("view_direction"), look_around=1)
+        tasks.append(task_from(Channel(simulator()).request(RenderTask(spec)), spec, "raw"))
+    return tasks
+
+
+def test_a_view_that_fails_during_an_evaluation_costs_its_question_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_RETRY_S", 0.01)
+    failed: Counter[int] = Counter()
+
+    def fail(message: Observe) -> Optional[VantageError]:
+        failed[message.seq] += 1
+        once = failed[message.seq] == 1
+        return VantageError("bad_reply", "a lie") if message.seq == 2 or (message.seq == 1 and once) else None
+
+    engine = Engine(lambda _: 1)
+    engine.words = ("turn left", "left")  # the greedy answer looks around first
+    answerer = Answerer(engine, Encoder(), "words", Channel(simulator(fail_observe=fail)), STREAM)  # type: ignore[arg-type]
+    rows, questions = Evaluator(answerer, 3, 0, Stalls("learner")).evaluate(looking_around(), 2, 0, lambda _: None)
+    assert [name for name, *_ in questions] == ["s0", "s1", "s3"] and rows[0].asked == 3

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import inspect
+import os
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 import numpy as np
 import pytest
@@ -30,7 +32,7 @@ from learner.settings import GrpoSettings, RolloutSettings, StreamSettings
 from learner.stream.episodes import task_from
 from protocol.answers.scoring import Reward
 from protocol.errors import VantageError
-from protocol.tasks.scene import SceneSpec
+from protocol.tasks.scene import Camera, SceneSpec
 from protocol.tasks.task import QuestionSpec, TaskSpec
 from protocol.wire.messages import RenderTask
 from tests.support.learner import Channel, simulator
@@ -129,8 +131,10 @@ def looked_around(policy: Policy, step: int, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(answers, "_walk", walk)
     tasks = []
     for number in range(GRPO.groups):
-        spec = TaskSpec("s", 0, number, SceneSpec(seed=number), QuestionSpec("view_direction"), look_around=2)
-        tasks.append(task_from(Channel(simulator()).request(RenderTask(spec)), spec))
+        spec = TaskSpec(
+            "s", 0, number, SceneSpec(seed=number), QuestionSpec("view_direction"), Camera(32, 32), look_around=2
+        )
+        tasks.append(task_from(Channel(simulator()).request(RenderTask(spec)), spec, "raw"))
     channel = Channel(simulator())
     answerer = answers.Answerer(policy.engine, policy.encoder, "words", channel, StreamSettings())
     answered = answerer.answer(tasks, GRPO.samples, Sampling(1.0, 3, step))
@@ -310,13 +314,58 @@ def test_resuming_gives_the_same_result_as_an_uninterrupted_run(folder: Path) ->
     assert not list(folder.rglob("*.pt")) + list(folder.rglob("*.bin")) + list(folder.rglob("*.pth"))
 
 
-def test_a_corrupt_checkpoint_is_reported(folder: Path) -> None:
-    trainer(Policy(), folder, 1).train()
-    weights = folder / "checkpoints" / "step-000001" / "adapter_model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    with pytest.raises(VantageError) as caught:
-        CheckpointStore(folder / "checkpoints").latest()
-    assert caught.value.code == "corrupt"
+def saved(folder: Path, steps: int) -> CheckpointStore:
+    trainer(Policy(), folder, steps).train()
+    return CheckpointStore(folder / "checkpoints")
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "weights": lambda path: (path / "adapter_model.safetensors").write_bytes(b"x"),
+    "manifest missing": lambda path: (path / "manifest.json").unlink(),
+    "manifest garbage": lambda path: (path / "manifest.json").write_bytes(b"[" * 100_000),
+    "manifest without files": lambda path: (path / "manifest.json").write_text(
+        '{"step": 2, "loop_s": 1.0, "files": {}}'
+    ),
+    "optimizer missing": lambda path: (path / "optimizer.json").unlink(),
+    "a file": lambda path: (shutil.rmtree(path), path.write_text("")),
+    "link": lambda path: path.symlink_to(path.rename(path.parent.parent / "moved")),
+}
+
+
+def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(folder: Path) -> None:
+    store = saved(folder, 2)
+    newest = folder / "checkpoints" / "step-000002"
+    intact = folder / "intact"
+    shutil.copytree(newest, intact)
+    for name, damage in DAMAGE.items():
+        damage(newest)
+        assert store.latest() == folder / "checkpoints" / "step-000001", name
+        assert os.path.lexists(newest), name  # a reader changes nothing
+        assert store.recover() == folder / "checkpoints" / "step-000001"
+        assert not os.path.lexists(newest)
+        shutil.rmtree(folder / "moved", ignore_errors=True)
+        shutil.copytree(intact, newest)
+        assert store.recover() == newest
+    assert sum(path.name.startswith("damaged-step-000002") for path in newest.parent.iterdir()) == len(DAMAGE)
+
+
+def test_a_run_without_an_intact_checkpoint_is_not_started_over(folder: Path) -> None:
+    store = saved(folder, 1)
+    (folder / "checkpoints" / "step-000001" / "manifest.json").unlink()
+    for _ in range(2):
+        with pytest.raises(VantageError, match="no checkpoint in .* is intact; restore one, or start") as caught:
+            store.recover()
+        assert caught.value.code == "corrupt"
+
+
+@pytest.mark.parametrize("change", [{"lora_rank": 8}, {"lora_alpha": 16}], ids=["rank", "alpha"])
+def test_an_adapter_of_other_settings_is_refused(tmp_path: Path, change: dict[str, int]) -> None:
+    version = AdapterStore(tmp_path).publish(Policy().model, 1)
+    ((key, value),) = change.items()
+    other = add_lora(build(0)[0], GRPO.model_copy(update=change), seed=0)
+    with pytest.raises(VantageError, match=f"learner.grpo.{key} = .*, but the configuration has {value}") as caught:
+        read_adapter(other, AdapterStore(tmp_path).path(version))
+    assert caught.value.code == "bad_config"
 
 
 # ----------------------------------------------------------------------------- engines and adapters
