@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 from protocol.errors import VantageError
-from protocol.tasks.scene import Opening, Quat, Room, Vec3
+from protocol.tasks.scene import Opening, Room
+from sim_server.backends.placements import Placement, SceneFiles, placement, vector, with_known_ids
 
 CONFIG_SUFFIX = ".scene_dataset_config.json"
 ASSET_SUFFIXES = (".glb", ".gltf")
@@ -23,45 +23,6 @@ _STAGE, _OBJECT, _SCENE = ".stage_config.json", ".object_config.json", ".scene_i
 _SEMANTIC = ".semantic_config.json"
 _SAME_NAME = "%%CONFIG_NAME_AS_ASSET_FILENAME%%"
 _HEAD_BYTES = 65536
-
-
-class Placement(NamedTuple):
-    """One asset in the scene. A vertex v is mapped to R (S (F v - origin)) + t, with S the scale along the axes.
-
-    id: its value in id images, 0 for the stage; unlit: rendered in its own colours, without light; frame: up and front
-    of the asset, which F maps to +y and -z; origin_m: the point of the asset that translation_m places, None for the
-    centre of its box; user: `user_defined` of the template and the instance.
-    """
-
-    id: int
-    name: str
-    category: str
-    asset: Path
-    unlit: bool
-    up: Vec3
-    front: Vec3
-    origin_m: Optional[Vec3]
-    scale: Vec3
-    rotation_wxyz: Quat
-    translation_m: Vec3
-    user: dict[str, Any]
-
-
-class SceneFiles(NamedTuple):
-    """A scene as described by its files.
-
-    file: the scene instance or the only asset; user: the instance's `user_defined`; articulated: the number of
-    articulated objects (URDF), which are not in `objects`.
-    """
-
-    name: str
-    file: Path
-    stage: Optional[Placement]
-    objects: tuple[Placement, ...]
-    rooms: tuple[Room, ...]
-    openings: tuple[Opening, ...]
-    articulated: int
-    user: dict[str, Any]
 
 
 class SceneDataset:
@@ -122,7 +83,7 @@ class SceneDataset:
             some = ", ".join(self.names[:8]) + (", …" if len(self.names) > 8 else "")
             raise VantageError("bad_request", f"dataset {self.path} has no scene {name!r}: choose among {some}.")
         if self.is_one_file:
-            return _lone(name, _placement(0, name, {}, {}, self.path, ""))
+            return _lone(name, placement(0, name, {}, {}, self.path, ""))
         scenes = self._templates["scene_instances"]
         key = next((k for k in scenes if Path(k).name == name), None)
         if key is None:
@@ -158,11 +119,12 @@ class SceneDataset:
         )
         user = dict(config.get("user_defined", {}))
         openings = tuple(
-            Opening(str(o["kind"]), tuple(int(i) for i in o["room_ids"]), _vec(o["min_m"]), _vec(o["max_m"]))
+            Opening(str(o["kind"]), tuple(int(i) for i in o["room_ids"]), vector(o["min_m"]), vector(o["max_m"]))
             for o in user.get("openings", [])
         )
         articulated = len(config.get("articulated_object_instances", []))
-        return SceneFiles(name, file, stage, objects, rooms, openings, articulated, user)
+        objects, area = with_known_ids(objects, rooms), _area(user.get("navigable_area_m2"))
+        return SceneFiles(name, file, stage, objects, rooms, openings, area, articulated, user)
 
     # ------------------------------------------------------------------ templates
 
@@ -223,7 +185,7 @@ class SceneDataset:
             if not asset.is_file():
                 raise _wrong(file, f"refers to {asset.name}, which does not exist")
             word = words.get(int(template.get("semantic_id", 0)), "")
-            return _placement(object_id, name, template, entry, asset, word)
+            return placement(object_id, name, template, entry, asset, word)
         except VantageError:
             raise
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -253,49 +215,8 @@ class SceneDataset:
         return words, rooms
 
 
-def category_of(name: str) -> str:
-    """The category in an asset's or node's name: "dining_table_05" and "Dining table.001" are a "dining table"."""
-    word = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
-    word = re.sub(r"[\W_]+", " ", word).lower()
-    return re.sub(r"( \d+)+$", "", word.strip()).strip() or name
-
-
-def _placement(
-    object_id: int, name: str, template: dict[str, Any], entry: dict[str, Any], asset: Path, word: str
-) -> Placement:
-    """The placement of an instance. May raise the exceptions of indexing invalid data."""
-    user = {**template.get("user_defined", {}), **entry.get("user_defined", {})}
-    factor = float(entry.get("uniform_scale", 1.0))
-    own, other = _vec(template.get("scale", (1, 1, 1))), _vec(entry.get("non_uniform_scale", (1, 1, 1)))
-    at_origin = not entry or str(entry.get("translation_origin", "COM")).lower() == "asset_local"
-    origin: Optional[Vec3] = (0.0, 0.0, 0.0) if at_origin else None
-    if origin is None and "COM" in template:
-        origin = _vec(template["COM"])
-    shader = str(entry.get("shader_type", template.get("shader_type", "material")))
-    if shader == "unspecified":
-        shader = str(template.get("shader_type", "material"))
-    w, x, y, z = (float(v) for v in entry.get("rotation", (1, 0, 0, 0)))
-    length = math.sqrt(w * w + x * x + y * y + z * z)
-    if not (math.isfinite(length) and length > 1e-6):
-        raise ValueError("a rotation has length 0 or is not finite")
-    return Placement(
-        id=object_id,
-        name=name,
-        category=str(user.get("category", "")) or word or category_of(name),
-        asset=asset,
-        unlit=shader == "flat",
-        up=_vec(template.get("up", (0, 1, 0))),
-        front=_vec(template.get("front", (0, 0, -1))),
-        origin_m=origin,
-        scale=(own[0] * other[0] * factor, own[1] * other[1] * factor, own[2] * other[2] * factor),
-        rotation_wxyz=(w / length, x / length, y / length, z / length),
-        translation_m=_vec(entry.get("translation", (0, 0, 0))),
-        user=user,
-    )
-
-
 def _lone(name: str, stage: Placement) -> SceneFiles:
-    return SceneFiles(name, stage.asset, stage, (), (), (), 0, {})
+    return SceneFiles(name, stage.asset, stage)
 
 
 def _room(room_id: int, entry: dict[str, Any]) -> Room:
@@ -309,11 +230,9 @@ def _room(room_id: int, entry: dict[str, Any]) -> Room:
     )
 
 
-def _vec(values: Any) -> Vec3:
-    x, y, z = (float(v) for v in values)
-    if not all(math.isfinite(v) for v in (x, y, z)):
-        raise ValueError("a number is not finite")
-    return (x, y, z)
+def _area(value: Any) -> Optional[float]:
+    known = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    return float(value) if known else None
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def _digest() -> str:
     """Hash of all sources that can change a pixel or a scene description."""
     total = hashlib.blake2b(f"rooms {FORMAT_VERSION}".encode(), digest_size=16)
     backends = Path(__file__).parents[1]
-    shared = (backends / "scene_dataset.py", backends.parent / "jit.py")
+    shared = (backends / "placements.py", backends / "scene_dataset.py", backends.parent / "jit.py")
     for path in (*sorted(Path(__file__).parent.rglob("*.py")), *shared):
         total.update(path.relative_to(backends.parent).as_posix().encode())
         total.update(path.read_bytes())

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import NamedTuple, Optional, Sequence
+from typing import NamedTuple, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from protocol.errors import VantageError
 from protocol.tasks.scene import OrientedBox, Room, SceneObject, Vec3
+from sim_server.backends.placements import Placement, SceneFiles, category_of
 from sim_server.backends.rooms.draw.view import Triangles
 from sim_server.backends.rooms.files.gltf import Asset, Primitive, Texture, quaternion_matrix, read_gltf
-from sim_server.backends.scene_dataset import Placement, SceneFiles, category_of
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -101,7 +101,7 @@ def assemble(files: SceneFiles, named_nodes: bool) -> Assembled:
         raise VantageError("corrupt", f"scene {files.name!r} has no triangles: add a stage or objects to it.")
     mesh = builder.build()
     objects.sort(key=lambda o: o.id)
-    given = {p.id: int(p.user["support_id"]) for p in files.objects if isinstance(p.user.get("support_id"), int)}
+    given = {p.id: p.annotation.support_id for p in files.objects if p.annotation.support_id is not None}
     read = {path: asset for path, (asset, _) in assets.items()}
     return Assembled(mesh, tuple(textures), _supported(mesh, objects, given), read)
 
@@ -235,11 +235,7 @@ def _describe(
     rooms: Sequence[Room],
 ) -> SceneObject:  # fmt: skip
     centre, half = rotation @ ((low + high) / 2), (high - low) / 2 + _BOX_SLACK_M
-    user, middle = placement.user, (points.min(0) + points.max(0)) / 2
-    front: Optional[Vec3] = None
-    if isinstance(user.get("front"), list) and len(user["front"]) == 3:
-        turned = rotation @ np.array(user["front"], np.float64)
-        front = (float(turned[0]), float(turned[1]), float(turned[2]))
+    given, middle = placement.annotation, (points.min(0) + points.max(0)) / 2
     return SceneObject(
         id=object_id,
         category=category,
@@ -248,9 +244,9 @@ def _describe(
             (float(half[0]), float(half[1]), float(half[2])),
             placement.rotation_wxyz,
         ),
-        color=str(user.get("color", "")),
-        room_id=given if isinstance(given := user.get("room_id"), int) else _room_of(middle, rooms),
-        front=front,
+        color=given.color,
+        room_id=given.room_id if given.room_id is not None else _room_of(middle, rooms),
+        front=given.front,
     )
 
 

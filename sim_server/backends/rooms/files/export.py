@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from protocol.errors import VantageError
-from protocol.tasks.scene import SceneObject
+from protocol.tasks.scene import Room, SceneObject
 from sim_server.backends.base import Scene
 from sim_server.backends.rooms.draw import textures
 from sim_server.backends.rooms.draw.materials import Material, Rgb
@@ -108,24 +108,18 @@ def _export(scene: RoomsScene, out: Path, digest: str) -> str:
             out / "objects" / f"{template}.object_config.json",
             {
                 "render_asset": file, "collision_asset": file, "semantic_id": item.id, "mass": 1.0, **asset,
-                "user_defined": _user_defined(item, rotation),
+                "user_defined": _template_truth(item, rotation),
             },
         )  # fmt: skip
         instances.append({
             "template_name": template, "translation_origin": "asset_local", "translation": list(item.box.centre_m),
             "rotation": list(item.box.rotation_wxyz), "motion_type": "static",
+            "user_defined": {"object_id": item.id, "room_id": item.room_id, "support_id": item.support_id},
         })  # fmt: skip
     description = scene.description
     _write(out / "semantics" / f"{name}.semantic_config.json", {
         "classes": [{"id": o.id, "name": o.category} for o in description.objects],
-        "region_annotations": [
-            {
-                "name": f"{room.category}_{room.id}", "label": room.category,
-                "poly_loop": [[x, room.floor_y_m, z] for x, z in room.polygon_xz_m],
-                "floor_height": room.floor_y_m, "extrusion_height": room.ceiling_y_m - room.floor_y_m,
-            }
-            for room in description.rooms
-        ],
+        "region_annotations": [_region(room) for room in description.rooms],
     })  # fmt: skip
     _write(out / "scenes" / f"{name}.scene_instance.json", {
         "stage_instance": {
@@ -138,6 +132,7 @@ def _export(scene: RoomsScene, out: Path, digest: str) -> str:
         "user_defined": {
             "scene_file": f"../{name}.scene.json", "navmesh_settings": _NAVMESH,
             "openings": msgspec.to_builtins(description.openings),
+            "navigable_area_m2": description.navigable_area_m2,
         },
     })  # fmt: skip
     lit_by = LitBy(scene.spec, scene.plan, tuple(scene.lamps_m))
@@ -146,15 +141,23 @@ def _export(scene: RoomsScene, out: Path, digest: str) -> str:
     return name
 
 
-def _user_defined(item: SceneObject, rotation: NDArray[np.float64]) -> dict[str, Any]:
-    """Properties that Habitat's format lacks, as `user_defined`; the front is in the template's frame."""
-    stored: dict[str, Any] = {
-        "category": item.category, "object_id": item.id, "color": item.color, "room_id": item.room_id,
-        "support_id": item.support_id,
-    }  # fmt: skip
+def _template_truth(item: SceneObject, rotation: NDArray[np.float64]) -> dict[str, Any]:
+    """Properties of an object that Habitat's format lacks; the front is in the template's frame (placements.py)."""
+    stored: dict[str, Any] = {"category": item.category, "color": item.color}
     if item.front is not None:
         stored["front"] = (rotation.T @ np.array(item.front)).tolist()
     return stored
+
+
+def _region(room: Room) -> dict[str, Any]:
+    """A room as a region annotation. habitat-sim reports an error for a region without both bounds."""
+    xs, zs = zip(*room.polygon_xz_m)
+    return {
+        "name": f"{room.category}_{room.id}", "label": room.category,
+        "poly_loop": [[x, room.floor_y_m, z] for x, z in room.polygon_xz_m],
+        "floor_height": room.floor_y_m, "extrusion_height": room.ceiling_y_m - room.floor_y_m,
+        "min_bounds": [min(xs), room.floor_y_m, min(zs)], "max_bounds": [max(xs), room.ceiling_y_m, max(zs)],
+    }  # fmt: skip
 
 
 def _look(geometry: Geometry, material: int, folder: Path) -> _Look:

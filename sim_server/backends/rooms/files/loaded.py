@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from protocol.errors import VantageError
 from protocol.tasks.scene import Camera, Pose, SceneDescription, SceneSpec, Vec3
 from sim_server.backends.base import Frames, TopDown
+from sim_server.backends.placements import SceneFiles
 from sim_server.backends.rooms.draw import plain_shade, raster
 from sim_server.backends.rooms.draw.drawing import camera_normals, check_sensors, view_axes
 from sim_server.backends.rooms.draw.shade import depth_and_ids
@@ -19,7 +20,6 @@ from sim_server.backends.rooms.draw.view import Pinhole, VisibilityBuffer, verte
 from sim_server.backends.rooms.files.assemble import assemble
 from sim_server.backends.rooms.files.rebake import rebaked
 from sim_server.backends.rooms.walk.walkable import Agent, WalkableMesh
-from sim_server.backends.scene_dataset import SceneFiles
 
 # Meshes are drawn enlarged by this power of 2, so that the rasteriser's near plane of 5 cm is at 6 mm.
 _ENLARGED = np.float32(8)

@@ -11,6 +11,7 @@ import numpy as np
 
 from protocol.errors import VantageError
 from protocol.tasks.scene import SceneSpec, Vec3
+from sim_server.backends.placements import Placement, SceneFiles
 from sim_server.backends.rooms.building.plan import FloorPlan
 from sim_server.backends.rooms.draw import textures
 from sim_server.backends.rooms.draw.drawing import Drawing
@@ -19,7 +20,6 @@ from sim_server.backends.rooms.files.gltf import Asset, quaternion_matrix
 from sim_server.backends.rooms.geometry import GeometryBuilder
 from sim_server.backends.rooms.light.bake import light_scene
 from sim_server.backends.rooms.mesh import Part, lengths
-from sim_server.backends.scene_dataset import Placement, SceneFiles
 
 
 class LitBy(msgspec.Struct, frozen=True):

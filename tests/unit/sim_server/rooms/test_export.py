@@ -110,6 +110,9 @@ def test_rooms_become_regions(folder, made):
     for region, room in zip(semantic["region_annotations"], made.description.rooms):
         assert region["label"] == room.category
         assert [(x, z) for x, _, z in region["poly_loop"]] == list(room.polygon_xz_m)
+        low, high = region["min_bounds"], region["max_bounds"]
+        assert (low[1], high[1]) == (room.floor_y_m, room.ceiling_y_m)
+        assert all(low[0] <= x <= high[0] and low[2] <= z <= high[2] for x, z in room.polygon_xz_m)
 
 
 def test_the_truth_is_read_back(loaded, made, folder):
