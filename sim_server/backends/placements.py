@@ -56,11 +56,13 @@ class Placement(NamedTuple):
 class SceneFiles(NamedTuple):
     """A scene as described by its files.
 
-    file: the scene instance or the only asset; user: the instance's `user_defined`; navigable_area_m2: from there, None
-    if not given; articulated: the number of articulated objects (URDF), which are not in `objects`.
+    root: the data set's folder, which holds all files; file: the scene instance or the only asset; user: the instance's
+    `user_defined`; navigable_area_m2: from there, None if not given; articulated: the number of articulated objects
+    (URDF), which are not in `objects`.
     """
 
     name: str
+    root: Path
     file: Path
     stage: Optional[Placement]
     objects: tuple[Placement, ...] = ()
