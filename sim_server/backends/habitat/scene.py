@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from protocol.errors import Infeasible, VantageError
 from protocol.tasks.scene import Camera, Change, Pose, SceneDescription, SceneSpec, Vec3
 from sim_server.backends.base import SENSORS, Frames
+from sim_server.backends.changes import changed_objects, shifts
 from sim_server.backends.habitat import alone
 from sim_server.backends.habitat.floor import Floor, build_navmesh
 from sim_server.backends.habitat.simulator import DEPTH, IDS, RGB, Edits, Simulator
@@ -52,6 +53,7 @@ class HabitatScene:
         self.description = msgspec.structs.replace(
             self.description, navigable_area_m2=self._walkable().area_m2 if area_m2 is None else area_m2
         )
+        self._placed = truth.objects  # without changes
         self._surface = {} if self._of_objects else self._survey()
 
     # ------------------------------------------------------------------ rendering
@@ -144,35 +146,19 @@ class HabitatScene:
     # ------------------------------------------------------------------ changes
 
     def edited(self, changes: Sequence[Change]) -> HabitatScene:
-        """See backends/base.py. The navmesh of the copy is built when it is first needed.
+        """See backends/base.py. The copy builds its navmesh when it is first needed.
 
         Raises Infeasible for a scan, whose objects are parts of one mesh.
         """
         if not self._of_objects:
             raise Infeasible(f"{self.spec.asset} is a scan: its objects cannot be removed or moved.")
         changed = copy.copy(self)
-        changed._cache, changed._floor = None, None
+        changed._cache = changed._floor = None
         pixel_of = {own: pixel for pixel, own in self._own_ids.items()}
-        objects = {item.id: item for item in self.description.objects}
-        edits = dict(self._edits)
-        for change in changes:
-            item = objects.get(change.object_id)
-            if item is None:
-                raise VantageError("bad_request", f"this scene has no object {change.object_id} to change.")
-            if any(other.support_id == item.id for other in objects.values()):
-                raise VantageError("bad_request", f"object {item.id} carries others: change those first.")
-            pixel = pixel_of[item.id]
-            if change.moved_to_m is None:
-                del objects[item.id]
-                edits[pixel] = None
-                continue
-            before = edits.get(pixel) or (0.0, 0.0, 0.0)
-            step = np.subtract(change.moved_to_m, item.box.centre_m) + before
-            edits[pixel] = (float(step[0]), float(step[1]), float(step[2]))
-            box = msgspec.structs.replace(item.box, centre_m=change.moved_to_m)
-            objects[item.id] = msgspec.structs.replace(item, box=box)
-        changed._edits = tuple(sorted(edits.items()))
-        changed.description = msgspec.structs.replace(self.description, objects=tuple(objects.values()))
+        after = changed_objects(self.description.objects, changes)
+        moves = shifts(self._placed, after)
+        changed._edits = tuple((pixel_of[key], shift) for key, shift in sorted(moves.items()))
+        changed.description = msgspec.structs.replace(self.description, objects=after)
         return changed
 
     def close(self) -> None:

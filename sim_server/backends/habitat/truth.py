@@ -19,6 +19,7 @@ from sim_server.backends.placements import Annotation, SceneFiles
 from sim_server.questions.geometry import inside_polygon, rotation_matrix
 
 _SUPPORT_GAP_M = 0.06
+_LEVEL_M = 1e-3  # bottoms that differ by less are at the same height: a table that stands through a rug is on the floor
 _HANGS_M = 0.25  # an object this far above every support is fixed to a wall or the ceiling
 _NOT_GIVEN = Annotation()
 
@@ -176,7 +177,7 @@ def _support(item: SceneObject, extents: Mapping[int, _Extent], rooms: Sequence[
     best, top = 0, -math.inf
     for other_id, (low, high) in extents.items():
         holds = all(low[k] <= item.box.centre_m[k] <= high[k] for k in (0, 2))
-        if other_id != item.id and holds and top < high[1] <= bottom + _SUPPORT_GAP_M and low[1] < bottom:
+        if other_id != item.id and holds and top < high[1] <= bottom + _SUPPORT_GAP_M and low[1] < bottom - _LEVEL_M:
             best, top = other_id, high[1]
     if best and bottom - top <= _SUPPORT_GAP_M:
         return best
