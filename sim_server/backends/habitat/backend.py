@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Optional
 
 from protocol.errors import VantageError
 from protocol.tasks.scene import SceneSpec
 from sim_server.backends.base import SENSORS, Capabilities, Scene
+from sim_server.backends.habitat.assets import check_assets
+from sim_server.backends.habitat.floor import SETTINGS
+from sim_server.backends.habitat.library import load_library
 from sim_server.backends.habitat.scene import HabitatScene
-from sim_server.backends.habitat.simulator import (
-    AGENT_HEIGHT_M,
-    AGENT_RADIUS_M,
-    CELL_M,
-    Simulator,
-    load_library,
-)
+from sim_server.backends.habitat.simulator import Simulator
+from sim_server.backends.placements import SceneFiles
 from sim_server.backends.scene_dataset import SceneDataset
 from sim_server.settings import SimSettings
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class HabitatBackend:
@@ -31,18 +30,20 @@ class HabitatBackend:
         """`dataset`: a *.scene_dataset_config.json. `gpu`: CUDA ordinal within CUDA_VISIBLE_DEVICES, -1 for the CPU.
 
         Raises VantageError: "backend_missing" if habitat-sim is not installed, "unsupported" if there is no usable GPU,
-        "bad_config" for a dataset without scenes.
+        "bad_config" for a dataset without scenes, "corrupt" for one that cannot be read.
         """
+        load_library()  # fail early if it is not installed
+        self._dataset = SceneDataset(dataset)
         self._simulator = Simulator(dataset, gpu, software)
-        content = SceneDataset(dataset).digest()
+        content = self._dataset.digest()
         self.digest = f"habitat-{FORMAT_VERSION}-{self._simulator.version}-{content}-{self._simulator.look}"
-        self._cache = _cache_dir() / f"{content}-{AGENT_HEIGHT_M}-{AGENT_RADIUS_M}-{CELL_M}"
+        self._cache = _cache_dir() / f"{content}-{SETTINGS}"
         self.capabilities = Capabilities(sensors=SENSORS, assets=self._simulator.scenes)
 
     @classmethod
     def from_settings(cls, settings: SimSettings) -> HabitatBackend:
         """Raises VantageError("bad_config") if sim.dataset is not a dataset, and what the constructor raises."""
-        load_library()  # fail early if it is not installed
+        load_library()
         if not settings.dataset:
             raise VantageError(
                 "bad_config", "the habitat backend needs a dataset: set sim.dataset to a *.scene_dataset_config.json."
@@ -53,18 +54,35 @@ class HabitatBackend:
         return cls(path, settings.gpu, settings.software_rendering)
 
     def open(self, spec: SceneSpec) -> Scene:
-        """Raises VantageError("bad_request") if spec.asset is not a scene of the dataset."""
+        """Raises VantageError("bad_request") if spec.asset is not a scene of the dataset, "corrupt" with the file's
+        name for one that cannot be loaded."""
         if not spec.asset:
             raise VantageError(
                 "bad_request",
                 "the habitat backend generates no scenes: list scenes of its dataset in curriculum.world.assets and "
                 "held_out_assets.",
             )
-        return HabitatScene(spec, self._simulator, self._cache / f"{spec.asset}.navmesh")
+        return HabitatScene(spec, self._simulator, self._files(spec.asset), self._cache / f"{spec.asset}.navmesh")
+
+    def _files(self, name: str) -> Optional[SceneFiles]:
+        """What the files say about the scene; None for a scan or for a format that only habitat-sim reads.
+
+        Its files are checked first, since habitat-sim can end the process on bad ones.
+        """
+        if name not in self._dataset.names:
+            return None
+        try:
+            files = self._dataset.scene(name)
+        except VantageError as error:
+            if error.code == "unsupported":
+                return None
+            raise
+        check_assets(files)
+        return files
 
     def warm(self) -> None:
-        """Start the renderer on the first scene, which takes about ten seconds and checks which device renders."""
-        self.open(SceneSpec(asset=self._simulator.scenes[0])).close()
+        """Start the renderer, which takes about twenty seconds on a CPU and checks which device renders."""
+        self._simulator.start()
 
     def close(self) -> None:
         self._simulator.close()

@@ -1,76 +1,44 @@
 """The Simulator of a worker: created once, then switched from scene to scene.
 
-Pitfalls of habitat-sim handled here, each commented in its place: a missing GPU ends the process; a colour sensor makes
-a new Simulator slow; rendering from another thread aborts; rotations as arrays are x, y, z, w; frames have four
-channels; an unknown scene is an AssertionError; a file in the working directory changes images; navmeshes are not built
-automatically; a reconfiguration leaves the old scene graph and sensors in memory.
+Pitfalls of habitat-sim handled here, each commented in its place: a colour sensor makes a new Simulator slow; rendering
+from another thread aborts; rotations as arrays are x, y, z, w; frames have four channels; an unknown scene and bad data
+are AssertionErrors, after which the next scene can end the process; a file in the working directory changes images; a
+reconfiguration leaves the old scene graph and sensors in memory; a removed object would change the ids of others.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
-import os
 import threading
-from importlib import import_module
+import time
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from protocol.errors import VantageError
-from protocol.tasks.scene import Camera, Pose
+from protocol.tasks.scene import Camera, Pose, Vec3
+from sim_server.backends.habitat.library import (
+    check_gpu,
+    load_library,
+    reason_of,
+    renderer_name,
+    renders_in_software,
+)
+
+log = logging.getLogger(__name__)
 
 RGB, DEPTH, IDS = "rgb", "depth", "ids"
-_SOFTWARE = ("llvmpipe", "softpipe", "swrast", "swiftshader", "software")
+EMPTY_SCENE = "NONE"  # habitat-sim's own scene without a stage
 _NEAR_M, _FAR_M = 0.01, 1000.0
+_AWAY_M = 1e5  # removed objects are this far below the scene, beyond the far plane
 _PBR_FILE = Path("data") / "default.pbr_config.json"  # habitat-sim looks for it from the working directory
 
-AGENT_HEIGHT_M, AGENT_RADIUS_M = 1.5, 0.2
-CELL_M = 0.05
-
-
-def load_library() -> Any:
-    """Import habitat_sim with logging off. Raises VantageError("backend_missing") if it is not installed."""
-    os.environ.setdefault("MAGNUM_LOG", "quiet")
-    os.environ.setdefault("HABITAT_SIM_LOG", "quiet")
-    os.environ.setdefault("LP_NUM_THREADS", "0")  # keeps a software renderer on one core
-    try:
-        return import_module("habitat_sim")
-    except ImportError as error:
-        raise VantageError(
-            "backend_missing",
-            f"habitat_sim cannot be imported in this Python ({error}): create an environment that has it "
-            "(docs/guides/habitat.md) and start `sim-server worker --backend habitat` there.",
-        ) from None
-
-
-def has_gpu() -> bool:
-    return Path("/dev/nvidiactl").exists()
-
-
-def check_gpu(gpu: int, software: bool) -> int:
-    """The gpu_device_id for habitat-sim: a CUDA ordinal, or -1 for the CPU.
-
-    habitat-sim ends the process for an ordinal without a device, so that it is checked first. Raises
-    VantageError("unsupported") for such an ordinal, and if there is no GPU and software rendering is not allowed.
-    """
-    if gpu >= 0 and not has_gpu():
-        if not software:
-            raise VantageError(
-                "unsupported",
-                "habitat-sim finds no NVIDIA GPU, and the CPU renders about ten times slower: set "
-                "sim.software_rendering = true to allow it.",
-            )
-        return -1
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None and gpu >= (count := len([number for number in visible.split(",") if number.strip()])):
-        raise VantageError(
-            "unsupported",
-            f"sim.gpu is {gpu} (counted from 0), but CUDA_VISIBLE_DEVICES={visible!r} gives this process {count} GPUs: "
-            "correct one of them.",
-        )
-    return gpu
+# Objects that are not where the scene's files place them: habitat-sim's id, and the shift in metres, None if removed.
+Edits = tuple[tuple[int, Optional[Vec3]], ...]
 
 
 class Simulator:
@@ -80,27 +48,35 @@ class Simulator:
         """`dataset`: a *.scene_dataset_config.json. Loads only the dataset's list of scenes.
 
         Raises VantageError: "backend_missing" if habitat-sim is not installed, "unsupported" if there is no usable GPU,
-        "bad_config" for a dataset without scenes.
+        "bad_config" for a dataset without scenes, "corrupt" for one that habitat-sim cannot read.
         """
-        self._lib = load_library()
+        self.library = load_library()
         self._gpu = check_gpu(gpu, software)
         self._software = software or gpu < 0
         self._dataset = str(dataset.absolute())
         self._thread = threading.get_ident()
         self._sim: Optional[Any] = None
         self._shown: Optional[tuple[str, Camera]] = None
-        self._has_navmesh = False  # of the loaded scene; habitat-sim drops it when it is reconfigured
+        self._edits: Edits = ()
+        self._objects: dict[int, Any] = {}  # rigid objects of the loaded scene, by habitat-sim's id
+        self._homes: dict[int, tuple[NDArray[np.float32], Any]] = {}  # their translations and motion types in the files
         self._of_objects: dict[str, bool] = {}  # by scene: whether it is made of objects, so that ids are object ids
-        mediator = self._lib.metadata.MetadataMediator()
-        mediator.active_dataset = self._dataset
-        # for a dataset that lists only stages (scans), habitat-sim creates a scene from a stage on request
-        handles = mediator.get_scene_handles() or [
-            handle for handle in mediator.stage_template_manager.get_template_handles("") if handle != "NONE"
-        ]
+        try:
+            handles = self._list_scenes()
+        except Exception as error:
+            raise VantageError("corrupt", f"habitat-sim cannot read {dataset}: {reason_of(error)}. Correct it.") from None
         self._handles = {scene_name(handle): handle for handle in handles}
         if not self._handles:
             raise VantageError("bad_config", f"habitat-sim finds no scenes in {dataset}: correct sim.dataset.")
         self.renderer = "not started"
+
+    def _list_scenes(self) -> list[str]:
+        mediator = self.library.metadata.MetadataMediator()
+        mediator.active_dataset = self._dataset
+        # for a dataset that lists only stages (scans), habitat-sim creates a scene from a stage on request
+        return mediator.get_scene_handles() or [
+            handle for handle in mediator.stage_template_manager.get_template_handles("") if handle != EMPTY_SCENE
+        ]
 
     @property
     def scenes(self) -> tuple[str, ...]:
@@ -108,7 +84,7 @@ class Simulator:
 
     @property
     def version(self) -> str:
-        return str(getattr(self._lib, "__version__", "unknown"))
+        return str(getattr(self.library, "__version__", "unknown"))
 
     @property
     def look(self) -> str:
@@ -116,12 +92,34 @@ class Simulator:
         content = _PBR_FILE.read_bytes() if _PBR_FILE.exists() else b""
         return hashlib.blake2b(content + repr((self._gpu < 0, _NEAR_M, _FAR_M)).encode(), digest_size=4).hexdigest()
 
-    def show(self, scene: str, camera: Camera) -> Any:
-        """The habitat_sim.Simulator with this scene loaded and sensors for this camera.
+    # ------------------------------------------------------------------ scenes
+
+    def start(self) -> None:
+        """Start the renderer on an empty scene, which takes many seconds on a CPU and checks which device renders.
+
+        Raises VantageError("unsupported") if software renders and that is not allowed.
+        """
+        if self._sim is not None:
+            return
+        log.info("starting the renderer of habitat-sim; on a CPU this takes about 20 seconds")
+        started_s = time.monotonic()
+        self._sim = self.library.Simulator(self._configuration(EMPTY_SCENE, EMPTY_SCENE, Camera(16, 16)))
+        self.renderer = renderer_name()
+        log.info("habitat-sim renders with %s; started in %.0f s", self.renderer, time.monotonic() - started_s)
+        if not self._software and renders_in_software(self.renderer):
+            self.close()
+            raise VantageError(
+                "unsupported",
+                f"habitat-sim renders in software ({self.renderer}) although there is a GPU: give the process access "
+                "to its EGL driver, or set sim.software_rendering = true.",
+            )
+
+    def show(self, scene: str, camera: Camera, edits: Edits = ()) -> Any:
+        """The habitat_sim.Simulator with this scene loaded, objects moved as in `edits`, and sensors for this camera.
 
         Reconfigures the existing one, which takes 0.1 s; a new one with a colour sensor would take about ten seconds.
-        Raises VantageError("bad_request") for an unknown scene, "unsupported" if software renders and that is not
-        allowed.
+        Raises VantageError("bad_request") for an unknown scene, "corrupt" for one that habitat-sim cannot load,
+        "unsupported" if software renders and that is not allowed.
         """
         assert threading.get_ident() == self._thread, "habitat-sim aborts if another thread renders"
         if scene not in self._handles:  # habitat-sim would raise an AssertionError
@@ -134,6 +132,8 @@ class Simulator:
             else:
                 self._load(scene, camera)
             self._shown = (scene, camera)
+        if self._edits != edits:
+            self._edit(edits)
         assert self._sim is not None
         return self._sim
 
@@ -147,19 +147,53 @@ class Simulator:
         habitat-sim keeps the graphs of earlier scenes, which is why workers are recycled. Sensors are removed first,
         since they would keep their buffers on the GPU.
         """
-        configuration = self._configuration(scene, camera)
-        if self._sim is None:
-            sim = self._sim = self._lib.Simulator(configuration)
-            self._check_renderer()
-        else:
-            sim = self._sim
-            self._remove_sensors()
-            sim.reconfigure(configuration)
-        self._has_navmesh = False
+        self.start()
+        sim = self._sim
+        assert sim is not None
+        self._objects, self._edits = {}, ()
+        self._remove_sensors()
+        try:
+            sim.reconfigure(self._configuration(scene, self._handles[scene], camera))
+        except Exception as error:  # AssertionError for data that it cannot read
+            self.close()  # it has lost a part of its state: the next scene would end the process
+            raise VantageError(
+                "corrupt",
+                f"habitat-sim cannot load scene {scene!r} of {self._dataset}: {reason_of(error)}. Correct its files.",
+            ) from None
+        manager = sim.get_rigid_object_manager()
+        self._objects = {int(item.object_id): item for item in manager.get_objects_by_handle_substring("").values()}
+        self._homes = {
+            key: (np.array([float(item.translation[k]) for k in range(3)], np.float32), item.motion_type)
+            for key, item in self._objects.items()
+        }
         if scene not in self._of_objects:  # known only once a scene is loaded
-            self._of_objects[scene] = sim.get_rigid_object_manager().get_num_objects() > 0
-            if self._of_objects[scene]:
+            self._of_objects[scene] = bool(self._objects)
+            if self._objects:
                 self._replace_sensors(scene, camera)
+
+    def _edit(self, edits: Edits) -> None:
+        """Put moved objects back, then move those of `edits`.
+
+        A removed object is moved far away, since habitat-sim would give its id to others. A static object cannot be
+        moved; one that is not static is no obstacle for the navmesh.
+        """
+        kinds = self.library.physics.MotionType
+        for object_id, _ in self._edits:
+            home, kind = self._homes[object_id]
+            self._move(object_id, home, kind)
+        for object_id, shift in edits:
+            home, kind = self._homes[object_id]
+            step = np.array((0.0, -_AWAY_M, 0.0) if shift is None else shift, np.float64)
+            self._move(object_id, (home + step).astype(np.float32), kinds.KINEMATIC if shift is None else kind)
+        self._edits = edits
+
+    def _move(self, object_id: int, to: NDArray[np.float32], kind: Any) -> None:
+        item = self._objects[object_id]
+        item.motion_type = self.library.physics.MotionType.KINEMATIC
+        item.translation = to
+        item.motion_type = kind
+
+    # ------------------------------------------------------------------ sensors
 
     def _replace_sensors(self, scene: str, camera: Camera) -> None:
         """Change the camera or the id target of the loaded scene.
@@ -184,19 +218,24 @@ class Simulator:
             else:  # 0.3.3 has no such method; references to the sensor must go first
                 sim._sensors.pop(uuid).close()
                 agent._sensors.pop(uuid)
-                self._lib.SensorFactory.delete_subtree_sensor(agent.scene_node, uuid)
+                self.library.SensorFactory.delete_subtree_sensor(agent.scene_node, uuid)
         agent.agent_config.sensor_specifications.clear()  # add_sensor rejects or drops entries that are already there
 
-    def observe(self, scene: str, camera: Camera, pose: Pose) -> dict[str, np.ndarray]:
-        """RGB uint8 [H, W, 3], depth float32 [H, W] metres along the optical axis, habitat-sim's ids int64 [H, W]."""
-        sim = self.show(scene, camera)
-        agent_module = self._lib.agent
+    def observe(
+        self, scene: str, camera: Camera, pose: Pose, sensors: Sequence[str], edits: Edits = ()
+    ) -> dict[str, np.ndarray]:
+        """RGB uint8 [H, W, 3], depth float32 [H, W] metres along the optical axis, habitat-sim's ids int64 [H, W].
+
+        Raises VantageError("bad_request") for a pose that is not finite.
+        """
         w, x, y, z = pose.rotation_wxyz
         norm = math.sqrt(w * w + x * x + y * y + z * z)
         if not (math.isfinite(norm) and norm > 1e-6 and all(map(math.isfinite, pose.position_m))):
             raise VantageError(
                 "bad_request", "a pose must hold finite numbers and a rotation quaternion of length 1: correct it."
             )
+        sim = self.show(scene, camera, edits)
+        agent_module = self.library.agent
         position = np.array(pose.position_m, dtype=np.float32)  # habitat-sim rejects integers
         rotation = np.array([x, y, z, w]) / norm  # rotations as arrays are x, y, z, w
         state = agent_module.AgentState(position=position, rotation=rotation)
@@ -204,63 +243,53 @@ class Simulator:
             uuid: agent_module.SixDOFPose(position.copy(), rotation.copy()) for uuid in (RGB, DEPTH, IDS)
         }
         sim.get_agent(0).set_state(state, infer_sensor_states=False)
-        seen = sim.get_sensor_observations()
-        return {
-            RGB: np.ascontiguousarray(seen[RGB][..., :3]),  # the fourth channel is alpha
-            DEPTH: np.asarray(seen[DEPTH], np.float32),
-            IDS: np.asarray(seen[IDS]).astype(np.int64),
-        }
+        for uuid in sensors:
+            sim._sensors[uuid].draw_observation()
+        return {uuid: _own_array(uuid, sim._sensors[uuid].get_observation()) for uuid in sensors}
 
-    def pathfinder(self, scene: str, camera: Camera, cache: Path) -> Any:
-        """The scene's pathfinder, with a navmesh for the agent of this module, built or read from the file `cache`.
+    def observe_alone(self, groups: Sequence[Sequence[int]]) -> list[NDArray[np.int64]]:
+        """For each group of habitat-sim's object ids, an id image [H, W] of the last view with only these objects.
 
-        A dataset's own navmesh may be for any agent. `camera` is used only if the scene is not loaded yet. Raises
-        VantageError("corrupt") if no navmesh can be built.
+        The stage and objects that are not in any group are left out of every image.
         """
-        sim = self._sim if self._shown is not None and self._shown[0] == scene else self.show(scene, camera)
-        assert sim is not None
-        if not self._has_navmesh:
-            if not (cache.exists() and sim.pathfinder.load_nav_mesh(str(cache))):
-                self._build_navmesh(sim, scene, cache)
-            self._has_navmesh = True
-        return sim.pathfinder
-
-    def _build_navmesh(self, sim: Any, scene: str, cache: Path) -> None:
-        settings = self._lib.nav.NavMeshSettings()
-        settings.set_defaults()
-        settings.cell_size = settings.cell_height = CELL_M
-        settings.agent_height, settings.agent_radius = AGENT_HEIGHT_M, AGENT_RADIUS_M
-        settings.include_static_objects = True  # off by default: paths would lead through furniture
-        if not sim.recompute_navmesh(sim.pathfinder, settings):
-            raise VantageError(
-                "corrupt", f"habitat-sim cannot build a navmesh of {scene}: check that the scene has a floor."
-            )
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        partial = cache.with_suffix(f".{os.getpid()}")
-        if sim.pathfinder.save_nav_mesh(str(partial)):
-            os.replace(partial, cache)
-
-    def shortest_path(
-        self, pathfinder: Any, start: tuple[float, ...], goal: tuple[float, ...]
-    ) -> tuple[float, list[Any]]:
-        """(length in metres, points), or (inf, []) if there is no path."""
-        path = self._lib.nav.ShortestPath()
-        path.requested_start = np.array(start, np.float32)
-        path.requested_end = np.array(goal, np.float32)
-        if not pathfinder.find_path(path):
-            return math.inf, []
-        return float(path.geodesic_distance), list(path.points)
+        assert self._sim is not None and self._shown is not None
+        kinds, flags = self.library.scene.SceneNodeType, self.library.gfx.Camera.Flags
+        sensor = self._sim._sensors[IDS]
+        raw = sensor._sensor_object
+        graph = self._sim.get_active_scene_graph()
+        nodes = {key: list(item.visual_scene_nodes) for key, item in self._objects.items()}
+        types = [(node, node.type) for parts in nodes.values() for node in parts]
+        images = []
+        try:
+            for node, _ in types:
+                node.type = kinds.EMPTY
+            for group in groups:
+                for key in group:
+                    for node in nodes[key]:
+                        node.type = kinds.OBJECT
+                raw.render_target.render_enter()
+                self._sim.renderer.draw(raw.render_camera, graph, flags.OBJECTS_ONLY)
+                raw.render_target.render_exit()
+                images.append(_own_array(IDS, sensor.get_observation()))
+                for key in group:
+                    for node in nodes[key]:
+                        node.type = kinds.EMPTY
+        finally:
+            for node, kind in types:
+                node.type = kind
+        return images
 
     def close(self) -> None:
         if self._sim is not None:
+            self._objects, self._edits, self._shown = {}, (), None
             self._sim.close()
             self._sim = None
 
-    def _configuration(self, scene: str, camera: Camera) -> Any:
-        lib = self._lib
+    def _configuration(self, scene: str, handle: str, camera: Camera) -> Any:
+        lib = self.library
         backend = lib.SimulatorConfiguration()
         backend.scene_dataset_config_file = self._dataset
-        backend.scene_id = self._handles[scene]
+        backend.scene_id = handle
         backend.gpu_device_id = self._gpu  # not make_cfg of habitat_sim.utils, which hard-codes 0
         backend.enable_physics = False  # headless packages may lack Bullet, which images and navmeshes do not need
         backend.load_semantic_mesh = True
@@ -269,7 +298,7 @@ class Simulator:
         return lib.Configuration(backend, [agent])
 
     def _sensor_specs(self, scene: str, camera: Camera) -> list[Any]:
-        kinds = self._lib.SensorType
+        kinds = self.library.SensorType
         ids = self._sensor(IDS, kinds.SEMANTIC, camera)
         if self._of_objects.get(scene):
             # the default target is the semantic ids of templates, which all instances of a template share
@@ -277,27 +306,21 @@ class Simulator:
         return [self._sensor(RGB, kinds.COLOR, camera), self._sensor(DEPTH, kinds.DEPTH, camera), ids]
 
     def _sensor(self, uuid: str, kind: Any, camera: Camera) -> Any:
-        spec = self._lib.CameraSensorSpec()
+        spec = self.library.CameraSensorSpec()
         spec.uuid, spec.sensor_type = uuid, kind
-        spec.sensor_subtype = self._lib.SensorSubType.PINHOLE
+        spec.sensor_subtype = self.library.SensorSubType.PINHOLE
         spec.resolution = [camera.height_px, camera.width_px]  # height first
         spec.hfov = math.degrees(camera.hfov_rad)
         spec.position = [0.0, 0.0, 0.0]  # poses are those of the camera itself
         spec.near, spec.far = _NEAR_M, _FAR_M
         return spec
 
-    def _check_renderer(self) -> None:
-        try:
-            self.renderer = str(import_module("magnum.gl").Context.current.renderer_string)
-        except (ImportError, AttributeError):
-            self.renderer = "unknown"
-        if not self._software and any(word in self.renderer.lower() for word in _SOFTWARE):
-            self.close()
-            raise VantageError(
-                "unsupported",
-                f"habitat-sim renders in software ({self.renderer}) although there is a GPU: give the process access "
-                "to its EGL driver, or set sim.software_rendering = true.",
-            )
+
+def _own_array(uuid: str, seen: Any) -> np.ndarray:
+    """A copy of an observation, since the sensor reuses its buffer."""
+    if uuid == RGB:
+        return np.array(seen[..., :3])  # the fourth channel is alpha
+    return np.array(seen, np.float32 if uuid == DEPTH else np.int64)
 
 
 def scene_name(handle: str) -> str:

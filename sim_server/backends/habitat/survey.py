@@ -1,4 +1,4 @@
-"""Estimates the visible fraction of objects for simulators that cannot render an object alone.
+"""Estimates the visible fraction of objects in scans, whose mesh cannot be rendered without its surroundings.
 
 When a scene opens, it is rendered from standing points all over the floor; each pixel of an object becomes a point of
 its surface. In a view, the points that agree with the depth image are visible. Their fraction among the object's points
@@ -49,7 +49,7 @@ class Survey:
         return made
 
 
-def unoccluded_pixels(
+def estimated_pixels(
     points: Mapping[int, NDArray[np.float32]],
     pose: Pose,
     camera: Camera,

@@ -1,69 +1,109 @@
-"""Reads the rooms and objects of the scene loaded in habitat-sim.
+"""Reads the rooms, openings and objects of the scene loaded in habitat-sim.
 
 There are two kinds of scenes: those made of objects (ReplicaCAD, HSSD, exports of `rooms`), listed by the rigid object
-manager, and scans (HM3D, MP3D, Replica), whose objects are listed by the semantic scene.
+manager, and scans (HM3D, MP3D, Replica), whose objects are listed by the semantic scene. habitat-sim does not provide
+openings, colours, fronts and supports; exports of `rooms` have them in their files.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, Optional, Sequence
+from typing import Any, Mapping, NamedTuple, Optional, Sequence
 
+import msgspec
 import numpy as np
 
-from protocol.tasks.scene import OrientedBox, Quat, Room, SceneObject, Vec3
+from protocol.tasks.scene import Opening, OrientedBox, Quat, Room, SceneObject, Vec3
 from sim_server.backends.habitat.words import category, is_structure, room_category
+from sim_server.backends.placements import Annotation, SceneFiles
 from sim_server.questions.geometry import inside_polygon, rotation_matrix
 
 _SUPPORT_GAP_M = 0.06
+_LEVEL_M = 1e-3  # bottoms that differ by less are at the same height: a table that stands through a rug is on the floor
 _HANGS_M = 0.25  # an object this far above every support is fixed to a wall or the ceiling
+_NOT_GIVEN = Annotation()
 
 
 class SceneTruth(NamedTuple):
     """`ids` maps values in habitat-sim's id frames to ids in `objects`; missing values are the stage."""
 
     rooms: tuple[Room, ...]
+    openings: tuple[Opening, ...]
     objects: tuple[SceneObject, ...]
     ids: dict[int, int]
 
 
-def read_truth(sim: Any, made_of_objects: bool) -> SceneTruth:
-    """The rooms and objects of the scene that `sim` has loaded."""
+class _Found(NamedTuple):
+    """An object as habitat-sim lists it. `pixel` is its value in id frames; `given` is from the scene's files."""
+
+    id: int
+    pixel: int
+    category: str
+    box: OrientedBox
+    given: Annotation = _NOT_GIVEN
+
+
+def read_truth(sim: Any, made_of_objects: bool, files: Optional[SceneFiles] = None) -> SceneTruth:
+    """The rooms and objects of the scene that `sim` has loaded. `files`: the same scene as its files describe it."""
     semantic = sim.semantic_scene  # None in scenes without annotations
-    rooms = _rooms(semantic)
-    found = _rigid_objects(sim, semantic) if made_of_objects else _scanned_objects(semantic)
+    rooms = _rooms(semantic, files)
+    found = _rigid_objects(sim, semantic, files) if made_of_objects else _scanned_objects(semantic)
     objects = [
-        SceneObject(id=own, category=word, box=box, room_id=_room_of(box.centre_m, rooms))
-        for own, _, word, box in found
+        SceneObject(
+            id=item.id,
+            category=item.category,
+            box=item.box,
+            color=item.given.color,
+            room_id=item.given.room_id if item.given.room_id is not None else _room_of(item.box.centre_m, rooms),
+            front=item.given.front,
+        )
+        for item in found
     ]
-    return SceneTruth(rooms, tuple(_with_supports(objects, rooms)), {pixel: own for own, pixel, _, _ in found})
+    known = {0, -1, *(item.id for item in found)}  # a support can be a part of the building here
+    supports = {item.id: item.given.support_id for item in found if item.given.support_id in known}
+    extents = {item.id: _extent(item.box) for item in objects}
+    return SceneTruth(
+        rooms,
+        files.openings if files is not None and files.rooms else (),
+        tuple(
+            msgspec.structs.replace(item, support_id=_support(item, extents, rooms) if given is None else given)
+            for item, given in ((item, supports.get(item.id)) for item in objects)
+        ),
+        {item.pixel: item.id for item in found},
+    )
 
 
-_Found = tuple[int, int, str, OrientedBox]  # object id, value in id frames, category, box
+def _rigid_objects(sim: Any, semantic: Any, files: Optional[SceneFiles]) -> list[_Found]:
+    """Rigid objects in the order of the scene's file.
 
-
-def _rigid_objects(sim: Any, semantic: Any) -> list[_Found]:
-    """Rigid objects sorted by name. Object ids are semantic ids if these are distinct, else positions in the list."""
+    Object ids are semantic ids if these are distinct, else positions in the list.
+    """
     manager = sim.get_rigid_object_manager()
     items = sorted(manager.get_objects_by_handle_substring("").values(), key=lambda item: item.object_id)
     semantic_ids = [int(item.semantic_id) for item in items]
     own = all(value > 0 for value in semantic_ids) and len(set(semantic_ids)) == len(items)
     classes = _classes(semantic)
+    given = _annotations([_template_name(item) for item in items], files)
     found: list[_Found] = []
-    for place, (item, semantic_id) in enumerate(zip(items, semantic_ids), start=1):
-        word = _word_of(item, classes.get(semantic_id, ""))
-        if is_structure(word):
-            continue
-        found.append((semantic_id if own else place, int(item.object_id), word, _rigid_box(item)))
+    for place, (item, semantic_id, annotation) in enumerate(zip(items, semantic_ids, given), start=1):
+        word = category(annotation.category or classes.get(semantic_id, "") or _template_name(item).rstrip("0123456789_"))
+        if not is_structure(word):
+            found.append(
+                _Found(semantic_id if own else place, int(item.object_id), word, _rigid_box(item), annotation)
+            )
     return found
 
 
-def _word_of(item: Any, of_class: str) -> str:
-    """The template's category, else its class, else its name: "chair_04_:0000" is a chair."""
-    attributes = getattr(item, "user_attributes", None)
-    given = str(attributes.get("category") or "") if attributes is not None else ""
-    name = item.handle.replace("\\", "/").rpartition("/")[2].partition("_:")[0]
-    return category(given or of_class or name.rstrip("0123456789_"))
+def _template_name(item: Any) -> str:
+    """ "…/objects/chair_04_:0000" -> "chair_04"."""
+    return str(item.handle.replace("\\", "/").rpartition("/")[2].partition("_:")[0])
+
+
+def _annotations(names: Sequence[str], files: Optional[SceneFiles]) -> list[Annotation]:
+    """What the files say about each object. habitat-sim numbers objects in the order of the scene's file."""
+    if files is None or [placement.name for placement in files.objects] != list(names):
+        return [_NOT_GIVEN] * len(names)
+    return [placement.annotation for placement in files.objects]
 
 
 def _rigid_box(item: Any) -> OrientedBox:
@@ -93,7 +133,7 @@ def _scanned_objects(semantic: Any) -> list[_Found]:
             continue
         x, y, z, w = (float(value) for value in obb.rotation)
         box = OrientedBox(_tuple(_vector(obb.center)), _tuple(half), _unit((w, x, y, z)))
-        found.append((semantic_id, semantic_id, word, box))
+        found.append(_Found(semantic_id, semantic_id, word, box))
     return found
 
 
@@ -104,8 +144,10 @@ def _classes(semantic: Any) -> dict[int, str]:
     return {int(entry.index()): str(entry.name()) for entry in semantic.categories if entry is not None}
 
 
-def _rooms(semantic: Any) -> tuple[Room, ...]:
-    """The regions that have an outline."""
+def _rooms(semantic: Any, files: Optional[SceneFiles]) -> tuple[Room, ...]:
+    """The rooms in the scene's files, else the regions that have an outline (scans have formats of their own)."""
+    if files is not None and files.rooms:
+        return tuple(msgspec.structs.replace(room, category=room_category(room.category)) for room in files.rooms)
     rooms = []
     for region in [] if semantic is None else semantic.regions:
         if region is None or len(getattr(region, "poly_loop_points", ())) < 3:
@@ -125,36 +167,26 @@ def _room_of(point: Vec3, rooms: Sequence[Room]) -> int:
     return 0
 
 
-def _with_supports(objects: Sequence[SceneObject], rooms: Sequence[Room]) -> list[SceneObject]:
-    """Add supports, which habitat-sim does not provide.
-
-    A support is the highest top that touches an object from below and whose outline contains its centre; 0 is the
-    floor.
-    """
-    spans = [_extent(item.box) for item in objects]
-    made = []
-    for item, (low, _) in zip(objects, spans):
-        best: Optional[int] = None
-        top = -math.inf
-        for other, (under_low, under_high) in zip(objects, spans):
-            holds = all(under_low[k] <= item.box.centre_m[k] <= under_high[k] for k in (0, 2))
-            if (
-                other.id != item.id
-                and holds
-                and top < under_high[1] <= low[1] + _SUPPORT_GAP_M
-                and under_low[1] < low[1]
-            ):
-                best, top = other.id, under_high[1]
-        if best is not None and low[1] - top <= _SUPPORT_GAP_M:
-            support = best
-        else:
-            floors = [room.floor_y_m for room in rooms if room.id == item.room_id] or [min(s[0][1] for s in spans)]
-            support = 0 if low[1] - floors[0] <= _HANGS_M else -1
-        made.append(SceneObject(item.id, item.category, item.box, item.color, item.room_id, support, item.front))
-    return made
+_Extent = tuple[np.ndarray, np.ndarray]  # lowest and highest corner
 
 
-def _extent(box: OrientedBox) -> tuple[np.ndarray, np.ndarray]:
+def _support(item: SceneObject, extents: Mapping[int, _Extent], rooms: Sequence[Room]) -> int:
+    """The id of the object with the highest top that touches the object from below and whose outline contains its
+    centre; 0 for the floor, -1 for a wall or the ceiling."""
+    bottom = extents[item.id][0][1]
+    best, top = 0, -math.inf
+    for other_id, (low, high) in extents.items():
+        holds = all(low[k] <= item.box.centre_m[k] <= high[k] for k in (0, 2))
+        if other_id != item.id and holds and top < high[1] <= bottom + _SUPPORT_GAP_M and low[1] < bottom - _LEVEL_M:
+            best, top = other_id, high[1]
+    if best and bottom - top <= _SUPPORT_GAP_M:
+        return best
+    floors = [room.floor_y_m for room in rooms if room.id == item.room_id]
+    floor = floors[0] if floors else min(float(low[1]) for low, _ in extents.values())
+    return 0 if bottom - floor <= _HANGS_M else -1
+
+
+def _extent(box: OrientedBox) -> _Extent:
     reach = np.abs(rotation_matrix(box.rotation_wxyz)) @ np.array(box.half_extents_m)
     return np.array(box.centre_m) - reach, np.array(box.centre_m) + reach
 

@@ -11,12 +11,12 @@ _SAME = {
     "tv": "television", "tv screen": "television", "tv monitor": "television", "flatscreen": "television",
     "refrigerator": "fridge", "potted plant": "plant", "indoor plant": "plant", "house plant": "plant",
     "houseplant": "plant", "night stand": "nightstand", "bedside table": "nightstand", "chest of drawers": "dresser",
-    "bath tub": "bathtub", "tub": "bathtub", "sink": "washbasin", "bathroom sink": "washbasin",
-    "book shelf": "bookshelf", "bookcase": "bookshelf", "cupboard": "cabinet", "kitchen cabinet": "cabinet",
+    "bath tub": "bathtub", "tub": "bathtub", "bathroom sink": "washbasin",
+    "book shelf": "bookshelf", "bookcase": "bookshelf", "kitchen cabinet": "cabinet",
     "closet": "wardrobe", "dining table": "table", "side table": "table", "end table": "table",
     "coffeetable": "coffee table", "floor lamp": "lamp", "standing lamp": "lamp", "lamp table": "table lamp",
     "desk lamp": "table lamp", "books": "set of books", "curtains": "curtain", "oven": "stove", "cooker": "stove",
-    "washer": "washing machine", "ottoman": "stool", "wall clock": "clock", "painting": "picture",
+    "washer": "washing machine", "wall clock": "clock", "painting": "picture",
     "wall picture": "picture",
 }  # fmt: skip
 

@@ -24,7 +24,8 @@ def _digest() -> str:
     """Hash of all sources that can change a pixel or a scene description."""
     total = hashlib.blake2b(f"rooms {FORMAT_VERSION}".encode(), digest_size=16)
     backends = Path(__file__).parents[1]
-    shared = (backends / "scene_dataset.py", backends.parent / "jit.py")
+    names = ("changes.py", "placements.py", "scene_dataset.py", "untrusted.py")
+    shared = (*(backends / name for name in names), backends.parent / "jit.py")
     for path in (*sorted(Path(__file__).parent.rglob("*.py")), *shared):
         total.update(path.relative_to(backends.parent).as_posix().encode())
         total.update(path.read_bytes())
@@ -83,9 +84,10 @@ class RoomsBackend:
             )
         files = self._dataset.scene(spec.asset)
         set_cache_dir()
-        from sim_server.backends.rooms.files.loaded import LoadedScene  # imports numba
+        from sim_server.backends.rooms.files.exported import exported  # imports numba
+        from sim_server.backends.rooms.files.loaded import LoadedScene
 
-        return LoadedScene(spec, files, self._dataset.is_one_file)
+        return exported(spec, files) or LoadedScene(spec, files, self._dataset.is_one_file)
 
     def warm(self) -> None:
         """Compile every kernel (or load it from the cache) and build the textures before the first request."""

@@ -1,4 +1,4 @@
-"""An open scene: generated once from its spec, then rendered and walked through."""
+"""Open homes: rendered and walked through. RoomsScene generates one from its spec."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from protocol.errors import VantageError
 from protocol.seeds import rng_for
 from protocol.tasks.scene import Camera, Change, OrientedBox, Pose, SceneDescription, SceneObject, SceneSpec, Vec3
 from sim_server.backends.base import Frames, TopDown
-from sim_server.backends.rooms.building.plan import make_plan
+from sim_server.backends.rooms.building.plan import FloorPlan, make_plan
 from sim_server.backends.rooms.building.shell import light_position, shell_parts
 from sim_server.backends.rooms.building.style import make_style
 from sim_server.backends.rooms.draw.drawing import Drawing
 from sim_server.backends.rooms.draw.materials import slot_materials
 from sim_server.backends.rooms.furnish.clutter import add_clutter
 from sim_server.backends.rooms.furnish.place import free_floor, furnish_reachable
-from sim_server.backends.rooms.furnish.placed import Placed
+from sim_server.backends.rooms.furnish.placed import Placed, triangles
 from sim_server.backends.rooms.geometry import Geometry, GeometryBuilder
 from sim_server.backends.rooms.light.bake import light_scene
 from sim_server.backends.rooms.light.baked import Light
 from sim_server.backends.rooms.mesh import rotation_y
+from sim_server.backends.rooms.walk.navigation import NavigationGrid
 from sim_server.backends.rooms.walk.solids import in_wall, object_around
 
 _BOX_SLACK_M = 1e-4  # boxes are enlarged by this, so that they contain their float32 meshes
@@ -33,46 +34,17 @@ def _yaw_quaternion(yaw_rad: float) -> tuple[float, float, float, float]:
     return (math.cos(yaw_rad / 2), 0.0, math.sin(yaw_rad / 2), 0.0)
 
 
-class RoomsScene:
-    """A procedural home. `render` may be called from several threads at once."""
+class HomeScene:
+    """An open home with baked light. `render` may be called from several threads at once."""
 
-    def __init__(self, spec: SceneSpec, changes: Sequence[Change] = ()) -> None:
-        self.spec = spec
-        self._changes = tuple(changes)
-        seed = spec.seed
-        plan = make_plan(spec, rng_for(seed, "rooms", "plan"))
-        placed, self._navigation = furnish_reachable(spec, plan, rng_for(seed, "rooms", "furniture"))
-        placed += add_clutter(spec, placed, rng_for(seed, "rooms", "clutter"))
-        gone: set[int] = set()
-        if changes:
-            gone = _change(placed, changes)
-            self._navigation = free_floor(plan, [item for index, item in enumerate(placed) if index not in gone])
-        look = rng_for(seed, "rooms", "look")
-        lamps = [light_position(plan, k, look) for k in range(len(plan.rects))]
-        style = make_style(spec, [room.category for room in plan.rooms], look)
-        builder = GeometryBuilder()
-        for parts in shell_parts(plan, lamps, style):
-            builder.add(0, parts)
-        objects = []
-        for index, item in enumerate(placed):
-            source = look if item.look < 0 else rng_for(seed, "rooms", "look", item.look)
-            materials = slot_materials(item.model.kinds, item.color, source)
-            if index in gone:  # after its draws from the RNG, so that all other materials stay the same
-                continue
-            parts = [(part, materials[slot]) for part, slot in item.model.parts]
-            builder.add(index + 1, parts, rotation_y(item.yaw_rad), (item.x_m, item.y_m, item.z_m))
-            objects.append(_describe(index + 1, item))
-        self.plan, self.lamps_m = plan, lamps
-        geometry = builder.build()
-        self._drawing = Drawing(geometry, light_scene(geometry, plan, spec, lamps))
-        self.description = SceneDescription(
-            scene_id=f"rooms-{seed}",
-            backend="rooms",
-            rooms=plan.rooms,
-            openings=plan.openings,
-            objects=tuple(objects),
-            navigable_area_m2=self._navigation.area_m2,
-        )
+    def __init__(
+        self, spec: SceneSpec, plan: FloorPlan, lamps_m: Sequence[Vec3], light_spec: SceneSpec, geometry: Geometry,
+        navigation: NavigationGrid, description: SceneDescription,
+    ) -> None:  # fmt: skip
+        """lamps_m: the ceiling lamp of each space; light_spec: the spec from which the home was generated."""
+        self.spec, self.plan, self.lamps_m, self.description = spec, plan, tuple(lamps_m), description
+        self._navigation = navigation
+        self._drawing = Drawing(geometry, light_scene(geometry, plan, light_spec, list(lamps_m)))
 
     @property
     def geometry(self) -> Geometry:
@@ -124,12 +96,52 @@ class RoomsScene:
             return math.inf
         return float(sum(math.dist(a, b) for a, b in zip(way, way[1:])))
 
+    def close(self) -> None:
+        """Nothing to release: a scene is plain memory."""
+
+
+class RoomsScene(HomeScene):
+    """A procedural home, generated from its spec."""
+
+    def __init__(self, spec: SceneSpec, changes: Sequence[Change] = ()) -> None:
+        self._changes = tuple(changes)
+        seed = spec.seed
+        plan = make_plan(spec, rng_for(seed, "rooms", "plan"))
+        placed, navigation = furnish_reachable(spec, plan, rng_for(seed, "rooms", "furniture"))
+        placed += add_clutter(spec, placed, rng_for(seed, "rooms", "clutter"))
+        gone: set[int] = set()
+        if changes:
+            gone = _change(placed, changes)
+            stay = [triangles(item) for index, item in enumerate(placed) if index not in gone]
+            navigation = free_floor(plan, stay)
+        look = rng_for(seed, "rooms", "look")
+        lamps = [light_position(plan, k, look) for k in range(len(plan.rects))]
+        style = make_style(spec, [room.category for room in plan.rooms], look)
+        builder = GeometryBuilder()
+        for parts in shell_parts(plan, lamps, style):
+            builder.add(0, parts)
+        objects = []
+        for index, item in enumerate(placed):
+            source = look if item.look < 0 else rng_for(seed, "rooms", "look", item.look)
+            materials = slot_materials(item.model.kinds, item.color, source)
+            if index in gone:  # after its draws from the RNG, so that all other materials stay the same
+                continue
+            parts = [(part, materials[slot]) for part, slot in item.model.parts]
+            builder.add(index + 1, parts, rotation_y(item.yaw_rad), (item.x_m, item.y_m, item.z_m))
+            objects.append(_describe(index + 1, item))
+        description = SceneDescription(
+            scene_id=f"rooms-{seed}",
+            backend="rooms",
+            rooms=plan.rooms,
+            openings=plan.openings,
+            objects=tuple(objects),
+            navigable_area_m2=navigation.area_m2,
+        )
+        super().__init__(spec, plan, lamps, spec, builder.build(), navigation, description)
+
     def edited(self, changes: Sequence[Change]) -> RoomsScene:
         """See backends/base.py. Regenerates the scene from its spec and bakes the light again."""
         return RoomsScene(self.spec, (*self._changes, *changes))
-
-    def close(self) -> None:
-        """Nothing to release: a scene is plain memory."""
 
 
 def _change(placed: list[Placed], changes: Sequence[Change]) -> set[int]:

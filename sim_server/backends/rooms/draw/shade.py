@@ -27,7 +27,7 @@ from sim_server.jit import jit
 TONE_STEPS = 4096
 _TONE_SCALE = np.float32(TONE_STEPS - 1)
 _FINEST = 1.4  # texels per pixel up to which the finest mip level is used
-_BRIGHTEST = np.float32(4)  # maximum radiance of one sample
+BRIGHTEST = np.float32(4)  # maximum radiance of one sample
 _KNEE = np.float32(0.6)  # where the filmic shoulder starts
 _FADE = np.float32(0.07)  # how much overexposed colours fade to white
 _SIZE = textures.SIZE
@@ -101,6 +101,15 @@ def _develop(count, total, tone, steps, pixels):
         pixels[i, 0] = tone[np.uintp(steps[0, i])]
         pixels[i, 1] = tone[np.uintp(steps[1, i])]
         pixels[i, 2] = tone[np.uintp(steps[2, i])]
+
+
+def developed(radiance: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """sRGB bytes of radiance float32 [..., 3]."""
+    flat = radiance.reshape(-1, 3)
+    pixels = np.empty((len(flat), 3), np.uint8)
+    columns = np.ascontiguousarray(flat.T)
+    _develop(np.uintp(len(flat)), columns, _TONE, np.empty(columns.shape, np.int32), pixels)
+    return pixels.reshape(radiance.shape)
 
 
 @jit
@@ -323,9 +332,9 @@ def _reflect(start, end, m, values, glow_factor, table):
     for i in range(start, end):
         mix, weight = table[_U + i], table[_WEIGHT + i]
         rest = _ONE - mix
-        table[_RED + i] = smaller((r0 * rest + r1 * mix) * (table[_RED + i] + glow), _BRIGHTEST) * weight
-        table[_GREEN + i] = smaller((g0 * rest + g1 * mix) * (table[_GREEN + i] + glow), _BRIGHTEST) * weight
-        table[_BLUE + i] = smaller((b0 * rest + b1 * mix) * (table[_BLUE + i] + glow), _BRIGHTEST) * weight
+        table[_RED + i] = smaller((r0 * rest + r1 * mix) * (table[_RED + i] + glow), BRIGHTEST) * weight
+        table[_GREEN + i] = smaller((g0 * rest + g1 * mix) * (table[_GREEN + i] + glow), BRIGHTEST) * weight
+        table[_BLUE + i] = smaller((b0 * rest + b1 * mix) * (table[_BLUE + i] + glow), BRIGHTEST) * weight
 
 
 def shade(buffer: VisibilityBuffer, surfaces: Surfaces, light: Light, view: Pinhole, rgb: NDArray[np.uint8]) -> None:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import NamedTuple, Optional, Sequence
+from typing import Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from protocol.errors import VantageError
 from protocol.tasks.scene import OrientedBox, Room, SceneObject, Vec3
+from sim_server.backends.placements import Placement, SceneFiles, category_of
 from sim_server.backends.rooms.draw.view import Triangles
 from sim_server.backends.rooms.files.gltf import Asset, Primitive, Texture, quaternion_matrix, read_gltf
-from sim_server.backends.scene_dataset import Placement, SceneFiles, category_of
+from sim_server.backends.untrusted import Reader
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 
 CHUNK_FACES = 512
+_NONE_MOVED: Mapping[int, Optional[Vec3]] = {}
 _BOX_SLACK_M = 1e-4  # boxes are enlarged by this, so that they contain their float32 meshes
 _SHELL_WORDS = frozenset(
     {"wall", "floor", "ceiling", "ground", "roof", "room", "stage", "shell", "skirting", "baseboard"}
@@ -60,17 +62,19 @@ class Mesh(NamedTuple):
 
 
 class Assembled(NamedTuple):
+    """objects: without supports, see supported()."""
+
     mesh: Mesh
     textures: tuple[Texture, ...]
     objects: tuple[SceneObject, ...]
     assets: dict[Path, Asset]
 
 
-def assemble(files: SceneFiles, named_nodes: bool) -> Assembled:
+def assemble(files: SceneFiles, named_nodes: bool, moved: Mapping[int, Optional[Vec3]] = _NONE_MOVED) -> Assembled:
     """Read every asset once and place its instances.
 
-    With `named_nodes` the nodes of the stage are objects, except those named like parts of a building. Raises
-    VantageError("unsupported") for articulated objects, and what read_gltf raises.
+    With `named_nodes` the nodes of the stage are objects, except those named like parts of a building. `moved`: see
+    changes.shifts. Raises VantageError("unsupported") for articulated objects, and what read_gltf raises.
     """
     if files.articulated:
         raise VantageError(
@@ -80,30 +84,32 @@ def assemble(files: SceneFiles, named_nodes: bool) -> Assembled:
         )
     assets: dict[Path, tuple[Asset, int]] = {}
     textures: list[Texture] = []
-    builder = _Builder()
+    reader, builder = Reader(files.root), _Builder()
     objects: list[SceneObject] = []
     placements = [*([files.stage] if files.stage is not None else []), *files.objects]
     for placement in placements:
         if placement.asset not in assets:
-            asset = read_gltf(placement.asset)
+            asset = read_gltf(placement.asset, reader)
             assets[placement.asset] = asset, len(textures)
             textures.extend(asset.textures)
         asset, first_texture = assets[placement.asset]
         if named_nodes and placement is files.stage:
-            things = _objects_of(asset)
+            pieces = _objects_of(asset)
         else:
-            things = [(placement.id, placement.category, list(asset.primitives))]
-        for object_id, category, primitives in things:
-            low, high, rotation, points = builder.add(object_id, placement, primitives, first_texture)
+            pieces = [(placement.id, placement.category, list(asset.primitives))]
+        for object_id, category, primitives in pieces:
+            shift = moved.get(object_id, (0.0, 0.0, 0.0))
+            if shift is None:
+                continue
+            reader.take_elements(sum(len(p.positions) + len(p.faces) for p in primitives), placement.asset)
+            low, high, rotation, points = builder.add(object_id, placement, primitives, first_texture, shift)
             if object_id > 0:
                 objects.append(_describe(object_id, category, placement, low, high, rotation, points, files.rooms))
     if not builder.faces:
         raise VantageError("corrupt", f"scene {files.name!r} has no triangles: add a stage or objects to it.")
-    mesh = builder.build()
     objects.sort(key=lambda o: o.id)
-    given = {p.id: int(p.user["support_id"]) for p in files.objects if isinstance(p.user.get("support_id"), int)}
     read = {path: asset for path, (asset, _) in assets.items()}
-    return Assembled(mesh, tuple(textures), _supported(mesh, objects, given), read)
+    return Assembled(builder.build(), tuple(textures), tuple(objects), read)
 
 
 def _objects_of(asset: Asset) -> list[tuple[int, str, list[Primitive]]]:
@@ -130,7 +136,7 @@ class _Builder:
         self._face_count = self._vertex_count = 0
 
     def add(
-        self, object_id: int, placement: Placement, primitives: Sequence[Primitive], first_texture: int
+        self, object_id: int, placement: Placement, primitives: Sequence[Primitive], first_texture: int, moved_m: Vec3
     ) -> tuple[F64, F64, F64, F32]:
         """Add an instance; return its bounds low and high [3] in the frame of `rotation` [3, 3] about the world's
         origin, that rotation, and its world points."""
@@ -143,7 +149,7 @@ class _Builder:
             origin = (everything.min(0) + everything.max(0)) / 2
         else:
             origin = frame @ np.array(placement.origin_m)
-        shift = np.array(placement.translation_m)
+        shift = np.array(placement.translation_m) + np.array(moved_m)
         mirrored = bool(np.prod(scale) < 0)
         own_low, own_high, points = np.full(3, np.inf), np.full(3, -np.inf), []
         for primitive, local in zip(primitives, turned):
@@ -235,11 +241,7 @@ def _describe(
     rooms: Sequence[Room],
 ) -> SceneObject:  # fmt: skip
     centre, half = rotation @ ((low + high) / 2), (high - low) / 2 + _BOX_SLACK_M
-    user, middle = placement.user, (points.min(0) + points.max(0)) / 2
-    front: Optional[Vec3] = None
-    if isinstance(user.get("front"), list) and len(user["front"]) == 3:
-        turned = rotation @ np.array(user["front"], np.float64)
-        front = (float(turned[0]), float(turned[1]), float(turned[2]))
+    given, middle = placement.annotation, (points.min(0) + points.max(0)) / 2
     return SceneObject(
         id=object_id,
         category=category,
@@ -248,9 +250,9 @@ def _describe(
             (float(half[0]), float(half[1]), float(half[2])),
             placement.rotation_wxyz,
         ),
-        color=str(user.get("color", "")),
-        room_id=given if isinstance(given := user.get("room_id"), int) else _room_of(middle, rooms),
-        front=front,
+        color=given.color,
+        room_id=given.room_id if given.room_id is not None else _room_of(middle, rooms),
+        front=given.front,
     )
 
 
@@ -267,17 +269,19 @@ def _room_of(point: F32, rooms: Sequence[Room]) -> int:
     return 0
 
 
-def _supported(mesh: Mesh, objects: Sequence[SceneObject], given: dict[int, int]) -> tuple[SceneObject, ...]:
+def supported(assembled: Assembled, files: SceneFiles) -> tuple[SceneObject, ...]:
     """The objects with their supports.
 
-    A support is the given one, or the object closely below most of five points, or, for an object that has sunk into a
-    soft one, the object below its centre; -1 if there is none, as for a picture on a wall.
+    A support is the annotated one, or the object closely below most of five points, or, for an object that has sunk
+    into a soft one, the object below its centre; -1 if there is none, as for a picture on a wall.
     """
+    mesh = assembled.mesh
+    given = {p.id: p.annotation.support_id for p in files.objects if p.annotation.support_id is not None}
     corner = mesh.positions[mesh.faces]
     low, high = corner.min(1), corner.max(1)
     upward = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])[:, 1] > 0
     out = []
-    for item in objects:
+    for item in assembled.objects:
         support = given.get(item.id)
         if support is None:
             own = mesh.face_object == item.id

@@ -5,9 +5,9 @@ instance is ignored; `asset_local` translations and static motion, else an objec
 unit quaternions; the flat shader without lights for exact colours; PNG textures, no transparency and no emission; a
 material for every part; outward front faces, since back faces are never drawn.
 
-The format has no baked light: in habitat-sim, surfaces have their own colours. The data for baking the light again
-(rebake.py) are in places that other readers ignore: light sources in the scene's own file, patterns in the materials'
-`extras`.
+Every asset has two forms. The one that templates name shows the baked light in its own colours (lit.py), since the
+format has no baked light. The one in `unlit/` has materials, patterns in their `extras`, from which `rooms` bakes the
+light again (exported.py); other programs ignore it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import hashlib
 import io
 import json
 import re
-import struct
 from pathlib import Path
 from typing import Any, Iterable, NamedTuple, Sequence
 
@@ -26,18 +25,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from protocol.errors import VantageError
-from protocol.tasks.scene import SceneObject
+from protocol.tasks.scene import Room, SceneObject
 from sim_server.backends.base import Scene
 from sim_server.backends.rooms.draw import textures
 from sim_server.backends.rooms.draw.materials import Material, Rgb
+from sim_server.backends.rooms.files.exported import UNLIT_ASSET, Plan, material_extras
+from sim_server.backends.rooms.files.glb import Surface, glb
 from sim_server.backends.rooms.files.gltf import quaternion_matrix
-from sim_server.backends.rooms.files.rebake import LitBy, material_extras
+from sim_server.backends.rooms.files.lit import lit_surfaces
 from sim_server.backends.rooms.geometry import Geometry
 from sim_server.backends.rooms.scene import RoomsScene
 from sim_server.backends.rooms.walk.navigation import AGENT_HEIGHT_M, AGENT_RADIUS_M, CELL_M, STEP_M
 
 CONFIG_NAME = "rooms.scene_dataset_config.json"
-_FLOAT, _UINT32 = 5126, 5125
 _NAVMESH = {
     "agent_radius": AGENT_RADIUS_M, "agent_height": AGENT_HEIGHT_M, "agent_max_climb": STEP_M, "agent_max_slope": 45.0,
     "cell_size": CELL_M, "cell_height": STEP_M, "include_static_objects": True,
@@ -77,7 +77,7 @@ def export_scenes(scenes: Iterable[Scene], out: Path, digest: str) -> list[str]:
 
 
 def _make_folder(out: Path) -> None:
-    for folder in ("stages", "objects", "scenes", "semantics", "textures"):
+    for folder in ("stages", "objects", "scenes", "semantics", "textures", "unlit"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     _write(out / CONFIG_NAME, {
         "stages": {"paths": {".json": ["stages"]}},
@@ -90,42 +90,45 @@ def _make_folder(out: Path) -> None:
 def _export(scene: RoomsScene, out: Path, digest: str) -> str:
     name, geometry = scene.description.scene_id, scene.geometry
     looks = [_look(geometry, m, out / "textures") for m in range(len(geometry.material_pattern))]
-    shell = np.flatnonzero(geometry.face_object == 0)
-    (out / "stages" / f"{name}.glb").write_bytes(_glb(name, geometry, shell, looks, np.eye(3), np.zeros(3)))
-    asset = {"up": [0, 1, 0], "front": [0, 0, -1], "is_collidable": True, "shader_type": "flat"}
+
+    def write_asset(
+        folder: str, asset: str, owner: int, rotation: NDArray[np.float64], centre: NDArray[np.float64]
+    ) -> dict[str, Any]:
+        """Write both forms of an asset and return what its template says about it."""
+        faces = np.flatnonzero(geometry.face_object == owner)
+        surfaces = _lit(scene, faces, rotation, centre, out / "textures")
+        (out / folder / f"{asset}.glb").write_bytes(glb(asset, surfaces))
+        unlit = _unlit(geometry, faces, looks, rotation, centre)
+        (out / "unlit" / f"{asset}.glb").write_bytes(glb(asset, unlit))
+        return {
+            "render_asset": f"{asset}.glb", "collision_asset": f"{asset}.glb", "up": [0, 1, 0], "front": [0, 0, -1],
+            "is_collidable": True, "shader_type": "flat",
+        }  # fmt: skip
+
+    stage = write_asset("stages", name, 0, np.eye(3), np.zeros(3))
     _write(
         out / "stages" / f"{name}.stage_config.json",
-        {"render_asset": f"{name}.glb", "collision_asset": f"{name}.glb", "origin": [0, 0, 0], **asset},
+        {**stage, "origin": [0, 0, 0], "user_defined": {UNLIT_ASSET: f"../unlit/{name}.glb"}},
     )
     instances = []
     for item in scene.description.objects:
         template = f"{name}_{item.id:03d}_{re.sub('[^a-z0-9]+', '_', item.category)}"
-        rotation, centre = quaternion_matrix(item.box.rotation_wxyz), np.array(item.box.centre_m)
-        faces = np.flatnonzero(geometry.face_object == item.id)
-        file = f"{template}.glb"
-        (out / "objects" / file).write_bytes(_glb(template, geometry, faces, looks, rotation, centre))
+        rotation = quaternion_matrix(item.box.rotation_wxyz)
+        asset = write_asset("objects", template, item.id, rotation, np.array(item.box.centre_m))
+        truth = {**_template_truth(item, rotation), UNLIT_ASSET: f"../unlit/{template}.glb"}
         _write(
             out / "objects" / f"{template}.object_config.json",
-            {
-                "render_asset": file, "collision_asset": file, "semantic_id": item.id, "mass": 1.0, **asset,
-                "user_defined": _user_defined(item, rotation),
-            },
-        )  # fmt: skip
+            {**asset, "semantic_id": item.id, "mass": 1.0, "user_defined": truth},
+        )
         instances.append({
             "template_name": template, "translation_origin": "asset_local", "translation": list(item.box.centre_m),
             "rotation": list(item.box.rotation_wxyz), "motion_type": "static",
+            "user_defined": {"object_id": item.id, "room_id": item.room_id, "support_id": item.support_id},
         })  # fmt: skip
     description = scene.description
     _write(out / "semantics" / f"{name}.semantic_config.json", {
         "classes": [{"id": o.id, "name": o.category} for o in description.objects],
-        "region_annotations": [
-            {
-                "name": f"{room.category}_{room.id}", "label": room.category,
-                "poly_loop": [[x, room.floor_y_m, z] for x, z in room.polygon_xz_m],
-                "floor_height": room.floor_y_m, "extrusion_height": room.ceiling_y_m - room.floor_y_m,
-            }
-            for room in description.rooms
-        ],
+        "region_annotations": [_region(room) for room in description.rooms],
     })  # fmt: skip
     _write(out / "scenes" / f"{name}.scene_instance.json", {
         "stage_instance": {
@@ -138,23 +141,32 @@ def _export(scene: RoomsScene, out: Path, digest: str) -> str:
         "user_defined": {
             "scene_file": f"../{name}.scene.json", "navmesh_settings": _NAVMESH,
             "openings": msgspec.to_builtins(description.openings),
+            "navigable_area_m2": description.navigable_area_m2,
         },
     })  # fmt: skip
-    lit_by = LitBy(scene.spec, scene.plan, tuple(scene.lamps_m))
-    truth = {"renderer_digest": digest, "spec": scene.spec, "scene": description, "light": lit_by}
+    plan = Plan(scene.spec, scene.plan, scene.lamps_m)
+    truth = {"renderer_digest": digest, "spec": scene.spec, "scene": description, "light": plan}
     (out / f"{name}.scene.json").write_bytes(msgspec.json.format(msgspec.json.encode(truth), indent=1))
     return name
 
 
-def _user_defined(item: SceneObject, rotation: NDArray[np.float64]) -> dict[str, Any]:
-    """Properties that Habitat's format lacks, as `user_defined`; the front is in the template's frame."""
-    stored: dict[str, Any] = {
-        "category": item.category, "object_id": item.id, "color": item.color, "room_id": item.room_id,
-        "support_id": item.support_id,
-    }  # fmt: skip
+def _template_truth(item: SceneObject, rotation: NDArray[np.float64]) -> dict[str, Any]:
+    """Properties of an object that Habitat's format lacks; the front is in the template's frame (placements.py)."""
+    stored: dict[str, Any] = {"category": item.category, "color": item.color}
     if item.front is not None:
         stored["front"] = (rotation.T @ np.array(item.front)).tolist()
     return stored
+
+
+def _region(room: Room) -> dict[str, Any]:
+    """A room as a region annotation. habitat-sim reports an error for a region without both bounds."""
+    xs, zs = zip(*room.polygon_xz_m)
+    return {
+        "name": f"{room.category}_{room.id}", "label": room.category,
+        "poly_loop": [[x, room.floor_y_m, z] for x, z in room.polygon_xz_m],
+        "floor_height": room.floor_y_m, "extrusion_height": room.ceiling_y_m - room.floor_y_m,
+        "min_bounds": [min(xs), room.floor_y_m, min(zs)], "max_bounds": [max(xs), room.ceiling_y_m, max(zs)],
+    }  # fmt: skip
 
 
 def _look(geometry: Geometry, material: int, folder: Path) -> _Look:
@@ -167,11 +179,7 @@ def _look(geometry: Geometry, material: int, folder: Path) -> _Look:
     if (shown == shown[0]).all():
         name = "color_" + bytes(shown[0]).hex()
         return _Look(own, name, tuple(float(c) for c in shown[0] / 255), "", 1.0)
-    image = shown.reshape(textures.SIZE, textures.SIZE, 3)
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG", optimize=True)
-    name = hashlib.blake2b(image.tobytes(), digest_size=6).hexdigest()
-    (folder / f"{name}.png").write_bytes(buffer.getvalue())
+    name = _write_image(shown.reshape(textures.SIZE, textures.SIZE, 3), folder)
     return _Look(own, name, (1.0, 1.0, 1.0), f"../textures/{name}.png", repeats)
 
 
@@ -186,66 +194,73 @@ def _srgb(linear: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.round(encoded * 255).astype(np.uint8)
 
 
-def _glb(
-    name: str, geometry: Geometry, faces: NDArray[np.int64], looks: Sequence[_Look], rotation: NDArray[np.float64],
+def _unlit(
+    geometry: Geometry, faces: NDArray[np.int64], looks: Sequence[_Look], rotation: NDArray[np.float64],
     centre: NDArray[np.float64],
-) -> bytes:  # fmt: skip
-    """A GLB of these faces, in the frame that `rotation` and `centre` map to the world.
+) -> list[Surface]:  # fmt: skip
+    """These faces in the frame that `rotation` and `centre` map to the world, with their materials.
 
-    It has one primitive per chunk and look, so that reading it back gives the same chunks.
+    There is one surface per chunk and look, so that reading it back gives the same chunks.
     """
-    binary, views, accessors, primitives = bytearray(), [], [], []
-
-    def accessor(values: NDArray[Any], kind: str, component: int, target: int, bounds: bool = False) -> int:
-        views.append({"buffer": 0, "byteOffset": len(binary), "byteLength": values.nbytes, "target": target})
-        binary.extend(values.tobytes())
-        entry = {"bufferView": len(views) - 1, "componentType": component, "count": len(values), "type": kind}
-        if bounds:
-            entry.update(min=values.min(0).tolist(), max=values.max(0).tolist())
-        accessors.append(entry)
-        return len(accessors) - 1
-
-    used = np.unique(geometry.face_material[faces])
-    looked_at = np.searchsorted(used, geometry.face_material[faces])
+    out = []
     chunks = np.searchsorted(geometry.chunk_faces[:, 1], faces, "right")
-    for chunk, index in np.unique(np.stack([chunks, looked_at], 1), axis=0).tolist():
-        material = int(used[index])
-        corners = geometry.faces[faces[(chunks == chunk) & (looked_at == index)]]
-        vertices, inverse = np.unique(corners, return_inverse=True)
-        local = (geometry.positions[vertices].astype(np.float64) - centre) @ rotation
-        attributes = {
-            "POSITION": accessor(local.astype("<f4"), "VEC3", _FLOAT, 34962, bounds=True),
-            "NORMAL": accessor((geometry.normals[vertices] @ rotation).astype("<f4"), "VEC3", _FLOAT, 34962),
-        }
+    materials = geometry.face_material[faces]
+    for chunk, material in np.unique(np.stack([chunks, materials], 1), axis=0).tolist():
+        own = faces[(chunks == chunk) & (materials == material)]
+        vertices, inverse = np.unique(geometry.faces[own], return_inverse=True)
         look = looks[material]
-        if textures.NAMES[look.own.pattern] != "plain":
-            uv = (geometry.uv[vertices] * np.float32(look.repeats_per_m)).astype("<f4")
-            attributes["TEXCOORD_0"] = accessor(uv, "VEC2", _FLOAT, 34962)
-        order = accessor(inverse.reshape(-1).astype("<u4"), "SCALAR", _UINT32, 34963)
-        primitives.append({"attributes": attributes, "indices": order, "material": index, "mode": 4})
-    own = [looks[m] for m in used]
-    images = sorted({look.texture for look in own if look.texture})
-    materials = []
-    for look in own:
-        surface: dict[str, Any] = {"baseColorFactor": [*look.color, 1.0], "metallicFactor": 0.0, "roughnessFactor": 1.0}
-        if look.texture:
-            surface["baseColorTexture"] = {"index": images.index(look.texture)}
-        materials.append({"name": look.name, "pbrMetallicRoughness": surface, "extras": material_extras(look.own)})
-    document: dict[str, Any] = {
-        "asset": {"version": "2.0", "generator": "vantage"},
-        "scene": 0, "scenes": [{"nodes": [0]}], "nodes": [{"name": name, "mesh": 0}],
-        "meshes": [{"name": name, "primitives": primitives}], "materials": materials, "accessors": accessors,
-        "bufferViews": views, "buffers": [{"byteLength": len(binary)}],
-    }  # fmt: skip
-    if images:
-        document["images"] = [{"uri": image, "mimeType": "image/png"} for image in images]
-        document["samplers"] = [{"magFilter": 9729, "minFilter": 9987, "wrapS": 10497, "wrapT": 10497}]
-        document["textures"] = [{"source": k, "sampler": 0} for k in range(len(images))]
-    text = json.dumps(document, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    data = bytes(binary) + b"\0" * (-len(binary) % 4)
-    chunks = struct.pack("<II", len(text), 0x4E4F534A) + text + struct.pack("<II", len(data), 0x004E4942) + data
-    return struct.pack("<III", 0x46546C67, 2, 12 + len(chunks)) + chunks
+        uv = geometry.uv[vertices] * np.float32(look.repeats_per_m)
+        out.append(
+            Surface(
+                *_placed(geometry, vertices, rotation, centre), inverse.reshape(-1, 3),
+                uv if textures.NAMES[look.own.pattern] != "plain" else None, None, look.name, look.color, look.texture,
+                material_extras(look.own),
+            )
+        )  # fmt: skip
+    return out
+
+
+def _lit(
+    scene: RoomsScene, faces: NDArray[np.int64], rotation: NDArray[np.float64], centre: NDArray[np.float64],
+    folder: Path,
+) -> list[Surface]:  # fmt: skip
+    """These faces in the same frame, with the light in their colours; writes their textures into `folder`."""
+    geometry, out = scene.geometry, []
+    for part in lit_surfaces(geometry, scene.light, faces):
+        corners = geometry.faces[part.faces].reshape(-1)
+        columns = [corners[:, None].astype(np.float64)]
+        columns += [part.uv.reshape(-1, 2)] if part.uv is not None else []
+        columns += [part.colors.reshape(-1, 3)] if part.colors is not None else []
+        _, first, inverse = np.unique(np.concatenate(columns, 1), axis=0, return_index=True, return_inverse=True)
+        opaque = np.full((len(first), 1), 255, np.uint8)
+        name = _write_image(part.image, folder) if part.image is not None else ""
+        out.append(
+            Surface(
+                *_placed(geometry, corners[first], rotation, centre), inverse.reshape(-1, 3),
+                part.uv.reshape(-1, 2)[first] if part.uv is not None else None,
+                np.hstack([part.colors.reshape(-1, 3)[first], opaque]) if part.colors is not None else None,
+                name or "colors", (1.0, 1.0, 1.0), f"../textures/{name}.png" if name else "", None,
+            )
+        )  # fmt: skip
+    return out
+
+
+def _placed(
+    geometry: Geometry, vertices: NDArray[np.integer], rotation: NDArray[np.float64], centre: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Positions and normals of these vertices in the asset's frame."""
+    positions = (geometry.positions[vertices].astype(np.float64) - centre) @ rotation
+    return positions.astype(np.float32), (geometry.normals[vertices] @ rotation).astype(np.float32)
+
+
+def _write_image(image: NDArray[np.uint8], folder: Path) -> str:
+    """Write a PNG named after its content and return the name without suffix."""
+    name = hashlib.blake2b(repr(image.shape).encode() + image.tobytes(), digest_size=6).hexdigest()
+    if not (folder / f"{name}.png").exists():
+        buffer = io.BytesIO()
+        Image.fromarray(image).save(buffer, "PNG")
+        (folder / f"{name}.png").write_bytes(buffer.getvalue())
+    return name
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from PIL import Image
 
 from protocol.errors import VantageError
 from sim_server.backends.rooms.files.gltf_data import GltfData, broken, index_of
+from sim_server.backends.untrusted import Reader
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -66,7 +67,7 @@ class Asset(NamedTuple):
     textures: tuple[Texture, ...]
 
 
-def read_gltf(path: Path) -> Asset:
+def read_gltf(path: Path, reader: Reader) -> Asset:
     """The triangles of the default scene of a .glb or .gltf file.
 
     Raises VantageError("corrupt") for a file that is missing, invalid or without triangles, VantageError("unsupported")
@@ -74,7 +75,7 @@ def read_gltf(path: Path) -> Asset:
     """
     try:
         with np.errstate(all="ignore"):  # results are checked for invalid numbers instead
-            asset = _Document(path).asset()
+            asset = _Document(path, reader).asset()
     except VantageError:
         raise
     except (
@@ -89,9 +90,9 @@ def read_gltf(path: Path) -> Asset:
 class _Document:
     """One file. Every method may raise the exceptions of indexing invalid data."""
 
-    def __init__(self, path: Path) -> None:
-        self._data = GltfData(path)
-        self._path, self._root = path, self._data.root
+    def __init__(self, path: Path, reader: Reader) -> None:
+        self._data = GltfData(path, reader)
+        self._path, self._root, self._reader = path, self._data.root, reader
         self._textures: list[Texture] = []
         self._texture_index: dict[int, int] = {}
 
@@ -107,7 +108,7 @@ class _Document:
     # ------------------------------------------------------------------ nodes
 
     def _placed_meshes(self) -> Iterator[tuple[int, F64, int]]:
-        """(top-level node, matrix to the asset's frame, mesh) of every node of the scene, parents first."""
+        """(top-level node, matrix to the asset's frame, mesh) of every visible node of the scene, parents first."""
         nodes = self._root.get("nodes", [])
         scenes = self._root.get("scenes", [])
         if scenes:
@@ -119,8 +120,9 @@ class _Document:
         seen: set[int] = set()
         while len(roots) == 1 and "mesh" not in nodes[index_of(roots[0])] and roots[0] not in seen:
             seen.add(roots[0])
-            matrix = matrix @ _local(nodes[roots[0]])
-            roots = nodes[roots[0]].get("children", [])
+            root = nodes[roots[0]]
+            matrix = matrix @ _local(root)
+            roots = root.get("children", []) if _is_visible(root) else []
         stack = [(index_of(root), root, matrix) for root in reversed(roots)]
         while stack:
             index, top_node, parent = stack.pop()
@@ -128,6 +130,8 @@ class _Document:
                 raise broken(self._path, f"has node {index} twice in its node tree")
             seen.add(index)
             node = nodes[index]
+            if not _is_visible(node):
+                continue
             matrix = parent @ _local(node)
             if not np.isfinite(matrix).all():
                 raise broken(self._path, f"has numbers that are not finite in node {index}")
@@ -210,8 +214,9 @@ class _Document:
             return [1.0, 1.0, 1.0], -1, 0, identity
         metal = self._root["materials"][index_of(index)].get("pbrMetallicRoughness", {})
         color = [float(c) for c in metal.get("baseColorFactor", (1, 1, 1, 1))][:3]
-        if len(color) < 3 or not all(0 <= c <= 1 for c in color):
-            raise broken(self._path, f"has a base colour outside 0..1 in material {index}")
+        if len(color) < 3 or not all(math.isfinite(c) for c in color):
+            raise broken(self._path, f"has a base colour that is not three finite numbers in material {index}")
+        color = [min(max(c, 0.0), 1.0) for c in color]
         if "baseColorTexture" not in metal:
             return color, -1, 0, identity
         info = metal["baseColorTexture"]
@@ -246,11 +251,20 @@ class _Document:
             with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
                 if image.width * image.height > _MAX_PIXELS:
                     raise broken(self._path, f"has an image of more than {_MAX_PIXELS} pixels")
+                self._reader.take_pixels(image.width * image.height, self._path)
+                if image.mode.startswith("I"):  # grey of 16 bits, which convert() would clip to 255
+                    grey = np.round(np.asarray(image).astype(np.float64) / 257).astype(np.uint8)
+                    return np.repeat(grey[..., None], 3, 2)
                 return np.asarray(image.convert("RGB"), np.uint8)
         except VantageError:
             raise
         except Exception as error:  # Pillow's decoders raise many types
             raise broken(self._path, f"has an image {index} that is not a PNG or JPEG ({error})") from error
+
+
+def _is_visible(node: dict[str, Any]) -> bool:
+    """Whether KHR_node_visibility shows the node and its children."""
+    return node.get("extensions", {}).get("KHR_node_visibility", {}).get("visible", True) is not False
 
 
 def _local(node: dict[str, Any]) -> F64:

@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.errors import VantageError
+from sim_server.backends.untrusted import MAX_JSON_BYTES, Reader
 
 _MAGIC, _JSON_CHUNK, _BINARY_CHUNK = 0x46546C67, 0x4E4F534A, 0x004E4942
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
-_READABLE = frozenset({"KHR_texture_transform", "KHR_mesh_quantization", "KHR_materials_unlit"})
+_READABLE = frozenset({"KHR_texture_transform", "KHR_mesh_quantization", "KHR_materials_unlit", "KHR_node_visibility"})
 _ADVICE = {
     "KHR_draco_mesh_compression": "write it without Draco compression",
     "EXT_meshopt_compression": "write it without meshopt compression",
@@ -39,9 +40,9 @@ def broken(path: Path, defect: str) -> VantageError:
 class GltfData:
     """One file with its buffers; `root` is its JSON."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        data = self._file(path)
+    def __init__(self, path: Path, reader: Reader) -> None:
+        self.path, self._reader = path, reader
+        data = reader.read(path)
         self._binary: Optional[bytes] = None
         if data[:4] == struct.pack("<I", _MAGIC):
             text = self._chunks(data)
@@ -49,6 +50,8 @@ class GltfData:
             raise broken(path, "is not a GLB file (it does not start with 'glTF')")
         else:
             text = data
+        if len(text) > MAX_JSON_BYTES:
+            raise broken(path, f"has more than {MAX_JSON_BYTES} bytes of JSON")
         try:
             self.root = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -60,13 +63,6 @@ class GltfData:
                 advice = _ADVICE.get(name, "write it without that extension")
                 raise VantageError("unsupported", f"{path} requires {name}, which is not supported: {advice}.")
         self._buffers: dict[int, bytes] = {}
-
-    def _file(self, path: Path) -> bytes:
-        try:
-            return path.read_bytes()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise VantageError("corrupt", f"{path} cannot be read ({reason}): restore the file.") from None
 
     def _chunks(self, data: bytes) -> bytes:
         """The JSON of a GLB; also stores its binary chunk."""
@@ -106,7 +102,7 @@ class GltfData:
                 "unsupported",
                 f"{self.path} refers to {uri[:80]!r}: put that file into the same folder, no other location is read.",
             )
-        return self._file(self.path.parent / unquote(uri))
+        return self._reader.read(self.path.parent / unquote(uri))
 
     def _buffer(self, index: int) -> bytes:
         if index not in self._buffers:
@@ -149,6 +145,7 @@ class GltfData:
         width = _WIDTHS[entry["type"]]
         if not 0 <= count <= _MAX_ELEMENTS:
             raise broken(self.path, f"has an accessor of {count} elements, more than {_MAX_ELEMENTS}")
+        self._reader.take_elements(count, self.path)
         if "bufferView" in entry:
             values = self._array(entry["bufferView"], int(entry.get("byteOffset", 0)), component, count, width)
         else:

@@ -3,39 +3,45 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Sequence
+from typing import Any, NamedTuple, Optional, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from protocol.errors import VantageError
-from protocol.tasks.scene import Camera, Pose, SceneDescription, SceneSpec, Vec3
+from protocol.tasks.scene import Camera, Change, Pose, SceneDescription, SceneObject, SceneSpec, Vec3
 from sim_server.backends.base import Frames, TopDown
+from sim_server.backends.changes import changed_objects, shifts
+from sim_server.backends.placements import SceneFiles
 from sim_server.backends.rooms.draw import plain_shade, raster
 from sim_server.backends.rooms.draw.drawing import camera_normals, check_sensors, view_axes
 from sim_server.backends.rooms.draw.shade import depth_and_ids
 from sim_server.backends.rooms.draw.topdown import top_down
 from sim_server.backends.rooms.draw.view import Pinhole, VisibilityBuffer, vertex_scratch, visibility_buffer
-from sim_server.backends.rooms.files.assemble import assemble
-from sim_server.backends.rooms.files.rebake import rebaked
+from sim_server.backends.rooms.files.assemble import assemble, supported
 from sim_server.backends.rooms.walk.walkable import Agent, WalkableMesh
-from sim_server.backends.scene_dataset import SceneFiles
 
 # Meshes are drawn enlarged by this power of 2, so that the rasteriser's near plane of 5 cm is at 6 mm.
 _ENLARGED = np.float32(8)
 
 
+class Edits(NamedTuple):
+    """The objects of a scene as its files have them, and after changes."""
+
+    before: tuple[SceneObject, ...]
+    after: tuple[SceneObject, ...]
+
+
 class LoadedScene:
-    """A scene from files.
+    """A scene from files. Its assets use Habitat's flat shader if they ask for it, else one fixed light."""
 
-    Exports of `rooms` render as before the export, light included. Other assets use Habitat's flat shader if they ask
-    for it, else one fixed light.
-    """
-
-    def __init__(self, spec: SceneSpec, files: SceneFiles, named_nodes: bool) -> None:
+    def __init__(self, spec: SceneSpec, files: SceneFiles, named_nodes: bool, edits: Optional[Edits] = None) -> None:
         """With `named_nodes` the nodes of the stage are the objects. Raises what assemble and WalkableMesh raise."""
         self.spec = spec
-        assembled = assemble(files, named_nodes)
+        self._files, self._named_nodes = files, named_nodes
+        assembled = assemble(files, named_nodes, shifts(*edits) if edits is not None else {})
+        objects = edits.after if edits is not None else supported(assembled, files)
+        self._edits = edits or Edits(objects, objects)
         mesh = assembled.mesh
         self._triangles = mesh.triangles
         self._mesh = mesh._replace(
@@ -52,17 +58,19 @@ class LoadedScene:
             backend="rooms",
             rooms=files.rooms,
             openings=files.openings,
-            objects=assembled.objects,
+            objects=objects,
             navigable_area_m2=self._walkable.area_m2,
         )
-        self._highest_id = max((o.id for o in assembled.objects), default=0)
-        self._lit = rebaked(files, assembled.assets)
+        self._highest_id = max((o.id for o in objects), default=0)
+
+    def edited(self, changes: Sequence[Change]) -> LoadedScene:
+        """See backends/base.py. Assembles the scene again; baked light in textures stays as it was."""
+        after = changed_objects(self.description.objects, changes)
+        return LoadedScene(self.spec, self._files, self._named_nodes, Edits(self._edits.before, after))
 
     def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
         """See backends/base.py. Raises VantageError("bad_request") for an unknown sensor or a pose that is not
         finite."""
-        if self._lit is not None:
-            return self._lit.render(poses, camera, sensors, lambda _: None)
         check_sensors(sensors)
         shape = (len(poses), camera.height_px, camera.width_px)
         frames = Frames(poses=tuple(poses), camera=camera)
@@ -107,8 +115,6 @@ class LoadedScene:
 
     def top_down(self, width_px: int) -> TopDown:
         """See backends/base.py."""
-        if self._lit is not None:
-            return self._lit.top_down(self.description, width_px)
 
         def colour(buffer: VisibilityBuffer, view: Pinhole, rgb: NDArray[np.uint8]) -> None:
             plain_shade.shade(buffer, self._surfaces, self._bank, view, rgb)

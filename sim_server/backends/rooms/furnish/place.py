@@ -6,6 +6,7 @@ import math
 from typing import Optional, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from protocol.errors import Infeasible, VantageError
 from protocol.seeds import pick
@@ -170,7 +171,7 @@ def furnish_reachable(
     """
     for _ in range(LAYOUTS):
         placed = furnish(spec, plan, rng)
-        navigation = free_floor(plan, placed)
+        navigation = free_floor(plan, [triangles(item) for item in placed])
         if all(navigation.reaches(rect) for rect in plan.rects):
             return placed, navigation
     raise Infeasible(
@@ -179,8 +180,8 @@ def furnish_reachable(
     )
 
 
-def free_floor(plan: FloorPlan, placed: Sequence[Placed]) -> NavigationGrid:
-    """The floor that these objects and the door leaves leave free."""
+def free_floor(plan: FloorPlan, objects: Sequence[NDArray[np.float32]]) -> NavigationGrid:
+    """The floor that the objects' triangles, float32 [T, 3, 3], and the door leaves leave free."""
     leaves = [
         part.positions[part.faces]
         for rect, holes in zip(plan.rects, plan.holes)
@@ -188,7 +189,7 @@ def free_floor(plan: FloorPlan, placed: Sequence[Placed]) -> NavigationGrid:
         for part, _ in leaf_parts(rect, hole, WOODEN_DOOR)
     ]
     none = np.zeros((0, 3, 3), np.float32)
-    return NavigationGrid(plan, np.concatenate([none, *leaves, *map(triangles, placed)]))
+    return NavigationGrid(plan, np.concatenate([none, *leaves, *objects]))
 
 
 def _rank(category: Category) -> tuple[int, bool]:

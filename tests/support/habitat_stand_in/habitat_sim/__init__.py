@@ -1,7 +1,7 @@
 """A stand-in for habitat_sim: the part of its interface that the backend uses, with array shapes and pitfalls as in
 0.3.4.
 
-`rooms` renders the images from the same dataset; they agree with recordings of the real library
+The rasteriser of `rooms` renders the images from the same dataset; they agree with recordings of the real library
 (tests/data/reference/README.md). Where the real library ends or aborts the process, the stand-in raises an exception.
 """
 
@@ -17,9 +17,15 @@ from typing import Any, Optional
 
 import numpy as np
 
-from protocol.tasks.scene import Camera, Pose, SceneSpec
+from protocol.errors import VantageError
+from protocol.tasks.scene import Camera, Change, Pose, SceneSpec
+from sim_server.backends.placements import SceneFiles
 from sim_server.backends.rooms import RoomsBackend
 from sim_server.backends.scene_dataset import SceneDataset
+
+from ._nav import NavMeshSettings, PathFinder, ShortestPath
+from ._objects import MotionType, RigidObject, SceneNodeType
+from ._pictures import Pictures
 
 __version__ = "0.3.3"
 
@@ -104,20 +110,18 @@ def _check_rotation(rotation: Any) -> None:
         raise ValueError("rotations are of unit length")
 
 
-class _NavMeshSettings:
-    def set_defaults(self) -> None:
-        self.cell_size, self.cell_height, self.agent_height, self.agent_radius = 0.05, 0.2, 1.5, 0.1
-        self.include_static_objects = False
+nav = SimpleNamespace(NavMeshSettings=NavMeshSettings, ShortestPath=ShortestPath, PathFinder=PathFinder)
+physics = SimpleNamespace(MotionType=MotionType)
+scene = SimpleNamespace(SceneNodeType=SceneNodeType)
 
 
-class _ShortestPath:
-    requested_start: Any = None
-    requested_end: Any = None
-    points: list[Any] = []  # noqa: RUF012
-    geodesic_distance = math.inf
+class _CameraFlags(enum.Flag):
+    NONE = 0
+    FRUSTUM_CULLING = 1
+    OBJECTS_ONLY = 2
 
 
-nav = SimpleNamespace(NavMeshSettings=_NavMeshSettings, ShortestPath=_ShortestPath)
+gfx = SimpleNamespace(Camera=SimpleNamespace(Flags=_CameraFlags))
 
 
 class _MetadataMediator:
@@ -126,7 +130,11 @@ class _MetadataMediator:
     def get_scene_handles(self) -> list[str]:
         """Only scene instances: empty for a dataset that lists only stages."""
         path = Path(self.active_dataset)
-        if "scene_instances" not in json.loads(path.read_text()):
+        try:
+            config = json.loads(path.read_text())
+        except ValueError:
+            raise AssertionError(f"ESP_CHECK failed: MetadataMediator::setActiveSceneDatasetName: {path}") from None
+        if "scene_instances" not in config:
             return []
         return [str(path.parent / "scenes" / f"{name}.scene_instance.json") for name in SceneDataset(path).names]
 
@@ -166,16 +174,39 @@ class SensorFactory:
 class _Sensor:
     """The Python object of a sensor; using it after its node was deleted ends the process."""
 
-    def __init__(self, node: SceneNode, spec: CameraSensorSpec) -> None:
-        self._node, self.spec = node, spec
+    def __init__(self, sim: Simulator, spec: CameraSensorSpec) -> None:
+        self._sim, self._node, self.spec = sim, sim._agent.scene_node, spec
+        target = SimpleNamespace(render_enter=self._living, render_exit=self._living)
+        self._sensor_object = SimpleNamespace(render_target=target, render_camera=self)
+        self._frame: Any = None
 
-    def draw(self) -> CameraSensorSpec:
+    def _living(self) -> CameraSensorSpec:
         if self._node.subtree_sensors.get(self.spec.uuid) is not self.spec:
             raise ProcessEnded("the sensor was deleted")
         return self.spec
 
+    def draw_observation(self) -> None:
+        self._frame = self._sim._draw(self._living(), None)
+
+    def draw_objects(self) -> None:
+        shown = {
+            key
+            for key, item in self._sim._objects.items()
+            if any(node.type is SceneNodeType.OBJECT for node in item.visual_scene_nodes)
+        }
+        self._frame = self._sim._draw(self._living(), shown)
+
+    def get_observation(self) -> Any:
+        return self._frame
+
     def close(self) -> None:
         self.spec = None  # type: ignore[assignment]
+
+
+class _Renderer:
+    def draw(self, camera: _Sensor, graph: Any, flags: _CameraFlags) -> None:
+        assert flags & _CameraFlags.OBJECTS_ONLY
+        camera.draw_objects()
 
 
 class _Agent:
@@ -198,52 +229,6 @@ class _Agent:
             self.sensor_states = dict(state.sensor_states)
 
 
-class _PathFinder:
-    """Points are on the upper side of voxels; one in three is on top of the ceiling."""
-
-    def __init__(self) -> None:
-        self.is_loaded = False
-        self._scene: Any = None
-        self._rng = np.random.default_rng(0)
-
-    def build(self, scene: Any) -> None:
-        self.is_loaded, self._scene = True, scene
-
-    @property
-    def navigable_area(self) -> float:
-        assert self.is_loaded
-        return self._scene.description.navigable_area_m2
-
-    def get_bounds(self) -> tuple[Any, Any]:
-        return np.array([-1.0, -0.1, -1.0]), np.array([9.0, 2.8, 9.0])
-
-    def seed(self, number: int) -> None:
-        self._rng = np.random.default_rng(number)
-
-    def get_random_navigable_point(self, max_tries: int = 10) -> Any:
-        assert self.is_loaded
-        x, y, z = self._scene.sample_navigable(self._rng)
-        return np.array([x, 2.9 if self._rng.random() < 1 / 3 else y + 0.05, z], np.float32)
-
-    def is_navigable(self, point: Any, max_y_delta: float = 0.5) -> bool:
-        assert self.is_loaded
-        return point[1] > 2.5 or self._scene.is_navigable(tuple(float(v) for v in point))
-
-    def find_path(self, path: _ShortestPath) -> bool:
-        start, end = (tuple(float(v) for v in point) for point in (path.requested_start, path.requested_end))
-        path.points = [np.array(point, np.float32) for point in self._scene.path(start, end)]
-        path.geodesic_distance = self._scene.geodesic_m(start, end)
-        return bool(path.points)
-
-    def save_nav_mesh(self, path: str) -> bool:
-        Path(path).write_bytes(b"navmesh")
-        return True
-
-    def load_nav_mesh(self, path: str) -> bool:
-        self.build(self._scene)
-        return Path(path).read_bytes() == b"navmesh"
-
-
 class Simulator:
     """The Simulator of 0.3.3; `Simulator034` is that of 0.3.4."""
 
@@ -254,7 +239,9 @@ class Simulator:
     def __init__(self, configuration: Configuration) -> None:
         Simulator.made += 1
         self._thread = threading.get_ident()
+        self._broken = False
         self.semantic_scene: Optional[Any] = None
+        self.renderer = _Renderer()
         self._show(configuration)
 
     def reconfigure(self, configuration: Configuration) -> None:
@@ -266,85 +253,94 @@ class Simulator:
 
     def _show(self, configuration: Configuration) -> None:
         """Load the scene even if only sensors differ, as the real library does for scenes with lights."""
+        if self._broken:
+            raise ProcessEnded("an earlier scene failed to load")
         backend = configuration.sim_cfg
         if backend.gpu_device_id >= 0:
             raise ProcessEnded("there is no CUDA device")
-        dataset = SceneDataset(Path(backend.scene_dataset_config_file))
-        name = Path(backend.scene_id).name.partition(".")[0]
-        assert name in dataset.names, "unknown scene"
+        self._broken = True  # until the scene is loaded
+        dataset = Path(backend.scene_dataset_config_file)
+        self._files = _files_of(dataset, backend.scene_id)
+        self._scene: Any = None
+        self._objects: dict[int, RigidObject] = {}
+        if self._files is not None:
+            self._scene = RoomsBackend(str(dataset)).open(SceneSpec(asset=self._files.name))
+            described = {item.id: item for item in self._scene.description.objects}
+            for number, placement in enumerate(self._files.objects, start=1):
+                self._objects[placement.id] = RigidObject(placement, described[placement.id], number, self._forget)
+        self._pictures: Optional[Pictures] = None
         Simulator.scene_graphs += 1
         self._agent = _Agent(configuration.agents[0])
-        self._sensors = {uuid: _Sensor(self._agent.scene_node, spec) for uuid, spec in self._agent._sensors.items()}
+        self._sensors = {uuid: _Sensor(self, spec) for uuid, spec in self._agent._sensors.items()}
         self.config = configuration
-        rooms = RoomsBackend(str(backend.scene_dataset_config_file))
-        self._scene: Any = rooms.open(SceneSpec(asset=name))
-        self._files = dataset.scene(name)
-        self._objects = {item.id: item for item in self._scene.description.objects}
-        self._object_ids = {placement.id: number for number, placement in enumerate(self._files.objects, start=1)}
         self.semantic_scene = SimpleNamespace(objects=[], categories=[None], regions=[])
-        self.pathfinder = _PathFinder()
-        self.pathfinder._scene = self._scene
+        self._broken = False
 
     def add_sensor(self, spec: CameraSensorSpec) -> None:
         assert spec not in self._agent.agent_config.sensor_specifications
         self._agent.agent_config.sensor_specifications.append(spec)
         self._agent._add(spec)
-        self._sensors[spec.uuid] = _Sensor(self._agent.scene_node, spec)
+        self._sensors[spec.uuid] = _Sensor(self, spec)
 
     def get_agent(self, agent_id: int) -> _Agent:
         assert agent_id == 0
         return self._agent
 
-    def get_sensor_observations(self) -> dict[str, Any]:
+    def get_active_scene_graph(self) -> Any:
+        return SimpleNamespace()
+
+    def _forget(self) -> None:
+        self._pictures = None
+
+    def _shifts(self) -> dict[int, Any]:
+        """Moved objects; one that is not near the scene counts as removed, since it is beyond the far plane."""
+        shifts: dict[int, Any] = {}
+        for key, item in self._objects.items():
+            step = item.translation.astype(np.float64) - item.home
+            if np.abs(step).max() > 1e3:
+                shifts[key] = None
+            elif step.any():
+                shifts[key] = tuple(step.tolist())
+        return shifts
+
+    def _draw(self, spec: CameraSensorSpec, shown: Optional[set[int]]) -> Any:
         if threading.get_ident() != self._thread:
             raise ProcessEnded("another thread has no OpenGL context")
-        seen = {}
-        for sensor in self._sensors.values():
-            spec = sensor.draw()
-            height, width = spec.resolution
-            state = self._agent.sensor_states[spec.uuid]
-            x, y, z, w = (float(value) for value in state.rotation)
-            pose = Pose(tuple(float(value) for value in state.position), (w, x, y, z))  # type: ignore[arg-type]
-            camera = Camera(width, height, math.radians(spec.hfov))
-            frames = self._scene.render([pose], camera, ("rgb", "depth", "ids"))
-            if spec.sensor_type is SensorType.COLOR:
-                alpha = np.full((height, width, 1), 255, np.uint8)
-                seen[spec.uuid] = np.concatenate([frames.rgb[0], alpha], axis=2)
-            elif spec.sensor_type is SensorType.DEPTH:
-                seen[spec.uuid] = frames.depth[0]
-            else:
-                seen[spec.uuid] = self._semantic(frames.ids[0], spec.semantic_target)
-        return seen
+        assert self._files is not None
+        if self._pictures is None:
+            self._pictures = Pictures(self._files, self._shifts())
+        height, width = spec.resolution
+        state = self._agent.sensor_states[spec.uuid]
+        x, y, z, w = (float(value) for value in state.rotation)
+        pose = Pose(tuple(float(value) for value in state.position), (w, x, y, z))  # type: ignore[arg-type]
+        seen = self._pictures.draw(pose, Camera(width, height, math.radians(spec.hfov)), shown)
+        if spec.sensor_type is SensorType.COLOR:
+            return np.concatenate([seen.rgb, np.full((height, width, 1), 255, np.uint8)], axis=2)
+        return seen.depth if spec.sensor_type is SensorType.DEPTH else self._semantic(seen.ids, spec.semantic_target)
 
     def _semantic(self, ids: Any, target: SemanticTarget) -> Any:
         values, places = np.unique(ids, return_inverse=True)
         if target is SemanticTarget.OBJECT_ID:
-            values = np.array([self._object_ids.get(int(value), 0) for value in values])
+            values = np.array([self._objects[int(value)].object_id if value else 0 for value in values])
         return values.astype(np.uint32)[places].reshape(ids.shape)
 
-    def recompute_navmesh(self, pathfinder: _PathFinder, settings: _NavMeshSettings) -> bool:
+    def recompute_navmesh(self, pathfinder: PathFinder, settings: NavMeshSettings) -> bool:
         if not settings.include_static_objects:
             raise AssertionError("furniture would not be an obstacle")
         Simulator.navmeshes += 1
-        pathfinder.build(self._scene)
+        centres = {item.id: item.box.centre_m for item in self._scene.description.objects}
+        changes = [
+            Change(key, None if shift is None else tuple(np.add(centres[key], shift).tolist()))  # type: ignore[arg-type]
+            for key, shift in self._shifts().items()
+        ]
+        assert all(
+            self._objects[change.object_id].motion_type is MotionType.STATIC for change in changes if change.moved_to_m
+        ), "it would be no obstacle"
+        pathfinder.build(self._scene.edited(changes) if changes else self._scene)
         return True
 
     def get_rigid_object_manager(self) -> Any:
-        objects = {}
-        for placement in self._files.objects:
-            item = self._objects[placement.id]
-            w, x, y, z = item.box.rotation_wxyz
-            half = np.array(item.box.half_extents_m)
-            item = SimpleNamespace(
-                handle=f"{placement.name}_:0000",
-                object_id=self._object_ids[placement.id],
-                semantic_id=placement.id,
-                translation=np.array(item.box.centre_m),  # the centre of its box, not the instance's translation
-                rotation=SimpleNamespace(scalar=w, vector=np.array([x, y, z])),
-                root_scene_node=SimpleNamespace(cumulative_bb=SimpleNamespace(min=-half, max=half)),
-                user_attributes=placement.user,
-            )
-            objects[item.handle] = item
+        objects = {item.handle: item for item in self._objects.values()}
         return SimpleNamespace(
             get_num_objects=lambda: len(objects), get_objects_by_handle_substring=lambda _="": dict(objects)
         )
@@ -358,3 +354,17 @@ class Simulator034(Simulator):
         self._sensors.pop(uuid).close()
         self._agent._sensors.pop(uuid)
         SensorFactory.delete_subtree_sensor(self._agent.scene_node, uuid)
+
+
+def _files_of(path: Path, scene_id: str) -> Optional[SceneFiles]:
+    """The files of a scene, None for the empty one. Raises AssertionError for what the real library cannot load."""
+    if scene_id == "NONE":
+        return None
+    dataset, name = SceneDataset(path), Path(scene_id).name.partition(".")[0]
+    assert name in dataset.names, f"ESP_CHECK failed: Simulator::createSceneInstance() : unknown scene {name}"
+    try:
+        files = dataset.scene(name)
+        Pictures(files, {})
+        return files
+    except VantageError as error:
+        raise AssertionError(f"ESP_CHECK failed: PhysicsManager::addObjectInstance() : {error.message}") from None

@@ -1,7 +1,10 @@
-"""The stand-in for habitat_sim, only for the tests of this folder."""
+"""habitat_sim for the tests of this folder: the real library where it is installed, else the stand-in."""
 
 from __future__ import annotations
 
+import functools
+import importlib
+import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -9,21 +12,52 @@ from typing import Iterator
 
 import pytest
 
+from protocol.tasks.scene import SceneSpec
+from sim_server.backends.rooms import RoomsBackend
+from sim_server.backends.rooms.files.export import CONFIG_NAME, export_scenes
+
 STAND_IN = Path(__file__).parents[3] / "support" / "habitat_stand_in"
 REFERENCE = Path(__file__).parents[3] / "data" / "reference"
+INSTALLED = importlib.util.find_spec("habitat_sim") is not None
+HOME = SceneSpec(seed=5, rooms=2, min_objects=14, max_objects=20, clutter=0.6, palette="natural")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if INSTALLED and item.get_closest_marker("stand_in"):
+            item.add_marker(pytest.mark.skip("looks into the stand-in, and the real habitat_sim is installed"))
 
 
 @pytest.fixture
 def habitat_sim(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
-    """The stand-in as an importable module; navmeshes are cached in a temporary folder."""
-    monkeypatch.syspath_prepend(str(STAND_IN))
+    """habitat_sim as an importable module; navmeshes are cached in a temporary folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    sys.modules.pop("habitat_sim", None)
-    import habitat_sim as module
+    if INSTALLED:  # its extension modules cannot be imported twice
+        yield importlib.import_module("habitat_sim")
+        return
+    monkeypatch.syspath_prepend(str(STAND_IN))
+    _forget_stand_in()
+    yield importlib.import_module("habitat_sim")
+    _forget_stand_in()
 
-    yield module
-    sys.modules.pop("habitat_sim", None)
+
+def _forget_stand_in() -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "habitat_sim"]:
+        del sys.modules[name]
 
 
 def dataset_of(name: str) -> Path:
     return REFERENCE / name / "dataset" / f"{name}.scene_dataset_config.json"
+
+
+@functools.cache
+def _export(folder: Path) -> str:
+    backend = RoomsBackend()
+    return export_scenes([backend.open(HOME)], folder, backend.digest)[0]
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The dataset and the scene of an exported home."""
+    folder = tmp_path_factory.getbasetemp() / "exported-home"
+    return folder / CONFIG_NAME, _export(folder)

@@ -181,14 +181,14 @@ def test_rendering_from_another_thread_is_rejected(backend: HabitatBackend) -> N
 def test_invalid_settings_are_reported(
     habitat_sim: ModuleType, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], code: str, word: str
 ) -> None:
-    monkeypatch.setattr("sim_server.backends.habitat.simulator.has_gpu", lambda: False)
+    monkeypatch.setattr("sim_server.backends.habitat.library.has_gpu", lambda: False)
     with pytest.raises(VantageError) as caught:
         make_backend("habitat", SimSettings(backend="habitat", **settings))
     assert caught.value.code == code and word in caught.value.message
 
 
 def test_software_rendering_is_used_if_allowed(habitat_sim: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sim_server.backends.habitat.simulator.has_gpu", lambda: False)
+    monkeypatch.setattr("sim_server.backends.habitat.library.has_gpu", lambda: False)
     settings = SimSettings(backend="habitat", dataset=str(dataset_of("flat")), software_rendering=True)
     made = make_backend("habitat", settings)
     assert made.capabilities.assets == ("flat",)
@@ -196,7 +196,7 @@ def test_software_rendering_is_used_if_allowed(habitat_sim: ModuleType, monkeypa
 
 
 def test_a_missing_gpu_is_reported(habitat_sim: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sim_server.backends.habitat.simulator.has_gpu", lambda: True)
+    monkeypatch.setattr("sim_server.backends.habitat.library.has_gpu", lambda: True)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
     with pytest.raises(VantageError, match=r"sim\.gpu is 2 .* 2 GPUs"):
         HabitatBackend(dataset_of("flat"), gpu=2)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from protocol.errors import VantageError
 from sim_server.backends.rooms.files.gltf import MIRROR, REPEAT, read_gltf
+from sim_server.backends.untrusted import Reader
 
 SQUARE = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], np.float32)
 ORDER = np.array([0, 1, 2, 0, 2, 3], np.uint16)
@@ -57,13 +58,13 @@ def glb(value: dict[str, Any], binary: bytes) -> bytes:
 def read(folder: Path, value: dict[str, Any], binary: bytes):
     file = folder / "a.glb"
     file.write_bytes(glb(value, binary))
-    return read_gltf(file)
+    return read_gltf(file, Reader(file.parent))
 
 
 def refused(folder: Path, data: bytes, name: str = "a.glb") -> VantageError:
     (folder / name).write_bytes(data)
     with pytest.raises(VantageError) as caught:
-        read_gltf(folder / name)
+        read_gltf(folder / name, Reader(folder))
     assert name in caught.value.message and caught.value.message.count("\n") == 0
     return caught.value
 
@@ -155,10 +156,10 @@ def test_gltf_files_with_a_separate_buffer(tmp_path):
     value["buffers"][0]["uri"] = "a.bin"
     (tmp_path / "a.bin").write_bytes(binary)
     (tmp_path / "a.gltf").write_text(json.dumps(value))
-    assert len(read_gltf(tmp_path / "a.gltf").primitives[0].faces) == 2
+    assert len(read_gltf(tmp_path / "a.gltf", Reader(tmp_path)).primitives[0].faces) == 2
     (tmp_path / "a.bin").unlink()
     with pytest.raises(VantageError, match="a.bin cannot be read"):
-        read_gltf(tmp_path / "a.gltf")
+        read_gltf(tmp_path / "a.gltf", Reader(tmp_path))
 
 
 # ---------------------------------------------------------------------- invalid files
@@ -172,7 +173,7 @@ def test_invalid_and_truncated_files(tmp_path):
     assert refused(tmp_path, b"").code == "corrupt"
     assert "invalid JSON" in refused(tmp_path, b"{", "a.gltf").message
     with pytest.raises(VantageError, match="no.glb cannot be read"):
-        read_gltf(tmp_path / "no.glb")
+        read_gltf(tmp_path / "no.glb", Reader(tmp_path))
 
 
 def test_a_mesh_without_triangles(tmp_path):
@@ -230,7 +231,7 @@ def test_mutated_files_are_read_or_rejected(tmp_path, changes, end, token, at):
     file = tmp_path / "m.glb"
     file.write_bytes(bytes(data[:end]))
     try:
-        asset = read_gltf(file)
+        asset = read_gltf(file, Reader(file.parent))
     except VantageError as error:
         assert error.code in ("corrupt", "unsupported") and str(file.parent) in error.message
     else:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from protocol.errors import VantageError
-from sim_server.backends.scene_dataset import SceneDataset, category_of
+from sim_server.backends.placements import Annotation, category_of
+from sim_server.backends.scene_dataset import SceneDataset
 
 REFERENCE = Path(__file__).parents[3] / "data" / "reference"
 
@@ -125,3 +126,32 @@ def test_invalid_datasets_are_rejected(boxes, tmp_path):
     change(boxes, stages={"paths": [1]})
     with pytest.raises(VantageError, match="invalid section"):
         SceneDataset(boxes)
+
+
+def test_annotations_are_read_from_templates_and_instances(boxes):
+    half = 2**-0.5
+    template = boxes.parent / "objects" / "purple_cylinder_14.object_config.json"
+    change(template, user_defined={"category": "sink", "color": "purple", "front": [0, 0, 2]})
+    entries = json.loads(instance(boxes).read_text())["object_instances"]
+    (entry,) = (e for e in entries if "purple" in e["template_name"])
+    entry.update(rotation=[half, 0, half, 0], user_defined={"support_id": 3, "room_id": 0})
+    change(instance(boxes), object_instances=entries, user_defined={"navigable_area_m2": 12.5})
+    scene = SceneDataset(boxes).scene("boxes")
+    (item,) = (p for p in scene.objects if p.id == 14)
+    assert item.category == "sink" and scene.navigable_area_m2 == 12.5
+    assert item.annotation[:4] == ("sink", "purple", 0, 3)
+    assert item.annotation.front == pytest.approx((1, 0, 0))  # a quarter turn about +y
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        {"category": ["chair"], "color": 3, "front": "north", "room_id": "1", "support_id": True},
+        {"category": "a\x1b[31m", "front": [0, 0, 0], "room_id": 7, "support_id": 14},  # unknown ids; on itself
+        {"category": "x" * 1000, "front": [float("inf"), 0, 0], "room_id": 1.5, "support_id": 10**30},
+    ],
+)
+def test_foreign_user_defined_values_count_as_not_given(boxes, user):
+    change(boxes.parent / "objects" / "purple_cylinder_14.object_config.json", user_defined=user)
+    (item,) = (p for p in SceneDataset(boxes).scene("boxes").objects if p.id == 14)
+    assert item.annotation == Annotation() and item.category == "purple cylinder"

@@ -1,0 +1,120 @@
+"""Where an agent can stand and walk in a scene: habitat-sim's navmesh without ceilings and furniture."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any, Optional, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.errors import Infeasible, VantageError
+from protocol.tasks.scene import Room, SceneObject, Vec3
+from sim_server.questions.geometry import rotation_matrix
+
+AGENT_HEIGHT_M, AGENT_RADIUS_M = 1.5, 0.2
+CELL_M = 0.05
+SETTINGS = f"{AGENT_HEIGHT_M}-{AGENT_RADIUS_M}-{CELL_M}"  # distinguishes cached navmeshes
+_TRIES = 200
+_SLACK_M = 0.35  # a navmesh's height is that of the floor, rounded up to voxels
+_HEADROOM_M = 1.0
+_SNAP_M = 0.5  # largest vertical distance of a navigable point from the navmesh
+_THIN_M = 0.1  # an object with at most this half height, like a rug, can be walked on
+
+
+def build_navmesh(library: Any, simulator: Any, scene: str, cache: Optional[Path]) -> Any:
+    """The pathfinder of the scene that `simulator` has loaded, for the agent of this module.
+
+    Read from the file `cache` if it exists, else built and stored there. A dataset's own navmesh may be for any agent.
+    Raises VantageError("corrupt") if no navmesh can be built.
+    """
+    pathfinder = library.nav.PathFinder()
+    if cache is not None and cache.exists() and pathfinder.load_nav_mesh(str(cache)):
+        return pathfinder
+    settings = library.nav.NavMeshSettings()
+    settings.set_defaults()
+    settings.cell_size = settings.cell_height = CELL_M
+    settings.agent_height, settings.agent_radius = AGENT_HEIGHT_M, AGENT_RADIUS_M
+    settings.include_static_objects = True  # off by default: paths would lead through furniture
+    if not simulator.recompute_navmesh(pathfinder, settings):
+        raise VantageError("corrupt", f"habitat-sim cannot build a navmesh of {scene}: check that the scene has a floor.")
+    if cache is not None:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        partial = cache.with_suffix(f".{os.getpid()}")
+        if pathfinder.save_nav_mesh(str(partial)):
+            os.replace(partial, cache)
+    return pathfinder
+
+
+class Floor:
+    """The part of a navmesh that is on a floor.
+
+    habitat-sim also considers the tops of ceilings and beds navigable. Points are drawn here and not by habitat-sim,
+    whose random numbers come from the C library and are shared by the whole process.
+    """
+
+    def __init__(
+        self, library: Any, pathfinder: Any, scene: str, rooms: Sequence[Room], objects: Sequence[SceneObject]
+    ) -> None:
+        """Raises Infeasible if there is no floor."""
+        self._library, self._pathfinder = library, pathfinder
+        self._scene = scene
+        self._levels_m = np.array(sorted({room.floor_y_m for room in rooms}))
+        self._boxes = [
+            (
+                np.array(item.box.centre_m), np.array(item.box.half_extents_m),
+                rotation_matrix(item.box.rotation_wxyz), item.box.centre_m[1],
+            )
+            for item in objects
+            if item.box.half_extents_m[1] > _THIN_M
+        ]  # fmt: skip
+        corners = np.array([[float(v[k]) for k in range(3)] for v in pathfinder.build_navmesh_vertices()]).reshape(-1, 3)
+        self._top_m = float(corners[:, 1].max()) if len(corners) else 0.0
+        triangles = corners.reshape(-1, 3, 3)
+        self._triangles = triangles[self._on_floor(triangles.mean(1))]
+        a, b, c = (self._triangles[:, k] for k in range(3))
+        areas = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+        self.area_m2 = float(areas.sum())
+        if not self.area_m2 > 0:
+            raise Infeasible(f"scene {scene} has no floor to stand on: its navmesh is empty or above the ceiling.")
+        self._until = np.cumsum(areas) / areas.sum()
+
+    def is_navigable(self, point_m: Vec3) -> bool:
+        there = np.array(point_m, np.float32)
+        return bool(self._pathfinder.is_navigable(there, _SNAP_M)) and bool(self._on_floor(np.array([point_m]))[0])
+
+    def sample(self, rng: np.random.Generator) -> Vec3:
+        """A random point with the floor's y. Raises Infeasible if none is found in _TRIES attempts."""
+        for _ in range(_TRIES):
+            a, b, c = self._triangles[min(int(np.searchsorted(self._until, rng.random())), len(self._triangles) - 1)]
+            root, along = math.sqrt(rng.random()), rng.random()
+            x, y, z = (float(v) for v in (1 - root) * a + root * ((1 - along) * b + along * c))
+            if len(self._levels_m):
+                y = float(self._levels_m[np.abs(self._levels_m - y).argmin()])
+            if self.is_navigable((x, y, z)):
+                return (x, y, z)
+        raise Infeasible(f"scene {self._scene} has no floor to stand on: its navmesh cannot be sampled.")
+
+    def shortest_path(self, start_m: Vec3, goal_m: Vec3) -> tuple[float, list[Vec3]]:
+        """(length in metres, points), or (inf, []) if there is no path."""
+        path = self._library.nav.ShortestPath()
+        path.requested_start = np.array(start_m, np.float32)
+        path.requested_end = np.array(goal_m, np.float32)
+        if not self._pathfinder.find_path(path):
+            return math.inf, []
+        return float(path.geodesic_distance), [(float(p[0]), float(p[1]), float(p[2])) for p in path.points]
+
+    def _on_floor(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """False [N] for points [N, 3] on top of a ceiling or a bed."""
+        if len(self._levels_m):
+            good = np.abs(points[:, 1:2] - self._levels_m).min(1) <= _SLACK_M
+        else:
+            good = points[:, 1] <= self._top_m - _HEADROOM_M
+        for centre, half, turn, middle_y in self._boxes:  # not over a box and above its centre
+            flat = points - centre
+            flat[:, 1] = 0
+            local = np.abs(flat @ turn)
+            good &= ~((local[:, 0] <= half[0]) & (local[:, 2] <= half[2]) & (points[:, 1] > middle_y))
+        return good
