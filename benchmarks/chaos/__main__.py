@@ -15,6 +15,7 @@ from benchmarks.chaos.corruptions import corruptions as damage_files
 from benchmarks.chaos.flood import flood as flood_services
 from benchmarks.chaos.frames import SOCKETS, attack
 from benchmarks.chaos.kills import survive
+from benchmarks.chaos.liars import liars as join_liars
 from benchmarks.chaos.storms import STORMS
 from benchmarks.machine import describe_machine
 from protocol.errors import VantageError
@@ -51,6 +52,13 @@ def corruptions(
         rows = damage_files(Path(folder), only)
     if only is None:
         _save("corruptions", rows)
+
+
+@app.command()
+def liars() -> None:
+    """Let workers that lie join a live run, one after the other."""
+    with tempfile.TemporaryDirectory(prefix="vantage-chaos-") as folder:
+        _save("liars", join_liars(Path(folder)))
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -47,6 +48,10 @@ def corruptions(runs: Path, only: Optional[Sequence[str]] = None) -> list[dict[s
     """
     stopped = LiveRun(runs, "stopped", sets=[f"learner.budget.steps={STEPS}"])
     stopped.start()
+    stopped.wait_until(lambda: stopped.step() >= 1)
+    os.kill(stopped.pid_of("supervisor"), signal.SIGINT)  # the end of a process leaves files that a kill does not
+    stopped.wait()
+    stopped.start()
     stopped.wait_until(lambda: stopped.step() >= STOPPED_AT)
     stopped.kill_all()
     counted = {report["report_id"] for report in stopped.reported()}
@@ -62,11 +67,12 @@ def corruptions(runs: Path, only: Optional[Sequence[str]] = None) -> list[dict[s
 
 
 def _case(runs: Path, stopped: LiveRun, counted: set[str], name: str, harm: str) -> dict[str, Any]:
-    live = LiveRun(runs, "case", sets=stopped.sets)
+    live = LiveRun(runs / "copies", stopped.name, sets=stopped.sets)
+    live.runs.mkdir(exist_ok=True)
     outside = runs / "outside"
     outside.write_text("somebody's thesis")
     try:
-        shutil.copytree(stopped.path, live.path, symlinks=True)
+        shutil.copytree(stopped.path, live.path, symlinks=True, ignore=shutil.ignore_patterns("*.sock"))
         found = sorted(live.path.glob(name), key=lambda path: (path.stat().st_mtime_ns, path.name))
         if not found:
             return {"file": name, "harm": harm, "verdict": "there is no such file"}

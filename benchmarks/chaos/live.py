@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Mapping, Optional, Sequence
 
+from protocol.errors import VantageError
 from protocol.run.directory import RunDir, read_jsonl
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,8 +72,11 @@ class LiveRun:
         return max((line["step"] for line in lines if line.get("event") == "step"), default=0)
 
     def watch(self) -> None:
-        """Remember the reports in the outbox."""
-        lines = read_jsonl(self.path / "outbox.jsonl")[0]
+        """Remember the reports in the outbox, if it can be read."""
+        try:
+            lines = read_jsonl(self.path / "outbox.jsonl")[0]
+        except VantageError:
+            return
         self.made |= {line["report"]["report_id"] for line in lines if isinstance(line.get("report"), dict)}
 
     def wait_until(self, reached: Callable[[], object], timeout_s: float = 300.0) -> None:

@@ -10,7 +10,9 @@ import json
 from pathlib import Path
 from typing import Optional
 
+from protocol.errors import VantageError
 from protocol.run.directory import write_atomic
+from protocol.run.files import read_regular
 
 FILE_NAME = "curriculum.snapshot"
 
@@ -27,9 +29,9 @@ def save_snapshot(folder: Path, event_id: int, fingerprint: str, body: bytes) ->
 def read_snapshot(folder: Path, fingerprint: str) -> Optional[tuple[int, bytes]]:
     """(event id, body) of an intact snapshot made under the same fingerprint, else None."""
     try:
-        first, _, body = (folder / FILE_NAME).read_bytes().partition(b"\n")
+        first, _, body = read_regular(folder / FILE_NAME).partition(b"\n")
         header = json.loads(first)
         intact = header["sha256"] == hashlib.sha256(body).hexdigest() and header["fingerprint"] == fingerprint
         return (int(header["event"]), body) if intact else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, VantageError):
         return None

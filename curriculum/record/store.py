@@ -21,6 +21,7 @@ import msgspec
 from curriculum.record.events import Event, LeasedEvent, ProposedEvent, ReportedEvent, decode_event, encode_event
 from protocol.errors import VantageError
 from protocol.run.directory import disk_guard
+from protocol.run.files import open_regular
 
 FILE_NAME = "curriculum.sqlite3"
 LAST_EVENT_FILE = "curriculum.last-event"
@@ -164,7 +165,7 @@ class Store:
         """Compare the last event of the database with the last one that was committed."""
         mark = self.path.with_name(LAST_EVENT_FILE)
         with disk_guard(mark):
-            self._last_event = os.open(mark, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            self._last_event = open_regular(mark, os.O_RDWR | os.O_CREAT)
             text = os.pread(self._last_event, 20, 0)
             committed = int(text) if text.isdigit() else 0  # empty after a power failure
             last = self._db.execute("SELECT max(id) FROM events").fetchone()[0] or 0 if has_events else 0
