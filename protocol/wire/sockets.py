@@ -19,7 +19,7 @@ import zmq
 from protocol.errors import VantageError
 from protocol.wire.codec import MAX_BLOBS, MAX_FRAME_BYTES, Blob
 from protocol.wire.curve import authenticate, connect_curve, serve_curve
-from protocol.wire.endpoint import Endpoint, host_of
+from protocol.wire.endpoint import Endpoint, host_of, is_ipv6
 
 HIGH_WATER_MARK = (
     1024  # messages per peer and direction; must exceed what a service holds in flight, or replies are dropped
@@ -46,7 +46,9 @@ def _limit(socket: zmq.Socket, address: str) -> None:
     socket.sndhwm = HIGH_WATER_MARK
     socket.rcvhwm = HIGH_WATER_MARK
     socket.copy_threshold = 0  # `send` decides for each frame whether it is copied
-    if address.startswith("ipc://"):
+    if address.startswith("tcp://"):
+        socket.ipv6 = is_ipv6(host_of(address))
+    else:
         socket.sndbuf = socket.rcvbuf = IPC_BUFFER_BYTES
 
 
@@ -104,8 +106,9 @@ class Listener:
 
 
 def _reachable(address: str) -> str:
-    if address.startswith("tcp://") and host_of(address) == "0.0.0.0":
-        return address.replace("0.0.0.0", unix_socket.gethostname(), 1)
+    for wildcard in ("0.0.0.0", "[::]"):
+        if address.startswith(f"tcp://{wildcard}:"):
+            return address.replace(wildcard, unix_socket.gethostname(), 1)
     return address
 
 
