@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from protocol.errors import VantageError
+from protocol.run.stall import stalls_in
 from protocol.tasks.task import View
 from protocol.wire.codec import encode
 from protocol.wire.messages import Busy, Done, Failure, Loading, SpecBatch
@@ -154,7 +155,7 @@ def test_a_run_without_a_usable_worker_says_so(tmp_path):
         assert "no answers from a simulator worker since" in sentence and "quarantined" in sentence
         assert "sim-server status" in sentence
         wait_for(lambda: (run.run.read_status("sim") or {}).get("stalls"))
-        assert [one["sentence"] for one in run.run.read_status("sim")["stalls"]] == [sentence]
+        assert [stall.sentence for stall in stalls_in(run.run.read_status("sim"))] == [sentence]
         run.join("honest")
         wait_for(lambda: not run.status().stalls)
 
