@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import io
 import signal
@@ -49,8 +50,27 @@ def run_command(command: Callable[[], object], name: str) -> None:
 
 
 def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM or Ctrl-C sets, for a process that then finishes its current work."""
+    """An event that the first SIGTERM or Ctrl-C sets, for a process that then finishes its current work.
+
+    Further signals change nothing: a job script may forward a SIGTERM that the entire process group received.
+    """
     stop = threading.Event()
+    received = False
+
+    def on_signal(*_: object) -> None:
+        nonlocal received
+        if not received:
+            received = True
+            set_from_handler(stop)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, on_signal)
     return stop
+
+
+def set_from_handler(event: threading.Event) -> None:
+    """Set an event in a signal handler.
+
+    The handler may have interrupted a method of the event, which holds its lock, so another thread must set it.
+    """
+    _thread.start_new_thread(event.set, ())

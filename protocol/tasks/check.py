@@ -78,6 +78,12 @@ def check_name(name: str, what: str) -> None:
         )
 
 
+def as_name(text: str) -> str:
+    """The text with every character that a name must not contain replaced by "_"."""
+    name = re.sub(r"[^A-Za-z0-9._:@+-]", "_", text)[:MAX_ID]
+    return name if _NAME.fullmatch(name) else f"x{name}"[:MAX_ID]
+
+
 def check_episode(
     spec: TaskSpec,
     episode: Episode,

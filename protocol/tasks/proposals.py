@@ -12,6 +12,7 @@ from typing import Iterator
 import msgspec
 
 from protocol.errors import VantageError
+from protocol.tasks.check import as_name, check_name
 from protocol.tasks.task import PROPOSED, QuestionSpec, TaskSpec
 
 MAX_BYTES = 64 * 2**20
@@ -35,7 +36,7 @@ def read_proposals(path: Path) -> Iterator[TaskSpec]:
     for number, line in enumerate(lines, start=1):
         if line.strip():
             where = f"{path} line {number}" if path.suffix == ".jsonl" else str(path)
-            yield _parse(line, where, default_id=f"{path.name}:{number}")
+            yield _parse(line, where, default_id=as_name(f"{path.name}:{number}"))
 
 
 def _parse(line: bytes, where: str, default_id: str) -> TaskSpec:
@@ -45,6 +46,8 @@ def _parse(line: bytes, where: str, default_id: str) -> TaskSpec:
         raise VantageError("bad_request", f"{where} is not a valid proposal ({error}); {_EXAMPLE}.") from None
     if spec.proposal is None:
         raise VantageError("bad_request", f"{where} has no `proposal`; {_EXAMPLE}.")
+    if spec.spec_id:
+        check_name(spec.spec_id, f"the spec_id in {where}")
     return msgspec.structs.replace(spec, spec_id=spec.spec_id or default_id, question=QuestionSpec(PROPOSED))
 
 

@@ -24,6 +24,7 @@ import msgspec
 
 from protocol import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from protocol.errors import CODES, VantageError
+from protocol.tasks.check import as_name
 from protocol.wire.codec import Blob, Packet, decode, encode, request_id_of
 from protocol.wire.messages import KIND_OF, Busy, Failure, Heartbeat, Hello, Welcome
 from protocol.wire.upstream import Backoff, EndpointSource, Upstream
@@ -64,7 +65,7 @@ class Client:
 
     def __init__(self, endpoint: EndpointSource, name: str, *, liveness_s: float = 10.0, resend_s: float = 5.0) -> None:
         # Unique, since the service remembers request ids per client; constant, so that it finds them after a reconnect.
-        self._name = f"{name[:96]}-{os.urandom(6).hex()}"
+        self._name = f"{as_name(name)[:96]}-{os.urandom(6).hex()}"
         hello = Hello(self._name, PROTOCOL_MAJOR, PROTOCOL_MINOR)
         self._upstream = Upstream(endpoint, hello, liveness_s, Backoff(0.05, 3.0))
         self._trouble = "it was never reached"
@@ -196,12 +197,12 @@ class Client:
 
     def _on_malformed(self, frames: Sequence[Blob], error: VantageError) -> None:
         self.counters["malformed"] += 1
-        if error.code == "version":
+        if error.code == "version" and not self._upstream.ready:  # the answer to HELLO of another major version
             self._fail_all(error)
             return
         pending = self._pending.pop(request_id_of(frames), None)
         if pending is not None:
-            pending.fail(VantageError("internal", f"the answer to {pending.kind} is not valid: {error.message}"))
+            pending.fail(VantageError("bad_reply", f"the answer to {pending.kind} is not valid: {error.message}"))
 
     def _on_reply(self, packet: Packet) -> None:
         pending = self._pending.get(packet.request_id)

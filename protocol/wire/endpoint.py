@@ -50,11 +50,26 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 def host_of(address: str) -> str:
-    """The host of `tcp://host:port`. Raises VantageError("bad_config") on any other form."""
+    """The host of `tcp://host:port`, an IPv6 address without its brackets.
+
+    Raises VantageError("bad_config") on any other form.
+    """
     host, separator, port = address[len("tcp://") :].rpartition(":")
-    if not address.startswith("tcp://") or not separator or not host or not (port.isdigit() or port == "*"):
-        raise VantageError("bad_config", f"{address!r} is not an address; write ipc:///PATH or tcp://HOST:PORT")
-    return host.strip("[]")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    bracketed = bare != host
+    good = address.startswith("tcp://") and separator and bare and (port.isdigit() or port == "*")
+    if not good or bracketed != is_ipv6(bare) or "[" in bare or "]" in bare:
+        raise VantageError(
+            "bad_config", f"{address!r} is not an address; write ipc:///PATH, tcp://HOST:PORT or tcp://[IPv6]:PORT"
+        )
+    return bare
+
+
+def is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 6
+    except ValueError:  # a name or a wildcard
+        return False
 
 
 def is_loopback(host: str) -> bool:
@@ -69,13 +84,13 @@ def is_loopback(host: str) -> bool:
 def serving_endpoint(run_dir: Path, service: str, bind: str = "") -> Endpoint:
     """Where `service` of this run should listen: ipc in the run directory, or `bind` = "tcp://HOST:PORT" with CURVE.
 
-    Creates the keys of the run for TCP. HOST "0.0.0.0" means every interface, PORT "*" any free port; the bound socket
-    has the real address.
+    Creates the keys of the run for TCP. HOST "0.0.0.0" or "[::]" means every interface, PORT "*" any free port; the
+    bound socket has the real address.
     """
     if not bind:
         return Endpoint(f"ipc://{_ipc_path(run_dir, service)}")
     host = host_of(bind)
-    if host not in ("*", "0.0.0.0"):
+    if host not in ("*", "0.0.0.0") and not is_ipv6(host):
         try:  # ZeroMQ binds numeric addresses only
             bind = f"tcp://{socket.gethostbyname(host)}:{bind.rpartition(':')[2]}"
         except OSError as error:

@@ -18,13 +18,13 @@ import msgspec
 import zmq
 
 from protocol.errors import VantageError
-from protocol.wire.codec import Blob, Packet, decode, encode, request_id_of
+from protocol.wire.codec import MAX_HEADER_BYTES, Blob, Packet, decode, encode, request_id_of
 from protocol.wire.dedup import Key, ReplyCache
 from protocol.wire.endpoint import Endpoint
 from protocol.wire.fair import admits
 from protocol.wire.messages import Heartbeat, Hello, failure_of
 from protocol.wire.sessions import Sessions
-from protocol.wire.sockets import Listener, receive, send
+from protocol.wire.sockets import Listener
 
 log = logging.getLogger(__name__)
 
@@ -62,14 +62,26 @@ class Inbox:
         self._replies = replies
         self._next_log = 0.0
         self.counters: dict[str, int] = dict.fromkeys(
-            ("requests", "replies", "failures", "malformed", "duplicates", "busy", "undelivered", "clients"), 0
+            (
+                "requests",
+                "replies",
+                "failures",
+                "malformed",
+                "duplicates",
+                "busy",
+                "undelivered",
+                "clients",
+                "connections_refused",
+            ),
+            0,
         )
-        self._listener = Listener(endpoint)
+        self._listener = Listener(endpoint, most_frame_bytes=MAX_HEADER_BYTES)  # requests have no arrays
         self.endpoint = self._listener.endpoint
 
     @property
-    def socket(self) -> zmq.Socket:
-        return self._listener.socket
+    def items(self) -> tuple[tuple[zmq.Socket, int], ...]:
+        """The sockets to poll, each with its events."""
+        return self._listener.items
 
     @property
     def running(self) -> int:
@@ -78,8 +90,9 @@ class Inbox:
 
     def requests(self) -> Iterator[Request]:
         """New requests among the waiting messages; receives at most MESSAGES_PER_TURN messages."""
+        self._listener.tend()
         for _ in range(MESSAGES_PER_TURN):
-            frames = receive(self.socket)
+            frames = self._listener.receive()
             if frames is None:
                 break
             identity = bytes(frames[0])
@@ -93,6 +106,7 @@ class Inbox:
                 yield request
         self._sessions.expire()
         self.counters["clients"] = len(self._sessions)
+        self.counters["connections_refused"] = self._listener.refused
 
     def accept(self, request: Request) -> None:
         """Mark the request as in progress: repeating it then only changes where its answer is sent."""
@@ -154,7 +168,7 @@ class Inbox:
 
     def _send(self, identity: bytes, frames: Sequence[Blob]) -> None:
         self.counters["replies"] += 1
-        if not send(self.socket, [identity, *frames]):
+        if not self._listener.send(identity, frames):
             self.counters["undelivered"] += 1  # the client resends the request and gets the stored reply
 
     def _fail(self, identity: bytes, request_id: bytes, error: VantageError) -> None:

@@ -20,7 +20,6 @@ from functools import partial
 from typing import Any, Optional, Union
 
 import msgspec
-import zmq
 
 from protocol.errors import VantageError
 from protocol.wire.codec import Blob, encode
@@ -146,7 +145,7 @@ class Service:
     def _run_io(self) -> None:
         try:
             while not self._finished.is_set():
-                self._waker.sleep(1.0, ((self._inbox.socket, zmq.POLLIN),))
+                self._waker.sleep(1.0, self._inbox.items)
                 for request in self._inbox.requests():
                     self._on_request(request)
                 self._send_outbox()

@@ -8,9 +8,8 @@ from typing import Optional
 
 from protocol import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from protocol.errors import VantageError
+from protocol.tasks.check import check_name
 from protocol.wire.messages import Hello, Welcome
-
-MAX_CLIENT_NAME = 128
 
 
 class Sessions:
@@ -41,8 +40,7 @@ class Sessions:
                 f"{self._welcome.service} uses protocol major {PROTOCOL_MAJOR}, the client {hello.protocol_major}; "
                 "update the older one",
             )
-        if not 1 <= len(hello.client) <= MAX_CLIENT_NAME:
-            raise VantageError("bad_request", f"a client's name has 1 to {MAX_CLIENT_NAME} characters")
+        check_name(hello.client, "a client's name")
         self._clients[identity] = (hello.client, time.monotonic())
         if len(self._clients) > self._max_clients:
             self._clients.popitem(last=False)

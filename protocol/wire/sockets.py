@@ -5,27 +5,38 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import socket as unix_socket
 import stat
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
 import msgspec
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from protocol.errors import VantageError
-from protocol.wire.codec import MAX_BLOBS, MAX_FRAME_BYTES, Blob
+from protocol.wire.codec import MAX_BLOB_BYTES, MAX_BLOBS, MAX_FRAME_BYTES, Blob
 from protocol.wire.curve import authenticate, connect_curve, serve_curve
-from protocol.wire.endpoint import Endpoint, host_of
+from protocol.wire.endpoint import Endpoint, host_of, is_ipv6
+from protocol.wire.peers import Peers
+
+log = logging.getLogger(__name__)
 
 HIGH_WATER_MARK = (
     1024  # messages per peer and direction; must exceed what a service holds in flight, or replies are dropped
 )
 # Identity frame + four fixed frames + blobs, and one more to detect an overlong message.
 MAX_RECEIVED_FRAMES = 1 + 4 + MAX_BLOBS + 1
+
+MOST_PARTS = 20_000  # read of one message, which takes some 60 ms; a longer one costs its peer the connection
+MARGIN_BYTES = 256 * 2**10  # for the other frames of a message, and the overhead of encryption
+HANDSHAKE_MS = 10_000  # a connection that has not completed its handshake by then is closed
+RESET_S = 5.0
 
 # Smaller frames are copied before sending: without a copy another thread must track the memory until it is sent, which
 # costs more processor time than the copy.
@@ -38,6 +49,7 @@ IPC_BUFFER_BYTES = 4 * 2**20
 
 # Plain integers: each use of the enumerations takes a microsecond, and every frame needs several.
 _EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)
+_SRCFD = int(zmq.SRCFD)
 _NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 
 
@@ -46,35 +58,34 @@ def _limit(socket: zmq.Socket, address: str) -> None:
     socket.sndhwm = HIGH_WATER_MARK
     socket.rcvhwm = HIGH_WATER_MARK
     socket.copy_threshold = 0  # `send` decides for each frame whether it is copied
-    if address.startswith("ipc://"):
+    if address.startswith("tcp://"):
+        socket.ipv6 = is_ipv6(host_of(address))
+    else:
         socket.sndbuf = socket.rcvbuf = IPC_BUFFER_BYTES
 
 
 class Listener:
-    """A bound ROUTER with its own context.
+    """A bound ROUTER with its own context, and limits on each of its connections.
 
-    `socket` is the ROUTER, `endpoint` the real address (with this host's name for a wildcard and the actual port).
+    `endpoint` is the real address (with this host's name for a wildcard and the actual port).
     Raises VantageError: "conflict" if a live process holds the address (the socket file of a killed one is taken
     over), "bad_config" if the address cannot be served.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, most_frame_bytes: int = MAX_FRAME_BYTES) -> None:
+        """A connection that sends a larger frame is closed."""
         endpoint.check()
         self._address = endpoint.address
         self._lock = _hold_ipc(endpoint.address) if endpoint.address.startswith("ipc://") else None
         self._context = zmq.Context()
         self._authenticator = None
-        self.socket = self._context.socket(zmq.ROUTER)
-        _limit(self.socket, endpoint.address)
-        self.socket.router_mandatory = True
-        self.socket.linger = 1000  # delivers the last replies
+        self._wanted = endpoint
+        self._most_frame_bytes = most_frame_bytes
         try:
             if endpoint.server_public_key:
                 self._authenticator = authenticate(self._context, Path(endpoint.keys_dir))
-                serve_curve(self.socket, Path(endpoint.keys_dir))
-            self.socket.bind(endpoint.address)
-            if self._lock is not None:
-                os.chmod(endpoint.address[len("ipc://") :], 0o600)
+            self.socket = self._context.socket(zmq.ROUTER)
+            self._open(endpoint.address)
         except zmq.ZMQError as error:
             self.close()
             if error.errno == errno.EADDRINUSE:
@@ -85,16 +96,102 @@ class Listener:
         except VantageError:
             self.close()
             raise
-        self.endpoint = msgspec.structs.replace(
-            endpoint, address=_reachable(str(self.socket.getsockopt_string(zmq.LAST_ENDPOINT)))
-        )
+        self._bound = str(self.socket.getsockopt_string(zmq.LAST_ENDPOINT))
+        self.endpoint = msgspec.structs.replace(endpoint, address=_reachable(self._bound))
+        self._peers = self._new_peers()
+
+    def _open(self, address: str) -> None:
+        """Configure and bind the new `self.socket`."""
+        _limit(self.socket, address)
+        self.socket.maxmsgsize = self._most_frame_bytes
+        self.socket.router_mandatory = True
+        self.socket.linger = 1000  # delivers the last replies
+        self.socket.handshake_ivl = HANDSHAKE_MS
+        self._monitor = self.socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED)
+        if self._wanted.server_public_key:
+            serve_curve(self.socket, Path(self._wanted.keys_dir))
+        self.socket.bind(address)
+        if self._lock is not None:
+            os.chmod(address[len("ipc://") :], 0o600)
+
+    def _new_peers(self) -> Peers:
+        header_only = self._most_frame_bytes < MAX_FRAME_BYTES
+        most = self._most_frame_bytes if header_only else MAX_BLOB_BYTES + MAX_FRAME_BYTES
+        return Peers(self._bound, most + MARGIN_BYTES)
+
+    @property
+    def items(self) -> tuple[tuple[zmq.Socket, int], ...]:
+        """The sockets to poll, each with its events."""
+        return (self.socket, zmq.POLLIN), (self._monitor, zmq.POLLIN)
+
+    @property
+    def refused(self) -> int:
+        """Number of connections that were closed because of a limit."""
+        return self._peers.refused
+
+    def tend(self) -> None:
+        """Note new and closed connections and enforce the limits; call it about every second or after a poll."""
+        while readable(self._monitor):
+            event = recv_monitor_message(self._monitor)
+            if event["event"] == zmq.EVENT_ACCEPTED:
+                self._peers.accepted(int(event["value"]))
+            else:
+                self._peers.closed(int(event["value"]))
+        self._peers.check(time.monotonic())
+
+    def receive(self) -> Optional[list[Blob]]:
+        """The frames of the next message, its sender's identity first, or None if no message is waiting.
+
+        A message with too many frames is cut to MAX_RECEIVED_FRAMES, which `decode` rejects.
+        """
+        try:
+            frames, fd = _receive(self.socket)
+        except _EndlessMessage:
+            self._reset()
+            return None
+        if frames is not None:
+            self._peers.heard(fd, bytes(frames[0]))
+        return frames
+
+    def send(self, identity: bytes, frames: Sequence[Blob]) -> bool:
+        """Send a message; False if the peer is gone, its queue is full, or too many bytes wait for it."""
+        size = sum(memoryview(frame).nbytes for frame in frames)
+        return self._peers.may_send(identity, size) and send(self.socket, [identity, *frames])
+
+    def _reset(self) -> None:
+        """Replace the socket, since to read a message of millions of parts would take too long.
+
+        Every peer loses its connection, makes a new one and sends again what was not answered.
+        """
+        log.warning("a message to %s has more than %d parts; all connections are renewed", self._bound, MOST_PARTS)
+        self.socket.disable_monitor()
+        self._monitor.close()
+        self.socket.close(linger=0)
+        end_s = time.monotonic() + RESET_S
+        while True:
+            self.socket = self._context.socket(zmq.ROUTER)
+            try:
+                self._open(self._bound)
+                break
+            except zmq.ZMQError:  # the old socket is closed by another thread
+                self.socket.disable_monitor()
+                self._monitor.close()
+                self.socket.close(linger=0)
+                if time.monotonic() > end_s:
+                    raise
+                time.sleep(0.01)
+        self._peers = self._new_peers()
 
     def close(self) -> None:
         """Send queued messages (up to the linger time) and free the address; idempotent."""
         if self._authenticator is not None:
             self._authenticator.stop()
             self._authenticator = None
-        self.socket.close()
+        if hasattr(self, "socket"):
+            if hasattr(self, "_monitor") and not self.socket.closed:
+                self.socket.disable_monitor()
+                self._monitor.close()
+            self.socket.close()
         self._context.term()  # returns when the address is free
         if self._lock is not None:
             with contextlib.suppress(FileNotFoundError):
@@ -104,8 +201,9 @@ class Listener:
 
 
 def _reachable(address: str) -> str:
-    if address.startswith("tcp://") and host_of(address) == "0.0.0.0":
-        return address.replace("0.0.0.0", unix_socket.gethostname(), 1)
+    for wildcard in ("0.0.0.0", "[::]"):
+        if address.startswith(f"tcp://{wildcard}:"):
+            return address.replace(wildcard, unix_socket.gethostname(), 1)
     return address
 
 
@@ -182,21 +280,35 @@ def readable(socket: zmq.Socket) -> bool:
     return bool(int(socket.get(_EVENTS)) & _POLLIN)
 
 
+class _EndlessMessage(Exception):
+    """A message has more than MOST_PARTS parts."""
+
+
 def receive(socket: zmq.Socket) -> Optional[list[Blob]]:
-    """The frames of the next message, large ones without a copy, or None if no message is waiting.
+    """The frames of the next message of a DEALER, large ones without a copy, or None if no message is waiting.
 
     A message with too many frames is cut to MAX_RECEIVED_FRAMES, which `decode` rejects.
     """
+    return _receive(socket, endless=True)[0]
+
+
+def _receive(socket: zmq.Socket, endless: bool = False) -> tuple[Optional[list[Blob]], int]:
+    """The frames of the next message, and the descriptor of the connection that it came from."""
     if not readable(socket):
-        return None
+        return None, -1
     frames: list[Blob] = []
-    more = True
+    parts, fd, more = 0, -1, True
     while more:
         frame = socket.recv(_NOBLOCK, copy=False)  # the parts of one message arrive together
         more = frame.more
+        parts += 1
+        if parts == 1:
+            fd = int(frame.get(_SRCFD))
         if len(frames) < MAX_RECEIVED_FRAMES:
             frames.append(frame.bytes if len(frame) < OWN_BELOW_BYTES else frame.buffer)
-    return frames
+        elif parts > MOST_PARTS and not endless:
+            raise _EndlessMessage
+    return frames, fd
 
 
 def send(socket: zmq.Socket, frames: Sequence[Blob]) -> bool:

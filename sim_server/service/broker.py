@@ -113,9 +113,6 @@ class Broker:
         self._next_status_s = self._next_metrics_s = 0.0
         self._trouble = ""  # why the status could not be written
         self._served_before, self._served_at_s, self._per_s = 0, time.monotonic(), 0.0
-        self._poller = zmq.Poller()
-        self._poller.register(self._inbox.socket, zmq.POLLIN)
-        self._poller.register(self._workers.socket, zmq.POLLIN)
         publish(run.path, SERVICE, self._inbox.endpoint)
         publish(run.path, WORKER_SERVICE, self._workers.endpoint)
 
@@ -127,7 +124,7 @@ class Broker:
         before_s = time.monotonic()
         try:
             while end_s is None or (self._dispatcher.jobs and time.monotonic() < end_s):
-                self._poller.poll(TURN_MS)
+                zmq.zmq_poll([*self._inbox.items, *self._workers.items], TURN_MS)
                 now_s = time.monotonic()
                 if now_s - before_s > PAUSE_S:
                     self._dispatcher.pause(now_s - before_s)

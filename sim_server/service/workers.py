@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
+import zmq
 
 from protocol import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from protocol.errors import VantageError
@@ -32,7 +33,7 @@ from protocol.wire.messages import (
     failure_of,
 )
 from protocol.wire.replies import check_reply
-from protocol.wire.sockets import Listener, receive, send
+from protocol.wire.sockets import Listener
 from sim_server.service.dispatch import MAX_LOADING_S, Dispatcher
 from sim_server.service.fleet import Fleet
 from sim_server.service.jobs import Job, WorkerState
@@ -75,7 +76,6 @@ class Workers:
         self._answer = answer
         self._forget = forget
         self._listener = Listener(endpoint)
-        self.socket = self._listener.socket
         self.endpoint = self._listener.endpoint
         self.quarantine = Quarantine()
         self.stalls = Stalls("sim")
@@ -87,6 +87,11 @@ class Workers:
         self._suspected: OrderedDict[str, bytes] = OrderedDict()  # silent worker -> its request in progress
         self._next_tick_s = self._next_heartbeat_s = self._next_starved_s = 0.0
 
+    @property
+    def items(self) -> tuple[tuple[zmq.Socket, int], ...]:
+        """The sockets to poll, each with its events."""
+        return self._listener.items
+
     def close(self) -> None:
         self._listener.close()
 
@@ -94,6 +99,7 @@ class Workers:
 
     def handle_messages(self, now_s: float) -> None:
         """Handle the messages that wait, at most MESSAGES_PER_TURN."""
+        self._listener.tend()
         for identity, frames in self._messages():
             try:
                 self._on_message(identity, frames, now_s)
@@ -103,7 +109,7 @@ class Workers:
 
     def _messages(self) -> Iterator[tuple[bytes, list[Blob]]]:
         for _ in range(MESSAGES_PER_TURN):
-            frames = receive(self.socket)
+            frames = self._listener.receive()
             if frames is None:
                 return
             yield bytes(frames[0]), frames[1:]
@@ -145,7 +151,7 @@ class Workers:
             self._send(key, failure_of(error))
 
     def _send(self, key: bytes, message: msgspec.Struct) -> bool:
-        return send(self.socket, [key, *encode(b"", message)])
+        return self._listener.send(key, encode(b"", message))
 
     # ------------------------------------------------------------------------- joining and leaving
 
@@ -204,7 +210,7 @@ class Workers:
         for worker, job in self._dispatcher.assign(now_s):
             if worker.key not in self._dispatcher.workers:  # lost since the assignment: the job is back in the queue
                 continue
-            if not send(self.socket, [worker.key, *job.payload[:2], job.job_id, *job.payload[3:]]):
+            if not self._listener.send(worker.key, [*job.payload[:2], job.job_id, *job.payload[3:]]):
                 self._lose(worker.key, "is gone", blame=next(iter(worker.in_flight)) != job.job_id)
 
     def _tell(self, key: bytes, message: msgspec.Struct) -> None:

@@ -155,5 +155,5 @@ def test_an_invalid_answer_fails_its_request(endpoint):
         router.send_multipart([identity, PREFIX, b"SPECS", request_id, b"\x80"])
         with pytest.raises(VantageError, match="answer to LEASE is not valid") as caught:
             reply.result(5)
-        assert caught.value.code == "internal"
+        assert caught.value.code == "bad_reply"
         assert client.counters["malformed"] == 2

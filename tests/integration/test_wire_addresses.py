@@ -216,3 +216,38 @@ def test_simultaneous_starts_agree_on_the_keys(tmp_path):
     assert len({endpoint.server_public_key for endpoint in endpoints}) == 1
     assert len(endpoints) == 8
     assert os.listdir(tmp_path / "keys") and not [name for name in os.listdir(tmp_path / "keys") if name[0] == "."]
+
+
+# ----------------------------------------------------------------------------- IPv6
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")
+@pytest.mark.parametrize("bind", ["tcp://[::1]:*", "tcp://[::]:*"])
+def test_an_ipv6_address_is_served_with_keys(bind, tmp_path):
+    service = Service("s", "r", serving_endpoint(tmp_path, "sim", bind), HANDLERS)
+    publish(tmp_path, "sim", service.endpoint)
+    local = msgspec.structs.replace(lookup(tmp_path, "sim"), address=f"tcp://[::1]:{service.endpoint.address[-5:]}")
+    with serving(service), Client(local, "test") as client:
+        assert client.request(ASK).message.reason == "ok"
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")
+def test_plain_tcp_on_the_ipv6_loopback(tmp_path):
+    with serving(Service("s", "r", Endpoint("tcp://[::1]:*"), HANDLERS)) as service:
+        with Client(service.endpoint, "test") as client:
+            assert client.request(ASK).message.reason == "ok"
+
+
+@pytest.mark.parametrize("address", ["tcp://::1:5000", "tcp://[::1:5000", "tcp://[localhost]:5000", "tcp://[]:1"])
+def test_other_spellings_of_ipv6_are_refused_by_name(address, tmp_path):
+    with pytest.raises(VantageError, match=r"tcp://\[IPv6\]:PORT"):
+        serving_endpoint(tmp_path, "sim", address)

@@ -109,3 +109,53 @@ def test_a_client_with_pyzmq_and_msgpack_only(endpoint, tmp_path):
             timeout=30,
         )
     assert run.stdout == "done\n", run.stderr
+
+
+def test_an_answer_with_another_version_byte_fails_one_request_only(endpoint):
+    """A damaged answer must not look like a service that was updated: that would end the run."""
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router, Client(endpoint, "test") as client:
+        router.linger = 0
+        router.rcvtimeo = 5000
+        router.bind(endpoint.address)
+        first, second = client.submit(LeaseSpecs("x", 1, 0)), client.submit(LeaseSpecs("y", 1, 0))
+        identity, *_ = router.recv_multipart()
+        router.send_multipart([identity, *encode(b"", Welcome("s", 1, 0, "r"))])
+        ids = {}
+        while len(ids) < 2:
+            packet = decode(router.recv_multipart()[1:])
+            if isinstance(packet.message, LeaseSpecs):
+                ids[packet.message.learner] = packet.request_id
+        answer = encode(ids["x"], SpecBatch(()))
+        router.send_multipart([identity, MAGIC + b"\x02", *answer[1:]])
+        router.send_multipart([identity, *encode(ids["y"], SpecBatch((), "fine"))])
+        assert second.result(5).message.reason == "fine"
+        with pytest.raises(VantageError) as caught:
+            first.result(5)
+        assert caught.value.code == "bad_reply"
+
+
+@pytest.mark.parametrize("name", ["c[/bold]", "\x1b[31mred", "two words", ""])
+def test_a_client_name_with_other_characters_is_refused(name, endpoint):
+    with serving(Service("sim", "r", endpoint, {Observe: observe})), zmq.Context() as context:
+        with context.socket(zmq.DEALER) as socket:
+            socket.linger, socket.rcvtimeo = 0, 5000
+            socket.connect(endpoint.address)
+            socket.send_multipart(encode(b"", Hello(name, 1, 0)))
+            failure = decode(socket.recv_multipart()).message
+    assert failure.code == "bad_request" and failure.message.isprintable()
+
+
+def test_equal_request_ids_of_two_clients_are_two_requests(endpoint):
+    """Each is performed, and an effect that a database remembers has another id for each."""
+    seen = []
+
+    def handler(message, request):
+        seen.append(request.durable_id)
+        return SpecBatch((), message.learner)
+
+    with serving(Service("s", "r", endpoint, {LeaseSpecs: handler})):
+        for name in ("one", "two", "one"):
+            with raw_dealer(endpoint, name) as socket:
+                socket.send_multipart(encode(b"1", LeaseSpecs(name, 1, 0)))
+                assert decode(socket.recv_multipart()).message.reason == name
+    assert len(seen) == len(set(seen)) == 2
