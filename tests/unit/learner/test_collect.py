@@ -67,6 +67,7 @@ class Loop:
             settings=LearnerSettings(grpo=grpo or GrpoSettings(groups=8, samples=4, replacements=1.0)),
             run_seed=0,
             clock=StepClock(),
+            stalls=self.stalls,
         )
 
     def reports(self):
@@ -287,6 +288,20 @@ def test_a_learner_without_specs_tells_so(tmp_path: Path, monkeypatch: pytest.Mo
     (stall,) = loop.stalls.current
     assert stall.missing == "specs from the curriculum" and stall.error == "full"
     assert "waiting for specs from the curriculum" in loop.waited
+
+
+def test_a_policy_whose_answers_cannot_be_read_is_shown_after_three_steps(tmp_path: Path) -> None:
+    loop = Loop(tmp_path, lambda _: 2)
+    loop.engine.words = ("(A) perhaps", "it depends")
+    for step in range(3):
+        assert not loop.stalls.current
+        loop.collector.collect(step)
+    (stall,) = loop.stalls.current
+    assert stall.missing == "answers that can be read"
+    assert "it depends" in stall.error and "learner.policy.style" in stall.advice
+    loop.engine.words = ("left", "it depends")
+    loop.collector.collect(3)
+    assert not loop.stalls.current
 
 
 # ----------------------------------------------------------------------------- episodes on disk
