@@ -14,7 +14,6 @@ from protocol.errors import VantageError
 from protocol.tasks.task import degradation_label
 from protocol.wire.messages import ConfidenceReport, Leased
 
-
 _LONGEST_REASON = 1000  # characters
 
 

@@ -233,6 +233,8 @@ LIES: dict[str, Callable[[Episode], Any]] = {
     "answer type": altered(answer_type="essay"),
     "escape code": altered(text="left or \x1b[31mright ?"),
     "vision token": altered(text="is <|image_pad|> left or right ?"),
+    "too many options": altered(options=("left", "right", *map(str, range(40))), answer="39", show_options=True),
+    "an answer that cannot be read": altered(options=("left.", "right."), answer="left."),
     "long text": altered(text="left " * 200_000),
     "spec": lambda episode: msgspec.structs.replace(episode, spec_id="s99999"),
     "no views": lambda episode: msgspec.structs.replace(episode, views=()),
@@ -338,3 +340,13 @@ def test_views_are_not_written_through_links(tmp_path: Path) -> None:
     (folder / "episodes.jsonl").symlink_to(victim)
     with pytest.raises(VantageError, match="episodes.jsonl is a symbolic link, not a regular file"):
         episode_log(folder)
+
+
+def test_a_damaged_line_of_episodes_moves_aside_at_the_next_start(tmp_path: Path) -> None:
+    episode_log(tmp_path).add({"spec_id": "s1"}, [], False)
+    with open(tmp_path / "episodes.jsonl", "ab") as file:
+        file.write(b'garbage\n{"spec_id": "s2", "ima')
+    log = episode_log(tmp_path)
+    log.add({"spec_id": "s3"}, [], False)
+    assert [record["spec_id"] for record in read_jsonl(tmp_path / "episodes.jsonl")[0]] == ["s1", "s3"]
+    assert len((tmp_path / "episodes.jsonl.refused").read_text().splitlines()) == 2
