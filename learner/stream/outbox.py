@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 _BATCH = 256  # reports per message
 _COMPACT_BYTES = 1 << 20
 _DEADLINE_S = 60.0  # for the curriculum to count a batch
+_STATUS_S = 5.0  # for the curriculum to answer a question about its status
 _RETRY_S = 0.5  # until reports are sent again
 _POLL_S = 0.05
 _MISSING = "counted reports"
@@ -183,7 +184,7 @@ class ReportSender:
         known = max(known, self._outbox.total)
         while known:
             try:
-                status = self._channel.request(GetCurriculumStatus()).message
+                status = self._channel.request(GetCurriculumStatus(), deadline_s=_STATUS_S).message
             except VantageError as error:
                 self._failed(error)
                 wait()

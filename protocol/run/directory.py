@@ -96,6 +96,8 @@ class RunDir:
                 f"{path} was made by {older} version (format {major}, this one reads {MAJOR}); "
                 "use that version, or choose another name for a new run.",
             )
+        with contextlib.suppress(FileNotFoundError):  # which `load` reports
+            os.close(open_regular(path / "config.toml", os.O_RDONLY))
         return cls(path, load([path / "config.toml"]))
 
     def __fspath__(self) -> str:
