@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -14,6 +15,7 @@ class PolicySettings(Section):
     """The model that is trained, and the style of its prompts."""
 
     model: str = Field(default="vantage-tiny", min_length=1)  # the packaged model, a folder, or a hub name
+    revision: str = ""  # commit, tag or branch of a hub model; empty: its main branch as it is now
     style: Literal["words", "letters"] = "words"  # see protocol/answers/prompt.py
 
 
@@ -37,6 +39,19 @@ class RolloutSettings(Section):
     vllm_cpu_cache_gib: int = Field(default=1, ge=1, le=64)
     servers: tuple[str, ...] = Field(default=("http://127.0.0.1:8000",), min_length=1)  # vllm-serve only: URLs
     server_wait_s: float = Field(default=300.0, gt=0)  # time to wait for a server that does not answer
+
+    @field_validator("servers")
+    @classmethod
+    def _urls(cls, servers: tuple[str, ...]) -> tuple[str, ...]:
+        for server in servers:
+            try:
+                parts = urlsplit(server)
+                usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            except ValueError:
+                usable = False
+            if not usable or not server.isprintable() or " " in server:
+                raise ValueError(f"{server!r} is not the URL of a server, like http://127.0.0.1:8000")
+        return servers
 
     @field_validator("engine")
     @classmethod

@@ -107,6 +107,7 @@ class Loop:
             settings=settings,
             run_seed=run.seed,
             clock=self.clock,
+            stalls=self.stalls,
             score_truth=parts.truths,
         )
         held_out = HeldOut(run.path / "evaluations" / "held_out", self.world, cells_of(run.config), settings.evaluate)

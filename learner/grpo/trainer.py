@@ -14,6 +14,7 @@ PRIVATE lists everything used of TRL beyond its public interface; a contract tes
 
 from __future__ import annotations
 
+import contextlib
 import time
 from functools import partial
 from pathlib import Path
@@ -109,6 +110,7 @@ class VantageTrainer(GRPOTrainer):
         self._own = range(0)  # this rank's answers among those of its groups
         self._rows = torch.empty(0, dtype=torch.int64)
         self._packed = packed
+        self._encoder = PromptEncoder(processor, model)
         self._checkpoints = checkpoints
         self._clock = clock
         self._facts = facts
@@ -171,7 +173,11 @@ class VantageTrainer(GRPOTrainer):
     def _generate_and_score_completions(self, inputs: list[Row]) -> dict[str, Any]:
         self._rows = torch.arange(self._own.start, self._own.stop, device=self.accelerator.device)
         # TRL would pickle the prompts and images of every rank to all other ranks, for a log that is not used.
-        with self._clock("advantages"), mock.patch.object(grpo_trainer, "gather_object", list):
+        with (
+            self._clock("advantages"),
+            mock.patch.object(grpo_trainer, "gather_object", list),
+            _padded_like_the_prompts(self.processing_class),
+        ):
             output = super()._generate_and_score_completions(inputs)
         output["row"] = self._rows  # TRL shuffles and splits it with the other tensors
         return output
@@ -213,12 +219,11 @@ class VantageTrainer(GRPOTrainer):
         **kwargs: Any,
     ) -> tuple[torch.Tensor, Optional[torch.Tensor], Optional[torch.Tensor]]:
         if self._packed is None and any(group.later for group in self._groups):
-            encoder = PromptEncoder(self.processing_class)
             with self.accelerator.autocast():
                 return *plain_log_probs(
                     model,
                     self.processing_class,
-                    encoder,
+                    self._encoder,
                     self._groups,
                     self._rows,
                     logits_to_keep,
@@ -262,6 +267,21 @@ class VantageTrainer(GRPOTrainer):
     def _load_optimizer_and_scheduler(self, checkpoint: Optional[str]) -> None:
         if checkpoint is not None:
             read_optimizer(self.optimizer, self.lr_scheduler, Path(checkpoint))
+
+
+@contextlib.contextmanager
+def _padded_like_the_prompts(processor: Any) -> Iterator[None]:
+    """Encode prompts as the engines do, padded on the left and without further special tokens.
+
+    TRL takes the types of the tokens from the processor's defaults, but pads their ids on the left.
+    """
+    call = type(processor).__call__
+
+    def encode(self: Any, *args: Any, **options: Any) -> Any:
+        return call(self, *args, **{"padding_side": "left", "add_special_tokens": False, **options})
+
+    with mock.patch.object(type(processor), "__call__", encode):
+        yield
 
 
 def average_gradients(accelerator: Accelerator, parameters: Sequence[torch.nn.Parameter]) -> None:

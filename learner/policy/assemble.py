@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, Sequence
@@ -21,9 +22,6 @@ from learner.settings import GrpoSettings, LearnerSettings
 from protocol.errors import VantageError
 from protocol.skills.skill import MOST_VIEWS
 from protocol.tasks.specs import World
-
-# Every linear layer of the language model. Not the vision tower: vLLM ignores adapters there.
-LORA_TARGETS = r".*language_model\.layers\.\d+\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 
 
 @dataclass(frozen=True)
@@ -58,9 +56,9 @@ def assemble(settings: LearnerSettings, seed: int) -> Parts:
     torch.set_num_threads(settings.threads)
     device = _device(settings.device)
     dtype = torch.bfloat16 if device == "cuda" and settings.grpo.bf16 else torch.float32
-    policy = load(settings.policy.model, dtype, device)
+    policy = load(settings.policy.model, dtype, device, settings.policy.revision)
+    encoder = PromptEncoder(policy.processor, policy.model)
     model = add_lora(policy.model, settings.grpo, seed)
-    encoder = PromptEncoder(policy.processor)
     packed: Optional[PackedPolicy] = None
     if settings.grpo.packed_forward and getattr(policy.model.config, "model_type", "") == "qwen3_vl":
         packed = PackedPolicy(model, policy.processor)
@@ -68,7 +66,11 @@ def assemble(settings: LearnerSettings, seed: int) -> Parts:
 
 
 def add_lora(model: Any, grpo: GrpoSettings, seed: int) -> Any:
-    """Add a new trainable adapter to the model; the same seed gives the same adapter."""
+    """Add a new trainable adapter to the model; the same seed gives the same adapter.
+
+    Raises VantageError("unsupported") if the model has no language model with linear layers.
+    """
+    targets = lora_targets(model)
     torch.manual_seed(seed)
     return get_peft_model(
         model,
@@ -76,10 +78,24 @@ def add_lora(model: Any, grpo: GrpoSettings, seed: int) -> Any:
             r=grpo.lora_rank,
             lora_alpha=grpo.lora_alpha,
             lora_dropout=0.0,
-            target_modules=LORA_TARGETS,
+            target_modules=targets,
             task_type="CAUSAL_LM",
         ),
     )
+
+
+def lora_targets(model: Any) -> str:
+    """A pattern of the names of every linear layer in the layers of the language model.
+
+    Not those of the vision tower, where vLLM ignores adapters.
+    """
+    decoder = model.get_decoder()
+    prefix = next((name for name, module in model.named_modules() if module is decoder), None)
+    layers = getattr(decoder, "layers", None)
+    if not prefix or layers is None:
+        raise VantageError("unsupported", f"{type(model).__name__} has no language model that adapters could train.")
+    kinds = {name.split(".")[-1] for name, module in layers.named_modules() if isinstance(module, torch.nn.Linear)}
+    return rf"{re.escape(prefix)}\.layers\.\d+\..*\.({'|'.join(sorted(kinds))})"
 
 
 def rollout_engine(parts: Parts, settings: LearnerSettings, world: World, seed: int) -> RolloutEngine:

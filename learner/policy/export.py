@@ -37,10 +37,16 @@ def export(run: RunDir, out: Path, step: Optional[int] = None) -> None:
         raise VantageError("bad_request", f"run {run.name} has no checkpoint yet; train first.")
     parts = assemble(settings, run.seed)
     read_adapter(parts.model, checkpoint)
-    facts = {"run": run.name, "step": int(checkpoint.name.split("-")[1]), "base": settings.policy.model}
+    facts = {
+        "run": run.name,
+        "step": int(checkpoint.name.split("-")[1]),
+        "base": settings.policy.model,
+        "revision": settings.policy.revision,
+    }
     with disk_guard(out):
         out.mkdir(parents=True, exist_ok=True)
     parts.model.peft_config["default"].base_model_name_or_path = settings.policy.model
+    parts.model.peft_config["default"].revision = settings.policy.revision or None
     with sealed_folder(out / "adapter", facts) as staging:
         # The adapter has no embeddings. With the default, PEFT would look up the base model on the hub to check.
         parts.model.save_pretrained(staging, save_embedding_layers=False)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import huggingface_hub
 import torch
 import transformers
+from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError
 
 from protocol.errors import VantageError
+
+log = logging.getLogger(__name__)
+
+_HUB_S = 10.0  # for the hub to answer
 
 TINY = "vantage-tiny"
 MODELS = Path(__file__).resolve().parent.parent / "models"
@@ -34,11 +41,11 @@ def resolve(name: str) -> str:
     return str(folder)
 
 
-def load(name: str = TINY, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Policy:
-    """Load a policy for inference (eval mode) from a folder or the hub.
+def load(name: str = TINY, dtype: torch.dtype = torch.float32, device: str = "cpu", revision: str = "") -> Policy:
+    """Load a policy for inference (eval mode) from a folder or the hub, where `revision` names a commit, tag or branch.
 
-    Raises VantageError: "bad_config" if there is no such model or it is not an image-text model, "corrupt" if its
-    files cannot be read.
+    Raises VantageError: "bad_config" if there is no such model, it is not an image-text model, or the hub does not
+    answer and has not been asked for it before; "corrupt" if its files cannot be read.
     """
     source = resolve(name)
     local = Path(source).is_dir()
@@ -46,21 +53,54 @@ def load(name: str = TINY, dtype: torch.dtype = torch.float32, device: str = "cp
         raise VantageError("bad_config", f"{source} has no config.json: name a folder written by save_pretrained")
     if not local and (source.startswith((".", "/", "~")) or source.count("/") != 1):
         raise VantageError("bad_config", f"there is no model folder {source}: check learner.policy.model")
+    if local and revision:
+        raise VantageError("bad_config", f"learner.policy.revision is for models of a hub, and {name} is a folder.")
+    unreachable = "" if local else _ask_hub(source, revision)
+    options: dict[str, Any] = {"local_files_only": local or bool(unreachable), "revision": revision or None}
     level = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity(logging.ERROR)
     transformers.logging.disable_progress_bar()
     try:
-        processor = transformers.AutoProcessor.from_pretrained(source, local_files_only=local)
+        processor = transformers.AutoProcessor.from_pretrained(source, **options)
         auto: Any = transformers.AutoModelForImageTextToText
-        model = auto.from_pretrained(source, dtype=dtype, local_files_only=local)
+        model = auto.from_pretrained(source, dtype=dtype, **options)
     except (SafetensorError, RuntimeError) as error:
         raise VantageError("corrupt", f"the model in {source} cannot be read: {_first_line(error)}") from error
     except (OSError, ValueError, KeyError) as error:
+        if unreachable:
+            raise VantageError(
+                "bad_config",
+                f"the model hub does not answer ({unreachable}), and {source} was not downloaded before: check the "
+                "network and HF_ENDPOINT, or set learner.policy.model to a folder.",
+            ) from error
         raise VantageError("bad_config", f"{source} is not a usable image-text model: {_first_line(error)}") from error
     finally:
         transformers.logging.set_verbosity(level)
         transformers.logging.enable_progress_bar()
     return Policy(model.to(device).eval(), processor, source)
+
+
+def _ask_hub(source: str, revision: str) -> str:
+    """Why the hub cannot be asked about this model, or "". Warns if no revision is set, and names the present one.
+
+    One short request, since each file of a model would wait for its own time-outs and retries.
+    """
+    if huggingface_hub.constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    try:
+        commit = huggingface_hub.HfApi().model_info(source, revision=revision or None, timeout=_HUB_S).sha
+    except HfHubHTTPError as error:
+        status = error.response.status_code if error.response is not None else 0
+        return f"HTTP {status}" if status >= 500 or status == 429 else ""
+    except Exception as error:  # of the HTTP library, which the hub's client does not wrap
+        return _first_line(error)
+    if not revision:
+        log.warning(
+            "%s may change on the hub: set learner.policy.revision = %s to use the same weights after a restart",
+            source,
+            json.dumps(commit),
+        )
+    return ""
 
 
 def _first_line(error: BaseException) -> str:

@@ -114,12 +114,12 @@ class Answerer:
         return score(task.question, read_answer(task.question, completion.text, self._style), completion.finished)
 
     def _plain_prompt(self, task: Task, truth: bool, blind: bool) -> Prompt:
-        text = write_prompt(task.question, self._style)
+        text = self._encoder.plain(write_prompt(task.question, self._style))
         return Prompt(text, () if blind else task.images, self._truth(task) if truth else ())
 
     def _prompt(self, task: Task, truth: bool, place: _Place) -> Prompt:
         look = Look(task.spec.look_around - len(place.moves), place.moves)
-        text = write_prompt(task.question, self._style, look)
+        text = self._encoder.plain(write_prompt(task.question, self._style, look))
         return Prompt(text, place.images, self._truth(task) if truth else ())
 
     def _truth(self, task: Task) -> tuple[int, ...]:

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any, Sequence
 
-_VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>", "<|im_start|>")
+from protocol.errors import VantageError
+
+# Attributes of processors and configurations that hold tokens of images, videos and sounds, as ids or as text.
+_MEDIA = r"(?:\w*_)?(?:image|img|video|vision|audio|boi|eoi)(?:_\w+)?"
+_MEDIA_ID = re.compile(_MEDIA + r"_token_(?:id|ids|index)")
+_MEDIA_TEXT = re.compile(_MEDIA + r"_(?:token|tag)")
 
 
 class PromptEncoder:
-    def __init__(self, processor: Any) -> None:
+    """`eos` is the token that ends a turn of the policy; any of `ends` ends an answer; `banned` may not be sampled."""
+
+    def __init__(self, processor: Any, model: Any) -> None:
+        """Raises VantageError("bad_config") if the processor has no usable chat template."""
         self._processor = processor
         self._tokenizer = processor.tokenizer
         self._ids = lru_cache(maxsize=4096)(self._encode)
-        self.eos = int(self._tokenizer.eos_token_id)
-        self.image_token = int(self._tokenizer.convert_tokens_to_ids(processor.image_token))
+        special = {index for index, token in self._tokenizer.added_tokens_decoder.items() if token.special}
+        special |= set(self._tokenizer.all_special_ids)
+        media = _media_tokens(processor, model.config, self._tokenizer)
+        self.eos = self._end_of_turn(special)
+        self.ends = frozenset({self.eos, *_as_ids(self._tokenizer.eos_token_id)} | _end_tokens(model))
+        # An image token in a completion has no features and breaks the training pass; other special tokens are not
+        # part of the text of an answer.
+        self.banned = tuple(sorted((special | media) - self.ends - set(_as_ids(self._tokenizer.pad_token_id))))
+        added = self._tokenizer.added_tokens_decoder
+        marks = [added[index].content for index in special | media if index in added]
+        longest_first = sorted(filter(None, marks), key=len, reverse=True)
+        self._marks = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     @property
-    def banned(self) -> tuple[int, ...]:
-        """Ids excluded from answers: an image token in a completion has no features and breaks the training pass."""
-        ids = self._tokenizer.convert_tokens_to_ids(list(_VISION_TOKENS))
-        return tuple(token for token in ids if token is not None and token != self._tokenizer.unk_token_id)
+    def image_token(self) -> int:
+        return int(self._tokenizer.convert_tokens_to_ids(self._processor.image_token))
 
     def prompt(self, text: str, images: int) -> tuple[int, ...]:
         """Ids of a user turn with `images` images (one token each) before the text, and the start of the answer."""
@@ -28,17 +45,67 @@ class PromptEncoder:
 
     def answer(self, answer: str) -> tuple[int, ...]:
         """Ids of an answer with the end-of-turn token."""
-        return (*self._tokenizer(answer, add_special_tokens=False)["input_ids"], self.eos)
+        return (*self._tokenizer(self.plain(answer), add_special_tokens=False)["input_ids"], self.eos)
 
     def text(self, token_ids: Sequence[int]) -> str:
         """Text of a completion without special tokens."""
         return self._tokenizer.decode(token_ids, skip_special_tokens=True)
 
+    def plain(self, text: str) -> str:
+        """The text, with a space inside everything in it that the tokenizer would read as a special token."""
+        while self._marks is not None and self._marks.search(text):
+            text = self._marks.sub(lambda mark: f"{mark[0][0]} {mark[0][1:]}" if len(mark[0]) > 1 else "", text)
+        return text
+
     def rendered(self, text: str, images: int) -> str:
         """The prompt as text with special tokens."""
         content = [{"type": "image"}] * images + [{"type": "text", "text": text}]
-        turns = [{"role": "user", "content": content}]
-        return self._processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+        return self._render([{"role": "user", "content": content}], add_generation_prompt=True)
+
+    def _render(self, turns: list[dict[str, Any]], **options: Any) -> str:
+        return self._processor.apply_chat_template(turns, tokenize=False, **options)
 
     def _encode(self, text: str, images: int) -> tuple[int, ...]:
         return tuple(self._tokenizer(self.rendered(text, images), add_special_tokens=False)["input_ids"])
+
+    def _end_of_turn(self, special: set[int]) -> int:
+        """The special token that follows an answer in the chat template, or else the tokenizer's end token."""
+        asked: dict[str, Any] = {"role": "user", "content": [{"type": "text", "text": "?"}]}
+        answered = {"role": "assistant", "content": [{"type": "text", "text": "x"}]}
+        try:
+            prompt, dialogue = self.rendered("?", 0), self._render([asked, answered])
+        except Exception as error:  # templates are programs: any error may come out of one
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            raise VantageError(
+                "bad_config",
+                f"the policy has no usable chat template ({reason.rstrip('.')}): choose a model that follows "
+                "instructions, or add a file chat_template.jinja to its folder.",
+            ) from error
+        if dialogue.startswith(prompt):
+            _, _, rest = dialogue[len(prompt) :].partition("x")
+            first = self._tokenizer(rest, add_special_tokens=False)["input_ids"][:1]
+            if set(first) & special:
+                return int(first[0])
+        return int(self._tokenizer.eos_token_id)
+
+
+def _end_tokens(model: Any) -> set[int]:
+    return set(_as_ids(getattr(getattr(model, "generation_config", None), "eos_token_id", None)))
+
+
+def _media_tokens(processor: Any, config: Any, tokenizer: Any) -> set[int]:
+    """Ids of the tokens that stand for images, videos and sounds, by the attributes of processor and configuration."""
+    found: set[int] = set()
+    for owner in (processor, tokenizer, config):
+        for name in set(vars(owner)) | set(vars(type(owner))):
+            if _MEDIA_ID.fullmatch(name):
+                found.update(_as_ids(getattr(owner, name, None)))
+            elif _MEDIA_TEXT.fullmatch(name) and (text := getattr(owner, name, None)):
+                found.update(_as_ids(tokenizer.convert_tokens_to_ids(str(text))))
+    return found - set(_as_ids(tokenizer.unk_token_id))
+
+
+def _as_ids(value: Any) -> list[int]:
+    """An attribute that may hold an id, several ids or none, as a list."""
+    values = value if isinstance(value, (list, tuple, set)) else [value]
+    return [one for one in values if isinstance(one, int) and not isinstance(one, bool) and one >= 0]

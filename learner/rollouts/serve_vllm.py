@@ -35,7 +35,10 @@ def command(
         "--max-cpu-loras": 2,
         "--api-server-count": 1,  # an adapter is loaded into one API server only
         "--logprobs-mode": "processed_logprobs",
+        "--generation-config": "vllm",  # not the model's own, which limits and penalises
     }
+    if settings.policy.revision:
+        options |= {"--revision": settings.policy.revision, "--tokenizer-revision": settings.policy.revision}
     # Blocks smaller than a prompt, so that prefix caching works within a group; the default on a CPU is 128.
     switches = ["--enable-lora", *([] if on_gpu else ["--enforce-eager", "--block-size", "32"])]
     listed = [str(word) for option in options.items() for word in option]

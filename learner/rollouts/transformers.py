@@ -7,13 +7,15 @@ supports all other model classes.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-from typing import Any, Iterable, Optional, Sequence
+from typing import Any, Iterable, Iterator, Optional, Sequence
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from transformers import GenerationConfig
 
 from learner.policy.packed import PackedPolicy, Prefix
 from learner.policy.vision import ImageFeatures
@@ -50,7 +52,6 @@ class PackedEngine(_LiveWeights):
         self._packed = packed
         self._encoder = encoder
         self._banned = torch.tensor(encoder.banned)
-        self._eos = encoder.eos
 
     @torch.no_grad()
     def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
@@ -86,7 +87,7 @@ class PackedEngine(_LiveWeights):
                     if open_samples[row, column]:
                         tokens[row][column] += (token,)
                         logprobs[row][column] += (chosen_log_p[row][column],)
-                        open_samples[row, column] = token != self._eos
+                        open_samples[row, column] = token not in self._encoder.ends
             if not open_samples.any():
                 break
             branches, owner = _distinct(tokens, open_samples)
@@ -98,7 +99,7 @@ class PackedEngine(_LiveWeights):
                 prompt,
                 tuple(prompt_ids[row]),
                 tuple(
-                    Completion(ids, log_p, self._encoder.text(ids), ids[-1] == self._eos)
+                    Completion(ids, log_p, self._encoder.text(ids), ids[-1] in self._encoder.ends)
                     for ids, log_p in zip(tokens[row], logprobs[row])
                 ),
                 truths[row],
@@ -251,6 +252,8 @@ class GenerateEngine(_LiveWeights):
         self._model = model
         self._processor = processor
         self._encoder = encoder
+        pad = processor.tokenizer.pad_token_id
+        self._pad = encoder.eos if pad is None else pad
 
     @torch.no_grad()
     def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
@@ -270,19 +273,20 @@ class GenerateEngine(_LiveWeights):
         mode: dict[str, Any] = (
             {"do_sample": False} if greedy else {"do_sample": True, "temperature": sampling.temperature}
         )
-        output = self._model.generate(
-            **inputs,
-            **mode,
-            top_k=0,
-            top_p=1.0,
-            num_return_sequences=samples,
-            max_new_tokens=sampling.max_tokens,
-            suppress_tokens=list(self._encoder.banned),
-            eos_token_id=self._encoder.eos,
-            pad_token_id=self._processor.tokenizer.pad_token_id,
-            return_dict_in_generate=True,
-            output_scores=True,
-        )
+        with _neutral_generation(self._model):
+            output = self._model.generate(
+                **inputs,
+                **mode,
+                top_k=0,
+                top_p=1.0,
+                num_return_sequences=samples,
+                max_new_tokens=sampling.max_tokens,
+                suppress_tokens=list(self._encoder.banned),
+                eos_token_id=sorted(self._encoder.ends),
+                pad_token_id=self._pad,
+                return_dict_in_generate=True,
+                output_scores=True,
+            )
         length = inputs["input_ids"].shape[1]
         answers = output.sequences[:, length:]
         scores = torch.stack(output.scores, 1).float().log_softmax(-1)
@@ -294,7 +298,18 @@ class GenerateEngine(_LiveWeights):
             yield Rollout(prompt, tuple(ids), completions * (n if greedy else 1))
 
     def _completion(self, ids: list[int], log_probs: list[float]) -> Completion:
-        finished = self._encoder.eos in ids
-        length = ids.index(self._encoder.eos) + 1 if finished else len(ids)
+        end = next((at for at, token in enumerate(ids) if token in self._encoder.ends), None)
+        length = len(ids) if end is None else end + 1
         written = tuple(ids[:length])
-        return Completion(written, tuple(log_probs[:length]), self._encoder.text(written), finished)
+        return Completion(written, tuple(log_probs[:length]), self._encoder.text(written), end is not None)
+
+
+@contextlib.contextmanager
+def _neutral_generation(model: Any) -> Iterator[None]:
+    """Set the model's own generation config aside, whose penalties and limits would change the distribution."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    own, base.generation_config = base.generation_config, GenerationConfig()
+    try:
+        yield
+    finally:
+        base.generation_config = own

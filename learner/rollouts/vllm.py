@@ -24,7 +24,14 @@ def make_engine(context: EngineContext) -> VllmEngine:
     parts, settings = context.parts, context.settings
     on_gpu = parts.device == "cuda"
     return VllmEngine(
-        parts.source, parts.encoder, settings.rollout, settings.grpo, context.max_images, context.seed, on_gpu
+        parts.source,
+        parts.encoder,
+        settings.rollout,
+        settings.grpo,
+        context.max_images,
+        context.seed,
+        on_gpu,
+        settings.policy.revision,
     )
 
 
@@ -41,8 +48,9 @@ class VllmEngine:
         max_images: int,
         seed: int,
         on_gpu: bool,
+        revision: str = "",
     ) -> None:
-        """Start vLLM with the model in this folder; takes 20 to 35 s on a CPU.
+        """Start vLLM with the model in this folder, or this revision of a hub model; takes 20 to 35 s on a CPU.
 
         Raises VantageError("unsupported") if vLLM is not installed or does not start.
         """
@@ -72,6 +80,8 @@ class VllmEngine:
         try:
             self._llm = LLM(
                 model=model,
+                revision=revision or None,
+                tokenizer_revision=revision or None,
                 dtype=rollout.vllm_dtype,
                 max_model_len=rollout.max_prompt_tokens + rollout.max_answer_tokens,
                 limit_mm_per_prompt={"image": max_images, "video": 0},
@@ -81,6 +91,7 @@ class VllmEngine:
                 max_loras=1,
                 max_cpu_loras=2,
                 logprobs_mode="processed_logprobs",
+                generation_config="vllm",  # not the model's own, whose penalties would change the distribution
                 seed=seed,
                 **options,
             )
@@ -117,6 +128,7 @@ class VllmEngine:
             max_tokens=sampling.max_tokens,
             logprobs=0,
             logit_bias=self._bias,
+            stop_token_ids=sorted(self._encoder.ends),
             seed=sampling.seed if self._seeded and not greedy else None,
         )
         requests: list[Any] = [self._request(prompt) for prompt in prompts]
@@ -145,7 +157,7 @@ class VllmEngine:
     def _completion(self, answer: Any) -> Completion:
         ids = tuple(answer.token_ids)
         log_probs = tuple(step[token].logprob for token, step in zip(ids, answer.logprobs))
-        return Completion(ids, log_probs, self._encoder.text(ids), bool(ids) and ids[-1] == self._encoder.eos)
+        return Completion(ids, log_probs, self._encoder.text(ids), bool(ids) and ids[-1] in self._encoder.ends)
 
 
 def collapse_image_runs(ids: Sequence[int], image_token: int) -> list[int]:

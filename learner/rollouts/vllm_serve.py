@@ -12,12 +12,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import ipaddress
 import json
 import logging
 import os
 import re
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -102,6 +104,7 @@ class VllmServeEngine:
             temperature=sampling.temperature,
             max_tokens=sampling.max_tokens,
             logit_bias=self._bias,
+            stop_token_ids=sorted(self._encoder.ends),
         )
         prompt_ids = answer["prompt_token_ids"]
         image_token = self._encoder.image_token
@@ -119,7 +122,7 @@ class VllmServeEngine:
         ids = tuple(choice["token_ids"])
         log_probs = tuple(token["logprob"] for token in choice["logprobs"]["content"])
         assert len(ids) == len(log_probs), "the server returned different numbers of log-probabilities and tokens"
-        return Completion(ids, log_probs, self._encoder.text(ids), bool(ids) and ids[-1] == self._encoder.eos)
+        return Completion(ids, log_probs, self._encoder.text(ids), bool(ids) and ids[-1] in self._encoder.ends)
 
     def _chat(self, server: _Server, content: Sequence[dict[str, Any]], **sampling: Any) -> Any:
         """Sample with the current adapter from the full distribution, overriding the model's default sampling.
@@ -133,6 +136,8 @@ class VllmServeEngine:
             "top_k": 0,
             "min_p": 0.0,
             "repetition_penalty": 1.0,
+            "presence_penalty": 0.0,
+            "frequency_penalty": 0.0,
             "logprobs": True,
             "top_logprobs": 0,
             "return_token_ids": True,
@@ -177,6 +182,9 @@ class _Server:
         self.url = url.rstrip("/")
         self._patience_s = patience_s
         key = os.environ.get("VLLM_API_KEY")  # the server reads its key from the same variable
+        # Proxies of the environment are for other hosts.
+        handlers = [urllib.request.ProxyHandler({})] if _is_loopback(self.url) else []
+        self._opener = urllib.request.build_opener(*handlers)
         self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
 
     def models(self) -> list[str]:
@@ -211,7 +219,7 @@ class _Server:
         while True:
             try:
                 request = urllib.request.Request(self.url + route, body, self._headers)
-                with urllib.request.urlopen(request, timeout=_REQUEST_S) as response:
+                with self._opener.open(request, timeout=_REQUEST_S) as response:
                     return response.status, _parsed(response.read())
             except urllib.error.HTTPError as error:
                 answer = _parsed(error.read())
@@ -228,6 +236,14 @@ class _Server:
                 )
             log.info("waiting for the vLLM server %s: %s", self.url, reason)
             time.sleep(_RETRY_S)
+
+
+def _is_loopback(url: str) -> bool:
+    host = urllib.parse.urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _data_url(image: RgbImage) -> str:

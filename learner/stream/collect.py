@@ -26,6 +26,7 @@ from learner.stream.episodes import EpisodeLog, Task, TaskStream
 from learner.stream.outbox import Outbox, ReportSender
 from learner.stream.reports import answer_entropy, failure_report, has_spread, report_id
 from protocol.errors import VantageError
+from protocol.run.stall import Stalls
 from protocol.seeds import rng_for
 from protocol.tasks.task import degradation_label
 from protocol.wire.messages import ConfidenceReport
@@ -34,6 +35,9 @@ log = logging.getLogger(__name__)
 
 _LEAST_GRADIENT_FRACTION = 0.4  # lower bound of the expected fraction of groups with gradient
 _GALLERY_PER_STEP = 2
+_READABLE = "answers that can be read"
+_SEE_STYLE = "Check learner.policy.style and learner.rollout.max_answer_tokens."
+_SHOWN = 60  # characters of an answer in a sentence
 
 
 @dataclass
@@ -46,6 +50,7 @@ class StepCounts:
     all_right: int = 0
     all_wrong: int = 0
     kept: int = 0
+    readable: int = 0  # answers
     staleness_steps: float = 0.0
     success_by_skill: dict[str, float] = field(default_factory=dict)
 
@@ -62,9 +67,11 @@ class Collector:
     settings: LearnerSettings
     run_seed: int
     clock: StepClock
+    stalls: Stalls
     score_truth: Optional[TruthScorer] = None
     counts: StepCounts = field(default_factory=StepCounts, init=False)
     _gradient_fraction: float = field(default=0.5, init=False)
+    _last_answer: str = field(default="", init=False)
 
     def collect(self, step: int) -> list[Group]:
         """Return the groups of training step `step`. Their reports are on disk when this returns."""
@@ -85,7 +92,15 @@ class Collector:
         unit = self.settings.passes // math.gcd(self.settings.passes, self.settings.grpo.samples)
         groups = groups[: len(groups) // unit * unit] or (groups * unit)[:unit]
         self.counts.kept = len(groups)
+        self._check_readable()
         return groups
+
+    def _check_readable(self) -> None:
+        """Tell if the answers of this and earlier steps cannot be read, so that nothing can be learned."""
+        if self.counts.readable:
+            self.stalls.progressed(_READABLE)
+        elif self.counts.asked:
+            self.stalls.failed(_READABLE, f"an answer was {self._last_answer[:_SHOWN]!r}", _SEE_STYLE)
 
     def _ask(self, count: int, step: int, portion: int) -> tuple[list[Group], list[Group]]:
         with self.clock("render wait"):
@@ -107,6 +122,9 @@ class Collector:
             self.sender.pump()
             self._log_episodes(tasks, groups, reports, step)
         self._count(tasks, reports, step)
+        self.counts.readable += sum(reward.readable for group in groups for reward in group.rewards)
+        for group in groups:
+            self._last_answer = group.last[-1].completion.text
         sighted = [(group, report) for group, report in zip(groups, reports) if not report.blind]
         with_gradient = [group for group, report in sighted if report.had_gradient]
         if sighted:

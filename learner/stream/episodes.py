@@ -28,9 +28,12 @@ from PIL import Image
 from learner.rollouts.base import RgbImage
 from learner.settings import StreamSettings
 from learner.stream.reports import Channel, failure_report
+from protocol.answers.prompt import STYLES, read_answer, write_answer, write_prompt
+from protocol.answers.scoring import score
 from protocol.errors import VantageError
 from protocol.run.directory import disk_guard, open_to_append, write_all, write_atomic
-from protocol.run.files import make_folder, read_regular
+from protocol.run.files import make_folder
+from protocol.run.lines import read_lines
 from protocol.run.stall import Stalls
 from protocol.tasks.check import check_episode, check_view, shown
 from protocol.tasks.scene import Pose
@@ -81,6 +84,7 @@ def task_from(packet: Any, spec: TaskSpec, codec: str, leased: Optional[Leased] 
     """
     episode = _expect(packet.message, Episode)
     check_episode(spec, episode, image_codec=codec)
+    _check_answerable(episode.question)
     images = tuple(np.array(packet.array(view.rgb)) for view in episode.views)
     return Task(spec, episode.question, images, episode.renderer_digest, leased, step, episode.views[-1].pose)
 
@@ -90,6 +94,21 @@ def observed_from(packet: Any, spec: TaskSpec, codec: str) -> tuple[Observation,
     observation = _expect(packet.message, Observation)
     check_view(observation.view, spec.camera, ("rgb",), codec, f"the view after a move in spec {shown(spec.spec_id)}")
     return observation, np.array(packet.array(observation.view.rgb))
+
+
+def _check_answerable(question: Question) -> None:
+    """Check that the true answer scores full marks in every style: anything else would train on a wrong reward.
+
+    Raises VantageError("bad_reply").
+    """
+    for style in STYLES:
+        try:
+            write_prompt(question, style)
+            reward = score(question, read_answer(question, write_answer(question, style), style))
+        except (ValueError, IndexError, ArithmeticError) as error:
+            raise VantageError("bad_reply", f"the question cannot be asked in the style {style!r}: {error}.") from None
+        if reward.accuracy < 1:
+            raise VantageError("bad_reply", f"the answer {shown(question.answer)} cannot be given in style {style!r}.")
 
 
 def _expect(message: Any, kind: type[Message]) -> Message:
@@ -243,7 +262,7 @@ class EpisodeLog:
         with disk_guard(folder):
             make_folder(self._images)
             self._file = open_to_append(path)
-        self._lines = read_regular(path).count(b"\n")
+        self._lines = len(read_lines(path, dict)[0])
         self._saved = deque(sorted(self._images.iterdir(), key=lambda image: image.lstat().st_mtime))
         self._settings = settings
 

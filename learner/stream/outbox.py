@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 _BATCH = 256  # reports per message
 _COMPACT_BYTES = 1 << 20
 _DEADLINE_S = 60.0  # for the curriculum to count a batch
+_STATUS_S = 5.0  # for the curriculum to answer a question about its status
 _RETRY_S = 0.5  # until reports are sent again
 _POLL_S = 0.05
 _MISSING = "counted reports"
@@ -43,18 +44,18 @@ _ADVICE = "See the log of the curriculum; the outbox keeps the reports until the
 
 
 class _Line(msgspec.Struct, omit_defaults=True):
-    """A line of the file. `total` is the number of reports counted before this line."""
+    """A line of the file. `removed` reports were not counted under this id; `total` were counted before this line."""
 
     report: Optional[ConfidenceReport] = None
     counted: tuple[str, ...] = ()
-    refused: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
     total: int = 0
 
 
 class Outbox:
     """Reports that are not counted yet, in a JSON-lines file that survives a kill at any instant.
 
-    `total` is the number of reports that the curriculum acknowledged over all starts.
+    `total` is the number of reports that the curriculum acknowledged as counted, over all starts.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,7 +68,7 @@ class Outbox:
             if line.report is not None:
                 self._waiting[line.report.report_id] = line.report
             self.total += sum(self._waiting.pop(name, None) is not None for name in line.counted)
-            for name in line.refused:
+            for name in line.removed:
                 self._waiting.pop(name, None)
         self._compact()
 
@@ -83,20 +84,23 @@ class Outbox:
         self._write([_Line(report) for report in reports], durable=True)
         self._waiting.update((report.report_id, report) for report in reports)
 
-    def counted(self, report_ids: Iterable[str]) -> None:
+    def counted(self, report_ids: Iterable[str], duplicates: Iterable[str] = ()) -> None:
         """Remove reports. If this write is lost, they are sent again and acknowledged as duplicates."""
-        known = [name for name in report_ids if self._waiting.pop(name, None) is not None]
+        known, removed = (
+            tuple(name for name in names if self._waiting.pop(name, None) is not None)
+            for names in (report_ids, duplicates)
+        )
         self.total += len(known)
         if not self._waiting and os.fstat(self._file).st_size > _COMPACT_BYTES:
             self._compact()
-        elif known:
-            self._write([_Line(counted=tuple(known))], durable=False)
+        elif known or removed:
+            self._write([_Line(counted=known, removed=removed)], durable=False)
 
     def refuse(self, report: ConfidenceReport, reason: str) -> None:
         """Move a report that the curriculum does not accept to the side file, with a warning."""
         refuse(self._path, [Refusal(msgspec.json.encode(_Line(report)), reason)])
         self._waiting.pop(report.report_id, None)
-        self._write([_Line(refused=(report.report_id,))], durable=False)
+        self._write([_Line(removed=(report.report_id,))], durable=False)
 
     def close(self) -> None:
         os.close(self._file)
@@ -180,7 +184,7 @@ class ReportSender:
         known = max(known, self._outbox.total)
         while known:
             try:
-                status = self._channel.request(GetCurriculumStatus()).message
+                status = self._channel.request(GetCurriculumStatus(), deadline_s=_STATUS_S).message
             except VantageError as error:
                 self._failed(error)
                 wait()
@@ -203,7 +207,7 @@ class ReportSender:
             self._failed(error)
             return
         assert isinstance(answer, ReportsCounted), answer
-        self._outbox.counted((*answer.counted, *answer.duplicates))
+        self._outbox.counted(answer.counted, answer.duplicates)
         self._most = min(2 * self._most, _BATCH)
         self._stalls.progressed(_MISSING)
 

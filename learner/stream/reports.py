@@ -14,6 +14,8 @@ from protocol.errors import VantageError
 from protocol.tasks.task import degradation_label
 from protocol.wire.messages import ConfidenceReport, Leased
 
+_LONGEST_REASON = 1000  # characters
+
 
 class Channel(Protocol):
     """A service: a client (protocol.wire.client), or the logic of the service in the same process."""
@@ -52,6 +54,6 @@ def failure_report(leased: Leased, version: int, error: VantageError) -> Confide
         skill=leased.spec.question.skill,
         level=leased.spec.question.level,
         blind=leased.blind,
-        reason=error.message,
+        reason=error.message[:_LONGEST_REASON],
         degradation=degradation_label(leased.spec.degradations),
     )

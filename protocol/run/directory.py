@@ -30,9 +30,8 @@ MAJOR = 1
 MINOR = 0
 
 # Errors that a person can fix, unlike a fault of the disk or of this program.
-_NOT_WRITABLE = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
-)
+_NOT_WRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT})
+_IN_THE_WAY = frozenset({errno.ENOTDIR, errno.EISDIR, errno.EEXIST})
 
 _FOLDERS = ("status", "metrics", "logs", "locks", "adapters", "checkpoints", "episodes")
 
@@ -97,6 +96,8 @@ class RunDir:
                 f"{path} was made by {older} version (format {major}, this one reads {MAJOR}); "
                 "use that version, or choose another name for a new run.",
             )
+        with contextlib.suppress(FileNotFoundError):  # which `load` reports
+            os.close(open_regular(path / "config.toml", os.O_RDONLY))
         return cls(path, load([path / "config.toml"]))
 
     def __fspath__(self) -> str:
@@ -197,6 +198,10 @@ def disk_guard(path: Union[str, os.PathLike[str]]) -> Iterator[None]:
         if error.errno in _NOT_WRITABLE:
             raise VantageError(
                 "bad_request", f"{where} cannot be written ({error.strerror}); make it writable, or name another place."
+            ) from error
+        if error.errno in _IN_THE_WAY:
+            raise VantageError(
+                "bad_request", f"{where} cannot be written ({error.strerror}); move away what is in its place."
             ) from error
         raise
 

@@ -72,7 +72,7 @@ def logits(model: Any, processor: Any) -> torch.Tensor:
     from learner.rollouts.transformers import plain_inputs
 
     with torch.no_grad():
-        return model(**plain_inputs(model, processor, PromptEncoder(processor), some_prompts(2))).logits[:, -1]
+        return model(**plain_inputs(model, processor, PromptEncoder(processor, model), some_prompts(2))).logits[:, -1]
 
 
 def test_merged_model_and_adapter_agree_in_transformers(exported: Exported) -> None:

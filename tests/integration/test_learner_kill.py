@@ -18,12 +18,11 @@ import pytest
 
 from curriculum.core import CurriculumCore
 from curriculum.settings import CurriculumSettings
-from learner.policy.checkpoints import CheckpointStore
+from learner.policy.checkpoints import CheckpointStore, verify
 from learner.stream.outbox import Outbox
 from protocol.run.config import section
 from protocol.run.directory import RunDir, read_jsonl
 from protocol.run.exits import TRY_AGAIN
-from protocol.run.sealed import verify_folder
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 
@@ -97,7 +96,7 @@ def test_a_killed_learner_resumes_and_every_report_counts_once(run: RunDir) -> N
             assert time.monotonic() < until
             time.sleep(0.02)
         checkpoint = CheckpointStore(run.checkpoints).latest()
-        steps_before_kill.append(verify_folder(checkpoint)["step"] if checkpoint else 0)
+        steps_before_kill.append(verify(checkpoint).step if checkpoint else 0)
     assert start(run).wait(timeout=400) == 0
 
     done = run.read_done("learner")
@@ -121,7 +120,11 @@ def test_a_killed_learner_resumes_and_every_report_counts_once(run: RunDir) -> N
         counted = curriculum.status.counted
     assert counted >= len(set(asked))  # an episode is logged after its report is on disk
     assert max(Counter(asked).values()) == 1
-    assert len(Outbox(run.path / "outbox.jsonl")) == 0
+    outbox = Outbox(run.path / "outbox.jsonl")
+    assert len(outbox) == 0
+    newest = CheckpointStore(run.checkpoints).latest()
+    assert newest is not None
+    assert 0 < verify(newest).counted <= outbox.total <= counted
 
 
 def test_starting_a_finished_run_reports_that_it_is_finished(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_answers_of_every_version_equal_those_of_the_live_weights(url: str, tmp_path: Path) -> None:
     policy = load()
     model = add_lora(policy.model, GrpoSettings(), seed=0).eval()
-    encoder = PromptEncoder(policy.processor)
+    encoder = PromptEncoder(policy.processor, policy.model)
     live = PackedEngine(PackedPolicy(model, policy.processor), encoder)
     store = AdapterStore(tmp_path)
     served = VllmServeEngine([url], TINY, encoder, patience_s=300)
@@ -94,7 +94,8 @@ def test_answers_of_every_version_equal_those_of_the_live_weights(url: str, tmp_
 
 
 def test_refused_requests_are_reported(url: str, tmp_path: Path) -> None:
-    encoder = PromptEncoder(load().processor)
+    policy = load()
+    encoder = PromptEncoder(policy.processor, policy.model)
     with pytest.raises(VantageError, match=f"serves .*{TINY}.*, not other/model"):
         VllmServeEngine([url], "other/model", encoder, patience_s=300)
     served = VllmServeEngine([url], TINY, encoder, patience_s=5)

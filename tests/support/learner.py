@@ -130,6 +130,9 @@ class Encoder:
 
     eos = END
 
+    def plain(self, text: str) -> str:
+        return text
+
     def answer(self, answer: str) -> tuple[int, ...]:
         return (3 if answer == "left" else 4, END)
 

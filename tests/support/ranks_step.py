@@ -61,7 +61,7 @@ def adapters(ranks: Ranks, case: Case, folder: Path) -> dict[str, torch.Tensor]:
             parameter.data = 0.05 * torch.randn(parameter.shape, generator=generator)
     start = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
     packed = PackedPolicy(model, processor)
-    groups = some_groups(PackedEngine(packed, PromptEncoder(processor)), case) if ranks.rank == 0 else []
+    groups = some_groups(PackedEngine(packed, PromptEncoder(processor, model)), case) if ranks.rank == 0 else []
 
     def collect() -> Any:
         if ranks.rank > 0:

@@ -21,7 +21,8 @@ from tests.support.prompts import some_prompts
 
 
 def answers_of(model: str, adapter: str) -> dict[str, Any]:
-    encoder = PromptEncoder(load(model).processor)
+    policy = load(model)
+    encoder = PromptEncoder(policy.processor, policy.model)
     engine = VllmEngine(model, encoder, RolloutSettings(max_answer_tokens=4), GrpoSettings(), 1, seed=0, on_gpu=False)
     if adapter:
         engine.load_adapter("policy-v000001", Path(adapter))

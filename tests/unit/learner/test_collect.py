@@ -67,6 +67,7 @@ class Loop:
             settings=LearnerSettings(grpo=grpo or GrpoSettings(groups=8, samples=4, replacements=1.0)),
             run_seed=0,
             clock=StepClock(),
+            stalls=self.stalls,
         )
 
     def reports(self):
@@ -232,6 +233,8 @@ LIES: dict[str, Callable[[Episode], Any]] = {
     "answer type": altered(answer_type="essay"),
     "escape code": altered(text="left or \x1b[31mright ?"),
     "vision token": altered(text="is <|image_pad|> left or right ?"),
+    "too many options": altered(options=("left", "right", *map(str, range(40))), answer="39", show_options=True),
+    "an answer that cannot be read": altered(options=("left.", "right."), answer="left."),
     "long text": altered(text="left " * 200_000),
     "spec": lambda episode: msgspec.structs.replace(episode, spec_id="s99999"),
     "no views": lambda episode: msgspec.structs.replace(episode, views=()),
@@ -289,6 +292,20 @@ def test_a_learner_without_specs_tells_so(tmp_path: Path, monkeypatch: pytest.Mo
     assert "waiting for specs from the curriculum" in loop.waited
 
 
+def test_a_policy_whose_answers_cannot_be_read_is_shown_after_three_steps(tmp_path: Path) -> None:
+    loop = Loop(tmp_path, lambda _: 2)
+    loop.engine.words = ("(A) perhaps", "it depends")
+    for step in range(3):
+        assert not loop.stalls.current
+        loop.collector.collect(step)
+    (stall,) = loop.stalls.current
+    assert stall.missing == "answers that can be read"
+    assert "it depends" in stall.error and "learner.policy.style" in stall.advice
+    loop.engine.words = ("left", "it depends")
+    loop.collector.collect(3)
+    assert not loop.stalls.current
+
+
 # ----------------------------------------------------------------------------- episodes on disk
 
 
@@ -323,3 +340,13 @@ def test_views_are_not_written_through_links(tmp_path: Path) -> None:
     (folder / "episodes.jsonl").symlink_to(victim)
     with pytest.raises(VantageError, match="episodes.jsonl is a symbolic link, not a regular file"):
         episode_log(folder)
+
+
+def test_a_damaged_line_of_episodes_moves_aside_at_the_next_start(tmp_path: Path) -> None:
+    episode_log(tmp_path).add({"spec_id": "s1"}, [], False)
+    with open(tmp_path / "episodes.jsonl", "ab") as file:
+        file.write(b'garbage\n{"spec_id": "s2", "ima')
+    log = episode_log(tmp_path)
+    log.add({"spec_id": "s3"}, [], False)
+    assert [record["spec_id"] for record in read_jsonl(tmp_path / "episodes.jsonl")[0]] == ["s1", "s3"]
+    assert len((tmp_path / "episodes.jsonl.refused").read_text().splitlines()) == 2

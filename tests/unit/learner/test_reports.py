@@ -233,6 +233,16 @@ def test_a_curriculum_that_lost_counted_reports_is_refused(path: Path) -> None:
         again.check_history(0)  # according to the outbox
 
 
+def test_duplicates_are_not_expected_in_the_history_of_the_curriculum(path: Path) -> None:
+    """The curriculum also acknowledges reports on specs that were answered under another lease, without counting."""
+    outbox, curriculum = Outbox(path), Strict()
+    curriculum.counted.append(report(1).report_id)
+    outbox.add([report(1), report(2)])
+    ReportSender(outbox, curriculum, Stalls("learner")).drain()
+    assert len(outbox) == len(Outbox(path)) == 0
+    assert outbox.total == Outbox(path).total == 1
+
+
 def test_a_curriculum_that_does_not_answer_is_shown_as_the_reason(path: Path) -> None:
     outbox, stalls = Outbox(path), Stalls("learner", attempts=2)
     outbox.add([report(1)])

@@ -54,7 +54,7 @@ class Policy:
         for name, parameter in self.model.named_parameters():
             if "lora_B" in name:
                 parameter.data = 0.05 * torch.randn(parameter.shape, generator=generator)
-        self.encoder = PromptEncoder(self.processor)
+        self.encoder = PromptEncoder(self.processor, base)
         self.packed = PackedPolicy(self.model, self.processor)
         self.engine = PackedEngine(self.packed, self.encoder)
         self.for_trainer = self.packed if packed else None

@@ -16,7 +16,9 @@ import pytest
 
 from learner.rollouts.base import Prompt, Sampling
 from learner.rollouts.vllm_serve import VllmServeEngine
+from learner.settings import LearnerSettings
 from protocol.errors import VantageError
+from protocol.run.config import section
 from protocol.run.sealed import sealed_folder
 
 pytestmark = pytest.mark.timeout(60)
@@ -29,6 +31,7 @@ class Encoder:
     eos = EOS
     image_token = 5
     banned = (5, 6)
+    ends = frozenset({EOS})
 
     def prompt(self, text: str, images: int) -> tuple[int, ...]:
         return tuple(token for index, token in enumerate(PROMPT_IDS) if index != 3)
@@ -129,7 +132,8 @@ def test_answers_have_tokens_log_probs_and_the_prompt_of_the_server(server: Serv
     sent = server.requests[-1][1]
     # The full distribution, whatever generation_config.json contains, without vision tokens.
     assert (sent["top_p"], sent["top_k"], sent["repetition_penalty"]) == (1.0, 0, 1.0)
-    assert sent["logit_bias"] == {"5": -100, "6": -100}
+    assert (sent["min_p"], sent["presence_penalty"], sent["frequency_penalty"]) == (0.0, 0.0, 0.0)
+    assert sent["logit_bias"] == {"5": -100, "6": -100} and sent["stop_token_ids"] == [EOS]
 
 
 def test_questions_are_distributed_over_all_servers(server: Server) -> None:
@@ -186,6 +190,28 @@ def test_an_unreachable_server_is_reported() -> None:
     with pytest.raises(VantageError, match=r"does not answer .*: start it with `learner serve`") as caught:
         VllmServeEngine([closed.url], "tiny", Encoder(), 0.01)  # type: ignore[arg-type]
     assert caught.value.code == "unavailable" and caught.value.retryable
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_server_on_this_machine_is_not_asked_through_a_proxy(
+    server: Server, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    url = server.url.replace("127.0.0.1", host)
+    assert VllmServeEngine([url], "tiny", Encoder(), 0.01)  # type: ignore[arg-type]
+    with pytest.raises(VantageError, match="does not answer"):
+        VllmServeEngine(["http://rollout-node.invalid:8000"], "tiny", Encoder(), 0.01)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "url", ["", " ", "localhost:8000", "http://", "http://[::1", "http://a:0", "http://a:x", "ftp://a"]
+)
+def test_what_is_not_the_url_of_a_server_is_refused_by_the_settings(url: str) -> None:
+    tree = {"learner": {"rollout": {"servers": ["http://127.0.0.1:8000", url]}}}
+    with pytest.raises(VantageError, match=r"learner.rollout.servers.* is not the URL of a server, like http"):
+        section(tree, "learner", LearnerSettings)
 
 
 def test_another_model_is_reported(server: Server) -> None:

@@ -121,6 +121,19 @@ def test_anything_but_a_file_in_its_place_is_reported_and_untouched(
         assert victim.read_bytes() == b"precious\n"
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", ["run.json", "config.toml"])
+@pytest.mark.parametrize("plant", [folder, device, pipe])
+def test_a_run_whose_description_is_not_a_file_is_not_opened(
+    tmp_path: Path, name: str, plant: Callable[[Path], None]
+) -> None:
+    run = RunDir.create(tmp_path / "r", RUN)
+    (run.path / name).unlink()
+    plant(run.path / name)
+    with pytest.raises(VantageError, match=f"{name} is .*, not a regular file"):
+        RunDir.open(run.path)
+
+
 @pytest.mark.parametrize("damage", ["[]", "garbage", "[" * 100_000, "1"])
 def test_a_damaged_status_is_no_status(tmp_path: Path, damage: str) -> None:
     run = RunDir.create(tmp_path / "r", RUN)

@@ -163,5 +163,7 @@ def test_disk_guard_converts_full_disk_and_permission_errors_only() -> None:
         file.write(b"x")
     with pytest.raises(VantageError, match="x cannot be written"), disk_guard("x"):
         raise PermissionError(errno.EACCES, "no")
+    with pytest.raises(VantageError, match="x cannot be written .*; move away what is in its place"), disk_guard("x"):
+        raise FileExistsError(errno.EEXIST, "File exists")
     with pytest.raises(OSError), disk_guard("x"):
         raise OSError(errno.EIO, "broken")
