@@ -85,7 +85,7 @@ _INSTANCES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "translation_nan": lambda scene: scene["object_instances"][0].update(translation=[float("nan"), 0, 0]),
     "objects_text": lambda scene: scene.update(object_instances="all"),
 }
-_TEXTS = {"instance_not_json": "{\"stage_instance\": ", "instance_empty": ""}
+_TEXTS = {"instance_not_json": '{"stage_instance": ', "instance_empty": ""}
 
 
 def make_dataset(home: Path, good: str, folder: Path) -> tuple[Path, list[str]]:
@@ -102,20 +102,30 @@ def make_dataset(home: Path, good: str, folder: Path) -> tuple[Path, list[str]]:
             (objects / f"{defect}.glb").write_bytes(made)
         asset = {"render_asset": f"{defect}.glb", "collision_asset": f"{defect}.glb"}
         _write(objects / f"{defect}.object_config.json", {**settings, **asset})
-        _instance(scenes, defect, text, lambda scene, name=defect: scene["object_instances"][0].update(template_name=name))
+        _instance(
+            scenes, defect, text, lambda scene, name=defect: scene["object_instances"][0].update(template_name=name)
+        )
     for defect, change in _INSTANCES.items():
         _instance(scenes, defect, text, change)
     for defect, content in _TEXTS.items():
         (scenes / f"{defect}.scene_instance.json").write_text(content)
     (objects / "template_not_json.object_config.json").write_text("{")
     _instance(
-        scenes, "template_not_json", text, lambda scene: scene["object_instances"][0].update(template_name="template_not_json")
+        scenes,
+        "template_not_json",
+        text,
+        lambda scene: scene["object_instances"][0].update(template_name="template_not_json"),
     )
     for defect, content in (("stage_missing", None), ("stage_garbage", b"not a mesh")):
         if content is not None:
             (folder / "stages" / f"{defect}.glb").write_bytes(content)
         _write(folder / "stages" / f"{defect}.stage_config.json", {"render_asset": f"{defect}.glb"})
-        _instance(scenes, defect, text, lambda scene, name=defect: scene["stage_instance"].update(template_name=f"stages/{name}"))
+        _instance(
+            scenes,
+            defect,
+            text,
+            lambda scene, name=defect: scene["stage_instance"].update(template_name=f"stages/{name}"),
+        )
     return config, sorted({path.name.partition(".")[0] for path in scenes.glob("*.json")} - _good_scenes(home))
 
 
