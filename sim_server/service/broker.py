@@ -189,7 +189,7 @@ class Broker:
         if admission is Admission.BUSY:
             self._inbox.reply(request, Busy(self._dispatcher.retry_after_s))
         elif admission is Admission.POISON:
-            self._inbox.reply(request, self._workers.poison())
+            self._inbox.reply(request, self._workers.poison(job))
         else:
             self._inbox.accept(request)
 

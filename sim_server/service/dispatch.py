@@ -17,6 +17,7 @@ from typing import Optional
 
 from protocol.wire.fair import admits
 from sim_server.service.costs import Costs
+from sim_server.service.deadly import DeadlyScenes
 from sim_server.service.jobs import Admission, Counters, Job, Limits, WorkerState
 
 MAX_PASSES = 16  # how often younger requests with a warm scene may overtake a request
@@ -34,6 +35,7 @@ class Dispatcher:
         self.queue: list[Job] = []  # urgent first, then oldest first; jobs of a dead worker return to the front
         self.jobs: dict[bytes, Job] = {}  # by job id: waiting or in flight
         self.quarantine: OrderedDict[bytes, None] = OrderedDict()
+        self.deadly = DeadlyScenes()
         self.counters = Counters()
         self.costs = Costs(limits.request_floor_s, limits.request_timeout_s)
         self._turns: dict[str, int] = {}  # client -> requests assigned since it was last without any
@@ -108,7 +110,7 @@ class Dispatcher:
         """Remove a worker and return its jobs to the front of the queue.
 
         With `blame`, the job in progress (the first that it held) is charged with a death. Jobs that reach the limit of
-        deaths are quarantined and returned, for the caller to answer.
+        deaths are quarantined and returned, for the caller to answer, with all others about a scene that is now deadly.
         """
         worker = self.workers.pop(key)
         orphans = [
@@ -119,6 +121,7 @@ class Dispatcher:
         poisoned = [job for job in orphans if job.deaths >= self.limits.deaths_to_quarantine]
         for job in poisoned:
             self._forget(job)
+            self.deadly.quarantined(job.scene_name)
             self.quarantine[job.content] = None
             self.counters.quarantined += 1
             while len(self.quarantine) > QUARANTINE_SIZE:
@@ -128,7 +131,15 @@ class Dispatcher:
             job.worker = None
         self.queue[:0] = survivors
         self.counters.redispatched += len(survivors)
-        return poisoned
+        return poisoned + self._about_deadly_scenes()
+
+    def _about_deadly_scenes(self) -> list[Job]:
+        """Remove and return the waiting jobs about deadly scenes."""
+        doomed = [job for job in self.queue if job.scene_name in self.deadly]
+        for job in doomed:
+            self.queue.remove(job)
+            self._forget(job)
+        return doomed
 
     def forgive(self, job_id: bytes) -> None:
         """Remove one death from a job whose worker turned out to be alive."""
@@ -138,7 +149,7 @@ class Dispatcher:
     # ------------------------------------------------------------------------- requests
 
     def submit(self, job: Job) -> Admission:
-        if job.content in self.quarantine:
+        if job.content in self.quarantine or job.scene_name in self.deadly:
             return Admission.POISON
         others = [turns for client, turns in self._turns.items() if client != job.client]
         waiting = sum(other.client == job.client for other in self.queue)
@@ -179,6 +190,8 @@ class Dispatcher:
         if worker is None or job_id not in worker.in_flight:
             return
         job = self.jobs.get(job_id)
+        if job is not None:
+            self.deadly.answered(job.scene_name)
         if next(iter(worker.in_flight)) == job_id:
             if job is not None:
                 spent_s = now_s - worker.head_since_s - worker.loading_s(now_s)

@@ -57,6 +57,11 @@ class Job:
     passes: int = 0
     worker: Optional[bytes] = None  # None while waiting
 
+    @property
+    def scene_name(self) -> str:
+        """The scene's name in a dataset, else its key."""
+        return self.needs.asset or self.scene
+
 
 @dataclass
 class WorkerState:

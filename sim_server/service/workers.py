@@ -224,13 +224,22 @@ class Workers:
         if blame:
             self.stalls.failed(ANSWERS, f"worker {worker.worker_id} {how}", ADVICE)
         for job in self._dispatcher.lose(key, blame):
-            log.error("a request ended %d workers; it is not retried", job.deaths)
+            failure = self.poison(job)
+            log.error("%s", failure.message)
             self._verifier.release(job.job_id)
-            self._answer(job, encode(b"", self.poison()))
+            self._answer(job, encode(b"", failure))
 
-    def poison(self) -> Failure:
-        deaths = self._settings.deaths_to_quarantine
-        return Failure("poison", f"this request ended {deaths} workers and is not retried; see their logs.")
+    def poison(self, job: Job) -> Failure:
+        """The answer to a request that is not tried (again), because it or its scene ended workers."""
+        deaths, scene = self._settings.deaths_to_quarantine, job.scene_name
+        if scene in self._dispatcher.deadly:
+            text = (
+                f"scene {scene!r} ended {deaths} workers before any request about it was answered, and is refused from "
+                "now on: see logs/sim-*, and correct its files or remove it from curriculum.world."
+            )
+        else:
+            text = f"this request about scene {scene!r} ended {deaths} workers and is not retried: see logs/sim-*."
+        return Failure("poison", text)
 
     def _expel(self, worker: WorkerState, reason: str) -> None:
         """Quarantine a worker: it gets no more requests, and none of its answers that are still here is used."""

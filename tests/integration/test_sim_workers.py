@@ -74,7 +74,7 @@ def test_a_request_that_kills_three_workers_fails_as_poison(make_sim):
         deadly.result(60)
     assert caught.value.code == "poison"
     assert grey(harmless.result(60)) == expected_grey(2)
-    with pytest.raises(VantageError, match="is not retried"):
+    with pytest.raises(VantageError, match="scene '1-.* is refused from now on"):
         sim.observe(1, DEADLY_M, deadline_s=5.0).result(10)
     assert Path(sim.environment["TOY_STATE"]).read_text() == "3"
     assert sim.status().quarantined == 1

@@ -9,7 +9,7 @@ from typing import Optional
 from protocol.errors import VantageError
 from protocol.tasks.scene import SceneSpec
 from sim_server.backends.base import SENSORS, Capabilities, Scene
-from sim_server.backends.habitat.assets import check_assets
+from sim_server.backends.habitat.assets import AssetCheck
 from sim_server.backends.habitat.floor import SETTINGS
 from sim_server.backends.habitat.library import load_library
 from sim_server.backends.habitat.scene import HabitatScene
@@ -34,6 +34,7 @@ class HabitatBackend:
         """
         load_library()  # fail early if it is not installed
         self._dataset = SceneDataset(dataset)
+        self._assets = AssetCheck()
         self._simulator = Simulator(dataset, gpu, software)
         content = self._dataset.digest()
         self.digest = f"habitat-{FORMAT_VERSION}-{self._simulator.version}-{content}-{self._simulator.look}"
@@ -65,10 +66,7 @@ class HabitatBackend:
         return HabitatScene(spec, self._simulator, self._files(spec.asset), self._cache / f"{spec.asset}.navmesh")
 
     def _files(self, name: str) -> Optional[SceneFiles]:
-        """What the files say about the scene; None for a scan or for a format that only habitat-sim reads.
-
-        Its files are checked first, since habitat-sim can end the process on bad ones.
-        """
+        """What the files say about the scene; None for a scan or for a format that only habitat-sim reads."""
         if name not in self._dataset.names:
             return None
         try:
@@ -77,7 +75,9 @@ class HabitatBackend:
             if error.code == "unsupported":
                 return None
             raise
-        check_assets(files)
+        if not files.objects:  # a scan: one large mesh
+            return None
+        self._assets.check(files)
         return files
 
     def warm(self) -> None:

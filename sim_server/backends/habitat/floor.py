@@ -39,7 +39,9 @@ def build_navmesh(library: Any, simulator: Any, scene: str, cache: Optional[Path
     settings.agent_height, settings.agent_radius = AGENT_HEIGHT_M, AGENT_RADIUS_M
     settings.include_static_objects = True  # off by default: paths would lead through furniture
     if not simulator.recompute_navmesh(pathfinder, settings):
-        raise VantageError("corrupt", f"habitat-sim cannot build a navmesh of {scene}: check that the scene has a floor.")
+        raise VantageError(
+            "corrupt", f"habitat-sim cannot build a navmesh of {scene}: check that the scene has a floor."
+        )
     if cache is not None:
         cache.parent.mkdir(parents=True, exist_ok=True)
         partial = cache.with_suffix(f".{os.getpid()}")
@@ -70,7 +72,9 @@ class Floor:
             for item in objects
             if item.box.half_extents_m[1] > _THIN_M
         ]  # fmt: skip
-        corners = np.array([[float(v[k]) for k in range(3)] for v in pathfinder.build_navmesh_vertices()]).reshape(-1, 3)
+        corners = np.array([[float(v[k]) for k in range(3)] for v in pathfinder.build_navmesh_vertices()]).reshape(
+            -1, 3
+        )
         self._top_m = float(corners[:, 1].max()) if len(corners) else 0.0
         triangles = corners.reshape(-1, 3, 3)
         self._triangles = triangles[self._on_floor(triangles.mean(1))]

@@ -17,7 +17,7 @@ from sim_server.backends.changes import changed_objects, shifts
 from sim_server.backends.habitat import alone
 from sim_server.backends.habitat.floor import Floor, build_navmesh
 from sim_server.backends.habitat.simulator import DEPTH, IDS, RGB, Edits, Simulator
-from sim_server.backends.habitat.survey import SURVEY_CAMERA, look_around, estimated_pixels, survey
+from sim_server.backends.habitat.survey import SURVEY_CAMERA, estimated_pixels, look_around, survey
 from sim_server.backends.habitat.truth import read_truth
 from sim_server.backends.placements import SceneFiles
 

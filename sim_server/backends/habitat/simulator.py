@@ -64,7 +64,9 @@ class Simulator:
         try:
             handles = self._list_scenes()
         except Exception as error:
-            raise VantageError("corrupt", f"habitat-sim cannot read {dataset}: {reason_of(error)}. Correct it.") from None
+            raise VantageError(
+                "corrupt", f"habitat-sim cannot read {dataset}: {reason_of(error)}. Correct it."
+            ) from None
         self._handles = {scene_name(handle): handle for handle in handles}
         if not self._handles:
             raise VantageError("bad_config", f"habitat-sim finds no scenes in {dataset}: correct sim.dataset.")

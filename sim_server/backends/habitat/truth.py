@@ -86,11 +86,11 @@ def _rigid_objects(sim: Any, semantic: Any, files: Optional[SceneFiles]) -> list
     given = _annotations([_template_name(item) for item in items], files)
     found: list[_Found] = []
     for place, (item, semantic_id, annotation) in enumerate(zip(items, semantic_ids, given), start=1):
-        word = category(annotation.category or classes.get(semantic_id, "") or _template_name(item).rstrip("0123456789_"))
+        word = category(
+            annotation.category or classes.get(semantic_id, "") or _template_name(item).rstrip("0123456789_")
+        )
         if not is_structure(word):
-            found.append(
-                _Found(semantic_id if own else place, int(item.object_id), word, _rigid_box(item), annotation)
-            )
+            found.append(_Found(semantic_id if own else place, int(item.object_id), word, _rigid_box(item), annotation))
     return found
 
 

@@ -79,6 +79,30 @@ class TestCredit:
         d.submit(job("j1", "s"))
         assert names(d.assign(0.0)) == [("b", "j1")]
 
+    def test_a_scene_that_ends_workers_is_refused_for_every_request(self):
+        d = dispatcher(worker("a", credit=3), deaths_to_quarantine=2, queue_bound=8)
+        for name, scene in (("j0", "deadly"), ("j1", "deadly"), ("j2", "good")):
+            d.submit(job(name, scene))
+        d.assign(0.0)
+        assert d.lose(b"a") == []
+        d.join(worker("b", credit=1))
+        d.assign(0.1)
+        assert [one.job_id for one in d.lose(b"b")] == [b"j0", b"j1"]
+        assert [one.job_id for one in d.queue] == [b"j2"]
+        assert d.submit(job("j3", "deadly")) is Admission.POISON
+        assert d.submit(job("j4", "good")) is Admission.QUEUED
+
+    def test_one_deadly_request_about_a_scene_that_works_costs_only_itself(self):
+        d = dispatcher(worker("a"), deaths_to_quarantine=1)
+        d.submit(job("j0", "s"))
+        d.assign(0.0)
+        d.finish(b"a", b"j0", 0.1)
+        d.submit(job("j1", "s"))
+        d.assign(0.2)
+        assert [one.job_id for one in d.lose(b"a")] == [b"j1"]
+        assert d.submit(job("j1", "s")) is Admission.POISON
+        assert d.submit(job("j2", "s")) is Admission.QUEUED
+
     @settings(max_examples=60, deadline=None)
     @given(st.lists(st.sampled_from(["submit", "assign", "finish", "lose", "join"]), max_size=60), st.data())
     def test_every_request_is_answered_exactly_once(self, steps, data):

@@ -136,6 +136,8 @@ class _MetadataMediator:
             raise AssertionError(f"ESP_CHECK failed: MetadataMediator::setActiveSceneDatasetName: {path}") from None
         if "scene_instances" not in config:
             return []
+        for file in (path.parent / "scenes").glob("*.scene_instance.json"):
+            _check_stage(file)
         return [str(path.parent / "scenes" / f"{name}.scene_instance.json") for name in SceneDataset(path).names]
 
     @property
@@ -354,6 +356,19 @@ class Simulator034(Simulator):
         self._sensors.pop(uuid).close()
         self._agent._sensors.pop(uuid)
         SensorFactory.delete_subtree_sensor(self._agent.scene_node, uuid)
+
+
+def _check_stage(file: Path) -> None:
+    """The real library rejects the dataset for one scene without a stage, but only logs one that is not JSON."""
+    try:
+        instance = json.loads(file.read_text())
+    except ValueError:
+        return
+    name = file.name.partition(".")[0]
+    assert "stage_instance" in instance, (
+        f"ESP_CHECK failed: No JSON cell `stage_instance` specified in Scene Instance `{name}` so no Stage can be "
+        "created for this Scene."
+    )
 
 
 def _files_of(path: Path, scene_id: str) -> Optional[SceneFiles]:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Iterator
+from typing import Any, Callable, Iterator
 
 import pytest
 
 from protocol.tasks.scene import SceneSpec
+from sim_server.backends.habitat import HabitatBackend
 from sim_server.backends.rooms import RoomsBackend
 from sim_server.backends.rooms.files.export import CONFIG_NAME, export_scenes
 
 STAND_IN = Path(__file__).parents[3] / "support" / "habitat_stand_in"
 REFERENCE = Path(__file__).parents[3] / "data" / "reference"
 INSTALLED = importlib.util.find_spec("habitat_sim") is not None
-HOME = SceneSpec(seed=5, rooms=2, min_objects=14, max_objects=20, clutter=0.6, palette="natural")
+HOME = SceneSpec(seed=5, rooms=2, min_objects=14, max_objects=20, clutter=0.6)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,14 +50,26 @@ def dataset_of(name: str) -> Path:
     return REFERENCE / name / "dataset" / f"{name}.scene_dataset_config.json"
 
 
-@functools.cache
-def _export(folder: Path) -> str:
-    backend = RoomsBackend()
-    return export_scenes([backend.open(HOME)], folder, backend.digest)[0]
+@pytest.fixture
+def make_habitat(habitat_sim: ModuleType) -> Iterator[Callable[..., HabitatBackend]]:
+    """Creates backends and closes each before the next, since the real library has one OpenGL context."""
+    made: list[HabitatBackend] = []
+
+    def make(dataset: Path, **settings: Any) -> HabitatBackend:
+        for before in made:
+            before.close()
+        made.append(HabitatBackend(dataset, **{"gpu": -1, **settings}))
+        return made[-1]
+
+    yield make
+    for backend in made:
+        backend.close()
 
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The dataset and the scene of an exported home."""
-    folder = tmp_path_factory.getbasetemp() / "exported-home"
-    return folder / CONFIG_NAME, _export(folder)
+    folder = tmp_path_factory.mktemp("exported") / "home"
+    backend = RoomsBackend()
+    (name,) = export_scenes([backend.open(HOME)], folder, backend.digest)
+    return folder / CONFIG_NAME, name

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from protocol.tasks.scene import SceneSpec
 from sim_server.backends.habitat.truth import read_truth
 from sim_server.backends.habitat.words import category, is_structure, room_category
+from sim_server.backends.rooms.building.plan import make_plan
+from sim_server.backends.rooms.furnish.catalogue import CATEGORIES
 
 
 def entry(semantic_id: int, name: str, centre: tuple[float, float, float], half: tuple[float, float, float]) -> Any:
@@ -68,5 +71,15 @@ def test_a_scene_without_annotations_has_no_objects() -> None:
 def test_words() -> None:
     assert category("tv_monitor") == "television" and category("Chest_of-Drawers") == "dresser"
     assert category("standing lamp") == "lamp" and category("Teddy Bear") == "teddy bear"
+    assert category("bathroom sink") == "washbasin" and category("Sink") == "sink"
     assert is_structure(category("Ceiling")) and is_structure("") and not is_structure("bed")
     assert room_category("familyroom/lounge") == "living room" and room_category("") == "room"
+
+
+def test_the_words_of_rooms_stay_as_they_are() -> None:
+    for one in CATEGORIES:
+        assert category(one) == one and not is_structure(one)
+    for seed in range(4):
+        plan = make_plan(SceneSpec(seed=seed, rooms=6, min_objects=3, max_objects=30), np.random.default_rng(seed))
+        for room in plan.rooms:
+            assert room_category(room.category) == room.category
