@@ -10,6 +10,7 @@ from curriculum.record.state import State
 from protocol.errors import VantageError
 from protocol.skills import CATALOGUE
 from protocol.skills.skill import MOST_VIEWS
+from protocol.tasks.check import check_proposal
 from protocol.tasks.specs import World
 from protocol.tasks.task import PROPOSED, Degradation, TaskSpec
 from protocol.wire.messages import ConfidenceReport
@@ -45,12 +46,13 @@ def check_report(report: ConfidenceReport, state: State) -> None:
     raise VantageError("bad_request", f"report {report.report_id[:200]!r} {problem}; correct it and send it again.")
 
 
-def check_proposal(spec: TaskSpec, world: World) -> None:
-    """Raises VantageError("bad_request") for a proposal about a held-out scene or with more views than any skill."""
+def check_training_proposal(spec: TaskSpec, world: World) -> None:
+    """Raises VantageError("bad_request") for a proposal that is not fit for a policy, about a held-out scene, or with
+    more views than any skill."""
+    check_proposal(spec)
     scene, proposal = spec.scene, spec.proposal
-    if proposal is None:
-        problem = "has no text and program"
-    elif scene.split != "train" or scene.asset in world.held_out_assets:
+    assert proposal is not None
+    if scene.split != "train" or scene.asset in world.held_out_assets:
         problem = "is about a held-out scene: use scenes of the training split"
     elif max(len(proposal.poses), spec.max_views) > MOST_VIEWS:
         problem = f"has more than {MOST_VIEWS} views"

@@ -22,7 +22,7 @@ from typing import Callable, Sequence, Union
 import msgspec
 
 from curriculum.ability.estimates import CellEstimate, cell_estimates
-from curriculum.checks import check_proposal, check_report
+from curriculum.checks import check_report, check_training_proposal
 from curriculum.issues import fresh_issues, leased, proposed_issues, repeated_issues
 from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent, ReportedEvent
 from curriculum.record.snapshot import read_snapshot, save_snapshot
@@ -219,7 +219,7 @@ class CurriculumCore:
         new: dict[str, TaskSpec] = {}
         duplicates = []
         for proposal in message.proposals:
-            check_proposal(proposal, self._settings.world)
+            check_training_proposal(proposal, self._settings.world)
             key = proposal_key(proposal)
             if key in new or key in self._state.proposals:
                 duplicates.append(proposal.spec_id)

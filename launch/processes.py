@@ -23,6 +23,7 @@ from typing import Callable, Mapping, Optional, Sequence
 from protocol.errors import VantageError
 from protocol.run.directory import disk_guard
 from protocol.run.exits import DISK_FULL, TRY_AGAIN, USER_ERROR
+from protocol.run.files import make_folder, open_regular
 
 MAX_DEATHS = 5  # without progress of the run between them
 BACKOFF_S = 0.5  # doubles with each such death
@@ -68,8 +69,9 @@ class Child:
     def start(self) -> None:
         """Raises VantageError("bad_request") if its output cannot be written."""
         with disk_guard(self.console):
-            self.console.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.console, "ab") as output:
+            make_folder(self.console.parent)
+            descriptor = open_regular(self.console, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        with open(descriptor, "ab") as output:
             self._console_start = output.tell()
             self._process = subprocess.Popen(
                 self.command,

@@ -91,7 +91,11 @@ def open_or_create(runs: Path, given: Tree, resolved: Tree) -> tuple[RunDir, boo
     differently."""
     path = runs / resolved["run"]["name"]
     if not (path / "run.json").exists():
-        return RunDir.create(path, resolved), False
+        try:
+            return RunDir.create(path, resolved), False
+        except VantageError as error:
+            if error.code != "conflict":  # else another process created it first
+                raise
     run = RunDir.open(path)
     check_same(given, run.config, run.name)
     return run, True

@@ -157,7 +157,7 @@ LIES: dict[str, Lie] = {
     "an image turned upside down": _images(lambda pixels: np.ascontiguousarray(pixels[::-1])),
     "the wrong option as truth": _wrong_truth,
     "an image of another shape": _images(lambda pixels: np.ascontiguousarray(pixels[:-1])),
-    "an image of 4096 x 4096": _images(lambda pixels: np.zeros((4096, 4096, 3), "u1")),
+    "an image of 4096 x 4096": _images(lambda _: np.zeros((4096, 4096, 3), "u1")),
     "an image of floats": _images(lambda pixels: pixels.astype("f4")),
     "the id of another spec": _episode(spec_id="s00000000"),
     "another renderer digest": _episode(renderer_digest="better-1"),

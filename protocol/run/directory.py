@@ -51,12 +51,13 @@ class RunDir:
 
     @classmethod
     def create(cls, path: Path, config_tree: Tree) -> RunDir:
-        """Create a run directory. Raises VantageError("conflict") if it already holds a run."""
+        """Create a run directory; of several processes that try at once, one succeeds.
+
+        Raises VantageError("conflict") if it already holds a run.
+        """
         path = Path(path).absolute()
-        if (path / "run.json").exists():
-            raise VantageError("conflict", f"{path} already holds a run; open it to resume, or choose another name.")
         run = section(config_tree, "run", RunSettings)
-        with disk_guard(path):
+        with disk_guard(path), _creating(path):
             for folder in _FOLDERS:
                 make_folder(path / folder)
             make_folder(path / "endpoints", mode=0o700)
@@ -181,6 +182,20 @@ class RunDir:
             if process not in self._appenders:
                 self._appenders[process] = open_to_append(path)
             write_all(self._appenders[process], line)
+
+
+@contextlib.contextmanager
+def _creating(path: Path) -> Iterator[None]:
+    """Wait for another process that creates this run. Raises VantageError("conflict") if there is a run."""
+    make_folder(path / "locks")
+    descriptor = open_regular(path / "locks" / "create.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if (path / "run.json").exists():
+            raise VantageError("conflict", f"{path} already holds a run; open it to resume, or choose another name.")
+        yield
+    finally:
+        os.close(descriptor)
 
 
 # ----------------------------------------------------------------------------- files

@@ -12,6 +12,7 @@ import zmq
 import zmq.auth.thread
 
 from protocol.errors import VantageError
+from protocol.run.files import private_folder, read_regular
 
 
 class KeyPair(msgspec.Struct, frozen=True):
@@ -30,17 +31,26 @@ class KeyPair(msgspec.Struct, frozen=True):
 
 def make_keys(keys_dir: Path) -> KeyPair:
     """Create missing server and client keys (directory 0700, files 0600) and return the server's pair."""
-    keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(keys_dir)
     for name in ("server", "client"):
         _make_pair(keys_dir / f"{name}.json")
     return read_keys(keys_dir, "server")
 
 
 def read_keys(keys_dir: Path, name: str) -> KeyPair:
-    """The "server" or "client" pair. Raises VantageError "unavailable" if missing, "corrupt" if not a key file."""
+    """The "server" or "client" pair.
+
+    Raises VantageError: "unavailable" if missing, "corrupt" if not a key file, "conflict" if another user may have put
+    it there.
+    """
     path = keys_dir / f"{name}.json"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=KeyPair)
+        owner = path.lstat().st_uid
+        if os.getuid() not in (0, owner):
+            raise VantageError(
+                "conflict", f"{path} belongs to another user; delete the keys folder and restart the run"
+            )
+        return msgspec.json.decode(read_regular(path), type=KeyPair)
     except OSError as error:
         raise VantageError(
             "unavailable", f"the key file {path} cannot be read ({error.strerror}); copy the run's keys here"

@@ -10,7 +10,6 @@ import hashlib
 import ipaddress
 import os
 import socket
-import stat
 import tempfile
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import msgspec
 
 from protocol.errors import VantageError
 from protocol.run.directory import write_atomic
+from protocol.run.files import private_folder
 from protocol.wire.curve import make_keys
 
 # sockaddr_un.sun_path holds 108 bytes with its final zero.
@@ -102,7 +102,7 @@ def serving_endpoint(run_dir: Path, service: str, bind: str = "") -> Endpoint:
 def publish(run_dir: Path, service: str, endpoint: Endpoint) -> None:
     """Write `endpoint` to the run directory, atomically."""
     path = _endpoint_file(run_dir, service)
-    _private_dir(path.parent)
+    private_folder(path.parent)
     public = {"address": endpoint.address, "server_public_key": endpoint.server_public_key}
     write_atomic(path, msgspec.json.encode(public), durable=False)
 
@@ -136,15 +136,5 @@ def _ipc_path(run_dir: Path, service: str) -> Path:
         path = Path(tempfile.gettempdir()) / f"vantage-{os.getuid()}-{digest}" / f"{service}.sock"
     if len(os.fsencode(path)) > MAX_IPC_PATH_BYTES:
         raise VantageError("bad_config", f"{path} is too long for a socket; set TMPDIR to a shorter path")
-    _private_dir(path.parent)
+    private_folder(path.parent)
     return path
-
-
-def _private_dir(path: Path) -> None:
-    """Create `path` with mode 0700, or restrict it to that. Raises VantageError("conflict") if another user owns it."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = path.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-        raise VantageError("conflict", f"{path} belongs to another user; remove it or use another run directory")
-    if stat.S_IMODE(status.st_mode) != 0o700:
-        path.chmod(0o700)

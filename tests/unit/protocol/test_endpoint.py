@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import tempfile
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from protocol.errors import VantageError
+from protocol.wire.curve import make_keys, read_keys
 from protocol.wire.endpoint import MAX_IPC_PATH_BYTES, Endpoint, is_loopback, lookup, publish, serving_endpoint
 
 
@@ -92,3 +94,20 @@ def test_an_unresolvable_host_is_rejected(tmp_path):
     with pytest.raises(VantageError, match="cannot be resolved") as caught:
         serving_endpoint(tmp_path, "sim", "tcp://nowhere.invalid:*")
     assert caught.value.code == "bad_config"
+
+
+def test_keys_that_another_user_planted_are_not_used(tmp_path, monkeypatch):
+    make_keys(tmp_path / "keys")
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    for use in (lambda: make_keys(tmp_path / "keys"), lambda: read_keys(tmp_path / "keys", "client")):
+        with pytest.raises(VantageError, match="belongs to another user") as caught:
+            use()
+        assert caught.value.code == "conflict"
+
+
+def test_a_link_in_place_of_a_key_is_not_followed(tmp_path):
+    make_keys(tmp_path / "keys")
+    (tmp_path / "keys" / "client.json").rename(tmp_path / "planted")
+    (tmp_path / "keys" / "client.json").symlink_to(tmp_path / "planted")
+    with pytest.raises(VantageError, match="is a symbolic link"):
+        read_keys(tmp_path / "keys", "client")

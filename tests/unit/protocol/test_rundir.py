@@ -167,3 +167,29 @@ def test_disk_guard_converts_full_disk_and_permission_errors_only() -> None:
         raise FileExistsError(errno.EEXIST, "File exists")
     with pytest.raises(OSError), disk_guard("x"):
         raise OSError(errno.EIO, "broken")
+
+
+def test_of_several_starts_at_once_one_creates_the_run(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from protocol.errors import VantageError\n"
+        "from protocol.run.directory import RunDir\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
+        "try:\n    RunDir.create(Path(sys.argv[1]), {'run': {'seed': int(sys.argv[2])}}); print('created')\n"
+        "except VantageError as error:\n    print(error.code)\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "run")]
+    starts = [
+        subprocess.Popen([*command, str(seed)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for seed in range(4)
+    ]
+    for start in starts:
+        assert start.stdout is not None and start.stdout.readline()
+    answers = []
+    for start in starts:
+        assert start.stdin is not None
+        start.stdin.write("\n")
+        start.stdin.flush()
+    for start in starts:
+        answers.append(start.communicate(timeout=30)[0].strip())
+    assert sorted(answers) == ["conflict", "conflict", "conflict", "created"]
+    assert RunDir.open(tmp_path / "run").seed == answers.index("created")
