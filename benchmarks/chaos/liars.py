@@ -122,7 +122,7 @@ def _images(alter: Callable[[np.ndarray], np.ndarray]) -> Lie:
         sink = ArraySink()
         views = []
         for view in episode.views:
-            pixels = np.frombuffer(blobs[view.rgb.blob], np.uint8).reshape(view.rgb.shape)
+            pixels = np.frombuffer(blobs[view.rgb.index], np.uint8).reshape(view.rgb.shape)
             views.append(msgspec.structs.replace(view, rgb=sink.add(alter(pixels))))
         return encode(job_id, msgspec.structs.replace(episode, views=tuple(views)), sink.blobs)
 
