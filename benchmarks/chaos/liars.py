@@ -161,7 +161,7 @@ LIES: dict[str, Lie] = {
     "an image of floats": _images(lambda pixels: pixels.astype("f4")),
     "the id of another spec": _episode(spec_id="s00000000"),
     "another renderer digest": _episode(renderer_digest="better-1"),
-    "no views": _episode(views=()),
+    "no views": lambda job, episode, _: encode(job, msgspec.structs.replace(episode, views=())),
     "escape codes as scene": _episode(scene_id="\x1b[2J"),
     "another skill": _question(skill="object_count"),
     "an unknown skill": _question(skill="bogus"),
