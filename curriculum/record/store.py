@@ -53,6 +53,8 @@ class Store:
         self._last_event = -1
         if read_only and not path.exists():
             raise VantageError("bad_request", f"{path} does not exist yet: the curriculum of this run never started.")
+        with contextlib.suppress(FileNotFoundError):
+            os.close(open_regular(path, os.O_RDONLY))  # SQLite would follow a link
         mode = "mode=rwc"
         if read_only:  # without a write-ahead log there is no writer, and immutable=1 also works in a read-only folder
             mode = "mode=ro" if path.with_name(path.name + "-wal").exists() else "mode=ro&immutable=1"

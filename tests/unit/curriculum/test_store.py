@@ -190,6 +190,17 @@ def test_a_database_that_lost_events_is_refused(tmp_path, harm):
     assert (file.read_bytes() if file.exists() else b"") == left, "nothing is written into it"
 
 
+@pytest.mark.parametrize("name", [FILE_NAME, "curriculum.last-event"])
+def test_links_are_not_followed(tmp_path, name):
+    run, other = RunDir.create(tmp_path / "run", {}), RunDir.create(tmp_path / "other", {})
+    fill(other)
+    before = (other.path / name).read_bytes()
+    (run.path / name).symlink_to(other.path / name)
+    with pytest.raises(VantageError, match="is a symbolic link"):
+        CurriculumCore(run, CurriculumSettings())
+    assert (other.path / name).read_bytes() == before
+
+
 def test_an_intact_database_opens_after_a_power_failure_lost_the_mark(tmp_path):
     run = RunDir.create(tmp_path / "run", {})
     fill(run, 3)
