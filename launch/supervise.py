@@ -26,7 +26,7 @@ from launch.report.page import write_report
 from launch.settings import check_same
 from protocol.errors import VantageError
 from protocol.run.config import Tree
-from protocol.run.directory import RunDir
+from protocol.run.directory import RunDir, disk_guard
 
 REFRESH_S = 0.5
 DRAIN_S = 20.0  # for a process to finish its current work after SIGTERM
@@ -113,7 +113,9 @@ def supervise(run: RunDir, children: list[Child], view: LiveView, stop: threadin
     try:
         for child in children:
             # The status of an earlier start must not be shown as the current one.
-            (run.path / "status" / f"{child.name}.json").unlink(missing_ok=True)
+            status = run.path / "status" / f"{child.name}.json"
+            with disk_guard(status):
+                status.unlink(missing_ok=True)
             child.start()
             view.note(f"{child.name} started (pid {child.pid})")
         while not stop.wait(REFRESH_S):
