@@ -29,7 +29,7 @@ FILES = (
     "evaluations/before.json",
     "evaluations/held_out/*",
     "checkpoints/*/manifest.json",
-    "checkpoints/*/optimizer.pt",
+    "checkpoints/*/optimizer.safetensors",
     "adapters/*/manifest.json",
     "adapters/*/adapter_model.safetensors",
     "locks/learner.lock",
