@@ -81,7 +81,7 @@ class CheckpointStore:
                 aside = aside.with_name(aside.name + "+")
             with disk_guard(path):
                 os.rename(path, aside)
-            log.warning("the damaged checkpoint %s is kept as %s", path, aside.name)
+            log.warning("the damaged checkpoint %s is renamed to %s", path, aside.name)
         return newest
 
     def _newest(self) -> tuple[Optional[Path], list[Path]]:

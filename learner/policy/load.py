@@ -81,9 +81,10 @@ def load(name: str = TINY, dtype: torch.dtype = torch.float32, device: str = "cp
 
 
 def _ask_hub(source: str, revision: str) -> str:
-    """Why the hub cannot be asked about this model, or "". Warns if no revision is set, and names the present one.
+    """Look the model up on the hub. Return "" if the hub answered, else the reason why it did not.
 
-    One short request, since each file of a model would wait for its own time-outs and retries.
+    One request with a short time-out: without it, every file of the model would wait for its own retries. Warns if no
+    revision is set, naming the current commit.
     """
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"

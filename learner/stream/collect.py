@@ -96,7 +96,7 @@ class Collector:
         return groups
 
     def _check_readable(self) -> None:
-        """Tell if the answers of this and earlier steps cannot be read, so that nothing can be learned."""
+        """Count a step without a readable answer as a failed attempt: the policy cannot learn from it."""
         if self.counts.readable:
             self.stalls.progressed(_READABLE)
         elif self.counts.asked:

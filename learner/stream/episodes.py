@@ -106,7 +106,7 @@ def _check_answerable(question: Question) -> None:
             write_prompt(question, style)
             reward = score(question, read_answer(question, write_answer(question, style), style))
         except (ValueError, IndexError, ArithmeticError) as error:
-            raise VantageError("bad_reply", f"the question cannot be asked in the style {style!r}: {error}.") from None
+            raise VantageError("bad_reply", f"the question cannot be written in style {style!r}: {error}.") from None
         if reward.accuracy < 1:
             raise VantageError("bad_reply", f"the answer {shown(question.answer)} cannot be given in style {style!r}.")
 
@@ -131,7 +131,7 @@ class TaskStream:
     ) -> None:
         """`report_failure` receives a report on every spec that could not be rendered; `stop` ends all waiting.
 
-        `waiting` is called again and again while `take` is blocked, with what it waits for.
+        `waiting` is called repeatedly while `take` blocks, with the reason.
         """
         self._curriculum = curriculum
         self._simulator = simulator
