@@ -24,7 +24,7 @@ import numpy as np
 from learner.rollouts.answerer import Answerer
 from learner.rollouts.base import Sampling
 from learner.settings import EvaluateSettings, StreamSettings
-from learner.stream.episodes import FATAL, QUESTIONS, SEE_SIMULATOR, Task, task_from
+from learner.stream.episodes import FATAL, QUESTIONS, SEE_SIMULATOR, Task, is_stalled, task_from
 from learner.stream.reports import Channel
 from protocol.errors import VantageError
 from protocol.intervals import wilson
@@ -209,12 +209,15 @@ def _render(
 
 def _give_up_or_wait(error: VantageError, stalls: Optional[Stalls]) -> None:
     """After a failed attempt: raise the error if a further one cannot help, or wait if attempts keep failing."""
-    if error.code in FATAL or (error.retryable and stalls is None):
-        raise error
-    if stalls is not None:
-        stalls.failed(QUESTIONS, error.message, SEE_SIMULATOR)
-        if stalls.current:
-            time.sleep(_RETRY_S)
+    if stalls is None:
+        if error.retryable or error.code in FATAL:
+            raise error
+        return
+    stalls.failed(QUESTIONS, error.message, SEE_SIMULATOR)
+    if is_stalled(stalls, QUESTIONS):
+        if error.code in FATAL:
+            raise error
+        time.sleep(_RETRY_S)
 
 
 # ----------------------------------------------------------------------------- answers

@@ -50,7 +50,8 @@ from protocol.wire.messages import (
 
 log = logging.getLogger(__name__)
 
-FATAL = ("version", "backend_missing", "bad_config")  # errors that every spec would hit
+# Errors that every spec would hit, unless one worker of several is wrong: they end the run if they repeat.
+FATAL = ("version", "backend_missing", "bad_config")
 Message = TypeVar("Message")
 
 QUESTIONS, SPECS = "questions from the simulator", "specs from the curriculum"  # what a learner waits for
@@ -61,6 +62,10 @@ _INFEASIBLE_IN_A_ROW = 16  # infeasible specs without a question between them th
 
 def stop_requested() -> VantageError:
     return VantageError("draining", "the learner is stopping; the same command resumes the run.")
+
+
+def is_stalled(stalls: Stalls, missing: str) -> bool:
+    return any(stall.missing == missing for stall in stalls.current)
 
 
 @dataclass(frozen=True)
@@ -201,7 +206,7 @@ class TaskStream:
     @property
     def _stalled(self) -> bool:
         """Whether the simulator renders nothing."""
-        return any(stall.missing == QUESTIONS for stall in self._stalls.current)
+        return is_stalled(self._stalls, QUESTIONS)
 
     def _take_leases(self, step: int) -> None:
         if self._leasing is None or not self._leasing.done():
@@ -231,9 +236,9 @@ class TaskStream:
         try:
             self._ready.append(task_from(future.result(), leased.spec, self._settings.image_codec, leased, leased_at))
         except VantageError as error:
-            if error.code in FATAL:
-                raise
             self._failed(leased, error)
+            if error.code in FATAL and self._stalled:
+                raise
             self._report_failure(failure_report(leased, step, error))
         else:
             self._infeasible_in_a_row = 0

@@ -53,6 +53,7 @@ def test_a_revision_applies_to_every_file_and_engine(
     words = command(settings, 1, "127.0.0.1", 8000, True, [])
     for option in ("--revision", "--tokenizer-revision"):
         assert words[words.index(option) + 1] == COMMIT
+    assert words[words.index("--generation-config") + 1] == "vllm"  # no penalties and limits of the model's own
 
 
 def test_a_hub_model_without_a_revision_is_named_with_the_present_one(
