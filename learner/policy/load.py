@@ -77,6 +77,8 @@ def load(name: str = TINY, dtype: torch.dtype = torch.float32, device: str = "cp
     finally:
         transformers.logging.set_verbosity(level)
         transformers.logging.enable_progress_bar()
+    if not (hasattr(processor, "tokenizer") and hasattr(processor, "image_processor")):
+        raise VantageError("bad_config", f"{source} has no processor for images and text: add its processor files.")
     return Policy(model.to(device).eval(), processor, source)
 
 
