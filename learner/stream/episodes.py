@@ -89,7 +89,7 @@ def task_from(packet: Any, spec: TaskSpec, codec: str, leased: Optional[Leased] 
     """
     episode = _expect(packet.message, Episode)
     check_episode(spec, episode, image_codec=codec)
-    _check_answerable(episode.question)
+    check_answerable(episode.question)
     images = tuple(np.array(packet.array(view.rgb)) for view in episode.views)
     return Task(spec, episode.question, images, episode.renderer_digest, leased, step, episode.views[-1].pose)
 
@@ -101,7 +101,7 @@ def observed_from(packet: Any, spec: TaskSpec, codec: str) -> tuple[Observation,
     return observation, np.array(packet.array(observation.view.rgb))
 
 
-def _check_answerable(question: Question) -> None:
+def check_answerable(question: Question) -> None:
     """Check that the true answer scores full marks in every style: anything else would train on a wrong reward.
 
     Raises VantageError("bad_reply").
