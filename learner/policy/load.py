@@ -54,7 +54,9 @@ def load(name: str = TINY, dtype: torch.dtype = torch.float32, device: str = "cp
     if not local and (source.startswith((".", "/", "~")) or source.count("/") != 1):
         raise VantageError("bad_config", f"there is no model folder {source}: check learner.policy.model")
     if local and revision:
-        raise VantageError("bad_config", f"learner.policy.revision is for models of a hub, and {name} is a folder.")
+        raise VantageError(
+            "bad_config", f"learner.policy.revision applies to hub models only, and {name} is a folder: remove it."
+        )
     unreachable = "" if local else _ask_hub(source, revision)
     options: dict[str, Any] = {"local_files_only": local or bool(unreachable), "revision": revision or None}
     level = transformers.logging.get_verbosity()
