@@ -24,7 +24,7 @@ import numpy as np
 from learner.rollouts.answerer import Answerer
 from learner.rollouts.base import Sampling
 from learner.settings import EvaluateSettings, StreamSettings
-from learner.stream.episodes import FATAL, QUESTIONS, SEE_SIMULATOR, Task, task_from
+from learner.stream.episodes import FATAL, QUESTIONS, SEE_SIMULATOR, Task, check_answerable, is_stalled, task_from
 from learner.stream.reports import Channel
 from protocol.errors import VantageError
 from protocol.intervals import wilson
@@ -32,6 +32,7 @@ from protocol.run.directory import disk_guard, fsync_folder, write_atomic
 from protocol.run.files import make_folder, open_regular, read_regular
 from protocol.run.stall import Stalls
 from protocol.seeds import rng_for
+from protocol.tasks.check import check_asked, check_pose
 from protocol.tasks.scene import Pose
 from protocol.tasks.specs import World, held_out_specs
 from protocol.tasks.task import Question, TaskSpec
@@ -97,12 +98,12 @@ class HeldOut:
         index = self._folder / "questions.json"
         try:
             stored = msgspec.json.decode(read_regular(index), type=_Stored)
+            return stored if stored.specs.encode() == self._key else None
         except FileNotFoundError:
             return None
-        except (msgspec.DecodeError, OSError, VantageError) as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError, OSError, VantageError) as error:
             log.warning("%s cannot be read, so the questions are rendered again: %s", index, error)
             return None
-        return stored if stored.specs.encode() == self._key else None
 
     def _read(self) -> Optional[list[Task]]:
         stored = self._stored()
@@ -112,14 +113,20 @@ class HeldOut:
         try:
             os.close(open_regular(path, os.O_RDONLY))
             images = np.load(path, allow_pickle=False, mmap_mode="r")
+            known = {spec.spec_id: spec for spec in self._specs}
             tasks, at = [], 0
             for row in stored.rows:
                 views = tuple(np.array(image) for image in images[at : at + row.views])
                 if not views or {view.shape for view in views} != {_shape(row.spec)}:
                     raise ValueError("images are missing or have another shape")
+                if known.get(row.spec.spec_id) != row.spec or row.pose is None:
+                    raise ValueError("a question has another spec, or no pose")
+                check_asked(row.spec, row.question)
+                check_answerable(row.question)
+                check_pose(row.pose, "the last view")
                 tasks.append(Task(row.spec, row.question, views, row.renderer_digest, pose=row.pose))
                 at += row.views
-        except (OSError, ValueError, EOFError, VantageError) as error:
+        except Exception as error:  # NumPy evaluates the header of the file, and raises nearly anything
             log.warning("%s cannot be read, so the questions are rendered again: %s", path, error)
             return None
         return tasks
@@ -209,12 +216,15 @@ def _render(
 
 def _give_up_or_wait(error: VantageError, stalls: Optional[Stalls]) -> None:
     """After a failed attempt: raise the error if a further one cannot help, or wait if attempts keep failing."""
-    if error.code in FATAL or (error.retryable and stalls is None):
-        raise error
-    if stalls is not None:
-        stalls.failed(QUESTIONS, error.message, SEE_SIMULATOR)
-        if stalls.current:
-            time.sleep(_RETRY_S)
+    if stalls is None:
+        if error.retryable or error.code in FATAL:
+            raise error
+        return
+    stalls.failed(QUESTIONS, error.message, SEE_SIMULATOR)
+    if is_stalled(stalls, QUESTIONS):
+        if error.code in FATAL:
+            raise error
+        time.sleep(_RETRY_S)
 
 
 # ----------------------------------------------------------------------------- answers

@@ -93,7 +93,9 @@ def lora_targets(model: Any) -> str:
     prefix = next((name for name, module in model.named_modules() if module is decoder), None)
     layers = getattr(decoder, "layers", None)
     if not prefix or layers is None:
-        raise VantageError("unsupported", f"{type(model).__name__} has no language model that adapters could train.")
+        raise VantageError(
+            "unsupported", f"{type(model).__name__} has no language model with layers, which LoRA adapters need."
+        )
     kinds = {name.split(".")[-1] for name, module in layers.named_modules() if isinstance(module, torch.nn.Linear)}
     return rf"{re.escape(prefix)}\.layers\.\d+\..*\.({'|'.join(sorted(kinds))})"
 

@@ -55,7 +55,7 @@ def verify(checkpoint: Path) -> Facts:
     except msgspec.ValidationError as error:
         raise VantageError("corrupt", f"the manifest of {checkpoint} is damaged: {error}.") from None
     if facts.step != int(checkpoint.name.removeprefix(PREFIX)) or not 0 <= facts.loop_s < math.inf:
-        raise VantageError("corrupt", f"the manifest of {checkpoint} is that of another step.")
+        raise VantageError("corrupt", f"the manifest of {checkpoint} names another step.")
     return facts
 
 
@@ -81,7 +81,7 @@ class CheckpointStore:
                 aside = aside.with_name(aside.name + "+")
             with disk_guard(path):
                 os.rename(path, aside)
-            log.warning("the damaged checkpoint %s is kept as %s", path, aside.name)
+            log.warning("the damaged checkpoint %s is renamed to %s", path, aside.name)
         return newest
 
     def _newest(self) -> tuple[Optional[Path], list[Path]]:
@@ -92,15 +92,16 @@ class CheckpointStore:
             try:
                 verify(path)
             except VantageError as error:
-                log.warning("checkpoint %s is damaged, so the one before is used: %s", path.name, error.message)
-                reason = reason or error.message
+                fault = error.message.partition(";")[0].rstrip(".")  # without its advice to remove the folder
+                log.warning("checkpoint %s is damaged, so the one before is used: %s", path.name, fault)
+                reason = reason or fault
                 damaged.append(path)
             else:
                 return path, damaged
         if damaged:
             raise VantageError(
                 "corrupt",
-                f"no checkpoint in {self._folder} is intact; restore one, or start another run ({reason.rstrip('.')}).",
+                f"no checkpoint in {self._folder} is intact; restore one, or start another run ({reason}).",
             )
         return None, []
 

@@ -54,7 +54,9 @@ def load(name: str = TINY, dtype: torch.dtype = torch.float32, device: str = "cp
     if not local and (source.startswith((".", "/", "~")) or source.count("/") != 1):
         raise VantageError("bad_config", f"there is no model folder {source}: check learner.policy.model")
     if local and revision:
-        raise VantageError("bad_config", f"learner.policy.revision is for models of a hub, and {name} is a folder.")
+        raise VantageError(
+            "bad_config", f"learner.policy.revision applies to hub models only, and {name} is a folder: remove it."
+        )
     unreachable = "" if local else _ask_hub(source, revision)
     options: dict[str, Any] = {"local_files_only": local or bool(unreachable), "revision": revision or None}
     level = transformers.logging.get_verbosity()
@@ -77,13 +79,16 @@ def load(name: str = TINY, dtype: torch.dtype = torch.float32, device: str = "cp
     finally:
         transformers.logging.set_verbosity(level)
         transformers.logging.enable_progress_bar()
+    if not (hasattr(processor, "tokenizer") and hasattr(processor, "image_processor")):
+        raise VantageError("bad_config", f"{source} has no processor for images and text: add its processor files.")
     return Policy(model.to(device).eval(), processor, source)
 
 
 def _ask_hub(source: str, revision: str) -> str:
-    """Why the hub cannot be asked about this model, or "". Warns if no revision is set, and names the present one.
+    """Look the model up on the hub. Return "" if the hub answered, else the reason why it did not.
 
-    One short request, since each file of a model would wait for its own time-outs and retries.
+    One request with a short time-out: without it, every file of the model would wait for its own retries. Warns if no
+    revision is set, naming the current commit.
     """
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"

@@ -21,7 +21,7 @@ from learner.rollouts.base import Completion, Prompt, RgbImage, Rollout, Rollout
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.group import Group
 from learner.settings import StreamSettings
-from learner.stream.episodes import FATAL, Task, observed_from
+from learner.stream.episodes import Task, observed_from
 from learner.stream.reports import Channel
 from protocol.answers.prompt import Look, Moved, Style, read_answer, read_move, write_answer, write_prompt
 from protocol.answers.scoring import Reward, score
@@ -67,7 +67,7 @@ class Answerer:
         """Sample and score `n` answers to each task; tasks marked `blind` are asked without images and moves.
 
         The result of a task is an error if a view requested by the policy could not be rendered. With `truth`, the
-        engine also scores the true answer if it can. Raises VantageError if the simulator cannot serve any task.
+        engine also scores the true answer if it can.
         """
         hidden = blind or [False] * len(tasks)
         places: dict[int, _Place] = {}
@@ -137,8 +137,6 @@ class Answerer:
             try:
                 observation, image = observed_from(future.result(), tasks[walk.task].spec, self._stream.image_codec)
             except VantageError as error:
-                if error.code in FATAL:
-                    raise
                 failures[walk.task] = error
                 continue
             walk.place.further[walk.action] = _Place(

@@ -18,14 +18,14 @@ class PromptEncoder:
     """`eos` is the token that ends a turn of the policy; any of `ends` ends an answer; `banned` may not be sampled."""
 
     def __init__(self, processor: Any, model: Any) -> None:
-        """Raises VantageError("bad_config") if the processor has no usable chat template."""
+        """Raises VantageError("bad_config") if the processor has no chat template for a question with an image."""
         self._processor = processor
         self._tokenizer = processor.tokenizer
         self._ids = lru_cache(maxsize=4096)(self._encode)
         special = {index for index, token in self._tokenizer.added_tokens_decoder.items() if token.special}
         special |= set(self._tokenizer.all_special_ids)
         media = _media_tokens(processor, model.config, self._tokenizer)
-        self.eos = self._end_of_turn(special)
+        self.eos = self._end_of_turn(special, media)
         self.ends = frozenset({self.eos, *_as_ids(self._tokenizer.eos_token_id)} | _end_tokens(model))
         # An image token in a completion has no features and breaks the training pass; other special tokens are not
         # part of the text of an answer.
@@ -68,12 +68,13 @@ class PromptEncoder:
     def _encode(self, text: str, images: int) -> tuple[int, ...]:
         return tuple(self._tokenizer(self.rendered(text, images), add_special_tokens=False)["input_ids"])
 
-    def _end_of_turn(self, special: set[int]) -> int:
+    def _end_of_turn(self, special: set[int], media: set[int]) -> int:
         """The special token that follows an answer in the chat template, or else the tokenizer's end token."""
         asked: dict[str, Any] = {"role": "user", "content": [{"type": "text", "text": "?"}]}
         answered = {"role": "assistant", "content": [{"type": "text", "text": "x"}]}
         try:
             prompt, dialogue = self.rendered("?", 0), self._render([asked, answered])
+            seeing = set(self.prompt("?", 1))
         except Exception as error:  # templates are programs: any error may come out of one
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise VantageError(
@@ -81,6 +82,11 @@ class PromptEncoder:
                 f"the policy has no usable chat template ({reason.rstrip('.')}): choose a model that follows "
                 "instructions, or add a file chat_template.jinja to its folder.",
             ) from error
+        if media and not seeing & media:
+            raise VantageError(
+                "bad_config",
+                "the chat template of the policy leaves out images: choose a model with one that does not.",
+            )
         if dialogue.startswith(prompt):
             _, _, rest = dialogue[len(prompt) :].partition("x")
             first = self._tokenizer(rest, add_special_tokens=False)["input_ids"][:1]

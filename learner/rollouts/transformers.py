@@ -271,14 +271,14 @@ class GenerateEngine(_LiveWeights):
         greedy = sampling.temperature == 0
         samples = 1 if greedy else n
         mode: dict[str, Any] = (
-            {"do_sample": False} if greedy else {"do_sample": True, "temperature": sampling.temperature}
+            {"do_sample": False}
+            if greedy
+            else {"do_sample": True, "temperature": sampling.temperature, "top_k": 0, "top_p": 1.0}
         )
         with _neutral_generation(self._model):
             output = self._model.generate(
                 **inputs,
                 **mode,
-                top_k=0,
-                top_p=1.0,
                 num_return_sequences=samples,
                 max_new_tokens=sampling.max_tokens,
                 suppress_tokens=list(self._encoder.banned),

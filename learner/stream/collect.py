@@ -22,7 +22,7 @@ from learner.rollouts.answerer import Answerer
 from learner.rollouts.base import Sampling, TruthScorer
 from learner.rollouts.group import Group
 from learner.settings import LearnerSettings
-from learner.stream.episodes import EpisodeLog, Task, TaskStream
+from learner.stream.episodes import FATAL, SEE_SIMULATOR, EpisodeLog, Task, TaskStream, is_stalled
 from learner.stream.outbox import Outbox, ReportSender
 from learner.stream.reports import answer_entropy, failure_report, has_spread, report_id
 from protocol.errors import VantageError
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 _LEAST_GRADIENT_FRACTION = 0.4  # lower bound of the expected fraction of groups with gradient
 _GALLERY_PER_STEP = 2
+_VIEWS = "views for a policy that looks around"
 _READABLE = "answers that can be read"
 _SEE_STYLE = "Check learner.policy.style and learner.rollout.max_answer_tokens."
 _SHOWN = 60  # characters of an answer in a sentence
@@ -96,7 +97,7 @@ class Collector:
         return groups
 
     def _check_readable(self) -> None:
-        """Tell if the answers of this and earlier steps cannot be read, so that nothing can be learned."""
+        """Count a step without a readable answer as a failed attempt: the policy cannot learn from it."""
         if self.counts.readable:
             self.stalls.progressed(_READABLE)
         elif self.counts.asked:
@@ -111,8 +112,8 @@ class Collector:
         with self.clock("rollout"):
             answers = self.answerer.answer(tasks, self.settings.grpo.samples, sampling, blind)
             failed = [(task, error) for task, error in zip(tasks, answers) if isinstance(error, VantageError)]
-            self._report_failures(failed, step)
             answered = [(task, group) for task, group in zip(tasks, answers) if isinstance(group, Group)]
+            self._report_failures(failed, step, all_failed=not answered)
             tasks, groups = [task for task, _ in answered], [group for _, group in answered]
             likelihoods = self._likelihoods(groups)
         self.stream.pump(step)
@@ -131,8 +132,11 @@ class Collector:
             self._gradient_fraction += 0.2 * (len(with_gradient) / len(sighted) - self._gradient_fraction)
         return with_gradient, [group for group, report in sighted if not report.had_gradient]
 
-    def _report_failures(self, failed: Sequence[tuple[Task, VantageError]], step: int) -> None:
-        """Report tasks whose views could not be rendered; they do not count as wrong answers."""
+    def _report_failures(self, failed: Sequence[tuple[Task, VantageError]], step: int, all_failed: bool) -> None:
+        """Report tasks whose views could not be rendered; they do not count as wrong answers.
+
+        Raises the last error if all tasks fail several times in a row with errors that no task can avoid.
+        """
         reports = []
         for task, error in failed:
             assert task.leased is not None
@@ -142,6 +146,13 @@ class Collector:
             reports.append(failure_report(task.leased, step, error))
         if reports:
             self.outbox.add(reports)
+        if not all_failed:
+            self.stalls.progressed(_VIEWS)
+        else:
+            last = failed[-1][1]
+            self.stalls.failed(_VIEWS, last.message, SEE_SIMULATOR)
+            if last.code in FATAL and is_stalled(self.stalls, _VIEWS):
+                raise last
 
     def _likelihoods(self, groups: Sequence[Group]) -> list[float]:
         """Return the likelihood of the true answer of each group, exp(mean log p of its tokens).

@@ -50,7 +50,8 @@ from protocol.wire.messages import (
 
 log = logging.getLogger(__name__)
 
-FATAL = ("version", "backend_missing", "bad_config")  # errors that every spec would hit
+# Errors that every spec would hit, unless one worker of several is wrong: they end the run if they repeat.
+FATAL = ("version", "backend_missing", "bad_config")
 Message = TypeVar("Message")
 
 QUESTIONS, SPECS = "questions from the simulator", "specs from the curriculum"  # what a learner waits for
@@ -61,6 +62,10 @@ _INFEASIBLE_IN_A_ROW = 16  # infeasible specs without a question between them th
 
 def stop_requested() -> VantageError:
     return VantageError("draining", "the learner is stopping; the same command resumes the run.")
+
+
+def is_stalled(stalls: Stalls, missing: str) -> bool:
+    return any(stall.missing == missing for stall in stalls.current)
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ def task_from(packet: Any, spec: TaskSpec, codec: str, leased: Optional[Leased] 
     """
     episode = _expect(packet.message, Episode)
     check_episode(spec, episode, image_codec=codec)
-    _check_answerable(episode.question)
+    check_answerable(episode.question)
     images = tuple(np.array(packet.array(view.rgb)) for view in episode.views)
     return Task(spec, episode.question, images, episode.renderer_digest, leased, step, episode.views[-1].pose)
 
@@ -96,7 +101,7 @@ def observed_from(packet: Any, spec: TaskSpec, codec: str) -> tuple[Observation,
     return observation, np.array(packet.array(observation.view.rgb))
 
 
-def _check_answerable(question: Question) -> None:
+def check_answerable(question: Question) -> None:
     """Check that the true answer scores full marks in every style: anything else would train on a wrong reward.
 
     Raises VantageError("bad_reply").
@@ -106,7 +111,7 @@ def _check_answerable(question: Question) -> None:
             write_prompt(question, style)
             reward = score(question, read_answer(question, write_answer(question, style), style))
         except (ValueError, IndexError, ArithmeticError) as error:
-            raise VantageError("bad_reply", f"the question cannot be asked in the style {style!r}: {error}.") from None
+            raise VantageError("bad_reply", f"the question cannot be written in style {style!r}: {error}.") from None
         if reward.accuracy < 1:
             raise VantageError("bad_reply", f"the answer {shown(question.answer)} cannot be given in style {style!r}.")
 
@@ -131,7 +136,7 @@ class TaskStream:
     ) -> None:
         """`report_failure` receives a report on every spec that could not be rendered; `stop` ends all waiting.
 
-        `waiting` is called again and again while `take` is blocked, with what it waits for.
+        `waiting` is called repeatedly while `take` blocks, with the reason.
         """
         self._curriculum = curriculum
         self._simulator = simulator
@@ -201,7 +206,7 @@ class TaskStream:
     @property
     def _stalled(self) -> bool:
         """Whether the simulator renders nothing."""
-        return any(stall.missing == QUESTIONS for stall in self._stalls.current)
+        return is_stalled(self._stalls, QUESTIONS)
 
     def _take_leases(self, step: int) -> None:
         if self._leasing is None or not self._leasing.done():
@@ -231,9 +236,9 @@ class TaskStream:
         try:
             self._ready.append(task_from(future.result(), leased.spec, self._settings.image_codec, leased, leased_at))
         except VantageError as error:
-            if error.code in FATAL:
-                raise
             self._failed(leased, error)
+            if error.code in FATAL and self._stalled:
+                raise
             self._report_failure(failure_report(leased, step, error))
         else:
             self._infeasible_in_a_row = 0

@@ -163,7 +163,7 @@ class ReportSender:
                 self._failed(error)
 
     def drain(self, wait: Callable[[], None] = lambda: None) -> None:
-        """Block until all reports are counted; `wait` is called again and again meanwhile, and may raise.
+        """Block until all reports are counted; meanwhile `wait` is called repeatedly, and may raise.
 
         Raises VantageError as `pump` does; the outbox keeps the remaining reports for the next start.
         """

@@ -83,9 +83,9 @@ class RunDir:
         path = Path(path).absolute()
         try:
             identity = json.loads(read_regular(path / "run.json"))
-            if identity["format"] != FORMAT:
+            major = identity["major"]
+            if identity["format"] != FORMAT or not isinstance(major, int):
                 raise KeyError("format")
-            major = int(identity["major"])
         except (FileNotFoundError, NotADirectoryError):
             raise VantageError("bad_request", f"{path} is not a run directory: it has no run.json.") from None
         except (ValueError, KeyError, TypeError, RecursionError):

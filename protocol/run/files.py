@@ -13,7 +13,7 @@ from pathlib import Path
 
 from protocol.errors import VantageError
 
-# Errors of os.open with O_NOFOLLOW and O_NONBLOCK for a link, a folder, and a pipe or device that nobody serves.
+# Errors of os.open with O_NOFOLLOW and O_NONBLOCK for a link, a folder, and a pipe or device without a peer.
 _NOT_REGULAR = frozenset({errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV})
 
 _KINDS = {

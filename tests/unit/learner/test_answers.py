@@ -175,12 +175,6 @@ def test_a_failed_view_affects_its_task_only() -> None:
     assert len(first.turns(0)) == len(third.turns(0)) == 2
 
 
-def test_fatal_errors_of_the_simulator_are_raised() -> None:
-    looks = Looks(always("turn left"), lambda _: VantageError("backend_missing", "habitat is not installed"))
-    with pytest.raises(VantageError, match="habitat"):
-        looks([task()])
-
-
 @pytest.mark.parametrize("style", STYLES)
 def test_every_offered_move_is_read_and_options_are_not(style: Style) -> None:
     text = write_prompt(question(), style, Look(2, (Moved("forward", True), Moved("look_up"))))

@@ -255,6 +255,32 @@ def test_an_episode_that_is_not_that_of_its_spec_is_broken_and_never_trained_on(
     assert {report.skill for report in loop.reports()} == {"view_direction"}
 
 
+@pytest.mark.parametrize("code", ["version", "backend_missing", "bad_config"])
+def test_a_worker_that_claims_a_fault_of_the_run_does_not_end_it(tmp_path: Path, code: str) -> None:
+    def fail_render(spec: TaskSpec) -> Optional[VantageError]:
+        return VantageError(code, "start again with another version") if spec.seq % 2 else None
+
+    loop = Loop(tmp_path, lambda _: 2, fail_render=fail_render)
+    assert len(loop.collector.collect(0)) == 8
+
+
+def test_views_that_always_fail_end_the_run_only_for_a_reason_that_no_task_can_avoid(tmp_path: Path) -> None:
+    for code in ("backend_missing", "poison"):
+        error = VantageError(code, "the reason")
+        loop = Loop(
+            tmp_path / code,
+            lambda _: 2,
+            curriculum=Curriculum(look_around=1),
+            fail_observe=lambda _, error=error: error,
+        )
+        loop.engine.words = ("turn left", "turn left")
+        threading.Timer(0.5, loop.stop.set).start()
+        with pytest.raises(VantageError, match="the reason" if code == "backend_missing" else "stopping"):
+            loop.collector.collect(0)
+        (stall,) = loop.stalls.current
+        assert stall.missing == "views for a policy that looks around"
+
+
 @pytest.mark.parametrize(
     ("error", "least"),
     [(VantageError("internal", "the worker fails"), 3), (Infeasible("nothing can be seen"), 48)],

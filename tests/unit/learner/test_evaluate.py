@@ -22,6 +22,7 @@ from protocol.tasks.scene import HELD_OUT_SEED_BORDER
 from protocol.tasks.specs import World
 from protocol.tasks.task import Episode, QuestionSpec, TaskSpec
 from protocol.wire.messages import Observe, RenderTask
+from tests.support.damage import damaged
 from tests.support.learner import Channel, Encoder, Engine, simulator
 
 CELLS = [("view_direction", 0), ("view_direction", 1), ("depth_order", 0)]
@@ -132,13 +133,23 @@ def test_a_simulator_that_does_not_answer_is_waited_for_by_a_learner_only(
 
 
 @pytest.mark.parametrize("name", ["questions.json", "images.npy"])
-@pytest.mark.parametrize("damage", [b"", b"garbage", b"[" * 100_000], ids=["empty", "garbage", "nested"])
+@pytest.mark.parametrize("damage", [b"", b"\xff", b"[" * 100_000], ids=["empty", "bytes", "nested"])
 def test_damaged_held_out_questions_are_rendered_again(tmp_path: Path, name: str, damage: bytes) -> None:
     first = held_out(tmp_path).tasks(Channel(simulator()), STREAM, lambda _: None)
     (tmp_path / name).write_bytes(damage)
     again = held_out(tmp_path).tasks(Channel(simulator()), STREAM, lambda _: None)
     assert [task.spec for task in again] == [task.spec for task in first]
     assert held_out(tmp_path).rendered
+
+
+@pytest.mark.parametrize("name", ["questions.json", "images.npy"])
+def test_no_damage_of_held_out_questions_ends_a_start(tmp_path: Path, name: str) -> None:
+    first = held_out(tmp_path).tasks(Channel(simulator()), STREAM, lambda _: None)
+    whole = (tmp_path / name).read_bytes()
+    for copy in damaged(whole if name == "questions.json" else whole[:200], 30):
+        (tmp_path / name).write_bytes(copy + whole[200:] if name == "images.npy" else copy)
+        tasks = held_out(tmp_path).tasks(Channel(simulator()), STREAM, lambda _: None)
+        assert [task.spec for task in tasks] == [task.spec for task in first]
 
 
 def looking_around() -> list[Task]:

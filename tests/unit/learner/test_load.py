@@ -53,6 +53,7 @@ def test_a_revision_applies_to_every_file_and_engine(
     words = command(settings, 1, "127.0.0.1", 8000, True, [])
     for option in ("--revision", "--tokenizer-revision"):
         assert words[words.index(option) + 1] == COMMIT
+    assert words[words.index("--generation-config") + 1] == "vllm"  # no penalties and limits of the model's own
 
 
 def test_a_hub_model_without_a_revision_is_named_with_the_present_one(
@@ -64,7 +65,7 @@ def test_a_hub_model_without_a_revision_is_named_with_the_present_one(
 
 
 def test_a_revision_of_a_folder_is_refused() -> None:
-    with pytest.raises(VantageError, match="revision is for models of a hub, and vantage-tiny is a folder") as caught:
+    with pytest.raises(VantageError, match="revision applies to hub models only, and vantage-tiny is") as caught:
         load(TINY, revision=COMMIT)
     assert caught.value.code == "bad_config"
 

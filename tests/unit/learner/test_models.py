@@ -16,6 +16,7 @@ from learner.grpo.groups import plain_log_probs, split_answers
 from learner.grpo.trainer import VantageTrainer, trainer_config
 from learner.policy import build
 from learner.policy.assemble import add_lora, assemble
+from learner.policy.load import load
 from learner.policy.packed import PackedPolicy
 from learner.rollouts.base import Prompt, Sampling
 from learner.rollouts.encoder import PromptEncoder
@@ -174,6 +175,23 @@ def test_a_model_without_a_chat_template_is_refused_in_one_sentence(tmp_path: Pa
     processor.save_pretrained(tmp_path)
     with pytest.raises(VantageError, match="no usable chat template .*: choose a model that") as caught:
         assemble(LearnerSettings(policy=PolicySettings(model=str(tmp_path))), 0)
+    assert caught.value.code == "bad_config" and "\n" not in caught.value.message
+
+
+def test_a_chat_template_without_images_is_refused_in_one_sentence() -> None:
+    model, processor = CLASSES["qwen2_5_vl"]()
+    processor.chat_template = build.CHAT_TEMPLATE.replace("<|vision_start|><|image_pad|><|vision_end|>", "")
+    with pytest.raises(VantageError, match="chat template of the policy leaves out images") as caught:
+        PromptEncoder(processor, model)
+    assert caught.value.code == "bad_config"
+
+
+def test_a_model_without_a_processor_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    model, processor = CLASSES["qwen2_5_vl"]()
+    model.save_pretrained(tmp_path)
+    processor.tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(VantageError) as caught:
+        load(str(tmp_path))
     assert caught.value.code == "bad_config" and "\n" not in caught.value.message
 
 

@@ -17,7 +17,7 @@ from protocol.errors import Infeasible, VantageError
 from protocol.run.stall import Stalls
 from protocol.tasks.scene import SceneSpec
 from protocol.tasks.task import QuestionSpec, TaskSpec
-from protocol.wire.codec import Packet
+from protocol.wire.codec import Packet, encode
 from protocol.wire.messages import (
     ConfidenceReport,
     CurriculumStatus,
@@ -26,6 +26,7 @@ from protocol.wire.messages import (
     ReportsCounted,
     SendReports,
 )
+from tests.support.damage import damaged
 
 
 def leased(number: int) -> Leased:
@@ -208,6 +209,19 @@ def test_a_line_of_the_outbox_that_cannot_be_used_ends_no_start(path: Path, pois
     assert len(refused_lines(path)) == 1
     assert [waiting.spec_id for waiting in Outbox(path).waiting()] == ["s1"]
     assert len(refused_lines(path)) == 1
+
+
+def test_no_damage_of_the_outbox_ends_a_start(path: Path) -> None:
+    outbox = Outbox(path)
+    outbox.add([report(number) for number in range(5)])
+    outbox.counted([report(2).report_id])
+    for copy in damaged(path.read_bytes(), 200):
+        path.write_bytes(copy)
+        outbox = Outbox(path)
+        outbox.add([report(9)])
+        assert outbox.waiting()[-1].spec_id == "s9"
+        encode(b"", SendReports(tuple(outbox.waiting())))
+        outbox.close()
 
 
 def test_a_folder_in_place_of_the_outbox_is_reported(path: Path) -> None:

@@ -14,6 +14,8 @@ import pytest
 
 from protocol.errors import VantageError
 from protocol.run.directory import RunDir, disk_guard, read_jsonl, write_atomic
+from protocol.run.lines import read_lines
+from tests.support.damage import damaged
 
 CONFIG = {"run": {"seed": 7}, "learner": {"lr": 0.5}}
 
@@ -70,11 +72,35 @@ def test_missing_and_damaged_runs_are_rejected(tmp_path: Path, run: RunDir) -> N
     with pytest.raises(VantageError) as caught:
         RunDir.open(tmp_path)
     assert caught.value.code == "bad_request"
-    for damage in ('{"format": "vantage-run"', "[]", "{}", '{"format": "other", "major": 1}'):
+    for damage in (
+        '{"format": "vantage-run"',
+        "[]",
+        "{}",
+        '{"format": "other", "major": 1}',
+        '{"format": "vantage-run", "major": 1e999}',
+    ):
         (run.path / "run.json").write_text(damage)
         with pytest.raises(VantageError) as caught:
             RunDir.open(run.path)
         assert caught.value.code == "corrupt"
+
+
+@pytest.mark.parametrize("name", ["run.json", "status/learner.json", "status/learner.done", "metrics/learner.jsonl"])
+def test_no_damage_of_a_file_ends_a_reader(run: RunDir, name: str) -> None:
+    run.write_status("learner", {"step": 1, "stalls": []})
+    run.mark_done("learner", {"step": 1})
+    run.append_metrics("learner", {"step": 1, "reward": 0.0})
+    path = run.path / name
+    for copy in damaged(path.read_bytes(), 100):
+        path.write_bytes(copy)
+        try:
+            opened = RunDir.open(run.path)
+        except VantageError as error:
+            assert name == "run.json" and error.code in ("corrupt", "version")
+        else:
+            assert isinstance(opened.read_status("learner") or {}, dict)
+            assert isinstance(opened.read_done("learner") or {}, dict)
+            read_lines(run.metrics / "learner.jsonl", lambda record: record["step"] + 0)
 
 
 def test_a_lock_has_one_holder(run: RunDir) -> None:
