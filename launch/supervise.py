@@ -23,6 +23,7 @@ from launch.install import InstallError, detect_device, ensure, venv_path
 from launch.processes import SUPERVISED, Child, drain, end_leftovers
 from launch.report.live import LiveView, print_results
 from launch.report.page import write_report
+from launch.report.records import move_damaged_lines
 from launch.settings import check_same
 from protocol.errors import VantageError
 from protocol.run.config import Tree
@@ -44,6 +45,7 @@ def run_loop(runs: Path, given: Tree, resolved: Tree, launcher: str = "", serial
     run, resumed = open_or_create(runs, given, resolved)
     stop = _stop_on_signals()
     with run.lock("supervisor"), LiveView(run) as view:
+        move_damaged_lines(run)
         verb = "resuming" if resumed else "starting"
         if run.read_done("learner") is not None:
             view.note(f"run {run.name} is finished; its results follow")

@@ -10,12 +10,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Iterable, Optional, TypeVar
+from typing import Any, Callable, Iterable, Optional, TypeVar, Union
 
 import msgspec
 
 from protocol.intervals import wilson
 from protocol.run.directory import RunDir, read_jsonl
+from protocol.run.lines import read_lines
 from protocol.skills import CATALOGUE
 from protocol.tasks.task import Degradation, degradation_label
 
@@ -146,15 +147,17 @@ class Records:
 
     def update(self) -> Records:
         for line in self._new_lines("learner"):
-            if line.get("event") == "step":
-                self.steps += _readable(_step, line)
-            elif line.get("event") == "evaluated":
-                self.evaluations += _readable(_evaluation, line)
+            for record in _readable(_learner_line, line):
+                if isinstance(record, StepRecord):
+                    self.steps.append(record)
+                elif isinstance(record, Evaluation):
+                    self.evaluations.append(record)
         for line in self._new_lines("curriculum"):
-            if line.get("event") == "leased":
-                self.leases += _readable(_lease, line)
-            elif line.get("event") == "reported":
-                self.reports += _readable(_report_batch, line)
+            for record in _readable(_curriculum_line, line):
+                if isinstance(record, Lease):
+                    self.leases.append(record)
+                elif isinstance(record, ReportBatch):
+                    self.reports.append(record)
         return self
 
     def _new_lines(self, process: str) -> list[dict[str, Any]]:
@@ -177,6 +180,12 @@ class Records:
         skills = sorted(before.skills(), key=lambda name: (not is_relational(name), name))
         asked = [skill for skill in skills if before.greedy(skill)[1] and after.greedy(skill)[1]]
         return [_change(skill, before, after) for skill in asked]
+
+
+def move_damaged_lines(run: RunDir) -> None:
+    """Move lines of the metrics that hold no record to a side file, with a warning; for the start of a run."""
+    read_lines(run.metrics / "learner.jsonl", _learner_line)
+    read_lines(run.metrics / "curriculum.jsonl", _curriculum_line)
 
 
 def is_relational(skill: str) -> bool:
@@ -210,6 +219,18 @@ def _readable(read: Callable[[dict[str, Any]], Record], line: dict[str, Any]) ->
         return [read(line)]
     except (KeyError, TypeError, AttributeError, ValueError, ZeroDivisionError):  # ValueError: msgspec.ValidationError
         return []
+
+
+def _learner_line(line: dict[str, Any]) -> Union[StepRecord, Evaluation, None]:
+    """The record in a line of metrics/learner.jsonl; None for an event that is not shown."""
+    event = line.get("event")
+    return _step(line) if event == "step" else _evaluation(line) if event == "evaluated" else None
+
+
+def _curriculum_line(line: dict[str, Any]) -> Union[Lease, ReportBatch, None]:
+    """The same for metrics/curriculum.jsonl."""
+    event = line.get("event")
+    return _lease(line) if event == "leased" else _report_batch(line) if event == "reported" else None
 
 
 def _step(line: dict[str, Any]) -> StepRecord:

@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from launch.report.live import LiveView, print_results, sparkline
-from launch.report.records import Records, split_cell
-from protocol.run.directory import RunDir
+from launch.report.records import Records, move_damaged_lines, split_cell
+from protocol.run.directory import RunDir, read_jsonl
 from tests.support.synthetic_run import PERCEPTION, RELATIONAL, make_run
 
 
@@ -47,6 +47,7 @@ def test_lines_that_lack_a_value_or_have_another_type_are_left_out(tmp_path: Pat
             {"event": "step", "step": 4, "reward": "high"},
             {"event": "step", "step": 4, "reward": 0.5, "groups": [1], "no_gradient": {}},
             {"event": "evaluated", "step": 4, "rows": 3},
+            {"event": "step", "step": 4, "seconds": [1]},
             {"event": "evaluated", "step": 4, "rows": [{"skill": "depth_order"}]},
         ],
         "curriculum": [{"event": "leased", "cells": []}, {"event": "reported", "count": None, "outcomes": 1}],
@@ -58,6 +59,11 @@ def test_lines_that_lack_a_value_or_have_another_type_are_left_out(tmp_path: Pat
             run.append_metrics(process, line)
     records.update()
     assert counts == [len(each) for each in (records.steps, records.evaluations, records.leases, records.reports)]
+    move_damaged_lines(run)
+    refused = [run.metrics / f"{process}.jsonl.refused" for process in bad]
+    assert [len(read_jsonl(file)[0]) for file in refused] == [len(lines) for lines in bad.values()]
+    again = Records(run).update()
+    assert counts == [len(each) for each in (again.steps, again.evaluations, again.leases, again.reports)]
     print_results(run, run.path / "report.html", Console(file=io.StringIO(), width=80))
 
 
