@@ -130,7 +130,7 @@ class Listener:
         return self._peers.refused
 
     def tend(self) -> None:
-        """Note new and closed connections and enforce the limits; call it about every second or after a poll."""
+        """Note new and closed connections and enforce the limits; call it after each poll, and every CHECK_S."""
         while readable(self._monitor):
             event = recv_monitor_message(self._monitor)
             if event["event"] == zmq.EVENT_ACCEPTED:
