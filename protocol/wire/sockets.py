@@ -115,9 +115,9 @@ class Listener:
             os.chmod(address[len("ipc://") :], 0o600)
 
     def _new_peers(self) -> Peers:
-        header_only = self._most_frame_bytes < MAX_FRAME_BYTES
-        most = self._most_frame_bytes if header_only else MAX_BLOB_BYTES + MAX_FRAME_BYTES
-        return Peers(self._bound, most + MARGIN_BYTES)
+        if self._most_frame_bytes < MAX_FRAME_BYTES:  # no arrays
+            return Peers(self._bound, self._most_frame_bytes + MARGIN_BYTES, stuck_checks=3)
+        return Peers(self._bound, MAX_BLOB_BYTES + MAX_FRAME_BYTES, stuck_checks=10)
 
     @property
     def items(self) -> tuple[tuple[zmq.Socket, int], ...]:
