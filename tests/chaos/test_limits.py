@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 import zmq
 
+from protocol.run.directory import RunDir
 from protocol.wire.client import Client
 from protocol.wire.codec import PREFIX, encode
-from protocol.wire.endpoint import Endpoint
-from protocol.wire.messages import Hello, LeaseSpecs
+from protocol.wire.endpoint import Endpoint, lookup
+from protocol.wire.messages import GetSimStatus, Hello, LeaseSpecs
 from tests.support.wire import wait_for
 
 pytestmark = pytest.mark.timeout(120)
@@ -83,6 +84,31 @@ def test_idle_connections_leave_room_for_good_clients(tmp_path):
         finally:
             for connection in idle:
                 connection.close()
+
+
+def test_idle_connections_do_not_end_a_broker(tmp_path):
+    """Strangers without keys, on the port for workers: more than the process has descriptors."""
+    run = RunDir.create(tmp_path / "run", {"sim": {"workers": 0, "listen_workers": "tcp://127.0.0.1:*"}})
+    command = [sys.executable, "-m", "sim_server.cli", "serve", str(run.path)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        idle = []
+        try:
+            wait_for(lambda: (run.path / "endpoints" / "sim-workers.json").exists())
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (256, 256))
+            port = int(lookup(run.path, "sim-workers").address.rpartition(":")[2])
+            with Client(lambda: lookup(run.path, "sim"), "good") as client:
+                for _ in range(600):
+                    idle.append(socket.create_connection(("127.0.0.1", port), timeout=5))
+                before_s = (run.read_status("sim") or {})["time_s"]
+                for _ in range(3):
+                    client.request(GetSimStatus(), deadline_s=5)
+                wait_for(lambda: (run.read_status("sim") or {})["time_s"] > before_s + 2)
+            assert process.poll() is None
+        finally:
+            for connection in idle:
+                connection.close()
+            process.terminate()
+    assert process.returncode == 0
 
 
 def test_a_message_without_end_costs_its_connection(address, tmp_path):
