@@ -66,6 +66,11 @@ def token_fault(text: str) -> str:
     return f"contains {shown(found[0])}, which a language model can read as a special token" if found else ""
 
 
+def as_text(text: str, most: int) -> str:
+    """The text as `text_fault` accepts it: control characters other than line breaks become "?", the end is cut off."""
+    return "".join(character if character.isprintable() or character == "\n" else "?" for character in text[:most])
+
+
 def check_name(name: str, what: str) -> None:
     """Check the name of a worker, client or file: it appears in logs, terminals and paths.
 

@@ -205,7 +205,7 @@ class Dispatcher:
     def again(self, job: Job, worker: WorkerState) -> None:
         """Queue a job that this worker has answered for another worker with the same renderer."""
         job.answered.add(worker.worker_id)
-        job.needs = replace(job.needs, digest=worker.digest)
+        job.needs = replace(job.needs, digest=job.needs.digest or worker.digest)
         self.requeue(job, worker.key)
 
     def requeue(self, job: Job, key: bytes) -> None:
@@ -259,6 +259,7 @@ class Dispatcher:
             job
             for job in self.queue
             if now_s - job.arrived_s > self.limits.unsupported_after_s
+            and not job.answered
             and not any(self._can_serve(worker, job) for worker in self.workers.values())
         ]
         for job in hopeless:

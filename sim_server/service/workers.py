@@ -246,8 +246,9 @@ class Workers:
         self._send(worker.key, failure_of(_expulsion(reason)))
         self._fleet.condemn(worker.worker_id)
         self._lost.pop(worker.key, None)
-        if worker.key in self._dispatcher.workers:
-            self._lose(worker.key, "is quarantined", blame=False)
+        for other in list(self._dispatcher.workers.values()):
+            if other.worker_id == worker.worker_id:  # it may have connected again since
+                self._lose(other.key, "is quarantined", blame=False)
         self.stalls.failed(ANSWERS, f"worker {worker.worker_id} is quarantined: {reason}", ADVICE)
         for reply_to in worker.replied:
             self._forget(reply_to)
@@ -378,7 +379,8 @@ class Workers:
         for key, allowed_s in self._dispatcher.overdue(now_s):
             self._on_hang(self._dispatcher.workers[key], f"took longer than {allowed_s:.0f} s for one request")
         for job_id in self._verifier.jobs:
-            self._settle(self._dispatcher.jobs[job_id], now_s)
+            if job_id in self._dispatcher.jobs:  # not decided together with another one
+                self._settle(self._dispatcher.jobs[job_id], now_s)
         self._note_starvation(now_s)
         if now_s >= self._next_heartbeat_s:
             self._next_heartbeat_s = now_s + self._settings.heartbeat_s
