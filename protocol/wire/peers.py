@@ -27,6 +27,7 @@ SPARE_DESCRIPTORS = 128  # for files, databases and child processes
 LISTENERS = 2  # of one process, which share its descriptors
 CHECK_S = 0.1  # between two checks of all connections
 MAX_UNSENT_BYTES = 64 * 2**20  # that wait for a peer
+LOOK_EVERY_BYTES = 2**20  # before the queue of a peer is looked at
 NOT_READING_S = 10.0  # after which a peer that reads nothing is disconnected
 LOG_INTERVAL_S = 10.0
 
@@ -45,7 +46,7 @@ class _Peer:
         self.fresh = True  # it has sent one since the last check
         self.received = 0  # bytes at that check
         self.stuck = 0  # checks since then that found unread bytes
-        self.unsent = 0  # bytes sent since its queue was last empty
+        self.unsent = 0  # bytes sent since its queue was last seen empty
         self.acknowledged = 0  # bytes acknowledged at that time
         self.blocked_s: Optional[float] = None
 
@@ -97,7 +98,7 @@ class Peers:
         peer = self._of_identity.get(identity)
         if peer is None or self._peers.get(peer.fd) is not peer:
             return True
-        if _queued(peer.fd, _SIOCOUTQ) == 0:
+        if peer.unsent > LOOK_EVERY_BYTES and _queued(peer.fd, _SIOCOUTQ) == 0:
             peer.unsent, peer.blocked_s = 0, None
             peer.acknowledged = _tcp_bytes(peer.fd)[0] if peer.is_tcp else 0
         peer.unsent += size
