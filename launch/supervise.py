@@ -28,6 +28,7 @@ from launch.settings import check_same
 from protocol.errors import VantageError
 from protocol.run.config import Tree
 from protocol.run.directory import RunDir, disk_guard
+from protocol.run.exits import set_from_handler
 
 REFRESH_S = 0.5
 DRAIN_S = 20.0  # for a process to finish its current work after SIGTERM
@@ -180,11 +181,14 @@ def _need_engine(resolved: Tree) -> None:
 def _stop_on_signals() -> threading.Event:
     """An event set by the first Ctrl-C or SIGTERM; a second Ctrl-C raises KeyboardInterrupt."""
     stop = threading.Event()
+    received = False
 
     def on_signal(number: int, _: Optional[FrameType]) -> None:
-        if stop.is_set() and number == signal.SIGINT:
+        nonlocal received
+        if received and number == signal.SIGINT:
             raise KeyboardInterrupt
-        stop.set()
+        received = True
+        set_from_handler(stop)
 
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)

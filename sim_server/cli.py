@@ -22,6 +22,7 @@ from typing import Annotated, Any, Optional
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from protocol.errors import VantageError
@@ -29,6 +30,7 @@ from protocol.run import logs
 from protocol.run.config import section
 from protocol.run.directory import RunDir, write_atomic
 from protocol.run.exits import run_command, stop_on_signals
+from protocol.tasks.check import as_name, check_name
 from protocol.tasks.scene import HELD_OUT_SEED_BORDER, Camera, SceneSpec
 from protocol.tasks.task import Degradation
 from protocol.wire.client import Client
@@ -117,7 +119,9 @@ def worker(
     settings = section(config, "sim", SimSettings)
     if backend is not None:
         settings = settings.model_copy(update={"backend": backend})
-    name = worker_id or f"{settings.backend}-{socket.gethostname()}-{os.getpid()}"
+    if worker_id:
+        check_name(worker_id, "--worker-id")
+    name = worker_id or as_name(f"{settings.backend}-{socket.gethostname()}-{os.getpid()}")
     if run_dir is not None:
         logs.setup(run_dir, f"sim-{name.rpartition('.')[0] if leash else settings.backend}")
     endpoint = Endpoint(connect, server_key, keys)
@@ -160,13 +164,17 @@ def status(run_dir: RunArgument) -> None:
     for one in answer.workers:
         load = f"{one.in_flight} of {one.credit}"
         state = "draining" if one.draining else "serving"
-        renderer = one.renderer_digest[:DIGEST_CHARS]
-        table.add_row(one.worker_id, state, load, str(one.served), str(len(one.warm_scenes)), renderer)
+        cells = (one.worker_id, state, load, str(one.served), str(len(one.warm_scenes)))
+        table.add_row(*map(escape, cells), escape(one.renderer_digest[:DIGEST_CHARS]))
     Console().print(table)
     typer.echo(
         f"queued {answer.queued}, served {answer.served}, infeasible {answer.infeasible}, "
-        f"re-dispatched {answer.redispatched}, quarantined {answer.quarantined}"
+        f"re-dispatched {answer.redispatched}, quarantined {answer.quarantined}, verified {answer.verified}"
     )
+    for bad in answer.quarantined_workers:
+        typer.echo(f"worker {bad.worker_id} is quarantined: {bad.reason}")
+    for sentence in answer.stalls:
+        typer.echo(f"no progress: {sentence}")
 
 
 RoomsOption = Annotated[int, typer.Option("--rooms", min=1, max=12, help="Number of rooms.")]

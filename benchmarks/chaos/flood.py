@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -42,21 +44,20 @@ def flood(seconds: float) -> list[dict[str, Any]]:
 
 
 def _beside(run_dir: Path, service: str, seconds: float) -> dict[str, Any]:
-    good_request, bad_request = REQUESTS[service]
+    good_request, _ = REQUESTS[service]
     with Client(lambda: lookup(run_dir, service), "good") as good:
         quiet = _round_trips(good, good_request, seconds)
-        stop, sent = threading.Event(), [0]
-        attacker = threading.Thread(target=_flood, args=(run_dir, service, bad_request, stop, sent))
-        attacker.start()
+        # In a process of its own, so that the good client does not wait for its own interpreter.
+        command = [sys.executable, "-m", "benchmarks.chaos.flood", str(run_dir), service]
+        attacker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
             time.sleep(1.0)  # the queues are full by then
             loud = _round_trips(good, good_request, seconds)
         finally:
-            stop.set()
-            attacker.join()
+            sent, _ = attacker.communicate(timeout=60)  # it stops when its standard input ends
     row = {
         "service": service,
-        "frames_of_the_flood": sent[0],
+        "frames_of_the_flood": int(sent),
         "quiet_ms": _figures(quiet),
         "flooded_ms": _figures(loud),
         "ratio_of_medians": round(statistics.median(loud) / statistics.median(quiet), 2),
@@ -76,21 +77,31 @@ def _round_trips(good: Client, message: msgspec.Struct, seconds: float) -> list[
     return times
 
 
-def _flood(run_dir: Path, service: str, message: msgspec.Struct, stop: threading.Event, sent: list[int]) -> None:
+def _flood(run_dir: Path, service: str) -> int:
+    """Send requests as fast as the service reads until standard input ends; returns their number."""
+    _, message = REQUESTS[service]
+    stop = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
+    sent = 0
     with zmq.Context() as context:
         bad = stranger(context, run_dir, service)
         bad.sndtimeo = 100
         while not stop.is_set():
             try:
-                bad.send_multipart(encode(sent[0].to_bytes(16, "big"), message))
-                sent[0] += 1
+                bad.send_multipart(encode(sent.to_bytes(16, "big"), message))
+                sent += 1
             except zmq.Again:  # the service reads no faster
                 pass
             while bad.poll(0):
                 bad.recv_multipart()
         bad.close(linger=0)
+    return sent
 
 
 def _figures(times: list[float]) -> dict[str, float]:
     ordered = sorted(times)
     return {"p50": round(statistics.median(ordered), 2), "p99": round(ordered[int(0.99 * (len(ordered) - 1))], 2)}
+
+
+if __name__ == "__main__":
+    print(_flood(Path(sys.argv[1]), sys.argv[2]))

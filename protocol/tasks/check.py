@@ -39,7 +39,7 @@ LARGEST_INT = 2**53
 # The special tokens of language models: <|im_start|>, <image>, </s>, [INST], |NEWLINE|. A tokenizer turns such text
 # into one token with a meaning of its own, which no question may contain.
 _SPECIAL = re.compile(r"<\S[^<>]*>|<\||\|>|[\[|]/?\w*[A-Z]{2}\w*[\]|]")
-_NUMBER = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,4})?")
+_NUMBER = re.compile(r"-?[0-9]{1,17}(\.[0-9]{1,4})?")
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:@+-]{{0,{MAX_ID - 1}}}")
 _SHOWN = 60  # characters of a foreign value in a sentence
 
@@ -64,6 +64,11 @@ def token_fault(text: str) -> str:
     """Why the text may not be part of a prompt; "" if it may: it must contain nothing like a model's special token."""
     found = _SPECIAL.search(text if text.isascii() else unicodedata.normalize("NFKC", text))
     return f"contains {shown(found[0])}, which a language model can read as a special token" if found else ""
+
+
+def as_text(text: str, most: int) -> str:
+    """The text as `text_fault` accepts it: control characters other than line breaks become "?", the end is cut off."""
+    return "".join(character if character.isprintable() or character == "\n" else "?" for character in text[:most])
 
 
 def check_name(name: str, what: str) -> None:
@@ -224,7 +229,7 @@ def check_digest(digest: str, announced: str, degraded: bool) -> None:
 
 def _check_options(question: Question) -> None:
     options = question.options
-    if len(options) > MAX_OPTIONS or len({option.strip().casefold() for option in options}) < len(options):
+    if len(options) > MAX_OPTIONS or len({option.strip().lower() for option in options}) < len(options):
         refuse(f"the {len(options)} options are not different, or more than {MAX_OPTIONS}")
     for option in options:
         check_text("option", option, MAX_OPTION, prompt=True)
@@ -244,7 +249,7 @@ def _check_answer(question: Question) -> None:
             fault = f"longer than {MAX_OPTION} characters"
     elif kind == "number":
         if not _NUMBER.fullmatch(answer):
-            fault = "not a decimal number of at most 16 digits and 4 decimal places"
+            fault = "not a decimal number of at most 17 digits and 4 decimal places"
     elif kind == "sequence":
         items = [item.strip() for item in answer.split(",")]
         if not all(items) or len(set(items)) < len(items) or len(items) > MAX_ITEMS:

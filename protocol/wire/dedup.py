@@ -38,6 +38,10 @@ class ReplyCache:
         """The stored reply of a finished request."""
         return self._replies.get(key)
 
+    def knows(self, key: Key) -> bool:
+        """Whether the request is in progress or its reply is stored."""
+        return key in self._running or key in self._replies
+
     def is_running(self, key: Key, identity: bytes) -> bool:
         """Whether the request is in progress; if so, its reply will be sent to `identity`."""
         if key not in self._running:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Optional
 
 import msgspec
@@ -22,13 +23,15 @@ from protocol.wire.codec import MAX_HEADER_BYTES, Blob, Packet, decode, encode, 
 from protocol.wire.dedup import Key, ReplyCache
 from protocol.wire.endpoint import Endpoint
 from protocol.wire.fair import admits
-from protocol.wire.messages import Heartbeat, Hello, failure_of
+from protocol.wire.messages import KIND_OF, Busy, Heartbeat, Hello, failure_of
 from protocol.wire.sessions import Sessions
 from protocol.wire.sockets import Listener
 
 log = logging.getLogger(__name__)
 
-MESSAGES_PER_TURN = 64  # received before pending replies are sent
+MESSAGES_PER_TURN = 16  # received before pending replies are sent
+PAUSE_S = 0.002
+MOST_BUSY = 200  # answers to one client in a second
 LOG_INTERVAL_S = 10.0
 
 
@@ -56,7 +59,25 @@ class Inbox:
     "conflict" if the address is in use, "bad_config" if it cannot be served.
     """
 
-    def __init__(self, name: str, run: str, endpoint: Endpoint, heartbeat_s: float, replies: ReplyCache) -> None:
+    def __init__(
+        self,
+        name: str,
+        run: str,
+        endpoint: Endpoint,
+        heartbeat_s: float,
+        replies: ReplyCache,
+        bounded: Iterable[type[msgspec.Struct]],
+        room: Callable[[str], Optional[float]],
+    ) -> None:
+        """`room` is called with the client of each new request of the types `bounded`.
+
+        It returns None if the client may have one more request in progress, else the seconds until it may try again.
+        """
+        self._bounded = {KIND_OF[cls].encode() for cls in bounded}
+        self._room = room
+        self.flooded = False  # the last messages were all turned away: the caller waits for PAUSE_S before it reads on
+        self._busy_answers: Counter[str] = Counter()  # in this second
+        self._next_second_s = 0.0
         self._name = name
         self._sessions = Sessions(name, run, heartbeat_s)
         self._replies = replies
@@ -91,6 +112,7 @@ class Inbox:
     def requests(self) -> Iterator[Request]:
         """New requests among the waiting messages; receives at most MESSAGES_PER_TURN messages."""
         self._listener.tend()
+        busy_before = self.counters["busy"]
         for _ in range(MESSAGES_PER_TURN):
             frames = self._listener.receive()
             if frames is None:
@@ -104,6 +126,7 @@ class Inbox:
                 continue
             if request is not None:
                 yield request
+        self.flooded = self.counters["busy"] - busy_before == MESSAGES_PER_TURN
         self._sessions.expire()
         self.counters["clients"] = len(self._sessions)
         self.counters["connections_refused"] = self._listener.refused
@@ -116,9 +139,9 @@ class Inbox:
         """Answer an accepted request and store the answer for repetitions."""
         self._send(self._replies.finish(key, frames), frames)
 
-    def admits(self, request: Request, bound: int) -> bool:
+    def admits(self, client: str, bound: int) -> bool:
         """Whether the client may have one more request in progress; `bound` is for all clients together."""
-        mine, clients = self._replies.running_of(request.client), self._replies.clients
+        mine, clients = self._replies.running_of(client), self._replies.clients
         return admits(mine, self.running, clients + (mine == 0), bound)
 
     def forget(self, key: Key) -> None:
@@ -134,6 +157,8 @@ class Inbox:
         self._listener.close()
 
     def _take(self, identity: bytes, frames: list[Blob]) -> Optional[Request]:
+        if len(frames) >= 4 and self._turn_away(identity, frames):
+            return None
         try:
             packet = decode(frames)
         except VantageError as error:
@@ -165,6 +190,27 @@ class Inbox:
         else:
             return request
         return None
+
+    def _turn_away(self, identity: bytes, frames: list[Blob]) -> bool:
+        """Answer BUSY to a new request of a client without room, before it costs anything.
+
+        Above MOST_BUSY in a second there is no answer: a client that does not wait after BUSY must not occupy this
+        thread.
+        """
+        client = self._sessions.client(identity) if bytes(frames[1]) in self._bounded else None
+        retry_after_s = None if client is None else self._room(client)
+        request_id = request_id_of(frames)
+        if client is None or retry_after_s is None or self._replies.knows((client, request_id)):
+            return False
+        self.counters["busy"] += 1
+        now_s = time.monotonic()
+        if now_s >= self._next_second_s:
+            self._next_second_s = now_s + 1.0
+            self._busy_answers.clear()
+        self._busy_answers[client] += 1
+        if self._busy_answers[client] <= MOST_BUSY:
+            self._send(identity, encode(request_id, Busy(retry_after_s)))
+        return True
 
     def _send(self, identity: bytes, frames: Sequence[Blob]) -> None:
         self.counters["replies"] += 1

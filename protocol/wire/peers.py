@@ -8,6 +8,7 @@ observed here, and a connection beyond a limit is shut down: libzmq then closes 
 from __future__ import annotations
 
 import array
+import ctypes
 import errno
 import fcntl
 import logging
@@ -24,9 +25,9 @@ log = logging.getLogger(__name__)
 MAX_CONNECTIONS = 4096
 SPARE_DESCRIPTORS = 128  # for files, databases and child processes
 LISTENERS = 2  # of one process, which share its descriptors
-CHECK_S = 0.2  # between two checks of all connections
-STUCK_CHECKS = 5  # in which a socket file brings bytes and no message is complete
+CHECK_S = 0.1  # between two checks of all connections
 MAX_UNSENT_BYTES = 64 * 2**20  # that wait for a peer
+LOOK_EVERY_BYTES = 2**20  # before the queue of a peer is looked at
 NOT_READING_S = 10.0  # after which a peer that reads nothing is disconnected
 LOG_INTERVAL_S = 10.0
 
@@ -44,8 +45,8 @@ class _Peer:
         self.known = False  # it has sent a complete message
         self.fresh = True  # it has sent one since the last check
         self.received = 0  # bytes at that check
-        self.stuck = 0
-        self.unsent = 0  # bytes sent since its queue was last empty
+        self.stuck = 0  # checks since then that found unread bytes
+        self.unsent = 0  # bytes sent since its queue was last seen empty
         self.acknowledged = 0  # bytes acknowledged at that time
         self.blocked_s: Optional[float] = None
 
@@ -53,8 +54,13 @@ class _Peer:
 class Peers:
     """The connections of one listening socket."""
 
-    def __init__(self, address: str, most_incomplete_bytes: int) -> None:
-        """`address` is the bound one. A message may have `most_incomplete_bytes` before it is complete."""
+    def __init__(self, address: str, most_incomplete_bytes: int, stuck_checks: int) -> None:
+        """`address` is the bound one. A message may have `most_incomplete_bytes` before it is complete.
+
+        The bytes that a socket file brings are not counted by the kernel: there, `stuck_checks` may find unread bytes
+        before a message is complete.
+        """
+        self._stuck_checks = stuck_checks
         self._address = address
         self._most_incomplete = most_incomplete_bytes
         self._peers: OrderedDict[int, _Peer] = OrderedDict()  # by descriptor, oldest first
@@ -92,7 +98,7 @@ class Peers:
         peer = self._of_identity.get(identity)
         if peer is None or self._peers.get(peer.fd) is not peer:
             return True
-        if _queued(peer.fd, _SIOCOUTQ) == 0:
+        if peer.unsent > LOOK_EVERY_BYTES and _queued(peer.fd, _SIOCOUTQ) == 0:
             peer.unsent, peer.blocked_s = 0, None
             peer.acknowledged = _tcp_bytes(peer.fd)[0] if peer.is_tcp else 0
         peer.unsent += size
@@ -116,8 +122,8 @@ class Peers:
             elif peer.is_tcp and received - peer.received > self._most_incomplete:
                 self._shut_down(peer, f"a message has more than {self._most_incomplete} bytes")
             elif not peer.is_tcp:
-                peer.stuck = peer.stuck + 1 if _queued(peer.fd, termios.FIONREAD) else max(0, peer.stuck - 1)
-                if peer.stuck >= STUCK_CHECKS:
+                peer.stuck += _queued(peer.fd, termios.FIONREAD) > 0
+                if peer.stuck >= self._stuck_checks:
                     self._shut_down(peer, "a message does not end")
             if peer.blocked_s is not None and now_s > peer.blocked_s + NOT_READING_S:
                 self._shut_down(peer, f"it has not read for {NOT_READING_S:g} s")
@@ -135,7 +141,7 @@ class Peers:
             return
         try:
             if self._is_ours(connection):  # not closed, and its descriptor used for something else
-                connection.shutdown(socket.SHUT_RDWR)
+                _reset(connection)
         except OSError:
             pass
         finally:
@@ -148,6 +154,15 @@ class Peers:
         if self._address.startswith("ipc://"):
             return bool(name == self._address[len("ipc://") :])
         return isinstance(name, tuple) and str(name[1]) == self._address.rpartition(":")[2]
+
+
+def _reset(connection: socket.socket) -> None:
+    """End a connection at once. A TCP socket that is only shut down still takes what its peer goes on to send."""
+    if connection.family != socket.AF_UNIX:
+        unspecified = bytes(16)  # sockaddr of family AF_UNSPEC: dissolves the association with the peer
+        if ctypes.CDLL(None).connect(connection.fileno(), unspecified, len(unspecified)) == 0:
+            return
+    connection.shutdown(socket.SHUT_RDWR)
 
 
 def most_connections() -> int:

@@ -1,14 +1,16 @@
-"""The check of a simulator's reply against its request: kind, bounds, and every value that the request determines."""
+"""Checks of what a simulator worker sends: its offer, and its replies, each against its request."""
 
 from __future__ import annotations
 
 from typing import Union
 
+from protocol.errors import VantageError
 from protocol.tasks.check import (
     LARGEST_INT,
     MAX_TEXT,
     check_digest,
     check_episode,
+    check_name,
     check_number,
     check_point,
     check_question,
@@ -30,6 +32,7 @@ from protocol.wire.messages import (
     Failure,
     Observation,
     Observe,
+    Ready,
     Rejected,
     RenderTask,
 )
@@ -41,6 +44,8 @@ FAILURES = frozenset({"infeasible", "bad_request", "bad_config", "unsupported", 
 MAX_MESSAGE = 4000  # characters of a failure or rejection
 MAX_REJECTIONS = 64
 MAX_OBJECTS = 10_000  # of a scene or an annotated view
+MAX_CREDIT = 64
+MAX_ASSETS = 100_000
 MAX_CORNERS = 1000  # of the outline of a room
 
 
@@ -72,6 +77,20 @@ def check_reply(request: SimRequest, packet: Packet, digest: str) -> None:
         _check_annotated(request, reply)
     else:
         refuse(f"the reply to {KIND_OF[type(request)]} is {KIND_OF[type(reply)]}")
+
+
+def check_ready(ready: Ready) -> None:
+    """Check the offer of a worker. Raises VantageError("bad_request")."""
+    check_name(ready.worker_id, "a worker's id")
+    check_name(ready.backend, "a worker's backend")
+    for text in (ready.renderer_digest, *ready.sensors, *ready.skills, *ready.assets):
+        if fault := text_fault(text, MAX_TEXT):
+            raise VantageError("bad_request", f"a text in READY {fault}.")
+    if not (1 <= ready.credit <= MAX_CREDIT and ready.warm_scenes >= 1 and len(ready.assets) <= MAX_ASSETS):
+        raise VantageError(
+            "bad_request",
+            f"a worker needs credit 1..{MAX_CREDIT}, at least one warm scene, and at most {MAX_ASSETS} assets.",
+        )
 
 
 def _check_rejected(request: RenderTask, reply: Rejected) -> None:

@@ -26,8 +26,9 @@ from protocol.wire.codec import Blob, encode
 from protocol.wire.dedup import Key, ReplyCache
 from protocol.wire.endpoint import Endpoint
 from protocol.wire.fair import FairQueue
-from protocol.wire.inbox import Inbox, Request
-from protocol.wire.messages import KIND_OF, Busy, Failure, failure_of
+from protocol.wire.inbox import PAUSE_S, Inbox, Request
+from protocol.wire.messages import KIND_OF, Failure, failure_of
+from protocol.wire.peers import CHECK_S
 from protocol.wire.sockets import Waker
 
 log = logging.getLogger(__name__)
@@ -64,14 +65,14 @@ class Service:
         self.name = name
         self._handlers = dict(handlers)
         self._max_in_flight = max_in_flight
-        self._busy = Busy(retry_after_s)
+        self._retry_after_s = retry_after_s
         self._drain_s = drain_s
         self._queue: FairQueue[Request] = FairQueue()
         self._outbox: deque[tuple[Key, list[Blob]]] = deque()
         self._draining = threading.Event()
         self._finished = threading.Event()
         self._io_error: Optional[BaseException] = None
-        self._inbox = Inbox(name, run, endpoint, heartbeat_s, ReplyCache())
+        self._inbox = Inbox(name, run, endpoint, heartbeat_s, ReplyCache(), self._handlers, self._room)
         self._waker = Waker()
         self.counters = self._inbox.counters
         self.endpoint = self._inbox.endpoint
@@ -145,7 +146,10 @@ class Service:
     def _run_io(self) -> None:
         try:
             while not self._finished.is_set():
-                self._waker.sleep(1.0, self._inbox.items)
+                if self._inbox.flooded:  # leave the interpreter to the handlers
+                    self._waker.sleep(PAUSE_S)
+                else:
+                    self._waker.sleep(CHECK_S, self._inbox.items)
                 for request in self._inbox.requests():
                     self._on_request(request)
                 self._send_outbox()
@@ -158,12 +162,14 @@ class Service:
             kind = KIND_OF[type(request.message)]
             error = VantageError("unsupported", f"{self.name} does not answer {kind}; ask the service that does")
             self._inbox.reply(request, self._failure(error))
-        elif self._draining.is_set() or not self._inbox.admits(request, self._max_in_flight):
-            self.counters["busy"] += 1
-            self._inbox.reply(request, self._busy)
         else:
             self._inbox.accept(request)
             self._queue.put(request.client, request)
+
+    def _room(self, client: str) -> Optional[float]:
+        """None if the client may have one more request in progress, else the seconds until it may try again."""
+        has_room = not self._draining.is_set() and self._inbox.admits(client, self._max_in_flight)
+        return None if has_room else self._retry_after_s
 
     def _send_outbox(self) -> None:
         while self._outbox:

@@ -37,6 +37,7 @@ MOST_PARTS = 20_000  # read of one message, which takes some 60 ms; a longer one
 MARGIN_BYTES = 256 * 2**10  # for the other frames of a message, and the overhead of encryption
 HANDSHAKE_MS = 10_000  # a connection that has not completed its handshake by then is closed
 RESET_S = 5.0
+TEND_S = 0.005
 
 # Smaller frames are copied before sending: without a copy another thread must track the memory until it is sent, which
 # costs more processor time than the copy.
@@ -81,6 +82,7 @@ class Listener:
         self._authenticator = None
         self._wanted = endpoint
         self._most_frame_bytes = most_frame_bytes
+        self._next_tend_s = 0.0
         try:
             if endpoint.server_public_key:
                 self._authenticator = authenticate(self._context, Path(endpoint.keys_dir))
@@ -115,9 +117,9 @@ class Listener:
             os.chmod(address[len("ipc://") :], 0o600)
 
     def _new_peers(self) -> Peers:
-        header_only = self._most_frame_bytes < MAX_FRAME_BYTES
-        most = self._most_frame_bytes if header_only else MAX_BLOB_BYTES + MAX_FRAME_BYTES
-        return Peers(self._bound, most + MARGIN_BYTES)
+        if self._most_frame_bytes < MAX_FRAME_BYTES:  # no arrays
+            return Peers(self._bound, self._most_frame_bytes + MARGIN_BYTES, stuck_checks=3)
+        return Peers(self._bound, MAX_BLOB_BYTES + MAX_FRAME_BYTES, stuck_checks=10)
 
     @property
     def items(self) -> tuple[tuple[zmq.Socket, int], ...]:
@@ -130,14 +132,21 @@ class Listener:
         return self._peers.refused
 
     def tend(self) -> None:
-        """Note new and closed connections and enforce the limits; call it about every second or after a poll."""
+        """Note new and closed connections and enforce the limits; call it after each poll, and every CHECK_S.
+
+        Most calls do nothing, since a busy service polls thousands of times a second.
+        """
+        now_s = time.monotonic()
+        if now_s < self._next_tend_s:
+            return
+        self._next_tend_s = now_s + TEND_S
         while readable(self._monitor):
             event = recv_monitor_message(self._monitor)
             if event["event"] == zmq.EVENT_ACCEPTED:
                 self._peers.accepted(int(event["value"]))
             else:
                 self._peers.closed(int(event["value"]))
-        self._peers.check(time.monotonic())
+        self._peers.check(now_s)
 
     def receive(self) -> Optional[list[Blob]]:
         """The frames of the next message, its sender's identity first, or None if no message is waiting.

@@ -36,11 +36,10 @@ from protocol.tasks.check import shown
 from protocol.wire.codec import encode
 from protocol.wire.dedup import ReplyCache
 from protocol.wire.endpoint import publish, serving_endpoint
-from protocol.wire.inbox import Inbox, Request
+from protocol.wire.inbox import PAUSE_S, Inbox, Request
 from protocol.wire.messages import (
     KIND_OF,
     Annotate,
-    Busy,
     Describe,
     Done,
     DrainWorker,
@@ -55,7 +54,7 @@ from protocol.wire.messages import (
 from protocol.wire.replies import SimRequest
 from sim_server.service.dispatch import Dispatcher
 from sim_server.service.fleet import Fleet
-from sim_server.service.jobs import Admission, Job, Limits, Needs
+from sim_server.service.jobs import Job, Limits, Needs
 from sim_server.service.scenes import scene_key
 from sim_server.service.workers import WORKER_SERVICE, Workers
 from sim_server.settings import SimSettings
@@ -64,9 +63,10 @@ log = logging.getLogger(__name__)
 
 SERVICE = "sim"  # name in the run directory for clients
 TURN_MS = 50  # maximum time between iterations of the main loop
-PAUSE_S = 1.0  # an iteration that takes longer was a pause of this process
+LONG_TURN_S = 1.0  # an iteration that takes longer was a pause of this process
 METRICS_EVERY_S = 5.0
 DRAIN_S = 10.0
+DRAIN_RETRY_S = 1.0  # until a client asks the next broker
 HEARTBEAT_S = 1.0  # of clients
 
 
@@ -96,6 +96,8 @@ class Broker:
             serving_endpoint(run.path, SERVICE, settings.listen),
             HEARTBEAT_S,
             ReplyCache(max_bytes=settings.reply_cache_bytes),
+            (RenderTask, Observe, Describe, Annotate),
+            self._room,
         )
         self._workers = Workers(
             run.name,
@@ -124,9 +126,12 @@ class Broker:
         before_s = time.monotonic()
         try:
             while end_s is None or (self._dispatcher.jobs and time.monotonic() < end_s):
-                zmq.zmq_poll([*self._inbox.items, *self._workers.items], TURN_MS)
+                if self._inbox.flooded:  # leave the processor to the workers
+                    zmq.zmq_poll(list(self._workers.items), int(1000 * PAUSE_S))
+                else:
+                    zmq.zmq_poll([*self._inbox.items, *self._workers.items], TURN_MS)
                 now_s = time.monotonic()
-                if now_s - before_s > PAUSE_S:
+                if now_s - before_s > LONG_TURN_S:
                     self._dispatcher.pause(now_s - before_s)
                 before_s = now_s
                 for request in self._inbox.requests():
@@ -155,10 +160,17 @@ class Broker:
             self._inbox.reply(
                 request, Failure("unsupported", f"sim does not handle {kind} requests; send it to another service.")
             )
-        elif self._draining:
-            self._inbox.reply(request, Busy(1.0))
         else:
             self._submit(request, message, now_s)
+
+    def _room(self, client: str) -> Optional[float]:
+        """None if the client may have one more request, else the seconds until it may try again."""
+        if self._draining:
+            return DRAIN_RETRY_S
+        if self._dispatcher.has_room(client):
+            return None
+        self._dispatcher.counters.busy += 1
+        return self._dispatcher.retry_after_s
 
     def _unknown(self, message: DrainWorker) -> Failure:
         here = ", ".join(sorted(worker.worker_id for worker in self._dispatcher.workers.values())) or "none"
@@ -185,13 +197,10 @@ class Broker:
             megapixels=_megapixels(message),
             message=message,
         )
-        admission = self._dispatcher.submit(job)
-        if admission is Admission.BUSY:
-            self._inbox.reply(request, Busy(self._dispatcher.retry_after_s))
-        elif admission is Admission.POISON:
-            self._inbox.reply(request, self._workers.poison(job))
-        else:
+        if self._dispatcher.submit(job):
             self._inbox.accept(request)
+        else:
+            self._inbox.reply(request, self._workers.poison(job))
 
     def _answer(self, job: Job, frames: Sequence[Any]) -> None:
         self._inbox.finish(job.reply_to, [*frames[:2], job.reply_to[1], *frames[3:]])

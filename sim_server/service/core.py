@@ -15,7 +15,7 @@ import msgspec
 
 from protocol.errors import VantageError
 from protocol.tasks.task import AnnotatedView, Episode, View
-from protocol.wire.codec import ArraySink, Blob
+from protocol.wire.codec import ArraySink, Blob, Packet
 from protocol.wire.messages import (
     Annotate,
     Annotated,
@@ -26,6 +26,7 @@ from protocol.wire.messages import (
     Rejected,
     RenderTask,
 )
+from protocol.wire.replies import SimRequest, check_reply
 from sim_server.backends.base import Backend, Frames
 from sim_server.backends.registry import make_backend
 from sim_server.questions.annotate import annotate
@@ -76,11 +77,23 @@ class SimCore:
             reply = self._annotate(message, sink)
         else:
             raise VantageError("bad_request", f"a simulator does not answer {type(message).__name__}.")
+        self._check(message, reply, sink.blobs)
         return reply, sink.blobs
 
     def close(self) -> None:
         self.scenes.close()
         self.backend.close()
+
+    def _check(self, message: SimRequest, reply: SimReply, blobs: list[Blob]) -> None:
+        """Apply the check of the receiver, which takes a worker whose reply fails it for broken.
+
+        A name in a file of a dataset can be one that no question may contain.
+        """
+        try:
+            check_reply(message, Packet(b"", reply, [memoryview(blob) for blob in blobs]), self.backend.digest)
+        except VantageError as error:
+            code = "infeasible" if isinstance(message, RenderTask) else "unsupported"
+            raise VantageError(code, f"this request has no usable answer: {error.message}") from None
 
     def _render_task(self, message: RenderTask, sink: ArraySink) -> Union[Episode, Rejected]:
         _check_sensors(message.sensors)

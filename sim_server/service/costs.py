@@ -11,6 +11,7 @@ UNMEASURED = 4.0  # times the floor, until the first request of a kind is measur
 DECAY = 0.99  # of the largest cost, per request
 SMALLEST_MPX = 0.01  # the cost of a smaller image hardly depends on its size
 MAX_KINDS = 256
+_LOAD = "load"  # no kind of the wire is in lower case
 
 
 class Costs:
@@ -25,7 +26,7 @@ class Costs:
         self._measure((digest, kind), seconds / max(megapixels, SMALLEST_MPX))
 
     def loaded(self, digest: str, seconds: float) -> None:
-        self._measure((digest, ""), seconds)
+        self._measure((digest, _LOAD), seconds)
 
     def deadline_s(self, digest: str, kind: str, megapixels: float) -> float:
         """How long a request of this kind and size may take."""
@@ -36,7 +37,7 @@ class Costs:
 
     def load_deadline_s(self, digest: str, announced_s: float) -> float:
         """How long a load may take that was announced with this time."""
-        largest = self._largest.get((digest, ""))
+        largest = self._largest.get((digest, _LOAD))
         return announced_s if largest is None else min(announced_s, self._floor_s + FACTOR * largest)
 
     def _measure(self, key: tuple[str, str], cost: float) -> None:

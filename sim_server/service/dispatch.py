@@ -18,7 +18,7 @@ from typing import Optional
 from protocol.wire.fair import admits
 from sim_server.service.costs import Costs
 from sim_server.service.deadly import DeadlyScenes
-from sim_server.service.jobs import Admission, Counters, Job, Limits, WorkerState
+from sim_server.service.jobs import Counters, Job, Limits, WorkerState
 
 MAX_PASSES = 16  # how often younger requests with a warm scene may overtake a request
 LOOK_AHEAD = 64  # how many requests a free worker chooses from
@@ -148,20 +148,22 @@ class Dispatcher:
 
     # ------------------------------------------------------------------------- requests
 
-    def submit(self, job: Job) -> Admission:
+    def has_room(self, client: str) -> bool:
+        """Whether the client may have one more request; above the bound of the queue only less than its share."""
+        mine = self._held.get(client, 0)
+        return admits(mine, len(self.queue), len(self._held) + (mine == 0), self.limits.queue_bound)
+
+    def submit(self, job: Job) -> bool:
+        """Queue a request; False if requests of this content, or its scene, ended too many workers."""
         if job.content in self.quarantine or job.scene_name in self.deadly:
-            return Admission.POISON
+            return False
         others = [turns for client, turns in self._turns.items() if client != job.client]
-        waiting = sum(other.client == job.client for other in self.queue)
-        if not admits(waiting, len(self.queue), len(others) + 1, self.limits.queue_bound):
-            self.counters.busy += 1
-            return Admission.BUSY
         self.jobs[job.job_id] = job
         self._held[job.client] = self._held.get(job.client, 0) + 1
         self._turns.setdefault(job.client, min(others, default=0))
         first = next((at for at, other in enumerate(self.queue) if job.urgent and not other.urgent), len(self.queue))
         self.queue.insert(first, job)
-        return Admission.QUEUED
+        return True
 
     def assign(self, now_s: float) -> list[tuple[WorkerState, Job]]:
         """Assign waiting jobs to workers with credit, the least loaded worker first."""
@@ -203,7 +205,7 @@ class Dispatcher:
     def again(self, job: Job, worker: WorkerState) -> None:
         """Queue a job that this worker has answered for another worker with the same renderer."""
         job.answered.add(worker.worker_id)
-        job.needs = replace(job.needs, digest=worker.digest)
+        job.needs = replace(job.needs, digest=job.needs.digest or worker.digest)
         self.requeue(job, worker.key)
 
     def requeue(self, job: Job, key: bytes) -> None:
@@ -257,6 +259,7 @@ class Dispatcher:
             job
             for job in self.queue
             if now_s - job.arrived_s > self.limits.unsupported_after_s
+            and not job.answered
             and not any(self._can_serve(worker, job) for worker in self.workers.values())
         ]
         for job in hopeless:

@@ -10,7 +10,6 @@ Times are seconds of a monotonic clock.
 
 from __future__ import annotations
 
-import enum
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Any, Optional
@@ -108,12 +107,6 @@ class WorkerState:
             self.warm.move_to_end(scene)
             while len(self.warm) > self.warm_limit:
                 self.warm.popitem(last=False)
-
-
-class Admission(enum.Enum):
-    QUEUED = "queued"
-    BUSY = "busy"
-    POISON = "poison"
 
 
 @dataclass

@@ -13,6 +13,7 @@ from typing import Optional
 HANGS = 3  # requests that took too long, until a worker is quarantined
 FAULTS = 8  # internal errors in a row, until a worker is quarantined
 MAX_REMEMBERED = 1024
+MAX_REASON = 500  # characters
 
 
 class Quarantine:
@@ -25,7 +26,7 @@ class Quarantine:
         return len(self._reasons)
 
     def add(self, worker_id: str, reason: str) -> None:
-        self._reasons[worker_id] = reason
+        self._reasons[worker_id] = reason[:MAX_REASON]
         _bound(self._reasons)
 
     def reason(self, worker_id: str) -> Optional[str]:

@@ -13,9 +13,11 @@ from contextlib import contextmanager
 import msgspec
 
 from protocol.errors import VantageError
+from protocol.tasks.check import as_text
 from protocol.wire.codec import Blob, encode
 from protocol.wire.endpoint import Endpoint
 from protocol.wire.messages import Failure, Ready, failure_of
+from protocol.wire.replies import MAX_MESSAGE
 from sim_server.backends.base import Warmable
 from sim_server.service.core import WIRE_SENSORS, SimCore
 from sim_server.service.link import Link
@@ -85,7 +87,8 @@ class Worker:
             reply, blobs = self._core.handle(message)
             return encode(request_id, reply, blobs)
         except VantageError as error:
-            return encode(request_id, failure_of(error))
+            failure = msgspec.structs.replace(failure_of(error), message=as_text(error.message, MAX_MESSAGE))
+            return encode(request_id, failure)
         except Exception as error:  # an error in one request must not end the worker
             log.exception("a request failed")
             name = type(error).__name__

@@ -17,7 +17,7 @@ import zmq
 from protocol import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from protocol.errors import VantageError
 from protocol.run.stall import Stalls
-from protocol.tasks.check import MAX_TEXT, check_name, shown, text_fault
+from protocol.tasks.check import shown
 from protocol.wire.codec import Blob, Packet, decode, encode
 from protocol.wire.endpoint import Endpoint
 from protocol.wire.inbox import MESSAGES_PER_TURN
@@ -32,7 +32,7 @@ from protocol.wire.messages import (
     Welcome,
     failure_of,
 )
-from protocol.wire.replies import check_reply
+from protocol.wire.replies import check_ready, check_reply
 from protocol.wire.sockets import Listener
 from sim_server.service.dispatch import MAX_LOADING_S, Dispatcher
 from sim_server.service.fleet import Fleet
@@ -45,8 +45,6 @@ log = logging.getLogger(__name__)
 
 WORKER_SERVICE = "sim-workers"  # name in the run directory for workers
 TICK_S = 0.05
-MAX_CREDIT = 64
-MAX_ASSETS = 100_000
 MAX_SUSPECTS = 1024
 MAX_REFUSED = 3  # answers that did not fit a request, until it fails
 MAX_ANSWERS = 3  # to one request that is verified
@@ -156,7 +154,7 @@ class Workers:
     # ------------------------------------------------------------------------- joining and leaving
 
     def _join(self, key: bytes, ready: Ready, now_s: float) -> None:
-        _check_ready(ready)
+        check_ready(ready)
         allowed = self._settings.allowed_backends
         if allowed and ready.backend not in allowed:
             raise VantageError(
@@ -248,8 +246,9 @@ class Workers:
         self._send(worker.key, failure_of(_expulsion(reason)))
         self._fleet.condemn(worker.worker_id)
         self._lost.pop(worker.key, None)
-        if worker.key in self._dispatcher.workers:
-            self._lose(worker.key, "is quarantined", blame=False)
+        for other in list(self._dispatcher.workers.values()):
+            if other.worker_id == worker.worker_id:  # it may have connected again since
+                self._lose(other.key, "is quarantined", blame=False)
         self.stalls.failed(ANSWERS, f"worker {worker.worker_id} is quarantined: {reason}", ADVICE)
         for reply_to in worker.replied:
             self._forget(reply_to)
@@ -380,7 +379,8 @@ class Workers:
         for key, allowed_s in self._dispatcher.overdue(now_s):
             self._on_hang(self._dispatcher.workers[key], f"took longer than {allowed_s:.0f} s for one request")
         for job_id in self._verifier.jobs:
-            self._settle(self._dispatcher.jobs[job_id], now_s)
+            if job_id in self._dispatcher.jobs:  # not decided together with another one
+                self._settle(self._dispatcher.jobs[job_id], now_s)
         self._note_starvation(now_s)
         if now_s >= self._next_heartbeat_s:
             self._next_heartbeat_s = now_s + self._settings.heartbeat_s
@@ -413,19 +413,6 @@ class Workers:
             reasons = self.quarantine.reasons
             last = f"; the last worker, {reasons[-1][0]}, is quarantined: {reasons[-1][1]}" if reasons else ""
             self.stalls.failed(ANSWERS, f"{waiting} requests wait and no worker has joined{last}", ADVICE)
-
-
-def _check_ready(ready: Ready) -> None:
-    check_name(ready.worker_id, "a worker's id")
-    check_name(ready.backend, "a worker's backend")
-    for text in (ready.renderer_digest, *ready.sensors, *ready.skills, *ready.assets):
-        if fault := text_fault(text, MAX_TEXT):
-            raise VantageError("bad_request", f"a text in READY {fault}.")
-    if not (1 <= ready.credit <= MAX_CREDIT and ready.warm_scenes >= 1 and len(ready.assets) <= MAX_ASSETS):
-        raise VantageError(
-            "bad_request",
-            f"a worker needs credit 1..{MAX_CREDIT}, at least one warm scene, and at most {MAX_ASSETS} assets.",
-        )
 
 
 def _expulsion(reason: str) -> VantageError:

@@ -299,3 +299,35 @@ def test_a_worker_id_that_is_no_name_is_refused(name, tmp_path):
         run.workers.append(worker)
         wait_for(lambda: worker.failures)
         assert worker.failures[0].code == "bad_request" and worker.failures[0].message.isprintable()
+
+
+def test_a_liar_that_connected_again_is_left_out_too(tmp_path):
+    """It is found out by an answer that it gave over an earlier connection."""
+    with liars(tmp_path / "run", verify_share=1.0) as run:
+        liar = run.join("liar", TestVerification().wrong, credit=1)
+        slow = run.join("slow", lambda *_: None, credit=1)
+        future = run.ask(1)
+        wait_for(lambda: liar.jobs)
+        liar.stopped.set()
+        liar.join()
+        again = run.join("liar", honest, credit=1)
+        run.join("honest-1", credit=1)
+        run.join("honest-2", credit=1)
+        slow.stopped.set()
+        assert is_honest(future.result(30), 1)
+        wait_for(lambda: "liar" in run.quarantined())
+        wait_for(lambda: "liar" not in [worker.worker_id for worker in run.status().workers])
+        assert again.joined.is_set()
+
+
+def test_a_held_answer_is_used_if_its_verifier_leaves_late(tmp_path):
+    with liars(tmp_path / "run", verify_share=1.0, unsupported_after_s=0.2) as run:
+        other = run.join("other", lambda *_: None, credit=1)
+        busy = run.ask(1)
+        wait_for(lambda: other.jobs)
+        run.join("first", credit=1)
+        held = run.ask(2)
+        time.sleep(1.0)
+        assert not held.done()
+        other.stopped.set()
+        assert is_honest(held.result(20), 2) and is_honest(busy.result(20), 1)

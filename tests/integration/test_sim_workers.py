@@ -97,6 +97,31 @@ def test_a_worker_exits_after_the_request_timeout(make_sim):
     assert grey(sim.observe(2).result(60)) == expected_grey(2)
 
 
+def test_a_worker_that_hangs_is_replaced_after_what_requests_cost(make_sim):
+    """It still sends heartbeats. It ends long before `request_timeout_s`, and so do those that try again."""
+    sim = make_sim(request_floor_s=0.5)
+    sim.environment["TOY_RENDER_S"] = "600"
+    broker = sim.serve()
+    assert grey(sim.observe(1).result(60)) == expected_grey(1)
+    (hung,) = children(broker)
+    with pytest.raises(VantageError) as caught:
+        sim.observe(7, SLOW_RENDER_M).result(60)
+    assert caught.value.code == "poison" and not alive(hung)
+    assert grey(sim.observe(2).result(60)) == expected_grey(2)
+
+
+def test_a_joined_worker_that_hangs_ends_itself_when_the_broker_tells_it(make_sim):
+    sim = make_sim(workers=0, request_floor_s=0.5)
+    sim.environment["TOY_RENDER_S"] = "600"
+    sim.start("serve")
+    worker = sim.start("worker", "--worker-id", "joined")
+    sim.await_workers(1)
+    assert grey(sim.observe(1).result(60)) == expected_grey(1)
+    sim.observe(7, SLOW_RENDER_M)
+    assert worker.wait(60) == 70
+    assert "took longer than" in worker.communicate()[1]
+
+
 def test_a_drained_worker_loses_no_request_and_is_not_replaced(make_sim):
     sim = make_sim()
     sim.serve(workers=2)

@@ -1,7 +1,7 @@
-"""A service process with a durable effect: `python -m tests.support.wire_service ADDRESS EFFECTS [--die-after N]`.
+"""A service process with a durable effect: `python -m tests.support.wire_service ADDRESS EFFECTS [OPTIONS]`.
 
 Each LEASE request appends its id to the EFFECTS file once, also across restarts, and is answered. With --die-after N
-the process kills itself between the N-th effect and its answer.
+the process kills itself between the N-th effect and its answer. With --reply-bytes each answer has this size.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("address")
     parser.add_argument("effects", type=Path)
     parser.add_argument("--die-after", type=int, default=-1)
+    parser.add_argument("--reply-bytes", type=int, default=0)
     arguments = parser.parse_args()
 
     known = set(arguments.effects.read_text().split()) if arguments.effects.exists() else set()
@@ -38,7 +39,7 @@ def main() -> None:
         made += 1
         if made == arguments.die_after:
             os.kill(os.getpid(), signal.SIGKILL)
-        return SpecBatch((), "new")
+        return SpecBatch((), "new" + "x" * arguments.reply_bytes)
 
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -15,6 +15,7 @@ import msgspec
 from protocol.errors import VantageError
 from protocol.seeds import pick, rng_for
 from protocol.skills.levels import PERCEIVE
+from protocol.tasks.check import token_fault
 from protocol.tasks.scene import Pose
 from protocol.tasks.task import PROPOSED, Mention, Proposal, Question, TaskSpec
 from protocol.wire.messages import Rejection
@@ -75,6 +76,9 @@ def _check_fields(spec: TaskSpec) -> Proposal:
         if not character.isprintable():
             raise _Rejected("text", f"{character!r} is not allowed in a question", "text", at)
     options = proposal.options
+    for part, words in (("text", text), *(("options", option) for option in options), ("unit", proposal.unit)):
+        if fault := token_fault(words):
+            raise _Rejected(part, f"it {fault}", part)
     if options:
         if proposal.answer_type != "choice":
             raise _Rejected("options", f"only a choice has options, not a {proposal.answer_type[:20]}", "options")

@@ -71,7 +71,7 @@ def test_signals_may_interrupt_their_own_handler() -> None:
             process.send_signal(signal.SIGTERM)
         assert process.communicate(timeout=10)[0] == "stopped\n"
         # A signal that arrives while the interpreter ends has its default effect.
-    assert process.returncode in (0, -signal.SIGTERM)
+        assert process.returncode in (0, -signal.SIGTERM)
 
 
 def test_a_handler_that_interrupts_set_does_not_deadlock(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
 from protocol.errors import VantageError
 from protocol.tasks.scene import Camera, SceneSpec
+from protocol.wire.codec import Packet
+from protocol.wire.messages import QuarantinedWorker, SimStatus, WorkerStatus
 from sim_server.cli import app
 from sim_server.sensing.contact_sheet import overview_poses
 from tests.support.third_party.vantage_toy import ToyBackend
@@ -65,3 +69,20 @@ def test_overview_poses_are_deterministic_and_distinct():
 def test_invalid_arguments_are_reported_by_name(arguments, message):
     with pytest.raises(VantageError, match=message):
         invoke(*arguments)
+
+
+def test_the_status_shows_quarantined_workers_and_stalls_and_no_markup(monkeypatch, tmp_path):
+    """Texts of a worker are shown as they are: neither markup nor escape codes take effect."""
+    worker = WorkerStatus("toy-1", "toy", "d[/bold]x", 2, 0, False, 3)
+    quarantined = (QuarantinedWorker("toy-2", "the episode has 0 views."),)
+    answer = SimStatus((worker,), 0, 3, 0, 0, 0, quarantined, ("no answers since 10:00. Start a worker.",), 1)
+
+    class FakeClient:
+        def request(self, *_, **__):
+            return Packet(b"", answer, [])
+
+    monkeypatch.setattr("sim_server.cli._client", lambda _: nullcontext(FakeClient()))
+    output = invoke("status", str(tmp_path)).output
+    assert "d[/bold]x" in output
+    assert "worker toy-2 is quarantined: the episode has 0 views." in output
+    assert "no progress: no answers since 10:00. Start a worker." in output and "verified 1" in output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from protocol.errors import Infeasible, VantageError
@@ -137,3 +138,18 @@ def test_scene_keys_differ_for_every_field():
     keys = {scene_key(spec) for spec in (SceneSpec(), SceneSpec(clutter=0.5), SceneSpec(seed=1), SceneSpec(asset="a"))}
     assert len(keys) == 4
     assert scene_key(SceneSpec(seed=1)) == scene_key(SceneSpec(seed=1))
+
+
+def test_a_reply_that_a_receiver_would_refuse_is_not_sent(backend):
+    """A name in a dataset can hold anything; the worker is not broken for that."""
+
+    class Marked(type(backend)):
+        def open(self, spec):
+            scene = super().open(spec)
+            objects = (msgspec.structs.replace(scene.description.objects[0], category="\x1b[2J"),)
+            scene.description = msgspec.structs.replace(scene.description, objects=objects)
+            return scene
+
+    with pytest.raises(VantageError, match="no usable answer: the category of an object") as caught:
+        SimCore(SimSettings(), Marked()).handle(Describe(SceneSpec()))
+    assert caught.value.code == "unsupported"

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim_server.service.dispatch import LOOK_AHEAD, MAX_PASSES, Dispatcher
-from sim_server.service.jobs import Admission, Job, Limits, Needs, WorkerState
+from sim_server.service.jobs import Job, Limits, Needs, WorkerState
 
 
 def worker(key: str, credit: int = 1, now_s: float = 0.0, **fields) -> WorkerState:
@@ -89,8 +89,8 @@ class TestCredit:
         d.assign(0.1)
         assert [one.job_id for one in d.lose(b"b")] == [b"j0", b"j1"]
         assert [one.job_id for one in d.queue] == [b"j2"]
-        assert d.submit(job("j3", "deadly")) is Admission.POISON
-        assert d.submit(job("j4", "good")) is Admission.QUEUED
+        assert not d.submit(job("j3", "deadly"))
+        assert d.submit(job("j4", "good"))
 
     def test_one_deadly_request_about_a_scene_that_works_costs_only_itself(self):
         d = dispatcher(worker("a"), deaths_to_quarantine=1)
@@ -100,8 +100,8 @@ class TestCredit:
         d.submit(job("j1", "s"))
         d.assign(0.2)
         assert [one.job_id for one in d.lose(b"a")] == [b"j1"]
-        assert d.submit(job("j1", "s")) is Admission.POISON
-        assert d.submit(job("j2", "s")) is Admission.QUEUED
+        assert not d.submit(job("j1", "s"))
+        assert d.submit(job("j2", "s"))
 
     @settings(max_examples=60, deadline=None)
     @given(st.lists(st.sampled_from(["submit", "assign", "finish", "lose", "join"]), max_size=60), st.data())
@@ -110,7 +110,7 @@ class TestCredit:
         accepted, answered = set(), []
         for number, step in enumerate(steps):
             busy = [w for w in d.workers.values() if w.in_flight]
-            if step == "submit" and d.submit(job(f"j{number}", f"s{number % 3}")) is Admission.QUEUED:
+            if step == "submit" and d.has_room("") and d.submit(job(f"j{number}", f"s{number % 3}")):
                 accepted.add(f"j{number}".encode())
             elif step == "assign":
                 d.assign(float(number))
@@ -211,11 +211,11 @@ class TestNeeds:
 class TestAdmission:
     def test_the_queue_is_bounded(self):
         d = dispatcher(queue_bound=2)
-        assert [d.submit(job(f"j{index}")) for index in range(3)] == [
-            Admission.QUEUED,
-            Admission.QUEUED,
-            Admission.BUSY,
-        ]
+        room = []
+        for index in range(3):
+            room.append(d.has_room(""))
+            d.submit(job(f"j{index}"))
+        assert room == [True, True, False]
         assert 0.05 <= d.retry_after_s <= 5.0
 
 
@@ -256,8 +256,8 @@ class TestDeaths:
             poisoned = d.lose(key.encode())
         assert [p.job_id for p in poisoned] == [b"bad"]
         assert d.jobs == {} and d.queue == []
-        assert d.submit(job("again", content="same question")) is Admission.POISON
-        assert d.submit(job("good")) is Admission.QUEUED
+        assert not d.submit(job("again", content="same question"))
+        assert d.submit(job("good"))
 
     def test_a_death_is_removed_when_the_worker_comes_back(self):
         d = dispatcher(worker("a"))
@@ -299,3 +299,122 @@ def test_infeasible_answers_are_counted_separately(infeasible):
     d.assign(0.0)
     d.finish(b"a", b"j0", 0.0, infeasible)
     assert d.counters.infeasible == infeasible
+
+
+class TestFairShare:
+    def client_job(self, client: str, number: int, urgent: bool = False) -> Job:
+        one = job(f"{client}{number}")
+        one.client, one.urgent = client, urgent
+        return one
+
+    def test_a_greedy_client_does_not_delay_another(self):
+        """Its urgent requests come first among its own requests, and take turns with those of others."""
+        d = dispatcher(worker("a"), queue_bound=1000)
+        for index in range(400):
+            d.submit(self.client_job("greedy", index, urgent=True))
+        for index in range(3):
+            d.submit(self.client_job("modest", index))
+        order = []
+        for _ in range(8):
+            ((_, name),) = names(d.assign(0.0))
+            order.append(name)
+            d.finish(b"a", name.encode(), 0.0)
+        assert [name for name in order if name.startswith("modest")] == ["modest0", "modest1", "modest2"]
+        assert max(order.index(f"modest{index}") for index in range(3)) <= 6
+
+    def test_a_client_that_returns_has_no_turns_saved_up(self):
+        d = dispatcher(worker("a"), queue_bound=1000)
+        for index in range(100):
+            d.submit(self.client_job("busy", index))
+        for index in range(50):
+            d.assign(0.0)
+            d.finish(b"a", b"busy%d" % index, 0.0)
+        for index in range(10):
+            d.submit(self.client_job("late", index))
+        order = []
+        for _ in range(6):
+            ((_, name),) = names(d.assign(0.0))
+            order.append(name[:4])
+            d.finish(b"a", name.encode(), 0.0)
+        assert order.count("busy") == order.count("late") == 3
+
+    def test_a_full_queue_admits_a_client_with_less_than_its_share(self):
+        d = dispatcher(queue_bound=8)
+        for index in range(8):
+            d.submit(self.client_job("greedy", index))
+        assert not d.has_room("greedy")
+        for index in range(4):
+            assert d.has_room("modest")
+            d.submit(self.client_job("modest", index))
+        assert not d.has_room("modest")
+
+
+class TestDeadlines:
+    def busy(self, d: Dispatcher, seconds: float, megapixels: float = 0.01, count: int = 1) -> None:
+        for index in range(count):
+            one = job(f"m{index}-{seconds}")
+            one.kind, one.megapixels = "RENDER_TASK", megapixels
+            d.submit(one)
+            d.assign(0.0)
+            d.finish(b"a", one.job_id, seconds)
+
+    def late(self, d: Dispatcher, megapixels: float) -> float:
+        """The first whole second at which a request of this size is late."""
+        one = job("late")
+        one.kind, one.megapixels = "RENDER_TASK", megapixels
+        d.submit(one)
+        d.assign(0.0)
+        return next(second for second in range(1, 10_000) if d.overdue(float(second)))
+
+    def test_a_deadline_follows_from_what_requests_cost(self):
+        d = dispatcher(worker("a"), request_floor_s=10.0, request_timeout_s=3600.0)
+        self.busy(d, 1.0)
+        assert self.late(d, 0.01) == 31  # 10 s and 20 times 1 s
+
+    def test_larger_images_have_more_time_up_to_the_timeout(self):
+        for timeout_s, expected in ((3600.0, 211), (100.0, 101)):
+            d = dispatcher(worker("a"), request_floor_s=10.0, request_timeout_s=timeout_s)
+            self.busy(d, 1.0)
+            assert self.late(d, 0.1) == expected
+
+    def test_the_first_request_of_a_kind_has_more_time(self):
+        assert self.late(dispatcher(worker("a"), request_floor_s=10.0), 0.01) == 41
+
+    def test_a_load_does_not_count_as_long_as_it_was_announced(self):
+        d = dispatcher(worker("a"), request_floor_s=10.0)
+        d.submit(job("j"))
+        d.assign(0.0)
+        d.loading(b"a", 100.0, 0.0)
+        assert not d.overdue(99.0) and not d.overdue(139.0)
+        d.loading(b"a", 0.0, 100.0)
+        assert not d.overdue(139.0) and d.overdue(141.0)
+
+    def test_a_load_ends_at_its_deadline_even_if_the_worker_does_not_say_so(self):
+        d = dispatcher(worker("a"), request_floor_s=10.0)
+        d.submit(job("j"))
+        d.assign(0.0)
+        d.loading(b"a", 100.0, 0.0)
+        assert not d.overdue(140.0) and d.overdue(141.0)
+
+    def test_later_loads_have_the_time_that_loads_take(self):
+        d = dispatcher(worker("a"), request_floor_s=10.0)
+        d.loading(b"a", 120.0, 0.0)
+        d.loading(b"a", 0.0, 1.0)
+        d.loading(b"a", 120.0, 2.0)
+        assert d.workers[b"a"].loading_until_s == 2.0 + 10.0 + 20.0
+
+    def test_the_time_begins_when_the_request_is_next(self):
+        d = dispatcher(worker("a", credit=2), request_floor_s=10.0)
+        d.submit(job("first"))
+        d.submit(job("second"))
+        d.assign(0.0)
+        d.finish(b"a", b"first", 39.0)
+        assert not d.overdue(78.0)
+
+    def test_a_pause_of_this_process_does_not_count(self):
+        d = dispatcher(worker("a"), request_floor_s=10.0)
+        d.submit(job("j"))
+        d.assign(0.0)
+        d.pause(500.0)
+        assert not d.overdue(530.0) and not d.silent(2.5, 502.0)
+        assert d.overdue(541.0)
