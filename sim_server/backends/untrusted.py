@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Iterator
 
 from protocol.errors import VantageError
+from protocol.run.files import open_regular
 
 MAX_FILE_BYTES = 2**30
 MAX_JSON_BYTES = 2**26
@@ -18,24 +18,37 @@ MAX_PIXELS = 2**28  # of all images of one scene
 
 
 def read_inside(path: Path, root: Path, most: int = MAX_FILE_BYTES) -> bytes:
-    """The contents of a regular file inside the folder `root`, after all links and ".." are resolved.
+    """The contents of a file, see open_inside. Raises VantageError("corrupt") also for more than `most` bytes."""
+    with open_inside(path, root) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise _refused(path, f"has more than {most} bytes", "make it smaller")
+    return data
 
-    Raises VantageError("corrupt") for any other file, and for one of more than `most` bytes.
+
+def lines_inside(path: Path, root: Path, longest: int) -> Iterator[bytes]:
+    """The lines of such a file, one at a time. Raises VantageError("corrupt") for one of more than `longest` bytes."""
+    with open_inside(path, root) as file:
+        while line := file.readline(longest + 1):
+            if len(line) > longest:
+                raise _refused(path, f"has a line of more than {longest} bytes", "restore the file")
+            yield line
+
+
+def open_inside(path: Path, root: Path) -> BinaryIO:
+    """Open a regular file inside the folder `root`, after all links and ".." are resolved.
+
+    Raises VantageError("corrupt") for any other file.
     """
     try:
         real = path.resolve(strict=True)
         if not _is_inside(real, root.resolve(strict=True)):
-            raise _refused(path, f"is not inside {root}", "copy the file into the data set's folder")
-        # the file may be replaced after the check: neither follow a link nor wait for a FIFO
-        handle = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as file:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode):
-                raise _refused(path, "is not a regular file", "replace it")
-            data = file.read(most + 1) if status.st_size <= most else b""
-            if status.st_size > most or len(data) > most:
-                raise _refused(path, f"has more than {most} bytes", "make it smaller")
-            return data
+            raise _refused(path, f"is not inside {root}", "copy the file into that folder")
+        return os.fdopen(open_regular(real, os.O_RDONLY), "rb")
+    except VantageError as error:
+        if error.code == "corrupt":
+            raise
+        raise _refused(path, "is not a regular file", "replace it") from None
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a cycle of links in Python before 3.13
         reason = getattr(error, "strerror", None) or error
         raise _refused(path, f"cannot be read ({reason})", "restore the file") from None
@@ -91,7 +104,8 @@ class Reader:
 
 
 def _refused(path: Path, defect: str, advice: str) -> VantageError:
-    return VantageError("corrupt", f"{path} {defect}: {advice}.")
+    name = str(path) if str(path).isprintable() else ascii(str(path))
+    return VantageError("corrupt", f"{name} {defect}: {advice}.")
 
 
 def _too_large(path: Path, bound: str) -> VantageError:

@@ -31,6 +31,7 @@ _ADVICE = {
     "EXT_texture_webp": "write its textures as PNG or JPEG instead of WebP",
 }
 _MAX_ELEMENTS = 2**24  # per accessor
+_MAX_ZEROS = 2**20  # per accessor without data
 
 
 def broken(path: Path, defect: str) -> VantageError:
@@ -148,6 +149,8 @@ class GltfData:
         self._reader.take_elements(count, self.path)
         if "bufferView" in entry:
             values = self._array(entry["bufferView"], int(entry.get("byteOffset", 0)), component, count, width)
+        elif count > _MAX_ZEROS:
+            raise broken(self.path, f"has an accessor of {count} elements without data")
         else:
             values = np.zeros((count, width), _COMPONENTS[component])
         if "sparse" in entry:
