@@ -13,8 +13,9 @@ from protocol.run.files import open_regular
 MAX_FILE_BYTES = 2**30
 MAX_JSON_BYTES = 2**26
 MAX_TOTAL_BYTES = 2**32  # of all files of one scene
-MAX_ELEMENTS = 2**26  # vertices and indices of one scene
-MAX_PIXELS = 2**28  # of all images of one scene
+# Of one scene: what its accessors hold, what it shows, and the pixels of all images.
+MAX_ELEMENTS, MAX_TRIANGLES, MAX_PIXELS = 2**26, 2**23, 2**28
+ELEMENTS, TRIANGLES, PIXELS = "vertices and indices", "triangles", "pixels in images"
 
 
 def read_inside(path: Path, root: Path, most: int = MAX_FILE_BYTES) -> bytes:
@@ -82,7 +83,8 @@ class Reader:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._bytes, self._elements, self._pixels = MAX_TOTAL_BYTES, MAX_ELEMENTS, MAX_PIXELS
+        self._bytes = MAX_TOTAL_BYTES
+        self._left = {ELEMENTS: MAX_ELEMENTS, TRIANGLES: MAX_TRIANGLES, PIXELS: MAX_PIXELS}
 
     def read(self, path: Path) -> bytes:
         """See read_inside."""
@@ -90,23 +92,16 @@ class Reader:
         self._bytes -= len(data)
         return data
 
-    def take_elements(self, count: int, path: Path) -> None:
-        """Count vertices or indices before they are allocated. Raises VantageError("unsupported") if too many."""
-        self._elements -= count
-        if self._elements < 0:
-            raise _too_large(path, f"{MAX_ELEMENTS} vertices and indices")
+    def take(self, what: str, count: int, path: Path) -> None:
+        """Count ELEMENTS, TRIANGLES or PIXELS before they are allocated.
 
-    def take_pixels(self, count: int, path: Path) -> None:
-        """Count pixels before an image is decoded. Raises VantageError("unsupported") if too many."""
-        self._pixels -= count
-        if self._pixels < 0:
-            raise _too_large(path, f"{MAX_PIXELS} pixels")
+        Raises VantageError("unsupported") if the scene has too many; `path`: the asset that they belong to.
+        """
+        self._left[what] -= count
+        if self._left[what] < 0:
+            raise VantageError("unsupported", f"the scene has too many {what}, at the latest in {path}: simplify it.")
 
 
 def _refused(path: Path, defect: str, advice: str) -> VantageError:
     name = str(path) if str(path).isprintable() else ascii(str(path))
     return VantageError("corrupt", f"{name} {defect}: {advice}.")
-
-
-def _too_large(path: Path, bound: str) -> VantageError:
-    return VantageError("unsupported", f"a scene has more than {bound} (reached in {path}): simplify its assets.")

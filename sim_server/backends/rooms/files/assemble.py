@@ -14,7 +14,7 @@ from protocol.tasks.scene import OrientedBox, Room, SceneObject, Vec3
 from sim_server.backends.placements import Placement, SceneFiles, category_of
 from sim_server.backends.rooms.draw.view import Triangles
 from sim_server.backends.rooms.files.gltf import Asset, Primitive, Texture, quaternion_matrix, read_gltf
-from sim_server.backends.untrusted import Reader
+from sim_server.backends.untrusted import ELEMENTS, TRIANGLES, Reader
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -101,7 +101,8 @@ def assemble(files: SceneFiles, named_nodes: bool, moved: Mapping[int, Optional[
             shift = moved.get(object_id, (0.0, 0.0, 0.0))
             if shift is None:
                 continue
-            reader.take_elements(sum(len(p.positions) + len(p.faces) for p in primitives), placement.asset)
+            reader.take(ELEMENTS, sum(len(p.positions) for p in primitives), placement.asset)
+            reader.take(TRIANGLES, sum(len(p.faces) for p in primitives), placement.asset)
             low, high, rotation, points = builder.add(object_id, placement, primitives, first_texture, shift)
             if object_id > 0:
                 objects.append(_describe(object_id, category, placement, low, high, rotation, points, files.rooms))

@@ -236,7 +236,7 @@ def test_only_files_inside_the_dataset_are_read(boxes, tmp_path):
     os.mkfifo(red)
     with pytest.raises(VantageError, match="not a regular file"):
         SceneDataset(boxes).scene("boxes")
-    for pattern in ("../outside", str(outside), "/", "../*"):
+    for pattern in ("../outside", str(outside), "/", "../*", "../../../../../../../**"):
         change(boxes, objects={"paths": {".json": [pattern]}})
         with pytest.raises(VantageError, match=r"not inside its folder|not among the objects"):
             SceneDataset(boxes).scene("boxes")
