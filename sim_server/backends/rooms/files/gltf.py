@@ -19,7 +19,7 @@ from PIL import Image
 
 from protocol.errors import VantageError
 from sim_server.backends.rooms.files.gltf_data import GltfData, broken, index_of
-from sim_server.backends.untrusted import PIXELS, Reader
+from sim_server.backends.untrusted import ELEMENTS, PIXELS, Reader
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -158,6 +158,7 @@ class _Document:
         faces = self._faces(entry, mode, len(positions))
         if not len(faces):
             return None
+        self._reader.take(ELEMENTS, 3 * len(positions), self._path)  # for normals, coordinates and colours
         if np.linalg.det(matrix[:3, :3]) < 0:  # mirrored: reverse the winding
             faces = np.ascontiguousarray(faces[:, ::-1])
         normals = np.empty((0, 3), np.float32)
