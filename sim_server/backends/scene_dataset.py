@@ -16,12 +16,11 @@ from protocol.errors import VantageError
 from protocol.tasks.scene import Opening, Room
 from sim_server.backends.placements import Placement, SceneFiles, placement, vector, with_known_ids
 from sim_server.backends.templates import ASSET_SUFFIXES, SUFFIXES, Template, Templates
-from sim_server.backends.untrusted import is_inside, read_json
+from sim_server.backends.untrusted import LIMITS, OBJECTS, is_inside, read_json
 
 CONFIG_SUFFIX = ".scene_dataset_config.json"
 _SAME_NAME = "%%CONFIG_NAME_AS_ASSET_FILENAME%%"
 _HEAD_BYTES = 65536
-_MAX_INSTANCES = 20_000  # objects in one scene
 _MAX_ROOMS, _MAX_CORNERS, _MAX_COORDINATE_M = 1000, 1000, 1e5
 _INVALID = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
 
@@ -103,8 +102,8 @@ class SceneDataset:
             template = self._stages.find(str(stage_entry["template_name"]), file)
             stage = self._place(self._stages, template, {"translation_origin": "asset_local", **stage_entry}, 0, words)
         entries = config.get("object_instances", [])
-        if len(entries) > _MAX_INSTANCES:
-            raise _wrong(file, f"has more than {_MAX_INSTANCES} objects")
+        if len(entries) > LIMITS[OBJECTS]:
+            raise _wrong(file, f"has more than {LIMITS[OBJECTS]} objects")
         origin = config.get("translation_origin", "COM")
         templates = [self._objects.find(str(entry["template_name"]), file) for entry in entries]
         semantic = [int(self._objects.attributes(t).get("semantic_id", 0)) for t in templates]

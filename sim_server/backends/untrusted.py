@@ -13,10 +13,10 @@ from protocol.run.files import open_regular
 MAX_FILE_BYTES = 2**30
 MAX_JSON_BYTES = 2**26
 MAX_TOTAL_BYTES = 2**32  # of all files of one scene
-# Of one scene: elements of accessors and vertices, elements without data in the file, triangles, and pixels of images.
-MAX_ELEMENTS, MAX_ZEROS, MAX_TRIANGLES, MAX_PIXELS = 2**26, 2**20, 2**23, 2**28
-ELEMENTS, ZEROS = "vertices and indices", "vertices without data"
-TRIANGLES, PIXELS = "triangles", "pixels in images"
+# What the assets of one scene may hold together: the number of each.
+ELEMENTS, ZEROS, NODES = "vertices and indices", "vertices without data", "nodes"
+OBJECTS, TRIANGLES, PIXELS = "objects", "triangles", "pixels in images"
+LIMITS = {ELEMENTS: 2**26, ZEROS: 2**20, NODES: 2**16, OBJECTS: 2000, TRIANGLES: 2**23, PIXELS: 2**28}
 
 
 def read_inside(path: Path, root: Path, most: int = MAX_FILE_BYTES) -> bytes:
@@ -85,7 +85,7 @@ class Reader:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._bytes = MAX_TOTAL_BYTES
-        self._left = {ELEMENTS: MAX_ELEMENTS, ZEROS: MAX_ZEROS, TRIANGLES: MAX_TRIANGLES, PIXELS: MAX_PIXELS}
+        self._left = dict(LIMITS)
 
     def read(self, path: Path) -> bytes:
         """See read_inside."""
@@ -94,7 +94,7 @@ class Reader:
         return data
 
     def take(self, what: str, count: int, path: Path) -> None:
-        """Count ELEMENTS, ZEROS, TRIANGLES or PIXELS before they are allocated.
+        """Count what LIMITS names before they are allocated.
 
         Raises VantageError("unsupported") if the scene has too many; `path`: the asset that they belong to.
         """

@@ -19,7 +19,7 @@ from PIL import Image
 
 from protocol.errors import VantageError
 from sim_server.backends.rooms.files.gltf_data import GltfData, broken, index_of
-from sim_server.backends.untrusted import ELEMENTS, PIXELS, Reader
+from sim_server.backends.untrusted import ELEMENTS, NODES, PIXELS, Reader
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -130,6 +130,7 @@ class _Document:
                 raise broken(self._path, f"has node {index} twice in its node tree")
             seen.add(index)
             node = nodes[index]
+            self._reader.take(NODES, 1, self._path)
             if not _is_visible(node):
                 continue
             matrix = parent @ _local(node)

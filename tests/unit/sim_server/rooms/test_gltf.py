@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from protocol.errors import VantageError
+from sim_server.backends import untrusted
 from sim_server.backends.rooms.files.gltf import MIRROR, REPEAT, read_gltf
 from sim_server.backends.untrusted import Reader
 
@@ -296,7 +297,7 @@ def test_a_small_file_cannot_ask_for_much_memory(tmp_path):
 
 
 def test_many_large_images_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr("sim_server.backends.untrusted.MAX_PIXELS", 3 * 64 * 64)
+    monkeypatch.setitem(untrusted.LIMITS, untrusted.PIXELS, 3 * 64 * 64)
     png = io.BytesIO()
     Image.new("RGB", (64, 64)).save(png, "PNG")
     uri = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()

@@ -13,6 +13,7 @@ import pytest
 from protocol.errors import VantageError
 from protocol.tasks.scene import Camera, Pose, SceneSpec
 from protocol.wire.messages import Describe, Description
+from sim_server.backends import untrusted
 from sim_server.backends.rooms import RoomsBackend
 from sim_server.backends.rooms.files.assemble import assemble
 from sim_server.backends.rooms.walk.walkable import WalkableMesh
@@ -158,7 +159,7 @@ def test_stairs_of_whole_voxels_connect_despite_rounding(rise, base):
 
 
 def test_many_instances_of_an_asset_are_refused_before_they_are_placed(boxes, monkeypatch):
-    monkeypatch.setattr("sim_server.backends.untrusted.MAX_TRIANGLES", 2000)
+    monkeypatch.setitem(untrusted.LIMITS, untrusted.TRIANGLES, 2000)
     path = boxes.parent / "scenes" / "boxes.scene_instance.json"
     scene = json.loads(path.read_text())
     scene["object_instances"] *= 40
