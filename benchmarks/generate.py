@@ -112,7 +112,7 @@ def main() -> None:
         bytes_on_disk = sum(item.stat().st_size for item in path.rglob("*") if item.is_file())
     apart_s = clock.seconds["opening scenes"] + clock.seconds["rendering"]
     clock.seconds["the rest: placing cameras, evidence, rules, rows, files"] = total_s - sum(clock.seconds.values())
-    rows = record["rows"]
+    rows = record.rows
     result = {
         "machine": describe_machine(),
         "renderer_digest": backend.digest,
@@ -137,7 +137,8 @@ def _webp(images: list[np.ndarray], quality: int) -> dict[str, float]:
     started_s = time.process_time()
     files = [to_webp(rgb, quality) for rgb in images]
     spent_s = time.process_time() - started_s
-    errors = [np.abs(from_webp(file).astype(int) - rgb).mean() for file, rgb in zip(files, images)]
+    height, width, _ = images[0].shape
+    errors = [np.abs(from_webp(file, width, height).astype(int) - rgb).mean() for file, rgb in zip(files, images)]
     return {
         "quality": quality,
         "ms": round(1e3 * spent_s / len(files), 2),

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import tempfile
 from pathlib import Path
+
+from sim_server.caches import cache_dir, is_writable
+
+log = logging.getLogger(__name__)
 
 
 def set_cache_dir() -> None:
-    """Set a per-user cache directory for Numba if none is set and the package directory is not writable.
+    """Set a writable cache directory for Numba, which fails without one. Call it before Numba is imported.
 
-    Call it before Numba is imported.
+    NUMBA_CACHE_DIR is used if it is writable, else the package's directory (Numba's default), else `cache_dir`.
     """
-    if "NUMBA_CACHE_DIR" in os.environ or os.access(Path(__file__).parent, os.W_OK):
+    given = os.environ.get("NUMBA_CACHE_DIR", "")
+    if given and is_writable(Path(given)):
         return
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    try:
-        path = Path(base) / "vantage" / "numba"
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError:  # no writable home: use a temporary directory for this process
-        path = Path(tempfile.mkdtemp(prefix="vantage-numba-"))
-    os.environ["NUMBA_CACHE_DIR"] = str(path)
+    chosen = "" if os.access(Path(__file__).parent, os.W_OK) else str(cache_dir("numba"))
+    if given:
+        log.warning("NUMBA_CACHE_DIR=%s is not writable; kernels are cached in %s", given, chosen or "the package")
+    os.environ.pop("NUMBA_CACHE_DIR", None)
+    if chosen:
+        os.environ["NUMBA_CACHE_DIR"] = chosen

@@ -49,10 +49,10 @@ def score(question: Question, answer: str, finished: bool = True) -> Reward:
     if question.answer_type == "choice":
         return _score_choice(question, text)
     if question.answer_type == "number":
-        value = parse_number(text, question.unit)
-        if value is None:
-            return UNREADABLE
-        return Reward(mean_relative_accuracy(value, Fraction(question.answer)), True)
+        value, truth = parse_number(text, question.unit), parse_number(question.answer)
+        if truth is None:
+            raise ValueError(f"the true answer {question.answer[:40]!r} is not a plain decimal")
+        return Reward(mean_relative_accuracy(value, truth), True) if value is not None else UNREADABLE
     if question.answer_type == "sequence":
         return _score_sequence(question.answer, text)
     assert question.answer_type == "map", question.answer_type
@@ -76,8 +76,9 @@ def parse_number(text: str, unit: str = "") -> Optional[Fraction]:
 def mean_relative_accuracy(value: Fraction, truth: Fraction) -> float:
     """The mean over theta in {0.50, 0.55, ..., 0.95} of [ |value - truth| / truth < 1 - theta ].
 
-    Ten thresholds and a strict "<", as in the paper; the published code uses "<=". Computed with exact fractions, so
-    that the result at a threshold does not depend on rounding. For a truth of 0 only 0 is right.
+    Ten thresholds and a strict "<", as in the paper; the code of the benchmark has "<=" in floating point, see
+    `vsi_bench.score_published`. Computed with exact fractions, so that the result at a threshold does not depend on
+    rounding. For a truth of 0 only 0 is right.
     """
     if truth == 0:
         return float(value == 0)

@@ -2,12 +2,13 @@
 
 Two scores are reported:
 
-    published  the definition of the benchmark. A choice: the first word of the answer without a trailing period,
-               compared with the letter, ignoring case. A number: the first word, by mean relative accuracy.
+    published  the score of the benchmark's own code (github.com/vision-x-nyu/thinking-in-space), to the digit: see
+               score_published.
     strict     the reward of the learner (protocol/answers/scoring.py): the answer must be exactly the letter or the
                number, so that a hedged answer scores 0.
 
-The score of direction is the mean of its easy, medium and hard means; `overall` is the unweighted mean of the tasks
+The score of direction is the mean of its easy, medium and hard means, in `published` always a third of their sum, as in
+the benchmark's code; `overall` is the unweighted mean of the tasks
 (eight in VSI-Bench), `micro` the mean of all questions. A question without an answer scores 0.
 """
 
@@ -17,15 +18,17 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
+import numpy as np
+
 from protocol.answers.letters import LETTERS
 from protocol.answers.prompt import read_answer
-from protocol.answers.scoring import mean_relative_accuracy, score
+from protocol.answers.scoring import parse_number, score
 from protocol.errors import VantageError
+from protocol.run.files import read_regular
 from protocol.run.sealed import verify_folder
 from protocol.tasks.task import Question
 
@@ -33,13 +36,16 @@ VSI_TASKS = (
     *("object_counting", "object_abs_distance", "object_size_estimation", "room_size_estimation"),
     *("object_rel_distance", "object_rel_direction", "route_planning", "obj_appearance_order"),
 )
-_LEVELS = re.compile(r"(object_rel_direction)_(easy|medium|hard)")
+_DIRECTION = "object_rel_direction"
+_LEVELS = re.compile(rf"({_DIRECTION})_(easy|medium|hard)")
+_SMALLEST, _LARGEST = 1e-12, 1e16  # of the true number
+_LARGEST_ERRORS = 1 - np.linspace(0.5, 0.95, 10)  # relative
 _LETTERED = re.compile(r"([A-Z])\. (.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Item:
-    """One question of a benchmark; `ground_truth` is a letter if there are options."""
+    """One question of a benchmark; `ground_truth` is as in the file: a letter if there are options."""
 
     id: str
     question_type: str
@@ -112,7 +118,7 @@ def read_answers(path: Path, items: Sequence[Item]) -> dict[str, str]:
     """
     known = {item.id for item in items}
     answers: dict[str, str] = {}
-    for number, row in enumerate(_json_lines(path), start=1):
+    for number, row in enumerate(_json_lines(path, _content(path)), start=1):
         if not {"id", "prediction"} <= row.keys() or not isinstance(row["prediction"], str):
             raise VantageError("bad_request", f'line {number} of {path} needs "id" and a text "prediction".')
         key = str(row["id"])
@@ -133,7 +139,8 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
             )
         for shard in shards:
             verify_folder(shard)
-            yield from _json_lines(shard / "rows.jsonl")
+            rows = shard / "rows.jsonl"
+            yield from _json_lines(rows, read_regular(rows))
     elif path.suffix == ".parquet":
         import pyarrow.parquet as pq
 
@@ -144,22 +151,26 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
         wanted = ("id", "question_type", "question", "ground_truth", "options", "answer_type")
         yield from table.select([name for name in wanted if name in table.column_names]).to_pylist()
     else:
-        yield from _json_lines(path)
+        yield from _json_lines(path, _content(path))
 
 
-def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+def _content(path: Path) -> bytes:
     try:
-        text = path.read_text()
+        return path.read_bytes()
     except OSError as error:
         raise VantageError("bad_request", f"{path} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise VantageError("bad_request", f"{path} is not text; name JSON lines.") from None
-    for number, line in enumerate(text.splitlines(), start=1):
+
+
+def _json_lines(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
+    """The objects in JSON lines. Only a line feed ends a line: strings may contain other line separators."""
+    for number, line in enumerate(content.split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except UnicodeDecodeError:
+            raise VantageError("bad_request", f"line {number} of {path} is not text; name JSON lines.") from None
+        except (ValueError, RecursionError) as error:
             raise VantageError("bad_request", f"line {number} of {path} is not JSON: {error}.") from None
         if not isinstance(row, dict):
             raise VantageError("bad_request", f"line {number} of {path} is not a JSON object.")
@@ -167,24 +178,25 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _item(row: Mapping[str, Any]) -> Item:
-    truth = str(row["ground_truth"]).strip()
+    given = str(row["ground_truth"])
+    truth = given.strip()
     options = _options(row.get("options"))
     if options:
         answer, kind = options[list(LETTERS[: len(options)]).index(truth.upper())], "choice"
     else:
         answer, kind = truth, str(row.get("answer_type") or "number")
-        if kind == "number" and _number(truth) is None:
-            raise ValueError(f"{truth!r} is not a number")
+        if kind == "number":
+            answer = _decimal(truth)
         if kind not in ("number", "choice", "sequence", "map"):
             raise ValueError(f"answer_type {kind!r}")
     skill = str(row["question_type"])
     question = Question(skill, 0, str(row["question"]), answer, kind, program="", options=options)
-    return Item(str(row["id"]), skill, truth, question)
+    return Item(str(row["id"]), skill, given, question)
 
 
 def _options(listed: Any) -> tuple[str, ...]:
     """The texts of the options without their letters."""
-    if not isinstance(listed, (list, tuple)):  # null, which data frames read as NaN
+    if not isinstance(listed, (list, tuple)) or not any(listed):  # null, which data frames read as NaN, or [""]
         return ()
     matches = [_LETTERED.fullmatch(str(option).strip()) for option in listed]
     letters = [match[1] if match else "" for match in matches]
@@ -197,25 +209,38 @@ def _options(listed: Any) -> tuple[str, ...]:
 
 
 def score_published(item: Item, answer: str) -> float:
-    """The score of one answer by the definition of the benchmark, 0..1.
+    """The score of one answer by the code of the benchmark, 0..1.
 
-    Mean relative accuracy has ten thresholds and a strict "<" (see protocol/answers/scoring.py): at exactly a threshold
-    the code of the benchmark, which uses "<=" on rounded numbers, may give 0.1 more.
+    It compares what precedes the first space, without trailing periods and then without white space around it. A choice
+    is right if that is the letter, in any case. A number is read as by Python's float() and scored by the mean over ten
+    thresholds of relative error <= threshold, in floating point: at exactly a threshold the rounding decides. Other
+    answer types, which the benchmark does not have, score as by `score_strict`.
     """
-    word = (answer.split() or [""])[0].rstrip(".")
+    word = answer.split(" ")[0].rstrip(".").strip()
     if item.lettered:
-        return float(word.casefold() == item.ground_truth.casefold())
-    if item.question.answer_type == "number":
-        value = _number(word)
-        truth = _number(item.ground_truth)
-        assert truth is not None
-        return 0.0 if value is None else mean_relative_accuracy(value, truth)
-    return score_strict(item, answer)
+        return float(word.lower() == item.ground_truth.lower())
+    if item.question.answer_type != "number":
+        return score_strict(item, answer)
+    try:
+        value, truth = float(word), float(item.ground_truth)
+    except ValueError:
+        return 0.0
+    if truth == 0:  # the code of the benchmark ends with a division by zero
+        return float(value == 0)
+    return float((abs(value - truth) / truth <= _LARGEST_ERRORS).mean())
 
 
 def score_strict(item: Item, answer: str) -> float:
     """The reward of the learner without its format term, 0..1."""
     return score(item.question, read_answer(item.question, answer, "letters")).accuracy
+
+
+def _task_line(name: str, lines: Sequence[Line]) -> Line:
+    """The mean of the lines of one task."""
+    mean = _mean_line(name, lines)
+    if name != _DIRECTION:
+        return mean
+    return replace(mean, published=math.fsum(line.published for line in lines) / 3)
 
 
 def evaluate(items: Sequence[Item], answers: Mapping[str, str]) -> BenchmarkResult:
@@ -230,7 +255,7 @@ def evaluate(items: Sequence[Item], answers: Mapping[str, str]) -> BenchmarkResu
         line = lines[item.question_type]
         if line not in tasks.setdefault(item.task, []):
             tasks[item.task].append(line)
-    rows = tuple(_mean_line(name, own) for name, own in tasks.items())
+    rows = tuple(_task_line(name, own) for name, own in tasks.items())
     return BenchmarkResult(
         tasks=rows,
         overall=_mean_line("overall", rows),
@@ -239,12 +264,17 @@ def evaluate(items: Sequence[Item], answers: Mapping[str, str]) -> BenchmarkResu
     )
 
 
-def _number(text: str) -> Fraction | None:
-    """A finite decimal number as an exact fraction, None for anything else."""
+def _decimal(text: str) -> str:
+    """A number as a plain decimal of bounded length. Raises ValueError if it is none, or too large or too small."""
+    if parse_number(text) is not None:
+        return text
     try:
-        return Fraction(text) if math.isfinite(float(text)) and len(text) <= 64 and "/" not in text else None
+        value = float(text)
     except ValueError:
-        return None
+        raise ValueError(f"{text[:40]!r} is not a number") from None
+    if not _SMALLEST <= abs(value) <= _LARGEST:
+        raise ValueError(f"{text[:40]!r} is not a number from {_SMALLEST} to {_LARGEST}")
+    return f"{value:.16f}".rstrip("0").rstrip(".")
 
 
 def _line(name: str, scores: Sequence[tuple[float, float]]) -> Line:

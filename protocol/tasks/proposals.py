@@ -32,7 +32,7 @@ def read_proposals(path: Path) -> Iterator[TaskSpec]:
         raise VantageError("bad_request", f"{path} cannot be read: {error.strerror}.") from None
     if not content.strip():
         raise VantageError("bad_request", f"{path} is empty; {_EXAMPLE} of a proposal.")
-    lines = content.splitlines() if path.suffix == ".jsonl" else [content]
+    lines = content.split(b"\n") if path.suffix == ".jsonl" else [content]
     for number, line in enumerate(lines, start=1):
         if line.strip():
             where = f"{path} line {number}" if path.suffix == ".jsonl" else str(path)

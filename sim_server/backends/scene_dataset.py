@@ -16,12 +16,12 @@ from protocol.errors import VantageError
 from protocol.tasks.scene import Opening, Room
 from sim_server.backends.placements import Placement, SceneFiles, placement, vector, with_known_ids
 from sim_server.backends.templates import ASSET_SUFFIXES, SUFFIXES, Template, Templates
-from sim_server.backends.untrusted import is_inside, read_json
+from sim_server.backends.untrusted import LIMITS, OBJECTS, is_inside, read_json
 
 CONFIG_SUFFIX = ".scene_dataset_config.json"
 _SAME_NAME = "%%CONFIG_NAME_AS_ASSET_FILENAME%%"
 _HEAD_BYTES = 65536
-_MAX_INSTANCES = 20_000  # objects in one scene
+_MAX_ROOMS, _MAX_CORNERS, _MAX_COORDINATE_M = 1000, 1000, 1e5
 _INVALID = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
 
 
@@ -102,8 +102,8 @@ class SceneDataset:
             template = self._stages.find(str(stage_entry["template_name"]), file)
             stage = self._place(self._stages, template, {"translation_origin": "asset_local", **stage_entry}, 0, words)
         entries = config.get("object_instances", [])
-        if len(entries) > _MAX_INSTANCES:
-            raise _wrong(file, f"has more than {_MAX_INSTANCES} objects")
+        if len(entries) > LIMITS[OBJECTS]:
+            raise _wrong(file, f"has more than {LIMITS[OBJECTS]} objects")
         origin = config.get("translation_origin", "COM")
         templates = [self._objects.find(str(entry["template_name"]), file) for entry in entries]
         semantic = [int(self._objects.attributes(t).get("semantic_id", 0)) for t in templates]
@@ -158,7 +158,10 @@ class SceneDataset:
             if "classes" not in config and config.get("semantic_descriptor_filename"):
                 lexicon = read_json(template.folder / str(config["semantic_descriptor_filename"]), self.root)
             words = {int(c["id"]): str(c["name"]).replace("_", " ") for c in lexicon.get("classes", [])}
-            rooms = tuple(_room(k + 1, r) for k, r in enumerate(config.get("region_annotations", [])))
+            regions = config.get("region_annotations", [])
+            if len(regions) > _MAX_ROOMS:
+                raise ValueError(f"more than {_MAX_ROOMS} regions")
+            rooms = tuple(_room(k + 1, region) for k, region in enumerate(regions))
         except _INVALID as error:
             defect = f"has no valid regions or classes ({type(error).__name__}: {error})"
             raise _wrong(template.file, defect) from error
@@ -166,13 +169,19 @@ class SceneDataset:
 
 
 def _room(room_id: int, entry: dict[str, Any]) -> Room:
-    floor = float(entry["floor_height"])
+    floor, height, loop = entry["floor_height"], entry["extrusion_height"], entry["poly_loop"]
+    outline = [vector(point) for point in loop]
+    (_, low, high) = vector((0, floor, float(floor) + float(height)))
+    if not 3 <= len(outline) <= _MAX_CORNERS or not low < high:
+        raise ValueError(f"a region has fewer than 3 or more than {_MAX_CORNERS} corners, or no height")
+    if any(abs(v) > _MAX_COORDINATE_M for v in (low, high, *(x for point in outline for x in point))):
+        raise ValueError(f"a region is farther than {_MAX_COORDINATE_M:.0f} m from the origin")
     return Room(
         id=room_id,
         category=str(entry.get("label") or entry["name"]).replace("_", " "),
-        polygon_xz_m=tuple((float(p[0]), float(p[2])) for p in entry["poly_loop"]),
-        floor_y_m=floor,
-        ceiling_y_m=floor + float(entry["extrusion_height"]),
+        polygon_xz_m=tuple((x, z) for x, _, z in outline),
+        floor_y_m=low,
+        ceiling_y_m=high,
     )
 
 

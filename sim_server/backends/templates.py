@@ -100,6 +100,8 @@ class Templates:
 
     def _add_files(self, pattern: str, suffix: str) -> None:
         folder = self._root / pattern
+        if ".." in folder.parts and not is_inside(folder, self._root):  # before a search outside
+            raise self._wrong(f"refers to {pattern!r}, which is not inside its folder")
         matches = [folder] if folder.exists() else sorted(self._root.glob(pattern.lstrip("/")))
         for match in matches:
             if not is_inside(match, self._root):

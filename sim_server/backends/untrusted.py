@@ -4,38 +4,53 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Iterator
 
 from protocol.errors import VantageError
+from protocol.run.files import open_regular
 
 MAX_FILE_BYTES = 2**30
 MAX_JSON_BYTES = 2**26
 MAX_TOTAL_BYTES = 2**32  # of all files of one scene
-MAX_ELEMENTS = 2**26  # vertices and indices of one scene
-MAX_PIXELS = 2**28  # of all images of one scene
+# What the assets of one scene may hold together: the number of each.
+ELEMENTS, ZEROS, NODES = "vertices and indices", "vertices without data", "nodes"
+OBJECTS, TRIANGLES, PIXELS = "objects", "triangles", "pixels in images"
+LIMITS = {ELEMENTS: 2**26, ZEROS: 2**20, NODES: 2**16, OBJECTS: 2000, TRIANGLES: 2**23, PIXELS: 2**28}
 
 
 def read_inside(path: Path, root: Path, most: int = MAX_FILE_BYTES) -> bytes:
-    """The contents of a regular file inside the folder `root`, after all links and ".." are resolved.
+    """The contents of a file, see open_inside. Raises VantageError("corrupt") also for more than `most` bytes."""
+    with open_inside(path, root) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise _refused(path, f"has more than {most} bytes", "make it smaller")
+    return data
 
-    Raises VantageError("corrupt") for any other file, and for one of more than `most` bytes.
+
+def lines_inside(path: Path, root: Path, longest: int) -> Iterator[bytes]:
+    """The lines of such a file, one at a time. Raises VantageError("corrupt") for one of more than `longest` bytes."""
+    with open_inside(path, root) as file:
+        while line := file.readline(longest + 1):
+            if len(line) > longest:
+                raise _refused(path, f"has a line of more than {longest} bytes", "restore the file")
+            yield line
+
+
+def open_inside(path: Path, root: Path) -> BinaryIO:
+    """Open a regular file inside the folder `root`, after all links and ".." are resolved.
+
+    Raises VantageError("corrupt") for any other file.
     """
     try:
         real = path.resolve(strict=True)
         if not _is_inside(real, root.resolve(strict=True)):
-            raise _refused(path, f"is not inside {root}", "copy the file into the data set's folder")
-        # the file may be replaced after the check: neither follow a link nor wait for a FIFO
-        handle = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as file:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode):
-                raise _refused(path, "is not a regular file", "replace it")
-            data = file.read(most + 1) if status.st_size <= most else b""
-            if status.st_size > most or len(data) > most:
-                raise _refused(path, f"has more than {most} bytes", "make it smaller")
-            return data
+            raise _refused(path, f"is not inside {root}", "copy the file into that folder")
+        return os.fdopen(open_regular(real, os.O_RDONLY), "rb")
+    except VantageError as error:
+        if error.code == "corrupt":
+            raise
+        raise _refused(path, "is not a regular file", "replace it") from None
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a cycle of links in Python before 3.13
         reason = getattr(error, "strerror", None) or error
         raise _refused(path, f"cannot be read ({reason})", "restore the file") from None
@@ -69,7 +84,8 @@ class Reader:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._bytes, self._elements, self._pixels = MAX_TOTAL_BYTES, MAX_ELEMENTS, MAX_PIXELS
+        self._bytes = MAX_TOTAL_BYTES
+        self._left = dict(LIMITS)
 
     def read(self, path: Path) -> bytes:
         """See read_inside."""
@@ -77,22 +93,16 @@ class Reader:
         self._bytes -= len(data)
         return data
 
-    def take_elements(self, count: int, path: Path) -> None:
-        """Count vertices or indices before they are allocated. Raises VantageError("unsupported") if too many."""
-        self._elements -= count
-        if self._elements < 0:
-            raise _too_large(path, f"{MAX_ELEMENTS} vertices and indices")
+    def take(self, what: str, count: int, path: Path) -> None:
+        """Count what LIMITS names before they are allocated.
 
-    def take_pixels(self, count: int, path: Path) -> None:
-        """Count pixels before an image is decoded. Raises VantageError("unsupported") if too many."""
-        self._pixels -= count
-        if self._pixels < 0:
-            raise _too_large(path, f"{MAX_PIXELS} pixels")
+        Raises VantageError("unsupported") if the scene has too many; `path`: the asset that they belong to.
+        """
+        self._left[what] -= count
+        if self._left[what] < 0:
+            raise VantageError("unsupported", f"the scene has too many {what}, at the latest in {path}: simplify it.")
 
 
 def _refused(path: Path, defect: str, advice: str) -> VantageError:
-    return VantageError("corrupt", f"{path} {defect}: {advice}.")
-
-
-def _too_large(path: Path, bound: str) -> VantageError:
-    return VantageError("unsupported", f"a scene has more than {bound} (reached in {path}): simplify its assets.")
+    name = str(path) if str(path).isprintable() else ascii(str(path))
+    return VantageError("corrupt", f"{name} {defect}: {advice}.")

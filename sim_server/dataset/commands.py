@@ -14,12 +14,13 @@ import typer
 from protocol.errors import VantageError
 from protocol.run.config import load, merge, section
 from protocol.tasks.specs import World, cells_of, world_of
+from sim_server.dataset.limits import MAX_SHARD_ROWS, MAX_SPECS
 from sim_server.settings import SimSettings
 
 
 def generate(
     out: Annotated[Path, typer.Option("--out", help="Folder of the dataset; the same command resumes in it.")],
-    n: Annotated[int, typer.Option("--n", min=1, max=2_000_000, help="Specs to realise.")] = 1000,
+    n: Annotated[int, typer.Option("--n", min=1, max=MAX_SPECS, help="Specs to realise.")] = 1000,
     split: Annotated[str, typer.Option("--split", help="train | val: training or held-out scenes.")] = "train",
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of the questions.")] = 0,
     skill: Annotated[
@@ -39,7 +40,7 @@ def generate(
         Optional[list[str]], typer.Option("--set", help="table.key=value, overrides the configs; repeatable.")
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, max=1024, help="Number of processes.")] = 1,
-    shard_size: Annotated[int, typer.Option("--shard-size", min=1, max=100_000, help="Specs per shard.")] = 500,
+    shard_size: Annotated[int, typer.Option("--shard-size", min=1, max=MAX_SHARD_ROWS, help="Specs per shard.")] = 500,
     quality: Annotated[
         int, typer.Option("--quality", min=1, max=100, help="Quality of the WebP images; 100 is lossless.")
     ] = 90,
@@ -100,11 +101,11 @@ def generate(
     except KeyboardInterrupt:
         typer.echo(f"stopped; the same command resumes {out}")
         raise
-    shards = f"{len(record['shards'])} shard{'s' * (len(record['shards']) != 1)}"
-    typer.echo(f"{out}: {record['rows']} rows of {record['asked']} specs in {shards}")
-    if record["infeasible"]:
-        total = sum(record["infeasible"].values())
-        worst = sorted(record["infeasible"].items(), key=lambda item: -item[1])[:3]
+    shards = f"{len(record.shards)} shard{'s' * (len(record.shards) != 1)}"
+    typer.echo(f"{out}: {record.rows} rows of {record.asked} specs in {shards}")
+    if record.infeasible:
+        total = sum(record.infeasible.values())
+        worst = sorted(record.infeasible.items(), key=lambda item: -item[1])[:3]
         named = ", ".join(f"{name} ({count})" for name, count in worst)
         typer.echo(f"infeasible and left out: {total}, most often {named}; dataset.json lists all")
     if not plan.parquet and parquet is None:

@@ -24,8 +24,8 @@ from sim_server.backends.base import Backend
 from sim_server.dataset.parquet import write_parquet
 from sim_server.dataset.parts import stay_with, wait_for_parts
 from sim_server.dataset.plan import Plan, specs_digest, write_specs
-from sim_server.dataset.rows import Row, Truth, make_row, seen_in, to_webp
-from sim_server.dataset.store import Folder
+from sim_server.dataset.rows import Row, Truth, encode_row, make_row, seen_in, to_webp
+from sim_server.dataset.store import Folder, Record
 from sim_server.questions.realise import realise
 from sim_server.sensing.degradations import digest_for
 from sim_server.service.scenes import WarmScenes
@@ -35,7 +35,7 @@ WARM_SCENES = 2  # a shard uses one scene after the other
 Progress = Callable[[str], None]
 
 
-def generate(path: Path, plan: Plan, listed: Sequence[TaskSpec], workers: int, progress: Progress) -> dict[str, Any]:
+def generate(path: Path, plan: Plan, listed: Sequence[TaskSpec], workers: int, progress: Progress) -> Record:
     """Write the missing shards of the dataset and return its dataset.json.
 
     Raises VantageError: "conflict" if the folder contains another dataset or another process writes it, "corrupt" if a
@@ -125,7 +125,7 @@ def _write_shard(
             images.append(own)
             for name, content in zip(row.images, own):
                 (staging / name).write_bytes(content)
-        (staging / "rows.jsonl").write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+        (staging / "rows.jsonl").write_bytes(b"".join(encode_row(row) + b"\n" for row in rows))
         if plan.parquet:
             write_parquet(staging / "rows.parquet", rows, images)
         facts |= {"rows": len(rows), "infeasible": infeasible}

@@ -10,7 +10,7 @@ from typing import Any, Sequence
 import msgspec
 
 from protocol.errors import VantageError
-from sim_server.dataset.rows import Row
+from sim_server.dataset.rows import NO_OPTIONS, Row, encode_truth
 
 _TEXTS = ("dataset", "scene_name", "question_type", "question", "ground_truth", "answer_type")
 
@@ -50,13 +50,13 @@ def write_parquet(path: Path, rows: Sequence[Row], images: Sequence[Sequence[byt
     columns: dict[str, list[Any]] = {
         "id": [row.id for row in rows],
         **{name: [getattr(row, name) for row in rows] for name in _TEXTS},
-        "options": [row.options for row in rows],
+        "options": [row.options if row.options != NO_OPTIONS else None for row in rows],
         "images": [
             [{"bytes": content, "path": name} for content, name in zip(own, row.images)]
             for row, own in zip(rows, images)
         ],
         "messages": [msgspec.to_builtins(row.messages) for row in rows],
-        "truth": [msgspec.json.encode(row.truth).decode() for row in rows],
+        "truth": [encode_truth(row.truth) for row in rows],
     }
     table = pa.Table.from_pydict(columns, schema=schema)
     pq.write_table(table, path, compression="zstd")

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import math
 from pathlib import Path
-from typing import Any, Optional, Sequence
+from typing import Annotated, Any, Optional, Sequence
 
 import msgspec
+from msgspec import Meta
 
 from protocol.errors import VantageError
 from protocol.run.config import did_you_mean
@@ -20,6 +21,7 @@ from protocol.tasks.specs import World, deal, held_out_scene, task_spec, trainin
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Backend
 from sim_server.backends.registry import make_backend
+from sim_server.dataset.limits import MAX_SHARD_ROWS, MAX_SPECS
 from sim_server.settings import SimSettings
 
 SPLITS = ("train", "val")
@@ -32,21 +34,24 @@ DEFAULT_WORLD = {"min_objects": 6, "max_objects": 14, "clutter": 0.3, "width_px"
 class Plan(msgspec.Struct, frozen=True):
     """`specs_sha256` identifies the list of specs in specs.jsonl; "" if specs are sampled from the other fields."""
 
-    n: int
-    seed: int
-    split: str
-    cells: tuple[tuple[str, int], ...]
+    n: Annotated[int, Meta(ge=1, le=MAX_SPECS)]
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+    split: Annotated[str, Meta(pattern="^(train|val)$")]
+    cells: Annotated[tuple[tuple[str, int], ...], Meta(max_length=10_000)]
     world: dict[str, Any]
     sim: dict[str, Any] = {}  # from [sim]: the backend and its dataset
-    shard_size: int = 500
-    quality: int = 90  # of WebP; 100 is lossless
+    shard_size: Annotated[int, Meta(ge=1, le=MAX_SHARD_ROWS)] = 500
+    quality: Annotated[int, Meta(ge=1, le=100)] = 90  # of WebP; 100 is lossless
     parquet: bool = False
     specs_sha256: str = ""
 
     def make_backend(self, name: Optional[str] = None) -> Backend:
         """The plan's simulator, or the simulator `name` with the same scenes. Raises
-        VantageError("backend_missing")."""
-        settings = SimSettings(**{**self.sim, **({"backend": name} if name else {})})
+        VantageError("backend_missing"), and VantageError("corrupt") for invalid settings."""
+        try:
+            settings = SimSettings(**{**self.sim, **({"backend": name} if name else {})})
+        except ValueError as error:
+            raise VantageError("corrupt", f"plan.json has invalid settings in `sim` ({_first(error)}).") from None
         return make_backend(settings.backend, settings)
 
     @property
@@ -58,10 +63,18 @@ class Specs:
     """The specs of a plan by number, created on access."""
 
     def __init__(self, plan: Plan, listed: Sequence[TaskSpec] = ()) -> None:
-        """`listed`: the specs of specs.jsonl, for a plan created from a list."""
+        """`listed`: the specs of specs.jsonl, for a plan created from a list.
+
+        Raises VantageError("corrupt") if the plan has an invalid world, no cells or another number of specs.
+        """
         self._plan = plan
         self._listed = listed
-        self._world = World.model_validate_json(msgspec.json.encode(plan.world))
+        try:
+            self._world = World.model_validate_json(msgspec.json.encode(plan.world))
+        except ValueError as error:
+            raise VantageError("corrupt", f"plan.json has an invalid world ({_first(error)}).") from None
+        if not (len(listed) == plan.n if plan.specs_sha256 else plan.cells):
+            raise VantageError("corrupt", "plan.json does not match its list of specs; generate the dataset again.")
         if not plan.specs_sha256:
             cells = [plan.cells[number % len(plan.cells)] for number in range(plan.n)]
             self._dealt = deal(self._world, cells, lambda cell: cell)
@@ -121,10 +134,12 @@ def read_specs(path: Path, split: str) -> list[TaskSpec]:
     """
     found: dict[str, TaskSpec] = {}
     try:
-        lines = path.read_bytes().splitlines()
+        lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise VantageError("bad_request", f"{path} cannot be read: {error.strerror}.") from None
     for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         try:
             spec = msgspec.json.decode(line, type=_Line).spec
         except msgspec.MsgspecError as error:
@@ -140,6 +155,11 @@ def read_specs(path: Path, split: str) -> list[TaskSpec]:
     if not found:
         raise VantageError("bad_request", f"{path} has no specs; wait until the run has asked questions.")
     return list(found.values())
+
+
+def _first(error: ValueError) -> str:
+    """The first fault of a pydantic error, on one line."""
+    return " ".join(str(error).split()[:40])
 
 
 def write_specs(specs: Sequence[TaskSpec]) -> bytes:

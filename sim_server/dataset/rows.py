@@ -3,6 +3,9 @@
 id, dataset, scene_name, question_type, question, options, ground_truth   the fields of VSI-Bench
 messages, images                                                          a chat, for supervised fine-tuning
 truth                                                                     everything needed to derive the row again
+
+In files, `truth` is JSON text and `options` is never empty: readers that infer types from the first lines of a file,
+like the JSON reader of datasets, then infer the same type for a column in every shard.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from protocol.tasks.task import Question, TaskSpec
 from sim_server.questions.evidence import ViewEvidence
 
 LOSSLESS = 100
+NO_OPTIONS = ("",)  # the options of a question without letters
 
 
 class MessagePart(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -59,15 +63,15 @@ class Truth(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A row. If the question has options, they are lettered and `ground_truth` is a letter; otherwise it is the
-    canonical answer. `images` are paths relative to the folder of the rows file."""
+    """A row. If the question has options, they are lettered and `ground_truth` is a letter; otherwise options are
+    NO_OPTIONS and it is the canonical answer. `images` are paths relative to the folder of the rows file."""
 
     id: int
     dataset: str
     scene_name: str
     question_type: str
     question: str
-    options: Optional[tuple[str, ...]]
+    options: tuple[str, ...]
     ground_truth: str
     answer_type: str
     images: tuple[str, ...]
@@ -85,13 +89,46 @@ def make_row(number: int, truth: Truth) -> Row:
         scene_name=truth.scene.scene_id,
         question_type=question.skill,
         question=plain_text(question.text),
-        options=lettered_options(question) or None,
+        options=lettered_options(question) or NO_OPTIONS,
         ground_truth=letter_answer(question),
         answer_type=question.answer_type,
         images=tuple(f"images/{number:07d}-{view}.webp" for view in range(len(truth.poses))),
         messages=(Message("user", user), Message("assistant", (MessagePart("text", letter_answer(question)),))),
         truth=truth,
     )
+
+
+class _Line(msgspec.Struct):
+    """A row in a file."""
+
+    id: int
+    dataset: str
+    scene_name: str
+    question_type: str
+    question: str
+    options: tuple[str, ...]
+    ground_truth: str
+    answer_type: str
+    images: tuple[str, ...]
+    messages: tuple[Message, ...]
+    truth: str
+
+
+def encode_row(row: Row) -> bytes:
+    """A row as a line of JSON, without the line break."""
+    values = {name: getattr(row, name) for name in _Line.__struct_fields__}
+    return msgspec.json.encode(_Line(**{**values, "truth": encode_truth(row.truth)}))
+
+
+def decode_row(line: bytes) -> Row:
+    """The row in a line of JSON. Raises msgspec.MsgspecError for an invalid one."""
+    stored = msgspec.json.decode(line, type=_Line)
+    values = {name: getattr(stored, name) for name in _Line.__struct_fields__}
+    return Row(**{**values, "truth": msgspec.json.decode(stored.truth, type=Truth)})
+
+
+def encode_truth(truth: Truth) -> str:
+    return msgspec.json.encode(truth).decode()
 
 
 def seen_in(view: ViewEvidence) -> tuple[Seen, ...]:
@@ -113,7 +150,14 @@ def to_webp(rgb: NDArray[np.uint8], quality: int) -> bytes:
     return file.getvalue()
 
 
-def from_webp(content: bytes) -> NDArray[np.uint8]:
-    """Decode an image to uint8 [H, W, 3]. Raises OSError for invalid content."""
-    with Image.open(BytesIO(content), formats=["webp"]) as image:
-        return np.asarray(image.convert("RGB"))
+def from_webp(content: bytes, width_px: int, height_px: int) -> NDArray[np.uint8]:
+    """Decode an image of this size to uint8 [H, W, 3]. Raises OSError for any other content."""
+    try:
+        with Image.open(BytesIO(content), formats=["webp"]) as image:
+            if image.size != (width_px, height_px) or getattr(image, "n_frames", 1) != 1:
+                raise OSError(f"it is not one image of {width_px} x {height_px} pixels")
+            return np.asarray(image.convert("RGB"))
+    except OSError:
+        raise
+    except Exception as error:  # Pillow's decoders raise many types
+        raise OSError(f"it is not a WebP image ({error})") from error

@@ -17,22 +17,52 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any, Iterator, Optional
+from typing import Annotated, Iterator, Optional, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from protocol.errors import VantageError
 from protocol.run.directory import disk_guard, write_atomic
 from protocol.run.sealed import MANIFEST, numbered, verify_folder
 from protocol.tasks.task import TaskSpec
+from sim_server.backends.untrusted import MAX_JSON_BYTES, lines_inside, read_inside
+from sim_server.dataset.limits import MAX_ROW_BYTES, MAX_SHARD_BYTES, MAX_SHARD_ROWS
 from sim_server.dataset.plan import Plan, Specs, read_specs, specs_digest
-from sim_server.dataset.rows import Row
+from sim_server.dataset.rows import Row, decode_row
 
 FORMAT = "vantage-dataset"
-MAJOR, MINOR = 1, 0
+MAJOR, MINOR = 2, 0
 PREFIX = "shard-"
+_Kind = TypeVar("_Kind")
 
 _LOCK_PATIENCE_S = 5.0  # workers of a killed process release the lock after at most one episode
+
+
+class ShardRecord(msgspec.Struct, frozen=True):
+    """A shard as dataset.json lists it. sha256: of its manifest."""
+
+    name: Annotated[str, Meta(pattern=r"^shard-[0-9]{6,12}$")]
+    rows: Annotated[int, Meta(ge=0, le=MAX_SHARD_ROWS)]
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """dataset.json."""
+
+    format: str = FORMAT
+    major: int = MAJOR
+    minor: int = MINOR
+    plan: Plan
+    asked: int
+    rows: int
+    infeasible: dict[str, int]
+    shards: tuple[ShardRecord, ...]
+
+
+class _Version(msgspec.Struct):
+    format: str
+    major: int
 
 
 class Folder:
@@ -54,17 +84,14 @@ class Folder:
         path = self.path / "plan.json"
         if not path.exists():
             return None
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=Plan)
-        except msgspec.MsgspecError:
-            raise VantageError("corrupt", f"{path} cannot be read; remove {self.path} and start again.") from None
+        return _decoded(read_inside(path, self.path, MAX_JSON_BYTES), Plan, path, self.path)
 
     def specs(self, plan: Plan) -> Specs:
         """The specs of the plan. Raises VantageError("corrupt") if specs.jsonl does not match it."""
         listed: list[TaskSpec] = []
         if plan.specs_sha256:
             path = self.path / "specs.jsonl"
-            if not path.exists() or specs_digest(path.read_bytes()) != plan.specs_sha256:
+            if not path.exists() or specs_digest(read_inside(path, self.path)) != plan.specs_sha256:
                 raise VantageError("corrupt", f"{path} does not match its plan; remove {self.path} and start again.")
             listed = read_specs(path, plan.split)
         return Specs(plan, listed)
@@ -99,7 +126,7 @@ class Folder:
         finally:
             os.close(descriptor)
 
-    def seal(self, plan: Plan) -> dict[str, Any]:
+    def seal(self, plan: Plan) -> Record:
         """Write dataset.json for the complete shards, and return it."""
         shards, infeasible, rows = [], {}, 0
         for path in self.done().values():
@@ -109,57 +136,63 @@ class Folder:
             for _, skill, level, _ in facts["infeasible"]:
                 name = f"{skill} L{level}"
                 infeasible[name] = infeasible.get(name, 0) + 1
-            shards.append({"name": path.name, "rows": facts["rows"], "sha256": _digest(manifest)})
-        record = {
-            "format": FORMAT,
-            "major": MAJOR,
-            "minor": MINOR,
-            "plan": msgspec.to_builtins(plan),
-            "asked": plan.n,
-            "rows": rows,
-            "infeasible": dict(sorted(infeasible.items())),
-            "shards": shards,
-        }
-        write_atomic(self.path / "dataset.json", json.dumps(record, indent=1).encode())
+            shards.append(ShardRecord(path.name, facts["rows"], _digest(manifest)))
+        record = Record(
+            plan=plan, asked=plan.n, rows=rows, infeasible=dict(sorted(infeasible.items())), shards=tuple(shards)
+        )
+        write_atomic(self.path / "dataset.json", msgspec.json.format(msgspec.json.encode(record), indent=1))
         return record
 
-    def sealed(self) -> Optional[dict[str, Any]]:
+    def sealed(self) -> Optional[Record]:
         """dataset.json; None if the dataset is not finished. Raises VantageError: "corrupt", "version"."""
         path = self.path / "dataset.json"
         if not path.exists():
             return None
-        try:
-            record = json.loads(path.read_bytes())
-            if record["format"] != FORMAT:
-                raise KeyError("format")
-            major, _ = int(record["major"]), list(record["shards"])
-        except (ValueError, KeyError, TypeError):
-            raise VantageError("corrupt", f"{path} cannot be read; remove it and generate again.") from None
-        if major != MAJOR:
+        content = read_inside(path, self.path, MAX_JSON_BYTES)
+        version = _decoded(content, _Version, path, path)
+        if version.format != FORMAT:
+            raise VantageError("corrupt", f"{path} has the format {version.format[:40]!r}, not {FORMAT!r}.")
+        if version.major != MAJOR:
             raise VantageError(
-                "version", f"{path} has format {major}, but this version reads {MAJOR}; use the version that wrote it."
+                "version",
+                f"{path} has format {version.major}, but this version reads {MAJOR}; use the version that wrote it.",
             )
-        return record
+        return _decoded(content, Record, path, path)
 
 
-def check_shard(path: Path, sha256: str) -> None:
-    """Compare a shard with dataset.json, and its files with its manifest. Raises VantageError("corrupt")."""
-    verify_folder(path)
-    if _digest((path / MANIFEST).read_bytes()) != sha256:
+def _decoded(content: bytes, kind: type[_Kind], path: Path, remove: Path) -> _Kind:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise VantageError("corrupt", f"{path} is invalid ({error}); remove {remove} and generate again.") from None
+
+
+def check_shard(path: Path, root: Path, sha256: str) -> None:
+    """Compare a shard with dataset.json, and its files with its manifest. Raises VantageError("corrupt").
+
+    root: the dataset's folder.
+    """
+    if _digest(read_inside(path / MANIFEST, root, MAX_JSON_BYTES)) != sha256:
         raise VantageError("corrupt", f"{path / MANIFEST} does not match dataset.json; remove {path} and start again.")
+    size = sum(file.lstat().st_size for file in path.rglob("*"))
+    if size > MAX_SHARD_BYTES:
+        raise VantageError("corrupt", f"{path} has more than {MAX_SHARD_BYTES} bytes; generate smaller shards.")
+    verify_folder(path)
 
 
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a shard. Raises VantageError("corrupt"), with the line number."""
-    rows = []
-    for number, line in enumerate((path / "rows.jsonl").read_bytes().splitlines(), start=1):
+def read_rows(path: Path, root: Path) -> Iterator[Row]:
+    """The rows of a shard, one at a time. Raises VantageError("corrupt"), with the line number.
+
+    root: the dataset's folder.
+    """
+    file = path / "rows.jsonl"
+    for number, line in enumerate(lines_inside(file, root, MAX_ROW_BYTES), start=1):
+        if number > MAX_SHARD_ROWS:
+            raise VantageError("corrupt", f"{file} has more than {MAX_SHARD_ROWS} lines; generate smaller shards.")
         try:
-            rows.append(msgspec.json.decode(line, type=Row))
-        except msgspec.MsgspecError as error:
-            raise VantageError(
-                "corrupt", f"line {number} of {path / 'rows.jsonl'} is not a valid row: {error}."
-            ) from None
-    return rows
+            yield decode_row(line)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            raise VantageError("corrupt", f"line {number} of {file} is not a valid row: {error}.") from None
 
 
 def _digest(content: bytes) -> str:

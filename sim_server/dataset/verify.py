@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.errors import Infeasible, VantageError
-from sim_server.backends.base import Scene
+from sim_server.backends.base import Backend, Scene
+from sim_server.backends.untrusted import read_inside
+from sim_server.dataset.limits import MAX_IMAGE_BYTES, MAX_ROW_PIXELS, MAX_VIEWS
 from sim_server.dataset.parts import stay_with, wait_for_parts
 from sim_server.dataset.plan import Plan, Specs
 from sim_server.dataset.rows import Row, Truth, from_webp, make_row, seen_in, to_webp
-from sim_server.dataset.store import Folder, check_shard, read_rows
+from sim_server.dataset.store import Folder, ShardRecord, check_shard, read_rows
 from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence
 from sim_server.questions.language.evaluator import run
 from sim_server.questions.realise import realise
@@ -57,7 +59,7 @@ def verify(path: Path, backend: Optional[str], progress: Progress, workers: int 
     record = Folder(path).sealed()
     if record is None:
         raise VantageError("bad_request", f"{path} has no finished dataset; run sim-server generate until it ends.")
-    workers = min(workers, len(record["shards"]))
+    workers = min(workers, len(record.shards))
     found = _spread(path, backend, workers) if workers > 1 else list(verify_shards(path, backend, progress))
     failures: list[RowFailure] = []
     seen: set[int] = set()
@@ -89,36 +91,50 @@ def verify_shards(
     specs = folder.specs(plan)
     backend = plan.make_backend(backend_name)
     scenes = WarmScenes(backend, 2)
-    shards = record["shards"]
-    for number in range(part, len(shards), parts):
-        name = str(shards[number]["name"])
-        here = folder.shards / name
-        failures: list[RowFailure] = []
-        ids: list[int] = []
+    for number in range(part, len(record.shards), parts):
+        shard = record.shards[number]
+        checked = Checked(shard.name, [], [])
         try:
-            check_shard(here, shards[number]["sha256"])
+            _check_shard(checked, shard, folder, plan, specs, scenes, backend, parent)
         except VantageError as error:
-            failures.append(RowFailure(name, None, error.message))
-        try:
-            rows = read_rows(here)
-        except (VantageError, OSError) as error:
-            yield Checked(name, ids, [*failures, RowFailure(name, None, str(error))])
-            continue
-        if len(rows) != shards[number]["rows"]:
-            expected = shards[number]["rows"]
-            failures.append(
-                RowFailure(name, None, f"the shard has {len(rows)} rows, but dataset.json lists {expected}")
-            )
-        for row in rows:
-            stay_with(parent)
-            ids.append(row.id)
-            reasons = _row_failures(row, here, plan, specs, scenes)
-            other = row.truth.renderer_digest != digest_for(backend, row.truth.spec)
-            failures += [RowFailure(name, row.id, reason, other) for reason in reasons]
-        progress(f"shard {number + 1} of {len(shards)}: {len(rows)} rows, {len(failures)} failures")
-        yield Checked(name, ids, failures)
+            if error.code == "draining":
+                raise
+            checked.failures.append(RowFailure(shard.name, None, error.message))
+        except Exception as error:  # files made by others may be invalid in any way
+            checked.failures.append(RowFailure(shard.name, None, f"the shard cannot be read ({_one_line(error)})"))
+        counted = f"{len(checked.ids)} rows, {len(checked.failures)} failures"
+        progress(f"shard {number + 1} of {len(record.shards)}: {counted}")
+        yield checked
     scenes.close()
     backend.close()
+
+
+def _check_shard(
+    checked: Checked, shard: ShardRecord, folder: Folder, plan: Plan, specs: Specs, scenes: WarmScenes,
+    backend: Backend, parent: Optional[int],
+) -> None:  # fmt: skip
+    """Add the ids and failures of a shard to `checked`. Raises VantageError if the rest of it cannot be read."""
+    here = folder.shards / shard.name
+    try:
+        check_shard(here, folder.path, shard.sha256)
+    except VantageError as error:
+        checked.failures.append(RowFailure(shard.name, None, error.message))
+    for row in read_rows(here, folder.path):
+        stay_with(parent)
+        checked.ids.append(row.id)
+        other = row.truth.renderer_digest != digest_for(backend, row.truth.spec)
+        try:
+            reasons = list(_row_failures(row, here, plan, specs, scenes))
+        except Exception as error:  # rows made by others may be invalid in any way
+            reasons = [f"the row cannot be checked ({_one_line(error)})"]
+        checked.failures += [RowFailure(shard.name, row.id, reason, other) for reason in reasons]
+    if len(checked.ids) != shard.rows:
+        reason = f"the shard has {len(checked.ids)} rows, but dataset.json lists {shard.rows}"
+        checked.failures.append(RowFailure(shard.name, None, reason))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 def _spread(path: Path, backend: Optional[str], workers: int) -> list[Checked]:
@@ -150,6 +166,13 @@ def _row_failures(row: Row, shard: Path, plan: Plan, specs: Specs, scenes: WarmS
     if not 0 <= row.id < plan.n or truth.spec != specs[row.id]:
         yield "the spec does not match the plan"
         return
+    camera, shown = truth.spec.camera, len(truth.poses)
+    if not 1 <= shown <= truth.spec.max_views <= MAX_VIEWS or len(row.images) != shown:
+        yield f"the row has {shown} poses and {len(row.images)} images, and at most {truth.spec.max_views} views"
+        return
+    if truth.spec.max_views * camera.width_px * camera.height_px > MAX_ROW_PIXELS:
+        yield f"the row's views have more than {MAX_ROW_PIXELS} pixels"
+        return
     if truth.spec.scene.split != plan.split:
         yield f"the scene is in the {truth.spec.scene.split} split, but the dataset in {plan.split}"
     expected = make_row(row.id, truth)
@@ -173,12 +196,13 @@ def _row_failures(row: Row, shard: Path, plan: Plan, specs: Specs, scenes: WarmS
         yield "the answer is not among the options"
     for name, rgb in zip(row.images, rgb_views):
         try:
-            stored = from_webp((shard / name).read_bytes()).astype(np.int16)
-        except OSError as error:
+            content = read_inside(shard / name, shard, MAX_IMAGE_BYTES)
+            stored = from_webp(content, camera.width_px, camera.height_px).astype(np.int16)
+        except (OSError, VantageError) as error:
             yield f"{name} cannot be read: {error}"
             continue
-        drawn = from_webp(to_webp(rgb, plan.quality))
-        if stored.shape != drawn.shape or np.abs(stored - drawn).mean() > IMAGE_TOLERANCE:
+        drawn = from_webp(to_webp(rgb, plan.quality), camera.width_px, camera.height_px)
+        if np.abs(stored - drawn).mean() > IMAGE_TOLERANCE:
             yield f"{name} differs from the rendered view"
 
 

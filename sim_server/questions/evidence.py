@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Optional
 
@@ -13,7 +14,7 @@ from protocol.errors import VantageError
 from protocol.tasks.scene import Camera, Pose, Room, SceneDescription, SceneObject, Vec3
 from protocol.tasks.task import ObjectTruth, Question
 from sim_server.backends.base import Frames
-from sim_server.questions.geometry import inside_polygon, project
+from sim_server.questions.geometry import inside_polygon, project, rotation_matrix
 from sim_server.questions.staging import Changes, Staging
 from sim_server.sensing.lens import bend
 
@@ -24,7 +25,8 @@ class ViewEvidence(msgspec.Struct):
     """One rendered view, with the truth about every object that owns at least one pixel.
 
     `cut` holds the ids of objects whose pixels touch the border of the image, `centres` the box centre of each seen
-    object in the image as (u, v, z-depth). `ids` int32 [H, W] and `depth_m` float32 [H, W] are the rendered images.
+    object in the image as (u, v, z-depth), `surfaces_m` the mean of its visible points in the world. `ids` int32 [H, W]
+    and `depth_m` float32 [H, W] are the rendered images; programs read a bounded number of their pixels.
     """
 
     pose: Pose
@@ -32,6 +34,7 @@ class ViewEvidence(msgspec.Struct):
     seen: dict[int, ObjectTruth]
     cut: frozenset[int]
     centres: dict[int, tuple[float, float, float]]
+    surfaces_m: dict[int, Vec3]
     ids: NDArray[np.int32]
     depth_m: NDArray[np.float32]
 
@@ -121,7 +124,9 @@ def _one_view(objects: dict[int, SceneObject], frames: Frames, index: int) -> Vi
     height, width = ids.shape
     flat = ids.ravel()
     where = np.flatnonzero(flat > 0)
-    order = where[np.argsort(flat[where], kind="stable")]
+    keys = flat[where]
+    small = bool(len(keys)) and int(keys.max()) < 2**16  # numpy sorts 16 bits in linear time
+    order = where[np.argsort(keys.astype(np.uint16) if small else keys, kind="stable")]
     owners = flat[order]
     starts = np.flatnonzero(np.diff(owners, prepend=-1))
     ends = np.append(starts[1:], len(owners))
@@ -162,9 +167,29 @@ def _one_view(objects: dict[int, SceneObject], frames: Frames, index: int) -> Vi
         seen=seen,
         cut=frozenset(cut),
         centres=centres,
+        surfaces_m=_surface_means(frames.poses[index], frames.camera, order, starts, owners, depth),
         ids=ids,
         depth_m=frames.depth[index],
     )
+
+
+def _surface_means(
+    pose: Pose, camera: Camera, order: NDArray[np.intp], starts: NDArray[np.intp], owners: NDArray[np.int32],
+    depth: NDArray[np.float32],
+) -> dict[int, Vec3]:  # fmt: skip
+    """By object id, the mean world point of its pixels: order [N] lists pixels by owner, starts [O] the first of each
+    owner, owners [N]; depth float32 [H * W] m."""
+    if not len(order):
+        return {}
+    rows, columns = np.divmod(order, camera.width_px)
+    z = depth[order].astype(np.float64)
+    right, up = columns + (0.5 - camera.width_px / 2), camera.height_px / 2 - 0.5 - rows
+    sums = [np.add.reduceat(values, starts) for values in (right * z, up * z, z)]
+    focal_px = 0.5 * camera.width_px / math.tan(camera.hfov_rad / 2)
+    local = np.stack([sums[0] / focal_px, sums[1] / focal_px, -sums[2]], -1)
+    local /= np.diff(starts, append=len(order))[:, None]
+    means = local @ rotation_matrix(pose.rotation_wxyz).T + np.asarray(pose.position_m)
+    return {int(owners[at]): (x, y, z) for at, (x, y, z) in zip(starts.tolist(), means.tolist())}
 
 
 def unique_names(evidence: Evidence, view: Optional[ViewEvidence] = None) -> dict[int, str]:

@@ -86,17 +86,10 @@ def in_frame(u: Array, v: Array, depth_m: Array) -> NDArray[np.bool_]:
 def unproject(pose: Pose, camera: Camera, depth_m: NDArray[np.float32]) -> Array:
     """World points [H * W, 3] of the pixel centres at these z-depths [H, W], row by row."""
     rows, columns = np.indices(depth_m.shape).reshape(2, -1)
-    return unproject_pixels(pose, camera, rows, columns, depth_m.ravel())
-
-
-def unproject_pixels(
-    pose: Pose, camera: Camera, rows: NDArray[np.int64], columns: NDArray[np.int64], depth_m: NDArray[np.float32]
-) -> Array:
-    """World points [N, 3] of some pixel centres at these z-depths [N]."""
     focal_px = 0.5 * camera.width_px / math.tan(camera.hfov_rad / 2)
     right = (columns + 0.5 - camera.width_px / 2) / focal_px
     up = (camera.height_px / 2 - rows - 0.5) / focal_px
-    local = np.stack([right, up, -np.ones(len(rows))], -1) * depth_m[:, None]
+    local = np.stack([right, up, -np.ones(len(rows))], -1) * depth_m.reshape(-1, 1)
     return local @ rotation_matrix(pose.rotation_wxyz).T + np.asarray(pose.position_m)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Optional
 
@@ -16,6 +15,7 @@ from sim_server.backends.habitat.scene import HabitatScene
 from sim_server.backends.habitat.simulator import Simulator
 from sim_server.backends.placements import SceneFiles
 from sim_server.backends.scene_dataset import SceneDataset
+from sim_server.caches import cache_dir
 from sim_server.settings import SimSettings
 
 FORMAT_VERSION = 2
@@ -38,7 +38,7 @@ class HabitatBackend:
         self._simulator = Simulator(dataset, gpu, software)
         content = self._dataset.digest()
         self.digest = f"habitat-{FORMAT_VERSION}-{self._simulator.version}-{content}-{self._simulator.look}"
-        self._cache = _cache_dir() / f"{content}-{SETTINGS}"
+        self._cache = cache_dir("navmesh") / f"{content}-{SETTINGS}"
         self.capabilities = Capabilities(sensors=SENSORS, assets=self._simulator.scenes)
 
     @classmethod
@@ -86,7 +86,3 @@ class HabitatBackend:
 
     def close(self) -> None:
         self._simulator.close()
-
-
-def _cache_dir() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vantage" / "navmesh"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -58,9 +59,16 @@ def number():
 # ----------------------------------------------------------------------------- one answer
 
 
-@pytest.mark.parametrize("answer", ["A", "A.", "a", " A ", "\nA\n", "a."])
-def test_a_single_letter_is_right_by_both_rules(choice, answer):
-    assert (score_published(choice, answer), score_strict(choice, answer)) == (1.0, 1.0)
+@pytest.mark.parametrize("answer", ["A", "A.", "a", "A ", "\nA\n", "a.", "A.. "])
+def test_a_single_letter_is_right_by_the_published_rule(choice, answer):
+    assert score_published(choice, answer) == 1.0
+    assert score_strict(choice, answer) == (answer != "A.. ")
+
+
+@pytest.mark.parametrize("answer", [" A", "A\nBecause it is near.", "A.\n", "A\tB"])
+def test_the_published_rule_splits_at_spaces_only(choice, answer):
+    """And it removes periods before white space."""
+    assert score_published(choice, answer) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -102,16 +110,56 @@ def test_a_letter_with_its_option_text_is_accepted(choice):
     assert score_strict(choice, "A. left") == score_published(choice, "A. left") == 1.0
 
 
-# |answer - 4| / 4 against 0.50, 0.45 … 0.05, strictly below.
+# |answer - 4| / 4 against 0.50, 0.45 … 0.05: strictly below, and as the benchmark rounds.
 @pytest.mark.parametrize(
-    ("answer", "expected"),
+    ("answer", "strict", "published"),
     [
-        *(("4", 1.0), ("4.0", 1.0), ("4.", 1.0), ("4.19", 1.0), ("4.2", 0.9), ("3.8", 0.9), ("5", 0.5), ("3", 0.5)),
-        *(("2.01", 0.1), ("2", 0.0), ("6", 0.0), ("0", 0.0), ("-4", 0.0), ("400", 0.0)),
+        *(("4", 1.0, 1.0), ("4.0", 1.0, 1.0), ("4.", 1.0, 1.0), ("4.19", 1.0, 1.0), ("4.2", 0.9, 1.0)),
+        *(("3.8", 0.9, 1.0), ("5", 0.5, 0.6), ("3", 0.5, 0.6), ("2.01", 0.1, 0.1), ("2", 0.0, 0.1), ("6", 0.0, 0.1)),
+        *(("0", 0.0, 0.0), ("-4", 0.0, 0.0), ("400", 0.0, 0.0)),
     ],
 )
-def test_numbers_score_by_mean_relative_accuracy(number, answer, expected):
-    assert score_published(number, answer) == score_strict(number, answer) == expected
+def test_numbers_score_by_mean_relative_accuracy(number, answer, strict, published):
+    assert (score_strict(number, answer), score_published(number, answer)) == (strict, published)
+
+
+def published_code(answer: str, truth: str) -> float:
+    """The benchmark's rule for numbers, as its code computes it."""
+    try:
+        value = float(answer.split(" ")[0].rstrip(".").strip())
+    except ValueError:
+        return 0.0
+    thresholds = np.linspace(0.5, 0.95, int((0.95 - 0.5) / 0.05 + 2))
+    return float(np.mean(np.abs(value - float(truth)) / float(truth) <= 1 - thresholds))
+
+
+def test_published_numbers_equal_the_code_of_the_benchmark_to_the_digit():
+    rng = np.random.default_rng(0)
+    for _ in range(3000):
+        truth = str(rng.integers(1, 40)) if rng.random() < 0.5 else f"{rng.uniform(0.1, 30):.1f}"
+        near = float(truth) * (1 + int(rng.integers(-11, 12)) * 0.05)  # at or next to a threshold
+        answer = rng.choice([f"{near:.2f}", f"{near:.1f}", f"{near:.0f}", repr(near), "1e0", "", "2 m"])
+        assert score_published(item({**NUMBER, "ground_truth": truth}), str(answer)) == published_code(answer, truth)
+
+
+def test_a_constant_answer_to_counts_scores_as_in_the_benchmark():
+    truths = [2] * 30 + [3] * 20 + [4] * 16 + [5] * 6 + [6, 7, 8, 10]
+    scores = [score_published(item({**NUMBER, "ground_truth": str(truth)}), "3") for truth in truths]
+    assert np.mean(scores) == pytest.approx(np.mean([published_code("3", str(truth)) for truth in truths]))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("text", ["1e-99999999", "1e99999999", "-1e-99999999", "0." + "0" * 10**6 + "1", "9" * 10**6])
+def test_numbers_are_bounded_before_they_are_expanded(number, text):
+    assert score_published(number, text) == score_strict(number, text) == 0.0
+    with pytest.raises(VantageError, match="is not a question"):
+        item({**NUMBER, "ground_truth": text})
+
+
+@pytest.mark.parametrize(("truth", "answer"), [("1e3", "1000"), ("2.5E-1", "0.25"), ("163.0", "163"), ("+4", "4")])
+def test_true_numbers_may_have_exponents(truth, answer):
+    read = item({**NUMBER, "ground_truth": truth})
+    assert score_published(read, answer) == score_strict(read, answer) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -131,7 +179,7 @@ def test_numbers_score_by_mean_relative_accuracy(number, answer, expected):
         ("about 4", 0.0),
         ("4/1", 0.0),
         ("4 chairs", 1.0),
-        ("3 4", 0.5),
+        ("3 4", 0.6),
         ("4e0", 1.0),
         ("0x4", 0.0),
         ("4" * 5000, 0.0),
@@ -170,7 +218,7 @@ def test_overall_is_the_mean_over_tasks_and_direction_over_levels(tmp_path):
     answers = {one.id: "0" for one in items}
     answers |= dict.fromkeys(by_type["object_rel_direction_easy"], "A")  # 1 of 3 levels: 1/3
     answers[by_type["route_planning"][0]] = "A"  # 1/2
-    answers[by_type["object_counting"][0]] = "5"  # 1/4: half of 0.5
+    answers[by_type["object_counting"][0]] = "5.1"  # 1/4: half of 0.5
     result = evaluate(items, answers)
     assert result.is_vsi_bench and result.missing == 0
     scores = {line.name: line.published for line in result.tasks}
@@ -186,7 +234,8 @@ def test_levels_of_direction_have_equal_weights(tmp_path):
     rows.append({**CHOICE, "id": 9, "question_type": "object_rel_direction_easy"})
     items = read_items(write(tmp_path / "rows.jsonl", rows))
     result = evaluate(items, {"9": "A"})
-    assert result.overall.published == 0.5 and result.micro.published == 0.1
+    assert result.overall.strict == 0.5 and result.micro.published == 0.1
+    assert result.overall.published == pytest.approx(1 / 3)  # the code always divides by three levels
     assert result.missing == 9 and not result.is_vsi_bench
 
 
@@ -197,6 +246,18 @@ def test_unanswered_questions_score_zero(tmp_path):
 
 
 # ----------------------------------------------------------------------------- files
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
+def test_only_a_line_feed_ends_a_line(tmp_path, separator):
+    row = {**CHOICE, "question": f"first{separator}second?"}
+    content = json.dumps(row, ensure_ascii=separator < " ") + "\r\n"
+    (tmp_path / "rows.jsonl").write_bytes(content.encode())
+    (read,) = read_items(tmp_path / "rows.jsonl")
+    assert read.question.text == row["question"]
+    answer = json.dumps({"id": 1, "prediction": f"A{separator}"}, ensure_ascii=separator < " ")
+    (tmp_path / "answers.jsonl").write_bytes(answer.encode())
+    assert read_answers(tmp_path / "answers.jsonl", [read]) == {"1": f"A{separator}"}
 
 
 def test_parquet_and_json_lines_give_the_same_items(tmp_path):

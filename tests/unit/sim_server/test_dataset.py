@@ -19,7 +19,7 @@ from sim_server.dataset import generate as generating
 from sim_server.dataset import parquet
 from sim_server.dataset.generate import generate
 from sim_server.dataset.plan import Plan, Specs, parse_cells, read_specs, specs_digest, write_specs
-from sim_server.dataset.rows import from_webp, to_webp
+from sim_server.dataset.rows import NO_OPTIONS, encode_truth, from_webp, to_webp
 from sim_server.dataset.store import Folder, read_rows
 from sim_server.dataset.verify import verify
 
@@ -41,7 +41,7 @@ def make(path: Path, listed=(), **changes):
 
 
 def rows_of(path: Path):
-    return [row for shard in Folder(path).done().values() for row in read_rows(shard)]
+    return [row for shard in Folder(path).done().values() for row in read_rows(shard, path)]
 
 
 def files_of(path: Path) -> dict[str, bytes]:
@@ -78,7 +78,7 @@ def test_a_row_has_the_benchmark_fields_and_a_chat(made):
         assert [part.type for part in user.content] == ["image"] * len(row.images) + ["text"]
         assert assistant.content[0].text == row.ground_truth
         assert row.question[0].isupper() and row.question.endswith("?") and " ?" not in row.question
-        if row.options:
+        if row.options != NO_OPTIONS:
             letters = "ABCD"[: len(row.options)]
             assert [option[:3] for option in row.options] == [f"{letter}. " for letter in letters]
             assert row.options[letters.index(row.ground_truth)][3:] == question.answer
@@ -105,15 +105,15 @@ def test_image_boxes_contain_the_visible_pixels(made):
 
 def test_images_are_next_to_the_rows(made):
     for shard in Folder(made).done().values():
-        for row in read_rows(shard):
+        for row in read_rows(shard, made):
             assert len(row.images) == len(row.truth.poses) == (2 if row.question_type == "camera_motion" else 1)
-            assert all(from_webp((shard / name).read_bytes()).shape == (64, 64, 3) for name in row.images)
+            assert all(from_webp((shard / name).read_bytes(), 64, 64).shape == (64, 64, 3) for name in row.images)
 
 
 def test_lossless_images_equal_the_render_and_lossy_ones_are_close():
     rng = np.random.default_rng(0)
     rgb = np.repeat(np.repeat(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8), 8, 0), 8, 1)
-    assert (from_webp(to_webp(rgb, 100)) == rgb).all()
+    assert (from_webp(to_webp(rgb, 100), 64, 64) == rgb).all()
     assert len(to_webp(rgb, 80)) < len(to_webp(rgb, 99))
 
 
@@ -128,7 +128,7 @@ def test_held_out_datasets_use_held_out_scenes():
 def test_infeasible_specs_are_counted_with_their_reason_and_not_replaced(tmp_path):
     world = World(width_px=32, height_px=32, min_objects=1, max_objects=1).model_dump(mode="json")
     record = make(tmp_path / "set", n=4, cells=(("depth_order", 0),), world=world)
-    assert record["rows"] == 0 and record["infeasible"] == {"depth_order L0": 4}
+    assert record.rows == 0 and record.infeasible == {"depth_order L0": 4}
     (shard,) = Folder(tmp_path / "set").done().values()
     facts = json.loads((shard / "manifest.json").read_bytes())
     assert all("2 are needed" in reason for *_, reason in facts["infeasible"])
@@ -211,8 +211,10 @@ def rewrite(path: Path, change) -> None:
     shard = Folder(path).shard(0)
     facts = json.loads((shard / "manifest.json").read_bytes())
     rows = [json.loads(line) for line in (shard / "rows.jsonl").read_bytes().splitlines()]
+    rows = [{**row, "truth": json.loads(row["truth"])} for row in rows]
     change(rows, shard)
-    (shard / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    lines = [json.dumps({**row, "truth": json.dumps(row["truth"])}) + "\n" for row in rows]
+    (shard / "rows.jsonl").write_text("".join(lines))
     facts.pop("files")
     moved = shard.with_name("before")
     shard.rename(moved)
@@ -347,15 +349,12 @@ def test_parquet_has_the_same_rows(tmp_path):
     make(tmp_path / "set", n=6, parquet=True)
     (shard,) = Folder(tmp_path / "set").done().values()
     table = pq.read_table(shard / "rows.parquet").to_pylist()
-    rows = read_rows(shard)
+    rows = list(read_rows(shard, tmp_path))
     assert [line["id"] for line in table] == [row.id for row in rows]
     for line, row in zip(table, rows):
-        assert line["ground_truth"] == row.ground_truth and tuple(line["options"] or ()) == (row.options or ())
+        assert line["ground_truth"] == row.ground_truth and tuple(line["options"] or NO_OPTIONS) == row.options
         assert [image["bytes"] for image in line["images"]] == [(shard / name).read_bytes() for name in row.images]
-        assert (
-            json.loads(line["truth"])
-            == json.loads((shard / "rows.jsonl").read_bytes().splitlines()[rows.index(row)])["truth"]
-        )
+        assert line["truth"] == encode_truth(row.truth)
 
 
 def test_parquet_without_pyarrow_names_the_extra(monkeypatch, tmp_path):
@@ -372,3 +371,22 @@ def test_invalid_arguments_are_reported_and_nothing_is_written(tmp_path, argumen
     result = CliRunner().invoke(app, ["generate", "--out", str(tmp_path / "set"), *arguments])
     assert isinstance(result.exception, VantageError) and message in result.exception.message
     assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.parametrize("first", ["camera_object_distance", "view_direction"])
+def test_json_lines_have_the_same_column_types_in_every_shard(tmp_path, first):
+    """Readers infer types from the first shard: here it has only numbers or only choices, the others both."""
+    datasets = pytest.importorskip("datasets")
+    make(tmp_path / "first", n=6, cells=((first, 1),), shard_size=6)
+    make(tmp_path / "second", n=12, cells=(*CELLS, ("perspective", 0)), shard_size=6)
+    files = [str(shard / "rows.jsonl") for name in ("first", "second") for shard in _shards(tmp_path / name)]
+    loaded = datasets.load_dataset("json", data_files=files, cache_dir=str(tmp_path / "cache"), split="train")
+    rows = rows_of(tmp_path / "first") + rows_of(tmp_path / "second")
+    assert loaded["id"][:] == [row.id for row in rows]
+    assert [tuple(options) for options in loaded["options"]] == [row.options for row in rows]
+    assert loaded.features["truth"].dtype == loaded.features["ground_truth"].dtype == "string"
+    assert {len(row.options) for row in rows} >= {1, 2}
+
+
+def _shards(path: Path) -> list[Path]:
+    return list(Folder(path).done().values())

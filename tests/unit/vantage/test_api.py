@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -70,9 +71,10 @@ def test_splits_share_no_scene_and_agree_with_the_generated_data_set(tmp_path: P
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
     rows = read_jsonl(next((tmp_path / "set").rglob("rows.jsonl")))[0]
+    truths = [json.loads(row["truth"]) for row in rows]
     asked = list(vantage.questions("smoke", "held-out", 4))
-    assert [question.program for question in asked] == [row["truth"]["question"]["program"] for row in rows]
-    assert [question.spec.spec_id for question in asked] == [row["truth"]["spec"]["spec_id"] for row in rows]
+    assert [question.program for question in asked] == [truth["question"]["program"] for truth in truths]
+    assert [question.spec.spec_id for question in asked] == [truth["spec"]["spec_id"] for truth in truths]
 
 
 def test_a_run_that_grows_is_read_again(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Mapping, NamedTuple, Optional, Sequence
 
@@ -14,7 +13,7 @@ from protocol.tasks.scene import OrientedBox, Room, SceneObject, Vec3
 from sim_server.backends.placements import Placement, SceneFiles, category_of
 from sim_server.backends.rooms.draw.view import Triangles
 from sim_server.backends.rooms.files.gltf import Asset, Primitive, Texture, quaternion_matrix, read_gltf
-from sim_server.backends.untrusted import Reader
+from sim_server.backends.untrusted import ELEMENTS, OBJECTS, TRIANGLES, Reader
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -26,9 +25,6 @@ _BOX_SLACK_M = 1e-4  # boxes are enlarged by this, so that they contain their fl
 _SHELL_WORDS = frozenset(
     {"wall", "floor", "ceiling", "ground", "roof", "room", "stage", "shell", "skirting", "baseboard"}
 )
-# maximum height of a support above and below an object's lowest point; meshes often lack feet
-_TOUCH_ABOVE_M, _TOUCH_BELOW_M = 0.004, 0.12
-_PROBES = 0.45  # supports are probed below the centre and at this fraction of the half extents around it
 
 
 class Mesh(NamedTuple):
@@ -62,7 +58,7 @@ class Mesh(NamedTuple):
 
 
 class Assembled(NamedTuple):
-    """objects: without supports, see supported()."""
+    """objects: without supports, see supports.py."""
 
     mesh: Mesh
     textures: tuple[Texture, ...]
@@ -101,9 +97,11 @@ def assemble(files: SceneFiles, named_nodes: bool, moved: Mapping[int, Optional[
             shift = moved.get(object_id, (0.0, 0.0, 0.0))
             if shift is None:
                 continue
-            reader.take_elements(sum(len(p.positions) + len(p.faces) for p in primitives), placement.asset)
+            reader.take(ELEMENTS, sum(len(p.positions) for p in primitives), placement.asset)
+            reader.take(TRIANGLES, sum(len(p.faces) for p in primitives), placement.asset)
             low, high, rotation, points = builder.add(object_id, placement, primitives, first_texture, shift)
             if object_id > 0:
+                reader.take(OBJECTS, 1, placement.asset)
                 objects.append(_describe(object_id, category, placement, low, high, rotation, points, files.rooms))
     if not builder.faces:
         raise VantageError("corrupt", f"scene {files.name!r} has no triangles: add a stage or objects to it.")
@@ -267,63 +265,3 @@ def _room_of(point: F32, rooms: Sequence[Room]) -> int:
         if inside and room.floor_y_m - 0.5 <= y <= room.ceiling_y_m + 0.5:
             return room.id
     return 0
-
-
-def supported(assembled: Assembled, files: SceneFiles) -> tuple[SceneObject, ...]:
-    """The objects with their supports.
-
-    A support is the annotated one, or the object closely below most of five points, or, for an object that has sunk
-    into a soft one, the object below its centre; -1 if there is none, as for a picture on a wall.
-    """
-    mesh = assembled.mesh
-    given = {p.id: p.annotation.support_id for p in files.objects if p.annotation.support_id is not None}
-    corner = mesh.positions[mesh.faces]
-    low, high = corner.min(1), corner.max(1)
-    upward = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])[:, 1] > 0
-    out = []
-    for item in assembled.objects:
-        support = given.get(item.id)
-        if support is None:
-            own = mesh.face_object == item.id
-            points = mesh.positions[np.unique(mesh.faces[own])]
-            bottom, middle = float(points[:, 1].min()), (points.min(0) + points.max(0)) / 2
-            reach = (points.max(0) - points.min(0)) / 2 * _PROBES
-            near = upward & ~own & (low[:, 1] <= middle[1]) & (high[:, 1] >= bottom - _TOUCH_BELOW_M)
-            near &= (low[:, 0] <= middle[0] + reach[0]) & (high[:, 0] >= middle[0] - reach[0])
-            near &= (low[:, 2] <= middle[2] + reach[2]) & (high[:, 2] >= middle[2] - reach[2])
-            support = -1
-            for start in (bottom + _TOUCH_ABOVE_M, float(middle[1])):
-                found = []
-                for sx, sz in ((0, 0), (-1, -1), (-1, 1), (1, -1), (1, 1)):
-                    hit = _below(
-                        corner[near],
-                        middle[0] + sx * reach[0],
-                        middle[2] + sz * reach[2],
-                        start,
-                        bottom - _TOUCH_BELOW_M,
-                    )
-                    found.append(int(mesh.face_object[near][hit]) if hit >= 0 else -1)
-                # the one below most points; in a tie the one below the centre
-                support = max(dict.fromkeys(found), key=found.count)
-                if support >= 0:
-                    break
-        out.append(_with_support(item, support))
-    return tuple(out)
-
-
-def _below(corner: F32, x: float, z: float, high: float, low: float) -> int:
-    """The first triangle on a vertical line down from `high` to `low`, or -1."""
-    if not len(corner):
-        return -1
-    ax, az, bx, bz, cx, cz = (corner[:, k, j].astype(np.float64) for k in range(3) for j in (0, 2))
-    area = (bx - ax) * (cz - az) - (cx - ax) * (bz - az)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        w1 = ((x - ax) * (cz - az) - (cx - ax) * (z - az)) / area
-        w2 = ((bx - ax) * (z - az) - (x - ax) * (bz - az)) / area
-        y = corner[:, 0, 1] + w1 * (corner[:, 1, 1] - corner[:, 0, 1]) + w2 * (corner[:, 2, 1] - corner[:, 0, 1])
-        hit = (w1 >= 0) & (w2 >= 0) & (w1 + w2 <= 1) & (y <= high) & (y >= low)
-    return int(np.argmax(np.where(hit, y, -math.inf))) if hit.any() else -1
-
-
-def _with_support(item: SceneObject, support: int) -> SceneObject:
-    return SceneObject(item.id, item.category, item.box, item.color, item.room_id, support_id=support, front=item.front)

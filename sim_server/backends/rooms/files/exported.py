@@ -21,8 +21,9 @@ from sim_server.backends.rooms.backend import LIGHTS
 from sim_server.backends.rooms.building.plan import FloorPlan
 from sim_server.backends.rooms.draw import textures
 from sim_server.backends.rooms.draw.materials import Material
-from sim_server.backends.rooms.files.assemble import assemble, supported
+from sim_server.backends.rooms.files.assemble import assemble
 from sim_server.backends.rooms.files.gltf import Asset, quaternion_matrix
+from sim_server.backends.rooms.files.supports import supported
 from sim_server.backends.rooms.furnish.place import free_floor
 from sim_server.backends.rooms.geometry import Geometry, GeometryBuilder
 from sim_server.backends.rooms.mesh import Part, lengths

@@ -19,7 +19,7 @@ from PIL import Image
 
 from protocol.errors import VantageError
 from sim_server.backends.rooms.files.gltf_data import GltfData, broken, index_of
-from sim_server.backends.untrusted import Reader
+from sim_server.backends.untrusted import ELEMENTS, NODES, PIXELS, Reader
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -130,6 +130,7 @@ class _Document:
                 raise broken(self._path, f"has node {index} twice in its node tree")
             seen.add(index)
             node = nodes[index]
+            self._reader.take(NODES, 1, self._path)
             if not _is_visible(node):
                 continue
             matrix = parent @ _local(node)
@@ -158,6 +159,7 @@ class _Document:
         faces = self._faces(entry, mode, len(positions))
         if not len(faces):
             return None
+        self._reader.take(ELEMENTS, 3 * len(positions), self._path)  # for normals, coordinates and colours
         if np.linalg.det(matrix[:3, :3]) < 0:  # mirrored: reverse the winding
             faces = np.ascontiguousarray(faces[:, ::-1])
         normals = np.empty((0, 3), np.float32)
@@ -251,7 +253,7 @@ class _Document:
             with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
                 if image.width * image.height > _MAX_PIXELS:
                     raise broken(self._path, f"has an image of more than {_MAX_PIXELS} pixels")
-                self._reader.take_pixels(image.width * image.height, self._path)
+                self._reader.take(PIXELS, image.width * image.height, self._path)
                 if image.mode.startswith("I"):  # grey of 16 bits, which convert() would clip to 255
                     grey = np.round(np.asarray(image).astype(np.float64) / 257).astype(np.uint8)
                     return np.repeat(grey[..., None], 3, 2)

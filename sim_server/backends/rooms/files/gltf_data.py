@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.errors import VantageError
-from sim_server.backends.untrusted import MAX_JSON_BYTES, Reader
+from sim_server.backends.untrusted import ELEMENTS, MAX_JSON_BYTES, ZEROS, Reader
 
 _MAGIC, _JSON_CHUNK, _BINARY_CHUNK = 0x46546C67, 0x4E4F534A, 0x004E4942
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
@@ -145,10 +145,11 @@ class GltfData:
         width = _WIDTHS[entry["type"]]
         if not 0 <= count <= _MAX_ELEMENTS:
             raise broken(self.path, f"has an accessor of {count} elements, more than {_MAX_ELEMENTS}")
-        self._reader.take_elements(count, self.path)
+        self._reader.take(ELEMENTS, count, self.path)
         if "bufferView" in entry:
             values = self._array(entry["bufferView"], int(entry.get("byteOffset", 0)), component, count, width)
         else:
+            self._reader.take(ZEROS, count, self.path)
             values = np.zeros((count, width), _COMPONENTS[component])
         if "sparse" in entry:
             values = self._with_sparse(values, entry["sparse"], component, width)

@@ -18,7 +18,8 @@ from sim_server.backends.rooms.draw.drawing import camera_normals, check_sensors
 from sim_server.backends.rooms.draw.shade import depth_and_ids
 from sim_server.backends.rooms.draw.topdown import top_down
 from sim_server.backends.rooms.draw.view import Pinhole, VisibilityBuffer, vertex_scratch, visibility_buffer
-from sim_server.backends.rooms.files.assemble import assemble, supported
+from sim_server.backends.rooms.files.assemble import assemble
+from sim_server.backends.rooms.files.supports import supported
 from sim_server.backends.rooms.walk.walkable import Agent, WalkableMesh
 
 # Meshes are drawn enlarged by this power of 2, so that the rasteriser's near plane of 5 cm is at 6 mm.

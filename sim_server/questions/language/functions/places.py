@@ -9,7 +9,7 @@ import numpy as np
 from protocol.tasks.scene import Camera, Pose, Room, SceneObject
 from sim_server.questions.evidence import Evidence, ViewEvidence, name_of, room_at
 from sim_server.questions.floor import gap, square_is_free
-from sim_server.questions.geometry import project, surface_points, unproject_pixels, yaw_rad
+from sim_server.questions.geometry import project, surface_points, yaw_rad
 from sim_server.questions.language.functions.registry import (
     BOOL,
     MAP,
@@ -57,10 +57,10 @@ def room_map(evidence: Evidence, items: list[SceneObject]) -> dict[str, list[int
 
 def on_map(room: Room, point: Vector) -> tuple[float, float]:
     """Position of a point on the smallest square map around a room: columns along +x, rows along +z, from 0."""
-    corners = np.array(room.polygon_xz_m)
-    middle = (corners.min(0) + corners.max(0)) / 2
-    side_m = float(np.ptp(corners, axis=0).max())
-    column, row = (((np.array([point[0], point[2]]) - middle) / side_m + 0.5) * MAP_CELLS).tolist()
+    xs, zs = zip(*room.polygon_xz_m)
+    side_m = max(max(xs) - min(xs), max(zs) - min(zs))
+    column = ((point[0] - (min(xs) + max(xs)) / 2) / side_m + 0.5) * MAP_CELLS
+    row = ((point[2] - (min(zs) + max(zs)) / 2) / side_m + 0.5) * MAP_CELLS
     return column, row
 
 
@@ -110,14 +110,12 @@ def picture_way(angle: float) -> str:
     return "left" if angle > 0 else "right"
 
 
-@define(VECTOR, cost=2000, o=OBJECT, view=VIEW)
+@define(VECTOR, cost=2, o=OBJECT, view=VIEW)
 def surface_middle(o: SceneObject, view: ViewEvidence) -> Vector:
     """Mean of the object's world points that are visible in the view, metres."""
-    rows, columns = np.nonzero(view.ids == o.id)
-    if not len(rows):
+    if o.id not in view.surfaces_m:
         raise Fault(f"object {o.id} is not visible in this view")
-    x, y, z = unproject_pixels(view.pose, view.camera, rows, columns, view.depth_m[rows, columns]).mean(0)
-    return (float(x), float(y), float(z))
+    return view.surfaces_m[o.id]
 
 
 @define(NUMBER, a=VECTOR, b=VECTOR)

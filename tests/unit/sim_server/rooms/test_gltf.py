@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from protocol.errors import VantageError
+from sim_server.backends import untrusted
 from sim_server.backends.rooms.files.gltf import MIRROR, REPEAT, read_gltf
 from sim_server.backends.untrusted import Reader
 
@@ -162,6 +164,39 @@ def test_gltf_files_with_a_separate_buffer(tmp_path):
         read_gltf(tmp_path / "a.gltf", Reader(tmp_path))
 
 
+@pytest.mark.parametrize("mode", ["L", "I;16"])
+def test_grey_textures_of_8_and_16_bits(tmp_path, mode):
+    values = np.array([[0, 32768, 65535, 257]], np.uint16)
+    grey = Image.fromarray(values if mode == "I;16" else np.array([[0, 128, 255, 1]], np.uint8))
+    grey.save(tmp_path / "grey.png")
+    (tmp_path / "a.glb").write_bytes(textured("grey.png"))
+    (texture,) = read_gltf(tmp_path / "a.glb", Reader(tmp_path)).textures
+    assert texture.pixels.tolist() == [[[value] * 3 for value in (0, 128, 255, 1)]]
+
+
+@pytest.mark.parametrize(("given", "read_as"), [([1.0000001, -1e-9, 0.5, 1], [1, 0, 0.5]), ([7, 0, 0, 1], [1, 0, 0])])
+def test_base_colours_are_clamped(tmp_path, given, read_as):
+    value, binary = document(SQUARE, ORDER, materials=[{"pbrMetallicRoughness": {"baseColorFactor": given}}])
+    value["meshes"][0]["primitives"][0]["material"] = 0
+    assert read(tmp_path, value, binary).primitives[0].colors[0].tolist() == read_as
+    value["materials"][0]["pbrMetallicRoughness"]["baseColorFactor"] = [float("nan"), 0, 0, 1]
+    assert "finite" in refused(tmp_path, glb(value, binary)).message
+
+
+def test_hidden_nodes_and_their_children_are_left_out(tmp_path):
+    hidden = {"KHR_node_visibility": {"visible": False}}
+    nodes = [
+        {"name": "shown", "mesh": 0, "extensions": {"KHR_node_visibility": {"visible": True}}},
+        {"name": "parent", "children": [2], "extensions": hidden},
+        {"name": "child", "mesh": 0},
+    ]
+    used = {"extensionsUsed": ["KHR_node_visibility"], "extensionsRequired": ["KHR_node_visibility"]}
+    value, binary = document(SQUARE, ORDER, nodes=nodes, scenes=[{"nodes": [0, 1]}], **used)
+    assert [part.name for part in read(tmp_path, value, binary).primitives] == ["shown"]
+    value["scenes"] = [{"nodes": [1]}]  # a single root without a mesh is descended into, unless it is hidden
+    assert "no triangles" in refused(tmp_path, glb(value, binary)).message
+
+
 # ---------------------------------------------------------------------- invalid files
 
 
@@ -207,6 +242,74 @@ def test_a_huge_count_allocates_no_memory(tmp_path):
     value, binary = document(SQUARE, ORDER)
     value["accessors"][0] = {"componentType": 5126, "count": 2**40, "type": "VEC3"}
     assert refused(tmp_path, glb(value, binary)).code == "corrupt"
+
+
+# ---------------------------------------------------------------------- files outside, and bounds
+
+
+def textured(uri: str) -> bytes:
+    value, binary = document(SQUARE, ORDER)
+    value["materials"] = [{"pbrMetallicRoughness": {"baseColorTexture": {"index": 0}}}]
+    value["textures"], value["images"] = [{"source": 0}], [{"uri": uri}]
+    value["meshes"][0]["primitives"][0]["material"] = 0
+    return glb(value, binary)
+
+
+def test_only_regular_files_inside_the_root_are_read(tmp_path):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    png = io.BytesIO()
+    Image.new("RGB", (2, 2)).save(png, "PNG")
+    (tmp_path / "outside.png").write_bytes(png.getvalue())
+    (folder / "link.png").symlink_to(tmp_path / "outside.png")
+    (folder / "loop.png").symlink_to("loop.png")
+    (folder / "folder.png").mkdir()
+    os.mkfifo(folder / "pipe.png")
+    with (folder / "huge.png").open("wb") as file:
+        file.truncate(2**42)
+    absolute = str(tmp_path / "outside.png")
+    outside = ("../outside.png", "%2E%2E/outside.png", absolute, f"file://{absolute}", "link.png")
+    special = ("/dev/zero", "pipe.png", "loop.png", "folder.png", "huge.png", "no\0name.png", "\x1b[31m.png", "")
+    for uri in (*outside, *special):
+        (folder / "a.glb").write_bytes(textured(uri))
+        with pytest.raises(VantageError) as caught:
+            read_gltf(folder / "a.glb", Reader(folder))
+        assert caught.value.code in ("corrupt", "unsupported") and caught.value.message.isprintable(), uri
+    (folder / "inside").mkdir()
+    (folder / "own.png").write_bytes(png.getvalue())
+    (folder / "inside" / "own.png").symlink_to(folder / "own.png")
+    for uri in ("own.png", "inside/own.png", "inside/../own.png"):
+        (folder / "a.glb").write_bytes(textured(uri))
+        assert len(read_gltf(folder / "a.glb", Reader(folder)).textures) == 1
+
+
+def test_a_small_file_cannot_ask_for_much_memory(tmp_path):
+    """Accessors without data are zeros of any count, and nodes may show a mesh any number of times."""
+    value, binary = document(SQUARE, ORDER)
+    value["accessors"][0] = {"componentType": 5126, "count": 2**23, "type": "VEC3"}
+    assert "without data" in refused(tmp_path, glb(value, binary)).message
+    value, binary = document(SQUARE, ORDER)
+    value["accessors"][0] = {"componentType": 5126, "count": 2**16, "type": "VEC3"}
+    value["nodes"] = [{"mesh": 0}] * 2000
+    value["scenes"] = [{"nodes": list(range(2000))}]
+    error = refused(tmp_path, glb(value, binary))
+    assert error.code == "unsupported" and "vertices" in error.message
+
+
+def test_many_large_images_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
+    monkeypatch.setitem(untrusted.LIMITS, untrusted.PIXELS, 3 * 64 * 64)
+    png = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(png, "PNG")
+    uri = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+    value, binary = document(SQUARE, ORDER)
+    value["images"] = [{"uri": uri}] * 4
+    value["textures"] = [{"source": k} for k in range(4)]
+    value["materials"] = [{"pbrMetallicRoughness": {"baseColorTexture": {"index": k}}} for k in range(4)]
+    primitive = value["meshes"][0]["primitives"][0]
+    value["meshes"][0]["primitives"] = [{**primitive, "material": k} for k in range(3)]
+    assert len(read(tmp_path, value, binary).textures) == 3
+    value["meshes"][0]["primitives"] = [{**primitive, "material": k} for k in range(4)]
+    assert "pixels" in refused(tmp_path, glb(value, binary)).message
 
 
 WHOLE = (Path(__file__).parents[3] / "data/reference/flat/dataset/objects/picture_24.glb").read_bytes()

@@ -13,6 +13,7 @@ import pytest
 from protocol.errors import VantageError
 from protocol.tasks.scene import Camera, Pose, SceneSpec
 from protocol.wire.messages import Describe, Description
+from sim_server.backends import untrusted
 from sim_server.backends.rooms import RoomsBackend
 from sim_server.backends.rooms.files.assemble import assemble
 from sim_server.backends.rooms.walk.walkable import WalkableMesh
@@ -155,3 +156,14 @@ def test_stairs_connect_floors_and_drops_do_not():
 def test_stairs_of_whole_voxels_connect_despite_rounding(rise, base):
     stair = _stair(rise, base)
     assert stair.path((1.0, base, 1.0), (5.0, base + 10 * rise, 1.0))
+
+
+def test_many_instances_of_an_asset_are_refused_before_they_are_placed(boxes, monkeypatch):
+    monkeypatch.setitem(untrusted.LIMITS, untrusted.TRIANGLES, 2000)
+    path = boxes.parent / "scenes" / "boxes.scene_instance.json"
+    scene = json.loads(path.read_text())
+    scene["object_instances"] *= 40
+    path.write_text(json.dumps(scene))
+    with pytest.raises(VantageError, match="too many triangles") as caught:
+        RoomsBackend(str(boxes)).open(SceneSpec(asset="boxes"))
+    assert caught.value.code == "unsupported"

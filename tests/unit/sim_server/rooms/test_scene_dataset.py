@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -155,3 +156,110 @@ def test_foreign_user_defined_values_count_as_not_given(boxes, user):
     change(boxes.parent / "objects" / "purple_cylinder_14.object_config.json", user_defined=user)
     (item,) = (p for p in SceneDataset(boxes).scene("boxes").objects if p.id == 14)
     assert item.annotation == Annotation() and item.category == "purple cylinder"
+
+
+# ---------------------------------------------------------------------- inline configs
+
+
+def inline(config: Path, section: str, *configs: dict[str, object]) -> None:
+    entry = json.loads(config.read_text())[section]
+    change(config, **{section: {**entry, "configs": list(configs)}})
+
+
+def test_inline_configs_are_templates_of_their_own(boxes):
+    """Their assets are relative to the data set, as in habitat-sim."""
+    asset = "objects/red_box_03.glb"
+    inline(boxes, "stages", {"template_handle": "hall", "attributes": {"render_asset": asset, "scale": [2, 2, 2]}})
+    inline(boxes, "objects", {"template_handle": "box", "attributes": {"render_asset": asset, "semantic_id": 9}})
+    entries = [{"template_name": "box"}]
+    change(instance(boxes), stage_instance={"template_name": "hall"}, object_instances=entries)
+    scene = SceneDataset(boxes).scene("boxes")
+    assert scene.stage is not None and scene.stage.scale == (2, 2, 2)
+    (item,) = scene.objects
+    assert (item.id, item.name, item.asset) == (9, "box", boxes.parent / asset)
+
+
+def test_inline_configs_override_attributes_of_a_file(boxes):
+    red = "red_box_03.object_config.json"
+    inline(
+        boxes, "objects",
+        {"original_file": red, "template_handle": "large", "attributes": {"scale": [3, 3, 3], "semantic_id": 77}},
+        {"original_file": "purple_cylinder_14.object_config.json", "attributes": {"scale": [0.5, 0.5, 0.5]}},
+    )  # fmt: skip
+    entries = json.loads(instance(boxes).read_text())["object_instances"]
+    change(instance(boxes), object_instances=[*entries, {"template_name": "large"}])
+    by_id = {item.id: item for item in SceneDataset(boxes).scene("boxes").objects}
+    assert by_id[77].scale == (3, 3, 3) and by_id[77].asset == by_id[3].asset
+    assert by_id[14].scale == (0.5, 0.5, 0.5) and by_id[3].scale == (1, 1, 1)
+
+
+def test_scenes_may_be_inline(boxes):
+    whole = json.loads(instance(boxes).read_text())
+    inline(boxes, "scene_instances", {"template_handle": "copy", "attributes": whole})
+    dataset = SceneDataset(boxes)
+    assert dataset.names == ("boxes", "copy")
+    assert len(dataset.scene("copy").objects) == len(dataset.scene("boxes").objects)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"attributes": {}},
+        {"template_handle": "x"},
+        {"original_file": "none", "attributes": {}},
+        "box",
+        {"attributes": 3},
+    ],
+)
+def test_invalid_inline_configs_are_reported(boxes, wrong):
+    inline(boxes, "objects", wrong)
+    with pytest.raises(VantageError, match="invalid section 'objects'"):
+        SceneDataset(boxes)
+
+
+# ---------------------------------------------------------------------- files outside
+
+
+def test_only_files_inside_the_dataset_are_read(boxes, tmp_path):
+    outside = tmp_path / "outside"
+    shutil.copytree(boxes.parent / "objects", outside)
+    red = boxes.parent / "objects" / "red_box_03.object_config.json"
+    for asset in ("../../outside/red_box_03.glb", str(outside / "red_box_03.glb"), "/dev/zero.glb"):
+        change(red, render_asset=asset)
+        with pytest.raises(VantageError, match="does not exist inside"):
+            SceneDataset(boxes).scene("boxes")
+    red.unlink()
+    red.symlink_to(outside / red.name)
+    with pytest.raises(VantageError, match="is not inside"):
+        SceneDataset(boxes).scene("boxes")
+    red.unlink()
+    os.mkfifo(red)
+    with pytest.raises(VantageError, match="not a regular file"):
+        SceneDataset(boxes).scene("boxes")
+    for pattern in ("../outside", str(outside), "/", "../*", "../../../../../../../**"):
+        change(boxes, objects={"paths": {".json": [pattern]}})
+        with pytest.raises(VantageError, match=r"not inside its folder|not among the objects"):
+            SceneDataset(boxes).scene("boxes")
+    boxes.unlink()
+    boxes.symlink_to("/dev/zero")
+    with pytest.raises(VantageError, match="is not inside"):
+        SceneDataset(boxes)
+
+
+@pytest.mark.parametrize("value", [float("nan"), 1e300, "x", None])
+def test_rooms_have_finite_sizes(boxes, value):
+    region = {
+        "name": "hall",
+        "poly_loop": [[0, 0, 0], [1, 0, 0], [1, 0, 2]],
+        "floor_height": 0,
+        "extrusion_height": 2.5,
+    }
+    folder = boxes.parent / "semantics"
+    folder.mkdir()
+    change(boxes, semantic_scene_descriptor_instances={"paths": {".json": ["semantics"]}})
+    change(instance(boxes), semantic_scene_instance="boxes.semantic_config.json")
+    for spoilt in ({"floor_height": value}, {"extrusion_height": value}, {"poly_loop": [[value, 0, 0]] * 3}):
+        semantic = {"region_annotations": [{**region, **spoilt}]}
+        (folder / "boxes.semantic_config.json").write_text(json.dumps(semantic))
+        with pytest.raises(VantageError, match="no valid regions"):
+            SceneDataset(boxes).scene("boxes")
