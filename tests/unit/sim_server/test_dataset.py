@@ -6,14 +6,17 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from protocol.errors import VantageError
 from protocol.run.sealed import sealed_folder
+from protocol.tasks.proposals import read_proposals
 from protocol.tasks.scene import HELD_OUT_SEED_BORDER
 from protocol.tasks.specs import World
+from protocol.tasks.task import Proposal
 from sim_server.cli import app
 from sim_server.dataset import generate as generating
 from sim_server.dataset import parquet
@@ -342,6 +345,19 @@ def test_a_runs_episodes_become_a_dataset(made, tmp_path):
     assert verify(tmp_path / "set", None, quiet) == (3, [])
     with pytest.raises(VantageError, match="train split"):
         read_specs(episodes, "val")
+
+
+def test_only_a_line_feed_ends_a_line_of_specs_and_proposals(tmp_path):
+    """A carriage return is white space between tokens, and a string may contain any line separator."""
+    spec = Specs(plan(n=1))[0]
+    (tmp_path / "specs.jsonl").write_bytes(write_specs([spec]).replace(b'{"spec":', b'{"spec":\r') + b"\n\r\n")
+    assert read_specs(tmp_path / "specs.jsonl", "train") == [spec]
+    text = "where\u2028is it"
+    asked = msgspec.structs.replace(spec, proposal=Proposal(text, "1", "number"))
+    line = msgspec.json.encode(asked).replace(b'{"spec_id"', b'{\r"spec_id"')
+    (tmp_path / "proposals.jsonl").write_bytes(line + b"\r\n")
+    (read,) = read_proposals(tmp_path / "proposals.jsonl")
+    assert read.proposal is not None and read.proposal.text == text
 
 
 def test_parquet_has_the_same_rows(tmp_path):

@@ -16,11 +16,13 @@ from typing import Any, Callable
 import pytest
 from PIL import Image
 
+from protocol.errors import VantageError
 from protocol.run.sealed import sealed_folder
 from protocol.tasks.specs import World
 from sim_server.dataset.generate import generate
 from sim_server.dataset.plan import Plan
 from sim_server.dataset.store import Folder
+from sim_server.dataset.verify import verify
 
 pytestmark = pytest.mark.timeout(120)
 WORLD = World(width_px=48, height_px=48, min_objects=5, max_objects=6)
@@ -173,12 +175,7 @@ SHARD = "shards/shard-000000"
         fifo("dataset.json"), fifo("plan.json"), fifo(f"{SHARD}/rows.jsonl"), fifo(f"{SHARD}/manifest.json"),
         link("dataset.json", "/dev/zero"), link("plan.json", "/dev/zero"), link(f"{SHARD}/rows.jsonl", "/dev/zero"),
         link(f"{SHARD}/manifest.json", "/etc/hostname"), sparse("dataset.json"), sparse(f"{SHARD}/rows.jsonl"),
-        sparse(f"{SHARD}/manifest.json"), set_plan(n=10**12), set_plan(n=-1), set_plan(shard_size=0),
-        set_plan(cells=[]), set_plan(cells=[["riddle", 99]] * 4), set_plan(world={"width_px": 10**9}),
-        set_plan(world={"rooms": "many"}), set_plan(sim={"backend": 5}), set_plan(sim={"backend": "riddle"}),
-        set_plan(sim={"dataset": "/dev/zero"}), set_plan(seed=10**30), set_record(shards=[5]),
-        set_record(shards=[{"name": "../../..", "rows": 1, "sha256": ""}]), set_record(shards={}),
-        set_record(rows="x"), set_record(major=10**30), set_record(format=["x"]),
+        sparse(f"{SHARD}/manifest.json"), set_plan(n=10**12),
     ],
 )  # fmt: skip
 def test_a_hostile_folder_gives_one_sentence(made: Path, tmp_path: Path, change: Callable[[Path], None]) -> None:
@@ -186,3 +183,28 @@ def test_a_hostile_folder_gives_one_sentence(made: Path, tmp_path: Path, change:
     change(path)
     code, output = verified(path)
     assert code != 0 and len(output.strip().splitlines()) <= 12, output
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        set_plan(n=-1), set_plan(shard_size=0), set_plan(cells=[]), set_plan(world={"width_px": 10**9}),
+        set_plan(world={"rooms": "many"}), set_plan(sim={"backend": 5}), set_plan(sim={"backend": "riddle"}),
+        set_plan(sim={"dataset": "/dev/zero"}), set_plan(seed=10**30), set_plan(split="both"),
+        set_record(shards=[5]), set_record(shards=[{"name": "../../..", "rows": 1, "sha256": ""}]),
+        set_record(shards={}), set_record(rows="x"), set_record(major=10**30), set_record(format=["x"]),
+    ],
+)  # fmt: skip
+def test_invalid_values_give_one_sentence(made: Path, tmp_path: Path, change: Callable[[Path], None]) -> None:
+    path = Path(shutil.copytree(made, tmp_path / "copy"))
+    change(path)
+    with pytest.raises(VantageError) as caught:
+        verify(path, None, lambda _: None)
+    assert caught.value.message.isprintable() and len(caught.value.message) < 500
+
+
+def test_cells_of_unknown_skills_fail_row_by_row(made: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(made, tmp_path / "copy"))
+    set_plan(cells=[["riddle", 99]] * 4)(path)
+    rows, failures = verify(path, None, lambda _: None)
+    assert rows == len(failures) > 0
