@@ -37,7 +37,7 @@ MAX_COORDINATE_M = 1e6
 LARGEST_INT = 2**53
 
 # The special tokens of language models: <|im_start|>, <image>, </s>, [INST], |NEWLINE|. A tokenizer turns such text
-# into one token with a meaning of its own, which no question may contain.
+# into a single token with a special meaning, which no question may contain.
 _SPECIAL = re.compile(r"<\S[^<>]*>|<\||\|>|[\[|]/?\w*[A-Z]{2}\w*[\]|]")
 _NUMBER = re.compile(r"-?[0-9]{1,17}(\.[0-9]{1,4})?")
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:@+-]{{0,{MAX_ID - 1}}}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import array
 import ctypes
-import errno
 import fcntl
 import logging
 import resource
@@ -170,11 +169,6 @@ def most_connections() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     available = MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else (soft - SPARE_DESCRIPTORS) // LISTENERS
     return max(8, min(MAX_CONNECTIONS, available))
-
-
-def is_shortage(error: BaseException) -> bool:
-    """Whether the error says that no descriptor is free now."""
-    return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
 
 
 def _queued(fd: int, request: int) -> int:

@@ -80,7 +80,7 @@ class Workers:
         self.malformed = 0
         self.verified = 0
         self._verifier = Verifier(settings.verify_share)
-        self._unverified: set[str] = set()  # renderer digests for which the log says that nothing can be verified
+        self._unverified: set[str] = set()  # renderer digests that the log has named as not verifiable
         self._lost: OrderedDict[bytes, WorkerState] = OrderedDict()  # connections of silent workers, which may recover
         self._suspected: OrderedDict[str, bytes] = OrderedDict()  # silent worker -> its request in progress
         self._next_tick_s = self._next_heartbeat_s = self._next_starved_s = 0.0

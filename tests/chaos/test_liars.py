@@ -171,8 +171,8 @@ class TestHangs:
             start_s = time.monotonic()
             future = run.ask(2)
             wait_for(lambda: hung.jobs)
-            wait_for(lambda: hung.failures, within_s=5)
-            assert time.monotonic() - start_s < 3
+            wait_for(lambda: hung.failures)
+            assert time.monotonic() - start_s < 10
             assert "took longer" in hung.failures[0].message and not hung.failures[0].retryable
             run.join("other")
             assert is_honest(future.result(10), 2)

@@ -146,7 +146,7 @@ def test_a_message_of_a_million_parts_does_not_stall_the_others(address, tmp_pat
                 good.request(ASK, deadline_s=10)
                 longest_s = max(longest_s, time.monotonic() - start_s)
                 time.sleep(0.05)
-        assert longest_s < 2.0
+        assert longest_s < 2.5
 
 
 def test_a_peer_that_never_reads_costs_bounded_memory(address, tmp_path):
