@@ -165,9 +165,8 @@ def table(found: dict[str, Any], failed: list[str]) -> str:
             lines.append(f"{part:<12} {'FAILED' if part in failed else 'passed'}")
         for key, value in _flat(figures):
             if not key.startswith("by_skill"):
-                lines.append(
-                    f"  {key:<52} {f'{len(value)} (see --out)' if isinstance(value, list) and len(value) > 2 else value}"
-                )
+                shown = f"{len(value)} (see --out)" if isinstance(value, list) and len(value) > 2 else value
+                lines.append(f"  {key:<52} {shown}")
     return "\n".join(lines)
 
 

@@ -85,7 +85,7 @@ class HabitatScene:
                 frames.rgb[k] = seen[RGB]
             if frames.depth is not None:
                 frames.depth[k] = seen[DEPTH]
-            if frames.ids is not None:
+            if frames.ids is not None and ids is not None:
                 frames.ids[k] = ids
             if frames.amodal is None:
                 continue
