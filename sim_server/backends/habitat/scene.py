@@ -76,8 +76,8 @@ class HabitatScene:
             amodal=[] if "amodal" in sensors else None,
         )
         wanted = [sensor for sensor in (RGB, DEPTH, IDS) if sensor in sensors]
-        if "amodal" in sensors and not self._of_objects:
-            wanted = sorted({*wanted, DEPTH, IDS})
+        if "amodal" in sensors:
+            wanted = sorted({*wanted, IDS} if self._of_objects else {*wanted, DEPTH, IDS})
         for k, pose in enumerate(poses):
             seen = self._simulator.observe(self.spec.asset, camera, pose, wanted, self._edits)
             ids = self._translate(seen[IDS]) if IDS in seen else None
@@ -87,19 +87,20 @@ class HabitatScene:
                 frames.depth[k] = seen[DEPTH]
             if frames.ids is not None and ids is not None:
                 frames.ids[k] = ids
-            if frames.amodal is None:
-                continue
-            if self._of_objects:
-                frames.amodal.append(self._unoccluded(pose, camera))
-            else:
+            if frames.amodal is not None:
                 assert ids is not None
-                frames.amodal.append(estimated_pixels(self._surface, pose, camera, seen[DEPTH], ids))
+                frames.amodal.append(
+                    self._unoccluded(pose, camera, seen[IDS])
+                    if self._of_objects
+                    else estimated_pixels(self._surface, pose, camera, seen[DEPTH], ids)
+                )
         return frames
 
-    def _unoccluded(self, pose: Pose, camera: Camera) -> dict[int, int]:
-        """Pixels of each object without occlusion, in the view that was just observed."""
+    def _unoccluded(self, pose: Pose, camera: Camera, pixels: NDArray[np.int64]) -> dict[int, int]:
+        """Pixels without occlusion of each object in the view that was just observed; `pixels`: its id image."""
+        seen = {self._own_ids[value] for value in np.unique(pixels).tolist() if value in self._own_ids}
         pixel_of = {own: pixel for pixel, own in self._own_ids.items()}
-        boxes = {pixel_of[item.id]: item.box for item in self.description.objects}
+        boxes = {pixel_of[item.id]: item.box for item in self.description.objects if item.id in seen}
         counts = alone.unoccluded_pixels(boxes, pose, camera, self._simulator.observe_alone)
         return dict(sorted((self._own_ids[pixel], count) for pixel, count in counts.items()))
 
