@@ -53,8 +53,9 @@ def build_navmesh(library: Any, simulator: Any, scene: str, cache: Optional[Path
 class Floor:
     """The part of a navmesh that is on a floor.
 
-    habitat-sim also considers the tops of ceilings and beds navigable. Points are drawn here and not by habitat-sim,
-    whose random numbers come from the C library and are shared by the whole process.
+    habitat-sim also considers the tops of ceilings and beds navigable, and the ground outside of the walls. Points are
+    drawn from the largest connected floor; not by habitat-sim, whose random numbers come from the C library and are
+    shared by the whole process.
     """
 
     def __init__(
@@ -72,18 +73,16 @@ class Floor:
             for item in objects
             if item.box.half_extents_m[1] > _THIN_M
         ]  # fmt: skip
-        corners = np.array([[float(v[k]) for k in range(3)] for v in pathfinder.build_navmesh_vertices()]).reshape(
-            -1, 3
-        )
-        self._top_m = float(corners[:, 1].max()) if len(corners) else 0.0
-        triangles = corners.reshape(-1, 3, 3)
-        self._triangles = triangles[self._on_floor(triangles.mean(1))]
-        a, b, c = (self._triangles[:, k] for k in range(3))
-        areas = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
-        self.area_m2 = float(areas.sum())
-        if not self.area_m2 > 0:
+        islands = [_triangles(pathfinder, number) for number in range(int(pathfinder.num_islands))]
+        self._top_m = max((float(island[..., 1].max()) for island in islands), default=0.0)
+        floors = [island[self._on_floor(island.mean(1))] for island in islands]
+        areas = [_areas(floor) for floor in floors]
+        largest = max(range(len(floors)), key=lambda number: float(areas[number].sum()), default=-1)
+        if largest < 0 or not areas[largest].sum() > 0:
             raise Infeasible(f"scene {scene} has no floor to stand on: its navmesh is empty or above the ceiling.")
-        self._until = np.cumsum(areas) / areas.sum()
+        self._triangles = floors[largest]
+        self.area_m2 = float(areas[largest].sum())
+        self._until = np.cumsum(areas[largest]) / self.area_m2
 
     def is_navigable(self, point_m: Vec3) -> bool:
         there = np.array(point_m, np.float32)
@@ -122,3 +121,14 @@ class Floor:
             local = np.abs(flat @ turn)
             good &= ~((local[:, 0] <= half[0]) & (local[:, 2] <= half[2]) & (points[:, 1] > middle_y))
         return good
+
+
+def _triangles(pathfinder: Any, island: int) -> NDArray[np.float64]:
+    """The triangles of a connected part of the navmesh, [N, 3, 3]."""
+    vertices = pathfinder.build_navmesh_vertices(island)
+    return np.array([[float(vertex[k]) for k in range(3)] for vertex in vertices]).reshape(-1, 3, 3)
+
+
+def _areas(triangles: NDArray[np.float64]) -> NDArray[np.float64]:
+    a, b, c = (triangles[:, k] for k in range(3))
+    return np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
