@@ -182,7 +182,7 @@ def main() -> int:
     parser.add_argument("--stand-in", action="store_true", help="use the stand-in of tests/support for habitat_sim")
     parser.add_argument("--only", default="", help=f"parts, separated by commas: {', '.join(PARTS)}")
     parser.add_argument("--each", type=int, help="specs per skill and level in every home")
-    parser.add_argument("--out", type=Path, help="JSON file for all figures")
+    parser.add_argument("--out", type=Path, help="JSON file for all figures; other parts in it are kept")
     options = parser.parse_args()
     if options.stand_in:
         sys.path.insert(0, str(STAND_IN))
@@ -210,6 +210,8 @@ def main() -> int:
     failed = [part for part in parts if not CHECKS[part](found[part])]
     print(table(found, failed))
     if options.out:
+        if options.out.exists():
+            found = {**json.loads(options.out.read_text()), **found}
         options.out.write_text(json.dumps(found, indent=1) + "\n")
     return 1 if failed else 0
 

@@ -101,7 +101,14 @@ class Floor:
         raise Infeasible(f"scene {self._scene} has no floor to stand on: its navmesh cannot be sampled.")
 
     def shortest_path(self, start_m: Vec3, goal_m: Vec3) -> tuple[float, list[Vec3]]:
-        """(length in metres, points), or (inf, []) if there is no path."""
+        """(length in metres, points), or (inf, []) if there is no path.
+
+        The shorter one of both directions: Detour's search goes from edge to edge of polygons and misses shortcuts.
+        """
+        there, back = self._find(start_m, goal_m), self._find(goal_m, start_m)
+        return there if there[0] <= back[0] else (back[0], back[1][::-1])
+
+    def _find(self, start_m: Vec3, goal_m: Vec3) -> tuple[float, list[Vec3]]:
         path = self._library.nav.ShortestPath()
         path.requested_start = np.array(start_m, np.float32)
         path.requested_end = np.array(goal_m, np.float32)
