@@ -112,8 +112,8 @@ CLAIMS = (
         "habitat",
         "python -m tests.conformance.run_habitat --out benchmarks/results/habitat.json",
         sections.habitat,
-        "habitat-sim 0.3.4, built from its sources without CUDA and Bullet, on Mesa llvmpipe. Only `rooms` draws what is "
-        "outside of windows.",
+        "habitat-sim 0.3.4, built from its sources without CUDA and Bullet, on Mesa llvmpipe. Only `rooms` draws what "
+        "is outside of windows.",
     ),
     Claim(
         "Programs and independent oracles agree on every answer",
