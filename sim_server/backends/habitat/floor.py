@@ -5,27 +5,54 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import Any, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from protocol.errors import Infeasible, VantageError
 from protocol.tasks.scene import Room, SceneObject, Vec3
+from sim_server.backends.placements import SceneFiles
 from sim_server.questions.geometry import rotation_matrix
 
-AGENT_HEIGHT_M, AGENT_RADIUS_M = 1.5, 0.2
-CELL_M = 0.05
-SETTINGS = f"{AGENT_HEIGHT_M}-{AGENT_RADIUS_M}-{CELL_M}"  # distinguishes cached navmeshes
+# Settings of the navmesh by habitat-sim's names, with their bounds; scenes may have their own.
+AGENT = {
+    "agent_height": 1.5, "agent_radius": 0.2, "agent_max_climb": 0.2, "agent_max_slope": 45.0, "cell_size": 0.05,
+    "cell_height": 0.05,
+}  # fmt: skip
+_BOUNDS = {
+    "agent_height": (0.1, 5.0), "agent_radius": (0.0, 2.0), "agent_max_climb": (0.0, 2.0),
+    "agent_max_slope": (0.0, 85.0), "cell_size": (0.02, 0.5), "cell_height": (0.02, 0.5),
+}  # fmt: skip
+SETTINGS = "-".join(map(str, AGENT.values()))  # distinguishes cached navmeshes
 _TRIES = 200
+_LEVEL_M = 1e-3
 _SLACK_M = 0.35  # a navmesh's height is that of the floor, rounded up to voxels
 _HEADROOM_M = 1.0
 _SNAP_M = 0.5  # largest vertical distance of a navigable point from the navmesh
-_THIN_M = 0.1  # an object with at most this half height, like a rug, can be walked on
 
 
-def build_navmesh(library: Any, simulator: Any, scene: str, cache: Optional[Path]) -> Any:
-    """The pathfinder of the scene that `simulator` has loaded, for the agent of this module.
+def agent_of(files: Optional[SceneFiles]) -> dict[str, float]:
+    """AGENT with the `navmesh_settings` of the scene's user_defined.
+
+    Raises VantageError("corrupt") for a value that is not a number within bounds.
+    """
+    agent = dict(AGENT)
+    given = files.user.get("navmesh_settings", {}) if files is not None else {}
+    for key in AGENT if isinstance(given, Mapping) else ():
+        value = given.get(key, AGENT[key])
+        low, high = _BOUNDS[key]
+        if not (isinstance(value, (int, float)) and low <= value <= high):
+            assert files is not None
+            raise VantageError(
+                "corrupt", f"{files.file} has the navmesh setting {key} = {value!r}: it must be {low:g} to {high:g}."
+            )
+        agent[key] = float(value)
+    return agent
+
+
+def build_navmesh(library: Any, simulator: Any, scene: str, agent: Mapping[str, float], cache: Optional[Path]) -> Any:
+    """The pathfinder of the scene that `simulator` has loaded, for this agent.
 
     Read from the file `cache` if it exists, else built and stored there. A dataset's own navmesh may be for any agent.
     Raises VantageError("corrupt") if no navmesh can be built.
@@ -35,8 +62,8 @@ def build_navmesh(library: Any, simulator: Any, scene: str, cache: Optional[Path
         return pathfinder
     settings = library.nav.NavMeshSettings()
     settings.set_defaults()
-    settings.cell_size = settings.cell_height = CELL_M
-    settings.agent_height, settings.agent_radius = AGENT_HEIGHT_M, AGENT_RADIUS_M
+    for key, value in agent.items():
+        setattr(settings, key, value)
     settings.include_static_objects = True  # off by default: paths would lead through furniture
     if not simulator.recompute_navmesh(pathfinder, settings):
         raise VantageError(
@@ -59,9 +86,10 @@ class Floor:
     """
 
     def __init__(
-        self, library: Any, pathfinder: Any, scene: str, rooms: Sequence[Room], objects: Sequence[SceneObject]
-    ) -> None:
-        """Raises Infeasible if there is no floor."""
+        self, library: Any, pathfinder: Any, scene: str, climb_m: float, rooms: Sequence[Room],
+        objects: Sequence[SceneObject],
+    ) -> None:  # fmt: skip
+        """`climb_m`: the agent walks over lower objects, like rugs. Raises Infeasible if there is no floor."""
         self._library, self._pathfinder = library, pathfinder
         self._scene = scene
         self._levels_m = np.array(sorted({room.floor_y_m for room in rooms}))
@@ -71,7 +99,7 @@ class Floor:
                 rotation_matrix(item.box.rotation_wxyz), item.box.centre_m[1],
             )
             for item in objects
-            if item.box.half_extents_m[1] > _THIN_M
+            if 2 * item.box.half_extents_m[1] > climb_m + _LEVEL_M
         ]  # fmt: skip
         islands = [_triangles(pathfinder, number) for number in range(int(pathfinder.num_islands))]
         self._top_m = max((float(island[..., 1].max()) for island in islands), default=0.0)

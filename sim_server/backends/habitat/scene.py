@@ -15,7 +15,7 @@ from protocol.tasks.scene import Camera, Change, Pose, SceneDescription, SceneSp
 from sim_server.backends.base import SENSORS, Frames
 from sim_server.backends.changes import changed_objects, shifts
 from sim_server.backends.habitat import alone
-from sim_server.backends.habitat.floor import Floor, build_navmesh
+from sim_server.backends.habitat.floor import Floor, agent_of, build_navmesh
 from sim_server.backends.habitat.simulator import DEPTH, IDS, RGB, Edits, Simulator
 from sim_server.backends.habitat.survey import SURVEY_CAMERA, estimated_pixels, look_around, survey
 from sim_server.backends.habitat.truth import read_truth
@@ -36,6 +36,7 @@ class HabitatScene:
         self.spec = spec
         self._simulator = simulator
         self._cache: Optional[Path] = navmesh_cache  # None for a changed scene
+        self._agent = agent_of(files)
         self._edits: Edits = ()
         sim = simulator.show(spec.asset, SURVEY_CAMERA)
         self._of_objects = simulator.is_made_of_objects(spec.asset)
@@ -139,9 +140,10 @@ class HabitatScene:
     def _walkable(self) -> Floor:
         if self._floor is None:
             sim = self._simulator.show(self.spec.asset, SURVEY_CAMERA, self._edits)
-            pathfinder = build_navmesh(self._simulator.library, sim, self.spec.asset, self._cache)
+            library, name, agent = self._simulator.library, self.spec.asset, self._agent
+            pathfinder = build_navmesh(library, sim, name, agent, self._cache)
             rooms, objects = self.description.rooms, self.description.objects
-            self._floor = Floor(self._simulator.library, pathfinder, self.spec.asset, rooms, objects)
+            self._floor = Floor(library, pathfinder, name, agent["agent_max_climb"], rooms, objects)
         return self._floor
 
     # ------------------------------------------------------------------ changes

@@ -16,6 +16,7 @@ _C_LIBRARY = itertools.count()  # the random numbers of the process: other libra
 class NavMeshSettings:
     def set_defaults(self) -> None:
         self.cell_size, self.cell_height, self.agent_height, self.agent_radius = 0.05, 0.2, 1.5, 0.1
+        self.agent_max_climb, self.agent_max_slope = 0.2, 45.0
         self.include_static_objects = False
 
 
