@@ -191,6 +191,58 @@ def conformance(result: Any) -> Iterable[str]:
     yield table(("scene", "equal ids, all pixels", "depth error, median", "99th percentile"), rows)
 
 
+def habitat(result: Any) -> Iterable[str]:
+    agreed, asked, speed = result["agreement"], result["skills"], result["cost"]
+    yield table(
+        ("habitat-sim against `rooms` on the same exported homes", "value"),
+        (
+            ("objects whose category, colour, room, support or front differ", agreed["objects_with_other_facts"]),
+            ("corners of boxes, largest difference", f"{agreed['box_corners_max_mm']} mm"),
+            ("equal ids, all pixels", f"{agreed['ids_equal_percent']} %"),
+            ("equal ids after an object was removed or moved", f"{agreed['changed_ids_equal_percent']} %"),
+            ("depth error, median and 99th percentile", f"{agreed['depth_median_mm']} and {agreed['depth_p99_mm']} mm"),
+            ("visible fraction of an object, largest difference", agreed["visible_fraction_max_difference"]),
+            ("colour where both show a surface, mean difference of 255", agreed["colour_mean_of_255"]),
+            ("navigable points on which both agree", f"{agreed['navigable_equal_percent']} %"),
+            ("shortest paths, ratio of lengths: median and range", _ratios(agreed)),
+            ("specs realised in habitat and in `rooms`", _two(asked, "realised", asked["specs"])),
+            ("answers confirmed by the oracle", _two(asked, "oracle_agrees")),
+            ("same answer in the other simulator", _two(asked, "same_answer")),
+            ("skills that are never feasible in habitat", ", ".join(asked["never_feasible_in_habitat"]) or "none"),
+            ("bad scenes that cost one sentence and only themselves", _bad(result["defects"])),
+            ("swaps of workers under load, failed requests", _swaps(result["swaps"])),
+        ),
+    )
+    rates = {side: speed[side]["frames_per_cpu_s"] for side in ("habitat", "rooms")}
+    rows = [(name.replace("_", ", ", name.count("_") - 1).replace("_", ", "), f"{rate:g}", f"{rates['rooms'][name]:g}")
+            for name, rate in rates["habitat"].items()]  # fmt: skip
+    for key, label in (
+        ("open_cpu_s_median", "opening a scene, CPU-s"),
+        ("memory_mib_last", "memory after 50 loads, MiB"),
+    ):
+        rows.append((label, *(str(speed[side][key]) for side in ("habitat", "rooms"))))
+    rows.append(("CPU-s per spec", *(str(asked[f"{side}_cpu_s_per_spec"]) for side in ("habitat", "rooms"))))
+    yield table(("frames per CPU-second", "habitat", "rooms"), rows)
+
+
+def _ratios(agreed: Any) -> str:
+    low, high = agreed["geodesic_ratio_range"]
+    return f"{agreed['geodesic_ratio_median']} ({low}–{high})"
+
+
+def _two(asked: Any, key: str, of: int = 0) -> str:
+    parts = [(asked[f"{side}_{key}"], of or asked[f"{side}_realised"]) for side in ("habitat", "rooms")]
+    return " and ".join(f"{count} of {total}" for count, total in parts)
+
+
+def _bad(defects: Any) -> str:
+    return f"{defects['with_a_sentence']} of {defects['bad_scenes']}"
+
+
+def _swaps(swaps: Any) -> str:
+    return f"{swaps['swaps']} ({swaps['killed']} killed), {len(swaps['failed'])} of {swaps['answered']}"
+
+
 # ----------------------------------------------------------------------------- questions and data
 
 

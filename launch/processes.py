@@ -111,7 +111,7 @@ class Child:
         if progress > self._progress_before:
             self._deaths, self._progress_before = 0, progress
         self._deaths += 1
-        because = f": {message}" if message else ""
+        because = f": {message}" if message and code != -signal.SIGKILL else ""
         if self._deaths >= MAX_DEATHS:
             raise VantageError(
                 "internal",

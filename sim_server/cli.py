@@ -128,6 +128,8 @@ def worker(
 
     from sim_server.service.worker import Worker  # the broker's process must not import a simulator's libraries
 
+    if not leash:  # a user waits; a simulator can take half a minute to start
+        typer.echo(f"{name} starts its simulator, then joins the run.", err=True)
     process = Worker(lambda: lookup(run_dir, WORKER_SERVICE) if run_dir else endpoint, settings, name, leash)
     if leash:  # the parent receives Ctrl-C too, and closes the leash when it is done
         signal.signal(signal.SIGINT, signal.SIG_IGN)

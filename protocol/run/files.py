@@ -70,9 +70,9 @@ def check_folder(path: Path) -> None:
 
 def private_folder(path: Path) -> None:
     """Create `path` with mode 0700, or restrict it to that. Raises VantageError("conflict") if another user owns it."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path, mode=0o700)
     status = path.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+    if status.st_uid != os.getuid():
         raise VantageError("conflict", f"{path} belongs to another user; remove it or use another run directory.")
     if stat.S_IMODE(status.st_mode) != 0o700:
         path.chmod(0o700)

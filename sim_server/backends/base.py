@@ -19,9 +19,10 @@ class Frames(msgspec.Struct):
 
     rgb: uint8 [N, H, W, 3] sRGB; depth: float32 [N, H, W] metres along the optical axis, 0 where nothing was hit;
     ids: int32 [N, H, W] object ids, 0 = no object; amodal: per view, object id -> pixels that the object would cover in
-    the frame without occlusion; normals: float32 [N, H, W, 3], unit length, in the camera's frame (x right, y up, z
-    towards the viewer), 0 where nothing was hit. Sensors that were not requested are None. lens: coefficient k of the
-    barrel distortion applied to all maps (sim_server/sensing/lens.py); 0 for a pinhole camera.
+    the frame without occlusion, at least for the visible objects; normals: float32 [N, H, W, 3], unit length, in the
+    camera's frame (x right, y up, z towards the viewer), 0 where nothing was hit. Sensors that were not requested are
+    None. lens: coefficient k of the barrel distortion applied to all maps (sim_server/sensing/lens.py); 0 for a pinhole
+    camera.
     """
 
     poses: tuple[Pose, ...]

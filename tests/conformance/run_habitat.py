@@ -54,7 +54,7 @@ class Size(NamedTuple):
 
 FULL = Size(
     tuple(SceneSpec(seed=seed, rooms=3, **HOME) for seed in (5, 6, 7)),  # type: ignore[arg-type]
-    views=12, points=400, specs_each=4, skills=(), swap_rounds=3, least_cpu_s=6.0, loads=50,
+    views=12, points=400, specs_each=2, skills=(), swap_rounds=3, least_cpu_s=6.0, loads=50,
 )  # fmt: skip
 SHORT = Size(
     (SceneSpec(seed=5, rooms=2, **HOME),),  # type: ignore[arg-type]
@@ -128,7 +128,7 @@ class Run:
 
     def cost(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        sizes = SIZES if self.size is FULL else SIZES[:1]
+        sizes = SIZES if self.size.loads == FULL.loads else SIZES[:1]
         for name, backend in zip(("habitat", "rooms"), self.backends()):
             if isinstance(backend, Warmable):
                 backend.warm()
@@ -165,9 +165,8 @@ def table(found: dict[str, Any], failed: list[str]) -> str:
             lines.append(f"{part:<12} {'FAILED' if part in failed else 'passed'}")
         for key, value in _flat(figures):
             if not key.startswith("by_skill"):
-                lines.append(
-                    f"  {key:<52} {f'{len(value)} (see --out)' if isinstance(value, list) and len(value) > 2 else value}"
-                )
+                shown = f"{len(value)} (see --out)" if isinstance(value, list) and len(value) > 2 else value
+                lines.append(f"  {key:<52} {shown}")
     return "\n".join(lines)
 
 
@@ -182,7 +181,8 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="one home, few views and skills")
     parser.add_argument("--stand-in", action="store_true", help="use the stand-in of tests/support for habitat_sim")
     parser.add_argument("--only", default="", help=f"parts, separated by commas: {', '.join(PARTS)}")
-    parser.add_argument("--out", type=Path, help="JSON file for all figures")
+    parser.add_argument("--each", type=int, help="specs per skill and level in every home")
+    parser.add_argument("--out", type=Path, help="JSON file for all figures; other parts in it are kept")
     options = parser.parse_args()
     if options.stand_in:
         sys.path.insert(0, str(STAND_IN))
@@ -193,7 +193,8 @@ def main() -> int:
         parts.remove("tests")  # CI runs them anyway
     with tempfile.TemporaryDirectory(prefix="vantage-habitat-") as folder:
         os.environ["XDG_CACHE_HOME"] = str(Path(folder) / "cache")
-        run = Run(SHORT if options.short else FULL, Path(folder), options.stand_in)
+        size = SHORT if options.short else FULL
+        run = Run(size._replace(specs_each=options.each or size.specs_each), Path(folder), options.stand_in)
         run.backends()
         found: dict[str, Any] = {
             "machine": {**describe_machine(), **describe_load()},
@@ -209,6 +210,8 @@ def main() -> int:
     failed = [part for part in parts if not CHECKS[part](found[part])]
     print(table(found, failed))
     if options.out:
+        if options.out.exists():
+            found = {**json.loads(options.out.read_text()), **found}
         options.out.write_text(json.dumps(found, indent=1) + "\n")
     return 1 if failed else 0
 

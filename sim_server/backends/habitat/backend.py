@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Optional
 
@@ -37,7 +38,8 @@ class HabitatBackend:
         self._assets = AssetCheck()
         self._simulator = Simulator(dataset, gpu, software)
         content = self._dataset.digest()
-        self.digest = f"habitat-{FORMAT_VERSION}-{self._simulator.version}-{content}-{self._simulator.look}"
+        look = self._simulator.look
+        self.digest = f"habitat-{FORMAT_VERSION}-{_code_digest()}-{self._simulator.version}-{content}-{look}"
         self._cache = cache_dir("navmesh") / f"{content}-{SETTINGS}"
         self.capabilities = Capabilities(sensors=SENSORS, assets=self._simulator.scenes)
 
@@ -86,3 +88,14 @@ class HabitatBackend:
 
     def close(self) -> None:
         self._simulator.close()
+
+
+def _code_digest() -> str:
+    """Hash of the sources that can change a scene description or an image."""
+    total = hashlib.blake2b(digest_size=6)
+    backends = Path(__file__).parents[1]
+    shared = ("changes.py", "placements.py", "scene_dataset.py", "templates.py")
+    for path in (*sorted(Path(__file__).parent.glob("*.py")), *(backends / name for name in shared)):
+        total.update(path.name.encode())
+        total.update(path.read_bytes())
+    return total.hexdigest()

@@ -15,7 +15,7 @@ from protocol.tasks.scene import Camera, Change, Pose, SceneDescription, SceneSp
 from sim_server.backends.base import SENSORS, Frames
 from sim_server.backends.changes import changed_objects, shifts
 from sim_server.backends.habitat import alone
-from sim_server.backends.habitat.floor import Floor, build_navmesh
+from sim_server.backends.habitat.floor import Floor, agent_of, build_navmesh
 from sim_server.backends.habitat.simulator import DEPTH, IDS, RGB, Edits, Simulator
 from sim_server.backends.habitat.survey import SURVEY_CAMERA, estimated_pixels, look_around, survey
 from sim_server.backends.habitat.truth import read_truth
@@ -36,6 +36,7 @@ class HabitatScene:
         self.spec = spec
         self._simulator = simulator
         self._cache: Optional[Path] = navmesh_cache  # None for a changed scene
+        self._agent = agent_of(files)
         self._edits: Edits = ()
         sim = simulator.show(spec.asset, SURVEY_CAMERA)
         self._of_objects = simulator.is_made_of_objects(spec.asset)
@@ -76,8 +77,8 @@ class HabitatScene:
             amodal=[] if "amodal" in sensors else None,
         )
         wanted = [sensor for sensor in (RGB, DEPTH, IDS) if sensor in sensors]
-        if "amodal" in sensors and not self._of_objects:
-            wanted = sorted({*wanted, DEPTH, IDS})
+        if "amodal" in sensors:
+            wanted = sorted({*wanted, IDS} if self._of_objects else {*wanted, DEPTH, IDS})
         for k, pose in enumerate(poses):
             seen = self._simulator.observe(self.spec.asset, camera, pose, wanted, self._edits)
             ids = self._translate(seen[IDS]) if IDS in seen else None
@@ -85,21 +86,22 @@ class HabitatScene:
                 frames.rgb[k] = seen[RGB]
             if frames.depth is not None:
                 frames.depth[k] = seen[DEPTH]
-            if frames.ids is not None:
+            if frames.ids is not None and ids is not None:
                 frames.ids[k] = ids
-            if frames.amodal is None:
-                continue
-            if self._of_objects:
-                frames.amodal.append(self._unoccluded(pose, camera))
-            else:
+            if frames.amodal is not None:
                 assert ids is not None
-                frames.amodal.append(estimated_pixels(self._surface, pose, camera, seen[DEPTH], ids))
+                frames.amodal.append(
+                    self._unoccluded(pose, camera, seen[IDS])
+                    if self._of_objects
+                    else estimated_pixels(self._surface, pose, camera, seen[DEPTH], ids)
+                )
         return frames
 
-    def _unoccluded(self, pose: Pose, camera: Camera) -> dict[int, int]:
-        """Pixels of each object without occlusion, in the view that was just observed."""
+    def _unoccluded(self, pose: Pose, camera: Camera, pixels: NDArray[np.int64]) -> dict[int, int]:
+        """Pixels without occlusion of each object in the view that was just observed; `pixels`: its id image."""
+        seen = {self._own_ids[value] for value in np.unique(pixels).tolist() if value in self._own_ids}
         pixel_of = {own: pixel for pixel, own in self._own_ids.items()}
-        boxes = {pixel_of[item.id]: item.box for item in self.description.objects}
+        boxes = {pixel_of[item.id]: item.box for item in self.description.objects if item.id in seen}
         counts = alone.unoccluded_pixels(boxes, pose, camera, self._simulator.observe_alone)
         return dict(sorted((self._own_ids[pixel], count) for pixel, count in counts.items()))
 
@@ -138,9 +140,10 @@ class HabitatScene:
     def _walkable(self) -> Floor:
         if self._floor is None:
             sim = self._simulator.show(self.spec.asset, SURVEY_CAMERA, self._edits)
-            pathfinder = build_navmesh(self._simulator.library, sim, self.spec.asset, self._cache)
+            library, name, agent = self._simulator.library, self.spec.asset, self._agent
+            pathfinder = build_navmesh(library, sim, name, agent, self._cache)
             rooms, objects = self.description.rooms, self.description.objects
-            self._floor = Floor(self._simulator.library, pathfinder, self.spec.asset, rooms, objects)
+            self._floor = Floor(library, pathfinder, name, agent["agent_max_climb"], rooms, objects)
         return self._floor
 
     # ------------------------------------------------------------------ changes

@@ -60,6 +60,7 @@ class Simulator:
         self._edits: Edits = ()
         self._objects: dict[int, Any] = {}  # rigid objects of the loaded scene, by habitat-sim's id
         self._homes: dict[int, tuple[NDArray[np.float32], Any]] = {}  # their translations and motion types in the files
+        self._rejected: dict[str, str] = {}  # scenes that habitat-sim failed to load, with the sentence
         self._of_objects: dict[str, bool] = {}  # by scene: whether it is made of objects, so that ids are object ids
         try:
             handles = self._list_scenes()
@@ -127,6 +128,8 @@ class Simulator:
         if scene not in self._handles:  # habitat-sim would raise an AssertionError
             some = ", ".join(self.scenes[:8])
             raise VantageError("bad_request", f"dataset {self._dataset} has no scene {scene!r}: choose among {some}.")
+        if scene in self._rejected:  # another try would cost another start of the renderer
+            raise VantageError("corrupt", self._rejected[scene])
         if self._shown != (scene, camera):
             before, self._shown = self._shown, None  # set again on success
             if before is not None and before[0] == scene:
@@ -158,10 +161,9 @@ class Simulator:
             sim.reconfigure(self._configuration(scene, self._handles[scene], camera))
         except Exception as error:  # AssertionError for data that it cannot read
             self.close()  # it has lost a part of its state: the next scene would end the process
-            raise VantageError(
-                "corrupt",
-                f"habitat-sim cannot load scene {scene!r} of {self._dataset}: {reason_of(error)}. Correct its files.",
-            ) from None
+            reason = f"habitat-sim cannot load scene {scene!r} of {self._dataset}: {reason_of(error)}"
+            self._rejected[scene] = f"{reason}. Correct its files, then restart this worker."
+            raise VantageError("corrupt", self._rejected[scene]) from None
         manager = sim.get_rigid_object_manager()
         self._objects = {int(item.object_id): item for item in manager.get_objects_by_handle_substring("").values()}
         self._homes = {

@@ -86,7 +86,7 @@ def _images(ours: Scene, right: Scene, views: int) -> dict[str, Any]:
     same = a.ids == b.ids
     pixels, fractions = [0], [0.0]
     for k in range(len(poses)):
-        for key in {*a.amodal[k], *b.amodal[k]}:
+        for key in a.amodal[k]:  # visible ones
             counts = [frames.amodal[k].get(key, 0) for frames in (a, b)]  # type: ignore[index]
             pixels.append(abs(counts[0] - counts[1]))
             if min(counts) > 50:

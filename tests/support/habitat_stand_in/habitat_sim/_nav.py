@@ -16,6 +16,7 @@ _C_LIBRARY = itertools.count()  # the random numbers of the process: other libra
 class NavMeshSettings:
     def set_defaults(self) -> None:
         self.cell_size, self.cell_height, self.agent_height, self.agent_radius = 0.05, 0.2, 1.5, 0.1
+        self.agent_max_climb, self.agent_max_slope = 0.2, 45.0
         self.include_static_objects = False
 
 
@@ -42,18 +43,21 @@ class PathFinder:
         assert self.is_loaded
         return 2 * self._scene.description.navigable_area_m2
 
+    num_islands = 3
+
     def build_navmesh_vertices(self, island_index: int = -1) -> list[Any]:
-        """Three per triangle: two triangles for each free cell of the floor, and two on top of the ceiling."""
+        """Three per triangle. Island 0 is the top of the ceiling, 1 the floor, 2 a strip outside of the walls."""
         assert self.is_loaded
         rooms = self._scene.description.rooms
         outline = np.array([corner for room in rooms for corner in room.polygon_xz_m] or [(-9.0, -9.0), (9.0, 9.0)])
         (low_x, low_z), (high_x, high_z) = outline.min(0), outline.max(0)
-        vertices: list[Any] = _quad(low_x, low_z, high_x - low_x, high_z - low_z, _CEILING_TOP_M)
+        islands = [_quad(low_x, low_z, high_x - low_x, high_z - low_z, _CEILING_TOP_M), [], []]
         for x in np.arange(low_x, high_x, _CELL_M):
             for z in np.arange(low_z, high_z, _CELL_M):
                 if self._scene.is_navigable((float(x + _CELL_M / 2), 0.0, float(z + _CELL_M / 2))):
-                    vertices += _quad(x, z, _CELL_M, _CELL_M, _VOXEL_M)
-        return vertices
+                    islands[1] += _quad(x, z, _CELL_M, _CELL_M, _VOXEL_M)
+        islands[2] = _quad(high_x + 0.3, low_z, 0.2, high_z - low_z, _VOXEL_M)
+        return list(itertools.chain(*islands)) if island_index < 0 else islands[island_index]
 
     def seed(self, number: int) -> None:
         pass

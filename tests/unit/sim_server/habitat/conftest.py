@@ -50,20 +50,35 @@ def dataset_of(name: str) -> Path:
     return REFERENCE / name / "dataset" / f"{name}.scene_dataset_config.json"
 
 
+_last: list[tuple[Any, HabitatBackend]] = []  # the real library's backend; starting its renderer takes many seconds
+
+
 @pytest.fixture
 def make_habitat(habitat_sim: ModuleType) -> Iterator[Callable[..., HabitatBackend]]:
-    """Creates backends and closes each before the next, since the real library has one OpenGL context."""
-    made: list[HabitatBackend] = []
+    """Creates backends. With the real library, only one is open at a time, and is used again for the same dataset."""
 
     def make(dataset: Path, **settings: Any) -> HabitatBackend:
-        for before in made:
-            before.close()
-        made.append(HabitatBackend(dataset, **{"gpu": -1, **settings}))
-        return made[-1]
+        settings = {"gpu": -1, **settings}
+        key = (dataset, sorted(settings.items()))
+        if not INSTALLED:
+            return HabitatBackend(dataset, **settings)
+        if not _last or _last[0][0] != key:
+            close_habitat()
+            _last.append((key, HabitatBackend(dataset, **settings)))
+        return _last[0][1]
 
     yield make
-    for backend in made:
-        backend.close()
+
+
+def close_habitat() -> None:
+    while _last:
+        _last.pop()[1].close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _closed_at_the_end() -> Iterator[None]:
+    yield
+    close_habitat()
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from typing import Any, Callable
 import pytest
 
 from protocol.errors import VantageError
+from protocol.tasks.scene import SceneSpec
 from sim_server.backends.habitat import HabitatBackend
 from tests.conformance.habitat_run.defects import make_dataset, open_each
 
@@ -51,6 +52,9 @@ def test_a_scene_that_only_the_library_rejects_is_refused_and_the_renderer_resta
     (outcome,) = open_each(backend, good, ["object_missing"])
     assert outcome.code == "corrupt" and "object_missing" in outcome.sentence and "ESP_CHECK" not in outcome.sentence
     assert outcome.good and habitat_sim.Simulator.made == before + 2
+    with pytest.raises(VantageError, match="restart this worker"):
+        backend.open(SceneSpec(asset="object_missing"))
+    assert habitat_sim.Simulator.made == before + 2  # it is refused at once
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "", '{"scene_instances": 3}'])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from pathlib import Path
 from typing import Callable
 
@@ -14,8 +16,11 @@ from protocol.tasks.scene import Camera, Change, SceneDescription, SceneObject, 
 from protocol.tasks.task import QuestionSpec, TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.backends.habitat import HabitatBackend
+from sim_server.backends.habitat.floor import AGENT, agent_of
 from sim_server.backends.habitat.scene import HabitatScene
 from sim_server.backends.rooms import RoomsBackend
+from sim_server.backends.rooms.walk.navigation import AGENT_HEIGHT_M, STEP_M
+from sim_server.backends.scene_dataset import SceneDataset
 from sim_server.questions.geometry import pose_from_yaw_pitch
 from sim_server.questions.realise import realise
 
@@ -145,3 +150,19 @@ def test_skills_that_need_fronts_or_changes_are_feasible(both: tuple[HabitatScen
         assert realised.question.answer in realised.question.options
         return
     pytest.fail("infeasible")
+
+
+def test_the_agent_is_that_of_the_scene(make_habitat: MakeHabitat, exported: tuple[Path, str], tmp_path: Path) -> None:
+    """A dog bed is no obstacle for habitat-sim's own agent, which climbs 20 cm, but it is for that of exports."""
+    home, name = exported
+    files = SceneDataset(home).scene(name)
+    assert agent_of(None) == AGENT
+    assert agent_of(files) == {**AGENT, "agent_height": AGENT_HEIGHT_M, "agent_max_climb": STEP_M}
+    config = Path(shutil.copytree(home.parent, tmp_path / "copy")) / home.name
+    path = config.parent / "scenes" / f"{name}.scene_instance.json"
+    scene = json.loads(path.read_text())
+    scene["user_defined"]["navmesh_settings"]["agent_radius"] = "wide"
+    path.write_text(json.dumps(scene))
+    with pytest.raises(VantageError, match="agent_radius = 'wide'") as caught:
+        make_habitat(config).open(SceneSpec(asset=name))
+    assert caught.value.code == "corrupt"
