@@ -25,19 +25,19 @@ READING_MAPS = [name for name, skill in CATALOGUE.items() if skill.evidence == "
 
 
 class Unread:
-    """A map that raises when it is read."""
+    """A map, or means over its pixels, that raises when it is read."""
 
     def _read(self, *_: object) -> NoReturn:
         raise AssertionError("a map of the view is read")
 
-    __getattr__ = __getitem__ = __gt__ = __eq__ = _read
+    __getattr__ = __getitem__ = __contains__ = __gt__ = __eq__ = _read
 
 
 def unmapped(evidence: Evidence) -> Evidence:
     unread: Any = Unread()
 
     def blind(views: tuple) -> tuple:
-        return tuple(msgspec.structs.replace(view, ids=unread, depth_m=unread) for view in views)
+        return tuple(msgspec.structs.replace(view, ids=unread, depth_m=unread, surfaces_m=unread) for view in views)
 
     return msgspec.structs.replace(evidence, views=blind(evidence.views), hidden=blind(evidence.hidden))
 
