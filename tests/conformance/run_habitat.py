@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple, Optional
 
 from benchmarks.machine import describe_load, describe_machine
-from protocol.tasks.scene import SceneSpec
-from sim_server.backends.base import Backend, Warmable
+from protocol.tasks.scene import Pose, SceneSpec
+from sim_server.backends.base import Backend, Scene, Warmable
 from sim_server.backends.habitat import HabitatBackend
 from sim_server.backends.rooms import RoomsBackend
 from sim_server.backends.rooms.files.export import CONFIG_NAME, export_scenes
@@ -121,10 +121,14 @@ class Run:
         return {"bad_scenes": len(outcomes), "with_a_sentence": len(outcomes) - len(bad), "others": bad}
 
     def swaps(self) -> dict[str, Any]:
-        _, rooms = self.backends()
-        poses = poses_in(rooms.open(SceneSpec(asset=self.assets[0])), 4)
+        views = []
+        backends = self.backends()
+        for asset in self.assets:
+            scenes = [backend.open(SceneSpec(asset=asset)) for backend in backends]
+            free = [pose for pose in poses_in(scenes[1], 12) if _above_floor(scenes[0], pose)]
+            views += [(asset, pose) for pose in free[:4]]
         self.close()
-        return swap(self.folder, self.dataset, self.assets, poses, self.environment(), self.size.swap_rounds)
+        return swap(self.folder, self.dataset, views, self.environment(), self.size.swap_rounds)
 
     def cost(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -138,6 +142,12 @@ class Run:
                 **opening(backend, self.assets, self.size.loads),
             }
         return found
+
+
+def _above_floor(scene: Scene, pose: Pose) -> bool:
+    """Whether a service accepts the pose: it must be above free floor in both simulators."""
+    x, _, z = pose.position_m
+    return scene.is_navigable((x, scene.description.rooms[0].floor_y_m, z))
 
 
 CHECKS: dict[str, Callable[[dict[str, Any]], bool]] = {

@@ -20,14 +20,16 @@ from protocol.wire.messages import DrainWorker, GetSimStatus, Observe
 
 _START_S = 240.0
 
+View = tuple[str, Pose]  # of a scene
+
 
 class _Load(threading.Thread):
     """A client that asks for views one after the other, and records each answer."""
 
-    def __init__(self, run: Path, assets: Sequence[str], poses: Sequence[Pose]) -> None:
+    def __init__(self, run: Path, views: Sequence[View]) -> None:
         super().__init__(daemon=True)
         self._client = Client(lambda: lookup(run, "sim"), "load")
-        self._assets, self._poses = assets, poses
+        self._views = views
         self.stop = threading.Event()
         self.answers: dict[tuple[str, int], set[bytes]] = {}  # by renderer and request: distinct images
         self.answered, self.failures = 0, []  # type: ignore[var-annotated]
@@ -37,8 +39,8 @@ class _Load(threading.Thread):
         with self._client as client:
             while not self.stop.is_set():
                 number += 1
-                key = number % (len(self._assets) * len(self._poses))
-                asset, pose = self._assets[key % len(self._assets)], self._poses[key // len(self._assets)]
+                key = number % len(self._views)
+                asset, pose = self._views[key]
                 try:
                     packet = client.request(Observe(SceneSpec(asset=asset), Camera(96, 72), pose), deadline_s=_START_S)
                 except VantageError as error:
@@ -50,7 +52,7 @@ class _Load(threading.Thread):
 
 
 def swap(
-    folder: Path, dataset: Path, assets: Sequence[str], poses: Sequence[Pose], environment: dict[str, str], rounds: int
+    folder: Path, dataset: Path, views: Sequence[View], environment: dict[str, str], rounds: int
 ) -> dict[str, Any]:
     """Replace habitat by `rooms` and back under load, `rounds` times; every second time the old worker is killed."""
     settings = {"backend": "habitat", "dataset": str(dataset), "gpu": -1, "software_rendering": True, "workers": 0}
@@ -76,7 +78,7 @@ def swap(
     try:
         with Client(lambda: lookup(run.path, "sim"), "swap") as client:
             current, name = join("habitat", 0), "habitat-0"
-            load = _Load(run.path, assets, poses)
+            load = _Load(run.path, views)
             load.start()
             for number in range(1, 2 * rounds + 1):
                 _answers(load, 20)
