@@ -26,7 +26,7 @@ from sim_server.questions.geometry import pose_from_yaw_pitch
 from sim_server.questions.realise import realise
 from sim_server.settings import SimSettings
 
-from .conftest import REFERENCE, close_habitat, dataset_of
+from .conftest import INSTALLED, REFERENCE, close_habitat, dataset_of
 
 MakeHabitat = Callable[..., HabitatBackend]
 
@@ -239,6 +239,8 @@ def test_software_rendering_is_used_if_allowed(habitat_sim: ModuleType, monkeypa
     made = make_backend("habitat", settings)
     assert made.capabilities.assets == ("flat",)
     assert made.open(FLAT).description.backend == "habitat"  # with a CUDA ordinal habitat-sim would end the process
+    if INSTALLED:
+        assert isinstance(made, HabitatBackend) and made._simulator.renderer not in ("unknown", "not started")
     made.close()
 
 
