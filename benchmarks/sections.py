@@ -216,6 +216,7 @@ def habitat(result: Any) -> Iterable[str]:
     rates = {side: speed[side]["frames_per_cpu_s"] for side in ("habitat", "rooms")}
     rows = [(name.replace("_", ", ", name.count("_") - 1).replace("_", ", "), f"{rate:g}", f"{rates['rooms'][name]:g}")
             for name, rate in rates["habitat"].items()]  # fmt: skip
+    rows.append(("starting the renderer, CPU-s", str(result["library"]["start_cpu_s"]), "–"))
     for key, label in (
         ("open_cpu_s_median", "opening a scene, CPU-s"),
         ("memory_mib_last", "memory after 50 loads, MiB"),

@@ -18,6 +18,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Optional
 
@@ -72,12 +73,15 @@ class Run:
         made = RoomsBackend()
         self.assets = export_scenes((made.open(home) for home in size.homes), self.dataset.parent, made.digest)
         self.habitat: Optional[HabitatBackend] = None
+        self.start_cpu_s = 0.0  # of the renderer
 
     def backends(self) -> tuple[Backend, Backend]:
         """habitat and `rooms` on the homes."""
         if self.habitat is None:
             self.habitat = HabitatBackend(self.dataset, gpu=-1, software=True)
+            started_s = time.process_time()
             self.habitat.warm()
+            self.start_cpu_s = round(time.process_time() - started_s, 1)
         return self.habitat, RoomsBackend(str(self.dataset))
 
     def close(self) -> None:
@@ -211,6 +215,7 @@ def main() -> int:
             "library": {
                 "habitat_sim": "stand-in" if options.stand_in else run.habitat._simulator.version,  # type: ignore[union-attr]
                 "renderer": run.habitat._simulator.renderer,  # type: ignore[union-attr]
+                "start_cpu_s": run.start_cpu_s,
             },
         }
         for part in parts:
