@@ -8,6 +8,7 @@ reconfiguration leaves the old scene graph and sensors in memory; a removed obje
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import logging
 import math
@@ -104,6 +105,7 @@ class Simulator:
         """
         if self._sim is not None:
             return
+        atexit.register(self.close)  # a Simulator that is still open when the interpreter ends aborts the process
         log.info("starting the renderer of habitat-sim; on a CPU this takes about 20 seconds")
         started_s = time.monotonic()
         self._sim = self.library.Simulator(self._configuration(EMPTY_SCENE, EMPTY_SCENE, Camera(16, 16)))
@@ -284,6 +286,7 @@ class Simulator:
         return images
 
     def close(self) -> None:
+        atexit.unregister(self.close)
         if self._sim is not None:
             self._objects, self._edits, self._shown = {}, (), None
             self._sim.close()

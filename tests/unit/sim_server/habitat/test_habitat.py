@@ -199,6 +199,21 @@ def test_the_same_spec_gives_the_same_bits(make_habitat: MakeHabitat) -> None:
     assert frames[0].amodal == frames[1].amodal and points[0] == points[1]
 
 
+@pytest.mark.stand_in
+def test_an_open_renderer_is_closed_when_the_interpreter_ends(
+    make_habitat: MakeHabitat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real library aborts the process otherwise."""
+    calls: list[Any] = []
+    monkeypatch.setattr("sim_server.backends.habitat.simulator.atexit.register", calls.append)
+    monkeypatch.setattr("sim_server.backends.habitat.simulator.atexit.unregister", calls.remove)
+    backend = make_habitat(dataset_of("flat"))
+    backend.warm()
+    assert calls == [backend._simulator.close]
+    backend.close()
+    assert calls == []
+
+
 def test_rendering_from_another_thread_is_rejected(backend: HabitatBackend) -> None:
     scene = backend.open(FLAT)
     caught: list[BaseException] = []
