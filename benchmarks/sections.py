@@ -196,6 +196,8 @@ def habitat(result: Any) -> Iterable[str]:
     yield table(
         ("habitat-sim against `rooms` on the same exported homes", "value"),
         (
+            ("conformance tests over the real library", _passed(result["tests"]["conformance"])),
+            ("unit tests of the adapter over the real library", _passed(result["tests"]["unit"])),
             ("objects whose category, colour, room, support or front differ", agreed["objects_with_other_facts"]),
             ("corners of boxes, largest difference", f"{agreed['box_corners_max_mm']} mm"),
             ("equal ids, all pixels", f"{agreed['ids_equal_percent']} %"),
@@ -224,6 +226,10 @@ def habitat(result: Any) -> Iterable[str]:
         rows.append((label, *(str(speed[side][key]) for side in ("habitat", "rooms"))))
     rows.append(("CPU-s per spec", *(str(asked[f"{side}_cpu_s_per_spec"]) for side in ("habitat", "rooms"))))
     yield table(("frames per CPU-second", "habitat", "rooms"), rows)
+
+
+def _passed(summary: str) -> str:
+    return ", ".join(part for part in summary.partition(" in ")[0].split(", ") if "deselected" not in part)
 
 
 def _ratios(agreed: Any) -> str:
