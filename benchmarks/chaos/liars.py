@@ -81,8 +81,9 @@ def _join(live: LiveRun, client: Client, core: SimCore, name: str, lie: Lie) -> 
             reasons = {one.worker_id: one.reason for one in status.quarantined_workers}
             if worker_id in reasons:
                 return reasons[worker_id]
-            if worker.failures:
-                return worker.failures[0].message
+            final = [failure.message for failure in worker.failures if not failure.retryable]
+            if final:
+                return final[0]
             time.sleep(0.05)
         raise AssertionError(f"the liar that answers with {name} is still at work: {status}")
     finally:
