@@ -40,6 +40,11 @@ class VantageError(Exception):
         self.retryable = code in RETRYABLE_CODES if retryable is None else retryable
 
 
+def one_line(error: BaseException) -> str:
+    """The type and message of an error on one line, at most 200 characters."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+
+
 class Infeasible(VantageError):
     """A spec that cannot be realised, with the rule that rejected it."""
 

@@ -8,10 +8,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from protocol.errors import VantageError
 from protocol.tasks.scene import Camera, Change, Pose, SceneDescription, SceneSpec, Vec3
 
 SENSORS = ("rgb", "depth", "ids", "amodal")  # every backend has these; Capabilities.sensors lists all
 ALL_SENSORS = (*SENSORS, "normals")
+
+
+class BlockedPose(VantageError):
+    """A camera inside a wall or an object. The scene and its other poses are fine."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("bad_request", message)
 
 
 class Frames(msgspec.Struct):

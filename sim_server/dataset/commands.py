@@ -108,8 +108,14 @@ def generate(
         worst = sorted(record.infeasible.items(), key=lambda item: -item[1])[:3]
         named = ", ".join(f"{name} ({count})" for name, count in worst)
         typer.echo(f"infeasible and left out: {total}, most often {named}; dataset.json lists all")
+    failed = sum(record.failed.values())
+    if failed:
+        typer.echo(f"failed and left out: {failed}; the first, {record.first_failure}")
+        typer.echo(f"the manifests in {out / 'shards'} list all")
     if not plan.parquet and parquet is None:
         typer.echo("wrote JSON lines only: for Parquet, pip install 'vantage-loop[parquet]'")
+    if failed == record.asked:
+        raise typer.Exit(1)
 
 
 def verify(

@@ -3,7 +3,8 @@
     plan ─▶ specs of a shard ─▶ scene ─▶ realise ─▶ row + WebP ─▶ sealed shard      … ─▶ dataset.json
 
 The result of a spec depends only on the spec, so that a shard written again, or by another process, has the same bytes.
-A spec that cannot be realised is counted with its reason in the shard's manifest and never replaced.
+A spec that cannot be realised is counted with its reason in the shard's manifest and never replaced; so is a spec that
+fails with any other error, apart from the infeasible ones.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, Optional, Sequence, Tuple
 
 import msgspec
 
-from protocol.errors import Infeasible, VantageError
+from protocol.errors import Infeasible, VantageError, one_line
 from protocol.run.directory import write_atomic
 from protocol.run.sealed import sealed_folder, sweep, verify_folder
 from protocol.tasks.task import TaskSpec
@@ -33,6 +34,7 @@ from sim_server.service.scenes import WarmScenes
 WARM_SCENES = 2  # a shard uses one scene after the other
 
 Progress = Callable[[str], None]
+LeftOut = Tuple[str, str, int, str]  # spec_id, skill, level, reason
 
 
 def generate(path: Path, plan: Plan, listed: Sequence[TaskSpec], workers: int, progress: Progress) -> Record:
@@ -91,9 +93,13 @@ def write_shards(path: Path, part: int, parts: int, progress: Progress, parent: 
         if shard in done:
             continue
         started_s = time.perf_counter()
-        rows, infeasible = _write_shard(folder, plan, shard, specs.of_shard(shard), scenes, backend, parent)
-        rate = (rows + infeasible) / (time.perf_counter() - started_s)
-        progress(f"shard {shard + 1} of {plan.shards}: {rows} rows, {infeasible} infeasible, {rate:.0f} specs/s")
+        wanted = specs.of_shard(shard)
+        facts = _write_shard(folder, plan, shard, wanted, scenes, backend, parent)
+        rate = len(wanted) / (time.perf_counter() - started_s)
+        left_out = f"{len(facts['infeasible'])} infeasible"
+        if facts["failed"]:
+            left_out += f", {len(facts['failed'])} failed"
+        progress(f"shard {shard + 1} of {plan.shards}: {facts['rows']} rows, {left_out}, {rate:.0f} specs/s")
     scenes.close()
     backend.close()
 
@@ -106,11 +112,12 @@ def _write_shard(
     scenes: WarmScenes,
     backend: Backend,
     parent: Optional[int],
-) -> tuple[int, int]:
-    """Write one shard; return the number of rows and of infeasible specs."""
+) -> dict[str, Any]:
+    """Write one shard; return the facts of its manifest."""
     rows: list[Row] = []
     images: list[list[bytes]] = []
-    infeasible: list[tuple[str, str, int, str]] = []
+    infeasible: list[LeftOut] = []
+    failed: list[LeftOut] = []
     facts: dict[str, Any] = {"shard": shard, "renderer_digest": backend.digest}
     with sealed_folder(folder.shard(shard), facts) as staging:
         (staging / "images").mkdir()
@@ -119,7 +126,12 @@ def _write_shard(
             try:
                 row, own = make_episode(number, spec, scenes, backend, plan.quality)
             except Infeasible as error:
-                infeasible.append((spec.spec_id, spec.question.skill, spec.question.level, error.message))
+                infeasible.append(_left_out(spec, error.message))
+                continue
+            except MemoryError:
+                raise  # not the fault of this spec
+            except Exception as error:  # a fault of one spec, or of the code that realises it, costs that spec alone
+                failed.append(_left_out(spec, error.message if isinstance(error, VantageError) else one_line(error)))
                 continue
             rows.append(row)
             images.append(own)
@@ -128,8 +140,12 @@ def _write_shard(
         (staging / "rows.jsonl").write_bytes(b"".join(encode_row(row) + b"\n" for row in rows))
         if plan.parquet:
             write_parquet(staging / "rows.parquet", rows, images)
-        facts |= {"rows": len(rows), "infeasible": infeasible}
-    return len(rows), len(infeasible)
+        facts |= {"rows": len(rows), "infeasible": infeasible, "failed": failed}
+    return facts
+
+
+def _left_out(spec: TaskSpec, reason: str) -> LeftOut:
+    return spec.spec_id, spec.question.skill, spec.question.level, reason
 
 
 def make_episode(

@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Iterator, Optional, TypeVar
 
@@ -32,7 +33,7 @@ from sim_server.dataset.plan import Plan, Specs, read_specs, specs_digest
 from sim_server.dataset.rows import Row, decode_row
 
 FORMAT = "vantage-dataset"
-MAJOR, MINOR = 2, 0
+MAJOR, MINOR = 2, 1
 PREFIX = "shard-"
 _Kind = TypeVar("_Kind")
 
@@ -56,7 +57,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan
     asked: int
     rows: int
-    infeasible: dict[str, int]
+    infeasible: dict[str, int]  # number of specs by cell, like "depth_order L0"
+    failed: dict[str, int] = {}  # specs with any other error, by cell
+    first_failure: str = ""
     shards: tuple[ShardRecord, ...]
 
 
@@ -128,17 +131,27 @@ class Folder:
 
     def seal(self, plan: Plan) -> Record:
         """Write dataset.json for the complete shards, and return it."""
-        shards, infeasible, rows = [], {}, 0
+        shards, rows = [], 0
+        infeasible: Counter[str] = Counter()
+        failed: Counter[str] = Counter()
+        first_failure = ""
         for path in self.done().values():
             manifest = (path / MANIFEST).read_bytes()
             facts = json.loads(manifest)
             rows += facts["rows"]
-            for _, skill, level, _ in facts["infeasible"]:
-                name = f"{skill} L{level}"
-                infeasible[name] = infeasible.get(name, 0) + 1
+            infeasible.update(f"{skill} L{level}" for _, skill, level, _ in facts["infeasible"])
+            for spec_id, skill, level, reason in facts.get("failed", ()):  # missing in shards of format 2.0
+                failed[f"{skill} L{level}"] += 1
+                first_failure = first_failure or f"{spec_id}: {reason}"
             shards.append(ShardRecord(path.name, facts["rows"], _digest(manifest)))
         record = Record(
-            plan=plan, asked=plan.n, rows=rows, infeasible=dict(sorted(infeasible.items())), shards=tuple(shards)
+            plan=plan,
+            asked=plan.n,
+            rows=rows,
+            infeasible=dict(sorted(infeasible.items())),
+            failed=dict(sorted(failed.items())),
+            first_failure=first_failure,
+            shards=tuple(shards),
         )
         write_atomic(self.path / "dataset.json", msgspec.json.format(msgspec.json.encode(record), indent=1))
         return record

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from protocol.errors import Infeasible, VantageError
+from protocol.errors import Infeasible, VantageError, one_line
 from sim_server.backends.base import Backend, Scene
 from sim_server.backends.untrusted import read_inside
 from sim_server.dataset.limits import MAX_IMAGE_BYTES, MAX_ROW_PIXELS, MAX_VIEWS
@@ -101,7 +101,7 @@ def verify_shards(
                 raise
             checked.failures.append(RowFailure(shard.name, None, error.message))
         except Exception as error:  # files made by others may be invalid in any way
-            checked.failures.append(RowFailure(shard.name, None, f"the shard cannot be read ({_one_line(error)})"))
+            checked.failures.append(RowFailure(shard.name, None, f"the shard cannot be read ({one_line(error)})"))
         counted = f"{len(checked.ids)} rows, {len(checked.failures)} failures"
         progress(f"shard {number + 1} of {len(record.shards)}: {counted}")
         yield checked
@@ -126,15 +126,11 @@ def _check_shard(
         try:
             reasons = list(_row_failures(row, here, plan, specs, scenes))
         except Exception as error:  # rows made by others may be invalid in any way
-            reasons = [f"the row cannot be checked ({_one_line(error)})"]
+            reasons = [f"the row cannot be checked ({one_line(error)})"]
         checked.failures += [RowFailure(shard.name, row.id, reason, other) for reason in reasons]
     if len(checked.ids) != shard.rows:
         reason = f"the shard has {len(checked.ids)} rows, but dataset.json lists {shard.rows}"
         checked.failures.append(RowFailure(shard.name, None, reason))
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 def _spread(path: Path, backend: Optional[str], workers: int) -> list[Checked]:

@@ -10,7 +10,7 @@ from protocol.seeds import rng_for
 from protocol.tasks.scene import Pose
 from protocol.tasks.task import ObjectTruth, Question
 from protocol.wire.messages import Annotate
-from sim_server.backends.base import Frames, Scene
+from sim_server.backends.base import BlockedPose, Frames, Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence
 from sim_server.questions.families import family_of
 from sim_server.questions.families.rules import neighbours
@@ -34,7 +34,7 @@ def annotate(scene: Scene, message: Annotate) -> list[Annotation]:
 
     The frames hold the requested sensors and EVIDENCE_SENSORS. A view gets fewer questions than requested if few are
     valid. Raises VantageError("bad_request") for an unknown skill or one that cannot be asked about an arbitrary view,
-    and Infeasible if no standing point shows any object.
+    and Infeasible if no standing point shows any object or a drawn camera is inside a wall or an object.
     """
     families = [(family_of(name, level), level) for name, level, _ in message.skills]
     weights = np.array([weight for _, _, weight in message.skills], float)
@@ -46,7 +46,10 @@ def annotate(scene: Scene, message: Annotate) -> list[Annotation]:
         raise VantageError("bad_request", "give annotate skills with weights of at least 0, one of them above 0")
     rng = rng_for(message.run_seed, "annotate", message.seq)
     poses = [_draw_pose(scene, message, rng) for _ in range(message.views)]
-    frames = scene.render(poses, message.camera, tuple(dict.fromkeys((*message.sensors, *EVIDENCE_SENSORS))))
+    try:
+        frames = scene.render(poses, message.camera, tuple(dict.fromkeys((*message.sensors, *EVIDENCE_SENSORS))))
+    except BlockedPose as blocked:
+        raise Infeasible(blocked.message) from None
     evidence = Evidence.of(scene.description, frames)
     annotations: list[Annotation] = []
     for index in range(message.views):

@@ -15,7 +15,7 @@ from protocol.errors import Infeasible, VantageError
 from protocol.seeds import rng_for
 from protocol.tasks.task import HIDING, TaskSpec
 from protocol.wire.messages import Rejection
-from sim_server.backends.base import Frames, Scene
+from sim_server.backends.base import BlockedPose, Frames, Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, Realised
 from sim_server.questions.families import family_of
 from sim_server.questions.family import Findings, Target, ask, draw_evenly, fitting
@@ -25,6 +25,7 @@ from sim_server.questions.staging import Staging, staged
 from sim_server.sensing.degradations import degraded
 
 ATTEMPTS = 24
+BLOCKED = "a camera is inside a wall or an object"
 
 
 class RejectedProposal(Infeasible):
@@ -66,15 +67,19 @@ def realise(
     for attempt in range(1, ATTEMPTS + 1):
         target = family.target(scene.description, level, rng, target)
         findings = Findings()
-        poses = family.poses(scene, spec, target, rng, findings)
-        if poses is None:
-            rejected[findings.rejected.most_common(1)[0][0]] += 1
+        try:
+            poses = family.poses(scene, spec, target, rng, findings)
+            if poses is None:
+                rejected[findings.rejected.most_common(1)[0][0]] += 1
+                continue
+            staging = poses if isinstance(poses, Staging) else Staging(poses)
+            shown = len(staging.poses)
+            assert family.views <= shown <= spec.max_views, (name, shown)
+            seen = degraded(staged(scene, staging), spec)  # poses are chosen without degradation, then judged with it
+            frames = seen.render((*staging.poses, *staging.hidden), spec.camera, EVIDENCE_SENSORS)
+        except BlockedPose:
+            rejected[BLOCKED] += 1
             continue
-        staging = poses if isinstance(poses, Staging) else Staging(poses)
-        shown = len(staging.poses)
-        assert family.views <= shown <= spec.max_views, (name, shown)
-        seen = degraded(staged(scene, staging), spec)  # poses are chosen without degradation, then judged with it
-        frames = seen.render((*staging.poses, *staging.hidden), spec.camera, EVIDENCE_SENSORS)
         evidence = Evidence.staged(scene.description, frames, staging)
         candidates, rule = fitting(family, evidence, level, target)
         if not candidates:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from protocol.errors import VantageError
 from protocol.seeds import rng_for
 from protocol.tasks.scene import Camera, Change, OrientedBox, Pose, SceneDescription, SceneObject, SceneSpec, Vec3
-from sim_server.backends.base import Frames, TopDown
+from sim_server.backends.base import BlockedPose, Frames, TopDown
 from sim_server.backends.rooms.building.plan import FloorPlan, make_plan
 from sim_server.backends.rooms.building.shell import light_position, shell_parts
 from sim_server.backends.rooms.building.style import make_style
@@ -59,8 +59,8 @@ class HomeScene:
     def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
         """See backends/base.py. A camera outside the home is allowed and sees through the walls.
 
-        Raises VantageError("bad_request") for an unknown sensor, a pose that is not finite, or a camera inside a wall
-        or an object.
+        Raises VantageError("bad_request") for an unknown sensor or a pose that is not finite, BlockedPose for a camera
+        inside a wall or an object.
         """
         return self._drawing.render(poses, camera, sensors, self._refuse_solid)
 
@@ -75,9 +75,7 @@ class HomeScene:
             names = {item.id: item.category for item in self.description.objects}
             solid = f"object {around} ({names[around]})" if around else "a wall"
             where = ", ".join(f"{v:.2f}" for v in at_m)
-            raise VantageError(
-                "bad_request", f"the camera at ({where}) m is inside {solid}: place it in free space of a room."
-            )
+            raise BlockedPose(f"the camera at ({where}) m is inside {solid}: place it in free space of a room.")
 
     def is_navigable(self, point_m: Vec3) -> bool:
         """Whether an agent of 0.2 m radius can stand at the point's x and z."""

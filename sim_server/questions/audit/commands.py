@@ -76,13 +76,17 @@ def audit(
     Console().print(table)
     for row in rows:
         for rule, times in list(row.reasons.items())[:REASONS_SHOWN]:
-            typer.echo(f"{row.skill} {row.level}: {times} infeasible, {rule}")
+            typer.echo(f"{row.skill} {row.level}: {times} left out, {rule}")
     if out is not None:
         result = {"renderer_digest": digest, "n": n, "seed": seed, "rows": msgspec.to_builtins(rows)}
         write_atomic(out / "audit.json", (json.dumps(result, indent=1) + "\n").encode())
         write_atomic(out / "audit.html", page(rows, examples, f"Audit of {backend}").encode())
         typer.echo(f"{out / 'audit.html'}: {len(examples)} questions with images")
     wrong = sum(2 * row.realised - row.agrees - row.holds for row in rows)
+    failed = sum(row.failed for row in rows)
+    if failed:
+        typer.echo(f"{failed} specs ended with an error")
     if wrong:
         typer.echo(f"{wrong} checks failed")
+    if wrong or failed:
         raise typer.Exit(1)

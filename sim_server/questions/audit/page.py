@@ -60,16 +60,16 @@ def page(rows: Sequence[AuditRow], examples: Sequence[Example], title: str) -> s
 
 def _table(rows: Sequence[AuditRow]) -> str:
     heads = (
-        "skill", "level", "realised", "infeasible", "placements", "ms", "answers", "bits", "chance",
+        "skill", "level", "realised", "infeasible", "failed", "placements", "ms", "answers", "bits", "chance",
         "options only", "blind", "program", "oracle",
     )  # fmt: skip
     head = "".join(f"<th>{name}</th>" for name in heads)
     lines = [f"<div class=scroll><table><tr>{head}<th class=why>rules that rejected most</th></tr>"]
     for row in rows:
-        bad = " class=bad" if row.agrees < row.realised or row.holds < row.realised else ""
+        bad = " class=bad" if row.agrees < row.realised or row.holds < row.realised or row.failed else ""
         cells = (
-            row.skill, str(row.level), str(row.realised), str(row.specs - row.realised), f"{row.attempts:.1f}",
-            f"{row.ms:.1f}", str(row.answers), f"{row.entropy_bits:.2f}", f"{row.chance:.2f}",
+            row.skill, str(row.level), str(row.realised), str(row.specs - row.realised - row.failed), str(row.failed),
+            f"{row.attempts:.1f}", f"{row.ms:.1f}", str(row.answers), f"{row.entropy_bits:.2f}", f"{row.chance:.2f}",
             f"{row.options_only:.2f}", f"{row.blind:.2f}",
             f"{row.holds}/{row.realised}", f"{row.agrees}/{row.realised}",
         )  # fmt: skip

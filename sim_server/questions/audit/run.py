@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from protocol.errors import Infeasible, VantageError
+from protocol.errors import Infeasible, VantageError, one_line
 from protocol.skills import CATALOGUE
 from protocol.tasks.scene import Pose, SceneDescription, SceneSpec
 from protocol.tasks.specs import World, task_spec, training_scene
@@ -61,7 +61,8 @@ class AuditRow(msgspec.Struct):
 
     `ms` is the processor time per spec without opening the scene. `blind` is the score of the image-blind baseline
     (blind.py), `options_only` its score if it reads only the options, `chance` the value in the catalogue. `holds`
-    and `agrees` count the realised questions that a second run of the program and the oracle confirm.
+    and `agrees` count the realised questions that a second run of the program and the oracle confirm, `failed` the
+    specs that ended with an error.
     """
 
     skill: str
@@ -77,15 +78,20 @@ class AuditRow(msgspec.Struct):
     blind: float
     holds: int
     agrees: int
-    reasons: dict[str, int]  # of infeasible specs, the most frequent first
+    failed: int
+    reasons: dict[str, int]  # of infeasible and failed specs, the most frequent first
 
 
 class _Tally:
     def __init__(self) -> None:
-        self.specs = self.realised = self.attempts = self.holds = self.agrees = 0
+        self.specs = self.realised = self.attempts = self.holds = self.agrees = self.failed = 0
         self.spent_s = 0.0
         self.asked: list[tuple[int, Question]] = []  # each with the number of its scene in this cell
         self.reasons: Counter[str] = Counter()
+
+    def fail(self, error: Exception) -> None:
+        self.failed += 1
+        self.reasons[f"failed: {one_line(error)}"] += 1
 
     def row(self, cell: Cell) -> AuditRow:
         total = max(self.realised, 1)
@@ -104,6 +110,7 @@ class _Tally:
             blind=blind_score(self.asked, hints),
             holds=self.holds,
             agrees=self.agrees,
+            failed=self.failed,
             reasons=dict(self.reasons.most_common()),
         )
 
@@ -139,10 +146,17 @@ def audit(
                 tallies[cell].specs += 1
                 tallies[cell].reasons[error.message] += 1
             continue
+        except MemoryError:
+            raise
+        except Exception as error:  # a fault of one scene costs that scene alone
+            for cell in here:
+                tallies[cell].specs += 1
+                tallies[cell].fail(error)
+            continue
         for position, cell in enumerate(here):
             tally = tallies[cell]
             number = index * len(here) + position  # a different random stream for every skill
-            example = _one(scene, _order(world, seed, spec, number, cell), tally)
+            example = _one_or_failure(scene, _order(world, seed, spec, number, cell), tally)
             if example is not None and (tally.realised <= images or not (example.agrees and example.holds)):
                 examples.append(example)
         scene.close()
@@ -163,6 +177,17 @@ def _order(world: World, seed: int, scene: SceneSpec, number: int, cell: Cell) -
     return task_spec(world, seed, scene, spec_id=name, seq=number, skill=skill, level=level)
 
 
+def _one_or_failure(scene: Scene, order: TaskSpec, tally: _Tally) -> Optional[Example]:
+    """Like `_one`; an error of one spec costs that spec alone."""
+    try:
+        return _one(scene, order, tally)
+    except MemoryError:
+        raise
+    except Exception as error:
+        tally.fail(error)
+        return None
+
+
 def _one(scene: Scene, order: TaskSpec, tally: _Tally) -> Optional[Example]:
     """Realise one spec and check it; None if it is infeasible."""
     tally.specs += 1
@@ -175,9 +200,6 @@ def _one(scene: Scene, order: TaskSpec, tally: _Tally) -> Optional[Example]:
     finally:
         tally.spent_s += time.process_time() - started_s
     question = found.question
-    tally.realised += 1
-    tally.attempts += found.attempts
-    tally.asked.append((tally.specs, question))
     assert found.frames.rgb is not None and found.frames.ids is not None
     example = Example(
         spec=order,
@@ -188,6 +210,9 @@ def _one(scene: Scene, order: TaskSpec, tally: _Tally) -> Optional[Example]:
         rgb=list(found.frames.rgb),
         ids=list(found.frames.ids),
     )
+    tally.realised += 1
+    tally.attempts += found.attempts
+    tally.asked.append((tally.specs, question))
     tally.agrees += example.agrees
     tally.holds += example.holds
     return example

@@ -19,7 +19,7 @@ from protocol.tasks.check import token_fault
 from protocol.tasks.scene import Pose
 from protocol.tasks.task import PROPOSED, Mention, Proposal, Question, TaskSpec
 from protocol.wire.messages import Rejection
-from sim_server.backends.base import Frames, Scene
+from sim_server.backends.base import BlockedPose, Frames, Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, Realised, name_of
 from sim_server.questions.families.rules import RELATE, shows
 from sim_server.questions.language.checker import check
@@ -175,10 +175,13 @@ class _Examination:
             return (1, *self._seen_from(poses))
         best: Optional[tuple[int, int, Frames, Evidence]] = None
         for attempt in range(1, PLACEMENTS + 1):
-            poses = self._placement()
-            if poses is None:
+            try:
+                poses = self._placement()
+                if poses is None:
+                    continue
+                frames, evidence = self._seen_from(poses)
+            except BlockedPose:
                 continue
-            frames, evidence = self._seen_from(poses)
             hidden = sum(not _clearly_shown(evidence, key) for key in self.ids)
             if best is None or hidden < best[0]:
                 best = (hidden, attempt, frames, evidence)

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from protocol.errors import VantageError
+from protocol.errors import Infeasible, VantageError
 from protocol.run.sealed import sealed_folder
 from protocol.tasks.proposals import read_proposals
-from protocol.tasks.scene import HELD_OUT_SEED_BORDER
+from protocol.tasks.scene import HELD_OUT_SEED_BORDER, Camera, SceneSpec
 from protocol.tasks.specs import World
-from protocol.tasks.task import Proposal
+from protocol.tasks.task import Proposal, QuestionSpec, TaskSpec
+from sim_server.backends.base import BlockedPose
 from sim_server.cli import app
 from sim_server.dataset import generate as generating
 from sim_server.dataset import parquet
@@ -25,6 +26,7 @@ from sim_server.dataset.plan import Plan, Specs, parse_cells, read_specs, specs_
 from sim_server.dataset.rows import NO_OPTIONS, encode_truth, from_webp, to_webp
 from sim_server.dataset.store import Folder, read_rows
 from sim_server.dataset.verify import verify
+from sim_server.questions.realise import realise
 
 WORLD = World(width_px=64, height_px=64, min_objects=6, max_objects=8, specs_per_scene=6)
 CELLS = (("view_direction", 0), ("depth_order", 0), ("camera_object_distance", 1), ("camera_motion", 0))
@@ -135,6 +137,76 @@ def test_infeasible_specs_are_counted_with_their_reason_and_not_replaced(tmp_pat
     (shard,) = Folder(tmp_path / "set").done().values()
     facts = json.loads((shard / "manifest.json").read_bytes())
     assert all("2 are needed" in reason for *_, reason in facts["infeasible"])
+
+
+@pytest.mark.parametrize("error", [VantageError("bad_request", "the camera is odd."), ZeroDivisionError("by zero")])
+def test_a_spec_with_an_error_costs_that_spec_alone(made, tmp_path, monkeypatch, error):
+    really = generating.make_episode
+
+    def fails(number, *arguments):
+        if number == 2:
+            raise error
+        return really(number, *arguments)
+
+    monkeypatch.setattr(generating, "make_episode", fails)
+    record = make(tmp_path / "set")
+    assert sum(record.failed.values()) == 1 and str(error) in record.first_failure
+    assert record.rows + sum(record.infeasible.values()) == record.asked - 1
+    assert [row.id for row in rows_of(tmp_path / "set")] == [row.id for row in rows_of(made) if row.id != 2]
+    assert verify(tmp_path / "set", None, quiet) == (record.rows, [])
+
+
+def test_running_out_of_memory_ends_the_command(tmp_path, monkeypatch):
+    def fails(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(generating, "make_episode", fails)
+    with pytest.raises(MemoryError):
+        make(tmp_path / "set")
+
+
+@pytest.mark.parametrize(("bad", "exit_code"), [(1, 0), (2, 1)])
+def test_failed_specs_are_reported_and_an_empty_dataset_is_an_error(tmp_path, bad, exit_code):
+    specs = [Specs(plan())[number] for number in (0, 4)]
+    question = QuestionSpec("riddle", 0)
+    specs[:bad] = [msgspec.structs.replace(spec, question=question) for spec in specs[:bad]]
+    (tmp_path / "specs.jsonl").write_bytes(write_specs(specs))
+    order = ["generate", "--specs", str(tmp_path / "specs.jsonl"), "--out", str(tmp_path / "set")]
+    result = CliRunner().invoke(app, order)
+    assert result.exit_code == exit_code, result.output
+    assert f"failed and left out: {bad}; the first, {specs[0].spec_id}: " in result.output and "riddle" in result.output
+
+
+@pytest.mark.timeout(300)
+def test_a_camera_inside_an_object_refuses_only_that_placement():
+    """In this scene a standing point of the skill is inside a shelf."""
+    scene = SceneSpec(
+        seed=802306073, split="train", rooms=3, min_objects=40, max_objects=46, clutter=1.0, palette="natural"
+    )
+    camera = Camera(160, 120, 1.5707963267948966)
+    spec = TaskSpec("", 6, 335, scene, QuestionSpec("scene_count", 0), camera, max_views=4)
+    backend = plan().make_backend()
+    opened, refused = backend.open(scene), 0
+
+    class Watched:
+        spec, description = opened.spec, opened.description
+
+        def __getattr__(self, name):
+            return getattr(opened, name)
+
+        def render(self, *arguments):
+            nonlocal refused
+            try:
+                return opened.render(*arguments)
+            except BlockedPose:
+                refused += 1
+                raise
+
+    try:
+        assert realise(Watched(), spec).attempts > refused
+    except Infeasible as infeasible:
+        assert "scene_count" in infeasible.message
+    assert refused > 0
 
 
 # ----------------------------------------------------------------------------- killed and resumed

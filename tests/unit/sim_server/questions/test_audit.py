@@ -114,6 +114,35 @@ def test_answers_that_an_oracle_or_program_contradicts_are_reported(monkeypatch:
     assert "Failed checks" in page(rows, examples, "audit")
 
 
+@pytest.mark.parametrize("broken", ["scene", "spec", "oracle"])
+def test_an_error_costs_one_spec_and_is_reported(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = 0
+
+    def second_fails(really):
+        def call(*arguments, **named):
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                raise ZeroDivisionError("a fault")
+            return really(*arguments, **named)
+
+        return call
+
+    backend = FakeBackend()
+    if broken == "scene":
+        monkeypatch.setattr(backend, "open", second_fails(backend.open))
+    elif broken == "spec":
+        monkeypatch.setattr(run, "realise", second_fails(run.realise))
+    else:
+        monkeypatch.setitem(ORACLES, "object_color", second_fails(ORACLES["object_color"]))
+    rows, examples = run.audit(backend, WORLD, CELLS, 6)
+    assert sum(row.failed for row in rows) == (2 if broken == "scene" else 1)  # a scene is asked both skills
+    for row in rows:
+        assert row.specs == 6 and row.realised + sum(row.reasons.values()) == 6
+        assert row.realised == row.agrees == row.holds > 0
+    assert "failed: ZeroDivisionError: a fault" in page(rows, examples, "audit")
+
+
 def test_the_command_writes_a_table_and_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sim_server.backends.registry.make_backend", lambda *_: FakeBackend())
     setting = "curriculum.world.width_px=48"
