@@ -129,7 +129,7 @@ def score(
     answers: Annotated[Path, typer.Option("--answers", help='JSON lines with "id" and "prediction".')],
     out: Annotated[Optional[Path], typer.Option("--out", help="JSON file for the scores.")] = None,
 ) -> None:
-    """Score answers from a file by the rules of VSI-Bench, and by the stricter rules of the learner's rewards."""
+    """Score answers from a file by the rules of VSI-Bench, and by the learner's rewards for two ways of reading."""
     from protocol.answers.vsi_bench import evaluate as score_all
     from protocol.answers.vsi_bench import read_answers, read_items
 
@@ -137,10 +137,11 @@ def score(
     result = score_all(items, read_answers(answers, items))
     title = "VSI-Bench" if result.is_vsi_bench else f"{len(result.tasks)} tasks with equal weights"
     table = Table(title=title, box=SIMPLE_HEAD)
-    for column in ("task", "questions", "published", "strict"):
+    for column in ("task", "questions", "published", "strict", "lenient"):
         table.add_column(column, justify="left" if column == "task" else "right")
     for line in (*result.tasks, result.overall, result.micro):
-        table.add_row(line.name, str(line.questions), f"{line.published:.4f}", f"{line.strict:.4f}")
+        scores = (f"{score:.4f}" for score in (line.published, line.strict, line.lenient))
+        table.add_row(line.name, str(line.questions), *scores)
     Console().print(table)
     if result.missing:
         print(f"{result.missing} unanswered questions score 0")

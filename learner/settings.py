@@ -12,11 +12,12 @@ from protocol.run.config import Section
 
 
 class PolicySettings(Section):
-    """The model that is trained, and the style of its prompts."""
+    """The model that is trained, the style of its prompts, and how its answers are read."""
 
     model: str = Field(default="vantage-tiny", min_length=1)  # the packaged model, a folder, or a hub name
     revision: str = ""  # commit, tag or branch of a hub model; empty: its main branch as it is now
     style: Literal["words", "letters"] = "words"  # see protocol/answers/prompt.py
+    reading: Literal["strict", "lenient"] = "lenient"  # strict: only the form that the prompt asks for
 
 
 class BudgetSettings(Section):

@@ -96,8 +96,8 @@ class Loop:
             self._waiting,
         )
         self.episodes = EpisodeLog(run.episodes, settings.stream)
-        style = settings.policy.style
-        answerer = Answerer(engine, parts.encoder, style, simulator, settings.stream)
+        style, reading = settings.policy.style, settings.policy.reading
+        answerer = Answerer(engine, parts.encoder, style, simulator, settings.stream, reading)
         self.collector = Collector(
             stream=self.stream,
             answerer=answerer,
@@ -111,7 +111,7 @@ class Loop:
             score_truth=parts.truths,
         )
         held_out = HeldOut(run.path / "evaluations" / "held_out", self.world, cells_of(run.config), settings.evaluate)
-        live_answerer = Answerer(live, parts.encoder, style, simulator, settings.stream)
+        live_answerer = Answerer(live, parts.encoder, style, simulator, settings.stream, reading)
         self.monitor = Monitor(
             run=run,
             settings=settings.evaluate,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Iterator, Sequence, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from protocol.answers.prompt import Style, read_answer, write_answer, write_prompt
+from protocol.answers.prompt import Reading, Style, read_answer, write_answer, write_prompt
 from protocol.answers.scoring import Reward
 from protocol.answers.scoring import score as score_answer
 from protocol.errors import Infeasible, VantageError
@@ -61,13 +61,14 @@ class Question:
         """The right reply to `prompt`."""
         return write_answer(self.asked, style)
 
-    def score(self, reply: str, style: Style = "letters") -> Reward:
+    def score(self, reply: str, style: Style = "letters", reading: Reading = "lenient") -> Reward:
         """Score a reply to `prompt`: `accuracy` is 0 to 1, `readable` is False if the reply is not one clear answer.
 
         The same rule gives the learner's rewards: a choice must be exactly one option, a number is scored by mean
-        relative accuracy, a sequence by pairs in order, a map by cells under the best quarter turn.
+        relative accuracy, a sequence by pairs in order, a map by cells under the best quarter turn. A "lenient" reading
+        accepts "The answer is B." and "150 cm", a "strict" one only the form that the prompt asks for.
         """
-        return score_answer(self.asked, read_answer(self.asked, reply, style))
+        return score_answer(self.asked, read_answer(self.asked, reply, style, reading))
 
 
 def questions(

@@ -44,7 +44,8 @@ def evaluate_run(run: RunDir, simulator: Channel, per_skill: Optional[int], step
     parts.model.eval()
     tasks = held_out.tasks(simulator, settings.stream, lambda _: None)
     style, limit = settings.policy.style, settings.rollout.max_answer_tokens
-    answerer = Answerer(parts.live_engine(), parts.encoder, style, simulator, settings.stream)
+    reading = settings.policy.reading
+    answerer = Answerer(parts.live_engine(), parts.encoder, style, simulator, settings.stream, reading)
     evaluator = Evaluator(answerer, limit, asked.seed)
     rows, questions = evaluator.evaluate(tasks, asked.samples, asked.blind_per_skill, lambda _: None)
     at = int(checkpoint.name.split("-")[1]) if checkpoint is not None else 0

@@ -23,7 +23,7 @@ from learner.rollouts.group import Group
 from learner.settings import StreamSettings
 from learner.stream.episodes import Task, observed_from
 from learner.stream.reports import Channel
-from protocol.answers.prompt import Look, Moved, Style, read_answer, read_move, write_answer, write_prompt
+from protocol.answers.prompt import Look, Moved, Reading, Style, read_answer, read_move, write_answer, write_prompt
 from protocol.answers.scoring import Reward, score
 from protocol.errors import VantageError
 from protocol.seeds import rng_for
@@ -52,12 +52,19 @@ class _Walk(NamedTuple):
 
 class Answerer:
     def __init__(
-        self, engine: RolloutEngine, encoder: PromptEncoder, style: Style, simulator: Channel, stream: StreamSettings
+        self,
+        engine: RolloutEngine,
+        encoder: PromptEncoder,
+        style: Style,
+        simulator: Channel,
+        stream: StreamSettings,
+        reading: Reading = "lenient",
     ) -> None:
         """`simulator` renders the views of moves; `stream` holds their deadline."""
         self._engine = engine
         self._encoder = encoder
         self._style: Style = style
+        self._reading: Reading = reading
         self._simulator = simulator
         self._stream = stream
 
@@ -111,7 +118,8 @@ class Answerer:
         return replace(group, rewards=tuple(self._reward(task, turn.completion) for turn in group.last))
 
     def _reward(self, task: Task, completion: Completion) -> Reward:
-        return score(task.question, read_answer(task.question, completion.text, self._style), completion.finished)
+        answer = read_answer(task.question, completion.text, self._style, self._reading)
+        return score(task.question, answer, completion.finished)
 
     def _plain_prompt(self, task: Task, truth: bool, blind: bool) -> Prompt:
         text = self._encoder.plain(write_prompt(task.question, self._style))

@@ -109,7 +109,7 @@ def check_answerable(question: Question) -> None:
     for style in STYLES:
         try:
             write_prompt(question, style)
-            reward = score(question, read_answer(question, write_answer(question, style), style))
+            reward = score(question, read_answer(question, write_answer(question, style), style, "strict"))
         except (ValueError, IndexError, ArithmeticError) as error:
             raise VantageError("bad_reply", f"the question cannot be written in style {style!r}: {error}.") from None
         if reward.accuracy < 1:

@@ -13,12 +13,17 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple, Optional
 
+from protocol.answers.lenient import read_leniently
 from protocol.answers.letters import LETTERS, is_lettered, letter_answer, letter_prompt
+from protocol.answers.scoring import score
 from protocol.errors import VantageError
 from protocol.tasks.task import Mention, Question
 
 Style = Literal["words", "letters"]
 STYLES: tuple[Style, ...] = ("words", "letters")
+
+# "strict" reads only the requested form, "lenient" also those that other scorers accept (protocol/answers/lenient.py).
+Reading = Literal["strict", "lenient"]
 
 
 # What the policy writes -> action of Observe.
@@ -60,12 +65,26 @@ def write_answer(question: Question, style: Style) -> str:
     return letter_answer(question) if style == "letters" else question.answer
 
 
-def read_answer(question: Question, completion: str, style: Style) -> str:
+def read_answer(question: Question, completion: str, style: Style, reading: Reading) -> str:
     """The completion as canonical answer text, to be scored by rule; "" if it is not a single answer.
 
-    A choice must be exactly one option (or its letter, or both if they agree), apart from case, spacing and one final
-    period. A number may be followed by its unit. Sequences and maps are returned unchanged.
+    Strict: a choice must be exactly one option (or its letter, or both if they agree), apart from case, spacing and one
+    final period. A number may be followed by its unit. Sequences and maps are returned unchanged. Lenient: the same for
+    every completion that a strict reading can score; any other is read by `read_leniently`.
     """
+    strict = _read_strictly(question, completion, style)
+    if reading == "strict" or _is_readable(question, strict):
+        return strict
+    return read_leniently(question, completion, style == "letters" and is_lettered(question))
+
+
+def _is_readable(question: Question, text: str) -> bool:
+    if question.answer_type == "number" or question.options:
+        return bool(text)
+    return score(question, text).readable
+
+
+def _read_strictly(question: Question, completion: str, style: Style) -> str:
     text = " ".join(completion.split())
     if question.answer_type == "choice":
         if style == "letters" and is_lettered(question):

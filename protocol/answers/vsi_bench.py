@@ -1,11 +1,13 @@
 """Questions in the format of VSI-Bench (arXiv 2412.14171) and the scoring of their answers.
 
-Two scores are reported:
+Three scores are reported:
 
     published  the score of the benchmark's own code (github.com/vision-x-nyu/thinking-in-space), to the digit: see
                score_published.
-    strict     the reward of the learner (protocol/answers/scoring.py): the answer must be exactly the letter or the
-               number, so that a hedged answer scores 0.
+    strict     the reward of the learner (protocol/answers/scoring.py) with a strict reading: the answer must be exactly
+               the letter or the number, so that a hedged answer scores 0.
+    lenient    the same reward with a lenient reading (protocol/answers/lenient.py): "The answer is B." and "150 cm" are
+               read, hedges and several answers still score 0.
 
 The score of direction is the mean of its easy, medium and hard means, in `published` always a third of their sum, as in
 the benchmark's code; `overall` is the unweighted mean of the tasks
@@ -22,6 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
+import msgspec
 import numpy as np
 
 from protocol.answers.letters import LETTERS
@@ -37,6 +40,18 @@ VSI_TASKS = (
     *("object_rel_distance", "object_rel_direction", "route_planning", "obj_appearance_order"),
 )
 _DIRECTION = "object_rel_direction"
+# Units in which a lenient reading takes numbers, as the questions ask for them.
+_UNITS = {
+    "object_abs_distance": "m",
+    "object_size_estimation": "cm",
+    "room_size_estimation": "square meters",
+    "camera_object_distance": "m",
+    "object_distance": "m",
+    "path_length": "m",
+    "room_size": "square meters",
+    "object_size": "cm",
+    "scene_size": "cm",
+}
 _LEVELS = re.compile(rf"({_DIRECTION})_(easy|medium|hard)")
 _SMALLEST, _LARGEST = 1e-12, 1e16  # of the true number
 _LARGEST_ERRORS = 1 - np.linspace(0.5, 0.95, 10)  # relative
@@ -70,6 +85,7 @@ class Line:
     questions: int
     published: float
     strict: float
+    lenient: float
 
 
 @dataclass(frozen=True)
@@ -231,8 +247,17 @@ def score_published(item: Item, answer: str) -> float:
 
 
 def score_strict(item: Item, answer: str) -> float:
-    """The reward of the learner without its format term, 0..1."""
-    return score(item.question, read_answer(item.question, answer, "letters")).accuracy
+    """The reward of the learner without its format term, 0..1, for a strict reading."""
+    return score(item.question, read_answer(item.question, answer, "letters", "strict")).accuracy
+
+
+def score_lenient(item: Item, answer: str) -> float:
+    """The reward of the learner without its format term, 0..1, for a lenient reading."""
+    strict = read_answer(item.question, answer, "letters", "strict")
+    if strict and item.question.answer_type == "number":
+        return score(item.question, strict).accuracy
+    asked = msgspec.structs.replace(item.question, unit=_UNITS.get(item.question_type, ""))
+    return score(asked, read_answer(asked, answer, "letters", "lenient")).accuracy
 
 
 def _task_line(name: str, lines: Sequence[Line]) -> Line:
@@ -245,10 +270,11 @@ def _task_line(name: str, lines: Sequence[Line]) -> Line:
 
 def evaluate(items: Sequence[Item], answers: Mapping[str, str]) -> BenchmarkResult:
     """Scores of all items; items without an answer score 0."""
-    by_type: dict[str, list[tuple[float, float]]] = {}
+    by_type: dict[str, list[tuple[float, ...]]] = {}
     for item in items:
         answer = answers.get(item.id, "")
-        by_type.setdefault(item.question_type, []).append((score_published(item, answer), score_strict(item, answer)))
+        scores = (score_published(item, answer), score_strict(item, answer), score_lenient(item, answer))
+        by_type.setdefault(item.question_type, []).append(scores)
     lines = {name: _line(name, scores) for name, scores in by_type.items()}
     tasks: dict[str, list[Line]] = {}
     for item in items:
@@ -277,7 +303,7 @@ def _decimal(text: str) -> str:
     return f"{value:.16f}".rstrip("0").rstrip(".")
 
 
-def _line(name: str, scores: Sequence[tuple[float, float]]) -> Line:
+def _line(name: str, scores: Sequence[tuple[float, ...]]) -> Line:
     return Line(name, len(scores), *(math.fsum(column) / len(scores) for column in zip(*scores)))
 
 
@@ -288,4 +314,5 @@ def _mean_line(name: str, lines: Sequence[Line]) -> Line:
         sum(line.questions for line in lines),
         math.fsum(line.published for line in lines) / len(lines),
         math.fsum(line.strict for line in lines) / len(lines),
+        math.fsum(line.lenient for line in lines) / len(lines),
     )

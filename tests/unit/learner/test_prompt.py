@@ -104,7 +104,7 @@ def test_mentions_cover_question_and_options() -> None:
 def test_every_answer_type_has_instructions_and_a_right_answer(question: Question, prompt: str) -> None:
     assert write_prompt(question, "letters") == prompt
     for style in STYLES:
-        answer = read_answer(question, write_answer(question, style), style)
+        answer = read_answer(question, write_answer(question, style), style, "strict")
         assert score(question, answer).accuracy == 1.0
 
 
@@ -115,7 +115,7 @@ def test_the_right_completion_is_read(question: Question, style: Style) -> None:
     for form in (completion, f" {completion}", f"{completion}.", completion.upper()):
         if question.answer_type == "map" and form.endswith("."):
             continue  # JSON followed by a full stop is not JSON
-        assert score(question, read_answer(question, form, style)).accuracy == 1.0
+        assert score(question, read_answer(question, form, style, "strict")).accuracy == 1.0
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -123,24 +123,24 @@ def test_the_right_completion_is_read(question: Question, style: Style) -> None:
     "completion", ["", " ", ".", "left right", "left or right", "left , right", "A B", "A or B", "A, B", "AB", "?", "Z"]
 )
 def test_empty_multiple_and_hedged_choices_are_unreadable(completion: str, style: Style) -> None:
-    assert read_answer(DIRECTION, completion, style) == ""
+    assert read_answer(DIRECTION, completion, style, "strict") == ""
 
 
 @pytest.mark.parametrize("completion", ["", "3 or 4", "3 4", "about 3", "3-4", "1e3", "nan", "3 things", "three"])
 def test_hedged_and_odd_numbers_are_unreadable(completion: str) -> None:
-    assert read_answer(COUNT, completion, "words") == ""
+    assert read_answer(COUNT, completion, "words", "strict") == ""
 
 
 def test_a_letter_must_agree_with_its_option_text() -> None:
-    assert read_answer(DIRECTION, "(B)", "letters") == "right"
-    assert read_answer(DIRECTION, "B. right", "letters") == "right"
-    assert read_answer(DIRECTION, "B. left", "letters") == ""
-    assert read_answer(DIRECTION, "right", "letters") == ""
+    assert read_answer(DIRECTION, "(B)", "letters", "strict") == "right"
+    assert read_answer(DIRECTION, "B. right", "letters", "strict") == "right"
+    assert read_answer(DIRECTION, "B. left", "letters", "strict") == ""
+    assert read_answer(DIRECTION, "right", "letters", "strict") == ""
 
 
 def test_a_number_may_carry_its_unit() -> None:
-    assert read_answer(DISTANCE, "2.5 meters", "words") == "2.5"
-    assert read_answer(DISTANCE, "2.5 feet", "words") == ""
+    assert read_answer(DISTANCE, "2.5 meters", "words", "strict") == "2.5"
+    assert read_answer(DISTANCE, "2.5 feet", "words", "strict") == ""
 
 
 def test_an_unknown_style_is_rejected() -> None:
@@ -157,15 +157,15 @@ VERY_LONG = ("{" * 5000, "[" + "9" * 5000 + "]", "9" * 5000, "A " * 5000, "bed, 
 @pytest.mark.parametrize("question", [DIRECTION, COUNT, DISTANCE, ORDER, MAP], ids=lambda question: question.skill)
 def test_tricks_score_zero(question: Question, style: Style) -> None:
     for trick in (*TRICKS[question.skill], *VERY_LONG):
-        total = score(question, read_answer(question, trick, style)).total(0.05)
+        total = score(question, read_answer(question, trick, style, "strict")).total(0.05)
         assert total == 0.0, trick
     right = write_answer(question, style)
-    assert score(question, read_answer(question, right, style)).total(0.05) == pytest.approx(1.05)
-    assert score(question, read_answer(question, right, style), finished=False).total(0.05) == 0.0
+    assert score(question, read_answer(question, right, style, "strict")).total(0.05) == pytest.approx(1.05)
+    assert score(question, read_answer(question, right, style, "strict"), finished=False).total(0.05) == 0.0
 
 
 def test_negative_zero_equals_zero_only() -> None:
     none = Question("object_count", 0, "how many chairs are there ?", "0", "number", "")
     for text in ("0", "-0", "0.0", "-0.0"):
-        assert score(none, read_answer(none, text, "words")).accuracy == 1.0
-        assert score(COUNT, read_answer(COUNT, text, "words")).accuracy == 0.0
+        assert score(none, read_answer(none, text, "words", "strict")).accuracy == 1.0
+        assert score(COUNT, read_answer(COUNT, text, "words", "strict")).accuracy == 0.0
