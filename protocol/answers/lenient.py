@@ -82,7 +82,7 @@ def _read_text(question: Question, text: str, lettered: bool) -> str:
     if len(read) != 1:
         return ""
     (answer,) = read
-    if answer is _NOTHING or answer is None:
+    if not isinstance(answer, str):
         return ""
     for sentence in before:  # "B. The answer is A."
         claim = _read_claim(question, sentence, lettered)

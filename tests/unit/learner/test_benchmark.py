@@ -10,7 +10,15 @@ import pytest
 from typer.testing import CliRunner
 
 from learner.cli import app
-from protocol.answers.vsi_bench import VSI_TASKS, evaluate, read_answers, read_items, score_published, score_strict
+from protocol.answers.vsi_bench import (
+    VSI_TASKS,
+    evaluate,
+    read_answers,
+    read_items,
+    score_lenient,
+    score_published,
+    score_strict,
+)
 from protocol.errors import VantageError
 from protocol.run.sealed import sealed_folder
 
@@ -108,6 +116,27 @@ def test_hedges_and_tricks_score_zero_by_the_strict_rule(choice, answer, publish
 
 def test_a_letter_with_its_option_text_is_accepted(choice):
     assert score_strict(choice, "A. left") == score_published(choice, "A. left") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "truth", "answer"),
+    [
+        ("object_abs_distance", "1.5", "The distance is 150 cm."),
+        ("object_size_estimation", "150", "**1.5 meters**"),
+        ("room_size_estimation", "20", "about 20 m²"),
+        ("object_counting", "4", "There are four chairs."),
+    ],
+)
+def test_a_lenient_reading_converts_to_the_unit_of_the_task(kind, truth, answer):
+    read = item({**NUMBER, "question_type": kind, "ground_truth": truth})
+    assert (score_published(read, answer), score_strict(read, answer), score_lenient(read, answer)) == (0.0, 0.0, 1.0)
+
+
+def test_a_lenient_reading_accepts_sentences_and_no_hedges(choice):
+    assert score_lenient(choice, "The answer is A.") == score_lenient(choice, "**A**") == 1.0
+    assert (
+        score_lenient(choice, "A or B") == score_lenient(choice, "Maybe A") == score_lenient(choice, "A. right") == 0.0
+    )
 
 
 # |answer - 4| / 4 against 0.50, 0.45 … 0.05: strictly below, and as the benchmark rounds.
