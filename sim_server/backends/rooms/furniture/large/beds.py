@@ -119,18 +119,16 @@ def metal_bed(rng: np.random.Generator) -> Model:
 
 
 def platform_bed(rng: np.random.Generator) -> Model:
-    """A mattress on a low wooden platform that extends beyond it, with or without a low headboard."""
+    """A mattress on a low wooden platform that extends beyond it, with a low headboard."""
     size = _size(rng)
     width, length = size
     rim, low = rng.uniform(0.1, 0.24), rng.uniform(0.2, 0.28)
     model = Model(main="fabric", second="wood", dark="dark", linen="linen")
     model.add(box((width + 2 * rim, 0.09, length + 2 * rim), (0, low - 0.045, 0), 0.01), "second")
     model.add(box((width - 0.1, low - 0.08, length - 0.1), (0, (low - 0.08) / 2, 0)), "dark")
-    if rng.random() < 0.7:
-        tall = rng.uniform(0.6, 0.85)
-        model.add(
-            box((width + 2 * rim, tall - low, 0.06), (0, (tall + low) / 2, -length / 2 - rim + 0.03), 0.01), "second"
-        )
+    tall = rng.uniform(0.5, 0.85)
+    head = (0, (tall + low) / 2, -length / 2 - rim + 0.03)
+    model.add(box((width + 2 * rim, tall - low, 0.06), head, 0.01), "second")
     _bedding(model, size, low - 0.02, rng)
     return model
 
