@@ -10,6 +10,7 @@ from sim_server.backends.rooms.furniture.model import Model
 from sim_server.backends.rooms.mesh import Part, box, cylinder, joined, revolve, soft_box, sphere
 
 RUG_M = 0.012  # thickness
+CLOTH_OUT_M = 0.035  # a curtain's cloth is in front of its bracket's middle by this
 
 
 def rug(rng: np.random.Generator, width_m: float = 0.0, depth_m: float = 0.0) -> Model:
@@ -122,12 +123,19 @@ def drape(width: float, low: float, high: float, phase: float) -> Part:
     return joined([front, behind])
 
 
+def _heading(model: Model, width: float, height: float) -> None:
+    """Add the gathered upper end, and the bracket that keeps the cloth away from the wall and the sill."""
+    model.kinds["detail"] = "metal"
+    model.add(box((width, 0.05, 0.05), (0, height - 0.025, CLOTH_OUT_M), 0.01))
+    model.add(box((0.016, 0.016, CLOTH_OUT_M + 0.05), (0, height - 0.01, CLOTH_OUT_M / 2 - 0.025), 0.003), "detail")
+
+
 def curtain(rng: np.random.Generator, width_m: float = 0.0, height_m: float = 0.0) -> Model:
     """One panel of cloth with a heading, reaching from its rod down to y = 0; the rod belongs to the building."""
     width, height = width_m or rng.uniform(0.25, 0.6), height_m or rng.uniform(1.2, 2.3)
     model = Model(main="curtain")
-    model.add(drape(width, 0.0, height, rng.uniform(0, 6.28)))
-    model.add(box((width, 0.05, 0.05), (0, height - 0.025, 0), 0.01))
+    model.add(drape(width, 0.0, height, rng.uniform(0, 6.28)).moved((0, 0, CLOTH_OUT_M)))
+    _heading(model, width, height)
     return model
 
 
@@ -140,9 +148,9 @@ def tied_curtain(rng: np.random.Generator, width_m: float = 0.0, height_m: float
         cloth = drape(width, low, high, phase)
         part = np.interp(cloth.positions[:, 1], (low, high), (bottom, top)).astype(np.float32)
         narrow = np.stack([part, np.ones_like(part), np.ones_like(part)], 1)
-        model.add(cloth._replace(positions=cloth.positions * narrow))
-    model.add(box((width * 0.4, 0.05, 0.09), (0, tie, 0), 0.015), "second")
-    model.add(box((width, 0.05, 0.05), (0, height - 0.025, 0), 0.01))
+        model.add(cloth._replace(positions=cloth.positions * narrow).moved((0, 0, CLOTH_OUT_M)))
+    model.add(box((width * 0.4, 0.05, 0.09), (0, tie, CLOTH_OUT_M), 0.015), "second")
+    _heading(model, width, height)
     return model
 
 
@@ -151,7 +159,7 @@ def bordered_curtain(rng: np.random.Generator, width_m: float = 0.0, height_m: f
     width, height = width_m or rng.uniform(0.25, 0.6), height_m or rng.uniform(1.2, 2.3)
     model = Model(main="curtain", second="linen")
     hem, phase = height * rng.uniform(0.12, 0.3), rng.uniform(0, 6.28)
-    model.add(drape(width, 0.0, hem, phase), "second")
-    model.add(drape(width, hem, height, phase))
-    model.add(box((width, 0.05, 0.05), (0, height - 0.025, 0), 0.01))
+    model.add(drape(width, 0.0, hem, phase).moved((0, 0, CLOTH_OUT_M)), "second")
+    model.add(drape(width, hem, height, phase).moved((0, 0, CLOTH_OUT_M)))
+    _heading(model, width, height)
     return model

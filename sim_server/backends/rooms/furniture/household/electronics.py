@@ -111,7 +111,7 @@ def laptop(rng: np.random.Generator, main: str = "steel", size: float = 1.0) -> 
     model.add(box((width, 0.016, depth), (0, 0.008, 0), 0.004))
     model.add(box((width - 0.05, 0.002, depth * 0.5), (0, 0.0165, -0.03), 0.0005), "dark")
     model.add(box((width * 0.32, 0.001, depth * 0.26), (0, 0.0165, depth * 0.33), 0.0003), "key")
-    tilt = rotation_x(-rng.uniform(0.1, 0.5))
+    tilt = rotation_x(-rng.uniform(0.1, 0.45))
     model.add(box((width, depth - 0.01, 0.008), (0, depth / 2, 0), 0.003).turned(tilt).moved((0, 0.016, -depth / 2)))
     screen = box((width - 0.02, depth - 0.03, 0.002), (0, depth / 2, 0.0045), 0.0005).turned(tilt)
     model.add(screen.moved((0, 0.016, -depth / 2)), "screen")
@@ -133,9 +133,9 @@ def thick_laptop(rng: np.random.Generator) -> Model:
 
 def tablet_laptop(rng: np.random.Generator) -> Model:
     """A small tablet that leans on a kickstand, with a coloured keyboard cover in front."""
-    width = rng.uniform(0.24, 0.3)
+    width = rng.uniform(0.25, 0.32)
     model = Model(main="cushion", screen="screen", dark="dark", second="metal")
-    depth = width * 0.74
+    depth = width * 0.76
     model.add(box((width, 0.006, depth * 0.85), (0, 0.003, depth * 0.4), 0.002))
     model.add(box((width - 0.03, 0.002, depth * 0.42), (0, 0.0065, depth * 0.3), 0.0005), "dark")
     tilt = rotation_x(-0.35)

@@ -86,13 +86,20 @@ def double_sink(rng: np.random.Generator) -> Model:
 
 
 def round_sink(rng: np.random.Generator) -> Model:
-    """A round steel or ceramic bowl; its tap is on a tongue behind it."""
-    radius = rng.uniform(0.19, 0.24)
+    """A round bowl in a square plate, with the tap in one of its corners."""
+    half = rng.uniform(0.2, 0.25)
     model = Model(main="steel" if rng.random() < 0.5 else "ceramic", tap="metal", dark="dark")
-    inner = radius - 0.03
-    outline = [(0, 0), (inner * 0.7, 0), (inner, BOWL_M), (radius, BOWL_M), (radius, BOWL_M + 0.01)]
-    model.add(revolve([*outline, (inner - 0.01, BOWL_M + 0.006), (inner * 0.68, 0.012), (0, 0.01)], 28))
-    model.add(cylinder(0.03, 0.004, (0, 0.01, 0), 12), "dark")
-    model.add(box((0.1, 0.01, 0.07), (0, BOWL_M + 0.005, -radius - 0.015), 0.003))
-    _tap(model, rng, 0.0, -radius - 0.015)
+    inner = half - 0.04
+    plate = revolve([(1.0, BOWL_M), (1.0, BOWL_M + 0.01), (inner, BOWL_M + 0.008)], 32)
+    flat = plate.positions[:, [0, 2]]
+    edge = np.linalg.norm(flat, axis=1) > 0.9  # the outer circle becomes a square
+    square = flat / np.abs(flat).max(1, keepdims=True) * np.float32(half)
+    positions = plate.positions.copy()
+    positions[:, [0, 2]] = np.where(edge[:, None], square, flat)
+    model.add(plate._replace(positions=positions))
+    bowl = [(inner, BOWL_M + 0.008), (inner * 0.95, BOWL_M * 0.4), (inner * 0.7, 0.008), (0, 0.006)]
+    model.add(revolve(bowl, 28))
+    model.add(revolve([(0, 0), (inner * 0.75, 0), (inner + 0.01, BOWL_M)], 20), "dark")
+    model.add(cylinder(0.03, 0.004, (0, 0.006, 0), 12), "dark")
+    _tap(model, rng, half * 0.78, -half * 0.78)
     return model
