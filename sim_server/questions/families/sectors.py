@@ -27,9 +27,9 @@ _BORDERS_DEG = {
 }
 _MEANINGS = {
     "side": '"Left" and "right" are relative to {facing}.',
-    "side_or_ahead": f'"Ahead" means within {AHEAD_DEG:g} degrees of {{facing}}; otherwise, the answer is the side.',
+    "side_or_ahead": f'"Ahead" means within {AHEAD_DEG:g} degrees of {{facing}}; anything else is left or right.',
     "side_or_behind": (
-        f'"Behind" means more than {BEHIND_DEG:g} degrees away from {{facing}}; otherwise, the answer is the side.'
+        f'"Behind" means more than {BEHIND_DEG:g} degrees away from {{facing}}; anything else is left or right.'
     ),
     "quadrant": '"Front" means less than 90 degrees away from {facing}, and "back" means more.',
 }

@@ -44,7 +44,8 @@ from sim_server.questions.views.coverage import draw_poses_around
 from sim_server.questions.views.viewpoints import draw_focused_pose, draw_pose, focus_of, probe
 
 LOOKS_2 = "the direction in which the camera of Image 2 looks"
-OF_THE_CENTER = "The direction of the object is that of its center on a floor plan."
+OF_THE_CENTER = "The direction is measured on the floor plan, to the center of the object."
+OF_THE_ROOM = "The direction is measured on the floor plan, to the center of the room."
 REGION_SHARED = 1  # objects that both images clearly show; the walls and the door relate them too
 REGION_FRACTION = 0.8  # least fraction of the room's floor that is in the sector of its centre
 SECOND_SHOWS = "the second image shows the object too"
@@ -117,8 +118,8 @@ class ObjectFromCamera:
             program=f"{candidate.form}(bearing(view(1), to=centre(object({a}))))",
             templates=(
                 "Image 1 shows the {a}. Where is it relative to the camera of Image 2?",
-                "Relative to the camera of Image 2, where is the {a} in Image 1?",
-                "Where is the {a} in Image 1 relative to the camera that took Image 2?",
+                "Relative to the camera of Image 2, where is the {a} that Image 1 shows?",
+                "Where is the {a} of Image 1 relative to the camera of Image 2?",
                 "Find the {a} in Image 1. Where is it from the camera of Image 2?",
                 "You stand where Image 2 was taken and look the same way. Where is the {a} of Image 1?",
                 "You are at the camera of Image 2, looking the way it does. Where is the {a} of Image 1?",
@@ -207,7 +208,7 @@ class RegionFromCamera:
             ),
             slots=name_slots(evidence, (a,)),
             options=shuffled(SECTORS[candidate.form], rng),
-            rule=f"{sectors.meaning(candidate.form, LOOKS_2)} The place of the room is the center of its floor.",
+            rule=f"{sectors.meaning(candidate.form, LOOKS_2)} {OF_THE_ROOM}",
         )
 
 

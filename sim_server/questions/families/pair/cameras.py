@@ -89,7 +89,7 @@ class CameraPosition:
             ),
             slots={},
             options=shuffled(SECTORS[candidate.form], rng),
-            rule=f"{sectors.meaning(candidate.form, LOOKS_1)} Directions are those on a floor plan.",
+            rule=f"{sectors.meaning(candidate.form, LOOKS_1)} Directions are measured on the floor plan.",
         )
 
 

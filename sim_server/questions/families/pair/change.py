@@ -199,7 +199,7 @@ class BeforeAfter:
                 f"Which of these objects {visible}?",
                 f"Compare Image 1 with Image 2. Which of these objects {happened}?",
                 f"Compare the two images. Which of these objects {visible}?",
-                f"Image 1 is from before, and Image 2 is from after. Which of these objects {happened}?",
+                f"Image 1 was taken before a change, and Image 2 after it. Which of these objects {happened}?",
                 f"One of these objects {happened} between the two images. Which one?",
                 f"Someone {past} one of these objects after Image 1. Which one?",
             ),

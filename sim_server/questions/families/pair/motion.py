@@ -106,14 +106,14 @@ class CameraMotion:
                 f"From Image 1 to Image 2, in which direction did the camera {verb}?",
                 f"The camera {past} after Image 1 and then took Image 2. Which way did it {verb}?",
                 f"After Image 1, the camera {past} and took Image 2. In which direction did it {verb}?",
-                f"Image 2 was taken after the camera of Image 1 {past}. Which way did it {verb}?",
+                f"The camera {past} between the two images. Which way did it {verb}?",
                 f"Compare Image 1 with Image 2. Which way did the camera {verb}?",
             ),
             slots={},
             options=shuffled(words, rng),
             rule="Left and right are as seen by the camera."
             if turn
-            else "Directions are relative to the way the camera looks in Image 1; the larger part of the move decides.",
+            else "Directions are relative to the way the camera looks in Image 1; the larger part of a diagonal move counts.",
         )
 
 

@@ -27,7 +27,7 @@ _INWARD_M = 0.05  # surface points move this far towards the camera, so that a w
 _SETS_TRIED = 30
 _ONE_ROOM = (
     "How large is the room in square meters?",
-    "How many square meters does the room have?",
+    "How many square meters does the room measure?",
     "In square meters, how large is the room?",
     "What is the size of the room in square meters?",
     "What is the floor area of the room?",
@@ -38,7 +38,7 @@ _ONE_ROOM = (
 )
 _TWO_ROOMS = (
     "How large are the two rooms together, in square meters?",
-    "How many square meters do the two rooms have together?",
+    "How many square meters do the two rooms measure together?",
     "In square meters, how large are the two rooms together?",
     "What is the total size of the two rooms in square meters?",
     "What is the total floor area of the two rooms?",

@@ -91,7 +91,7 @@ class CamerasShared:
                 "Each image is from a different camera. Which of these objects do all cameras see?",
                 "Look at all images. Which of these objects is in each of them?",
             ),
-            rule="An object counts as visible if any part of it is.",
+            rule="An object counts as visible if any part of it is visible.",
         )
 
 

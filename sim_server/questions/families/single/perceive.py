@@ -30,7 +30,7 @@ from sim_server.questions.views.sets import first_fitting, shots_of
 from sim_server.questions.views.viewpoints import NO_PLACE, SingleView, draw_poses
 
 CELLS = tuple(grid_cell(x / 6, y / 6) for y in (1, 3, 5) for x in (1, 3, 5))  # row by row
-COUNT_RULE = "Include each one of which any part is visible."
+COUNT_RULE = "Include every one that is at least partly visible."
 NO_STRUCTURE = "Walls, floors, ceilings, doors and windows do not count."
 CELL_RULE = (
     "The image is divided into three rows and three columns of equal size. "

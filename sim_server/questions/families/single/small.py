@@ -124,7 +124,7 @@ class SmallPresence(_CloseView[SmallLevel]):
                 "n": (0, "an" if name[0] in "aeiou" else "a"),
             },
             options=("yes", "no") if rng.integers(2) else ("no", "yes"),
-            rule="The answer is yes if any part of one is visible.",
+            rule="The answer is yes if one is at least partly visible.",
         )
 
 

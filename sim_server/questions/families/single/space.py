@@ -34,7 +34,7 @@ from sim_server.questions.views.viewpoints import SingleView
 LARGE_ROOM_M2 = 40.0
 LARGE_ROOM_GAP_M = 0.30  # least difference between the distances of two options in a large room
 CLOSEST_POINTS = "Distances are measured between the closest points of the objects."
-BETWEEN_CENTERS = "Directions are those on a floor plan, between the centers of the objects."
+BETWEEN_CENTERS = "Directions are measured on the floor plan, between the centers of the objects."
 _POOL = 8  # objects of a neighbourhood among which a relation is sought
 _NEIGHBOURHOODS = 6  # neighbourhoods that are tried
 

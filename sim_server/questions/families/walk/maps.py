@@ -68,7 +68,7 @@ _ON_THE_MAP = {  # by form: the questions, and the rule
             "Towards which side of Image 1 does the camera of Image 2 look?",
             "In which direction of Image 1 does the camera of Image 2 point?",
         ),
-        '"Up" is towards the top of Image 1; the nearest of the four directions is right.',
+        'Answer with the closest of the four directions; "up" is towards the top of Image 1.',
     ),
     "cell": (
         (
@@ -76,7 +76,7 @@ _ON_THE_MAP = {  # by form: the questions, and the rule
             "Where in Image 1 is the camera of Image 2?",
             "In Image 1, where is the camera that took Image 2?",
         ),
-        "Divide Image 1 into three rows and three columns of equal size.",
+        "Image 1 is divided into three rows and three columns of equal size.",
     ),
 }
 WORDS = {"half": ("left", "right"), "heading": ("up", "down", "left", "right"), "cell": CELLS}

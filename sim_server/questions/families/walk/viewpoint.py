@@ -14,7 +14,7 @@ from protocol.skills.space import PERSPECTIVE, VIEW_CHOICE
 from protocol.tasks.scene import Pose, SceneDescription
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import Evidence, unique_names
+from sim_server.questions.evidence import Evidence, name_of, unique_names
 from sim_server.questions.families import sectors
 from sim_server.questions.families.rules import (
     AMBIGUOUS,
@@ -45,14 +45,15 @@ _TURN_WORDS = {
 }
 
 
-FACED = "the direction that its front faces"
 _POSTURES = {"armchair": "sitting in", **dict.fromkeys(("sofa", "couch", "chair", "bench", "stool"), "sitting on")}
 
 
 def _turn_rule(turns_deg: Sequence[int]) -> str:
-    """The rule of a turn on the spot; it says what turns mean that are not named in degrees."""
-    named = sorted({f'"{_TURN_WORDS[turn]}" by {abs(turn)} degrees' for turn in turns_deg if abs(turn) in (90, 180)})
-    return f"You turn on the spot: {', '.join(named)}." if named else "You turn on the spot."
+    """The rule of a turn on the spot, which defines the turns that are not named in degrees."""
+    if 90 not in turns_deg:
+        return "You turn on the spot."
+    back = ', and "back" is one by 180 degrees' if 180 in turns_deg else ""
+    return f'"Left" and "right" are turns by 90 degrees on the spot{back}.'
 
 
 class Perspective:
@@ -111,6 +112,7 @@ class Perspective:
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         stand, target = candidate.objects
+        faced = f"the direction in which the {name_of(evidence.objects[stand])} faces"
         posture = _POSTURES.get(evidence.objects[stand].category.split()[-1], "standing at")
         return Draft(
             program=f"{candidate.form}(bearing_at(place(object({stand})), centre(object({target}))))",
@@ -127,7 +129,7 @@ class Perspective:
             ),
             slots=name_slots(evidence, candidate.objects),
             options=shuffled(SECTORS[candidate.form], rng),
-            rule=f"{sectors.meaning(candidate.form, FACED)} {BETWEEN_CENTERS}",
+            rule=f"{sectors.meaning(candidate.form, faced)} {BETWEEN_CENTERS}",
         )
 
 
