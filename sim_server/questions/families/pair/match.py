@@ -207,11 +207,7 @@ class VisibilityCompare:
             slots=name_slots(evidence, (a,)),
             options=shuffled(words, rng),
             rule="Compare the fraction of the object that is visible, not its size in the image."
-            + (
-                f' "The same" means that the fractions differ by less than {100 * within:g} percentage points.'
-                if same
-                else ""
-            ),
+            + (f' "The same" means less than {100 * within:g} percentage points apart.' if same else ""),
         )
 
 

@@ -113,7 +113,7 @@ class CameraMotion:
             options=shuffled(words, rng),
             rule="Left and right are as seen by the camera."
             if turn
-            else "Directions are relative to the way the camera looks in Image 1; the larger part of a diagonal move counts.",
+            else "Directions are relative to the view in Image 1; the larger part of a diagonal move counts.",
         )
 
 

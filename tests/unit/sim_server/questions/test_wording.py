@@ -5,17 +5,23 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 import tomllib
 
+from protocol.errors import Infeasible
 from protocol.skills import CATALOGUE
 from protocol.skills.levels import SECTORS
+from protocol.tasks.task import Question
 from sim_server.questions.evidence import Evidence, name_of
 from sim_server.questions.families import FAMILIES, sectors
 from sim_server.questions.families.single.perceive import counted
-from sim_server.questions.family import SAME_HOME, Candidate, Draft, ask, render_text
+from sim_server.questions.family import SAME_HOME, Candidate, Draft, Family, ask, render_text
+from sim_server.questions.realise import realise
+from tests.support.questions.cases import scene_for, spec_of
 from tests.support.questions.pools import accepted
 
 LEAST_PARAPHRASES = 8
@@ -27,16 +33,36 @@ _RULE = re.compile(r'["A-Z][^{}]*\.')
 ROLES = {
     "view_direction": {
         "a": r"is the {a}",
-        "b": r"(relative to|side of|left or right of|above or below) the {b}",
+        "b": r"([Rr]elative to|side of|left or right of|above or below) the {b}",
     },
-    "depth_order": {"a": r"is the {a}", "b": r"(than|ompared with) the {b}"},
+    "depth_order": {"a": r"[Ii]s the {a}", "b": r"(than|ompared with) the {b}"},
     "relative_direction": {"a": r"(at|From) the {a}", "b": r"fac(e|ing) the {b}", "c": r"is the {c}"},
     "scene_relative_direction": {"a": r"(at|From) the {a}", "b": r"fac(e|ing) the {b}", "c": r"is the {c}"},
     "perspective": {"a": r"(at|in|on|of) the {a}", "b": r"is the {b}"},
     "relative_distance": {"a": r"(closest|nearest) to the {a}"},
     "scene_relative_distance": {"a": r"(closest|nearest) to the {a}"},
-    "occlusion_removal": {"a": r"(without|by|behind) the {a}"},
+    "occlusion_removal": {"a": r"([Ww]ithout|by|behind) the {a}"},
 }
+
+
+# Their evidence depends on how the family places its views.
+STAGED = ("appearance_order", "action_consequence", "view_choice")
+
+
+def staged(skill: str, level: int) -> list[tuple[Evidence, Candidate]]:
+    """What the first of a few specs to be realised asks about."""
+    asked: list[tuple[Evidence, Candidate]] = []
+
+    def spy(family: Family, evidence: Evidence, candidate: Candidate, *more: Any) -> Question:
+        asked.append((evidence, candidate))
+        return ask(family, evidence, candidate, *more)
+
+    with mock.patch("sim_server.questions.realise.ask", spy):
+        for seq in range(8):
+            if not asked:
+                with contextlib.suppress(Infeasible):
+                    realise(scene_for(skill, seq), spec_of(skill, level, seq))
+    return asked
 
 
 @cache
@@ -44,7 +70,7 @@ def drafts(skill: str) -> list[tuple[Evidence, Candidate, int, Draft]]:
     """A draft of each form of the skill at each level."""
     found: dict[tuple[str, int], tuple[Evidence, Candidate, int, Draft]] = {}
     for level in CATALOGUE[skill].feasible_levels:
-        for evidence, candidate in accepted(skill, level):
+        for evidence, candidate in staged(skill, level) if skill in STAGED else accepted(skill, level):
             if (candidate.form, level) not in found:
                 draft = FAMILIES[skill].draft(evidence, candidate, level, np.random.default_rng(0))
                 found[candidate.form, level] = (evidence, candidate, level, draft)
