@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from functools import cache
 from pathlib import Path
@@ -32,7 +33,7 @@ _RULE = re.compile(r'["A-Z][^{}]*\.')
 # Where each slot stands in a template, for the skills whose objects have roles.
 ROLES = {
     "view_direction": {
-        "a": r"is the {a}",
+        "a": r"[Ii]s the {a}",
         "b": r"([Rr]elative to|side of|left or right of|above or below) the {b}",
     },
     "depth_order": {"a": r"[Ii]s the {a}", "b": r"(than|ompared with) the {b}"},
