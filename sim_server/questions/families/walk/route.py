@@ -246,7 +246,8 @@ class ActionConsequence:
             ),
             slots=name_slots(evidence, (key,)),
             options=shuffled(SECTORS[candidate.form], rng),
-            rule=f"{ON_ONE_WALK} {sectors.meaning(candidate.form, 'the direction you face after the last move')}",
+            rule=f"{ON_ONE_WALK} {sectors.meaning(candidate.form, 'the direction you face after the last move')} "
+            "Directions are measured on the floor plan, to the center of the object.",
         )
 
 
