@@ -43,8 +43,8 @@ In the descriptions, *visible* is the fraction of an object's pixels inside the 
 image* the fraction of all pixels that it covers. Margins are minimum values: directions are at least that far from a
 border, distances at least that far apart.
 
-Each skill has an example: a sentence, one of at least eight paraphrases, and in italics the rule that datasets and prompts
-for instruction-following models state after it.
+Each skill has an example: a sentence, one of at least eight paraphrases, and in italics the rule that datasets and
+prompts for instruction-following models state after it.
 """
 
 
