@@ -17,6 +17,7 @@ from sim_server.backends.rooms.building.shell import light_position, shell_parts
 from sim_server.backends.rooms.building.style import make_style
 from sim_server.backends.rooms.draw.drawing import Drawing
 from sim_server.backends.rooms.draw.materials import slot_materials
+from sim_server.backends.rooms.furnish.details import detail_parts
 from sim_server.backends.rooms.furnish.place import free_floor, furnished
 from sim_server.backends.rooms.furnish.placed import Placed, triangles
 from sim_server.backends.rooms.geometry import Geometry, GeometryBuilder
@@ -116,6 +117,8 @@ class RoomsScene(HomeScene):
         builder = GeometryBuilder()
         for parts in shell_parts(plan, lamps, style):
             builder.add(0, parts)
+        if details := detail_parts(spec, plan, placed, rng_for(seed, "rooms", "details")):
+            builder.add(0, details)
         objects = []
         for index, item in enumerate(placed):
             source = look if item.look < 0 else rng_for(seed, "rooms", "look", item.look)

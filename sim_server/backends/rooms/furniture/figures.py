@@ -37,7 +37,7 @@ def _limb(a: tuple[float, ...], b: tuple[float, ...], r0: float, r1: float) -> P
     side = np.cross(up, [0.0, 0.0, 1.0] if abs(up[2]) < 0.9 else [1.0, 0.0, 0.0])
     side /= np.linalg.norm(side)
     turn = np.stack([side, up, np.cross(side, up)], 1)
-    return cylinder(r0, length, sections=8, top_radius_m=r1).turned(turn).moved(start)
+    return cylinder(r0, length, sections=8, top_radius_m=r1).turned(turn).moved(a)
 
 
 def _upper_body(model: Model, who: _Person, hip: float, rng: np.random.Generator, seated: bool) -> None:
