@@ -57,7 +57,7 @@ def _upper_body(model: Model, who: _Person, hip: float, rng: np.random.Generator
     model.add(torso._replace(positions=torso.positions * np.array([1.05, 1, 0.66], np.float32)))
     shoulder = hip + 0.285 * h
     for x in (-1, 1):
-        joint = (x * 0.106 * h, shoulder - 0.008 * h, 0.0)
+        joint = (x * 0.102 * h, shoulder - 0.01 * h, 0.0)
         pose = 3 if seated else int(rng.integers(3))
         elbow, hand = (
             ((x * 0.14 * h, shoulder - 0.17 * h, -0.01 * h), (x * 0.13 * h, shoulder - 0.32 * h, 0.04 * h)),
@@ -67,7 +67,7 @@ def _upper_body(model: Model, who: _Person, hip: float, rng: np.random.Generator
         )[pose]
         model.add(_limb(joint, elbow, 0.03 * h, 0.025 * h))
         model.add(_limb(elbow, hand, 0.025 * h, 0.019 * h))
-        model.add(sphere(0.033 * h, joint, 10))
+        model.add(sphere(0.03 * h, joint, 10))
         model.add(sphere(0.026 * h, hand, 8), "skin")
     neck, head = hip + 0.31 * h, hip + 0.415 * h
     model.add(cylinder(0.028 * h, 0.06 * h, (0, neck, 0), 8), "skin")

@@ -85,7 +85,7 @@ def poster(rng: np.random.Generator) -> Model:
     height = width * rng.uniform(1.3, 1.6)
     model = Model(main="paper", second="wood", a="art_sun", b="art_hill", c="art_near")
     model.add(box((width, height, 0.004), (0, height / 2, -0.004), 0.001))
-    for y in (0.012, height - 0.012):
+    for y in (0.01, height - 0.01):
         model.add(box((width + 0.03, 0.024, 0.02), (0, y, 0), 0.004), "second")
     style, z = int(rng.integers(3)), 0.0
     if style == 0:
