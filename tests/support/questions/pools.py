@@ -168,7 +168,7 @@ def pool(name: str) -> tuple[Case, ...]:
         return changed_views(name)
     if "clutter" in skill.world_needs:
         return close_views()
-    few = ("chair",) if name.endswith("_count") else ()  # many objects of a kind
+    few = ("chair", "chair", "table") if name.endswith("_count") else ()  # many objects of a kind
     if FAMILIES[name].views == 1:
         return view_sets(1, categories=few)
     return view_sets(3 if skill.views == "several cameras" else 2, "rooms" in skill.world_needs, few)
