@@ -25,6 +25,7 @@ from sim_server.questions.language.evaluator import run
 from sim_server.questions.staging import Staging
 
 Item = TypeVar("Item")
+SAME_HOME = "All images show the same home."
 NO_SUCH_ANSWER = "no view has the drawn answer"
 
 
@@ -112,6 +113,8 @@ def shuffled(items: Sequence[Item], rng: np.random.Generator) -> tuple[Item, ...
 class Draft(msgspec.Struct, frozen=True):
     """The texts of a candidate. `templates` name objects as {a}, {b} …; `slots` map each to an object id and a phrase.
 
+    Templates are English sentences with the same meaning. They name several images "Image 1", "Image 2" …, as prompts
+    do. `rule` states the convention under which the question is answered, with the thresholds of the program.
     `option_objects` holds the id of the object that each option names, if options name objects.
     """
 
@@ -122,6 +125,7 @@ class Draft(msgspec.Struct, frozen=True):
     option_objects: tuple[int, ...] = ()
     show_options: bool = True
     unit: str = ""
+    rule: str = ""
 
 
 class Family(Protocol):
@@ -199,6 +203,7 @@ def ask(
         mentions=mentions,
         margin=candidate.margin,
         option_objects=draft.option_objects,
+        rule=f"{SAME_HOME} {draft.rule}".rstrip() if len(evidence.views) > 1 else draft.rule,
     )
 
 
@@ -213,7 +218,12 @@ def object_list(keys: Sequence[int]) -> str:
 
 
 def draft_which(
-    evidence: Evidence, options: Sequence[int], measure: str, templates: tuple[str, ...], about: Sequence[int] = ()
+    evidence: Evidence,
+    options: Sequence[int],
+    measure: str,
+    templates: tuple[str, ...],
+    about: Sequence[int] = (),
+    rule: str = "",
 ) -> Draft:
     """Ask which object `measure` selects from the list that replaces its {}. The templates name the objects `about`."""
     return Draft(
@@ -222,6 +232,7 @@ def draft_which(
         slots=name_slots(evidence, about),
         options=tuple(name_of(evidence.objects[key]) for key in options),
         option_objects=tuple(options),
+        rule=rule,
     )
 
 

@@ -42,7 +42,7 @@ from sim_server.questions.families.rules import (
     uniquely_named,
 )
 from sim_server.questions.families.single.measures import draft_size
-from sim_server.questions.families.single.perceive import counted, groups
+from sim_server.questions.families.single.perceive import COUNT_RULE, NO_STRUCTURE, counted, groups
 from sim_server.questions.families.single.space import RelativeDirection, RelativeDistance
 from sim_server.questions.family import NO_TARGET, Candidate, Draft, Family, Findings, Target, name_slots, shuffled
 from sim_server.questions.geometry import box_distance_m
@@ -131,15 +131,19 @@ class ObjectDistance(SceneViews):
         return Draft(
             program="round(closest_distance(object({}), object({})), 0.1)".format(*keys),
             templates=(
-                "how far is the closest part of the {a} from the closest part of the {b} ?",
-                "how many meters is the {a} from the {b} , each at its closest part ?",
-                "what is the distance between the {a} and the {b} , from closest part to closest part ?",
-                "from the closest part of the {a} to the closest part of the {b} , how many meters is it ?",
-                "how far apart are the {a} and the {b} , each at its closest part ?",
+                "How far is the {a} from the {b}?",
+                "How far apart are the {a} and the {b}?",
+                "How many meters is the {a} from the {b}?",
+                "How many meters are there between the {a} and the {b}?",
+                "What is the distance between the {a} and the {b}?",
+                "What is the distance from the {a} to the {b}?",
+                "In meters, how far is the {a} from the {b}?",
+                "In meters, how far apart are the {a} and the {b}?",
             ),
             slots=name_slots(evidence, keys),
             unit="m",
             show_options=False,
+            rule="The distance is measured in a straight line between the closest points of the objects, in meters.",
         )
 
 
@@ -180,11 +184,14 @@ class SceneCount:
             evidence,
             candidate,
             (
-                "how many {a} do the pictures show in all ?",
-                "how many different {a} are in the pictures ?",
-                "look at all the pictures . how many {a} are there ?",
-                "what is the number of {a} in all the pictures , each one counted once ?",
-                "how many {a} are there in the pictures , each one counted once ?",
+                "How many {a} do the images show in total?",
+                "How many different {a} do the images show?",
+                "How many different {a} are visible in the images?",
+                "How many different {a} are there in these images?",
+                "In total, how many {a} do the images show?",
+                "Look at all images. How many different {a} are there?",
+                "What is the total number of {a} in the images?",
+                "Count the {a} in all images, each one once.",
             ),
         )
 
@@ -240,12 +247,14 @@ def add_joined(evidence: Evidence, judged: Findings, findings: Findings) -> None
 
 def draft_count(evidence: Evidence, candidate: Candidate, templates: tuple[str, ...]) -> Draft:
     """Ask for the number of different objects that the views show."""
+    more = () if candidate.form.startswith("category") else (NO_STRUCTURE,)
     phrase, kind = counted(evidence.objects[candidate.objects[0]], candidate.form)
     return Draft(
         program=f"count(where(seen(){kind}))",
         templates=templates,
         slots={"a": (0, phrase)},
         show_options=False,
+        rule=" ".join((COUNT_RULE, "Count it once if several images show it.", *more)),
     )
 
 
@@ -282,11 +291,14 @@ class SceneSize(SceneViews):
             evidence,
             candidate,
             (
-                "look at all the pictures . how long is the longest side of the {a} ?",
-                "how long is the longest side of the {a} in the pictures ?",
-                "what is the length of the longest side of the {a} in the pictures ?",
-                "in centimeters , how long is the longest side of the {a} in the pictures ?",
-                "how many centimeters long is the longest side of the {a} in the pictures ?",
+                "How long is the longest side of the {a}?",
+                "How many centimeters long is the longest side of the {a}?",
+                "In centimeters, how long is the longest side of the {a}?",
+                "What is the length of the longest side of the {a}?",
+                "What is the length of the {a} along its longest side?",
+                "How long is the {a} along its longest side?",
+                "Look at all images. How long is the longest side of the {a}?",
+                "Find the {a} in the images. How long is its longest side?",
             ),
         )
 

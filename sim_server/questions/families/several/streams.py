@@ -44,7 +44,7 @@ from sim_server.questions.staging import Staging
 from sim_server.questions.views.sets import drawn_sets, evenly_fitting, first_fitting, shoot
 from sim_server.questions.views.viewpoints import focus_of
 
-NTH = ("first", "second", "third", "fourth")
+IMAGES = ("Image 1", "Image 2", "Image 3", "Image 4")
 _SETS_TRIED = 150
 
 
@@ -96,12 +96,16 @@ class CamerasShared:
             shuffled([shared, *drawn], rng),
             "argmax({}, o: times_seen(o))",
             (
-                "which of these do all the cameras see ?",
-                "which of these is in all the pictures ?",
-                "each picture is from another camera . which of these do all of them see ?",
-                "which thing does each of the cameras see ?",
-                "look at all the pictures . which of these is in each of them ?",
+                "Which of these objects is visible in all images?",
+                "Which of these objects is visible in every image?",
+                "Which of these objects do all images show?",
+                "Which of these objects does every image show?",
+                "Which of these objects can be seen in each of the images?",
+                "Which of these objects do all cameras see?",
+                "Each image is from a different camera. Which of these objects do all cameras see?",
+                "Look at all images. Which of these objects is in each of them?",
             ),
+            rule="An object counts as visible if any part of it is visible.",
         )
 
 
@@ -139,11 +143,14 @@ class CamerasCount:
             evidence,
             candidate,
             (
-                "over all the cameras , how many different {a} are seen ?",
-                "each picture is from another camera . how many different {a} do they see in all ?",
-                "how many different {a} do the cameras see ?",
-                "look at the pictures of all the cameras . how many different {a} are there ?",
-                "what is the number of {a} that the cameras see , each one counted once ?",
+                "How many different {a} do the cameras see in total?",
+                "How many different {a} do all cameras together see?",
+                "In total, how many different {a} do the cameras see?",
+                "Each image is from a different camera. How many different {a} do they see in total?",
+                "Each image is from a different camera. How many {a} are there in total?",
+                "How many {a} do all cameras together see, counting each one once?",
+                "Look at the images of all cameras. How many different {a} are there?",
+                "Count the {a} that the cameras see, each one once.",
             ),
         )
 
@@ -164,7 +171,7 @@ class CamerasNearest:
     ) -> Target:
         named = uniquely_named(description)
         need_objects(named, 1, self.skill.name)
-        key = draw_key(NTH[: self.skill.levels[level].cameras], rng, previous)
+        key = draw_key(IMAGES[: self.skill.levels[level].cameras], rng, previous)
         return Target(key=key, focus=(pick(named, rng).id,))
 
     def poses(
@@ -180,7 +187,7 @@ class CamerasNearest:
             return None
         eyes = np.array([pose.position_m for pose in poses])
         ordered = list(poses)
-        ordered.insert(NTH.index(target.key), ordered.pop(int(point_box_distance(eyes, item.box).argmin())))
+        ordered.insert(IMAGES.index(target.key), ordered.pop(int(point_box_distance(eyes, item.box).argmin())))
         return tuple(ordered)
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
@@ -194,11 +201,11 @@ class CamerasNearest:
             elif _gap_m(distances) < apart_m:
                 findings.reject(f"the distances of two cameras differ by less than {apart_m} m")
             else:
-                findings.accept(NTH[int(np.argmin(distances))], (key,), _gap_m(distances))
+                findings.accept(IMAGES[int(np.argmin(distances))], (key,), _gap_m(distances))
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         (a,) = candidate.objects
-        words = NTH[: len(evidence.views)]
+        words = IMAGES[: len(evidence.views)]
         away = [f"distance_from_camera(object({a}), view({index}))" for index in range(len(words))]
         program = f'"{words[-1]}"'
         for index in reversed(range(len(words) - 1)):
@@ -207,14 +214,18 @@ class CamerasNearest:
         return Draft(
             program=program,
             templates=(
-                "which camera is nearest to the {a} ?",
-                "which of the cameras is closest to the {a} ?",
-                "each picture is from another camera . which one is nearest to the {a} ?",
-                "the {a} is in each picture . which camera is closest to it ?",
-                "to which camera is the {a} nearest ?",
+                "Which image was taken closest to the {a}?",
+                "Which image was taken from the place closest to the {a}?",
+                "Which image was taken by the camera that is closest to the {a}?",
+                "The camera of which image is closest to the {a}?",
+                "The camera of which image is nearest to the {a}?",
+                "Each image is from a different camera. Which camera is closest to the {a}?",
+                "All images show the {a}. Which one was taken closest to it?",
+                "Compare how far the cameras are from the {a}. The camera of which image is closest?",
             ),
             slots=name_slots(evidence, (a,)),
             options=shuffled(words, rng),
+            rule="Distances are measured from each camera to the closest point of the object.",
         )
 
 

@@ -33,7 +33,13 @@ from sim_server.questions.staging import Staging
 from sim_server.questions.views.sets import evenly_fitting, shots_of
 from sim_server.questions.views.viewpoints import NO_PLACE, SingleView, draw_poses, focus_of
 
-CELLS = tuple(f"{row} {column}" for row in ("top", "middle", "bottom") for column in ("left", "middle", "right"))
+CELLS = tuple(grid_cell(x / 6, y / 6) for y in (1, 3, 5) for x in (1, 3, 5))  # row by row
+COUNT_RULE = "Include every one that is at least partly visible."
+NO_STRUCTURE = "Walls, floors, ceilings, doors and windows do not count."
+CELL_RULE = (
+    "The image is divided into three rows and three columns of equal size. "
+    "The answer is the cell that holds the center of the visible part of the object."
+)
 
 
 class _Property(SingleView):
@@ -88,14 +94,19 @@ class ObjectCategory(_Property):
         return Draft(
             program=f"category(object({item.id}))",
             templates=(
-                "what is the {a} ?",
-                "what kind of thing is the {a} ?",
-                "what is the {a} in the picture ?",
-                "which kind of thing is the {a} ?",
-                "look at the {a} . what is it ?",
+                "What is the {a}?",
+                "What is the {a} in the image?",
+                "In the image, what is the {a}?",
+                "What would you call the {a}?",
+                "Look at the {a}. What is it?",
+                "Find the {a} in the image. What is it?",
+                "Name the {a}.",
+                "Name the {a} in the image.",
+                "Look at the image and name the {a}.",
             ),
-            slots={"a": (item.id, f"{item.color} thing")},
+            slots={"a": (item.id, f"{item.color} object")},
             show_options=False,
+            rule="Answer with the kind of object.",
         )
 
 
@@ -111,14 +122,19 @@ class ObjectColor(_Property):
         return Draft(
             program=f"color(object({item.id}))",
             templates=(
-                "what color is the {a} ?",
-                "what is the color of the {a} ?",
-                "which color is the {a} ?",
-                "what color is the {a} in the picture ?",
-                "look at the {a} . what color is it ?",
+                "What color is the {a}?",
+                "Which color is the {a}?",
+                "What is the color of the {a}?",
+                "What color is the {a} in the image?",
+                "In the image, what color is the {a}?",
+                "Look at the {a}. What color is it?",
+                "Find the {a} in the image. What color is it?",
+                "Name the color of the {a}.",
+                "Which color does the {a} have in the image?",
             ),
             slots={"a": (item.id, item.category)},
             show_options=False,
+            rule="Answer with the color of most of its surface.",
         )
 
 
@@ -151,15 +167,20 @@ class ObjectLocation(SingleView):
         return Draft(
             program=f"grid_cell(image_x(object({a}), view(0)), image_y(object({a}), view(0)))",
             templates=(
-                "where is the {a} in the picture ?",
-                "where in the picture is the {a} ?",
-                "in which part of the picture is the {a} ?",
-                "which part of the picture is the {a} in ?",
-                "look at the picture . where is the {a} ?",
+                "Where is the {a} in the image?",
+                "Where in the image is the {a}?",
+                "In the image, where is the {a}?",
+                "In which part of the image is the {a}?",
+                "Which part of the image is the {a} in?",
+                "Which part of the image shows the {a}?",
+                "In which part of the image do you see the {a}?",
+                "Look at the image. Where in it is the {a}?",
+                "Find the {a}. In which part of the image is it?",
             ),
             slots=name_slots(evidence, (a,)),
             options=CELLS,
             show_options=False,
+            rule=CELL_RULE,
         )
 
 
@@ -169,7 +190,7 @@ def cell_margin(truth: ObjectTruth) -> float:
 
 
 class ObjectCount:
-    """How many objects of a category ("chairs") or a colour ("red things") the view shows."""
+    """How many objects of a category ("chairs") or a colour ("red objects") the view shows."""
 
     skill = OBJECT_COUNT
     views = 1
@@ -217,14 +238,19 @@ class ObjectCount:
         return Draft(
             program=f"count(where(visible(view(0)){kind}))",
             templates=(
-                "how many {a} are in the picture ?",
-                "how many {a} are there in the picture ?",
-                "how many {a} does the picture show ?",
-                "what is the number of {a} in the picture ?",
-                "look at the picture . how many {a} are there ?",
+                "How many {a} are in the image?",
+                "How many {a} are there in the image?",
+                "How many {a} does the image show?",
+                "How many {a} do you see in the image?",
+                "In the image, how many {a} are there?",
+                "What is the number of {a} in the image?",
+                "Look at the image. How many {a} are there?",
+                "Look at the image. How many {a} do you see?",
+                "Count the {a} in the image.",
             ),
             slots={"a": (0, phrase)},
             show_options=False,
+            rule=COUNT_RULE if candidate.form.startswith("category") else f"{COUNT_RULE} {NO_STRUCTURE}",
         )
 
 
@@ -232,7 +258,7 @@ def counted(item: SceneObject, form: str) -> tuple[str, str]:
     """The plural that names objects like this one, and the arguments of `where` that select them."""
     if form == _of_category(item):
         return plural(item.category), f', category="{item.category}"'
-    return f"{item.color} things", f', color="{item.color}"'
+    return f"{item.color} objects", f', color="{item.color}"'
 
 
 def _of_category(item: SceneObject) -> str:

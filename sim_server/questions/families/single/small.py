@@ -25,7 +25,7 @@ from sim_server.backends.base import Scene
 from sim_server.questions.evidence import Evidence, ViewEvidence, name_of
 from sim_server.questions.families.rules import RELATE, Comparable, clear_objects, is_small, shows, uniquely_named
 from sim_server.questions.families.single.image import OTHER_SIDE
-from sim_server.questions.families.single.space import draft_nearest
+from sim_server.questions.families.single.space import CLOSEST_POINTS, draft_nearest
 from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, shuffled
 from sim_server.questions.geometry import Array, box_distance_m
 from sim_server.questions.language.functions.registry import decimal
@@ -109,17 +109,21 @@ class SmallPresence(_CloseView[SmallLevel]):
         return Draft(
             program=f'count(where(visible(view(0)), category="{item.category}"{color})) > 0',
             templates=(
-                "is there {n} {a} in the picture ?",
-                "do you see {n} {a} in the picture ?",
-                "does the picture show {n} {a} ?",
-                "look at the picture . is there {n} {a} ?",
-                "is {n} {a} to be seen in the picture ?",
+                "Is there {n} {a} in the image?",
+                "In the image, is there {n} {a}?",
+                "Do you see {n} {a} in the image?",
+                "Can you see {n} {a} in the image?",
+                "Does the image show {n} {a}?",
+                "Is {n} {a} visible in the image?",
+                "Look at the image. Is there {n} {a} in it?",
+                "Look at the image. Do you see {n} {a}?",
             ),
             slots={
                 "a": (item.id if candidate.key == "yes" else 0, name),
                 "n": (0, "an" if name[0] in "aeiou" else "a"),
             },
             options=("yes", "no") if rng.integers(2) else ("no", "yes"),
+            rule="The answer is yes if one is at least partly visible.",
         )
 
 
@@ -156,11 +160,14 @@ class SmallNearest(_CloseView[SmallNearestLevel]):
             candidate,
             rng,
             (
-                "which of these is the {a} closest to ?",
-                "to which of these is the {a} closest ?",
-                "which of these is nearest to the {a} ?",
-                "look at the {a} . which of these is closest to it ?",
-                "what is the {a} nearest to ?",
+                "Which of these objects is closest to the {a}?",
+                "Which of these objects is nearest to the {a}?",
+                "Which of these is closest to the {a}?",
+                "Which of these objects is the {a} closest to?",
+                "Which of these is the {a} nearest to?",
+                "Of these objects, which is closest to the {a}?",
+                "Find the {a}. Which of these objects is closest to it?",
+                "Look at the {a}. Which of these objects is nearest to it?",
             ),
         )
 
@@ -195,7 +202,7 @@ def _spaced(
 
 
 class SmallLocation(_CloseView[SmallLocationLevel]):
-    """The full location of a small object: "on the blue table , left of the red vase , 0.3 m away"."""
+    """The full location of a small object: "on the blue table, to the left of the red vase, 0.3 m from it"."""
 
     skill = SMALL_LOCATION
 
@@ -239,18 +246,23 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
         item, neighbour = (evidence.objects[key] for key in candidate.objects)
         a, b = f"object({item.id})", f"object({neighbour.id})"
         side = f'if image_x({a}, view(0)) < image_x({b}, view(0)) then "left" else "right"'
-        away = f'join(text(round(closest_distance({a}, {b}), 0.1)), "m away")'
+        away = f'join(text(round(closest_distance({a}, {b}), 0.1)), "m from it")'
         return Draft(
-            program=f'join("on the", name(support({a})), ",", join({side}, "of the", name({b})), ",", {away})',
+            program=f'join("on the", name(support({a})), ", to the", join({side}, "of the", name({b})), ",", {away})',
             templates=(
-                "where exactly is the {a} ?",
-                "where is the {a} : on what , on which side of what , and how far from it ?",
-                "look at the {a} . which of these says where it is ?",
-                "which of these says where the {a} is ?",
-                "on what is the {a} , on which side of what , and how far from it ?",
+                "Where is the {a}?",
+                "Where exactly is the {a}?",
+                "Where in the scene is the {a}?",
+                "What is the exact location of the {a}?",
+                "Which description of the location of the {a} is correct?",
+                "Which of these describes where the {a} is?",
+                "Which of these describes the location of the {a}?",
+                "Look at the {a}. Which of these describes where it is?",
+                "Find the {a} in the image. Where exactly is it?",
             ),
             slots={"a": (item.id, name_of(item))},
             options=self._options(evidence, item, neighbour, candidate.key, self.skill.levels[level], rng),
+            rule=f"Left and right are as seen in the image. {CLOSEST_POINTS}",
         )
 
     @staticmethod
@@ -285,7 +297,8 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
         combinations[0][vary[0]] = combinations[1][vary[1]] = combinations[2][vary[0]] = combinations[2][vary[1]] = 1
         drawn = [combinations[int(index)] for index in rng.permutation(3)[: asked.options - 1]]
         places = [tuple((right, wrong)[use][part] for part, use in enumerate(uses)) for uses in [[0, 0, 0], *drawn]]
-        listed = [f"on the {on} , {where} of the {name_of(neighbour)} , {away} m away" for on, where, away in places]
+        beside = name_of(neighbour)
+        listed = [f"on the {on}, to the {where} of the {beside}, {away} m from it" for on, where, away in places]
         return shuffled(listed, rng)
 
 
