@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from typing import NamedTuple, Sequence
 
+import numpy as np
+
+from protocol.seeds import pick
 from sim_server.backends.rooms.furniture.decor import books, clocks, lamps, ornaments, plants, textiles, toys, wall_art
 from sim_server.backends.rooms.furniture.household import (
     bathroom,
@@ -14,8 +18,18 @@ from sim_server.backends.rooms.furniture.household import (
     toiletries,
 )
 from sim_server.backends.rooms.furniture.kitchen import appliances, base_units, cookware, cupboards, tableware
-from sim_server.backends.rooms.furniture.large import beds, hallway, instruments, seating, storage, tables
-from sim_server.backends.rooms.furniture.model import Shape
+from sim_server.backends.rooms.furniture.large import (
+    beds,
+    cabinets,
+    chairs,
+    cots,
+    hallway,
+    instruments,
+    seating,
+    storage,
+    tables,
+)
+from sim_server.backends.rooms.furniture.model import Model, Shape
 
 WALL, CORNER, MIDDLE, ANYWHERE, SURFACE, HANGING = "wall", "corner", "middle", "anywhere", "surface", "hanging"
 
@@ -31,44 +45,80 @@ class Category(NamedTuple):
     rooms: tuple[str, ...] = ()  # kinds of room that it suits; empty: any
     beside: tuple[str, ...] = ()  # categories that it is placed next to, natural palette
     small: bool = False  # may be placed on a surface
+    spread: float = 0.0  # shapes are scaled by up to this fraction, in both directions
+
+    def model(self, rng: np.random.Generator, shapes: Sequence[Shape] = ()) -> Model:
+        """One of `shapes`, by default of all shapes of the category, in a random size."""
+        model = pick(shapes or self.shapes, rng)(rng)
+        if self.spread:
+            most = math.log1p(self.spread)
+            model.scale(math.exp(rng.uniform(-most, most)))
+        return model
 
 
 _ALL = (
     Category(
-        "chair", (seating.dining_chair, seating.upholstered_chair, seating.office_chair), ANYWHERE, True, 0.2,
-        (), ("table", "desk"),
+        "chair", (chairs.dining_chair, chairs.upholstered_chair, chairs.office_chair, chairs.shell_chair,
+        chairs.metal_chair, chairs.cantilever_chair), ANYWHERE, True, 0.2, (), ("table", "desk"),
     ),
-    Category("stool", (seating.stool, seating.square_stool), ANYWHERE, False),
-    Category("bench", (seating.bench, seating.padded_bench), WALL, True, 0.3),
-    Category("armchair", (seating.armchair, seating.wooden_armchair), ANYWHERE, True, 0.4, ("living room", "bedroom")),
-    Category("sofa", (seating.sofa, seating.sofa, seating.corner_sofa), WALL, True, 0.5, ("living room",)),
+    Category("stool", (chairs.stool, chairs.square_stool, chairs.pedestal_stool), ANYWHERE, False),
+    Category("bench", (seating.bench, seating.padded_bench, seating.backed_bench), WALL, True, 0.3),
     Category(
-        "table", (tables.dining_table, tables.square_table, tables.round_table, tables.trestle_table), MIDDLE, False,
-        0.0, ("living room", "kitchen"),
+        "armchair", (seating.armchair, seating.wooden_armchair, seating.wing_chair), ANYWHERE, True, 0.4, (
+        "living room", "bedroom"),
     ),
-    Category("coffee table", (tables.coffee_table,), MIDDLE, False, 0.0, ("living room",), ("sofa",)),
-    Category("desk", (tables.desk, tables.legged_desk), WALL, True, 0.7, ("bedroom", "office")),
-    Category("nightstand", (tables.nightstand, tables.open_nightstand), WALL, True, 0.3, ("bedroom",), ("bed",)),
-    Category("bed", (beds.panel_bed, beds.box_bed), WALL, True, 0.4, ("bedroom",)),
     Category(
-        "bookshelf", (storage.bookshelf, storage.cube_shelf), WALL, True, 0.5, ("living room", "bedroom", "office")
+        "sofa", (seating.sofa, seating.corner_sofa, seating.rolled_sofa, seating.frame_sofa), WALL, True, 0.5, (
+        "living room",),
     ),
-    Category("cabinet", (storage.cabinet, storage.slatted_cabinet), WALL, True, 0.5),
-    Category("dresser", (storage.dresser,), WALL, True, 0.5, ("bedroom",)),
+    Category(
+        "table", (tables.dining_table, tables.square_table, tables.round_table, tables.trestle_table,
+        tables.metal_table), MIDDLE, False, 0.0, ("living room", "kitchen"),
+    ),
+    Category(
+        "coffee table", (tables.coffee_table, tables.round_coffee_table, tables.block_coffee_table), MIDDLE, False,
+        0.0, ("living room",), ("sofa",),
+    ),
+    Category("desk", (tables.desk, tables.legged_desk, tables.metal_desk), WALL, True, 0.7, ("bedroom", "office")),
+    Category(
+        "nightstand", (tables.nightstand, tables.open_nightstand, tables.round_nightstand), WALL, True, 0.3,
+        ("bedroom",), ("bed",),
+    ),
+    Category(
+        "bed", (beds.panel_bed, beds.box_bed, beds.metal_bed, beds.platform_bed, beds.storage_bed, beds.bunk_bed),
+        WALL, True, 0.4, ("bedroom",),
+    ),
+    Category(
+        "bookshelf", (storage.bookshelf, storage.cube_shelf, storage.ladder_shelf, storage.metal_shelf), WALL, True,
+        0.5, ("living room", "bedroom", "office"),
+    ),
+    Category(
+        "cabinet", (cabinets.cabinet, cabinets.slatted_cabinet, cabinets.display_cabinet, cabinets.tall_cabinet), WALL,
+        True, 0.5,
+    ),
+    Category(
+        "dresser", (cabinets.dresser, cabinets.legged_dresser, cabinets.tall_dresser), WALL, True, 0.5, ("bedroom",),
+    ),
     Category(
         "wardrobe", (storage.wardrobe, storage.sliding_wardrobe, storage.panelled_wardrobe), WALL, True, 0.5,
         ("bedroom",),
     ),
-    Category("lamp", (lamps.floor_lamp, lamps.tripod_lamp), CORNER, False),
-    Category("plant", (plants.leafy_plant, plants.bush_plant), CORNER, False),
-    Category("ball", (toys.ball, toys.panelled_ball), ANYWHERE, False),
-    Category("box", (containers.open_box, containers.crate), ANYWHERE, False),
+    Category(
+        "lamp", (lamps.floor_lamp, lamps.tripod_lamp, lamps.arc_lamp, lamps.reading_lamp, lamps.globe_floor_lamp,
+        lamps.column_lamp), CORNER, False,
+    ),
+    Category(
+        "plant", (plants.leafy_plant, plants.bush_plant, plants.snake_plant, plants.palm, plants.fiddle_fig), CORNER,
+        False,
+    ),
+    Category("ball", (toys.ball, toys.panelled_ball, toys.banded_ball), ANYWHERE, False),
+    Category("box", (containers.open_box, containers.crate, containers.lidded_box), ANYWHERE, False),
     Category("basket", (containers.basket, containers.square_basket), ANYWHERE, False),
     Category("television", (electronics.television, electronics.tall_television), WALL, True, 0.6, ("living room",)),
     Category("fridge", (appliances.fridge, appliances.round_fridge), WALL, True, 0.5, ("kitchen",)),
     Category("stove", (appliances.stove, appliances.gas_stove), WALL, True, 0.5, ("kitchen",)),
     Category(
-        "washing machine", (laundry.washing_machine, laundry.top_loader), WALL, True, 0.4, ("bathroom", "kitchen")
+        "washing machine", (laundry.washing_machine, laundry.top_loader), WALL, True, 0.4, ("bathroom", "kitchen"),
     ),
     Category("toilet", (bathroom.toilet, bathroom.wall_toilet), WALL, True, 0.4, ("bathroom",)),
     Category("bathtub", (bathroom.bathtub, bathroom.freestanding_tub), WALL, False, 0.0, ("bathroom",)),
@@ -78,19 +128,22 @@ _ALL = (
     Category("dishwasher", (base_units.dishwasher, base_units.built_in_dishwasher), WALL, True, 0.6, ("kitchen",)),
     Category("trash can", (containers.bin_with_lid, containers.swing_bin), CORNER, False, 0.0, ("kitchen", "bathroom")),
     Category("rug", (textiles.rug, textiles.rug, textiles.round_rug), MIDDLE, False, 0.0, ("living room", "bedroom")),
-    Category("ottoman", (seating.ottoman,), ANYWHERE, False, 0.0, ("living room", "bedroom")),
+    Category(
+        "ottoman", (seating.ottoman, seating.pouffe, seating.tufted_ottoman), ANYWHERE, False, 0.0, ("living room",
+        "bedroom"),
+    ),
     Category("coat rack", (hallway.coat_rack, hallway.clothes_rail), CORNER, False, 0.0, ("hallway",)),
     Category("shoe rack", (hallway.shoe_rack, hallway.shoe_cabinet), WALL, True, 0.3, ("hallway",)),
     Category("piano", (instruments.piano, instruments.digital_piano), WALL, True, 0.7, ("living room", "dining room")),
     Category(
-        "guitar", (instruments.guitar, instruments.electric_guitar), CORNER, True, 0.0,
-        ("living room", "bedroom", "office"),
+        "guitar", (instruments.guitar, instruments.electric_guitar), CORNER, True, 0.0, ("living room", "bedroom",
+        "office"),
     ),
     Category("fan", (climate.fan, climate.tower_fan), CORNER, True, 0.0, ("living room", "bedroom", "office")),
-    Category("crib", (beds.crib, beds.panel_crib), WALL, True, 0.4, ("bedroom",)),
-    Category("dog bed", (beds.dog_bed, beds.bolster_bed), CORNER, True, 0.0, ("living room", "hallway")),
+    Category("crib", (cots.crib, cots.panel_crib), WALL, True, 0.4, ("bedroom",)),
+    Category("dog bed", (cots.dog_bed, cots.bolster_bed), CORNER, True, 0.0, ("living room", "hallway")),
     Category(
-        "laundry basket", (laundry.laundry_basket, laundry.laundry_bag), WALL, False, 0.0, ("bathroom", "bedroom")
+        "laundry basket", (laundry.laundry_basket, laundry.laundry_bag), WALL, False, 0.0, ("bathroom", "bedroom"),
     ),
     Category("shower", (bathroom.glass_shower, bathroom.curtain_shower), WALL, True, 0.5, ("bathroom",)),
     Category("radiator", (climate.radiator, climate.panel_radiator), WALL, True),

@@ -86,7 +86,7 @@ def _put_on(
     hang on the walls; None if it does not fit."""
     soft = base.category.name in _SOFT
     shapes = [shape for shape in category.shapes if not (soft and shape in _NEEDS_FIRM_GROUND)]
-    model = pick(shapes, rng)(rng)
+    model = category.model(rng, shapes)
     low, high = model.bounds()
     half_x, half_z = float(high[0] - low[0]) / 2, float(high[2] - low[2]) / 2
     if high[1] > surface.free_m:

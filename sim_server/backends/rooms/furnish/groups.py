@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from protocol.seeds import pick
 from sim_server.backends.rooms.building.plan import wall_span
 from sim_server.backends.rooms.furnish.catalogue import CATEGORIES
 from sim_server.backends.rooms.furnish.footprint import Footprint, overlap
@@ -14,6 +15,7 @@ from sim_server.backends.rooms.furnish.roomstate import RoomState
 from sim_server.backends.rooms.furniture.decor import textiles
 from sim_server.backends.rooms.furniture.household import climate
 from sim_server.backends.rooms.furniture.kitchen import base_units, cupboards
+from sim_server.backends.rooms.furniture.large import chairs
 from sim_server.backends.rooms.furniture.model import Model, Shape
 
 CUPBOARD_FOOT_M = 1.45
@@ -124,7 +126,7 @@ def dining_group(room: RoomState) -> None:
     if table < 0 or not room.wants("chair"):
         return
     seed, look = int(rng.integers(2**31)), 1000 * room.index + 1
-    shape = CATEGORIES["chair"].shapes[int(rng.integers(2))]  # no office chairs at a table
+    shape = pick([s for s in CATEGORIES["chair"].shapes if s is not chairs.office_chair], rng)
     chair = _twin(shape, seed)
     chair_width, chair_depth = chair.size_m()
     places = []
@@ -189,8 +191,9 @@ def desk_group(room: RoomState) -> None:
         return
     depth = model.size_m()[1]
     if room.wants("chair"):
-        shapes = CATEGORIES["chair"].shapes
-        chair = shapes[2 if room.rng.random() < 0.75 else 0](room.rng)
+        chair = (chairs.office_chair if room.rng.random() < 0.75 else pick(CATEGORIES["chair"].shapes, room.rng))(
+            room.rng
+        )
         out = depth / 2 + chair.size_m()[1] / 2 + 0.05
         room.beside(
             "chair", chair, desk, room.rng.normal(-0.12, 0.06), out, math.pi + room.rng.normal(0, 0.25), gap_m=0.02

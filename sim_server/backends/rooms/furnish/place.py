@@ -89,7 +89,7 @@ def _stand(
     Appends to `taken` and `clearances`.
     """
     rect, holes, room = plan.rects[space], plan.holes[space], plan.room_of[space]
-    model = pick(category.shapes, rng)(rng)
+    model = category.model(rng)
     low, high = model.bounds()
     half_x, half_z = float(high[0] - low[0]) / 2, float(high[2] - low[2]) / 2
     if high[1] > plan.rooms[room].ceiling_y_m - 0.05:

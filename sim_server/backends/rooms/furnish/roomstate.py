@@ -109,10 +109,9 @@ class RoomState:
 
     def shape(self, name: str) -> Model:
         """A model of one of the category's shapes."""
-        shapes = CATEGORIES[name].shapes
-        model = shapes[int(self.rng.integers(len(shapes)))](self.rng)
+        model = CATEGORIES[name].model(self.rng)
         if name == "plant" and max(model.size_m()) > _WIDEST_PLANT_M:
-            model.shrink(_WIDEST_PLANT_M / max(model.size_m()))
+            model.scale(_WIDEST_PLANT_M / max(model.size_m()))
         return model
 
     def area_m2(self) -> float:

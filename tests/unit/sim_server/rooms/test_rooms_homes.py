@@ -28,13 +28,14 @@ pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels
 SEEDS = st.integers(0, 2**32 - 1)
 # Plausible floor areas between walls by kind of room, square metres.
 AREA_M2 = {
-    "living room": (15, 40), "dining room": (9, 25), "kitchen": (6, 24), "bedroom": (8, 26), "bathroom": (3.4, 15),
-    "office": (7, 22), "hallway": (2, 45),
+    "living room": (15, 46), "dining room": (9, 27), "kitchen": (6, 26), "bedroom": (8, 31), "bathroom": (3.4, 15),
+    "office": (7, 24), "hallway": (2, 45),
 }  # fmt: skip
 
 
-def plan_of(seed: int, rooms: int) -> FloorPlan:
-    spec = SceneSpec(seed=seed, split="val" if seed >= 2**31 else "train", rooms=rooms)
+def plan_of(seed: int, rooms: int, palette: str = "named", pieces: int = 3) -> FloorPlan:
+    spec = SceneSpec(seed=seed, split="val" if seed >= 2**31 else "train", rooms=rooms, palette=palette,
+                     min_objects=pieces, max_objects=max(pieces, 6))  # fmt: skip
     return make_plan(spec, rng_for(seed, "rooms", "plan"))
 
 
@@ -52,12 +53,12 @@ def _area(rect: Rect) -> float:
     return (rect.x_max - rect.x_min) * (rect.z_max - rect.z_min)
 
 
-@settings(max_examples=120, deadline=None)
-@given(SEEDS, st.integers(2, 12))
+@settings(max_examples=160, deadline=None)
+@given(SEEDS, st.integers(1, 12))
 def test_plans_are_plausible(seed: int, count: int) -> None:
-    plan = plan_of(seed, count)
+    plan = plan_of(seed, count, "natural")
     kinds = [room.category for room in plan.rooms]
-    assert len(kinds) == count and kinds[0] == "living room" and ("hallway" in kinds) == (count > 4)
+    assert len(kinds) == count and (count < 5 or "hallway" in kinds)
     for k, room in enumerate(plan.rooms):
         spaces = [s for s, owner in enumerate(plan.room_of) if owner == k]
         low, high = AREA_M2[room.category]
@@ -176,10 +177,28 @@ def test_outlines_of_rooms_with_a_wing(
     assert (inside_polygon(points, polygon) == held).all()
 
 
-def test_living_rooms_are_often_l_shaped() -> None:
-    plans = [plan_of(seed, rooms) for seed in range(12) for rooms in (2, 3, 5, 6, 8)]
+def test_main_rooms_are_often_l_shaped() -> None:
+    plans = [plan_of(seed, rooms) for seed in range(20) for rooms in (2, 3, 5, 6, 8)]
     shaped = [p for p in plans if len(p.rooms[0].polygon_xz_m) == 6]
-    assert 0.2 < len(shaped) / len(plans) < 0.7
+    assert 0.1 < len(shaped) / len(plans) < 0.6
+
+
+def test_every_kind_of_room_occurs_at_every_count() -> None:
+    for count in range(1, 9):
+        plans = [plan_of(seed, count, "natural") for seed in range(60)]
+        kinds = [room.category for plan in plans for room in plan.rooms]
+        assert set(kinds) == set(AREA_M2), count
+        most = max(kinds.count(kind) for kind in AREA_M2)
+        assert most < 0.5 * len(kinds), "no kind prevails"
+        assert len({tuple(sorted(room.category for room in plan.rooms)) for plan in plans}) >= 7
+    assert {plan_of(seed, 1).rooms[0].category for seed in range(40)} == {"living room", "bedroom"}, "named palette"
+
+
+def test_homes_have_space_for_the_furniture() -> None:
+    """A small room is not drawn if more pieces are asked for than it holds."""
+    for seed in range(80):
+        assert plan_of(seed, 1, "natural", 12).rooms[0].category not in ("hallway", "bathroom")
+        assert len(home(seed, 2, 18, 22)[1]) >= 18
 
 
 def test_groups_are_close_together_and_face_each_other() -> None:
@@ -233,7 +252,7 @@ def test_every_shape_of_every_category_is_a_valid_mesh() -> None:
                 shapes.add(corners.tobytes())
         assert len(shapes) >= 3, f"{name} has several shapes"
     single = {name for name, category in CATEGORIES.items() if len(category.shapes) == 1}
-    assert single == {"coffee table", "dresser", "ottoman", "apple"}, "the first three vary within one shape"
+    assert single == {"apple"}
 
 
 WORDS = {

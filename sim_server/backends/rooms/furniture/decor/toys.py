@@ -7,12 +7,12 @@ import math
 import numpy as np
 
 from sim_server.backends.rooms.furniture.model import Model
-from sim_server.backends.rooms.mesh import sphere
+from sim_server.backends.rooms.mesh import rotation_x, sphere
 
 
 def ball(rng: np.random.Generator) -> Model:
     """A play or gymnastics ball."""
-    radius = rng.uniform(0.2, 0.32)
+    radius = rng.uniform(0.14, 0.35)
     model = Model(main="rubber")
     model.add(sphere(radius, (0, radius, 0), 28))
     return model
@@ -20,13 +20,25 @@ def ball(rng: np.random.Generator) -> Model:
 
 def panelled_ball(rng: np.random.Generator) -> Model:
     """A ball of eight segments in alternating colours."""
-    radius = rng.uniform(0.18, 0.28)
+    radius = rng.uniform(0.14, 0.3)
     model = Model(main="rubber", second="linen")
     globe = sphere(radius, (0, radius, 0), 32)
     middle = globe.positions[globe.faces].mean(1)
     segment = np.floor(np.arctan2(middle[:, 0], middle[:, 2]) / (math.pi / 4)).astype(int) % 2
     for k, slot in enumerate(("main", "second")):
         model.add(globe._replace(faces=globe.faces[segment == k]), slot)
+    return model
+
+
+def banded_ball(rng: np.random.Generator) -> Model:
+    """A ball with a light band around it."""
+    radius, half = rng.uniform(0.14, 0.32), rng.uniform(0.12, 0.25)
+    model = Model(main="rubber", second="linen")
+    globe = sphere(radius, (0, 0, 0), 28)
+    height = np.abs(globe.positions[globe.faces].mean(1)[:, 1]) / radius
+    tilt = rotation_x(rng.uniform(0, math.pi))
+    for slot, chosen in (("second", height < half), ("main", height >= half)):
+        model.add(globe._replace(faces=globe.faces[chosen]).turned(tilt).moved((0, radius, 0)), slot)
     return model
 
 

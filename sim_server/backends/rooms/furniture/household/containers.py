@@ -12,7 +12,7 @@ from sim_server.backends.rooms.mesh import box, cylinder, revolve, rotation_x, r
 
 def open_box(rng: np.random.Generator) -> Model:
     """A cardboard box with its four flaps open."""
-    width, height, depth = rng.uniform(0.42, 0.6), rng.uniform(0.3, 0.45), rng.uniform(0.4, 0.55)
+    width, height, depth = rng.uniform(0.26, 0.6), rng.uniform(0.18, 0.5), rng.uniform(0.26, 0.55)
     model = Model(main="card", second="card", dark="dark")
     wall = 0.012
     for x in (-1, 1):
@@ -35,10 +35,21 @@ def open_box(rng: np.random.Generator) -> Model:
 
 def crate(rng: np.random.Generator) -> Model:
     """A closed box with a lid and a band of tape."""
-    width, height, depth = rng.uniform(0.45, 0.62), rng.uniform(0.34, 0.5), rng.uniform(0.4, 0.55)
+    width, height, depth = rng.uniform(0.26, 0.75), rng.uniform(0.18, 0.55), rng.uniform(0.26, 0.55)
     model = Model(main="card", second="card", tape="tape")
     model.add(box((width, height, depth), (0, height / 2, 0), 0.006))
     model.add(box((width + 0.002, height + 0.002, 0.07), (0, height / 2, 0), 0.004), "tape")
+    return model
+
+
+def lidded_box(rng: np.random.Generator) -> Model:
+    """A storage box with an overhanging lid and a label in a frame."""
+    width, height, depth = rng.uniform(0.3, 0.7), rng.uniform(0.2, 0.42), rng.uniform(0.28, 0.5)
+    model = Model(main="card", second="card", paper="paper", detail="metal")
+    model.add(box((width, height - 0.03, depth), (0, (height - 0.03) / 2, 0), 0.006))
+    model.add(box((width + 0.02, 0.07, depth + 0.02), (0, height - 0.035, 0), 0.006), "second")
+    model.add(box((0.11, 0.065, 0.004), (0, height * 0.42, depth / 2 + 0.002), 0.001), "detail")
+    model.add(box((0.09, 0.045, 0.004), (0, height * 0.42, depth / 2 + 0.004), 0.001), "paper")
     return model
 
 
