@@ -16,6 +16,7 @@ from sim_server.backends.rooms.building.plan import FloorPlan, make_plan
 from sim_server.backends.rooms.building.shell import light_position, shell_parts
 from sim_server.backends.rooms.building.style import make_style
 from sim_server.backends.rooms.draw.drawing import Drawing
+from sim_server.backends.rooms.draw.film import Film, film_of
 from sim_server.backends.rooms.draw.materials import slot_materials
 from sim_server.backends.rooms.furnish.clutter import add_clutter
 from sim_server.backends.rooms.furnish.place import free_floor, furnish_reachable
@@ -44,7 +45,8 @@ class HomeScene:
         """lamps_m: the ceiling lamp of each space; light_spec: the spec from which the home was generated."""
         self.spec, self.plan, self.lamps_m, self.description = spec, plan, tuple(lamps_m), description
         self._navigation = navigation
-        self._drawing = Drawing(geometry, light_scene(geometry, plan, light_spec, list(lamps_m)))
+        light = light_scene(geometry, plan, light_spec, list(lamps_m))
+        self._drawing = Drawing(geometry, light, film_of(light_spec))
 
     @property
     def geometry(self) -> Geometry:
@@ -55,6 +57,11 @@ class HomeScene:
     def light(self) -> Light:
         """The scene's baked light."""
         return self._drawing.light
+
+    @property
+    def film(self) -> Film:
+        """The scene's camera response."""
+        return self._drawing.film
 
     def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
         """See backends/base.py. A camera outside the home is allowed and sees through the walls.

@@ -18,18 +18,20 @@ from numpy.typing import NDArray
 
 from sim_server.backends.rooms.building import outside
 from sim_server.backends.rooms.draw import textures
+from sim_server.backends.rooms.draw.film import TONE_STEPS, Film
 from sim_server.backends.rooms.draw.raster import larger, smaller
 from sim_server.backends.rooms.draw.view import Pinhole, VisibilityBuffer
 from sim_server.backends.rooms.geometry import Geometry, shading_table
 from sim_server.backends.rooms.light.baked import Light
 from sim_server.jit import jit
 
-TONE_STEPS = 4096
 _TONE_SCALE = np.float32(TONE_STEPS - 1)
 _FINEST = 1.4  # texels per pixel up to which the finest mip level is used
 BRIGHTEST = np.float32(4)  # maximum radiance of one sample
 _KNEE = np.float32(0.6)  # where the filmic shoulder starts
 _FADE = np.float32(0.07)  # how much overexposed colours fade to white
+# Parts of the noise that all channels share and that tints a pixel, per unit of sums of two bytes and of doubled bytes.
+_GREY_NOISE, _TINTED_NOISE = np.float32(0.85 / 104.5), np.float32(0.6 / 147.8)
 _SIZE = textures.SIZE
 _LEVELS = textures.LEVELS
 _ZERO, _HALF, _ONE, _TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
@@ -68,25 +70,28 @@ def surfaces_of(geometry: Geometry, vertex_light: NDArray[np.float32]) -> Surfac
     return Surfaces(g.face_key, shading, g.face_material, g.material_pattern, g.material_values, textures.bank())
 
 
-def _tone_table() -> NDArray[np.uint8]:
-    """Linear 0..1 to sRGB bytes, IEC 61966-2-1."""
-    y = np.linspace(0, 1, TONE_STEPS)
-    srgb = np.where(y <= 0.0031308, 12.92 * y, 1.055 * np.maximum(y, 1e-9) ** (1 / 2.4) - 0.055)
-    return np.round(np.clip(srgb, 0, 1) * 255).astype(np.uint8)
-
-
-_TONE = _tone_table()
+@jit
+def _scattered(pixel, seed):
+    """A hash of 32 bits."""
+    h = np.uint32(np.uint32(pixel) * np.uint32(0x9E3779B1)) ^ seed
+    h = np.uint32((h ^ (h >> np.uint32(15))) * np.uint32(0x85EBCA77))
+    h = np.uint32((h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE3D))
+    return h ^ (h >> np.uint32(16))
 
 
 @jit
-def _develop(count, total, tone, steps, pixels):
+def _develop(first, count, total, film, steps, pixels):
     """Convert radiance float32 [3, >= N] of N pixels to sRGB bytes [N, 3].
 
-    The shoulder is computed for the strongest channel and scales all three, so that bright colours keep their hue.
-    steps: scratch int32 [3, >= N].
+    The shoulder is computed for the strongest channel and scales all three, so that bright colours keep their hue. Noise
+    depends on the number of the pixel in the image, of which the first is `first`. steps: scratch int32 [3, >= N].
     """
+    gains, noise, seed, tone = film
+    gain_red, gain_green, gain_blue = gains[0], gains[1], gains[2]
+    grey, tinted = noise * _GREY_NOISE, noise * _TINTED_NOISE
+    byte, middle = np.uint32(255), np.int32(255)
     for i in range(_NONE, count):
-        red, green, blue = total[0, i], total[1, i], total[2, i]
+        red, green, blue = total[0, i] * gain_red, total[1, i] * gain_green, total[2, i] * gain_blue
         peak = larger(larger(red, green), blue)
         over = peak - _KNEE
         top = _KNEE + (_ONE - _KNEE) * over / (over + (_ONE - _KNEE))
@@ -94,21 +99,30 @@ def _develop(count, total, tone, steps, pixels):
         scale = top / peak * (_ONE - fade)
         fade *= top
         scale, fade = scale if over > _ZERO else _ONE, fade if over > _ZERO else _ZERO
-        steps[0, i] = np.int32((red * scale + fade) * _TONE_SCALE)
-        steps[1, i] = np.int32((green * scale + fade) * _TONE_SCALE)
-        steps[2, i] = np.int32((blue * scale + fade) * _TONE_SCALE)
+        red, green, blue = red * scale + fade, green * scale + fade, blue * scale + fade
+        h = _scattered(first + i, seed)
+        a, b = np.int32(h & byte), np.int32((h >> np.uint32(8)) & byte)
+        c, d = np.int32((h >> np.uint32(16)) & byte), np.int32(h >> np.uint32(24))
+        common = np.float32(a + b - middle) * grey
+        warm, cold = np.float32(np.int32(2) * c - middle) * tinted, np.float32(np.int32(2) * d - middle) * tinted
+        red += np.sqrt(red) * (common + warm)
+        green += np.sqrt(green) * (common - _HALF * (warm + cold))
+        blue += np.sqrt(blue) * (common + cold)
+        steps[0, i] = np.int32(smaller(larger(red, _ZERO), _ONE) * _TONE_SCALE)
+        steps[1, i] = np.int32(smaller(larger(green, _ZERO), _ONE) * _TONE_SCALE)
+        steps[2, i] = np.int32(smaller(larger(blue, _ZERO), _ONE) * _TONE_SCALE)
     for i in range(_NONE, count):
         pixels[i, 0] = tone[np.uintp(steps[0, i])]
         pixels[i, 1] = tone[np.uintp(steps[1, i])]
         pixels[i, 2] = tone[np.uintp(steps[2, i])]
 
 
-def developed(radiance: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """sRGB bytes of radiance float32 [..., 3]."""
+def developed(radiance: NDArray[np.float32], film: Film) -> NDArray[np.uint8]:
+    """sRGB bytes of radiance float32 [..., 3], without noise."""
     flat = radiance.reshape(-1, 3)
     pixels = np.empty((len(flat), 3), np.uint8)
-    columns = np.ascontiguousarray(flat.T)
-    _develop(np.uintp(len(flat)), columns, _TONE, np.empty(columns.shape, np.int32), pixels)
+    columns, silent = np.ascontiguousarray(flat.T), film._replace(noise=np.float32(0))
+    _develop(_NONE, np.uintp(len(flat)), columns, tuple(silent), np.empty(columns.shape, np.int32), pixels)
     return pixels.reshape(radiance.shape)
 
 
@@ -337,13 +351,15 @@ def _reflect(start, end, m, values, glow_factor, table):
         table[_BLUE + i] = smaller((b0 * rest + b1 * mix) * (table[_BLUE + i] + glow), BRIGHTEST) * weight
 
 
-def shade(buffer: VisibilityBuffer, surfaces: Surfaces, light: Light, view: Pinhole, rgb: NDArray[np.uint8]) -> None:
+def shade(
+    buffer: VisibilityBuffer, surfaces: Surfaces, light: Light, view: Pinhole, film: Film, rgb: NDArray[np.uint8]
+) -> None:
     """Fill rgb uint8 [H, W, 3] from a visibility buffer of SAMPLES x SAMPLES points per pixel."""
-    _shade(tuple(buffer), tuple(surfaces), tuple(light), tuple(view), _TONE, rgb)
+    _shade(tuple(buffer), tuple(surfaces), tuple(light), tuple(view), tuple(film), rgb)
 
 
 @jit
-def _shade(buffer, surfaces, light, view, tone, rgb):
+def _shade(buffer, surfaces, light, view, film, rgb):
     inverse_depth, seen = buffer
     face_key, shading, face_material, material_pattern, material_values, bank = surfaces
     _, face_rectangle, rectangle_maps, rectangle_texels, atlas, panorama, glow = light
@@ -399,4 +415,5 @@ def _shade(buffer, surfaces, light, view, tone, rgb):
                 total[0, pixel] += table[_RED + i]
                 total[1, pixel] += table[_GREEN + i]
                 total[2, pixel] += table[_BLUE + i]
-            _develop(count, total, tone, steps, rgb[row, first : first + np.int64(count)])
+            here = np.uintp(row * width + first)
+            _develop(here, count, total, film, steps, rgb[row, first : first + np.int64(count)])

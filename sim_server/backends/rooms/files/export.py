@@ -32,7 +32,7 @@ from sim_server.backends.rooms.draw.materials import Material, Rgb
 from sim_server.backends.rooms.files.exported import UNLIT_ASSET, Plan, material_extras
 from sim_server.backends.rooms.files.glb import Surface, glb
 from sim_server.backends.rooms.files.gltf import quaternion_matrix
-from sim_server.backends.rooms.files.lit import lit_surfaces
+from sim_server.backends.rooms.files.lit import Shown, lit_surfaces
 from sim_server.backends.rooms.geometry import Geometry
 from sim_server.backends.rooms.scene import RoomsScene
 from sim_server.backends.rooms.walk.navigation import AGENT_HEIGHT_M, AGENT_RADIUS_M, CELL_M, STEP_M
@@ -226,7 +226,7 @@ def _lit(
 ) -> list[Surface]:  # fmt: skip
     """These faces in the same frame, with the light in their colours; writes their textures into `folder`."""
     geometry, out = scene.geometry, []
-    for part in lit_surfaces(geometry, scene.light, faces):
+    for part in lit_surfaces(Shown(geometry, scene.light, scene.film), faces):
         corners = geometry.faces[part.faces].reshape(-1)
         columns = [corners[:, None].astype(np.float64)]
         columns += [part.uv.reshape(-1, 2)] if part.uv is not None else []
