@@ -46,6 +46,7 @@ _RX, _RY, _RZ, _INVERSE, _WEIGHT, _PX, _PY, _PZ, _U, _V, _TEXELS, _SLANT, _RED, 
 )
 _ROWS = 15
 _FIRST, _SECOND, _THIRD, _FOURTH = (np.uintp(row * _ROW) for row in range(4))  # texels to blend
+_PER_BYTE = np.float32(1 / 255)
 _NONE, _NEXT = np.uintp(0), np.uintp(1)
 
 
@@ -332,9 +333,10 @@ def _pattern(count, bank, table, index):
         index[_THIRD + i], index[_FOURTH + i] = bottom + left, bottom + right
     for i in range(_NONE, count):
         fu, fv = table[_U + i], table[_V + i]
-        low = bank[np.uintp(index[_FIRST + i])] * (_ONE - fu) + bank[np.uintp(index[_SECOND + i])] * fu
-        high = bank[np.uintp(index[_THIRD + i])] * (_ONE - fu) + bank[np.uintp(index[_FOURTH + i])] * fu
-        table[_U + i] = low * (_ONE - fv) + high * fv
+        a, b = np.float32(bank[np.uintp(index[_FIRST + i])]), np.float32(bank[np.uintp(index[_SECOND + i])])
+        c, d = np.float32(bank[np.uintp(index[_THIRD + i])]), np.float32(bank[np.uintp(index[_FOURTH + i])])
+        low, high = a + (b - a) * fu, c + (d - c) * fu
+        table[_U + i] = (low + (high - low) * fv) * _PER_BYTE
 
 
 @jit

@@ -44,6 +44,9 @@ _NAVMESH = {
 }  # fmt: skip
 
 
+_IMAGE_LEVEL = 1  # mip level of patterns in textures
+
+
 class _Look(NamedTuple):
     """A material, and its glTF form: a base colour, or a texture and its repeats per metre."""
 
@@ -173,13 +176,13 @@ def _look(geometry: Geometry, material: int, folder: Path) -> _Look:
     """The glTF form of a material; writes its texture unless an equal one exists."""
     low, high = geometry.material_values[material, :3], geometry.material_values[material, 3:6]
     repeats, glow = float(geometry.material_values[material, 6]), float(geometry.material_values[material, 7])
-    pattern = textures.bank()[geometry.material_pattern[material], : textures.SIZE**2, None]
+    pattern = textures.mip_level(int(geometry.material_pattern[material]), _IMAGE_LEVEL)[..., None]
     own = Material(int(geometry.material_pattern[material]), _rgb(low), _rgb(high), repeats, glow)
     shown = _srgb(np.clip((low + (high - low) * pattern) * (1 + glow), 0, 1))
-    if (shown == shown[0]).all():
-        name = "color_" + bytes(shown[0]).hex()
-        return _Look(own, name, tuple(float(c) for c in shown[0] / 255), "", 1.0)
-    name = _write_image(shown.reshape(textures.SIZE, textures.SIZE, 3), folder)
+    if (shown == shown[0, 0]).all():
+        name = "color_" + bytes(shown[0, 0]).hex()
+        return _Look(own, name, tuple(float(c) for c in shown[0, 0] / 255), "", 1.0)
+    name = _write_image(shown, folder)
     return _Look(own, name, (1.0, 1.0, 1.0), f"../textures/{name}.png", repeats)
 
 

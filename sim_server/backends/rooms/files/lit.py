@@ -26,6 +26,7 @@ _FAINT = 0.12  # contrast of a pattern, linear, below which the density is that 
 _FAINT_PER_M = 24.0
 _BORDER_PX = 2  # around each chart, so that filtering does not mix neighbours
 _MAX_SIDE_PX = 4096
+_IMAGE_LEVEL = 1  # mip level of patterns in textures that repeat
 _STEPS_PER_DOUBLING = 2  # of the light in textures, so that objects share them
 
 
@@ -71,7 +72,7 @@ def _radiance(shown: Shown, material: int, mix: F32, irradiance: F32) -> Bytes:
 
 def _is_plain(geometry: Geometry, material: int) -> bool:
     values = geometry.material_values[material]
-    pattern = textures.bank()[geometry.material_pattern[material], : textures.SIZE**2]
+    pattern = textures.mip_level(int(geometry.material_pattern[material]), _IMAGE_LEVEL)
     return bool((values[:3] == values[3:6]).all() or pattern.min() == pattern.max())
 
 
@@ -81,16 +82,15 @@ def _is_plain(geometry: Geometry, material: int) -> bool:
 def _by_vertex(shown: Shown, material: int, faces: NDArray[np.int64]) -> LitSurface:
     geometry, light = shown.geometry, shown.light
     irradiance = light.vertex[geometry.faces[faces]]
-    pattern = textures.bank()[geometry.material_pattern[material]]
-    mean = np.float32(pattern[: textures.SIZE**2].mean())
+    pattern = textures.mip_level(int(geometry.material_pattern[material]), _IMAGE_LEVEL)
+    mean = pattern.mean()
     seen = _radiance(shown, material, np.full((1, 1, 1), mean, np.float32), irradiance)
     if _is_plain(geometry, material):
         return LitSurface(faces, None, seen, None)
     strongest = max(float(irradiance.max()), 1e-3)
     strongest = 2 ** (np.ceil(np.log2(strongest) * _STEPS_PER_DOUBLING) / _STEPS_PER_DOUBLING)
     full = np.full((1, 1, 3), strongest, np.float32)
-    square = pattern[: textures.SIZE**2].reshape(textures.SIZE, textures.SIZE, 1)
-    image = _radiance(shown, material, square, full)
+    image = _radiance(shown, material, pattern[..., None], full)
     most = _radiance(shown, material, np.full((1, 1, 1), mean, np.float32), full).astype(np.float32)
     factor = np.clip(seen / np.maximum(most, 1), 0, 1)
     uv = geometry.uv[geometry.faces[faces]] * geometry.material_values[material, 6]
@@ -187,9 +187,8 @@ def _drawn(shown: Shown, chart: _Chart, face: int, along: NDArray[np.float64]) -
     uv = (s[None, :, None] * affine[0] + t[:, None, None] * affine[1] + affine[2]) * repeats
     step = max(np.abs(affine[0]).max() / chart.width, np.abs(affine[1]).max() / chart.height) * repeats * textures.SIZE
     level = int(np.clip(np.ceil(np.log2(max(step, 1e-9) / 1.4)), 0, textures.LEVELS - 1))
-    size, start = textures.SIZE >> level, sum((textures.SIZE >> k) ** 2 for k in range(level))
-    pattern = textures.bank()[geometry.material_pattern[material], start : start + size**2].reshape(size, size, 1)
-    mix = _bilinear(pattern, uv[..., 0] * size - 0.5, uv[..., 1] * size - 0.5, wrap=True)
+    size, pattern = textures.SIZE >> level, textures.mip_level(int(geometry.material_pattern[material]), level)
+    mix = _bilinear(pattern[..., None], uv[..., 0] * size - 0.5, uv[..., 1] * size - 0.5, wrap=True)
     return _radiance(shown, material, mix, irradiance)
 
 
