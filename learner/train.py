@@ -76,6 +76,12 @@ class Loop:
         self.progress.show("loading the policy")
         parts = self.parts = assemble(settings, run.seed)
         self.world = world_of(run.config)
+        if parts.packed is not None and len(self.world.image_shapes) > 1:
+            raise VantageError(
+                "bad_config",
+                "the packed forward pass needs images of one size: set learner.grpo.packed_forward = false, or leave "
+                "landscape or portrait cameras out of curriculum.world.cameras.",
+            )
         engine, live = rollout_engine(parts, settings, self.world, run.seed), parts.live_engine()
         self.ranks = join(parts.device == "cuda")
         if self.ranks.size > 1:

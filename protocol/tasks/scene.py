@@ -25,12 +25,29 @@ class Pose(msgspec.Struct, frozen=True):
     rotation_wxyz: Quat
 
 
+class Mount(msgspec.Struct, frozen=True):
+    """How a camera is held or mounted: ranges of its height above the floor and of its pitch, positive upwards."""
+
+    height_m: tuple[float, float]
+    pitch_rad: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        if not 0.05 <= self.height_m[0] <= self.height_m[1] <= 4.0:
+            raise ValueError("mount height_m must be an ascending pair in 0.05..4")
+        if not -1.5 <= self.pitch_rad[0] <= self.pitch_rad[1] <= 1.5:
+            raise ValueError("mount pitch_rad must be an ascending pair in -1.5..1.5")
+
+
 class Camera(msgspec.Struct, frozen=True):
-    """A pinhole camera with square pixels; focal length in pixels is (width / 2) / tan(hfov / 2)."""
+    """A pinhole camera with square pixels; focal length in pixels is (width / 2) / tan(hfov / 2).
+
+    Without a mount, each skill places the camera at its own range of heights and pitches.
+    """
 
     width_px: int = 96
     height_px: int = 96
     hfov_rad: float = 1.2217304763960306  # 70 degrees
+    mount: Optional[Mount] = None
 
     def __post_init__(self) -> None:
         if not (1 <= self.width_px <= 4096 and 1 <= self.height_px <= 4096):

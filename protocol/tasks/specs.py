@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any, Callable, Hashable, Mapping, Optional, Sequence, TypeVar
+from typing import Annotated, Any, Callable, Hashable, Mapping, Optional, Sequence, TypeVar, Union
 
 import pydantic
 
@@ -17,6 +17,7 @@ from protocol.errors import VantageError
 from protocol.run.config import Section, did_you_mean, section
 from protocol.seeds import pick, rng_for
 from protocol.skills import CATALOGUE
+from protocol.tasks.cameras import PRESETS, draw_camera
 from protocol.tasks.scene import HELD_OUT_SEED_BORDER, SEED_END, Camera, SceneSpec
 from protocol.tasks.task import HIDING, Degradation, QuestionSpec, TaskSpec
 
@@ -54,13 +55,23 @@ class _Skills(Section):
     skills: tuple[SkillSettings, ...] = pydantic.Field(default_factory=default_skills)
 
 
-class World(Section):
-    """A distribution of scenes and the camera: the [curriculum.world] table."""
+_Rooms = Annotated[int, pydantic.Field(ge=1, le=12)]
+_Objects = Annotated[int, pydantic.Field(ge=1, le=200)]
+_Fraction = Annotated[float, pydantic.Field(ge=0, le=1)]
+MOST_OBJECTS = 200
 
-    rooms: int = pydantic.Field(default=1, ge=1, le=12)
+
+class World(Section):
+    """A distribution of scenes and cameras: the [curriculum.world] table.
+
+    A pair of values is a range, from which every scene draws its own.
+    """
+
+    rooms: Union[_Rooms, tuple[_Rooms, _Rooms]] = 1
     min_objects: int = pydantic.Field(default=3, ge=1, le=200)
     max_objects: int = pydantic.Field(default=6, ge=1, le=200)
-    clutter: float = pydantic.Field(default=0.0, ge=0, le=1)
+    objects_per_room: Optional[tuple[_Objects, _Objects]] = None  # in place of min_objects and max_objects
+    clutter: Union[_Fraction, tuple[_Fraction, _Fraction]] = 0.0
     palette: str = pydantic.Field(default="named", pattern="^(named|natural)$")
     lights: tuple[str, ...] = pydantic.Field(default=("day",), min_length=1)  # of "day", "evening"; one per scene
     ceiling_m: float = pydantic.Field(default=2.6, ge=2.2, le=4.0)
@@ -70,6 +81,7 @@ class World(Section):
     width_px: int = pydantic.Field(default=96, ge=1, le=4096)
     height_px: int = pydantic.Field(default=96, ge=1, le=4096)
     hfov_deg: float = pydantic.Field(default=70.0, ge=6, le=160)
+    cameras: tuple[str, ...] = ()  # presets, one per spec; empty: the camera above, placed as each skill prefers
     degradations: tuple[str, ...] = ()  # like "fog:3": an image may have one of these
     degraded_share: float = pydantic.Field(default=0.5, ge=0, le=1)  # fraction of the specs, if degradations are listed
     look_around: int = pydantic.Field(default=0, ge=0, le=12)  # moves before the answer, for skills that look around
@@ -80,6 +92,23 @@ class World(Section):
     def _consistent(self) -> World:
         if self.min_objects > self.max_objects:
             raise ValueError("min_objects may not exceed max_objects")
+        for name, pair in (
+            ("rooms", self.rooms),
+            ("objects_per_room", self.objects_per_room),
+            ("clutter", self.clutter),
+        ):
+            if isinstance(pair, tuple) and pair[0] > pair[1]:
+                raise ValueError(f"the first value of {name} may not exceed the second")
+        if self.objects_per_room is not None:
+            if given := sorted({"min_objects", "max_objects"} & self.model_fields_set):
+                raise ValueError(f"objects_per_room replaces {given[0]}; set one of them")
+            most = (self.rooms if isinstance(self.rooms, int) else self.rooms[1]) * self.objects_per_room[1]
+            if most > MOST_OBJECTS:
+                raise ValueError(f"rooms x objects_per_room may not exceed {MOST_OBJECTS}, but is up to {most}")
+        if unknown := sorted(set(self.cameras) - set(PRESETS)):
+            raise ValueError(
+                f"there is no camera {unknown[0]}{did_you_mean(unknown[0], PRESETS)}; choose among {', '.join(PRESETS)}"
+            )
         if unknown := sorted(set(self.lights) - {"day", "evening"}):
             raise ValueError(f"lights are day or evening, not {unknown[0]}")
         for text in self.degradations:
@@ -93,8 +122,14 @@ class World(Section):
         return self
 
     @property
-    def camera(self) -> Camera:
-        return Camera(self.width_px, self.height_px, math.radians(self.hfov_deg))
+    def image_shapes(self) -> frozenset[tuple[int, int]]:
+        """Every (height, width) in pixels that an image of this world may have."""
+        sides = sorted((self.width_px, self.height_px))
+        if not self.cameras:
+            return frozenset({(self.height_px, self.width_px)})
+        return frozenset(
+            (sides[1], sides[0]) if PRESETS[name].upright else (sides[0], sides[1]) for name in self.cameras
+        )
 
 
 def world_of(tree: Mapping[str, Any]) -> World:
@@ -141,11 +176,18 @@ def task_spec(
         seq=seq,
         scene=scene,
         question=QuestionSpec(skill, level),
-        camera=world.camera,
+        camera=_camera(world, run_seed, seq),
         max_views=CATALOGUE[skill].view_budget,
         degradations=_drawn(world, run_seed, seq, skill) if degradation is None else _parsed(degradation),
         look_around=world.look_around if CATALOGUE[skill].looks_around else 0,
     )
+
+
+def _camera(world: World, run_seed: int, seq: int) -> Camera:
+    if not world.cameras:
+        return Camera(world.width_px, world.height_px, math.radians(world.hfov_deg))
+    rng = rng_for(run_seed, "camera", seq)
+    return draw_camera(pick(world.cameras, rng), world.width_px, world.height_px, rng)
 
 
 def degradations_for(world: World, skill: str) -> tuple[str, ...]:
@@ -214,16 +256,22 @@ def _scene(world: World, seed: int, scene: int, held_out: bool) -> SceneSpec:
     low, high = (HELD_OUT_SEED_BORDER, SEED_END) if held_out else (0, HELD_OUT_SEED_BORDER)
     scene_seed = int(rng.integers(low, high))
     assets = world.held_out_assets if held_out else world.assets
+    asset, light = pick(assets, rng) if assets else "", pick(world.lights, rng)
+    rooms = world.rooms if isinstance(world.rooms, int) else int(rng.integers(world.rooms[0], world.rooms[1] + 1))
+    clutter = float(rng.uniform(*world.clutter)) if isinstance(world.clutter, tuple) else world.clutter
+    low, high = world.min_objects, world.max_objects
+    if world.objects_per_room is not None:
+        low, high = (rooms * count for count in world.objects_per_room)
     return SceneSpec(
         seed=scene_seed,
         split="val" if held_out else "train",
-        asset=pick(assets, rng) if assets else "",
-        rooms=world.rooms,
-        min_objects=world.min_objects,
-        max_objects=world.max_objects,
-        clutter=world.clutter,
+        asset=asset,
+        rooms=rooms,
+        min_objects=low,
+        max_objects=high,
+        clutter=clutter,
         palette=world.palette,
-        light=pick(world.lights, rng),
+        light=light,
         ceiling_m=world.ceiling_m,
         categories=world.categories,
     )

@@ -12,7 +12,7 @@ from protocol.tasks.scene import Camera, Pose, SceneDescription
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import ViewEvidence
 from sim_server.questions.geometry import Array, pose_from_yaw_pitch, unproject
-from sim_server.questions.views.viewpoints import PLACES, draw_eyes, probe
+from sim_server.questions.views.viewpoints import PLACES, draw_eyes, eye_heights_m, pitches_rad, probe
 
 VOXELS = 20  # along the scene's longest side, as in arXiv 2505.23747
 LOOK_RAD = (-0.55, -0.05)  # pitches of the views to choose from: slightly down, where the objects are
@@ -34,7 +34,7 @@ def covering_poses(
     counted in voxels of 1/VOXELS of the scene; `only` restricts it to these objects. Each view overlaps a previous one
     (LEAST_OVERLAP), so that a viewer can relate them. Empty if no pose shows any surface.
     """
-    poses = draw_poses_around(scene, rng)
+    poses = draw_poses_around(scene, camera, rng)
     small = probe(camera)
     frames = scene.render(poses, small, ("depth", "ids"))
     depth_m, ids = frames.depth, frames.ids
@@ -50,10 +50,10 @@ def covering_poses(
     return tuple(poses[index] for index in greedy_cover(wanted, most, shown))
 
 
-def draw_poses_around(scene: Scene, rng: np.random.Generator) -> list[Pose]:
+def draw_poses_around(scene: Scene, camera: Camera, rng: np.random.Generator) -> list[Pose]:
     """2 x PLACES poses at eye height over navigable floor: two that look in opposite directions at each of PLACES."""
-    eyes = draw_eyes(scene, rng)
-    yaws, pitches = rng.uniform(-math.pi, math.pi, PLACES), rng.uniform(*LOOK_RAD, (2, PLACES))
+    eyes, looks = draw_eyes(scene, rng, eye_heights_m(camera)), pitches_rad(camera, LOOK_RAD)
+    yaws, pitches = rng.uniform(-math.pi, math.pi, PLACES), rng.uniform(*looks, (2, PLACES))
     return [
         pose_from_yaw_pitch((float(x), float(y), float(z)), float(yaws[place]) + turn * math.pi, float(pitch[place]))
         for turn, pitch in enumerate(pitches)

@@ -38,7 +38,7 @@ class Shots(msgspec.Struct, frozen=True):
 
 def shoot(scene: Scene, camera: Camera, rng: np.random.Generator) -> Shots:
     """Probe images from 2 x PLACES poses that look in all directions."""
-    return shots_of(scene, camera, draw_poses_around(scene, rng))
+    return shots_of(scene, camera, draw_poses_around(scene, camera, rng))
 
 
 def shots_of(scene: Scene, camera: Camera, poses: Sequence[Pose]) -> Shots:

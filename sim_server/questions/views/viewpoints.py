@@ -66,13 +66,13 @@ def draw_pose(
     rng: np.random.Generator,
     at: Optional[tuple[float, float]] = None,
     fits: Optional[Callable[[Array, Array], NDArray[np.bool_]]] = None,
-    height_m: tuple[float, float] = EYE_HEIGHT_M,
+    height_m: Optional[tuple[float, float]] = None,
 ) -> Optional[Pose]:
     """A pose in navigable space, without roll and pitched slightly down, whose image has every focus object's centre.
 
     The middle of the centres is put at `at` (u, v), or near the image centre if `at` is None. `fits` selects among eyes
-    [P, 3] and yaws [P]. Returns None if none of PLACES standing points works. Nothing is rendered: the caller checks
-    occlusion.
+    [P, 3] and yaws [P]. `height_m` is the range of heights above the floor, `eye_heights_m` if None. Returns None if
+    none of PLACES standing points works. Nothing is rendered: the caller checks occlusion.
     """
     poses = draw_poses(scene, camera, focus, rng, at, fits, height_m)
     return poses[0] if poses else None
@@ -85,11 +85,11 @@ def draw_poses(
     rng: np.random.Generator,
     at: Optional[tuple[float, float]] = None,
     fits: Optional[Callable[[Array, Array], NDArray[np.bool_]]] = None,
-    height_m: tuple[float, float] = EYE_HEIGHT_M,
+    height_m: Optional[tuple[float, float]] = None,
 ) -> list[Pose]:
     """Every pose at PLACES standing points that `draw_pose` would accept."""
     centres = np.array([item.box.centre_m for item in focus])
-    eyes = draw_eyes(scene, rng, height_m)
+    eyes = draw_eyes(scene, rng, height_m or eye_heights_m(camera))
     stray = 2 * ROUGHLY / max(len(focus), 2)
     where = np.tile(at, (PLACES, 1)) if at is not None else rng.uniform(0.5 - stray, 0.5 + stray, (PLACES, 2))
     yaws, pitches = aim(eyes, camera, centres, where)
@@ -105,7 +105,7 @@ def draw_populated_pose(
     """Like `draw_pose`, but of the standing points that show a focus object, the one that shows most objects."""
     centres = np.array([item.box.centre_m for item in focus])
     everything = np.array([item.box.centre_m for item in scene.description.objects])
-    eyes = draw_eyes(scene, rng)
+    eyes = draw_eyes(scene, rng, eye_heights_m(camera))
     yaws, pitches = aim(eyes, camera, centres, np.tile(at, (PLACES, 1)))
     shown = in_image(eyes, yaws, pitches, camera, everything).sum(axis=1)
     shown[~in_image(eyes, yaws, pitches, camera, centres).any(axis=1)] = 0
@@ -118,7 +118,20 @@ def probe(camera: Camera) -> Camera:
     return Camera(PROBE_PX, max(1, round(PROBE_PX * camera.height_px / camera.width_px)), camera.hfov_rad)
 
 
-def draw_eyes(scene: Scene, rng: np.random.Generator, height_m: tuple[float, float] = EYE_HEIGHT_M) -> Array:
+def eye_heights_m(camera: Camera, crouched: bool = False) -> tuple[float, float]:
+    """The range of heights above the floor: that of the mount, or of a person; for a crouched one from CROUCHED_M."""
+    if camera.mount is None:
+        return CROUCHED_M if crouched else EYE_HEIGHT_M
+    low_m, high_m = camera.mount.height_m
+    return (min(low_m, CROUCHED_M[0]), high_m) if crouched else (low_m, high_m)
+
+
+def pitches_rad(camera: Camera, free: tuple[float, float]) -> tuple[float, float]:
+    """The range of pitches: that of the mount, or `free` without a mount."""
+    return free if camera.mount is None else camera.mount.pitch_rad
+
+
+def draw_eyes(scene: Scene, rng: np.random.Generator, height_m: tuple[float, float]) -> Array:
     """PLACES camera positions [PLACES, 3] over navigable floor, metres."""
     eyes = np.array([scene.sample_navigable(rng) for _ in range(PLACES)])
     eyes[:, 1] += rng.uniform(*height_m, PLACES)
@@ -128,7 +141,7 @@ def draw_eyes(scene: Scene, rng: np.random.Generator, height_m: tuple[float, flo
 def aim(eyes_m: Array, camera: Camera, centres_m: Array, at: Array) -> tuple[Array, Array]:
     """Yaws and pitches [P] with which cameras at eyes [P, 3] see the middle of the centres [N, 3] near `at` [P, 2].
 
-    The pitch stays within PITCH_RAD.
+    The pitch stays within that of the mount, or PITCH_RAD.
     """
     offsets = centres_m[None] - eyes_m[:, None]
     flat = np.maximum(np.hypot(offsets[..., 0], offsets[..., 2]), 1e-6)
@@ -139,7 +152,7 @@ def aim(eyes_m: Array, camera: Camera, centres_m: Array, at: Array) -> tuple[Arr
     yaws = np.arctan2(-east, -south) + np.arctan((2 * at[:, 0] - 1) * half)
     pitches = (elevation.min(1) + elevation.max(1)) / 2
     pitches -= np.arctan((1 - 2 * at[:, 1]) * half * camera.height_px / camera.width_px)
-    return yaws, np.clip(pitches, *PITCH_RAD)
+    return yaws, np.clip(pitches, *pitches_rad(camera, PITCH_RAD))
 
 
 def in_image(eyes_m: Array, yaws: Array, pitches: Array, camera: Camera, centres_m: Array) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ from sim_server.questions.geometry import pose_from_yaw_pitch, wrap_rad
 from sim_server.questions.staging import Staging
 from sim_server.questions.views.coverage import draw_poses_around
 from sim_server.questions.views.sets import covering_sets, first_fitting, shoot
-from sim_server.questions.views.viewpoints import EYE_HEIGHT_M
+from sim_server.questions.views.viewpoints import eye_heights_m, pitches_rad, probe
 from sim_server.sensing.observe import move
 
 WALK_PITCH_RAD = (-0.35, -0.10)
@@ -30,7 +30,12 @@ NO_WAY = "no walk of this length leads through the scene"
 
 
 def draw_walk(
-    scene: Scene, count: int, length_m: tuple[float, float], rng: np.random.Generator, corners: int = 2
+    scene: Scene,
+    camera: Camera,
+    count: int,
+    length_m: tuple[float, float],
+    rng: np.random.Generator,
+    corners: int = 2,
 ) -> Optional[tuple[Pose, ...]]:
     """`count` views along a path from one place to another, perhaps via a third; None if this draw has none.
 
@@ -52,7 +57,9 @@ def draw_walk(
     turns = [wrap_rad(after - before) for before, after in zip(headings, headings[1:])]
     if sum(steps) < low or any(abs(turn) > SHARPEST_TURN_RAD for turn in turns):
         return None
-    height_m, pitch = float(rng.uniform(*EYE_HEIGHT_M)), float(rng.uniform(*WALK_PITCH_RAD))
+    height_m, pitch = (
+        float(rng.uniform(*limits)) for limits in (eye_heights_m(camera), pitches_rad(camera, WALK_PITCH_RAD))
+    )
     first, last = rng.uniform(-GLANCE_RAD, GLANCE_RAD, 2).tolist()
     glances = np.linspace(first, last, count)
     poses: list[Pose] = []
@@ -128,8 +135,8 @@ def _look_around(
 ) -> Optional[Staging]:
     """A first view that lacks some of the objects, and the hidden views along the shortest way to see them all."""
     ids = target.focus
-    starts = draw_poses_around(scene, rng)
-    small = Camera(48, max(1, round(48 * spec.camera.height_px / spec.camera.width_px)), spec.camera.hfov_rad)
+    starts = draw_poses_around(scene, spec.camera, rng)
+    small = probe(spec.camera)
     shown = _clearly_shown(scene, starts, small, ids)
     wanted = frozenset(ids)
     for start, sees in sorted(zip(starts, shown), key=lambda pair: -len(pair[1]))[:4]:

@@ -50,7 +50,7 @@ def view_sets(count: int, two_rooms: bool = False) -> tuple[Case, ...]:
     for seed in range(8):
         scene = fake(seed, 2 if two_rooms else 1)
         rng = np.random.default_rng(seed)
-        frames = scene.render(draw_poses_around(scene, rng)[::2], CAMERA, SENSORS)
+        frames = scene.render(draw_poses_around(scene, CAMERA, rng)[::2], CAMERA, SENSORS)
         every = Evidence.of(scene.description, frames)
         chosen = list(combinations(range(len(every.views)), count))
         for index in rng.permutation(len(chosen))[:40]:
@@ -80,7 +80,7 @@ def moving_pairs() -> tuple[Case, ...]:
     found: list[Case] = []
     for seed in range(8):
         scene, rng = fake(seed), np.random.default_rng(seed)
-        for first in draw_poses_around(scene, rng)[::3]:
+        for first in draw_poses_around(scene, CAMERA, rng)[::3]:
             x, y, z = first.position_m
             yaw = yaw_rad(first)
             far_m, way = float(rng.uniform(0.1, 1.5)), float(rng.uniform(-math.pi, math.pi))
@@ -99,7 +99,7 @@ def above_pairs() -> tuple[Case, ...]:
     for seed in range(8):
         scene, rng = fake(seed), np.random.default_rng(seed)
         (room,) = scene.description.rooms
-        for pose in draw_poses_around(scene, rng)[::2]:
+        for pose in draw_poses_around(scene, CAMERA, rng)[::2]:
             above = maps.pose_above(room, CAMERA, float(rng.uniform(-math.pi, math.pi)))
             frames = scene.render((above, pose), CAMERA, SENSORS)
             found.append((Evidence.of(scene.description, frames), frames))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from protocol.errors import VantageError
 from protocol.skills import CATALOGUE
+from protocol.tasks.cameras import PRESETS
 from protocol.tasks.scene import HELD_OUT_SEED_BORDER
 from protocol.tasks.specs import World, cells_of, deal, held_out_specs, task_spec, training_scene, world_of
 from protocol.tasks.task import Degradation
@@ -150,3 +152,50 @@ def test_only_skills_that_look_around_get_a_budget_of_moves():
         name for name, skill in CATALOGUE.items() if skill.looks_around
     }
     assert set(given.values()) == {0, 5}
+
+
+MIXED = World(
+    rooms=(1, 6), objects_per_room=(4, 7), clutter=(0.2, 0.9), cameras=("phone", "portrait", "robot"), width_px=128
+)
+
+
+def test_ranges_are_drawn_per_scene():
+    scenes = [training_scene(MIXED, 3, index) for index in range(200)]
+    assert {scene.rooms for scene in scenes} == set(range(1, 7))
+    assert all((scene.min_objects, scene.max_objects) == (4 * scene.rooms, 7 * scene.rooms) for scene in scenes)
+    assert min(scene.clutter for scene in scenes) < 0.3 and max(scene.clutter for scene in scenes) > 0.8
+    assert all(0.2 <= scene.clutter <= 0.9 for scene in scenes)
+    assert scenes == [training_scene(MIXED, 3, index) for index in range(200)]
+
+
+def test_a_camera_preset_is_drawn_per_spec():
+    scene = training_scene(MIXED, 3, 0)
+    cameras = [
+        task_spec(MIXED, 3, scene, spec_id=str(seq), seq=seq, skill="depth_order", level=0).camera for seq in range(120)
+    ]
+    assert {(camera.height_px, camera.width_px) for camera in cameras} == MIXED.image_shapes == {(96, 128), (128, 96)}
+    for camera in cameras:
+        assert camera.mount is not None
+        upright = camera.height_px > camera.width_px
+        longer = camera.height_px if upright else camera.width_px
+        fov = math.degrees(2 * math.atan(longer / camera.width_px * math.tan(camera.hfov_rad / 2)))
+        assert any(abs(fov - given) < 1e-6 for preset in PRESETS.values() for given in preset.fov_deg)
+    assert {camera.mount.height_m for camera in cameras if camera.mount} == {
+        PRESETS[name].height_m for name in MIXED.cameras
+    }
+    assert World().image_shapes == {(96, 96)}
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"rooms": (5, 2)}, "first value of rooms may not exceed the second"),
+        ({"rooms": (1, 13)}, "less than or equal to 12"),
+        ({"rooms": (1, 8), "objects_per_room": (10, 40)}, "may not exceed 200, but is up to 320"),
+        ({"objects_per_room": (3, 4), "max_objects": 9}, "objects_per_room replaces max_objects"),
+        ({"cameras": ("phon",)}, "no camera phon, did you mean phone"),
+    ],
+)
+def test_a_world_that_cannot_be_is_refused(given, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        World(**given)

@@ -146,7 +146,7 @@ class RegionFromCamera:
     ) -> Optional[tuple[Pose, ...]]:
         """Two of many places that give the target's answer; doors are narrow, so many places are tried."""
         asked = self.skill.levels[spec.question.level]
-        poses = [pose for _ in range(_ROUNDS) for pose in draw_poses_around(scene, rng)]
+        poses = [pose for _ in range(_ROUNDS) for pose in draw_poses_around(scene, spec.camera, rng)]
         views = Evidence.of(scene.description, scene.render(poses, probe(spec.camera), EVIDENCE_SENSORS)).views
         order = rng.permutation(len(poses)).tolist()
         for second in order:

@@ -22,7 +22,7 @@ from sim_server.questions.language.functions.views import bearing
 from sim_server.questions.views.viewpoints import NO_PLACE, draw_focused_pose, draw_pose, focus_of
 
 SAME_MARGIN_M = 0.07  # heights that are "the same" differ by this much less than the level's border
-HEIGHT_M = (0.7, 1.9)
+HEIGHT_M = (0.7, 1.9)  # of a raised or lowered camera, whatever its mount
 NO_SECOND = "no second standing point shows the same objects and gives the answer"
 
 

@@ -33,10 +33,10 @@ from sim_server.questions.language.functions.places import hidden_by, surface_mi
 from sim_server.questions.staging import Staging
 from sim_server.questions.views.sets import shots_of
 from sim_server.questions.views.viewpoints import (
-    CROUCHED_M,
     aim,
     draw_eyes,
     draw_focused_pose,
+    eye_heights_m,
     focus_of,
     in_image,
     probe,
@@ -313,7 +313,7 @@ def _lined_up(
     scene: Scene, camera: Camera, before: SceneObject, behind: SceneObject, rng: np.random.Generator
 ) -> Optional[Pose]:
     """A pose from which one object is behind another, both in the image; None if this draw has none."""
-    eyes = draw_eyes(scene, rng, CROUCHED_M)
+    eyes = draw_eyes(scene, rng, eye_heights_m(camera, crouched=True))
     before_m, behind_m = np.asarray(before.box.centre_m), np.asarray(behind.box.centre_m)
     near, far = before_m - eyes, behind_m - eyes
     turn = np.abs(np.arctan2(near[:, 0] * far[:, 2] - near[:, 2] * far[:, 0], (near * far)[:, ::2].sum(1)))

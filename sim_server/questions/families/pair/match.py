@@ -20,7 +20,7 @@ from sim_server.questions.family import Candidate, Draft, Findings, Target, draw
 from sim_server.questions.geometry import Array, corners, project
 from sim_server.questions.language.functions.words import grid_cell
 from sim_server.questions.views.sets import first_fitting, shots_of
-from sim_server.questions.views.viewpoints import CROUCHED_M, NO_PLACE, draw_poses, focus_of, probe
+from sim_server.questions.views.viewpoints import NO_PLACE, draw_poses, eye_heights_m, focus_of, probe
 
 SAME_MARGIN = 0.02  # fractions that are "the same" differ by this much less than the level's border
 COMPARABLE = Clarity(0.08, 0.002)  # least visibility at which an object is compared
@@ -141,7 +141,7 @@ class VisibilityCompare:
         """Two places that look at the object and, in probe images, show as much of it as the target needs."""
         asked = self.skill.levels[spec.question.level]
         (item,) = focus_of(scene, target.focus)
-        poses = draw_poses(scene, spec.camera, [item], rng, height_m=CROUCHED_M)
+        poses = draw_poses(scene, spec.camera, [item], rng, height_m=eye_heights_m(spec.camera, crouched=True))
         poses = [pose for pose in poses if _inside(pose, spec.camera, item.box)][:_MOST_PLACES]
         evidence = Evidence.of(scene.description, scene.render(poses, probe(spec.camera), EVIDENCE_SENSORS))
         shown = [view.seen[item.id].visible_fraction if item.id in view.seen else 0.0 for view in evidence.views]

@@ -190,7 +190,7 @@ class ActionConsequence:
         moves = target.numbers
         count = min(_WALK_VIEWS, spec.max_views)
         for _ in range(_DRAWS):
-            walk = draw_walk(scene, count, _WALK_M, rng)
+            walk = draw_walk(scene, spec.camera, count, _WALK_M, rng)
             if walk is None:
                 continue
             if can_follow(scene, walk[-1], moves):

@@ -76,7 +76,7 @@ class AppearanceOrder:
         asked = self.skill.levels[spec.question.level]
         best: Optional[tuple[int, tuple[Pose, ...]]] = None
         for _ in range(WALKS):
-            walk = draw_walk(scene, VIEWS, ORDER_WALK_M, rng)
+            walk = draw_walk(scene, spec.camera, VIEWS, ORDER_WALK_M, rng)
             if walk is None:
                 continue
             firsts = seen_order(scene, spec.camera, walk)
@@ -177,7 +177,7 @@ class PathLength:
         third = _THIRDS.index(target.key)
         low, high = (asked.shortest_m + (asked.longest_m - asked.shortest_m) * part / 3 for part in (third, third + 1))
         for _ in range(2 * WALKS):
-            walk = draw_walk(scene, VIEWS, (low, high), rng, asked.corners)
+            walk = draw_walk(scene, spec.camera, VIEWS, (low, high), rng, asked.corners)
             if walk is not None:
                 return walk
         findings.reject(NO_WAY)

@@ -63,7 +63,7 @@ def test_chosen_views_overlap_and_show_more_than_random_ones() -> None:
             return len(np.unique(np.concatenate(shown(poses))))
 
         chosen = covering_poses(scene, camera, 3, np.random.default_rng(seed))
-        drawn = [total(draw_poses_around(scene, np.random.default_rng(100 + k))[:3]) for k in range(5)]
+        drawn = [total(draw_poses_around(scene, Camera(48, 48), np.random.default_rng(100 + k))[:3]) for k in range(5)]
         assert len(chosen) == 3 and total(chosen) > np.mean(drawn)
         first, second, third = shown(chosen)
         assert overlap(first, second) >= LEAST_OVERLAP

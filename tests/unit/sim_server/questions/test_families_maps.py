@@ -59,7 +59,7 @@ def test_a_walk_is_walkable_has_its_length_and_a_view_at_every_corner() -> None:
     rng = np.random.default_rng(3)
     scene = scene_for("path_length", 3)
     for _ in range(60):
-        poses = draw_walk(scene, 6, (0.8, 3.0), rng)
+        poses = draw_walk(scene, CAMERA, 6, (0.8, 3.0), rng)
         if poses is None:
             continue
         steps = [math.dist(a.position_m, b.position_m) for a, b in zip(poses, poses[1:])]
