@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from protocol.errors import VantageError
-from protocol.tasks.scene import Camera, Pose, SceneSpec
+from protocol.tasks.scene import LIGHTS, Camera, Pose, SceneSpec
 from sim_server.backends.base import ALL_SENSORS, SENSORS, Capabilities, Scene
 from sim_server.backends.rooms.furnish.catalogue import CATEGORIES
-from sim_server.backends.rooms.light.mood import LIGHTS
 from sim_server.backends.scene_dataset import SceneDataset
 from sim_server.numba_cache import set_cache_dir
 from sim_server.settings import SimSettings

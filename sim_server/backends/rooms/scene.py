@@ -46,8 +46,11 @@ class HomeScene:
         """lamps_m: the ceiling lamp of each space; light_spec: the spec from which the home was generated."""
         self.spec, self.plan, self.lamps_m, self.description = spec, plan, tuple(lamps_m), description
         self._navigation = navigation
-        light = light_scene(geometry, plan, light_spec, list(lamps_m))
-        self._drawing = Drawing(geometry, light, film_of(light_spec))
+        light, luminance = light_scene(geometry, plan, light_spec, list(lamps_m))
+        low = np.array([(r.x_min, r.z_min) for r in plan.rects], np.float32)
+        high = np.array([(r.x_max, r.z_max) for r in plan.rects], np.float32)
+        film = film_of(light_spec, low, high, luminance[np.array(plan.room_of)])
+        self._drawing = Drawing(geometry, light, film)
 
     @property
     def geometry(self) -> Geometry:
@@ -61,7 +64,7 @@ class HomeScene:
 
     @property
     def film(self) -> Film:
-        """The scene's camera response."""
+        """The home's camera."""
         return self._drawing.film
 
     def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
@@ -123,9 +126,7 @@ class RoomsScene(HomeScene):
         look = rng_for(seed, "rooms", "look")
         lamps = [light_position(plan, k, look) for k in range(len(plan.rects))]
         looks = [_materials(spec, item, look) for item in placed]
-        lamp_rooms = {
-            item.room for item, own in zip(placed, looks) if any(m.glow > BULB_GLOW for m in own.values())
-        }
+        lamp_rooms = {item.room for item, own in zip(placed, looks) if any(m.glow > BULB_GLOW for m in own.values())}
         lit = ceilings_lit(spec, plan, lamp_rooms)
         style = make_style(spec, [room.category for room in plan.rooms], lit)
         builder = GeometryBuilder()

@@ -89,7 +89,9 @@ def panorama(time_of_day: str, plain: bool = False) -> NDArray[np.float32]:
     """
     finer, kind = (1, np.float64) if plain else (2, np.float32)
     rows, columns = _ROWS * finer, _COLUMNS * finer
-    zenith, horizon, cloud, hill, tree_low, tree_high, far, near = np.array(_COLORS['evening' if time_of_day in ('evening','night') else 'day'], kind)
+    zenith, horizon, cloud, hill, tree_low, tree_high, far, near = np.array(
+        _COLORS["evening" if time_of_day in ("evening", "night") else "day"], kind
+    )
     rise = (RISE_LOW + (RISE_HIGH - RISE_LOW) * (np.arange(rows) + 0.5) / rows)[:, None] * np.ones(columns)
     rise = rise.astype(kind)
     soft = (RISE_HIGH - RISE_LOW) / rows

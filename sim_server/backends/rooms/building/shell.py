@@ -88,9 +88,7 @@ def shell_parts(
     return out
 
 
-def _ceiling_lamp(
-    kind: str, glass: Material, light: tuple[float, float, float], height: float
-) -> Iterator[ShellPart]:
+def _ceiling_lamp(kind: str, glass: Material, light: tuple[float, float, float], height: float) -> Iterator[ShellPart]:
     """The fixture around a ceiling light."""
     x, y, z = light
     if kind == "dome":

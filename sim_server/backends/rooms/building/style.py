@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from protocol.seeds import pick, rng_for
 from protocol.tasks.scene import SceneSpec
 from sim_server.backends.rooms.draw.kinds import Rgb

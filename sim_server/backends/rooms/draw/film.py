@@ -1,5 +1,6 @@
-"""The response of the camera: exposure, white balance, contrast and noise, drawn per scene and varied per standpoint.
+"""The response of the camera: exposure, white balance, contrast and noise.
 
+Each home has a camera of its own. It meters the room that it stands in, so that turning it does not change the exposure.
 The named palette has a neutral response without noise, so that its colours are always the same.
 """
 
@@ -18,11 +19,15 @@ F32 = NDArray[np.float32]
 
 TONE_STEPS = 4096
 _CONTRASTS = (0.0, 0.06, 0.12, 0.18)  # of the tone curves
-_EXPOSURE_EV = {"day": (-1.7, 0.1), "overcast": (-1.7, 0.1), "evening": (-1.5, 0.3), "night": (-1.5, 0.3)}
-_STANDPOINT_EV = 0.25  # how much exposure varies between standpoints of one scene, at most
+_KEY = 0.2  # luminance of a room after metering
+_METERED = 0.85  # exponent of metering: 1 would make all rooms equally bright
+_DARKEST, _MOST_GAIN = 0.004, 24.0
+_EXPOSURE_EV = {"day": 0.0, "overcast": -0.1, "evening": -0.3, "night": -0.5}
+_HOME_EV, _STANDPOINT_EV = 0.6, 0.3  # standard deviation between homes; most between standpoints of a home
+_MOST_EV = 1.3  # between homes
 _WARMTH, _TINT = 0.16, 0.03  # standard deviations of the log gain of red against blue, and of green
-_NOISE = (0.004, 0.03)  # standard deviation at radiance 1; .016 are about two levels of mid-grey
-_DARK_NOISE = 1.5  # factor on noise when lamps are the main light
+_NOISE = (0.004, 0.028)  # standard deviation at radiance 1; .016 are about two levels of mid-grey
+_MOST_NOISE = 0.04
 
 
 def _tone_curve(contrast: float) -> NDArray[np.uint8]:
@@ -36,11 +41,11 @@ def _tone_curve(contrast: float) -> NDArray[np.uint8]:
 _TONES = tuple(map(_tone_curve, _CONTRASTS))
 
 
-class Film(NamedTuple):
+class Exposure(NamedTuple):
     """How radiance becomes bytes in one view.
 
-    gains float32 [3]: exposure times white balance; noise: standard deviation at radiance 1, which grows with the root of
-    radiance as photon noise does; seed: of the noise; tone uint8 [TONE_STEPS]: bytes of linear values.
+    gains float32 [3]: exposure times white balance; noise: standard deviation at radiance 1, which grows with the root
+    of radiance as photon noise does; seed: of the noise; tone uint8 [TONE_STEPS]: bytes of linear values.
     """
 
     gains: F32
@@ -48,27 +53,48 @@ class Film(NamedTuple):
     seed: np.uint32
     tone: NDArray[np.uint8]
 
-    def at(self, eye: F32, axes: F32) -> Film:
-        """The film of a view. Equal poses have equal noise, and all views from one standpoint the same exposure."""
-        if not self.noise:
-            return self
-        stand = np.random.default_rng([int(self.seed), *eye.view(np.uint32).tolist()]).uniform(-1, 1)
-        view = zlib.crc32(eye.tobytes() + axes.tobytes(), int(self.seed))
-        return self._replace(gains=self.gains * np.float32(2 ** (stand * _STANDPOINT_EV)), seed=np.uint32(view))
+
+NEUTRAL = Exposure(np.ones(3, np.float32), np.float32(0), np.uint32(0), _TONES[0])
 
 
-NEUTRAL = Film(np.ones(3, np.float32), np.float32(0), np.uint32(0), _TONES[0])
+class Film(NamedTuple):
+    """The camera of a home.
+
+    overall: the exposure of the home as a whole; noise is that of a gain of 1. low, high float32 [S, 2]: bounds of its
+    spaces in x and z; gains float32 [S]: of each space, relative to `overall`.
+    """
+
+    overall: Exposure
+    low: F32
+    high: F32
+    gains: F32
+
+    def at(self, eye: F32, axes: F32) -> Exposure:
+        """The exposure of a view. Equal poses have equal noise, and all views from one standpoint equal gains."""
+        if not self.overall.noise:
+            return self.overall
+        seed, stand = int(self.overall.seed), eye[[0, 2]]
+        outside = np.maximum(np.maximum(self.low - stand, stand - self.high), 0).max(1)
+        varied = np.random.default_rng([seed, *eye.view(np.uint32).tolist()]).uniform(-1, 1) * _STANDPOINT_EV
+        gains = self.overall.gains * (self.gains[outside.argmin()] * np.float32(2**varied))
+        noise = min(self.overall.noise * np.sqrt(gains[1]), np.float32(_MOST_NOISE))
+        return self.overall._replace(
+            gains=gains, noise=np.float32(noise), seed=np.uint32(zlib.crc32(eye.tobytes() + axes.tobytes(), seed))
+        )
 
 
-def film_of(spec: SceneSpec) -> Film:
-    """The film of a scene."""
+def film_of(spec: SceneSpec, low: F32, high: F32, luminance: F32) -> Film:
+    """The film of a home; luminance float32 [S]: mean luminance of each space, whose bounds are low, high [S, 2]."""
+    ones = np.ones(len(low), np.float32)
     if spec.palette == "named":
-        return NEUTRAL
+        return Film(NEUTRAL, low, high, ones)
     rng = rng_for(spec.seed, "rooms", "film")
-    exposure = 2 ** rng.uniform(*_EXPOSURE_EV[spec.light])
+    ev = _EXPOSURE_EV[spec.light] + np.clip(rng.normal(0, _HOME_EV), -_MOST_EV, _MOST_EV)
     warmth, tint = rng.normal(0, _WARMTH), rng.normal(0, _TINT)
-    gains = exposure * np.exp([warmth / 2, tint, -warmth / 2])
-    low, high = np.log(_NOISE)
-    noise = np.exp(rng.uniform(low, high)) * (1.0 if spec.light in ("day", "overcast") else _DARK_NOISE)
+    noise = np.exp(rng.uniform(*np.log(_NOISE)))
     tone = _TONES[int(rng.integers(len(_TONES)))]
-    return Film(gains.astype(np.float32), np.float32(noise), np.uint32(rng.integers(2**32)), tone)
+    metered = np.minimum((_KEY / np.maximum(luminance, _DARKEST)) ** _METERED, _MOST_GAIN)
+    middle = float(np.exp(np.log(metered).mean()))
+    gains = middle * 2**ev * np.exp([warmth / 2, tint, -warmth / 2])
+    overall = Exposure(gains.astype(np.float32), np.float32(noise), np.uint32(rng.integers(2**32)), tone)
+    return Film(overall, low, high, (metered / middle).astype(np.float32))

@@ -104,9 +104,7 @@ def stripes() -> Grey:
     _, u = grid()
     at = u % (SIZE // 8)
     wide = SIZE // 8
-    return np.clip(
-        np.where((at < wide * 0.5) | ((at > wide * 0.66) & (at < wide * 0.72)), 0.2, 0.8) + _paper(74), 0, 1
-    )
+    return np.clip(np.where((at < wide * 0.5) | ((at > wide * 0.66) & (at < wide * 0.72)), 0.2, 0.8) + _paper(74), 0, 1)
 
 
 def damask() -> Grey:
@@ -337,7 +335,9 @@ def kelim(seed: int) -> Grey:
     ring = (x + y) / cell * 6
     tone = np.choose(ring.astype(np.int64) % 4, (0.9, 0.25, 0.6, 0.1))
     band = (v // (cell // 4)) % 8 == 7
-    return np.clip(np.where(band, 0.8 * (u // step % 2), tone) + 0.35 * (tiled(seed, 3, 64) - 0.5), 0, 1).astype(np.float32)
+    return np.clip(np.where(band, 0.8 * (u // step % 2), tone) + 0.35 * (tiled(seed, 3, 64) - 0.5), 0, 1).astype(
+        np.float32
+    )
 
 
 def medallion(seed: int) -> Grey:

@@ -76,9 +76,16 @@ def shapes(seed: int) -> Grey:
     y, x = _frame()
     picture = np.full((SIZE, SIZE), 0.88)
     for k in range(7):
-        cy, cx, size, tone = rng.uniform(-0.35, 0.35), rng.uniform(-0.35, 0.35), rng.uniform(0.1, 0.24), rng.uniform(0, 0.8)
+        cy, cx, size, tone = (
+            rng.uniform(-0.35, 0.35),
+            rng.uniform(-0.35, 0.35),
+            rng.uniform(0.1, 0.24),
+            rng.uniform(0, 0.8),
+        )
         radius = np.hypot(x - cx, y - cy)
-        inside = (radius < size, np.abs(radius - size) < 0.025, (np.abs(x - cx) < 0.05) & (np.abs(y - cy) < size))[k % 3]
+        inside = (radius < size, np.abs(radius - size) < 0.025, (np.abs(x - cx) < 0.05) & (np.abs(y - cy) < size))[
+            k % 3
+        ]
         picture = np.where(inside, tone, picture)
     return _centred(picture + 0.05 * (tiled(seed, 4, 32) - 0.5))
 
@@ -127,4 +134,3 @@ def windows(seed: int) -> Grey:
             long = (x > left + 0.015) & (x < left + (right - left) * rng.uniform(0.4, 0.95))
             picture = np.where(line & long, 0.2 + 0.7 * _letters(rng, x, 200), picture)
     return _centred(picture)
-

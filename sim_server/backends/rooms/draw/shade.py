@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sim_server.backends.rooms.building import outside
 from sim_server.backends.rooms.draw import textures
-from sim_server.backends.rooms.draw.film import TONE_STEPS, Film
+from sim_server.backends.rooms.draw.film import TONE_STEPS, Exposure
 from sim_server.backends.rooms.draw.raster import larger, smaller
 from sim_server.backends.rooms.draw.view import Pinhole, VisibilityBuffer
 from sim_server.backends.rooms.geometry import Geometry, shading_table
@@ -81,13 +81,13 @@ def _scattered(pixel, seed):
 
 
 @jit
-def _develop(first, count, total, film, steps, pixels):
+def _develop(first, count, total, exposure, steps, pixels):
     """Convert radiance float32 [3, >= N] of N pixels to sRGB bytes [N, 3].
 
     The shoulder is computed for the strongest channel and scales all three, so that bright colours keep their hue. Noise
     depends on the number of the pixel in the image, of which the first is `first`. steps: scratch int32 [3, >= N].
     """
-    gains, noise, seed, tone = film
+    gains, noise, seed, tone = exposure
     gain_red, gain_green, gain_blue = gains[0], gains[1], gains[2]
     grey, tinted = noise * _GREY_NOISE, noise * _TINTED_NOISE
     byte, middle = np.uint32(255), np.int32(255)
@@ -118,11 +118,11 @@ def _develop(first, count, total, film, steps, pixels):
         pixels[i, 2] = tone[np.uintp(steps[2, i])]
 
 
-def developed(radiance: NDArray[np.float32], film: Film) -> NDArray[np.uint8]:
+def developed(radiance: NDArray[np.float32], exposure: Exposure) -> NDArray[np.uint8]:
     """sRGB bytes of radiance float32 [..., 3], without noise."""
     flat = radiance.reshape(-1, 3)
     pixels = np.empty((len(flat), 3), np.uint8)
-    columns, silent = np.ascontiguousarray(flat.T), film._replace(noise=np.float32(0))
+    columns, silent = np.ascontiguousarray(flat.T), exposure._replace(noise=np.float32(0))
     _develop(_NONE, np.uintp(len(flat)), columns, tuple(silent), np.empty(columns.shape, np.int32), pixels)
     return pixels.reshape(radiance.shape)
 
@@ -354,14 +354,14 @@ def _reflect(start, end, m, values, glow_factor, table):
 
 
 def shade(
-    buffer: VisibilityBuffer, surfaces: Surfaces, light: Light, view: Pinhole, film: Film, rgb: NDArray[np.uint8]
+    buffer: VisibilityBuffer, surfaces: Surfaces, light: Light, view: Pinhole, exposure: Exposure, rgb: NDArray[np.uint8]
 ) -> None:
     """Fill rgb uint8 [H, W, 3] from a visibility buffer of SAMPLES x SAMPLES points per pixel."""
-    _shade(tuple(buffer), tuple(surfaces), tuple(light), tuple(view), tuple(film), rgb)
+    _shade(tuple(buffer), tuple(surfaces), tuple(light), tuple(view), tuple(exposure), rgb)
 
 
 @jit
-def _shade(buffer, surfaces, light, view, film, rgb):
+def _shade(buffer, surfaces, light, view, exposure, rgb):
     inverse_depth, seen = buffer
     face_key, shading, face_material, material_pattern, material_values, bank = surfaces
     _, face_rectangle, rectangle_maps, rectangle_texels, atlas, panorama, glow = light
@@ -418,4 +418,4 @@ def _shade(buffer, surfaces, light, view, film, rgb):
                 total[1, pixel] += table[_GREEN + i]
                 total[2, pixel] += table[_BLUE + i]
             here = np.uintp(row * width + first)
-            _develop(here, count, total, film, steps, rgb[row, first : first + np.int64(count)])
+            _develop(here, count, total, exposure, steps, rgb[row, first : first + np.int64(count)])

@@ -229,7 +229,7 @@ def _lit(
 ) -> list[Surface]:  # fmt: skip
     """These faces in the same frame, with the light in their colours; writes their textures into `folder`."""
     geometry, out = scene.geometry, []
-    for part in lit_surfaces(Shown(geometry, scene.light, scene.film), faces):
+    for part in lit_surfaces(Shown(geometry, scene.light, scene.film.overall), faces):
         corners = geometry.faces[part.faces].reshape(-1)
         columns = [corners[:, None].astype(np.float64)]
         columns += [part.uv.reshape(-1, 2)] if part.uv is not None else []

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from protocol.errors import VantageError
-from protocol.tasks.scene import Change, SceneDescription, SceneObject, SceneSpec, Vec3
+from protocol.tasks.scene import LIGHTS, Change, SceneDescription, SceneObject, SceneSpec, Vec3
 from sim_server.backends.changes import changed_objects, shifts
 from sim_server.backends.placements import Placement, SceneFiles
 from sim_server.backends.rooms.building.plan import FloorPlan
@@ -25,7 +25,6 @@ from sim_server.backends.rooms.files.gltf import Asset, quaternion_matrix
 from sim_server.backends.rooms.files.supports import supported
 from sim_server.backends.rooms.furnish.place import free_floor
 from sim_server.backends.rooms.geometry import Geometry, GeometryBuilder
-from sim_server.backends.rooms.light.mood import LIGHTS
 from sim_server.backends.rooms.mesh import Part, lengths
 from sim_server.backends.rooms.scene import HomeScene
 from sim_server.backends.untrusted import read_json

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_server.backends.rooms.draw import textures
-from sim_server.backends.rooms.draw.film import Film
+from sim_server.backends.rooms.draw.film import Exposure
 from sim_server.backends.rooms.draw.shade import BRIGHTEST, developed
 from sim_server.backends.rooms.geometry import Geometry
 from sim_server.backends.rooms.light.baked import Light
@@ -48,7 +48,7 @@ class Shown(NamedTuple):
 
     geometry: Geometry
     light: Light
-    film: Film
+    exposure: Exposure
 
 
 def lit_surfaces(shown: Shown, faces: NDArray[np.int64]) -> list[LitSurface]:
@@ -67,7 +67,7 @@ def _radiance(shown: Shown, material: int, mix: F32, irradiance: F32) -> Bytes:
     values = shown.geometry.material_values[material]
     albedo = values[:3] * (1 - mix) + values[3:6] * mix
     radiance = np.minimum(albedo * (irradiance + values[7] * shown.light.glow), BRIGHTEST)
-    return developed(radiance.astype(np.float32), shown.film)
+    return developed(radiance.astype(np.float32), shown.exposure)
 
 
 def _is_plain(geometry: Geometry, material: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +20,7 @@ from sim_server.backends.rooms.light.baked import Light
 from sim_server.backends.rooms.light.lightmap import Rectangles, find_rectangles
 from sim_server.backends.rooms.light.mood import BULB_GLOW, MOODS, blind_drops, lamp_tint, scaled
 from sim_server.backends.rooms.light.shadow_maps import Shadows, look_axes
+from sim_server.backends.rooms.mesh import lengths
 
 F32 = NDArray[np.float32]
 _BRIGHTEST = 9.0
@@ -38,8 +40,11 @@ _REFLECTED = (0.8, 0.5)  # light on furniture relative to the walls' radiance: o
 
 def light_scene(
     geometry: Geometry, plan: FloorPlan, spec: SceneSpec, lamp_positions_m: list[tuple[float, float, float]]
-) -> Light:
-    """Bake the light of a generated home; lamp_positions_m: the ceiling lamp of each space."""
+) -> tuple[Light, F32]:
+    """Bake the light of a generated home; lamp_positions_m: the ceiling lamp of each space.
+
+    Also returns the mean luminance of each room, float32 [rooms].
+    """
     rectangles = find_rectangles(geometry.positions, geometry.normals, geometry.faces)
     points, normals = rectangles.points()
     used = np.zeros(len(geometry.positions), bool)
@@ -48,19 +53,15 @@ def light_scene(
     texels = len(points)
     points = np.ascontiguousarray(np.concatenate([points, geometry.positions[vertices]]))
     normals = np.ascontiguousarray(np.concatenate([normals, geometry.normals[vertices]]))
-    light = _Baker(geometry, plan, spec, rectangles, lamp_positions_m).light(points, normals)
+    baker = _Baker(geometry, plan, spec, rectangles, lamp_positions_m)
+    light = baker.light(points, normals)
     vertex = np.zeros_like(geometry.positions)
     vertex[vertices] = light[texels:]
     maps, sizes = rectangles.lookup()
-    return Light(
-        vertex,
-        rectangles.face,
-        maps,
-        sizes,
-        np.ascontiguousarray(light[:texels]),
-        panorama(spec.light),
-        np.float32(MOODS[spec.light].glow),
-    )
+    atlas = np.ascontiguousarray(light[:texels])
+    glow = np.float32(MOODS[spec.light].glow)
+    baked = Light(vertex, rectangles.face, maps, sizes, atlas, panorama(spec.light), glow)
+    return baked, baker.luminance(points[:texels] + normals[:texels] * np.float32(0.06), atlas)
 
 
 class _Baker:
@@ -132,6 +133,17 @@ class _Baker:
             radiance, mean = _bounced(forms[k], albedos[k], by_room[k], areas[k])
             self._add_ambient(k, points, normals, np.flatnonzero(rooms[:split] == k), radiance, mean, light)
         return light
+
+    def luminance(self, points: F32, light: F32) -> F32:
+        """The mean luminance of each room over the texels of its rectangles, of which dark ones count most."""
+        r = self._rectangles
+        texels = r.size[:, 0] * r.size[:, 1]
+        area = np.repeat(lengths(r.edge_u)[:, 0] * lengths(r.edge_v)[:, 0] / texels, texels)
+        albedo = np.repeat(self._face_albedo[r.first], texels, 0)
+        root = np.sqrt((light * albedo) @ np.array([0.2126, 0.7152, 0.0722], np.float32))
+        rooms, count = self._room_of(points), len(self._low)
+        total = np.bincount(rooms, area, count)
+        return ((np.bincount(rooms, area * root, count) / np.maximum(total, 1e-6)) ** 2).astype(np.float32)
 
     def _room_of(self, points: NDArray[np.floating]) -> NDArray[np.int32]:
         """The room of each point; for a point inside a wall, the nearest room."""

@@ -44,7 +44,6 @@ MOODS = {
     "night": Mood((0.015, 0.017, 0.028), (0.008, 0.007, 0.006), (0, 0, 0), (1.0, 0.84, 0.64), 0.4, 0.3, (2.3, 1.7, 1.05),
                   2.0, 0.7, 0.9, 0.5),
 }  # fmt: skip
-LIGHTS = tuple(MOODS)
 BULB_GLOW = 1.5  # a material that glows more is a bulb
 _LEAST_DROP, _CLOSED = 0.25, 0.6  # of a blind that is down: the least part, and the probability that it is closed
 _COOL_LAMPS, _COOL = 0.25, (0.92, 1.0, 1.08)  # probability of cool white lamps in a home, and their tint
