@@ -27,7 +27,7 @@ def _plastered(*colors: Rgb) -> tuple[Material, ...]:
     """Each colour as smooth plaster, some also coarse or brushed."""
     out = [surface("plaster", *_tones(color, 11.0), 0.5) for color in colors]
     out += [surface("rough_plaster", *_tones(color, 15.0), 0.7) for color in colors[::3]]
-    return (*out, *(surface("brushed", *_tones(color, 12.0), 0.4) for color in colors[1::3]))
+    return (*out, *(surface("brushed", *_tones(color, 8.0), 0.4) for color in colors[1::3]))
 
 
 _DOORS = (

@@ -163,7 +163,8 @@ class Drawing:
         """See backends/base.py."""
 
         def colour(buffer: VisibilityBuffer, view: Pinhole, rgb: NDArray[np.uint8]) -> None:
-            light = self.light._replace(outside=np.full_like(self.light.outside, _PAPER))
+            white = np.full_like(self.light.outside, 255)
+            light = self.light._replace(outside=white, outside_scale=_PAPER / np.float32(255**2))
             shade.shade(buffer, self._surfaces, light, view, NEUTRAL, rgb)
 
         g = self.geometry

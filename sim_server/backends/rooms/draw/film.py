@@ -20,14 +20,14 @@ F32 = NDArray[np.float32]
 TONE_STEPS = 4096
 _CONTRASTS = (0.0, 0.06, 0.12, 0.18)  # of the tone curves
 _KEY = 0.2  # luminance of a room after metering
-_METERED = 0.85  # exponent of metering: 1 would make all rooms equally bright
-_DARKEST, _MOST_GAIN = 0.004, 24.0
+_METERED, _OWN = 0.85, 0.7  # exponents of metering: of a home, and of a room relative to it; 1 would even out light
+_DARKEST = 0.006
 _EXPOSURE_EV = {"day": 0.0, "overcast": -0.1, "evening": -0.3, "night": -0.5}
 _HOME_EV, _STANDPOINT_EV = 0.6, 0.3  # standard deviation between homes; most between standpoints of a home
 _MOST_EV = 1.3  # between homes
 _WARMTH, _TINT = 0.16, 0.03  # standard deviations of the log gain of red against blue, and of green
 _NOISE = (0.004, 0.028)  # standard deviation at radiance 1; .016 are about two levels of mid-grey
-_MOST_NOISE = 0.04
+_MOST_NOISE = 0.032
 
 
 def _tone_curve(contrast: float) -> NDArray[np.uint8]:
@@ -93,8 +93,8 @@ def film_of(spec: SceneSpec, low: F32, high: F32, luminance: F32) -> Film:
     warmth, tint = rng.normal(0, _WARMTH), rng.normal(0, _TINT)
     noise = np.exp(rng.uniform(*np.log(_NOISE)))
     tone = _TONES[int(rng.integers(len(_TONES)))]
-    metered = np.minimum((_KEY / np.maximum(luminance, _DARKEST)) ** _METERED, _MOST_GAIN)
-    middle = float(np.exp(np.log(metered).mean()))
-    gains = middle * 2**ev * np.exp([warmth / 2, tint, -warmth / 2])
+    wanted = np.log(_KEY / np.maximum(luminance, _DARKEST))
+    middle = wanted.mean()
+    gains = np.exp(middle * _METERED + ev * np.log(2) + np.array([warmth / 2, tint, -warmth / 2]))
     overall = Exposure(gains.astype(np.float32), np.float32(noise), np.uint32(rng.integers(2**32)), tone)
-    return Film(overall, low, high, (metered / middle).astype(np.float32))
+    return Film(overall, low, high, np.exp((wanted - middle) * _OWN).astype(np.float32))

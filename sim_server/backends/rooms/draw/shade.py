@@ -141,7 +141,7 @@ def depth_and_ids(inverse_depth, seen, face_object, depth, ids):
 
 
 @jit
-def _add_outside(panorama, wx, wy, wz, weight, column, total):
+def _add_outside(panorama, scale, wx, wy, wz, weight, column, total):
     """Add the panorama along a ray. Its columns are evenly spaced along the edges of a square around the camera."""
     rise = wy / np.sqrt(wx * wx + wy * wy + wz * wz)
     turn = wz / (abs(wx) + abs(wz) + np.float32(1e-12))
@@ -154,14 +154,15 @@ def _add_outside(panorama, wx, wy, wz, weight, column, total):
     fv, fu = v - np.float32(iv), u - np.float32(iu)
     u0, u1 = iu % columns, (iu + 1) % columns
     for c in range(3):
-        low = panorama[iv, u0, c] * (_ONE - fu) + panorama[iv, u1, c] * fu
-        high = panorama[iv + 1, u0, c] * (_ONE - fu) + panorama[iv + 1, u1, c] * fu
-        total[c, column] += (low * (_ONE - fv) + high * fv) * weight
+        p, q = np.float32(panorama[iv, u0, c]), np.float32(panorama[iv, u1, c])
+        r, s = np.float32(panorama[iv + 1, u0, c]), np.float32(panorama[iv + 1, u1, c])
+        low, high = p * p * (_ONE - fu) + q * q * fu, r * r * (_ONE - fu) + s * s * fu
+        total[c, column] += (low * (_ONE - fv) + high * fv) * (scale * weight)
 
 
 @jit
 def _collect(
-    row, start, count, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces, owner, total, group
+    row, start, count, inverse_depth, seen, face_key, panorama, scale, axes, tan_x, tan_y, table, faces, owner, total, group
 ):  # fmt: skip
     """Collect the samples of `count` pixels from column `start`; return the number of samples.
 
@@ -191,13 +192,13 @@ def _collect(
     for pixel in range(_NONE, count):
         if table[_WEIGHT + pixel] == _ZERO:
             found = _split(
-                row, start + pixel, pixel, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces,
+                row, start + pixel, pixel, inverse_depth, seen, face_key, panorama, scale, axes, tan_x, tan_y, table, faces,
                 owner, total, found, group,
             )  # fmt: skip
         elif faces[pixel] < 0:
             table[_WEIGHT + pixel] = _ZERO
             _add_outside(
-                panorama, table[_RX + pixel], table[_RY + pixel], table[_RZ + pixel], _ONE, pixel, total
+                panorama, scale, table[_RX + pixel], table[_RY + pixel], table[_RZ + pixel], _ONE, pixel, total
             )  # fmt: skip
         faces[pixel] = larger(faces[pixel], np.int32(0))  # any face will do for weight 0
     return found
@@ -205,7 +206,7 @@ def _collect(
 
 @jit
 def _split(
-    row, column, pixel, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces, owner, total, found,
+    row, column, pixel, inverse_depth, seen, face_key, panorama, scale, axes, tan_x, tan_y, table, faces, owner, total, found,
     group,
 ):  # fmt: skip
     """Append the samples of one pixel that sees several faces, see _collect. group: scratch int64 [4, samples]."""
@@ -233,7 +234,7 @@ def _split(
         wz = axes[2, 2] + ray_x * axes[0, 2] + ray_y * axes[1, 2]
         face = seen[fine_row, fine_column]
         if face < 0:
-            _add_outside(panorama, wx, wy, wz, weight, pixel, total)
+            _add_outside(panorama, scale, wx, wy, wz, weight, pixel, total)
             continue
         table[_RX + found], table[_RY + found], table[_RZ + found] = wx, wy, wz
         table[_INVERSE + found], table[_WEIGHT + found] = inverse_depth[fine_row, fine_column], weight
@@ -364,7 +365,7 @@ def shade(
 def _shade(buffer, surfaces, light, view, exposure, rgb):
     inverse_depth, seen = buffer
     face_key, shading, face_material, material_pattern, material_values, bank = surfaces
-    _, face_rectangle, rectangle_maps, rectangle_texels, atlas, panorama, glow = light
+    _, face_rectangle, rectangle_maps, rectangle_texels, atlas, panorama, scale, glow = light
     eye, axes, tan_x, tan_y, _ = view
     height, width = rgb.shape[0], rgb.shape[1]
     table, index = np.empty(_ROWS * _ROW, np.float32), np.empty(4 * _ROW, np.int32)
@@ -378,7 +379,7 @@ def _shade(buffer, surfaces, light, view, exposure, rgb):
             count = np.uintp(min(_PIECE, width - first))
             total[:] = 0
             found = _collect(
-                row, np.uintp(first), count, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces,
+                row, np.uintp(first), count, inverse_depth, seen, face_key, panorama, scale, axes, tan_x, tan_y, table, faces,
                 owner, total, group,
             )  # fmt: skip
             _place(found, eye, pixel_angle, table)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from protocol.seeds import rng_for
 from protocol.tasks.scene import SceneSpec
-from sim_server.backends.rooms.building.outside import panorama
+from sim_server.backends.rooms.building.outside import outside_of
 from sim_server.backends.rooms.building.plan import FloorPlan
 from sim_server.backends.rooms.building.wallparts import inward
 from sim_server.backends.rooms.geometry import Geometry
@@ -18,7 +18,7 @@ from sim_server.backends.rooms.light import kernels
 from sim_server.backends.rooms.light.ambient import add_ambient, drawn_part
 from sim_server.backends.rooms.light.baked import Light
 from sim_server.backends.rooms.light.lightmap import Rectangles, find_rectangles
-from sim_server.backends.rooms.light.mood import BULB_GLOW, MOODS, blind_drops, lamp_tint, scaled
+from sim_server.backends.rooms.light.mood import BULB_GLOW, MOODS, NATURAL_TARGET, blind_drops, lamp_tint, scaled
 from sim_server.backends.rooms.light.shadow_maps import Shadows, look_axes
 from sim_server.backends.rooms.mesh import lengths
 
@@ -60,7 +60,7 @@ def light_scene(
     maps, sizes = rectangles.lookup()
     atlas = np.ascontiguousarray(light[:texels])
     glow = np.float32(MOODS[spec.light].glow)
-    baked = Light(vertex, rectangles.face, maps, sizes, atlas, panorama(spec.light), glow)
+    baked = Light(vertex, rectangles.face, maps, sizes, atlas, *outside_of(spec), glow)
     return baked, baker.luminance(points[:texels] + normals[:texels] * np.float32(0.06), atlas)
 
 
@@ -76,6 +76,7 @@ class _Baker:
         self._g, self._plan, self._lamps = geometry, plan, lamp_positions_m
         self._rectangles = rectangles
         self._mood, self._tint = MOODS[spec.light], lamp_tint(spec)
+        self._target = self._mood.target * (1.0 if spec.palette == "named" else NATURAL_TARGET)
         self._drops = blind_drops(spec, plan)
         self._lit = [_lit(geometry, position_m) for position_m in lamp_positions_m]
         self._rng = rng_for(spec.seed, "rooms", "light")
@@ -124,7 +125,7 @@ class _Baker:
             alone = np.zeros_like(points)
             self._add_ceiling_lamp(k, points, normals, rooms, alone)
             mean = _bounced(forms[k], albedos[k], alone[split:].reshape(count, -1, 3)[k], areas[k])[1]
-            power = min(max((self._mood.target - before[k]) / max(mean, 1e-3), self._mood.dimmest), _BRIGHTEST)
+            power = min(max((self._target - before[k]) / max(mean, 1e-3), self._mood.dimmest), _BRIGHTEST)
             lamps += alone * np.float32(power)
         direct += lamps
         by_room = direct[split:].reshape(count, -1, 3)
