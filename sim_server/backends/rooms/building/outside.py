@@ -111,7 +111,9 @@ class _Canvas:
         outline = np.clip(_line(seed, 9, 7) * 1.5 - gaps, 0.03, 1)
         crown = height * outline * (0.8 + 0.4 * _line(seed + 1, 128, 4)) + 0.035 * outline * (leaves - 0.5)
         lightness = np.clip((leaves - 0.25) * 1.3 + (self.rise - crown) * 3, 0, 1)[..., None]
-        self.over(self.lit(_mix(*_LEAVES, lightness) * np.float32(shade), 0.08), self.below(crown) * (1 - self.below(bottom)))
+        self.over(
+            self.lit(_mix(*_LEAVES, lightness) * np.float32(shade), 0.08), self.below(crown) * (1 - self.below(bottom))
+        )
 
     def ground(self, albedo: tuple[Rgb, Rgb], top: float = -0.012) -> None:
         """Far and near colour of the ground, with patches."""
@@ -158,7 +160,9 @@ class _Canvas:
             if self.rng.random() >= gap:
                 height = top * self.rng.uniform(0.75, 1.25)
                 storeys = max(1, round(floors * height / top))
-                self.building(at, min(own, end - at + 40), base, height, storeys, far, gable * self.rng.uniform(0.7, 1.2))
+                self.building(
+                    at, min(own, end - at + 40), base, height, storeys, far, gable * self.rng.uniform(0.7, 1.2)
+                )
             at += own + int(own * gap * self.rng.uniform(0, 0.6))
 
 

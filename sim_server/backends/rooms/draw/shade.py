@@ -355,7 +355,12 @@ def _reflect(start, end, m, values, glow_factor, table):
 
 
 def shade(
-    buffer: VisibilityBuffer, surfaces: Surfaces, light: Light, view: Pinhole, exposure: Exposure, rgb: NDArray[np.uint8]
+    buffer: VisibilityBuffer,
+    surfaces: Surfaces,
+    light: Light,
+    view: Pinhole,
+    exposure: Exposure,
+    rgb: NDArray[np.uint8],
 ) -> None:
     """Fill rgb uint8 [H, W, 3] from a visibility buffer of SAMPLES x SAMPLES points per pixel."""
     _shade(tuple(buffer), tuple(surfaces), tuple(light), tuple(view), tuple(exposure), rgb)

@@ -68,7 +68,8 @@ def ceilings_lit(spec: SceneSpec, plan: FloorPlan, lamp_rooms: set[int]) -> tupl
     bright = {
         owner
         for owner, holes, drops in zip(plan.room_of, plan.holes, blind_drops(spec, plan))
-        if mood.sky[0] > _BRIGHT_SKY and any(hole.kind == "window" and drop < _DIM_DROP for hole, drop in zip(holes, drops))
+        if mood.sky[0] > _BRIGHT_SKY
+        and any(hole.kind == "window" and drop < _DIM_DROP for hole, drop in zip(holes, drops))
     }
     draws = rng.random(len(plan.rooms))
     return tuple(

@@ -16,6 +16,7 @@ from sim_server.backends.rooms.draw.materials import NAMED_COLORS
 from sim_server.backends.rooms.light.lightmap import find_rectangles
 from sim_server.backends.rooms.scene import RoomsScene
 from sim_server.sensing.observe import look_at
+from tests.support.rooms import silent
 
 pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels
 
@@ -229,6 +230,7 @@ def _mirror_agrees(scene: RoomsScene, item: SceneObject) -> bool:
     half *= 0.5  # clear of the frame
     camera = Camera(48, round(48 * half[1] / half[0]), 2 * math.atan(half[0] / 1.2))
     there, here = look_at(tuple(middle + front * 0.05), tuple(eye)), look_at(tuple(eye), tuple(middle))
+    scene = silent(scene)
     seen = scene.render([here], camera, ("rgb", "ids"))
     across = scene.render([there], camera, ("rgb",)).rgb
     assert seen.rgb is not None and seen.ids is not None and across is not None
