@@ -2,21 +2,22 @@
 
     python -m benchmarks.image_statistics [--views 500] [--label LABEL] [--photos FOLDER] [--out FILE]
 
-The images are those of training questions: all cells of a config (default: configs/qwen3-vl-4b.toml), as its world draws
-scenes and cameras. They are compared with the photographs that scikit-image ships, if it is installed, and with the
-images of `--photos`. Rows of other labels in the result file stay, so that two versions can be compared.
+The images are those of training questions: all cells of a config (default: configs/qwen3-vl-4b.toml), as its world
+draws scenes and cameras. They are compared with the photographs that scikit-image ships, if it is installed, and with
+the images of `--photos`. Rows of other labels in the result file stay, so that two versions can be compared.
 
-Luminance is 0.299 R + 0.587 G + 0.114 B of the bytes. Its spread is the difference between the 10 % and the 90 % quantile,
-of all pixels of all images, and of the means of the images. A pixel is coloured if its largest and smallest channel
-differ by more than 16; hue entropy, in bits, is that of 36 bins of the coloured pixels' hues. A block of 8 x 8 pixels is
-flat if the standard deviation of its luminance is below 1.5. A pixel is on an edge if the central difference of luminance
-exceeds 12 in x or y. Coverage is the fraction of the image that shows objects, an object is seen if it has at least 0.1 %
-of the pixels, and size spread is the standard deviation of log2 of the objects' fractions of the image.
+Luminance is 0.299 R + 0.587 G + 0.114 B of the bytes. Its spread is the difference between the 10 % and the 90 %
+quantile, of all pixels of all images, and of the means of the images. A pixel is coloured if its largest and smallest
+channel differ by more than 16; hue entropy, in bits, is that of 36 bins of the coloured pixels' hues. A block of 8 x 8
+pixels is flat if the standard deviation of its luminance is below 1.5. A pixel is on an edge if the central difference
+of luminance exceeds 12 in x or y. Coverage is the fraction of the image that shows objects, an object is seen if it has
+at least 0.1 % of the pixels, and size spread is the standard deviation of log2 of the objects' fractions of the image.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any, Iterator, Optional, Sequence
@@ -162,12 +163,11 @@ def photographs(paths: Sequence[Path]) -> Iterator[Image]:
 
 
 def packaged() -> list[Path]:
-    try:
-        import skimage
-    except ImportError:
+    found = importlib.util.find_spec("skimage")
+    if found is None or found.origin is None:
         print("scikit-image is not installed: its photographs are left out")
         return []
-    folder = Path(skimage.__file__).parent / "data"
+    folder = Path(found.origin).parent / "data"
     return [folder / name for name in _PACKAGED if (folder / name).exists()]
 
 

@@ -12,7 +12,7 @@ from protocol.seeds import pick, rng_for
 from protocol.tasks.scene import SceneSpec
 from sim_server.backends.rooms.draw.noise import noise
 
-F32 = NDArray[np.float32]
+Floats = NDArray[np.floating]
 Rgb = tuple[float, float, float]
 _ROWS, _COLUMNS = 416, 2048
 RISE_LOW, RISE_HIGH = -0.55, 0.75  # sine of elevation at the lower and the upper edge
@@ -43,7 +43,8 @@ class _Sky(NamedTuple):
 
 
 _SKIES = {
-    "day": _Sky((0.42, 0.78, 1.75), (1.65, 1.85, 2.05), (2.3, 2.3, 2.35), 0.52, (2.6, 2.5, 2.3), (1.2, 1.45, 1.75), 0.0),
+    "day": _Sky((0.42, 0.78, 1.75), (1.65, 1.85, 2.05), (2.3, 2.3, 2.35), 0.52, (2.6, 2.5, 2.3), (1.2, 1.45, 1.75),
+                0.0),
     "overcast": _Sky((1.25, 1.32, 1.42), (1.7, 1.74, 1.78), (1.9, 1.92, 1.95), 0.2, (1.5, 1.55, 1.6), (1.35, 1.4, 1.45),
                      0.25),
     "evening": _Sky((0.02, 0.035, 0.11), (0.46, 0.24, 0.16), (0.22, 0.13, 0.13), 0.5, (0.10, 0.09, 0.11),
@@ -52,8 +53,8 @@ _SKIES = {
                   (0.014, 0.013, 0.015), 0.9),
 }  # fmt: skip
 _FACADES: tuple[Rgb, ...] = (
-    (0.62, 0.56, 0.48), (0.50, 0.30, 0.22), (0.66, 0.64, 0.60), (0.42, 0.44, 0.46), (0.60, 0.50, 0.34), (0.44, 0.32, 0.28),
-    (0.40, 0.47, 0.52), (0.68, 0.60, 0.56),
+    (0.62, 0.56, 0.48), (0.50, 0.30, 0.22), (0.66, 0.64, 0.60), (0.42, 0.44, 0.46), (0.60, 0.50, 0.34),
+    (0.44, 0.32, 0.28), (0.40, 0.47, 0.52), (0.68, 0.60, 0.56),
 )  # fmt: skip
 _ROOFS: tuple[Rgb, ...] = ((0.28, 0.12, 0.08), (0.14, 0.14, 0.15), (0.22, 0.17, 0.14), (0.34, 0.18, 0.12))
 _LEAVES: tuple[Rgb, Rgb] = ((0.035, 0.075, 0.025), (0.14, 0.21, 0.065))
@@ -62,11 +63,11 @@ _HILL: Rgb = (0.17, 0.24, 0.25)
 
 
 @functools.cache
-def _field(seed: int, cells_up: int, cells_around: int) -> F32:
+def _field(seed: int, cells_up: int, cells_around: int) -> Floats:
     return noise((_ROWS, _COLUMNS), seed, (cells_up, cells_around), 6, tiled=False)
 
 
-def _line(seed: int, cells: int, octaves: int) -> F32:
+def _line(seed: int, cells: int, octaves: int) -> Floats:
     """Periodic noise in 0..1 over the columns."""
     return noise((1, _COLUMNS), seed, (1, cells), octaves)[0]
 
@@ -85,19 +86,19 @@ class _Canvas:
         clouds = np.clip((_field(3, 4, 16) - sky.cover) * 3.2, 0, 1) * np.clip(self.rise * 5, 0, 1) * 0.75
         self.image += (np.array(sky.cloud, np.float32) - self.image) * clouds[..., None]
 
-    def over(self, color: F32, opacity: F32) -> None:
+    def over(self, color: Floats, opacity: Floats) -> None:
         """Blend colours [rows, columns, 3] over the rows that are not transparent everywhere."""
         rows = np.flatnonzero(opacity.max(1) > 0)
         if len(rows):
             part = slice(int(rows[0]), int(rows[-1]) + 1)
             self.image[part] += (color[part] - self.image[part]) * opacity[part, :, None]
 
-    def lit(self, albedo: F32, far: float = 0.0) -> F32:
+    def lit(self, albedo: Floats, far: float = 0.0) -> Floats:
         """The radiance of a surface; `far` mixes in haze."""
         light, haze = np.array(self.sky.light, np.float32), np.array(self.sky.haze, np.float32)
         return (albedo * light) * np.float32(1 - far) + haze * np.float32(far)
 
-    def below(self, edge: F32 | float) -> F32:
+    def below(self, edge: Floats | float) -> Floats:
         """Fraction of each texel below an edge."""
         return np.clip((edge - self.rise) / np.float32(_SOFT) + np.float32(0.5), 0, 1)
 
@@ -166,7 +167,7 @@ class _Canvas:
             at += own + int(own * gap * self.rng.uniform(0, 0.6))
 
 
-def _mix(low: Rgb, high: Rgb, weight: F32) -> F32:
+def _mix(low: Rgb, high: Rgb, weight: Floats) -> Floats:
     a, b = np.array(low, np.float32), np.array(high, np.float32)
     return a + (b - a) * weight.astype(np.float32)
 

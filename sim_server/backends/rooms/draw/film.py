@@ -1,6 +1,6 @@
 """The response of the camera: exposure, white balance, contrast and noise.
 
-Each home has a camera of its own. It meters the room that it stands in, so that turning it does not change the exposure.
+Each home has its own camera. It meters the room in which it stands, so that turning it does not change the exposure.
 The named palette has a neutral response without noise, so that its colours are always the same.
 """
 

@@ -46,7 +46,7 @@ def linear(srgb: Rgb) -> NDArray[np.float64]:
 
 
 def material(kind_name: str, color_srgb: Rgb, shade: Sequence[float] = (1.0,), contrast: float = 1.0) -> Material:
-    """A material whose pattern blends darker and lighter shades of one colour, which is multiplied by `shade`, linear."""
+    """A material whose pattern blends two shades of one colour, which is multiplied by `shade`, linear."""
     kind = KINDS[kind_name]
     base = np.minimum(linear(color_srgb) * shade, 0.9)
     if base.min() > _PALE:  # white paint covers the grain

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from sim_server.jit import jit
 
-Grey = NDArray[np.float32]
+Grey = NDArray[np.floating]
 
 
 @jit
 def _add_octave(grid, weight, out):
-    """Add `grid`, interpolated smoothly to the size of `out`; columns wrap around, rows use one more row of the grid."""
+    """Add `grid`, interpolated to the size of `out`; columns wrap around, rows use one more row of the grid."""
     rows, columns = out.shape
     cells_v, cells_u = grid.shape[0] - 1, grid.shape[1]
     for r in range(rows):

@@ -168,7 +168,7 @@ def grain(seed: int) -> Grey:
 
 
 def planks(rows: int, seed: int) -> Grey:
-    """Boards along u with staggered ends and open joints, each from a different part of the grain, and worn a little."""
+    """Boards along u with staggered ends and open joints, each from another part of the grain, and worn a little."""
     rng = np.random.default_rng(seed)
     wood, height, out = grain(seed), SIZE // rows, np.empty((SIZE, SIZE), np.float32)
     for row in range(rows):
@@ -260,8 +260,8 @@ def herringbone(seed: int) -> Grey:
 def terrazzo(seed: int) -> Grey:
     """Chips of stone in cement."""
     chips = tiled(seed, 2, 40) - tiled(seed + 1, 2, 56)
-    return np.clip(np.where(chips > 0.22, 0.95, np.where(chips < -0.24, 0.08, 0.52)) + scaled(tiled(seed + 2), 0.04) - 0.5,
-                   0, 1)  # fmt: skip
+    tone = np.where(chips > 0.22, 0.95, np.where(chips < -0.24, 0.08, 0.52))
+    return np.clip(tone + scaled(tiled(seed + 2), 0.04) - 0.5, 0, 1)
 
 
 def marble() -> Grey:
@@ -335,9 +335,8 @@ def kelim(seed: int) -> Grey:
     ring = (x + y) / cell * 6
     tone = np.choose(ring.astype(np.int64) % 4, (0.9, 0.25, 0.6, 0.1))
     band = (v // (cell // 4)) % 8 == 7
-    return np.clip(np.where(band, 0.8 * (u // step % 2), tone) + 0.35 * (tiled(seed, 3, 64) - 0.5), 0, 1).astype(
-        np.float32
-    )
+    tone = np.where(band, 0.8 * (u // step % 2), tone)
+    return np.clip(tone + 0.35 * (tiled(seed, 3, 64) - 0.5), 0, 1).astype(np.float32)
 
 
 def medallion(seed: int) -> Grey:

@@ -76,17 +76,11 @@ def shapes(seed: int) -> Grey:
     y, x = _frame()
     picture = np.full((SIZE, SIZE), 0.88)
     for k in range(7):
-        cy, cx, size, tone = (
-            rng.uniform(-0.35, 0.35),
-            rng.uniform(-0.35, 0.35),
-            rng.uniform(0.1, 0.24),
-            rng.uniform(0, 0.8),
-        )
+        cy, cx = rng.uniform(-0.35, 0.35, 2)
+        size, tone = rng.uniform(0.1, 0.24), rng.uniform(0, 0.8)
         radius = np.hypot(x - cx, y - cy)
-        inside = (radius < size, np.abs(radius - size) < 0.025, (np.abs(x - cx) < 0.05) & (np.abs(y - cy) < size))[
-            k % 3
-        ]
-        picture = np.where(inside, tone, picture)
+        bar = (np.abs(x - cx) < 0.05) & (np.abs(y - cy) < size)
+        picture = np.where((radius < size, np.abs(radius - size) < 0.025, bar)[k % 3], tone, picture)
     return _centred(picture + 0.05 * (tiled(seed, 4, 32) - 0.5))
 
 

@@ -61,7 +61,7 @@ class Surfaces(NamedTuple):
     face_material: NDArray[np.int32]
     material_pattern: NDArray[np.int32]
     material_values: NDArray[np.float32]
-    bank: NDArray[np.float32]
+    bank: NDArray[np.uint8]
 
 
 def surfaces_of(geometry: Geometry, vertex_light: NDArray[np.float32]) -> Surfaces:
@@ -84,8 +84,9 @@ def _scattered(pixel, seed):
 def _develop(first, count, total, exposure, steps, pixels):
     """Convert radiance float32 [3, >= N] of N pixels to sRGB bytes [N, 3].
 
-    The shoulder is computed for the strongest channel and scales all three, so that bright colours keep their hue. Noise
-    depends on the number of the pixel in the image, of which the first is `first`. steps: scratch int32 [3, >= N].
+    The shoulder is computed for the strongest channel and scales all three, so that bright colours keep their hue.
+    Noise depends on the number of the pixel in the image; `first` is that of the first one. steps: scratch int32
+    [3, >= N].
     """
     gains, noise, seed, tone = exposure
     gain_red, gain_green, gain_blue = gains[0], gains[1], gains[2]
@@ -162,7 +163,8 @@ def _add_outside(panorama, scale, wx, wy, wz, weight, column, total):
 
 @jit
 def _collect(
-    row, start, count, inverse_depth, seen, face_key, panorama, scale, axes, tan_x, tan_y, table, faces, owner, total, group
+    row, start, count, inverse_depth, seen, face_key, panorama, scale, axes, tan_x, tan_y, table, faces, owner,
+    total, group
 ):  # fmt: skip
     """Collect the samples of `count` pixels from column `start`; return the number of samples.
 
@@ -192,8 +194,8 @@ def _collect(
     for pixel in range(_NONE, count):
         if table[_WEIGHT + pixel] == _ZERO:
             found = _split(
-                row, start + pixel, pixel, inverse_depth, seen, face_key, panorama, scale, axes, tan_x, tan_y, table, faces,
-                owner, total, found, group,
+                row, start + pixel, pixel, inverse_depth, seen, face_key, panorama, scale, axes, tan_x, tan_y, table,
+                faces, owner, total, found, group,
             )  # fmt: skip
         elif faces[pixel] < 0:
             table[_WEIGHT + pixel] = _ZERO
@@ -206,8 +208,8 @@ def _collect(
 
 @jit
 def _split(
-    row, column, pixel, inverse_depth, seen, face_key, panorama, scale, axes, tan_x, tan_y, table, faces, owner, total, found,
-    group,
+    row, column, pixel, inverse_depth, seen, face_key, panorama, scale, axes, tan_x, tan_y, table, faces, owner,
+    total, found, group,
 ):  # fmt: skip
     """Append the samples of one pixel that sees several faces, see _collect. group: scratch int64 [4, samples]."""
     keys, members, rows, columns = 0, 1, 2, 3
@@ -384,8 +386,8 @@ def _shade(buffer, surfaces, light, view, exposure, rgb):
             count = np.uintp(min(_PIECE, width - first))
             total[:] = 0
             found = _collect(
-                row, np.uintp(first), count, inverse_depth, seen, face_key, panorama, scale, axes, tan_x, tan_y, table, faces,
-                owner, total, group,
+                row, np.uintp(first), count, inverse_depth, seen, face_key, panorama, scale, axes, tan_x, tan_y, table,
+                faces, owner, total, group,
             )  # fmt: skip
             _place(found, eye, pixel_angle, table)
             start = _NONE

@@ -61,7 +61,7 @@ def light_scene(
     atlas = np.ascontiguousarray(light[:texels])
     glow = np.float32(MOODS[spec.light].glow)
     baked = Light(vertex, rectangles.face, maps, sizes, atlas, *outside_of(spec), glow)
-    return baked, baker.luminance(points[:texels] + normals[:texels] * np.float32(0.06), atlas)
+    return baked, baker.luminance(points[:texels], normals[:texels], atlas)
 
 
 class _Baker:
@@ -135,14 +135,14 @@ class _Baker:
             self._add_ambient(k, points, normals, np.flatnonzero(rooms[:split] == k), radiance, mean, light)
         return light
 
-    def luminance(self, points: F32, light: F32) -> F32:
+    def luminance(self, points: F32, normals: F32, light: F32) -> F32:
         """The mean luminance of each room over the texels of its rectangles, of which dark ones count most."""
         r = self._rectangles
         texels = r.size[:, 0] * r.size[:, 1]
         area = np.repeat(lengths(r.edge_u)[:, 0] * lengths(r.edge_v)[:, 0] / texels, texels)
         albedo = np.repeat(self._face_albedo[r.first], texels, 0)
         root = np.sqrt((light * albedo) @ np.array([0.2126, 0.7152, 0.0722], np.float32))
-        rooms, count = self._room_of(points), len(self._low)
+        rooms, count = self._room_of(points + normals * np.float32(0.06)), len(self._low)
         total = np.bincount(rooms, area, count)
         return ((np.bincount(rooms, area * root, count) / np.maximum(total, 1e-6)) ** 2).astype(np.float32)
 

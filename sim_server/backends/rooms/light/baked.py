@@ -16,8 +16,8 @@ class Light(NamedTuple):
 
     vertex float32 [V, 3]; face_rectangle int32 [F], the rectangle whose texels light the face, or -1 for the light of
     its vertices; rectangle_maps float32 [R, 8] and rectangle_texels int32 [R, 3], see Rectangles.lookup; atlas float32
-    [T, 3], the texels; outside uint8 [rows, columns, 3] and outside_scale, see outside.Panorama; glow: factor on materials
-    that glow.
+    [T, 3], the texels; outside uint8 [rows, columns, 3] and outside_scale, see outside.Panorama;
+    glow: factor on materials that glow.
     """
 
     vertex: F32

@@ -148,9 +148,8 @@ def add_sun(points, normals, toward, power, eye, axes, focal, depth_map, spread_
         cosine = toward[0] * nx + toward[1] * ny + toward[2] * nz
         if cosine <= _ZERO:
             continue
-        x0, y0, z0 = (
-            points[i, 0] + nx * np.float32(0.03), points[i, 1] + ny * np.float32(0.03), points[i, 2] + nz * np.float32(0.03)
-        )  # fmt: skip
+        off = np.float32(0.03)
+        x0, y0, z0 = points[i, 0] + nx * off, points[i, 1] + ny * off, points[i, 2] + nz * off
         ux, uy, uz, vx, vy, vz = (
             spread_u[i, 0], spread_u[i, 1], spread_u[i, 2], spread_v[i, 0], spread_v[i, 1], spread_v[i, 2]
         )  # fmt: skip
