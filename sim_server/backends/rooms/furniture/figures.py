@@ -24,9 +24,8 @@ def _draw(rng: np.random.Generator) -> _Person:
     return _Person(height, rng.random() < 0.25, int(rng.integers(3)))
 
 
-def _model(rng: np.random.Generator) -> Model:
-    top = str(rng.choice(["cushion", "fabric", "coat"]))
-    return Model(main=top, second="coat", skin="card", hair="dark" if rng.random() < 0.5 else "wood", dark="dark")
+def _model() -> Model:
+    return Model(main="shirt", second="trousers", skin="skin", hair="hair", dark="dark")
 
 
 def _limb(a: tuple[float, ...], b: tuple[float, ...], r0: float, r1: float) -> Part:
@@ -84,7 +83,7 @@ def _upper_body(model: Model, who: _Person, hip: float, rng: np.random.Generator
 
 def standing(rng: np.random.Generator) -> Model:
     """A standing person, feet beside each other or one step apart."""
-    who, model = _draw(rng), _model(rng)
+    who, model = _draw(rng), _model()
     h, hip = who.height, 0.5 * who.height
     step = rng.uniform(0.03, 0.1) * h if rng.random() < 0.4 else 0.0
     for x in (-1, 1):
@@ -102,7 +101,7 @@ def standing(rng: np.random.Generator) -> Model:
 
 def sitting(rng: np.random.Generator, seat_m: float = 0.45) -> Model:
     """A person who sits `seat_m` above the floor, hands on the thighs."""
-    who, model = _draw(rng), _model(rng)
+    who, model = _draw(rng), _model()
     h, hip = who.height, seat_m + 0.045 * who.height
     knee_y = max(hip, min(0.29 * h, hip + 0.1 * h))
     foot_y = max(FOOT_M, knee_y - 0.29 * h)

@@ -97,7 +97,7 @@ def bowl(rng: np.random.Generator) -> Model:
 def fruit_bowl(rng: np.random.Generator) -> Model:
     """A bowl on a foot with bananas; apples would be objects of their own."""
     radius, height = rng.uniform(0.11, 0.16), rng.uniform(0.08, 0.11)
-    model = Model(main="ceramic", fruit="brass", dark="dark")
+    model = Model(main="ceramic", fruit="banana", dark="dark")
     outline = [
         (0, 0),
         (radius * 0.45, 0),
