@@ -9,10 +9,11 @@ from typing import Iterator
 import numpy as np
 import pytest
 
+from protocol.errors import VantageError
 from protocol.seeds import rng_for
-from protocol.tasks.scene import SceneSpec
+from protocol.tasks.scene import Camera, Change, SceneSpec
 from sim_server.backends.rooms.building.plan import make_plan
-from sim_server.backends.rooms.furnish.catalogue import CATEGORIES
+from sim_server.backends.rooms.furnish.catalogue import CATEGORIES, CEILING_LAMP
 from sim_server.backends.rooms.furnish.details import detail_parts
 from sim_server.backends.rooms.furnish.place import furnished
 from sim_server.backends.rooms.furnish.placed import ON_FLOOR, ON_WALL, Placed, footprint
@@ -20,6 +21,7 @@ from sim_server.backends.rooms.furniture.kitchen import sinks
 from sim_server.backends.rooms.furniture.model import Model
 from sim_server.backends.rooms.mesh import Part
 from sim_server.backends.rooms.scene import RoomsScene
+from sim_server.sensing.observe import look_at
 
 pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels
 
@@ -183,9 +185,23 @@ def test_details_belong_to_the_building() -> None:
     assert len(parts) > 40 and sum(len(part.faces) for part, _ in parts) < 1500
     scene = RoomsScene(spec)
     assert (scene.geometry.face_object == 0).sum() > sum(len(part.faces) for part, _ in parts)
-    assert {o.category for o in scene.description.objects} <= set(CATEGORIES)
+    assert {o.category for o in scene.description.objects} <= {*CATEGORIES, CEILING_LAMP}
     named = SceneSpec(seed=3, rooms=3, clutter=1.0)
     assert detail_parts(named, plan, placed, np.random.default_rng(0)) == []
+
+
+def test_ceiling_lamps_are_objects_of_natural_homes() -> None:
+    scene = RoomsScene(spec_of(4, 2, 0.0))
+    lamps = [o for o in scene.description.objects if o.category == CEILING_LAMP]
+    assert len(lamps) == len(scene.plan.rects) and all(o.support_id == -1 for o in lamps)
+    assert all(2.0 < o.box.centre_m[1] < 2.7 and o.box.half_extents_m[1] < 0.2 for o in lamps)
+    x, y, z = lamps[0].box.centre_m
+    ids = scene.render([look_at((x + 1.2, 1.6, z + 0.4), (x, y, z))], Camera(64, 48), ("ids",)).ids
+    assert ids is not None and (ids == lamps[0].id).any()
+    with pytest.raises(VantageError, match=f"no object {lamps[0].id}"):
+        scene.edited((Change(lamps[0].id),))
+    named = RoomsScene(SceneSpec(seed=4, rooms=2))
+    assert all(o.category != CEILING_LAMP for o in named.description.objects)
 
 
 def flat_sides(part: Part) -> Iterator[tuple[tuple[int, int], float, np.ndarray, np.ndarray]]:
