@@ -24,7 +24,7 @@ from sim_server.backends.rooms.furnish.placed import Placed, triangles
 from sim_server.backends.rooms.geometry import Geometry, GeometryBuilder
 from sim_server.backends.rooms.light.bake import light_scene
 from sim_server.backends.rooms.light.baked import Light
-from sim_server.backends.rooms.light.mood import BULB_GLOW, MOODS, blind_drops, ceilings_lit
+from sim_server.backends.rooms.light.mood import BULB_GLOW, MOODS, blind_drops, ceilings_lit, lamp_color
 from sim_server.backends.rooms.mesh import rotation_y
 from sim_server.backends.rooms.walk.navigation import NavigationGrid
 from sim_server.backends.rooms.walk.solids import in_wall, object_around
@@ -46,10 +46,10 @@ class HomeScene:
         """lamps_m: the ceiling lamp of each space; light_spec: the spec from which the home was generated."""
         self.spec, self.plan, self.lamps_m, self.description = spec, plan, tuple(lamps_m), description
         self._navigation = navigation
-        light, luminance = light_scene(geometry, plan, light_spec, list(lamps_m))
+        light, metering = light_scene(geometry, plan, light_spec, list(lamps_m))
         low = np.array([(r.x_min, r.z_min) for r in plan.rects], np.float32)
         high = np.array([(r.x_max, r.z_max) for r in plan.rects], np.float32)
-        film = film_of(light_spec, low, high, luminance[np.array(plan.room_of)])
+        film = film_of(light_spec, low, high, metering.luminance[np.array(plan.room_of)], metering.light)
         self._drawing = Drawing(geometry, light, film)
 
     @property
@@ -128,7 +128,7 @@ class RoomsScene(HomeScene):
         looks = [_materials(spec, item, look) for item in placed]
         lamp_rooms = {item.room for item, own in zip(placed, looks) if any(m.glow > BULB_GLOW for m in own.values())}
         lit = ceilings_lit(spec, plan, lamp_rooms)
-        style = make_style(spec, [room.category for room in plan.rooms], lit)
+        style = make_style(spec, [room.category for room in plan.rooms], lit, lamp_color(spec))
         builder = GeometryBuilder()
         for parts in shell_parts(plan, lamps, style, blind_drops(spec, plan)):
             builder.add(0, parts)
@@ -159,7 +159,7 @@ def _materials(spec: SceneSpec, item: Placed, look: np.random.Generator) -> dict
     if item.color:
         return painted_materials(item.model.kinds, item.color)
     source = look if item.look < 0 else rng_for(spec.seed, "rooms", "look", item.look)
-    return natural_materials(item.model.kinds, MOODS[spec.light].lamp_on, source)
+    return natural_materials(item.model.kinds, MOODS[spec.light].lamp_on, lamp_color(spec), source)
 
 
 def _change(placed: list[Placed], changes: Sequence[Change]) -> set[int]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Sequence
 
 from protocol.seeds import pick, rng_for
 from protocol.tasks.scene import SceneSpec
 from sim_server.backends.rooms.draw.kinds import Rgb
-from sim_server.backends.rooms.draw.materials import Material, surface
+from sim_server.backends.rooms.draw.materials import Material, glowing, surface
 
 TRIM = surface("plain", (214, 212, 206), (214, 212, 206), 1.0)
 METAL = surface("plain", (140, 140, 142), (140, 140, 142), 1.0)
@@ -130,7 +130,8 @@ _ALL_PAPERED = 0.15  # of a room with one paper on every wall
 
 
 class RoomStyle(NamedTuple):
-    """Materials of one room; `accent` is the wall (0..3) with `accent_paint`, or -1; `lit`: the ceiling lamp is on."""
+    """Materials of one room; `accent` is the wall (0..3) with `accent_paint`, or -1; `lamp` and
+    `fixture`: the shape of the ceiling lamp, and its glass."""
 
     floor: Material
     paint: Material
@@ -138,12 +139,7 @@ class RoomStyle(NamedTuple):
     accent_paint: Material
     ceiling: Material
     lamp: str
-    lit: bool
-
-    @property
-    def fixture(self) -> Material:
-        """The glass of the ceiling lamp."""
-        return _FIXTURE._replace(glow=_FIXTURE_GLOW) if self.lit else _FIXTURE
+    fixture: Material
 
 
 class Style(NamedTuple):
@@ -154,13 +150,13 @@ class Style(NamedTuple):
     blind: Material
 
 
-def make_style(spec: SceneSpec, kinds: list[str], lit: tuple[bool, ...]) -> Style:
-    """`kinds`: the category of each room; `lit`: whether its ceiling lamp is on."""
+def make_style(spec: SceneSpec, kinds: list[str], lit: tuple[bool, ...], lamp_light: Sequence[float]) -> Style:
+    """kinds: the category of each room; lit: whether its ceiling lamp is on; lamp_light: its colour, linear rgb."""
     rng = rng_for(spec.seed, "rooms", "style")
     named = spec.palette == "named"
     accents, papers = (_NAMED_ACCENTS, _NAMED_PAPERS) if named else (_ACCENTS, _PAPERS)
     floor, base, lamp, ceiling = pick(_FLOORS, rng), pick(_PAINTS, rng), pick(LAMPS, rng), pick(_CEILINGS, rng)
-    rooms = []
+    rooms, shining = [], glowing(_FIXTURE, lamp_light)._replace(glow=_FIXTURE_GLOW)
     for kind, on in zip(kinds, lit):
         wet = kind in ("kitchen", "bathroom")
         paint = pick(_PAINTS, rng) if rng.random() < 0.4 else base
@@ -173,5 +169,5 @@ def make_style(spec: SceneSpec, kinds: list[str], lit: tuple[bool, ...]) -> Styl
             paint = pick(papers, rng)
         own = pick(LAMPS, rng) if rng.random() < 0.4 else lamp
         under = pick(_WET_FLOORS, rng) if wet else pick(_FLOORS, rng) if rng.random() < 0.25 else floor
-        rooms.append(RoomStyle(under, paint, accent, accent_paint, ceiling, own, on))
+        rooms.append(RoomStyle(under, paint, accent, accent_paint, ceiling, own, shining if on else _FIXTURE))
     return Style(tuple(rooms), pick(_DOORS, rng), pick(_BLINDS, rng))

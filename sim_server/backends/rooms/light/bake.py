@@ -16,7 +16,7 @@ from sim_server.backends.rooms.building.wallparts import inward
 from sim_server.backends.rooms.geometry import Geometry
 from sim_server.backends.rooms.light import kernels
 from sim_server.backends.rooms.light.ambient import add_ambient, drawn_part
-from sim_server.backends.rooms.light.baked import Light
+from sim_server.backends.rooms.light.baked import Light, Metering
 from sim_server.backends.rooms.light.lightmap import Rectangles, find_rectangles
 from sim_server.backends.rooms.light.mood import BULB_GLOW, MOODS, NATURAL_TARGET, blind_drops, lamp_tint, scaled
 from sim_server.backends.rooms.light.shadow_maps import Shadows, look_axes
@@ -40,11 +40,8 @@ _REFLECTED = (0.8, 0.5)  # light on furniture relative to the walls' radiance: o
 
 def light_scene(
     geometry: Geometry, plan: FloorPlan, spec: SceneSpec, lamp_positions_m: list[tuple[float, float, float]]
-) -> tuple[Light, F32]:
-    """Bake the light of a generated home; lamp_positions_m: the ceiling lamp of each space.
-
-    Also returns the mean luminance of each room, float32 [rooms].
-    """
+) -> tuple[Light, Metering]:
+    """Bake the light of a generated home, and meter it; lamp_positions_m: the ceiling lamp of each space."""
     rectangles = find_rectangles(geometry.positions, geometry.normals, geometry.faces)
     points, normals = rectangles.points()
     used = np.zeros(len(geometry.positions), bool)
@@ -61,7 +58,7 @@ def light_scene(
     atlas = np.ascontiguousarray(light[:texels])
     glow = np.float32(MOODS[spec.light].glow)
     baked = Light(vertex, rectangles.face, maps, sizes, atlas, *outside_of(spec), glow)
-    return baked, baker.luminance(points[:texels], normals[:texels], atlas)
+    return baked, baker.meter(points[:texels], normals[:texels], atlas)
 
 
 class _Baker:
@@ -135,8 +132,8 @@ class _Baker:
             self._add_ambient(k, points, normals, np.flatnonzero(rooms[:split] == k), radiance, mean, light)
         return light
 
-    def luminance(self, points: F32, normals: F32, light: F32) -> F32:
-        """The mean luminance of each room over the texels of its rectangles, of which dark ones count most."""
+    def meter(self, points: F32, normals: F32, light: F32) -> Metering:
+        """Means over the texels of all rectangles; for luminance, dark ones count most."""
         r = self._rectangles
         texels = r.size[:, 0] * r.size[:, 1]
         area = np.repeat(lengths(r.edge_u)[:, 0] * lengths(r.edge_v)[:, 0] / texels, texels)
@@ -144,7 +141,8 @@ class _Baker:
         root = np.sqrt((light * albedo) @ np.array([0.2126, 0.7152, 0.0722], np.float32))
         rooms, count = self._room_of(points + normals * np.float32(0.06)), len(self._low)
         total = np.bincount(rooms, area, count)
-        return ((np.bincount(rooms, area * root, count) / np.maximum(total, 1e-6)) ** 2).astype(np.float32)
+        luminance = (np.bincount(rooms, area * root, count) / np.maximum(total, 1e-6)) ** 2
+        return Metering(luminance.astype(np.float32), np.average(light, axis=0, weights=area).astype(np.float32))
 
     def _room_of(self, points: NDArray[np.floating]) -> NDArray[np.int32]:
         """The room of each point; for a point inside a wall, the nearest room."""
