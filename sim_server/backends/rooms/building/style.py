@@ -123,6 +123,25 @@ _CEILINGS = (
     surface("panelling", (150, 112, 76), (204, 166, 122), 0.6),
     surface("concrete", (150, 150, 148), (186, 186, 184), 0.4),
 )
+# More floors and paints of the natural palette.
+_MORE_FLOORS = (
+    *_FLOORS,
+    surface("planks", (120, 122, 124), (176, 178, 180), 0.7),
+    surface("boards", (58, 58, 62), (96, 96, 100), 0.5),
+    surface("planks", (190, 190, 188), (228, 228, 226), 0.7),
+    surface("carpet", (112, 62, 70), (150, 94, 100), 2.0),
+    surface("carpet", (70, 78, 84), (112, 122, 130), 2.0),
+    surface("carpet", (196, 196, 196), (226, 226, 226), 2.0),
+    surface("tiles", (178, 182, 186), (226, 230, 232), 0.45),
+    surface("marble", (176, 178, 182), (236, 237, 240), 0.5),
+)
+_MORE_PAINTS = (
+    *_PAINTS,
+    *_plastered(
+        (204, 214, 226), (190, 206, 214), (198, 212, 198), (214, 206, 222), (232, 234, 238), (184, 192, 206),
+        (224, 228, 234), (178, 198, 190),
+    ),
+)  # fmt: skip
 # Walls of the named palette: pale, so that no wall has the colour of an object.
 _NAMED_ACCENTS, _NAMED_PAPERS = _PAINTS, (_PAPERS[3], _PAPERS[11], _PAPERS[13], _PAPERS[14])
 _ACCENT, _PAPERED = 0.5, 0.35  # probabilities of a wall with another paint, and that it is papered instead
@@ -155,11 +174,12 @@ def make_style(spec: SceneSpec, kinds: list[str], lit: tuple[bool, ...], lamp_li
     rng = rng_for(spec.seed, "rooms", "style")
     named = spec.palette == "named"
     accents, papers = (_NAMED_ACCENTS, _NAMED_PAPERS) if named else (_ACCENTS, _PAPERS)
-    floor, base, lamp, ceiling = pick(_FLOORS, rng), pick(_PAINTS, rng), pick(LAMPS, rng), pick(_CEILINGS, rng)
+    floors, paints = (_FLOORS, _PAINTS) if named else (_MORE_FLOORS, _MORE_PAINTS)
+    floor, base, lamp, ceiling = pick(floors, rng), pick(paints, rng), pick(LAMPS, rng), pick(_CEILINGS, rng)
     rooms, shining = [], glowing(_FIXTURE, lamp_light)._replace(glow=_FIXTURE_GLOW)
     for kind, on in zip(kinds, lit):
         wet = kind in ("kitchen", "bathroom")
-        paint = pick(_PAINTS, rng) if rng.random() < 0.4 else base
+        paint = pick(paints, rng) if rng.random() < 0.4 else base
         accent, accent_paint = -1, pick(papers if rng.random() < _PAPERED else accents, rng)
         if kind == "bathroom":
             paint = pick(_TILED_WALLS, rng)
@@ -168,6 +188,6 @@ def make_style(spec: SceneSpec, kinds: list[str], lit: tuple[bool, ...], lamp_li
         elif rng.random() < _ALL_PAPERED:
             paint = pick(papers, rng)
         own = pick(LAMPS, rng) if rng.random() < 0.4 else lamp
-        under = pick(_WET_FLOORS, rng) if wet else pick(_FLOORS, rng) if rng.random() < 0.25 else floor
+        under = pick(_WET_FLOORS, rng) if wet else pick(floors, rng) if rng.random() < 0.25 else floor
         rooms.append(RoomStyle(under, paint, accent, accent_paint, ceiling, own, shining if on else _FIXTURE))
     return Style(tuple(rooms), pick(_DOORS, rng), pick(_BLINDS, rng))

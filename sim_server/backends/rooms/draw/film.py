@@ -25,9 +25,9 @@ _DARKEST = 0.006
 _EXPOSURE_EV = {"day": 0.0, "overcast": -0.1, "evening": -0.3, "night": -0.5}
 _HOME_EV, _STANDPOINT_EV = 0.6, 0.3  # standard deviation between homes; most between standpoints of a home
 _MOST_EV = 1.3  # between homes
-_WHITE = 0.8  # exponent of automatic white balance: 1 would make the mean light white
+_WHITE = 0.9  # exponent of automatic white balance: 1 would make the mean light white
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
-_WARMTH, _TINT = 0.16, 0.03  # standard deviations of the log gain of red against blue, and of green
+_WARMTH, _TINT = 0.15, 0.03  # standard deviations of the log gain of red against blue, and of green
 _NOISE = (0.004, 0.028)  # standard deviation at radiance 1; .016 are about two levels of mid-grey
 _MOST_NOISE = 0.032
 
