@@ -196,6 +196,7 @@ class Loop:
             self.parts.packed,
             correct=not self.engine.live,
             callbacks=[self.monitor],
+            style=settings.policy.style,
         )
 
     def _collect(self) -> tuple[Sequence[Group], range]:

@@ -36,6 +36,7 @@ from learner.policy.packed import PackedPolicy
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.group import Group
 from learner.settings import GrpoSettings, RolloutSettings
+from protocol.answers.prompt import Style
 
 # If vLLM is installed, TRL imports it for a client that is not used here; this takes half of the learner's start.
 with mock.patch.object(import_utils, "is_vllm_available", lambda *_args, **_options: False):
@@ -104,13 +105,14 @@ class VantageTrainer(GRPOTrainer):
         packed: Optional[PackedPolicy] = None,
         correct: bool = False,
         callbacks: Sequence[Any] = (),
+        style: Style = "letters",
     ) -> None:
         self._collect = collect
         self._groups: Sequence[Group] = ()
         self._own = range(0)  # this rank's answers among those of its groups
         self._rows = torch.empty(0, dtype=torch.int64)
         self._packed = packed
-        self._encoder = PromptEncoder(processor, model)
+        self._encoder = PromptEncoder(processor, model, style)
         self._checkpoints = checkpoints
         self._clock = clock
         self._facts = facts
@@ -147,6 +149,8 @@ class VantageTrainer(GRPOTrainer):
             prompt = self._groups[number].prompt
             row: Row = {"prompt": [{"role": "user", "content": prompt.text}], "group": number, "sample": sample}
             if self._packed is None and prompt.images:
+                content = self._encoder.content(prompt.text, len(prompt.images))
+                row["prompt"] = [{"role": "user", "content": content}]
                 row["images"] = [Image.fromarray(image) for image in prompt.images]
             rows.append(row)
         return rows
