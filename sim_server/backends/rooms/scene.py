@@ -15,6 +15,7 @@ from sim_server.backends.base import BlockedPose, Frames, TopDown
 from sim_server.backends.rooms.building.plan import FloorPlan, make_plan
 from sim_server.backends.rooms.building.shell import light_position, shell_parts
 from sim_server.backends.rooms.building.style import make_style
+from sim_server.backends.rooms.draw.color_words import object_word
 from sim_server.backends.rooms.draw.drawing import Drawing
 from sim_server.backends.rooms.draw.film import Film, film_of
 from sim_server.backends.rooms.draw.materials import Material, natural_materials, painted_materials
@@ -136,7 +137,8 @@ class RoomsScene(HomeScene):
                 continue
             parts = [(part, materials[slot]) for part, slot in item.model.parts]
             builder.add(index + 1, parts, rotation_y(item.yaw_rad), (item.x_m, item.y_m, item.z_m))
-            objects.append(_describe(index + 1, item))
+            color = item.color or object_word(item.model.parts, materials)
+            objects.append(_describe(index + 1, item, color))
         description = SceneDescription(
             scene_id=f"rooms-{seed}",
             backend="rooms",
@@ -178,7 +180,7 @@ def _change(placed: list[Placed], changes: Sequence[Change]) -> set[int]:
     return gone
 
 
-def _describe(object_id: int, item: Placed) -> SceneObject:
+def _describe(object_id: int, item: Placed, color: str = "") -> SceneObject:
     middle, half = (item.low + item.high) / 2, (item.high - item.low) / 2 + _BOX_SLACK_M
     centre = rotation_y(item.yaw_rad) @ middle + np.array([item.x_m, item.y_m, item.z_m])
     front = (math.sin(item.yaw_rad), 0.0, math.cos(item.yaw_rad)) if item.category.has_front else None
@@ -190,7 +192,7 @@ def _describe(object_id: int, item: Placed) -> SceneObject:
             (float(half[0]), float(half[1]), float(half[2])),
             _yaw_quaternion(item.yaw_rad),
         ),
-        color=item.color,
+        color=color,
         room_id=item.room + 1,
         support_id=item.support + 1,
         front=front,

@@ -142,7 +142,7 @@ def dial_microwave(rng: np.random.Generator) -> Model:
         model.add(cylinder(0.02, 0.02, (x * (width / 2 - 0.06), 0, 0), 10), "dark")
     model.add(box((width * 0.62, height - 0.07, 0.014), (-width * 0.14, height / 2 + 0.01, depth / 2), 0.005), "detail")
     model.add(
-        box((width * 0.5, height - 0.13, 0.006), (-width * 0.14, height / 2 + 0.01, depth / 2 + 0.007), 0.002), "screen"
+        box((width * 0.5, height - 0.13, 0.006), (-width * 0.14, height / 2 + 0.01, depth / 2 + 0.007), 0.002), "dark"
     )
     for y in (0.34, 0.7):
         dial = cylinder(0.028, 0.025, (0, 0, 0), 16).turned(rotation_x(math.pi / 2))
