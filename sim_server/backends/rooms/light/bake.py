@@ -20,6 +20,7 @@ from sim_server.backends.rooms.light.baked import Light, Metering
 from sim_server.backends.rooms.light.lightmap import Rectangles, find_rectangles
 from sim_server.backends.rooms.light.mood import BULB_GLOW, MOODS, NATURAL_TARGET, blind_drops, lamp_tint, scaled
 from sim_server.backends.rooms.light.shadow_maps import Shadows, look_axes
+from sim_server.backends.rooms.light.wear import worn
 from sim_server.backends.rooms.mesh import lengths
 
 F32 = NDArray[np.float32]
@@ -52,6 +53,7 @@ def light_scene(
     normals = np.ascontiguousarray(np.concatenate([normals, geometry.normals[vertices]]))
     baker = _Baker(geometry, plan, spec, rectangles, lamp_positions_m)
     light = baker.light(points, normals)
+    worn(spec, points, normals, light)
     vertex = np.zeros_like(geometry.positions)
     vertex[vertices] = light[texels:]
     maps, sizes = rectangles.lookup()
