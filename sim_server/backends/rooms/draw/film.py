@@ -88,7 +88,8 @@ class Film(NamedTuple):
 def film_of(spec: SceneSpec, low: F32, high: F32, luminance: F32, light: F32) -> Film:
     """The film of a home.
 
-    luminance float32 [S]: mean luminance of each space, whose bounds are low, high [S, 2]; light float32 [3]: mean light.
+    luminance float32 [S]: mean luminance of each space, whose bounds are low, high [S, 2]; light float32 [3]: mean
+    light.
     """
     ones = np.ones(len(low), np.float32)
     if spec.palette == "named":

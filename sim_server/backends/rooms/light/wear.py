@@ -51,11 +51,8 @@ def _wear(points, normals, patches, scuffs, seed, light):
             dx, dy, dz = np.int32(corner & 1), np.int32((corner >> 1) & 1), np.int32(corner >> 2)
             weight = (fx if dx else _ONE - fx) * (fy if dy else _ONE - fy) * (fz if dz else _ONE - fz)
             value += weight * _lattice(ix + dx, iy + dy, iz + dz, seed)
-        low = (
-            larger(_ONE - points[i, 1] / _SCUFFED_M, np.float32(0))
-            if abs(normals[i, 1]) < np.float32(0.5)
-            else np.float32(0)
-        )
-        factor = _ONE - value * patches - value * low * scuffs
+        factor = _ONE - value * patches
+        if abs(normals[i, 1]) < np.float32(0.5):
+            factor -= value * larger(_ONE - points[i, 1] / _SCUFFED_M, np.float32(0)) * scuffs
         for c in range(3):
             light[i, c] *= factor

@@ -221,7 +221,7 @@ def test_a_mirror_shows_the_room_across() -> None:
 
 
 def _coarse(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Grey values around their mean, of blocks of 4 x 4 pixels: the reflection does not resolve the texture of walls."""
+    """Grey values of blocks of 4 x 4 pixels around their mean: the reflection does not resolve the texture of walls."""
     grey = rgb[: len(rgb) // 4 * 4].mean(2)
     blocks = grey.reshape(len(grey) // 4, 4, -1, 4).mean((1, 3)).ravel()
     return blocks - blocks.mean()
