@@ -214,9 +214,11 @@ class _Baker:
         counts = r.size[:, 0] * r.size[:, 1]
         spread_u[: r.texels] = np.repeat(r.edge_u / r.size[:, :1], counts, 0)
         spread_v[: r.texels] = np.repeat(r.edge_v / r.size[:, 1:], counts, 0)
+        reach = np.zeros((len(points), 4), np.float32)
+        reach[: r.texels] = r.reach()
         kernels.add_sun(
             points, normals, toward.astype(np.float32), np.array(self._mood.sun, np.float32), eye, axes, focal,
-            depth_map, spread_u, spread_v, light,
+            depth_map, spread_u, spread_v, reach, light,
         )  # fmt: skip
 
     def _add_shaded_lamps(self, points: F32, normals: F32, rooms: NDArray[np.int32], light: F32) -> None:

@@ -134,10 +134,11 @@ def _sunlit(x, y, z, eye, axes, focal, half, depth_map):
 
 
 @jit
-def add_sun(points, normals, toward, power, eye, axes, focal, depth_map, spread_u, spread_v, light):
+def add_sun(points, normals, toward, power, eye, axes, focal, depth_map, spread_u, spread_v, reach, light):
     """Add the sun in the direction `toward`, unit float32 [3]; the map is drawn from `eye` along axes[2] = -toward.
 
-    spread_u, spread_v float32 [N, 3]: edges of each point's texel. Texels are filtered by a tent of twice their width,
+    spread_u, spread_v float32 [N, 3]: edges of each point's texel; reach float32 [N, 4]: lowest and highest place on
+    the texel's rectangle along u, then v, in texels from the point. Texels are filtered by a tent of twice their width,
     so that an edge of sunlight that crosses the grid at an angle has no steps; texels whose surroundings are all in
     the sun or all in the shade need only four samples.
     """
@@ -150,12 +151,13 @@ def add_sun(points, normals, toward, power, eye, axes, focal, depth_map, spread_
             continue
         off = np.float32(0.03)
         x0, y0, z0 = points[i, 0] + nx * off, points[i, 1] + ny * off, points[i, 2] + nz * off
-        ux, uy, uz, vx, vy, vz = (
-            spread_u[i, 0], spread_u[i, 1], spread_u[i, 2], spread_v[i, 0], spread_v[i, 1], spread_v[i, 2]
-        )  # fmt: skip
+        ux, uy, uz = spread_u[i, 0], spread_u[i, 1], spread_u[i, 2]
+        vx, vy, vz = spread_v[i, 0], spread_v[i, 1], spread_v[i, 2]
+        low_u, high_u, low_v, high_v = reach[i, 0], reach[i, 1], reach[i, 2], reach[i, 3]
         factor = _ZERO
         for k in range(4):
-            su, sv = (_ONE if k & 1 else -_ONE), (_ONE if k & 2 else -_ONE)
+            su = smaller(_ONE, high_u) if k & 1 else larger(-_ONE, low_u)
+            sv = smaller(_ONE, high_v) if k & 2 else larger(-_ONE, low_v)
             factor += _sunlit(
                 x0 + ux * su + vx * sv,
                 y0 + uy * su + vy * sv,
@@ -173,6 +175,7 @@ def add_sun(points, normals, toward, power, eye, axes, focal, depth_map, spread_
                 su = _TWO * (np.float32(k % _SUN_SAMPLES) / last) - _ONE
                 sv = _TWO * (np.float32(k // _SUN_SAMPLES) / last) - _ONE
                 weight = (np.float32(1.1) - abs(su)) * (np.float32(1.1) - abs(sv))
+                su, sv = smaller(larger(su, low_u), high_u), smaller(larger(sv, low_v), high_v)
                 total += weight
                 factor += weight * _sunlit(
                     x0 + ux * su + vx * sv, y0 + uy * su + vy * sv, z0 + uz * su + vz * sv, eye, axes, focal, half,
