@@ -110,6 +110,7 @@ class _Baker:
         normals = np.ascontiguousarray(np.concatenate([normals, patch_normals.reshape(-1, 3)]))
         rooms = np.concatenate([rooms, np.repeat(np.arange(count), patches.shape[1])]).astype(np.int32)
         direct = np.zeros_like(points)
+        self._spread = self._rectangles.spread(len(points))
         self._add_windows(points, normals, rooms, direct)
         self._add_sun(points, normals, direct)
         self._add_shaded_lamps(points, normals, rooms, direct)
@@ -209,11 +210,7 @@ class _Baker:
         axes = look_axes(-toward)
         # far sides: only the walls facing the sun occlude it, and they are seen from outside
         depth_map, _ = self._shadows.draw(eye, axes, float(focal), size, back=True)
-        spread_u, spread_v = np.zeros_like(points), np.zeros_like(points)
-        r = self._rectangles
-        counts = r.size[:, 0] * r.size[:, 1]
-        spread_u[: r.texels] = np.repeat(r.edge_u / r.size[:, :1], counts, 0)
-        spread_v[: r.texels] = np.repeat(r.edge_v / r.size[:, 1:], counts, 0)
+        r, (spread_u, spread_v) = self._rectangles, self._spread
         reach = np.zeros((len(points), 4), np.float32)
         reach[: r.texels] = r.reach()
         kernels.add_sun(
@@ -230,7 +227,9 @@ class _Baker:
             position = ((corner.min(0) + corner.max(0)) / 2).astype(np.float32)
             room = int(self._room_of(position[None])[0])
             cube = self._shadows.cube(position, _CUBE_PX)
-            kernels.add_lamp(points, normals, rooms, self._beside[room], position, power, True, cube, light)
+            kernels.add_lamp(
+                points, normals, rooms, self._beside[room], position, power, True, cube, *self._spread, light
+            )
 
     def _add_ceiling_lamp(self, k: int, points: F32, normals: F32, rooms: NDArray[np.int32], light: F32) -> None:
         """Add a room's ceiling lamps with a total power of 1; each is sampled at several points for soft shadows."""
@@ -244,7 +243,9 @@ class _Baker:
                 offset = (_LAMP_RADIUS_M * math.cos(angle), 0.0, _LAMP_RADIUS_M * math.sin(angle))
                 position = (np.array(self._lamps[space]) + offset).astype(np.float32)
                 cube = self._shadows.cube(position, _CUBE_PX)
-                kernels.add_lamp(points, normals, rooms, self._beside[k], position, power, False, cube, light)
+                kernels.add_lamp(
+                    points, normals, rooms, self._beside[k], position, power, False, cube, *self._spread, light
+                )
 
     def _add_ambient(
         self,

@@ -50,6 +50,13 @@ class Rectangles(NamedTuple):
             out[:, at + 3] = -(step * self.corner).sum(1) - 0.5
         return out, np.column_stack([self.start, self.size]).astype(np.int32)
 
+    def spread(self, count: int) -> tuple[F32, F32]:
+        """Edges along u and v of each texel, float32 [count, 3] each; 0 for the points that follow the texels."""
+        counts, out = self.size[:, 0] * self.size[:, 1], np.zeros((2, count, 3), np.float32)
+        out[0, : self.texels] = np.repeat(self.edge_u / self.size[:, :1], counts, 0)
+        out[1, : self.texels] = np.repeat(self.edge_v / self.size[:, 1:], counts, 0)
+        return out[0], out[1]
+
     def reach(self) -> F32:
         """Lowest and highest place on the rectangle along u, then v, in texels from each centre; float32 [T, 4].
 
