@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Iterable, Mapping, NamedTuple
+from typing import Mapping, NamedTuple, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
+from sim_server.backends.rooms.draw.kinds import Rgb
 from sim_server.backends.rooms.draw.materials import Material
 from sim_server.backends.rooms.mesh import Part, cross, lengths
 
 _MOST = 0.75  # the least part of the surface that has the word
 _PLAIN = 30.0  # the most that the two colours of a pattern differ, CIE76
-_FROM_LINEAR = np.array(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
-)  # linear sRGB to XYZ, IEC 61966-2-1
-_WHITE_XYZ = _FROM_LINEAR.sum(1)
+_FROM_LINEAR = (
+    (0.4124564, 0.3575761, 0.1804375),
+    (0.2126729, 0.7151522, 0.0721750),
+    (0.0193339, 0.1191920, 0.9503041),
+)  # linear sRGB to XYZ, IEC 61966-2-1; plain numbers are faster than arrays here
+_WHITE_XYZ = tuple(map(sum, _FROM_LINEAR))
+_CUBIC = (6 / 29) ** 3  # where CIE L*a*b* changes from linear to cubic
 
 
 class _Region(NamedTuple):
@@ -48,35 +49,41 @@ _REGIONS = (
 )
 
 
-def lab(linear_rgb: Iterable[float]) -> NDArray[np.float64]:
+def lab(linear_rgb: Rgb) -> Rgb:
     """CIE L*a*b* (D65) of linear sRGB in 0..1."""
-    ratio = _FROM_LINEAR @ np.asarray(list(linear_rgb), np.float64) / _WHITE_XYZ
-    f = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio * (29 / 6) ** 2 / 3 + 4 / 29)
-    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+    ratios = (sum(a * b for a, b in zip(row, linear_rgb)) / white for row, white in zip(_FROM_LINEAR, _WHITE_XYZ))
+    x, y, z = (r ** (1 / 3) if r > _CUBIC else r * (29 / 6) ** 2 / 3 + 4 / 29 for r in ratios)
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
 
 
 def word_of(own: Material) -> str:
     """The colour word of a material, or ""."""
-    low, high = lab(own.low), lab(own.high)
-    if own.glow or math.dist(low, high) > _PLAIN:
-        return ""
-    lightness, a, b = lab(np.add(own.low, own.high) / 2)
+    (r0, g0, b0), (r1, g1, b1) = own.low, own.high
+    lightness, a, b = lab(((r0 + r1) / 2, (g0 + g1) / 2, (b0 + b1) / 2))
     chroma, hue_deg = math.hypot(a, b), math.degrees(math.atan2(b, a)) % 360
-    for region in _REGIONS:
-        (dark, light), (dull, vivid), (start, end) = region[1:]
+    for word, (dark, light), (dull, vivid), (start, end) in _REGIONS:
         around = start <= hue_deg <= end or start <= hue_deg + 360 <= end
         if dark <= lightness <= light and dull <= chroma <= vivid and around:
-            return region.word
+            plain = math.dist(lab(own.low), lab(own.high)) <= _PLAIN
+            return word if plain and not own.glow else ""
     return ""
 
 
-def object_word(parts: Iterable[tuple[Part, str]], materials: Mapping[str, Material]) -> str:
+def object_word(parts: Sequence[tuple[Part, str]], materials: Mapping[str, Material]) -> str:
     """The colour word of a model in these materials, or ""; faces that look down do not count."""
+    words = {slot: word_of(own) for slot, own in materials.items()}
+    if not any(words.values()):
+        return ""
     areas: Counter[str] = Counter()
     for part, slot in parts:
-        a, b, c = (part.positions[part.faces[:, k]] for k in range(3))
-        normal = cross(b - a, c - a)
-        area = lengths(normal)[:, 0]
-        areas[word_of(materials[slot])] += float(area[normal[:, 1] > -0.5 * area].sum())
+        areas[words[slot]] += _area_seen(part)
     word, most = areas.most_common(1)[0]
     return word if most >= _MOST * sum(areas.values()) else ""
+
+
+def _area_seen(part: Part) -> float:
+    """The area of a part in m2 without faces that look down."""
+    a = part.positions[part.faces[:, 0]]
+    normal = cross(part.positions[part.faces[:, 1]] - a, part.positions[part.faces[:, 2]] - a)
+    area = lengths(normal)[:, 0]
+    return float(area[normal[:, 1] > -0.5 * area].sum()) / 2

@@ -92,7 +92,7 @@ def test_the_images_show_the_words() -> None:
             if len(pixels) < 60:
                 continue
             red, green, blue = np.median(pixels, axis=0).tolist()
-            _, a, b = lab(linear((red, green, blue)))
+            _, a, b = lab(tuple(linear((red, green, blue)).tolist()))
             chroma, hue = math.hypot(a, b), math.degrees(math.atan2(b, a))
             if item.color in hues:
                 right += chroma > 8 and abs((hue - hues[item.color] + 180) % 360 - 180) < 45
