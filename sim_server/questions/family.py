@@ -63,8 +63,8 @@ class Findings:
 class Target(msgspec.Struct, frozen=True):
     """The form and key drawn first, the objects to aim at, and where in the image (u, v) to put them.
 
-    An empty key accepts any answer: if the options are objects, there is no prior to balance. `numbers` are parameters
-    drawn with the key, such as a size.
+    An empty key or form accepts any: if the options are objects, there is no prior to balance, and some families
+    balance the answers when they place the views. `numbers` are parameters drawn with the key, such as a size.
     """
 
     key: str
@@ -74,7 +74,10 @@ class Target(msgspec.Struct, frozen=True):
     numbers: tuple[float, ...] = ()
 
     def fits(self, candidate: Candidate) -> bool:
-        return candidate.form == self.form and self.key in ("", candidate.key)
+        return self.form in ("", candidate.form) and self.key in ("", candidate.key)
+
+
+NO_TARGET = Target(key="", focus=())
 
 
 def fitting(family: Family, evidence: Evidence, level: int, target: Target) -> tuple[list[Candidate], str]:

@@ -14,19 +14,34 @@ from sim_server.backends.base import Scene
 from sim_server.questions.evidence import Evidence, ViewEvidence, unique_names
 from sim_server.questions.families.rules import (
     AMBIGUOUS,
+    IN_PART,
     RELATE,
     clear_anywhere,
     need_objects,
-    shows,
-    too_faint,
+    shown_in_part,
     uniquely_named,
 )
-from sim_server.questions.families.several.scene import NOT_JOINED, draft_count, judge_count, scene_count_target
-from sim_server.questions.family import Candidate, Draft, Findings, Target, draft_which, draw_key, name_slots, shuffled
+from sim_server.questions.families.several.scene import (
+    add_joined,
+    draft_count,
+    judge_count,
+    scene_count_target,
+)
+from sim_server.questions.family import (
+    NO_TARGET,
+    Candidate,
+    Draft,
+    Findings,
+    Target,
+    draft_which,
+    draw_key,
+    name_slots,
+    shuffled,
+)
 from sim_server.questions.geometry import point_box_distance
 from sim_server.questions.language.functions.views import distance_from_camera
-from sim_server.questions.views.coverage import joined
-from sim_server.questions.views.sets import drawn_sets, first_fitting, shoot
+from sim_server.questions.staging import Staging
+from sim_server.questions.views.sets import drawn_sets, evenly_fitting, first_fitting, shoot
 from sim_server.questions.views.viewpoints import focus_of
 
 IMAGES = ("Image 1", "Image 2", "Image 3", "Image 4")
@@ -59,20 +74,19 @@ class CamerasShared:
         return first_fitting(self, spec, target, shots, sets, findings)
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
-        shared, options = _in_all(evidence.views), self.skill.levels[level].options
-        if len(shared) != 1:
-            findings.reject("not exactly one object is in every image")
-            return
+        options, shared = self.skill.levels[level].options, _in_all(evidence.views)
         clear = clear_anywhere(evidence, RELATE, findings)
-        others = [key for key in clear if key not in shared]
-        if not all(shows(view, key, RELATE) for view in evidence.views for key in shared):
-            findings.reject(f"some camera does not show the shared object clearly enough ({RELATE})")
-        elif not shared <= clear.keys() or len(others) < options - 1:
+        sure = [key for key in clear if not shown_in_part(evidence, key, RELATE)]
+        others = [key for key in sure if key not in shared]
+        if len(others) < options - 1:
             findings.reject(f"fewer than {options} objects to choose from")
-        else:
-            (key,) = shared
-            least = min(view.seen[key].visible_fraction for view in evidence.views)
-            findings.accept(clear[key], (key, *others), least - RELATE.visible_fraction)
+            return
+        for key in sure:
+            if key in shared:
+                least = min(view.seen[key].visible_fraction for view in evidence.views)
+                findings.accept(clear[key], (key, *others), least - RELATE.visible_fraction)
+        if not findings.accepted:
+            findings.reject("no object is clearly in every image")
 
     def draft(self, evidence: Evidence, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
         shared, *others = candidate.objects
@@ -96,35 +110,33 @@ class CamerasShared:
 
 
 class CamerasCount:
-    """How many different objects all cameras see together; no single camera sees as many."""
+    """How many different objects of a kind all cameras see together."""
 
     skill = CAMERAS_COUNT
     views = 2
 
     def target(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, previous: Optional[Target] = None
+        self, description: SceneDescription, _level: int, _rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
-        return previous or scene_count_target(self.skill, level, description, rng)
+        return previous or scene_count_target(self.skill, description)
 
     def poses(
         self, scene: Scene, spec: TaskSpec, target: Target, rng: np.random.Generator, findings: Findings
-    ) -> Optional[tuple[Pose, ...]]:
+    ) -> Optional[Staging]:
         shots = shoot(scene, spec.camera, rng)
         count = min(self.skill.levels[spec.question.level].cameras, spec.max_views)
-        sets = drawn_sets(range(len(shots.poses)), count, 2 * _SETS_TRIED, rng)
-        return first_fitting(self, spec, target, shots, sets, findings)
+        some = sorted({index for key in target.focus for index in shots.seeing(key)})
+        sets = drawn_sets(some, count, 2 * _SETS_TRIED, rng)
+        return evenly_fitting(self, spec, NO_TARGET, shots, sets, rng, findings)
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         asked, judged = self.skill.levels[level], Findings()
-        judge_count(evidence, asked, False, judged)
-        spread = [item for item in judged.accepted if _spread(evidence.views, item.objects, asked.in_two)]
-        findings.rejected += judged.rejected
-        if judged.accepted and not spread:
-            findings.reject("one camera sees all counted objects, or too few of them are seen by two cameras")
-        elif spread and not joined(evidence.description, evidence.views):  # the slowest rule comes last
-            findings.reject(NOT_JOINED)
-        else:
-            findings.accepted += spread
+        judge_count(evidence, asked, True, judged)
+        twice = [item for item in judged.accepted if _seen_twice(evidence.views, item.objects) >= asked.in_two]
+        if judged.accepted and not twice:
+            judged.reject("too few of the counted objects are seen by two cameras")
+        judged.accepted = twice
+        add_joined(evidence, judged, findings)
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, _rng: np.random.Generator) -> Draft:
         return draft_count(
@@ -143,10 +155,9 @@ class CamerasCount:
         )
 
 
-def _spread(views: Sequence[ViewEvidence], keys: Sequence[int], least_in_two: int) -> bool:
-    """Whether no camera sees all of the objects, and at least `least_in_two` are seen by two cameras or more."""
-    in_two = sum(sum(key in view.seen for view in views) >= 2 for key in keys)
-    return in_two >= least_in_two and not any(all(key in view.seen for key in keys) for view in views)
+def _seen_twice(views: Sequence[ViewEvidence], keys: Sequence[int]) -> int:
+    """How many of the objects two cameras see, or more."""
+    return sum(sum(key in view.seen for view in views) >= 2 for key in keys)
 
 
 class CamerasNearest:
@@ -185,8 +196,8 @@ class CamerasNearest:
             distances = [distance_from_camera(evidence.objects[key], view) for view in evidence.views]
             if key not in names:
                 findings.reject(AMBIGUOUS)
-            elif not all(shows(view, key, RELATE) for view in evidence.views):
-                findings.reject(f"{too_faint(RELATE)} by some camera")
+            elif shown_in_part(evidence, key, RELATE):
+                findings.reject(IN_PART)
             elif _gap_m(distances) < apart_m:
                 findings.reject(f"the distances of two cameras differ by less than {apart_m} m")
             else:

@@ -15,7 +15,7 @@ from protocol.skills.single import RELATIVE_DIRECTION, RELATIVE_DISTANCE
 from protocol.skills.skill import Skill
 from protocol.tasks.scene import SceneDescription, SceneObject
 from sim_server.questions.evidence import Evidence, name_of
-from sim_server.questions.families.rules import neighbours, prominent, uniquely_named
+from sim_server.questions.families.rules import SEPARATE, Comparable, neighbours, prominent, uniquely_named
 from sim_server.questions.families.sectors import LEAST_APART_M, margin_deg, meaning, near_border, word
 from sim_server.questions.family import (
     Candidate,
@@ -53,9 +53,7 @@ def _relation(
     rejected: Counter[str] = Counter()
     for _ in range(_NEIGHBOURHOODS):
         findings = Findings()
-        family.judge_objects(
-            neighbours(uniquely_named(description), _POOL, rng), level, findings, large_room(description)
-        )
+        family.judge_objects(neighbours(uniquely_named(description), _POOL, rng), level, findings, description)
         wanted = [item for item in findings.accepted if key in ("", item.key)]
         if wanted:
             return draw_evenly(wanted, rng), ""
@@ -85,18 +83,21 @@ class RelativeDistance(SingleView):
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         named = [evidence.objects[key] for key in prominent(evidence, evidence.views[0], findings)]
-        self.judge_objects(named, level, findings, large_room(evidence.description))
+        self.judge_objects(named, level, findings, evidence.description)
 
-    def judge_objects(self, items: Sequence[SceneObject], level: int, findings: Findings, large: bool) -> None:
+    def judge_objects(
+        self, items: Sequence[SceneObject], level: int, findings: Findings, description: SceneDescription
+    ) -> None:
         """Judge the candidates (anchor, nearest option, other options …) among these objects."""
         asked = self.skill.levels[level]
-        gap_m = max(asked.apart_m, LARGE_ROOM_GAP_M) if large else asked.apart_m
-        count = asked.options
-        if len(items) <= count:
-            findings.reject(f"fewer than {count + 1} objects to choose from")
+        gap_m = max(asked.apart_m, LARGE_ROOM_GAP_M) if large_room(description) else asked.apart_m
+        count, comparable = asked.options, Comparable(description)
+        names = {item.id: name_of(item) for item in items}
         for anchor in items:
-            ordered = sorted((box_distance_m(anchor.box, item.box), item.id) for item in items if item is not anchor)
-            names = {item.id: name_of(item) for item in items}
+            near = [item for item in items if item is not anchor and comparable(anchor, item)]
+            if len(near) < count:
+                findings.reject(f"fewer than {count} objects to compare ({SEPARATE})")
+            ordered = sorted((box_distance_m(anchor.box, item.box), item.id) for item in near)
             for options in combinations(ordered, count):
                 margin = min(after[0] - before[0] for before, after in zip(options, options[1:]))
                 if margin < gap_m:
@@ -151,9 +152,11 @@ class RelativeDirection(SingleView):
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         named = [evidence.objects[key] for key in prominent(evidence, evidence.views[0], findings)]
-        self.judge_objects(named, level, findings, False)
+        self.judge_objects(named, level, findings, evidence.description)
 
-    def judge_objects(self, items: Sequence[SceneObject], level: int, findings: Findings, _large: bool) -> None:
+    def judge_objects(
+        self, items: Sequence[SceneObject], level: int, findings: Findings, _description: SceneDescription
+    ) -> None:
         """Judge the candidates (standing point, faced object, target) among these objects."""
         form, least_deg = self.skill.levels[level].sectors, self.skill.levels[level].margin_deg
         if len(items) < 3:

@@ -18,7 +18,6 @@ from sim_server.questions.audit.oracles import agrees
 from sim_server.questions.evidence import Evidence
 from sim_server.questions.families import FAMILIES
 from sim_server.questions.families.several import scene
-from sim_server.questions.families.several import streams as cameras
 from sim_server.questions.family import Candidate, Findings, ask, draw_evenly
 from sim_server.questions.language.evaluator import run
 from sim_server.questions.views import coverage
@@ -60,8 +59,7 @@ def test_images_that_hardly_overlap_are_not_asked_about(monkeypatch: pytest.Monk
         return len(found.accepted)
 
     assert asked() == 0
-    for module in (scene, cameras):
-        monkeypatch.setattr(module, "joined", lambda *_: True)
+    monkeypatch.setattr(scene, "joined", lambda *_: True)
     assert asked() > 0
 
 
