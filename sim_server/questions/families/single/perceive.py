@@ -26,7 +26,17 @@ from sim_server.questions.families.rules import (
     too_faint,
     uniquely_named,
 )
-from sim_server.questions.family import NO_TARGET, Candidate, Draft, Findings, Target, draw_key, name_slots, shuffled
+from sim_server.questions.family import (
+    NO_TARGET,
+    PERSON,
+    Candidate,
+    Draft,
+    Findings,
+    Target,
+    draw_key,
+    name_slots,
+    shuffled,
+)
 from sim_server.questions.language.functions.words import grid_cell
 from sim_server.questions.nouns import Naming, countable
 from sim_server.questions.staging import Staging
@@ -289,6 +299,8 @@ def groups(items: Sequence[SceneObject], findings: Optional[Findings] = None) ->
 
 def plural(noun: str) -> str:
     """English plural of a category's words: "boxes", "bookshelves", "coffee tables", "sets of books"."""
+    if noun == PERSON:
+        return "people"
     head, of, rest = noun.partition(" of ")
     if of:
         return f"{plural(head)} of {rest}"
