@@ -126,7 +126,7 @@ class Perspective:
                 f"You are {posture} the {{a}}, looking the way {faces}. Where is the {{b}}?",
                 f"Someone is {posture} the {{a}}, looking the way {faces}. Where is the {{b}} for them?",
                 f"If you are {posture} the {{a}} and look the way {faces}, where is the {{b}}?",
-                f"When you are {posture} the {{a}} and look the way {faces}, where is the {{b}}?",
+                f"Suppose you are {posture} the {{a}}, looking the way {faces}. Where is the {{b}}?",
                 "From the point of view of the {a}, where is the {b}?",
                 "Take the point of view of the {a}. Where is the {b}?",
                 "Where is the {b} from the point of view of the {a}?",
