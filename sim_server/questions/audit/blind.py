@@ -170,8 +170,10 @@ def _constant_answers(questions: Sequence[Question]) -> list[str]:
         guesses = sorted(set(np.quantile(truths, _QUANTILES).tolist() if questions[0].unit else truths))
         best = max(guesses, key=lambda guess: _mean_accuracy([guess] * len(truths), [max(t, 1e-3) for t in truths]))
         return [f"{best:g}"] * len(questions)
-    options = [answers_to(question, (question.answer,)) for question in questions]
     (word, times) = Counter(question.answer for question in questions).most_common(1)[0]
+    if not questions[0].options and questions[0].answer_type != "sequence":
+        return [word] * len(questions)
+    options = [answers_to(question, (question.answer,)) for question in questions]
     right = [row.index(question.answer) for question, row in zip(questions, options)]
     (place, hits) = Counter(right).most_common(1)[0]
     places = [row[min(place, len(row) - 1)] for row in options]
