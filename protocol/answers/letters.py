@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from protocol.tasks.task import Question
 
-_SPELLED = {"m": "meters", "cm": "centimeters"}  # units in prompts
+_SPELLED = {"m": "meters", "cm": "centimeters"}
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def is_lettered(question: Question) -> bool:
     """Whether the options are shown and the answer is one of their letters."""
     return question.answer_type == "choice" and question.show_options and len(question.options) > 1
+
+
+def spelled(unit: str) -> str:
+    """A unit as prompts write it: "meters" for "m"."""
+    return _SPELLED.get(unit, unit)
 
 
 def stated(question: Question) -> str:
@@ -50,7 +55,7 @@ def letter_prompt(question: Question) -> str:
         options = "\n".join(lettered_options(question))
         return f"{text}\nOptions:\n{options}\nAnswer with the letter of the right option only."
     if question.answer_type == "number":
-        unit = f", in {_SPELLED.get(question.unit, question.unit)}" if question.unit else ""
+        unit = f", in {spelled(question.unit)}" if question.unit else ""
         return f"{text}\nAnswer with one number only{unit}."
     if question.answer_type == "sequence":
         return (

@@ -15,7 +15,7 @@ import re
 from typing import Literal, NamedTuple, Optional
 
 from protocol.answers.lenient import read_leniently
-from protocol.answers.letters import LETTERS, is_lettered, letter_answer, letter_prompt
+from protocol.answers.letters import LETTERS, is_lettered, letter_answer, letter_prompt, spelled
 from protocol.answers.scoring import score
 from protocol.answers.tokenised import tokenised, tokenised_with
 from protocol.errors import VantageError
@@ -100,8 +100,8 @@ def _read_strictly(question: Question, completion: str, style: Style) -> str:
         return next((option for option in question.options if _bare(option) == bare), "")
     if question.answer_type == "number":
         text = text.removesuffix(".").rstrip() if not re.search(r"[0-9]\.$", text) else text[:-1]
-        if question.unit:
-            text = text.removesuffix(question.unit).rstrip()
+        unit = next((unit for unit in (spelled(question.unit), question.unit) if unit and text.endswith(unit)), "")
+        text = text.removesuffix(unit).rstrip()
         return text if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text) else ""
     if question.answer_type == "sequence" and style == "words":
         names = {_bare(name): name.strip() for name in question.answer.split(",")}

@@ -17,8 +17,7 @@ from sim_server.backends.rooms.building.shell import light_position, shell_parts
 from sim_server.backends.rooms.building.style import make_style
 from sim_server.backends.rooms.draw.drawing import Drawing
 from sim_server.backends.rooms.draw.materials import slot_materials
-from sim_server.backends.rooms.furnish.clutter import add_clutter
-from sim_server.backends.rooms.furnish.place import free_floor, furnish_reachable
+from sim_server.backends.rooms.furnish.place import free_floor, furnished
 from sim_server.backends.rooms.furnish.placed import Placed, triangles
 from sim_server.backends.rooms.geometry import Geometry, GeometryBuilder
 from sim_server.backends.rooms.light.bake import light_scene
@@ -105,8 +104,7 @@ class RoomsScene(HomeScene):
         self._changes = tuple(changes)
         seed = spec.seed
         plan = make_plan(spec, rng_for(seed, "rooms", "plan"))
-        placed, navigation = furnish_reachable(spec, plan, rng_for(seed, "rooms", "furniture"))
-        placed += add_clutter(spec, placed, rng_for(seed, "rooms", "clutter"))
+        placed, navigation = furnished(spec, plan)
         gone: set[int] = set()
         if changes:
             gone = _change(placed, changes)

@@ -116,7 +116,8 @@ def _around_the_main_room(kinds: list[str], areas: list[float], rng: np.random.G
     nook = float(rng.uniform(*_NOOK_M)) if rng.random() < _WING_CHANCE and may else 0.0
     width = max(areas[0] / (depth + nook), 3.4 if nook else 3.6)
     others = np.array(areas[1:])
-    side = max(float(others.sum()) / depth, _OTHER_SIDE_M)
+    narrow = _MIN_SIDE_M.get(kinds[1], _OTHER_SIDE_M) if len(kinds) == 2 else _OTHER_SIDE_M
+    side = max(float(others.sum()) / depth, narrow)
     if kinds[1] == "hallway":
         side = float(rng.uniform(*HALL_M))
     least = np.array([_MIN_SIDE_M.get(k, 2.4) for k in kinds[1:]])

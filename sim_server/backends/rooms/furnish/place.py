@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.errors import Infeasible, VantageError
-from protocol.seeds import pick
+from protocol.seeds import pick, rng_for
 from protocol.tasks.scene import SceneSpec
 from sim_server.backends.rooms.building.openings import leaf_parts
 from sim_server.backends.rooms.building.plan import FloorPlan
@@ -26,6 +26,7 @@ from sim_server.backends.rooms.furnish.catalogue import (
     WALL,
     Category,
 )
+from sim_server.backends.rooms.furnish.clutter import add_clutter, add_mess
 from sim_server.backends.rooms.furnish.footprint import Footprint, overlap
 from sim_server.backends.rooms.furnish.placed import ON_FLOOR, Placed, put, triangles
 from sim_server.backends.rooms.furnish.poses import free_pose
@@ -178,6 +179,23 @@ def furnish_reachable(
         f"{spec.min_objects} objects in {spec.rooms} room(s) block the way between rooms: "
         "lower min_objects or ask for more rooms."
     )
+
+
+def furnished(spec: SceneSpec, plan: FloorPlan) -> tuple[list[Placed], NavigationGrid]:
+    """Furniture, small objects on it and on the floor, and the floor that they leave free; from the spec's seed.
+
+    Raises what `furnish_reachable` raises.
+    """
+    seed = spec.seed
+    placed, navigation = furnish_reachable(spec, plan, rng_for(seed, "rooms", "furniture"))
+    placed += add_clutter(spec, placed, rng_for(seed, "rooms", "clutter"))
+    mess = add_mess(spec, plan, placed, rng_for(seed, "rooms", "mess"))
+    while mess:
+        free = free_floor(plan, [triangles(item) for item in [*placed, *mess]])
+        if all(free.reaches(rect) for rect in plan.rects):
+            return placed + mess, free
+        mess = mess[: len(mess) // 2]
+    return placed, navigation
 
 
 def free_floor(plan: FloorPlan, objects: Sequence[NDArray[np.float32]]) -> NavigationGrid:

@@ -93,11 +93,12 @@ class RoutePlan:
         stops = "abcdefgh"[1 : len(way)]
         through = ", then ".join(f"to the {{{slot}}}" for slot in stops)
         by = listed_slots(stops[:-1])
+        between = ', ", then", '
         straight = "You walk in straight lines between the centers of the objects."
         back = f' "Back" means a turn by more than {BEHIND_DEG:g} degrees.'
         words = self.skill.levels[level].words
         return Draft(
-            program=turns[0] if len(turns) == 1 else f"""join({', ", then", '.join(turns)})""",
+            program=turns[0] if len(turns) == 1 else f"join({between.join(turns)})",
             templates=(
                 f"You walk from the {{a}} {through}. Which way do you turn at {by}?",
                 f"You go from the {{a}} {through}. Which way do you turn at {by}?",
@@ -246,7 +247,8 @@ class ActionConsequence:
             ),
             slots=name_slots(evidence, (key,)),
             options=shuffled(SECTORS[candidate.form], rng),
-            rule=f"{ON_ONE_WALK} {sectors.meaning(candidate.form, 'the direction you face after the last move')}",
+            rule=f"{ON_ONE_WALK} {sectors.meaning(candidate.form, 'the direction you face after the last move')} "
+            "Directions are measured on the floor plan, to the center of the object.",
         )
 
 

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from functools import cache
 from pathlib import Path
-from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
 import tomllib
 
-from protocol.errors import Infeasible
 from protocol.skills import CATALOGUE
 from protocol.skills.levels import SECTORS
-from protocol.tasks.task import Question
-from sim_server.questions.evidence import Evidence, name_of
+from sim_server.questions.evidence import name_of
 from sim_server.questions.families import FAMILIES, sectors
 from sim_server.questions.families.single.perceive import counted
-from sim_server.questions.family import SAME_HOME, Candidate, Draft, Family, ask, render_text
-from sim_server.questions.realise import realise
-from tests.support.questions.cases import scene_for, spec_of
-from tests.support.questions.pools import accepted
+from sim_server.questions.family import SAME_HOME, ask, render_text
+from tests.support.questions.drafts import drafts
 
 LEAST_PARAPHRASES = 8
 COMPACT = 16  # words of a sentence that the embedded policy reads; a name counts as one
@@ -44,39 +36,6 @@ ROLES = {
     "scene_relative_distance": {"a": r"(closest|nearest) to the {a}"},
     "occlusion_removal": {"a": r"([Ww]ithout|by|behind) the {a}"},
 }
-
-
-# Their evidence depends on how the family places its views.
-STAGED = ("appearance_order", "action_consequence", "view_choice")
-
-
-def staged(skill: str, level: int) -> list[tuple[Evidence, Candidate]]:
-    """What the first of a few specs to be realised asks about."""
-    asked: list[tuple[Evidence, Candidate]] = []
-
-    def spy(family: Family, evidence: Evidence, candidate: Candidate, *more: Any) -> Question:
-        asked.append((evidence, candidate))
-        return ask(family, evidence, candidate, *more)
-
-    with mock.patch("sim_server.questions.realise.ask", spy):
-        for seq in range(8):
-            if not asked:
-                with contextlib.suppress(Infeasible):
-                    realise(scene_for(skill, seq), spec_of(skill, level, seq))
-    return asked
-
-
-@cache
-def drafts(skill: str) -> list[tuple[Evidence, Candidate, int, Draft]]:
-    """A draft of each form of the skill at each level."""
-    found: dict[tuple[str, int], tuple[Evidence, Candidate, int, Draft]] = {}
-    for level in CATALOGUE[skill].feasible_levels:
-        for evidence, candidate in staged(skill, level) if skill in STAGED else accepted(skill, level):
-            if (candidate.form, level) not in found:
-                draft = FAMILIES[skill].draft(evidence, candidate, level, np.random.default_rng(0))
-                found[candidate.form, level] = (evidence, candidate, level, draft)
-    assert found, skill
-    return list(found.values())
 
 
 def check_sentence(text: str) -> None:

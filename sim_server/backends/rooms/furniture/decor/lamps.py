@@ -47,7 +47,7 @@ def tripod_lamp(rng: np.random.Generator) -> Model:
 
 def arc_lamp(rng: np.random.Generator) -> Model:
     """A bowed pole that carries a dome in front of its heavy foot."""
-    height, reach = rng.uniform(1.5, 2.1), rng.uniform(0.5, 0.8)
+    height, reach = rng.uniform(1.5, 2.1), rng.uniform(0.4, 0.62)
     model = Model(main="shade", second="metal", bulb="glow")
     model.add(cylinder(0.15, 0.05, (0, 0, -reach / 2), 20), "second")
     turn = np.linspace(math.pi, 0.35, 9)

@@ -1,4 +1,4 @@
-"""Balls and teddy bears."""
+"""Balls, teddy bears and toy cars."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from sim_server.backends.rooms.furniture.model import Model
-from sim_server.backends.rooms.mesh import rotation_x, sphere
+from sim_server.backends.rooms.mesh import box, cylinder, rotation_x, rotation_z, soft_box, sphere
 
 
 def ball(rng: np.random.Generator) -> Model:
@@ -82,4 +82,36 @@ def dressed_bear(rng: np.random.Generator) -> Model:
         ball(0.008, (x * 0.024, 0.305, 0.056), "dark")
         ball(0.03, (x * 0.085, 0.165, 0.015), "second", 1.7)
         ball(0.013, (0.05 + x * 0.016, 0.362, 0.012), "third")
+    return model
+
+
+def _wheels(model: Model, half_m: float, radius: float, at: tuple[float, ...]) -> None:
+    for z in at:
+        for x in (-1, 1):
+            wheel = cylinder(radius, 0.02, (0, 0, 0), 12).turned(rotation_z(-math.pi / 2))
+            model.add(wheel.moved((x * half_m - 0.01, radius, z)), "dark")
+
+
+def toy_car(rng: np.random.Generator) -> Model:
+    """A small car with a cabin and four wheels."""
+    model = Model(main="rubber", second="glass", dark="dark")
+    length = rng.uniform(0.16, 0.26)
+    model.add(soft_box((0.1, 0.045, length), (0, 0.045, 0), 0.018))
+    model.add(soft_box((0.086, 0.05, length * 0.5), (0, 0.08, -0.01), 0.02), "second")
+    model.add(soft_box((0.078, 0.012, length * 0.36), (0, 0.105, -0.01), 0.005))
+    _wheels(model, 0.048, 0.026, (-length * 0.3, length * 0.3))
+    return model
+
+
+def toy_truck(rng: np.random.Generator) -> Model:
+    """A truck with a cab and an open bed."""
+    model = Model(main="rubber", second="plastic", dark="dark")
+    length = rng.uniform(0.24, 0.36)
+    model.add(soft_box((0.12, 0.13, length * 0.3), (0, 0.105, length * 0.33), 0.02))
+    model.add(box((0.1, 0.04, 0.004), (0, 0.13, length * 0.48), 0.001), "dark")
+    model.add(box((0.12, 0.02, length * 0.66), (0, 0.06, -length * 0.16), 0.004), "second")
+    for x in (-1, 1):
+        model.add(box((0.008, 0.06, length * 0.64), (x * 0.056, 0.095, -length * 0.16), 0.003), "second")
+    model.add(box((0.12, 0.06, 0.008), (0, 0.095, -length * 0.48), 0.003), "second")
+    _wheels(model, 0.056, 0.034, (-length * 0.32, -length * 0.08, length * 0.34))
     return model

@@ -55,7 +55,7 @@ def lidded_box(rng: np.random.Generator) -> Model:
 
 def basket(rng: np.random.Generator) -> Model:
     """A woven basket with a thick rim."""
-    radius, height = rng.uniform(0.19, 0.25), rng.uniform(0.32, 0.48)
+    radius, height = rng.uniform(0.14, 0.28), rng.uniform(0.22, 0.5)
     model = Model(main="wicker", second="wicker")
     wall = 0.02
     inner = radius - wall
@@ -71,7 +71,7 @@ def basket(rng: np.random.Generator) -> Model:
 
 def square_basket(rng: np.random.Generator) -> Model:
     """A woven box with cut-out handles."""
-    width, depth, height = rng.uniform(0.36, 0.46), rng.uniform(0.28, 0.34), rng.uniform(0.24, 0.34)
+    width, depth, height = rng.uniform(0.3, 0.56), rng.uniform(0.24, 0.38), rng.uniform(0.18, 0.36)
     model = Model(main="wicker", second="wicker", dark="dark")
     wall = 0.022
     for x in (-1, 1):
@@ -88,7 +88,7 @@ def square_basket(rng: np.random.Generator) -> Model:
 
 def bin_with_lid(rng: np.random.Generator) -> Model:
     """A pedal bin: a round body, a domed lid and a pedal."""
-    radius, height = rng.uniform(0.16, 0.19), rng.uniform(0.42, 0.58)
+    radius, height = rng.uniform(0.13, 0.2), rng.uniform(0.32, 0.66)
     model = Model(main="appliance", dark="dark")
     model.add(cylinder(radius * 0.98, 0.03, (0, 0, 0), 22), "dark")
     model.add(
@@ -110,7 +110,7 @@ def bin_with_lid(rng: np.random.Generator) -> Model:
 
 def swing_bin(rng: np.random.Generator) -> Model:
     """A tapered square bin with a swing lid."""
-    width, height = rng.uniform(0.32, 0.38), rng.uniform(0.48, 0.62)
+    width, height = rng.uniform(0.28, 0.42), rng.uniform(0.4, 0.72)
     model = Model(main="plastic", dark="dark")
     body = box((width, height, width * 0.82), (0, height / 2, 0), 0.02)
     taper = (0.82 + 0.18 * body.positions[:, 1:2] / height).astype(np.float32)

@@ -20,8 +20,8 @@ class _Size(NamedTuple):
 def _size(rng: np.random.Generator) -> _Size:
     """A mattress for a child, one adult or two."""
     kind = rng.random()
-    if kind < 0.2:
-        return _Size(rng.uniform(0.68, 0.8), rng.uniform(1.4, 1.7))
+    if kind < 0.26:
+        return _Size(rng.uniform(0.68, 0.8), rng.uniform(1.3, 1.65))
     if kind < 0.5:
         return _Size(rng.uniform(0.88, 1.2), rng.uniform(1.9, 2.05))
     return _Size(rng.uniform(1.35, 2.0), rng.uniform(1.95, 2.15))
@@ -122,7 +122,7 @@ def platform_bed(rng: np.random.Generator) -> Model:
     """A mattress on a low wooden platform that extends beyond it, with a low headboard."""
     size = _size(rng)
     width, length = size
-    rim, low = rng.uniform(0.1, 0.24), rng.uniform(0.2, 0.28)
+    rim, low = rng.uniform(0.08, 0.26), rng.uniform(0.2, 0.28)
     model = Model(main="fabric", second="wood", dark="dark", linen="linen")
     model.add(box((width + 2 * rim, 0.09, length + 2 * rim), (0, low - 0.045, 0), 0.01), "second")
     model.add(box((width - 0.1, low - 0.08, length - 0.1), (0, (low - 0.08) / 2, 0)), "dark")

@@ -130,7 +130,7 @@ def legged_dresser(rng: np.random.Generator) -> Model:
 
 def tall_dresser(rng: np.random.Generator) -> Model:
     """A narrow stack of five to seven flat drawers with a cornice."""
-    width, depth, rows = rng.uniform(0.42, 0.62), rng.uniform(0.36, 0.46), int(rng.integers(5, 8))
+    width, depth, rows = rng.uniform(0.47, 0.64), rng.uniform(0.36, 0.46), int(rng.integers(5, 8))
     height = 0.1 + rng.uniform(0.16, 0.19) * rows
     model = Model(main="wood", second="wood", detail="metal")
     model.add(box((width, height - 0.02, depth), (0, (height - 0.02) / 2, 0)))
@@ -141,4 +141,26 @@ def tall_dresser(rng: np.random.Generator) -> Model:
         model.add(box((width - 0.05, cell - 0.016, 0.018), (0, y, depth / 2 + 0.006), 0.005), "second")
         model.add(box((0.1, 0.014, 0.02), (0, y + cell * 0.2, depth / 2 + 0.02), 0.004), "detail")
     model.surface(height, width, depth, 0.6)
+    return model
+
+
+def bathroom_cabinet(rng: np.random.Generator) -> Model:
+    """A low cabinet with drawers and a worktop that carries a washbasin."""
+    width, depth, height = rng.uniform(0.5, 1.2), rng.uniform(0.46, 0.54), rng.uniform(0.68, 0.78)
+    model = Model(main="lacquer", second="stone", detail="metal", dark="dark")
+    model.add(box((width - 0.02, height - 0.13, depth - 0.04), (0, height / 2 + 0.05, -0.01)))
+    model.add(box((width - 0.08, 0.12, depth - 0.12), (0, 0.06, -0.03)), "dark")
+    model.add(box((width, 0.03, depth), (0, height - 0.015, 0), 0.004), "second")
+    columns, tall = (1, 2)[width > 0.8], (height - 0.17) / 2
+    for column in range(columns):
+        x = (column - (columns - 1) / 2) * (width - 0.02) / columns
+        for row in range(2):
+            y = 0.13 + tall * (row + 0.5)
+            front = ((width - 0.02) / columns - 0.01, tall - 0.012, 0.018)
+            model.add(box(front, (x, y, depth / 2 - 0.022), 0.003))
+            model.add(box((0.16, 0.014, 0.022), (x, y + 0.06, depth / 2 - 0.006), 0.004), "detail")
+    model.surface(height, width, depth, 0.5, holds="washbasin")
+    for side in (-1, 1):
+        if (rest := (width - 0.44) / 2) > 0.16:
+            model.surface(height, rest, depth, 0.4, x_m=side * (width - rest) / 2)
     return model

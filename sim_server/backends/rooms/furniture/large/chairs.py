@@ -45,6 +45,7 @@ def dining_chair(rng: np.random.Generator) -> Model:
         for x in (-1, 1):
             ends = [(-x * (width / 2 - 0.04), seat + 0.03, back_z), (x * (width / 2 - 0.04), height - 0.06, back_z)]
             model.add(tube(ends, 0.013, 6))
+    model.surface(seat + 0.0275, width, depth, 1.0, holds="person")
     return model
 
 
@@ -57,6 +58,7 @@ def upholstered_chair(rng: np.random.Generator) -> Model:
     model.add(soft_box((width, 0.11, depth), (0, seat - 0.03, 0), 0.045, 2, 0.015))
     back = soft_box((width - 0.02, height - seat + 0.04, 0.08), (0, (height - seat) / 2, 0), 0.04)
     model.add(back.turned(rotation_x(-0.12)).moved((0, seat - 0.02, -depth / 2 + 0.04)))
+    model.surface(float(model.parts[4][0].positions[:, 1].max()), width, depth - 0.1, 1.0, 0.05, holds="person")
     return model
 
 
@@ -72,6 +74,7 @@ def office_chair(rng: np.random.Generator) -> Model:
         model.add(cylinder(0.03, 0.05, (x, 0, z), 8), "dark")
     model.add(cylinder(0.03, seat - 0.1, (0, 0.08, 0), 8), "second")
     model.add(soft_box((width, 0.1, 0.48), (0, seat, 0), 0.045, 2, 0.01))
+    model.surface(float(model.parts[-1][0].positions[:, 1].max()), width, 0.4, 1.0, 0.04, holds="person")
     back = soft_box((width - 0.04, height - seat - 0.1, 0.07), (0, (height - seat) / 2 + 0.05, 0), 0.035)
     model.add(back.turned(rotation_x(-0.1)).moved((0, seat, -0.22)))
     model.add(box((0.06, 0.2, 0.03), (0, seat + 0.08, -0.25)), "dark")
@@ -102,6 +105,7 @@ def shell_chair(rng: np.random.Generator) -> Model:
         turn = np.array([[math.cos(middle), 0, -math.sin(middle)], [0, 1, 0], [math.sin(middle), 0, math.cos(middle)]])
         at = (math.sin(middle) * reach, seat - 0.03, -math.cos(middle) * reach * depth / width + 0.02)
         model.add(board.turned(turn).moved(at))
+    model.surface(seat, width - 0.04, depth - 0.1, 1.0, 0.03, holds="person")
     return model
 
 
@@ -122,6 +126,7 @@ def metal_chair(rng: np.random.Generator) -> Model:
     model.add(box((width * 0.3, height - seat - 0.02, 0.014), (0, (height + seat) / 2 - 0.01, -side - 0.03), 0.005))
     ring = [(x * side, seat * 0.4, z * side) for x, z in ((-1, -1), (-1, 1), (1, 1), (1, -1), (-1, -1))]
     model.add(tube(ring, 0.007, 5), "second")
+    model.surface(seat, width, width, 1.0, holds="person")
     return model
 
 
@@ -140,6 +145,7 @@ def cantilever_chair(rng: np.random.Generator) -> Model:
     model.add(soft_box((width - 0.05, 0.06, depth - 0.1), (0, seat - 0.02, 0.02), 0.025))
     tall = (height - seat) * 0.62
     model.add(soft_box((width - 0.05, tall, 0.05), (0, height - tall / 2 - 0.01, -depth / 2 + 0.02), 0.022))
+    model.surface(seat + 0.01, width, depth - 0.1, 1.0, 0.02, holds="person")
     return model
 
 

@@ -12,7 +12,7 @@ from sim_server.backends.rooms.mesh import box, cylinder, revolve, soft_box, sph
 
 def crib(rng: np.random.Generator) -> Model:
     """A cot with bars all around."""
-    width, depth, height = rng.uniform(1.2, 1.35), rng.uniform(0.66, 0.72), rng.uniform(0.85, 0.95)
+    width, depth, height = rng.uniform(0.85, 1.5), rng.uniform(0.55, 0.78), rng.uniform(0.8, 1.05)
     model = Model(main="wood", linen="linen", second="fabric")
     for x in (-1, 1):
         for z in (-1, 1):
@@ -35,7 +35,7 @@ def crib(rng: np.random.Generator) -> Model:
 
 def panel_crib(rng: np.random.Generator) -> Model:
     """A cot with closed ends and bars on its long sides only."""
-    width, depth, height = rng.uniform(1.2, 1.35), rng.uniform(0.66, 0.72), rng.uniform(0.85, 0.95)
+    width, depth, height = rng.uniform(0.85, 1.5), rng.uniform(0.55, 0.78), rng.uniform(0.8, 1.05)
     model = Model(main="lacquer", linen="linen", second="fabric", bar="wood")
     for x in (-1, 1):
         model.add(soft_box((0.04, height - 0.06, depth), (x * (width / 2 - 0.02), height / 2 + 0.03, 0), 0.018))
@@ -47,14 +47,13 @@ def panel_crib(rng: np.random.Generator) -> Model:
         for x in np.linspace(-width / 2 + 0.12, width / 2 - 0.12, 10):
             model.add(cylinder(0.01, height * 0.86 - 0.2, (float(x), 0.2, z * (depth / 2 - 0.02)), 6), "bar")
     model.add(soft_box((width - 0.09, 0.12, depth - 0.07), (0, 0.3, 0), 0.03), "linen")
-    model.add(soft_box((0.34, 0.07, depth - 0.2), (-width / 2 + 0.26, 0.37, 0), 0.03), "linen")
     model.add(soft_box((width * 0.45, 0.04, depth - 0.06), (width * 0.18, 0.36, 0), 0.018), "second")
     return model
 
 
 def dog_bed(rng: np.random.Generator) -> Model:
     """A round cushion with a thick rim that is open at the front."""
-    radius = rng.uniform(0.36, 0.46)
+    radius = rng.uniform(0.26, 0.5)
     model = Model(main="fabric", second="linen")
     path = [
         (math.sin(a) * (radius - 0.08), 0.09, math.cos(a) * (radius - 0.08))
@@ -71,7 +70,7 @@ def dog_bed(rng: np.random.Generator) -> Model:
 
 def bolster_bed(rng: np.random.Generator) -> Model:
     """A rectangular dog bed with bolsters on three sides."""
-    width, depth = rng.uniform(0.72, 0.95), rng.uniform(0.54, 0.68)
+    width, depth = rng.uniform(0.55, 1.1), rng.uniform(0.45, 0.72)
     model = Model(main="fabric", second="linen")
     model.add(soft_box((width - 0.08, 0.11, depth - 0.06), (0, 0.055, 0.02), 0.045, 2, 0.02), "second")
     model.add(soft_box((width, 0.2, 0.16), (0, 0.1, -depth / 2 + 0.08), 0.075))

@@ -110,7 +110,7 @@ def frame_sofa(rng: np.random.Generator) -> Model:
 
 
 def armchair(rng: np.random.Generator) -> Model:
-    return _upholstery(rng, rng.uniform(0.72, 1.1), rng.uniform(0.74, 1.0), 1)
+    return _upholstery(rng, rng.uniform(0.66, 1.15), rng.uniform(0.7, 1.0), 1)
 
 
 def wing_chair(rng: np.random.Generator) -> Model:
@@ -159,6 +159,7 @@ def bench(rng: np.random.Generator) -> Model:
     for x in (-1, 1):
         model.add(box((0.06, seat - 0.05, depth - 0.06), (x * (width / 2 - 0.12), (seat - 0.05) / 2, 0)), "second")
     model.add(box((width - 0.26, 0.07, 0.04), (0, seat * 0.4, 0)), "second")
+    model.surface(seat, width, depth, 1.0, holds="person")
     return model
 
 
@@ -190,6 +191,7 @@ def backed_bench(rng: np.random.Generator) -> Model:
         model.add(box((width - 0.1, 0.06, 0.03), (0, y, -depth / 2 + 0.03)), "second")
     for x in np.linspace(-width / 2 + 0.14, width / 2 - 0.14, max(4, round(width / 0.16))):
         model.add(box((0.04, height - seat - 0.22, 0.016), (float(x), (height + seat) / 2 + 0.04, -depth / 2 + 0.03)))
+    model.surface(seat, width - 0.1, depth - 0.06, 1.0, 0.03, holds="person")
     return model
 
 
