@@ -13,7 +13,7 @@ from protocol.seeds import pick, rng_for
 from protocol.tasks.scene import SceneSpec
 from sim_server.backends.rooms.building.openings import leaf_parts
 from sim_server.backends.rooms.building.plan import FloorPlan
-from sim_server.backends.rooms.building.style import WOODEN_DOOR
+from sim_server.backends.rooms.building.style import TRIM
 from sim_server.backends.rooms.draw.materials import NAMED_COLORS
 from sim_server.backends.rooms.furnish.arrange import furnish_home
 from sim_server.backends.rooms.furnish.catalogue import (
@@ -204,7 +204,7 @@ def free_floor(plan: FloorPlan, objects: Sequence[NDArray[np.float32]]) -> Navig
         part.positions[part.faces]
         for rect, holes in zip(plan.rects, plan.holes)
         for hole in holes
-        for part, _ in leaf_parts(rect, hole, WOODEN_DOOR)
+        for part, _ in leaf_parts(rect, hole, TRIM)
     ]
     none = np.zeros((0, 3, 3), np.float32)
     return NavigationGrid(plan, np.concatenate([none, *leaves, *objects]))

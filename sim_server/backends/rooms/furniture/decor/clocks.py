@@ -88,7 +88,7 @@ def alarm_clock(rng: np.random.Generator) -> Model:
 def digital_clock(rng: np.random.Generator) -> Model:
     """A low block with a lit four-digit display and a snooze bar."""
     width, height, depth = rng.uniform(0.13, 0.17), rng.uniform(0.082, 0.1), rng.uniform(0.05, 0.07)
-    model = Model(main="wood", dark="dark", screen="dark", digit="glow")
+    model = Model(main="wood", dark="dark", screen="dark", digit="digit")
     model.add(box((width, height, depth), (0, height / 2, 0), 0.008))
     model.add(box((width - 0.02, height - 0.022, 0.004), (0, height / 2, depth / 2), 0.001), "screen")
     tall = height * 0.38
