@@ -65,8 +65,15 @@ def blind_score(asked: Asked) -> tuple[BlindScore, list[float]]:
     for (scene, _), ours, theirs in zip(asked, blind, base):
         by_scene[scene] += ours - theirs - centre
     error = math.sqrt(sum(value * value for value in by_scene.values())) / len(asked)
-    means = (float(np.mean(values)) for values in (blind, chance, constant))
-    return BlindScore(questions[0].skill, len(asked), *means, error), blind
+    total = BlindScore(
+        skill=questions[0].skill,
+        questions=len(asked),
+        blind=float(np.mean(blind)),
+        chance=float(np.mean(chance)),
+        constant=float(np.mean(constant)),
+        error=error,
+    )
+    return total, blind
 
 
 def _scores(questions: Sequence[Question], answers: Sequence[str]) -> list[float]:

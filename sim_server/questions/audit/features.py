@@ -45,7 +45,8 @@ def answers_to(question: Question, known: Iterable[str]) -> tuple[str, ...]:
     if question.options:
         return question.options
     if question.answer_type == "sequence":
-        return tuple(", ".join(order) for order in permutations(sorted(question.answer.split(", "))))
+        named = sorted(question.answer.split(", "), key=question.text.find)
+        return tuple(", ".join(order) for order in permutations(named))
     return tuple(known)
 
 
