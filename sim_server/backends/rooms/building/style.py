@@ -12,7 +12,7 @@ from sim_server.backends.rooms.draw.materials import Material, surface
 TRIM = surface("plain", (214, 212, 206), (214, 212, 206), 1.0)
 METAL = surface("plain", (140, 140, 142), (140, 140, 142), 1.0)
 _FIXTURE = surface("plain", (255, 246, 226), (255, 246, 226), 1.0)
-_FIXTURE_GLOW = 1.6
+FIXTURE_GLOW = 1.6
 LAMPS = ("dome", "globe", "drum", "panel")
 
 
@@ -143,7 +143,7 @@ class RoomStyle(NamedTuple):
     @property
     def fixture(self) -> Material:
         """The glass of the ceiling lamp."""
-        return _FIXTURE._replace(glow=_FIXTURE_GLOW) if self.lit else _FIXTURE
+        return _FIXTURE._replace(glow=FIXTURE_GLOW) if self.lit else _FIXTURE
 
 
 class Style(NamedTuple):
