@@ -19,11 +19,11 @@ def words_in(text: str) -> list[str]:
 
 
 def question_words(question: Question, with_names: bool) -> frozenset[str]:
-    """Words and pairs of consecutive words of the text; with names, also the phrases that name objects, each with and
-    without its place in the sentence."""
+    """Words and pairs of consecutive words of the text; with names, also the phrases that name objects and their
+    last words, with and without their place in the sentence."""
     words = words_in(question.text)
     names = [question.text[mention.start : mention.end].lower() for mention in question.mentions if with_names]
-    placed = [f"{place}: {name}" for place, name in enumerate(names)]
+    placed = [f"{place}: {part}" for place, name in enumerate(names) for part in (name, name.split()[-1])]
     return frozenset((*words, *map(" ".join, zip(words, words[1:])), *names, *placed))
 
 

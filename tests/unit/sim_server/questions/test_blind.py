@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+import msgspec
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -74,7 +75,9 @@ def _order(known: bool) -> Make:
     def make(_: int, rng: np.random.Generator) -> Question:
         names = _nouns(rng, 3)
         answer = ", ".join(sorted(names) if known else names)
-        return _question(f"In which order do you see the {names[0]}?", names[0], answer, answer_type="sequence")
+        told = sorted(names, key=lambda _: rng.uniform())
+        text = f"In which order do you see the {told[0]}, the {told[1]}, the {told[2]}?"
+        return _question(text, names[0], answer, answer_type="sequence")
 
     return make
 
@@ -137,11 +140,7 @@ def test_a_name_that_only_some_questions_mention_is_no_hint() -> None:
         (noun,) = _nouns(rng, 1)
         yes = bool(rng.integers(2))
         question = _question(f"Is there a {noun}?", noun, "yes" if yes else "no", options=("yes", "no"))
-        return (
-            question
-            if yes
-            else Question(**{**{f: getattr(question, f) for f in question.__struct_fields__}, "mentions": ()})
-        )
+        return question if yes else msgspec.structs.replace(question, mentions=())
 
     assert not _score(make).leaks()
 
@@ -162,9 +161,9 @@ class _FakeBackend:
 def test_the_audit_fails_on_a_planted_shortcut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plant a shortcut: an object whose name is earlier in the alphabet is always on the left."""
     monkeypatch.setattr("sim_server.backends.registry.make_backend", lambda *_: _FakeBackend())
-    sizes = [f"curriculum.world.{side}_px=48" for side in ("width", "height")]
+    world = ("width_px=48", "height_px=48", "rooms=1", "min_objects=4", "max_objects=6", "clutter=0.0")
     order = ["audit", "--n", str(ENOUGH + 20), "--skill", "view_direction:0", "--images", "0"]
-    order += [part for size in sizes for part in ("--set", size)]
+    order += [part for one in world for part in ("--set", f"curriculum.world.{one}")]
     assert CliRunner().invoke(cli.app, order).exit_code == 0
     judge = ViewDirection.judge
 
@@ -185,16 +184,9 @@ def test_the_audit_fails_on_a_planted_shortcut(monkeypatch: pytest.MonkeyPatch) 
 def test_homes_give_no_answers_away() -> None:
     """A small sample of the skills that are easiest to guess, in homes like those of the shipped configuration."""
     world = World(rooms=(1, 4), objects_per_room=(8, 16), clutter=0.8, palette="natural", width_px=64, height_px=64)
-    skills = (
-        "relative_distance",
-        "object_location",
-        "object_count",
-        "cameras_shared",
-        "small_presence",
-        "view_direction",
-    )
+    skills = ("relative_distance", "object_location", "cameras_shared", "small_presence")
     cells = [(name, level) for name in skills for level in range(5)]
-    _, scores, _ = run.audit(RoomsBackend(), world, cells, 40)
+    _, scores, _ = run.audit(RoomsBackend(), world, cells, 30)
     assert [score.skill for score in scores] == list(skills)
-    assert all(score.questions >= 24 for score in scores)
-    assert not [score for score in scores if score.leaks(least=24)]
+    assert all(score.questions >= 20 for score in scores)
+    assert not [score for score in scores if score.leaks(least=20)]
