@@ -178,7 +178,8 @@ def test_the_audit_fails_on_a_planted_shortcut(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(ViewDirection, "judge", planted)
     result = CliRunner().invoke(cli.app, order)
-    assert result.exit_code == 1 and "view_direction: the words give answers away" in result.output
+    assert result.exit_code == 1, result.output
+    assert "view_direction: the words give answers away" in result.output
 
 
 def test_homes_give_no_answers_away() -> None:
