@@ -27,6 +27,7 @@ from sim_server.questions.families.rules import (
     uniquely_named,
 )
 from sim_server.questions.family import (
+    NO_SUCH_ANSWER,
     NO_TARGET,
     PERSON,
     Candidate,
@@ -233,15 +234,16 @@ class ObjectCount:
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         view, asked = evidence.views[0], self.skill.levels[level]
         for form, items in groups([evidence.objects[key] for key in view.seen], findings):
-            if evidence.about and items[0].id not in evidence.about:
-                continue
-            if len(items) > asked.most:
+            keys = tuple(item.id for item in items)
+            if evidence.about and set(keys) != set(evidence.about):
+                findings.reject(NO_SUCH_ANSWER)
+            elif len(items) > asked.most:
                 findings.reject(f"the view shows more than {asked.most} of a kind")
             elif any(shown_in_part(evidence, item.id, asked.clarity) for item in items):
                 findings.reject(f"{IN_PART} ({asked.clarity})")
             else:
                 margin = min(view.seen[item.id].visible_fraction for item in items) - asked.clarity.visible_fraction
-                findings.accept(str(len(items)), tuple(item.id for item in items), margin, form)
+                findings.accept(str(len(items)), keys, margin, form)
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, _rng: np.random.Generator) -> Draft:
         phrase, kind = counted(evidence.objects[candidate.objects[0]], candidate.form)
