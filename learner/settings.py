@@ -149,10 +149,10 @@ class PretrainSettings(Section):
     )
 
     # Training: the vision tower alone on dense targets, then the full model on packed questions.
-    vision_steps: int = Field(default=700, ge=1)
+    vision_steps: int = Field(default=933, ge=1)
     vision_batch: int = Field(default=32, ge=1)
     vision_muon_lr: float = Field(default=4e-3, gt=0)
-    ground_steps: int = Field(default=500, ge=1)
+    ground_steps: int = Field(default=667, ge=1)
     ground_batch: int = Field(default=32, ge=1)
     ground_questions: int = Field(default=8, ge=1)
     ground_muon_lr: float = Field(default=3e-3, gt=0)
