@@ -13,12 +13,14 @@ from protocol.seeds import rng_for
 from protocol.tasks.scene import Camera, Change, OrientedBox, Pose, SceneDescription, SceneObject, SceneSpec, Vec3
 from sim_server.backends.base import BlockedPose, Frames, TopDown
 from sim_server.backends.rooms.building.plan import FloorPlan, make_plan
-from sim_server.backends.rooms.building.shell import light_position, shell_parts
+from sim_server.backends.rooms.building.shell import ceiling_lamps, light_position, shell_parts
 from sim_server.backends.rooms.building.style import make_style
 from sim_server.backends.rooms.draw.color_words import object_word
 from sim_server.backends.rooms.draw.drawing import Drawing
 from sim_server.backends.rooms.draw.film import Film, film_of
 from sim_server.backends.rooms.draw.materials import Material, natural_materials, painted_materials
+from sim_server.backends.rooms.furnish.catalogue import CEILING_LAMP
+from sim_server.backends.rooms.furnish.details import detail_parts
 from sim_server.backends.rooms.furnish.place import free_floor, furnished
 from sim_server.backends.rooms.furnish.placed import Placed, triangles
 from sim_server.backends.rooms.geometry import Geometry, GeometryBuilder
@@ -129,8 +131,12 @@ class RoomsScene(HomeScene):
         lit = ceilings_lit(spec, plan, lamp_rooms)
         style = make_style(spec, [room.category for room in plan.rooms], lit, lamp_color(spec))
         builder = GeometryBuilder()
-        for parts in shell_parts(plan, lamps, style, blind_drops(spec, plan)):
-            builder.add(0, parts)
+        fixtures = ceiling_lamps(plan, lamps, style)
+        fixed = spec.palette == "named" or bool(spec.categories)  # the lamps are parts of the building
+        for parts, fixture in zip(shell_parts(plan, style, blind_drops(spec, plan)), fixtures):
+            builder.add(0, parts + fixture if fixed else parts)
+        if details := detail_parts(spec, plan, placed, rng_for(seed, "rooms", "details")):
+            builder.add(0, details)
         objects = []
         for index, (item, materials) in enumerate(zip(placed, looks)):
             if index in gone:
@@ -139,6 +145,9 @@ class RoomsScene(HomeScene):
             builder.add(index + 1, parts, rotation_y(item.yaw_rad), (item.x_m, item.y_m, item.z_m))
             color = item.color or object_word(item.model.parts, materials)
             objects.append(_describe(index + 1, item, color))
+        for space, fixture in enumerate(() if fixed else fixtures):
+            key = len(placed) + 1 + space
+            objects.append(_describe_lamp(key, plan.room_of[space] + 1, builder.add(key, fixture)))
         description = SceneDescription(
             scene_id=f"rooms-{seed}",
             backend="rooms",
@@ -178,6 +187,15 @@ def _change(placed: list[Placed], changes: Sequence[Change]) -> set[int]:
         x, y, z = np.subtract(change.moved_to_m, _describe(index + 1, item).box.centre_m).tolist()
         placed[index] = item._replace(x_m=item.x_m + x, y_m=item.y_m + y, z_m=item.z_m + z)
     return gone
+
+
+def _describe_lamp(object_id: int, room_id: int, corners: NDArray[np.float32]) -> SceneObject:
+    """A ceiling lamp with these vertices, which cannot be moved or removed."""
+    low, high = corners.min(0).astype(float), corners.max(0).astype(float)
+    centre, half = (low + high) / 2, (high - low) / 2 + _BOX_SLACK_M
+    box = OrientedBox((float(centre[0]), float(centre[1]), float(centre[2])),
+                      (float(half[0]), float(half[1]), float(half[2])))  # fmt: skip
+    return SceneObject(object_id, CEILING_LAMP, box, room_id=room_id, support_id=-1)
 
 
 def _describe(object_id: int, item: Placed, color: str = "") -> SceneObject:

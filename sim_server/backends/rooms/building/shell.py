@@ -58,13 +58,8 @@ def light_position(plan: FloorPlan, space: int, rng: np.random.Generator) -> tup
     return float(x), room.ceiling_y_m - 0.3, float(z)
 
 
-def shell_parts(
-    plan: FloorPlan, lights: list[tuple[float, float, float]], style: Style, drops: tuple[tuple[float, ...], ...]
-) -> list[list[ShellPart]]:
-    """Per space, the parts of the building with their materials.
-
-    lights: the position of each space's ceiling lamp; drops: see mood.blind_drops.
-    """
+def shell_parts(plan: FloorPlan, style: Style, drops: tuple[tuple[float, ...], ...]) -> list[list[ShellPart]]:
+    """Per space, the parts of the building with their materials, without ceiling lamps; drops: see mood.blind_drops."""
     out = []
     for k, (rect, owner) in enumerate(zip(plan.rects, plan.room_of)):
         parts: list[ShellPart] = []
@@ -83,9 +78,14 @@ def shell_parts(
                 parts.append((_threshold(rect, hole), style.door))
         if len(plan.rooms) > 1:
             parts.extend((post, TRIM) for post in _corner_posts(plan, k, height))
-        parts.extend(_ceiling_lamp(look.lamp, look.fixture, lights[k], height))
         out.append(parts)
     return out
+
+
+def ceiling_lamps(plan: FloorPlan, lights: list[tuple[float, float, float]], style: Style) -> list[list[ShellPart]]:
+    """Per space, the parts of its ceiling lamp around the given light."""
+    rooms = [(style.rooms[owner], plan.rooms[owner].ceiling_y_m) for owner in plan.room_of]
+    return [list(_ceiling_lamp(look.lamp, look.fixture, at, height)) for (look, height), at in zip(rooms, lights)]
 
 
 def _ceiling_lamp(kind: str, glass: Material, light: tuple[float, float, float], height: float) -> Iterator[ShellPart]:

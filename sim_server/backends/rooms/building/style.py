@@ -12,7 +12,7 @@ from sim_server.backends.rooms.draw.materials import Material, glowing, surface
 TRIM = surface("plain", (214, 212, 206), (214, 212, 206), 1.0)
 METAL = surface("plain", (140, 140, 142), (140, 140, 142), 1.0)
 _FIXTURE = surface("plain", (255, 246, 226), (255, 246, 226), 1.0)
-_FIXTURE_GLOW = 1.6
+FIXTURE_GLOW = 1.6
 LAMPS = ("dome", "globe", "drum", "panel")
 
 
@@ -176,7 +176,7 @@ def make_style(spec: SceneSpec, kinds: list[str], lit: tuple[bool, ...], lamp_li
     accents, papers = (_NAMED_ACCENTS, _NAMED_PAPERS) if named else (_ACCENTS, _PAPERS)
     floors, paints = (_FLOORS, _PAINTS) if named else (_MORE_FLOORS, _MORE_PAINTS)
     floor, base, lamp, ceiling = pick(floors, rng), pick(paints, rng), pick(LAMPS, rng), pick(_CEILINGS, rng)
-    rooms, shining = [], glowing(_FIXTURE, lamp_light)._replace(glow=_FIXTURE_GLOW)
+    rooms, shining = [], glowing(_FIXTURE, lamp_light)._replace(glow=FIXTURE_GLOW)
     for kind, on in zip(kinds, lit):
         wet = kind in ("kitchen", "bathroom")
         paint = pick(paints, rng) if rng.random() < 0.4 else base

@@ -196,6 +196,17 @@ KINDS: dict[str, Kind] = {
     ),
     "wax": Kind("plain", 1.0, 0.0, ((236, 228, 206), (170, 60, 54), (120, 140, 120), (70, 84, 120))),
     "statue": Kind("paint", 3.0, 0.14, ((222, 216, 204), (70, 72, 76), (176, 140, 76), (150, 92, 66))),
+    "skin": Kind("plain", 1.0, 0.0, ((224, 178, 150), (198, 146, 112), (150, 104, 76), (104, 70, 52), (240, 204, 180))),
+    "hair": Kind("plain", 1.0, 0.0, ((34, 28, 26), (74, 48, 32), (120, 84, 50), (190, 150, 92), (140, 138, 136))),
+    "shirt": Kind(
+        "fabric",
+        5.0,
+        0.14,
+        ((60, 90, 140), (170, 60, 58), (230, 228, 222), (70, 120, 90), (40, 42, 48), (214, 168, 60), (130, 96, 150)),
+    ),
+    "shirt_stripes": Kind("cloth_stripes", 3.0, 0.0, _PALE, 0.0, _PRINTS),
+    "trousers": Kind("fabric", 5.0, 0.14, ((46, 60, 92), (40, 40, 44), (120, 104, 80), (96, 98, 100), (70, 78, 58))),
+    "banana": Kind("plain", 1.0, 0.0, ((226, 190, 62), (206, 196, 84))),
     "art_sky": Kind(
         "paint", 2.0, 0.1, ((168, 198, 214), (232, 196, 160), (210, 206, 190), (124, 150, 190), (60, 66, 100))
     ),
@@ -224,6 +235,7 @@ ALTERNATIVES: dict[str, tuple[str, ...]] = {
     "rug": ("rug", "rug", "rug_kelim", "rug_medallion", "rug_medallion", "rug_trellis"),
     "cushion": (*("cushion",) * 4, "cushion_check", "cushion_stripes", "cushion_kelim"),
     "stone": ("stone", "stone_speckle", "stone_terrazzo"),
+    "shirt": ("shirt", "shirt", "shirt_stripes"),
     "screen": (*("screen",) * 3, "screen_film", "screen_shore", "screen_windows"),
     "art_hill": ("art_hill", "art_hill", *_ART),
     "art_sky": ("art_sky", "art_sky", "art_shore", "art_strokes"),

@@ -265,3 +265,6 @@ _ALL = (
     Category("toy car", (toys.toy_car, toys.toy_truck), SURFACE, True, small=True, spread=0.25),
 )  # fmt: skip
 CATEGORIES: dict[str, Category] = {c.name: c for c in _ALL}
+CEILING_LAMP = (
+    "ceiling lamp"  # one per space, in homes of the natural palette with all categories; see building/shell.py
+)

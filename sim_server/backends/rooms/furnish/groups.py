@@ -31,7 +31,8 @@ def on_top(
     """
     below = room.placed[base]
     surface = next((s for s in below.model.surfaces if s.holds == holds), None)
-    if surface is None or not room.allows(name):
+    allowed = room.allows(name) if CATEGORIES[name].small else room.wants(name)
+    if surface is None or not allowed:
         return -1
     width, depth = model.size_m()
     x = (surface.x_min_m + surface.x_max_m) / 2 + x_fraction * (surface.x_max_m - surface.x_min_m - width) / 2

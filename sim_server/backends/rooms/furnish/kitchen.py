@@ -49,6 +49,8 @@ def kitchen_run(room: RoomState) -> None:
     below = []
     for name, model in units:
         begin = at
+        if model is below_bowl and room.left < 2:  # no hole without a sink
+            model = base_units.counter(rng, model.size_m()[0], panelled)
         own = name in ("counter", "dishwasher")
         index, at = room.run(name, model, side, at, look if own else -1)
         if index >= 0:
@@ -73,7 +75,7 @@ def kitchen_run(room: RoomState) -> None:
 def basin(room: RoomState) -> None:
     """A washbasin, on a cabinet or on its own foot, with a mirror above it."""
     index = -1
-    if room.wants("cabinet") and room.wants("washbasin") and room.rng.random() < 0.45:
+    if room.left > 1 and room.wants("cabinet") and room.wants("washbasin") and room.rng.random() < 0.45:
         index = room.at_wall("cabinet", cabinets.bathroom_cabinet(room.rng))
         if index >= 0:
             bowl = on_top(room, index, "washbasin", bathroom.vessel_basin(room.rng), 0.0, -0.5, "washbasin")

@@ -144,7 +144,7 @@ class RoomState:
         low, high = model.bounds()
         foot = Footprint(float(x), float(z), float(high[0] - low[0]) / 2, float(high[2] - low[2]) / 2, float(yaw))
         top = y + float(high[1] - low[1])
-        before = self._clearance(name, foot)
+        before = None if support == ON_WALL else self._clearance(name, foot)
         if not self._fits(foot, y, top, gap_m, None if grouped else before, grouped, at_window, support):
             return -1
         if before is not None and not grouped:

@@ -24,9 +24,8 @@ def _draw(rng: np.random.Generator) -> _Person:
     return _Person(height, rng.random() < 0.25, int(rng.integers(3)))
 
 
-def _model(rng: np.random.Generator) -> Model:
-    top = str(rng.choice(["cushion", "fabric", "coat"]))
-    return Model(main=top, second="coat", skin="card", hair="dark" if rng.random() < 0.5 else "wood", dark="dark")
+def _model() -> Model:
+    return Model(main="shirt", second="trousers", skin="skin", hair="hair", dark="dark")
 
 
 def _limb(a: tuple[float, ...], b: tuple[float, ...], r0: float, r1: float) -> Part:
@@ -37,7 +36,7 @@ def _limb(a: tuple[float, ...], b: tuple[float, ...], r0: float, r1: float) -> P
     side = np.cross(up, [0.0, 0.0, 1.0] if abs(up[2]) < 0.9 else [1.0, 0.0, 0.0])
     side /= np.linalg.norm(side)
     turn = np.stack([side, up, np.cross(side, up)], 1)
-    return cylinder(r0, length, sections=8, top_radius_m=r1).turned(turn).moved(start)
+    return cylinder(r0, length, sections=8, top_radius_m=r1).turned(turn).moved(a)
 
 
 def _upper_body(model: Model, who: _Person, hip: float, rng: np.random.Generator, seated: bool) -> None:
@@ -57,7 +56,7 @@ def _upper_body(model: Model, who: _Person, hip: float, rng: np.random.Generator
     model.add(torso._replace(positions=torso.positions * np.array([1.05, 1, 0.66], np.float32)))
     shoulder = hip + 0.285 * h
     for x in (-1, 1):
-        joint = (x * 0.106 * h, shoulder - 0.008 * h, 0.0)
+        joint = (x * 0.102 * h, shoulder - 0.01 * h, 0.0)
         pose = 3 if seated else int(rng.integers(3))
         elbow, hand = (
             ((x * 0.14 * h, shoulder - 0.17 * h, -0.01 * h), (x * 0.13 * h, shoulder - 0.32 * h, 0.04 * h)),
@@ -67,7 +66,7 @@ def _upper_body(model: Model, who: _Person, hip: float, rng: np.random.Generator
         )[pose]
         model.add(_limb(joint, elbow, 0.03 * h, 0.025 * h))
         model.add(_limb(elbow, hand, 0.025 * h, 0.019 * h))
-        model.add(sphere(0.033 * h, joint, 10))
+        model.add(sphere(0.03 * h, joint, 10))
         model.add(sphere(0.026 * h, hand, 8), "skin")
     neck, head = hip + 0.31 * h, hip + 0.415 * h
     model.add(cylinder(0.028 * h, 0.06 * h, (0, neck, 0), 8), "skin")
@@ -84,7 +83,7 @@ def _upper_body(model: Model, who: _Person, hip: float, rng: np.random.Generator
 
 def standing(rng: np.random.Generator) -> Model:
     """A standing person, feet beside each other or one step apart."""
-    who, model = _draw(rng), _model(rng)
+    who, model = _draw(rng), _model()
     h, hip = who.height, 0.5 * who.height
     step = rng.uniform(0.03, 0.1) * h if rng.random() < 0.4 else 0.0
     for x in (-1, 1):
@@ -102,7 +101,7 @@ def standing(rng: np.random.Generator) -> Model:
 
 def sitting(rng: np.random.Generator, seat_m: float = 0.45) -> Model:
     """A person who sits `seat_m` above the floor, hands on the thighs."""
-    who, model = _draw(rng), _model(rng)
+    who, model = _draw(rng), _model()
     h, hip = who.height, seat_m + 0.045 * who.height
     knee_y = max(hip, min(0.29 * h, hip + 0.1 * h))
     foot_y = max(FOOT_M, knee_y - 0.29 * h)

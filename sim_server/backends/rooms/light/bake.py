@@ -12,6 +12,7 @@ from protocol.seeds import rng_for
 from protocol.tasks.scene import SceneSpec
 from sim_server.backends.rooms.building.outside import outside_of
 from sim_server.backends.rooms.building.plan import FloorPlan
+from sim_server.backends.rooms.building.style import FIXTURE_GLOW
 from sim_server.backends.rooms.building.wallparts import inward
 from sim_server.backends.rooms.geometry import Geometry
 from sim_server.backends.rooms.light import kernels
@@ -281,7 +282,8 @@ class _Baker:
 
 def _lit(geometry: Geometry, position_m: tuple[float, float, float]) -> bool:
     """Whether the ceiling lamp at this position glows."""
-    faces = np.flatnonzero((geometry.face_object == 0) & (geometry.material_values[geometry.face_material, 7] > 0))
+    glass = np.abs(geometry.material_values[:, 7] - FIXTURE_GLOW) < 1e-3
+    faces = np.flatnonzero(glass[geometry.face_material])
     corners = geometry.positions[geometry.faces[faces, 0]]
     return bool((np.abs(corners - np.array(position_m, np.float32)).max(1) < _FIXTURE_REACH_M).any())
 

@@ -46,7 +46,7 @@ MOODS = {
                   (2.3, 1.7, 1.05), 2.0, 0.7, 0.9, 0.5),
 }  # fmt: skip
 NATURAL_TARGET = 0.5
-BULB_GLOW = 1.5  # a material that glows more is a bulb
+BULB_GLOW = 1.7  # a material that glows more is a bulb; the glass of ceiling lamps glows less
 _LEAST_DROP, _CLOSED = 0.25, 0.6  # of a blind that is down: the least part, and the probability that it is closed
 _BRIGHT_SKY, _DIM_DROP = 1.0, 0.5  # a window lights a room from this radiance of the sky, up to this drop of its blind
 _COOL_LAMPS, _COOL = 0.25, (0.9, 1.05, 1.3)  # probability of cool white lamps in a home, and their tint

@@ -19,6 +19,8 @@ from sim_server.backends.rooms.furnish.catalogue import CATEGORIES, HANGING
 from sim_server.backends.rooms.furnish.footprint import Footprint, overlap
 from sim_server.backends.rooms.furnish.place import furnished
 from sim_server.backends.rooms.furnish.placed import ON_FLOOR, ON_WALL, Placed, footprint, triangles
+from sim_server.backends.rooms.furniture import figures
+from sim_server.backends.rooms.furniture.decor import wall_art
 from sim_server.backends.rooms.walk.navigation import NavigationGrid
 from sim_server.questions.geometry import inside_polygon, polygon_area_m2
 
@@ -246,14 +248,16 @@ def test_every_shape_of_every_category_is_a_valid_mesh() -> None:
                 assert np.linalg.norm(across.sum(0)) < 0.3 * area.sum(), f"{name} is open"
                 assert np.isfinite(corners).all() and all(slot in model.kinds for _, slot in model.parts), name
                 low, high = model.bounds()
-                assert (high - low).min() > 0.003 and abs(low[1]) < 0.03, f"the lowest point of {name} is at 0"
+                assert (high - low).min() > 0.003
+                foot = 0.2 if shape is figures.sitting else 0.0  # a child's feet may not reach the floor
+                assert -0.03 < low[1] < 0.03 + foot, f"the lowest point of {name} is at 0"
                 for surface in model.surfaces:  # there is geometry directly below it
                     heights = corners[:, :, 1][np.abs(corners[:, :, 1] - surface.y_m) < 2e-3]
                     assert len(heights), (name, surface)
                 shapes.add(corners.tobytes())
         assert len(shapes) >= 3, f"{name} has several shapes"
     single = {name for name, category in CATEGORIES.items() if len(category.shapes) == 1}
-    assert single == {"apple"}
+    assert single == {"apple", "person"}, "both vary within one shape"
 
 
 WORDS = {
@@ -279,6 +283,8 @@ def test_sizes_match_real_furniture() -> None:
             spread.append((max(width, depth), min(width, depth), height))
         low, high = np.array(spread[0]) / SIZE_FACTOR, np.array(spread[1]) * SIZE_FACTOR
         for shape in (*CATEGORIES[word].shapes, *CATEGORIES[word].grouped):
+            if shape is wall_art.photo:  # the assets have no photographs, which are smaller than paintings
+                continue
             for seed in range(8):
                 corner, other = shape(np.random.default_rng(seed)).bounds()
                 width, height, depth = other - corner

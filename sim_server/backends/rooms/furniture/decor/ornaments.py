@@ -102,7 +102,7 @@ def animal(rng: np.random.Generator) -> Model:
     """A standing horse or dog on a base."""
     size, neck = rng.uniform(0.8, 1.5), rng.uniform(0.05, 0.09)
     model = Model(main="statue", second="wood")
-    model.add(box((0.1, 0.02, 0.2), (0, 0.01, 0), 0.004), "second")
+    model.add(box((0.12, 0.02, 0.22), (0, 0.01, 0), 0.004), "second")
     for x in (-0.024, 0.024):
         for z in (-0.055, 0.055):
             model.add(cylinder(0.009, 0.09, (x, 0.02, z), 8, 0.013))

@@ -64,7 +64,7 @@ def photo(rng: np.random.Generator) -> Model:
 
 def portrait(rng: np.random.Generator) -> Model:
     """A head and shoulders before a plain ground in a broad frame."""
-    width = rng.uniform(0.34, 0.7)
+    width = rng.uniform(0.36, 0.7)
     height, bar = width * rng.uniform(1.2, 1.45), rng.uniform(0.03, 0.06)
     model = Model(main="wood" if rng.random() < 0.5 else "brass", ground="art_near", face="card", dress="art_hill")
     frame(model, width, height, bar, 0.035, "main")
@@ -81,11 +81,11 @@ def portrait(rng: np.random.Generator) -> Model:
 
 def poster(rng: np.random.Generator) -> Model:
     """An unframed sheet between two wooden bars, with stripes, arcs or a grid."""
-    width = rng.uniform(0.35, 0.8)
+    width = rng.uniform(0.36, 0.8)
     height = width * rng.uniform(1.3, 1.6)
     model = Model(main="paper", second="wood", a="art_sun", b="art_hill", c="art_near")
     model.add(box((width, height, 0.004), (0, height / 2, -0.004), 0.001))
-    for y in (0.012, height - 0.012):
+    for y in (0.01, height - 0.01):
         model.add(box((width + 0.03, 0.024, 0.02), (0, y, 0), 0.004), "second")
     style, z = int(rng.integers(3)), 0.0
     if style == 0:
@@ -107,7 +107,7 @@ def poster(rng: np.random.Generator) -> Model:
 
 def botanical(rng: np.random.Generator) -> Model:
     """A thin frame with a drawing of a leafy twig on white."""
-    width = rng.uniform(0.28, 0.6)
+    width = rng.uniform(0.36, 0.6)
     height = width * rng.uniform(1.25, 1.5)
     model = Model(main="wood", paper="paper", leaf="leaf")
     frame(model, width, height, 0.018, 0.022, "main")

@@ -96,7 +96,8 @@ def console_washbasin(rng: np.random.Generator) -> Model:
         model.add(cylinder(0.018, height - 0.13, (x * (width / 2 - 0.05), 0, depth / 2 - 0.05), 8), "detail")
     bar = [(x * (width / 2 - 0.05), height - 0.2, depth / 2 - 0.05) for x in (-1, 1)]
     model.add(tube(bar, 0.009, 6), "detail")
-    model.add(box((width * 0.3, 0.3, 0.1), (0, height - 0.28, -depth / 2 + 0.06), 0.02))
+    trap = [(0, height - 0.13, 0.02), (0, height - 0.3, 0.02), (0, height - 0.3, -depth / 2 + 0.01)]
+    model.add(tube(trap, 0.018, 8), "detail")
     _spout(model, height, -depth / 2 + 0.05)
     return model
 

@@ -125,7 +125,7 @@ def thick_laptop(rng: np.random.Generator) -> Model:
     width, depth = float(high[0] - low[0]), 0.24
     model.kinds["lit"] = "paper"
     model.add(box((width * 0.98, 0.02, depth + 0.03), (0, 0.01, -0.02), 0.004))
-    model.add(box((width * 0.7, 0.024, 0.03), (0, 0.014, -depth / 2 - 0.02), 0.006), "key")
+    model.add(box((width * 0.7, 0.024, 0.03), (0, 0.014, -depth / 2 - 0.024), 0.006), "key")
     for k in range(3):
         model.add(box((width - 0.08, 0.001, 0.006), (0, 0.0205, -0.07 + 0.035 * k), 0.0003), "lit")
     return model

@@ -91,7 +91,7 @@ def hook_towel(rng: np.random.Generator) -> Model:
     model = Model(main="curtain", second="metal")
     cloth = drape(width, 0.0, height - 0.06, rng.uniform(0, 6))
     part = np.interp(cloth.positions[:, 1], (0, height - 0.06), (1.0, 0.4)).astype(np.float32)
-    model.add(cloth._replace(positions=cloth.positions * np.stack([part, np.ones_like(part), np.ones_like(part)], 1)))
+    model.add(cloth._replace(positions=cloth.positions * np.stack([part, np.ones_like(part), part], 1)))
     model.add(box((width * 0.3, 0.08, 0.06), (0, height - 0.05, 0), 0.02))
     model.add(
         cylinder(0.02, 0.06, (0, 0, 0), 10).turned(rotation_x(math.pi / 2)).moved((0, height - 0.02, -0.05)), "second"

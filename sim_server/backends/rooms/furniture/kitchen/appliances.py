@@ -229,7 +229,7 @@ def coffee_machine(rng: np.random.Generator) -> Model:
     model = Model(main="appliance", dark="dark")
     model.add(box((width, height, depth * 0.42), (0, height / 2, -depth * 0.29), 0.012))
     model.add(box((width, 0.1, depth), (0, height - 0.05, 0), 0.012))
-    model.add(box((width, 0.03, depth), (0, 0.015, 0), 0.006), "dark")
+    model.add(box((width + 0.006, 0.034, depth + 0.006), (0, 0.015, 0), 0.006), "dark")
     jug = [(0, 0.03), (0.055, 0.03), (0.07, 0.08), (0.05, 0.15), (0.04, 0.16), (0, 0.16)]
     model.add(revolve(jug, 18, (0, 0, depth * 0.2)), "dark")
     model.add(box((0.06, 0.02, 0.006), (0, height - 0.05, depth / 2), 0.002), "dark")

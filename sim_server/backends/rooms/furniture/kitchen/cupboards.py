@@ -90,8 +90,8 @@ def canopy_hood(rng: np.random.Generator) -> Model:
     width, height, depth = rng.uniform(0.5, 0.9), rng.uniform(0.2, 0.5), rng.uniform(0.38, 0.5)
     model = Model(main="enamel", dark="dark", lit="paper", second="steel")
     model.add(box((width, height, depth - 0.06), (0, height / 2 + 0.01, -0.03), 0.01))
-    model.add(box((width, 0.08, depth), (0, 0.05, 0), 0.02), "second")
+    model.add(box((width + 0.004, 0.084, depth), (0, 0.048, 0.004), 0.02), "second")
     for k in range(5):
         model.add(box((width - 0.08, 0.008, 0.03), (0, 0.008, -depth / 2 + 0.08 + 0.06 * k), 0.002), "dark")
-    model.add(box((width * 0.5, 0.006, 0.02), (0, 0.009, depth / 2 - 0.05), 0.001), "lit")
+    model.add(box((width * 0.5, 0.006, 0.02), (0, 0.005, depth / 2 - 0.05), 0.001), "lit")
     return model

@@ -97,7 +97,7 @@ def bowl(rng: np.random.Generator) -> Model:
 def fruit_bowl(rng: np.random.Generator) -> Model:
     """A bowl on a foot with bananas; apples would be objects of their own."""
     radius, height = rng.uniform(0.11, 0.16), rng.uniform(0.08, 0.11)
-    model = Model(main="ceramic", fruit="brass", dark="dark")
+    model = Model(main="ceramic", fruit="banana", dark="dark")
     outline = [
         (0, 0),
         (radius * 0.45, 0),
@@ -117,13 +117,13 @@ def fruit_bowl(rng: np.random.Generator) -> Model:
 
 
 def pedestal_bowl(rng: np.random.Generator) -> Model:
-    """A wide shallow bowl on a stem."""
-    radius, height = rng.uniform(0.1, 0.16), rng.uniform(0.1, 0.16)
+    """A deep bowl on a short stem with a round foot."""
+    radius, height = rng.uniform(0.08, 0.15), rng.uniform(0.11, 0.17)
     model = Model(main="glass" if rng.random() < 0.4 else "ceramic")
-    foot = [(0, 0), (radius * 0.5, 0), (radius * 0.45, 0.01), (0.014, 0.025), (0.014, height * 0.55)]
-    model.add(
-        revolve([*foot, (radius, height), (radius - 0.006, height), (0.02, height * 0.6), (0, height * 0.58)], 24)
-    )
+    foot = [(0, 0), (radius * 0.55, 0), (radius * 0.5, 0.01), (0.016, 0.022), (0.016, height * 0.3)]
+    outer = [(radius * 0.6, height * 0.42), (radius * 0.92, height * 0.7), (radius, height)]
+    inner = [(radius - 0.007, height), (radius * 0.84, height * 0.7), (radius * 0.5, height * 0.46), (0, height * 0.4)]
+    model.add(revolve([*foot, *outer, *inner], 24))
     return model
 
 

@@ -55,7 +55,7 @@ def display_cabinet(rng: np.random.Generator) -> Model:
     width, depth, height = rng.uniform(0.6, 1.1), rng.uniform(0.34, 0.44), rng.uniform(1.2, 1.85)
     model = Model(main="wood", second="wood", glass="pane", detail="metal")
     leg, split = rng.uniform(0.06, 0.14), height * rng.uniform(0.35, 0.5)
-    model.add(box((width, height - leg, depth), (0, (height + leg) / 2, 0), 0.008))
+    model.add(box((width, height - leg - 0.006, depth), (0, (height + leg) / 2 - 0.003, 0), 0.008))
     model.add(box((width + 0.04, 0.03, depth + 0.03), (0, height - 0.015, 0), 0.008), "second")
     for x in (-1, 1):
         for z in (-1, 1):

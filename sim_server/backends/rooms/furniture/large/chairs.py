@@ -79,8 +79,8 @@ def office_chair(rng: np.random.Generator) -> Model:
     model.add(back.turned(rotation_x(-0.1)).moved((0, seat, -0.22)))
     model.add(box((0.06, 0.2, 0.03), (0, seat + 0.08, -0.25)), "dark")
     if rng.random() < 0.3:
-        model.add(box((0.05, 0.14, 0.02), (0, height + 0.03, -0.28 - 0.1 * (height - seat))), "dark")
-        model.add(soft_box((0.28, 0.13, 0.07), (0, height + 0.12, -0.26 - 0.1 * (height - seat)), 0.03))
+        model.add(box((0.05, 0.2, 0.02), (0, height + 0.01, -0.245 - 0.1 * (height - seat))), "dark")
+        model.add(soft_box((0.28, 0.13, 0.07), (0, height + 0.12, -0.235 - 0.1 * (height - seat)), 0.03))
     for x in (-width / 2 - 0.02, width / 2 + 0.02) if rng.random() < 0.75 else ():
         model.add(box((0.03, 0.2, 0.04), (x, seat + 0.1, 0)), "dark")
         model.add(soft_box((0.06, 0.035, 0.28), (x, seat + 0.21, 0), 0.015), "dark")

@@ -12,7 +12,7 @@ from sim_server.backends.rooms.mesh import box, cylinder, revolve, rotation_x, s
 
 def coat_rack(rng: np.random.Generator) -> Model:
     """A pole with hooks, and a coat on one of them."""
-    height = rng.uniform(1.45, 1.95)
+    height = rng.uniform(1.3, 2.0)
     model = Model(main="wood", coat="coat", second="wood")
     model.add(cylinder(0.022, height, (0, 0, 0), 10))
     for k in range(4):
@@ -38,7 +38,7 @@ def coat_rack(rng: np.random.Generator) -> Model:
 
 def clothes_rail(rng: np.random.Generator) -> Model:
     """A rail between two posts with coats on hangers."""
-    width, height = rng.uniform(0.7, 1.5), rng.uniform(1.3, 1.75)
+    width, height = rng.uniform(0.6, 1.9), rng.uniform(1.2, 1.8)
     model = Model(main="metal", coat="coat", other="curtain", second="wood")
     for x in (-1, 1):
         at = x * width / 2

@@ -142,7 +142,7 @@ def sliding_wardrobe(rng: np.random.Generator) -> Model:
         for y in (0.36, 0.66):
             model.add(box((wide - 0.03, 0.012, 0.026), (x, height * y, z)), "detail")
         for side in (-1, 1):
-            model.add(box((0.03, tall, 0.026), (x + side * (wide - 0.03) / 2, height / 2 + 0.02, z + 0.004)), "detail")
+            model.add(box((0.03, tall, 0.026), (x + side * (wide - 0.026) / 2, height / 2 + 0.02, z + 0.004)), "detail")
     return model
 
 
