@@ -14,6 +14,7 @@ from protocol.tasks.scene import SceneObject
 
 # Further nouns for an object, besides its category and the last words of that ("coffee table" -> "table"): more general
 # words, words for objects that look alike, and words for parts that a person would name as objects.
+_BOOKS = ("book", "books", "set of books", "stack of books")
 _ALSO_CALLED: dict[str, tuple[str, ...]] = {
     # Seats.
     "armchair": ("chair",),
@@ -38,15 +39,14 @@ _ALSO_CALLED: dict[str, tuple[str, ...]] = {
     "cupboard": ("cabinet", "shelf"),
     "wardrobe": ("cabinet", "cupboard"),
     "dresser": ("cabinet", "nightstand"),
-    "bookshelf": ("shelf", "bookcase", "cabinet", "set of books", "books"),
-    "bookcase": ("bookshelf", "shelf", "set of books", "books"),
-    "shelf": ("bookshelf", "set of books"),
+    "bookshelf": ("shelf", "bookcase", "cabinet", *_BOOKS),
+    "bookcase": ("bookshelf", "shelf", *_BOOKS),
+    "shelf": ("bookshelf", *_BOOKS),
     "shoe rack": ("shelf", "cabinet", "dresser"),
     "tv stand": ("cabinet", "table"),
     "television stand": ("cabinet", "table"),
     "sideboard": ("cabinet", "dresser"),
     # Beds and textiles.
-    "bed": ("pillow",),
     "crib": ("bed",),
     "rug": ("carpet", "mat"),
     "carpet": ("rug",),
@@ -69,6 +69,10 @@ _ALSO_CALLED: dict[str, tuple[str, ...]] = {
     "painting": ("picture",),
     "photo": ("picture",),
     "poster": ("picture",),
+    # People.
+    "man": ("person",),
+    "woman": ("person",),
+    "child": ("person",),
     # Plants and small objects.
     "cactus": ("plant",),
     "flower": ("plant",),
@@ -79,13 +83,15 @@ _ALSO_CALLED: dict[str, tuple[str, ...]] = {
     "pan": ("pot",),
     "soap": ("bottle",),
     "soap dispenser": ("soap", "bottle"),
-    "book": ("set of books",),
+    "book": _BOOKS,
+    "stack of books": _BOOKS,
+    "set of books": _BOOKS,
 }
-# Categories whose number people do not agree on: panels, stacks, fitted units, boards, and frames.
+# Categories whose number people do not agree on: panels, stacks and pairs, fitted units, and boards.
 _UNCOUNTED = frozenset(
     (
-        "curtain", "blind", "towel", "set of books", "books", "toilet paper", "counter", "cupboard", "shelf", "soap",
-        "clothes", "picture",
+        *_BOOKS, "blind", "clothes", "counter", "cupboard", "curtain", "pair of shoes", "shelf", "shoe", "soap",
+        "toilet paper", "towel",
     )
 )  # fmt: skip
 

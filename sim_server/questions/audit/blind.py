@@ -65,8 +65,15 @@ def blind_score(asked: Asked) -> tuple[BlindScore, list[float]]:
     for (scene, _), ours, theirs in zip(asked, blind, base):
         by_scene[scene] += ours - theirs - centre
     error = math.sqrt(sum(value * value for value in by_scene.values())) / len(asked)
-    means = (float(np.mean(values)) for values in (blind, chance, constant))
-    return BlindScore(questions[0].skill, len(asked), *means, error), blind
+    total = BlindScore(
+        skill=questions[0].skill,
+        questions=len(asked),
+        blind=float(np.mean(blind)),
+        chance=float(np.mean(chance)),
+        constant=float(np.mean(constant)),
+        error=error,
+    )
+    return total, blind
 
 
 def _scores(questions: Sequence[Question], answers: Sequence[str]) -> list[float]:
@@ -170,8 +177,10 @@ def _constant_answers(questions: Sequence[Question]) -> list[str]:
         guesses = sorted(set(np.quantile(truths, _QUANTILES).tolist() if questions[0].unit else truths))
         best = max(guesses, key=lambda guess: _mean_accuracy([guess] * len(truths), [max(t, 1e-3) for t in truths]))
         return [f"{best:g}"] * len(questions)
-    options = [answers_to(question, (question.answer,)) for question in questions]
     (word, times) = Counter(question.answer for question in questions).most_common(1)[0]
+    if not questions[0].options and questions[0].answer_type != "sequence":
+        return [word] * len(questions)
+    options = [answers_to(question, (question.answer,)) for question in questions]
     right = [row.index(question.answer) for question, row in zip(questions, options)]
     (place, hits) = Counter(right).most_common(1)[0]
     places = [row[min(place, len(row) - 1)] for row in options]

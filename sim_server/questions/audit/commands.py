@@ -4,7 +4,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Optional, Sequence
 
 import msgspec
 import typer
@@ -16,6 +16,7 @@ from protocol.run.config import load
 from protocol.run.directory import disk_guard, write_atomic
 from protocol.skills import CATALOGUE
 from protocol.tasks.specs import world_of
+from sim_server.questions.audit.blind import ENOUGH, BlindScore
 
 
 def audit(
@@ -60,27 +61,28 @@ def audit(
         given = tree.get("curriculum", {})
         tree = {"curriculum": {**given, "world": {**HOME, **given.get("world", {})}}}
     world = world_of(tree)
-    rows, examples = check(simulator, world, cells, n, seed, images, lambda line: typer.echo(line, err=True))
+    rows, scores, examples = check(simulator, world, cells, n, seed, images, lambda line: typer.echo(line, err=True))
     digest = simulator.digest
     simulator.close()
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0)
     table.add_column("cell", overflow="fold")
-    for column in ("realised", "tries", "ms", "bits", "chance", "blind", "program", "oracle"):
+    for column in ("realised", "tries", "ms", "bits", "program", "oracle"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
             *(f"{row.skill} L{row.level}", f"{row.realised}/{row.specs}", f"{row.attempts:.1f}", f"{row.ms:.0f}"),
-            *(f"{row.entropy_bits:.2f}", f"{row.chance:.2f}", f"{row.blind:.2f}"),
-            *(f"{row.holds}/{row.realised}", f"{row.agrees}/{row.realised}"),
+            *(f"{row.entropy_bits:.2f}", f"{row.holds}/{row.realised}", f"{row.agrees}/{row.realised}"),
         )
     Console().print(table)
+    Console().print(_blind_table(scores))
     for row in rows:
         for rule, times in list(row.reasons.items())[:REASONS_SHOWN]:
             typer.echo(f"{row.skill} {row.level}: {times} left out, {rule}")
     if out is not None:
         result = {"renderer_digest": digest, "n": n, "seed": seed, "rows": msgspec.to_builtins(rows)}
+        result["blind"] = msgspec.to_builtins(scores)
         write_atomic(out / "audit.json", (json.dumps(result, indent=1) + "\n").encode())
-        write_atomic(out / "audit.html", page(rows, examples, f"Audit of {backend}").encode())
+        write_atomic(out / "audit.html", page(rows, scores, examples, f"Audit of {backend}").encode())
         typer.echo(f"{out / 'audit.html'}: {len(examples)} questions with images")
     wrong = sum(2 * row.realised - row.agrees - row.holds for row in rows)
     failed = sum(row.failed for row in rows)
@@ -88,5 +90,20 @@ def audit(
         typer.echo(f"{failed} specs ended with an error")
     if wrong:
         typer.echo(f"{wrong} checks failed")
-    if wrong or failed:
+    leaks = [score for score in scores if score.leaks()]
+    for score in leaks:
+        typer.echo(f"{score.skill}: the words give answers away, {score.excess:.2f} above a baseline without them")
+    if wrong or failed or leaks:
         raise typer.Exit(1)
+
+
+def _blind_table(scores: Sequence[BlindScore]) -> Table:
+    table = Table(title="Answers without images", title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0)
+    table.add_column("skill", overflow="fold")
+    for column in ("asked", "blind", "chance", "constant", "excess", "error", "verdict"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for score in scores:
+        verdict = "leaks" if score.leaks() else "even" if score.questions >= ENOUGH else f"under {ENOUGH}"
+        numbers = (score.blind, score.chance, score.constant, score.excess, score.error)
+        table.add_row(score.skill, str(score.questions), *(f"{number:.2f}" for number in numbers), verdict)
+    return table

@@ -19,12 +19,19 @@ def words_in(text: str) -> list[str]:
 
 
 def question_words(question: Question, with_names: bool) -> frozenset[str]:
-    """Words and pairs of consecutive words of the text; with names, also the phrases that name objects, each with and
-    without its place in the sentence."""
+    """Words and pairs of consecutive words of the text; with names, also the phrases that name objects and their last
+    words, with and without their roles in the question."""
     words = words_in(question.text)
-    names = [question.text[mention.start : mention.end].lower() for mention in question.mentions if with_names]
-    placed = [f"{place}: {name}" for place, name in enumerate(names)]
-    return frozenset((*words, *map(" ".join, zip(words, words[1:])), *names, *placed))
+    names = _names_by_role(question) if with_names else []
+    roles = [f"{role}: {part}" for role, name in enumerate(names) for part in (name, name.split()[-1])]
+    return frozenset((*words, *map(" ".join, zip(words, words[1:])), *names, *roles))
+
+
+def _names_by_role(question: Question) -> list[str]:
+    """The names of the mentioned objects in the order of the program, which is that of their roles: a reader parses
+    "From the bed, where is the lamp?" like "Where is the lamp from the bed?"."""
+    mentions = sorted(question.mentions, key=lambda one: question.program.find(f"object({one.object_id})"))
+    return [question.text[one.start : one.end].lower() for one in mentions]
 
 
 def told_words(questions: Sequence[Question]) -> list[frozenset[str]]:
@@ -45,7 +52,8 @@ def answers_to(question: Question, known: Iterable[str]) -> tuple[str, ...]:
     if question.options:
         return question.options
     if question.answer_type == "sequence":
-        return tuple(", ".join(order) for order in permutations(sorted(question.answer.split(", "))))
+        named = sorted(question.answer.split(", "), key=question.text.find)
+        return tuple(", ".join(order) for order in permutations(named))
     return tuple(known)
 
 

@@ -10,6 +10,7 @@ from typing import Sequence
 import numpy as np
 from PIL import Image
 
+from sim_server.questions.audit.blind import BlindScore
 from sim_server.questions.audit.run import AuditRow, Example
 
 SCALE_TO_PX = 240
@@ -38,7 +39,7 @@ code { font-size: 12px; word-break: break-word; color: var(--code) }
 """
 
 
-def page(rows: Sequence[AuditRow], examples: Sequence[Example], title: str) -> str:
+def page(rows: Sequence[AuditRow], scores: Sequence[BlindScore], examples: Sequence[Example], title: str) -> str:
     """The complete page, with the questions that failed a check first."""
     wrong = [item for item in examples if not (item.agrees and item.holds)]
     right = [item for item in examples if item.agrees and item.holds]
@@ -50,6 +51,7 @@ def page(rows: Sequence[AuditRow], examples: Sequence[Example], title: str) -> s
         f"<p>{realised} questions of {sum(row.specs for row in rows)} specs. The oracle agrees with {agreed},",
         f"a second run of the program with {sum(row.holds for row in rows)}.</p>",
         _table(rows),
+        _blind_table(scores),
     ]
     if wrong:
         parts += [f"<h2>Failed checks ({len(wrong)})</h2><div class=cards>", *map(_card, wrong), "</div>"]
@@ -60,8 +62,8 @@ def page(rows: Sequence[AuditRow], examples: Sequence[Example], title: str) -> s
 
 def _table(rows: Sequence[AuditRow]) -> str:
     heads = (
-        "skill", "level", "realised", "infeasible", "failed", "placements", "ms", "answers", "bits", "chance",
-        "options only", "blind", "program", "oracle",
+        "skill", "level", "realised", "infeasible", "failed", "placements", "ms", "answers", "bits", "chance", "blind",
+        "program", "oracle",
     )  # fmt: skip
     head = "".join(f"<th>{name}</th>" for name in heads)
     lines = [f"<div class=scroll><table><tr>{head}<th class=why>rules that rejected most</th></tr>"]
@@ -70,11 +72,26 @@ def _table(rows: Sequence[AuditRow]) -> str:
         cells = (
             row.skill, str(row.level), str(row.realised), str(row.specs - row.realised - row.failed), str(row.failed),
             f"{row.attempts:.1f}", f"{row.ms:.1f}", str(row.answers), f"{row.entropy_bits:.2f}", f"{row.chance:.2f}",
-            f"{row.options_only:.2f}", f"{row.blind:.2f}",
-            f"{row.holds}/{row.realised}", f"{row.agrees}/{row.realised}",
+            f"{row.blind:.2f}", f"{row.holds}/{row.realised}", f"{row.agrees}/{row.realised}",
         )  # fmt: skip
         why = html.escape(" · ".join(f"{times} {rule}" for rule, times in list(row.reasons.items())[:REASONS_SHOWN]))
         lines.append(f"<tr{bad}>" + "".join(f"<td>{cell}</td>" for cell in cells) + f"<td class=why>{why}</td></tr>")
+    return "\n".join([*lines, "</table></div>"])
+
+
+def _blind_table(scores: Sequence[BlindScore]) -> str:
+    heads = ("skill", "asked", "blind", "chance", "constant", "excess", "error")
+    lines = [
+        "<h2>Answers without images</h2>",
+        "<p>Scores of a reader of the questions alone, of a guess among the options, and of the best constant.</p>",
+        "<div class=scroll><table><tr>",
+        "".join(f"<th>{name}</th>" for name in heads) + "</tr>",
+    ]
+    for score in scores:
+        numbers = (score.blind, score.chance, score.constant, score.excess, score.error)
+        cells = (score.skill, str(score.questions), *(f"{number:.2f}" for number in numbers))
+        bad = " class=bad" if score.leaks() else ""
+        lines.append(f"<tr{bad}>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     return "\n".join([*lines, "</table></div>"])
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, defaultdict
-from typing import Callable, Optional, Sequence
+from typing import Callable, Mapping, Optional, Sequence
+from zlib import crc32
 
 import msgspec
 import numpy as np
@@ -22,7 +23,7 @@ from protocol.tasks.scene import Pose, SceneDescription, SceneSpec
 from protocol.tasks.specs import World, task_spec, training_scene
 from protocol.tasks.task import Question, TaskSpec
 from sim_server.backends.base import Backend, Frames, Scene
-from sim_server.questions.audit.blind import blind_score, hints, nothing
+from sim_server.questions.audit.blind import BlindScore, blind_score
 from sim_server.questions.audit.oracles import agrees, oracle_of
 from sim_server.questions.evidence import EVIDENCE_SENSORS, Realised
 from sim_server.questions.language.evaluator import verify
@@ -59,10 +60,10 @@ class Example(msgspec.Struct):
 class AuditRow(msgspec.Struct):
     """One skill at one level.
 
-    `ms` is the processor time per spec without opening the scene. `blind` is the score of the image-blind baseline
-    (blind.py), `options_only` its score if it reads only the options, `chance` the value in the catalogue. `holds`
-    and `agrees` count the realised questions that a second run of the program and the oracle confirm, `failed` the
-    specs that ended with an error.
+    `ms` is the processor time per spec without opening the scene. `blind` is the score of the image-blind baseline of
+    the skill (blind.py) on the questions of this level, `chance` the value in the catalogue. `holds` and `agrees` count
+    the realised questions that a second run of the program and the oracle confirm, `failed` the specs that ended with
+    an error.
     """
 
     skill: str
@@ -74,7 +75,6 @@ class AuditRow(msgspec.Struct):
     answers: int
     entropy_bits: float
     chance: float
-    options_only: float
     blind: float
     holds: int
     agrees: int
@@ -86,14 +86,15 @@ class _Tally:
     def __init__(self) -> None:
         self.specs = self.realised = self.attempts = self.holds = self.agrees = self.failed = 0
         self.spent_s = 0.0
-        self.asked: list[tuple[int, Question]] = []  # each with the number of its scene in this cell
+        self.asked: list[tuple[int, Question]] = []  # each with a number that identifies its scene
         self.reasons: Counter[str] = Counter()
 
     def fail(self, error: Exception) -> None:
         self.failed += 1
         self.reasons[f"failed: {one_line(error)}"] += 1
 
-    def row(self, cell: Cell) -> AuditRow:
+    def row(self, cell: Cell, blind: Sequence[float]) -> AuditRow:
+        """The row of a cell; blind: per question, the score of the image-blind baseline."""
         total = max(self.realised, 1)
         answers = Counter(_answer(question) for _, question in self.asked)
         return AuditRow(
@@ -106,8 +107,7 @@ class _Tally:
             answers=len(answers),
             entropy_bits=sum(-n / total * math.log2(n / total) for n in answers.values()),
             chance=CATALOGUE[cell[0]].chance_at(cell[1]),
-            options_only=blind_score(self.asked, nothing),
-            blind=blind_score(self.asked, hints),
+            blind=sum(blind) / total,
             holds=self.holds,
             agrees=self.agrees,
             failed=self.failed,
@@ -123,8 +123,9 @@ def audit(
     seed: int = 0,
     images: int = 0,
     progress: Callable[[str], None] = lambda _: None,
-) -> tuple[list[AuditRow], list[Example]]:
-    """A row per cell, and examples: the first `images` of each cell, and every question that failed a check.
+) -> tuple[list[AuditRow], list[BlindScore], list[Example]]:
+    """A row per cell, the image-blind scores per skill, and examples: the first `images` of each cell, and every
+    question that failed a check.
 
     Every skill is asked one question in each of `n` scenes, with its levels in rotation. Raises
     VantageError("unsupported") for a skill without an oracle.
@@ -162,7 +163,22 @@ def audit(
         scene.close()
         if (index + 1) % 25 == 0 or index + 1 == n:
             progress(f"scenes: {index + 1} of {n}")
-    return [tallies[cell].row(cell) for cell in cells], examples
+    scores, blind = _blind(tallies)
+    return [tallies[cell].row(cell, blind[cell]) for cell in cells], scores, examples
+
+
+def _blind(tallies: Mapping[Cell, _Tally]) -> tuple[list[BlindScore], dict[Cell, list[float]]]:
+    """The image-blind scores of all skills with a question, and by cell those of every question."""
+    by_cell: dict[Cell, list[float]] = {cell: [] for cell in tallies}
+    scores: list[BlindScore] = []
+    for skill in dict.fromkeys(skill for skill, _ in tallies):
+        asked = [(cell, item) for cell, tally in tallies.items() if cell[0] == skill for item in tally.asked]
+        if asked:
+            total, each = blind_score([item for _, item in asked])
+            scores.append(total)
+            for (cell, _), value in zip(asked, each):
+                by_cell[cell].append(value)
+    return scores, by_cell
 
 
 def _answer(question: Question) -> str:
@@ -212,7 +228,7 @@ def _one(scene: Scene, order: TaskSpec, tally: _Tally) -> Optional[Example]:
     )
     tally.realised += 1
     tally.attempts += found.attempts
-    tally.asked.append((tally.specs, question))
+    tally.asked.append((crc32(scene.description.scene_id.encode()), question))
     tally.agrees += example.agrees
     tally.holds += example.holds
     return example

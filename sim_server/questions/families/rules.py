@@ -140,6 +140,11 @@ def uniquely_named(description: SceneDescription) -> list[SceneObject]:
     return alone or list(description.objects)
 
 
+def stance(item: SceneObject) -> str:
+    """Where the object is: "hanging", "small" on another object, or "standing"."""
+    return "hanging" if item.support_id < 0 else "small" if is_small(item) else "standing"
+
+
 class Comparable:
     """Which objects of a scene a question about distances can relate.
 

@@ -169,7 +169,7 @@ def neighbour_near(evidence: Evidence, candidate: Candidate) -> float:
 def wrong_by(evidence: Evidence, candidate: Candidate) -> float:
     """The least error of a wrong distance among the options."""
     draft = small.SmallLocation().draft(evidence, candidate, 1, np.random.default_rng(len(candidate.objects)))
-    away = {float(option.split(" , ")[2].split()[0]) for option in draft.options}
+    away = {float(option.split(", ")[2].split()[0]) for option in draft.options}
     right = min(away, key=lambda one: abs(one - apart_m(evidence, candidate)))
     return min((abs(one - right) for one in away if one != right), default=9.0)
 

@@ -100,9 +100,9 @@ def test_letters_name_options(tmp_path: Path) -> None:
     ]
 
 
-def test_a_question_is_written_as_prose_and_shows_its_degradations(tmp_path: Path) -> None:
+def test_a_question_shows_its_text_and_its_degradations(tmp_path: Path) -> None:
     spec = {"degradations": [{"name": "fog", "severity": 3}]}
-    item = _gallery_item(episode(tmp_path, question="look at the desk . what color is it ?", spec=spec))
+    item = _gallery_item(episode(tmp_path, question="Look at the desk. What color is it?", spec=spec))
     assert item["question"] == "Look at the desk. What color is it?"
     assert item["degraded"] == "fog:3"
 

@@ -234,7 +234,7 @@ LIES: dict[str, Callable[[Episode], Any]] = {
     "escape code": altered(text="left or \x1b[31mright ?"),
     "vision token": altered(text="is <|image_pad|> left or right ?"),
     "too many options": altered(options=("left", "right", *map(str, range(40))), answer="39", show_options=True),
-    "an answer that cannot be read": altered(options=("left.", "right."), answer="left."),
+    "an answer that cannot be read": altered(options=("left, up", "left , up"), answer="left , up"),
     "long text": altered(text="left " * 200_000),
     "spec": lambda episode: msgspec.structs.replace(episode, spec_id="s99999"),
     "no views": lambda episode: msgspec.structs.replace(episode, views=()),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from protocol.answers.letters import letter_prompt
 from protocol.errors import Infeasible, VantageError
 from protocol.run.sealed import sealed_folder
 from protocol.tasks.proposals import read_proposals
@@ -76,13 +77,21 @@ def test_every_spec_is_a_row_or_counted_as_infeasible(made):
     assert record["rows"] > 9
 
 
+def _tagged(images: int) -> str:
+    """The images of a message with their tags."""
+    if images == 1:
+        return "<image>"
+    return "\n".join(f"Image {number}: <image>" for number in range(1, images + 1)) + "\n"
+
+
 def test_a_row_has_the_benchmark_fields_and_a_chat(made):
     for row in rows_of(made):
         question = row.truth.question
         user, assistant = row.messages
-        assert [part.type for part in user.content] == ["image"] * len(row.images) + ["text"]
+        parts = [part.text or "<image>" for part in user.content]
+        assert "".join(parts) == _tagged(len(row.images)) + letter_prompt(question)
         assert assistant.content[0].text == row.ground_truth
-        assert row.question[0].isupper() and row.question.endswith("?") and " ?" not in row.question
+        assert row.question == f"{question.text} {question.rule}" and question.rule
         if row.options != NO_OPTIONS:
             letters = "ABCD"[: len(row.options)]
             assert [option[:3] for option in row.options] == [f"{letter}. " for letter in letters]

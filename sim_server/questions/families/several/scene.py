@@ -34,19 +34,28 @@ from sim_server.questions.families.rules import (
     SEPARATE,
     Comparable,
     clear_anywhere,
-    is_small,
-    need_objects,
     prominent_anywhere,
     shown_in_part,
     shows,
     uniquely_named,
 )
-from sim_server.questions.families.single.measures import draft_size
+from sim_server.questions.families.single.measures import USUAL_SIZE, by_size_class, draft_size
 from sim_server.questions.families.single.perceive import COUNT_RULE, NO_STRUCTURE, counted, groups
 from sim_server.questions.families.single.space import RelativeDirection, RelativeDistance
-from sim_server.questions.family import NO_TARGET, Candidate, Draft, Family, Findings, Target, name_slots, shuffled
+from sim_server.questions.family import (
+    NO_SUCH_ANSWER,
+    NO_TARGET,
+    Candidate,
+    Draft,
+    Family,
+    Findings,
+    Target,
+    name_slots,
+    shuffled,
+)
 from sim_server.questions.geometry import box_distance_m
 from sim_server.questions.nouns import countable
+from sim_server.questions.sizes import size_class
 from sim_server.questions.staging import Staging
 from sim_server.questions.views.coverage import LEAST_JOINT, joined
 from sim_server.questions.views.sets import covering_sets, drawn_sets, evenly_fitting, first_fitting, shoot
@@ -215,9 +224,9 @@ def judge_count(evidence: Evidence, asked: CountLevel, spread: bool, findings: F
     """
     for form, items in groups([evidence.objects[key] for key in evidence.seen()], findings):
         keys = [item.id for item in items]
-        if evidence.about and not set(evidence.about) & set(keys):
-            continue
-        if len(keys) > asked.most:
+        if evidence.about and set(keys) != set(evidence.about):
+            findings.reject(NO_SUCH_ANSWER)
+        elif len(keys) > asked.most:
             findings.reject(f"the images show more than {asked.most} of a kind")
         elif not all(shown_together(evidence, (key,), asked.clarity) for key in keys):
             findings.reject(f"a counted object is not shown clearly enough ({asked.clarity}) in any image")
@@ -268,10 +277,7 @@ class SceneSize(SceneViews):
     ) -> Target:
         if previous is not None:
             return previous
-        # In an image of much of a room, small objects rarely fill as much of the image as the level asks.
-        names = sorted({item.category for item in uniquely_named(description) if not is_small(item)})
-        need_objects(names, 1, self.skill.name)
-        return Target(key=pick(names, rng), focus=())
+        return Target(key=pick(sorted(by_size_class(description)), rng), focus=())
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         clarity = self.skill.levels[level].clarity
@@ -281,10 +287,12 @@ class SceneSize(SceneViews):
                 for view in evidence.views
                 if key not in view.cut and shows(view, key, clarity)
             ]
-            if not entire:
+            if not size_class(evidence.objects[key]):
+                findings.reject(USUAL_SIZE)
+            elif not entire:
                 findings.reject("an object is cut off by the border of every image that shows it clearly")
             else:
-                findings.accept(evidence.objects[key].category, (key,), max(entire) - clarity.visible_fraction)
+                findings.accept(size_class(evidence.objects[key]), (key,), max(entire) - clarity.visible_fraction)
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, _rng: np.random.Generator) -> Draft:
         return draft_size(

@@ -6,14 +6,17 @@ from typing import Optional
 
 import numpy as np
 
+from protocol.errors import Infeasible
 from protocol.skills.single import CAMERA_OBJECT_DISTANCE, OBJECT_SIZE
-from protocol.tasks.scene import SceneDescription
+from protocol.tasks.scene import SceneDescription, SceneObject
 from sim_server.questions.evidence import Evidence
 from sim_server.questions.families.rules import clear_objects, draw_objects, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, name_slots
 from sim_server.questions.language.functions.views import distance_from_camera
+from sim_server.questions.sizes import UNUSUAL, size_class
 from sim_server.questions.views.viewpoints import SingleView
 
+USUAL_SIZE = f"the size of an object differs by less than a factor of {UNUSUAL} from the usual one of its kind"
 _THIRDS = ("near", "middle", "far")
 
 
@@ -70,20 +73,20 @@ class ObjectSize(SingleView):
     def target(
         self, description: SceneDescription, _level: int, rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
-        items = uniquely_named(description)
-        names = sorted({item.category for item in items})
-        key = draw_key(names, rng, previous)
-        fitting = [item for item in items if item.category == key]
-        return Target(key=key, focus=draw_objects(fitting, 1, rng, self.skill.name))
+        by_size = by_size_class(description)
+        key = draw_key(sorted(by_size), rng, previous)
+        return Target(key=key, focus=draw_objects(by_size[key], 1, rng, self.skill.name))
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         view, clarity = evidence.views[0], self.skill.levels[level].clarity
         for key in clear_objects(evidence, view, clarity, findings):
-            if key in view.cut:
+            if not size_class(evidence.objects[key]):
+                findings.reject(USUAL_SIZE)
+            elif key in view.cut:
                 findings.reject("an object is cut off by the border of the image")
             else:
                 margin = view.seen[key].visible_fraction - clarity.visible_fraction
-                findings.accept(evidence.objects[key].category, (key,), margin)
+                findings.accept(size_class(evidence.objects[key]), (key,), margin)
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, _rng: np.random.Generator) -> Draft:
         return draft_size(
@@ -101,6 +104,17 @@ class ObjectSize(SingleView):
                 "How many centimeters long is the {a} along its longest side?",
             ),
         )
+
+
+def by_size_class(description: SceneDescription) -> dict[str, list[SceneObject]]:
+    """The objects to ask a size of, by their `size_class`. Raises Infeasible if there are none."""
+    found: dict[str, list[SceneObject]] = {}
+    for item in uniquely_named(description):
+        if size_class(item):
+            found.setdefault(size_class(item), []).append(item)
+    if not found:
+        raise Infeasible("every object of the scene has a size that is usual for its kind")
+    return found
 
 
 def draft_size(evidence: Evidence, candidate: Candidate, templates: tuple[str, ...]) -> Draft:

@@ -26,7 +26,18 @@ from sim_server.questions.families.rules import (
     too_faint,
     uniquely_named,
 )
-from sim_server.questions.family import NO_TARGET, Candidate, Draft, Findings, Target, draw_key, name_slots, shuffled
+from sim_server.questions.family import (
+    NO_SUCH_ANSWER,
+    NO_TARGET,
+    PERSON,
+    Candidate,
+    Draft,
+    Findings,
+    Target,
+    draw_key,
+    name_slots,
+    shuffled,
+)
 from sim_server.questions.language.functions.words import grid_cell
 from sim_server.questions.nouns import Naming, countable
 from sim_server.questions.staging import Staging
@@ -223,15 +234,16 @@ class ObjectCount:
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         view, asked = evidence.views[0], self.skill.levels[level]
         for form, items in groups([evidence.objects[key] for key in view.seen], findings):
-            if evidence.about and items[0].id not in evidence.about:
-                continue
-            if len(items) > asked.most:
+            keys = tuple(item.id for item in items)
+            if evidence.about and set(keys) != set(evidence.about):
+                findings.reject(NO_SUCH_ANSWER)
+            elif len(items) > asked.most:
                 findings.reject(f"the view shows more than {asked.most} of a kind")
             elif any(shown_in_part(evidence, item.id, asked.clarity) for item in items):
                 findings.reject(f"{IN_PART} ({asked.clarity})")
             else:
                 margin = min(view.seen[item.id].visible_fraction for item in items) - asked.clarity.visible_fraction
-                findings.accept(str(len(items)), tuple(item.id for item in items), margin, form)
+                findings.accept(str(len(items)), keys, margin, form)
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, _rng: np.random.Generator) -> Draft:
         phrase, kind = counted(evidence.objects[candidate.objects[0]], candidate.form)
@@ -289,6 +301,8 @@ def groups(items: Sequence[SceneObject], findings: Optional[Findings] = None) ->
 
 def plural(noun: str) -> str:
     """English plural of a category's words: "boxes", "bookshelves", "coffee tables", "sets of books"."""
+    if noun == PERSON:
+        return "people"
     head, of, rest = noun.partition(" of ")
     if of:
         return f"{plural(head)} of {rest}"

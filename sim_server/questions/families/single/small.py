@@ -23,6 +23,7 @@ from protocol.tasks.scene import Pose, SceneDescription, SceneObject
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import Evidence, ViewEvidence, name_of
+from sim_server.questions.families.nearest import draw_expectation, judge_nearest
 from sim_server.questions.families.rules import RELATE, Comparable, clear_objects, is_small, shows, uniquely_named
 from sim_server.questions.families.single.image import OTHER_SIDE
 from sim_server.questions.families.single.space import CLOSEST_POINTS, draft_nearest
@@ -133,26 +134,16 @@ class SmallNearest(_CloseView[SmallNearestLevel]):
     skill = SMALL_NEAREST
 
     def target(
-        self, description: SceneDescription, _level: int, rng: np.random.Generator, _previous: Optional[Target] = None
+        self, description: SceneDescription, level: int, rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
         small = small_objects(description, self.skill.name)
-        return Target(key="", focus=(pick(small, rng).id,))
+        return Target(draw_expectation(self.skill.levels[level].options, rng, previous), (pick(small, rng).id,))
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         view, asked = evidence.views[0], self.skill.levels[level]
-        clear, comparable = _clear_with_small(evidence, view, asked, findings), Comparable(evidence.description)
-        for key in clear:
-            item = evidence.objects[key]
-            if not is_small(item):
-                continue
-            chosen = _spaced(item, [evidence.objects[other] for other in clear], asked.apart_m, comparable)
-            if len(chosen) < asked.options:
-                findings.reject(f"fewer than {asked.options} objects at distances {asked.apart_m:.2f} m apart")
-            else:
-                options = chosen[: asked.options]
-                gap_m = min(after - before for (before, _), (after, _) in zip(options, options[1:]))
-                keys = (key, *(other.id for _, other in options))
-                findings.accept(name_of(options[0][1]), keys, gap_m)
+        clear = [evidence.objects[key] for key in _clear_with_small(evidence, view, asked, findings)]
+        small = [item for item in clear if is_small(item)]
+        judge_nearest(small, clear, asked.options, asked.apart_m, evidence.description, findings)
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         return draft_nearest(
@@ -188,17 +179,6 @@ def _by_distance(
         if other.id != item.id and comparable(item, other)
     ]
     return sorted(apart, key=lambda pair: (pair[0], pair[1].id))
-
-
-def _spaced(
-    item: SceneObject, others: Sequence[SceneObject], gap_m: float, comparable: Comparable
-) -> list[tuple[float, SceneObject]]:
-    """The nearest other object and further ones, each farther than the previous one by at least the gap."""
-    chosen: list[tuple[float, SceneObject]] = []
-    for distance_m, other in _by_distance(item, others, comparable):
-        if not chosen or distance_m - chosen[-1][0] >= gap_m:
-            chosen.append((distance_m, other))
-    return chosen
 
 
 class SmallLocation(_CloseView[SmallLocationLevel]):

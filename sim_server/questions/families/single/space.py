@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from itertools import combinations, permutations
+from itertools import permutations
 from typing import Optional, Sequence, Union
 
 import numpy as np
@@ -14,8 +14,9 @@ from protocol.skills.levels import SECTORS, Nearest, Sectors
 from protocol.skills.single import RELATIVE_DIRECTION, RELATIVE_DISTANCE
 from protocol.skills.skill import Skill
 from protocol.tasks.scene import SceneDescription, SceneObject
-from sim_server.questions.evidence import Evidence, name_of
-from sim_server.questions.families.rules import SEPARATE, Comparable, neighbours, prominent, uniquely_named
+from sim_server.questions.evidence import Evidence
+from sim_server.questions.families.nearest import draw_expectation, judge_nearest
+from sim_server.questions.families.rules import neighbours, prominent, uniquely_named
 from sim_server.questions.families.sectors import LEAST_APART_M, margin_deg, meaning, near_border, word
 from sim_server.questions.family import (
     Candidate,
@@ -28,7 +29,7 @@ from sim_server.questions.family import (
     name_slots,
     shuffled,
 )
-from sim_server.questions.geometry import bearing_rad, box_distance_m, floor_distance_m, polygon_area_m2
+from sim_server.questions.geometry import bearing_rad, floor_distance_m, polygon_area_m2
 from sim_server.questions.views.viewpoints import SingleView
 
 LARGE_ROOM_M2 = 40.0
@@ -74,12 +75,15 @@ class RelativeDistance(SingleView):
     skill: Skill[Nearest] = RELATIVE_DISTANCE
 
     def target(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, _previous: Optional[Target] = None
+        self, description: SceneDescription, level: int, rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
-        relation, why_none = _relation(self, description, level, rng)
+        key = draw_expectation(self.skill.levels[level].options, rng, previous)
+        relation, why_none = _relation(self, description, level, rng, key)
         if relation is None:
+            if previous is not None:
+                return previous
             raise Infeasible(why_none)
-        return Target(key="", focus=relation.objects)
+        return Target(key=key, focus=relation.objects)
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         named = [evidence.objects[key] for key in prominent(evidence, evidence.views[0], findings)]
@@ -91,19 +95,7 @@ class RelativeDistance(SingleView):
         """Judge the candidates (anchor, nearest option, other options …) among these objects."""
         asked = self.skill.levels[level]
         gap_m = max(asked.apart_m, LARGE_ROOM_GAP_M) if large_room(description) else asked.apart_m
-        count, comparable = asked.options, Comparable(description)
-        names = {item.id: name_of(item) for item in items}
-        for anchor in items:
-            near = [item for item in items if item is not anchor and comparable(anchor, item)]
-            if len(near) < count:
-                findings.reject(f"fewer than {count} objects to compare ({SEPARATE})")
-            ordered = sorted((box_distance_m(anchor.box, item.box), item.id) for item in near)
-            for options in combinations(ordered, count):
-                margin = min(after[0] - before[0] for before, after in zip(options, options[1:]))
-                if margin < gap_m:
-                    findings.reject(f"the distances of two options differ by less than {gap_m:.2f} m")
-                else:
-                    findings.accept(names[options[0][1]], (anchor.id, *(item[1] for item in options)), margin)
+        judge_nearest(items, items, asked.options, gap_m, description, findings)
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         return draft_nearest(

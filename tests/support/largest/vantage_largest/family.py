@@ -34,5 +34,9 @@ class Largest(SingleView):
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         options = shuffled(candidate.objects, rng)
         return draft_which(
-            evidence, options, "argmax({}, o: pixels(o, view(0)))", ("which covers more of the image ?",)
+            evidence,
+            options,
+            "argmax({}, o: pixels(o, view(0)))",
+            ("Which of these objects covers more of the image?",),
+            rule="Compare the visible parts of the objects.",
         )

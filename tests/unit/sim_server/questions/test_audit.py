@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from fractions import Fraction
 from pathlib import Path
 
 import msgspec
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from protocol.answers.scoring import mean_relative_accuracy
 from protocol.errors import VantageError
 from protocol.tasks.scene import Camera, Pose, SceneSpec
 from protocol.tasks.specs import World
@@ -19,7 +17,6 @@ from protocol.tasks.task import Question
 from sim_server import cli
 from sim_server.backends.base import Capabilities, Frames
 from sim_server.questions.audit import run
-from sim_server.questions.audit.blind import blind_score, hints, nothing, relative_accuracy
 from sim_server.questions.audit.oracles import ORACLES
 from sim_server.questions.audit.page import page
 from tests.support.questions.fake_scene import FakeScene
@@ -39,14 +36,15 @@ class FakeBackend:
 
 
 def test_rows_count_every_spec_and_every_check() -> None:
-    rows, examples = run.audit(FakeBackend(), WORLD, CELLS, 6, images=1)
+    rows, scores, examples = run.audit(FakeBackend(), WORLD, CELLS, 6, images=1)
     assert [(row.skill, row.level) for row in rows] == CELLS
     for row in rows:
         assert row.specs == 6 and row.realised + sum(row.reasons.values()) == 6
         assert row.realised == row.agrees == row.holds > 0
-        assert 0 <= row.options_only <= 1 and 0 <= row.blind <= 1 and 0 < row.chance < 1
+        assert 0 <= row.blind <= 1 and 0 < row.chance < 1
+    assert [(one.skill, one.questions) for one in scores] == [(row.skill, row.realised) for row in rows]
     assert len(examples) == 2
-    html = page(rows, examples, "<Audit>")
+    html = page(rows, scores, examples, "<Audit>")
     assert "&lt;Audit&gt;" in html and html.count("data:image/png;base64,") == 2 and "http" not in html
     assert examples[0].question.answer in html
 
@@ -54,27 +52,6 @@ def test_rows_count_every_spec_and_every_check() -> None:
 def _asked(answer: str, **fields: object) -> Question:
     given = {"answer_type": "choice", "options": ("left", "right"), **fields}
     return Question(skill="f", level=0, text="how far is the red box ?", answer=answer, program="", **given)
-
-
-def test_the_image_blind_baseline_is_scored_on_scenes_that_it_did_not_learn_from() -> None:
-    even = [(turn, _asked(("left", "right")[turn // 2 % 2])) for turn in range(40)]
-    assert blind_score(even, hints) == 0.5
-    lopsided = [(turn, _asked("left" if turn % 5 else "right")) for turn in range(40)]
-    assert blind_score(lopsided, hints) == 0.8
-    # Each half has only one answer, and the halves differ: memorised answers are of no use.
-    assert blind_score([(turn, _asked(("left", "right")[turn % 2])) for turn in range(40)], hints) == 0.0
-    numbers = [
-        (turn, _asked("2" if turn < 30 else "3", answer_type="number", options=(), unit="m")) for turn in range(40)
-    ]
-    assert blind_score(numbers, nothing) == pytest.approx(0.75 + 0.25 * relative_accuracy(2, 3))
-    rare = [(turn, _asked("box", options=("box", f"cup {turn}"))) for turn in range(40)]
-    assert blind_score(rare, nothing) == 1.0  # an option that is right whenever it is offered
-    assert blind_score([], hints) == 0.0
-
-
-def test_numbers_score_as_in_the_benchmark() -> None:
-    for guess, truth in ((2.0, 3.0), (9.5, 10.0), (3.1, 2.0), (5.0, 5.0), (10.4, 10.0)):
-        assert relative_accuracy(guess, truth) == mean_relative_accuracy(Fraction(str(guess)), Fraction(str(truth)))
 
 
 def test_the_levels_of_a_skill_rotate_over_the_scenes() -> None:
@@ -86,7 +63,7 @@ def test_the_levels_of_a_skill_rotate_over_the_scenes() -> None:
             opened.append(spec.seed)
             return FakeScene(spec)
 
-    rows, _ = run.audit(Counting(), WORLD, cells, 5)
+    rows, _, _ = run.audit(Counting(), WORLD, cells, 5)
     assert [row.specs for row in rows] == [2, 2, 1, 5]
     assert len(set(opened)) == len(opened) == 5
 
@@ -107,12 +84,12 @@ def test_the_counting_oracle_does_not_count_a_coffee_table_as_a_table() -> None:
 def test_answers_that_an_oracle_or_program_contradicts_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ORACLES, "object_color", lambda *_: "no color")
     monkeypatch.setattr(run, "verify", lambda question, *_: question.skill != "depth_order")
-    rows, examples = run.audit(FakeBackend(), WORLD, CELLS, 4)
+    rows, scores, examples = run.audit(FakeBackend(), WORLD, CELLS, 4)
     color, depth = rows
     assert color.realised > 0 == color.agrees and color.holds == color.realised
     assert depth.realised > 0 == depth.holds and depth.agrees == depth.realised
     assert len(examples) == color.realised + depth.realised
-    assert "Failed checks" in page(rows, examples, "audit")
+    assert "Failed checks" in page(rows, scores, examples, "audit")
 
 
 @pytest.mark.parametrize("broken", ["scene", "spec", "oracle"])
@@ -136,12 +113,12 @@ def test_an_error_costs_one_spec_and_is_reported(broken: str, monkeypatch: pytes
         monkeypatch.setattr(run, "realise", second_fails(run.realise))
     else:
         monkeypatch.setitem(ORACLES, "object_color", second_fails(ORACLES["object_color"]))
-    rows, examples = run.audit(backend, WORLD, CELLS, 6)
+    rows, scores, examples = run.audit(backend, WORLD, CELLS, 6)
     assert sum(row.failed for row in rows) == (2 if broken == "scene" else 1)  # a scene is asked both skills
     for row in rows:
         assert row.specs == 6 and row.realised + sum(row.reasons.values()) == 6
         assert row.realised == row.agrees == row.holds > 0
-    assert "failed: ZeroDivisionError: a fault" in page(rows, examples, "audit")
+    assert "failed: ZeroDivisionError: a fault" in page(rows, scores, examples, "audit")
 
 
 def test_the_command_writes_a_table_and_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

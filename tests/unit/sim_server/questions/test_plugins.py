@@ -71,7 +71,7 @@ def test_a_skill_of_another_distribution_is_configured_asked_and_scored(tmp_path
     installed = str(ROOT / "tests/support/largest")
     result = run("-c", ASK_AND_SCORE, str(config), extra=installed)
     assert result.returncode == 0, result.stderr
-    assert result.stdout == "largest which covers more of the image ? 1.0 0.0\n"
+    assert result.stdout == "largest Which of these objects covers more of the image? 1.0 0.0\n"
     without = run("-c", ASK_AND_SCORE, str(config))
     assert without.returncode == 1 and "there is no skill largest" in without.stderr
 
