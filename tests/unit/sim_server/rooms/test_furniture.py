@@ -30,7 +30,8 @@ ASKED = (
     "chair", "table", "sofa", "bed", "lamp", "plant", "bookshelf", "cabinet", "armchair", "stool", "desk", "nightstand",
     "dresser", "wardrobe", "coffee table", "television", "tv stand", "fridge", "stove", "counter", "sink", "dishwasher",
     "washbasin", "rug", "picture", "mirror", "clock", "curtain", "pillow", "vase", "cup", "bowl", "bottle", "plate",
-    "pot", "pan", "kettle", "basket", "trash can", "shelf", "laptop", "monitor", "table lamp", "stack of books", "candle", "statue", "box", "ball", "shoe rack", "bag",
+    "pot", "pan", "kettle", "basket", "trash can", "shelf",
+    "laptop", "monitor", "table lamp", "stack of books", "candle", "statue", "box", "ball", "shoe rack", "bag",
 )  # fmt: skip
 # Built-in units have one height, and a crib, a stove or a toilet has few sizes.
 UNIFORM = {"dishwasher", "stove", "crib", "shower", "toilet", "soap", "coffee machine", "microwave", "kettle", "apple"}
