@@ -72,7 +72,9 @@ def test_true_answers_leave_the_advantages_and_the_logged_reward_alone(folder: P
         (GRPO, groups),
         (GRPO.model_copy(update={"objective": "grpo+truth"}), [group.teaching() for group in groups]),
     ):
-        made = trainer(policy, folder / grpo.objective, 1, grpo=grpo, collect=lambda asked=asked: asked, callbacks=[Logs()])
+        made = trainer(
+            policy, folder / grpo.objective, 1, grpo=grpo, collect=lambda asked=asked: asked, callbacks=[Logs()]
+        )
         score = made._generate_and_score_completions
 
         def recorded(inputs: Any, score: Any = score) -> Any:
