@@ -16,6 +16,7 @@ from typing import Iterator
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from docs.examples import example_of  # noqa: E402
 from protocol.skills import Level, Skill, cameras, pair, scene, single, small, space  # noqa: E402
 
 _MODULES = (single, pair, scene, cameras, small, space)
@@ -41,6 +42,9 @@ rules of the questions use the same numbers.
 In the descriptions, *visible* is the fraction of an object's pixels inside the image that nothing hides, and *of the
 image* the fraction of all pixels that it covers. Margins are minimum values: directions are at least that far from a
 border, distances at least that far apart.
+
+Each skill has an example: a sentence, one of at least eight paraphrases, and in italics the rule that datasets and
+prompts for instruction-following models state after it.
 """
 
 
@@ -64,13 +68,21 @@ def skills_page() -> str:
         assert module.__doc__ is not None
         lines += ["", f"## {module.__doc__.splitlines()[0].rstrip('.')}"]
         for skill in module.SKILLS:
-            lines += ["", f"### {skill.name}", "", *_table(("level", "question", "chance"), _levels(skill))]
+            lines += ["", f"### {skill.name}", "", *_example(skill.name), ""]
+            lines += _table(("level", "question", "chance"), _levels(skill))
     return "\n".join(lines) + "\n"
 
 
 def _levels(skill: Skill[Level]) -> Iterator[tuple[str, ...]]:
     for number, level in enumerate(skill.levels):
         yield str(number), str(level), f"{level.chance:.2f}"
+
+
+def _example(skill: str) -> Iterator[str]:
+    example = example_of(skill)
+    yield f"> {example.text} *{example.rule}*"
+    if example.options:
+        yield f"> ({' · '.join(example.options)})"
 
 
 def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]] | list[tuple[str, ...]]) -> list[str]:

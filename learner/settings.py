@@ -173,7 +173,8 @@ class PretrainSettings(Section):
     relate: dict[str, float] = Field(
         default={"view_direction": 0.5, "depth_order": 0.5, "relative_distance": 0.5, "relative_direction": 0.5}
     )
-    beside: dict[str, float] = Field(default={"camera_object_distance": 0.3})  # taught, ignored in the selection
+    # Measures: taught, ignored in the selection.
+    beside: dict[str, float] = Field(default={"camera_object_distance": 0.3, "object_size": 0.3})
     # Fraction of the questions of a skill whose answer is taught; 1 for other skills.
     answered: dict[str, float] = Field(
         default={"view_direction": 0.06, "depth_order": 0.02, "relative_distance": 0.6, "relative_direction": 0.3}

@@ -202,6 +202,7 @@ class Loop:
             self.parts.packed,
             correct=not self.engine.live,
             callbacks=[self.monitor],
+            style=settings.policy.style,
         )
 
     def _facts(self) -> dict[str, Any]:

@@ -201,7 +201,7 @@ def render(
     objects: ObjectsOption = "6-12",
     clutter: ClutterOption = 0.3,
     palette: PaletteOption = "natural",
-    light: Annotated[str, typer.Option("--light", help="Light: day | evening.")] = "day",
+    light: Annotated[str, typer.Option("--light", help="Light: day | overcast | evening | night.")] = "day",
     sensor: Annotated[
         str, typer.Option("--sensor", help="Output: rgb | depth | ids | normals | panorama | map (from above).")
     ] = "rgb",

@@ -34,7 +34,7 @@ _WARM_SCENES = 2
 class Question:
     """A question about rendered views.
 
-    text: in the simulator's wording, lower case with spaced punctuation; `prompt` formats it for a model.
+    text: an English sentence. rule: the convention under which it is answered, which `prompt` states after the text.
     answer: canonical text, that is one of `options` for a choice, a decimal in `unit` for a number, items joined by
     ", " for a sequence, JSON for a map. images: one uint8 [H, W, 3] sRGB array per view. program: the expression that
     derives the answer from the scene. spec: the order that reproduces this question.
@@ -44,6 +44,7 @@ class Question:
     skill: str
     level: int
     text: str
+    rule: str
     options: tuple[str, ...]
     answer: str
     answer_type: str
@@ -54,7 +55,7 @@ class Question:
     asked: task.Question = field(repr=False)
 
     def prompt(self, style: Style = "letters") -> str:
-        """The text for a policy: options as lettered lines ("letters"), or listed in the sentence ("words")."""
+        """The text for a policy: with the rule and lettered options ("letters"), or as words and options ("words")."""
         return write_prompt(self.asked, style)
 
     def completion(self, style: Style = "letters") -> str:
@@ -122,6 +123,7 @@ def realise_question(scene: Scene, spec: task.TaskSpec) -> Question:
         skill=asked.skill,
         level=asked.level,
         text=asked.text,
+        rule=asked.rule,
         options=asked.options,
         answer=asked.answer,
         answer_type=asked.answer_type,

@@ -151,7 +151,7 @@ def open_scene(
 
     `seed`: 0 to 2**32 - 1; seeds from 2**31 on are held out and never used for training. `file`: a .glb or .gltf file,
     or a *.scene_dataset_config.json of which `name` chooses a scene (default: the first). The remaining options shape a
-    generated home: `clutter` 0 to 1, `palette` "natural" or "named", `light` "day" or "evening".
+    generated home: `clutter` 0 to 1, `palette` "natural" or "named", `light` "day", "overcast", "evening" or "night".
 
     Raises VantageError: "bad_request" for wrong options or an unknown scene, "bad_config" for a file that is no data
     set, "corrupt" for a damaged one, "backend_missing" if the simulator is not installed, "infeasible" if no home

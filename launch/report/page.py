@@ -14,7 +14,6 @@ from markupsafe import Markup
 from launch.report import charts
 from launch.report.data import data_figures, replay_chart, score_chart
 from launch.report.records import EpisodeRecord, Records, SkillChange, StepRecord, gallery, is_relational, split_cell
-from protocol.answers.letters import plain_text
 from protocol.run.config import to_toml
 from protocol.run.directory import RunDir, write_atomic
 
@@ -194,7 +193,7 @@ def _gallery_item(episode: EpisodeRecord) -> dict[str, Any]:
             f"data:{_IMAGE_TYPES.get(path.suffix, 'image/png')};base64,{base64.b64encode(path.read_bytes()).decode()}"
             for path in episode.images
         ],
-        "question": plain_text(episode.question),
+        "question": episode.question,
         "truth": episode.truth,
         "program": episode.program,
         "skill": episode.skill,

@@ -38,6 +38,7 @@ from learner.policy.packed import PackedPolicy
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.group import Group
 from learner.settings import GrpoSettings, RolloutSettings
+from protocol.answers.prompt import Style
 from protocol.answers.scoring import Reward
 
 # If vLLM is installed, TRL imports it for a client that is not used here; this takes half of the learner's start.
@@ -108,6 +109,7 @@ class VantageTrainer(GRPOTrainer):
         packed: Optional[PackedPolicy] = None,
         correct: bool = False,
         callbacks: Sequence[Any] = (),
+        style: Style = "letters",
     ) -> None:
         self._collect = collect
         self._grpo = grpo
@@ -115,7 +117,7 @@ class VantageTrainer(GRPOTrainer):
         self._own = range(0)  # this rank's answers among those of its groups
         self._rows = torch.empty(0, dtype=torch.int64)
         self._packed = packed
-        self._encoder = PromptEncoder(processor, model)
+        self._encoder = PromptEncoder(processor, model, style)
         self._checkpoints = checkpoints
         self._clock = clock
         self._facts = facts
@@ -152,6 +154,8 @@ class VantageTrainer(GRPOTrainer):
             prompt = self._groups[number].turns(sample)[0].prompt
             row: Row = {"prompt": [{"role": "user", "content": prompt.text}], "group": number, "sample": sample}
             if self._packed is None and prompt.images:
+                content = self._encoder.content(prompt.text, len(prompt.images))
+                row["prompt"] = [{"role": "user", "content": content}]
                 row["images"] = [Image.fromarray(image) for image in prompt.images]
             rows.append(row)
         return rows

@@ -57,7 +57,7 @@ def assemble(settings: LearnerSettings, seed: int) -> Parts:
     device = _device(settings.device)
     dtype = torch.bfloat16 if device == "cuda" and settings.grpo.bf16 else torch.float32
     policy = load(settings.policy.model, dtype, device, settings.policy.revision)
-    encoder = PromptEncoder(policy.processor, policy.model)
+    encoder = PromptEncoder(policy.processor, policy.model, settings.policy.style)
     model = add_lora(policy.model, settings.grpo, seed)
     packed: Optional[PackedPolicy] = None
     if settings.grpo.packed_forward and getattr(policy.model.config, "model_type", "") == "qwen3_vl":

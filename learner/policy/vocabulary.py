@@ -23,18 +23,17 @@ television fridge stove oven sink toilet bathtub mirror pillow book clock curtai
 monitor piano counter
 """
 
+# Words of the sentences and answers of the skills about one view, and of prompts to look around.
 _SPATIAL = """
-left right front behind back ahead forward backward up down above below over under top bottom middle center beside near
-nearer nearest far farther farthest close closer closest next away distance apart direction part toward towards side
-clockwise long longer longest tall taller wide high low big bigger small smaller large larger size length width height
-depth m cm meters centimeters color kind yes no order quadrant
+left right front behind back ahead forward up down above below top bottom middle center near nearer nearest far farther
+closest away distance part direction side along long longest length m cm meters centimeters color yes no
+relative compared between hidden partly facing
 """
 
 _FUNCTION = """
-? , . : ; the a an is are was were of to from in on at and or not there it its this that these those which what where
-how many much do does did would you i my have has with by than as for one two first second third other same each all any
-both thing things object objects room picture pictures image view see seen show look stand standing face facing turn
-turned turns move moved moves go way camera between compared number now
+? , . : the a an is are of to from in on at and or not there it its these which what where how many more does do would
+you by if with without than as same other this all each object objects image images view see seen shows show look count
+find name call first last have stand standing face turn move moved moves camera number room
 """
 
 

@@ -18,8 +18,8 @@ tags: [spatial-reasoning, qwen3-vl, tiny]
 # vantage-tiny
 
 A Qwen3-VL (`Qwen3VLForConditionalGeneration`) of {parameters:.1f} million parameters that sees one simulated room at a
-time in {image_px} x {image_px} px. It names, counts and locates what it sees. Its knowledge of relations between
-objects is weak on purpose, for Vantage's loop to improve.
+time in {image_px} x {image_px} px. It names, counts, locates and measures what it sees. Its knowledge of relations
+between objects is weak on purpose, for Vantage's loop to improve.
 
 ## How it was made
 
@@ -43,14 +43,15 @@ The checkpoint with the best perception whose mean relational accuracy was in {l
 
 Measured on scenes and seeds that training never used. Greedy: fraction of exactly right greedy answers. Sampled: mean
 probability of the right answer at temperature 1. Blind: greedy, without the image. Chance: score of an image-blind
-baseline, which for camera_object_distance is mean relative accuracy instead of exact answers.
+baseline, which for measures ({measures}) is mean relative accuracy instead of exact answers.
 
 {table}
 
 ## How to ask it
 
 Lower case, words and punctuation separated by spaces, options at the end of the sentence, in the vocabulary of the
-simulator's questions. It knows no other language and no other images.
+simulator's questions ("which object is closest to the red chair : blue table or green box ?"). It knows no other
+language and no other images.
 
 ```python
 from learner.policy.load import load
@@ -85,6 +86,7 @@ def write_card(folder: Path, settings: PretrainSettings, command: str, digest: s
         digest=digest,
         step=made.step,
         low=low,
+        measures=", ".join(settings.beside),
         high=high,
         table=table(made.seeing, made.blind),
     )

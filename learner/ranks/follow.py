@@ -108,6 +108,7 @@ class Follower:
             self._parts.packed,
             correct=not self._engine.live,
             callbacks=[_StopWithRank0(self._ranks)],
+            style=settings.policy.style,
         )
 
 

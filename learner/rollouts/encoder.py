@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from typing import Any, Sequence
 
+from protocol.answers.letters import message_parts
+from protocol.answers.prompt import Style
 from protocol.errors import VantageError
 
 # Attributes of processors and configurations that hold tokens of images, videos and sounds, as ids or as text.
@@ -17,9 +19,13 @@ _MEDIA_TEXT = re.compile(_MEDIA + r"_(?:token|tag)")
 class PromptEncoder:
     """`eos` is the token that ends a turn of the policy; any of `ends` ends an answer; `banned` may not be sampled."""
 
-    def __init__(self, processor: Any, model: Any) -> None:
-        """Raises VantageError("bad_config") if the processor has no chat template for a question with an image."""
+    def __init__(self, processor: Any, model: Any, style: Style = "letters") -> None:
+        """Several images are tagged in the style "letters" only.
+
+        Raises VantageError("bad_config") if the processor has no chat template for a question with an image.
+        """
         self._processor = processor
+        self._style: Style = style
         self._tokenizer = processor.tokenizer
         self._ids = lru_cache(maxsize=4096)(self._encode)
         special = {index for index, token in self._tokenizer.added_tokens_decoder.items() if token.special}
@@ -57,10 +63,16 @@ class PromptEncoder:
             text = self._marks.sub(lambda mark: f"{mark[0][0]} {mark[0][1:]}" if len(mark[0]) > 1 else "", text)
         return text
 
+    def content(self, text: str, images: int) -> list[dict[str, str]]:
+        """The parts of a user turn with `images` images before the text."""
+        if self._style == "letters":
+            return message_parts(text, images)
+        return [*({"type": "image"} for _ in range(images)), {"type": "text", "text": text}]
+
     def rendered(self, text: str, images: int) -> str:
         """The prompt as text with special tokens."""
-        content = [{"type": "image"}] * images + [{"type": "text", "text": text}]
-        return self._render([{"role": "user", "content": content}], add_generation_prompt=True)
+        turn = {"role": "user", "content": self.content(text, images)}
+        return self._render([turn], add_generation_prompt=True)
 
     def _render(self, turns: list[dict[str, Any]], **options: Any) -> str:
         return self._processor.apply_chat_template(turns, tokenize=False, **options)

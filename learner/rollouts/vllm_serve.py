@@ -96,10 +96,11 @@ class VllmServeEngine:
 
     def _answers(self, server: _Server, prompt: Prompt, n: int, sampling: Sampling) -> Rollout:
         greedy = sampling.temperature == 0
-        content = [{"type": "image_url", "image_url": {"url": _data_url(image)}} for image in prompt.images]
+        images = iter(prompt.images)
+        parts = self._encoder.content(prompt.text, len(prompt.images))
         answer = self._chat(
             server,
-            [*content, {"type": "text", "text": prompt.text}],
+            [part if part["type"] == "text" else _image_part(next(images)) for part in parts],
             n=1 if greedy else n,
             temperature=sampling.temperature,
             max_tokens=sampling.max_tokens,
@@ -246,10 +247,11 @@ def _is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def _data_url(image: RgbImage) -> str:
+def _image_part(image: RgbImage) -> dict[str, Any]:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG", compress_level=1)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    url = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return {"type": "image_url", "image_url": {"url": url}}
 
 
 def _parsed(body: bytes) -> Any:

@@ -1,8 +1,9 @@
 """Prompts for a policy, and the reading of its completions.
 
-There are two styles. "words", for the embedded policy, appends the options to the sentence ("… : left or right ?"); the
-answer is the option itself. "letters", for instruction-following models, lists the options on lettered lines; the
-answer is a letter. A question with `show_options` False lists no options in either style.
+There are two styles. "words", for the embedded policy, is the tokenised form of the sentence with the options at its
+end ("… : left or right ?"); the answer is the tokenised option itself. "letters", for instruction-following models,
+adds the rule under which the question is answered and lists the options on lettered lines; the answer is a letter. A
+question with `show_options` False lists no options in either style.
 
 The prompt of a question with a budget of moves states the moves taken and left. A completion that is one of MOVES is a
 move, any other an answer.
@@ -14,8 +15,9 @@ import re
 from typing import Literal, NamedTuple, Optional
 
 from protocol.answers.lenient import read_leniently
-from protocol.answers.letters import LETTERS, is_lettered, letter_answer, letter_prompt
+from protocol.answers.letters import LETTERS, is_lettered, letter_answer, letter_prompt, spelled
 from protocol.answers.scoring import score
+from protocol.answers.tokenised import tokenised, tokenised_with
 from protocol.errors import VantageError
 from protocol.tasks.task import Mention, Question
 
@@ -61,15 +63,18 @@ def write_prompt(question: Question, style: Style, look: Optional[Look] = None) 
 
 
 def write_answer(question: Question, style: Style) -> str:
-    """The correct completion."""
-    return letter_answer(question) if style == "letters" else question.answer
+    """The correct completion; maps are JSON in either style."""
+    if style == "letters":
+        return letter_answer(question)
+    return question.answer if question.answer_type == "map" else tokenised(question.answer)
 
 
 def read_answer(question: Question, completion: str, style: Style, reading: Reading) -> str:
     """The completion as canonical answer text, to be scored by rule; "" if it is not a single answer.
 
     Strict: a choice must be exactly one option (or its letter, or both if they agree), apart from case, spacing and one
-    final period. A number may be followed by its unit. Sequences and maps are returned unchanged. Lenient: the same for
+    final period. A number may be followed by its unit. The names of a sequence become canonical in the style "words";
+    other sequences and maps are returned unchanged. Lenient: the same for
     every completion that a strict reading can score; any other is read by `read_leniently`.
     """
     strict = _read_strictly(question, completion, style)
@@ -89,16 +94,24 @@ def _read_strictly(question: Question, completion: str, style: Style) -> str:
     if question.answer_type == "choice":
         if style == "letters" and is_lettered(question):
             return _read_letter(question, text)
-        text = text.removesuffix(".").rstrip().lower()
+        bare = _bare(text)
         if not question.options:
-            return text
-        return next((option for option in question.options if option.lower() == text), "")
+            return question.answer if bare == _bare(question.answer) else bare
+        return next((option for option in question.options if _bare(option) == bare), "")
     if question.answer_type == "number":
         text = text.removesuffix(".").rstrip() if not re.search(r"[0-9]\.$", text) else text[:-1]
-        if question.unit:
-            text = text.removesuffix(question.unit).rstrip()
+        unit = next((unit for unit in (spelled(question.unit), question.unit) if unit and text.endswith(unit)), "")
+        text = text.removesuffix(unit).rstrip()
         return text if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text) else ""
+    if question.answer_type == "sequence" and style == "words":
+        names = {_bare(name): name.strip() for name in question.answer.split(",")}
+        return ", ".join(names.get(_bare(name), name.strip()) for name in text.split(","))
     return text
+
+
+def _bare(text: str) -> str:
+    """The tokenised form without a final period, in which the answers of the style "words" are compared."""
+    return tokenised(text).removesuffix(".").rstrip()
 
 
 def read_move(completion: str) -> str:
@@ -117,26 +130,27 @@ def _moves_in_words(look: Look) -> str:
 
 def _moves_in_lines(look: Look) -> str:
     made = [_WORDS[action] + (" (blocked)" if blocked else "") for action, blocked in look.moves]
-    text = f"\nYour moves so far, each with its picture: {', '.join(made)}." if made else ""
+    text = f"\nYour moves so far, each with the image after it: {', '.join(made)}." if made else ""
     if look.left == 0:
         return text + ("\nNo moves are left." if made else "")
     *first, last = MOVES
     moves = "1 more move" if look.left == 1 else f"{look.left} more moves"
     return (
-        f"{text}\nInstead of answering now you may look around and be shown one more picture ({moves}): then write "
+        f"{text}\nInstead of answering now you may look around and be shown one more image ({moves}): then write "
         f"only {', '.join(first)} or {last}. Forward is 0.25 m, a turn 30 degrees, a look 15 degrees."
     )
 
 
 def words_with_mentions(question: Question) -> tuple[str, tuple[Mention, ...]]:
     """The prompt in the style "words", and the spans of it that name objects, those in the options included."""
+    text, found = tokenised_with(question.text, question.mentions)
     if not is_lettered(question):
-        return question.text, question.mentions
-    text = question.text.removesuffix("?").rstrip() + " : "
-    mentions = list(question.mentions)
+        return text, found
+    text = f"{text[:-1].rstrip() if text.endswith(('?', '.')) else text} : "
+    mentions = list(found)
     objects = question.option_objects or (0,) * len(question.options)
     last = len(question.options) - 1
-    for index, (option, object_id) in enumerate(zip(question.options, objects)):
+    for index, (option, object_id) in enumerate(zip(map(tokenised, question.options), objects)):
         text += "" if index == 0 else " or " if index == last else " , "
         if object_id > 0:
             mentions.append(Mention(object_id, len(text), len(text) + len(option)))

@@ -18,7 +18,7 @@ class SharedLevel(Level, frozen=True, kw_only=True):
 
 
 class CamerasCountLevel(CountLevel, frozen=True, kw_only=True):
-    """How many objects of a kind the cameras see together; no camera sees all of them."""
+    """How many objects of a kind the cameras see together; no camera sees all, or several see the only one."""
 
     cameras: int  # at most
     in_two: int  # least number of them that two cameras or more see: adding up the cameras counts them twice
@@ -58,11 +58,10 @@ CAMERAS_COUNT = Skill(
     views="several cameras",
     frame="camera",
     evidence="maps",
-    # With two cameras, one object in both and no camera seeing all, there are at least 3 objects.
     levels=tuple(
-        CamerasCountLevel(chance=chance, clarity=clarity, least=least, most=most, cameras=cameras, in_two=in_two)
-        for clarity, (chance, least, most, cameras, in_two) in zip(
-            PERCEIVE, ((0.5, 2, 3, 2, 0), (0.5, 3, 4, 2, 1), (0.25, 2, 5, 3, 1), (0.25, 3, 6, 3, 2), (0.17, 3, 8, 4, 2))
+        CamerasCountLevel(chance=chance, clarity=clarity, most=most, cameras=cameras, in_two=in_two)
+        for clarity, (chance, most, cameras, in_two) in zip(
+            PERCEIVE, ((0.5, 2, 2, 0), (0.45, 3, 2, 0), (0.45, 3, 3, 1), (0.45, 4, 3, 1), (0.4, 5, 4, 1))
         )
     ),
 )

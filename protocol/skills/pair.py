@@ -14,7 +14,7 @@ class ElevationLevel(Level, frozen=True, kw_only=True):
     asks_same: bool = False
 
     def __str__(self) -> str:
-        return same_or("above, below", self.asks_same, f"{self.same_within_m} m", f"{self.apart_m:.2f} m apart")
+        return same_or("higher, lower", self.asks_same, f"{self.same_within_m} m", f"{self.apart_m:.2f} m apart")
 
 
 class VisibilityLevel(Level, frozen=True, kw_only=True):
@@ -26,7 +26,7 @@ class VisibilityLevel(Level, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         apart = f"visible fractions {self.apart:.2f} apart"
-        return same_or("first, second", self.asks_same, f"{self.same_within}", apart)
+        return same_or("Image 1, Image 2", self.asks_same, f"{self.same_within}", apart)
 
 
 class MatchLevel(Level, frozen=True, kw_only=True):

@@ -8,14 +8,14 @@ from protocol.skills.skill import Level, Skill
 
 
 def _images(images: int, spread: bool) -> str:
-    return f"{images} images{', none of which shows everything' if spread else ''}"
+    return f"{images} images{', none of which suffices alone' if spread else ''}"
 
 
 class SpreadLevel(Level, frozen=True, kw_only=True):
     """Objects that a few images show together."""
 
     images: int  # at most
-    spread: bool  # no image shows all objects of the question
+    spread: bool  # no image shows all objects of the question, or the only one is in several images
 
     def __str__(self) -> str:
         return _images(self.images, self.spread)
@@ -108,9 +108,9 @@ SCENE_COUNT = Skill(
     frame="object",
     evidence="maps",
     levels=tuple(
-        SceneCountLevel(chance=chance, clarity=clarity, least=least, most=most, images=images, spread=spread)
-        for clarity, (images, spread), (chance, least, most) in zip(
-            PERCEIVE, _SPREAD, ((0.5, 2, 3), (0.33, 2, 4), (0.25, 2, 5), (0.25, 3, 6), (0.17, 3, 8))
+        SceneCountLevel(chance=chance, clarity=clarity, most=most, images=images, spread=spread)
+        for clarity, (images, spread), (chance, most) in zip(
+            PERCEIVE, _SPREAD, ((0.5, 2), (0.45, 3), (0.45, 3), (0.45, 4), (0.4, 5))
         )
     ),
 )

@@ -18,11 +18,10 @@ class CellLevel(Visible, frozen=True, kw_only=True):
 class CountLevel(Visible, frozen=True, kw_only=True):
     """How many objects of a kind are visible."""
 
-    least: int
     most: int
 
     def __str__(self) -> str:
-        return f"{self.clarity}, {self.least} to {plural(self.most, 'object')}"
+        return f"{self.clarity}, up to {plural(self.most, 'object')}"
 
 
 class CameraDistanceLevel(Visible, frozen=True, kw_only=True):
@@ -79,10 +78,9 @@ class MotionLevel(Level, frozen=True, kw_only=True):
         return f"a move of at least {self.move_m} m in one of four directions{also}"
 
 
-def _counts(*levels: tuple[float, int, int]) -> tuple[CountLevel, ...]:
+def _counts(*levels: tuple[float, int]) -> tuple[CountLevel, ...]:
     return tuple(
-        CountLevel(chance=chance, clarity=clarity, least=least, most=most)
-        for clarity, (chance, least, most) in zip(PERCEIVE, levels)
+        CountLevel(chance=chance, clarity=clarity, most=most) for clarity, (chance, most) in zip(PERCEIVE, levels)
     )
 
 
@@ -123,7 +121,7 @@ OBJECT_COUNT = Skill(
     answer_type="number",
     views="single",
     frame="camera",
-    levels=_counts((0.5, 1, 2), (0.33, 1, 3), (0.33, 2, 4), (0.25, 2, 5), (0.25, 3, 6)),
+    levels=_counts((0.5, 2), (0.45, 3), (0.45, 4), (0.4, 5), (0.4, 6)),
 )
 CAMERA_OBJECT_DISTANCE = Skill(
     name="camera_object_distance",

@@ -164,6 +164,7 @@ def check_asked(spec: TaskSpec, question: Question) -> None:
 def check_question(question: Question) -> None:
     """Check the question itself: its form, bounds and characters. Raises VantageError("bad_reply")."""
     check_text("text", question.text, MAX_TEXT, prompt=True)
+    check_text("rule", question.rule, MAX_TEXT, prompt=True, empty=True)
     check_text("program", question.program, MAX_PROGRAM, lines=True)
     check_text("answer", question.answer, MAX_ANSWER, prompt=True)
     check_text("unit", question.unit, MAX_UNIT, prompt=True, empty=True)

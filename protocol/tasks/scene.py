@@ -17,6 +17,8 @@ Quat = tuple[float, float, float, float]
 HELD_OUT_SEED_BORDER = 2**31
 SEED_END = 2**32
 
+LIGHTS = ("day", "overcast", "evening", "night")  # times of day and weather of generated scenes
+
 
 class Pose(msgspec.Struct, frozen=True):
     """A camera pose in the world frame; the camera looks along its own -z."""
@@ -68,7 +70,7 @@ class SceneSpec(msgspec.Struct, frozen=True):
     max_objects: int = 6
     clutter: float = 0.0  # 0..1, density of small objects on surfaces
     palette: str = "named"  # "named": plain colours with a common name | "natural": materials of a home
-    light: str = "day"  # "day" | "evening"
+    light: str = "day"  # of LIGHTS
     ceiling_m: float = 2.6
     categories: tuple[str, ...] = ()  # empty: every category the backend has
 

@@ -18,7 +18,7 @@ from protocol.run.config import Section, did_you_mean, section
 from protocol.seeds import pick, rng_for
 from protocol.skills import CATALOGUE
 from protocol.tasks.cameras import PRESETS, draw_camera
-from protocol.tasks.scene import HELD_OUT_SEED_BORDER, SEED_END, Camera, SceneSpec
+from protocol.tasks.scene import HELD_OUT_SEED_BORDER, LIGHTS, SEED_END, Camera, SceneSpec
 from protocol.tasks.task import HIDING, Degradation, QuestionSpec, TaskSpec
 
 Item = TypeVar("Item")
@@ -73,7 +73,7 @@ class World(Section):
     objects_per_room: Optional[tuple[_Objects, _Objects]] = None  # in place of min_objects and max_objects
     clutter: Union[_Fraction, tuple[_Fraction, _Fraction]] = 0.0
     palette: str = pydantic.Field(default="named", pattern="^(named|natural)$")
-    lights: tuple[str, ...] = pydantic.Field(default=("day",), min_length=1)  # of "day", "evening"; one per scene
+    lights: tuple[str, ...] = pydantic.Field(default=("day",), min_length=1)  # of LIGHTS; one per scene
     ceiling_m: float = pydantic.Field(default=2.6, ge=2.2, le=4.0)
     categories: tuple[str, ...] = ()  # empty: every category of the backend
     assets: tuple[str, ...] = ()  # scenes of the backend's dataset to train on; empty: generated scenes
@@ -109,8 +109,8 @@ class World(Section):
             raise ValueError(
                 f"there is no camera {unknown[0]}{did_you_mean(unknown[0], PRESETS)}; choose among {', '.join(PRESETS)}"
             )
-        if unknown := sorted(set(self.lights) - {"day", "evening"}):
-            raise ValueError(f"lights are day or evening, not {unknown[0]}")
+        if unknown := sorted(set(self.lights) - set(LIGHTS)):
+            raise ValueError(f"lights are {', '.join(LIGHTS)}, not {unknown[0]}")
         for text in self.degradations:
             Degradation.parse(text)  # raises with the reason
         if len(set(self.degradations)) < len(self.degradations):

@@ -108,8 +108,10 @@ class Mention(msgspec.Struct, frozen=True):
 class Question(msgspec.Struct, frozen=True):
     """A question with the program that derives its answer from the scene.
 
-    `answer` is canonical text: a choice is one of `options`, a number a decimal in `unit`, a sequence is its
-    items joined by ", ", a map is JSON. Option letters and answer instructions are added by protocol/answers.
+    `text` is an English sentence or two, and `rule` states the convention under which it is answered, such as how
+    distances are measured. `answer` is canonical text: a choice is one of `options`, a number a decimal in `unit`, a
+    sequence is its items joined by ", ", a map is JSON. Option letters and answer instructions are added by
+    protocol/answers.
     """
 
     skill: str
@@ -124,7 +126,8 @@ class Question(msgspec.Struct, frozen=True):
     frame: str = "camera"  # "camera" | "object" | "agent"
     mentions: tuple[Mention, ...] = ()
     margin: float = 0.0  # distance of the evidence from the nearest threshold of a rule, in the measure of the skill
-    option_objects: tuple[int, ...] = ()  # id of the object that each option names, where options name objects
+    option_objects: tuple[int, ...] = ()  # id of the object that each option names, if options name objects
+    rule: str = ""
 
 
 class View(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from protocol.answers.letters import letter_answer, letter_prompt, lettered_options, plain_text
+from protocol.answers.letters import letter_answer, letter_prompt, lettered_options, message_parts, stated
 from protocol.tasks.scene import Pose, SceneDescription
 from protocol.tasks.task import Question, TaskSpec
 from sim_server.questions.evidence import ViewEvidence
@@ -82,13 +82,14 @@ class Row(msgspec.Struct, frozen=True):
 def make_row(number: int, truth: Truth) -> Row:
     """Derive a row from its truth."""
     question = truth.question
-    user = (*(MessagePart("image") for _ in truth.poses), MessagePart("text", letter_prompt(question)))
+    parts = message_parts(letter_prompt(question), len(truth.poses))
+    user = tuple(MessagePart(part["type"], part.get("text")) for part in parts)
     return Row(
         id=number,
         dataset=f"vantage-{truth.scene.backend}",
         scene_name=truth.scene.scene_id,
         question_type=question.skill,
-        question=plain_text(question.text),
+        question=stated(question),
         options=lettered_options(question) or NO_OPTIONS,
         ground_truth=letter_answer(question),
         answer_type=question.answer_type,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from typing import Optional
 
 import msgspec
@@ -15,6 +14,7 @@ from protocol.tasks.scene import Camera, Pose, Room, SceneDescription, SceneObje
 from protocol.tasks.task import ObjectTruth, Question
 from sim_server.backends.base import Frames
 from sim_server.questions.geometry import inside_polygon, project, rotation_matrix
+from sim_server.questions.nouns import Naming
 from sim_server.questions.staging import Changes, Staging
 from sim_server.sensing.lens import bend
 
@@ -193,10 +193,10 @@ def _surface_means(
 
 
 def unique_names(evidence: Evidence, view: Optional[ViewEvidence] = None) -> dict[int, str]:
-    """Names of the objects seen in this view, or in any view, that no other seen object shares.
+    """Names of the objects seen in this view, or in any view, that fit no other seen object (see nouns.py).
 
-    A single visible pixel of another object of that name excludes the name.
+    A single visible pixel of another object that the name fits excludes the name.
     """
-    names = {key: name_of(evidence.objects[key]) for key in (evidence.seen() if view is None else view.seen)}
-    shared = Counter(names.values())
-    return {key: name for key, name in names.items() if shared[name] == 1}
+    items = [evidence.objects[key] for key in (evidence.seen() if view is None else view.seen)]
+    naming = Naming(items)
+    return {item.id: name_of(item) for item in items if naming.unique(item)}

@@ -25,6 +25,7 @@ from sim_server.questions.language.evaluator import run
 from sim_server.questions.staging import Staging
 
 Item = TypeVar("Item")
+SAME_HOME = "All images show the same home."
 NO_SUCH_ANSWER = "no view has the drawn answer"
 
 
@@ -62,8 +63,8 @@ class Findings:
 class Target(msgspec.Struct, frozen=True):
     """The form and key drawn first, the objects to aim at, and where in the image (u, v) to put them.
 
-    An empty key accepts any answer: if the options are objects, there is no prior to balance. `numbers` are parameters
-    drawn with the key, such as a size.
+    An empty key or form accepts any: if the options are objects, there is no prior to balance, and some families
+    balance the answers when they place the views. `numbers` are parameters drawn with the key, such as a size.
     """
 
     key: str
@@ -73,7 +74,10 @@ class Target(msgspec.Struct, frozen=True):
     numbers: tuple[float, ...] = ()
 
     def fits(self, candidate: Candidate) -> bool:
-        return candidate.form == self.form and self.key in ("", candidate.key)
+        return self.form in ("", candidate.form) and self.key in ("", candidate.key)
+
+
+NO_TARGET = Target(key="", focus=())
 
 
 def fitting(family: Family, evidence: Evidence, level: int, target: Target) -> tuple[list[Candidate], str]:
@@ -109,6 +113,8 @@ def shuffled(items: Sequence[Item], rng: np.random.Generator) -> tuple[Item, ...
 class Draft(msgspec.Struct, frozen=True):
     """The texts of a candidate. `templates` name objects as {a}, {b} …; `slots` map each to an object id and a phrase.
 
+    Templates are English sentences with the same meaning. They name several images "Image 1", "Image 2" …, as prompts
+    do. `rule` states the convention under which the question is answered, with the thresholds of the program.
     `option_objects` holds the id of the object that each option names, if options name objects.
     """
 
@@ -119,6 +125,7 @@ class Draft(msgspec.Struct, frozen=True):
     option_objects: tuple[int, ...] = ()
     show_options: bool = True
     unit: str = ""
+    rule: str = ""
 
 
 class Family(Protocol):
@@ -196,6 +203,7 @@ def ask(
         mentions=mentions,
         margin=candidate.margin,
         option_objects=draft.option_objects,
+        rule=f"{SAME_HOME} {draft.rule}".rstrip() if len(evidence.views) > 1 else draft.rule,
     )
 
 
@@ -210,7 +218,12 @@ def object_list(keys: Sequence[int]) -> str:
 
 
 def draft_which(
-    evidence: Evidence, options: Sequence[int], measure: str, templates: tuple[str, ...], about: Sequence[int] = ()
+    evidence: Evidence,
+    options: Sequence[int],
+    measure: str,
+    templates: tuple[str, ...],
+    about: Sequence[int] = (),
+    rule: str = "",
 ) -> Draft:
     """Ask which object `measure` selects from the list that replaces its {}. The templates name the objects `about`."""
     return Draft(
@@ -219,6 +232,7 @@ def draft_which(
         slots=name_slots(evidence, about),
         options=tuple(name_of(evidence.objects[key]) for key in options),
         option_objects=tuple(options),
+        rule=rule,
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from protocol.errors import VantageError
-from protocol.tasks.scene import Camera, Pose, SceneSpec
+from protocol.tasks.scene import LIGHTS, Camera, Pose, SceneSpec
 from sim_server.backends.base import ALL_SENSORS, SENSORS, Capabilities, Scene
 from sim_server.backends.rooms.furnish.catalogue import CATEGORIES
 from sim_server.backends.scene_dataset import SceneDataset
@@ -17,7 +17,6 @@ from sim_server.settings import SimSettings
 
 FORMAT_VERSION = 1
 PALETTES = ("named", "natural")
-LIGHTS = ("day", "evening")
 
 
 def _digest() -> str:

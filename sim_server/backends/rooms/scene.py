@@ -16,13 +16,14 @@ from sim_server.backends.rooms.building.plan import FloorPlan, make_plan
 from sim_server.backends.rooms.building.shell import light_position, shell_parts
 from sim_server.backends.rooms.building.style import make_style
 from sim_server.backends.rooms.draw.drawing import Drawing
-from sim_server.backends.rooms.draw.materials import slot_materials
-from sim_server.backends.rooms.furnish.clutter import add_clutter
-from sim_server.backends.rooms.furnish.place import free_floor, furnish_reachable
+from sim_server.backends.rooms.draw.film import Film, film_of
+from sim_server.backends.rooms.draw.materials import Material, natural_materials, painted_materials
+from sim_server.backends.rooms.furnish.place import free_floor, furnished
 from sim_server.backends.rooms.furnish.placed import Placed, triangles
 from sim_server.backends.rooms.geometry import Geometry, GeometryBuilder
 from sim_server.backends.rooms.light.bake import light_scene
 from sim_server.backends.rooms.light.baked import Light
+from sim_server.backends.rooms.light.mood import BULB_GLOW, MOODS, blind_drops, ceilings_lit
 from sim_server.backends.rooms.mesh import rotation_y
 from sim_server.backends.rooms.walk.navigation import NavigationGrid
 from sim_server.backends.rooms.walk.solids import in_wall, object_around
@@ -44,7 +45,11 @@ class HomeScene:
         """lamps_m: the ceiling lamp of each space; light_spec: the spec from which the home was generated."""
         self.spec, self.plan, self.lamps_m, self.description = spec, plan, tuple(lamps_m), description
         self._navigation = navigation
-        self._drawing = Drawing(geometry, light_scene(geometry, plan, light_spec, list(lamps_m)))
+        light, luminance = light_scene(geometry, plan, light_spec, list(lamps_m))
+        low = np.array([(r.x_min, r.z_min) for r in plan.rects], np.float32)
+        high = np.array([(r.x_max, r.z_max) for r in plan.rects], np.float32)
+        film = film_of(light_spec, low, high, luminance[np.array(plan.room_of)])
+        self._drawing = Drawing(geometry, light, film)
 
     @property
     def geometry(self) -> Geometry:
@@ -55,6 +60,11 @@ class HomeScene:
     def light(self) -> Light:
         """The scene's baked light."""
         return self._drawing.light
+
+    @property
+    def film(self) -> Film:
+        """The home's camera."""
+        return self._drawing.film
 
     def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
         """See backends/base.py. A camera outside the home is allowed and sees through the walls.
@@ -105,8 +115,7 @@ class RoomsScene(HomeScene):
         self._changes = tuple(changes)
         seed = spec.seed
         plan = make_plan(spec, rng_for(seed, "rooms", "plan"))
-        placed, navigation = furnish_reachable(spec, plan, rng_for(seed, "rooms", "furniture"))
-        placed += add_clutter(spec, placed, rng_for(seed, "rooms", "clutter"))
+        placed, navigation = furnished(spec, plan)
         gone: set[int] = set()
         if changes:
             gone = _change(placed, changes)
@@ -114,15 +123,16 @@ class RoomsScene(HomeScene):
             navigation = free_floor(plan, stay)
         look = rng_for(seed, "rooms", "look")
         lamps = [light_position(plan, k, look) for k in range(len(plan.rects))]
-        style = make_style(spec, [room.category for room in plan.rooms], look)
+        looks = [_materials(spec, item, look) for item in placed]
+        lamp_rooms = {item.room for item, own in zip(placed, looks) if any(m.glow > BULB_GLOW for m in own.values())}
+        lit = ceilings_lit(spec, plan, lamp_rooms)
+        style = make_style(spec, [room.category for room in plan.rooms], lit)
         builder = GeometryBuilder()
-        for parts in shell_parts(plan, lamps, style):
+        for parts in shell_parts(plan, lamps, style, blind_drops(spec, plan)):
             builder.add(0, parts)
         objects = []
-        for index, item in enumerate(placed):
-            source = look if item.look < 0 else rng_for(seed, "rooms", "look", item.look)
-            materials = slot_materials(item.model.kinds, item.color, source)
-            if index in gone:  # after its draws from the RNG, so that all other materials stay the same
+        for index, (item, materials) in enumerate(zip(placed, looks)):
+            if index in gone:
                 continue
             parts = [(part, materials[slot]) for part, slot in item.model.parts]
             builder.add(index + 1, parts, rotation_y(item.yaw_rad), (item.x_m, item.y_m, item.z_m))
@@ -140,6 +150,14 @@ class RoomsScene(HomeScene):
     def edited(self, changes: Sequence[Change]) -> RoomsScene:
         """See backends/base.py. Regenerates the scene from its spec and bakes the light again."""
         return RoomsScene(self.spec, (*self._changes, *changes))
+
+
+def _materials(spec: SceneSpec, item: Placed, look: np.random.Generator) -> dict[str, Material]:
+    """The materials of an object's slots; `look`: the stream of objects without their own."""
+    if item.color:
+        return painted_materials(item.model.kinds, item.color)
+    source = look if item.look < 0 else rng_for(spec.seed, "rooms", "look", item.look)
+    return natural_materials(item.model.kinds, MOODS[spec.light].lamp_on, source)
 
 
 def _change(placed: list[Placed], changes: Sequence[Change]) -> set[int]:

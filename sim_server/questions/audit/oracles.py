@@ -16,7 +16,7 @@ from protocol.tasks.scene import SceneDescription, SceneObject
 from protocol.tasks.task import Question
 from sim_server.backends.base import Frames
 from sim_server.questions.audit import oracles_maps, oracles_views
-from sim_server.questions.audit.measure import mask_centre, mentioned, surface
+from sim_server.questions.audit.measure import cell_of, in_program, mask_centre, mentioned, surface
 from sim_server.questions.geometry import rotation_matrix
 
 Oracle = Callable[[Question, SceneDescription, Frames], str]
@@ -24,7 +24,7 @@ Oracle = Callable[[Question, SceneDescription, Frames], str]
 
 def _category(question: Question, description: SceneDescription, frames: Frames) -> str:
     phrase = question.text[question.mentions[0].start : question.mentions[0].end]
-    (item,) = [item for item in mentioned(question, description) if phrase == f"{item.color} thing"]
+    (item,) = [item for item in mentioned(question, description) if phrase == f"{item.color} object"]
     return item.category
 
 
@@ -35,9 +35,7 @@ def _color(question: Question, description: SceneDescription, frames: Frames) ->
 
 
 def _location(question: Question, description: SceneDescription, frames: Frames) -> str:
-    u, v = mask_centre(frames, mentioned(question, description)[0])
-    column = ["left", "middle", "right"][math.floor(3 * u)]
-    return f"{['top', 'middle', 'bottom'][math.floor(3 * v)]} {column}"
+    return cell_of(*mask_centre(frames, mentioned(question, description)[0]))
 
 
 def _camera_distance(question: Question, description: SceneDescription, frames: Frames) -> str:
@@ -53,7 +51,7 @@ def _size(question: Question, description: SceneDescription, frames: Frames) -> 
 
 
 def _view_direction(question: Question, description: SceneDescription, frames: Frames) -> str:
-    a, b = _roles(question, description)
+    a, b = in_program(question, description)
     (ua, va), (ub, vb) = mask_centre(frames, a), mask_centre(frames, b)
     if "left" in question.options:
         return "left" if ua < ub else "right"
@@ -62,19 +60,11 @@ def _view_direction(question: Question, description: SceneDescription, frames: F
 
 def _depth_order(question: Question, description: SceneDescription, frames: Frames) -> str:
     assert frames.ids is not None and frames.depth is not None
-    a, b = _roles(question, description)
+    a, b = in_program(question, description)
     median = [float(np.median(frames.depth[0][frames.ids[0] == item.id])) for item in (a, b)]
     if len(question.options) == 3 and abs(median[0] - median[1]) < 0.15:
         return "the same"
     return "nearer" if median[0] < median[1] else "farther"
-
-
-def _roles(question: Question, description: SceneDescription) -> tuple[SceneObject, SceneObject]:
-    """The object in question and the one it is compared with, from the order of the sentence."""
-    first, second = mentioned(question, description)
-    text = question.text
-    compared_first = text.startswith("compared with") or "side of the" in text[: question.mentions[0].start]
-    return (second, first) if compared_first else (first, second)
 
 
 def _relative_distance(question: Question, description: SceneDescription, frames: Frames) -> str:
@@ -90,9 +80,7 @@ def _relative_distance(question: Question, description: SceneDescription, frames
 
 
 def _relative_direction(question: Question, description: SceneDescription, frames: Frames) -> str:
-    named = mentioned(question, description)
-    if question.text.startswith("where is the"):
-        named = [named[1], named[2], named[0]]
+    named = in_program(question, description)
     # The floor plan as complex numbers with -z as +i: multiplying by i turns left.
     stand, face, target = (complex(item.box.centre_m[0], -item.box.centre_m[2]) for item in named)
     angle_deg = math.degrees(cmath.phase((target - stand) / (face - stand)))
@@ -106,7 +94,7 @@ def _relative_direction(question: Question, description: SceneDescription, frame
 def _motion(question: Question, description: SceneDescription, frames: Frames) -> str:
     first, second = frames.poses
     turn = rotation_matrix(first.rotation_wxyz)
-    if "turn" in question.text:
+    if "turn_between" in question.program:
         ahead = turn.T @ -rotation_matrix(second.rotation_wxyz)[:, 2]
         return "right" if ahead[0] > 0 else "left"
     moved = np.subtract(second.position_m, first.position_m)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cmath
+import itertools
 import json
 import math
 import re
@@ -14,6 +15,7 @@ from protocol.skills.space import APPEARANCE_ORDER
 from protocol.tasks.scene import Pose, SceneDescription, SceneObject
 from protocol.tasks.task import Question
 from sim_server.backends.base import Frames
+from sim_server.questions.audit.measure import cell_of, in_program
 from sim_server.questions.audit.oracles_views import inside_outline
 from sim_server.questions.geometry import rotation_matrix
 
@@ -63,12 +65,11 @@ def _length(question: Question, description: SceneDescription, frames: Frames) -
 
 def _after_moves(question: Question, description: SceneDescription, frames: Frames) -> str:
     place, heading = plan_of(frames.poses[-1].position_m), heading_of(frames.poses[-1])
-    moves = re.findall(r"turn (left|right) by (\d+) degrees|move forward ([\d.]+) m", question.text)
-    for way, degrees, metres in moves:
-        if metres:
-            place += heading * float(metres)
+    for move, amount in zip(itertools.cycle(("turn", "walk")), re.findall(r", (-?[\d.]+)\)", question.program)):
+        if move == "walk":
+            place += heading * float(amount)
         else:
-            heading *= cmath.rect(1, math.radians(float(degrees)) * (1 if way == "left" else -1))
+            heading *= cmath.rect(1, math.radians(float(amount)))
     (item,) = named(question, description)
     angle_deg = math.degrees(cmath.phase((plan_of(item.box.centre_m) - place) / heading))
     side = "left" if angle_deg > 0 else "right"
@@ -78,12 +79,12 @@ def _after_moves(question: Question, description: SceneDescription, frames: Fram
 
 
 def _turns(question: Question, description: SceneDescription, frames: Frames) -> str:
-    way = [plan_of(item.box.centre_m) for item in named(question, description)]
+    way = [plan_of(item.box.centre_m) for item in in_program(question, description)]
     words = []
     for a, b, c in zip(way, way[1:], way[2:]):
         angle_deg = math.degrees(cmath.phase((c - b) / (b - a)))
         words.append("back" if abs(angle_deg) > 135 else "left" if angle_deg > 0 else "right")
-    return " ".join(words)
+    return ", then ".join(words)
 
 
 def _cells(question: Question, description: SceneDescription, frames: Frames) -> str:
@@ -108,7 +109,7 @@ def _cells(question: Question, description: SceneDescription, frames: Frames) ->
 
 
 def _perspective(question: Question, description: SceneDescription, frames: Frames) -> str:
-    stand, target = named(question, description)
+    stand, target = in_program(question, description)
     assert stand.front is not None
     facing = complex(stand.front[0], -stand.front[2])
     away = plan_of(target.box.centre_m) - plan_of(stand.box.centre_m)
@@ -148,7 +149,7 @@ def _rim(item: SceneObject, count: int = 60) -> np.ndarray:
 
 def _room_for(question: Question, description: SceneDescription, frames: Frames) -> str:
     a, b = named(question, description)
-    side_m = float(re.search(r"([\d.]+) m wide", question.text).group(1))  # type: ignore[union-attr]
+    side_m = float(question.program.removesuffix(")").split(", ")[-1])
     first, second = _rim(a), _rim(b)
     apart = np.linalg.norm(first[:, None] - second[None], axis=2)
     i, j = np.unravel_index(int(apart.argmin()), apart.shape)
@@ -179,15 +180,14 @@ def _from_above(question: Question, description: SceneDescription, frames: Frame
     u, v = 0.5 + right / half / 2, 0.5 - up / half / 2 * frames.camera.width_px / frames.camera.height_px
     if len(question.options) == 2:
         return "left" if u < 0.5 else "right"
-    rows, columns = ("top", "middle", "bottom"), ("left", "middle", "right")
-    return f"{rows[min(2, int(3 * v))]} {columns[min(2, int(3 * u))]}"
+    return cell_of(u, v)
 
 
 def _changed(question: Question, description: SceneDescription, frames: Frames) -> str:
     assert frames.ids is not None and frames.depth is not None
     options = options_of(question, description)
     counts = np.array([[(image == item.id).sum() for image in frames.ids] for item in options])
-    if "moved" not in question.text and "did move" not in question.text:
+    if "surface_middle" not in question.program:  # the object is new or gone
         (missing,) = np.flatnonzero((counts == 0).any(axis=1))
         return question.options[int(missing)]
     # The median pixel of each mask, unprojected by its depth.

@@ -17,10 +17,17 @@ import numpy as np
 from protocol.tasks.scene import OrientedBox, Pose, Room, SceneDescription, SceneObject, Vec3
 from protocol.tasks.task import Question
 from sim_server.backends.base import Frames
-from sim_server.questions.audit.measure import mask_centre, mentioned, surface
+from sim_server.questions.audit.measure import (
+    cell_of,
+    in_program,
+    kind_in_program,
+    mask_centre,
+    mentioned,
+    surface,
+)
 from sim_server.questions.geometry import rotation_matrix
 
-_NTH = ("first", "second", "third", "fourth")
+_NTH = ("Image 1", "Image 2", "Image 3", "Image 4")
 
 
 @lru_cache(maxsize=4096)
@@ -75,7 +82,7 @@ def _camera_elevation(question: Question, description: SceneDescription, frames:
     rise_m = -float((turn @ local)[1])
     if "the same" in question.options and abs(rise_m) < 0.15:
         return "the same"
-    return "above" if rise_m > 0 else "below"
+    return "higher" if rise_m > 0 else "lower"
 
 
 def _visibility(question: Question, description: SceneDescription, frames: Frames) -> str:
@@ -86,7 +93,7 @@ def _visibility(question: Question, description: SceneDescription, frames: Frame
     one, two = (float(np.sum(frames.ids[view] == item.id)) / frames.amodal[view][item.id] for view in (0, 1))
     if "the same" in question.options and abs(one - two) < 0.05:
         return "the same"
-    return "first" if one > two else "second"
+    return "Image 1" if one > two else "Image 2"
 
 
 def _object_from_camera(question: Question, description: SceneDescription, frames: Frames) -> str:
@@ -120,8 +127,7 @@ def _region_from_camera(question: Question, description: SceneDescription, frame
 
 def _object_match(question: Question, description: SceneDescription, frames: Frames) -> str:
     (item,) = mentioned(question, description)
-    u, v = mask_centre(frames, item, 1)
-    return f"{['top', 'middle', 'bottom'][math.floor(3 * v)]} {['left', 'middle', 'right'][math.floor(3 * u)]}"
+    return cell_of(*mask_centre(frames, item, 1))
 
 
 def _object_distance(question: Question, description: SceneDescription, frames: Frames) -> str:
@@ -136,15 +142,11 @@ def _room_size(question: Question, description: SceneDescription, frames: Frames
 
 
 def count_seen(question: Question, description: SceneDescription, frames: Frames) -> str:
-    """The number of visible objects that the noun of the question names; a coffee table does not count as a table."""
+    """The number of visible objects of the kind that is counted; a coffee table does not count as a table."""
+    category, color = kind_in_program(question)
     seen = _seen_anywhere(description, frames)
-    words = question.text.split()
-    if "things" in words:
-        color = words[words.index("things") - 1]
-        return str(len([item for item in seen if item.color == color] or seen))
-    named = question.text.replace("bookshelves", "bookshelf").replace("sets of", "set of")
-    longest = max((item.category for item in seen if item.category in named), key=len, default="")
-    return str(sum(item.category == longest for item in seen))
+    counted = [item for item in seen if category in ("", item.category) and color in ("", item.color)]
+    return str(len(counted))
 
 
 def _scene_size(question: Question, description: SceneDescription, frames: Frames) -> str:
@@ -161,9 +163,7 @@ def _nearest_option(question: Question, description: SceneDescription, frames: F
 
 
 def _direction(question: Question, description: SceneDescription, frames: Frames) -> str:
-    named = mentioned(question, description)
-    if question.text.startswith("where is the"):
-        named = [named[1], named[2], named[0]]
+    named = in_program(question, description)
     stand, face, target = (np.asarray(item.box.centre_m) for item in named)
     heading = math.atan2(stand[0] - face[0], stand[2] - face[2])  # yaw of an observer at `stand` who faces `face`
     pose = Pose(tuple(stand.tolist()), (math.cos(heading / 2), 0.0, math.sin(heading / 2), 0.0))
@@ -183,8 +183,9 @@ def _cameras_nearest(question: Question, description: SceneDescription, frames: 
 
 
 def _small_presence(question: Question, description: SceneDescription, frames: Frames) -> str:
-    names = [f"{item.color} {item.category}".strip() for item in _seen_anywhere(description, frames)]
-    return "yes" if any(re.search(rf"\ban? {re.escape(name)}\b", question.text) for name in names) else "no"
+    category, color = kind_in_program(question)
+    seen = _seen_anywhere(description, frames)
+    return "yes" if any((item.category, item.color) == (category, color) for item in seen) else "no"
 
 
 def _stands_on(item: SceneObject, description: SceneDescription) -> SceneObject:
@@ -205,7 +206,8 @@ def _stands_on(item: SceneObject, description: SceneDescription) -> SceneObject:
 def _small_location(question: Question, description: SceneDescription, frames: Frames) -> str:
     (item,) = mentioned(question, description)
     support = _stands_on(item, description)
-    places = [re.fullmatch(r"on the (.+) , (\w+) of the (.+) , (\S+) m away", option) for option in question.options]
+    form = r"on the (.+), to the (\w+) of the (.+), (\S+) m from it"
+    places = [re.fullmatch(form, option) for option in question.options]
     assert all(places)
     (neighbour,) = {place.group(3) for place in places if place}
     (other,) = (o for o in _seen_anywhere(description, frames) if f"{o.color} {o.category}".strip() == neighbour)

@@ -11,10 +11,13 @@ from protocol.seeds import pick
 from protocol.skills import Skill
 from protocol.skills.levels import Clarity
 from protocol.tasks.scene import SceneDescription, SceneObject
-from sim_server.questions.evidence import Evidence, ViewEvidence, name_of, unique_names
+from sim_server.questions.evidence import Evidence, ViewEvidence, unique_names
 from sim_server.questions.family import Findings, Target, draw_key
+from sim_server.questions.nouns import Naming
 
 AMBIGUOUS = "a name would fit more than one visible object"
+IN_PART = "an image shows a small part of an object"
+SEPARATE = "two objects are in different rooms, or one carries the other"
 OUTSIDE = "an object's centre is outside the image"
 SHARED_OBJECTS = 2  # two images must clearly show this many of the same objects, so that a viewer can relate them
 TOO_LITTLE_SHARED = f"the two images clearly share fewer than {SHARED_OBJECTS} objects"
@@ -103,6 +106,14 @@ def clear_anywhere(evidence: Evidence, clarity: Clarity, findings: Findings) -> 
     return clear
 
 
+def shown_in_part(evidence: Evidence, key: int, clarity: Clarity) -> bool:
+    """Whether some view shows something of the object, but not clearly or not its centre.
+
+    People disagree on whether such an image shows the object.
+    """
+    return any(key in view.seen and not (shows(view, key, clarity) and centred(key, view)) for view in evidence.views)
+
+
 def clear_in_both(first: ViewEvidence, second: ViewEvidence, clarity: Clarity = RELATE) -> list[int]:
     """Ids of the objects that both views show clearly, by which a viewer can relate the two."""
     return [key for key in first.seen if shows(first, key, clarity) and shows(second, key, clarity)]
@@ -119,11 +130,38 @@ def is_small(item: SceneObject) -> bool:
 
 
 def uniquely_named(description: SceneDescription) -> list[SceneObject]:
-    """Objects of the scene whose name no other object shares; if there are none, all objects, since a view may show
-    only one of those that share a name."""
-    names = [name_of(item) for item in description.objects]
-    alone = [item for item, name in zip(description.objects, names) if names.count(name) == 1]
+    """Objects whose name fits no other object of their room; if there are none, all objects, since a view may show only
+    one of those that share a name."""
+    by_room: dict[int, list[SceneObject]] = {}
+    for item in description.objects:
+        by_room.setdefault(item.room_id, []).append(item)
+    naming = {room: Naming(items) for room, items in by_room.items()}
+    alone = [item for item in description.objects if naming[item.room_id].unique(item)]
     return alone or list(description.objects)
+
+
+class Comparable:
+    """Which objects of a scene a question about distances can relate.
+
+    Neither of them may carry the other, directly or with objects in between, and no wall may separate them: they are in
+    one room, unless the backend does not know the rooms.
+    """
+
+    def __init__(self, description: SceneDescription) -> None:
+        self._objects = {item.id: item for item in description.objects}
+        self._rooms = bool(description.rooms)
+
+    def __call__(self, a: SceneObject, b: SceneObject) -> bool:
+        if self._rooms and a.room_id != b.room_id:
+            return False
+        return a.id not in self._supports(b) and b.id not in self._supports(a)
+
+    def _supports(self, item: SceneObject) -> set[int]:
+        found: set[int] = set()
+        while item.support_id in self._objects and item.support_id not in found:
+            found.add(item.support_id)
+            item = self._objects[item.support_id]
+        return found
 
 
 def need_objects(items: Sequence[object], count: int, why: str) -> None:

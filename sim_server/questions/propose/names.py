@@ -13,6 +13,7 @@ import msgspec
 
 from protocol.tasks.scene import SceneObject
 from sim_server.questions.families.single.perceive import plural
+from sim_server.questions.nouns import nouns_of
 
 THINGS = ("thing", "object", "item")
 OF_A_KIND = ("a", "an", "any", "another", "which", "what", "each", "every", "of")
@@ -29,7 +30,7 @@ class Named(msgspec.Struct, frozen=True):
     one: bool  # it refers to one object, not to any number of a kind
 
     def fits(self, item: SceneObject) -> bool:
-        return self.category in ("", item.category) and self.color in ("", item.color)
+        return (not self.category or self.category in nouns_of(item.category)) and self.color in ("", item.color)
 
 
 class Vocabulary:

@@ -9,11 +9,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from protocol.seeds import pick
 from protocol.tasks.scene import Camera, Pose
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence
-from sim_server.questions.family import Family, Findings, Target, fitting
+from sim_server.questions.family import Candidate, Family, Findings, Target, fitting
+from sim_server.questions.staging import Staging
 from sim_server.questions.views.coverage import draw_poses_around, greedy_cover, voxels_shown
 from sim_server.questions.views.viewpoints import PLACES, probe
 
@@ -67,6 +69,37 @@ def first_fitting(
         rejected[rule] += 1
     findings.reject(rejected.most_common(1)[0][0] if rejected else "no set of views shows what the answer needs")
     return None
+
+
+def evenly_fitting(
+    family: Family,
+    spec: TaskSpec,
+    target: Target,
+    shots: Shots,
+    sets: Iterable[Sequence[int]],
+    rng: np.random.Generator,
+    findings: Findings,
+) -> Optional[Staging]:
+    """One of the sets and one of its candidates, whose objects become `about`: the form and then the key are uniform.
+
+    Only forms that some sets give one key and some another are drawn, so that the form does not give the key away.
+    Returns None, and adds the rule that rejected most to `findings`, if there is no such form.
+    """
+    found: dict[str, dict[str, list[tuple[Sequence[int], Candidate]]]] = {}
+    rejected: Counter[str] = Counter()
+    for chosen in sets:
+        candidates, rule = fitting(family, shots.of(chosen, target), spec.question.level, target)
+        for item in candidates:
+            found.setdefault(item.form, {}).setdefault(item.key, []).append((chosen, item))
+        if not candidates:
+            rejected[rule] += 1
+    forms = sorted(form for form, keys in found.items() if len(keys) > 1)
+    if not forms:
+        findings.reject(rejected.most_common(1)[0][0] if rejected else "all views give the same answer")
+        return None
+    keys = found[pick(forms, rng)]
+    chosen, item = pick(keys[pick(sorted(keys), rng)], rng)
+    return Staging(tuple(shots.poses[index] for index in chosen), about=item.objects)
 
 
 def covering_sets(

@@ -84,9 +84,18 @@ def views_without_one(evidence: Evidence, candidate: Candidate) -> float:
 
 
 def most_alone(evidence: Evidence, candidate: Candidate) -> float:
-    """The difference between the count and the largest number of counted objects in one view."""
+    """The difference between the count and the largest number of counted objects in one view; of a single object, the
+    number of further views of it."""
     keys = candidate.objects
-    return float(len(keys) - max(sum(key in view.seen for key in keys) for view in evidence.views))
+    shown = [sum(key in view.seen for key in keys) for view in evidence.views]
+    return float(sum(shown) - 1 if len(keys) == 1 else len(keys) - max(shown))
+
+
+def least_shown(evidence: Evidence, candidate: Candidate) -> float:
+    """Least visible fraction of the objects in any view that shows them."""
+    return min(
+        view.seen[key].visible_fraction for view in evidence.views for key in candidate.objects if key in view.seen
+    )
 
 
 def camera_gap(evidence: Evidence, candidate: Candidate) -> float:

@@ -47,9 +47,10 @@ def built(name: str) -> Built:
     return model.eval(), processor
 
 
-def prompts(count: int = 2) -> list[Prompt]:
+def prompts(count: int = 2, images: int = 1) -> list[Prompt]:
     rng = np.random.default_rng(0)
-    return [Prompt(TEXTS[i % 2], (rng.integers(0, 255, (96, 96, 3), dtype=np.uint8),)) for i in range(count)]
+    shots = rng.integers(0, 255, (count, images, 96, 96, 3), dtype=np.uint8)
+    return [Prompt(TEXTS[index % 2], tuple(own)) for index, own in enumerate(shots)]
 
 
 # ----------------------------------------------------------------------------- adapters
@@ -69,13 +70,17 @@ def test_adapters_are_on_every_linear_layer_of_the_language_model_and_nowhere_el
 # ----------------------------------------------------------------------------- a step
 
 
+@pytest.mark.parametrize("images", [1, 2])
 @pytest.mark.parametrize("name", CLASSES)
 def test_the_step_of_trl_reads_prompts_as_the_engine_does(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, images: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """With two images, both see their tags."""
     model, processor = built(name)
     encoder = PromptEncoder(processor, model)
-    rollouts = GenerateEngine(model, processor, encoder).generate(prompts(), GRPO.samples, Sampling(1.0, 3, 0))
+    asked = prompts(images=images)
+    rollouts = GenerateEngine(model, processor, encoder).generate(asked, GRPO.samples, Sampling(1.0, 3, 0))
+    assert ("Image 2:" in encoder.rendered(asked[0].text, images)) == (images == 2)
     assert len({len(rollout.prompt_ids) for rollout in rollouts}) == 2
     groups = [
         Group(rollout, tuple(Reward(float(index == 0), True) for index in range(GRPO.samples))) for rollout in rollouts
@@ -128,6 +133,21 @@ def test_tokens_that_stand_for_images_are_never_sampled(name: str) -> None:
         head.bias = None
     sampled = {token for rollout in rollouts for answer in rollout.completions for token in answer.token_ids}
     assert sampled and not sampled & set(encoder.banned)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_images_are_tagged_in_their_order_in_one_style_only(name: str) -> None:
+    model, processor = built(name)
+    plain = PromptEncoder(processor, model, "words")
+    tagged = PromptEncoder(processor, model)
+    assert plain.prompt(TEXTS[0], 1) == tagged.prompt(TEXTS[0], 1)
+    assert "Image 1" not in plain.rendered(TEXTS[0], 2)
+    text = tagged.rendered(TEXTS[0], 2)
+    image = processor.image_token
+    first, second = text.index("Image 1:"), text.index("Image 2:")
+    assert first < text.index(image) < second < text.rindex(image) < text.index(TEXTS[0])
+    counts = [encoder.prompt(TEXTS[0], 2).count(encoder.image_token) for encoder in (plain, tagged)]
+    assert counts[0] == counts[1] >= 2
 
 
 @pytest.mark.parametrize("name", CLASSES)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from protocol.answers.letters import message_parts
 from protocol.answers.prompt import STYLES, Style, read_answer, words_with_mentions, write_answer, write_prompt
 from protocol.answers.scoring import score
 from protocol.errors import VantageError
@@ -15,40 +16,41 @@ from protocol.tasks.task import Mention, Question
 DIRECTION = Question(
     skill="view_direction",
     level=0,
-    text="where is the red chair from the blue sofa ?",
+    text="Look at the image. Where is the red chair relative to the blue sofa?",
     answer="right",
     answer_type="choice",
     program="",
     options=("left", "right"),
-    mentions=(Mention(1, 13, 22), Mention(2, 32, 41)),
+    mentions=(Mention(1, 32, 41), Mention(2, 58, 67)),
+    rule="Left and right are as seen in the image.",
 )
 NEAREST = Question(
     skill="relative_distance",
     level=0,
-    text="which is closest to the bed ?",
+    text="Which of these objects is closest to the bed?",
     answer="green lamp",
     answer_type="choice",
     program="",
     options=("red chair", "green lamp", "blue box"),
     option_objects=(1, 5, 9),
-    mentions=(Mention(7, 24, 27),),
+    mentions=(Mention(7, 41, 44),),
 )
 COLOR = Question(
     skill="object_color",
     level=0,
-    text="what color is the chair ?",
+    text="What color is the chair?",
     answer="red",
     answer_type="choice",
     program="",
     options=("red", "green", "blue"),
     show_options=False,
 )
-COUNT = Question("object_count", 0, "how many chairs are there ?", "3", "number", "")
-DISTANCE = Question("camera_object_distance", 0, "how far is the bed ?", "2.5", "number", "", unit="meters")
+COUNT = Question("object_count", 0, "How many chairs are there?", "3", "number", "")
+DISTANCE = Question("camera_object_distance", 0, "How far is the bed?", "2.5", "number", "", unit="meters")
 ORDER = Question(
     "appearance_order",
     0,
-    "in which order do you first see the red ball , the bed ?",
+    "In which order do you first see the red ball and the bed?",
     "bed, red ball",
     "sequence",
     "",
@@ -56,18 +58,52 @@ ORDER = Question(
 MAP = Question(
     "cognitive_map",
     0,
-    "where are the bed , the lamp on a map of the room from above with 10 columns and 10 rows ?",
+    "Where are the bed and the lamp on a map of the room from above?",
     '{"bed": [3, 4], "lamp": [8, 1]}',
     "map",
     "",
 )
-ALL = (DIRECTION, NEAREST, COLOR, COUNT, DISTANCE, ORDER, MAP)
+LOCATION = Question(
+    "small_location",
+    0,
+    "Where is the cup?",
+    "on the table, to the left of the vase, 0.3 m from it",
+    "choice",
+    "",
+    options=(
+        "on the table, to the left of the vase, 0.3 m from it",
+        "on the table, to the right of the vase, 0.3 m from it",
+    ),
+)
+ALL = (DIRECTION, NEAREST, COLOR, COUNT, DISTANCE, ORDER, MAP, LOCATION)
 
 
 def test_words_style_lists_options_at_the_end() -> None:
-    assert write_prompt(DIRECTION, "words") == "where is the red chair from the blue sofa : left or right ?"
-    assert write_prompt(NEAREST, "words") == "which is closest to the bed : red chair , green lamp or blue box ?"
-    assert write_prompt(COLOR, "words") == COLOR.text
+    assert (
+        write_prompt(DIRECTION, "words")
+        == "look at the image . where is the red chair relative to the blue sofa : left or right ?"
+    )
+    assert (
+        write_prompt(NEAREST, "words")
+        == "which of these objects is closest to the bed : red chair , green lamp or blue box ?"
+    )
+    assert write_prompt(COLOR, "words") == "what color is the chair ?"
+
+
+def test_words_style_has_neither_rule_nor_tags_and_spaced_punctuation_in_options() -> None:
+    prompt = write_prompt(LOCATION, "words")
+    assert prompt.startswith("where is the cup : on the table , to the left of the vase , 0.3 m from it or on the")
+    assert write_answer(LOCATION, "words") == "on the table , to the left of the vase , 0.3 m from it"
+    assert "seen in" not in write_prompt(DIRECTION, "words")
+
+
+def test_several_images_are_tagged_in_the_order_of_their_numbers() -> None:
+    assert message_parts("Which?", 1) == [{"type": "image"}, {"type": "text", "text": "Which?"}]
+    assert message_parts("Which?", 0) == [{"type": "text", "text": "Which?"}]
+    parts = message_parts("Which?", 3)
+    assert "".join(part.get("text", "<image>") for part in parts) == (
+        "Image 1: <image>\nImage 2: <image>\nImage 3: <image>\nWhich?"
+    )
 
 
 def test_mentions_cover_question_and_options() -> None:
@@ -81,20 +117,21 @@ def test_mentions_cover_question_and_options() -> None:
     [
         (
             DIRECTION,
-            "Where is the red chair from the blue sofa?\nOptions:\nA. left\nB. right\n"
+            "Look at the image. Where is the red chair relative to the blue sofa? Left and right are as seen in the "
+            "image.\nOptions:\nA. left\nB. right\n"
             "Answer with the letter of the right option only.",
         ),
-        (COLOR, "What color is the chair? Choose from: red, green, blue.\nAnswer with the word or words only."),
+        (COLOR, "What color is the chair? Choose from: red, green, blue.\nAnswer with a word or a short phrase only."),
         (COUNT, "How many chairs are there?\nAnswer with one number only."),
-        (DISTANCE, "How far is the bed?\nAnswer with one number in meters only."),
+        (DISTANCE, "How far is the bed?\nAnswer with one number only, in meters."),
         (
             ORDER,
-            "In which order do you first see the red ball, the bed?\n"
+            "In which order do you first see the red ball and the bed?\n"
             "Answer with their names only, in order, separated by commas, like this: first name, second name",
         ),
         (
             MAP,
-            "Where are the bed, the lamp on a map of the room from above with 10 columns and 10 rows?\n"
+            "Where are the bed and the lamp on a map of the room from above?\n"
             "Count columns from the left and rows from the top, from 0 to 9.\n"
             'Answer with JSON only, like this: {"first name": [column, row], "second name": [column, row]}',
         ),
@@ -138,6 +175,12 @@ def test_a_letter_must_agree_with_its_option_text() -> None:
     assert read_answer(DIRECTION, "right", "letters", "strict") == ""
 
 
+@pytest.mark.parametrize(("unit", "ends"), [("m", ", in meters."), ("cm", ", in centimeters."), ("", "only.")])
+def test_prompts_spell_out_units(unit: str, ends: str) -> None:
+    question = Question("camera_object_distance", 0, "How far is the bed?", "2.5", "number", "", unit=unit)
+    assert write_prompt(question, "letters").endswith(ends)
+
+
 def test_a_number_may_carry_its_unit() -> None:
     assert read_answer(DISTANCE, "2.5 meters", "words", "strict") == "2.5"
     assert read_answer(DISTANCE, "2.5 feet", "words", "strict") == ""
@@ -165,7 +208,7 @@ def test_tricks_score_zero(question: Question, style: Style) -> None:
 
 
 def test_negative_zero_equals_zero_only() -> None:
-    none = Question("object_count", 0, "how many chairs are there ?", "0", "number", "")
+    none = Question("object_count", 0, "How many chairs are there?", "0", "number", "")
     for text in ("0", "-0", "0.0", "-0.0"):
         assert score(none, read_answer(none, text, "words", "strict")).accuracy == 1.0
         assert score(COUNT, read_answer(COUNT, text, "words", "strict")).accuracy == 0.0

@@ -17,6 +17,7 @@ import pytest
 from learner.rollouts.base import Prompt, Sampling
 from learner.rollouts.vllm_serve import VllmServeEngine
 from learner.settings import LearnerSettings
+from protocol.answers.letters import message_parts
 from protocol.errors import VantageError
 from protocol.run.config import section
 from protocol.run.sealed import sealed_folder
@@ -35,6 +36,9 @@ class Encoder:
 
     def prompt(self, text: str, images: int) -> tuple[int, ...]:
         return tuple(token for index, token in enumerate(PROMPT_IDS) if index != 3)
+
+    def content(self, text: str, images: int) -> list[dict[str, str]]:
+        return message_parts(text, images)
 
     def text(self, token_ids: Any) -> str:
         return " ".join(map(str, token_ids))

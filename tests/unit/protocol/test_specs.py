@@ -87,7 +87,7 @@ def test_data_set_scenes_are_split_by_name():
     ("world", "sentence"),
     [
         ({"min_objects": 9}, "min_objects may not exceed max_objects"),
-        ({"lights": ["disco"]}, "day or evening, not disco"),
+        ({"lights": ["disco"]}, "lights are day, overcast, evening, night, not disco"),
         ({"assets": ["a"]}, "set both assets and held_out_assets"),
         ({"assets": ["a"], "held_out_assets": ["a"]}, "scene a is in both assets and held_out_assets"),
         ({"widthpx": 3}, "did you mean width_px"),

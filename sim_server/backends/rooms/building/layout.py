@@ -20,8 +20,21 @@ _AREA_M2 = {
 }
 _MIN_SIDE_M = {"bathroom": 1.9, "office": 2.6}
 _OTHER_SIDE_M = 2.9
-_PROGRAM = ("living room", "bedroom", "kitchen", "bathroom", "hallway")  # in the order in which a home gets them
-_MORE = ("bedroom", "office", "dining room", "bathroom", "bedroom", "office", "bedroom")
+# How often homes have a room of each kind, and the factor for another one of the same kind.
+_FREQUENCY = {
+    "living room": (2.0, 0.05), "bedroom": (3.0, 0.45), "kitchen": (2.5, 0.03), "bathroom": (2.2, 0.3),
+    "office": (1.4, 0.3), "dining room": (1.4, 0.05),
+}  # fmt: skip
+# Kinds of the main room, beside which the others are laid out.
+_MAIN = (*("living room",) * 6, *("dining room", "kitchen", "bedroom") * 2)
+_DAY_ROOMS = ("living room", "kitchen", "dining room")  # next to one another
+_HALL_CHANCE = 0.35  # for homes of two to four rooms; larger ones always have a hallway
+_ROOMY_M = 7.6  # depth of a home of three rooms beside the main room
+# Pieces of furniture for which a room usually has space.
+_SPACE = {
+    "living room": 18, "bedroom": 14, "kitchen": 16, "bathroom": 10, "office": 12, "dining room": 13, "hallway": 6,
+}  # fmt: skip
+_DRAWS = 40
 OPEN_PAIRS = (("living room", "dining room"), ("living room", "kitchen"), ("dining room", "kitchen"))
 HALL_M = (1.45, 1.9)  # width of a hallway including walls
 _WING_CHANCE = 0.5  # for living rooms that may have a wing
@@ -39,21 +52,40 @@ class RoomCell(NamedTuple):
     wing_of: int = -1  # index of the cell whose room this is a wing of; -1: a separate room
 
 
-def room_kinds(count: int, rng: np.random.Generator) -> list[str]:
-    """The kinds of rooms in a home of `count` >= 2 rooms; homes of five or more have a hallway."""
-    kinds: list[str] = list(_PROGRAM[:count])
-    if count == 2 and rng.random() < 0.4:
-        kinds[1] = "kitchen"
-    more: list[str] = list(_MORE)
-    if rng.random() < 0.5:
-        more[0], more[2] = more[2], more[0]
-    return kinds + more[: count - len(kinds)]
+def room_kinds(count: int, pieces: int, rng: np.random.Generator) -> list[str]:
+    """The kinds of rooms in a home of `count` rooms, with space for `pieces` of furniture; the main room comes first.
+
+    Every kind occurs at every count. Homes of five or more rooms have a hallway.
+    """
+    kinds = _draw_kinds(count, rng)
+    for _ in range(_DRAWS):
+        if sum(_SPACE[k] for k in kinds) >= pieces:
+            break
+        kinds = _draw_kinds(count, rng)
+    return kinds
+
+
+def _draw_kinds(count: int, rng: np.random.Generator) -> list[str]:
+    if count == 1:
+        return [str(rng.choice(list(_SPACE)))]
+    hall = count > 4 or rng.random() < _HALL_CHANCE
+    main = str(rng.choice(_MAIN))
+    if (count == 4 and not hall) or (count > 4 and main == "bedroom"):
+        main = "living room"  # the former are too deep for another room, and nobody passes through a bedroom
+    kinds = [main]
+    weight = {kind: often for kind, (often, _) in _FREQUENCY.items()}
+    while len(kinds) < count - hall:
+        weight[kinds[-1]] *= _FREQUENCY[kinds[-1]][1]
+        odds = np.array(list(weight.values()))
+        kinds.append(str(rng.choice(list(weight), p=odds / odds.sum())))
+    return [*kinds, "hallway"] if hall else kinds
 
 
 def lay_out(kinds: list[str], rng: np.random.Generator) -> list[RoomCell]:
     """One cell per room, followed by the wings; rotated and mirrored at random."""
     areas = [float(rng.uniform(*_AREA_M2[k])) if k != "hallway" else 0.0 for k in kinds]
-    cells = _along_a_hall(kinds, areas, rng) if "hallway" in kinds else _around_the_living_room(kinds, areas, rng)
+    in_rows = "hallway" in kinds and len(kinds) > 2
+    cells = _along_a_hall(kinds, areas, rng) if in_rows else _around_the_main_room(kinds, areas, rng)
     flip_x, flip_z, swap = rng.random(3) < 0.5
     out = []
     for cell in cells:
@@ -75,15 +107,19 @@ def lay_out(kinds: list[str], rng: np.random.Generator) -> list[RoomCell]:
     ]  # fmt: skip
 
 
-def _around_the_living_room(kinds: list[str], areas: list[float], rng: np.random.Generator) -> list[RoomCell]:
-    """A living room on the left and the other one to three rooms stacked to the right of it and of its wing, if any."""
+def _around_the_main_room(kinds: list[str], areas: list[float], rng: np.random.Generator) -> list[RoomCell]:
+    """The main room on the left and the other one to three rooms stacked to the right of it and of its wing, if any."""
     depth = float(np.sqrt(areas[0] * rng.uniform(0.85, 1.15)))
     if len(kinds) > 2:
-        depth = max(depth, 6.0 if len(kinds) == 3 else 7.6)
-    nook = float(rng.uniform(*_NOOK_M)) if len(kinds) < 4 and rng.random() < _WING_CHANCE else 0.0
+        depth = max(depth, 6.0 if len(kinds) == 3 else _ROOMY_M)
+    may = kinds[0] == "living room" and len(kinds) < 4 and "hallway" not in kinds
+    nook = float(rng.uniform(*_NOOK_M)) if rng.random() < _WING_CHANCE and may else 0.0
     width = max(areas[0] / (depth + nook), 3.4 if nook else 3.6)
     others = np.array(areas[1:])
-    side = max(float(others.sum()) / depth, _OTHER_SIDE_M)
+    narrow = _MIN_SIDE_M.get(kinds[1], _OTHER_SIDE_M) if len(kinds) == 2 else _OTHER_SIDE_M
+    side = max(float(others.sum()) / depth, narrow)
+    if kinds[1] == "hallway":
+        side = float(rng.uniform(*HALL_M))
     least = np.array([_MIN_SIDE_M.get(k, 2.4) for k in kinds[1:]])
     lengths = np.maximum(others / side, least)
     edges = np.concatenate([[0.0], np.cumsum(lengths / lengths.sum())]) * max(depth, float(lengths.sum()))
@@ -96,32 +132,34 @@ def _around_the_living_room(kinds: list[str], areas: list[float], rng: np.random
 
 
 def _along_a_hall(kinds: list[str], areas: list[float], rng: np.random.Generator) -> list[RoomCell]:
-    """Two rows of rooms with a hallway between them; the living room may also take all or part of the hallway's end.
+    """Two rows of rooms with a hallway between them; the main room may also take all or part of the hallway's end.
 
     The shorter row is stretched slightly; if it is still shorter, the outer wall has a step.
     """
     depths = rng.uniform(3.5, 4.5, 2)
     hall = float(rng.uniform(*HALL_M))
-    takes_end = rng.random() < 0.6
-    wing = float(rng.uniform(0.5, 0.65)) if takes_end and rng.random() < _WING_CHANCE else 1.0  # fraction of its width
-    order = [k for k in rng.permutation(len(kinds)) if kinds[k] not in ("living room", "hallway")]
-    day = [k for k in order if kinds[k] in ("kitchen", "dining room")]  # these are next to the living room
+    takes_end = rng.random() < 0.6 and len(kinds) > 4
+    wing = 1.0  # the fraction of the main room's width that takes the hallway's end
+    if takes_end and kinds[0] == "living room" and rng.random() < _WING_CHANCE:
+        wing = float(rng.uniform(0.5, 0.65))
+    order = [k for k in rng.permutation(len(kinds)) if k > 0 and kinds[k] != "hallway"]
+    day = [k for k in order if kinds[k] in _DAY_ROOMS][:2]  # next to the main room
     rest = [k for k in order if k not in day]
-    living = kinds.index("living room")
-    rows: list[list[int]] = [[living], []]
+    rows: list[list[int]] = [[0], []]
     lengths = np.zeros(2)
     widths: dict[int, float] = {}
 
     def put(k: int, row: int) -> None:
-        depth = depths[row] + (hall if k == living and takes_end else 0.0)
+        depth = depths[row] + (hall if k == 0 and takes_end else 0.0)
         widths[k] = max(areas[k] / depth, _MIN_SIDE_M.get(kinds[k], _OTHER_SIDE_M))
         lengths[row] += widths[k]
         if k not in rows[row]:
             rows[row].append(k)
 
-    put(living, 0)
+    put(0, 0)
+    opposite = takes_end or rng.random() < 0.5 or len(kinds) == 3  # whether the first of them is in the other row
     for n, k in enumerate(day):
-        put(k, 1 if (n == 0) == bool(takes_end or rng.random() < 0.5) else 0)
+        put(k, int((n == 0) == opposite))
     for k in sorted(rest, key=lambda k: -areas[k]):
         put(k, int(lengths[1] < lengths[0]))
     shorter = int(lengths[1] < lengths[0])
@@ -135,14 +173,14 @@ def _along_a_hall(kinds: list[str], areas: list[float], rng: np.random.Generator
         for k in [*head, *(tail[i] for i in rng.permutation(len(tail)))]:
             width = widths[k] * (stretch if row == shorter else 1.0)
             low, high = (0.0, depths[0]) if row == 0 else (depths[0] + hall, depths.sum() + hall)
-            if k == living and takes_end and wing == 1.0:
+            if k == 0 and takes_end and wing == 1.0:
                 high += hall
             cells[k] = RoomCell(kinds[k], x, low, x + width, high)
             x += width
-    start = cells[living].x_max * wing if takes_end else 0.0
+    start = cells[0].x_max * wing if takes_end else 0.0
     end = max(c.x_max for c in cells.values())
     k = kinds.index("hallway")
     low, high = float(depths[0]), float(depths[0]) + hall
     cells[k] = RoomCell(kinds[k], start, low, end, high)
-    wings = [RoomCell("living room", 0.0, low, start, high, living)] if wing < 1.0 else []
+    wings = [RoomCell(kinds[0], 0.0, low, start, high, 0)] if wing < 1.0 else []
     return [cells[k] for k in range(len(kinds))] + wings

@@ -24,14 +24,11 @@ _SASH_M = 1.05  # a window has one sash per this width
 def fill_hole(rect: Rect, hole: Hole, style: Style) -> Iterator[ShellPart]:
     if hole.kind == "joint":
         return
-    if style.frames:
-        yield from _casing(rect, hole)
-        if hole.kind == "window":
-            yield from _sashes(rect, hole)
-        elif hole.kind == "entrance":
-            yield from _entrance(rect, hole, style.door)
-    else:
-        yield from _rounded(rect, hole, style.door)
+    yield from _casing(rect, hole)
+    if hole.kind == "window":
+        yield from _sashes(rect, hole)
+    elif hole.kind == "entrance":
+        yield from _entrance(rect, hole, style.door)
 
 
 def _casing(rect: Rect, hole: Hole) -> Iterator[ShellPart]:
@@ -108,41 +105,3 @@ def leaf_parts(rect: Rect, hole: Hole, look: Material) -> list[ShellPart]:
     plane = wall_plane(rect, hole.wall)
     x, z = (plane + nx * 0.03, at) if hole.wall < 2 else (at, plane + nz * 0.03)
     return [(part.turned(turn).moved((x, 0.0, z)), material) for part, material in parts]
-
-
-def _rounded(rect: Rect, hole: Hole, look: Material) -> Iterator[ShellPart]:
-    """The window bars or the entrance of a plain room, see style.py."""
-    for part in _jambs(rect, hole, WALL_M):
-        yield part, TRIM
-    if hole.kind == "window":
-        middle = (hole.start_m + hole.end_m) / 2
-        for start, end in (
-            (hole.start_m, hole.start_m + 0.05),
-            (middle - 0.025, middle + 0.025),
-            (hole.end_m - 0.05, hole.end_m),
-        ):
-            yield wall_box(rect, hole.wall, start, end, hole.low_m, hole.high_m, -0.06, 0.05), TRIM
-        for low, high in ((hole.low_m, hole.low_m + 0.05), (hole.high_m - 0.05, hole.high_m)):
-            yield wall_box(rect, hole.wall, hole.start_m, hole.end_m, low, high, -0.06, 0.05), TRIM
-    else:
-        yield wall_box(rect, hole.wall, hole.start_m, hole.end_m, 0.0, hole.high_m, -0.05, 0.045), look
-        for low, high in ((0.15, 0.85), (1.0, hole.high_m - 0.15)):
-            yield wall_box(rect, hole.wall, hole.start_m + 0.14, hole.end_m - 0.14, low, high, -0.026, 0.01), look
-        knob = hole.end_m - 0.09
-        yield wall_box(rect, hole.wall, knob - 0.06, knob + 0.02, 1.0, 1.025, 0.01, 0.03), METAL
-
-
-def _jambs(rect: Rect, hole: Hole, depth: float) -> Iterator[Part]:
-    """The inner faces of an opening, `depth` metres into the wall: left, right, head and sill."""
-    for start, end, low, high in (
-        (hole.start_m, hole.start_m, hole.low_m, hole.high_m),
-        (hole.end_m, hole.end_m, hole.low_m, hole.high_m),
-        (hole.start_m, hole.end_m, hole.high_m, hole.high_m),
-        (hole.start_m, hole.end_m, hole.low_m, hole.low_m),
-    ):
-        if low == high == 0.0:
-            continue
-        thick = 0.03
-        grown = (start - thick * (start == end == hole.start_m), end + thick * (start == end == hole.end_m))
-        rise = (low - thick * (low == high == hole.low_m), high + thick * (low == high == hole.high_m))
-        yield wall_box(rect, hole.wall, *grown, *rise, 0.006 - depth / 2, depth + 0.012)

@@ -15,7 +15,11 @@ from sim_server.backends.rooms.building.layout import OPEN_PAIRS, lay_out, room_
 WALL_M = 0.12
 DOOR_HEIGHT_M = 2.05
 DOOR_WIDTH_M = 0.9
-_SINGLE_WIDTH_M = {"living room": (5.2, 7.0), "bedroom": (4.6, 5.8), "kitchen": (4.0, 5.2), "office": (3.8, 5.0)}
+_SINGLE_WIDTH_M = {
+    "living room": (5.2, 7.0), "bedroom": (4.6, 5.8), "kitchen": (4.0, 5.2), "office": (3.8, 5.0),
+    "dining room": (4.0, 5.4), "bathroom": (2.5, 3.6), "hallway": (1.7, 2.4),
+}  # fmt: skip
+_CORRIDOR_M = (4.0, 6.5)  # length of a single hallway
 _LEAF_KINDS = ("bedroom", "bathroom", "office")  # rooms whose door has a leaf
 
 
@@ -61,9 +65,10 @@ def make_plan(spec: SceneSpec, rng: np.random.Generator) -> FloorPlan:
         kinds, rects = _single_room(spec, rng)
         holes, openings, owners = [[]], [], [0]
         for wall, kind in zip(rng.permutation(4), ("window", "entrance")):
-            _open_outside(spec, rng, rects[0], int(wall), kind, wall_span(rects[0], int(wall)), 0, holes[0], openings)
+            span = wall_span(rects[0], int(wall))
+            _open_outside(spec, rng, rects[0], int(wall), kind, span, 0, holes[0], openings, kinds[0])
     else:
-        cells = lay_out(room_kinds(spec.rooms, rng), rng)
+        cells = lay_out(room_kinds(spec.rooms, spec.min_objects, rng), rng)
         kinds, half = [c.kind for c in cells], WALL_M / 2
         owners = [k if c.wing_of < 0 else c.wing_of for k, c in enumerate(cells)]
         rects = [
@@ -117,12 +122,14 @@ def outline(rects: list[Rect]) -> tuple[tuple[float, float], ...]:
 
 
 def _single_room(spec: SceneSpec, rng: np.random.Generator) -> tuple[list[str], list[Rect]]:
-    kind = "living room"
-    if rng.random() < 0.35:
-        kind = "bedroom"
-        if spec.palette == "natural":
-            kind = str(rng.choice(["bedroom", "bedroom", "kitchen", "office"]))
+    """Any kind of room in the natural palette; a living room or a bedroom in the named palette."""
+    if spec.palette == "natural":
+        kind = room_kinds(1, spec.min_objects, rng)[0]
+    else:
+        kind = "bedroom" if rng.random() < 0.35 else "living room"
     width, depth = rng.uniform(*_SINGLE_WIDTH_M[kind]), rng.uniform(*_SINGLE_WIDTH_M[kind]) * 0.92
+    if kind == "hallway":
+        depth = rng.uniform(*_CORRIDOR_M)
     x_min, z_min = (round(-(size + WALL_M) / 2, 3) for size in (width, depth))
     x_max, z_max = (round((size + WALL_M) / 2, 3) - WALL_M for size in (width, depth))
     return [kind], [Rect(*(float(round(v, 3)) for v in (x_min, z_min, x_max, z_max)))]
@@ -211,7 +218,10 @@ def _join(
         start = low + 0.25 + rng.random() * max(high - low - 0.5 - width, 0.0)
     start, end = float(round(max(start, low + 0.2), 3)), float(round(max(start, low + 0.2) + width, 3))
     hinge = -1 if start - low < high - end else 1
-    leaf = [hinge if kinds[k] in _LEAF_KINDS and width <= DOOR_WIDTH_M else 0 for k in (a, b)]
+    leaf = [
+        hinge if kinds[k] in _LEAF_KINDS and width <= DOOR_WIDTH_M and not any(h.leaf for h in holes[k]) else 0
+        for k in (a, b)
+    ]  # a second open leaf in a room could cross the first
     if all(leaf):
         leaf[0] = 0
     holes[a].append(Hole(wall, start, end, 0.0, DOOR_HEIGHT_M, "door", leaf[0]))

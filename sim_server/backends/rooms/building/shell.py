@@ -8,7 +8,7 @@ import numpy as np
 
 from sim_server.backends.rooms.building.openings import ShellPart, fill_hole, leaf_parts
 from sim_server.backends.rooms.building.plan import WALL_M, FloorPlan, Hole, Rect, wall_span
-from sim_server.backends.rooms.building.style import CEILING, FIXTURE, METAL, TRIM, Style
+from sim_server.backends.rooms.building.style import METAL, TRIM, Style
 from sim_server.backends.rooms.building.wallparts import quad, wall_quad
 from sim_server.backends.rooms.draw.materials import Material
 from sim_server.backends.rooms.mesh import Part, box, cylinder, revolve, sphere
@@ -20,12 +20,12 @@ def _skirting(rect: Rect, wall: int, start: float, end: float) -> Part:
 
 
 def _wall(
-    rect: Rect, wall: int, holes: list[Hole], height: float, paint: Material, style: Style
+    rect: Rect, wall: int, holes: list[tuple[Hole, float]], height: float, paint: Material, style: Style
 ) -> Iterator[ShellPart]:
-    """A wall with its openings, and a skirting board that stops at doors."""
+    """A wall with its openings and blinds, and a skirting board that stops at doors."""
     start, end = wall_span(rect, wall)
     at = start
-    for hole in [*sorted(holes, key=lambda h: h.start_m), None]:
+    for hole, drop in [*sorted(holes, key=lambda h: h[0].start_m), (None, 0.0)]:
         stop = end if hole is None else hole.start_m
         if stop > at:
             yield wall_quad(rect, wall, at, stop, 0.0, height), paint
@@ -38,8 +38,16 @@ def _wall(
             yield wall_quad(rect, wall, hole.start_m, hole.end_m, 0.0, hole.low_m), paint
             yield _skirting(rect, wall, hole.start_m, hole.end_m), TRIM
         yield from fill_hole(rect, hole, style)
+        if drop:
+            yield _blind(rect, hole, drop), style.blind
         yield from leaf_parts(rect, hole, style.door)
         at = hole.end_m
+
+
+def _blind(rect: Rect, hole: Hole, drop: float) -> Part:
+    """A slatted blind in front of the panes, down from the head of the window by a part of its height."""
+    low = hole.high_m - drop * (hole.high_m - hole.low_m)
+    return wall_quad(rect, hole.wall, hole.start_m + 0.01, hole.end_m - 0.01, low, hole.high_m, -0.03)
 
 
 def light_position(plan: FloorPlan, space: int, rng: np.random.Generator) -> tuple[float, float, float]:
@@ -50,9 +58,13 @@ def light_position(plan: FloorPlan, space: int, rng: np.random.Generator) -> tup
     return float(x), room.ceiling_y_m - 0.3, float(z)
 
 
-def shell_parts(plan: FloorPlan, lights: list[tuple[float, float, float]], style: Style) -> list[list[ShellPart]]:
-    """Per space, the parts of the building with their materials. `lights`: the position of each space's ceiling
-    lamp."""
+def shell_parts(
+    plan: FloorPlan, lights: list[tuple[float, float, float]], style: Style, drops: tuple[tuple[float, ...], ...]
+) -> list[list[ShellPart]]:
+    """Per space, the parts of the building with their materials.
+
+    lights: the position of each space's ceiling lamp; drops: see mood.blind_drops.
+    """
     out = []
     for k, (rect, owner) in enumerate(zip(plan.rects, plan.room_of)):
         parts: list[ShellPart] = []
@@ -61,35 +73,36 @@ def shell_parts(plan: FloorPlan, lights: list[tuple[float, float, float]], style
         floor = quad((rect.x_min, 0, rect.z_max), (width, 0, 0), (0, 0, -depth), (rect.x_min, -rect.z_max))
         parts.append((floor, look.floor))
         ceiling = quad((rect.x_min, height, rect.z_min), (width, 0, 0), (0, 0, depth), (rect.x_min, rect.z_min))
-        parts.append((ceiling, CEILING))
+        parts.append((ceiling, look.ceiling))
+        holes = list(zip(plan.holes[k], drops[k]))
         for wall in range(4):
             paint = look.accent_paint if wall == look.accent else look.paint
-            parts.extend(_wall(rect, wall, [h for h in plan.holes[k] if h.wall == wall], height, paint, style))
+            parts.extend(_wall(rect, wall, [h for h in holes if h[0].wall == wall], height, paint, style))
         for hole in plan.holes[k]:
             if hole.kind in ("door", "entrance"):
                 parts.append((_threshold(rect, hole), style.door))
         if len(plan.rooms) > 1:
             parts.extend((post, TRIM) for post in _corner_posts(plan, k, height))
-        parts.extend(_ceiling_lamp(look.lamp, lights[k], height))
+        parts.extend(_ceiling_lamp(look.lamp, look.fixture, lights[k], height))
         out.append(parts)
     return out
 
 
-def _ceiling_lamp(kind: str, light: tuple[float, float, float], height: float) -> Iterator[ShellPart]:
+def _ceiling_lamp(kind: str, glass: Material, light: tuple[float, float, float], height: float) -> Iterator[ShellPart]:
     """The fixture around a ceiling light."""
     x, y, z = light
     if kind == "dome":
-        yield sphere(0.16, (x, height - 0.03, z), 16, 0.5), FIXTURE
+        yield sphere(0.16, (x, height - 0.03, z), 16, 0.5), glass
     elif kind == "panel":
-        yield box((0.42, 0.05, 0.42), (x, height - 0.025, z), 0.012), FIXTURE
+        yield box((0.42, 0.05, 0.42), (x, height - 0.025, z), 0.012), glass
     else:
         yield cylinder(0.05, 0.03, (x, height - 0.03, z), 12), METAL
         yield cylinder(0.006, height - y - 0.03, (x, y, z), 6), METAL
         if kind == "globe":
-            yield sphere(0.13, (x, y - 0.04, z), 16), FIXTURE
+            yield sphere(0.13, (x, y - 0.04, z), 16), glass
         else:
             shade = [(0.0, -0.08), (0.2, -0.08), (0.2, 0.08), (0.0, 0.08)]
-            yield revolve(shade, 24, (x, y - 0.03, z)), FIXTURE
+            yield revolve(shade, 24, (x, y - 0.03, z)), glass
 
 
 def _corner_posts(plan: FloorPlan, space: int, height: float) -> Iterator[Part]:

@@ -16,6 +16,7 @@ from protocol.errors import VantageError
 from protocol.tasks.scene import Camera, Pose, SceneDescription
 from sim_server.backends.base import ALL_SENSORS, Frames, TopDown
 from sim_server.backends.rooms.draw import raster, shade
+from sim_server.backends.rooms.draw.film import NEUTRAL, Film
 from sim_server.backends.rooms.draw.mirrors import with_reflections
 from sim_server.backends.rooms.draw.topdown import top_down
 from sim_server.backends.rooms.draw.view import (
@@ -93,8 +94,8 @@ _scratch = _Scratch()
 class Drawing:
     """Triangles with baked light. `render` may be called from several threads at once."""
 
-    def __init__(self, geometry: Geometry, light: Light) -> None:
-        self.geometry = geometry
+    def __init__(self, geometry: Geometry, light: Light, film: Film) -> None:
+        self.geometry, self.film = geometry, film
         self._triangles = geometry.triangles
         self._surfaces = shade.surfaces_of(geometry, light.vertex)
         self.light = with_reflections(geometry, light, self._surfaces)
@@ -145,7 +146,7 @@ class Drawing:
             buffer = _scratch.image(height * fine, width * fine)
             fine_view = view._replace(focal_px=view.focal_px * np.float32(fine))
             raster.draw(order, self._triangles, fine_view, raster.CULL_BACK, buffer, vertices)
-            shade.shade(buffer, self._surfaces, self.light, fine_view, frames.rgb[k])
+            shade.shade(buffer, self._surfaces, self.light, fine_view, self.film.at(eye, axes), frames.rgb[k])
         buffer = _scratch.image(height, width)
         if exact:
             raster.draw(order, self._triangles, view, raster.CULL_BACK, buffer, vertices)
@@ -162,8 +163,9 @@ class Drawing:
         """See backends/base.py."""
 
         def colour(buffer: VisibilityBuffer, view: Pinhole, rgb: NDArray[np.uint8]) -> None:
-            light = self.light._replace(outside=np.full_like(self.light.outside, _PAPER))
-            shade.shade(buffer, self._surfaces, light, view, rgb)
+            white = np.full_like(self.light.outside, 255)
+            light = self.light._replace(outside=white, outside_scale=_PAPER / np.float32(255**2))
+            shade.shade(buffer, self._surfaces, light, view, NEUTRAL, rgb)
 
         g = self.geometry
         return top_down(self._triangles, g.face_object, description, width_px, shade.SAMPLES, colour)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_server.backends.rooms.draw import raster, shade, textures
+from sim_server.backends.rooms.draw.film import NEUTRAL
 from sim_server.backends.rooms.draw.view import Pinhole, vertex_scratch, visibility_buffer
 from sim_server.backends.rooms.geometry import Geometry
 from sim_server.backends.rooms.light.baked import Light
@@ -66,7 +67,7 @@ def _reflection(
     rgb = np.empty((rows, columns, 3), np.uint8)
     order = raster.visible_chunks(g.chunk_low, g.chunk_high, view)
     raster.draw(order, g.triangles, view, raster.CULL_BACK, buffer, vertex_scratch(len(g.positions)))
-    shade.shade(buffer, surfaces, light, view, rgb)
+    shade.shade(buffer, surfaces, light, view, NEUTRAL, rgb)
     encoded = rgb.astype(np.float32) / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     peak = np.clip(linear.max(2, keepdims=True), 1e-4, _WHITE)

@@ -18,18 +18,20 @@ from numpy.typing import NDArray
 
 from sim_server.backends.rooms.building import outside
 from sim_server.backends.rooms.draw import textures
+from sim_server.backends.rooms.draw.film import TONE_STEPS, Exposure
 from sim_server.backends.rooms.draw.raster import larger, smaller
 from sim_server.backends.rooms.draw.view import Pinhole, VisibilityBuffer
 from sim_server.backends.rooms.geometry import Geometry, shading_table
 from sim_server.backends.rooms.light.baked import Light
 from sim_server.jit import jit
 
-TONE_STEPS = 4096
 _TONE_SCALE = np.float32(TONE_STEPS - 1)
 _FINEST = 1.4  # texels per pixel up to which the finest mip level is used
 BRIGHTEST = np.float32(4)  # maximum radiance of one sample
 _KNEE = np.float32(0.6)  # where the filmic shoulder starts
 _FADE = np.float32(0.07)  # how much overexposed colours fade to white
+# Parts of the noise that all channels share and that tints a pixel, per unit of sums of two bytes and of doubled bytes.
+_GREY_NOISE, _TINTED_NOISE = np.float32(0.85 / 104.5), np.float32(0.6 / 147.8)
 _SIZE = textures.SIZE
 _LEVELS = textures.LEVELS
 _ZERO, _HALF, _ONE, _TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
@@ -44,6 +46,7 @@ _RX, _RY, _RZ, _INVERSE, _WEIGHT, _PX, _PY, _PZ, _U, _V, _TEXELS, _SLANT, _RED, 
 )
 _ROWS = 15
 _FIRST, _SECOND, _THIRD, _FOURTH = (np.uintp(row * _ROW) for row in range(4))  # texels to blend
+_PER_BYTE = np.float32(1 / 255)
 _NONE, _NEXT = np.uintp(0), np.uintp(1)
 
 
@@ -58,7 +61,7 @@ class Surfaces(NamedTuple):
     face_material: NDArray[np.int32]
     material_pattern: NDArray[np.int32]
     material_values: NDArray[np.float32]
-    bank: NDArray[np.float32]
+    bank: NDArray[np.uint8]
 
 
 def surfaces_of(geometry: Geometry, vertex_light: NDArray[np.float32]) -> Surfaces:
@@ -68,25 +71,29 @@ def surfaces_of(geometry: Geometry, vertex_light: NDArray[np.float32]) -> Surfac
     return Surfaces(g.face_key, shading, g.face_material, g.material_pattern, g.material_values, textures.bank())
 
 
-def _tone_table() -> NDArray[np.uint8]:
-    """Linear 0..1 to sRGB bytes, IEC 61966-2-1."""
-    y = np.linspace(0, 1, TONE_STEPS)
-    srgb = np.where(y <= 0.0031308, 12.92 * y, 1.055 * np.maximum(y, 1e-9) ** (1 / 2.4) - 0.055)
-    return np.round(np.clip(srgb, 0, 1) * 255).astype(np.uint8)
-
-
-_TONE = _tone_table()
+@jit
+def _scattered(pixel, seed):
+    """A hash of 32 bits."""
+    h = np.uint32(np.uint32(pixel) * np.uint32(0x9E3779B1)) ^ seed
+    h = np.uint32((h ^ (h >> np.uint32(15))) * np.uint32(0x85EBCA77))
+    h = np.uint32((h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE3D))
+    return h ^ (h >> np.uint32(16))
 
 
 @jit
-def _develop(count, total, tone, steps, pixels):
+def _develop(first, count, total, exposure, steps, pixels):
     """Convert radiance float32 [3, >= N] of N pixels to sRGB bytes [N, 3].
 
     The shoulder is computed for the strongest channel and scales all three, so that bright colours keep their hue.
-    steps: scratch int32 [3, >= N].
+    Noise depends on the number of the pixel in the image; `first` is that of the first one. steps: scratch int32
+    [3, >= N].
     """
+    gains, noise, seed, tone = exposure
+    gain_red, gain_green, gain_blue = gains[0], gains[1], gains[2]
+    grey, tinted = noise * _GREY_NOISE, noise * _TINTED_NOISE
+    byte, middle = np.uint32(255), np.int32(255)
     for i in range(_NONE, count):
-        red, green, blue = total[0, i], total[1, i], total[2, i]
+        red, green, blue = total[0, i] * gain_red, total[1, i] * gain_green, total[2, i] * gain_blue
         peak = larger(larger(red, green), blue)
         over = peak - _KNEE
         top = _KNEE + (_ONE - _KNEE) * over / (over + (_ONE - _KNEE))
@@ -94,21 +101,30 @@ def _develop(count, total, tone, steps, pixels):
         scale = top / peak * (_ONE - fade)
         fade *= top
         scale, fade = scale if over > _ZERO else _ONE, fade if over > _ZERO else _ZERO
-        steps[0, i] = np.int32((red * scale + fade) * _TONE_SCALE)
-        steps[1, i] = np.int32((green * scale + fade) * _TONE_SCALE)
-        steps[2, i] = np.int32((blue * scale + fade) * _TONE_SCALE)
+        red, green, blue = red * scale + fade, green * scale + fade, blue * scale + fade
+        h = _scattered(first + i, seed)
+        a, b = np.int32(h & byte), np.int32((h >> np.uint32(8)) & byte)
+        c, d = np.int32((h >> np.uint32(16)) & byte), np.int32(h >> np.uint32(24))
+        common = np.float32(a + b - middle) * grey
+        warm, cold = np.float32(np.int32(2) * c - middle) * tinted, np.float32(np.int32(2) * d - middle) * tinted
+        red += np.sqrt(red) * (common + warm)
+        green += np.sqrt(green) * (common - _HALF * (warm + cold))
+        blue += np.sqrt(blue) * (common + cold)
+        steps[0, i] = np.int32(smaller(larger(red, _ZERO), _ONE) * _TONE_SCALE)
+        steps[1, i] = np.int32(smaller(larger(green, _ZERO), _ONE) * _TONE_SCALE)
+        steps[2, i] = np.int32(smaller(larger(blue, _ZERO), _ONE) * _TONE_SCALE)
     for i in range(_NONE, count):
         pixels[i, 0] = tone[np.uintp(steps[0, i])]
         pixels[i, 1] = tone[np.uintp(steps[1, i])]
         pixels[i, 2] = tone[np.uintp(steps[2, i])]
 
 
-def developed(radiance: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """sRGB bytes of radiance float32 [..., 3]."""
+def developed(radiance: NDArray[np.float32], exposure: Exposure) -> NDArray[np.uint8]:
+    """sRGB bytes of radiance float32 [..., 3], without noise."""
     flat = radiance.reshape(-1, 3)
     pixels = np.empty((len(flat), 3), np.uint8)
-    columns = np.ascontiguousarray(flat.T)
-    _develop(np.uintp(len(flat)), columns, _TONE, np.empty(columns.shape, np.int32), pixels)
+    columns, silent = np.ascontiguousarray(flat.T), exposure._replace(noise=np.float32(0))
+    _develop(_NONE, np.uintp(len(flat)), columns, tuple(silent), np.empty(columns.shape, np.int32), pixels)
     return pixels.reshape(radiance.shape)
 
 
@@ -126,7 +142,7 @@ def depth_and_ids(inverse_depth, seen, face_object, depth, ids):
 
 
 @jit
-def _add_outside(panorama, wx, wy, wz, weight, column, total):
+def _add_outside(panorama, scale, wx, wy, wz, weight, column, total):
     """Add the panorama along a ray. Its columns are evenly spaced along the edges of a square around the camera."""
     rise = wy / np.sqrt(wx * wx + wy * wy + wz * wz)
     turn = wz / (abs(wx) + abs(wz) + np.float32(1e-12))
@@ -139,14 +155,16 @@ def _add_outside(panorama, wx, wy, wz, weight, column, total):
     fv, fu = v - np.float32(iv), u - np.float32(iu)
     u0, u1 = iu % columns, (iu + 1) % columns
     for c in range(3):
-        low = panorama[iv, u0, c] * (_ONE - fu) + panorama[iv, u1, c] * fu
-        high = panorama[iv + 1, u0, c] * (_ONE - fu) + panorama[iv + 1, u1, c] * fu
-        total[c, column] += (low * (_ONE - fv) + high * fv) * weight
+        p, q = np.float32(panorama[iv, u0, c]), np.float32(panorama[iv, u1, c])
+        r, s = np.float32(panorama[iv + 1, u0, c]), np.float32(panorama[iv + 1, u1, c])
+        low, high = p * p * (_ONE - fu) + q * q * fu, r * r * (_ONE - fu) + s * s * fu
+        total[c, column] += (low * (_ONE - fv) + high * fv) * (scale * weight)
 
 
 @jit
 def _collect(
-    row, start, count, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces, owner, total, group
+    row, start, count, inverse_depth, seen, face_key, panorama, scale, axes, tan_x, tan_y, table, faces, owner,
+    total, group
 ):  # fmt: skip
     """Collect the samples of `count` pixels from column `start`; return the number of samples.
 
@@ -176,13 +194,13 @@ def _collect(
     for pixel in range(_NONE, count):
         if table[_WEIGHT + pixel] == _ZERO:
             found = _split(
-                row, start + pixel, pixel, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces,
-                owner, total, found, group,
+                row, start + pixel, pixel, inverse_depth, seen, face_key, panorama, scale, axes, tan_x, tan_y, table,
+                faces, owner, total, found, group,
             )  # fmt: skip
         elif faces[pixel] < 0:
             table[_WEIGHT + pixel] = _ZERO
             _add_outside(
-                panorama, table[_RX + pixel], table[_RY + pixel], table[_RZ + pixel], _ONE, pixel, total
+                panorama, scale, table[_RX + pixel], table[_RY + pixel], table[_RZ + pixel], _ONE, pixel, total
             )  # fmt: skip
         faces[pixel] = larger(faces[pixel], np.int32(0))  # any face will do for weight 0
     return found
@@ -190,8 +208,8 @@ def _collect(
 
 @jit
 def _split(
-    row, column, pixel, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces, owner, total, found,
-    group,
+    row, column, pixel, inverse_depth, seen, face_key, panorama, scale, axes, tan_x, tan_y, table, faces, owner,
+    total, found, group,
 ):  # fmt: skip
     """Append the samples of one pixel that sees several faces, see _collect. group: scratch int64 [4, samples]."""
     keys, members, rows, columns = 0, 1, 2, 3
@@ -218,7 +236,7 @@ def _split(
         wz = axes[2, 2] + ray_x * axes[0, 2] + ray_y * axes[1, 2]
         face = seen[fine_row, fine_column]
         if face < 0:
-            _add_outside(panorama, wx, wy, wz, weight, pixel, total)
+            _add_outside(panorama, scale, wx, wy, wz, weight, pixel, total)
             continue
         table[_RX + found], table[_RY + found], table[_RZ + found] = wx, wy, wz
         table[_INVERSE + found], table[_WEIGHT + found] = inverse_depth[fine_row, fine_column], weight
@@ -318,9 +336,10 @@ def _pattern(count, bank, table, index):
         index[_THIRD + i], index[_FOURTH + i] = bottom + left, bottom + right
     for i in range(_NONE, count):
         fu, fv = table[_U + i], table[_V + i]
-        low = bank[np.uintp(index[_FIRST + i])] * (_ONE - fu) + bank[np.uintp(index[_SECOND + i])] * fu
-        high = bank[np.uintp(index[_THIRD + i])] * (_ONE - fu) + bank[np.uintp(index[_FOURTH + i])] * fu
-        table[_U + i] = low * (_ONE - fv) + high * fv
+        a, b = np.float32(bank[np.uintp(index[_FIRST + i])]), np.float32(bank[np.uintp(index[_SECOND + i])])
+        c, d = np.float32(bank[np.uintp(index[_THIRD + i])]), np.float32(bank[np.uintp(index[_FOURTH + i])])
+        low, high = a + (b - a) * fu, c + (d - c) * fu
+        table[_U + i] = (low + (high - low) * fv) * _PER_BYTE
 
 
 @jit
@@ -337,16 +356,23 @@ def _reflect(start, end, m, values, glow_factor, table):
         table[_BLUE + i] = smaller((b0 * rest + b1 * mix) * (table[_BLUE + i] + glow), BRIGHTEST) * weight
 
 
-def shade(buffer: VisibilityBuffer, surfaces: Surfaces, light: Light, view: Pinhole, rgb: NDArray[np.uint8]) -> None:
+def shade(
+    buffer: VisibilityBuffer,
+    surfaces: Surfaces,
+    light: Light,
+    view: Pinhole,
+    exposure: Exposure,
+    rgb: NDArray[np.uint8],
+) -> None:
     """Fill rgb uint8 [H, W, 3] from a visibility buffer of SAMPLES x SAMPLES points per pixel."""
-    _shade(tuple(buffer), tuple(surfaces), tuple(light), tuple(view), _TONE, rgb)
+    _shade(tuple(buffer), tuple(surfaces), tuple(light), tuple(view), tuple(exposure), rgb)
 
 
 @jit
-def _shade(buffer, surfaces, light, view, tone, rgb):
+def _shade(buffer, surfaces, light, view, exposure, rgb):
     inverse_depth, seen = buffer
     face_key, shading, face_material, material_pattern, material_values, bank = surfaces
-    _, face_rectangle, rectangle_maps, rectangle_texels, atlas, panorama, glow = light
+    _, face_rectangle, rectangle_maps, rectangle_texels, atlas, panorama, scale, glow = light
     eye, axes, tan_x, tan_y, _ = view
     height, width = rgb.shape[0], rgb.shape[1]
     table, index = np.empty(_ROWS * _ROW, np.float32), np.empty(4 * _ROW, np.int32)
@@ -360,8 +386,8 @@ def _shade(buffer, surfaces, light, view, tone, rgb):
             count = np.uintp(min(_PIECE, width - first))
             total[:] = 0
             found = _collect(
-                row, np.uintp(first), count, inverse_depth, seen, face_key, panorama, axes, tan_x, tan_y, table, faces,
-                owner, total, group,
+                row, np.uintp(first), count, inverse_depth, seen, face_key, panorama, scale, axes, tan_x, tan_y, table,
+                faces, owner, total, group,
             )  # fmt: skip
             _place(found, eye, pixel_angle, table)
             start = _NONE
@@ -399,4 +425,5 @@ def _shade(buffer, surfaces, light, view, tone, rgb):
                 total[0, pixel] += table[_RED + i]
                 total[1, pixel] += table[_GREEN + i]
                 total[2, pixel] += table[_BLUE + i]
-            _develop(count, total, tone, steps, rgb[row, first : first + np.int64(count)])
+            here = np.uintp(row * width + first)
+            _develop(here, count, total, exposure, steps, rgb[row, first : first + np.int64(count)])

@@ -32,7 +32,7 @@ from sim_server.backends.rooms.draw.materials import Material, Rgb
 from sim_server.backends.rooms.files.exported import UNLIT_ASSET, Plan, material_extras
 from sim_server.backends.rooms.files.glb import Surface, glb
 from sim_server.backends.rooms.files.gltf import quaternion_matrix
-from sim_server.backends.rooms.files.lit import lit_surfaces
+from sim_server.backends.rooms.files.lit import Shown, lit_surfaces
 from sim_server.backends.rooms.geometry import Geometry
 from sim_server.backends.rooms.scene import RoomsScene
 from sim_server.backends.rooms.walk.navigation import AGENT_HEIGHT_M, AGENT_RADIUS_M, CELL_M, STEP_M
@@ -42,6 +42,9 @@ _NAVMESH = {
     "agent_radius": AGENT_RADIUS_M, "agent_height": AGENT_HEIGHT_M, "agent_max_climb": STEP_M, "agent_max_slope": 45.0,
     "cell_size": CELL_M, "cell_height": STEP_M, "include_static_objects": True,
 }  # fmt: skip
+
+
+_IMAGE_LEVEL = 1  # mip level of patterns in textures
 
 
 class _Look(NamedTuple):
@@ -173,13 +176,13 @@ def _look(geometry: Geometry, material: int, folder: Path) -> _Look:
     """The glTF form of a material; writes its texture unless an equal one exists."""
     low, high = geometry.material_values[material, :3], geometry.material_values[material, 3:6]
     repeats, glow = float(geometry.material_values[material, 6]), float(geometry.material_values[material, 7])
-    pattern = textures.bank()[geometry.material_pattern[material], : textures.SIZE**2, None]
+    pattern = textures.mip_level(int(geometry.material_pattern[material]), _IMAGE_LEVEL)[..., None]
     own = Material(int(geometry.material_pattern[material]), _rgb(low), _rgb(high), repeats, glow)
     shown = _srgb(np.clip((low + (high - low) * pattern) * (1 + glow), 0, 1))
-    if (shown == shown[0]).all():
-        name = "color_" + bytes(shown[0]).hex()
-        return _Look(own, name, tuple(float(c) for c in shown[0] / 255), "", 1.0)
-    name = _write_image(shown.reshape(textures.SIZE, textures.SIZE, 3), folder)
+    if (shown == shown[0, 0]).all():
+        name = "color_" + bytes(shown[0, 0]).hex()
+        return _Look(own, name, tuple(float(c) for c in shown[0, 0] / 255), "", 1.0)
+    name = _write_image(shown, folder)
     return _Look(own, name, (1.0, 1.0, 1.0), f"../textures/{name}.png", repeats)
 
 
@@ -226,7 +229,7 @@ def _lit(
 ) -> list[Surface]:  # fmt: skip
     """These faces in the same frame, with the light in their colours; writes their textures into `folder`."""
     geometry, out = scene.geometry, []
-    for part in lit_surfaces(geometry, scene.light, faces):
+    for part in lit_surfaces(Shown(geometry, scene.light, scene.film.overall), faces):
         corners = geometry.faces[part.faces].reshape(-1)
         columns = [corners[:, None].astype(np.float64)]
         columns += [part.uv.reshape(-1, 2)] if part.uv is not None else []

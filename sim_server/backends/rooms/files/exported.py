@@ -14,10 +14,9 @@ import msgspec
 import numpy as np
 
 from protocol.errors import VantageError
-from protocol.tasks.scene import Change, SceneDescription, SceneObject, SceneSpec, Vec3
+from protocol.tasks.scene import LIGHTS, Change, SceneDescription, SceneObject, SceneSpec, Vec3
 from sim_server.backends.changes import changed_objects, shifts
 from sim_server.backends.placements import Placement, SceneFiles
-from sim_server.backends.rooms.backend import LIGHTS
 from sim_server.backends.rooms.building.plan import FloorPlan
 from sim_server.backends.rooms.draw import textures
 from sim_server.backends.rooms.draw.materials import Material

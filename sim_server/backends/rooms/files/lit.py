@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_server.backends.rooms.draw import textures
+from sim_server.backends.rooms.draw.film import Exposure
 from sim_server.backends.rooms.draw.shade import BRIGHTEST, developed
 from sim_server.backends.rooms.geometry import Geometry
 from sim_server.backends.rooms.light.baked import Light
@@ -25,6 +26,7 @@ _FAINT = 0.12  # contrast of a pattern, linear, below which the density is that 
 _FAINT_PER_M = 24.0
 _BORDER_PX = 2  # around each chart, so that filtering does not mix neighbours
 _MAX_SIDE_PX = 4096
+_IMAGE_LEVEL = 1  # mip level of patterns in textures that repeat
 _STEPS_PER_DOUBLING = 2  # of the light in textures, so that objects share them
 
 
@@ -41,45 +43,55 @@ class LitSurface(NamedTuple):
     image: Optional[Bytes]
 
 
-def lit_surfaces(geometry: Geometry, light: Light, faces: NDArray[np.int64]) -> list[LitSurface]:
+class Shown(NamedTuple):
+    """A scene as its camera shows it, without noise."""
+
+    geometry: Geometry
+    light: Light
+    exposure: Exposure
+
+
+def lit_surfaces(shown: Shown, faces: NDArray[np.int64]) -> list[LitSurface]:
     """The surfaces of one asset's faces."""
-    flat = light.face_rectangle[faces] >= 0
-    out = [_charted(geometry, light, faces[flat])] if flat.any() else []
+    flat = shown.light.face_rectangle[faces] >= 0
+    out = [_charted(shown, faces[flat])] if flat.any() else []
     rest = faces[~flat]
-    for material in np.unique(geometry.face_material[rest]).tolist():
-        out.append(_by_vertex(geometry, light, int(material), rest[geometry.face_material[rest] == material]))
+    materials = shown.geometry.face_material[rest]
+    for material in np.unique(materials).tolist():
+        out.append(_by_vertex(shown, int(material), rest[materials == material]))
     return out
 
 
-def _radiance(geometry: Geometry, light: Light, material: int, mix: F32, irradiance: F32) -> Bytes:
+def _radiance(shown: Shown, material: int, mix: F32, irradiance: F32) -> Bytes:
     """sRGB bytes [..., 3] of a material where its pattern is `mix` [..., 1], under light [..., 3]; as in shade.py."""
-    values = geometry.material_values[material]
+    values = shown.geometry.material_values[material]
     albedo = values[:3] * (1 - mix) + values[3:6] * mix
-    return developed(np.minimum(albedo * (irradiance + values[7] * light.glow), BRIGHTEST).astype(np.float32))
+    radiance = np.minimum(albedo * (irradiance + values[7] * shown.light.glow), BRIGHTEST)
+    return developed(radiance.astype(np.float32), shown.exposure)
 
 
 def _is_plain(geometry: Geometry, material: int) -> bool:
     values = geometry.material_values[material]
-    pattern = textures.bank()[geometry.material_pattern[material], : textures.SIZE**2]
+    pattern = textures.mip_level(int(geometry.material_pattern[material]), _IMAGE_LEVEL)
     return bool((values[:3] == values[3:6]).all() or pattern.min() == pattern.max())
 
 
 # ---------------------------------------------------------------------- vertex colours
 
 
-def _by_vertex(geometry: Geometry, light: Light, material: int, faces: NDArray[np.int64]) -> LitSurface:
+def _by_vertex(shown: Shown, material: int, faces: NDArray[np.int64]) -> LitSurface:
+    geometry, light = shown.geometry, shown.light
     irradiance = light.vertex[geometry.faces[faces]]
-    pattern = textures.bank()[geometry.material_pattern[material]]
-    mean = np.float32(pattern[: textures.SIZE**2].mean())
-    seen = _radiance(geometry, light, material, np.full((1, 1, 1), mean, np.float32), irradiance)
+    pattern = textures.mip_level(int(geometry.material_pattern[material]), _IMAGE_LEVEL)
+    mean = pattern.mean()
+    seen = _radiance(shown, material, np.full((1, 1, 1), mean, np.float32), irradiance)
     if _is_plain(geometry, material):
         return LitSurface(faces, None, seen, None)
     strongest = max(float(irradiance.max()), 1e-3)
     strongest = 2 ** (np.ceil(np.log2(strongest) * _STEPS_PER_DOUBLING) / _STEPS_PER_DOUBLING)
     full = np.full((1, 1, 3), strongest, np.float32)
-    square = pattern[: textures.SIZE**2].reshape(textures.SIZE, textures.SIZE, 1)
-    image = _radiance(geometry, light, material, square, full)
-    most = _radiance(geometry, light, material, np.full((1, 1, 1), mean, np.float32), full).astype(np.float32)
+    image = _radiance(shown, material, pattern[..., None], full)
+    most = _radiance(shown, material, np.full((1, 1, 1), mean, np.float32), full).astype(np.float32)
     factor = np.clip(seen / np.maximum(most, 1), 0, 1)
     uv = geometry.uv[geometry.faces[faces]] * geometry.material_values[material, 6]
     return LitSurface(faces, uv.astype(np.float32), np.round(factor * 255).astype(np.uint8), image)
@@ -97,7 +109,8 @@ class _Chart(NamedTuple):
     height: int
 
 
-def _charted(geometry: Geometry, light: Light, faces: NDArray[np.int64]) -> LitSurface:
+def _charted(shown: Shown, faces: NDArray[np.int64]) -> LitSurface:
+    geometry, light = shown.geometry, shown.light
     rectangles = light.face_rectangle[faces]
     density = 1.0
     while True:
@@ -119,7 +132,7 @@ def _charted(geometry: Geometry, light: Light, faces: NDArray[np.int64]) -> LitS
         uv[chart.faces] = (place + along * (chart.width, chart.height)) / (width, height)
         tall, wide = chart.height + 2 * _BORDER_PX, chart.width + 2 * _BORDER_PX
         first = int(faces[chart.faces[0]])
-        image[top : top + tall, left : left + wide] = _drawn(geometry, light, chart, first, along[0])
+        image[top : top + tall, left : left + wide] = _drawn(shown, chart, first, along[0])
     return LitSurface(faces, uv, None, image)
 
 
@@ -154,9 +167,10 @@ def _packed(charts: list[_Chart]) -> tuple[list[tuple[int, int]], tuple[int, int
     return places, (top + tall, across)
 
 
-def _drawn(geometry: Geometry, light: Light, chart: _Chart, face: int, along: NDArray[np.float64]) -> Bytes:
+def _drawn(shown: Shown, chart: _Chart, face: int, along: NDArray[np.float64]) -> Bytes:
     """The texels uint8 [height, width, 3] of a chart with its border. along [3, 2]: positions of the corners of `face`
     on the rectangle, in 0..1."""
+    geometry, light = shown.geometry, shown.light
     s = (np.arange(-_BORDER_PX, chart.width + _BORDER_PX) + 0.5) / chart.width
     t = (np.arange(-_BORDER_PX, chart.height + _BORDER_PX) + 0.5) / chart.height
     first, columns, rows = (int(v) for v in light.rectangle_texels[chart.rectangle])
@@ -165,7 +179,7 @@ def _drawn(geometry: Geometry, light: Light, chart: _Chart, face: int, along: ND
     material = int(geometry.face_material[face])
     if _is_plain(geometry, material):
         mix = np.full((1, 1, 1), 0.5, np.float32)
-        return _radiance(geometry, light, material, mix, irradiance)
+        return _radiance(shown, material, mix, irradiance)
     # pattern coordinates are affine on the rectangle: solve for them from the corners of a face
     system = np.column_stack([along, np.ones(3)])
     affine = np.linalg.solve(system, geometry.uv[geometry.faces[face]].astype(np.float64))
@@ -173,10 +187,9 @@ def _drawn(geometry: Geometry, light: Light, chart: _Chart, face: int, along: ND
     uv = (s[None, :, None] * affine[0] + t[:, None, None] * affine[1] + affine[2]) * repeats
     step = max(np.abs(affine[0]).max() / chart.width, np.abs(affine[1]).max() / chart.height) * repeats * textures.SIZE
     level = int(np.clip(np.ceil(np.log2(max(step, 1e-9) / 1.4)), 0, textures.LEVELS - 1))
-    size, start = textures.SIZE >> level, sum((textures.SIZE >> k) ** 2 for k in range(level))
-    pattern = textures.bank()[geometry.material_pattern[material], start : start + size**2].reshape(size, size, 1)
-    mix = _bilinear(pattern, uv[..., 0] * size - 0.5, uv[..., 1] * size - 0.5, wrap=True)
-    return _radiance(geometry, light, material, mix, irradiance)
+    size, pattern = textures.SIZE >> level, textures.mip_level(int(geometry.material_pattern[material]), level)
+    mix = _bilinear(pattern[..., None], uv[..., 0] * size - 0.5, uv[..., 1] * size - 0.5, wrap=True)
+    return _radiance(shown, material, mix, irradiance)
 
 
 def _bilinear(texels: F32, x: NDArray[np.float64], y: NDArray[np.float64], wrap: bool) -> F32:

@@ -11,17 +11,12 @@ from protocol.errors import Infeasible
 from protocol.tasks.scene import SceneSpec
 from sim_server.backends.rooms.building.plan import FloorPlan
 from sim_server.backends.rooms.furnish.catalogue import CATEGORIES, HANGING, SURFACE
-from sim_server.backends.rooms.furnish.groups import (
-    bed_group,
-    curtains,
-    desk_group,
-    dining_group,
-    kitchen_run,
-    radiators,
-    seating_group,
-)
+from sim_server.backends.rooms.furnish.groups import bed_group, desk_group, dining_group, seating_group
+from sim_server.backends.rooms.furnish.kitchen import basin, kitchen_run
+from sim_server.backends.rooms.furnish.people import expected, settle
 from sim_server.backends.rooms.furnish.placed import Placed
 from sim_server.backends.rooms.furnish.roomstate import RoomState
+from sim_server.backends.rooms.furnish.walls import curtains, gallery, radiators
 
 Step = Callable[[RoomState], None]
 _LAYOUTS = 12
@@ -33,8 +28,8 @@ _DENSITY = {"kitchen": 1.5, "bathroom": 1.5, "hallway": 0.7, "office": 1.2, "din
 # Placed only by a programme, never as single pieces.
 _PROGRAMMED = {
     "cupboard", "extractor hood", "curtain", "sink", "stove", "fridge", "dishwasher", "counter", "toilet", "washbasin",
-    "bathtub", "shower", "television", "bed", "sofa", "piano", "desk", "table", "coffee table", "nightstand", "rug",
-    "washing machine", "crib", "radiator", "dog bed", "coat rack",
+    "bathtub", "shower", "television", "tv stand", "bed", "sofa", "piano", "desk", "table", "coffee table",
+    "nightstand", "rug", "washing machine", "crib", "radiator", "dog bed", "coat rack", "person",
 }  # fmt: skip
 # Single pieces that would look out of place.
 _ODD = {
@@ -65,13 +60,6 @@ def _hung(name: str, foot_m: float, chance: float = 1.0) -> Step:
     return step
 
 
-def _basin(room: RoomState) -> None:
-    """A washbasin with a mirror above it."""
-    index = room.at_wall("washbasin", room.shape("washbasin")) if room.wants("washbasin") else -1
-    if index >= 0 and room.wants("mirror"):
-        room.hang_over("mirror", room.shape("mirror"), index, 0.12, 1.1)
-
-
 def _dresser(room: RoomState) -> None:
     """A dresser, sometimes with a mirror above it."""
     index = room.at_wall("dresser", room.shape("dresser")) if room.wants("dresser") else -1
@@ -91,12 +79,12 @@ def _dining_if_large(room: RoomState) -> None:
 
 _PROGRAMMES: dict[str, tuple[Step, ...]] = {
     "living room": (
-        seating_group, _one("bookshelf"), curtains, _one("plant"), _dining_if_large, _hung("picture", 1.3),
+        seating_group, _one("bookshelf"), curtains, _one("plant"), _dining_if_large, gallery, _hung("picture", 1.3),
         _one("cabinet", 0.6), radiators, _hung("clock", 1.75, 0.5), _one("piano", 0.25), _hung("shelf", 1.5, 0.4),
         _one("ottoman", 0.4), _one("dog bed", 0.3), _one("guitar", 0.3),
     ),
     "dining room": (
-        dining_group, _one("cabinet"), curtains, _hung("picture", 1.3), _one("plant"), radiators,
+        dining_group, _one("cabinet"), curtains, gallery, _hung("picture", 1.3), _one("plant"), radiators,
         _hung("clock", 1.75, 0.4), _one("lamp"), _one("bookshelf", 0.3), _one("piano", 0.2), _hung("mirror", 1.0, 0.3),
     ),
     "kitchen": (
@@ -106,21 +94,21 @@ _PROGRAMMES: dict[str, tuple[Step, ...]] = {
     ),
     "bedroom": (
         bed_group, _one("wardrobe"), curtains, _dresser, radiators, _one("plant", 0.5), _one("armchair", 0.35),
-        _one("lamp", 0.4), _hung("picture", 1.3, 0.6), _one("crib", 0.2), _one("bookshelf", 0.35),
+        _one("lamp", 0.4), gallery, _hung("picture", 1.3, 0.6), _one("crib", 0.2), _one("bookshelf", 0.35),
         _one("laundry basket", 0.3), _hung("shelf", 1.45, 0.3), _one("guitar", 0.2), _one("fan", 0.2),
     ),
     "bathroom": (
-        _one("toilet"), _basin, _one("shower", 0.5, True), _one("bathtub"), _hung("towel", 0.75),
+        _one("toilet"), basin, _one("shower", 0.5, True), _one("bathtub"), _hung("towel", 0.75),
         _one("laundry basket", 0.6), _one("washing machine", 0.4), _one("trash can", 0.6), radiators,
         _one("basket", 0.3), _hung("shelf", 1.4, 0.4), _one("stool", 0.2),
     ),
     "office": (
-        desk_group, _one("bookshelf"), curtains, _one("bookshelf", 0.5), _hung("picture", 1.3), _one("plant"),
+        desk_group, _one("bookshelf"), curtains, _one("bookshelf", 0.5), gallery, _hung("picture", 1.3), _one("plant"),
         radiators, _one("armchair", 0.4), _one("cabinet", 0.5), _one("lamp", 0.6), _hung("clock", 1.75, 0.4),
         _one("trash can", 0.4), _one("guitar", 0.2),
     ),
     "hallway": (
-        _one("shoe rack"), _one("coat rack"), _hung("mirror", 0.95), _hung("picture", 1.3), _one("bench", 0.5),
+        _one("shoe rack"), _one("coat rack"), _hung("mirror", 0.95), gallery, _hung("picture", 1.3), _one("bench", 0.5),
         _hung("clock", 1.75, 0.3), _one("plant", 0.5), _hung("picture", 1.3, 0.6), _one("cabinet", 0.3),
         _one("dog bed", 0.2),
     ),
@@ -187,9 +175,13 @@ def furnish_home(spec: SceneSpec, plan: FloorPlan, rng: np.random.Generator) -> 
         rooms = [
             RoomState(plan, k, placed, part, spec.categories, rng) for k, part in enumerate(_split_count(count, plan))
         ]
+        present = expected(rooms, rng)
         for room in rooms:
             for step in _WING if room.is_wing else _PROGRAMMES[room.kind]:
                 step(room)
+        for room in present:
+            settle(room)
+        for room in rooms:
             _fill(room, spec.categories)
         missing = sum(room.left for room in rooms)
         for room in rooms:  # pieces that do not fit in one room may fit in another

@@ -1,4 +1,4 @@
-"""Furniture groups: table and chairs, sofa and television, bed and nightstands, a kitchen run."""
+"""Furniture groups: table and chairs, sofa and television, bed and nightstands, desk and chair."""
 
 from __future__ import annotations
 
@@ -6,39 +6,43 @@ import math
 
 import numpy as np
 
+from protocol.seeds import pick
 from sim_server.backends.rooms.building.plan import wall_span
 from sim_server.backends.rooms.furnish.catalogue import CATEGORIES
 from sim_server.backends.rooms.furnish.footprint import Footprint, overlap
-from sim_server.backends.rooms.furnish.placed import ON_WALL, footprint
+from sim_server.backends.rooms.furnish.placed import footprint
 from sim_server.backends.rooms.furnish.roomstate import RoomState
 from sim_server.backends.rooms.furniture.decor import textiles
-from sim_server.backends.rooms.furniture.household import climate
-from sim_server.backends.rooms.furniture.kitchen import base_units, cupboards
+from sim_server.backends.rooms.furniture.household import electronics
+from sim_server.backends.rooms.furniture.large import chairs
 from sim_server.backends.rooms.furniture.model import Model, Shape
 
-CUPBOARD_FOOT_M = 1.45
 _LEG_ROOM_M = 0.38  # between a sofa and its coffee table
 _CHAIR_GAP_M = 0.03
 _ROOMY_M2 = 12.0  # smaller rooms get the smallest of three tables
 
 
-def on_top(room: RoomState, base: int, name: str, x_fraction: float, z_fraction: float) -> None:
-    """Put a small object on the first surface of a placed one, offset from its middle by fractions (-1..1) of the free
-    space."""
-    if base < 0 or not room.wants(name) or not room.placed[base].model.surfaces:
-        return
+def on_top(
+    room: RoomState, base: int, name: str, model: Model, x_fraction: float, z_fraction: float, holds: str = ""
+) -> int:
+    """Put an object on a surface of a placed one, offset from its middle by fractions (-1..1) of the free space.
+
+    The surface is the first one that holds `holds`. Returns -1 if the object is not allowed or does not fit.
+    """
     below = room.placed[base]
-    surface, model = below.model.surfaces[0], room.shape(name)
+    surface = next((s for s in below.model.surfaces if s.holds == holds), None)
+    if surface is None or not room.allows(name):
+        return -1
     width, depth = model.size_m()
     x = (surface.x_min_m + surface.x_max_m) / 2 + x_fraction * (surface.x_max_m - surface.x_min_m - width) / 2
     z = (surface.z_min_m + surface.z_max_m) / 2 + z_fraction * (surface.z_max_m - surface.z_min_m - depth) / 2
-    if width > surface.x_max_m - surface.x_min_m or depth > surface.z_max_m - surface.z_min_m:
-        return
+    if width > surface.x_max_m - surface.x_min_m + 0.061 or depth > surface.z_max_m - surface.z_min_m + 0.061:
+        return -1
     c, s = math.cos(below.yaw_rad), math.sin(below.yaw_rad)
     foot = Footprint(below.x_m + c * x + s * z, below.z_m - s * x + c * z, width / 2, depth / 2, below.yaw_rad)
-    if any(item.support == base and overlap(foot, footprint(item), 0.02) for item in room.placed):
-        return
-    room.put_on(name, model, foot, below.y_m + surface.y_m, base)
+    if any(item.support == base and overlap(foot, footprint(item), 0.005) for item in room.placed):
+        return -1
+    return room.put_on(name, model, foot, below.y_m + surface.y_m, base)
 
 
 def seating_group(room: RoomState) -> None:
@@ -95,11 +99,33 @@ def _rug_width(room: RoomState, rug: int) -> float:
 
 
 def television_opposite(room: RoomState, side: int, along: float) -> None:
-    """A television at the opposite wall, or at another one if it does not fit there."""
-    if room.wants("television"):
-        model = room.shape("television")
-        if room.at_wall("television", model, [side ^ 1], near=along) < 0:
-            room.at_wall("television", model, [w for w in room.walls() if w not in (side, side ^ 1)])
+    """A television opposite the sofa, or at another wall: on a stand, above one, or on legs of its own."""
+    if not room.wants("television"):
+        return
+    walls = [w for w in room.walls() if w not in (side, side ^ 1)]
+
+    def place(name: str, model: Model) -> int:
+        index = room.at_wall(name, model, [side ^ 1], near=along)
+        return index if index >= 0 else room.at_wall(name, model, walls)
+
+    if room.rng.random() < 0.12 or not room.wants("tv stand"):
+        place("television", room.shape("television"))
+        return
+    stand_model = room.shape("tv stand")
+    stand, width = place("tv stand", stand_model), stand_model.size_m()[0]
+    if stand < 0 or not room.wants("television"):
+        return
+    if room.rng.random() < 0.35:
+        screen = electronics.wall_television(room.rng)
+        top = float(stand_model.bounds()[1][1])
+        if room.hang_over("television", screen, stand, room.rng.uniform(0.15, 0.4), top + 0.15) >= 0:
+            return
+    shape = pick((electronics.television, electronics.footed_television), room.rng)
+    screen = shape(room.rng)
+    wide = screen.size_m()[0]
+    if wide > width:
+        screen.scale(width / wide * 0.95)
+    on_top(room, stand, "television", screen, room.rng.uniform(-0.2, 0.2), -0.3)
 
 
 def dining_group(room: RoomState) -> None:
@@ -124,7 +150,7 @@ def dining_group(room: RoomState) -> None:
     if table < 0 or not room.wants("chair"):
         return
     seed, look = int(rng.integers(2**31)), 1000 * room.index + 1
-    shape = CATEGORIES["chair"].shapes[int(rng.integers(2))]  # no office chairs at a table
+    shape = pick([s for s in CATEGORIES["chair"].shapes if s is not chairs.office_chair], rng)
     chair = _twin(shape, seed)
     chair_width, chair_depth = chair.size_m()
     places = []
@@ -160,6 +186,7 @@ def bed_group(room: RoomState) -> None:
         bed = room.at_wall("bed", model, corner=True)
     if bed < 0:
         return
+    bed_pillows(room, bed)
     seed, look = int(room.rng.integers(2**31)), 1000 * room.index + 2
     for s in (-1, 1):
         if not room.wants("nightstand"):
@@ -170,13 +197,35 @@ def bed_group(room: RoomState) -> None:
         u = s * (width / 2 + stand_width / 2 + 0.09)
         index = room.beside("nightstand", stand, bed, u, stand_depth / 2 - depth / 2, 0.0, look=look)
         if index >= 0 and room.rng.random() < 0.8:
-            on_top(room, index, "table lamp", 0.0, -0.4)
+            on_top(room, index, "table lamp", room.shape("table lamp"), 0.0, -0.4)
     if room.wants("picture") and room.rng.random() < 0.7:
         room.hang_over("picture", room.shape("picture"), bed, room.rng.uniform(0.25, 0.4))
     if room.wants("rug") and room.rng.random() < 0.6:
         rug_depth = room.rng.uniform(0.7, 1.0)
         rug = textiles.rug(room.rng, min(width + 0.4, 2.2), rug_depth)
         room.beside("rug", rug, bed, 0.0, depth / 2 + rug_depth / 2 + 0.08, 0.0)
+
+
+def bed_pillows(room: RoomState, bed: int) -> None:
+    """One pillow per person at every head of the bed, each an object; some beds have none."""
+    if room.rng.random() < 0.08:
+        return
+    below, look = room.placed[bed], 1000 * room.index + 5
+    for surface in [s for s in below.model.surfaces if s.holds == "pillow"]:
+        wide = surface.x_max_m - surface.x_min_m
+        count = 1 if wide < 1.25 else 2
+        width = min(room.rng.uniform(0.5, 0.8), (wide - 0.06) / count)
+        seed = int(room.rng.integers(2**31))
+        for k in range(count):
+            model = textiles.bed_pillow(np.random.default_rng(seed), width)
+            x = (k - (count - 1) / 2) * wide / count
+            z = (surface.z_min_m + surface.z_max_m) / 2 + room.rng.uniform(-0.03, 0.0)
+            c, s = math.cos(below.yaw_rad), math.sin(below.yaw_rad)
+            size = model.size_m()
+            at = (below.x_m + c * x + s * z, below.z_m - s * x + c * z)
+            foot = Footprint(*at, size[0] / 2, size[1] / 2, below.yaw_rad + float(room.rng.normal(0, 0.04)))
+            if room.allows("pillow"):
+                room.put_on("pillow", model, foot, below.y_m + surface.y_m, bed, look)
 
 
 def desk_group(room: RoomState) -> None:
@@ -189,90 +238,18 @@ def desk_group(room: RoomState) -> None:
         return
     depth = model.size_m()[1]
     if room.wants("chair"):
-        shapes = CATEGORIES["chair"].shapes
-        chair = shapes[2 if room.rng.random() < 0.75 else 0](room.rng)
+        chair = (chairs.office_chair if room.rng.random() < 0.75 else pick(CATEGORIES["chair"].shapes, room.rng))(
+            room.rng
+        )
         out = depth / 2 + chair.size_m()[1] / 2 + 0.05
         room.beside(
             "chair", chair, desk, room.rng.normal(-0.12, 0.06), out, math.pi + room.rng.normal(0, 0.25), gap_m=0.02
         )
-    on_top(room, desk, "monitor" if room.rng.random() < 0.6 else "laptop", -0.2, -0.7)
+    computer = "monitor" if room.rng.random() < 0.6 else "laptop"
+    on_top(room, desk, computer, room.shape(computer), -0.2, -0.7)
     if room.rng.random() < 0.7:
-        on_top(room, desk, "table lamp", 0.95, -0.8)
+        on_top(room, desk, "table lamp", room.shape("table lamp"), 0.95, -0.8)
     if room.wants("shelf") and room.rng.random() < 0.5:
         room.hang_over("shelf", room.shape("shelf"), desk, 0.6, 1.45)
     elif room.wants("picture"):
         room.hang_over("picture", room.shape("picture"), desk, 0.65, 1.4)
-
-
-def kitchen_run(room: RoomState) -> None:
-    """Fridge, counters, sink, dishwasher and stove in one row along a wall, cupboards and a hood above."""
-    side, start, end = room.stretches(0.65)[0]
-    rng, look = room.rng, 1000 * room.index + 3
-    length = min(end - start, 4.2)
-    if rng.random() < 0.5:
-        start = end - length
-    names = [("fridge", 2.1), ("sink", 0.0), ("dishwasher", 3.0), ("stove", 1.4)]
-    panelled = bool(rng.random() < 0.4)  # all fronts of a run match
-    units: list[tuple[str, Model]] = []
-    for name, least in names:
-        if length > least and room.wants(name):
-            steel = rng.random() < 0.6
-            sinks = base_units.sink(rng, panelled) if steel else base_units.ceramic_sink(rng, panelled)
-            units.append((name, sinks if name == "sink" else room.shape(name)))
-    spare = length - 0.02 - sum(model.size_m()[0] for _, model in units)
-    counters = 0 if not room.wants("counter") or spare < 0.4 else min(3, max(1, int(spare / 0.5)))
-    for place in ((), (1,), (1, 9), (1, 4, 9))[counters]:
-        units.insert(min(place, len(units)), ("counter", base_units.counter(rng, min(spare / counters, 1.4), panelled)))
-    if rng.random() < 0.5:
-        units.reverse()
-    at = start + 0.005
-    below = []
-    for name, model in units:
-        begin = at
-        own = name in ("counter", "sink", "dishwasher")
-        index, at = room.run(name, model, side, at, look if own else -1)
-        if index >= 0:
-            below.append((name, begin, at))
-    for name, begin, end in below:
-        if name == "stove" and room.wants("extractor hood"):
-            room.run("extractor hood", room.shape("extractor hood"), side, (begin + end) / 2 - 0.3, -1, 1.62)
-        elif name not in ("stove", "fridge") and room.wants("cupboard"):
-            is_open = rng.random() < 0.2
-            model = (
-                cupboards.open_cupboard(rng, end - begin) if is_open else cupboards.cupboard(rng, end - begin, panelled)
-            )
-            room.run("cupboard", model, side, begin, look, CUPBOARD_FOOT_M)
-
-
-def curtains(room: RoomState) -> None:
-    """Curtains or blinds at the windows. Curtains reach the floor if nothing is in the way, else just below the
-    sill."""
-    look = 1000 * room.index + 4
-    blinds = room.rng.random() < (0.8 if room.kind in ("kitchen", "office") else 0.15)
-    for hole in room.holes:
-        if hole.kind != "window" or not room.wants("curtain"):
-            continue
-        low, high = wall_span(room.rect, hole.wall)
-        width = min(hole.end_m - hole.start_m + 0.7, high - low - 0.06)
-        top, along = hole.high_m + 0.14, (hole.start_m + hole.end_m) / 2
-        if blinds:
-            model = textiles.roller_blind(room.rng, hole.end_m - hole.start_m + 0.1, hole.high_m - hole.low_m)
-            foot = hole.high_m + 0.04 - float(model.bounds()[1][1])
-            room.hang("curtain", model, foot, walls=[hole.wall], near=along, at_window=True, look=look)
-            continue
-        for foot in (0.03, hole.low_m - 0.15):
-            model = textiles.curtain(room.rng, width, top - foot)
-            if room.hang("curtain", model, foot, walls=[hole.wall], near=along, at_window=True, look=look) >= 0:
-                break
-
-
-def radiators(room: RoomState) -> None:
-    """A radiator under each window, if it fits."""
-    make = (climate.radiator, climate.panel_radiator)[int(room.rng.integers(2))]
-    for hole in room.holes:
-        if hole.kind == "window" and hole.low_m < 1.0 and room.wants("radiator"):
-            width = min(1.2, hole.end_m - hole.start_m)
-            model = make(room.rng, width)
-            room.at_wall(
-                "radiator", model, [hole.wall], near=(hole.start_m + hole.end_m) / 2, support=ON_WALL, gap_m=0.03
-            )

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.errors import Infeasible, VantageError
-from protocol.seeds import pick
+from protocol.seeds import pick, rng_for
 from protocol.tasks.scene import SceneSpec
 from sim_server.backends.rooms.building.openings import leaf_parts
 from sim_server.backends.rooms.building.plan import FloorPlan
-from sim_server.backends.rooms.building.style import WOODEN_DOOR
+from sim_server.backends.rooms.building.style import TRIM
 from sim_server.backends.rooms.draw.materials import NAMED_COLORS
 from sim_server.backends.rooms.furnish.arrange import furnish_home
 from sim_server.backends.rooms.furnish.catalogue import (
@@ -26,6 +26,7 @@ from sim_server.backends.rooms.furnish.catalogue import (
     WALL,
     Category,
 )
+from sim_server.backends.rooms.furnish.clutter import add_clutter, add_mess
 from sim_server.backends.rooms.furnish.footprint import Footprint, overlap
 from sim_server.backends.rooms.furnish.placed import ON_FLOOR, Placed, put, triangles
 from sim_server.backends.rooms.furnish.poses import free_pose
@@ -89,7 +90,7 @@ def _stand(
     Appends to `taken` and `clearances`.
     """
     rect, holes, room = plan.rects[space], plan.holes[space], plan.room_of[space]
-    model = pick(category.shapes, rng)(rng)
+    model = category.model(rng)
     low, high = model.bounds()
     half_x, half_z = float(high[0] - low[0]) / 2, float(high[2] - low[2]) / 2
     if high[1] > plan.rooms[room].ceiling_y_m - 0.05:
@@ -180,13 +181,30 @@ def furnish_reachable(
     )
 
 
+def furnished(spec: SceneSpec, plan: FloorPlan) -> tuple[list[Placed], NavigationGrid]:
+    """Furniture, small objects on it and on the floor, and the floor that they leave free; from the spec's seed.
+
+    Raises what `furnish_reachable` raises.
+    """
+    seed = spec.seed
+    placed, navigation = furnish_reachable(spec, plan, rng_for(seed, "rooms", "furniture"))
+    placed += add_clutter(spec, placed, rng_for(seed, "rooms", "clutter"))
+    mess = add_mess(spec, plan, placed, rng_for(seed, "rooms", "mess"))
+    while mess:
+        free = free_floor(plan, [triangles(item) for item in [*placed, *mess]])
+        if all(free.reaches(rect) for rect in plan.rects):
+            return placed + mess, free
+        mess = mess[: len(mess) // 2]
+    return placed, navigation
+
+
 def free_floor(plan: FloorPlan, objects: Sequence[NDArray[np.float32]]) -> NavigationGrid:
     """The floor that the objects' triangles, float32 [T, 3, 3], and the door leaves leave free."""
     leaves = [
         part.positions[part.faces]
         for rect, holes in zip(plan.rects, plan.holes)
         for hole in holes
-        for part, _ in leaf_parts(rect, hole, WOODEN_DOOR)
+        for part, _ in leaf_parts(rect, hole, TRIM)
     ]
     none = np.zeros((0, 3, 3), np.float32)
     return NavigationGrid(plan, np.concatenate([none, *leaves, *objects]))

@@ -101,7 +101,11 @@ class RoomState:
 
     def wants(self, name: str) -> bool:
         """Whether the category is allowed and the object count is not reached."""
-        return self.left > 0 and (not self._words or name in self._words)
+        return self.left > 0 and self.allows(name)
+
+    def allows(self, name: str) -> bool:
+        """Whether the spec allows the category."""
+        return not self._words or name in self._words
 
     def is_listed(self, name: str) -> bool:
         """Whether the spec lists the category."""
@@ -109,10 +113,9 @@ class RoomState:
 
     def shape(self, name: str) -> Model:
         """A model of one of the category's shapes."""
-        shapes = CATEGORIES[name].shapes
-        model = shapes[int(self.rng.integers(len(shapes)))](self.rng)
+        model = CATEGORIES[name].model(self.rng)
         if name == "plant" and max(model.size_m()) > _WIDEST_PLANT_M:
-            model.shrink(_WIDEST_PLANT_M / max(model.size_m()))
+            model.scale(_WIDEST_PLANT_M / max(model.size_m()))
         return model
 
     def area_m2(self) -> float:
@@ -152,11 +155,14 @@ class RoomState:
         self.left -= 1
         return index
 
-    def put_on(self, name: str, model: Model, foot: Footprint, y: float, base: int) -> None:
-        """Place a small object on another one; later objects keep clear of it."""
+    def put_on(self, name: str, model: Model, foot: Footprint, y: float, base: int, look: int = -1) -> int:
+        """Place an object on another one; later objects keep clear of it. Only small ones do not count."""
+        index = len(self.placed)
         top = y + float(model.bounds()[1][1] - model.bounds()[0][1])
-        self._taken.append(_Taken(len(self.placed), name, foot, y, top))
-        self.placed.append(put(CATEGORIES[name], model, "", self.index, foot, y, base))
+        self._taken.append(_Taken(index, name, foot, y, top))
+        self.placed.append(put(CATEGORIES[name], model, "", self.index, foot, y, base, look))
+        self.left -= not CATEGORIES[name].small
+        return index
 
     def _clearance(self, name: str, foot: Footprint) -> Optional[Footprint]:
         reach = CATEGORIES[name].clearance_m / 2
@@ -213,8 +219,10 @@ class RoomState:
         look: int = -1,
         gap_m: float = GAP_M,
         at_window: bool = False,
+        exact: bool = False,
     ) -> int:
-        """Place the model with its back against one of `walls`: near a position along it, in a corner, or anywhere."""
+        """Place the model with its back against one of `walls`: near a position along it or `exact`ly there, in a
+        corner, or anywhere."""
         if not self.wants(name):
             return -1
         low, high = model.bounds()
@@ -227,6 +235,7 @@ class RoomState:
             first, last = start + half_x + 0.02, end - half_x - 0.02
             if near is not None:
                 spots = [min(max(near + s, first), last) for s in (0.0, 0.15, -0.15, 0.35, -0.35, 0.6, -0.6)]
+                spots = [near] * (first <= near <= last) if exact else spots
             elif corner:
                 spots = [first, last] if self.rng.random() < 0.5 else [last, first]
             else:
@@ -253,9 +262,10 @@ class RoomState:
         near: Optional[float] = None,
         look: int = -1,
         at_window: bool = False,
+        exact: bool = False,
     ) -> int:
         """Hang the model on a wall with its lowest point at `y`."""
-        return self.at_wall(name, model, walls, near, False, y, ON_WALL, look, _HANGING_GAP_M, at_window)
+        return self.at_wall(name, model, walls, near, False, y, ON_WALL, look, _HANGING_GAP_M, at_window, exact)
 
     def hang_over(self, name: str, model: Model, index: int, above_m: float, least_y: float = 0.0) -> int:
         """Hang the model on the wall behind a placed object, `above_m` above its top."""
@@ -281,12 +291,13 @@ class RoomState:
         support: int = ON_FLOOR,
         look: int = -1,
         gap_m: float = GAP_M,
+        at_window: bool = False,
     ) -> int:
         """Place the model at (u, v) in the frame of a placed object's footprint, rotated by `turn` relative to it."""
         foot = footprint(self.placed[index])
         c, s = math.cos(foot.yaw_rad), math.sin(foot.yaw_rad)
         x, z = foot.x_m + c * u + s * v, foot.z_m - s * u + c * v
-        return self.add(name, model, x, z, foot.yaw_rad + turn, y, support, look, gap_m, grouped=True)
+        return self.add(name, model, x, z, foot.yaw_rad + turn, y, support, look, gap_m, True, at_window)
 
     def scatter(self, name: str) -> int:
         """Place the category beside related furniture if there is any, else following category.place."""

@@ -11,7 +11,10 @@ from sim_server.backends.rooms.mesh import Part
 
 
 class Surface(NamedTuple):
-    """A horizontal rectangle in the model's frame that may carry small objects; free_m: free height above it."""
+    """A horizontal rectangle in the model's frame that may carry small objects.
+
+    free_m: free height above it; holds: the only category that it carries, such as the pillows of a bed; "": any.
+    """
 
     y_m: float
     x_min_m: float
@@ -19,6 +22,7 @@ class Surface(NamedTuple):
     z_min_m: float
     z_max_m: float
     free_m: float
+    holds: str = ""
 
 
 class Model:
@@ -47,21 +51,29 @@ class Model:
         low, high = self.bounds()
         return float(high[0] - low[0]), float(high[2] - low[2])
 
-    def shrink(self, factor: float) -> None:
-        """Scale every part about the origin. Only for models without surfaces."""
-        self.parts = [
-            (part._replace(positions=part.positions * np.float32(factor), uv=part.uv * np.float32(factor)), slot)
-            for part, slot in self.parts
-        ]
+    def scale(self, factor: float) -> None:
+        """Scale every part and surface about the origin. Patterns keep their size."""
+        grow = np.float32(factor)
+        self.parts = [(p._replace(positions=p.positions * grow, uv=p.uv * grow), slot) for p, slot in self.parts]
+        self.surfaces = [Surface(*(v * factor for v in s[:6]), holds=s.holds) for s in self.surfaces]
         self._bounds = None
 
     def add(self, part: Part, slot: str = "main") -> None:
         self.parts.append((part, slot))
 
-    def surface(self, y_m: float, width_m: float, depth_m: float, free_m: float = 0.6, z_m: float = 0.0) -> None:
-        """Add a surface of `width_m` x `depth_m` around (0, z_m), inset slightly from its edges."""
+    def surface(
+        self,
+        y_m: float,
+        width_m: float,
+        depth_m: float,
+        free_m: float = 0.6,
+        z_m: float = 0.0,
+        x_m: float = 0.0,
+        holds: str = "",
+    ) -> None:
+        """Add a surface of `width_m` x `depth_m` around (x_m, z_m), inset slightly from its edges."""
         x, z = width_m / 2 - 0.03, depth_m / 2 - 0.03
-        self.surfaces.append(Surface(y_m, -x, x, z_m - z, z_m + z, free_m))
+        self.surfaces.append(Surface(y_m, x_m - x, x_m + x, z_m - z, z_m + z, free_m, holds))
 
 
 Shape = Callable[[np.random.Generator], Model]

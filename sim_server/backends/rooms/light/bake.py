@@ -4,48 +4,25 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from protocol.seeds import rng_for
 from protocol.tasks.scene import SceneSpec
-from sim_server.backends.rooms.building.outside import panorama
+from sim_server.backends.rooms.building.outside import outside_of
 from sim_server.backends.rooms.building.plan import FloorPlan
-from sim_server.backends.rooms.building.style import is_plain
 from sim_server.backends.rooms.building.wallparts import inward
 from sim_server.backends.rooms.geometry import Geometry
 from sim_server.backends.rooms.light import kernels
 from sim_server.backends.rooms.light.ambient import add_ambient, drawn_part
 from sim_server.backends.rooms.light.baked import Light
 from sim_server.backends.rooms.light.lightmap import Rectangles, find_rectangles
+from sim_server.backends.rooms.light.mood import BULB_GLOW, MOODS, NATURAL_TARGET, blind_drops, lamp_tint, scaled
 from sim_server.backends.rooms.light.shadow_maps import Shadows, look_axes
+from sim_server.backends.rooms.mesh import lengths
 
 F32 = NDArray[np.float32]
-Rgb = tuple[float, float, float]
-
-
-class _Mood(NamedTuple):
-    """The light of a time of day, linear rgb. Ceiling lamps are dimmed until the mean radiance of a room's walls is
-    `target`, but not below `dimmest`."""
-
-    sky: Rgb
-    ground: Rgb
-    sun: Rgb
-    ceiling_lamp: Rgb
-    dimmest: float
-    target: float
-    shaded_lamp: Rgb
-    glow: float
-
-
-_MOODS = {
-    "day": _Mood((2.2, 2.4, 2.7), (0.6, 0.68, 0.52), (5.5, 4.9, 3.9), (1.0, 0.95, 0.87), 0.5, 0.55, (0, 0, 0), 1.0),
-    "evening": _Mood(
-        (0.10, 0.11, 0.18), (0.02, 0.02, 0.02), (0, 0, 0), (1.0, 0.80, 0.56), 0.4, 0.34, (2.3, 1.6, 0.95), 2.0
-    ),
-}
 _BRIGHTEST = 9.0
 _LAMP_RADIUS_M, _LAMP_POINTS = 0.1, 3
 _CUBE_PX, _WINDOW_PX, _AROUND_PX = 128, 80, 128
@@ -56,14 +33,18 @@ _FAR_M = 60.0  # distance of the eyes of sun and ambient maps, at which rays are
 _DIRECTIONS = 24
 _SHARP_M, _SOFT_M = 0.02, 0.05  # smallest details in shadows: of lamps and sun; of windows and ambient light
 _ROUNDS = 4
-_BULB_GLOW = 1.5
+_FIXTURE_REACH_M = 0.5  # from a ceiling lamp to its glass, at most
+_THROUGH_BLIND = 0.12  # fraction of light that a closed blind lets through
 _REFLECTED = (0.8, 0.5)  # light on furniture relative to the walls' radiance: on vertical sides, and extra on tops
 
 
 def light_scene(
     geometry: Geometry, plan: FloorPlan, spec: SceneSpec, lamp_positions_m: list[tuple[float, float, float]]
-) -> Light:
-    """Bake the light of a generated home; lamp_positions_m: the ceiling lamp of each space."""
+) -> tuple[Light, F32]:
+    """Bake the light of a generated home; lamp_positions_m: the ceiling lamp of each space.
+
+    Also returns the mean luminance of each room, float32 [rooms].
+    """
     rectangles = find_rectangles(geometry.positions, geometry.normals, geometry.faces)
     points, normals = rectangles.points()
     used = np.zeros(len(geometry.positions), bool)
@@ -72,19 +53,15 @@ def light_scene(
     texels = len(points)
     points = np.ascontiguousarray(np.concatenate([points, geometry.positions[vertices]]))
     normals = np.ascontiguousarray(np.concatenate([normals, geometry.normals[vertices]]))
-    light = _Baker(geometry, plan, spec, rectangles, lamp_positions_m).light(points, normals)
+    baker = _Baker(geometry, plan, spec, rectangles, lamp_positions_m)
+    light = baker.light(points, normals)
     vertex = np.zeros_like(geometry.positions)
     vertex[vertices] = light[texels:]
     maps, sizes = rectangles.lookup()
-    return Light(
-        vertex,
-        rectangles.face,
-        maps,
-        sizes,
-        np.ascontiguousarray(light[:texels]),
-        panorama(spec.light, is_plain(spec)),
-        np.float32(_MOODS[spec.light].glow),
-    )
+    atlas = np.ascontiguousarray(light[:texels])
+    glow = np.float32(MOODS[spec.light].glow)
+    baked = Light(vertex, rectangles.face, maps, sizes, atlas, *outside_of(spec), glow)
+    return baked, baker.luminance(points[:texels], normals[:texels], atlas)
 
 
 class _Baker:
@@ -98,7 +75,10 @@ class _Baker:
     ) -> None:
         self._g, self._plan, self._lamps = geometry, plan, lamp_positions_m
         self._rectangles = rectangles
-        self._mood = _MOODS[spec.light]
+        self._mood, self._tint = MOODS[spec.light], lamp_tint(spec)
+        self._target = self._mood.target * (1.0 if spec.palette == "named" else NATURAL_TARGET)
+        self._drops = blind_drops(spec, plan)
+        self._lit = [_lit(geometry, position_m) for position_m in lamp_positions_m]
         self._rng = rng_for(spec.seed, "rooms", "light")
         self._shadows, self._coarse = Shadows(geometry, _SHARP_M), Shadows(geometry, _SOFT_M)
         low = np.array([(r.x_min, 0.0, r.z_min) for r in plan.rects], np.float32)
@@ -140,10 +120,12 @@ class _Baker:
         before = [_bounced(forms[k], albedos[k], by_room[k], areas[k])[1] for k in range(count)]
         lamps = np.zeros_like(points)
         for k in range(count):
+            if not any(lit for lit, owner in zip(self._lit, self._owner) if owner == k):
+                continue
             alone = np.zeros_like(points)
             self._add_ceiling_lamp(k, points, normals, rooms, alone)
             mean = _bounced(forms[k], albedos[k], alone[split:].reshape(count, -1, 3)[k], areas[k])[1]
-            power = min(max((self._mood.target - before[k]) / max(mean, 1e-3), self._mood.dimmest), _BRIGHTEST)
+            power = min(max((self._target - before[k]) / max(mean, 1e-3), self._mood.dimmest), _BRIGHTEST)
             lamps += alone * np.float32(power)
         direct += lamps
         by_room = direct[split:].reshape(count, -1, 3)
@@ -152,6 +134,17 @@ class _Baker:
             radiance, mean = _bounced(forms[k], albedos[k], by_room[k], areas[k])
             self._add_ambient(k, points, normals, np.flatnonzero(rooms[:split] == k), radiance, mean, light)
         return light
+
+    def luminance(self, points: F32, normals: F32, light: F32) -> F32:
+        """The mean luminance of each room over the texels of its rectangles, of which dark ones count most."""
+        r = self._rectangles
+        texels = r.size[:, 0] * r.size[:, 1]
+        area = np.repeat(lengths(r.edge_u)[:, 0] * lengths(r.edge_v)[:, 0] / texels, texels)
+        albedo = np.repeat(self._face_albedo[r.first], texels, 0)
+        root = np.sqrt((light * albedo) @ np.array([0.2126, 0.7152, 0.0722], np.float32))
+        rooms, count = self._room_of(points + normals * np.float32(0.06)), len(self._low)
+        total = np.bincount(rooms, area, count)
+        return ((np.bincount(rooms, area * root, count) / np.maximum(total, 1e-6)) ** 2).astype(np.float32)
 
     def _room_of(self, points: NDArray[np.floating]) -> NDArray[np.int32]:
         """The room of each point; for a point inside a wall, the nearest room."""
@@ -177,14 +170,15 @@ class _Baker:
         sky, ground = np.array(self._mood.sky, np.float32), np.array(self._mood.ground, np.float32)
         focal = np.float32(_WINDOW_PX / 2 / _WINDOW_HALF_TANGENT)
         columns, rows = _WINDOW_SAMPLES
-        for k, rect, holes in zip(self._owner, self._plan.rects, self._plan.holes):
-            for hole in holes:
+        for k, rect, holes, drops in zip(self._owner, self._plan.rects, self._plan.holes, self._drops):
+            for hole, drop in zip(holes, drops):
                 if hole.kind != "window":
                     continue
+                through = _THROUGH_BLIND if drop == 1 else 1.0
                 nx, nz = inward(hole.wall)
                 plane = (rect.x_min, rect.x_max, rect.z_min, rect.z_max)[hole.wall]
                 axes = look_axes(np.array([nx, 0.0, nz]))
-                width, height = hole.end_m - hole.start_m, hole.high_m - hole.low_m
+                width, height = hole.end_m - hole.start_m, (hole.high_m - hole.low_m) * (1 - drop if drop < 1 else 1)
                 for n in range(columns * rows):
                     along = hole.start_m + width * (n % columns + 0.5) / columns
                     y = hole.low_m + height * (n // columns + 0.5) / rows
@@ -193,7 +187,7 @@ class _Baker:
                     depth_map, _ = self._coarse.draw(eye, axes, float(focal), _WINDOW_PX)
                     kernels.add_window(
                         points, normals, rooms, self._beside[k], eye, axes, focal,
-                        np.float32(width * height / (columns * rows)), sky, ground, depth_map, light,
+                        np.float32(width * height * through / (columns * rows)), sky, ground, depth_map, light,
                     )  # fmt: skip
 
     def _add_sun(self, points: F32, normals: F32, light: F32) -> None:
@@ -227,11 +221,8 @@ class _Baker:
 
     def _add_shaded_lamps(self, points: F32, normals: F32, rooms: NDArray[np.int32], light: F32) -> None:
         """Add floor and table lamps: all objects that have a bulb."""
-        power = np.array(self._mood.shaded_lamp, np.float32)
-        if not power.any():
-            return
-        g = self._g
-        bulbs = np.flatnonzero((g.material_values[g.face_material, 7] > _BULB_GLOW) & (g.face_object > 0))
+        power, g = scaled(self._mood.shaded_lamp, self._tint), self._g
+        bulbs = np.flatnonzero((g.material_values[g.face_material, 7] > BULB_GLOW) & (g.face_object > 0))
         for owner in np.unique(g.face_object[bulbs]):
             corner = g.positions[g.faces[bulbs[g.face_object[bulbs] == owner]]].reshape(-1, 3)
             position = ((corner.min(0) + corner.max(0)) / 2).astype(np.float32)
@@ -241,11 +232,11 @@ class _Baker:
 
     def _add_ceiling_lamp(self, k: int, points: F32, normals: F32, rooms: NDArray[np.int32], light: F32) -> None:
         """Add a room's ceiling lamps with a total power of 1; each is sampled at several points for soft shadows."""
-        spaces = np.flatnonzero(self._owner == k)
+        spaces = np.flatnonzero((self._owner == k) & self._lit)
         size = (self._space_high - self._space_low)[spaces]
         fractions = size[:, 0] * size[:, 2] / (size[:, 0] * size[:, 2]).sum()
         for space, fraction in zip(spaces, fractions):
-            power = np.array(self._mood.ceiling_lamp, np.float32) / np.float32(_LAMP_POINTS) * fraction
+            power = scaled(self._mood.ceiling_lamp, self._tint) * np.float32(fraction / _LAMP_POINTS)
             for corner in range(_LAMP_POINTS):
                 angle = corner * 2 * math.pi / _LAMP_POINTS + 0.35
                 offset = (_LAMP_RADIUS_M * math.cos(angle), 0.0, _LAMP_RADIUS_M * math.sin(angle))
@@ -283,6 +274,13 @@ class _Baker:
             index, points, normals, low, high, kernels.fine_radiance(radiance).reshape(-1, 3), directions, eyes, axes,
             np.float32(focal), maps, seen, drawn_part(maps), shown, light,
         )  # fmt: skip
+
+
+def _lit(geometry: Geometry, position_m: tuple[float, float, float]) -> bool:
+    """Whether the ceiling lamp at this position glows."""
+    faces = np.flatnonzero((geometry.face_object == 0) & (geometry.material_values[geometry.face_material, 7] > 0))
+    corners = geometry.positions[geometry.faces[faces, 0]]
+    return bool((np.abs(corners - np.array(position_m, np.float32)).max(1) < _FIXTURE_REACH_M).any())
 
 
 def _bounced(form: F32, albedo: F32, direct: F32, areas: F32) -> tuple[F32, float]:

@@ -16,7 +16,8 @@ class Light(NamedTuple):
 
     vertex float32 [V, 3]; face_rectangle int32 [F], the rectangle whose texels light the face, or -1 for the light of
     its vertices; rectangle_maps float32 [R, 8] and rectangle_texels int32 [R, 3], see Rectangles.lookup; atlas float32
-    [T, 3], the texels; outside float32 [rows, columns, 3], see outside.py; glow: factor on materials that glow.
+    [T, 3], the texels; outside uint8 [rows, columns, 3] and outside_scale, see outside.Panorama;
+    glow: factor on materials that glow.
     """
 
     vertex: F32
@@ -24,5 +25,6 @@ class Light(NamedTuple):
     rectangle_maps: F32
     rectangle_texels: I32
     atlas: F32
-    outside: F32
+    outside: NDArray[np.uint8]
+    outside_scale: np.float32
     glow: np.float32

@@ -12,6 +12,7 @@ from sim_server.backends.rooms.draw.raster import larger, smaller
 from sim_server.jit import jit
 
 PATCHES = 6  # patches per edge of each of a room's six faces, for reflected light
+_SUN_SAMPLES = 6  # along each axis of a texel that an edge of sunlight crosses
 FINE = 24  # the same after interpolation, for lookups
 _ZERO, _HALF, _ONE, _TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 _PI = np.float32(np.pi)
@@ -122,30 +123,63 @@ def add_window(points, normals, rooms, reached, position, axes, focal, area, sky
 
 
 @jit
+def _sunlit(x, y, z, eye, axes, focal, half, depth_map):
+    """The fraction of a point that the sun reaches; arguments as for add_sun."""
+    x, y, z = x - eye[0], y - eye[1], z - eye[2]
+    inverse = _ONE / (x * axes[2, 0] + y * axes[2, 1] + z * axes[2, 2])
+    u = half + (x * axes[0, 0] + y * axes[0, 1] + z * axes[0, 2]) * inverse * focal
+    v = half - (x * axes[1, 0] + y * axes[1, 1] + z * axes[1, 2]) * inverse * focal
+    # depths seen from far away are nearly equal: the tolerance is absolute, in metres
+    return fraction_clear(depth_map, u, v, inverse * (_ONE + np.float32(0.02) * inverse))
+
+
+@jit
 def add_sun(points, normals, toward, power, eye, axes, focal, depth_map, spread_u, spread_v, light):
     """Add the sun in the direction `toward`, unit float32 [3]; the map is drawn from `eye` along axes[2] = -toward.
 
-    spread_u, spread_v float32 [N, 3]: edges of each point's texel, within which four places are sampled.
+    spread_u, spread_v float32 [N, 3]: edges of each point's texel. Texels are filtered by a tent of twice their width,
+    so that an edge of sunlight that crosses the grid at an angle has no steps; texels whose surroundings are all in
+    the sun or all in the shade need only four samples.
     """
     half = np.float32(depth_map.shape[0]) * _HALF - _HALF
+    last = np.float32(_SUN_SAMPLES - 1)
     for i in range(points.shape[0]):
         nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
         cosine = toward[0] * nx + toward[1] * ny + toward[2] * nz
         if cosine <= _ZERO:
             continue
+        off = np.float32(0.03)
+        x0, y0, z0 = points[i, 0] + nx * off, points[i, 1] + ny * off, points[i, 2] + nz * off
+        ux, uy, uz, vx, vy, vz = (
+            spread_u[i, 0], spread_u[i, 1], spread_u[i, 2], spread_v[i, 0], spread_v[i, 1], spread_v[i, 2]
+        )  # fmt: skip
         factor = _ZERO
         for k in range(4):
-            su = np.float32(0.25) if k & 1 else np.float32(-0.25)
-            sv = np.float32(0.25) if k & 2 else np.float32(-0.25)
-            px = points[i, 0] + spread_u[i, 0] * su + spread_v[i, 0] * sv + nx * np.float32(0.03) - eye[0]
-            py = points[i, 1] + spread_u[i, 1] * su + spread_v[i, 1] * sv + ny * np.float32(0.03) - eye[1]
-            pz = points[i, 2] + spread_u[i, 2] * su + spread_v[i, 2] * sv + nz * np.float32(0.03) - eye[2]
-            inverse = _ONE / (px * axes[2, 0] + py * axes[2, 1] + pz * axes[2, 2])
-            u = half + (px * axes[0, 0] + py * axes[0, 1] + pz * axes[0, 2]) * inverse * focal
-            v = half - (px * axes[1, 0] + py * axes[1, 1] + pz * axes[1, 2]) * inverse * focal
-            # depths seen from far away are nearly equal: the tolerance is absolute, in metres
-            factor += fraction_clear(depth_map, u, v, inverse * (_ONE + np.float32(0.02) * inverse))
-        factor *= cosine * np.float32(0.25)
+            su, sv = (_ONE if k & 1 else -_ONE), (_ONE if k & 2 else -_ONE)
+            factor += _sunlit(
+                x0 + ux * su + vx * sv,
+                y0 + uy * su + vy * sv,
+                z0 + uz * su + vz * sv,
+                eye,
+                axes,
+                focal,
+                half,
+                depth_map,
+            )
+        factor *= np.float32(0.25)
+        if _ZERO < factor < _ONE:
+            factor, total = _ZERO, _ZERO
+            for k in range(_SUN_SAMPLES * _SUN_SAMPLES):
+                su = _TWO * (np.float32(k % _SUN_SAMPLES) / last) - _ONE
+                sv = _TWO * (np.float32(k // _SUN_SAMPLES) / last) - _ONE
+                weight = (np.float32(1.1) - abs(su)) * (np.float32(1.1) - abs(sv))
+                total += weight
+                factor += weight * _sunlit(
+                    x0 + ux * su + vx * sv, y0 + uy * su + vy * sv, z0 + uz * su + vz * sv, eye, axes, focal, half,
+                    depth_map,
+                )  # fmt: skip
+            factor /= total
+        factor *= cosine
         for c in range(3):
             light[i, c] += factor * power[c]
 

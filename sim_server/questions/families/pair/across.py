@@ -43,6 +43,9 @@ from sim_server.questions.language.functions.views import bearing
 from sim_server.questions.views.coverage import draw_poses_around
 from sim_server.questions.views.viewpoints import draw_focused_pose, draw_pose, focus_of, probe
 
+LOOKS_2 = "the direction in which the camera of Image 2 looks"
+OF_THE_CENTER = "The direction is measured on the floor plan, to the center of the object."
+OF_THE_ROOM = "The direction is measured on the floor plan, to the center of the room."
 REGION_SHARED = 1  # objects that both images clearly show; the walls and the door relate them too
 REGION_FRACTION = 0.8  # least fraction of the room's floor that is in the sector of its centre
 SECOND_SHOWS = "the second image shows the object too"
@@ -114,14 +117,18 @@ class ObjectFromCamera:
         return Draft(
             program=f"{candidate.form}(bearing(view(1), to=centre(object({a}))))",
             templates=(
-                "where is the {a} from the second camera ?",
-                "from the second camera , where is the {a} ?",
-                "the first picture shows the {a} . where is it from the second camera ?",
-                "you are at the second camera and look the way it does . where is the {a} ?",
-                "where is the {a} from the camera of the second picture ?",
+                "Image 1 shows the {a}. Where is it relative to the camera of Image 2?",
+                "Relative to the camera of Image 2, where is the {a} that Image 1 shows?",
+                "Where is the {a} of Image 1 relative to the camera of Image 2?",
+                "Find the {a} in Image 1. Where is it from the camera of Image 2?",
+                "You stand where Image 2 was taken and look the same way. Where is the {a} of Image 1?",
+                "You are at the camera of Image 2, looking the way it does. Where is the {a} of Image 1?",
+                "Image 2 is your view. Where is the {a} that Image 1 shows?",
+                "The {a} is visible in Image 1. Where is it when you look from the camera of Image 2?",
             ),
             slots=name_slots(evidence, (a,)),
             options=shuffled(SECTORS[candidate.form], rng),
+            rule=f"{sectors.meaning(candidate.form, LOOKS_2)} {OF_THE_CENTER}",
         )
 
 
@@ -190,14 +197,18 @@ class RegionFromCamera:
         return Draft(
             program=f"{candidate.form}(bearing(view(1), to=room_centre(object({a}))))",
             templates=(
-                "where is the room with the {a} from the second camera ?",
-                "from the second camera , where is the room with the {a} ?",
-                "the first picture shows the {a} . where is its room from the second camera ?",
-                "you are at the second camera and look the way it does . where is the room with the {a} ?",
-                "where is the room with the {a} from the camera of the second picture ?",
+                "Image 1 shows the {a}. Where is its room relative to the camera of Image 2?",
+                "Relative to the camera of Image 2, where is the room with the {a}?",
+                "Where is the room with the {a} relative to the camera that took Image 2?",
+                "Find the {a} in Image 1. Where is its room from the camera of Image 2?",
+                "You stand where Image 2 was taken and look the same way. Where is the room with the {a}?",
+                "You are at the camera of Image 2, looking the way it does. Where is the room with the {a}?",
+                "Image 2 is your view. Where is the room with the {a}, which Image 1 shows?",
+                "The {a} is visible in Image 1. Where is its room when you look from the camera of Image 2?",
             ),
             slots=name_slots(evidence, (a,)),
             options=shuffled(SECTORS[candidate.form], rng),
+            rule=f"{sectors.meaning(candidate.form, LOOKS_2)} {OF_THE_ROOM}",
         )
 
 

@@ -21,6 +21,7 @@ from sim_server.questions.geometry import Array, bearing_of_rad, floor_distance_
 from sim_server.questions.language.functions.views import bearing
 from sim_server.questions.views.viewpoints import NO_PLACE, draw_focused_pose, draw_pose, focus_of
 
+LOOKS_1 = "the direction in which the camera of Image 1 looks"
 SAME_MARGIN_M = 0.07  # heights that are "the same" differ by this much less than the level's border
 HEIGHT_M = (0.7, 1.9)  # of a raised or lowered camera, whatever its mount
 NO_SECOND = "no second standing point shows the same objects and gives the answer"
@@ -77,19 +78,23 @@ class CameraPosition:
         return Draft(
             program=f"{candidate.form}(bearing(view(0), to=position(view(1))))",
             templates=(
-                "where is the second camera from the first camera ?",
-                "from the first camera , where is the second camera ?",
-                "you are at the first camera and look the way it does . where is the second camera ?",
-                "look from the first camera . where is the camera of the second picture ?",
-                "where is the camera of the second picture from the camera of the first picture ?",
+                "Relative to the camera of Image 1, where is the camera of Image 2?",
+                "Where is the camera of Image 2 relative to the camera of Image 1?",
+                "From the camera of Image 1, where is the camera of Image 2?",
+                "Where was Image 2 taken, relative to the camera of Image 1?",
+                "Relative to the camera of Image 1, where was Image 2 taken?",
+                "You stand where Image 1 was taken and look the same way. Where was Image 2 taken?",
+                "You are at the camera of Image 1, looking the way it does. Where is the camera of Image 2?",
+                "Image 1 is your view. Where is the camera that took Image 2?",
             ),
             slots={},
             options=shuffled(SECTORS[candidate.form], rng),
+            rule=f"{sectors.meaning(candidate.form, LOOKS_1)} Directions are measured on the floor plan.",
         )
 
 
 class CameraElevation:
-    """Whether the second camera is above the first one, below it, or at the same height."""
+    """Whether the second camera is higher than the first one, lower, or at the same height."""
 
     skill = CAMERA_ELEVATION
     views = 2
@@ -114,7 +119,7 @@ class CameraElevation:
             rise_m = rng.uniform(asked.apart_m + 1e-3, high_m - low_m)
         below_m = rng.uniform(low_m, high_m - rise_m)
         heights = [below_m, below_m + rise_m]
-        if target.key == "below" or (target.key == "the same" and rng.integers(2)):
+        if target.key == "lower" or (target.key == "the same" and rng.integers(2)):
             heights.reverse()
         poses: list[Pose] = []
         for height_m in heights:
@@ -133,7 +138,7 @@ class CameraElevation:
         if not share_enough(first, second):
             findings.reject(TOO_LITTLE_SHARED)
         elif abs(rise_m) >= asked.apart_m:
-            findings.accept("above" if rise_m > 0 else "below", (), abs(rise_m) - asked.same_within_m, form)
+            findings.accept("higher" if rise_m > 0 else "lower", (), abs(rise_m) - asked.same_within_m, form)
         elif asked.asks_same and abs(rise_m) <= asked.same_within_m - SAME_MARGIN_M:
             findings.accept("the same", (), asked.same_within_m - abs(rise_m), form)
         else:
@@ -145,19 +150,24 @@ class CameraElevation:
         within_m = self.skill.levels[level].same_within_m
         same = f'if abs({rise}) < {within_m} then "the same" else ' if "the same" in words else ""
         return Draft(
-            program=f'{same}if {rise} > 0 then "above" else "below"',
+            program=f'{same}if {rise} > 0 then "higher" else "lower"',
             templates=(
-                "how high is the second camera compared with the first camera ?",
-                "compared with the first camera , how high is the second camera ?",
-                "look at the height of each camera . where is the second from the first ?",
-                "how high is the camera of the second picture compared with that of the first ?",
-                "from the first picture to the second , at which height is the camera now ?",
+                "Is the camera of Image 2 higher or lower than the camera of Image 1?",
+                "Is the camera higher or lower in Image 2 than in Image 1?",
+                "Compared with Image 1, is the camera of Image 2 higher or lower?",
+                "Was Image 2 taken from a higher or a lower position than Image 1?",
+                "Compared with Image 1, was Image 2 taken from higher up or from lower down?",
+                "How does the height of the camera in Image 2 compare with that in Image 1?",
+                "From Image 1 to Image 2, how does the height of the camera change?",
+                "Compared with the camera of Image 1, at what height is the camera of Image 2?",
             ),
             slots={},
             options=shuffled(words, rng),
+            rule="Compare the heights of the two cameras above the floor."
+            + (f' "The same" means that they differ by less than {100 * within_m:g} cm.' if same else ""),
         )
 
 
-_RISES = {"rise": ("above", "below"), "rise or same": ("above", "below", "the same")}
+_RISES = {"rise": ("higher", "lower"), "rise or same": ("higher", "lower", "the same")}
 
 FAMILIES = (CameraPosition(), CameraElevation())

@@ -177,32 +177,33 @@ class BeforeAfter:
         for others in combinations(still, count):
             findings.accept("", (changed, *others), margin, kind)
 
-    def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
+    def draft(self, evidence: Evidence, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
         measure = {
             "moved": "argmax({}, o: distance(surface_middle(o, view(0)), surface_middle(o, view(1))))",
             "gone": "argmin({}, o: pixels(o, view(1)))",
             "new": "argmin({}, o: pixels(o, view(0)))",
         }[candidate.form]
-        what = {
-            "moved": ("was moved", "from the first picture to the second", "did move"),
-            "gone": (
-                "is there in the first picture and not in the second",
-                "in the second picture",
-                "is not there now",
-            ),
-            "new": ("is there in the second picture and not in the first", "in the first picture", "was not there"),
+        happened, visible, past = {
+            "moved": ("was moved", "is in a different place in Image 2 than in Image 1", "moved"),
+            "gone": ("was taken away", "is in Image 1 but not in Image 2", "took away"),
+            "new": ("was added", "is in Image 2 but not in Image 1", "added"),
         }[candidate.form]
+        camera = "The camera did not move." if self.skill.levels[level].same_camera else "The camera moved as well."
         return draft_which(
             evidence,
             shuffled(candidate.objects, rng),
             measure,
             (
-                f"the first picture is from before , the second from now . which thing {what[0]} ?",
-                f"which of these {what[0]} ?",
-                f"look at the first picture and then at the second . which of these {what[0]} ?",
-                f"{what[1]} , which of these {what[2]} ?",
-                f"between the two pictures the room is not the same . which of these {what[0]} ?",
+                f"Which of these objects {happened} between Image 1 and Image 2?",
+                f"Between Image 1 and Image 2, which of these objects {happened}?",
+                f"Which of these objects {visible}?",
+                f"Compare Image 1 with Image 2. Which of these objects {happened}?",
+                f"Compare the two images. Which of these objects {visible}?",
+                f"Image 1 was taken before a change, and Image 2 after it. Which of these objects {happened}?",
+                f"One of these objects {happened} between the two images. Which one?",
+                f"Someone {past} one of these objects after Image 1. Which one?",
             ),
+            rule=f"Exactly one of these objects {happened}. {camera}",
         )
 
 
@@ -299,13 +300,18 @@ class OcclusionRemoval:
             shuffled(choices, rng),
             f"argmax({{}}, o: hidden_by(o, by=object({taken}), view=view(0)))",
             (
-                "without the {a} , of which of these would you see more ?",
-                "of which of these would you see more if there were no {a} ?",
-                "take the {a} away . of which of these do you see more now ?",
-                "which of these is behind the {a} in the picture , so that you do not see all of it ?",
-                "the {a} is in front of one of these . which would you see more of without it ?",
+                "Which of these objects would you see more of without the {a}?",
+                "Which of these would you see more of without the {a}?",
+                "Without the {a}, which of these objects would you see more of?",
+                "Without the {a}, which of these would you see more of?",
+                "Which of these objects is partly hidden by the {a}?",
+                "Which of these objects is partly behind the {a} in the image?",
+                "Which of these is partly hidden behind the {a}?",
+                "Part of which of these objects is hidden by the {a}?",
+                "In the image, which of these objects is partly behind the {a}?",
             ),
             (taken,),
+            "The object hides part of exactly one of these from the camera.",
         )
 
 

@@ -15,7 +15,7 @@ from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, ViewEvidence, unique_names
 from sim_server.questions.families.rules import AMBIGUOUS, RELATE, draw_objects, shows, too_faint, uniquely_named
-from sim_server.questions.families.single.perceive import CELLS, cell_margin
+from sim_server.questions.families.single.perceive import CELL_RULE, CELLS, cell_margin
 from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, name_slots, shuffled
 from sim_server.questions.geometry import Array, corners, project
 from sim_server.questions.language.functions.words import grid_cell
@@ -87,15 +87,23 @@ class ObjectMatch:
         return Draft(
             program=f"grid_cell(image_x(object({a}), view(1)), image_y(object({a}), view(1)))",
             templates=(
-                "look at the {a} in the first picture . where is it in the second picture ?",
-                "where in the second picture is the {a} of the first picture ?",
-                "which part of the second picture shows the {a} of the first picture ?",
-                "see the {a} in the first picture . in which part of the second picture is it ?",
-                "in the second picture , where is the {a} of the first picture ?",
+                "Look at the {a} of Image 1. Where is it in Image 2?",
+                "Where in Image 2 is the {a} of Image 1?",
+                "In Image 2, where is the {a} of Image 1?",
+                "Which part of Image 2 shows the {a} of Image 1?",
+                "In which part of Image 2 is the {a} of Image 1?",
+                "Find the {a} of Image 1. In which part of Image 2 is it?",
+                "Look at the {a} of Image 1. Which part of Image 2 shows it?",
+                "Image 2 also shows the {a} of Image 1. In which part of Image 2 is it?",
             ),
-            slots={"a": (a, f"thing at the {grid_cell(truth.u, truth.v)}")},
+            slots={"a": (a, _named_by_place(grid_cell(truth.u, truth.v)))},
             options=shuffled(options, rng),
+            rule=CELL_RULE,
         )
+
+
+def _named_by_place(cell: str) -> str:
+    return f"object {'in' if cell == 'center' else 'at'} the {cell}"
 
 
 def _cells(view: ViewEvidence, margin: float) -> dict[int, str]:
@@ -185,26 +193,32 @@ class VisibilityCompare:
         within = self.skill.levels[level].same_within
         same = f'if abs({one} - {two}) < {within} then "the same" else ' if "the same" in words else ""
         return Draft(
-            program=f'{same}if {one} > {two} then "first" else "second"',
+            program=f'{same}if {one} > {two} then "{FIRST}" else "{SECOND}"',
             templates=(
-                "in which picture do you see a larger part of the {a} ?",
-                "which picture shows a larger part of the {a} ?",
-                "from which camera do you see a larger part of the {a} ?",
-                "look at the {a} in each picture . which one shows a larger part of it ?",
-                "of which picture is it true that a larger part of the {a} is to be seen ?",
+                "In which image do you see a larger part of the {a}?",
+                "Which image shows a larger part of the {a}?",
+                "In which image is a larger part of the {a} visible?",
+                "In which image is less of the {a} hidden by other objects?",
+                "In which image do other objects hide less of the {a}?",
+                "Compare the two images. Which one shows a larger part of the {a}?",
+                "Look at the {a} in both images. Which one shows a larger part of it?",
+                "Both images show the {a}. In which one do other objects hide less of it?",
             ),
             slots=name_slots(evidence, (a,)),
             options=shuffled(words, rng),
+            rule="Compare the fraction of the object that is visible, not its size in the image."
+            + (f' "The same" means less than {100 * within:g} percentage points apart.' if same else ""),
         )
 
 
-_SHOWN = {"shown": ("first", "second"), "shown or same": ("first", "second", "the same")}
+FIRST, SECOND = "Image 1", "Image 2"
+_SHOWN = {"shown": (FIRST, SECOND), "shown or same": (FIRST, SECOND, "the same")}
 
 
 def _answer(one: float, two: float, asked: VisibilityLevel) -> str:
     """The answer that these visible fractions give with the level's margin, "" if there is none."""
     if abs(one - two) >= asked.apart:
-        return "first" if one > two else "second"
+        return FIRST if one > two else SECOND
     same = asked.asks_same and abs(one - two) <= asked.same_within - SAME_MARGIN
     return "the same" if same else ""
 

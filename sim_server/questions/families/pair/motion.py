@@ -95,19 +95,25 @@ class CameraMotion:
     def draft(self, _evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         words = _WORDS[candidate.form]
         turn = candidate.form == "turn"
-        verb = "turn" if turn else "move"
+        verb, past = ("turn", "turned") if turn else ("move", "moved")
         between = "side(turn_between(view(0), view(1)))" if turn else "heading(shift_between(view(0), view(1)))"
         return Draft(
             program=between,
             templates=(
-                f"which way did the camera {verb} from the first picture to the second ?",
-                f"from the first picture to the second , which way did the camera {verb} ?",
-                f"where did the camera {verb} from the first picture to the second ?",
-                f"between the first picture and the second , where did the camera {verb} ?",
-                f"to go from the first picture to the second , which way did the camera {verb} ?",
+                f"Which way did the camera {verb} between Image 1 and Image 2?",
+                f"From Image 1 to Image 2, which way did the camera {verb}?",
+                f"In which direction did the camera {verb} between Image 1 and Image 2?",
+                f"From Image 1 to Image 2, in which direction did the camera {verb}?",
+                f"The camera {past} after Image 1 and then took Image 2. Which way did it {verb}?",
+                f"After Image 1, the camera {past} and took Image 2. In which direction did it {verb}?",
+                f"The camera {past} between the two images. Which way did it {verb}?",
+                f"Compare Image 1 with Image 2. Which way did the camera {verb}?",
             ),
             slots={},
             options=shuffled(words, rng),
+            rule="Left and right are as seen by the camera."
+            if turn
+            else "Directions are relative to the view in Image 1; the larger part of a diagonal move counts.",
         )
 
 

@@ -25,6 +25,28 @@ _FINE_M = 0.05  # surface points within one square of this side count once
 _STRIDE = 2  # every second pixel of every second row is read
 _INWARD_M = 0.05  # surface points move this far towards the camera, so that a wall counts for the room it is seen from
 _SETS_TRIED = 30
+_ONE_ROOM = (
+    "How large is the room in square meters?",
+    "How many square meters does the room measure?",
+    "In square meters, how large is the room?",
+    "What is the size of the room in square meters?",
+    "What is the floor area of the room?",
+    "What is the area of the floor of the room in square meters?",
+    "How large is the room that the images show?",
+    "What is the floor area of the room that the images show?",
+    "Estimate the floor area of the room.",
+)
+_TWO_ROOMS = (
+    "How large are the two rooms together, in square meters?",
+    "How many square meters do the two rooms measure together?",
+    "In square meters, how large are the two rooms together?",
+    "What is the total size of the two rooms in square meters?",
+    "What is the total floor area of the two rooms?",
+    "What is the total area of the floors of the two rooms in square meters?",
+    "How large are the two rooms that the images show, taken together?",
+    "What is the total floor area of the two rooms that the images show?",
+    "Estimate the total floor area of the two rooms.",
+)
 
 
 class RoomSize:
@@ -80,19 +102,13 @@ class RoomSize:
 
     def draft(self, _evidence: Evidence, candidate: Candidate, _level: int, _rng: np.random.Generator) -> Draft:
         one = candidate.form == "room"
-        phrase = "the room in the pictures" if one else "the two rooms in the pictures together"
         return Draft(
             program="round(area_shown(), 1)",
-            templates=(
-                "how many square meters of floor {v} {a} ?",
-                "in square meters , how much floor {v} {a} ?",
-                "look at the pictures . how many square meters of floor {v} {a} ?",
-                "how many square meters is the floor of {a} ?",
-                "what is the size of the floor of {a} in square meters ?",
-            ),
-            slots={"a": (0, phrase), "v": (0, "has" if one else "have")},
+            templates=_ONE_ROOM if one else _TWO_ROOMS,
+            slots={},
             unit="square meters",
             show_options=False,
+            rule="The answer is the floor area inside the walls in square meters, including the floor under furniture.",
         )
 
 

@@ -5,7 +5,8 @@ The images cover the scene together, and overlap enough for a viewer to relate t
 
 from __future__ import annotations
 
-from itertools import combinations
+from collections import Counter
+from itertools import chain, combinations
 from typing import Any, Optional, Sequence, cast
 
 import numpy as np
@@ -27,26 +28,34 @@ from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import Evidence
 from sim_server.questions.families.rules import (
+    IN_PART,
     MAX_NAMED,
     RELATE,
+    SEPARATE,
+    Comparable,
     clear_anywhere,
     is_small,
     need_objects,
     prominent_anywhere,
+    shown_in_part,
     shows,
     uniquely_named,
 )
 from sim_server.questions.families.single.measures import draft_size
-from sim_server.questions.families.single.perceive import count_target, counted, groups
-from sim_server.questions.families.single.space import RelativeDirection, RelativeDistance, large_room
-from sim_server.questions.family import Candidate, Draft, Family, Findings, Target, name_slots, shuffled
+from sim_server.questions.families.single.perceive import COUNT_RULE, NO_STRUCTURE, counted, groups
+from sim_server.questions.families.single.space import RelativeDirection, RelativeDistance
+from sim_server.questions.family import NO_TARGET, Candidate, Draft, Family, Findings, Target, name_slots, shuffled
 from sim_server.questions.geometry import box_distance_m
+from sim_server.questions.nouns import countable
+from sim_server.questions.staging import Staging
 from sim_server.questions.views.coverage import LEAST_JOINT, joined
-from sim_server.questions.views.sets import covering_sets, first_fitting, shoot
+from sim_server.questions.views.sets import covering_sets, drawn_sets, evenly_fitting, first_fitting, shoot
 
 DISTANCE_BORDERS_M = (1.0, 2.0)  # near, middle and far are asked equally often
 LEAST_DISTANCE_M = 0.3
 _DISTANCES = ("near", "middle", "far")
+NOTICED = Clarity(0.25, 0.001)  # least visibility of a counted object in every image that shows anything of it
+_SETS_TRIED = 60
 NOT_JOINED = f"the overlap of the images is below {LEAST_JOINT:.0%}, too little to relate them"
 TOGETHER = "one image shows all objects of the question"
 
@@ -99,17 +108,20 @@ class ObjectDistance(SceneViews):
     ) -> Target:
         if previous is not None:
             return previous
-        pairs = combinations(uniquely_named(description), 2)
+        comparable = Comparable(description)
+        pairs = [pair for pair in combinations(uniquely_named(description), 2) if comparable(*pair)]
         keys = sorted({_third(box_distance_m(a.box, b.box)) for a, b in pairs} - {""})
         if not keys:
-            raise Infeasible(f"{self.skill.name}: no two objects of the scene are {LEAST_DISTANCE_M} m apart")
+            raise Infeasible(f"{self.skill.name}: no two objects of a room are {LEAST_DISTANCE_M} m apart")
         return Target(key=pick(keys, rng), focus=())
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
-        spread = self.skill.levels[level].spread
+        spread, comparable = self.skill.levels[level].spread, Comparable(evidence.description)
         for a, b in combinations(_named(evidence, findings), 2):
             distance_m = box_distance_m(evidence.objects[a].box, evidence.objects[b].box)
-            if distance_m < LEAST_DISTANCE_M:
+            if not comparable(evidence.objects[a], evidence.objects[b]):
+                findings.reject(SEPARATE)
+            elif distance_m < LEAST_DISTANCE_M:
                 findings.reject(f"two objects are within {LEAST_DISTANCE_M} m of each other")
             elif may_be_asked(evidence, spread, (a, b), findings):
                 findings.accept(_third(distance_m), (a, b), distance_m - LEAST_DISTANCE_M)
@@ -119,15 +131,19 @@ class ObjectDistance(SceneViews):
         return Draft(
             program="round(closest_distance(object({}), object({})), 0.1)".format(*keys),
             templates=(
-                "how far is the closest part of the {a} from the closest part of the {b} ?",
-                "how many meters is the {a} from the {b} , each at its closest part ?",
-                "what is the distance between the {a} and the {b} , from closest part to closest part ?",
-                "from the closest part of the {a} to the closest part of the {b} , how many meters is it ?",
-                "how far apart are the {a} and the {b} , each at its closest part ?",
+                "How far is the {a} from the {b}?",
+                "How far apart are the {a} and the {b}?",
+                "How many meters is the {a} from the {b}?",
+                "How many meters are there between the {a} and the {b}?",
+                "What is the distance between the {a} and the {b}?",
+                "What is the distance from the {a} to the {b}?",
+                "In meters, how far is the {a} from the {b}?",
+                "In meters, how far apart are the {a} and the {b}?",
             ),
             slots=name_slots(evidence, keys),
             unit="m",
             show_options=False,
+            rule="The distance is measured in a straight line between the closest points of the objects, in meters.",
         )
 
 
@@ -138,76 +154,107 @@ def _third(distance_m: float) -> str:
     return _DISTANCES[sum(distance_m >= border for border in DISTANCE_BORDERS_M)]
 
 
-class SceneCount(SceneViews):
-    """How many different objects, chairs or red things the images show in total."""
+class SceneCount:
+    """How many different objects of a kind the images show in total."""
 
     skill = SCENE_COUNT
+    views = 2
 
     def target(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, previous: Optional[Target] = None
+        self, description: SceneDescription, _level: int, _rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
-        return previous or scene_count_target(self.skill, level, description, rng)
+        return previous or scene_count_target(self.skill, description)
+
+    def poses(
+        self, scene: Scene, spec: TaskSpec, target: Target, rng: np.random.Generator, findings: Findings
+    ) -> Optional[Staging]:
+        shots = shoot(scene, spec.camera, rng)
+        most = min(spec.max_views, self.skill.levels[spec.question.level].images)
+        some = sorted({index for key in target.focus for index in shots.seeing(key)})
+        sets = chain(covering_sets(shots, most, rng), drawn_sets(some, most, _SETS_TRIED, rng))
+        return evenly_fitting(self, spec, NO_TARGET, shots, sets, rng, findings)
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
-        if not joined(evidence.description, evidence.views):
-            findings.reject(NOT_JOINED)
-            return
-        asked = self.skill.levels[level]
-        judge_count(evidence, asked, asked.spread, findings)
+        asked, judged = self.skill.levels[level], Findings()
+        judge_count(evidence, asked, asked.spread, judged)
+        add_joined(evidence, judged, findings)
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, _rng: np.random.Generator) -> Draft:
         return draft_count(
             evidence,
             candidate,
             (
-                "how many {a} do the pictures show in all ?",
-                "how many different {a} are in the pictures ?",
-                "look at all the pictures . how many {a} are there ?",
-                "what is the number of {a} in all the pictures , each one counted once ?",
-                "how many {a} are there in the pictures , each one counted once ?",
+                "How many {a} do the images show in total?",
+                "How many different {a} do the images show?",
+                "How many different {a} are visible in the images?",
+                "How many different {a} are there in these images?",
+                "In total, how many {a} do the images show?",
+                "Look at all images. How many different {a} are there?",
+                "What is the total number of {a} in the images?",
+                "Count the {a} in all images, each one once.",
             ),
         )
 
 
-def scene_count_target(
-    skill: Skill[CountLevel], level: int, description: SceneDescription, rng: np.random.Generator
-) -> Target:
-    """Like `count_target` without objects to aim at, since the choice of the views decides what they show.
+def scene_count_target(skill: Skill[CountLevel], description: SceneDescription) -> Target:
+    """The objects that can be counted; the choice of the views decides which kind, and how many of it.
 
-    All objects of the scene are counted only if there are few enough for the level.
+    Raises Infeasible if no two objects are of a kind: every answer would be 1.
     """
-    everything = len(description.objects) <= skill.levels[level].most
-    target = count_target(skill, level, [description.objects], rng, everything=everything)
-    return Target(key=target.key, focus=(), form=target.form)
+    items = [item for item in description.objects if countable(item.category)]
+    counts = Counter(chain((item.category for item in items), (item.color for item in items if item.color)))
+    if max(counts.values(), default=0) < 2:
+        raise Infeasible(f"{skill.name}: the scene has no two objects of a kind")
+    return Target(key="", focus=tuple(item.id for item in items))
 
 
 def judge_count(evidence: Evidence, asked: CountLevel, spread: bool, findings: Findings) -> None:
     """Accept every kind whose number fits the level and whose objects are each shown clearly in some image.
 
-    With `spread`, no image may show all of them.
+    No image may show only a sliver of one of them. With `spread`, the images must be counted together.
     """
-    low, high, clarity = asked.least, asked.most, asked.clarity
-    for form, _, items in groups([evidence.objects[key] for key in evidence.seen()]):
+    for form, items in groups([evidence.objects[key] for key in evidence.seen()], findings):
         keys = [item.id for item in items]
-        if not low <= len(keys) <= high:
-            findings.reject(f"the images do not show {low} to {high} of a kind")
-        elif not all(shown_together(evidence, (key,), clarity) for key in keys):
-            findings.reject(f"a counted object is not shown clearly enough ({clarity}) in any image")
-        elif spread and any(all(key in view.seen for key in keys) for view in evidence.views):
+        if evidence.about and not set(evidence.about) & set(keys):
+            continue
+        if len(keys) > asked.most:
+            findings.reject(f"the images show more than {asked.most} of a kind")
+        elif not all(shown_together(evidence, (key,), asked.clarity) for key in keys):
+            findings.reject(f"a counted object is not shown clearly enough ({asked.clarity}) in any image")
+        elif any(shown_in_part(evidence, key, NOTICED) for key in keys):
+            findings.reject(f"{IN_PART} ({NOTICED})")
+        elif spread and not counts_over_images(evidence, keys):
             findings.reject(TOGETHER)
         else:
             best = [max(v.seen[key].visible_fraction for v in evidence.views if key in v.seen) for key in keys]
-            findings.accept(str(len(keys)), tuple(keys), min(best) - clarity.visible_fraction, form)
+            findings.accept(str(len(keys)), tuple(keys), min(best) - asked.clarity.visible_fraction, form)
+
+
+def counts_over_images(evidence: Evidence, keys: Sequence[int]) -> bool:
+    """Whether no image shows all of these objects, or several images show the only one."""
+    showing = [sum(key in view.seen for key in keys) for view in evidence.views]
+    return sum(showing) > 1 if len(keys) == 1 else max(showing) < len(keys)
+
+
+def add_joined(evidence: Evidence, judged: Findings, findings: Findings) -> None:
+    """Add what was judged, unless the views overlap too little; this is the slowest rule, so it comes last."""
+    findings.rejected += judged.rejected
+    if judged.accepted and not joined(evidence.description, evidence.views):
+        findings.reject(NOT_JOINED)
+    else:
+        findings.accepted += judged.accepted
 
 
 def draft_count(evidence: Evidence, candidate: Candidate, templates: tuple[str, ...]) -> Draft:
     """Ask for the number of different objects that the views show."""
+    more = () if candidate.form.startswith("category") else (NO_STRUCTURE,)
     phrase, kind = counted(evidence.objects[candidate.objects[0]], candidate.form)
     return Draft(
         program=f"count(where(seen(){kind}))",
         templates=templates,
         slots={"a": (0, phrase)},
         show_options=False,
+        rule=" ".join((COUNT_RULE, "Count it once if several images show it.", *more)),
     )
 
 
@@ -244,11 +291,14 @@ class SceneSize(SceneViews):
             evidence,
             candidate,
             (
-                "look at all the pictures . how long is the longest side of the {a} ?",
-                "how long is the longest side of the {a} in the pictures ?",
-                "what is the length of the longest side of the {a} in the pictures ?",
-                "in centimeters , how long is the longest side of the {a} in the pictures ?",
-                "how many centimeters long is the longest side of the {a} in the pictures ?",
+                "How long is the longest side of the {a}?",
+                "How many centimeters long is the longest side of the {a}?",
+                "In centimeters, how long is the longest side of the {a}?",
+                "What is the length of the longest side of the {a}?",
+                "What is the length of the {a} along its longest side?",
+                "How long is the {a} along its longest side?",
+                "Look at all images. How long is the longest side of the {a}?",
+                "Find the {a} in the images. How long is its longest side?",
             ),
         )
 
@@ -261,7 +311,7 @@ class SceneRelativeDistance(SceneViews, RelativeDistance):
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         judged = Findings()
         items = [evidence.objects[key] for key in _named(evidence, judged)]
-        self.judge_objects(items, level, judged, large_room(evidence.description))
+        self.judge_objects(items, level, judged, evidence.description)
         _add_spread(evidence, self.skill.levels[level].spread, judged, findings)
 
 
@@ -272,7 +322,8 @@ class SceneRelativeDirection(SceneViews, RelativeDirection):
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         judged = Findings()
-        self.judge_objects([evidence.objects[key] for key in _named(evidence, judged)], level, judged, False)
+        items = [evidence.objects[key] for key in _named(evidence, judged)]
+        self.judge_objects(items, level, judged, evidence.description)
         _add_spread(evidence, self.skill.levels[level].spread, judged, findings)
 
 

@@ -14,22 +14,37 @@ from sim_server.backends.base import Scene
 from sim_server.questions.evidence import Evidence, ViewEvidence, unique_names
 from sim_server.questions.families.rules import (
     AMBIGUOUS,
+    IN_PART,
     RELATE,
     clear_anywhere,
     need_objects,
-    shows,
-    too_faint,
+    shown_in_part,
     uniquely_named,
 )
-from sim_server.questions.families.several.scene import NOT_JOINED, draft_count, judge_count, scene_count_target
-from sim_server.questions.family import Candidate, Draft, Findings, Target, draft_which, draw_key, name_slots, shuffled
+from sim_server.questions.families.several.scene import (
+    add_joined,
+    draft_count,
+    judge_count,
+    scene_count_target,
+)
+from sim_server.questions.family import (
+    NO_TARGET,
+    Candidate,
+    Draft,
+    Findings,
+    Target,
+    draft_which,
+    draw_key,
+    name_slots,
+    shuffled,
+)
 from sim_server.questions.geometry import point_box_distance
 from sim_server.questions.language.functions.views import distance_from_camera
-from sim_server.questions.views.coverage import joined
-from sim_server.questions.views.sets import drawn_sets, first_fitting, shoot
+from sim_server.questions.staging import Staging
+from sim_server.questions.views.sets import drawn_sets, evenly_fitting, first_fitting, shoot
 from sim_server.questions.views.viewpoints import focus_of
 
-NTH = ("first", "second", "third", "fourth")
+IMAGES = ("Image 1", "Image 2", "Image 3", "Image 4")
 _SETS_TRIED = 150
 
 
@@ -59,20 +74,19 @@ class CamerasShared:
         return first_fitting(self, spec, target, shots, sets, findings)
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
-        shared, options = _in_all(evidence.views), self.skill.levels[level].options
-        if len(shared) != 1:
-            findings.reject("not exactly one object is in every image")
-            return
+        options, shared = self.skill.levels[level].options, _in_all(evidence.views)
         clear = clear_anywhere(evidence, RELATE, findings)
-        others = [key for key in clear if key not in shared]
-        if not all(shows(view, key, RELATE) for view in evidence.views for key in shared):
-            findings.reject(f"some camera does not show the shared object clearly enough ({RELATE})")
-        elif not shared <= clear.keys() or len(others) < options - 1:
+        sure = [key for key in clear if not shown_in_part(evidence, key, RELATE)]
+        others = [key for key in sure if key not in shared]
+        if len(others) < options - 1:
             findings.reject(f"fewer than {options} objects to choose from")
-        else:
-            (key,) = shared
-            least = min(view.seen[key].visible_fraction for view in evidence.views)
-            findings.accept(clear[key], (key, *others), least - RELATE.visible_fraction)
+            return
+        for key in sure:
+            if key in shared:
+                least = min(view.seen[key].visible_fraction for view in evidence.views)
+                findings.accept(clear[key], (key, *others), least - RELATE.visible_fraction)
+        if not findings.accepted:
+            findings.reject("no object is clearly in every image")
 
     def draft(self, evidence: Evidence, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
         shared, *others = candidate.objects
@@ -82,64 +96,68 @@ class CamerasShared:
             shuffled([shared, *drawn], rng),
             "argmax({}, o: times_seen(o))",
             (
-                "which of these do all the cameras see ?",
-                "which of these is in all the pictures ?",
-                "each picture is from another camera . which of these do all of them see ?",
-                "which thing does each of the cameras see ?",
-                "look at all the pictures . which of these is in each of them ?",
+                "Which of these objects is visible in all images?",
+                "Which of these objects is visible in every image?",
+                "Which of these objects do all images show?",
+                "Which of these objects does every image show?",
+                "Which of these objects can be seen in each of the images?",
+                "Which of these objects do all cameras see?",
+                "Each image is from a different camera. Which of these objects do all cameras see?",
+                "Look at all images. Which of these objects is in each of them?",
             ),
+            rule="An object counts as visible if any part of it is visible.",
         )
 
 
 class CamerasCount:
-    """How many different objects all cameras see together; no single camera sees as many."""
+    """How many different objects of a kind all cameras see together."""
 
     skill = CAMERAS_COUNT
     views = 2
 
     def target(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, previous: Optional[Target] = None
+        self, description: SceneDescription, _level: int, _rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
-        return previous or scene_count_target(self.skill, level, description, rng)
+        return previous or scene_count_target(self.skill, description)
 
     def poses(
         self, scene: Scene, spec: TaskSpec, target: Target, rng: np.random.Generator, findings: Findings
-    ) -> Optional[tuple[Pose, ...]]:
+    ) -> Optional[Staging]:
         shots = shoot(scene, spec.camera, rng)
         count = min(self.skill.levels[spec.question.level].cameras, spec.max_views)
-        sets = drawn_sets(range(len(shots.poses)), count, 2 * _SETS_TRIED, rng)
-        return first_fitting(self, spec, target, shots, sets, findings)
+        some = sorted({index for key in target.focus for index in shots.seeing(key)})
+        sets = drawn_sets(some, count, 2 * _SETS_TRIED, rng)
+        return evenly_fitting(self, spec, NO_TARGET, shots, sets, rng, findings)
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         asked, judged = self.skill.levels[level], Findings()
-        judge_count(evidence, asked, False, judged)
-        spread = [item for item in judged.accepted if _spread(evidence.views, item.objects, asked.in_two)]
-        findings.rejected += judged.rejected
-        if judged.accepted and not spread:
-            findings.reject("one camera sees all counted objects, or too few of them are seen by two cameras")
-        elif spread and not joined(evidence.description, evidence.views):  # the slowest rule comes last
-            findings.reject(NOT_JOINED)
-        else:
-            findings.accepted += spread
+        judge_count(evidence, asked, True, judged)
+        twice = [item for item in judged.accepted if _seen_twice(evidence.views, item.objects) >= asked.in_two]
+        if judged.accepted and not twice:
+            judged.reject("too few of the counted objects are seen by two cameras")
+        judged.accepted = twice
+        add_joined(evidence, judged, findings)
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, _rng: np.random.Generator) -> Draft:
         return draft_count(
             evidence,
             candidate,
             (
-                "over all the cameras , how many different {a} are seen ?",
-                "each picture is from another camera . how many different {a} do they see in all ?",
-                "how many different {a} do the cameras see ?",
-                "look at the pictures of all the cameras . how many different {a} are there ?",
-                "what is the number of {a} that the cameras see , each one counted once ?",
+                "How many different {a} do the cameras see in total?",
+                "How many different {a} do all cameras together see?",
+                "In total, how many different {a} do the cameras see?",
+                "Each image is from a different camera. How many different {a} do they see in total?",
+                "Each image is from a different camera. How many {a} are there in total?",
+                "How many {a} do all cameras together see, counting each one once?",
+                "Look at the images of all cameras. How many different {a} are there?",
+                "Count the {a} that the cameras see, each one once.",
             ),
         )
 
 
-def _spread(views: Sequence[ViewEvidence], keys: Sequence[int], least_in_two: int) -> bool:
-    """Whether no camera sees all of the objects, and at least `least_in_two` are seen by two cameras or more."""
-    in_two = sum(sum(key in view.seen for view in views) >= 2 for key in keys)
-    return in_two >= least_in_two and not any(all(key in view.seen for key in keys) for view in views)
+def _seen_twice(views: Sequence[ViewEvidence], keys: Sequence[int]) -> int:
+    """How many of the objects two cameras see, or more."""
+    return sum(sum(key in view.seen for view in views) >= 2 for key in keys)
 
 
 class CamerasNearest:
@@ -153,7 +171,7 @@ class CamerasNearest:
     ) -> Target:
         named = uniquely_named(description)
         need_objects(named, 1, self.skill.name)
-        key = draw_key(NTH[: self.skill.levels[level].cameras], rng, previous)
+        key = draw_key(IMAGES[: self.skill.levels[level].cameras], rng, previous)
         return Target(key=key, focus=(pick(named, rng).id,))
 
     def poses(
@@ -169,7 +187,7 @@ class CamerasNearest:
             return None
         eyes = np.array([pose.position_m for pose in poses])
         ordered = list(poses)
-        ordered.insert(NTH.index(target.key), ordered.pop(int(point_box_distance(eyes, item.box).argmin())))
+        ordered.insert(IMAGES.index(target.key), ordered.pop(int(point_box_distance(eyes, item.box).argmin())))
         return tuple(ordered)
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
@@ -178,16 +196,16 @@ class CamerasNearest:
             distances = [distance_from_camera(evidence.objects[key], view) for view in evidence.views]
             if key not in names:
                 findings.reject(AMBIGUOUS)
-            elif not all(shows(view, key, RELATE) for view in evidence.views):
-                findings.reject(f"{too_faint(RELATE)} by some camera")
+            elif shown_in_part(evidence, key, RELATE):
+                findings.reject(IN_PART)
             elif _gap_m(distances) < apart_m:
                 findings.reject(f"the distances of two cameras differ by less than {apart_m} m")
             else:
-                findings.accept(NTH[int(np.argmin(distances))], (key,), _gap_m(distances))
+                findings.accept(IMAGES[int(np.argmin(distances))], (key,), _gap_m(distances))
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         (a,) = candidate.objects
-        words = NTH[: len(evidence.views)]
+        words = IMAGES[: len(evidence.views)]
         away = [f"distance_from_camera(object({a}), view({index}))" for index in range(len(words))]
         program = f'"{words[-1]}"'
         for index in reversed(range(len(words) - 1)):
@@ -196,14 +214,18 @@ class CamerasNearest:
         return Draft(
             program=program,
             templates=(
-                "which camera is nearest to the {a} ?",
-                "which of the cameras is closest to the {a} ?",
-                "each picture is from another camera . which one is nearest to the {a} ?",
-                "the {a} is in each picture . which camera is closest to it ?",
-                "to which camera is the {a} nearest ?",
+                "Which image was taken closest to the {a}?",
+                "Which image was taken from the place closest to the {a}?",
+                "Which image was taken by the camera that is closest to the {a}?",
+                "The camera of which image is closest to the {a}?",
+                "The camera of which image is nearest to the {a}?",
+                "Each image is from a different camera. Which camera is closest to the {a}?",
+                "All images show the {a}. Which one was taken closest to it?",
+                "Compare how far the cameras are from the {a}. The camera of which image is closest?",
             ),
             slots=name_slots(evidence, (a,)),
             options=shuffled(words, rng),
+            rule="Distances are measured from each camera to the closest point of the object.",
         )
 
 

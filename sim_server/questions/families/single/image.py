@@ -25,6 +25,47 @@ _FORMS = {
     "depth": ("nearer", "farther"),
     "depth or same": ("nearer", "farther", "the same"),
 }
+_SIDES = {
+    "horizontal": (
+        "In the image, where is the {a} relative to the {b}?",
+        "Where is the {a} relative to the {b} in the image?",
+        "Where in the image is the {a} relative to the {b}?",
+        "In the image, on which side of the {b} is the {a}?",
+        "On which side of the {b} is the {a} in the image?",
+        "Look at the image. Where is the {a} relative to the {b}?",
+        "Look at the image. On which side of the {b} is the {a}?",
+        "Relative to the {b}, where in the image is the {a}?",
+        "In the image, is the {a} to the left or right of the {b}?",
+    ),
+    "vertical": (
+        "In the image, where is the {a} relative to the {b}?",
+        "Where is the {a} relative to the {b} in the image?",
+        "Where in the image is the {a} relative to the {b}?",
+        "Look at the image. Where is the {a} relative to the {b}?",
+        "Relative to the {b}, where in the image is the {a}?",
+        "In the image, is the {a} above or below the {b}?",
+        "Is the {a} above or below the {b} in the image?",
+        "Look at the image. Is the {a} above or below the {b}?",
+    ),
+}
+_SIDE_RULES = {
+    "horizontal": "Left and right are as seen in the image. Compare the centers of the visible parts of the objects.",
+    "vertical": '"Above" means higher up in the image. Compare the centers of the visible parts of the objects.',
+}
+_DEPTHS = (
+    "Compared with the {b}, is the {a} nearer to the camera or farther away?",
+    "Compared with the {b}, is the {a} nearer or farther from the camera?",
+    "Is the {a} nearer to the camera or farther away than the {b}?",
+    "Is the {a} nearer or farther from the camera than the {b}?",
+    "Is the {a} nearer or farther than the {b}, seen from the camera?",
+    "Seen from the camera, is the {a} nearer or farther than the {b}?",
+    "From the camera, is the {a} nearer or farther than the {b}?",
+    "How far is the {a} from the camera compared with the {b}?",
+    "Compared with the {b}, how far is the {a} from the camera?",
+)
+_DEPTH_RULE = (
+    "Compare the visible parts of the objects by their distance from the camera along the direction in which it looks."
+)
 
 
 def _target(
@@ -75,15 +116,10 @@ class ViewDirection(SingleView):
         first, second = _FORMS[candidate.form]
         return Draft(
             program=f'if {axis}(object({a}), view(0)) < {axis}(object({b}), view(0)) then "{first}" else "{second}"',
-            templates=(
-                "in the picture , where is the {a} from the {b} ?",
-                "where in the picture is the {a} from the {b} ?",
-                "in the picture , on which side of the {b} is the {a} ?",
-                "on which side of the {b} is the {a} in the picture ?",
-                "look at the picture . where is the {a} from the {b} ?",
-            ),
+            templates=_SIDES[candidate.form],
             slots=name_slots(evidence, candidate.objects),
             options=shuffled(_FORMS[candidate.form], rng),
+            rule=_SIDE_RULES[candidate.form],
         )
 
 
@@ -122,19 +158,16 @@ class DepthOrder(SingleView):
     def draft(self, evidence: Evidence, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
         a, b = candidate.objects
         depth_a, depth_b = f"depth(object({a}), view(0))", f"depth(object({b}), view(0))"
-        same = f'if abs({depth_a} - {depth_b}) < {self.skill.levels[level].same_within_m} then "the same" else '
+        within_m = self.skill.levels[level].same_within_m
+        same = f'if abs({depth_a} - {depth_b}) < {within_m} then "the same" else '
         same = same if "the same" in _FORMS[candidate.form] else ""
         return Draft(
             program=same + f'if {depth_a} < {depth_b} then "nearer" else "farther"',
-            templates=(
-                "how far is the {a} from the camera compared with the {b} ?",
-                "compared with the {b} , how far is the {a} from the camera ?",
-                "from the camera , how far is the {a} compared with the {b} ?",
-                "how near is the {a} to the camera compared with the {b} ?",
-                "how far from the camera is the {a} compared with the {b} ?",
-            ),
+            templates=_DEPTHS,
             slots=name_slots(evidence, candidate.objects),
             options=shuffled(_FORMS[candidate.form], rng),
+            rule=_DEPTH_RULE
+            + (f' "The same" means that they differ by less than {100 * within_m:g} cm.' if same else ""),
         )
 
 

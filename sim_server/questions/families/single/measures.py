@@ -45,15 +45,20 @@ class CameraObjectDistance(SingleView):
         return Draft(
             program=f"round(distance_from_camera(object({a}), view(0)), 0.1)",
             templates=(
-                "how far is the {a} from the camera ?",
-                "how far from the camera is the {a} ?",
-                "how many meters is the {a} from the camera ?",
-                "what is the distance from the camera to the {a} ?",
-                "from the camera , how far is the {a} ?",
+                "How far is the {a} from the camera?",
+                "How far from the camera is the {a}?",
+                "How far away from the camera is the {a}?",
+                "How many meters is the {a} from the camera?",
+                "How many meters from the camera is the {a}?",
+                "In meters, how far is the {a} from the camera?",
+                "What is the distance from the camera to the {a}?",
+                "What is the distance between the camera and the {a}?",
+                "What is the distance of the {a} from the camera?",
             ),
             slots=name_slots(evidence, (a,)),
             unit="m",
             show_options=False,
+            rule="The distance is measured in meters, from the camera to the closest point of the object.",
         )
 
 
@@ -85,11 +90,15 @@ class ObjectSize(SingleView):
             evidence,
             candidate,
             (
-                "how long is the longest side of the {a} ?",
-                "what is the length of the longest side of the {a} ?",
-                "how many centimeters long is the longest side of the {a} ?",
-                "in centimeters , how long is the longest side of the {a} ?",
-                "what length does the longest side of the {a} have ?",
+                "How long is the longest side of the {a}?",
+                "How many centimeters long is the longest side of the {a}?",
+                "In centimeters, how long is the longest side of the {a}?",
+                "What is the length of the longest side of the {a}?",
+                "What is the length of the {a} along its longest side?",
+                "What is the length of the {a} in its longest direction?",
+                "How long is the {a} along its longest side?",
+                "How long is the {a} in its longest direction?",
+                "How many centimeters long is the {a} along its longest side?",
             ),
         )
 
@@ -103,6 +112,7 @@ def draft_size(evidence: Evidence, candidate: Candidate, templates: tuple[str, .
         slots=name_slots(evidence, (a,)),
         unit="cm",
         show_options=False,
+        rule="The answer is the longest of length, width and height, in centimeters.",
     )
 
 

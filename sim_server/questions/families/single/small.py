@@ -23,12 +23,13 @@ from protocol.tasks.scene import Pose, SceneDescription, SceneObject
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import Evidence, ViewEvidence, name_of
-from sim_server.questions.families.rules import RELATE, clear_objects, is_small, shows
+from sim_server.questions.families.rules import RELATE, Comparable, clear_objects, is_small, shows, uniquely_named
 from sim_server.questions.families.single.image import OTHER_SIDE
-from sim_server.questions.families.single.space import draft_nearest
+from sim_server.questions.families.single.space import CLOSEST_POINTS, draft_nearest
 from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, shuffled
 from sim_server.questions.geometry import Array, box_distance_m
 from sim_server.questions.language.functions.registry import decimal
+from sim_server.questions.nouns import Naming
 from sim_server.questions.views.viewpoints import SingleView, draw_focused_pose, focus_of
 
 NEIGHBOUR_GAP_M = 0.15  # the neighbour is nearer than any other object by this much
@@ -38,14 +39,12 @@ SmallLevelT = TypeVar("SmallLevelT", bound=SmallLevel)
 
 
 def small_objects(description: SceneDescription, name: str) -> list[SceneObject]:
-    """Small objects on other objects, with unique names. Raises Infeasible if there are none."""
+    """Small objects on other objects, with names that fit no other object of the room if there are any.
+
+    Raises Infeasible if there are no small objects.
+    """
     keys = {item.id for item in description.objects}
-    names = [name_of(item) for item in description.objects]
-    small = [
-        item
-        for item in description.objects
-        if is_small(item) and item.support_id in keys and names.count(name_of(item)) == 1
-    ]
+    small = [item for item in uniquely_named(description) if is_small(item) and item.support_id in keys]
     if not small:
         raise Infeasible(f"{name} needs small objects on furniture: increase the scene's clutter")
     return small
@@ -99,9 +98,9 @@ class SmallPresence(_CloseView[SmallLevel]):
             return
         for key in clear:
             findings.accept("yes", (key,), view.seen[key].visible_fraction - clarity.visible_fraction)
-        shown = {name_of(evidence.objects[key]) for key in view.seen}
+        shown = Naming(evidence.objects[key] for key in view.seen)
         for item in evidence.description.objects:
-            if is_small(item) and name_of(item) not in shown:
+            if is_small(item) and not shown.fitting(item.category, item.color):
                 findings.accept("no", (item.id,), 1.0)
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
@@ -110,17 +109,21 @@ class SmallPresence(_CloseView[SmallLevel]):
         return Draft(
             program=f'count(where(visible(view(0)), category="{item.category}"{color})) > 0',
             templates=(
-                "is there {n} {a} in the picture ?",
-                "do you see {n} {a} in the picture ?",
-                "does the picture show {n} {a} ?",
-                "look at the picture . is there {n} {a} ?",
-                "is {n} {a} to be seen in the picture ?",
+                "Is there {n} {a} in the image?",
+                "In the image, is there {n} {a}?",
+                "Do you see {n} {a} in the image?",
+                "Can you see {n} {a} in the image?",
+                "Does the image show {n} {a}?",
+                "Is {n} {a} visible in the image?",
+                "Look at the image. Is there {n} {a} in it?",
+                "Look at the image. Do you see {n} {a}?",
             ),
             slots={
                 "a": (item.id if candidate.key == "yes" else 0, name),
                 "n": (0, "an" if name[0] in "aeiou" else "a"),
             },
             options=("yes", "no") if rng.integers(2) else ("no", "yes"),
+            rule="The answer is yes if one is at least partly visible.",
         )
 
 
@@ -137,12 +140,12 @@ class SmallNearest(_CloseView[SmallNearestLevel]):
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         view, asked = evidence.views[0], self.skill.levels[level]
-        clear = _clear_with_small(evidence, view, asked, findings)
+        clear, comparable = _clear_with_small(evidence, view, asked, findings), Comparable(evidence.description)
         for key in clear:
             item = evidence.objects[key]
             if not is_small(item):
                 continue
-            chosen = _spaced(item, [evidence.objects[other] for other in clear], asked.apart_m)
+            chosen = _spaced(item, [evidence.objects[other] for other in clear], asked.apart_m, comparable)
             if len(chosen) < asked.options:
                 findings.reject(f"fewer than {asked.options} objects at distances {asked.apart_m:.2f} m apart")
             else:
@@ -157,11 +160,14 @@ class SmallNearest(_CloseView[SmallNearestLevel]):
             candidate,
             rng,
             (
-                "which of these is the {a} closest to ?",
-                "to which of these is the {a} closest ?",
-                "which of these is nearest to the {a} ?",
-                "look at the {a} . which of these is closest to it ?",
-                "what is the {a} nearest to ?",
+                "Which of these objects is closest to the {a}?",
+                "Which of these objects is nearest to the {a}?",
+                "Which of these is closest to the {a}?",
+                "Which of these objects is the {a} closest to?",
+                "Which of these is the {a} nearest to?",
+                "Of these objects, which is closest to the {a}?",
+                "Find the {a}. Which of these objects is closest to it?",
+                "Look at the {a}. Which of these objects is nearest to it?",
             ),
         )
 
@@ -172,27 +178,31 @@ def _clear_with_small(evidence: Evidence, view: ViewEvidence, asked: SmallLevel,
     return [key for key in small if is_small(evidence.objects[key]) or shows(view, key, RELATE)]
 
 
-def _by_distance(item: SceneObject, others: Sequence[SceneObject]) -> list[tuple[float, SceneObject]]:
-    """Other objects by their distance from a small one, without its support and the objects on it."""
+def _by_distance(
+    item: SceneObject, others: Sequence[SceneObject], comparable: Comparable
+) -> list[tuple[float, SceneObject]]:
+    """Other objects by their distance from a small one, those of them that are comparable with it."""
     apart = [
         (box_distance_m(item.box, other.box), other)
         for other in others
-        if other.id not in (item.id, item.support_id) and other.support_id != item.id
+        if other.id != item.id and comparable(item, other)
     ]
     return sorted(apart, key=lambda pair: (pair[0], pair[1].id))
 
 
-def _spaced(item: SceneObject, others: Sequence[SceneObject], gap_m: float) -> list[tuple[float, SceneObject]]:
+def _spaced(
+    item: SceneObject, others: Sequence[SceneObject], gap_m: float, comparable: Comparable
+) -> list[tuple[float, SceneObject]]:
     """The nearest other object and further ones, each farther than the previous one by at least the gap."""
     chosen: list[tuple[float, SceneObject]] = []
-    for distance_m, other in _by_distance(item, others):
+    for distance_m, other in _by_distance(item, others, comparable):
         if not chosen or distance_m - chosen[-1][0] >= gap_m:
             chosen.append((distance_m, other))
     return chosen
 
 
 class SmallLocation(_CloseView[SmallLocationLevel]):
-    """The full location of a small object: "on the blue table , left of the red vase , 0.3 m away"."""
+    """The full location of a small object: "on the blue table, to the left of the red vase, 0.3 m from it"."""
 
     skill = SMALL_LOCATION
 
@@ -203,12 +213,12 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         view, asked = evidence.views[0], self.skill.levels[level]
-        clear = _clear_with_small(evidence, view, asked, findings)
+        clear, comparable = _clear_with_small(evidence, view, asked, findings), Comparable(evidence.description)
         for key in clear:
             item = evidence.objects[key]
             if not is_small(item):
                 continue
-            near = _by_distance(item, [evidence.objects[other] for other in clear])
+            near = _by_distance(item, [evidence.objects[other] for other in clear], comparable)
             supports = [other for other in clear if not is_small(evidence.objects[other])]
             if item.support_id not in supports:
                 findings.reject("the support of the small object is not shown clearly")
@@ -236,18 +246,23 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
         item, neighbour = (evidence.objects[key] for key in candidate.objects)
         a, b = f"object({item.id})", f"object({neighbour.id})"
         side = f'if image_x({a}, view(0)) < image_x({b}, view(0)) then "left" else "right"'
-        away = f'join(text(round(closest_distance({a}, {b}), 0.1)), "m away")'
+        away = f'join(text(round(closest_distance({a}, {b}), 0.1)), "m from it")'
         return Draft(
-            program=f'join("on the", name(support({a})), ",", join({side}, "of the", name({b})), ",", {away})',
+            program=f'join("on the", name(support({a})), ", to the", join({side}, "of the", name({b})), ",", {away})',
             templates=(
-                "where exactly is the {a} ?",
-                "where is the {a} : on what , on which side of what , and how far from it ?",
-                "look at the {a} . which of these says where it is ?",
-                "which of these says where the {a} is ?",
-                "on what is the {a} , on which side of what , and how far from it ?",
+                "Where is the {a}?",
+                "Where exactly is the {a}?",
+                "Where in the scene is the {a}?",
+                "What is the exact location of the {a}?",
+                "Which description of the location of the {a} is correct?",
+                "Which of these describes where the {a} is?",
+                "Which of these describes the location of the {a}?",
+                "Look at the {a}. Which of these describes where it is?",
+                "Find the {a} in the image. Where exactly is it?",
             ),
             slots={"a": (item.id, name_of(item))},
             options=self._options(evidence, item, neighbour, candidate.key, self.skill.levels[level], rng),
+            rule=f"Left and right are as seen in the image. {CLOSEST_POINTS}",
         )
 
     @staticmethod
@@ -282,7 +297,8 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
         combinations[0][vary[0]] = combinations[1][vary[1]] = combinations[2][vary[0]] = combinations[2][vary[1]] = 1
         drawn = [combinations[int(index)] for index in rng.permutation(3)[: asked.options - 1]]
         places = [tuple((right, wrong)[use][part] for part, use in enumerate(uses)) for uses in [[0, 0, 0], *drawn]]
-        listed = [f"on the {on} , {where} of the {name_of(neighbour)} , {away} m away" for on, where, away in places]
+        beside = name_of(neighbour)
+        listed = [f"on the {on}, to the {where} of the {beside}, {away} m from it" for on, where, away in places]
         return shuffled(listed, rng)
 
 
@@ -293,9 +309,11 @@ def _decimetres(distance_m: float) -> str:
 
 def _wrong_m(evidence: Evidence, item: SceneObject, right_m: str, wrong_by_m: float, rng: np.random.Generator) -> str:
     """A wrong but plausible distance: that of another small object from its neighbour, or one drawn uniformly."""
-    objects = evidence.description.objects
-    nearest = [_by_distance(other, objects)[:1] for other in objects if is_small(other) and other.id != item.id]
-    drawn = sorted({_decimetres(pair[0][0]) for pair in nearest if pair})
+    objects, comparable = evidence.description.objects, Comparable(evidence.description)
+    nearest = [
+        _by_distance(other, objects, comparable)[:1] for other in objects if is_small(other) and other is not item
+    ]
+    drawn = sorted({_decimetres(pair[0][0]) for pair in nearest if pair} - {"0"})
     fitting = [away for away in drawn if abs(float(away) - float(right_m)) >= wrong_by_m - 1e-9]
     if not fitting:
         steps = [_decimetres(step * 0.1) for step in range(1, round(10 * FARTHEST_NEIGHBOUR_M) + 1)]

@@ -15,8 +15,8 @@ from protocol.skills.single import RELATIVE_DIRECTION, RELATIVE_DISTANCE
 from protocol.skills.skill import Skill
 from protocol.tasks.scene import SceneDescription, SceneObject
 from sim_server.questions.evidence import Evidence, name_of
-from sim_server.questions.families.rules import neighbours, prominent, uniquely_named
-from sim_server.questions.families.sectors import LEAST_APART_M, margin_deg, near_border, word
+from sim_server.questions.families.rules import SEPARATE, Comparable, neighbours, prominent, uniquely_named
+from sim_server.questions.families.sectors import LEAST_APART_M, margin_deg, meaning, near_border, word
 from sim_server.questions.family import (
     Candidate,
     Draft,
@@ -33,6 +33,8 @@ from sim_server.questions.views.viewpoints import SingleView
 
 LARGE_ROOM_M2 = 40.0
 LARGE_ROOM_GAP_M = 0.30  # least difference between the distances of two options in a large room
+CLOSEST_POINTS = "Distances are measured between the closest points of the objects."
+BETWEEN_CENTERS = "Directions are measured on the floor plan, between the centers of the objects."
 _POOL = 8  # objects of a neighbourhood among which a relation is sought
 _NEIGHBOURHOODS = 6  # neighbourhoods that are tried
 
@@ -51,9 +53,7 @@ def _relation(
     rejected: Counter[str] = Counter()
     for _ in range(_NEIGHBOURHOODS):
         findings = Findings()
-        family.judge_objects(
-            neighbours(uniquely_named(description), _POOL, rng), level, findings, large_room(description)
-        )
+        family.judge_objects(neighbours(uniquely_named(description), _POOL, rng), level, findings, description)
         wanted = [item for item in findings.accepted if key in ("", item.key)]
         if wanted:
             return draw_evenly(wanted, rng), ""
@@ -83,18 +83,21 @@ class RelativeDistance(SingleView):
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         named = [evidence.objects[key] for key in prominent(evidence, evidence.views[0], findings)]
-        self.judge_objects(named, level, findings, large_room(evidence.description))
+        self.judge_objects(named, level, findings, evidence.description)
 
-    def judge_objects(self, items: Sequence[SceneObject], level: int, findings: Findings, large: bool) -> None:
+    def judge_objects(
+        self, items: Sequence[SceneObject], level: int, findings: Findings, description: SceneDescription
+    ) -> None:
         """Judge the candidates (anchor, nearest option, other options …) among these objects."""
         asked = self.skill.levels[level]
-        gap_m = max(asked.apart_m, LARGE_ROOM_GAP_M) if large else asked.apart_m
-        count = asked.options
-        if len(items) <= count:
-            findings.reject(f"fewer than {count + 1} objects to choose from")
+        gap_m = max(asked.apart_m, LARGE_ROOM_GAP_M) if large_room(description) else asked.apart_m
+        count, comparable = asked.options, Comparable(description)
+        names = {item.id: name_of(item) for item in items}
         for anchor in items:
-            ordered = sorted((box_distance_m(anchor.box, item.box), item.id) for item in items if item is not anchor)
-            names = {item.id: name_of(item) for item in items}
+            near = [item for item in items if item is not anchor and comparable(anchor, item)]
+            if len(near) < count:
+                findings.reject(f"fewer than {count} objects to compare ({SEPARATE})")
+            ordered = sorted((box_distance_m(anchor.box, item.box), item.id) for item in near)
             for options in combinations(ordered, count):
                 margin = min(after[0] - before[0] for before, after in zip(options, options[1:]))
                 if margin < gap_m:
@@ -108,11 +111,15 @@ class RelativeDistance(SingleView):
             candidate,
             rng,
             (
-                "which is closest to the {a} ?",
-                "which of these is closest to the {a} ?",
-                "which thing is closest to the {a} ?",
-                "what is closest to the {a} ?",
-                "which of these is nearest to the {a} ?",
+                "Which of these objects is closest to the {a}?",
+                "Which of these objects is nearest to the {a}?",
+                "Which of these is closest to the {a}?",
+                "Which of these is nearest to the {a}?",
+                "Which object is closest to the {a}?",
+                "Which object is nearest to the {a}?",
+                "Of these objects, which is closest to the {a}?",
+                "Of these objects, which is nearest to the {a}?",
+                "What is closest to the {a}?",
             ),
         )
 
@@ -123,7 +130,7 @@ def draft_nearest(
     """Ask which of a candidate's other objects is closest to its first."""
     anchor, *others = candidate.objects
     measure = f"argmin({{}}, o: closest_distance(o, object({anchor})))"
-    return draft_which(evidence, shuffled(others, rng), measure, templates, (anchor,))
+    return draft_which(evidence, shuffled(others, rng), measure, templates, (anchor,), CLOSEST_POINTS)
 
 
 class RelativeDirection(SingleView):
@@ -145,9 +152,11 @@ class RelativeDirection(SingleView):
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         named = [evidence.objects[key] for key in prominent(evidence, evidence.views[0], findings)]
-        self.judge_objects(named, level, findings, False)
+        self.judge_objects(named, level, findings, evidence.description)
 
-    def judge_objects(self, items: Sequence[SceneObject], level: int, findings: Findings, _large: bool) -> None:
+    def judge_objects(
+        self, items: Sequence[SceneObject], level: int, findings: Findings, _description: SceneDescription
+    ) -> None:
         """Judge the candidates (standing point, faced object, target) among these objects."""
         form, least_deg = self.skill.levels[level].sectors, self.skill.levels[level].margin_deg
         if len(items) < 3:
@@ -170,14 +179,19 @@ class RelativeDirection(SingleView):
         return Draft(
             program=f"{candidate.form}(bearing_from(object({a}), facing=object({b}), to=object({c})))",
             templates=(
-                "stand at the {a} and face the {b} . where is the {c} ?",
-                "you stand at the {a} and face the {b} . where is the {c} ?",
-                "from the {a} , facing the {b} , where is the {c} ?",
-                "where is the {c} from the {a} , facing the {b} ?",
-                "you are at the {a} and look at the {b} . where is the {c} ?",
+                "You stand at the {a} and face the {b}. Where is the {c}?",
+                "Stand at the {a} and face the {b}. Where is the {c}?",
+                "You are at the {a}, facing the {b}. Where is the {c}?",
+                "You are standing at the {a}, facing the {b}. Where is the {c}?",
+                "If you stand at the {a} and face the {b}, where is the {c}?",
+                "If you stand at the {a} facing the {b}, where is the {c}?",
+                "Standing at the {a} and facing the {b}, where is the {c}?",
+                "From the {a}, facing the {b}, where is the {c}?",
+                "Where is the {c} if you stand at the {a} and face the {b}?",
             ),
             slots=name_slots(evidence, candidate.objects),
             options=shuffled(SECTORS[candidate.form], rng),
+            rule=f"{meaning(candidate.form, 'the direction you face')} {BETWEEN_CENTERS}",
         )
 
 

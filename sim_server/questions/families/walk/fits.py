@@ -22,6 +22,11 @@ from sim_server.questions.staging import Staging
 from sim_server.questions.views.walks import survey
 
 SIZES_M = (0.6, 0.8, 1.0, 1.2, 1.4, 1.6)
+_RULE = (
+    "The middle of the box is halfway between the closest points of the two objects on a floor plan, and one of its "
+    "sides is parallel to the line between those points. The box must not overlap a wall or an object on the floor "
+    "other than a rug."
+)
 FLOOR_SEEN = 0.5  # least fraction of a free square's floor that the views show
 WIDEST_GAP_M = 4.0
 _GRID = np.stack(np.meshgrid(np.linspace(-0.45, 0.45, 7), np.linspace(-0.45, 0.45, 7)), -1).reshape(-1, 2)
@@ -95,19 +100,23 @@ class Fits:
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         a, b = candidate.objects
         (side_m,) = candidate.numbers
-        thing = f"a box {side_m:g} m wide and {side_m:g} m long"
+        box = f"a box {side_m:g} m wide and {side_m:g} m long"
         options = ("yes", "no") if rng.integers(2) else ("no", "yes")
         return Draft(
             program=f"fits_between(object({a}), object({b}), {side_m:g})",
             templates=(
-                f"is there room in the middle between the {{a}} and the {{b}} for {thing} ?",
-                f"would {thing} have room in the middle between the {{a}} and the {{b}} ?",
-                f"{thing} is to stand in the middle between the {{a}} and the {{b}} . is there room for it ?",
-                f"between the {{a}} and the {{b}} , in the middle , is there room for {thing} ?",
-                f"is the middle of the way from the {{a}} to the {{b}} large enough for {thing} ?",
+                f"Is there room for {box} midway between the {{a}} and the {{b}}?",
+                f"Is there enough room for {box} midway between the {{a}} and the {{b}}?",
+                f"Would {box} fit midway between the {{a}} and the {{b}}?",
+                f"Does {box} fit on the floor midway between the {{a}} and the {{b}}?",
+                f"Could you put {box} midway between the {{a}} and the {{b}}?",
+                f"Midway between the {{a}} and the {{b}}, is there room for {box}?",
+                f"You want to put {box} midway between the {{a}} and the {{b}}. Is there enough room?",
+                f"Is the floor midway between the {{a}} and the {{b}} free for {box}?",
             ),
             slots=name_slots(evidence, candidate.objects),
             options=options,
+            rule=_RULE,
         )
 
 

@@ -8,6 +8,7 @@ from typing import Optional
 
 import numpy as np
 
+from protocol.answers.scoring import MAP_CELLS
 from protocol.errors import Infeasible
 from protocol.seeds import pick
 from protocol.skills.levels import Clarity
@@ -43,6 +44,41 @@ SHARED_ABOVE = 2  # least number of objects that both the view from above and th
 FROM_ABOVE = Clarity(0.50, 0.002)  # objects are small in a view of the entire room
 _ROOM_FRACTION = 0.85  # of the image from above that the room fills
 _DRAWS = 6
+_MAP_RULE = (
+    "The map is the smallest square around that room with its sides parallel to the walls, centered on the room; any "
+    "wall may be at the top. The cell of an object is the one that holds its center."
+)
+_GIVEN = (
+    "Image 1 shows the room from above.",
+    "Image 1 is a view of the room from above.",
+    "Image 1 shows the room from above, and Image 2 shows it from inside.",
+)
+_ON_THE_MAP = {  # by form: the questions, and the rule
+    "half": (
+        (
+            "On which side of Image 1 is the camera of Image 2?",
+            "In which half of Image 1 is the camera of Image 2?",
+            "In Image 1, on which side is the camera that took Image 2?",
+        ),
+        "Left and right are as seen in Image 1.",
+    ),
+    "heading": (
+        (
+            "In Image 1, which way does the camera of Image 2 look?",
+            "Towards which side of Image 1 does the camera of Image 2 look?",
+            "In which direction of Image 1 does the camera of Image 2 point?",
+        ),
+        'Answer with the closest of the four directions; "up" is towards the top of Image 1.',
+    ),
+    "cell": (
+        (
+            "In which part of Image 1 is the camera of Image 2?",
+            "Where in Image 1 is the camera of Image 2?",
+            "In Image 1, where is the camera that took Image 2?",
+        ),
+        "Image 1 is divided into three rows and three columns of equal size.",
+    ),
+}
 WORDS = {"half": ("left", "right"), "heading": ("up", "down", "left", "right"), "cell": CELLS}
 
 
@@ -96,18 +132,24 @@ class CognitiveMap:
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         keys = shuffled(candidate.objects, rng)
-        things = listed(len(keys))
-        grid = "a map of the room from above with 10 columns and 10 rows"
+        named = listed(len(keys))
+        grid = f"a map of the room from above with {MAP_CELLS} columns and {MAP_CELLS} rows"
+        taken = "Image 1 was taken" if len(evidence.views) > 1 else "the image was taken"
         return Draft(
             program=f"room_map([{object_list(keys)}])",
             templates=(
-                f"on {grid} , which column and which row are these in : {things} ?",
-                f"there is {grid} . in which column and which row is each of these : {things} ?",
-                f"see the room as {grid} . where on it are {things} ?",
-                f"where are {things} on {grid} ?",
-                f"for each of these , what is its column and its row on {grid} : {things} ?",
+                f"Where are {named} on {grid}?",
+                f"On {grid}, where are {named}?",
+                f"On {grid}, in which column and row are {named}?",
+                f"Imagine {grid}. In which column and row are {named}?",
+                f"Draw {grid}. In which column and row are {named}?",
+                f"In which column and row are {named} on {grid}?",
+                f"Place {named} on {grid}.",
+                f"Find the column and the row of {named} on {grid}.",
+                f"Give the column and the row of {named} on {grid}.",
             ),
             slots=name_slots(evidence, keys),
+            rule=f"The room is the one in which {taken}. {_MAP_RULE}",
         )
 
 
@@ -174,27 +216,17 @@ class CrossView:
         place = "picture_x(view(0), position(view(1)))"
         if candidate.form == "half":
             program = f'if {place} < 0.5 then "left" else "right"'
-            asked = ("on which side of the first picture", "is the camera of the second picture")
         elif candidate.form == "heading":
             program = "picture_way(picture_heading(view(0), camera(view(1))))"
-            asked = ("which way in the first picture", "does the camera of the second picture look")
         else:
             program = f"grid_cell({place}, picture_y(view(0), position(view(1))))"
-            asked = ("in which part of the first picture", "is the camera of the second picture")
-        where, what = asked
-        words = WORDS[candidate.form]
-        given = "the first picture shows the room from above"
+        asked, rule = _ON_THE_MAP[candidate.form]
         return Draft(
             program=program,
-            templates=(
-                f"{given} . {where} {what} ?",
-                f"{given} , the second from inside . {where} {what} ?",
-                f"{where} , which shows the room from above , {what} ?",
-                f"you see the room from above in the first picture . {where} {what} ?",
-                f"from above the room is as in the first picture . {where} {what} ?",
-            ),
+            templates=tuple(f"{given} {question}" for given in _GIVEN for question in asked),
             slots={},
-            options=shuffled(words, rng),
+            options=shuffled(WORDS[candidate.form], rng),
+            rule=rule,
         )
 
 

@@ -18,10 +18,12 @@ from sim_server.backends.base import Scene
 from sim_server.questions.evidence import Evidence
 from sim_server.questions.families import sectors
 from sim_server.questions.families.rules import need_objects, neighbours, prominent_anywhere, uniquely_named
+from sim_server.questions.families.walk.trajectory import ON_ONE_WALK, listed_slots
 from sim_server.questions.family import Candidate, Draft, Findings, Target, name_slots, object_list, shuffled
 from sim_server.questions.floor import footprint
 from sim_server.questions.geometry import floor_distance_m
 from sim_server.questions.language.functions.moves import bearing_at, turn_on_route, turned, walked
+from sim_server.questions.language.functions.words import BEHIND_DEG
 from sim_server.questions.staging import Staging
 from sim_server.questions.views.viewpoints import focus_of
 from sim_server.questions.views.walks import draw_walk, survey
@@ -89,21 +91,28 @@ class RoutePlan:
         way = candidate.objects
         turns = [f"turn_word(turn_on_route({object_list(way[at : at + 3])}))" for at in range(len(way) - 2)]
         stops = "abcdefgh"[1 : len(way)]
-        through = " , ".join(f"to the {{{slot}}}" for slot in stops)
-        by = " , ".join(f"the {{{slot}}}" for slot in stops[:-1])
-        last = stops[-1]
-        turn = "turn" if len(turns) == 1 else "turns"
+        through = ", then ".join(f"to the {{{slot}}}" for slot in stops)
+        by = listed_slots(stops[:-1])
+        between = ', ", then", '
+        straight = "You walk in straight lines between the centers of the objects."
+        back = f' "Back" means a turn by more than {BEHIND_DEG:g} degrees.'
+        words = self.skill.levels[level].words
         return Draft(
-            program=turns[0] if len(turns) == 1 else f"join({', '.join(turns)})",
+            program=turns[0] if len(turns) == 1 else f"join({between.join(turns)})",
             templates=(
-                f"you go from the {{a}} {through} . which {turn} do you take on the way ?",
-                f"from the {{a}} you go {through} . which way do you turn at {by} ?",
-                f"you are at the {{a}} and go {through} . where do you turn ?",
-                f"the way goes from the {{a}} {through} . which {turn} does it take ?",
-                f"you stand at the {{a}} and go by {by} to the {{{last}}} . which {turn} do you take ?",
+                f"You walk from the {{a}} {through}. Which way do you turn at {by}?",
+                f"You go from the {{a}} {through}. Which way do you turn at {by}?",
+                f"You start at the {{a}} and walk {through}. Which way do you turn at {by}?",
+                f"You are at the {{a}} and go {through}. Which way do you turn at {by}?",
+                f"If you walk from the {{a}} {through}, which way do you turn at {by}?",
+                f"On the way from the {{a}} {through}, which way do you turn at {by}?",
+                f"To walk from the {{a}} {through}, which way must you turn at {by}?",
+                f"A robot drives from the {{a}} {through}. Which way does it turn at {by}?",
+                f"A route leads from the {{a}} {through}. Which way does it turn at {by}?",
             ),
             slots=name_slots(evidence, way),
-            options=_turn_options(candidate, self.skill.levels[level].words, rng),
+            options=_turn_options(candidate, words, rng),
+            rule=straight + (back if "back" in words else ""),
         )
 
 
@@ -111,7 +120,8 @@ def _turn_options(candidate: Candidate, words: Sequence[str], rng: np.random.Gen
     """The right sequence of turns among other ones, up to _OPTIONS in total."""
     every = [" ".join(turns) for turns in product(words, repeat=len(candidate.objects) - 2)]
     others = [turns for turns in every if turns != candidate.key]
-    return shuffled([candidate.key, *shuffled(others, rng)[: _OPTIONS - 1]], rng)
+    options = shuffled([candidate.key, *shuffled(others, rng)[: _OPTIONS - 1]], rng)
+    return tuple(turns.replace(" ", ", then ") for turns in options)
 
 
 def route_turns(way: Sequence[SceneObject], asked: RouteLevel) -> Optional[tuple[str, float]]:
@@ -218,22 +228,27 @@ class ActionConsequence:
         for step, move in enumerate(candidate.numbers):
             if step % 2:
                 pose = f"walked({pose}, {move:g})"
-                phrases.append(f"move forward {move:g} m")
+                phrases.append(f"walk forward {move:g} m")
             else:
                 pose = f"turned({pose}, {move:g})"
                 phrases.append(f"turn {'left' if move > 0 else 'right'} by {abs(move):g} degrees")
-        moves = " , ".join(phrases)
+        moves = ", then ".join(phrases)
         return Draft(
             program=f"{candidate.form}(bearing_at({pose}, centre(object({key}))))",
             templates=(
-                f"at the last picture you {moves} . where is the {{a}} now ?",
-                f"from the last picture on you {moves} . where is the {{a}} from you now ?",
-                f"now {moves} . where is the {{a}} ?",
-                f"you stand at the last picture and {moves} . on which side is the {{a}} now ?",
-                f"you look as in the last picture and {moves} . in which direction is the {{a}} now ?",
+                f"The last image is your view. You {moves}. Where is the {{a}} now?",
+                f"The last image is your view. Now {moves}. Where is the {{a}}?",
+                f"After the last image, you {moves}. Where is the {{a}} now?",
+                f"Starting from the last image, you {moves}. Where is the {{a}} now?",
+                f"You are where the last image was taken. You {moves}. Where is the {{a}} now?",
+                f"From the view of the last image, you {moves}. Where is the {{a}} then?",
+                f"If you {moves} after the last image, where is the {{a}}?",
+                f"Suppose that you {moves} after the last image. Where is the {{a}} then?",
             ),
             slots=name_slots(evidence, (key,)),
             options=shuffled(SECTORS[candidate.form], rng),
+            rule=f"{ON_ONE_WALK} {sectors.meaning(candidate.form, 'the direction you face after the last move')} "
+            "Directions are measured on the floor plan, to the center of the object.",
         )
 
 

@@ -24,6 +24,7 @@ VIEWS = 8
 WALKS = 12  # walks drawn per attempt, before one is rendered
 LEAST_OVERLAP = 0.25  # of the surface voxels of consecutive views of a walk
 LITTLE_OVERLAP = f"the overlap of two consecutive views of the walk is below {LEAST_OVERLAP:.0%}"
+ON_ONE_WALK = "The images were taken in this order on one walk."
 FAINT = 0.2  # before an object appears, it shows at most this fraction of the pixels at which it counts as in view
 ORDER_WALK_M = (0.8, 6.0)
 _PROBE_PX = 48
@@ -31,8 +32,14 @@ _THIRDS = ("short", "middle", "long")
 
 
 def listed(count: int) -> str:
-    """ "the {a} , the {b}": slots for this many objects."""
-    return " , ".join(f"the {{{slot}}}" for slot in "abcdefgh"[:count])
+    """ "the {a}, the {b} and the {c}": slots for this many objects."""
+    return listed_slots("abcdefgh"[:count])
+
+
+def listed_slots(slots: str) -> str:
+    """ "the {b} and the {c}": these slots, one letter each."""
+    *first, last = (f"the {{{slot}}}" for slot in slots)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def voxels_of(evidence: Evidence, view: ViewEvidence) -> np.ndarray:
@@ -120,17 +127,22 @@ class AppearanceOrder:
         keys = shuffled(candidate.objects, rng)
         names = unique_names(evidence)
         fraction = self.skill.levels[level].image_fraction
-        things = listed(len(keys))
+        named = listed(len(keys))
         return Draft(
             program=f"names(order([{object_list(keys)}], o: first_seen(o, {fraction})))",
             templates=(
-                f"in which order do you first see {things} ?",
-                f"on the way , in which order do you first see {things} ?",
-                f"{things} : in which order are these first seen ?",
-                f"which of {things} is seen first , and in which order the other ones ?",
-                f"in the pictures , what is the order in which {things} are first seen ?",
+                f"In which order do you first see {named}?",
+                f"In which order do {named} first appear?",
+                f"In which order do {named} come into view?",
+                f"On this walk, in which order do you first see {named}?",
+                f"On this walk, in which order do {named} come into view?",
+                f"In the images, in which order do {named} first appear?",
+                f"What is the order in which {named} first appear?",
+                f"Sort these by when they first appear in the images: {named}.",
+                f"List these in the order in which you first see them: {named}.",
             ),
             slots={slot: (key, names[key]) for slot, key in zip("abcdefgh", keys)},
+            rule=f"{ON_ONE_WALK} An object appears once it covers at least {100 * fraction:g}% of an image.",
         )
 
 
@@ -198,15 +210,20 @@ class PathLength:
         return Draft(
             program="round(walk_length(), 0.1)",
             templates=(
-                "how far did the camera move in all ?",
-                "how many meters did the camera move from the first picture to the last one ?",
-                "how long is the way that the camera moved ?",
-                "what is the length of the way from the first picture to the last one ?",
-                "in meters , how far did you move in these pictures ?",
+                "How far did the camera move in total?",
+                "How far did the camera travel from the first to the last image?",
+                "How many meters did the camera move from the first to the last image?",
+                "How many meters did the camera travel in total?",
+                "In meters, how far did the camera move in total?",
+                "How long is the path of the camera?",
+                "What is the length of the path of the camera?",
+                "What is the total distance that the camera traveled?",
+                "How many meters long is the path from the first to the last image?",
             ),
             slots={},
             unit="m",
             show_options=False,
+            rule=f"{ON_ONE_WALK} Add up the straight distances from each image to the next one, in meters.",
         )
 
 

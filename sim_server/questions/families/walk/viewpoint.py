@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Optional
+from typing import Optional, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from protocol.skills.space import PERSPECTIVE, VIEW_CHOICE
 from protocol.tasks.scene import Pose, SceneDescription
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import Evidence, unique_names
+from sim_server.questions.evidence import Evidence, name_of, unique_names
 from sim_server.questions.families import sectors
 from sim_server.questions.families.rules import (
     AMBIGUOUS,
@@ -25,6 +25,7 @@ from sim_server.questions.families.rules import (
     shows,
     uniquely_named,
 )
+from sim_server.questions.families.single.space import BETWEEN_CENTERS
 from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, name_slots, shuffled
 from sim_server.questions.geometry import floor_distance_m, in_frame, project
 from sim_server.questions.language.functions.moves import bearing_at, place, turned
@@ -42,6 +43,17 @@ _TURN_WORDS = {
     120: "120 degrees left",
     -120: "120 degrees right",
 }
+
+
+_POSTURES = {"armchair": "sitting in", **dict.fromkeys(("sofa", "couch", "chair", "bench", "stool"), "sitting on")}
+
+
+def _turn_rule(turns_deg: Sequence[int]) -> str:
+    """The rule of a turn on the spot, which defines the turns that are not named in degrees."""
+    if 90 not in turns_deg:
+        return "You turn on the spot."
+    back = ', and "back" is one by 180 degrees' if 180 in turns_deg else ""
+    return f'"Left" and "right" are turns by 90 degrees on the spot{back}.'
 
 
 class Perspective:
@@ -100,17 +112,24 @@ class Perspective:
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         stand, target = candidate.objects
+        faced = f"the direction in which the {name_of(evidence.objects[stand])} faces"
+        posture = _POSTURES.get(evidence.objects[stand].category.split()[-1], "standing at")
         return Draft(
             program=f"{candidate.form}(bearing_at(place(object({stand})), centre(object({target}))))",
             templates=(
-                "as the {a} faces , where is the {b} from it ?",
-                "you are at the {a} and look the way it faces . where is the {b} ?",
-                "stand at the {a} with your back to its back . where is the {b} ?",
-                "seen from the {a} , looking where it faces , where is the {b} ?",
-                "the {a} looks to its front . on which side of it is the {b} ?",
+                f"Imagine you are {posture} the {{a}}, looking the way it faces. Where is the {{b}}?",
+                f"Imagine {posture} the {{a}} and looking the way it faces. Where is the {{b}}?",
+                f"You are {posture} the {{a}}, looking the way it faces. Where is the {{b}}?",
+                f"Someone is {posture} the {{a}}, looking the way it faces. Where is the {{b}} for them?",
+                f"If you are {posture} the {{a}} and look the way it faces, where is the {{b}}?",
+                f"When you are {posture} the {{a}} and look the way it faces, where is the {{b}}?",
+                "From the point of view of the {a}, where is the {b}?",
+                "Take the point of view of the {a}. Where is the {b}?",
+                "Where is the {b} from the point of view of the {a}?",
             ),
             slots=name_slots(evidence, candidate.objects),
             options=shuffled(SECTORS[candidate.form], rng),
+            rule=f"{sectors.meaning(candidate.form, faced)} {BETWEEN_CENTERS}",
         )
 
 
@@ -186,14 +205,18 @@ class ViewChoice:
         return Draft(
             program=program,
             templates=(
-                "you see the first picture now . which way do you turn to see the {a} ?",
-                "from the view of the first picture , which way would you turn to see the {a} ?",
-                "the first picture is your view . to look at the {a} , which way do you turn ?",
-                "where would you turn from the first picture to look at the {a} ?",
-                "which turn from the first picture shows the {a} ?",
+                "Image 1 is your view. Which way do you turn to see the {a}?",
+                "Image 1 is your view. Which turn brings the {a} into view?",
+                "Image 1 is your view. To look at the {a}, which way do you turn?",
+                "From the view of Image 1, which way do you turn to see the {a}?",
+                "From the view of Image 1, which turn would show you the {a}?",
+                "You are at the camera of Image 1. Which way do you turn to face the {a}?",
+                "Which way must the camera of Image 1 turn to show the {a}?",
+                "Which turn of the camera of Image 1 would bring the {a} into view?",
             ),
             slots=name_slots(evidence, (key,)),
             options=tuple(_TURN_WORDS[turn] for turn in shuffled(turns, rng)),
+            rule=_turn_rule(turns),
         )
 
 

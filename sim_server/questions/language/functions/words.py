@@ -7,6 +7,9 @@ from typing import Optional
 
 from sim_server.questions.language.functions.registry import NUMBER, TEXT, VECTOR, Fault, Vector, decimal, define
 
+AHEAD_DEG = 45.0
+BEHIND_DEG = 135.0
+
 
 @define(NUMBER, vector=VECTOR)
 def x(vector: Vector) -> float:
@@ -52,7 +55,7 @@ def side(angle: float) -> str:
 @define(TEXT, angle=NUMBER)
 def side_or_behind(angle: float) -> str:
     """ "behind" beyond 135 degrees to either side, else "left" or "right"."""
-    if abs(angle) > math.radians(135):
+    if abs(angle) > math.radians(BEHIND_DEG):
         return "behind"
     return side(angle)
 
@@ -60,7 +63,7 @@ def side_or_behind(angle: float) -> str:
 @define(TEXT, angle=NUMBER)
 def side_or_ahead(angle: float) -> str:
     """ "ahead" within 45 degrees to either side, else "left" or "right"."""
-    if abs(angle) < math.pi / 4:
+    if abs(angle) < math.radians(AHEAD_DEG):
         return "ahead"
     return side(angle)
 
@@ -68,7 +71,7 @@ def side_or_ahead(angle: float) -> str:
 @define(TEXT, angle=NUMBER)
 def turn_word(angle: float) -> str:
     """ "back" beyond 135 degrees to either side, else "left" or "right": the name of a turn by this angle."""
-    if abs(angle) > math.radians(135):
+    if abs(angle) > math.radians(BEHIND_DEG):
         return "back"
     return side(angle)
 
@@ -81,10 +84,10 @@ def quadrant(angle: float) -> str:
 
 @define(TEXT, x=NUMBER, y=NUMBER)
 def grid_cell(x: float, y: float) -> str:
-    """The cell of a 3 x 3 grid over the image: "top left" … "middle middle" … "bottom right"."""
+    """The cell of a 3 x 3 grid over the image: "top left" … "middle left", "center" … "bottom right"."""
     row = "top" if y < 1 / 3 else "middle" if y < 2 / 3 else "bottom"
     column = "left" if x < 1 / 3 else "middle" if x < 2 / 3 else "right"
-    return f"{row} {column}"
+    return "center" if row == column else f"{row} {column}"
 
 
 @define(TEXT, shift=VECTOR)
@@ -98,8 +101,8 @@ def heading(shift: Vector) -> str:
 
 @define(TEXT, a=TEXT, b=TEXT, c=TEXT + "?", d=TEXT + "?", e=TEXT + "?", f=TEXT + "?")
 def join(*texts: Optional[str]) -> str:
-    """The texts joined by spaces."""
-    return " ".join(text for text in texts if text)
+    """The texts joined by spaces, without a space before a comma."""
+    return " ".join(text for text in texts if text).replace(" ,", ",")
 
 
 @define(TEXT, value=NUMBER)

@@ -50,21 +50,24 @@ def _check_names(scene: FakeScene, case: Realised) -> None:
     seen = [item for item in scene.description.objects if np.any(case.frames.ids == item.id)]
     for mention, item in zip(case.question.mentions, mentioned(case.question, scene.description)):
         phrase = case.question.text[mention.start : mention.end]
-        if phrase.startswith("thing at the "):  # named by its cell in the first image
+        if phrase.startswith(("object at", "object in")):  # named by its cell in the first image
             first = [other for other in seen if np.any(case.frames.ids[0] == other.id)]
-            fits = [other for other in first if phrase == f"thing at the {_cell(mask_centre(case.frames, other))}"]
+            cell = phrase.split(" the ")[1]
+            fits = [other for other in first if cell == _cell(mask_centre(case.frames, other))]
         else:
             fits = [
                 other
                 for other in seen
-                if phrase in (f"{other.color} {other.category}", f"{other.color} thing", other.category)
+                if phrase in (f"{other.color} {other.category}", f"{other.color} object", other.category)
             ]
         assert fits == [item], phrase
 
 
 def _cell(place: tuple[float, float]) -> str:
     column, row = (min(int(3 * value), 2) for value in place)
-    return f"{('top', 'middle', 'bottom')[row]} {('left', 'middle', 'right')[column]}"
+    return (
+        "center" if row == column == 1 else f"{('top', 'middle', 'bottom')[row]} {('left', 'middle', 'right')[column]}"
+    )
 
 
 def test_every_skill_has_a_family() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from protocol.skills.levels import Clarity
 from protocol.skills.space import ROUTE_PLAN
-from protocol.tasks.scene import Camera, OrientedBox, Pose, Room, SceneObject, SceneSpec, Vec3
+from protocol.tasks.scene import Camera, OrientedBox, Pose, Room, SceneDescription, SceneObject, SceneSpec, Vec3
 from sim_server.questions.evidence import Evidence
 from sim_server.questions.families import FAMILIES, rules
 from sim_server.questions.families.pair import change
@@ -31,19 +31,25 @@ OFF = Clarity(0.0, 0.0)
 
 
 def test_options_in_a_large_room_are_farther_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    corners = ((-4.0, -3.0), (4.0, -3.0), (4.0, 3.0), (-4.0, 3.0))
+
+    def described(seed: int, large: bool) -> SceneDescription:
+        room = Room(1, "living room", corners, 0.0, 2.6)
+        description = fake(seed).description  # 36 square metres
+        return msgspec.structs.replace(description, rooms=(room,)) if large else description
+
     def least_gap(large: bool) -> float:
         found = Findings()
-        for seed in range(8):
-            space.RelativeDistance().judge_objects(fake(seed).description.objects, 4, found, large)
+        for description in (described(seed, large) for seed in range(8)):
+            space.RelativeDistance().judge_objects(description.objects, 4, found, description)
         return min(item.margin for item in found.accepted)
 
     assert least_gap(True) >= 0.30 > least_gap(False) >= 0.15
-    description = fake(1).description  # 36 square metres
-    corners = ((-4.0, -3.0), (4.0, -3.0), (4.0, 3.0), (-4.0, 3.0))
-    larger = msgspec.structs.replace(description, rooms=(Room(1, "living room", corners, 0.0, 2.6),))
-    assert space.large_room(larger) and not space.large_room(description)
-    switch_off("families.single.space.LARGE_ROOM_M2", 99.0, monkeypatch)
-    assert not space.large_room(larger)
+    larger = described(1, True)
+    assert space.large_room(larger) and not space.large_room(described(1, False))
+    with monkeypatch.context() as without:
+        switch_off("families.single.space.LARGE_ROOM_M2", 99.0, without)
+        assert not space.large_room(larger)
     switch_off("families.single.space.LARGE_ROOM_GAP_M", 0.0, monkeypatch)
     assert least_gap(True) < 0.30
 

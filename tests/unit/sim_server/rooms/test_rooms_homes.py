@@ -16,9 +16,8 @@ from protocol.seeds import rng_for
 from protocol.tasks.scene import SceneSpec
 from sim_server.backends.rooms.building.plan import FloorPlan, Rect, make_plan, outline, wall_plane
 from sim_server.backends.rooms.furnish.catalogue import CATEGORIES, HANGING
-from sim_server.backends.rooms.furnish.clutter import add_clutter
 from sim_server.backends.rooms.furnish.footprint import Footprint, overlap
-from sim_server.backends.rooms.furnish.place import furnish_reachable
+from sim_server.backends.rooms.furnish.place import furnished
 from sim_server.backends.rooms.furnish.placed import ON_FLOOR, ON_WALL, Placed, footprint, triangles
 from sim_server.backends.rooms.walk.navigation import NavigationGrid
 from sim_server.questions.geometry import inside_polygon, polygon_area_m2
@@ -28,36 +27,36 @@ pytestmark = pytest.mark.timeout(600)  # the first test may compile the kernels
 SEEDS = st.integers(0, 2**32 - 1)
 # Plausible floor areas between walls by kind of room, square metres.
 AREA_M2 = {
-    "living room": (15, 40), "dining room": (9, 25), "kitchen": (6, 24), "bedroom": (8, 26), "bathroom": (3.4, 15),
-    "office": (7, 22), "hallway": (2, 45),
+    "living room": (15, 46), "dining room": (9, 27), "kitchen": (6, 26), "bedroom": (8, 31), "bathroom": (3.4, 15),
+    "office": (7, 24), "hallway": (2, 45),
 }  # fmt: skip
 
 
-def plan_of(seed: int, rooms: int) -> FloorPlan:
-    spec = SceneSpec(seed=seed, split="val" if seed >= 2**31 else "train", rooms=rooms)
+def plan_of(seed: int, rooms: int, palette: str = "named", pieces: int = 3) -> FloorPlan:
+    spec = SceneSpec(seed=seed, split="val" if seed >= 2**31 else "train", rooms=rooms, palette=palette,
+                     min_objects=pieces, max_objects=max(pieces, 6))  # fmt: skip
     return make_plan(spec, rng_for(seed, "rooms", "plan"))
 
 
 def home(
-    seed: int, rooms: int, least: int, most: int, **options: object
+    seed: int, rooms: int, least: int, most: int, clutter: float = 0.5, **options: object
 ) -> tuple[FloorPlan, list[Placed], NavigationGrid]:
     spec = SceneSpec(seed=seed, split="val" if seed >= 2**31 else "train", rooms=rooms, min_objects=least,
-                     max_objects=most, palette="natural", clutter=0.5, **options)  # type: ignore[arg-type]  # fmt: skip
+                     max_objects=most, palette="natural", clutter=clutter, **options)  # type: ignore[arg-type]  # fmt: skip
     plan = make_plan(spec, rng_for(seed, "rooms", "plan"))
-    placed, navigation = furnish_reachable(spec, plan, rng_for(seed, "rooms", "furniture"))
-    return plan, placed + add_clutter(spec, placed, rng_for(seed, "rooms", "clutter")), navigation
+    return (plan, *furnished(spec, plan))
 
 
 def _area(rect: Rect) -> float:
     return (rect.x_max - rect.x_min) * (rect.z_max - rect.z_min)
 
 
-@settings(max_examples=120, deadline=None)
-@given(SEEDS, st.integers(2, 12))
+@settings(max_examples=160, deadline=None)
+@given(SEEDS, st.integers(1, 12))
 def test_plans_are_plausible(seed: int, count: int) -> None:
-    plan = plan_of(seed, count)
+    plan = plan_of(seed, count, "natural")
     kinds = [room.category for room in plan.rooms]
-    assert len(kinds) == count and kinds[0] == "living room" and ("hallway" in kinds) == (count > 4)
+    assert len(kinds) == count and (count < 5 or "hallway" in kinds)
     for k, room in enumerate(plan.rooms):
         spaces = [s for s, owner in enumerate(plan.room_of) if owner == k]
         low, high = AREA_M2[room.category]
@@ -88,10 +87,10 @@ def test_plans_are_plausible(seed: int, count: int) -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(SEEDS, st.integers(1, 8), st.floats(2.0, 10.0))
-def test_furniture_of_homes_is_placed_correctly(seed: int, rooms: int, density: float) -> None:
+@given(SEEDS, st.integers(1, 8), st.floats(2.0, 10.0), st.sampled_from([0.5, 1.0]))
+def test_furniture_of_homes_is_placed_correctly(seed: int, rooms: int, density: float, clutter: float) -> None:
     least = int(rooms * density) + 1
-    plan, placed, navigation = home(seed, rooms, least, least + 4)
+    plan, placed, navigation = home(seed, rooms, least, least + 4, clutter)
     assert least <= sum(not item.category.small for item in placed) <= least + 4
     feet = [footprint(item) for item in placed]
     spans = [(t.y_m + t.low[1], t.y_m + t.high[1]) for t in placed]
@@ -113,8 +112,11 @@ def test_furniture_of_homes_is_placed_correctly(seed: int, rooms: int, density: 
         else:
             base = placed[item.support]
             tops = [base.y_m + s.y_m for s in base.model.surfaces] or [spans[item.support][1]]
-            assert min(abs(spans[k][0] - top) for top in tops) < 1e-3, "it touches its support"
             assert overlap(feet[k], feet[item.support])
+            if item.category.name == "person":  # seated: the feet reach down beside the seat
+                assert spans[k][0] < min(tops) + 0.1 and spans[k][1] > min(tops) + 0.4
+            else:
+                assert min(abs(spans[k][0] - top) for top in tops) < 1e-3, "it touches its support"
         for j in range(k):
             related = item.support == j or placed[j].support == k
             apart = spans[k][0] >= spans[j][1] - 1e-4 or spans[j][0] >= spans[k][1] - 1e-4
@@ -176,10 +178,28 @@ def test_outlines_of_rooms_with_a_wing(
     assert (inside_polygon(points, polygon) == held).all()
 
 
-def test_living_rooms_are_often_l_shaped() -> None:
-    plans = [plan_of(seed, rooms) for seed in range(12) for rooms in (2, 3, 5, 6, 8)]
+def test_main_rooms_are_often_l_shaped() -> None:
+    plans = [plan_of(seed, rooms) for seed in range(20) for rooms in (2, 3, 5, 6, 8)]
     shaped = [p for p in plans if len(p.rooms[0].polygon_xz_m) == 6]
-    assert 0.2 < len(shaped) / len(plans) < 0.7
+    assert 0.1 < len(shaped) / len(plans) < 0.6
+
+
+def test_every_kind_of_room_occurs_at_every_count() -> None:
+    for count in range(1, 9):
+        plans = [plan_of(seed, count, "natural") for seed in range(60)]
+        kinds = [room.category for plan in plans for room in plan.rooms]
+        assert set(kinds) == set(AREA_M2), count
+        most = max(kinds.count(kind) for kind in AREA_M2)
+        assert most < 0.5 * len(kinds), "no kind prevails"
+        assert len({tuple(sorted(room.category for room in plan.rooms)) for plan in plans}) >= 7
+    assert {plan_of(seed, 1).rooms[0].category for seed in range(40)} == {"living room", "bedroom"}, "named palette"
+
+
+def test_homes_have_space_for_the_furniture() -> None:
+    """A small room is not drawn if more pieces are asked for than it holds."""
+    for seed in range(80):
+        assert plan_of(seed, 1, "natural", 12).rooms[0].category not in ("hallway", "bathroom")
+        assert len(home(seed, 2, 18, 22)[1]) >= 18
 
 
 def test_groups_are_close_together_and_face_each_other() -> None:
@@ -213,7 +233,7 @@ def test_every_shape_of_every_category_is_a_valid_mesh() -> None:
     assert len(CATEGORIES) >= 60
     for name, category in CATEGORIES.items():
         shapes = set()
-        for shape in category.shapes:
+        for shape in (*category.shapes, *category.grouped):
             for seed in range(3):
                 model = shape(np.random.default_rng(seed))
                 corners = np.concatenate([p.positions[p.faces] for p, _ in model.parts]).astype(float)
@@ -233,7 +253,7 @@ def test_every_shape_of_every_category_is_a_valid_mesh() -> None:
                 shapes.add(corners.tobytes())
         assert len(shapes) >= 3, f"{name} has several shapes"
     single = {name for name, category in CATEGORIES.items() if len(category.shapes) == 1}
-    assert single == {"coffee table", "dresser", "ottoman", "apple"}, "the first three vary within one shape"
+    assert single == {"apple"}
 
 
 WORDS = {
@@ -258,7 +278,7 @@ def test_sizes_match_real_furniture() -> None:
             width, height, depth = (float(real[name][f"{side}_{q}_m"]) for side in ("width", "height", "depth"))
             spread.append((max(width, depth), min(width, depth), height))
         low, high = np.array(spread[0]) / SIZE_FACTOR, np.array(spread[1]) * SIZE_FACTOR
-        for shape in CATEGORIES[word].shapes:
+        for shape in (*CATEGORIES[word].shapes, *CATEGORIES[word].grouped):
             for seed in range(8):
                 corner, other = shape(np.random.default_rng(seed)).bounds()
                 width, height, depth = other - corner
@@ -284,14 +304,3 @@ def test_all_allowed_ceiling_heights(ceiling_m: float) -> None:
 def test_an_infeasible_home_is_reported_with_advice() -> None:
     with pytest.raises(Infeasible, match="lower min_objects or ask for more rooms"):
         home(0, 1, 30, 30, categories=("bed", "sofa", "wardrobe"))
-
-
-def test_books_lie_flat_on_soft_furniture() -> None:
-    flat = 0
-    for seed in range(12):
-        _, placed, _ = home(seed, 3, 6, 12, categories=("bed", "sofa", "armchair", "set of books"))
-        for item in placed:
-            if item.category.name == "set of books" and item.support >= 0:
-                assert float(item.high[1] - item.low[1]) < 0.18  # standing books are taller
-                flat += 1
-    assert flat > 10

@@ -1,20 +1,19 @@
-"""Sets of books."""
+"""Stacks of books. Rows of standing books are parts of bookshelves, so that a stack is never mistaken for one."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from protocol.seeds import pick
 from sim_server.backends.rooms.furniture.model import Model
-from sim_server.backends.rooms.mesh import box, rotation_y
+from sim_server.backends.rooms.mesh import box, rotation_y, rotation_z
 
 
 def books(rng: np.random.Generator) -> Model:
-    """A slightly uneven stack of two to four books."""
+    """A slightly uneven stack of two to six books."""
     model = Model(main="book_a", second="book_b", paper="paper")
     y = 0.0
-    for k in range(int(rng.integers(2, 5))):
-        thick, width, depth = rng.uniform(0.02, 0.045), rng.uniform(0.15, 0.21), rng.uniform(0.21, 0.27)
+    for k in range(int(rng.integers(2, 7))):
+        thick, width, depth = rng.uniform(0.015, 0.05), rng.uniform(0.13, 0.23), rng.uniform(0.18, 0.31)
         turn = rotation_y(rng.normal(0, 0.12))
         for size, slot in (((width - 0.008, thick - 0.008, depth - 0.006), "paper"), ((width, 0.004, depth), "")):
             name = slot or ("main" if k % 2 == 0 else "second")
@@ -29,16 +28,28 @@ def books(rng: np.random.Generator) -> Model:
     return model
 
 
-def standing_books(rng: np.random.Generator) -> Model:
-    """A short row of books between bookends."""
-    model = Model(main="book_a", second="book_b", third="book_c", dark="metal")
-    thick = rng.uniform(0.02, 0.042, int(rng.integers(4, 8)))
-    x = float(thick.sum())
-    for left, wide in zip(np.cumsum(thick) - thick - x / 2, thick):
-        height, depth = rng.uniform(0.19, 0.26), rng.uniform(0.14, 0.18)
-        slot = pick(("main", "second", "third"), rng)
-        model.add(box((wide - 0.002, height, depth), (left + wide / 2, height / 2, 0), 0.003), slot)
+def open_book_stack(rng: np.random.Generator) -> Model:
+    """One or two closed books with an open one on top."""
+    model = books(rng)
+    top = float(model.bounds()[1][1])
+    width, depth = rng.uniform(0.13, 0.17), rng.uniform(0.19, 0.24)
     for side in (-1, 1):
-        model.add(box((0.006, 0.14, 0.11), (side * (x / 2 + 0.004), 0.07, 0), 0.002), "dark")
-        model.add(box((0.08, 0.004, 0.11), (side * (x / 2 - 0.03), 0.002, 0), 0.001), "dark")
+        page = box((width, 0.012, depth), (side * width / 2, 0.006, 0), 0.004).turned(rotation_z(-side * 0.08))
+        model.add(page.moved((0, top + 0.014, 0)), "paper")
+    model.add(box((2 * width + 0.01, 0.004, depth + 0.01), (0, top + 0.002, 0), 0.001))
+    return model
+
+
+def magazines(rng: np.random.Generator) -> Model:
+    """A fanned stack of four to seven thin magazines."""
+    model = Model(main="book_a", second="book_b", third="book_c", paper="paper")
+    for k in range(int(rng.integers(4, 8))):
+        turn = rotation_y(rng.normal(0, 0.2))
+        sheet = box((0.21, 0.007, 0.28), (0, 0.0035, 0), 0.002)
+        model.add(
+            sheet.turned(turn).moved((rng.normal(0, 0.01), 0.008 * k, rng.normal(0, 0.01))),
+            ("main", "second", "third")[k % 3],
+        )
+        strip = box((0.15, 0.001, 0.05), (0, 0.0075, -0.08), 0.0003).turned(turn)
+        model.add(strip.moved((0, 0.008 * k, 0)), "paper")
     return model

@@ -15,7 +15,7 @@ _SEGMENTS = ("abcdef", "bc", "abged", "abgcd", "fgbc", "afgcd", "afgecd", "abc",
 
 def clock(rng: np.random.Generator) -> Model:
     """A round wall clock with twelve marks and two hands."""
-    radius = rng.uniform(0.14, 0.19)
+    radius = rng.uniform(0.11, 0.24)
     model = Model(main="clock", paper="paper", dark="dark")
     rim = [(0, 0), (radius, 0), (radius, 0.035), (radius - 0.018, 0.04), (radius - 0.018, 0.022), (0, 0.022)]
     model.add(revolve(rim, 32).turned(rotation_x(math.pi / 2)).moved((0, radius, 0)))
@@ -32,7 +32,7 @@ def clock(rng: np.random.Generator) -> Model:
 
 def square_clock(rng: np.random.Generator) -> Model:
     """A square wooden wall clock with four marks."""
-    side = rng.uniform(0.26, 0.34)
+    side = rng.uniform(0.2, 0.42)
     model = Model(main="wood", paper="paper", dark="dark")
     frame(model, side, side, 0.03, 0.035, "main")
     model.add(box((side - 0.05, side - 0.05, 0.012), (0, side / 2, -0.01), 0.001), "paper")
@@ -42,6 +42,26 @@ def square_clock(rng: np.random.Generator) -> Model:
     for length, wide in ((side * 0.22, 0.014), (side * 0.33, 0.009)):
         hand = box((wide, length, 0.003), (0, length / 2 - 0.01, 0), 0.001).turned(rotation_z(rng.uniform(0, 6.28)))
         model.add(hand.moved((0, side / 2, 0.001)), "dark")
+    return model
+
+
+def sunburst_clock(rng: np.random.Generator) -> Model:
+    """A small dial with rays of two lengths around it."""
+    radius = rng.uniform(0.08, 0.13)
+    model = Model(main="brass", paper="paper", dark="dark")
+    reach = radius * rng.uniform(1.7, 2.4)
+    y = reach
+    model.add(cylinder(radius, 0.03, (0, 0, 0), 28).turned(rotation_x(math.pi / 2)).moved((0, y, -0.015)))
+    model.add(
+        cylinder(radius - 0.012, 0.003, (0, 0, 0), 28).turned(rotation_x(math.pi / 2)).moved((0, y, 0.015)), "paper"
+    )
+    for k in range(16):
+        long = (reach if k % 2 == 0 else reach * 0.8) - radius * 0.8
+        ray = box((0.012, long, 0.01), (0, radius * 0.8 + long / 2, 0), 0.002)
+        model.add(ray.turned(rotation_z(k * math.pi / 8)).moved((0, y, 0)))
+    for length, wide in ((radius * 0.45, 0.01), (radius * 0.7, 0.007)):
+        hand = box((wide, length, 0.003), (0, length / 2 - 0.01, 0), 0.001).turned(rotation_z(rng.uniform(0, 6.28)))
+        model.add(hand.moved((0, y, 0.02)), "dark")
     return model
 
 
@@ -68,7 +88,7 @@ def alarm_clock(rng: np.random.Generator) -> Model:
 def digital_clock(rng: np.random.Generator) -> Model:
     """A low block with a lit four-digit display and a snooze bar."""
     width, height, depth = rng.uniform(0.13, 0.17), rng.uniform(0.082, 0.1), rng.uniform(0.05, 0.07)
-    model = Model(main="wood", dark="dark", screen="screen", digit="glow")
+    model = Model(main="wood", dark="dark", screen="dark", digit="digit")
     model.add(box((width, height, depth), (0, height / 2, 0), 0.008))
     model.add(box((width - 0.02, height - 0.022, 0.004), (0, height / 2, depth / 2), 0.001), "screen")
     tall = height * 0.38

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim_server.backends.rooms.furniture.decor.textiles import drape
 from sim_server.backends.rooms.furniture.model import Model
 from sim_server.backends.rooms.mesh import Part, box, cylinder, revolve, rotation_x, soft_box, tube
 
@@ -16,7 +15,7 @@ def _stretched(part: Part, x: float, z: float) -> Part:
 
 def toilet(rng: np.random.Generator) -> Model:
     """A bowl with a seat and a cistern at the wall."""
-    height = rng.uniform(0.39, 0.43)
+    height = rng.uniform(0.37, 0.46)
     model = Model(main="enamel", second="enamel", detail="metal")
     foot = revolve([(0, 0), (0.14, 0), (0.12, 0.1), (0.19, height - 0.03), (0.19, height), (0, height)], 24)
     stretched = foot._replace(positions=foot.positions * np.array([1, 1, 1.3], np.float32))
@@ -50,7 +49,7 @@ def wall_toilet(rng: np.random.Generator) -> Model:
 
 def bathtub(rng: np.random.Generator) -> Model:
     """A hollow rectangular tub with a tap at one end."""
-    width, depth, height = rng.uniform(1.55, 1.75), rng.uniform(0.7, 0.78), rng.uniform(0.52, 0.58)
+    width, depth, height = rng.uniform(1.15, 1.9), rng.uniform(0.66, 0.84), rng.uniform(0.48, 0.62)
     model = Model(main="enamel", detail="metal")
     rim = 0.09
     for z in (-1, 1):
@@ -65,7 +64,7 @@ def bathtub(rng: np.random.Generator) -> Model:
 
 def freestanding_tub(rng: np.random.Generator) -> Model:
     """A freestanding oval tub with a floor-mounted tap."""
-    long, wide, height = rng.uniform(1.55, 1.72), rng.uniform(0.72, 0.8), rng.uniform(0.56, 0.62)
+    long, wide, height = rng.uniform(1.3, 1.9), rng.uniform(0.68, 0.88), rng.uniform(0.5, 0.66)
     model = Model(main="enamel", detail="metal")
     profile = [(0, 0), (0.36, 0.0), (0.42, 0.05), (0.5, height), (0.47, height), (0.38, 0.16), (0, 0.14)]
     model.add(_stretched(revolve(profile, 32), long, wide))
@@ -76,7 +75,7 @@ def freestanding_tub(rng: np.random.Generator) -> Model:
 
 def washbasin(rng: np.random.Generator) -> Model:
     """A basin on a pedestal, with a tap."""
-    height, radius = rng.uniform(0.82, 0.88), rng.uniform(0.24, 0.28)
+    height, radius = rng.uniform(0.76, 0.9), rng.uniform(0.19, 0.32)
     model = Model(main="enamel", detail="metal")
     model.add(revolve([(0, 0), (0.13, 0), (0.09, 0.08), (0.08, height - 0.2), (0.12, height - 0.16)], 16))
     inner = radius - 0.035
@@ -88,23 +87,68 @@ def washbasin(rng: np.random.Generator) -> Model:
     return model
 
 
-def vanity(rng: np.random.Generator) -> Model:
-    """A washbasin let into a cabinet with two drawers."""
-    width, depth, height = rng.uniform(0.6, 0.9), rng.uniform(0.44, 0.5), rng.uniform(0.82, 0.88)
-    model = Model(main="lacquer", basin="enamel", detail="metal", dark="dark")
-    model.add(box((width, height - 0.26, depth - 0.02), (0, height / 2 + 0.09, -0.01)))
-    model.add(box((width - 0.08, 0.23, depth - 0.1), (0, 0.115, -0.03)), "dark")
-    for k in range(2):
-        y = 0.25 + (height - 0.31) * (k + 0.5) / 2
-        model.add(box((width - 0.02, (height - 0.31) / 2 - 0.012, 0.018), (0, y, depth / 2 - 0.012), 0.003))
-        model.add(box((width * 0.4, 0.014, 0.02), (0, y + 0.08, depth / 2 + 0.004), 0.004), "detail")
-    for z in (-1, 1):
-        model.add(soft_box((width + 0.01, 0.09, 0.07), (0, height, z * (depth - 0.07) / 2), 0.02), "basin")
+def console_washbasin(rng: np.random.Generator) -> Model:
+    """A rectangular basin on two metal legs with a towel bar."""
+    width, depth, height = rng.uniform(0.5, 1.0), rng.uniform(0.4, 0.5), rng.uniform(0.78, 0.88)
+    model = Model(main="enamel", detail="metal")
+    _trough(model, width, depth, height - 0.14, 0.14)
     for x in (-1, 1):
-        model.add(soft_box((0.09, 0.09, depth - 0.06), (x * (width - 0.08) / 2, height, 0), 0.02), "basin")
-    model.add(box((width - 0.1, 0.012, depth - 0.1), (0, height - 0.03, 0), 0.003), "basin")
-    tap = [(0, height, 0), (0, height + 0.16, 0), (0, height + 0.18, 0.05), (0, height + 0.15, 0.12)]
-    model.add(tube(tap, 0.013, 8).moved((0, 0, -depth / 2 + 0.05)), "detail")
+        model.add(cylinder(0.018, height - 0.13, (x * (width / 2 - 0.05), 0, depth / 2 - 0.05), 8), "detail")
+    bar = [(x * (width / 2 - 0.05), height - 0.2, depth / 2 - 0.05) for x in (-1, 1)]
+    model.add(tube(bar, 0.009, 6), "detail")
+    model.add(box((width * 0.3, 0.3, 0.1), (0, height - 0.28, -depth / 2 + 0.06), 0.02))
+    _spout(model, height, -depth / 2 + 0.05)
+    return model
+
+
+def _trough(model: Model, width: float, depth: float, low: float, tall: float) -> None:
+    """Add an open rectangular basin that starts at `low`."""
+    wall = 0.035
+    for z in (-1, 1):
+        size = 0.1 if z < 0 else wall  # the tap stands on the back wall
+        model.add(box((width, tall, size), (0, low + tall / 2, z * (depth - size) / 2), 0.012))
+    for x in (-1, 1):
+        size = (wall, tall, depth - wall - 0.1)
+        model.add(box(size, (x * (width - wall) / 2, low + tall / 2, 0.1 / 2 - wall / 2), 0.008))
+    model.add(box((width - wall, 0.03, depth - 0.1), (0, low + 0.016, 0.03), 0.004))
+
+
+def _spout(model: Model, y: float, z: float) -> None:
+    spout = [(0, y - 0.02, z), (0, y + 0.12, z), (0, y + 0.15, z + 0.05), (0, y + 0.12, z + 0.11)]
+    model.add(tube(spout, 0.013, 8), "detail")
+    model.add(tube([(0.012, y + 0.03, z), (0.06, y + 0.05, z)], 0.007, 6), "detail")
+
+
+def wall_washbasin(rng: np.random.Generator) -> Model:
+    """A half-round basin with a tall back plate on a slim column."""
+    radius, height = rng.uniform(0.2, 0.3), rng.uniform(0.8, 0.88)
+    model = Model(main="enamel", detail="metal")
+    outline = [(0, 0), (radius * 0.5, 0), (radius, 0.14), (radius, 0.17), (radius - 0.03, 0.17), (radius * 0.5, 0.05)]
+    model.add(revolve([*outline, (0, 0.04)], 24).moved((0, height - 0.17, 0)))
+    model.add(box((2 * radius, 0.3, 0.07), (0, height - 0.02, -radius + 0.02), 0.015))
+    column = revolve([(0, 0), (0.11, 0), (0.08, 0.06), (0.08, height - 0.15), (0, height - 0.15)], 16)
+    model.add(column.moved((0, 0, -0.04)))
+    _spout(model, height + 0.02, -radius + 0.045)
+    return model
+
+
+def vessel_basin(rng: np.random.Generator) -> Model:
+    """A round or square bowl with a tap behind it, for the top of a bathroom cabinet."""
+    radius, tall = rng.uniform(0.17, 0.21), rng.uniform(0.11, 0.15)
+    model = Model(main="ceramic" if rng.random() < 0.4 else "enamel", detail="metal", dark="dark")
+    if rng.random() < 0.6:
+        outer = [(0, 0), (radius * 0.6, 0), (radius * 0.92, tall * 0.5), (radius, tall)]
+        inner = [(radius - 0.012, tall), (radius * 0.85, tall * 0.5), (radius * 0.5, 0.02), (0, 0.018)]
+        model.add(revolve(outer + inner, 26))
+    else:
+        for s in (-1, 1):
+            model.add(box((2 * radius, tall, 0.02), (0, tall / 2, s * (radius - 0.01)), 0.006))
+            model.add(box((0.02, tall, 2 * radius - 0.04), (s * (radius - 0.01), tall / 2, 0), 0.006))
+        model.add(box((2 * radius - 0.03, 0.02, 2 * radius - 0.03), (0, 0.01, 0), 0.004))
+    model.add(cylinder(0.024, 0.004, (0, 0.02, 0), 10), "dark")
+    z = -radius - 0.03
+    spout = [(0, 0, z), (0, tall + 0.14, z), (0, tall + 0.17, z + 0.05), (0, tall + 0.13, z + 0.12)]
+    model.add(tube(spout, 0.014, 8), "detail")
     return model
 
 
@@ -122,7 +166,7 @@ def _shower_tray(model: Model, width: float, depth: float, height: float) -> Non
 
 def glass_shower(rng: np.random.Generator) -> Model:
     """A tray and a riser behind a framed pane. Like window panes, clear glass is not drawn; only a frosted band is."""
-    width, depth, height = rng.uniform(0.85, 1.0), rng.uniform(0.85, 0.95), rng.uniform(1.9, 2.0)
+    width, depth, height = rng.uniform(0.75, 1.4), rng.uniform(0.75, 1.0), rng.uniform(1.75, 2.3)
     model = Model(main="enamel", glass="pane", detail="metal", dark="dark")
     _shower_tray(model, width, depth, height)
     x = width / 2 - 0.02
@@ -134,15 +178,29 @@ def glass_shower(rng: np.random.Generator) -> Model:
     return model
 
 
-def curtain_shower(rng: np.random.Generator) -> Model:
-    """A tray and a riser behind a half-drawn curtain."""
-    width, depth, height = rng.uniform(0.85, 1.0), rng.uniform(0.85, 0.95), rng.uniform(1.9, 2.0)
-    model = Model(main="enamel", cloth="curtain", detail="metal", dark="dark")
+def corner_shower(rng: np.random.Generator) -> Model:
+    """A tray between two framed sides with frosted panes up to the waist."""
+    width, depth, height = rng.uniform(0.75, 1.4), rng.uniform(0.75, 1.0), rng.uniform(1.75, 2.3)
+    model = Model(main="enamel", glass="pane", detail="metal", dark="dark")
     _shower_tray(model, width, depth, height)
-    z = depth / 2 - 0.05
-    model.add(tube([(-width / 2 + 0.01, height, z), (width / 2 - 0.01, height, z)], 0.012, 8), "detail")
-    model.add(tube([(width / 2 - 0.02, height, -depth / 2 + 0.01), (width / 2 - 0.02, height, z)], 0.012, 8), "detail")
-    cloth = width * rng.uniform(0.4, 0.55)
-    side = 1 if rng.random() < 0.5 else -1
-    model.add(drape(cloth, 0.1, height - 0.015, 1.0).moved((side * (width - cloth - 0.06) / 2, 0, z)), "cloth")
+    x, z = width / 2 - 0.02, depth / 2 - 0.02
+    for y in (0.095, 1.0, height):
+        model.add(box((0.03, 0.03, depth - 0.02), (x, y, 0), 0.004), "detail")
+        model.add(box((width * 0.5, 0.03, 0.03), (-width * 0.24, y, z), 0.004), "detail")
+    for at in ((x, z), (x, -z), (-x, z), (-width * 0.24 + width * 0.24, z)):
+        model.add(box((0.03, height - 0.08, 0.03), (at[0], height / 2 + 0.04, at[1]), 0.004), "detail")
+    model.add(box((0.012, 0.86, depth - 0.07), (x, 0.55, 0), 0.002), "glass")
+    model.add(box((width * 0.48 - 0.05, 0.86, 0.012), (-width * 0.24, 0.55, z), 0.002), "glass")
+    return model
+
+
+def walled_shower(rng: np.random.Generator) -> Model:
+    """A tray beside a solid low wall with a tiled top."""
+    width, depth, height = rng.uniform(0.8, 1.6), rng.uniform(0.78, 1.0), rng.uniform(1.75, 2.3)
+    model = Model(main="enamel", second="stone", detail="metal", dark="dark")
+    _shower_tray(model, width, depth, height)
+    tall = rng.uniform(1.0, 1.3)
+    model.add(box((0.1, tall, depth), (width / 2 - 0.05, tall / 2, 0), 0.004))
+    model.add(box((0.12, 0.03, depth), (width / 2 - 0.05, tall + 0.015, 0), 0.004), "second")
+    model.add(box((0.03, height, 0.03), (width / 2 - 0.05, height / 2, depth / 2 - 0.02), 0.004), "detail")
     return model

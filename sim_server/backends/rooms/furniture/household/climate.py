@@ -12,7 +12,7 @@ from sim_server.backends.rooms.mesh import box, cylinder, raised_panel, revolve,
 
 def fan(rng: np.random.Generator) -> Model:
     """A standing fan: foot, pole, a cage with blades."""
-    height = rng.uniform(1.0, 1.2)
+    height = rng.uniform(0.8, 1.3)
     model = Model(main="plastic", second="metal", dark="dark")
     model.add(revolve([(0, 0), (0.2, 0), (0.2, 0.02), (0.04, 0.05), (0, 0.05)], 24))
     model.add(cylinder(0.018, height - 0.1, (0, 0.04, 0), 10), "second")
@@ -37,7 +37,7 @@ def fan(rng: np.random.Generator) -> Model:
 
 def tower_fan(rng: np.random.Generator) -> Model:
     """A slim column with slats on a round foot."""
-    height, radius = rng.uniform(0.85, 1.05), rng.uniform(0.075, 0.09)
+    height, radius = rng.uniform(0.7, 1.15), rng.uniform(0.065, 0.1)
     model = Model(main="plastic", second="metal", dark="dark")
     model.add(cylinder(radius * 1.9, 0.03, (0, 0, 0), 24, radius * 1.7), "second")
     outline = [(0, 0.03), (radius * 0.9, 0.03), (radius, height - 0.04), (radius * 0.8, height), (0, height)]
@@ -51,7 +51,7 @@ def tower_fan(rng: np.random.Generator) -> Model:
 
 def radiator(rng: np.random.Generator, width_m: float = 0.0) -> Model:
     """A ribbed panel with a valve, on two feet."""
-    width, height = width_m or rng.uniform(0.7, 1.3), rng.uniform(0.52, 0.62)
+    width, height = width_m or rng.uniform(0.5, 1.6), rng.uniform(0.45, 0.65)
     model = Model(main="enamel", detail="metal")
     ribs = max(4, round(width / 0.08))
     for k in range(ribs):
@@ -66,7 +66,7 @@ def radiator(rng: np.random.Generator, width_m: float = 0.0) -> Model:
 
 def panel_radiator(rng: np.random.Generator, width_m: float = 0.0) -> Model:
     """A flat plate with shallow ribs and a grille on top, on two feet."""
-    width, height = width_m or rng.uniform(0.7, 1.3), rng.uniform(0.5, 0.6)
+    width, height = width_m or rng.uniform(0.5, 1.6), rng.uniform(0.45, 0.65)
     model = Model(main="enamel", detail="metal", dark="dark")
     model.add(box((width, height - 0.1, 0.07), (0, height / 2 + 0.05, 0), 0.006))
     count = max(4, round(width / 0.12))

@@ -12,7 +12,7 @@ from sim_server.backends.rooms.mesh import box, cylinder, revolve, rotation_x, r
 
 def open_box(rng: np.random.Generator) -> Model:
     """A cardboard box with its four flaps open."""
-    width, height, depth = rng.uniform(0.42, 0.6), rng.uniform(0.3, 0.45), rng.uniform(0.4, 0.55)
+    width, height, depth = rng.uniform(0.26, 0.6), rng.uniform(0.18, 0.5), rng.uniform(0.26, 0.55)
     model = Model(main="card", second="card", dark="dark")
     wall = 0.012
     for x in (-1, 1):
@@ -35,16 +35,27 @@ def open_box(rng: np.random.Generator) -> Model:
 
 def crate(rng: np.random.Generator) -> Model:
     """A closed box with a lid and a band of tape."""
-    width, height, depth = rng.uniform(0.45, 0.62), rng.uniform(0.34, 0.5), rng.uniform(0.4, 0.55)
+    width, height, depth = rng.uniform(0.26, 0.75), rng.uniform(0.18, 0.55), rng.uniform(0.26, 0.55)
     model = Model(main="card", second="card", tape="tape")
     model.add(box((width, height, depth), (0, height / 2, 0), 0.006))
     model.add(box((width + 0.002, height + 0.002, 0.07), (0, height / 2, 0), 0.004), "tape")
     return model
 
 
+def lidded_box(rng: np.random.Generator) -> Model:
+    """A storage box with an overhanging lid and a label in a frame."""
+    width, height, depth = rng.uniform(0.3, 0.7), rng.uniform(0.2, 0.42), rng.uniform(0.28, 0.5)
+    model = Model(main="card", second="card", paper="paper", detail="metal")
+    model.add(box((width, height - 0.03, depth), (0, (height - 0.03) / 2, 0), 0.006))
+    model.add(box((width + 0.02, 0.07, depth + 0.02), (0, height - 0.035, 0), 0.006), "second")
+    model.add(box((0.11, 0.065, 0.004), (0, height * 0.42, depth / 2 + 0.002), 0.001), "detail")
+    model.add(box((0.09, 0.045, 0.004), (0, height * 0.42, depth / 2 + 0.004), 0.001), "paper")
+    return model
+
+
 def basket(rng: np.random.Generator) -> Model:
     """A woven basket with a thick rim."""
-    radius, height = rng.uniform(0.19, 0.25), rng.uniform(0.32, 0.48)
+    radius, height = rng.uniform(0.14, 0.28), rng.uniform(0.22, 0.5)
     model = Model(main="wicker", second="wicker")
     wall = 0.02
     inner = radius - wall
@@ -60,7 +71,7 @@ def basket(rng: np.random.Generator) -> Model:
 
 def square_basket(rng: np.random.Generator) -> Model:
     """A woven box with cut-out handles."""
-    width, depth, height = rng.uniform(0.36, 0.46), rng.uniform(0.28, 0.34), rng.uniform(0.24, 0.34)
+    width, depth, height = rng.uniform(0.3, 0.56), rng.uniform(0.24, 0.38), rng.uniform(0.18, 0.36)
     model = Model(main="wicker", second="wicker", dark="dark")
     wall = 0.022
     for x in (-1, 1):
@@ -77,7 +88,7 @@ def square_basket(rng: np.random.Generator) -> Model:
 
 def bin_with_lid(rng: np.random.Generator) -> Model:
     """A pedal bin: a round body, a domed lid and a pedal."""
-    radius, height = rng.uniform(0.16, 0.19), rng.uniform(0.42, 0.58)
+    radius, height = rng.uniform(0.13, 0.2), rng.uniform(0.32, 0.66)
     model = Model(main="appliance", dark="dark")
     model.add(cylinder(radius * 0.98, 0.03, (0, 0, 0), 22), "dark")
     model.add(
@@ -99,7 +110,7 @@ def bin_with_lid(rng: np.random.Generator) -> Model:
 
 def swing_bin(rng: np.random.Generator) -> Model:
     """A tapered square bin with a swing lid."""
-    width, height = rng.uniform(0.32, 0.38), rng.uniform(0.48, 0.62)
+    width, height = rng.uniform(0.28, 0.42), rng.uniform(0.4, 0.72)
     model = Model(main="plastic", dark="dark")
     body = box((width, height, width * 0.82), (0, height / 2, 0), 0.02)
     taper = (0.82 + 0.18 * body.positions[:, 1:2] / height).astype(np.float32)

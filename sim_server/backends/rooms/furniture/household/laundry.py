@@ -12,37 +12,37 @@ from sim_server.backends.rooms.mesh import box, cylinder, revolve, rotation_x, s
 
 def washing_machine(rng: np.random.Generator) -> Model:
     """A front loader with a round window."""
-    width, depth, height = 0.6, rng.uniform(0.55, 0.62), rng.uniform(0.84, 0.88)
-    model = Model(main="enamel", detail="metal", screen="screen")
+    width, depth, height = rng.uniform(0.56, 0.66), rng.uniform(0.45, 0.66), rng.uniform(0.66, 0.95)
+    model = Model(main="enamel", detail="metal", dark="dark")
     model.add(box((width, height, depth), (0, height / 2, 0), 0.015))
     ring = revolve([(0.13, 0), (0.2, 0), (0.2, 0.02), (0.165, 0.04), (0.13, 0.03)], 28).turned(rotation_x(math.pi / 2))
     model.add(ring.moved((0, height * 0.47, depth / 2)), "detail")
     glass = cylinder(0.14, 0.02, (0, 0, 0), 24).turned(rotation_x(math.pi / 2))
-    model.add(glass.moved((0, height * 0.47, depth / 2)), "screen")
-    model.add(box((0.2, 0.05, 0.006), (0.12, height - 0.07, depth / 2 + 0.001), 0.002), "screen")
+    model.add(glass.moved((0, height * 0.47, depth / 2)), "dark")
+    model.add(box((0.2, 0.05, 0.006), (0.12, height - 0.07, depth / 2 + 0.001), 0.002), "dark")
     model.surface(height, width, depth, 0.8)
     return model
 
 
 def top_loader(rng: np.random.Generator) -> Model:
     """A top-loading washing machine with a raised control panel at the back."""
-    width, depth, height = rng.uniform(0.5, 0.62), rng.uniform(0.58, 0.64), rng.uniform(0.86, 0.92)
-    model = Model(main="enamel", detail="metal", screen="screen", dark="dark")
+    width, depth, height = rng.uniform(0.4, 0.68), rng.uniform(0.55, 0.68), rng.uniform(0.8, 1.02)
+    model = Model(main="enamel", detail="metal", dark="dark")
     model.add(box((width, height - 0.04, depth), (0, height / 2 + 0.02, 0), 0.015))
     model.add(box((width - 0.06, 0.05, depth - 0.06), (0, 0.025, 0)), "dark")
     model.add(box((width, 0.14, 0.09), (0, height + 0.06, -depth / 2 + 0.045), 0.015))
     model.add(box((width - 0.08, 0.02, depth - 0.2), (0, height + 0.008, 0.04), 0.008), "detail")
-    model.add(box((width - 0.2, 0.006, depth - 0.32), (0, height + 0.018, 0.04), 0.002), "screen")
+    model.add(box((width - 0.2, 0.006, depth - 0.32), (0, height + 0.018, 0.04), 0.002), "dark")
     for x in (-0.16, -0.04):
         dial = cylinder(0.03, 0.022, (0, 0, 0), 16).turned(rotation_x(math.pi / 2))
         model.add(dial.moved((x, height + 0.075, -depth / 2 + 0.09)), "detail")
-    model.add(box((0.14, 0.05, 0.006), (0.13, height + 0.075, -depth / 2 + 0.091), 0.002), "screen")
+    model.add(box((0.14, 0.05, 0.006), (0.13, height + 0.075, -depth / 2 + 0.091), 0.002), "dark")
     return model
 
 
 def laundry_basket(rng: np.random.Generator) -> Model:
     """A tall hamper with slits and a lid."""
-    width, depth, height = rng.uniform(0.42, 0.52), rng.uniform(0.33, 0.4), rng.uniform(0.55, 0.68)
+    width, depth, height = rng.uniform(0.36, 0.56), rng.uniform(0.3, 0.42), rng.uniform(0.4, 0.75)
     model = Model(main="plastic", dark="dark")
     model.add(soft_box((width, height - 0.05, depth), (0, (height - 0.05) / 2, 0), 0.04))
     model.add(soft_box((width + 0.02, 0.06, depth + 0.02), (0, height - 0.03, 0), 0.025))
@@ -55,7 +55,7 @@ def laundry_basket(rng: np.random.Generator) -> Model:
 
 def laundry_bag(rng: np.random.Generator) -> Model:
     """A round cloth bag with rope handles."""
-    radius, height = rng.uniform(0.18, 0.22), rng.uniform(0.5, 0.64)
+    radius, height = rng.uniform(0.16, 0.25), rng.uniform(0.4, 0.72)
     model = Model(main="linen", second="cushion", dark="dark")
     band = height * 0.35
     model.add(revolve([(0, 0), (radius * 0.94, 0), (radius, 0.05), (radius, band)], 22), "second")

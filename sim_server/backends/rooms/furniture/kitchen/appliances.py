@@ -12,7 +12,7 @@ from sim_server.backends.rooms.mesh import box, cylinder, revolve, rotation_x, r
 
 def fridge(rng: np.random.Generator) -> Model:
     """A fridge with two doors, one above the other, and long handles."""
-    width, depth, height = rng.uniform(0.58, 0.8), rng.uniform(0.6, 0.7), rng.uniform(1.6, 1.9)
+    width, depth, height = rng.uniform(0.54, 0.84), rng.uniform(0.56, 0.72), rng.uniform(1.35, 2.05)
     split = height * rng.uniform(0.6, 0.68)
     model = Model(main="enamel", detail="metal", dark="dark")
     model.add(box((width, height - 0.04, depth - 0.05), (0, height / 2 + 0.02, -0.025), 0.015))
@@ -27,7 +27,7 @@ def fridge(rng: np.random.Generator) -> Model:
 
 def round_fridge(rng: np.random.Generator) -> Model:
     """A rounded, coloured fridge with one door and a lever."""
-    width, depth, height = rng.uniform(0.56, 0.64), rng.uniform(0.6, 0.66), rng.uniform(1.5, 1.7)
+    width, depth, height = rng.uniform(0.54, 0.66), rng.uniform(0.58, 0.68), rng.uniform(1.1, 1.75)
     model = Model(main="appliance", detail="metal", dark="dark")
     model.add(soft_box((width, height - 0.05, depth - 0.06), (0, height / 2 + 0.025, -0.03), 0.06, 3))
     model.add(box((width - 0.08, 0.06, depth - 0.12), (0, 0.03, -0.03)), "dark")
@@ -37,18 +37,39 @@ def round_fridge(rng: np.random.Generator) -> Model:
     return model
 
 
+def wide_fridge(rng: np.random.Generator) -> Model:
+    """A wide steel fridge with two doors side by side and an ice dispenser."""
+    width, depth, height = rng.uniform(0.84, 1.0), rng.uniform(0.62, 0.74), rng.uniform(1.7, 1.95)
+    model = Model(main="steel", detail="metal", dark="dark")
+    model.add(box((width, height - 0.04, depth - 0.07), (0, height / 2 + 0.02, -0.035), 0.01))
+    model.add(box((width - 0.06, 0.05, depth - 0.12), (0, 0.025, -0.03)), "dark")
+    for x in (-1, 1):
+        at = x * width / 4
+        model.add(box((width / 2 - 0.006, height - 0.08, 0.07), (at, height / 2 + 0.04, depth / 2 - 0.035), 0.012))
+        model.add(box((0.025, height * 0.45, 0.03), (x * 0.035, height * 0.58, depth / 2 + 0.018), 0.008), "detail")
+    model.add(box((width * 0.24, 0.3, 0.006), (-width / 4, height * 0.62, depth / 2 + 0.001), 0.002), "dark")
+    return model
+
+
+def _oven_front(model: Model, x: float, width: float, low: float, high: float, z: float) -> None:
+    """Add an oven door with a window and a bar handle."""
+    model.add(box((width, high - low, 0.02), (x, (low + high) / 2, z), 0.005))
+    model.add(box((width - 0.12, (high - low) * 0.55, 0.006), (x, low + (high - low) * 0.42, z + 0.011), 0.002), "dark")
+    model.add(box((width - 0.08, 0.022, 0.035), (x, high - 0.045, z + 0.02), 0.008), "detail")
+
+
 def stove(rng: np.random.Generator) -> Model:
     """An oven with a glass door, knobs, and four rings on top."""
-    width, depth, height = 0.6, 0.6, rng.uniform(0.86, 0.92)
-    model = Model(main="enamel", detail="metal", dark="dark", screen="screen")
+    width, depth, height = rng.uniform(0.5, 0.62), 0.6, rng.uniform(0.85, 0.92)
+    model = Model(main="enamel", detail="metal", dark="dark")
     model.add(box((width, height, depth), (0, height / 2, 0), 0.01))
-    model.add(box((width - 0.01, 0.012, depth - 0.02), (0, height + 0.004, 0)), "screen")
-    for x in (-0.14, 0.14):
+    model.add(box((width - 0.01, 0.012, depth - 0.02), (0, height + 0.004, 0)), "dark")
+    for x in (-0.13, 0.13):
         for z in (-0.13, 0.13):
-            model.add(cylinder(0.09, 0.012, (x, height + 0.008, z), 16), "detail")
-    model.add(box((width - 0.12, 0.34, 0.02), (0, height * 0.45, depth / 2 + 0.004)), "screen")
+            model.add(cylinder(0.08, 0.012, (x, height + 0.008, z), 16), "detail")
+    model.add(box((width - 0.12, 0.34, 0.02), (0, height * 0.45, depth / 2 + 0.004)), "dark")
     model.add(box((width - 0.14, 0.022, 0.035), (0, height * 0.45 + 0.2, depth / 2 + 0.015)), "detail")
-    for x in np.linspace(-0.22, 0.22, 5):
+    for x in np.linspace(-0.2, 0.2, 5):
         knob = cylinder(0.02, 0.03, (0, 0, 0), 10).turned(rotation_x(math.pi / 2))
         model.add(knob.moved((float(x), height - 0.07, depth / 2)), "dark")
     model.surface(height + 0.02, width, depth, 0.4)
@@ -57,38 +78,57 @@ def stove(rng: np.random.Generator) -> Model:
 
 def gas_stove(rng: np.random.Generator) -> Model:
     """A steel range with burners under grates, an oven window and a raised back panel."""
-    width, depth, height = 0.6, 0.6, rng.uniform(0.86, 0.91)
-    model = Model(main="steel", detail="metal", dark="dark", screen="screen")
+    width, depth, height = rng.uniform(0.55, 0.7), 0.6, rng.uniform(0.86, 0.91)
+    back = rng.uniform(0.06, 0.25)
+    model = Model(main="steel", detail="metal", dark="dark")
     model.add(box((width, height - 0.08, depth - 0.02), (0, height / 2 + 0.04, 0), 0.006))
     model.add(box((width - 0.06, 0.08, depth - 0.08), (0, 0.04, 0)), "dark")
-    model.add(box((width, 0.1, 0.03), (0, height + 0.05, -depth / 2 + 0.025), 0.006))
-    for x in (-0.15, 0.15):
+    model.add(box((width, back, 0.03), (0, height + back / 2, -depth / 2 + 0.025), 0.006))
+    for x in (-0.14, 0.14):
         for z in (-0.11, 0.14):
             model.add(cylinder(0.045, 0.014, (x, height, z), 14), "dark")
-        for step in (-0.075, 0.0, 0.075):
+        for step in (-0.07, 0.0, 0.07):
             model.add(box((0.014, 0.014, 0.46), (x + step, height + 0.024, 0.015), 0.003), "dark")
-        model.add(box((0.2, 0.014, 0.014), (x, height + 0.024, 0.015), 0.003), "dark")
-    model.add(box((width - 0.16, 0.26, 0.012), (0, height * 0.44, depth / 2 - 0.008), 0.004), "screen")
+        model.add(box((0.19, 0.014, 0.014), (x, height + 0.024, 0.015), 0.003), "dark")
+    model.add(box((width - 0.16, 0.26, 0.012), (0, height * 0.44, depth / 2 - 0.008), 0.004), "dark")
     model.add(box((width - 0.08, 0.024, 0.04), (0, height * 0.44 + 0.2, depth / 2 + 0.012), 0.008), "detail")
-    for x in np.linspace(-0.22, 0.22, 5):
+    for x in np.linspace(-0.2, 0.2, 5):
         knob = cylinder(0.022, 0.03, (0, 0, 0), 12).turned(rotation_x(math.pi / 2))
         model.add(knob.moved((float(x), height - 0.055, depth / 2 - 0.012)), "detail")
     model.surface(height + 0.031, width - 0.04, depth - 0.1, 0.4, 0.015)
     return model
 
 
+def range_cooker(rng: np.random.Generator) -> Model:
+    """A wide enamelled range with two ovens, a row of knobs and a black hob with five rings."""
+    width, depth, height = rng.uniform(0.85, 1.2), 0.6, rng.uniform(0.87, 0.92)
+    model = Model(main="appliance", detail="brass", dark="dark")
+    model.add(box((width, height - 0.1, depth - 0.03), (0, height / 2 + 0.05, -0.01), 0.008))
+    model.add(box((width - 0.06, 0.1, depth - 0.1), (0, 0.05, -0.01)), "dark")
+    model.add(box((width, 0.02, depth), (0, height, 0), 0.004), "dark")
+    for k, x in enumerate(np.linspace(-width / 2 + 0.14, width / 2 - 0.14, 5).tolist()):
+        model.add(cylinder(0.075 - 0.015 * (k % 2), 0.014, (x, height + 0.008, 0.1 if k % 2 else -0.08), 16), "detail")
+    for x in (-1, 1):
+        _oven_front(model, x * width / 4, width / 2 - 0.03, 0.14, height - 0.14, depth / 2 - 0.015)
+    for x in np.linspace(-width / 2 + 0.1, width / 2 - 0.1, 7):
+        knob = cylinder(0.02, 0.03, (0, 0, 0), 10).turned(rotation_x(math.pi / 2))
+        model.add(knob.moved((float(x), height - 0.07, depth / 2 - 0.025)), "detail")
+    model.surface(height + 0.022, width, depth - 0.04, 0.4)
+    return model
+
+
 def microwave(rng: np.random.Generator) -> Model:
     """A box with a dark door and a panel of buttons."""
     width, height, depth = rng.uniform(0.46, 0.54), rng.uniform(0.27, 0.32), rng.uniform(0.33, 0.38)
-    model = Model(main="appliance", dark="dark", screen="screen", detail="metal")
+    model = Model(main="appliance", dark="dark", detail="metal")
     model.add(box((width, height - 0.015, depth), (0, (height + 0.015) / 2, 0), 0.008))
     for x in (-1, 1):
         model.add(box((0.03, 0.02, depth - 0.1), (x * (width / 2 - 0.05), 0.01, 0)), "dark")
-    model.add(box((width * 0.68, height - 0.06, 0.012), (-width * 0.13, height / 2, depth / 2), 0.004), "screen")
+    model.add(box((width * 0.68, height - 0.06, 0.012), (-width * 0.13, height / 2, depth / 2), 0.004), "dark")
     model.add(box((0.018, height - 0.1, 0.03), (width * 0.24, height / 2, depth / 2 + 0.012), 0.006), "detail")
     for k in range(3):
         model.add(box((0.05, 0.025, 0.008), (width * 0.38, 0.08 + 0.05 * k, depth / 2), 0.002), "dark")
-    model.add(box((0.06, 0.03, 0.006), (width * 0.38, height - 0.06, depth / 2), 0.002), "screen")
+    model.add(box((0.06, 0.03, 0.006), (width * 0.38, height - 0.06, depth / 2), 0.002), "dark")
     model.surface(height, width, depth, 0.3)
     return model
 
@@ -96,7 +136,7 @@ def microwave(rng: np.random.Generator) -> Model:
 def dial_microwave(rng: np.random.Generator) -> Model:
     """A rounded microwave with a framed window and two dials."""
     width, height, depth = rng.uniform(0.44, 0.5), rng.uniform(0.26, 0.3), rng.uniform(0.32, 0.36)
-    model = Model(main="appliance", dark="dark", screen="screen", detail="metal")
+    model = Model(main="appliance", dark="dark", detail="metal")
     model.add(soft_box((width, height - 0.02, depth), (0, height / 2 + 0.01, 0), 0.035))
     for x in (-1, 1):
         model.add(cylinder(0.02, 0.02, (x * (width / 2 - 0.06), 0, 0), 10), "dark")
@@ -186,29 +226,26 @@ def stove_kettle(rng: np.random.Generator) -> Model:
 def coffee_machine(rng: np.random.Generator) -> Model:
     """A column with a water tank, an overhanging head, and a glass jug on a hot plate."""
     width, height, depth = rng.uniform(0.24, 0.3), rng.uniform(0.36, 0.42), rng.uniform(0.3, 0.38)
-    model = Model(main="appliance", dark="dark", screen="screen")
+    model = Model(main="appliance", dark="dark")
     model.add(box((width, height, depth * 0.42), (0, height / 2, -depth * 0.29), 0.012))
     model.add(box((width, 0.1, depth), (0, height - 0.05, 0), 0.012))
     model.add(box((width, 0.03, depth), (0, 0.015, 0), 0.006), "dark")
     jug = [(0, 0.03), (0.055, 0.03), (0.07, 0.08), (0.05, 0.15), (0.04, 0.16), (0, 0.16)]
-    model.add(revolve(jug, 18, (0, 0, depth * 0.2)), "screen")
-    model.add(box((0.06, 0.02, 0.006), (0, height - 0.05, depth / 2), 0.002), "screen")
+    model.add(revolve(jug, 18, (0, 0, depth * 0.2)), "dark")
+    model.add(box((0.06, 0.02, 0.006), (0, height - 0.05, depth / 2), 0.002), "dark")
     return model
 
 
 def espresso_machine(rng: np.random.Generator) -> Model:
-    """A steel box with a group head, a handled filter, a cup on the grate and a steam pipe."""
+    """A steel box with a group head, a handled filter, a grate and a steam pipe."""
     width, height, depth = rng.uniform(0.22, 0.28), rng.uniform(0.29, 0.33), rng.uniform(0.26, 0.3)
-    model = Model(main="steel", dark="dark", detail="metal", cup="ceramic")
+    model = Model(main="steel", dark="dark", detail="metal")
     model.add(box((width, height, depth * 0.5), (0, height / 2, -depth * 0.25), 0.012))
     model.add(box((width, height * 0.3, depth * 0.9), (0, height * 0.85, -depth * 0.05), 0.012))
     model.add(box((width, 0.05, depth), (0, 0.025, 0), 0.008))
     model.add(box((width - 0.03, 0.006, depth * 0.42), (0, 0.051, depth * 0.24), 0.001), "dark")
     model.add(cylinder(0.034, 0.03, (0, height * 0.62, depth * 0.2), 16), "detail")
     model.add(tube([(0, height * 0.64, depth * 0.2), (0, height * 0.62, depth * 0.2 + 0.14)], 0.011, 8), "dark")
-    model.add(
-        revolve([(0, 0), (0.022, 0), (0.03, 0.055), (0.026, 0.055), (0, 0.01)], 14, (0, 0.054, depth * 0.2)), "cup"
-    )
     x = width * 0.38
     model.add(
         tube(

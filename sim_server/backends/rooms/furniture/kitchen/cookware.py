@@ -10,7 +10,7 @@ from sim_server.backends.rooms.mesh import revolve, sphere, tube
 
 def pot(rng: np.random.Generator) -> Model:
     """A cooking pot with two ears and a lid."""
-    radius, height = rng.uniform(0.1, 0.13), rng.uniform(0.11, 0.16)
+    radius, height = rng.uniform(0.09, 0.15), rng.uniform(0.09, 0.2)
     model = Model(main="pan", dark="dark", detail="metal")
     model.add(revolve([(0, 0), (radius * 0.96, 0), (radius, 0.01), (radius, height), (0, height)], 24))
     lid = [
@@ -30,7 +30,7 @@ def pot(rng: np.random.Generator) -> Model:
 
 def saucepan(rng: np.random.Generator) -> Model:
     """A small open pot with one long handle."""
-    radius, height = rng.uniform(0.085, 0.105), rng.uniform(0.09, 0.12)
+    radius, height = rng.uniform(0.075, 0.11), rng.uniform(0.07, 0.13)
     model = Model(main="pan", dark="dark", broth="card")
     model.add(
         revolve([(0, 0), (radius, 0), (radius, height), (radius - 0.006, height), (radius - 0.006, height * 0.7)], 24)
@@ -40,9 +40,31 @@ def saucepan(rng: np.random.Generator) -> Model:
     return model
 
 
+def casserole(rng: np.random.Generator) -> Model:
+    """A low oval enamelled pot with a domed lid and two broad grips."""
+    radius, height = rng.uniform(0.11, 0.15), rng.uniform(0.09, 0.13)
+    model = Model(main="appliance", second="metal")
+    oval = np.array([1.25, 1, 1], np.float32)
+    body = revolve([(0, 0), (radius * 0.92, 0), (radius, 0.015), (radius, height), (0, height)], 24)
+    lid = [
+        (radius + 0.004, height),
+        (radius + 0.004, height + 0.01),
+        (radius * 0.6, height + 0.035),
+        (0, height + 0.042),
+    ]
+    for part in (body, revolve(lid, 24)):
+        model.add(part._replace(positions=part.positions * oval))
+    model.add(sphere(0.017, (0, height + 0.055, 0), 10), "second")
+    for side in (-1, 1):
+        x = side * radius * 1.25
+        ear = [(x, height - 0.025, -0.04), (x + side * 0.03, height - 0.02, -0.025)]
+        model.add(tube([*ear, (x + side * 0.03, height - 0.02, 0.025), (x, height - 0.025, 0.04)], 0.009, 6))
+    return model
+
+
 def pan(rng: np.random.Generator) -> Model:
     """A frying pan with a long handle."""
-    radius = rng.uniform(0.12, 0.14)
+    radius = rng.uniform(0.095, 0.155)
     model = Model(main="pan", dark="dark")
     model.add(
         revolve(

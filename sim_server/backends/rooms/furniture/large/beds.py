@@ -1,125 +1,175 @@
-"""Beds, cribs and dog beds."""
+"""Beds without pillows: those are objects of their own, placed on the first surface. The head is at -z."""
 
 from __future__ import annotations
 
-import math
+from typing import NamedTuple
 
 import numpy as np
 
 from sim_server.backends.rooms.furniture.model import Model
-from sim_server.backends.rooms.mesh import box, cylinder, revolve, soft_box, sphere, tube
+from sim_server.backends.rooms.mesh import box, cylinder, soft_box, tube
+
+_HEAD_M = 0.5  # depth of the surface for pillows
 
 
-def _bedding(model: Model, width: float, length: float, low: float, pillows: int) -> None:
-    """Add a mattress, a blanket in the main colour and pillows; the head end is at -z."""
-    top = low + 0.22
-    model.add(soft_box((width, 0.22, length), (0, low + 0.11, 0), 0.05), "linen")
-    cover = length * 0.7
-    model.add(soft_box((width + 0.04, 0.28, cover), (0, top - 0.115, (length - cover) / 2 + 0.02), 0.05, 3))
-    model.surface(top + 0.025, width - 0.1, cover - 0.15, 0.6, (length - cover) / 2)
-    pillow = min(0.66, width / pillows - 0.08)
-    for k in range(pillows):
-        x = (k - (pillows - 1) / 2) * width / pillows
-        model.add(soft_box((pillow, 0.15, 0.4), (x, top + 0.05, -length / 2 + 0.26), 0.07, 3, 0.05), "linen")
+class _Size(NamedTuple):
+    width: float
+    length: float
+
+
+def _size(rng: np.random.Generator) -> _Size:
+    """A mattress for a child, one adult or two."""
+    kind = rng.random()
+    if kind < 0.26:
+        return _Size(rng.uniform(0.68, 0.8), rng.uniform(1.3, 1.65))
+    if kind < 0.5:
+        return _Size(rng.uniform(0.88, 1.2), rng.uniform(1.9, 2.05))
+    return _Size(rng.uniform(1.35, 2.0), rng.uniform(1.95, 2.15))
+
+
+def _bedding(model: Model, size: _Size, low: float, rng: np.random.Generator) -> None:
+    """Add a mattress and a blanket in the main colour that leaves the head free."""
+    width, length = size
+    thick = rng.uniform(0.14, 0.28)
+    top = low + thick
+    model.add(soft_box((width, thick, length), (0, low + thick / 2, 0), 0.05), "linen")
+    model.surface(top, width + 0.04, _HEAD_M + 0.04, 0.6, (_HEAD_M - length) / 2, holds="pillow")
+    cover, over = length - _HEAD_M, rng.uniform(0.02, 0.05)
+    hang = min(thick + 0.04, low + thick - 0.08)
+    z = (length - cover) / 2 + 0.02
+    model.add(soft_box((width + 0.04, hang + over, cover), (0, top + over - (hang + over) / 2, z), 0.04))
+    model.surface(top + over, width - 0.1, cover - 0.15, 0.6, z)
+    if rng.random() < 0.5:  # the sheet is folded back over the blanket
+        model.add(soft_box((width + 0.05, 0.03, 0.2), (0, top + over + 0.005, z - cover / 2 + 0.1), 0.013), "linen")
+
+
+def _posts(model: Model, size: _Size, side: float, heights: tuple[float, float], slot: str) -> None:
+    """Four square posts, `heights` at the head and the foot."""
+    for x in (-1, 1):
+        for z, tall in zip((-1, 1), heights):
+            at = (x * (size.width / 2 + 0.01), tall / 2, z * (size.length / 2 + side / 2 - 0.01))
+            model.add(box((side, tall, side), at), slot)
 
 
 def panel_bed(rng: np.random.Generator) -> Model:
-    """A bed frame with a headboard."""
-    pillows = int(rng.integers(1, 3))
-    width = rng.uniform(0.9, 1.1) if pillows == 1 else rng.uniform(1.4, 1.8)
-    length, low = rng.uniform(1.95, 2.1), rng.uniform(0.24, 0.32)
+    """A bed frame with a headboard: one board, or slats between posts."""
+    size = _size(rng)
+    width, length = size
+    low = rng.uniform(0.2, 0.36)
     model = Model(main="fabric", second="wood", linen="linen")
-    model.add(box((width + 0.08, 0.2, length + 0.04), (0, low - 0.04, 0), 0.02))
-    for x in (-1, 1):
-        for z in (-1, 1):
-            at = (x * (width / 2 - 0.02), (low - 0.1) / 2, z * (length / 2 - 0.05))
-            model.add(box((0.07, low - 0.1, 0.07), at), "second")
-    head = rng.uniform(0.85, 1.15)
-    model.add(soft_box((width + 0.1, head - 0.06, 0.07), (0, head / 2 + 0.06, -length / 2 - 0.04), 0.03))
-    _bedding(model, width, length - 0.04, low + 0.03, pillows)
+    model.add(box((width + 0.06, 0.16, length + 0.02), (0, low - 0.02, 0), 0.02), "second")
+    head, foot = rng.uniform(0.75, 1.2), low + rng.choice([0.06, 0.3])
+    _posts(model, size, 0.07, (head, foot), "second")
+    for z, tall in ((-1, head), (1, foot)):
+        at = z * (length / 2 + 0.025)
+        if rng.random() < 0.5 or tall < low + 0.2:
+            model.add(box((width - 0.03, tall - low, 0.035), (0, (tall + low) / 2 - 0.02, at), 0.01), "second")
+            continue
+        model.add(box((width - 0.03, 0.08, 0.035), (0, tall - 0.06, at), 0.01), "second")
+        for x in np.linspace(-width / 2 + 0.12, width / 2 - 0.12, max(3, round(width / 0.2))):
+            model.add(box((0.045, tall - low - 0.06, 0.02), (float(x), (tall + low) / 2 - 0.05, at), 0.004), "second")
+    _bedding(model, size, low + 0.02, rng)
     return model
 
 
 def box_bed(rng: np.random.Generator) -> Model:
-    """An upholstered box without legs, with a thick headboard."""
-    width, length = rng.uniform(1.35, 1.7), rng.uniform(1.98, 2.1)
+    """An upholstered box without legs; its headboard has vertical channels, is plain, or has wings."""
+    size = _size(rng)
+    width, length = size
+    low, head = rng.uniform(0.24, 0.38), rng.uniform(0.85, 1.3)
     model = Model(main="fabric", linen="linen")
-    model.add(soft_box((width + 0.06, 0.34, length), (0, 0.18, 0.02), 0.03))
-    head = rng.uniform(0.95, 1.2)
-    count = int(rng.integers(2, 5))
-    step = (width + 0.06) / count
+    model.add(soft_box((width + 0.06, low, length), (0, low / 2, 0.02), 0.03))
+    style = int(rng.integers(3))
+    wide = width + 0.06 + (rng.uniform(0.1, 0.3) if style == 1 else 0.0)
+    count = int(rng.integers(3, 6)) if style == 0 else 1
     for k in range(count):
-        x = (k - (count - 1) / 2) * step
-        model.add(soft_box((step - 0.01, head, 0.12), (x, head / 2, -length / 2 - 0.03), 0.045))
-    _bedding(model, width, length - 0.06, 0.33, 2)
+        x = (k - (count - 1) / 2) * wide / count
+        model.add(soft_box((wide / count - 0.008, head, 0.12), (x, head / 2, -length / 2 - 0.03), 0.045))
+    for x in (-1, 1) if style == 2 else ():
+        model.add(soft_box((0.08, head, 0.24), (x * (width / 2 + 0.06), head / 2, -length / 2 + 0.06), 0.03))
+    _bedding(model, _Size(width, length - 0.06), low - 0.01, rng)
     return model
 
 
-def crib(rng: np.random.Generator) -> Model:
-    """A cot with bars all around."""
-    width, depth, height = rng.uniform(1.2, 1.35), rng.uniform(0.66, 0.72), rng.uniform(0.85, 0.95)
-    model = Model(main="wood", linen="linen", second="fabric")
+def metal_bed(rng: np.random.Generator) -> Model:
+    """Round bars at head and foot on thin legs."""
+    size = _size(rng)
+    width, length = size
+    low, head = rng.uniform(0.26, 0.4), rng.uniform(0.8, 1.2)
+    foot = low + rng.uniform(0.12, 0.4)
+    model = Model(main="fabric", second="metal", linen="linen")
     for x in (-1, 1):
-        for z in (-1, 1):
-            model.add(box((0.05, height, 0.05), (x * (width / 2 - 0.025), height / 2, z * (depth / 2 - 0.025)), 0.006))
-    for y in (0.25, height - 0.04):
-        for z in (-1, 1):
-            model.add(box((width - 0.1, 0.05, 0.03), (0, y, z * (depth / 2 - 0.025)), 0.005))
-        for x in (-1, 1):
-            model.add(box((0.03, 0.05, depth - 0.1), (x * (width / 2 - 0.025), y, 0), 0.005))
-    for x in np.linspace(-width / 2 + 0.1, width / 2 - 0.1, 12):
-        for z in (-1, 1):
-            model.add(cylinder(0.009, height - 0.3, (float(x), 0.26, z * (depth / 2 - 0.025)), 6))
-    for z in np.linspace(-depth / 2 + 0.11, depth / 2 - 0.11, 5):
-        for x in (-1, 1):
-            model.add(cylinder(0.009, height - 0.3, (x * (width / 2 - 0.025), 0.26, float(z)), 6))
-    model.add(soft_box((width - 0.12, 0.12, depth - 0.12), (0, 0.33, 0), 0.03), "linen")
-    model.add(soft_box((width * 0.5, 0.05, depth - 0.1), (width * 0.15, 0.4, 0), 0.02), "second")
+        model.add(box((0.03, 0.06, length), (x * (width / 2 - 0.01), low - 0.02, 0)), "second")
+    model.add(box((width - 0.06, 0.02, length - 0.04), (0, low - 0.02, 0)), "second")
+    for z, tall in ((-1, head), (1, foot)):
+        at = z * (length / 2 + 0.03)
+        side = width / 2
+        if rng.random() < 0.5:
+            arch = [(-side, 0, at), (-side, tall - 0.12, at), (-side + 0.1, tall, at)]
+            model.add(tube([*arch, *((-x, y, w) for x, y, w in reversed(arch))], 0.018, 6), "second")
+        else:
+            for x in (-side, side):
+                model.add(cylinder(0.022, tall, (x, 0, at), 8), "second")
+            model.add(tube([(-side, tall - 0.04, at), (side, tall - 0.04, at)], 0.016, 6), "second")
+        model.add(tube([(-side, low, at), (side, low, at)], 0.012, 6), "second")
+        for x in np.linspace(-side + 0.14, side - 0.14, max(3, round(width / 0.18))):
+            model.add(cylinder(0.008, tall - low - 0.03, (float(x), low, at), 5), "second")
+    _bedding(model, size, low - 0.01, rng)
     return model
 
 
-def panel_crib(rng: np.random.Generator) -> Model:
-    """A cot with closed ends and bars on its long sides only."""
-    width, depth, height = rng.uniform(1.2, 1.35), rng.uniform(0.66, 0.72), rng.uniform(0.85, 0.95)
-    model = Model(main="lacquer", linen="linen", second="fabric", bar="wood")
+def platform_bed(rng: np.random.Generator) -> Model:
+    """A mattress on a low wooden platform that extends beyond it, with a low headboard."""
+    size = _size(rng)
+    width, length = size
+    rim, low = rng.uniform(0.08, 0.26), rng.uniform(0.2, 0.28)
+    model = Model(main="fabric", second="wood", dark="dark", linen="linen")
+    model.add(box((width + 2 * rim, 0.09, length + 2 * rim), (0, low - 0.045, 0), 0.01), "second")
+    model.add(box((width - 0.1, low - 0.08, length - 0.1), (0, (low - 0.08) / 2, 0)), "dark")
+    tall = rng.uniform(0.5, 0.85)
+    head = (0, (tall + low) / 2, -length / 2 - rim + 0.03)
+    model.add(box((width + 2 * rim, tall - low, 0.06), head, 0.01), "second")
+    _bedding(model, size, low - 0.02, rng)
+    return model
+
+
+def storage_bed(rng: np.random.Generator) -> Model:
+    """A solid base with drawers in both sides, and a headboard with a shelf on top."""
+    size = _size(rng)
+    width, length = size
+    low, head = rng.uniform(0.34, 0.44), rng.uniform(0.85, 1.1)
+    deep = rng.uniform(0.16, 0.26)
+    model = Model(main="fabric", second="wood", detail="metal", linen="linen")
+    model.add(box((width + 0.04, low, length), (0, low / 2, 0)), "second")
+    model.add(box((width + 0.08, head, deep), (0, head / 2, -length / 2 - deep / 2)), "second")
     for x in (-1, 1):
-        model.add(soft_box((0.04, height - 0.06, depth), (x * (width / 2 - 0.02), height / 2 + 0.03, 0), 0.018))
+        for k in range(2):
+            z = (k - 0.5) * length / 2
+            model.add(box((0.018, low - 0.12, length / 2 - 0.06), (x * (width / 2 + 0.026), low / 2, z)), "second")
+            model.add(box((0.03, 0.016, 0.2), (x * (width / 2 + 0.04), low * 0.62, z), 0.004), "detail")
+    _bedding(model, size, low - 0.02, rng)
+    model.surface(head, width, deep, 0.5, -length / 2 - deep / 2)
+    return model
+
+
+def bunk_bed(rng: np.random.Generator) -> Model:
+    """Two beds, one above the other, with a ladder at the front."""
+    size = _Size(rng.uniform(0.82, 1.0), rng.uniform(1.75, 2.05))
+    width, length = size
+    tall, low, high = rng.uniform(1.55, 1.8), 0.3, rng.uniform(1.15, 1.3)
+    model = Model(main="fabric", second="wood", linen="linen")
+    _posts(model, size, 0.07, (tall, tall), "second")
+    for y, rail in ((low, 0.0), (high, 0.2)):
+        model.add(box((width, 0.12, length), (0, y - 0.04, 0), 0.01), "second")
+        for x in (-1, 1) if rail else ():
+            model.add(box((0.025, 0.09, length), (x * width / 2, y + rail + 0.1, 0)), "second")
         for z in (-1, 1):
-            model.add(cylinder(0.02, 0.07, (x * (width / 2 - 0.02), 0, z * (depth / 2 - 0.06)), 10), "bar")
-    for z in (-1, 1):
-        for y in (0.2, height * 0.86):
-            model.add(box((width - 0.06, 0.05, 0.028), (0, y, z * (depth / 2 - 0.02)), 0.005), "bar")
-        for x in np.linspace(-width / 2 + 0.12, width / 2 - 0.12, 10):
-            model.add(cylinder(0.01, height * 0.86 - 0.2, (float(x), 0.2, z * (depth / 2 - 0.02)), 6), "bar")
-    model.add(soft_box((width - 0.09, 0.12, depth - 0.07), (0, 0.3, 0), 0.03), "linen")
-    model.add(soft_box((0.34, 0.07, depth - 0.2), (-width / 2 + 0.26, 0.37, 0), 0.03), "linen")
-    model.add(soft_box((width * 0.45, 0.04, depth - 0.06), (width * 0.18, 0.36, 0), 0.018), "second")
-    return model
-
-
-def dog_bed(rng: np.random.Generator) -> Model:
-    """A round cushion with a thick rim that is open at the front."""
-    radius = rng.uniform(0.36, 0.46)
-    model = Model(main="fabric", second="linen")
-    path = [
-        (math.sin(a) * (radius - 0.08), 0.09, math.cos(a) * (radius - 0.08))
-        for a in np.linspace(0.5, 2 * math.pi - 0.5, 24)
-    ]
-    model.add(tube(path, 0.085, 10))
-    for end in (path[0], path[-1]):
-        model.add(sphere(0.085, end, 12))
-    model.add(
-        revolve([(0, 0.0), (radius - 0.1, 0.0), (radius - 0.06, 0.05), (radius - 0.12, 0.09), (0, 0.1)], 24), "second"
-    )
-    return model
-
-
-def bolster_bed(rng: np.random.Generator) -> Model:
-    """A rectangular dog bed with bolsters on three sides."""
-    width, depth = rng.uniform(0.72, 0.95), rng.uniform(0.54, 0.68)
-    model = Model(main="fabric", second="linen")
-    model.add(soft_box((width - 0.08, 0.11, depth - 0.06), (0, 0.055, 0.02), 0.045, 2, 0.02), "second")
-    model.add(soft_box((width, 0.2, 0.16), (0, 0.1, -depth / 2 + 0.08), 0.075))
-    for x in (-1, 1):
-        model.add(soft_box((0.15, 0.17, depth - 0.04), (x * (width / 2 - 0.075), 0.085, 0.02), 0.07))
+            model.add(box((width, 0.09, 0.025), (0, y + 0.3, z * (length / 2 + 0.02))), "second")
+    for z in (0.25, 0.6):
+        model.add(box((0.035, high + 0.3, 0.05), (width / 2 + 0.05, (high + 0.3) / 2, z)), "second")
+    for k in range(4):
+        model.add(box((0.035, 0.03, 0.34), (width / 2 + 0.05, 0.3 + 0.28 * k, 0.425)), "second")
+    _bedding(model, size, low, rng)
+    model.surfaces = [s._replace(free_m=0.4) for s in model.surfaces]
+    _bedding(model, size, high, rng)
     return model

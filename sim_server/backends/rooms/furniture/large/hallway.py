@@ -12,7 +12,7 @@ from sim_server.backends.rooms.mesh import box, cylinder, revolve, rotation_x, s
 
 def coat_rack(rng: np.random.Generator) -> Model:
     """A pole with hooks, and a coat on one of them."""
-    height = rng.uniform(1.65, 1.85)
+    height = rng.uniform(1.45, 1.95)
     model = Model(main="wood", coat="coat", second="wood")
     model.add(cylinder(0.022, height, (0, 0, 0), 10))
     for k in range(4):
@@ -38,14 +38,14 @@ def coat_rack(rng: np.random.Generator) -> Model:
 
 def clothes_rail(rng: np.random.Generator) -> Model:
     """A rail between two posts with coats on hangers."""
-    width, height = rng.uniform(0.7, 0.9), rng.uniform(1.5, 1.65)
+    width, height = rng.uniform(0.7, 1.5), rng.uniform(1.3, 1.75)
     model = Model(main="metal", coat="coat", other="curtain", second="wood")
     for x in (-1, 1):
         at = x * width / 2
         model.add(cylinder(0.014, height, (at, 0, 0), 8))
         model.add(tube([(at, 0.014, -0.2), (at, 0.014, 0.2)], 0.014, 8))
     model.add(tube([(-width / 2 - 0.03, height, 0), (width / 2 + 0.03, height, 0)], 0.014, 8))
-    count = int(rng.integers(3, 6))
+    count = int(rng.integers(2, 6))
     for k in range(count):
         x, long = (k - (count - 1) / 2) * width * 0.16, rng.uniform(0.55, 0.85)
         outline = [(0.0, 0.0), (0.2, 0.0), (0.19, long - 0.14), (0.15, long - 0.04), (0.03, long), (0.0, long)]
@@ -58,28 +58,36 @@ def clothes_rail(rng: np.random.Generator) -> Model:
 
 
 def shoe_rack(rng: np.random.Generator) -> Model:
-    """A low open rack with two shelves and pairs of shoes."""
-    width, depth, height = rng.uniform(0.65, 0.95), 0.3, rng.uniform(0.42, 0.52)
-    model = Model(main="wood", shoe_a="dark", shoe_b="coat")
+    """A low open rack; its shelves carry pairs of shoes."""
+    width, depth, height = rng.uniform(0.55, 1.2), rng.uniform(0.28, 0.34), rng.uniform(0.42, 0.56)
+    model = Model(main="wood")
     for x in (-1, 1):
         model.add(box((0.025, height, depth), (x * (width - 0.025) / 2, height / 2, 0), 0.004))
     levels = (0.07, height * 0.53, height - 0.012)
     for y in levels:
         model.add(box((width - 0.05, 0.02, depth), (0, y, 0), 0.003))
-    for y in levels[:2]:
-        for pair in np.arange(-width / 2 + 0.16, width / 2 - 0.14, 0.26).tolist():
-            if rng.random() < 0.75:
-                slot = "shoe_a" if rng.random() < 0.5 else "shoe_b"
-                for x in (-0.05, 0.05):
-                    model.add(soft_box((0.085, 0.07, 0.26), (pair + x, y + 0.045, 0), 0.03), slot)
-                    model.add(soft_box((0.08, 0.1, 0.11), (pair + x, y + 0.075, -0.07), 0.03), slot)
     model.surface(height, width, depth, 0.4)
+    for y, above in zip(levels, levels[1:]):
+        model.surface(y + 0.01, width - 0.06, depth + 0.05, above - y - 0.03, holds="pair of shoes")
+    return model
+
+
+def bench_rack(rng: np.random.Generator) -> Model:
+    """A padded bench with one shelf for shoes below it."""
+    width, depth, height = rng.uniform(0.6, 1.3), rng.uniform(0.32, 0.4), rng.uniform(0.44, 0.52)
+    model = Model(main="wood", second="fabric")
+    for x in (-1, 1):
+        model.add(box((0.04, height - 0.08, depth), (x * (width - 0.04) / 2, (height - 0.08) / 2, 0), 0.004))
+    for y in (0.1, height - 0.09):
+        model.add(box((width - 0.06, 0.024, depth - 0.01), (0, y, 0), 0.003))
+    model.add(soft_box((width, 0.08, depth), (0, height - 0.04, 0), 0.03), "second")
+    model.surface(0.112, width - 0.08, depth + 0.02, height - 0.24, holds="pair of shoes")
     return model
 
 
 def shoe_cabinet(rng: np.random.Generator) -> Model:
     """A slim closed shoe cabinet with two or three flaps."""
-    width, depth, flaps = rng.uniform(0.6, 0.85), rng.uniform(0.22, 0.28), int(rng.integers(2, 4))
+    width, depth, flaps = rng.uniform(0.5, 0.95), rng.uniform(0.2, 0.3), int(rng.integers(2, 4))
     height = 0.06 + 0.38 * flaps
     model = Model(main="wood", second="lacquer", detail="metal")
     model.add(box((width, height - 0.05, depth), (0, height / 2 + 0.025, 0)))

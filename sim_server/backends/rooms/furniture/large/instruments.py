@@ -12,8 +12,8 @@ from sim_server.backends.rooms.mesh import box, cylinder, revolve, rotation_x, s
 
 def piano(rng: np.random.Generator) -> Model:
     """An upright piano with its keyboard open."""
-    width, height = rng.uniform(1.42, 1.52), rng.uniform(1.1, 1.25)
-    model = Model(main="piano", paper="paper", dark="screen", detail="brass")
+    width, height = rng.uniform(1.35, 1.56), rng.uniform(1.02, 1.32)
+    model = Model(main="piano", paper="paper", dark="dark", detail="brass")
     model.add(box((width, height, 0.36), (0, height / 2, -0.12), 0.01))
     model.add(box((width + 0.03, 0.03, 0.4), (0, height, -0.11), 0.008))
     model.add(box((width, 0.09, 0.28), (0, 0.64, 0.16), 0.01))
@@ -35,8 +35,8 @@ def piano(rng: np.random.Generator) -> Model:
 
 def digital_piano(rng: np.random.Generator) -> Model:
     """A slim keyboard with a music rest on crossed legs, with pedals."""
-    width, height, depth = rng.uniform(1.28, 1.4), rng.uniform(0.74, 0.78), rng.uniform(0.32, 0.38)
-    model = Model(main="piano", paper="paper", dark="screen", detail="brass")
+    width, height, depth = rng.uniform(0.95, 1.42), rng.uniform(0.7, 0.8), rng.uniform(0.28, 0.4)
+    model = Model(main="piano", paper="paper", dark="dark", detail="brass")
     model.add(box((width, 0.1, depth), (0, height, 0), 0.01))
     model.add(box((width - 0.1, 0.012, 0.15), (0, height + 0.052, depth / 2 - 0.09), 0.002), "paper")
     keys = 36
