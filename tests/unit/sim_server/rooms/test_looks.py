@@ -174,7 +174,7 @@ def test_blinds_are_down_more_often_at_night() -> None:
         for seed in range(60):
             spec = natural(seed, light, rooms=4)
             for own in blind_drops(spec, make_plan(spec, rng_for(seed, "rooms", "plan"))):
-                drops += [drop for drop in own]
+                drops += own
         assert all(0 <= drop <= 1 for drop in drops)
         return float(np.mean([drop > 0 for drop in drops]))
 
