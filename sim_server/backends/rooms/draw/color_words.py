@@ -7,7 +7,7 @@ it fits nearly all of its surface. Between the regions no word is given: teal, c
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import defaultdict
 from typing import Mapping, NamedTuple, Sequence
 
 from sim_server.backends.rooms.draw.kinds import Rgb
@@ -74,10 +74,10 @@ def object_word(parts: Sequence[tuple[Part, str]], materials: Mapping[str, Mater
     words = {slot: word_of(own) for slot, own in materials.items()}
     if not any(words.values()):
         return ""
-    areas: Counter[str] = Counter()
+    areas: dict[str, float] = defaultdict(float)
     for part, slot in parts:
         areas[words[slot]] += _area_seen(part)
-    word, most = areas.most_common(1)[0]
+    word, most = max(areas.items(), key=lambda pair: pair[1])
     return word if most >= _MOST * sum(areas.values()) else ""
 
 
