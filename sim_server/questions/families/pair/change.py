@@ -73,12 +73,7 @@ class BeforeAfter:
     ) -> Target:
         asked, name = self.skill.levels[level], self.skill.name
         form = previous.form if previous else pick(asked.kinds, rng)
-        items = loose(description)
-        need_objects(uniquely_named(description), asked.options, name)
-        (changed,) = draw_objects(items, 1, rng, name)
-        others = [item for item in uniquely_named(description) if item.id != changed]
-        near = draw_objects(others, 1, rng, name)
-        return Target(key="", focus=(changed, *near), form=form)
+        return Target(key="", focus=draw_objects(loose(description), asked.options, rng, name), form=form)
 
     def poses(
         self, scene: Scene, spec: TaskSpec, target: Target, rng: np.random.Generator, findings: Findings
@@ -98,34 +93,42 @@ class BeforeAfter:
             else:
                 findings.reject("no second standing point shows the objects")
                 return None
-        changed = target.focus[0]
-        rule = self._unseen(scene, spec, target, first, second)
-        if rule:
-            findings.reject(rule)
+        changes = self._changes(scene, spec, target, first, second, rng)
+        if len(changes) < asked.options:
+            findings.reject(self._too_few(asked.options))
             return None
+        # Any of the options could be the changed one, so that the kinds of objects do not give the answer away.
+        about, change = tuple(one.object_id for one in changes), changes[0]
         if target.form == "gone":
-            return Staging((first, second), (second,), ((), (Change(changed),), ()), target.focus[:1])
+            return Staging((first, second), (second,), ((), (change,), ()), about)
         if target.form == "new":
-            return Staging((first, second), (first,), ((Change(changed),), (), ()), target.focus[:1])
-        moved = self._moved(scene, changed, asked.moved_m, second, spec, rng)
-        if moved is None:
-            findings.reject("the second image has no other place for the object")
-            return None
-        return Staging((first, second), (), ((), (moved,)), target.focus[:1])
+            return Staging((first, second), (first,), ((change,), (), ()), about)
+        return Staging((first, second), (), ((), (change,)), about)
 
-    def _unseen(self, scene: Scene, spec: TaskSpec, target: Target, first: Pose, second: Pose) -> str:
-        """The rule by which probe images reject these poses, before the scene is changed; "" if they do not."""
-        changed, count = target.focus[0], self.skill.levels[spec.question.level].options - 1
-        before, after = shots_of(scene, spec.camera, (first, second)).evidence.views
-        showing = (before,) if target.form == "moved" else (before, after)
-        if not all(shows(view, changed, RELATE) and centred(changed, view) for view in showing):
-            return NOT_IN_BOTH
-        others = sum(key != changed and shows(before, key, RELATE) and shows(after, key, RELATE) for key in before.seen)
-        return "" if others >= count else self._too_few(count)
+    def _changes(
+        self, scene: Scene, spec: TaskSpec, target: Target, first: Pose, second: Pose, rng: np.random.Generator
+    ) -> list[Change]:
+        """As many possible changes as there are options, in random order: each of another object that probe images of
+        the unchanged scene show from both poses."""
+        asked = self.skill.levels[spec.question.level]
+        evidence = shots_of(scene, spec.camera, (first, second)).evidence
+        names = unique_names(evidence)
+        shown = [
+            item.id
+            for item in loose(scene.description)
+            if item.id in names and all(shows(v, item.id, RELATE) and centred(item.id, v) for v in evidence.views)
+        ]
+        changes: list[Change] = []
+        for key in shuffled(shown, rng):
+            if len(changes) < asked.options:
+                moves = target.form == "moved"
+                change = self._moved(scene, key, asked.moved_m, second, spec, rng) if moves else Change(key)
+                changes += [change] if change else []
+        return changes
 
     @staticmethod
     def _too_few(count: int) -> str:
-        return f"both images clearly show fewer than {count} other objects"
+        return f"both images clearly show fewer than {count} objects that could be changed"
 
     @staticmethod
     def _moved(
@@ -150,7 +153,7 @@ class BeforeAfter:
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         asked = self.skill.levels[level]
-        (changed,) = evidence.about
+        changed, *others = evidence.about
         before, after = evidence.views
         names = unique_names(evidence.with_hidden())
         kind = "moved" if not evidence.hidden else "gone" if changed not in after.seen else "new"
@@ -171,11 +174,10 @@ class BeforeAfter:
                 return
             still = [key for key in still if _shift_m(evidence, key) <= STILL * moved_m]
             margin = moved_m
-        count = asked.options - 1
-        if len(still) < count:
-            findings.reject(self._too_few(count))
-        for others in combinations(still, count):
+        if set(others) <= set(still):
             findings.accept("", (changed, *others), margin, kind)
+        else:
+            findings.reject(self._too_few(asked.options))
 
     def draft(self, evidence: Evidence, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
         measure = {
