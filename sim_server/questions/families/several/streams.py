@@ -47,6 +47,7 @@ from sim_server.questions.views.viewpoints import focus_of
 
 IMAGES = ("Image 1", "Image 2", "Image 3", "Image 4")
 _SETS_TRIED = 150
+_SHARED_TRIED, _SETS_OF_ONE = 20, 10  # objects that cameras may share, and sets of cameras that see one
 
 
 def _in_all(views: Sequence[ViewEvidence]) -> set[int]:
@@ -73,7 +74,9 @@ class CamerasShared:
         asked = self.skill.levels[level]
         count = min(asked.cameras, spec.max_views)
         choices: list[Choice] = []
-        for chosen in drawn_sets(range(len(shots.poses)), count, _SETS_TRIED, rng):
+        keys = [item.id for item in uniquely_named(scene.description)]
+        sharing = [shots.seeing(key) for key in shuffled(keys, rng)[:_SHARED_TRIED]]
+        for chosen in (chosen for some in sharing for chosen in drawn_sets(some, count, _SETS_OF_ONE, rng)):
             candidates, _ = fitting(self, shots.of(chosen, NO_TARGET), level, NO_TARGET)
             choices += [Choice(item.objects[0], item.objects[1:], tuple(chosen)) for item in candidates]
         drawn = even_choice(choices, asked.options, rng)
