@@ -114,19 +114,20 @@ def even_choice(choices: Sequence[Choice], options: int, rng: np.random.Generato
     """One of the choices with `options` - 1 of its wrong options, so that no option is right more often than others.
 
     First draws two objects of which either is right while the other is wrong in some situation, then which is right,
-    then the situation. Further wrong options are right in some situation if there are enough such ones. None if there
-    are no two such objects.
+    then the situation. If there are no two such objects, draws a wrong option that is right in some situation. Further
+    wrong options are such ones too if there are enough. None if no wrong option is ever right.
     """
     places: dict[tuple[int, int], list[Choice]] = {}
     for choice in choices:
         for wrong in choice.wrong if len(choice.wrong) >= options - 1 else ():
             places.setdefault((choice.right, wrong), []).append(choice)
-    pairs = sorted(pair for pair in places if pair[0] < pair[1] and pair[::-1] in places)
+    rights = {right for right, _ in places}
+    either = sorted(pair for pair in places if pair[::-1] in places)
+    pairs = either or sorted(pair for pair in places if pair[1] in rights)
     if not pairs:
         return None
-    right, wrong = shuffled(pick(pairs, rng), rng)
+    right, wrong = pick(pairs, rng)
     choice = pick(places[right, wrong], rng)
-    rights = {pair[0] for pair in places}
     others = sorted(shuffled([key for key in choice.wrong if key != wrong], rng), key=lambda key: key not in rights)
     return Choice(right, (wrong, *others[: options - 2]), choice.place)
 

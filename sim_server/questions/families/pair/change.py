@@ -54,7 +54,7 @@ PARTLY = Clarity(0.08, 0.001)  # least visibility of the partly hidden object, s
 BEHIND_RAD = 0.35  # largest angle between the directions of the two objects from the camera
 NOT_IN_BOTH = "the place of the changed object is not shown clearly in both images"
 _TRIES = 16
-_LINED_UP = 48  # pairs of objects for which a standing point is sought
+_BEHIND, _BEFORE = 6, 6  # objects that may be hidden, and those tried before each
 
 
 def removable(description: SceneDescription) -> list[SceneObject]:
@@ -187,9 +187,11 @@ class BeforeAfter:
                 return
             still = [key for key in still if _shift_m(evidence, key) <= STILL * moved_m]
             margin = moved_m
-        if set(others) <= set(still):
-            findings.accept("", (changed, *others), margin, kind)
-        else:
+        options = [tuple(others)] if others else list(combinations(still, asked.options - 1))
+        for chosen in options:
+            if set(chosen) <= set(still):
+                findings.accept("", (changed, *chosen), margin, kind)
+        if not findings.accepted:
             findings.reject(self._too_few(asked.options))
 
     def draft(self, evidence: Evidence, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
@@ -246,8 +248,9 @@ class OcclusionRemoval:
         level = spec.question.level
         takable, nameable = loose(scene.description), uniquely_named(scene.description)
         tried: list[tuple[Pose, int]] = []
-        for _ in range(_LINED_UP):
-            before, behind = pick(takable, rng), pick(nameable, rng)
+        # Few objects behind and many before them: the same ones are hidden in some poses and free in others.
+        pairs = product(shuffled(nameable, rng)[:_BEHIND], range(_BEFORE))
+        for behind, before in ((behind, pick(takable, rng)) for behind, _ in pairs):
             pose = _lined_up(scene, spec.camera, before, behind, rng) if before is not behind else None
             if pose is not None:
                 tried.append((pose, before.id))
