@@ -34,7 +34,7 @@ _OBJECTS = (
     _item(LAMP, "lamp", (-2.0, 0.8, 2.0), 0.3),
     _item(TELEVISION, "television", (2.0, 0.8, 0.0), 0.4),
     _item(VASE, "vase", (0.0, 0.5, 0.0), 0.1, TABLE),
-    _item(CUP, "cup", (0.3, 0.45, 0.0), 0.05, TABLE),
+    _item(CUP, "cup", (0.4, 0.45, 0.0), 0.05, TABLE),
     SceneObject(BOX, "box", OrientedBox((2.0, 0.3, 2.0), (0.3, 0.3, 0.3)), "red", 1),
 )
 _CAMERA = Camera(96, 96)

@@ -31,12 +31,12 @@ class SmallLocationLevel(SmallLevel, frozen=True, kw_only=True):
 
     options: int
     apart: float  # least distance of the neighbour in the image, as a fraction of the image width
-    wrong_by_m: float  # least error of a wrong distance
+    wrong_times: float  # ratio of the longer to the shorter of the right distance and a wrong one
 
     def __str__(self) -> str:
         return (
             f"{super().__str__()}, {self.options} options, neighbours {self.apart:.2f} of the image width apart, "
-            f"wrong distances off by {self.wrong_by_m} m"
+            f"wrong distances off by a factor of {self.wrong_times:g}"
         )
 
 
@@ -81,16 +81,16 @@ SMALL_LOCATION = Skill(
     options_vary=True,
     levels=tuple(
         SmallLocationLevel(
-            chance=chance, clarity=clarity, within_m=within_m, options=options, apart=apart, wrong_by_m=wrong_by_m
+            chance=chance, clarity=clarity, within_m=within_m, options=options, apart=apart, wrong_times=wrong_times
         )
-        for (clarity, within_m), (chance, options, apart, wrong_by_m) in zip(
+        for (clarity, within_m), (chance, options, apart, wrong_times) in zip(
             _CLOSE,
             (
-                (0.5, 2, 0.12, 0.6),
-                (0.33, 3, 0.09, 0.5),
-                (0.33, 3, 0.07, 0.5),
-                (0.25, 4, 0.05, 0.4),
-                (0.25, 4, 0.03, 0.3),
+                (0.5, 2, 0.12, 2.0),
+                (0.33, 3, 0.09, 2.0),
+                (0.33, 3, 0.07, 2.0),
+                (0.25, 4, 0.05, 1.75),
+                (0.25, 4, 0.03, 1.5),
             ),
         )
     ),

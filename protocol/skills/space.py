@@ -280,8 +280,8 @@ BEFORE_AFTER = Skill(
         ChangeLevel(chance=0.5, kinds=("gone", "new"), options=2, same_camera=True),
         ChangeLevel(chance=0.5, kinds=("moved",), moved_m=1.0, options=2, same_camera=True),
         ChangeLevel(chance=0.33, kinds=("gone", "new"), options=3),
-        ChangeLevel(chance=0.33, kinds=("moved",), moved_m=1.0, options=3),
-        ChangeLevel(chance=0.33, kinds=("moved",), moved_m=0.6, options=3),
+        ChangeLevel(chance=0.5, kinds=("moved",), moved_m=1.0, options=2),
+        ChangeLevel(chance=0.5, kinds=("moved",), moved_m=0.6, options=2),
     ),
 )
 OCCLUSION_REMOVAL = Skill(

@@ -14,7 +14,7 @@ from protocol.tasks.scene import Camera, Pose
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence
-from sim_server.questions.family import Candidate, Family, Findings, Target, fitting
+from sim_server.questions.family import Candidate, Family, Findings, Target, fitting, shuffled
 from sim_server.questions.staging import Staging
 from sim_server.questions.views.coverage import draw_poses_around, greedy_cover, voxels_shown
 from sim_server.questions.views.viewpoints import PLACES, probe
@@ -100,6 +100,36 @@ def evenly_fitting(
     keys = found[pick(forms, rng)]
     chosen, item = pick(keys[pick(sorted(keys), rng)], rng)
     return Staging(tuple(shots.poses[index] for index in chosen), about=item.objects)
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """In one situation, the right option and those that could be the wrong ones; `place` is where to look from."""
+
+    right: int
+    wrong: tuple[int, ...]
+    place: tuple[int, ...]
+
+
+def even_choice(choices: Sequence[Choice], options: int, rng: np.random.Generator) -> Optional[Choice]:
+    """One of the choices with `options` - 1 of its wrong options, so that no option is right more often than others.
+
+    First draws two objects of which either is right while the other is wrong in some situation, then which is right,
+    then the situation. If there are no two such objects, draws a wrong option that is right in some situation. Further
+    wrong options are such ones too if there are enough. None if no wrong option is ever right.
+    """
+    places: dict[tuple[int, int], list[Choice]] = {}
+    for choice in choices:
+        for wrong in choice.wrong if len(choice.wrong) >= options - 1 else ():
+            places.setdefault((choice.right, wrong), []).append(choice)
+    rights = {right for right, _ in places}
+    either = sorted(pair for pair in places if pair[::-1] in places)
+    pairs = either or sorted(pair for pair in places if pair[1] in rights)
+    if not pairs:
+        return None
+    right, wrong = pick(pairs, rng)
+    choice = pick(places[right, wrong], rng)
+    others = sorted(shuffled([key for key in choice.wrong if key != wrong], rng), key=lambda key: key not in rights)
+    return Choice(right, (wrong, *others[: options - 2]), choice.place)
 
 
 def covering_sets(

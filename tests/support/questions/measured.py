@@ -167,11 +167,11 @@ def neighbour_near(evidence: Evidence, candidate: Candidate) -> float:
 
 
 def wrong_by(evidence: Evidence, candidate: Candidate) -> float:
-    """The least error of a wrong distance among the options."""
-    draft = small.SmallLocation().draft(evidence, candidate, 1, np.random.default_rng(len(candidate.objects)))
+    """The least ratio of a wrong distance among the options and the right one, or the other way round."""
+    draft = small.SmallLocation().draft(evidence, candidate, 3, np.random.default_rng(len(candidate.objects)))
     away = {float(option.split(", ")[2].split()[0]) for option in draft.options}
     right = min(away, key=lambda one: abs(one - apart_m(evidence, candidate)))
-    return min((abs(one - right) for one in away if one != right), default=9.0)
+    return min(max(one / right, right / one) for one in away if one != right)
 
 
 def shared(evidence: Evidence, candidate: Candidate) -> float:

@@ -7,7 +7,6 @@ it fits nearly all of its surface. Between the regions no word is given: teal, c
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from typing import Mapping, NamedTuple, Sequence
 
 from sim_server.backends.rooms.draw.kinds import Rgb
@@ -74,11 +73,11 @@ def object_word(parts: Sequence[tuple[Part, str]], materials: Mapping[str, Mater
     words = {slot: word_of(own) for slot, own in materials.items()}
     if not any(words.values()):
         return ""
-    areas: dict[str, float] = defaultdict(float)
+    areas = dict.fromkeys(words.values(), 0.0)
     for part, slot in parts:
         areas[words[slot]] += _area_seen(part)
-    word, most = max(areas.items(), key=lambda pair: pair[1])
-    return word if most >= _MOST * sum(areas.values()) else ""
+    word = max(areas, key=lambda each: areas[each])
+    return word if areas[word] >= _MOST * sum(areas.values()) else ""
 
 
 def _area_seen(part: Part) -> float:

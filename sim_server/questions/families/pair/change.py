@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
-from typing import Optional
+from itertools import combinations, product
+from typing import Optional, Sequence
 
 import msgspec
 import numpy as np
@@ -31,11 +31,11 @@ from sim_server.questions.floor import standable
 from sim_server.questions.geometry import pitch_rad, point_box_distance, pose_from_yaw_pitch, yaw_rad
 from sim_server.questions.language.functions.places import hidden_by, surface_middle
 from sim_server.questions.staging import Staging
-from sim_server.questions.views.sets import shots_of
+from sim_server.questions.views.sets import Choice, even_choice, shots_of
 from sim_server.questions.views.viewpoints import (
     aim,
     draw_eyes,
-    draw_focused_pose,
+    draw_poses,
     eye_heights_m,
     focus_of,
     in_image,
@@ -47,19 +47,29 @@ OTHER_CAMERA_M = (0.5, 2.5)  # between the two cameras, if they differ
 STAND_APART_M = 0.15  # least distance of a moved object from the others
 BEFORE_CAMERA_M = 0.9  # least distance of a moved object from the camera: nearer it would hide everything else
 _PLACES = 40
+_PAIRS = 12  # of standing points that are tried
 
 UNTOUCHED = 0.02  # largest fraction of any other option that the removed object hides
 PARTLY = Clarity(0.08, 0.001)  # least visibility of the partly hidden object, so that a viewer can identify it
 BEHIND_RAD = 0.35  # largest angle between the directions of the two objects from the camera
 NOT_IN_BOTH = "the place of the changed object is not shown clearly in both images"
 _TRIES = 16
-_LINED_UP = 32  # pairs of objects for which a standing point is sought
+_BEHIND, _BEFORE = 6, 6  # objects that may be hidden, and those tried before each
+
+
+def removable(description: SceneDescription) -> list[SceneObject]:
+    """Objects with unique names that carry nothing: those that can be taken away."""
+    carrying = {item.support_id for item in description.objects}
+    return [item for item in uniquely_named(description) if item.id not in carrying]
 
 
 def loose(description: SceneDescription) -> list[SceneObject]:
-    """Objects with unique names that stand on a floor and support nothing: those that can be taken away."""
-    carrying = {item.support_id for item in description.objects}
-    return [item for item in uniquely_named(description) if item.support_id == 0 and item.id not in carrying]
+    """The removable objects that stand on a floor: those that can be moved."""
+    return [item for item in removable(description) if item.support_id == 0]
+
+
+def _clear(view: ViewEvidence, key: int) -> bool:
+    return shows(view, key, RELATE) and centred(key, view)
 
 
 class BeforeAfter:
@@ -73,59 +83,65 @@ class BeforeAfter:
     ) -> Target:
         asked, name = self.skill.levels[level], self.skill.name
         form = previous.form if previous else pick(asked.kinds, rng)
-        items = loose(description)
-        need_objects(uniquely_named(description), asked.options, name)
-        (changed,) = draw_objects(items, 1, rng, name)
-        others = [item for item in uniquely_named(description) if item.id != changed]
-        near = draw_objects(others, 1, rng, name)
-        return Target(key="", focus=(changed, *near), form=form)
+        items = loose(description) if form == "moved" else removable(description)
+        return Target(key="", focus=draw_objects(items, asked.options, rng, name), form=form)
 
     def poses(
         self, scene: Scene, spec: TaskSpec, target: Target, rng: np.random.Generator, findings: Findings
     ) -> Optional[Staging]:
         asked = self.skill.levels[spec.question.level]
-        first = draw_focused_pose(scene, spec.camera, target, rng, findings)
-        if first is None:
+        focus = focus_of(scene, target.focus)
+        poses = [pose for aim in (focus, focus[:1]) for pose in draw_poses(scene, spec.camera, aim, rng)]
+        low, high = OTHER_CAMERA_M
+        pairs = [
+            (a, b)
+            for a, b in product(range(len(poses)), repeat=2)
+            if (a == b if asked.same_camera else low <= math.dist(poses[a].position_m, poses[b].position_m) <= high)
+        ]
+        if not pairs:
+            findings.reject("no two standing points show the objects")
             return None
-        second = first
-        if not asked.same_camera:
-            low, high = OTHER_CAMERA_M
-            for _ in range(_TRIES):
-                drawn = draw_focused_pose(scene, spec.camera, target, rng, findings)
-                if drawn is not None and low <= math.dist(first.position_m, drawn.position_m) <= high:
-                    second = drawn
-                    break
-            else:
-                findings.reject("no second standing point shows the objects")
-                return None
-        changed = target.focus[0]
-        rule = self._unseen(scene, spec, target, first, second)
-        if rule:
-            findings.reject(rule)
-            return None
-        if target.form == "gone":
-            return Staging((first, second), (second,), ((), (Change(changed),), ()), target.focus[:1])
-        if target.form == "new":
-            return Staging((first, second), (first,), ((Change(changed),), (), ()), target.focus[:1])
-        moved = self._moved(scene, changed, asked.moved_m, second, spec, rng)
-        if moved is None:
-            findings.reject("the second image has no other place for the object")
-            return None
-        return Staging((first, second), (), ((), (moved,)), target.focus[:1])
+        evidence = shots_of(scene, spec.camera, poses).evidence
+        items = (loose if target.form == "moved" else removable)(scene.description)
+        clear = [{item.id for item in items if _clear(view, item.id)} for view in evidence.views]
+        pairs = [pair for pair in shuffled(pairs, rng) if len(clear[pair[0]] & clear[pair[1]]) >= asked.options]
+        for a, b in pairs[:_PAIRS]:
+            views = (evidence.views[a], evidence.views[b])
+            names = unique_names(Evidence(evidence.description, views, evidence.objects))
+            shown = sorted(clear[a] & clear[b] & names.keys())
+            changes = self._changes(scene, spec, target, shuffled(shown, rng), poses[b], rng)
+            if len(changes) == asked.options:
+                return self._staging(target.form, poses[a], poses[b], changes)
+        findings.reject(self._too_few(asked.options))
+        return None
 
-    def _unseen(self, scene: Scene, spec: TaskSpec, target: Target, first: Pose, second: Pose) -> str:
-        """The rule by which probe images reject these poses, before the scene is changed; "" if they do not."""
-        changed, count = target.focus[0], self.skill.levels[spec.question.level].options - 1
-        before, after = shots_of(scene, spec.camera, (first, second)).evidence.views
-        showing = (before,) if target.form == "moved" else (before, after)
-        if not all(shows(view, changed, RELATE) and centred(changed, view) for view in showing):
-            return NOT_IN_BOTH
-        others = sum(key != changed and shows(before, key, RELATE) and shows(after, key, RELATE) for key in before.seen)
-        return "" if others >= count else self._too_few(count)
+    @staticmethod
+    def _staging(form: str, first: Pose, second: Pose, changes: list[Change]) -> Staging:
+        """The first of these changes. Any of the objects could be the changed one, so that their kinds do not give the
+        answer away."""
+        about, change = tuple(one.object_id for one in changes), changes[0]
+        if form == "gone":
+            return Staging((first, second), (second,), ((), (change,), ()), about)
+        if form == "new":
+            return Staging((first, second), (first,), ((change,), (), ()), about)
+        return Staging((first, second), (), ((), (change,)), about)
+
+    def _changes(
+        self, scene: Scene, spec: TaskSpec, target: Target, keys: Sequence[int], second: Pose, rng: np.random.Generator
+    ) -> list[Change]:
+        """As many changes as there are options, each of another one of these objects; fewer if it cannot be done."""
+        asked = self.skill.levels[spec.question.level]
+        changes: list[Change] = []
+        for key in keys:
+            if len(changes) < asked.options:
+                moves = target.form == "moved"
+                change = self._moved(scene, key, asked.moved_m, second, spec, rng) if moves else Change(key)
+                changes += [change] if change else []
+        return changes
 
     @staticmethod
     def _too_few(count: int) -> str:
-        return f"both images clearly show fewer than {count} other objects"
+        return f"both images clearly show fewer than {count} objects that could be changed"
 
     @staticmethod
     def _moved(
@@ -150,7 +166,7 @@ class BeforeAfter:
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         asked = self.skill.levels[level]
-        (changed,) = evidence.about
+        changed, *others = evidence.about
         before, after = evidence.views
         names = unique_names(evidence.with_hidden())
         kind = "moved" if not evidence.hidden else "gone" if changed not in after.seen else "new"
@@ -159,7 +175,7 @@ class BeforeAfter:
         if changed not in names:
             findings.reject(AMBIGUOUS)
             return
-        if not all(shows(view, changed, RELATE) and centred(changed, view) for view in (clear_before, clear_after)):
+        if not all(_clear(view, changed) for view in (clear_before, clear_after)):
             findings.reject(NOT_IN_BOTH)
             return
         still = [key for key in names if key != changed and shows(before, key, RELATE) and shows(after, key, RELATE)]
@@ -171,11 +187,12 @@ class BeforeAfter:
                 return
             still = [key for key in still if _shift_m(evidence, key) <= STILL * moved_m]
             margin = moved_m
-        count = asked.options - 1
-        if len(still) < count:
-            findings.reject(self._too_few(count))
-        for others in combinations(still, count):
-            findings.accept("", (changed, *others), margin, kind)
+        options = [tuple(others)] if others else list(combinations(still, asked.options - 1))
+        for chosen in options:
+            if set(chosen) <= set(still):
+                findings.accept("", (changed, *chosen), margin, kind)
+        if not findings.accepted:
+            findings.reject(self._too_few(asked.options))
 
     def draft(self, evidence: Evidence, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
         measure = {
@@ -231,8 +248,9 @@ class OcclusionRemoval:
         level = spec.question.level
         takable, nameable = loose(scene.description), uniquely_named(scene.description)
         tried: list[tuple[Pose, int]] = []
-        for _ in range(_LINED_UP):
-            before, behind = pick(takable, rng), pick(nameable, rng)
+        # Few objects behind and many before them: the same ones are hidden in some poses and free in others.
+        pairs = product(shuffled(nameable, rng)[:_BEHIND], range(_BEFORE))
+        for behind, before in ((behind, pick(takable, rng)) for behind, _ in pairs):
             pose = _lined_up(scene, spec.camera, before, behind, rng) if before is not behind else None
             if pose is not None:
                 tried.append((pose, before.id))
@@ -241,36 +259,43 @@ class OcclusionRemoval:
             return None
         frames = scene.render([pose for pose, _ in tried], probe(spec.camera), EVIDENCE_SENSORS)
         evidence = Evidence.of(scene.description, frames)
-        for index, (pose, taken) in enumerate(tried):
-            if self._promises(evidence.only_view(index), taken, level):
-                return Staging((pose,), (pose,), ((), (Change(taken),)), (taken,))
-        findings.reject(self._hides_little(level))
-        return None
+        choices = [
+            Choice(right, tuple(free), (index,))
+            for index, (_, taken) in enumerate(tried)
+            for hidden, free in [self._hidden_and_free(evidence.only_view(index), taken, level)]
+            for right in hidden
+        ]
+        drawn = even_choice(choices, self.skill.levels[level].options, rng)
+        if drawn is None:
+            findings.reject(self._hides_little(level))
+            return None
+        pose, taken = tried[drawn.place[0]]
+        return Staging((pose,), (pose,), ((), (Change(taken),)), (taken, drawn.right, *drawn.wrong))
 
     def _hides_little(self, level: int) -> str:
         uncovered = self.skill.levels[level].uncovered
         return f"the object hides less than {uncovered:.0%} of any other object that is still visible"
 
-    def _promises(self, evidence: Evidence, taken: int, level: int) -> bool:
-        """Whether the object hides enough of another one in this view, and nothing of enough others."""
+    def _hidden_and_free(self, evidence: Evidence, taken: int, level: int) -> tuple[list[int], list[int]]:
+        """The visible objects of which the object to take away hides enough, and those of which it hides nothing."""
         asked = self.skill.levels[level]
         view, names = evidence.views[0], unique_names(evidence)
         if taken not in names or not shows(view, taken, RELATE):
-            return False
+            return [], []
         shown = [key for key in names if key != taken and shows(view, key, PARTLY)]
-        hidden = [self._hidden_fraction(evidence, key, taken) for key in shown]
-        free = sum(fraction <= UNTOUCHED for fraction in hidden)
-        return max(hidden, default=0.0) >= asked.uncovered and free >= asked.options - 1
+        hidden = {key: self._hidden_fraction(evidence, key, taken) for key in shown}
+        enough = [key for key in shown if hidden[key] >= asked.uncovered]
+        return enough, [key for key in shown if hidden[key] <= UNTOUCHED]
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         asked = self.skill.levels[level]
-        (taken,) = evidence.about
+        taken, *options = evidence.about
         view, without = evidence.views[0], evidence.hidden[0]
         names = unique_names(evidence)
         if taken not in names or not shows(view, taken, RELATE):
             findings.reject("the object to take away is not shown clearly")
             return
-        shown = [key for key in names if key != taken and shows(view, key, PARTLY)]
+        shown = [key for key in options or names if key in names and key != taken and shows(view, key, PARTLY)]
         gains = {key: gain(key, view, without) for key in shown}
         uncovered = [key for key in shown if gains[key] >= asked.uncovered]
         untouched = [
@@ -281,7 +306,7 @@ class OcclusionRemoval:
             findings.reject(self._hides_little(level))
         elif len(untouched) < count:
             findings.reject(f"fewer than {count} visible objects are unaffected by it")
-        for key in uncovered:
+        for key in uncovered if not options else [key for key in uncovered if key == options[0]]:
             if self._hidden_fraction(evidence, key, taken) < asked.uncovered / 2:
                 findings.reject("a smaller fraction of the object's box is hidden than of the object")
                 continue

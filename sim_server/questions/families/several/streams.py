@@ -35,17 +35,19 @@ from sim_server.questions.family import (
     Target,
     draft_which,
     draw_key,
+    fitting,
     name_slots,
     shuffled,
 )
 from sim_server.questions.geometry import point_box_distance
 from sim_server.questions.language.functions.views import distance_from_camera
 from sim_server.questions.staging import Staging
-from sim_server.questions.views.sets import drawn_sets, evenly_fitting, first_fitting, shoot
+from sim_server.questions.views.sets import Choice, drawn_sets, even_choice, evenly_fitting, first_fitting, shoot
 from sim_server.questions.views.viewpoints import focus_of
 
 IMAGES = ("Image 1", "Image 2", "Image 3", "Image 4")
 _SETS_TRIED = 150
+_SHARED_TRIED, _SETS_OF_ONE = 20, 10  # objects that cameras may share, and sets of cameras that see one
 
 
 def _in_all(views: Sequence[ViewEvidence]) -> set[int]:
@@ -59,24 +61,36 @@ class CamerasShared:
     views = 2
 
     def target(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, _previous: Optional[Target] = None
+        self, description: SceneDescription, level: int, _rng: np.random.Generator, _previous: Optional[Target] = None
     ) -> Target:
-        named = uniquely_named(description)
-        need_objects(named, self.skill.levels[level].options, self.skill.name)
-        return Target(key="", focus=(pick(named, rng).id,))
+        need_objects(uniquely_named(description), self.skill.levels[level].options, self.skill.name)
+        return NO_TARGET
 
     def poses(
-        self, scene: Scene, spec: TaskSpec, target: Target, rng: np.random.Generator, findings: Findings
-    ) -> Optional[tuple[Pose, ...]]:
-        shots = shoot(scene, spec.camera, rng)
-        count = min(self.skill.levels[spec.question.level].cameras, spec.max_views)
-        sets = drawn_sets(shots.seeing(target.focus[0]), count, _SETS_TRIED, rng)
-        return first_fitting(self, spec, target, shots, sets, findings)
+        self, scene: Scene, spec: TaskSpec, _target: Target, rng: np.random.Generator, findings: Findings
+    ) -> Optional[Staging]:
+        """Cameras that share one object, which others share as often among the sets of cameras that were tried."""
+        shots, level = shoot(scene, spec.camera, rng), spec.question.level
+        asked = self.skill.levels[level]
+        count = min(asked.cameras, spec.max_views)
+        choices: list[Choice] = []
+        keys = [item.id for item in uniquely_named(scene.description)]
+        sharing = [shots.seeing(key) for key in shuffled(keys, rng)[:_SHARED_TRIED]]
+        for chosen in (chosen for some in sharing for chosen in drawn_sets(some, count, _SETS_OF_ONE, rng)):
+            candidates, _ = fitting(self, shots.of(chosen, NO_TARGET), level, NO_TARGET)
+            choices += [Choice(item.objects[0], item.objects[1:], tuple(chosen)) for item in candidates]
+        drawn = even_choice(choices, asked.options, rng)
+        if drawn is None:
+            findings.reject("no two objects are each shared by some cameras that do not share the other")
+            return None
+        return Staging(tuple(shots.poses[index] for index in drawn.place), about=(drawn.right, *drawn.wrong))
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         options, shared = self.skill.levels[level].options, _in_all(evidence.views)
         clear = clear_anywhere(evidence, RELATE, findings)
         sure = [key for key in clear if not shown_in_part(evidence, key, RELATE)]
+        if evidence.about:
+            sure = [key for key in evidence.about if key in sure]
         others = [key for key in sure if key not in shared]
         if len(others) < options - 1:
             findings.reject(f"fewer than {options} objects to choose from")

@@ -204,6 +204,8 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
                 findings.reject("the support of the small object is not shown clearly")
             elif not near or near[0][0] > FARTHEST_NEIGHBOUR_M or near[0][0] < 0.05:
                 findings.reject(f"the small object has no neighbour within {FARTHEST_NEIGHBOUR_M} m")
+            elif not _wrong(_decimetres(near[0][0]), asked):
+                findings.reject("the neighbour is too near for a shorter wrong distance")
             elif len(near) > 1 and near[1][0] - near[0][0] < NEIGHBOUR_GAP_M:
                 findings.reject(f"the distances of two neighbours differ by less than {NEIGHBOUR_GAP_M} m")
             else:
@@ -254,31 +256,15 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
         asked: SmallLocationLevel,
         rng: np.random.Generator,
     ) -> tuple[str, ...]:
-        """The right place among wrong ones.
+        """The right place among wrong ones, on the other side, at another distance, or both.
 
-        Two parts of a place vary, each between a right and a wrong phrase, and the wrong combinations are drawn, so
-        that the parts that options share do not give the answer away.
+        The support is the same in all, since the kind of the object makes other ones implausible.
         """
-        right = (name_of(evidence.objects[item.support_id]), side, _decimetres(box_distance_m(item.box, neighbour.box)))
-        furniture = [
-            name_of(evidence.objects[key])
-            for key in evidence.views[0].seen
-            if key not in (item.support_id, neighbour.id)
-            and not is_small(evidence.objects[key])
-            and shows(evidence.views[0], key, RELATE)
-        ]
-        wrong = (
-            pick(furniture, rng) if furniture else "",
-            "left" if side == "right" else "right",
-            _wrong_m(evidence, item, right[2], asked.wrong_by_m, rng),
-        )
-        vary = [int(part) for part in rng.permutation([0, 1, 2] if wrong[0] else [1, 2])[:2]]
-        combinations = [[0, 0, 0], [0, 0, 0], [0, 0, 0]]
-        combinations[0][vary[0]] = combinations[1][vary[1]] = combinations[2][vary[0]] = combinations[2][vary[1]] = 1
-        drawn = [combinations[int(index)] for index in rng.permutation(3)[: asked.options - 1]]
-        places = [tuple((right, wrong)[use][part] for part, use in enumerate(uses)) for uses in [[0, 0, 0], *drawn]]
-        beside = name_of(neighbour)
-        listed = [f"on the {on}, to the {where} of the {beside}, {away} m from it" for on, where, away in places]
+        away = _decimetres(box_distance_m(item.box, neighbour.box))
+        sides, distances = (side, "left" if side == "right" else "right"), (away, pick(_wrong(away, asked), rng))
+        places = [(sides[a], distances[b]) for a, b in ((0, 0), *shuffled(((0, 1), (1, 0), (1, 1)), rng))]
+        on, beside = name_of(evidence.objects[item.support_id]), name_of(neighbour)
+        listed = [f"on the {on}, to the {where} of the {beside}, {m} m from it" for where, m in places[: asked.options]]
         return shuffled(listed, rng)
 
 
@@ -287,18 +273,13 @@ def _decimetres(distance_m: float) -> str:
     return decimal(math.floor(distance_m / 0.1 + 0.5) * 0.1)
 
 
-def _wrong_m(evidence: Evidence, item: SceneObject, right_m: str, wrong_by_m: float, rng: np.random.Generator) -> str:
-    """A wrong but plausible distance: that of another small object from its neighbour, or one drawn uniformly."""
-    objects, comparable = evidence.description.objects, Comparable(evidence.description)
-    nearest = [
-        _by_distance(other, objects, comparable)[:1] for other in objects if is_small(other) and other is not item
-    ]
-    drawn = sorted({_decimetres(pair[0][0]) for pair in nearest if pair} - {"0"})
-    fitting = [away for away in drawn if abs(float(away) - float(right_m)) >= wrong_by_m - 1e-9]
-    if not fitting:
-        steps = [_decimetres(step * 0.1) for step in range(1, round(10 * FARTHEST_NEIGHBOUR_M) + 1)]
-        fitting = [away for away in steps if abs(float(away) - float(right_m)) >= wrong_by_m - 1e-9]
-    return pick(fitting, rng)
+def _wrong(right_m: str, asked: SmallLocationLevel) -> tuple[str, ...]:
+    """Wrong distances: one shorter and one longer, so that neither short nor long ones are more often right.
+
+    Empty if there is no shorter one.
+    """
+    shorter, longer = (_decimetres(float(right_m) * times) for times in (1 / asked.wrong_times, asked.wrong_times))
+    return (shorter, longer) if "0" < shorter < right_m else ()
 
 
 FAMILIES = (SmallPresence(), SmallNearest(), SmallLocation())

@@ -103,7 +103,7 @@ RULES = (
     _of("cameras_nearest.apart_m", 0.0, 2, m.camera_gap, 0.6),
     _of("small_nearest.apart_m", 0.0, 2, m.option_gap, 0.3),
     _of("small_location.apart", 0.0, 1, m.side_gap, 0.09),
-    _of("small_location.wrong_by_m", 0.0, 1, m.wrong_by, 0.5),
+    _of("small_location.wrong_times", 1.2, 3, m.wrong_by, 1.5),
     _of("cross_view.margin", 0.0, 0, m.half_above, 0.12),
     _of("cross_view.margin", 0.0, 3, m.cell_above, 0.06),
     _of("cross_view.margin_deg", 0.0, 1, m.heading_above, 30.0),
