@@ -262,6 +262,7 @@ def test_sunlight_stays_inside_the_room() -> None:
                 continue
             first = int(rectangles.start[r])
             own = scene.light.atlas[first : first + columns * rows].reshape(rows, columns, 3).mean(2)
-            assert own[-1].mean() < 1.3 * (own[-3].mean() + 0.02)
+            brighter = own[-1] / (own[-3] + 0.02)  # tall furniture darkens single columns of the lower row
+            assert np.median(brighter) < 1.3
             compared += 1
         assert compared >= 10
