@@ -119,9 +119,10 @@ class RoomsScene(HomeScene):
         seed = spec.seed
         plan = make_plan(spec, rng_for(seed, "rooms", "plan"))
         placed, navigation = furnished(spec, plan)
+        fixed = spec.palette == "named" or bool(spec.categories)  # the ceiling lamps are parts of the building
         gone: set[int] = set()
         if changes:
-            gone = _change(placed, changes)
+            gone = _change(placed, 0 if fixed else len(plan.rects), changes)
             stay = [triangles(item) for index, item in enumerate(placed) if index not in gone]
             navigation = free_floor(plan, stay)
         look = rng_for(seed, "rooms", "look")
@@ -132,7 +133,6 @@ class RoomsScene(HomeScene):
         style = make_style(spec, [room.category for room in plan.rooms], lit, lamp_color(spec))
         builder = GeometryBuilder()
         fixtures = ceiling_lamps(plan, lamps, style)
-        fixed = spec.palette == "named" or bool(spec.categories)  # the lamps are parts of the building
         for parts, fixture in zip(shell_parts(plan, style, blind_drops(spec, plan)), fixtures):
             builder.add(0, parts + fixture if fixed else parts)
         if details := detail_parts(spec, plan, placed, rng_for(seed, "rooms", "details")):
@@ -147,6 +147,8 @@ class RoomsScene(HomeScene):
             objects.append(_describe(index + 1, item, color))
         for space, fixture in enumerate(() if fixed else fixtures):
             key = len(placed) + 1 + space
+            if key - 1 in gone:
+                continue
             objects.append(_describe_lamp(key, plan.room_of[space] + 1, builder.add(key, fixture)))
         description = SceneDescription(
             scene_id=f"rooms-{seed}",
@@ -171,18 +173,20 @@ def _materials(spec: SceneSpec, item: Placed, look: np.random.Generator) -> dict
     return natural_materials(item.model.kinds, MOODS[spec.light].lamp_on, lamp_color(spec), source)
 
 
-def _change(placed: list[Placed], changes: Sequence[Change]) -> set[int]:
-    """Move objects in `placed`; return the indices of the removed ones."""
+def _change(placed: list[Placed], ceiling_lamps: int, changes: Sequence[Change]) -> set[int]:
+    """Move objects in `placed`; return the indices of the removed ones, among them ceiling lamps, which come last."""
     gone: set[int] = set()
     for change in changes:
         index = change.object_id - 1
-        if not 0 <= index < len(placed) or index in gone:
+        if not 0 <= index < len(placed) + ceiling_lamps or index in gone:
             raise VantageError("bad_request", f"this scene has no object {change.object_id} to change.")
         if any(item.support == index for item in placed):
             raise VantageError("bad_request", f"object {change.object_id} carries others: change those first.")
         if change.moved_to_m is None:
             gone.add(index)
             continue
+        if index >= len(placed):
+            raise VantageError("bad_request", f"object {change.object_id} is a ceiling lamp, which cannot be moved.")
         item = placed[index]
         x, y, z = np.subtract(change.moved_to_m, _describe(index + 1, item).box.centre_m).tolist()
         placed[index] = item._replace(x_m=item.x_m + x, y_m=item.y_m + y, z_m=item.z_m + z)
@@ -190,7 +194,7 @@ def _change(placed: list[Placed], changes: Sequence[Change]) -> set[int]:
 
 
 def _describe_lamp(object_id: int, room_id: int, corners: NDArray[np.float32]) -> SceneObject:
-    """A ceiling lamp with these vertices, which cannot be moved or removed."""
+    """A ceiling lamp with these vertices, which can be removed, but not moved."""
     low, high = corners.min(0).astype(float), corners.max(0).astype(float)
     centre, half = (low + high) / 2, (high - low) / 2 + _BOX_SLACK_M
     box = OrientedBox((float(centre[0]), float(centre[1]), float(centre[2])),

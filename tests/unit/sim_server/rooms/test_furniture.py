@@ -199,8 +199,11 @@ def test_ceiling_lamps_are_objects_of_natural_homes() -> None:
     x, y, z = lamps[0].box.centre_m
     ids = scene.render([look_at((x + 1.2, 1.6, z + 0.4), (x, y, z))], Camera(64, 48), ("ids",)).ids
     assert ids is not None and (ids == lamps[0].id).any()
-    with pytest.raises(VantageError, match=f"no object {lamps[0].id}"):
-        scene.edited((Change(lamps[0].id),))
+    without = scene.edited((Change(lamps[0].id),))
+    assert [o for o in scene.description.objects if o.id != lamps[0].id] == list(without.description.objects)
+    assert not (without.geometry.face_object == lamps[0].id).any()
+    with pytest.raises(VantageError, match=f"object {lamps[0].id} is a ceiling lamp, which cannot be moved"):
+        scene.edited((Change(lamps[0].id, (x, y - 1, z)),))
     named = RoomsScene(SceneSpec(seed=4, rooms=2))
     assert all(o.category != CEILING_LAMP for o in named.description.objects)
 
