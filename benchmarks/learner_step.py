@@ -80,6 +80,7 @@ def train_steps(settings: LearnerSettings, steps: int) -> list[dict[str, float]]
             parts.processor,
             lambda: split_answers(collect(), 1)[0],
             config,
+            settings.grpo,
             CheckpointStore(store),
             clock,
             dict,

@@ -13,7 +13,7 @@ from protocol.skills.skill import MOST_VIEWS
 from protocol.tasks.check import check_proposal
 from protocol.tasks.specs import World
 from protocol.tasks.task import PROPOSED, Degradation, TaskSpec
-from protocol.wire.messages import ConfidenceReport
+from protocol.wire.messages import OUTCOMES, ConfidenceReport
 
 MOST_TEXT = 4096  # characters of an id or a reason in a report
 MOST_REWARDS = 4096
@@ -23,14 +23,20 @@ _LEASE_ID = re.compile(r"(s(\d{8,18}))\.(\d{1,9})")
 
 def check_report(report: ConfidenceReport, state: State) -> None:
     """Raises VantageError("bad_request") for a report that cannot be stored, or on a lease that was never given."""
-    figures = (report.success_rate, report.truth_likelihood, report.answer_entropy, *report.rewards)
+    figures = (
+        report.success_rate,
+        report.truth_likelihood,
+        report.truth_probability,
+        report.answer_entropy,
+        *report.rewards,
+    )
     skill = CATALOGUE.get(report.skill)
     if not report.report_id:
         problem = "has no report_id"
     elif max(len(report.report_id), len(report.reason)) > MOST_TEXT or len(report.rewards) > MOST_REWARDS:
         problem = f"has more than {MOST_TEXT} characters of text or {MOST_REWARDS} rewards"
-    elif report.outcome not in ("answered", "infeasible", "broken"):
-        problem = f"has outcome {report.outcome!r}, which is not answered, infeasible or broken"
+    elif report.outcome not in OUTCOMES:
+        problem = f"has outcome {report.outcome!r}, which is not one of {', '.join(OUTCOMES)}"
     elif report.level not in ((0,) if report.skill == PROPOSED else skill.feasible_levels if skill else ()):
         problem = f"names {report.skill!r} at level {report.level}, which the skill catalogue lacks"
     elif not _is_label(report.degradation):

@@ -125,7 +125,7 @@ def _print(name: str, status: CurriculumStatus) -> None:
     console.print(table)
     console.print(
         f"{status.issued} specs issued, {status.leased} on lease, {status.counted} reports counted, "
-        f"{status.infeasible} infeasible, {status.broken} broken",
+        f"{status.screened} screened, {status.infeasible} infeasible, {status.broken} broken",
         highlight=False,
     )
     if status.proposals:

@@ -262,7 +262,7 @@ class CurriculumCore:
 
     def _watch_answers(self, reports: Sequence[ConfidenceReport]) -> None:
         """A run whose specs all fail makes no progress."""
-        if any(report.outcome == "answered" for report in reports):
+        if any(report.outcome in ("answered", "screened") for report in reports):
             self.stalls.progressed(_ANSWERS)
         else:
             last = reports[-1]
@@ -308,7 +308,7 @@ class CurriculumCore:
             "cells": Counter(str(issue.cell) for issue in event.issues),
             "purposes": Counter(issue.purpose for issue in event.issues),
             "success": {
-                str(one.cell): round(one.mean, 4) for one in cell_estimates(self._state, self._settings) if one.asked
+                str(one.cell): round(one.mean, 4) for one in cell_estimates(self._state, self._settings) if one.seen
             },
             "reason": event.reason,
         }

@@ -42,6 +42,7 @@ def status_of(state: State, settings: CurriculumSettings) -> CurriculumStatus:
                 calibration_error=calibration.ece,
                 brier=calibration.brier,
                 degradation=estimate.cell.degradation,
+                screened=seen.screened,
             )
         )
     if state.proposals:
@@ -53,6 +54,7 @@ def status_of(state: State, settings: CurriculumSettings) -> CurriculumStatus:
         counted=state.counted,
         infeasible=state.infeasible,
         broken=state.broken,
+        screened=state.screened,
         cells=tuple(rows),
         reason=state.reason,
         proposals=len(state.proposals),
@@ -97,7 +99,7 @@ def explain(issues: Sequence[Issue], estimates: Sequence[CellEstimate]) -> str:
 
 def _describe(estimate: CellEstimate) -> str:
     trend = ", rising" if estimate.trend > _TREND else ", falling" if estimate.trend < -_TREND else ""
-    new = "" if estimate.asked else ", new"
+    new = "" if estimate.seen else ", new"
     return f"{estimate.cell} (p≈{estimate.mean:.2f}{trend}{new})"
 
 

@@ -73,11 +73,33 @@ class StreamSettings(Section):
     keep_episodes: int = Field(default=20_000, ge=0)  # limit on lines in episodes.jsonl without views
 
 
+class ScreenSettings(Section):
+    """Choice of the most informative of several candidates for each new question of a step."""
+
+    candidates: int = Field(default=1, ge=1, le=64)  # per question; 1: no screening
+    largest_share: float = Field(default=0.2, gt=0, le=1)  # of the chosen questions for one cell; at least two
+    unranked_share: float = Field(default=0.0, ge=0, le=1)  # of the chosen questions, drawn at random
+    samples: int = Field(default=4, ge=2, le=64)  # answers that estimate the variance of rewards, if not a choice
+
+
+class ReplaySettings(Section):
+    """Informative questions come back with new answers."""
+
+    share: float = Field(default=0.0, ge=0, lt=1)  # largest share of a step's questions that are replayed; 0: none
+    uses: int = Field(default=8, ge=2, le=1000)  # how often a question is trained on at most
+    gap_steps: int = Field(default=4, ge=1)  # between two uses
+    retire_above: float = Field(default=0.95, gt=0, le=1)  # expected accuracy from which a question is retired
+    most: int = Field(default=512, ge=1, le=100_000)  # questions in memory; the oldest leave first
+
+
 class GrpoSettings(Section):
     """The GRPO step. The defaults suit the embedded policy (LoRA r 16, 32 questions x 16 answers, beta 0)."""
 
     groups: int = Field(default=32, ge=1, le=4096)
     samples: int = Field(default=16, ge=2, le=256)
+    # grpo: sampled answers with their advantages; truth: the likelihood of the true answer; grpo+truth: both.
+    objective: Literal["grpo", "grpo+truth", "truth"] = "grpo"
+    truth_weight: float = Field(default=1.0, gt=0)  # of the likelihood of the true answer, beside that of GRPO
     replacements: float = Field(default=1.0, ge=0, le=8)  # limit on groups replaced per step, as a multiple of `groups`
     micro_batch_groups: int = Field(default=0, ge=0)  # groups per forward pass of a process; 0: all
     learning_rate: float = Field(default=1e-3, gt=0)
@@ -98,6 +120,16 @@ class GrpoSettings(Section):
     save_every: int = Field(default=1, ge=1)
     keep_checkpoints: int = Field(default=2, ge=1)
     publish_every: int = Field(default=10, ge=1)  # steps between published adapters if the engine is live
+
+    @property
+    def teaches(self) -> bool:
+        """Whether the likelihood of true answers is trained."""
+        return self.objective != "grpo"
+
+    @property
+    def rows(self) -> int:
+        """Answers per question that the trainer sees: the sampled ones, and the true one if it is taught."""
+        return self.samples + self.teaches
 
 
 class EvaluateSettings(Section):
@@ -149,10 +181,10 @@ class PretrainSettings(Section):
     )
 
     # Training: the vision tower alone on dense targets, then the full model on packed questions.
-    vision_steps: int = Field(default=700, ge=1)
+    vision_steps: int = Field(default=933, ge=1)
     vision_batch: int = Field(default=32, ge=1)
     vision_muon_lr: float = Field(default=4e-3, gt=0)
-    ground_steps: int = Field(default=500, ge=1)
+    ground_steps: int = Field(default=667, ge=1)
     ground_batch: int = Field(default=32, ge=1)
     ground_questions: int = Field(default=8, ge=1)
     ground_muon_lr: float = Field(default=3e-3, gt=0)
@@ -186,6 +218,8 @@ class LearnerSettings(Section):
     budget: BudgetSettings = BudgetSettings()
     rollout: RolloutSettings = RolloutSettings()
     stream: StreamSettings = StreamSettings()
+    screen: ScreenSettings = ScreenSettings()
+    replay: ReplaySettings = ReplaySettings()
     grpo: GrpoSettings = GrpoSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
 

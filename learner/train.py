@@ -4,7 +4,7 @@
     before       held-out evaluation before training                                  learner/evaluate/held_out.py
     steps        TRL's trainer requests groups until the budget is used up            learner/grpo/trainer.py
                    stream: lease -> render -> task, ahead of the training step        learner/stream/episodes.py
-                   collect: answer, score, report (outbox), keep groups with gradient learner/stream/collect.py
+                   collect: screen, replay, answer, score, report (outbox)            learner/stream/collect.py
                    other ranks answer and train on their part                         learner/ranks/orders.py, follow.py
                    after each step: checkpoint, metrics, periodic evaluation          learner/monitor.py
     after        drain the outbox, evaluate the same questions again, mark the run as done
@@ -18,7 +18,9 @@ from __future__ import annotations
 import logging
 import threading
 from functools import partial
-from typing import Sequence
+from typing import Any, Sequence
+
+import msgspec
 
 from learner.evaluate.held_out import Evaluator, HeldOut
 from learner.grpo.clock import StepClock
@@ -37,6 +39,7 @@ from learner.settings import LearnerSettings
 from learner.stream.collect import Collector
 from learner.stream.episodes import EpisodeLog, TaskStream
 from learner.stream.outbox import Outbox, ReportSender
+from learner.stream.replay import Replay
 from learner.stream.reports import Channel
 from protocol.errors import VantageError
 from protocol.run.config import section
@@ -115,6 +118,7 @@ class Loop:
             clock=self.clock,
             stalls=self.stalls,
             score_truth=parts.truths,
+            replay=Replay(settings.replay, simulator, settings.stream),
         )
         held_out = HeldOut(run.path / "evaluations" / "held_out", self.world, cells_of(run.config), settings.evaluate)
         live_answerer = Answerer(live, parts.encoder, style, simulator, settings.stream, reading)
@@ -150,6 +154,7 @@ class Loop:
         checkpoint = resume(self.parts, self.checkpoints)
         facts = verify(checkpoint) if checkpoint else Facts(0, 0.0)
         self.progress.resume(facts)
+        self.collector.replay.restore(facts.replay)
         waiting = partial(self.progress.show_unless_stopped, "waiting for the curriculum")
         self.sender.check_history(facts.counted, waiting)
         self.ranks.send_all(Resume(str(checkpoint) if checkpoint else None))
@@ -189,15 +194,21 @@ class Loop:
             self.parts.processor,
             self._collect,
             config,
+            settings.grpo,
             self.checkpoints,
             self.clock,
-            lambda: {**self.progress.facts(), "counted": self.outbox.total},
+            self._facts,
             self.progress.rate,
             self.parts.packed,
             correct=not self.engine.live,
             callbacks=[self.monitor],
             style=settings.policy.style,
         )
+
+    def _facts(self) -> dict[str, Any]:
+        """Entries for the manifest of a checkpoint."""
+        replay = msgspec.to_builtins(self.collector.replay.facts())
+        return {**self.progress.facts(), "counted": self.outbox.total, "replay": replay}
 
     def _collect(self) -> tuple[Sequence[Group], range]:
         self.monitor.between_steps()

@@ -21,7 +21,7 @@ class CellEstimate(msgspec.Struct, frozen=True):
 
     cell: Cell
     weight: float  # of the skill with this degradation, from the settings
-    asked: int
+    seen: int  # questions that gave evidence
     mean: float  # posterior mean of success
     sd: float
     signal: float  # expected variance of rewards within a group
@@ -60,12 +60,12 @@ def _estimate(state: State, settings: CurriculumSettings, cell: Cell, weight: fl
     seen = state.cells.get(str(cell), CellState())
     post = state.posterior(cell, estimation)
     trend = _trend(seen, estimation.window_groups)
-    stale = seen.asked - seen.best_at - estimation.patience_groups
+    stale = seen.seen - seen.best_at - estimation.patience_groups
     enough = estimation.patience_groups / 4
     return CellEstimate(
         cell=cell,
         weight=weight,
-        asked=seen.asked,
+        seen=seen.seen,
         mean=post.mean,
         sd=post.sd,
         signal=post.signal,
@@ -73,16 +73,16 @@ def _estimate(state: State, settings: CurriculumSettings, cell: Cell, weight: fl
         trend=trend,
         progress=min(abs(trend) / _PROGRESS_SCALE, 1.0),
         damping=max(_LEAST_DAMPING, 0.5 ** (max(stale, 0) / estimation.patience_groups)),
-        feasible=(seen.asked + seen.blind_asked + 2.0) / (seen.asked + seen.blind_asked + seen.infeasible + 2.0),
+        feasible=(seen.seen + seen.blind_asked + 2.0) / (seen.seen + seen.blind_asked + seen.infeasible + 2.0),
         seeing=_seeing(state.cells.get(str(cell.undegraded), CellState()), cell),
-        learned=seen.asked >= 4 and post.mean > (1.0 + cell.chance) / 2.0,
-        hopeless=seen.asked >= enough and seen.fast.value <= estimation.hopeless,
+        learned=seen.seen >= 4 and post.mean > (1.0 + cell.chance) / 2.0,
+        hopeless=seen.seen >= enough and seen.fast.value <= estimation.hopeless,
         waiting=state.next_number - 1 - seen.issued_at,
     )
 
 
 def _trend(seen: CellState, window: float) -> float:
-    if seen.asked < window / 2:
+    if seen.seen < window / 2:
         return 0.0
     change = seen.fast.value - seen.slow.value
     # An average over w groups has the variance of a group / (2w - 1); that of the slow average is negligible.

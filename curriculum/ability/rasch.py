@@ -63,6 +63,9 @@ class Cell(msgspec.Struct, frozen=True, order=True):
         return f"{self.skill} L{self.level}" + (f" {self.degradation}" if self.degradation else "")
 
 
+MOST_TRIALS = 1.0 / _GROUP_CORRELATION  # that any number of answers to one question are worth
+
+
 def effective_trials(group_size: int) -> float:
     """The number of independent answers that `group_size` correlated answers are worth."""
     return group_size / (1.0 + (group_size - 1) * _GROUP_CORRELATION)

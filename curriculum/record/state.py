@@ -8,14 +8,14 @@ from typing import Optional
 import msgspec
 
 from curriculum.ability.calibration import Calibration
-from curriculum.ability.rasch import BetaCounts, Cell, Posterior, Rasch, effective_trials, posterior
+from curriculum.ability.rasch import MOST_TRIALS, BetaCounts, Cell, Posterior, Rasch, effective_trials, posterior
 from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent, spec_of
 from curriculum.settings import Estimation
 from protocol.tasks.proposals import proposal_key
 from protocol.tasks.task import TaskSpec
 from protocol.wire.messages import ConfidenceReport
 
-STATE_VERSION = 4  # raise it when the projection of the same events changes
+STATE_VERSION = 5  # raise it when the projection of the same events changes
 
 _SLOW_WINDOWS = 4.0  # length of the slow average in windows
 _MOST_ABANDONED = 10_000  # specs that were given up and whose late reports are still counted
@@ -38,25 +38,35 @@ class Average(msgspec.Struct):
 
 
 class CellState(msgspec.Struct):
-    """The record of one cell. Counts are groups and never fade; a blind group counts only as blind."""
+    """The record of one cell. Counts are groups and never fade; a blind group counts only as blind.
+
+    `asked` counts answered questions, `screened` those whose confidence was measured but that were not chosen. Both are
+    evidence: together they are all candidates, so that estimates are unbiased by the choice.
+    """
 
     seeing: BetaCounts = msgspec.field(default_factory=BetaCounts)
     blind: BetaCounts = msgspec.field(default_factory=BetaCounts)
     fast: Average = msgspec.field(default_factory=Average)
     slow: Average = msgspec.field(default_factory=Average)
     best: float = 0.0  # of the slow average, when progress was last seen
-    best_at: int = 0  # `asked` at that time
+    best_at: int = 0  # `seen` at that time
     asked: int = 0
+    screened: int = 0
     blind_asked: int = 0
     infeasible: int = 0
     broken: int = 0
     no_gradient: int = 0
     issued_at: int = -1  # number of the spec last issued here
 
+    @property
+    def seen(self) -> int:
+        """The number of questions that gave evidence."""
+        return self.asked + self.screened
+
     def answer(
         self, report: ConfidenceReport, statistics: tuple[float, float, float], now: int, estimation: Estimation
     ) -> None:
-        """Add an answered group with its `group_statistics`; `now` counts the groups of all cells."""
+        """Add an answered or screened question with its `group_statistics`; `now` counts those of all cells."""
         success, trials, variance = statistics
         counts = self.blind if report.blind else self.seeing
         counts.fade(now, estimation.fade_groups)
@@ -64,14 +74,17 @@ class CellState(msgspec.Struct):
         if report.blind:
             self.blind_asked += 1
             return
-        self.asked += 1
-        self.no_gradient += not report.had_gradient
+        if report.outcome == "screened":
+            self.screened += 1
+        else:
+            self.asked += 1
+            self.no_gradient += not report.had_gradient
         self.fast.add(success, estimation.window_groups)
         self.slow.add(success, estimation.window_groups * _SLOW_WINDOWS)
         level = self.slow.value
         room = 4.0 * level * (1.0 - level)  # near 0 and 1 a smaller rise counts as progress
-        if self.asked <= estimation.window_groups or level > self.best + _LEAST_PROGRESS * room:
-            self.best, self.best_at = level, self.asked
+        if self.seen <= estimation.window_groups or level > self.best + _LEAST_PROGRESS * room:
+            self.best, self.best_at = level, self.seen
 
 
 class Asked(msgspec.Struct):
@@ -94,7 +107,8 @@ class State(msgspec.Struct):
     next_scene: int = 0
     issued: int = 0
     counted: int = 0
-    groups: int = 0  # answered with images
+    groups: int = 0  # answered with images, or screened
+    screened: int = 0
     infeasible: int = 0
     broken: int = 0
     cells: dict[str, CellState] = {}
@@ -164,7 +178,7 @@ class State(msgspec.Struct):
 
     def _reported(self, report: ConfidenceReport, estimation: Estimation) -> None:
         issue = self.issue_of(report.spec_id)
-        if issue and issue.proposal and report.outcome != "answered":
+        if issue and issue.proposal and report.outcome not in ("answered", "screened"):
             self.proposals[issue.proposal].left = 0  # it would fail again
         self.counted += 1
         for waiting in (self.leases, self.returned, self.abandoned):
@@ -184,17 +198,23 @@ class State(msgspec.Struct):
                 success, trials, _ = statistics
                 self.groups += 1
                 self.rasch.update(cell, success, trials)
-                likelihood = min(max(report.truth_likelihood, 0.0), 1.0)
-                self.calibration.setdefault(cell.skill, Calibration()).add(likelihood, success)
+                self.screened += report.outcome == "screened"
+                if report.outcome == "answered":
+                    likelihood = min(max(report.truth_likelihood, 0.0), 1.0)
+                    self.calibration.setdefault(cell.skill, Calibration()).add(likelihood, success)
             state.answer(report, statistics, self.groups, estimation)
 
 
 def group_statistics(report: ConfidenceReport) -> tuple[float, float, float]:
-    """Mean success (0..1), the number of independent answers that the group is worth, and the variance of rewards."""
+    """Mean success (0..1), the number of independent answers that the group is worth, and the variance of rewards.
+
+    The expected success of a screened choice is exact: it is worth as much as any number of answers.
+    """
     rewards = [min(max(reward, 0.0), 1.0) for reward in report.rewards]
     success = min(max(report.success_rate, 0.0), 1.0)
     if len(rewards) < 2:
-        return success, 1.0, success * (1.0 - success)
+        trials = MOST_TRIALS if report.outcome == "screened" else 1.0
+        return success, trials, success * (1.0 - success)
     mean = math.fsum(rewards) / len(rewards)
     variance = math.fsum((reward - mean) ** 2 for reward in rewards) / (len(rewards) - 1)
     return success, effective_trials(len(rewards)), variance

@@ -12,6 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from launch.report import charts
+from launch.report.data import data_figures, replay_chart, score_chart
 from launch.report.records import EpisodeRecord, Records, SkillChange, StepRecord, gallery, is_relational, split_cell
 from protocol.run.config import to_toml
 from protocol.run.directory import RunDir, write_atomic
@@ -53,6 +54,9 @@ def render(records: Records) -> str:
         asked=Markup(_asked_chart(records, skills)),
         purposes=_purposes(records),
         no_gradient=Markup(_no_gradient_chart(records)),
+        data_figures=data_figures(records.steps),
+        data_score=Markup(score_chart(records)),
+        replay=Markup(replay_chart(records.steps)),
         heatmap=Markup(_heatmap(records, skills)),
         step_time=Markup(_step_time(records.steps)),
         gallery=[_gallery_item(episode) for episode in gallery(records.run, GALLERY)],

@@ -26,13 +26,25 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True)
 class StepRecord:
-    """One training step; `no_gradient` is the fraction of groups whose rewards had no spread."""
+    """One training step.
+
+    `no_gradient` is the fraction of groups whose rewards had no spread. `candidates` were generated, of which
+    `screened` were left out (`left_out`: why). `kept` questions were trained on, `replayed` of them not for the first
+    time; the success of those sums to `before_replay` at their last use and to `after_replay` now.
+    """
 
     step: int
     time_s: float
     reward: float
     no_gradient: Optional[float]
     seconds: dict[str, float]  # part of the step -> wall seconds
+    candidates: int = 0
+    screened: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    kept: int = 0
+    replayed: int = 0
+    before_replay: float = 0.0
+    after_replay: float = 0.0
 
 
 @dataclass(frozen=True)

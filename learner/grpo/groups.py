@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Optional, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +16,7 @@ from learner.policy.vision import ImageFeatures
 from learner.rollouts.base import Rollout
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.group import Group
-from learner.rollouts.transformers import batches_of_one_shape, grid_of, join_features, plain_inputs
+from learner.rollouts.transformers import batches_of_one_shape, grid_of, plain_inputs
 
 
 def split_answers(groups: Sequence[Group], ranks: int) -> list[tuple[Sequence[Group], range]]:
@@ -26,7 +25,7 @@ def split_answers(groups: Sequence[Group], ranks: int) -> list[tuple[Sequence[Gr
     Returns for each rank its groups and the range of its answers among all answers of these groups: a rank may own
     only some of the answers of its first and last group.
     """
-    samples = len(groups[0].rewards)
+    samples = groups[0].rows
     rows = len(groups) * samples // ranks
     assert rows * ranks == len(groups) * samples, "the answers cannot be split evenly"
     parts: list[tuple[Sequence[Group], range]] = []
@@ -58,7 +57,7 @@ def packed_log_probs(
     log_probs = torch.zeros(len(rows), length, device=rows.device)
     entropies = torch.zeros(len(rows), length, device=rows.device)
     # At most as many prompts at once as there are groups: looking around adds prompts.
-    at_once = len({row // len(groups[0].rewards) for row in rows.tolist()})
+    at_once = len({row // groups[0].rows for row in rows.tolist()})
     for batch in batches_of_one_shape([rollout.prompt for rollout, _ in read], at_once):
         members = [read[index] for index in batch]
         _fill(packed, members, temperature, log_probs, entropies)
@@ -96,7 +95,7 @@ def plain_log_probs(
 
 def _pieces_by_prompt(groups: Sequence[Group], rows: Tensor) -> list[tuple[Rollout, list[_Piece]]]:
     """Every prompt that these answers continue, with the tokens that continue it."""
-    samples = len(groups[0].rewards)
+    samples = groups[0].rows
     read: dict[int, tuple[Rollout, list[_Piece]]] = {}
     for place, row in enumerate(rows.tolist()):
         start = 0
@@ -149,12 +148,7 @@ def _fill(
 
 
 def _features(packed: PackedPolicy, rollouts: Sequence[Rollout]) -> Optional[ImageFeatures]:
-    """Features of the views of all prompts: from the rollouts if the engine kept them, else encoded here."""
+    """Features of the views of all prompts."""
     if not rollouts[0].prompt.images:
         return None
-    encoded = [rollout.features for rollout in rollouts]
-    if all(features is not None for features in encoded):
-        return join_features(encoded)
-    images = [image for rollout in rollouts for image in rollout.prompt.images]
-    with torch.no_grad():
-        return packed.encode(np.stack(images))
+    return packed.encode_once([image for rollout in rollouts for image in rollout.prompt.images])

@@ -3,6 +3,7 @@
     collect()                      samples and scores the groups of a step (learner/stream/collect.py)
     GRPOTrainer.rollout_func       passes them to TRL
     GRPOTrainer.reward_funcs       passes their rewards; TRL computes the advantages
+    advantages_of_truths           the true answer of each question, if taught, as an answer with a fixed advantage
     _get_per_token_logps_...       the packed forward: each image and prompt once per group instead of once per answer;
                                    else TRL's own forward, or turn by turn if the policy looked around
     training_step                  averages the gradients over the ranks, if there are several (learner/ranks/orders.py)
@@ -15,6 +16,7 @@ PRIVATE lists everything used of TRL beyond its public interface; a contract tes
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from functools import partial
 from pathlib import Path
@@ -37,6 +39,7 @@ from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.group import Group
 from learner.settings import GrpoSettings, RolloutSettings
 from protocol.answers.prompt import Style
+from protocol.answers.scoring import Reward
 
 # If vLLM is installed, TRL imports it for a client that is not used here; this takes half of the learner's start.
 with mock.patch.object(import_utils, "is_vllm_available", lambda *_args, **_options: False):
@@ -83,9 +86,9 @@ class _AlreadySynced:
 class VantageTrainer(GRPOTrainer):
     """GRPO on the groups that `collect` returns.
 
-    `collect` returns the groups of one step and the range of this rank's answers in them (see `split_answers`).
-    `facts` are added to the manifest of each checkpoint; without `checkpoints` nothing is saved. `rate` returns the
-    learning rate of a step (from 0) as a fraction of the configured rate.
+    `grpo` holds the objective. `collect` returns the groups of one step and the range of this rank's answers in them
+    (see `split_answers`). `facts` are added to the manifest of each checkpoint; without `checkpoints` nothing is saved.
+    `rate` returns the learning rate of a step (from 0) as a fraction of the configured rate.
 
     With `packed`, log-probabilities come from the packed forward, else from TRL's own. With `correct`, the mismatch
     between the log-probabilities of engine and trainer is corrected by truncated importance sampling; an engine with
@@ -98,6 +101,7 @@ class VantageTrainer(GRPOTrainer):
         processor: Any,
         collect: Callable[[], tuple[Sequence[Group], range]],
         args: GRPOConfig,
+        grpo: GrpoSettings,
         checkpoints: Optional[CheckpointStore],
         clock: StepClock,
         facts: Callable[[], Mapping[str, Any]],
@@ -108,6 +112,7 @@ class VantageTrainer(GRPOTrainer):
         style: Style = "letters",
     ) -> None:
         self._collect = collect
+        self._grpo = grpo
         self._groups: Sequence[Group] = ()
         self._own = range(0)  # this rank's answers among those of its groups
         self._rows = torch.empty(0, dtype=torch.int64)
@@ -146,7 +151,7 @@ class VantageTrainer(GRPOTrainer):
         self._groups, self._own = self._collect()
         rows: list[Row] = []
         for number, sample in self._indices():
-            prompt = self._groups[number].prompt
+            prompt = self._groups[number].turns(sample)[0].prompt
             row: Row = {"prompt": [{"role": "user", "content": prompt.text}], "group": number, "sample": sample}
             if self._packed is None and prompt.images:
                 content = self._encoder.content(prompt.text, len(prompt.images))
@@ -157,22 +162,27 @@ class VantageTrainer(GRPOTrainer):
 
     def _indices(self) -> list[tuple[int, int]]:
         """(group, sample) of each of this rank's answers."""
-        return [divmod(row, len(self._groups[0].rewards)) for row in self._own]
+        return [divmod(row, self._groups[0].rows) for row in self._own]
 
     def _rollout(self, prompts: list[Any], _trainer: Any) -> dict[str, Any]:
         rows = [(self._groups[number], sample) for number, sample in self._indices()]
         assert len(rows) == len(prompts)
         return {
-            "prompt_ids": [list(group.rollout.prompt_ids) for group, _ in rows],
+            "prompt_ids": [list(group.turns(sample)[0].prompt_ids) for group, sample in rows],
             "completion_ids": [group.token_ids(sample) for group, sample in rows],
             "logprobs": [group.logprobs(sample) for group, sample in rows],
         }
 
     def _accuracy(self, group: list[int], sample: list[int], **_: Any) -> list[float | None]:
-        return [self._groups[g].rewards[s].accuracy for g, s in zip(group, sample)]
+        return [None if reward is None else reward.accuracy for reward in self._rewards(group, sample)]
 
     def _readable(self, group: list[int], sample: list[int], **_: Any) -> list[float | None]:
-        return [float(self._groups[g].rewards[s].readable) for g, s in zip(group, sample)]
+        return [None if reward is None else float(reward.readable) for reward in self._rewards(group, sample)]
+
+    def _rewards(self, group: list[int], sample: list[int]) -> list[Optional[Reward]]:
+        """Rewards of these answers; None for true ones, which TRL then leaves out of means and spreads."""
+        pairs = [(self._groups[g], s) for g, s in zip(group, sample)]
+        return [None if own.is_truth(s) else own.rewards[s] for own, s in pairs]
 
     def _generate_and_score_completions(self, inputs: list[Row]) -> dict[str, Any]:
         self._rows = torch.arange(self._own.start, self._own.stop, device=self.accelerator.device)
@@ -183,8 +193,23 @@ class VantageTrainer(GRPOTrainer):
             _padded_like_the_prompts(self.processing_class),
         ):
             output = super()._generate_and_score_completions(inputs)
+            if self._grpo.teaches:
+                self._teach(output)
         output["row"] = self._rows  # TRL shuffles and splits it with the other tensors
         return output
+
+    def _teach(self, output: dict[str, Any]) -> None:
+        """Set the advantages of true answers, so that the loss contains truth_weight x mean(-log p) of their tokens."""
+        advantages, mask = output["advantages"], output["completion_mask"]
+        is_truth = torch.tensor([self._groups[g].is_truth(s) for g, s in self._indices()], device=advantages.device)
+        own_tokens: Any = self.accelerator.gather((mask * is_truth[:, None]).sum())
+        truth_tokens = own_tokens.sum()
+        scale = {
+            "grpo": self.num_generations,
+            "dr_grpo": len(advantages) * self.accelerator.num_processes * self.max_completion_length / truth_tokens,
+        }.get(self.loss_type, output["num_items_in_batch"] / truth_tokens)
+        sampled = 0.0 if self._grpo.objective == "truth" else advantages
+        output["advantages"] = torch.where(is_truth, self._grpo.truth_weight * scale, sampled)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Average gradients over all ranks after the last pass of a step; TRL scales its losses for a mean."""
@@ -243,8 +268,8 @@ class VantageTrainer(GRPOTrainer):
             )
         if self._sampled is not None and log_probs.requires_grad:
             sampled, mask = self._sampled
-            difference = ((log_probs.detach() - sampled).abs() * mask).sum() / mask.sum()
-            self._mismatch = float(difference)
+            known = mask.bool() & ~sampled.isnan()  # a true answer was not sampled
+            self._mismatch = float((log_probs.detach() - sampled)[known].abs().mean())
         return log_probs, entropies, None
 
     def log(self, logs: dict[str, float], start_time: Optional[float] = None) -> None:
@@ -271,6 +296,14 @@ class VantageTrainer(GRPOTrainer):
     def _load_optimizer_and_scheduler(self, checkpoint: Optional[str]) -> None:
         if checkpoint is not None:
             read_optimizer(self.optimizer, self.lr_scheduler, Path(checkpoint))
+
+
+def _concerns_other_rewards(record: logging.LogRecord) -> bool:
+    """Whether TRL's warning is not about an answer without a reward, which a true answer is on purpose."""
+    return "All reward functions returned None" not in record.getMessage()
+
+
+logging.getLogger(grpo_trainer.__name__).addFilter(_concerns_other_rewards)
 
 
 @contextlib.contextmanager
@@ -310,13 +343,13 @@ def trainer_config(
     ranks: int = 1,
 ) -> GRPOConfig:
     """TRL's configuration of a step: `grpo.groups` questions, split over `ranks`, answered in up to `turns` turns."""
-    rows = grpo.groups * grpo.samples // ranks
-    pass_rows = grpo.micro_batch_groups * grpo.samples or rows
+    rows = grpo.groups * grpo.rows // ranks
+    pass_rows = grpo.micro_batch_groups * grpo.rows or rows
     config = GRPOConfig(
         output_dir=str(output_dir),
         per_device_train_batch_size=pass_rows,
         gradient_accumulation_steps=rows // pass_rows,
-        num_generations=grpo.samples,
+        num_generations=grpo.rows,
         max_completion_length=turns * rollout.max_answer_tokens,
         temperature=rollout.temperature,
         max_steps=max_steps,

@@ -25,6 +25,7 @@ from learner.policy.adapters import write_adapter
 from protocol.errors import VantageError
 from protocol.run.directory import disk_guard
 from protocol.run.sealed import numbered, sealed_folder, sweep, verify_folder
+from protocol.tasks.task import TaskSpec
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +37,22 @@ _FILES = (
 )
 
 
+class ReplayFacts(msgspec.Struct, frozen=True):
+    """A question to replay: how often it was trained on, and the step and mean accuracy of the last time."""
+
+    spec: TaskSpec
+    uses: int
+    step: int
+    success: float
+
+
 class Facts(msgspec.Struct, frozen=True):
     """What the manifest of a checkpoint states about the run."""
 
     step: int
     loop_s: float
     counted: int = 0  # reports that the curriculum had counted
+    replay: tuple[ReplayFacts, ...] = ()
 
 
 def verify(checkpoint: Path) -> Facts:

@@ -30,7 +30,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from learner.policy.vision import BatchedVision, ImageFeatures, rotate_half
+from learner.policy.vision import BatchedVision, FeatureCache, ImageFeatures, join_features, rotate_half
 from protocol.errors import VantageError
 
 
@@ -66,6 +66,7 @@ class PackedPolicy:
         self.vision = BatchedVision(base.model.visual, list(images.image_mean), list(images.image_std))
         self.image_token_id = int(base.config.image_token_id)
         self.pad_token_id = int(processor.tokenizer.pad_token_id)
+        self._encoded = FeatureCache()
 
     @property
     def device(self) -> torch.device:
@@ -74,6 +75,21 @@ class PackedPolicy:
     def encode(self, views: NDArray[np.uint8] | Tensor) -> ImageFeatures:
         """Image features of views uint8 [N, H, W, 3]. Wrap in torch.no_grad() if the vision tower is frozen."""
         return self.vision(views)
+
+    @torch.no_grad()
+    def encode_once(self, views: Sequence[NDArray[np.uint8]]) -> ImageFeatures:
+        """Image features of views of one shape, without gradient.
+
+        A view is encoded once: screening, sampling, the training step and later uses of a question pass the same array.
+        """
+        found = [self._encoded.get(view) for view in views]
+        missing = {id(view): view for view, known in zip(views, found) if known is None}
+        if missing:
+            new = self.encode(np.stack(list(missing.values())))
+            for index, view in enumerate(missing.values()):
+                self._encoded.add(view, new.select(torch.tensor([index], device=self.device)))
+            found = [self._encoded.get(view) for view in views]
+        return join_features([features for features in found if features is not None])
 
     def expand(self, token_ids: Sequence[int], height_px: int, width_px: int) -> list[int]:
         """Replace every image token by as many tokens as an image of this size has."""

@@ -6,8 +6,12 @@ batched product gives the same result. Weights, patch order and arithmetic are t
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import weakref
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Optional
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -26,6 +30,33 @@ class ImageFeatures(NamedTuple):
     def select(self, index: Tensor) -> ImageFeatures:
         """Return the features of these images; an index may be repeated."""
         return ImageFeatures(self.tokens[index], tuple(level[index] for level in self.deepstack))
+
+
+def join_features(parts: Sequence[ImageFeatures]) -> ImageFeatures:
+    """Concatenate features of views, in order."""
+    levels = zip(*(part.deepstack for part in parts))
+    return ImageFeatures(torch.cat([part.tokens for part in parts]), tuple(torch.cat(level) for level in levels))
+
+
+class FeatureCache:
+    """Features of the views that were encoded last, each for as long as its array is in memory."""
+
+    def __init__(self, most: int = 1024) -> None:
+        self._most = most
+        self._known: OrderedDict[int, tuple[weakref.ref[NDArray[np.uint8]], ImageFeatures]] = OrderedDict()
+
+    def get(self, view: NDArray[np.uint8]) -> Optional[ImageFeatures]:
+        known = self._known.get(id(view))
+        if known is None or known[0]() is not view:  # another array may have got the id of a freed one
+            return None
+        self._known.move_to_end(id(view))
+        return known[1]
+
+    def add(self, view: NDArray[np.uint8], features: ImageFeatures) -> None:
+        self._known[id(view)] = (weakref.ref(view), features)
+        self._known.move_to_end(id(view))
+        while len(self._known) > self._most:
+            self._known.popitem(last=False)
 
 
 class _Grid(NamedTuple):

@@ -100,6 +100,7 @@ class Follower:
             self._parts.processor,
             self._collect,
             config,
+            settings.grpo,
             None,
             StepClock(),
             dict,

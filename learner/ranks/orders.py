@@ -69,6 +69,7 @@ class TrainStep(msgspec.Struct, tag=True):
     @staticmethod
     def of(groups: Sequence[Group], rows: range, used: float) -> TrainStep:
         turns = [turn for group in groups for own in group.later for turn in own]
+        turns += [group.truth for group in groups if group.truth is not None]
         distinct = {id(rollout.prompt): rollout for rollout in (*(group.rollout for group in groups), *turns)}
         index = {key: number for number, key in enumerate(distinct)}
         packed = [
@@ -77,10 +78,11 @@ class TrainStep(msgspec.Struct, tag=True):
                 group.rollout.completions,
                 [[(index[id(turn.prompt)], turn.completion) for turn in own] for own in group.later],
                 group.rewards,
+                None if group.truth is None else (index[id(group.truth.prompt)], group.truth.completion),
             )
             for group in groups
         ]
-        prompts = [replace(rollout, completions=(), features=None) for rollout in distinct.values()]
+        prompts = [replace(rollout, completions=()) for rollout in distinct.values()]
         return TrainStep(prompts, packed, rows.start, rows.stop, used)
 
     def unpack(self) -> tuple[list[Group], range]:
@@ -92,7 +94,10 @@ class TrainStep(msgspec.Struct, tag=True):
                 tuple(replace(self.prompts[number], completions=(completion,)) for number, completion in own)
                 for own in group.later
             )
-            groups.append(Group(first, group.rewards, later))
+            truth = None
+            if group.truth is not None:
+                truth = replace(self.prompts[group.truth[0]], completions=(group.truth[1],))
+            groups.append(Group(first, group.rewards, later, truth))
         return groups, range(self.start, self.stop)
 
 
@@ -101,6 +106,7 @@ class WireGroup(msgspec.Struct):
     completions: tuple[Completion, ...]
     later: list[list[tuple[int, Completion]]]  # further turns of each answer: (index of the prompt, completion)
     rewards: tuple[Reward, ...]
+    truth: Optional[tuple[int, Completion]] = None  # index of the prompt, the true answer
 
 
 class Leave(msgspec.Struct, tag=True):
@@ -134,8 +140,8 @@ class Ranks:
         return _receive(Order, 0)
 
     def reply(self, rollouts: Sequence[Rollout]) -> None:
-        """On the others: send answers to rank 0, without features."""
-        _send([_without_features(rollout) for rollout in rollouts], 0)
+        """On the others: send answers to rank 0."""
+        _send(list(rollouts), 0)
 
     def replies(self) -> list[list[Rollout]]:
         """On rank 0: receive the answers of each of the others."""
@@ -178,10 +184,6 @@ def _receive(kind: Any, rank: int) -> Any:
     data = torch.empty(int(length.item()), dtype=torch.uint8)
     dist.recv(data, rank)
     return msgspec.msgpack.decode(data.numpy().tobytes(), type=kind, dec_hook=_decode_array)
-
-
-def _without_features(rollout: Rollout) -> Rollout:
-    return replace(rollout, features=None)
 
 
 def _encode_array(array: Any) -> Any:

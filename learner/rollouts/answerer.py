@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Any, Iterable, NamedTuple, Sequence, Union
+from typing import Any, Iterable, NamedTuple, Optional, Sequence, Union
 
 from learner.rollouts.base import Completion, Prompt, RgbImage, Rollout, RolloutEngine, Sampling
 from learner.rollouts.encoder import PromptEncoder
@@ -76,12 +76,10 @@ class Answerer:
         The result of a task is an error if a view requested by the policy could not be rendered. With `truth`, the
         engine also scores the true answer if it can.
         """
+        if not tasks:
+            return []
         hidden = blind or [False] * len(tasks)
-        places: dict[int, _Place] = {}
-        for index, task in enumerate(tasks):
-            if task.spec.look_around and not hidden[index]:
-                assert task.pose is not None
-                places[index] = _Place(task.pose, task.images)
+        places = {index: place for index, task in enumerate(tasks) if (place := _start(task)) and not hidden[index]}
         prompts = [
             self._prompt(task, truth, places[index])
             if index in places
@@ -112,6 +110,11 @@ class Answerer:
             failures.get(index) or self._group(tasks[index], rollout, later.get(index, ()))
             for index, rollout in enumerate(rollouts)
         ]
+
+    def first_prompt(self, task: Task) -> Prompt:
+        """The prompt of the first turn, with the true answer."""
+        place = _start(task)
+        return self._plain_prompt(task, True, False) if place is None else self._prompt(task, True, place)
 
     def _group(self, task: Task, rollout: Rollout, later: Sequence[tuple[Rollout, ...]]) -> Group:
         group = Group(rollout, (), tuple(later) if any(later) else ())
@@ -190,6 +193,14 @@ class Answerer:
             for members, rollout in zip(places, self._engine.generate(prompts, count, turn_sampling)):
                 turns.update((number, rollout.only(index)) for index, number in enumerate(members))
         return [turns[number] for number in range(len(walks))]
+
+
+def _start(task: Task) -> Optional[_Place]:
+    """The place from which the policy looks around; None if the question has no budget of moves."""
+    if not task.spec.look_around:
+        return None
+    assert task.pose is not None
+    return _Place(task.pose, task.images)
 
 
 def _walk(task: int, sample: int, place: _Place, completion: Completion) -> Iterable[_Walk]:

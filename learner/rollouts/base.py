@@ -6,9 +6,9 @@ to engines with their own copy (vLLM).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, Sequence
+from typing import TYPE_CHECKING, Callable, Optional, Protocol, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,16 +61,14 @@ class Completion:
 class Rollout:
     """The answers to one prompt.
 
-    `prompt_ids` has expanded image tokens, one per merged patch. `features` holds the encoded views if the engine
-    shares them with the trainer, else None. `truth_logprob` is the mean log-probability of the tokens of the true
-    answer, or None if the engine does not score it.
+    `prompt_ids` has expanded image tokens, one per merged patch. `truth_logprob` is the mean log-probability of the
+    tokens of the true answer, or None if the engine does not score it.
     """
 
     prompt: Prompt
     prompt_ids: tuple[int, ...]
     completions: tuple[Completion, ...]
     truth_logprob: Optional[float] = None
-    features: Any = field(default=None, repr=False, compare=False)
 
     def only(self, index: int) -> Rollout:
         """The rollout with one of its completions: a turn of one answer. The prompt stays the same object."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Iterator
+import math
+from dataclasses import dataclass, replace
+from typing import Iterator, Optional
 
-from learner.rollouts.base import Prompt, Rollout
+from learner.rollouts.base import Completion, Prompt, Rollout
 from protocol.answers.scoring import Reward
 
 
@@ -14,19 +15,32 @@ class Group:
     """The answers to one question.
 
     `rollout` is the first turn of every answer. `later` holds the further turns of each answer if the policy looked
-    around, else it is empty. `rewards` has one entry per answer.
+    around, else it is empty. `rewards` has one entry per answer. `truth` is a turn that ends with the true answer, if
+    its likelihood is trained; it counts as one more answer, without a reward.
     """
 
     rollout: Rollout
     rewards: tuple[Reward, ...]
     later: tuple[tuple[Rollout, ...], ...] = ()
+    truth: Optional[Rollout] = None
 
     @property
     def prompt(self) -> Prompt:
         """The prompt of the first turn."""
         return self.rollout.prompt
 
+    @property
+    def rows(self) -> int:
+        """The number of answers to train on."""
+        return len(self.rewards) + (self.truth is not None)
+
+    def is_truth(self, sample: int) -> bool:
+        """Whether this answer is the true one."""
+        return sample == len(self.rewards)
+
     def turns(self, sample: int) -> tuple[Rollout, ...]:
+        if self.truth is not None and self.is_truth(sample):
+            return (self.truth,)
         first = self.rollout.only(sample)
         return (first, *self.later[sample]) if self.later else (first,)
 
@@ -35,14 +49,20 @@ class Group:
         """The last turn of each answer."""
         return [turns[-1] for turns in self]
 
+    def teaching(self) -> Group:
+        """The group with its true answer, which follows the last prompt of the first answer."""
+        last = self.last[0]
+        truth = Completion(last.prompt.truth, (math.nan,) * len(last.prompt.truth), "", True)
+        return replace(self, truth=replace(last, completions=(truth,)))
+
     def token_ids(self, sample: int) -> list[int]:
-        """All tokens that the policy wrote in this answer, turn by turn."""
+        """All tokens that the policy wrote in this answer, turn by turn; those of the true answer for the last one."""
         return [token for turn in self.turns(sample) for token in turn.completion.token_ids]
 
     def logprobs(self, sample: int) -> list[float]:
-        """Log-probabilities of `token_ids` under the sampling distribution of the engine."""
+        """Log-probabilities of `token_ids` under the sampling distribution of the engine; NaN for the true answer."""
         return [value for turn in self.turns(sample) for value in turn.completion.logprobs]
 
     def __iter__(self) -> Iterator[tuple[Rollout, ...]]:
-        """Iterate over the turns of each answer."""
+        """Iterate over the turns of each sampled answer."""
         return map(self.turns, range(len(self.rollout.completions)))

@@ -103,7 +103,6 @@ class PackedEngine(_LiveWeights):
                     for ids, log_p in zip(tokens[row], logprobs[row])
                 ),
                 truths[row],
-                None if features is None else _features_of(features, prompts, row),
             )
 
     def _log_p(self, logits: Tensor, sampling: Sampling) -> Tensor:
@@ -127,7 +126,7 @@ def encode_prompts(
 ) -> tuple[list[list[int]], Optional[ImageFeatures]]:
     """Token ids with expanded image tokens, and the features of all views, for prompts of one shape."""
     images = [image for prompt in prompts for image in prompt.images]
-    features = packed.encode(np.stack(images)) if images else None
+    features = packed.encode_once(images) if images else None
     ids = [list(encoder.prompt(prompt.text, len(prompt.images))) for prompt in prompts]
     if images:
         ids = [packed.expand(tokens, *images[0].shape[:2]) for tokens in ids]
@@ -136,12 +135,6 @@ def encode_prompts(
 
 def grid_of(packed: PackedPolicy, prompt: Prompt) -> Optional[tuple[int, int]]:
     return packed.vision.grid(*prompt.images[0].shape[:2]) if prompt.images else None
-
-
-def join_features(parts: Sequence[ImageFeatures]) -> ImageFeatures:
-    """Concatenate features of views, in order."""
-    levels = zip(*(part.deepstack for part in parts))
-    return ImageFeatures(torch.cat([part.tokens for part in parts]), tuple(torch.cat(level) for level in levels))
 
 
 def truth_log_probs(packed: PackedPolicy, prefix: Prefix, truths: Sequence[Sequence[int]]) -> list[Optional[float]]:
@@ -154,12 +147,6 @@ def truth_log_probs(packed: PackedPolicy, prefix: Prefix, truths: Sequence[Seque
         ids[row, 0, : len(truth)] = torch.tensor(truth, dtype=torch.int64)
     rows = packed.log_probs(prefix, ids.to(packed.device))[:, 0].tolist()
     return [sum(row[: len(truth)]) / len(truth) if truth else None for row, truth in zip(rows, truths)]
-
-
-def _features_of(features: ImageFeatures, prompts: Sequence[Prompt], row: int) -> ImageFeatures:
-    start = sum(len(prompt.images) for prompt in prompts[:row])
-    span = slice(start, start + len(prompts[row].images))
-    return ImageFeatures(features.tokens[span], tuple(level[span] for level in features.deepstack))
 
 
 def _sample(log_p: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,8 +1,11 @@
 """Collects the groups of one training step.
 
-    take tasks -> sample answers -> score by rule -> reports into the outbox, synced -> groups with gradient to TRL
+    replayed questions ────────────────────┐
+    take candidates -> screen -> chosen ───┴─> sample answers -> score by rule -> reports into the outbox, synced
+                        └> the others: reports                          └> groups with gradient, true answers -> TRL
 
-Groups with equal rewards have no gradient: they are counted, reported, and replaced by further questions up to a bound.
+Groups with equal rewards have no gradient: they are counted, reported, and, unless true answers are taught, replaced by
+further questions up to a bound.
 A question whose views cannot be rendered while the policy looks around is reported as broken and replaced as well.
 Blind questions (without images) are reported and never trained on.
 """
@@ -11,9 +14,11 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from dataclasses import dataclass, field
+from itertools import compress
 from statistics import fmean
-from typing import Optional, Sequence
+from typing import Sequence
 
 import msgspec
 
@@ -24,7 +29,9 @@ from learner.rollouts.group import Group
 from learner.settings import LearnerSettings
 from learner.stream.episodes import FATAL, SEE_SIMULATOR, EpisodeLog, Task, TaskStream, is_stalled
 from learner.stream.outbox import Outbox, ReportSender
+from learner.stream.replay import Replay
 from learner.stream.reports import answer_entropy, failure_report, has_spread, report_id
+from learner.stream.screen import Confidence, choose, confidence, screened_report
 from protocol.errors import VantageError
 from protocol.run.stall import Stalls
 from protocol.seeds import rng_for
@@ -34,6 +41,7 @@ from protocol.wire.messages import ConfidenceReport
 log = logging.getLogger(__name__)
 
 _LEAST_GRADIENT_FRACTION = 0.4  # lower bound of the expected fraction of groups with gradient
+_Answered = tuple[Task, Group]
 _GALLERY_PER_STEP = 2
 _VIEWS = "views for a policy that looks around"
 _READABLE = "answers that can be read"
@@ -53,12 +61,18 @@ class StepCounts:
     kept: int = 0
     readable: int = 0  # answers
     staleness_steps: float = 0.0
+    candidates: int = 0  # questions from the simulator
+    screened: int = 0  # of them, those left out
+    left_out: dict[str, int] = field(default_factory=dict)  # why -> candidates
+    replayed: int = 0
+    before_replay: float = 0.0  # sum of the success of the replayed questions at their last use
+    after_replay: float = 0.0  # and in this step
     success_by_skill: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
 class Collector:
-    """Collects the groups of each step. `score_truth` is required if the engine does not score true answers."""
+    """Collects the groups of each step. `score_truth` scores true answers for screening, and if the engine does not."""
 
     stream: TaskStream
     answerer: Answerer
@@ -69,7 +83,8 @@ class Collector:
     run_seed: int
     clock: StepClock
     stalls: Stalls
-    score_truth: Optional[TruthScorer] = None
+    score_truth: TruthScorer
+    replay: Replay
     counts: StepCounts = field(default_factory=StepCounts, init=False)
     _gradient_fraction: float = field(default=0.5, init=False)
     _last_answer: str = field(default="", init=False)
@@ -77,24 +92,60 @@ class Collector:
     def collect(self, step: int) -> list[Group]:
         """Return the groups of training step `step`. Their reports are on disk when this returns."""
         self.counts = StepCounts()
-        wanted = self.settings.grpo.groups
-        bound = wanted + int(wanted * self.settings.grpo.replacements)
-        groups: list[Group] = []
-        flat: list[Group] = []
-        portion = 0
-        while (len(groups) < wanted and self.counts.asked < bound) or not (groups or flat):
-            missing = math.ceil((wanted - len(groups)) / max(self._gradient_fraction, _LEAST_GRADIENT_FRACTION))
-            with_gradient, without = self._ask(min(missing, max(1, bound - self.counts.asked)), step, portion)
-            groups += with_gradient
-            flat += without
+        grpo = self.settings.grpo
+        pairs, flat = self._replay(step)
+        wanted = grpo.groups - len(pairs)
+        bound = wanted + int(wanted * grpo.replacements)
+        portion = 1
+        while (len(pairs) < grpo.groups and self.counts.asked < bound) or not (pairs or flat):
+            missing = math.ceil((grpo.groups - len(pairs)) / max(self._gradient_fraction, _LEAST_GRADIENT_FRACTION))
+            useful, useless = self._ask(min(missing, max(1, bound - self.counts.asked)), step, portion)
+            pairs += useful
+            flat += useless
             portion += 1
-        groups = (groups or flat)[:wanted]
         # Trim to a number that splits evenly into passes over all ranks; repeat groups if there are too few.
-        unit = self.settings.passes // math.gcd(self.settings.passes, self.settings.grpo.samples)
-        groups = groups[: len(groups) // unit * unit] or (groups * unit)[:unit]
-        self.counts.kept = len(groups)
+        unit = self.settings.passes // math.gcd(self.settings.passes, grpo.rows)
+        pairs = (pairs or flat)[: grpo.groups]
+        pairs = pairs[: len(pairs) // unit * unit] or (pairs * unit)[:unit]
+        for task, group in pairs:
+            self.replay.note(task, step, _success(group))
+        self.counts.kept = len(pairs)
         self._check_readable()
-        return groups
+        return [group.teaching() if grpo.teaches else group for _, group in pairs]
+
+    def _useful(self, pairs: Sequence[_Answered]) -> tuple[list[_Answered], list[_Answered]]:
+        """Split answered tasks into those with a gradient and the others. A true answer always has one."""
+        if self.settings.grpo.teaches:
+            return list(pairs), []
+        weight = self.settings.grpo.format_weight
+        spread = [has_spread([reward.total(weight) for reward in group.rewards]) for _, group in pairs]
+        return list(compress(pairs, spread)), [pair for pair, has in zip(pairs, spread) if not has]
+
+    def _replay(self, step: int) -> tuple[list[_Answered], list[_Answered]]:
+        """Answer the questions that are replayed in this step. Their reports were sent before."""
+        tasks = self.replay.draw(self.settings.grpo.groups, step, rng_for(self.run_seed, "replay", step))
+        if not tasks:
+            return [], []
+        with self.clock("rollout"):
+            answers = self.answerer.answer(tasks, self.settings.grpo.samples, self._sampling(step, 0))
+        pairs = [(task, group) for task, group in zip(tasks, answers) if isinstance(group, Group)]
+        self.counts.replayed = len(pairs)
+        self.counts.before_replay = sum(self.replay.success(task) for task, _ in pairs)
+        self.counts.after_replay = sum(_success(group) for _, group in pairs)
+        self._count_readable([group for _, group in pairs])
+        useful, useless = self._useful(pairs)
+        for task, group in useless:
+            self.replay.note(task, step, _success(group))
+        return useful, useless
+
+    def _sampling(self, step: int, portion: int) -> Sampling:
+        seed = int(rng_for(self.run_seed, "rollout", step, portion).integers(2**31))
+        return Sampling(self.settings.rollout.temperature, self.settings.rollout.max_answer_tokens, seed)
+
+    def _count_readable(self, groups: Sequence[Group]) -> None:
+        self.counts.readable += sum(reward.readable for group in groups for reward in group.rewards)
+        for group in groups:
+            self._last_answer = group.last[-1].completion.text
 
     def _check_readable(self) -> None:
         """Count a step without a readable answer as a failed attempt: the policy cannot learn from it."""
@@ -103,34 +154,53 @@ class Collector:
         elif self.counts.asked:
             self.stalls.failed(_READABLE, f"an answer was {self._last_answer[:_SHOWN]!r}", _SEE_STYLE)
 
-    def _ask(self, count: int, step: int, portion: int) -> tuple[list[Group], list[Group]]:
-        with self.clock("render wait"):
-            tasks = self.stream.take(count, step)
-        seed = int(rng_for(self.run_seed, "rollout", step, portion).integers(2**31))
-        sampling = Sampling(self.settings.rollout.temperature, self.settings.rollout.max_answer_tokens, seed)
-        blind = [task.leased is not None and task.leased.blind for task in tasks]
+    def _ask(self, count: int, step: int, portion: int) -> tuple[list[_Answered], list[_Answered]]:
+        sampling = self._sampling(step, portion)
+        tasks = self._screened(count, step, portion)
+        blind = [_is_blind(task) for task in tasks]
         with self.clock("rollout"):
             answers = self.answerer.answer(tasks, self.settings.grpo.samples, sampling, blind)
             failed = [(task, error) for task, error in zip(tasks, answers) if isinstance(error, VantageError)]
             answered = [(task, group) for task, group in zip(tasks, answers) if isinstance(group, Group)]
             self._report_failures(failed, step, all_failed=not answered)
             tasks, groups = [task for task, _ in answered], [group for _, group in answered]
-            likelihoods = self._likelihoods(groups)
+            truths = self._truths(groups)
         self.stream.pump(step)
         with self.clock("report"):
-            reports = [self._report(*row, step) for row in zip(tasks, groups, likelihoods)]
+            reports = [self._report(*row, step) for row in zip(tasks, groups, truths)]
             self.outbox.add(reports)
             self.sender.pump()
             self._log_episodes(tasks, groups, reports, step)
         self._count(tasks, reports, step)
-        self.counts.readable += sum(reward.readable for group in groups for reward in group.rewards)
-        for group in groups:
-            self._last_answer = group.last[-1].completion.text
-        sighted = [(group, report) for group, report in zip(groups, reports) if not report.blind]
-        with_gradient = [group for group, report in sighted if report.had_gradient]
+        self._count_readable(groups)
+        sighted = [(task, group) for task, group in zip(tasks, groups) if not _is_blind(task)]
+        useful, useless = self._useful(sighted)
         if sighted:
-            self._gradient_fraction += 0.2 * (len(with_gradient) / len(sighted) - self._gradient_fraction)
-        return with_gradient, [group for group, report in sighted if not report.had_gradient]
+            self._gradient_fraction += 0.2 * (len(useful) / len(sighted) - self._gradient_fraction)
+        return useful, useless
+
+    def _screened(self, count: int, step: int, portion: int) -> list[Task]:
+        """Take candidates and return the `count` most informative, after the blind ones; the others are reported."""
+        settings = self.settings.screen
+        with self.clock("render wait"):
+            tasks = self.stream.take(count * settings.candidates, step)
+        self.counts.candidates += len(tasks)
+        if settings.candidates == 1:
+            return tasks
+        blind = [task for task in tasks if _is_blind(task)]
+        candidates = [task for task in tasks if not _is_blind(task)]
+        with self.clock("screen"):
+            sampling = self._sampling(step, -portion)
+            found = confidence(candidates, self.answerer, self.score_truth, settings.samples, sampling)
+            failed = [(task, error) for task, error in zip(candidates, found) if isinstance(error, VantageError)]
+            judged = [(task, known) for task, known in zip(candidates, found) if isinstance(known, Confidence)]
+            self._report_failures(failed, step, all_failed=bool(failed) and not judged)
+            rng = rng_for(self.run_seed, "screen", step, portion)
+            screened = choose([task for task, _ in judged], [known for _, known in judged], count, settings, rng)
+            self.outbox.add([screened_report(*judged[index], step, why) for index, why in screened.left_out.items()])
+        self.counts.screened += len(screened.left_out)
+        self.counts.left_out = dict(Counter(self.counts.left_out) + Counter(screened.left_out.values()))
+        return blind + [judged[index][0] for index in screened.chosen]
 
     def _report_failures(self, failed: Sequence[tuple[Task, VantageError]], step: int, all_failed: bool) -> None:
         """Report tasks whose views could not be rendered; they do not count as wrong answers.
@@ -154,21 +224,24 @@ class Collector:
             if last.code in FATAL and is_stalled(self.stalls, _VIEWS):
                 raise last
 
-    def _likelihoods(self, groups: Sequence[Group]) -> list[float]:
-        """Return the likelihood of the true answer of each group, exp(mean log p of its tokens).
+    def _truths(self, groups: Sequence[Group]) -> list[tuple[float, float]]:
+        """Return the likelihood of the true answer of each group, exp(mean log p) of its tokens, and its probability.
 
-        It is measured in the last turn of each answer and averaged over answers.
+        They are measured in the last turn of each answer and averaged over answers.
         """
         turns = {id(turn.prompt): turn for group in groups for turn in group.last}
         known = {key: turn.truth_logprob for key, turn in turns.items()}
         unknown = [key for key, value in known.items() if value is None]
         if unknown:
-            assert self.score_truth is not None, "the engine does not score true answers, so score_truth is required"
             known.update(zip(unknown, self.score_truth([turns[key].prompt for key in unknown])))
-        likelihood = {key: math.exp(value) for key, value in known.items() if value is not None}
-        return [fmean(likelihood[id(turn.prompt)] for turn in group.last) for group in groups]
+        mean = {key: value for key, value in known.items() if value is not None}
+        found = []
+        for group in groups:
+            values = [(mean[id(turn.prompt)], len(turn.prompt.truth)) for turn in group.last]
+            found.append((fmean(math.exp(one) for one, _ in values), fmean(math.exp(one * n) for one, n in values)))
+        return found
 
-    def _report(self, task: Task, group: Group, truth_likelihood: float, step: int) -> ConfidenceReport:
+    def _report(self, task: Task, group: Group, truth: tuple[float, float], step: int) -> ConfidenceReport:
         leased = task.leased
         assert leased is not None
         totals = [reward.total(self.settings.grpo.format_weight) for reward in group.rewards]
@@ -183,8 +256,9 @@ class Collector:
             frame=task.question.frame,
             blind=leased.blind,
             rewards=tuple(totals),
-            success_rate=sum(reward.accuracy for reward in group.rewards) / len(group.rewards),
-            truth_likelihood=truth_likelihood,
+            success_rate=_success(group),
+            truth_likelihood=truth[0],
+            truth_probability=truth[1],
             answer_entropy=answer_entropy(turn.completion.text for turn in group.last),
             had_gradient=has_spread(totals),
             renderer_digest=task.renderer_digest,
@@ -235,3 +309,11 @@ class Collector:
                 record["moves"] = [[turn.completion.text.strip() for turn in turns[:-1]] for turns in group]
                 images = max((turns[-1].prompt.images for turns in group), key=len)
             self.episodes.add(record, images, index in chosen)
+
+
+def _is_blind(task: Task) -> bool:
+    return task.leased is not None and task.leased.blind
+
+
+def _success(group: Group) -> float:
+    return fmean(reward.accuracy for reward in group.rewards)

@@ -246,11 +246,15 @@ class SpecBatch(msgspec.Struct, frozen=True):
     reason: str = ""  # one line for the terminal: what is asked and why
 
 
+OUTCOMES = ("answered", "screened", "infeasible", "broken")
+
+
 class ConfidenceReport(msgspec.Struct, frozen=True):
     """Confidence and success of the policy on one spec.
 
-    `outcome`: "answered", "infeasible" (the simulator could not realise the spec) or "broken" (a fault of the system);
-    the last two never count as wrong answers.
+    `outcome`: "answered", "screened" (the policy's confidence was measured, then other questions were chosen),
+    "infeasible" (the simulator could not realise the spec) or "broken" (a fault of the system); the last two never
+    count as wrong answers. For a screened spec `success_rate` is the expected accuracy.
     """
 
     report_id: str
@@ -267,9 +271,10 @@ class ConfidenceReport(msgspec.Struct, frozen=True):
     truth_likelihood: float = 0.0  # exp(mean log p) of the true answer's tokens given the prompt
     answer_entropy: float = 0.0  # entropy of the group's distinct answers, nats
     had_gradient: bool = False  # the group's rewards had spread
-    reason: str = ""  # why infeasible or broken
+    reason: str = ""  # why infeasible or broken, or why others were chosen
     renderer_digest: str = ""
     degradation: str = ""  # of the images, as degradation_label of protocol.tasks.task; "" if undegraded
+    truth_probability: float = 0.0  # of the whole true answer given the prompt
 
 
 class SendReports(msgspec.Struct, frozen=True):
@@ -313,6 +318,7 @@ class CellStatus(msgspec.Struct, frozen=True):
     calibration_error: Optional[float] = None  # ECE of the skill
     brier: Optional[float] = None  # of the skill
     degradation: str = ""  # of the images, like "fog:3"; "" if undegraded
+    screened: int = 0
 
 
 class CurriculumStatus(msgspec.Struct, frozen=True):
@@ -326,6 +332,7 @@ class CurriculumStatus(msgspec.Struct, frozen=True):
     reason: str = ""
     proposals: int = 0  # proposals that were added
     proposals_waiting: int = 0  # leases of proposals still to come
+    screened: int = 0  # specs whose confidence was measured, but that were not asked
 
 
 KINDS: dict[str, type[msgspec.Struct]] = {

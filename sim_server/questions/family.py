@@ -25,6 +25,7 @@ from sim_server.questions.language.evaluator import run
 from sim_server.questions.staging import Staging
 
 Item = TypeVar("Item")
+PERSON = "person"  # the category of people
 SAME_HOME = "All images show the same home."
 NO_SUCH_ANSWER = "no view has the drawn answer"
 
@@ -182,11 +183,12 @@ def ask(
     """
     skill = family.skill
     draft = family.draft(evidence, candidate, level, rng)
-    count = len(draft.templates)
+    templates = suitable(draft)
+    count = len(templates)
     if not -1 <= paraphrase < count:
         raise VantageError("bad_request", f"{skill.name} has paraphrases 0..{count - 1}; -1 draws one")
     drawn = int(rng.integers(count))
-    text, mentions = render_text(draft.templates[drawn if paraphrase < 0 else paraphrase], draft.slots)
+    text, mentions = render_text(templates[drawn if paraphrase < 0 else paraphrase], draft.slots)
     answer = run(draft.program, evidence)
     assert not draft.options or answer in draft.options, (draft.program, answer, draft.options)
     return Question(
@@ -234,6 +236,16 @@ def draft_which(
         option_objects=tuple(options),
         rule=rule,
     )
+
+
+_PRONOUN = re.compile(r"\bits?\b")
+
+
+def suitable(draft: Draft) -> tuple[str, ...]:
+    """The templates that suit the objects: a person is not called "it"."""
+    if not any(phrase.endswith(PERSON) for _, phrase in draft.slots.values()):
+        return draft.templates
+    return tuple(template for template in draft.templates if not _PRONOUN.search(template))
 
 
 _SLOT = re.compile(r"\{(\w+)\}")

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,9 @@ def test_answers_of_every_version_equal_those_of_the_live_weights(url: str, tmp_
     store = AdapterStore(tmp_path)
     served = VllmServeEngine([url], TINY, encoder, patience_s=300)
     generator = torch.Generator().manual_seed(1)
-    prompts = some_prompts(6)
+    one, two = some_prompts(2, seed=1)
+    prompts = [*some_prompts(5), replace(one, images=(*one.images, *two.images))]
+    assert "Image 2:" in encoder.rendered(one.text, 2)
     for step in range(2):
         for name, parameter in model.named_parameters():
             if "lora_B" in name:

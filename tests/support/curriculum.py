@@ -35,3 +35,9 @@ def failure_on(leased: Leased, outcome: str) -> ConfidenceReport:
     """Return a report on a spec without answers: "infeasible" or "broken"."""
     fields = {"outcome": outcome, "rewards": (), "success_rate": 0.0, "had_gradient": False, "reason": "a test"}
     return msgspec.structs.replace(report_on(leased), **fields)
+
+
+def screened_on(leased: Leased, probability: float) -> ConfidenceReport:
+    """Return a report on a candidate that was not chosen; the policy gives its true answer with this probability."""
+    fields = {"outcome": "screened", "rewards": (), "success_rate": probability, "truth_probability": probability}
+    return msgspec.structs.replace(report_on(leased), had_gradient=False, **fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Callable, Optional, Sequence
@@ -148,6 +149,8 @@ class Engine:
         self.words = ("left", "right")
         self._asked = itertools.count()
         self.prompts: list[Prompt] = []
+        self.scored: list[Prompt] = []
+        self.confidence: Callable[[Prompt], float] = lambda _: 0.5
 
     def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
         self.prompts += prompts
@@ -160,6 +163,11 @@ class Engine:
             )
             rollouts.append(Rollout(prompt, (1, 1), answers, truth_logprob=-0.7))
         return rollouts
+
+    def score_truth(self, prompts: Sequence[Prompt]) -> list[float]:
+        """Mean log-probability of the two tokens of the truth: their product is `confidence`."""
+        self.scored += prompts
+        return [math.log(self.confidence(prompt)) / 2 for prompt in prompts]
 
     def load_adapter(self, name: str, path: Path) -> None: ...
 

@@ -47,6 +47,8 @@ CASES = {
     "passes": Case(groups=4, changes={"loss": "grpo", "micro_batch_groups": 1}),
     "looks": Case(looks=True),
     "one flat": Case(groups=1, flat=True),
+    "truth": Case(groups=4, changes={"objective": "grpo+truth", "samples": 3}),
+    "truth, trl": Case(packed=False, correct=True, changes={"objective": "truth", "samples": 3}),
 }
 
 
@@ -70,7 +72,9 @@ def adapters(ranks: Ranks, case: Case, folder: Path) -> dict[str, torch.Tensor]:
             return order.unpack()
         flat = case.flat and trainer.state.global_step == 0
         equal = [replace(group, rewards=(Reward(0.0, True),) * GRPO.samples) for group in groups]
-        own, *others = split_answers(equal if flat else groups, ranks.size)
+        asked = equal if flat else groups
+        taught = [group.teaching() for group in asked] if grpo.teaches else asked
+        own, *others = split_answers(taught, ranks.size)
         ranks.send([TrainStep.of(*part, 0.0) for part in others])
         return own
 
@@ -82,6 +86,7 @@ def adapters(ranks: Ranks, case: Case, folder: Path) -> dict[str, torch.Tensor]:
         processor,
         collect,
         config,
+        grpo,
         None,
         StepClock(),
         dict,

@@ -27,6 +27,13 @@ def make_run(path: Path, steps: int = 100, finished: bool = True) -> RunDir:
             "version": step,
             "reward": 0.55 + 0.2 * gain + 0.03 * rng.normal(),
             "groups": 32,
+            "candidates": 64,
+            "screened": 56,
+            "left_out": {"less informative": 50, "near-duplicate": 6},
+            "kept": 32,
+            "replayed": 24 if step > 4 else 0,
+            "before_replay": 12.0 if step > 4 else 0.0,
+            "after_replay": 15.0 if step > 4 else 0.0,
             "no_gradient": int(rng.integers(4, 12)),
             "seconds": {"wait": 0.1, "rollout": 1.1 + 0.1 * rng.random(), "train": 1.6, "report": 0.02},
         }

@@ -15,6 +15,7 @@ from sim_server.backends.base import BlockedPose, Frames, TopDown
 from sim_server.backends.rooms.building.plan import FloorPlan, make_plan
 from sim_server.backends.rooms.building.shell import ceiling_lamps, light_position, shell_parts
 from sim_server.backends.rooms.building.style import make_style
+from sim_server.backends.rooms.draw.color_words import object_word
 from sim_server.backends.rooms.draw.drawing import Drawing
 from sim_server.backends.rooms.draw.film import Film, film_of
 from sim_server.backends.rooms.draw.materials import Material, natural_materials, painted_materials
@@ -25,7 +26,7 @@ from sim_server.backends.rooms.furnish.placed import Placed, triangles
 from sim_server.backends.rooms.geometry import Geometry, GeometryBuilder
 from sim_server.backends.rooms.light.bake import light_scene
 from sim_server.backends.rooms.light.baked import Light
-from sim_server.backends.rooms.light.mood import BULB_GLOW, MOODS, blind_drops, ceilings_lit
+from sim_server.backends.rooms.light.mood import BULB_GLOW, MOODS, blind_drops, ceilings_lit, lamp_color
 from sim_server.backends.rooms.mesh import rotation_y
 from sim_server.backends.rooms.walk.navigation import NavigationGrid
 from sim_server.backends.rooms.walk.solids import in_wall, object_around
@@ -47,10 +48,10 @@ class HomeScene:
         """lamps_m: the ceiling lamp of each space; light_spec: the spec from which the home was generated."""
         self.spec, self.plan, self.lamps_m, self.description = spec, plan, tuple(lamps_m), description
         self._navigation = navigation
-        light, luminance = light_scene(geometry, plan, light_spec, list(lamps_m))
+        light, metering = light_scene(geometry, plan, light_spec, list(lamps_m))
         low = np.array([(r.x_min, r.z_min) for r in plan.rects], np.float32)
         high = np.array([(r.x_max, r.z_max) for r in plan.rects], np.float32)
-        film = film_of(light_spec, low, high, luminance[np.array(plan.room_of)])
+        film = film_of(light_spec, low, high, metering.luminance[np.array(plan.room_of)], metering.light)
         self._drawing = Drawing(geometry, light, film)
 
     @property
@@ -128,7 +129,7 @@ class RoomsScene(HomeScene):
         looks = [_materials(spec, item, look) for item in placed]
         lamp_rooms = {item.room for item, own in zip(placed, looks) if any(m.glow > BULB_GLOW for m in own.values())}
         lit = ceilings_lit(spec, plan, lamp_rooms)
-        style = make_style(spec, [room.category for room in plan.rooms], lit)
+        style = make_style(spec, [room.category for room in plan.rooms], lit, lamp_color(spec))
         builder = GeometryBuilder()
         fixtures = ceiling_lamps(plan, lamps, style)
         fixed = spec.palette == "named" or bool(spec.categories)  # the lamps are parts of the building
@@ -142,7 +143,8 @@ class RoomsScene(HomeScene):
                 continue
             parts = [(part, materials[slot]) for part, slot in item.model.parts]
             builder.add(index + 1, parts, rotation_y(item.yaw_rad), (item.x_m, item.y_m, item.z_m))
-            objects.append(_describe(index + 1, item))
+            color = item.color or object_word(item.model.parts, materials)
+            objects.append(_describe(index + 1, item, color))
         for space, fixture in enumerate(() if fixed else fixtures):
             key = len(placed) + 1 + space
             objects.append(_describe_lamp(key, plan.room_of[space] + 1, builder.add(key, fixture)))
@@ -166,7 +168,7 @@ def _materials(spec: SceneSpec, item: Placed, look: np.random.Generator) -> dict
     if item.color:
         return painted_materials(item.model.kinds, item.color)
     source = look if item.look < 0 else rng_for(spec.seed, "rooms", "look", item.look)
-    return natural_materials(item.model.kinds, MOODS[spec.light].lamp_on, source)
+    return natural_materials(item.model.kinds, MOODS[spec.light].lamp_on, lamp_color(spec), source)
 
 
 def _change(placed: list[Placed], changes: Sequence[Change]) -> set[int]:
@@ -196,7 +198,7 @@ def _describe_lamp(object_id: int, room_id: int, corners: NDArray[np.float32]) -
     return SceneObject(object_id, CEILING_LAMP, box, room_id=room_id, support_id=-1)
 
 
-def _describe(object_id: int, item: Placed) -> SceneObject:
+def _describe(object_id: int, item: Placed, color: str = "") -> SceneObject:
     middle, half = (item.low + item.high) / 2, (item.high - item.low) / 2 + _BOX_SLACK_M
     centre = rotation_y(item.yaw_rad) @ middle + np.array([item.x_m, item.y_m, item.z_m])
     front = (math.sin(item.yaw_rad), 0.0, math.cos(item.yaw_rad)) if item.category.has_front else None
@@ -208,7 +210,7 @@ def _describe(object_id: int, item: Placed) -> SceneObject:
             (float(half[0]), float(half[1]), float(half[2])),
             _yaw_quaternion(item.yaw_rad),
         ),
-        color=item.color,
+        color=color,
         room_id=item.room + 1,
         support_id=item.support + 1,
         front=front,

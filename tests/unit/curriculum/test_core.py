@@ -19,7 +19,7 @@ from protocol.wire.messages import (
     SendReports,
     SpecBatch,
 )
-from tests.support.curriculum import failure_on, report_on
+from tests.support.curriculum import failure_on, report_on, screened_on
 from tests.unit.curriculum.conftest import Clock
 
 ONE_SKILL = (SkillSettings(name="depth_order", levels=(0, 1)),)
@@ -139,6 +139,18 @@ def test_infeasible_and_broken_specs_are_not_wrong_answers(start):
     after = status(core)
     assert {cell.level: cell.success_rate for cell in after.cells} == before
     assert (after.infeasible, after.broken, sum(cell.asked for cell in after.cells)) == (20, 20, 20)
+
+
+def test_a_screened_spec_is_evidence_but_neither_asked_nor_wrong(start):
+    core = start(skills=ONE_SKILL)
+    specs = [leased for leased in lease(core, 60).specs if not leased.blind]
+    send(core, *(screened_on(leased, 0.25) for leased in specs[:20]), request_id=b"1")
+    low = status(core)
+    assert low.screened == low.counted == sum(cell.screened for cell in low.cells) == 20
+    assert sum(cell.asked + cell.no_gradient for cell in low.cells) == low.infeasible + low.broken == 0
+    send(core, *(screened_on(leased, 0.99) for leased in specs[20:]), request_id=b"2")
+    for before, after in zip(low.cells, status(core).cells):
+        assert before.success_rate < 0.5 < after.success_rate
 
 
 def test_blind_reports_do_not_change_the_success_rate(start):

@@ -19,7 +19,7 @@ from curriculum.settings import CurriculumSettings, ReservedShares
 from protocol.tasks.specs import SkillSettings
 
 PLAIN = CellEstimate(
-    cell=Cell("depth_order", 0), weight=1.0, asked=50, mean=0.5, sd=0.05, signal=0.25, predicted=0.5, trend=0.0,
+    cell=Cell("depth_order", 0), weight=1.0, seen=50, mean=0.5, sd=0.05, signal=0.25, predicted=0.5, trend=0.0,
     progress=0.0, damping=1.0, feasible=1.0, seeing=1.0, learned=False, hopeless=False, waiting=0,
 )  # fmt: skip
 

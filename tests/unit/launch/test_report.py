@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from launch.report import charts
+from launch.report.data import data_figures
 from launch.report.page import _gallery_item, render, write_report
 from launch.report.records import EpisodeRecord, Records, read_episodes
 from protocol.run.directory import RunDir
@@ -54,6 +55,8 @@ def test_the_page_is_well_formed_and_has_every_section(page: str) -> None:
         "Held-out accuracy",
         "Questions issued by the curriculum",
         "Groups without gradient",
+        "Data",
+        "Replayed questions",
         "Skill × level",
         "Time per step",
         "Episodes",
@@ -63,6 +66,18 @@ def test_the_page_is_well_formed_and_has_every_section(page: str) -> None:
         assert part in page
     for skill in RELATIONAL:
         assert skill in page
+
+
+def test_the_data_is_counted_over_all_steps(run: RunDir) -> None:
+    steps = Records(run).update().steps
+    figures = {label.split(" (")[0]: figure for figure, label in data_figures(steps)}
+    assert figures == {
+        "questions generated": f"{64 * len(steps):,}",
+        "screened out": f"{56 * len(steps):,}",
+        "distinct questions trained on": f"{32 * 4 + 8 * (len(steps) - 4):,}",
+        "uses per question": f"{32 * len(steps) / (32 * 4 + 8 * (len(steps) - 4)):.1f}",
+    }
+    assert data_figures([]) == []
 
 
 def test_the_page_loads_nothing_from_outside(page: str) -> None:

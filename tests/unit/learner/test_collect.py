@@ -10,69 +10,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from learner.grpo.clock import StepClock
-from learner.rollouts.answerer import Answerer
-from learner.settings import GrpoSettings, LearnerSettings, StreamSettings
+from learner.settings import StreamSettings
 from learner.stream import episodes
-from learner.stream.collect import Collector
-from learner.stream.episodes import EpisodeLog, TaskStream
-from learner.stream.outbox import Outbox, ReportSender
+from learner.stream.episodes import EpisodeLog
 from protocol.errors import Infeasible, VantageError
 from protocol.run.directory import read_jsonl
-from protocol.run.stall import Stalls
 from protocol.tasks.task import Episode, TaskSpec
 from protocol.wire.messages import Done, Observe
-from tests.support.learner import Channel, Curriculum, Encoder, Engine, simulator
-
-
-class Loop:
-    def __init__(
-        self,
-        folder: Path,
-        lefts: Callable[[int], int],
-        grpo: Optional[GrpoSettings] = None,
-        curriculum: Optional[Curriculum] = None,
-        fail_render: Callable[[TaskSpec], Optional[VantageError]] = lambda _: None,
-        fail_observe: Callable[[Observe], Optional[VantageError]] = lambda _: None,
-        stream: Optional[StreamSettings] = None,
-        change: Callable[[Episode], Episode] = lambda episode: episode,
-    ) -> None:
-        self.curriculum = curriculum or Curriculum()
-        self.engine = Engine(lefts)
-        self.stop = threading.Event()
-        self.stalls = Stalls("learner")
-        self.waited: list[str] = []
-        self.outbox = Outbox(folder / "outbox.jsonl")
-        stream = stream or StreamSettings(in_flight=8, ahead=16)
-        channel = Channel(self.curriculum)
-        views = Channel(simulator(fail_render, fail_observe, change))
-        self.stream = TaskStream(
-            channel,
-            views,
-            stream,
-            "learner",
-            lambda report: self.outbox.add([report]),
-            self.stop,
-            self.stalls,
-            self.waited.append,
-        )
-        self.sender = ReportSender(self.outbox, channel, self.stalls)
-        self.folder = folder / "episodes"
-        self.collector = Collector(
-            stream=self.stream,
-            answerer=Answerer(self.engine, Encoder(), "words", views, stream),  # type: ignore[arg-type]
-            outbox=self.outbox,
-            sender=self.sender,
-            episodes=EpisodeLog(self.folder, stream),
-            settings=LearnerSettings(grpo=grpo or GrpoSettings(groups=8, samples=4, replacements=1.0)),
-            run_seed=0,
-            clock=StepClock(),
-            stalls=self.stalls,
-        )
-
-    def reports(self):
-        self.sender.drain()
-        return list(self.curriculum.counted.values())
+from tests.support.learner import Curriculum
+from tests.support.loop import Loop
 
 
 def test_groups_without_gradient_are_replaced(tmp_path: Path) -> None:
@@ -234,7 +180,7 @@ LIES: dict[str, Callable[[Episode], Any]] = {
     "escape code": altered(text="left or \x1b[31mright ?"),
     "vision token": altered(text="is <|image_pad|> left or right ?"),
     "too many options": altered(options=("left", "right", *map(str, range(40))), answer="39", show_options=True),
-    "an answer that cannot be read": altered(options=("left.", "right."), answer="left."),
+    "an answer that cannot be read": altered(options=("left, up", "left , up"), answer="left , up"),
     "long text": altered(text="left " * 200_000),
     "spec": lambda episode: msgspec.structs.replace(episode, spec_id="s99999"),
     "no views": lambda episode: msgspec.structs.replace(episode, views=()),

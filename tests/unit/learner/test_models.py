@@ -101,6 +101,7 @@ def test_the_step_of_trl_reads_prompts_as_the_engine_does(
         processor,
         lambda: split_answers(groups, 1)[0],
         trainer_config(tmp_path, GRPO, RolloutSettings(max_answer_tokens=3), 1, seed=0, use_cpu=True),
+        GRPO,
         None,
         StepClock(),
         dict,

@@ -58,7 +58,7 @@ def test_a_truncated_answer_scores_zero() -> None:
 
 
 def test_answers_of_two_words_must_match_completely() -> None:
-    question = choice("top left", "top left", "top right", "middle middle")
+    question = choice("top left", "top left", "top right", "center")
     assert score(question, "Top  left.").accuracy == 1.0
     assert score(question, "top").total(0.1) == 0.0
 

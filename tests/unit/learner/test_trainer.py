@@ -84,7 +84,8 @@ def groups_of(policy: Policy, step: int) -> list[Group]:
 def trainer(policy: Policy, folder: Path, steps: int, **options: Any) -> VantageTrainer:
     made: list[VantageTrainer] = []
     collect = options.pop("collect", lambda: groups_of(policy, made[0].state.global_step))
-    config = trainer_config(folder, GRPO, ROLLOUT, steps, seed=0, use_cpu=True)
+    grpo = options.pop("grpo", GRPO)
+    config = trainer_config(folder, grpo, ROLLOUT, steps, seed=0, use_cpu=True)
     store = CheckpointStore(folder / "checkpoints", keep=9)
     facts = {"loop_s": 1.0}
     made.append(
@@ -93,6 +94,7 @@ def trainer(policy: Policy, folder: Path, steps: int, **options: Any) -> Vantage
             policy.processor,
             lambda: split_answers(collect(), 1)[0],
             config,
+            grpo,
             store,
             StepClock(),
             lambda: facts,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,62 +73,65 @@ def _line(seed: int, cells: int, octaves: int) -> Floats:
 
 
 class _Canvas:
-    """An image [rows, columns, 3] that is painted from far to near."""
+    """An image [rows, columns, 3] that is painted from far to near, in bands of rows."""
 
     def __init__(self, sky: _Sky, seed: int) -> None:
         self.sky, self.seed, self.rng = sky, seed, np.random.default_rng(seed)
-        self.rise = np.broadcast_to(
-            (RISE_LOW + (RISE_HIGH - RISE_LOW) * (np.arange(_ROWS, dtype=np.float32) + 0.5) / _ROWS)[:, None],
-            (_ROWS, _COLUMNS),
-        )
-        height = np.sqrt(np.clip(self.rise, 0, 1))[..., None] * np.float32(1.1)
-        self.image = _mix(sky.horizon, sky.zenith, np.clip(height, 0, 1))
-        clouds = np.clip((_field(3, 4, 16) - sky.cover) * 3.2, 0, 1) * np.clip(self.rise * 5, 0, 1) * 0.75
-        self.image += (np.array(sky.cloud, np.float32) - self.image) * clouds[..., None]
+        self.rise = (RISE_LOW + (RISE_HIGH - RISE_LOW) * (np.arange(_ROWS, dtype=np.float32) + 0.5) / _ROWS)[:, None]
+        self.image = np.empty((_ROWS, _COLUMNS, 3), np.float32)
+        self.image[:] = _mix(sky.horizon, sky.zenith, np.clip(np.sqrt(np.clip(self.rise, 0, 1)) * 1.1, 0, 1)[..., None])
+        above = self.band(0.0, RISE_HIGH)
+        clouds = np.clip((_field(3, 4, 16)[above] - sky.cover) * 3.2, 0, 1) * np.clip(self.rise[above] * 5, 0, 1) * 0.75
+        self.image[above] += (np.array(sky.cloud, np.float32) - self.image[above]) * clouds[..., None]
 
-    def over(self, color: Floats, opacity: Floats) -> None:
-        """Blend colours [rows, columns, 3] over the rows that are not transparent everywhere."""
-        rows = np.flatnonzero(opacity.max(1) > 0)
-        if len(rows):
-            part = slice(int(rows[0]), int(rows[-1]) + 1)
-            self.image[part] += (color[part] - self.image[part]) * opacity[part, :, None]
+    def band(self, low: float, high: float) -> slice:
+        """The rows between two rises."""
+        first, last = ((edge - RISE_LOW) / _SOFT for edge in (low, high))
+        return slice(max(0, int(first) - 2), min(_ROWS, int(last) + 3))
+
+    def over(self, band: slice, color: Floats, opacity: Floats) -> None:
+        """Blend colours [band, columns, 3] or a single one over a band."""
+        self.image[band] += (color - self.image[band]) * opacity[..., None]
 
     def lit(self, albedo: Floats, far: float = 0.0) -> Floats:
         """The radiance of a surface; `far` mixes in haze."""
         light, haze = np.array(self.sky.light, np.float32), np.array(self.sky.haze, np.float32)
-        return (albedo * light) * np.float32(1 - far) + haze * np.float32(far)
+        return albedo * (light * np.float32(1 - far)) + haze * np.float32(far)
 
-    def below(self, edge: Floats | float) -> Floats:
-        """Fraction of each texel below an edge."""
-        return np.clip((edge - self.rise) / np.float32(_SOFT) + np.float32(0.5), 0, 1)
+    def below(self, band: slice, edge: Union[Floats, float]) -> Floats:
+        """Fraction of each texel of a band below an edge."""
+        return np.clip((np.float32(1) * edge - self.rise[band]) / np.float32(_SOFT) + np.float32(0.5), 0, 1)
 
     def hills(self, height: float) -> None:
+        band = self.band(RISE_LOW, 0.03 + height)
         edge = 0.02 + height * _line(self.seed + 5, 5, 5)
-        self.over(self.lit(np.broadcast_to(np.array(_HILL, np.float32), self.image.shape), 0.45), self.below(edge))
+        self.over(band, self.lit(np.array(_HILL, np.float32), 0.45), self.below(band, edge))
 
     def trees(self, seed: int, height: float, shade: float, gaps: float = 0.42, bottom: float = -0.1) -> None:
         """Crowns down to the rise `bottom`; more of the horizon is open if `gaps` is larger."""
-        leaves = _field(7, 14, 96)
+        band = self.band(bottom, height * 1.3 + 0.03)
+        leaves = _field(7, 14, 96)[band]
         outline = np.clip(_line(seed, 9, 7) * 1.5 - gaps, 0.03, 1)
         crown = height * outline * (0.8 + 0.4 * _line(seed + 1, 128, 4)) + 0.035 * outline * (leaves - 0.5)
-        lightness = np.clip((leaves - 0.25) * 1.3 + (self.rise - crown) * 3, 0, 1)[..., None]
-        self.over(
-            self.lit(_mix(*_LEAVES, lightness) * np.float32(shade), 0.08), self.below(crown) * (1 - self.below(bottom))
-        )
+        lightness = np.clip((leaves - 0.25) * 1.3 + (self.rise[band] - crown) * 3, 0, 1)[..., None]
+        opacity = self.below(band, crown) * (1 - self.below(band, bottom))
+        self.over(band, self.lit(_mix(*_LEAVES, lightness) * np.float32(shade), 0.08), opacity)
 
     def ground(self, albedo: tuple[Rgb, Rgb], top: float = -0.012) -> None:
         """Far and near colour of the ground, with patches."""
-        near = np.clip(-self.rise * 3.2, 0, 1)[..., None]
-        patches = (0.8 + 0.4 * _field(17, 10, 24))[..., None]
-        self.over(self.lit(_mix(*albedo, near) * patches), self.below(top))
+        band = self.band(RISE_LOW, top)
+        near = np.clip(-self.rise[band] * 3.2, 0, 1)[..., None]
+        patches = (np.float32(0.8) + np.float32(0.4) * _field(17, 10, 24)[band])[..., None]
+        self.over(band, self.lit(_mix(*albedo, near)) * patches, self.below(band, top))
 
     def hedge(self, top: float, bottom: float) -> None:
-        leaves = _field(7, 14, 96)
-        opacity = self.below(top - 0.02 * _line(self.seed + 19, 24, 6)) * (1 - self.below(bottom))
-        lightness = np.clip((leaves - 0.3) * 1.6 + (self.rise - top + 0.08) * 9, 0, 1)[..., None]
-        self.over(self.lit(_mix(*_LEAVES, lightness)), opacity)
-        shadow = np.clip(1 - (bottom - self.rise) * 25, 0, 1) * (self.rise < bottom)
-        self.image *= 1 - np.float32(0.45) * shadow[..., None]
+        band = self.band(bottom - 0.05, top)
+        leaves = _field(7, 14, 96)[band]
+        opacity = self.below(band, top - 0.02 * _line(self.seed + 19, 24, 6)) * (1 - self.below(band, bottom))
+        lightness = np.clip((leaves - 0.3) * 1.6 + (self.rise[band] - top + 0.08) * 9, 0, 1)[..., None]
+        self.over(band, self.lit(_mix(*_LEAVES, lightness)), opacity)
+        shadow = np.clip(1 - (bottom - self.rise[band]) * 25, 0, 1) * (self.rise[band] < bottom)
+        self.image[band] *= 1 - np.float32(0.45) * shadow[..., None]
 
     def building(self, left: int, width: int, base: float, top: float, floors: int, far: float, gable: float) -> None:
         """A facade with windows from column `left`; gable > 0: the rise of a pitched roof above `top`."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Sequence
 
 from protocol.seeds import pick, rng_for
 from protocol.tasks.scene import SceneSpec
 from sim_server.backends.rooms.draw.kinds import Rgb
-from sim_server.backends.rooms.draw.materials import Material, surface
+from sim_server.backends.rooms.draw.materials import Material, glowing, surface
 
 TRIM = surface("plain", (214, 212, 206), (214, 212, 206), 1.0)
 METAL = surface("plain", (140, 140, 142), (140, 140, 142), 1.0)
@@ -123,6 +123,25 @@ _CEILINGS = (
     surface("panelling", (150, 112, 76), (204, 166, 122), 0.6),
     surface("concrete", (150, 150, 148), (186, 186, 184), 0.4),
 )
+# More floors and paints of the natural palette.
+_MORE_FLOORS = (
+    *_FLOORS,
+    surface("planks", (120, 122, 124), (176, 178, 180), 0.7),
+    surface("boards", (58, 58, 62), (96, 96, 100), 0.5),
+    surface("planks", (190, 190, 188), (228, 228, 226), 0.7),
+    surface("carpet", (112, 62, 70), (150, 94, 100), 2.0),
+    surface("carpet", (70, 78, 84), (112, 122, 130), 2.0),
+    surface("carpet", (196, 196, 196), (226, 226, 226), 2.0),
+    surface("tiles", (178, 182, 186), (226, 230, 232), 0.45),
+    surface("marble", (176, 178, 182), (236, 237, 240), 0.5),
+)
+_MORE_PAINTS = (
+    *_PAINTS,
+    *_plastered(
+        (204, 214, 226), (190, 206, 214), (198, 212, 198), (214, 206, 222), (232, 234, 238), (184, 192, 206),
+        (224, 228, 234), (178, 198, 190),
+    ),
+)  # fmt: skip
 # Walls of the named palette: pale, so that no wall has the colour of an object.
 _NAMED_ACCENTS, _NAMED_PAPERS = _PAINTS, (_PAPERS[3], _PAPERS[11], _PAPERS[13], _PAPERS[14])
 _ACCENT, _PAPERED = 0.5, 0.35  # probabilities of a wall with another paint, and that it is papered instead
@@ -130,7 +149,8 @@ _ALL_PAPERED = 0.15  # of a room with one paper on every wall
 
 
 class RoomStyle(NamedTuple):
-    """Materials of one room; `accent` is the wall (0..3) with `accent_paint`, or -1; `lit`: the ceiling lamp is on."""
+    """Materials of one room; `accent` is the wall (0..3) with `accent_paint`, or -1; `lamp` and
+    `fixture`: the shape of the ceiling lamp, and its glass."""
 
     floor: Material
     paint: Material
@@ -138,12 +158,7 @@ class RoomStyle(NamedTuple):
     accent_paint: Material
     ceiling: Material
     lamp: str
-    lit: bool
-
-    @property
-    def fixture(self) -> Material:
-        """The glass of the ceiling lamp."""
-        return _FIXTURE._replace(glow=FIXTURE_GLOW) if self.lit else _FIXTURE
+    fixture: Material
 
 
 class Style(NamedTuple):
@@ -154,16 +169,17 @@ class Style(NamedTuple):
     blind: Material
 
 
-def make_style(spec: SceneSpec, kinds: list[str], lit: tuple[bool, ...]) -> Style:
-    """`kinds`: the category of each room; `lit`: whether its ceiling lamp is on."""
+def make_style(spec: SceneSpec, kinds: list[str], lit: tuple[bool, ...], lamp_light: Sequence[float]) -> Style:
+    """kinds: the category of each room; lit: whether its ceiling lamp is on; lamp_light: its colour, linear rgb."""
     rng = rng_for(spec.seed, "rooms", "style")
     named = spec.palette == "named"
     accents, papers = (_NAMED_ACCENTS, _NAMED_PAPERS) if named else (_ACCENTS, _PAPERS)
-    floor, base, lamp, ceiling = pick(_FLOORS, rng), pick(_PAINTS, rng), pick(LAMPS, rng), pick(_CEILINGS, rng)
-    rooms = []
+    floors, paints = (_FLOORS, _PAINTS) if named else (_MORE_FLOORS, _MORE_PAINTS)
+    floor, base, lamp, ceiling = pick(floors, rng), pick(paints, rng), pick(LAMPS, rng), pick(_CEILINGS, rng)
+    rooms, shining = [], glowing(_FIXTURE, lamp_light)._replace(glow=FIXTURE_GLOW)
     for kind, on in zip(kinds, lit):
         wet = kind in ("kitchen", "bathroom")
-        paint = pick(_PAINTS, rng) if rng.random() < 0.4 else base
+        paint = pick(paints, rng) if rng.random() < 0.4 else base
         accent, accent_paint = -1, pick(papers if rng.random() < _PAPERED else accents, rng)
         if kind == "bathroom":
             paint = pick(_TILED_WALLS, rng)
@@ -172,6 +188,6 @@ def make_style(spec: SceneSpec, kinds: list[str], lit: tuple[bool, ...]) -> Styl
         elif rng.random() < _ALL_PAPERED:
             paint = pick(papers, rng)
         own = pick(LAMPS, rng) if rng.random() < 0.4 else lamp
-        under = pick(_WET_FLOORS, rng) if wet else pick(_FLOORS, rng) if rng.random() < 0.25 else floor
-        rooms.append(RoomStyle(under, paint, accent, accent_paint, ceiling, own, on))
+        under = pick(_WET_FLOORS, rng) if wet else pick(floors, rng) if rng.random() < 0.25 else floor
+        rooms.append(RoomStyle(under, paint, accent, accent_paint, ceiling, own, shining if on else _FIXTURE))
     return Style(tuple(rooms), pick(_DOORS, rng), pick(_BLINDS, rng))

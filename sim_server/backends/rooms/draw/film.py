@@ -23,9 +23,11 @@ _KEY = 0.2  # luminance of a room after metering
 _METERED, _OWN = 0.85, 0.7  # exponents of metering: of a home, and of a room relative to it; 1 would even out light
 _DARKEST = 0.006
 _EXPOSURE_EV = {"day": 0.0, "overcast": -0.1, "evening": -0.3, "night": -0.5}
-_HOME_EV, _STANDPOINT_EV = 0.6, 0.3  # standard deviation between homes; most between standpoints of a home
-_MOST_EV = 1.3  # between homes
-_WARMTH, _TINT = 0.16, 0.03  # standard deviations of the log gain of red against blue, and of green
+_HOME_EV, _STANDPOINT_EV = 0.75, 0.3  # standard deviation between homes; most between standpoints of a home
+_MOST_EV = 1.5  # between homes
+_WHITE = 0.95  # exponent of automatic white balance: 1 would make the mean light white
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+_WARMTH, _TINT = 0.15, 0.03  # standard deviations of the log gain of red against blue, and of green
 _NOISE = (0.004, 0.028)  # standard deviation at radiance 1; .016 are about two levels of mid-grey
 _MOST_NOISE = 0.032
 
@@ -83,8 +85,12 @@ class Film(NamedTuple):
         )
 
 
-def film_of(spec: SceneSpec, low: F32, high: F32, luminance: F32) -> Film:
-    """The film of a home; luminance float32 [S]: mean luminance of each space, whose bounds are low, high [S, 2]."""
+def film_of(spec: SceneSpec, low: F32, high: F32, luminance: F32, light: F32) -> Film:
+    """The film of a home.
+
+    luminance float32 [S]: mean luminance of each space, whose bounds are low, high [S, 2]; light float32 [3]: mean
+    light.
+    """
     ones = np.ones(len(low), np.float32)
     if spec.palette == "named":
         return Film(NEUTRAL, low, high, ones)
@@ -95,6 +101,7 @@ def film_of(spec: SceneSpec, low: F32, high: F32, luminance: F32) -> Film:
     tone = _TONES[int(rng.integers(len(_TONES)))]
     wanted = np.log(_KEY / np.maximum(luminance, _DARKEST))
     middle = wanted.mean()
-    gains = np.exp(middle * _METERED + ev * np.log(2) + np.array([warmth / 2, tint, -warmth / 2]))
+    white = np.log(light @ _LUMINANCE / np.maximum(light, 1e-6)) * _WHITE
+    gains = np.exp(middle * _METERED + ev * np.log(2) + white + np.array([warmth / 2, tint, -warmth / 2]))
     overall = Exposure(gains.astype(np.float32), np.float32(noise), np.uint32(rng.integers(2**32)), tone)
     return Film(overall, low, high, np.exp((wanted - middle) * _OWN).astype(np.float32))

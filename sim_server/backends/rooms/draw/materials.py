@@ -91,8 +91,13 @@ def painted_materials(kinds: dict[str, str], color: str) -> dict[str, Material]:
     return out
 
 
-def natural_materials(kinds: dict[str, str], lit: float, rng: np.random.Generator) -> dict[str, Material]:
-    """The materials of a model's slots in the natural palette; `lit`: the probability that a lamp is on."""
+def natural_materials(
+    kinds: dict[str, str], lit: float, lamp: Sequence[float], rng: np.random.Generator
+) -> dict[str, Material]:
+    """The materials of a model's slots in the natural palette.
+
+    lit: the probability that a lamp is on; lamp: the colour of its light, linear rgb.
+    """
     glows = rng.random() < lit
     chosen = {kind: pick(ALTERNATIVES.get(kind, (kind,)), rng) for kind in dict.fromkeys(kinds.values())}
     out: dict[str, Material] = {}
@@ -101,8 +106,18 @@ def natural_materials(kinds: dict[str, str], lit: float, rng: np.random.Generato
             out[slot] = out["main"]
             continue
         own = _natural(chosen[name], rng)
-        out[slot] = own if glows or name not in _LAMP_KINDS else own._replace(glow=0.0)
+        if name in _LAMP_KINDS:
+            own = glowing(own, lamp) if glows else own._replace(glow=0.0)
+        out[slot] = own
     return out
+
+
+def glowing(own: Material, light: Sequence[float]) -> Material:
+    """A material of a lamp that emits light of this colour, linear rgb."""
+    low, high = np.multiply(own.low, light), np.multiply(own.high, light)
+    return own._replace(
+        low=(float(low[0]), float(low[1]), float(low[2])), high=(float(high[0]), float(high[1]), float(high[2]))
+    )
 
 
 def _natural(kind_name: str, rng: np.random.Generator) -> Material:

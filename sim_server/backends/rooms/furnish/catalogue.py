@@ -124,7 +124,7 @@ _ALL = (
     ),
     Category("ball", (toys.ball, toys.panelled_ball, toys.banded_ball), ANYWHERE, False),
     Category("box", (containers.open_box, containers.crate, containers.lidded_box), ANYWHERE, False),
-    Category("basket", (containers.basket, containers.square_basket), ANYWHERE, False),
+    Category("basket", (containers.basket, containers.square_basket, containers.belly_basket), ANYWHERE, False),
     Category(
         "television", (electronics.easel_television, electronics.pole_television), WALL, True, 0.6, ("living room",),
         grouped=(electronics.television, electronics.footed_television, electronics.wall_television),
@@ -157,7 +157,10 @@ _ALL = (
         "dishwasher", (base_units.dishwasher, base_units.built_in_dishwasher, base_units.white_dishwasher), WALL, True,
         0.6, ("kitchen",),
     ),
-    Category("trash can", (containers.bin_with_lid, containers.swing_bin), CORNER, False, 0.0, ("kitchen", "bathroom")),
+    Category(
+        "trash can", (containers.bin_with_lid, containers.swing_bin, containers.paper_bin), CORNER, False, 0.0,
+        ("kitchen", "bathroom"),
+    ),
     Category(
         "rug", (textiles.rug, textiles.rug, textiles.round_rug, textiles.oval_rug), MIDDLE, False, 0.0, ("living room",
         "bedroom"),
@@ -198,7 +201,7 @@ _ALL = (
     ),
     Category("mirror", (wall_art.framed_mirror, wall_art.round_mirror, wall_art.arched_mirror), HANGING),
     Category("clock", (clocks.clock, clocks.square_clock, clocks.sunburst_clock), HANGING),
-    Category("shelf", (storage.wall_shelf, storage.box_shelf), HANGING),
+    Category("shelf", (storage.wall_shelf, storage.box_shelf, storage.tiered_shelf), HANGING),
     Category("curtain", (textiles.curtain, textiles.tied_curtain, textiles.bordered_curtain), HANGING),
     Category(
         "towel", (toiletries.towel, toiletries.towel_ring, toiletries.hook_towel), HANGING, True, 0.0, ("bathroom",),
@@ -206,9 +209,12 @@ _ALL = (
     Category("person", (figures.standing,), ANYWHERE, grouped=(figures.sitting,)),
     Category("microwave", (appliances.microwave, appliances.dial_microwave), SURFACE, True, small=True, spread=0.15),
     Category("toaster", (appliances.toaster, appliances.long_toaster), SURFACE, True, small=True, spread=0.2),
-    Category("kettle", (appliances.kettle, appliances.stove_kettle), SURFACE, True, small=True, spread=0.2),
+    Category(
+        "kettle", (appliances.kettle, appliances.stove_kettle, appliances.glass_kettle), SURFACE, True, small=True,
+        spread=0.2,
+    ),
     Category("pot", (cookware.pot, cookware.saucepan, cookware.casserole), SURFACE, False, small=True, spread=0.15),
-    Category("pan", (cookware.pan, cookware.wok), SURFACE, False, small=True, spread=0.25),
+    Category("pan", (cookware.pan, cookware.wok, cookware.grill_pan), SURFACE, False, small=True, spread=0.25),
     Category(
         "coffee machine", (appliances.coffee_machine, appliances.espresso_machine), SURFACE, True, small=True,
         spread=0.25,

@@ -17,6 +17,7 @@ from sim_server.backends.rooms.furnish.footprint import Footprint, overlap
 from sim_server.backends.rooms.furnish.placed import ON_FLOOR, ON_WALL, Placed, footprint, put
 from sim_server.backends.rooms.furnish.roomstate import door_zones, inside
 from sim_server.backends.rooms.furnish.surfaces import ON_FLOOR_OF, STANDS_ON
+from sim_server.backends.rooms.furniture.decor import textiles
 from sim_server.backends.rooms.furniture.household import electronics
 from sim_server.backends.rooms.furniture.model import Surface
 from sim_server.backends.rooms.mesh import rotation_y
@@ -102,18 +103,19 @@ def _put_down(
     """One small object on the floor or on a rug; None if no free position is found."""
     model = category.model(rng)
     width, depth = model.size_m()
-    standing = [(k, footprint(t)) for k, t in enumerate(placed) if t.room == room and t.support in (ON_FLOOR, ON_WALL)]
+    top = float(model.bounds()[1][1])
+    low_ones = [
+        (k, footprint(t)) for k, t in enumerate(placed) if t.room == room and t.y_m + t.low[1] < top + textiles.RUG_M
+    ]
     for _ in range(_FLOOR_TRIES):
         x, z = rng.uniform(rect.x_min + 0.15, rect.x_max - 0.15), rng.uniform(rect.z_min + 0.15, rect.z_max - 0.15)
         foot = Footprint(float(x), float(z), width / 2, depth / 2, float(rng.uniform(0, 2 * math.pi)))
         rug, y = ON_FLOOR, 0.0
         blocked = not inside(foot, rect, 0.03) or any(overlap(foot, zone) for zone in doors)
-        for index, other in standing if not blocked else ():
-            low = placed[index].y_m + placed[index].low[1]
-            if low > model.bounds()[1][1] or not overlap(foot, other, 0.03):
+        for index, other in low_ones if not blocked else ():
+            if not overlap(foot, other, 0.03):
                 continue
-            inside_rug = placed[index].category.name == "rug" and _within(foot, other)
-            blocked |= not inside_rug or any(t.support == index and overlap(foot, footprint(t), 0.03) for t in placed)
+            blocked |= placed[index].category.name != "rug" or not _within(foot, other)
             rug, y = index, placed[index].y_m + float(placed[index].high[1])
         if not blocked:
             return put(category, model, "", room, foot, y, rug)

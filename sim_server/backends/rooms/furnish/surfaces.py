@@ -61,5 +61,5 @@ ON_FLOOR_OF: dict[str, dict[str, float]] = {
     "office": {"bag": 0.5, "stack of books": 0.7},
     "dining room": {"bag": 0.4, "toy car": 0.4},
     "kitchen": {"bag": 0.5, "bottle": 0.3, "toy car": 0.2},
-    "bathroom": {"pair of shoes": 0.5, "toilet paper": 0.5},
+    "bathroom": {"pair of shoes": 0.3, "toilet paper": 0.4, "toy car": 0.3},
 }

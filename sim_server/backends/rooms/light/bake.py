@@ -17,10 +17,11 @@ from sim_server.backends.rooms.building.wallparts import inward
 from sim_server.backends.rooms.geometry import Geometry
 from sim_server.backends.rooms.light import kernels
 from sim_server.backends.rooms.light.ambient import add_ambient, drawn_part
-from sim_server.backends.rooms.light.baked import Light
+from sim_server.backends.rooms.light.baked import Light, Metering
 from sim_server.backends.rooms.light.lightmap import Rectangles, find_rectangles
 from sim_server.backends.rooms.light.mood import BULB_GLOW, MOODS, NATURAL_TARGET, blind_drops, lamp_tint, scaled
 from sim_server.backends.rooms.light.shadow_maps import Shadows, look_axes
+from sim_server.backends.rooms.light.wear import worn
 from sim_server.backends.rooms.mesh import lengths
 
 F32 = NDArray[np.float32]
@@ -41,11 +42,8 @@ _REFLECTED = (0.8, 0.5)  # light on furniture relative to the walls' radiance: o
 
 def light_scene(
     geometry: Geometry, plan: FloorPlan, spec: SceneSpec, lamp_positions_m: list[tuple[float, float, float]]
-) -> tuple[Light, F32]:
-    """Bake the light of a generated home; lamp_positions_m: the ceiling lamp of each space.
-
-    Also returns the mean luminance of each room, float32 [rooms].
-    """
+) -> tuple[Light, Metering]:
+    """Bake the light of a generated home, and meter it; lamp_positions_m: the ceiling lamp of each space."""
     rectangles = find_rectangles(geometry.positions, geometry.normals, geometry.faces)
     points, normals = rectangles.points()
     used = np.zeros(len(geometry.positions), bool)
@@ -56,13 +54,14 @@ def light_scene(
     normals = np.ascontiguousarray(np.concatenate([normals, geometry.normals[vertices]]))
     baker = _Baker(geometry, plan, spec, rectangles, lamp_positions_m)
     light = baker.light(points, normals)
+    worn(spec, points, normals, light)
     vertex = np.zeros_like(geometry.positions)
     vertex[vertices] = light[texels:]
     maps, sizes = rectangles.lookup()
     atlas = np.ascontiguousarray(light[:texels])
     glow = np.float32(MOODS[spec.light].glow)
     baked = Light(vertex, rectangles.face, maps, sizes, atlas, *outside_of(spec), glow)
-    return baked, baker.luminance(points[:texels], normals[:texels], atlas)
+    return baked, baker.meter(points[:texels], normals[:texels], atlas)
 
 
 class _Baker:
@@ -112,6 +111,7 @@ class _Baker:
         normals = np.ascontiguousarray(np.concatenate([normals, patch_normals.reshape(-1, 3)]))
         rooms = np.concatenate([rooms, np.repeat(np.arange(count), patches.shape[1])]).astype(np.int32)
         direct = np.zeros_like(points)
+        self._spread = self._rectangles.spread(len(points))
         self._add_windows(points, normals, rooms, direct)
         self._add_sun(points, normals, direct)
         self._add_shaded_lamps(points, normals, rooms, direct)
@@ -136,8 +136,8 @@ class _Baker:
             self._add_ambient(k, points, normals, np.flatnonzero(rooms[:split] == k), radiance, mean, light)
         return light
 
-    def luminance(self, points: F32, normals: F32, light: F32) -> F32:
-        """The mean luminance of each room over the texels of its rectangles, of which dark ones count most."""
+    def meter(self, points: F32, normals: F32, light: F32) -> Metering:
+        """Means over the texels of all rectangles; for luminance, dark ones count most."""
         r = self._rectangles
         texels = r.size[:, 0] * r.size[:, 1]
         area = np.repeat(lengths(r.edge_u)[:, 0] * lengths(r.edge_v)[:, 0] / texels, texels)
@@ -145,7 +145,8 @@ class _Baker:
         root = np.sqrt((light * albedo) @ np.array([0.2126, 0.7152, 0.0722], np.float32))
         rooms, count = self._room_of(points + normals * np.float32(0.06)), len(self._low)
         total = np.bincount(rooms, area, count)
-        return ((np.bincount(rooms, area * root, count) / np.maximum(total, 1e-6)) ** 2).astype(np.float32)
+        luminance = (np.bincount(rooms, area * root, count) / np.maximum(total, 1e-6)) ** 2
+        return Metering(luminance.astype(np.float32), np.average(light, axis=0, weights=area).astype(np.float32))
 
     def _room_of(self, points: NDArray[np.floating]) -> NDArray[np.int32]:
         """The room of each point; for a point inside a wall, the nearest room."""
@@ -210,14 +211,12 @@ class _Baker:
         axes = look_axes(-toward)
         # far sides: only the walls facing the sun occlude it, and they are seen from outside
         depth_map, _ = self._shadows.draw(eye, axes, float(focal), size, back=True)
-        spread_u, spread_v = np.zeros_like(points), np.zeros_like(points)
-        r = self._rectangles
-        counts = r.size[:, 0] * r.size[:, 1]
-        spread_u[: r.texels] = np.repeat(r.edge_u / r.size[:, :1], counts, 0)
-        spread_v[: r.texels] = np.repeat(r.edge_v / r.size[:, 1:], counts, 0)
+        r, (spread_u, spread_v) = self._rectangles, self._spread
+        reach = np.zeros((len(points), 4), np.float32)
+        reach[: r.texels] = r.reach()
         kernels.add_sun(
             points, normals, toward.astype(np.float32), np.array(self._mood.sun, np.float32), eye, axes, focal,
-            depth_map, spread_u, spread_v, light,
+            depth_map, spread_u, spread_v, reach, light,
         )  # fmt: skip
 
     def _add_shaded_lamps(self, points: F32, normals: F32, rooms: NDArray[np.int32], light: F32) -> None:
@@ -229,7 +228,9 @@ class _Baker:
             position = ((corner.min(0) + corner.max(0)) / 2).astype(np.float32)
             room = int(self._room_of(position[None])[0])
             cube = self._shadows.cube(position, _CUBE_PX)
-            kernels.add_lamp(points, normals, rooms, self._beside[room], position, power, True, cube, light)
+            kernels.add_lamp(
+                points, normals, rooms, self._beside[room], position, power, True, cube, *self._spread, light
+            )
 
     def _add_ceiling_lamp(self, k: int, points: F32, normals: F32, rooms: NDArray[np.int32], light: F32) -> None:
         """Add a room's ceiling lamps with a total power of 1; each is sampled at several points for soft shadows."""
@@ -243,7 +244,9 @@ class _Baker:
                 offset = (_LAMP_RADIUS_M * math.cos(angle), 0.0, _LAMP_RADIUS_M * math.sin(angle))
                 position = (np.array(self._lamps[space]) + offset).astype(np.float32)
                 cube = self._shadows.cube(position, _CUBE_PX)
-                kernels.add_lamp(points, normals, rooms, self._beside[k], position, power, False, cube, light)
+                kernels.add_lamp(
+                    points, normals, rooms, self._beside[k], position, power, False, cube, *self._spread, light
+                )
 
     def _add_ambient(
         self,

@@ -11,6 +11,13 @@ F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 
 
+class Metering(NamedTuple):
+    """What a camera's meter sees: the mean luminance of each room, float32 [rooms], and the mean light, rgb [3]."""
+
+    luminance: F32
+    light: F32
+
+
 class Light(NamedTuple):
     """Baked light (irradiance / pi, linear rgb) and the background.
 

@@ -13,6 +13,8 @@ from sim_server.jit import jit
 
 PATCHES = 6  # patches per edge of each of a room's six faces, for reflected light
 _SUN_SAMPLES = 6  # along each axis of a texel that an edge of sunlight crosses
+_LAMP_SAMPLES = 4  # the same for the shadow of a lamp with a shade
+_LAMP_REACH = np.float32(0.6)  # from the middle of the texel, in texels
 FINE = 24  # the same after interpolation, for lookups
 _ZERO, _HALF, _ONE, _TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 _PI = np.float32(np.pi)
@@ -52,6 +54,23 @@ def _clear_in_cube(cube, dx, dy, dz):
 
 
 @jit
+def _clear_of_texel(cube, px, py, pz, ux, uy, uz, vx, vy, vz):
+    """The mean of _clear_in_cube over a texel with edges u and v; four samples decide whether all are needed."""
+    clear = _ZERO
+    for k in range(4):
+        su, sv = (_LAMP_REACH if k & 1 else -_LAMP_REACH), (_LAMP_REACH if k & 2 else -_LAMP_REACH)
+        clear += _clear_in_cube(cube, px + ux * su + vx * sv, py + uy * su + vy * sv, pz + uz * su + vz * sv)
+    if clear == _ZERO or clear == np.float32(4):
+        return clear * np.float32(0.25)
+    clear, last = _ZERO, np.float32(_LAMP_SAMPLES - 1)
+    for k in range(_LAMP_SAMPLES * _LAMP_SAMPLES):
+        su = _LAMP_REACH * (_TWO * np.float32(k % _LAMP_SAMPLES) / last - _ONE)
+        sv = _LAMP_REACH * (_TWO * np.float32(k // _LAMP_SAMPLES) / last - _ONE)
+        clear += _clear_in_cube(cube, px + ux * su + vx * sv, py + uy * su + vy * sv, pz + uz * su + vz * sv)
+    return clear / np.float32(_LAMP_SAMPLES * _LAMP_SAMPLES)
+
+
+@jit
 def nearest_rooms(points, low, high, room):
     """Fill `room` int32 [N] with the index of the room nearest to each point's x and z; low, high [R, 3]: bounds."""
     for i in range(points.shape[0]):
@@ -65,9 +84,12 @@ def nearest_rooms(points, low, high, room):
 
 
 @jit
-def add_lamp(points, normals, rooms, reached, position, power, shaded, cube, light):
-    """Add a lamp: position float32 [3], power linear rgb [3], reached bool [rooms]. `shaded` lamps emit mostly up and
-    down."""
+def add_lamp(points, normals, rooms, reached, position, power, shaded, cube, spread_u, spread_v, light):
+    """Add a lamp: position float32 [3], power linear rgb [3], reached bool [rooms].
+
+    `shaded` lamps emit mostly up and down, and their shadows, which have one source, are filtered over each point's
+    texel, whose edges are spread_u, spread_v float32 [N, 3].
+    """
     texel = _TWO / np.float32(cube.shape[1])
     for i in range(points.shape[0]):
         if not reached[rooms[i]]:
@@ -84,7 +106,14 @@ def add_lamp(points, normals, rooms, reached, position, power, shaded, cube, lig
             steep = smaller(larger((abs(dy) / r - np.float32(0.45)) * np.float32(2.2), _ZERO), _ONE)
             factor *= np.float32(0.3) + np.float32(0.7) * steep * steep
         off = np.float32(0.004) + texel * r * np.float32(0.8)
-        factor *= _clear_in_cube(cube, nx * off - dx, ny * off - dy, nz * off - dz)
+        px, py, pz = nx * off - dx, ny * off - dy, nz * off - dz
+        if shaded:
+            factor *= _clear_of_texel(
+                cube, px, py, pz, spread_u[i, 0], spread_u[i, 1], spread_u[i, 2], spread_v[i, 0], spread_v[i, 1],
+                spread_v[i, 2],
+            )  # fmt: skip
+        else:
+            factor *= _clear_in_cube(cube, px, py, pz)
         light[i, 0] += factor * power[0]
         light[i, 1] += factor * power[1]
         light[i, 2] += factor * power[2]
@@ -134,10 +163,11 @@ def _sunlit(x, y, z, eye, axes, focal, half, depth_map):
 
 
 @jit
-def add_sun(points, normals, toward, power, eye, axes, focal, depth_map, spread_u, spread_v, light):
+def add_sun(points, normals, toward, power, eye, axes, focal, depth_map, spread_u, spread_v, reach, light):
     """Add the sun in the direction `toward`, unit float32 [3]; the map is drawn from `eye` along axes[2] = -toward.
 
-    spread_u, spread_v float32 [N, 3]: edges of each point's texel. Texels are filtered by a tent of twice their width,
+    spread_u, spread_v float32 [N, 3]: edges of each point's texel; reach float32 [N, 4]: lowest and highest place on
+    the texel's rectangle along u, then v, in texels from the point. Texels are filtered by a tent of twice their width,
     so that an edge of sunlight that crosses the grid at an angle has no steps; texels whose surroundings are all in
     the sun or all in the shade need only four samples.
     """
@@ -150,12 +180,13 @@ def add_sun(points, normals, toward, power, eye, axes, focal, depth_map, spread_
             continue
         off = np.float32(0.03)
         x0, y0, z0 = points[i, 0] + nx * off, points[i, 1] + ny * off, points[i, 2] + nz * off
-        ux, uy, uz, vx, vy, vz = (
-            spread_u[i, 0], spread_u[i, 1], spread_u[i, 2], spread_v[i, 0], spread_v[i, 1], spread_v[i, 2]
-        )  # fmt: skip
+        ux, uy, uz = spread_u[i, 0], spread_u[i, 1], spread_u[i, 2]
+        vx, vy, vz = spread_v[i, 0], spread_v[i, 1], spread_v[i, 2]
+        low_u, high_u, low_v, high_v = reach[i, 0], reach[i, 1], reach[i, 2], reach[i, 3]
         factor = _ZERO
         for k in range(4):
-            su, sv = (_ONE if k & 1 else -_ONE), (_ONE if k & 2 else -_ONE)
+            su = smaller(_ONE, high_u) if k & 1 else larger(-_ONE, low_u)
+            sv = smaller(_ONE, high_v) if k & 2 else larger(-_ONE, low_v)
             factor += _sunlit(
                 x0 + ux * su + vx * sv,
                 y0 + uy * su + vy * sv,
@@ -173,6 +204,7 @@ def add_sun(points, normals, toward, power, eye, axes, focal, depth_map, spread_
                 su = _TWO * (np.float32(k % _SUN_SAMPLES) / last) - _ONE
                 sv = _TWO * (np.float32(k // _SUN_SAMPLES) / last) - _ONE
                 weight = (np.float32(1.1) - abs(su)) * (np.float32(1.1) - abs(sv))
+                su, sv = smaller(larger(su, low_u), high_u), smaller(larger(sv, low_v), high_v)
                 total += weight
                 factor += weight * _sunlit(
                     x0 + ux * su + vx * sv, y0 + uy * su + vy * sv, z0 + uz * su + vz * sv, eye, axes, focal, half,

@@ -50,6 +50,26 @@ class Rectangles(NamedTuple):
             out[:, at + 3] = -(step * self.corner).sum(1) - 0.5
         return out, np.column_stack([self.start, self.size]).astype(np.int32)
 
+    def spread(self, count: int) -> tuple[F32, F32]:
+        """Edges along u and v of each texel, float32 [count, 3] each; 0 for the points that follow the texels."""
+        counts, out = self.size[:, 0] * self.size[:, 1], np.zeros((2, count, 3), np.float32)
+        out[0, : self.texels] = np.repeat(self.edge_u / self.size[:, :1], counts, 0)
+        out[1, : self.texels] = np.repeat(self.edge_v / self.size[:, 1:], counts, 0)
+        return out[0], out[1]
+
+    def reach(self) -> F32:
+        """Lowest and highest place on the rectangle along u, then v, in texels from each centre; float32 [T, 4].
+
+        A quarter of a texel at the edges is left out: beyond them is a wall or the open air.
+        """
+        counts = self.size[:, 0] * self.size[:, 1]
+        own = np.arange(self.texels) - np.repeat(self.start, counts)
+        size = np.repeat(self.size, counts, 0)
+        column, row = own % size[:, 0], own // size[:, 0]
+        return np.column_stack(
+            [-column - 0.25, size[:, 0] - column - 0.75, -row - 0.25, size[:, 1] - row - 0.75]
+        ).astype(np.float32)
+
     def points(self) -> tuple[F32, F32]:
         """Centres of all texels and their normals, float32 [T, 3] each."""
         points, normals = np.empty((self.texels, 3), np.float32), np.empty((self.texels, 3), np.float32)

@@ -49,14 +49,22 @@ NATURAL_TARGET = 0.5
 BULB_GLOW = 1.7  # a material that glows more is a bulb; the glass of ceiling lamps glows less
 _LEAST_DROP, _CLOSED = 0.25, 0.6  # of a blind that is down: the least part, and the probability that it is closed
 _BRIGHT_SKY, _DIM_DROP = 1.0, 0.5  # a window lights a room from this radiance of the sky, up to this drop of its blind
-_COOL_LAMPS, _COOL = 0.25, (0.92, 1.0, 1.08)  # probability of cool white lamps in a home, and their tint
+_COOL_LAMPS, _COOL = 0.25, (0.9, 1.05, 1.3)  # probability of cool white lamps in a home, and their tint
 
 
 def lamp_tint(spec: SceneSpec) -> Rgb:
-    """The tint of all lamps of a home."""
+    """The tint of all lamps of a home, relative to Mood."""
     if spec.palette == "named" or rng_for(spec.seed, "rooms", "lamps").random() >= _COOL_LAMPS:
         return 1.0, 1.0, 1.0
     return _COOL
+
+
+def lamp_color(spec: SceneSpec) -> Rgb:
+    """The colour of glowing lamps, linear rgb; white in the named palette."""
+    if spec.palette == "named":
+        return 1.0, 1.0, 1.0
+    red, green, blue = np.multiply(MOODS[spec.light].ceiling_lamp, lamp_tint(spec)).tolist()
+    return red, green, blue
 
 
 def ceilings_lit(spec: SceneSpec, plan: FloorPlan, lamp_rooms: set[int]) -> tuple[bool, ...]:

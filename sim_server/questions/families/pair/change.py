@@ -16,7 +16,7 @@ from protocol.skills.space import BEFORE_AFTER, OCCLUSION_REMOVAL
 from protocol.tasks.scene import Camera, Change, Pose, SceneDescription, SceneObject
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
-from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, ViewEvidence, unique_names
+from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, ViewEvidence, name_of, unique_names
 from sim_server.questions.families.rules import (
     AMBIGUOUS,
     RELATE,
@@ -332,11 +332,11 @@ class OcclusionRemoval:
                 "Which of these objects is partly hidden by the {a}?",
                 "Which of these objects is partly behind the {a} in the image?",
                 "Which of these is partly hidden behind the {a}?",
-                "Part of which of these objects is hidden by the {a}?",
+                "In the image, which of these objects is partly hidden by the {a}?",
                 "In the image, which of these objects is partly behind the {a}?",
             ),
             (taken,),
-            "The object hides part of exactly one of these from the camera.",
+            f"The {name_of(evidence.objects[taken])} hides part of exactly one of these objects from the camera.",
         )
 
 

@@ -29,6 +29,7 @@ from sim_server.questions.families.rules import (
 from sim_server.questions.family import (
     NO_SUCH_ANSWER,
     NO_TARGET,
+    PERSON,
     Candidate,
     Draft,
     Findings,
@@ -300,6 +301,8 @@ def groups(items: Sequence[SceneObject], findings: Optional[Findings] = None) ->
 
 def plural(noun: str) -> str:
     """English plural of a category's words: "boxes", "bookshelves", "coffee tables", "sets of books"."""
+    if noun == PERSON:
+        return "people"
     head, of, rest = noun.partition(" of ")
     if of:
         return f"{plural(head)} of {rest}"

@@ -26,7 +26,7 @@ from sim_server.questions.families.rules import (
     uniquely_named,
 )
 from sim_server.questions.families.single.space import BETWEEN_CENTERS
-from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, name_slots, shuffled
+from sim_server.questions.family import PERSON, Candidate, Draft, Findings, Target, draw_key, name_slots, shuffled
 from sim_server.questions.geometry import floor_distance_m, in_frame, project
 from sim_server.questions.language.functions.moves import bearing_at, place, turned
 from sim_server.questions.staging import Staging
@@ -45,7 +45,11 @@ _TURN_WORDS = {
 }
 
 
-_POSTURES = {"armchair": "sitting in", **dict.fromkeys(("sofa", "couch", "chair", "bench", "stool"), "sitting on")}
+_POSTURES = {
+    "armchair": "sitting in",
+    PERSON: "in the place of",
+    **dict.fromkeys(("sofa", "couch", "chair", "bench", "stool"), "sitting on"),
+}
 
 
 def _turn_rule(turns_deg: Sequence[int]) -> str:
@@ -113,19 +117,20 @@ class Perspective:
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         stand, target = candidate.objects
         faced = f"the direction in which the {name_of(evidence.objects[stand])} faces"
+        faces = "they face" if evidence.objects[stand].category == PERSON else "it faces"
         posture = _POSTURES.get(evidence.objects[stand].category.split()[-1], "standing at")
         return Draft(
             program=f"{candidate.form}(bearing_at(place(object({stand})), centre(object({target}))))",
             templates=(
-                f"Imagine you are {posture} the {{a}}, looking the way it faces. Where is the {{b}}?",
-                f"Imagine {posture} the {{a}} and looking the way it faces. Where is the {{b}}?",
-                f"You are {posture} the {{a}}, looking the way it faces. Where is the {{b}}?",
-                f"Someone is {posture} the {{a}}, looking the way it faces. Where is the {{b}} for them?",
-                f"If you are {posture} the {{a}} and look the way it faces, where is the {{b}}?",
-                f"When you are {posture} the {{a}} and look the way it faces, where is the {{b}}?",
+                f"Imagine you are {posture} the {{a}}, looking the way {faces}. Where is the {{b}}?",
+                f"You are {posture} the {{a}}, looking the way {faces}. Where is the {{b}}?",
+                f"Someone is {posture} the {{a}}, looking the way {faces}. Where is the {{b}} for them?",
+                f"If you are {posture} the {{a}} and look the way {faces}, where is the {{b}}?",
+                f"Suppose you are {posture} the {{a}}, looking the way {faces}. Where is the {{b}}?",
                 "From the point of view of the {a}, where is the {b}?",
                 "Take the point of view of the {a}. Where is the {b}?",
                 "Where is the {b} from the point of view of the {a}?",
+                "Seen from the point of view of the {a}, where is the {b}?",
             ),
             slots=name_slots(evidence, candidate.objects),
             options=shuffled(SECTORS[candidate.form], rng),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import tomllib
@@ -14,7 +15,7 @@ from protocol.skills.levels import SECTORS
 from sim_server.questions.evidence import name_of
 from sim_server.questions.families import FAMILIES, sectors
 from sim_server.questions.families.single.perceive import counted, plural
-from sim_server.questions.family import SAME_HOME, ask, render_text
+from sim_server.questions.family import SAME_HOME, ask, render_text, suitable
 from tests.support.questions.drafts import drafts
 
 LEAST_PARAPHRASES = 8
@@ -83,6 +84,33 @@ def test_every_paraphrase_gives_each_object_its_role(skill: str) -> None:
         for template in draft.templates:
             for slot, place in ROLES[skill].items():
                 assert re.search(place.replace("{", r"\{").replace("}", r"\}"), template), (template, slot)
+
+
+@pytest.mark.parametrize("skill", CATALOGUE)
+def test_a_person_is_not_called_it(skill: str) -> None:
+    for _, _, _, draft in drafts(skill):
+        people = {slot: (key, "person" if key else phrase) for slot, (key, phrase) in draft.slots.items()}
+        about = suitable(msgspec.structs.replace(draft, slots=people))
+        if any(key for key, _ in people.values()):
+            assert len(about) >= 3 and not any(re.search(r"\bits?\b", template) for template in about), skill
+        else:
+            assert about == draft.templates
+        assert (
+            suitable(msgspec.structs.replace(draft, slots=dict.fromkeys(draft.slots, (1, "chair")))) == draft.templates
+        )
+
+
+def test_people_face_a_way_and_are_counted_as_people() -> None:
+    assert plural("person") == "people"
+    (evidence, candidate, level, _), *_ = drafts("perspective")
+    stand = candidate.objects[0]
+    objects = {**evidence.objects, stand: msgspec.structs.replace(evidence.objects[stand], category="person", color="")}
+    named = msgspec.structs.replace(evidence, objects=objects)
+    draft = FAMILIES["perspective"].draft(named, candidate, level, np.random.default_rng(0))
+    assert draft.slots["a"] == (stand, "person")
+    assert render_text(suitable(draft)[0], draft.slots)[0].startswith(
+        "Imagine you are in the place of the person, looking the way they face."
+    )
 
 
 def test_routes_name_their_stops_in_order() -> None:

@@ -221,7 +221,7 @@ def test_a_mirror_shows_the_room_across() -> None:
 
 
 def _coarse(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Grey values around their mean, of blocks of 4 x 4 pixels: the reflection does not resolve the texture of walls."""
+    """Grey values of blocks of 4 x 4 pixels around their mean: the reflection does not resolve the texture of walls."""
     grey = rgb[: len(rgb) // 4 * 4].mean(2)
     blocks = grey.reshape(len(grey) // 4, 4, -1, 4).mean((1, 3)).ravel()
     return blocks - blocks.mean()
@@ -246,3 +246,22 @@ def _mirror_agrees(scene: RoomsScene, item: SceneObject) -> bool:
         return False
     assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) > 0.85
     return True
+
+
+def test_sunlight_stays_inside_the_room() -> None:
+    """The filter of sunlight does not reach beyond a wall: the top row of its texels is as dark as the next one."""
+    for seed in (101, 7):
+        scene = opened(SceneSpec(seed=seed, rooms=6, min_objects=30, max_objects=40, palette="natural"))
+        rectangles = find_rectangles(scene.geometry.positions, scene.geometry.normals, scene.geometry.faces)
+        high = scene.spec.ceiling_m
+        compared = 0
+        for r in range(len(rectangles.start)):
+            top = rectangles.corner[r, 1] + rectangles.edge_v[r, 1]
+            columns, rows = rectangles.size[r]
+            if abs(rectangles.normal[r, 1]) > 0.1 or abs(top - high) > 0.01 or min(rows, columns) < 8:
+                continue
+            first = int(rectangles.start[r])
+            own = scene.light.atlas[first : first + columns * rows].reshape(rows, columns, 3).mean(2)
+            assert own[-1].mean() < 1.3 * (own[-3].mean() + 0.02)
+            compared += 1
+        assert compared >= 10

@@ -119,3 +119,37 @@ def swing_bin(rng: np.random.Generator) -> Model:
     flap = box((width * 0.8, 0.02, width * 0.5), (0, 0, 0), 0.006).turned(rotation_x(0.35))
     model.add(flap.moved((0, height + 0.03, 0)))
     return model
+
+
+def paper_bin(rng: np.random.Generator) -> Model:
+    """An open tapered bin with a rolled rim and bands, for paper."""
+    radius, height = rng.uniform(0.12, 0.18), rng.uniform(0.28, 0.42)
+    model = Model(main="lacquer", dark="dark")
+    low = radius * rng.uniform(0.68, 0.85)
+    inner = [(radius - 0.008, height), (low - 0.008, 0.012), (0, 0.01)]
+    model.add(revolve([(0, 0), (low, 0), (radius, height), *inner], 24))
+    ring = [(math.sin(a) * radius, height, math.cos(a) * radius) for a in np.linspace(0, 2 * math.pi, 21)]
+    model.add(tube(ring, 0.008, 6))
+    for part in (0.3, 0.7):
+        at = low + (radius - low) * part
+        model.add(
+            revolve([(at, part * height - 0.008), (at + 0.003, part * height), (at, part * height + 0.008)], 24), "dark"
+        )
+    return model
+
+
+def belly_basket(rng: np.random.Generator) -> Model:
+    """A round-bellied basket with two loop handles and a band in another colour."""
+    radius, height = rng.uniform(0.16, 0.27), rng.uniform(0.24, 0.42)
+    model = Model(main="wicker", second="linen")
+    outline = [(0, 0), (radius * 0.7, 0), (radius, height * 0.4), (radius * 0.94, height * 0.62)]
+    upper = [(radius * 0.94, height * 0.62), (radius * 0.8, height), (radius * 0.8 - 0.015, height)]
+    model.add(revolve(outline, 22))
+    model.add(revolve([*upper, (radius * 0.88, height * 0.55), (radius * 0.66, 0.03), (0, 0.025)], 22), "second")
+    for x in (-1, 1):
+        bow = [
+            (x * (radius * 0.82 + 0.015), height - 0.02 + 0.06 * math.sin(a), 0.07 * math.cos(a))
+            for a in np.linspace(0, math.pi, 7)
+        ]
+        model.add(tube(bow, 0.009, 6))
+    return model

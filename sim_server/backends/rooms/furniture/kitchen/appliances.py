@@ -223,6 +223,20 @@ def stove_kettle(rng: np.random.Generator) -> Model:
     return model
 
 
+def glass_kettle(rng: np.random.Generator) -> Model:
+    """A straight jug on a round base, with a steel band, a flat lid and a D-shaped handle."""
+    radius, height = rng.uniform(0.065, 0.08), rng.uniform(0.18, 0.24)
+    model = Model(main="glass", second="steel", dark="dark")
+    model.add(cylinder(radius + 0.014, 0.016, sections=22), "dark")
+    model.add(cylinder(radius + 0.003, 0.05, (0, 0.016, 0), 22), "second")
+    model.add(revolve([(radius, 0.06), (radius, height), (0, height)], 22))
+    model.add(cylinder(radius - 0.008, 0.016, (0, height, 0), 22), "dark")
+    model.add(box((0.034, 0.03, 0.05), (0, height - 0.018, radius + 0.008), 0.008), "second")
+    bow = [(0, height - 0.03, -radius), (0, height - 0.02, -radius - 0.055), (0, height * 0.35, -radius - 0.055)]
+    model.add(tube([*bow, (0, height * 0.28, -radius)], 0.011, 6), "dark")
+    return model
+
+
 def coffee_machine(rng: np.random.Generator) -> Model:
     """A column with a water tank, an overhanging head, and a glass jug on a hot plate."""
     width, height, depth = rng.uniform(0.24, 0.3), rng.uniform(0.36, 0.42), rng.uniform(0.3, 0.38)

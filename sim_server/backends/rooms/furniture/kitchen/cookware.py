@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim_server.backends.rooms.furniture.model import Model
-from sim_server.backends.rooms.mesh import revolve, sphere, tube
+from sim_server.backends.rooms.mesh import box, revolve, sphere, tube
 
 
 def pot(rng: np.random.Generator) -> Model:
@@ -87,4 +87,18 @@ def wok(rng: np.random.Generator) -> Model:
     model.add(tube([(0, height - 0.01, radius - 0.01), (0, height + 0.04, radius + 0.17)], 0.013, 8), "second")
     model.add(tube([(-0.03, height - 0.006, -radius + 0.004), (0, height + 0.004, -radius - 0.03),
                     (0.03, height - 0.006, -radius + 0.004)], 0.007, 6), "second")  # fmt: skip
+    return model
+
+
+def grill_pan(rng: np.random.Generator) -> Model:
+    """A square ribbed pan with a metal handle."""
+    side, rim = rng.uniform(0.22, 0.3), rng.uniform(0.04, 0.055)
+    model = Model(main="pan", second="metal")
+    model.add(box((side, 0.012, side), (0, 0.006, 0), 0.004))
+    for s in (-1, 1):
+        model.add(box((side, rim, 0.01), (0, rim / 2, s * (side - 0.01) / 2), 0.003))
+        model.add(box((0.01, rim, side - 0.02), (s * (side - 0.01) / 2, rim / 2, 0), 0.003))
+    for x in np.linspace(-side / 2 + 0.03, side / 2 - 0.03, 6):
+        model.add(box((0.008, 0.008, side - 0.03), (float(x), 0.014, 0), 0.002))
+    model.add(tube([(0, rim - 0.012, side / 2 - 0.005), (0, rim + 0.01, side / 2 + 0.18)], 0.01, 8), "second")
     return model

@@ -189,3 +189,18 @@ def box_shelf(rng: np.random.Generator) -> Model:
     model.add(box((width - 0.03, height - 0.03, 0.008), (0, height / 2, -depth / 2 + 0.006), 0.002), "second")
     model.surface(height, width, depth, 0.4)
     return model
+
+
+def tiered_shelf(rng: np.random.Generator) -> Model:
+    """Two boards, one above the other, between side panels; both carry small objects."""
+    width, depth, gap = rng.uniform(0.45, 1.0), rng.uniform(0.18, 0.26), rng.uniform(0.24, 0.34)
+    model = Model(main="wood", second="metal")
+    for x in (-1, 1):
+        model.add(box((0.02, gap + 0.1, depth), (x * (width / 2 - 0.01), gap / 2 + 0.05, 0), 0.003))
+    for y in (0.03, gap + 0.03):
+        model.add(box((width - 0.05, 0.022, depth - 0.01), (0, y, 0), 0.003))
+    rail = [(x * (width / 2 - 0.02), gap + 0.08, depth / 2 - 0.02) for x in (-1, 1)]
+    model.add(tube(rail, 0.006, 6), "second")
+    model.surface(gap + 0.041, width - 0.05, depth - 0.04, 0.4, -0.01)
+    model.surface(0.041, width - 0.05, depth - 0.01, gap - 0.05)
+    return model

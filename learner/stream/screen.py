@@ -1,0 +1,144 @@
+"""Screening: of several candidates for each new question, train on those with the largest variance of the reward.
+
+GRPO's gradient of a question grows with the variance of the rewards in its group: a question that the policy surely
+answers right, or surely wrong, teaches little. One forward pass gives the probability p of the true answer before
+anything is sampled; the variance of a choice is p (1 - p). If several answers score (numbers, sequences, maps) or the
+policy looks around, a few sampled answers estimate the variance of the reward.
+
+Every candidate is evidence about the policy, chosen or not: those left out are reported as "screened".
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import NamedTuple, Sequence, Union
+
+import numpy as np
+
+from learner.rollouts.answerer import Answerer
+from learner.rollouts.base import Sampling, TruthScorer
+from learner.rollouts.group import Group
+from learner.settings import ScreenSettings
+from learner.stream.episodes import Task
+from learner.stream.reports import report_id
+from protocol.errors import VantageError
+from protocol.tasks.task import degradation_label
+from protocol.wire.messages import ConfidenceReport
+
+INFORMATIVE, CELL_FULL, DUPLICATE = "less informative", "enough of its cell", "near-duplicate"  # why one is left out
+
+
+class Confidence(NamedTuple):
+    """Confidence of the policy in one question, before it is trained on."""
+
+    probability: float  # of the whole true answer
+    likelihood: float  # exp(mean log p) of its tokens
+    success: float  # expected accuracy
+    variance: float  # of the accuracy
+    accuracies: tuple[float, ...] = ()  # of the sampled answers, if any
+
+
+class Screened(NamedTuple):
+    """The result of screening: indices into the candidates, and why each of the others was left out."""
+
+    chosen: list[int]
+    left_out: dict[int, str]
+
+
+def confidence(
+    tasks: Sequence[Task], answerer: Answerer, score_truth: TruthScorer, samples: int, sampling: Sampling
+) -> list[Union[Confidence, VantageError]]:
+    """The policy's confidence in each task; the error of a task whose views could not be rendered."""
+    prompts = [answerer.first_prompt(task) for task in tasks]
+    means = score_truth(prompts)
+    sampled = [index for index, task in enumerate(tasks) if not _is_choice(task)]
+    answers = dict(zip(sampled, answerer.answer([tasks[index] for index in sampled], samples, sampling, truth=False)))
+    found: list[Union[Confidence, VantageError]] = []
+    for index, (prompt, mean) in enumerate(zip(prompts, means)):
+        probability, answered = math.exp(mean * len(prompt.truth)), answers.get(index)
+        if isinstance(answered, VantageError):
+            found.append(answered)
+        elif isinstance(answered, Group):
+            accuracies = tuple(reward.accuracy for reward in answered.rewards)
+            success, variance = float(np.mean(accuracies)), float(np.var(accuracies, ddof=1))
+            found.append(Confidence(probability, math.exp(mean), success, variance, accuracies))
+        else:
+            found.append(Confidence(probability, math.exp(mean), probability, probability * (1 - probability)))
+    return found
+
+
+def choose(
+    tasks: Sequence[Task],
+    known: Sequence[Confidence],
+    count: int,
+    settings: ScreenSettings,
+    rng: np.random.Generator,
+) -> Screened:
+    """Choose `count` of the tasks: some at random, the others by variance.
+
+    There is a bound per cell, and near-duplicates are left out. Both rules yield if there are too few other tasks.
+    """
+    unranked = int(count * settings.unranked_share + rng.random())
+    order = rng.permutation(len(tasks)).tolist()
+    ranked = sorted(order[unranked:], key=lambda index: -known[index].variance)
+    most = max(2, math.ceil(settings.largest_share * count))
+    chosen: list[int] = []
+    cells: Counter[tuple[str, int, str]] = Counter()
+    alike: set[tuple[object, ...]] = set()
+    left_out: dict[int, str] = {}
+    for index in [*order[:unranked], *ranked]:
+        cell, key = _cell(tasks[index]), _key(tasks[index])
+        if len(chosen) == count:
+            left_out[index] = INFORMATIVE
+        elif cells[cell] == most:
+            left_out[index] = CELL_FULL
+        elif key in alike:
+            left_out[index] = DUPLICATE
+        else:
+            chosen.append(index)
+            cells[cell] += 1
+            alike.add(key)
+    for index in list(left_out)[: count - len(chosen)]:
+        del left_out[index]
+        chosen.append(index)
+    return Screened(chosen, left_out)
+
+
+def screened_report(task: Task, known: Confidence, version: int, why: str) -> ConfidenceReport:
+    """Return the report on a candidate that was not chosen: evidence, but not an answer."""
+    leased = task.leased
+    assert leased is not None
+    return ConfidenceReport(
+        report_id=report_id(leased),
+        spec_id=task.spec.spec_id,
+        lease_id=leased.lease_id,
+        policy_version=version,
+        outcome="screened",
+        skill=task.spec.question.skill,
+        level=task.spec.question.level,
+        frame=task.question.frame,
+        rewards=known.accuracies,
+        success_rate=known.success,
+        truth_likelihood=known.likelihood,
+        truth_probability=known.probability,
+        reason=why,
+        renderer_digest=task.renderer_digest,
+        degradation=degradation_label(task.spec.degradations),
+    )
+
+
+def _is_choice(task: Task) -> bool:
+    """Whether exactly one answer scores, given without moves."""
+    return task.question.answer_type == "choice" and not task.spec.look_around
+
+
+def _cell(task: Task) -> tuple[str, int, str]:
+    return task.spec.question.skill, task.spec.question.level, degradation_label(task.spec.degradations)
+
+
+def _key(task: Task) -> tuple[object, ...]:
+    """Questions with equal keys ask the same about the same objects of one scene."""
+    objects = frozenset(mention.object_id for mention in task.question.mentions)
+    scene = (task.spec.scene.asset, task.spec.scene.seed)
+    return (scene, task.spec.question.skill, objects, frozenset(task.question.option_objects), task.question.answer)
