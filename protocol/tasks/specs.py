@@ -100,7 +100,9 @@ class World(Section):
             if isinstance(pair, tuple) and pair[0] > pair[1]:
                 raise ValueError(f"the first value of {name} may not exceed the second")
         if self.objects_per_room is not None:
-            if given := sorted({"min_objects", "max_objects"} & self.model_fields_set):
+            fields = {"min_objects": self.min_objects, "max_objects": self.max_objects}
+            # A resolved configuration lists the defaults too.
+            if given := sorted(key for key, value in fields.items() if value != World.model_fields[key].default):
                 raise ValueError(f"objects_per_room replaces {given[0]}; set one of them")
             most = (self.rooms if isinstance(self.rooms, int) else self.rooms[1]) * self.objects_per_room[1]
             if most > MOST_OBJECTS:
