@@ -288,30 +288,6 @@ def audit(result: Any) -> Iterable[str]:
     )
 
 
-def images(result: Any) -> Iterable[str]:
-    def spread(row: Any, key: str) -> str:
-        low, high = row[key]
-        return f"{low:.0f} to {high:.0f} ({high - low:.0f})"
-
-    rows = [
-        (
-            label,
-            row["images"],
-            f"{row['luminance_mean']:.0f}",
-            *(spread(row, key) for key in ("pixels_10_90", "image_means_10_90")),
-            row["hue_entropy_bits"],
-            *(percent(row[key]) for key in ("hue_15_60", "flat_blocks", "edges")),
-            *(row.get(key, "") for key in ("objects", "coverage", "size_spread_log2")),
-        )
-        for label, row in result["rows"].items()
-    ]
-    head = (
-        "images of", "number", "mean luminance", "10 to 90 % of pixels", "10 to 90 % of image means",
-        "hue entropy, bits", "hue 15 to 60°", "flat blocks", "edges", "objects", "coverage", "size spread, log2",
-    )  # fmt: skip
-    yield table(head, rows)
-
-
 def generate(result: Any) -> Iterable[str]:
     yield table(("stage", "CPU-milliseconds per row"), result["ms_per_row"].items())
     yield (

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import sections
+from benchmarks import sections, sections_rooms
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = RESULTS / "README.md"
@@ -89,10 +89,17 @@ CLAIMS = (
         "Images of `rooms` beside photographs",
         "image_statistics",
         "python -m benchmarks.image_statistics",
-        sections.images,
+        sections_rooms.images,
         "Images of training questions of `configs/qwen3-vl-4b.toml`, before and after light, camera and materials "
         "vary. The photographs that scikit-image ships, of a motorcycle in a garage (two views) and of a cup on a "
         "table, are the only ones in a common package that show the inside of a building: a hint, not a distribution.",
+    ),
+    Claim(
+        "Sizes and shapes of the furniture of `rooms`",
+        "furniture",
+        "python -m benchmarks.furniture",
+        sections_rooms.furniture,
+        "Longest sides of the objects of generated homes of one to eight rooms, and how many shapes a category has.",
     ),
     Claim(
         "Overhead of the simulator service over the raw backend",

@@ -47,8 +47,8 @@ CASES = {
     "passes": Case(groups=4, changes={"loss": "grpo", "micro_batch_groups": 1}),
     "looks": Case(looks=True),
     "one flat": Case(groups=1, flat=True),
-    "truth": Case(groups=4, changes={"objective": "grpo+truth", "samples": 3}),
-    "truth, trl": Case(packed=False, correct=True, changes={"objective": "truth", "samples": 3}),
+    "truth": Case(groups=4, changes={"objective": "grpo+truth"}),
+    "truth, trl": Case(groups=4, packed=False, correct=True, changes={"objective": "truth"}),
 }
 
 

@@ -57,7 +57,7 @@ def test_two_ranks_take_the_same_step_as_one_process(
 
 def test_split_assigns_every_answer_once_with_no_unneeded_groups() -> None:
     class Answered:
-        rewards = (0,) * 6
+        rows = 6
 
     for groups, ranks in ((4, 2), (3, 2), (5, 3), (2, 4), (1, 6), (7, 1)):
         made = [Answered() for _ in range(groups)]

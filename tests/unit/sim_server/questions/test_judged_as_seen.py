@@ -45,7 +45,7 @@ def unmapped(evidence: Evidence) -> Evidence:
 @pytest.mark.parametrize("skill", JUDGED_AS_SEEN)
 def test_a_skill_judged_as_seen_reads_no_map(skill: str) -> None:
     asked = 0
-    for evidence, _ in pool(skill)[::5]:
+    for evidence, _ in pool(skill)[::3]:
         for level in LEVELS:
             with_maps, without = Findings(), Findings()
             FAMILIES[skill].judge(evidence, level, with_maps)
