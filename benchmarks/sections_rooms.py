@@ -33,8 +33,8 @@ def images(result: Any) -> Iterable[str]:
 
 def furniture(result: Any) -> Iterable[str]:
     yield (
-        f"{result['homes']} homes: {result['objects_per_room']} objects and {result['triangles_per_room']:,} triangles per "
-        "room. Variation is the standard deviation of the longest side over its mean."
+        f"{result['homes']} homes: {result['objects_per_room']} objects and {result['triangles_per_room']:,} triangles "
+        "per room. Variation is the standard deviation of the longest side over its mean."
     )
     rows = [
         (name, row["objects"], row["shapes"], row["mean_m"], row["variation"], f"{row['p05_m']} to {row['p95_m']}")
