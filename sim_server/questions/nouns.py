@@ -69,6 +69,9 @@ _ALSO_CALLED: dict[str, tuple[str, ...]] = {
     "painting": ("picture",),
     "photo": ("picture",),
     "poster": ("picture",),
+    # Luggage.
+    "backpack": ("bag",),
+    "suitcase": ("bag",),
     # People.
     "man": ("person",),
     "woman": ("person",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import compress
 from typing import Iterable, Iterator, Optional, Sequence
 
 import msgspec
@@ -17,8 +18,9 @@ from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence
 from sim_server.questions.family import Candidate, Family, Findings, Target, fitting, shuffled
 from sim_server.questions.staging import Staging
 from sim_server.questions.views.coverage import draw_poses_around, greedy_cover, voxels_shown
-from sim_server.questions.views.viewpoints import PLACES, probe
+from sim_server.questions.views.viewpoints import PLACES, PROBE_PX, probe
 
+LEAST_OBJECT = 0.01  # of an image: the least that its largest object covers
 _COVERS = 8  # covering sets tried among the poses of one draw
 
 
@@ -39,8 +41,16 @@ class Shots(msgspec.Struct, frozen=True):
 
 
 def shoot(scene: Scene, camera: Camera, rng: np.random.Generator) -> Shots:
-    """Probe images from 2 x PLACES poses that look in all directions."""
-    return shots_of(scene, camera, draw_poses_around(scene, camera, rng))
+    """Probe images from up to 2 x PLACES poses that look in all directions.
+
+    Images of bare walls are left out: a viewer cannot tell where they were taken.
+    """
+    shots = shots_of(scene, camera, draw_poses_around(scene, camera, rng))
+    every = shots.evidence
+    least = LEAST_OBJECT * PROBE_PX * probe(camera).height_px
+    shown = [any(truth.pixels >= least for truth in view.seen.values()) for view in every.views]
+    views = tuple(compress(every.views, shown))
+    return Shots(tuple(compress(shots.poses, shown)), Evidence(every.description, views, every.objects))
 
 
 def shots_of(scene: Scene, camera: Camera, poses: Sequence[Pose]) -> Shots:

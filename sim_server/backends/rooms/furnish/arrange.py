@@ -28,7 +28,7 @@ _DENSITY = {"kitchen": 1.5, "bathroom": 1.5, "hallway": 0.7, "office": 1.2, "din
 # Placed only by a programme, never as single pieces.
 _PROGRAMMED = {
     "cupboard", "extractor hood", "curtain", "sink", "stove", "fridge", "dishwasher", "counter", "toilet", "washbasin",
-    "bathtub", "shower", "television", "tv stand", "bed", "sofa", "piano", "desk", "table", "coffee table",
+    "bathtub", "shower", "television", "television stand", "bed", "sofa", "piano", "desk", "table", "coffee table",
     "nightstand", "rug", "washing machine", "crib", "radiator", "dog bed", "coat rack", "person",
 }  # fmt: skip
 # Single pieces that would look out of place.

@@ -130,7 +130,7 @@ _ALL = (
         grouped=(electronics.television, electronics.footed_television, electronics.wall_television),
     ),
     Category(
-        "tv stand", (tv_stands.closed_stand, tv_stands.open_stand, tv_stands.legged_stand), WALL, True, 0.6, (
+        "television stand", (tv_stands.closed_stand, tv_stands.open_stand, tv_stands.legged_stand), WALL, True, 0.6, (
         "living room",),
     ),
     Category(
@@ -267,7 +267,9 @@ _ALL = (
     Category(
         "pair of shoes", (clothing.sneakers, clothing.boots, clothing.slippers), SURFACE, True, small=True, spread=0.2,
     ),
-    Category("bag", (clothing.backpack, clothing.tote_bag, clothing.suitcase), SURFACE, True, small=True, spread=0.15),
+    Category("backpack", (clothing.backpack,), SURFACE, True, small=True, spread=0.15),
+    Category("bag", (clothing.tote_bag,), SURFACE, True, small=True, spread=0.15),
+    Category("suitcase", (clothing.suitcase,), SURFACE, True, small=True, spread=0.15),
     Category("toy car", (toys.toy_car, toys.toy_truck), SURFACE, True, small=True, spread=0.25),
 )  # fmt: skip
 CATEGORIES: dict[str, Category] = {c.name: c for c in _ALL}

@@ -25,7 +25,7 @@ _PLATE_M, _OUT_M = 0.08, 0.007  # size of a plate and how far it protrudes
 _SOCKET_M, _COUNTER_SOCKET_M, _SWITCH_M = 0.3, 1.12, 1.08  # heights of their middles
 _EVERY_M = 3.2  # of wall, one socket
 _BESIDE_DOOR_M = 0.2
-_PLUGGED = {"lamp", "tv stand", "desk", "fan"}  # what has a cable
+_PLUGGED = {"lamp", "television stand", "desk", "fan"}  # what has a cable
 _CABLE_M, _LONGEST_CABLE_M = 0.004, 1.6
 _CABLES_FROM = 0.5  # clutter
 

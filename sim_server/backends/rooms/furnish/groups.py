@@ -109,11 +109,11 @@ def television_opposite(room: RoomState, side: int, along: float) -> None:
         index = room.at_wall(name, model, [side ^ 1], near=along)
         return index if index >= 0 else room.at_wall(name, model, walls)
 
-    if room.rng.random() < 0.12 or not room.wants("tv stand"):
+    if room.rng.random() < 0.12 or not room.wants("television stand"):
         place("television", room.shape("television"))
         return
-    stand_model = room.shape("tv stand")
-    stand, width = place("tv stand", stand_model), stand_model.size_m()[0]
+    stand_model = room.shape("television stand")
+    stand, width = place("television stand", stand_model), stand_model.size_m()[0]
     if stand < 0 or not room.wants("television"):
         return
     if room.rng.random() < 0.35:

@@ -8,6 +8,11 @@ a cactus. Categories that the statistics lack (stove, microwave, hall and wall f
 
 from __future__ import annotations
 
+
+def _bags(weight: float) -> dict[str, float]:
+    return dict.fromkeys(("backpack", "bag", "suitcase"), weight / 3)
+
+
 _SHELF = {"stack of books": 0.35, "vase": 0.15, "cactus": 0.1, "statue": 0.12, "alarm clock": 0.05, "candle": 0.08}
 _DRESSER = {
     "stack of books": 0.25, "table lamp": 0.15, "vase": 0.15, "cactus": 0.13, "alarm clock": 0.12, "statue": 0.11,
@@ -34,7 +39,7 @@ STANDS_ON: dict[str, dict[str, float]] = {
         "alarm clock": 0.23, "table lamp": 0.21, "cactus": 0.15, "cup": 0.19, "bottle": 0.08, "vase": 0.09,
         "stack of books": 0.14, "statue": 0.05,
     },
-    "tv stand": {"remote control": 0.3, "cactus": 0.13, "candle": 0.1, "vase": 0.1, "statue": 0.1},
+    "television stand": {"remote control": 0.3, "cactus": 0.13, "candle": 0.1, "vase": 0.1, "statue": 0.1},
     "bed": {"pillow": 0.4, "teddy bear": 0.2, "stack of books": 0.18, "laptop": 0.22},
     "sofa": {"pillow": 0.9, "remote control": 0.17, "stack of books": 0.08, "teddy bear": 0.06, "laptop": 0.1},
     "armchair": {"pillow": 0.8, "stack of books": 0.09},
@@ -48,18 +53,19 @@ STANDS_ON: dict[str, dict[str, float]] = {
     "shoe rack": {"vase": 0.2, "bowl": 0.3, "cactus": 0.2, "pair of shoes": 1.0},
     "cupboard": {"cup": 0.5, "bowl": 0.5, "plate": 0.3},
     "dresser": _DRESSER, "cabinet": _DRESSER, "bookshelf": _SHELF, "shelf": _SHELF,
-    "bench": {"bag": 0.4, "stack of books": 0.3, "pillow": 0.3},
+    "bench": {**_bags(0.4), "stack of books": 0.3, "pillow": 0.3},
     "chair": {},
 }  # fmt: skip
+
 
 # What lies about on the floor of lived-in rooms.
 _PLAY = {"toy car": 0.5, "teddy bear": 0.3, "stack of books": 0.3}
 ON_FLOOR_OF: dict[str, dict[str, float]] = {
-    "living room": {**_PLAY, "bag": 0.3, "pair of shoes": 0.3, "pillow": 0.2},
-    "bedroom": {**_PLAY, "pair of shoes": 0.6, "bag": 0.4, "pillow": 0.15},
-    "hallway": {"pair of shoes": 1.0, "bag": 0.6},
-    "office": {"bag": 0.5, "stack of books": 0.7},
-    "dining room": {"bag": 0.4, "toy car": 0.4},
-    "kitchen": {"bag": 0.5, "bottle": 0.3, "toy car": 0.2},
+    "living room": {**_PLAY, **_bags(0.3), "pair of shoes": 0.3, "pillow": 0.2},
+    "bedroom": {**_PLAY, "pair of shoes": 0.6, **_bags(0.4), "pillow": 0.15},
+    "hallway": {"pair of shoes": 1.0, **_bags(0.6)},
+    "office": {**_bags(0.5), "stack of books": 0.7},
+    "dining room": {**_bags(0.4), "toy car": 0.4},
+    "kitchen": {**_bags(0.5), "bottle": 0.3, "toy car": 0.2},
     "bathroom": {"pair of shoes": 0.3, "toilet paper": 0.4, "toy car": 0.3},
 }

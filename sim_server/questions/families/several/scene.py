@@ -200,7 +200,7 @@ class SceneCount:
                 "In total, how many {a} do the images show?",
                 "Look at all images. How many different {a} are there?",
                 "What is the total number of {a} in the images?",
-                "Count the {a} in all images, each one once.",
+                "Count the {a} in all images.",
             ),
         )
 

@@ -162,9 +162,9 @@ class CamerasCount:
                 "In total, how many different {a} do the cameras see?",
                 "Each image is from a different camera. How many different {a} do they see in total?",
                 "Each image is from a different camera. How many {a} are there in total?",
-                "How many {a} do all cameras together see, counting each one once?",
+                "How many {a} do all cameras together see?",
                 "Look at the images of all cameras. How many different {a} are there?",
-                "Count the {a} that the cameras see, each one once.",
+                "Count the {a} that the cameras see.",
             ),
         )
 

@@ -107,11 +107,10 @@ class RelativeDistance(SingleView):
                 "Which of these objects is nearest to the {a}?",
                 "Which of these is closest to the {a}?",
                 "Which of these is nearest to the {a}?",
-                "Which object is closest to the {a}?",
-                "Which object is nearest to the {a}?",
                 "Of these objects, which is closest to the {a}?",
                 "Of these objects, which is nearest to the {a}?",
-                "What is closest to the {a}?",
+                "Of these, which is closest to the {a}?",
+                "Of these, which is nearest to the {a}?",
             ),
         )
 

@@ -19,6 +19,7 @@ from sim_server.questions.views.coverage import (
     overlap,
     voxels_shown,
 )
+from sim_server.questions.views.sets import LEAST_OBJECT, shoot
 from tests.support.questions.fake_scene import FakeScene
 
 SETS = st.lists(st.frozensets(st.integers(0, 30), max_size=12), min_size=1, max_size=7)
@@ -71,3 +72,14 @@ def test_chosen_views_overlap_and_show_more_than_random_ones() -> None:
         (one,) = covering_poses(scene, camera, 1, np.random.default_rng(seed), only=frozenset({1}))
         ids = scene.render([one], camera, ("ids",)).ids
         assert ids is not None and np.any(ids == 1)
+
+
+def test_images_of_bare_walls_are_not_chosen() -> None:
+    camera = Camera(48, 48)
+    scene = FakeScene(SceneSpec(seed=1, min_objects=3, max_objects=3))
+    poses = draw_poses_around(scene, camera, np.random.default_rng(0))
+    shots = shoot(scene, camera, np.random.default_rng(0))
+    assert 2 <= len(shots.poses) < len(poses)
+    for pose, view in zip(shots.poses, shots.evidence.views):
+        assert pose in poses and view.pose == pose
+        assert max(truth.pixels for truth in view.seen.values()) >= LEAST_OBJECT * 48 * 48

@@ -60,7 +60,7 @@ def slippers(rng: np.random.Generator) -> Model:
 
 def backpack(rng: np.random.Generator) -> Model:
     """A packed rucksack with a front pocket, a lid and two straps."""
-    width, tall = rng.uniform(0.28, 0.34), rng.uniform(0.4, 0.52)
+    width, tall = rng.uniform(0.25, 0.34), rng.uniform(0.34, 0.55)
     model = Model(main="coat", second="cushion", dark="dark")
     model.add(soft_box((width, tall, 0.17), (0, tall / 2, 0), 0.07, 3))
     model.add(soft_box((width * 0.8, tall * 0.4, 0.07), (0, tall * 0.27, 0.1), 0.03), "second")
@@ -74,7 +74,7 @@ def backpack(rng: np.random.Generator) -> Model:
 
 def tote_bag(rng: np.random.Generator) -> Model:
     """A cloth bag with two upright handles."""
-    width, tall, deep = rng.uniform(0.3, 0.42), rng.uniform(0.26, 0.36), rng.uniform(0.1, 0.16)
+    width, tall, deep = rng.uniform(0.26, 0.46), rng.uniform(0.2, 0.4), rng.uniform(0.1, 0.16)
     model = Model(main="cushion", second="coat", dark="dark")
     body = box((width, tall, deep), (0, tall / 2, 0), 0.02)
     part = np.interp(body.positions[:, 1], (0, tall), (1.0, 0.7)).astype(np.float32)
@@ -91,7 +91,7 @@ def tote_bag(rng: np.random.Generator) -> Model:
 
 def suitcase(rng: np.random.Generator) -> Model:
     """An upright case with ribs, wheels and a pulled-out handle."""
-    width, tall, deep = rng.uniform(0.34, 0.46), rng.uniform(0.5, 0.68), rng.uniform(0.2, 0.26)
+    width, tall, deep = rng.uniform(0.34, 0.46), rng.uniform(0.46, 0.72), rng.uniform(0.2, 0.26)
     model = Model(main="appliance", dark="dark", detail="metal")
     model.add(soft_box((width, tall - 0.05, deep), (0, tall / 2 + 0.025, 0), 0.04))
     for x in np.linspace(-width * 0.36, width * 0.36, 5):
