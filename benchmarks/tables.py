@@ -42,13 +42,10 @@ CLAIMS = (
     Claim(
         "The loop improves the embedded policy",
         "learning",
-        "python -m benchmarks.learning --seeds 1,2,3",
+        "python -m benchmarks.learning --seeds 1",
         sections.learning,
-        "Measured with the policy before its last pre-training, whose relations started higher. Greedy answers in per "
-        "cent, on held-out scenes. The demo ends by the clock: seed 1 ran alone, seeds 2 and 3 "
-        "side by side on the two cores, so they took fewer steps. The reward of a two-way question reveals its answer, "
-        "so part of the gain is elicitation of what pre-training taught; relative_direction stays near chance in eight "
-        "minutes and is not in the demo.",
+        "Greedy answers in per cent, on held-out scenes, one seed. The demo ends by the clock. The reward of a two-way "
+        "question reveals its answer, so part of the gain is elicitation of what pre-training taught.",
     ),
     Claim(
         "The curriculum needs fewer questions than static sets",
