@@ -98,7 +98,8 @@ class Collector:
         bound = wanted + int(wanted * grpo.replacements)
         portion = 1
         while (len(pairs) < grpo.groups and self.counts.asked < bound) or not (pairs or flat):
-            missing = math.ceil((grpo.groups - len(pairs)) / max(self._gradient_fraction, _LEAST_GRADIENT_FRACTION))
+            useful_fraction = 1.0 if grpo.teaches else max(self._gradient_fraction, _LEAST_GRADIENT_FRACTION)
+            missing = math.ceil((grpo.groups - len(pairs)) / useful_fraction)
             useful, useless = self._ask(min(missing, max(1, bound - self.counts.asked)), step, portion)
             pairs += useful
             flat += useless

@@ -166,6 +166,7 @@ def test_a_sure_question_is_retired(tmp_path: Path) -> None:
     )  # fmt: skip
     loop.collector.collect(0)  # "left" is always right for specs with odd numbers, and wrong for the others
     assert loop.collector.replay.retired == len(loop.collector.replay) == 4
+    assert loop.collector.counts.asked == loop.collector.counts.kept == 8  # every group teaches: none to replace
     loop.collector.collect(1)
     assert loop.collector.counts.replayed == 4
     assert loop.collector.counts.before_replay == loop.collector.counts.after_replay == 0
