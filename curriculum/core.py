@@ -38,6 +38,7 @@ from protocol.seeds import rng_for
 from protocol.tasks.proposals import proposal_key
 from protocol.tasks.task import TaskSpec
 from protocol.wire.messages import (
+    EVIDENCE,
     MOST_LEASED,
     AddProposals,
     ConfidenceReport,
@@ -262,7 +263,7 @@ class CurriculumCore:
 
     def _watch_answers(self, reports: Sequence[ConfidenceReport]) -> None:
         """A run whose specs all fail makes no progress."""
-        if any(report.outcome in ("answered", "screened") for report in reports):
+        if any(report.outcome in EVIDENCE for report in reports):
             self.stalls.progressed(_ANSWERS)
         else:
             last = reports[-1]

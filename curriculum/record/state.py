@@ -13,7 +13,7 @@ from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEven
 from curriculum.settings import Estimation
 from protocol.tasks.proposals import proposal_key
 from protocol.tasks.task import TaskSpec
-from protocol.wire.messages import ConfidenceReport
+from protocol.wire.messages import EVIDENCE, ConfidenceReport
 
 STATE_VERSION = 5  # raise it when the projection of the same events changes
 
@@ -178,7 +178,7 @@ class State(msgspec.Struct):
 
     def _reported(self, report: ConfidenceReport, estimation: Estimation) -> None:
         issue = self.issue_of(report.spec_id)
-        if issue and issue.proposal and report.outcome not in ("answered", "screened"):
+        if issue and issue.proposal and report.outcome not in EVIDENCE:
             self.proposals[issue.proposal].left = 0  # it would fail again
         self.counted += 1
         for waiting in (self.leases, self.returned, self.abandoned):

@@ -50,7 +50,7 @@ baseline, which for measures ({measures}) is mean relative accuracy instead of e
 ## How to ask it
 
 Lower case, words and punctuation separated by spaces, options at the end of the sentence, in the vocabulary of the
-simulator's questions ("which object is closest to the red chair : blue table or green box ?"). It knows no other
+simulator's questions ("which of these is closest to the red chair : blue table or green box ?"). It knows no other
 language and no other images.
 
 ```python

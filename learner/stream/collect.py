@@ -30,12 +30,11 @@ from learner.settings import LearnerSettings
 from learner.stream.episodes import FATAL, SEE_SIMULATOR, EpisodeLog, Task, TaskStream, is_stalled
 from learner.stream.outbox import Outbox, ReportSender
 from learner.stream.replay import Replay
-from learner.stream.reports import answer_entropy, failure_report, has_spread, report_id
+from learner.stream.reports import answer_entropy, failure_report, has_spread, report_on
 from learner.stream.screen import Confidence, choose, confidence, screened_report
 from protocol.errors import VantageError
 from protocol.run.stall import Stalls
 from protocol.seeds import rng_for
-from protocol.tasks.task import degradation_label
 from protocol.wire.messages import ConfidenceReport
 
 log = logging.getLogger(__name__)
@@ -243,19 +242,13 @@ class Collector:
         return found
 
     def _report(self, task: Task, group: Group, truth: tuple[float, float], step: int) -> ConfidenceReport:
-        leased = task.leased
-        assert leased is not None
+        assert task.leased is not None
         totals = [reward.total(self.settings.grpo.format_weight) for reward in group.rewards]
-        return ConfidenceReport(
-            report_id=report_id(leased),
-            spec_id=task.spec.spec_id,
-            lease_id=leased.lease_id,
-            policy_version=step,
-            outcome="answered",
-            skill=task.spec.question.skill,
-            level=task.spec.question.level,
+        return report_on(
+            task.leased,
+            step,
+            "answered",
             frame=task.question.frame,
-            blind=leased.blind,
             rewards=tuple(totals),
             success_rate=_success(group),
             truth_likelihood=truth[0],
@@ -263,7 +256,6 @@ class Collector:
             answer_entropy=answer_entropy(turn.completion.text for turn in group.last),
             had_gradient=has_spread(totals),
             renderer_digest=task.renderer_digest,
-            degradation=degradation_label(task.spec.degradations),
         )
 
     def _count(self, tasks: Sequence[Task], reports: Sequence[ConfidenceReport], step: int) -> None:

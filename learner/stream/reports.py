@@ -43,17 +43,23 @@ def has_spread(rewards: Sequence[float]) -> bool:
     return max(rewards) - min(rewards) > 1e-6
 
 
-def failure_report(leased: Leased, version: int, error: VantageError) -> ConfidenceReport:
-    """Return the report on a spec that could not be rendered: infeasible, or broken by an error."""
+def report_on(leased: Leased, version: int, outcome: str, **fields: Any) -> ConfidenceReport:
+    """Return the report on a lease with this outcome; `fields` are those that depend on it."""
     return ConfidenceReport(
         report_id=report_id(leased),
         spec_id=leased.spec.spec_id,
         lease_id=leased.lease_id,
         policy_version=version,
-        outcome="infeasible" if error.code == "infeasible" else "broken",
+        outcome=outcome,
         skill=leased.spec.question.skill,
         level=leased.spec.question.level,
         blind=leased.blind,
-        reason=error.message[:_LONGEST_REASON],
         degradation=degradation_label(leased.spec.degradations),
+        **fields,
     )
+
+
+def failure_report(leased: Leased, version: int, error: VantageError) -> ConfidenceReport:
+    """Return the report on a spec that could not be rendered: infeasible, or broken by an error."""
+    outcome = "infeasible" if error.code == "infeasible" else "broken"
+    return report_on(leased, version, outcome, reason=error.message[:_LONGEST_REASON])

@@ -21,7 +21,7 @@ from learner.rollouts.base import Sampling, TruthScorer
 from learner.rollouts.group import Group
 from learner.settings import ScreenSettings
 from learner.stream.episodes import Task
-from learner.stream.reports import report_id
+from learner.stream.reports import report_on
 from protocol.errors import VantageError
 from protocol.tasks.task import degradation_label
 from protocol.wire.messages import ConfidenceReport
@@ -107,16 +107,11 @@ def choose(
 
 def screened_report(task: Task, known: Confidence, version: int, why: str) -> ConfidenceReport:
     """Return the report on a candidate that was not chosen: evidence, but not an answer."""
-    leased = task.leased
-    assert leased is not None
-    return ConfidenceReport(
-        report_id=report_id(leased),
-        spec_id=task.spec.spec_id,
-        lease_id=leased.lease_id,
-        policy_version=version,
-        outcome="screened",
-        skill=task.spec.question.skill,
-        level=task.spec.question.level,
+    assert task.leased is not None
+    return report_on(
+        task.leased,
+        version,
+        "screened",
         frame=task.question.frame,
         rewards=known.accuracies,
         success_rate=known.success,
@@ -124,7 +119,6 @@ def screened_report(task: Task, known: Confidence, version: int, why: str) -> Co
         truth_probability=known.probability,
         reason=why,
         renderer_digest=task.renderer_digest,
-        degradation=degradation_label(task.spec.degradations),
     )
 
 

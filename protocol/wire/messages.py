@@ -246,7 +246,8 @@ class SpecBatch(msgspec.Struct, frozen=True):
     reason: str = ""  # one line for the terminal: what is asked and why
 
 
-OUTCOMES = ("answered", "screened", "infeasible", "broken")
+EVIDENCE = ("answered", "screened")  # outcomes that tell what the policy can do
+OUTCOMES = (*EVIDENCE, "infeasible", "broken")
 
 
 class ConfidenceReport(msgspec.Struct, frozen=True):

@@ -189,6 +189,11 @@ def bearing_of_rad(eye_m: Vec3, heading_rad: float, points_m: Array) -> Array:
     return np.arctan2(np.sin(angles), np.cos(angles))
 
 
+def longest_m(box: OrientedBox) -> float:
+    """The longest side of a box."""
+    return 2 * max(box.half_extents_m)
+
+
 def polygon_area_m2(polygon_xz_m: Sequence[tuple[float, float]]) -> float:
     """Area of a simple polygon on the floor plan (shoelace formula)."""
     ahead = (*polygon_xz_m[1:], *polygon_xz_m[:1])

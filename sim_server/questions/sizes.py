@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from protocol.tasks.scene import SceneObject
+from sim_server.questions.geometry import longest_m
 
 UNUSUAL = 1.2  # least ratio of an object's longest side to the usual one of its kind, or the other way round
 
@@ -58,7 +59,7 @@ _USUAL_CM = {
 def size_class(item: SceneObject) -> str:
     """ "short" or "long" if the object's longest side is unusual for its kind, else ""."""
     usual_cm = _USUAL_CM.get(item.category)
-    longest_cm = 200 * max(item.box.half_extents_m)
+    longest_cm = 100 * longest_m(item.box)
     if usual_cm is None or usual_cm / UNUSUAL < longest_cm < usual_cm * UNUSUAL:
         return ""
     return "short" if longest_cm < usual_cm else "long"

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
+from fractions import Fraction
+from functools import lru_cache
 from typing import Iterable, Sequence
 
 import msgspec
 import numpy as np
 
-from protocol.answers.scoring import score
+from protocol.answers.scoring import mean_relative_accuracy, score
 from protocol.tasks.task import Question
 from sim_server.questions.audit.blind_models import AnswerModel, MeasureModel
 from sim_server.questions.audit.features import answer_features, answers_to, told_words
@@ -128,12 +130,12 @@ def _best_answer(question: Question, answers: Sequence[str], chance: Sequence[fl
     """The answer with the highest expected score; close counts score in part."""
     if question.answer_type != "number":
         return max(zip(chance, answers))[1]
-    return max(answers, key=lambda guess: sum(p * _score_number(guess, truth) for p, truth in zip(chance, answers)))
+    return max(answers, key=lambda guess: sum(p * _accuracy(guess, truth) for p, truth in zip(chance, answers)))
 
 
-def _score_number(guess: str, truth: str) -> float:
-    error = abs(float(guess) - float(truth)) / abs(float(truth)) if float(truth) else float(guess != truth)
-    return sum(error < 1 - (0.5 + 0.05 * step) - 1e-9 for step in range(10)) / 10
+@lru_cache(maxsize=4096)  # there are few counts
+def _accuracy(guess: str, truth: str) -> float:
+    return mean_relative_accuracy(Fraction(guess), Fraction(truth))
 
 
 def _measures(asked: Asked) -> list[str]:

@@ -16,7 +16,7 @@ import numpy as np
 from protocol.tasks.scene import SceneDescription, SceneObject
 from sim_server.questions.families.rules import SEPARATE, Comparable, stance
 from sim_server.questions.family import Findings, Target
-from sim_server.questions.geometry import Array, box_distance_m
+from sim_server.questions.geometry import Array, box_distance_m, longest_m
 
 USUAL, UNUSUAL = "usual", "unusual"
 
@@ -63,12 +63,12 @@ class _Usual:
     """Which of some options is closest to most objects of a room, by the distances of their centres."""
 
     def __init__(self, description: SceneDescription, anchors: Sequence[SceneObject]) -> None:
-        longest_m = max((_longest_m(item) for item in anchors), default=0.0)
+        bound_m = max((longest_m(item.box) for item in anchors), default=0.0)
         self._ids = {item.id: at for at, item in enumerate(description.objects)}
         centres = np.array([item.box.centre_m for item in description.objects])
         apart_m = np.linalg.norm(centres[:, None] - centres[None], axis=2)
         rooms = np.array([item.room_id for item in description.objects])
-        alike = np.array([_longest_m(item) <= longest_m for item in description.objects])
+        alike = np.array([longest_m(item.box) <= bound_m for item in description.objects])
         self._apart_m: Array = np.where((rooms[:, None] == rooms) & alike[:, None], apart_m, np.inf)
 
     def __call__(self, anchor: int, options: tuple[int, ...]) -> tuple[str, ...]:
@@ -83,7 +83,3 @@ class _Usual:
         if times[0] == times.max():
             return (USUAL, UNUSUAL) if times[0] == times[1:].max() else (USUAL,)
         return (UNUSUAL,)
-
-
-def _longest_m(item: SceneObject) -> float:
-    return 2 * max(item.box.half_extents_m)

@@ -13,6 +13,7 @@ from protocol.skills.levels import Clarity
 from protocol.tasks.scene import SceneDescription, SceneObject
 from sim_server.questions.evidence import Evidence, ViewEvidence, unique_names
 from sim_server.questions.family import Findings, Target, draw_key
+from sim_server.questions.geometry import longest_m
 from sim_server.questions.nouns import Naming
 
 AMBIGUOUS = "a name would fit more than one visible object"
@@ -126,7 +127,7 @@ def share_enough(first: ViewEvidence, second: ViewEvidence) -> bool:
 
 def is_small(item: SceneObject) -> bool:
     """Whether the object is at most SMALL_LONGEST_M long and stands on another object."""
-    return item.support_id > 0 and 2 * max(item.box.half_extents_m) <= SMALL_LONGEST_M
+    return item.support_id > 0 and longest_m(item.box) <= SMALL_LONGEST_M
 
 
 def uniquely_named(description: SceneDescription) -> list[SceneObject]:

@@ -6,7 +6,7 @@ from typing import Optional
 
 from protocol.tasks.scene import SceneObject
 from sim_server.questions.evidence import Evidence, name_of
-from sim_server.questions.geometry import bearing_rad, box_distance_m, polygon_centre
+from sim_server.questions.geometry import bearing_rad, box_distance_m, longest_m, polygon_centre
 from sim_server.questions.language.functions.registry import (
     MAX_OBJECTS,
     NUMBER,
@@ -81,7 +81,7 @@ def centre(o: SceneObject) -> Vector:
 @define(NUMBER, o=OBJECT)
 def longest_side(o: SceneObject) -> float:
     """Length in metres of the longest side of the object's box."""
-    return 2.0 * max(o.box.half_extents_m)
+    return longest_m(o.box)
 
 
 @define(VECTOR, o=OBJECT)
