@@ -31,12 +31,12 @@ class SmallLocationLevel(SmallLevel, frozen=True, kw_only=True):
 
     options: int
     apart: float  # least distance of the neighbour in the image, as a fraction of the image width
-    wrong_times: float  # ratio of the longer to the shorter of the right distance and a wrong one
+    wrong_times: float  # least ratio of the longer to the shorter of the right distance and a wrong one
 
     def __str__(self) -> str:
         return (
             f"{super().__str__()}, {self.options} options, neighbours {self.apart:.2f} of the image width apart, "
-            f"wrong distances off by a factor of {self.wrong_times:g}"
+            f"wrong distances off by a factor of {self.wrong_times:g} or more"
         )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from protocol.tasks.scene import SceneObject
+from protocol.tasks.scene import SceneDescription, SceneObject
 from sim_server.questions.geometry import longest_m
+from sim_server.questions.nouns import painted
 
 UNUSUAL = 1.2  # least ratio of an object's longest side to the usual one of its kind, or the other way round
 
@@ -55,11 +56,30 @@ _USUAL_CM = {
     "wardrobe": 200,
 }
 
+# In homes, only kinds are asked of which as many objects are SHORT_CM as LONG_CM long, whatever the kind: the longest
+# short side and the shortest long one, in cm.
+SHORT_CM, LONG_CM = (30, 62), (81, 165)
+_EVEN_CM = {
+    "extractor hood": (56, 81),
+    "mirror": (62, 84),
+    "monitor": (49, 81),
+    "ottoman": (50, 81),
+    "picture": (56, 81),
+    "shelf": (62, 83),
+    "towel": (57, 81),
+    "washbasin": (46, 81),
+}
 
-def size_class(item: SceneObject) -> str:
-    """ "short" or "long" if the object's longest side is unusual for its kind, else ""."""
-    usual_cm = _USUAL_CM.get(item.category)
+
+def size_class(item: SceneObject, description: SceneDescription) -> str:
+    """ "short" or "long" if a question may ask for the object's longest side, else ""."""
     longest_cm = 100 * longest_m(item.box)
+    if not painted(description):
+        short_cm, long_cm = _EVEN_CM.get(item.category, (0, 999))
+        if SHORT_CM[0] <= longest_cm <= short_cm:
+            return "short"
+        return "long" if long_cm <= longest_cm <= LONG_CM[1] else ""
+    usual_cm = _USUAL_CM.get(item.category)
     if usual_cm is None or usual_cm / UNUSUAL < longest_cm < usual_cm * UNUSUAL:
         return ""
     return "short" if longest_cm < usual_cm else "long"

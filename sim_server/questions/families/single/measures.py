@@ -13,10 +13,11 @@ from sim_server.questions.evidence import Evidence
 from sim_server.questions.families.rules import clear_objects, draw_objects, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, name_slots
 from sim_server.questions.language.functions.views import distance_from_camera
-from sim_server.questions.sizes import UNUSUAL, size_class
+from sim_server.questions.nouns import painted
+from sim_server.questions.sizes import size_class
 from sim_server.questions.views.viewpoints import SingleView
 
-USUAL_SIZE = f"the size of an object differs by less than a factor of {UNUSUAL} from the usual one of its kind"
+USUAL_SIZE = "the kind of an object gives its size away"
 _THIRDS = ("near", "middle", "far")
 
 
@@ -80,13 +81,13 @@ class ObjectSize(SingleView):
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         view, clarity = evidence.views[0], self.skill.levels[level].clarity
         for key in clear_objects(evidence, view, clarity, findings):
-            if not size_class(evidence.objects[key]):
+            if not size_class(evidence.objects[key], evidence.description):
                 findings.reject(USUAL_SIZE)
             elif key in view.cut:
                 findings.reject("an object is cut off by the border of the image")
             else:
                 margin = view.seen[key].visible_fraction - clarity.visible_fraction
-                findings.accept(size_class(evidence.objects[key]), (key,), margin)
+                findings.accept(size_class(evidence.objects[key], evidence.description), (key,), margin)
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, _rng: np.random.Generator) -> Draft:
         return draft_size(
@@ -110,16 +111,21 @@ def by_size_class(description: SceneDescription) -> dict[str, list[SceneObject]]
     """The objects to ask a size of, by their `size_class`. Raises Infeasible if there are none."""
     found: dict[str, list[SceneObject]] = {}
     for item in uniquely_named(description):
-        if size_class(item):
-            found.setdefault(size_class(item), []).append(item)
+        if size := size_class(item, description):
+            found.setdefault(size, []).append(item)
     if not found:
-        raise Infeasible("every object of the scene has a size that is usual for its kind")
+        raise Infeasible("the kind of every object of the scene gives its size away")
     return found
 
 
 def draft_size(evidence: Evidence, candidate: Candidate, templates: tuple[str, ...]) -> Draft:
-    """Ask for the longest side of a candidate's object in centimetres."""
+    """Ask for the longest side of a candidate's object in centimetres.
+
+    Where a home has an object that is taller than wide, the templates that ask how long the object is are left out.
+    """
     (a,) = candidate.objects
+    if not painted(evidence.description) and _tall(evidence.objects[a]):
+        templates = tuple(text for text in templates if "the {a} along" not in text and "the {a} in its" not in text)
     return Draft(
         program=f"round(longest_side(object({a})) * 100, 1)",
         templates=templates,
@@ -128,6 +134,12 @@ def draft_size(evidence: Evidence, candidate: Candidate, templates: tuple[str, .
         show_options=False,
         rule="The answer is the longest of length, width and height, in centimeters.",
     )
+
+
+def _tall(item: SceneObject) -> bool:
+    """Whether the longest side of an upright box is its height."""
+    x, y, z = item.box.half_extents_m
+    return y > max(x, z)
 
 
 FAMILIES = (CameraObjectDistance(), ObjectSize())

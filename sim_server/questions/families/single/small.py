@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Generic, Optional, Sequence, TypeVar
+from collections import Counter
+from functools import partial
+from itertools import product
+from typing import Generic, Optional, Sequence, TypeVar, Union, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,22 +22,46 @@ from protocol.skills.small import (
     SmallLocationLevel,
     SmallNearestLevel,
 )
-from protocol.tasks.scene import Pose, SceneDescription, SceneObject
+from protocol.tasks.scene import Pose, SceneDescription, SceneObject, Vec3
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import Evidence, ViewEvidence, name_of
-from sim_server.questions.families.nearest import draw_expectation, judge_nearest
-from sim_server.questions.families.rules import RELATE, Comparable, clear_objects, is_small, shows, uniquely_named
+from sim_server.questions.families.nearest import judge_nearest
+from sim_server.questions.families.rules import (
+    RELATE,
+    Comparable,
+    clear_objects,
+    is_small,
+    need_objects,
+    shows,
+    stance,
+    uniquely_named,
+)
 from sim_server.questions.families.single.image import OTHER_SIDE
 from sim_server.questions.families.single.space import CLOSEST_POINTS, draft_nearest
-from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, shuffled
-from sim_server.questions.geometry import Array, box_distance_m
+from sim_server.questions.family import (
+    NO_SUCH_ANSWER,
+    NO_TARGET,
+    Candidate,
+    Draft,
+    Family,
+    Findings,
+    Target,
+    draw_key,
+    fitting,
+    shuffled,
+)
+from sim_server.questions.geometry import Array, box_distance_m, floor_distance_m
 from sim_server.questions.language.functions.registry import decimal
 from sim_server.questions.nouns import Naming
-from sim_server.questions.views.viewpoints import SingleView, draw_focused_pose, focus_of
+from sim_server.questions.staging import Staging
+from sim_server.questions.views.sets import Choice, even_choice, shots_of
+from sim_server.questions.views.viewpoints import NO_PLACE, SingleView, draw_poses, focus_of
 
 NEIGHBOUR_GAP_M = 0.15  # the neighbour is nearer than any other object by this much
 FARTHEST_NEIGHBOUR_M = 1.5
+OPTIONS_M = 3.0  # largest distance of the options from a small object, between centres on the floor plan
+_AIMED_AT = 4  # small objects per draw
 
 SmallLevelT = TypeVar("SmallLevelT", bound=SmallLevel)
 
@@ -51,6 +78,11 @@ def small_objects(description: SceneDescription, name: str) -> list[SceneObject]
     return small
 
 
+def _near(centre_m: Vec3, within_m: float, eyes: Array, _yaws: Array) -> NDArray[np.bool_]:
+    """Whether eyes [P, 3] are near a point on the floor plan."""
+    return np.hypot(*(eyes - np.asarray(centre_m))[:, [0, 2]].T) <= within_m
+
+
 class _CloseView(SingleView, Generic[SmallLevelT]):
     """A view from near a small object."""
 
@@ -63,22 +95,45 @@ class _CloseView(SingleView, Generic[SmallLevelT]):
         rng: np.random.Generator,
         previous: Optional[Target],
     ) -> Target:
-        """One of these answers, and a small object to aim at."""
-        small = small_objects(description, self.skill.name)
+        """One of these answers, and small objects to aim at."""
+        small = shuffled(small_objects(description, self.skill.name), rng)
         key = draw_key(words, rng, previous)
-        return Target(key=key, focus=(pick(small, rng).id,))
+        return Target(key=key, focus=tuple(item.id for item in small[:_AIMED_AT]))
 
     def poses(
         self, scene: Scene, spec: TaskSpec, target: Target, rng: np.random.Generator, findings: Findings
-    ) -> Optional[tuple[Pose, ...]]:
-        centre = np.asarray(focus_of(scene, target.focus)[0].box.centre_m)
-        within_m = self.skill.levels[spec.question.level].within_m
+    ) -> Union[tuple[Pose, ...], Staging, None]:
+        """A view from near one of the focus objects whose probe image has a candidate that fits the target."""
+        poses: list[Pose] = []
+        for item in focus_of(scene, target.focus):
+            near = partial(_near, item.box.centre_m, self.skill.levels[spec.question.level].within_m)
+            poses += draw_poses(scene, spec.camera, [item], rng, fits=near)
+        if not poses:
+            findings.reject(NO_PLACE)
+            return None
+        shots = shots_of(scene, spec.camera, shuffled(poses, rng))
+        found: list[tuple[Pose, Candidate]] = []
+        rejected: Counter[str] = Counter()
+        for index, pose in enumerate(shots.poses):
+            candidates, rule = fitting(
+                cast(Family, self), shots.of((index,), NO_TARGET), spec.question.level, NO_TARGET
+            )
+            found += [(pose, item) for item in candidates]
+            if not candidates:
+                rejected[rule] += 1
+        if not found:
+            findings.reject(rejected.most_common(1)[0][0])
+            return None
+        chosen = self.choose(found, spec.question.level, target, rng)
+        if chosen is None:
+            findings.reject(NO_SUCH_ANSWER)
+        return chosen
 
-        def fits(eyes: Array, _yaws: Array) -> NDArray[np.bool_]:
-            return np.hypot(*(eyes - centre)[:, [0, 2]].T) <= within_m
-
-        pose = draw_focused_pose(scene, spec.camera, target, rng, findings, fits)
-        return None if pose is None else (pose,)
+    def choose(
+        self, found: Sequence[tuple[Pose, Candidate]], _level: int, target: Target, _rng: np.random.Generator
+    ) -> Union[tuple[Pose, ...], Staging, None]:
+        """A pose with one of the candidates of the probe images; None if none of them suits the target."""
+        return next(((pose,) for pose, item in found if target.fits(item)), None)
 
 
 class SmallPresence(_CloseView[SmallLevel]):
@@ -129,21 +184,57 @@ class SmallPresence(_CloseView[SmallLevel]):
 
 
 class SmallNearest(_CloseView[SmallNearestLevel]):
-    """Which option a small object is closest to, between closest points; its support is not an option."""
+    """Which option a small object is closest to, between closest points; its support is not an option.
+
+    The right option is the wrong one for another small object, and the other way round, so that the nouns of the
+    options do not give the answer away.
+    """
 
     skill = SMALL_NEAREST
 
     def target(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, previous: Optional[Target] = None
+        self, description: SceneDescription, level: int, rng: np.random.Generator, _previous: Optional[Target] = None
     ) -> Target:
-        small = small_objects(description, self.skill.name)
-        return Target(draw_expectation(self.skill.levels[level].options, rng, previous), (pick(small, rng).id,))
+        """Small objects with enough options nearby."""
+        named, comparable = uniquely_named(description), Comparable(description)
+        small: list[SceneObject] = []
+        for item in small_objects(description, self.skill.name):
+            centre_m = item.box.centre_m
+            kinds = Counter(
+                stance(other)
+                for other in named
+                if comparable(item, other) and floor_distance_m(centre_m, other.box.centre_m) < OPTIONS_M
+            )
+            if max(kinds.values(), default=0) >= self.skill.levels[level].options:
+                small.append(item)
+        need_objects(small, 1, f"{self.skill.name} needs small objects with other ones nearby")
+        return Target("", tuple(item.id for item in shuffled(small, rng)[:_AIMED_AT]))
+
+    def choose(
+        self, found: Sequence[tuple[Pose, Candidate]], level: int, _target: Target, rng: np.random.Generator
+    ) -> Optional[Staging]:
+        choices = [
+            Choice(right, tuple(wrong), (index, anchor))
+            for index, (_, item) in enumerate(found)
+            for anchor, right, *wrong in [item.objects]
+        ]
+        drawn = even_choice(choices, self.skill.levels[level].options, rng)
+        if drawn is None:
+            return None
+        index, anchor = drawn.place
+        return Staging((found[index][0],), about=(anchor, drawn.right, *drawn.wrong))
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
-        view, asked = evidence.views[0], self.skill.levels[level]
+        view, asked, judged = evidence.views[0], self.skill.levels[level], Findings()
         clear = [evidence.objects[key] for key in _clear_with_small(evidence, view, asked, findings)]
+        if evidence.about:
+            clear = [item for item in clear if item.id in evidence.about]
         small = [item for item in clear if is_small(item)]
-        judge_nearest(small, clear, asked.options, asked.apart_m, evidence.description, findings)
+        judge_nearest(small, clear, asked.options, asked.apart_m, evidence.description, judged)
+        findings.rejected += judged.rejected
+        for one in judged.accepted:
+            if not evidence.about or one.objects[0] == evidence.about[0]:
+                findings.accepted.append(one)
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         return draft_nearest(
@@ -191,6 +282,24 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
     ) -> Target:
         return self._small_target(description, ("left", "right"), rng, previous)
 
+    def choose(
+        self, found: Sequence[tuple[Pose, Candidate]], level: int, target: Target, rng: np.random.Generator
+    ) -> Optional[Staging]:
+        """Draw two distances from a neighbour, then which is right: no distance is more often right than wrong."""
+        places: dict[float, list[tuple[Pose, Candidate]]] = {}
+        for pose, item in found:
+            if target.fits(item):
+                places.setdefault(item.numbers[0], []).append((pose, item))
+        every = {item.numbers[0] for _, item in found}
+        least = self.skill.levels[level].wrong_times
+        apart = [pair for pair in product(sorted(places), sorted(every)) if max(pair) >= least * min(pair) - 1e-6]
+        pairs = [pair for pair in apart if pair[::-1] in apart] or apart
+        if not pairs:
+            return None
+        right_m, wrong_m = pick(pairs, rng)
+        pose, item = pick(places[right_m], rng)
+        return Staging((pose,), about=item.objects, numbers=(wrong_m,))
+
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         view, asked = evidence.views[0], self.skill.levels[level]
         clear, comparable = _clear_with_small(evidence, view, asked, findings), Comparable(evidence.description)
@@ -204,17 +313,25 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
                 findings.reject("the support of the small object is not shown clearly")
             elif not near or near[0][0] > FARTHEST_NEIGHBOUR_M or near[0][0] < 0.05:
                 findings.reject(f"the small object has no neighbour within {FARTHEST_NEIGHBOUR_M} m")
-            elif not _wrong(_decimetres(near[0][0]), asked):
-                findings.reject("the neighbour is too near for a shorter wrong distance")
+            elif evidence.about and (key, near[0][1].id) != evidence.about:
+                findings.reject(NO_SUCH_ANSWER)
             elif len(near) > 1 and near[1][0] - near[0][0] < NEIGHBOUR_GAP_M:
                 findings.reject(f"the distances of two neighbours differ by less than {NEIGHBOUR_GAP_M} m")
             else:
-                self._judge_side(view, item, near[0][1], asked.apart, findings)
+                wrong_m = evidence.numbers[0] if evidence.numbers else 0.0
+                away = (float(_decimetres(near[0][0])), wrong_m)
+                self._judge_side(view, item, near[0][1], asked.apart, away, findings)
 
     @staticmethod
     def _judge_side(
-        view: ViewEvidence, item: SceneObject, neighbour: SceneObject, apart: float, findings: Findings
+        view: ViewEvidence,
+        item: SceneObject,
+        neighbour: SceneObject,
+        apart: float,
+        away_m: tuple[float, float],
+        findings: Findings,
     ) -> None:
+        """Judge the side; `away_m` are the right distance and the wrong one, 0 if none was drawn."""
         across = view.seen[item.id].u - view.seen[neighbour.id].u
         along = view.centres[item.id][0] - view.centres[neighbour.id][0]
         if abs(across) < apart:
@@ -222,7 +339,7 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
         elif across * along <= 0:
             findings.reject(OTHER_SIDE)
         else:
-            findings.accept("left" if across < 0 else "right", (item.id, neighbour.id), abs(across))
+            findings.accept("left" if across < 0 else "right", (item.id, neighbour.id), abs(across), numbers=away_m)
 
     def draft(self, evidence: Evidence, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
         item, neighbour = (evidence.objects[key] for key in candidate.objects)
@@ -243,7 +360,7 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
                 "Find the {a} in the image. Where exactly is it?",
             ),
             slots={"a": (item.id, name_of(item))},
-            options=self._options(evidence, item, neighbour, candidate.key, self.skill.levels[level], rng),
+            options=self._options(evidence, item, neighbour, candidate, self.skill.levels[level], rng),
             rule=f"Left and right are as seen in the image. {CLOSEST_POINTS}",
         )
 
@@ -252,7 +369,7 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
         evidence: Evidence,
         item: SceneObject,
         neighbour: SceneObject,
-        side: str,
+        candidate: Candidate,
         asked: SmallLocationLevel,
         rng: np.random.Generator,
     ) -> tuple[str, ...]:
@@ -260,8 +377,10 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
 
         The support is the same in all, since the kind of the object makes other ones implausible.
         """
-        away = _decimetres(box_distance_m(item.box, neighbour.box))
-        sides, distances = (side, "left" if side == "right" else "right"), (away, pick(_wrong(away, asked), rng))
+        side, away = candidate.key, _decimetres(box_distance_m(item.box, neighbour.box))
+        drawn = decimal(candidate.numbers[1]) if candidate.numbers else "0"
+        wrong = drawn if drawn != "0" else pick(_wrong(away, asked), rng)
+        sides, distances = (side, "left" if side == "right" else "right"), (away, wrong)
         places = [(sides[a], distances[b]) for a, b in ((0, 0), *shuffled(((0, 1), (1, 0), (1, 1)), rng))]
         on, beside = name_of(evidence.objects[item.support_id]), name_of(neighbour)
         listed = [f"on the {on}, to the {where} of the {beside}, {m} m from it" for where, m in places[: asked.options]]
@@ -274,12 +393,9 @@ def _decimetres(distance_m: float) -> str:
 
 
 def _wrong(right_m: str, asked: SmallLocationLevel) -> tuple[str, ...]:
-    """Wrong distances: one shorter and one longer, so that neither short nor long ones are more often right.
-
-    Empty if there is no shorter one.
-    """
+    """Wrong distances for a view that was not placed for the question: a longer one, and a shorter one if possible."""
     shorter, longer = (_decimetres(float(right_m) * times) for times in (1 / asked.wrong_times, asked.wrong_times))
-    return (shorter, longer) if "0" < shorter < right_m else ()
+    return (shorter, longer) if "0" < shorter < right_m else (longer,)
 
 
 FAMILIES = (SmallPresence(), SmallNearest(), SmallLocation())
