@@ -56,7 +56,7 @@ from sim_server.questions.language.functions.registry import decimal
 from sim_server.questions.nouns import Naming
 from sim_server.questions.staging import Staging
 from sim_server.questions.views.sets import Choice, even_choice, shots_of
-from sim_server.questions.views.viewpoints import NO_PLACE, SingleView, draw_poses, focus_of
+from sim_server.questions.views.viewpoints import NO_PLACE, draw_poses, focus_of
 
 NEIGHBOUR_GAP_M = 0.15  # the neighbour is nearer than any other object by this much
 FARTHEST_NEIGHBOUR_M = 1.5
@@ -83,10 +83,11 @@ def _near(centre_m: Vec3, within_m: float, eyes: Array, _yaws: Array) -> NDArray
     return np.hypot(*(eyes - np.asarray(centre_m))[:, [0, 2]].T) <= within_m
 
 
-class _CloseView(SingleView, Generic[SmallLevelT]):
-    """A view from near a small object."""
+class _CloseView(Generic[SmallLevelT]):
+    """Mixin of the families about a view from near a small object."""
 
     skill: Skill[SmallLevelT]
+    views = 1
 
     def _small_target(
         self,
@@ -130,7 +131,7 @@ class _CloseView(SingleView, Generic[SmallLevelT]):
         return chosen
 
     def choose(
-        self, found: Sequence[tuple[Pose, Candidate]], _level: int, target: Target, _rng: np.random.Generator
+        self, found: Sequence[tuple[Pose, Candidate]], _level: int, target: Target, _rng: np.random.Generator, /
     ) -> Union[tuple[Pose, ...], Staging, None]:
         """A pose with one of the candidates of the probe images; None if none of them suits the target."""
         return next(((pose,) for pose, item in found if target.fits(item)), None)
@@ -211,7 +212,7 @@ class SmallNearest(_CloseView[SmallNearestLevel]):
         return Target("", tuple(item.id for item in shuffled(small, rng)[:_AIMED_AT]))
 
     def choose(
-        self, found: Sequence[tuple[Pose, Candidate]], level: int, _target: Target, rng: np.random.Generator
+        self, found: Sequence[tuple[Pose, Candidate]], level: int, _target: Target, rng: np.random.Generator, /
     ) -> Optional[Staging]:
         choices = [
             Choice(right, tuple(wrong), (index, anchor))
@@ -283,7 +284,7 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
         return self._small_target(description, ("left", "right"), rng, previous)
 
     def choose(
-        self, found: Sequence[tuple[Pose, Candidate]], level: int, target: Target, rng: np.random.Generator
+        self, found: Sequence[tuple[Pose, Candidate]], level: int, target: Target, rng: np.random.Generator, /
     ) -> Optional[Staging]:
         """Draw two distances from a neighbour, then which is right: no distance is more often right than wrong."""
         places: dict[float, list[tuple[Pose, Candidate]]] = {}
