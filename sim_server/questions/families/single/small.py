@@ -60,6 +60,7 @@ from sim_server.questions.views.viewpoints import NO_PLACE, draw_poses, focus_of
 
 NEIGHBOUR_GAP_M = 0.15  # the neighbour is nearer than any other object by this much
 FARTHEST_NEIGHBOUR_M = 1.5
+DISTANCES_APART_M = 0.15  # the right distance and the wrong one, both rounded to 0.1 m, differ by more
 OPTIONS_M = 3.0  # largest distance of the options from a small object, between centres on the floor plan
 _AIMED_AT = 4  # small objects per draw
 
@@ -293,7 +294,11 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
                 places.setdefault(item.numbers[0], []).append((pose, item))
         every = {item.numbers[0] for _, item in found}
         least = self.skill.levels[level].wrong_times
-        apart = [pair for pair in product(sorted(places), sorted(every)) if max(pair) >= least * min(pair) - 1e-6]
+        apart = [
+            (one, other)
+            for one, other in product(sorted(places), sorted(every))
+            if max(one, other) >= least * min(one, other) - 1e-6 and abs(one - other) > DISTANCES_APART_M
+        ]
         pairs = [pair for pair in apart if pair[::-1] in apart] or apart
         if not pairs:
             return None
