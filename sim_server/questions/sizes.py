@@ -56,9 +56,9 @@ _USUAL_CM = {
     "wardrobe": 200,
 }
 
-# In homes, only kinds are asked of which as many objects are SHORT_CM as LONG_CM long, whatever the kind: the longest
-# short side and the shortest long one, in cm.
-SHORT_CM, LONG_CM = (30, 62), (81, 165)
+# In homes, only these kinds are asked: as many objects are _SHORTEST_CM to the first length long as from the second
+# length to _LONGEST_CM.
+_SHORTEST_CM, _LONGEST_CM = 30, 165
 _EVEN_CM = {
     "extractor hood": (56, 81),
     "mirror": (62, 84),
@@ -75,10 +75,10 @@ def size_class(item: SceneObject, description: SceneDescription) -> str:
     """ "short" or "long" if a question may ask for the object's longest side, else ""."""
     longest_cm = 100 * longest_m(item.box)
     if not painted(description):
-        short_cm, long_cm = _EVEN_CM.get(item.category, (0, 999))
-        if SHORT_CM[0] <= longest_cm <= short_cm:
-            return "short"
-        return "long" if long_cm <= longest_cm <= LONG_CM[1] else ""
+        if item.category not in _EVEN_CM or not _SHORTEST_CM <= longest_cm <= _LONGEST_CM:
+            return ""
+        short_cm, long_cm = _EVEN_CM[item.category]
+        return "short" if longest_cm <= short_cm else "long" if longest_cm >= long_cm else ""
     usual_cm = _USUAL_CM.get(item.category)
     if usual_cm is None or usual_cm / UNUSUAL < longest_cm < usual_cm * UNUSUAL:
         return ""

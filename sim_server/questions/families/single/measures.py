@@ -13,7 +13,6 @@ from sim_server.questions.evidence import Evidence
 from sim_server.questions.families.rules import clear_objects, draw_objects, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, name_slots
 from sim_server.questions.language.functions.views import distance_from_camera
-from sim_server.questions.nouns import painted
 from sim_server.questions.sizes import size_class
 from sim_server.questions.views.viewpoints import SingleView
 
@@ -81,13 +80,14 @@ class ObjectSize(SingleView):
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         view, clarity = evidence.views[0], self.skill.levels[level].clarity
         for key in clear_objects(evidence, view, clarity, findings):
-            if not size_class(evidence.objects[key], evidence.description):
+            size = size_class(evidence.objects[key], evidence.description)
+            if not size:
                 findings.reject(USUAL_SIZE)
             elif key in view.cut:
                 findings.reject("an object is cut off by the border of the image")
             else:
                 margin = view.seen[key].visible_fraction - clarity.visible_fraction
-                findings.accept(size_class(evidence.objects[key], evidence.description), (key,), margin)
+                findings.accept(size, (key,), margin)
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, _rng: np.random.Generator) -> Draft:
         return draft_size(
@@ -119,13 +119,8 @@ def by_size_class(description: SceneDescription) -> dict[str, list[SceneObject]]
 
 
 def draft_size(evidence: Evidence, candidate: Candidate, templates: tuple[str, ...]) -> Draft:
-    """Ask for the longest side of a candidate's object in centimetres.
-
-    Where a home has an object that is taller than wide, the templates that ask how long the object is are left out.
-    """
+    """Ask for the longest side of a candidate's object in centimetres."""
     (a,) = candidate.objects
-    if not painted(evidence.description) and _tall(evidence.objects[a]):
-        templates = tuple(text for text in templates if "the {a} along" not in text and "the {a} in its" not in text)
     return Draft(
         program=f"round(longest_side(object({a})) * 100, 1)",
         templates=templates,
@@ -134,12 +129,6 @@ def draft_size(evidence: Evidence, candidate: Candidate, templates: tuple[str, .
         show_options=False,
         rule="The answer is the longest of length, width and height, in centimeters.",
     )
-
-
-def _tall(item: SceneObject) -> bool:
-    """Whether the longest side of an upright box is its height."""
-    x, y, z = item.box.half_extents_m
-    return y > max(x, z)
 
 
 FAMILIES = (CameraObjectDistance(), ObjectSize())

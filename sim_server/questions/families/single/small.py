@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from functools import partial
 from itertools import product
-from typing import Generic, Optional, Sequence, TypeVar, Union, cast
+from typing import Generic, Optional, Sequence, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,14 +48,13 @@ from sim_server.questions.family import (
     Findings,
     Target,
     draw_key,
-    fitting,
     shuffled,
 )
 from sim_server.questions.geometry import Array, box_distance_m, floor_distance_m
 from sim_server.questions.language.functions.registry import decimal
 from sim_server.questions.nouns import Naming
 from sim_server.questions.staging import Staging
-from sim_server.questions.views.sets import Choice, even_choice, shots_of
+from sim_server.questions.views.sets import Choice, even_choice, every_fitting, shots_of
 from sim_server.questions.views.viewpoints import NO_PLACE, draw_poses, focus_of
 
 NEIGHBOUR_GAP_M = 0.15  # the neighbour is nearer than any other object by this much
@@ -104,7 +103,7 @@ class _CloseView(Generic[SmallLevelT]):
 
     def poses(
         self, scene: Scene, spec: TaskSpec, target: Target, rng: np.random.Generator, findings: Findings
-    ) -> Union[tuple[Pose, ...], Staging, None]:
+    ) -> Optional[Staging]:
         """A view from near one of the focus objects whose probe image has a candidate that fits the target."""
         poses: list[Pose] = []
         for item in focus_of(scene, target.focus):
@@ -114,28 +113,19 @@ class _CloseView(Generic[SmallLevelT]):
             findings.reject(NO_PLACE)
             return None
         shots = shots_of(scene, spec.camera, shuffled(poses, rng))
-        found: list[tuple[Pose, Candidate]] = []
-        rejected: Counter[str] = Counter()
-        for index, pose in enumerate(shots.poses):
-            candidates, rule = fitting(
-                cast(Family, self), shots.of((index,), NO_TARGET), spec.question.level, NO_TARGET
-            )
-            found += [(pose, item) for item in candidates]
-            if not candidates:
-                rejected[rule] += 1
-        if not found:
-            findings.reject(rejected.most_common(1)[0][0])
-            return None
+        sets = [(index,) for index in range(len(poses))]
+        fitting, rule = every_fitting(cast(Family, self), spec, NO_TARGET, shots, sets)
+        found = [(shots.poses[index], item) for (index,), item in fitting]
         chosen = self.choose(found, spec.question.level, target, rng)
         if chosen is None:
-            findings.reject(NO_SUCH_ANSWER)
+            findings.reject(NO_SUCH_ANSWER if found else rule)
         return chosen
 
     def choose(
         self, found: Sequence[tuple[Pose, Candidate]], _level: int, target: Target, _rng: np.random.Generator, /
-    ) -> Union[tuple[Pose, ...], Staging, None]:
+    ) -> Optional[Staging]:
         """A pose with one of the candidates of the probe images; None if none of them suits the target."""
-        return next(((pose,) for pose, item in found if target.fits(item)), None)
+        return next((Staging((pose,)) for pose, item in found if target.fits(item)), None)
 
 
 class SmallPresence(_CloseView[SmallLevel]):
@@ -292,13 +282,8 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
         for pose, item in found:
             if target.fits(item):
                 places.setdefault(item.numbers[0], []).append((pose, item))
-        every = {item.numbers[0] for _, item in found}
-        least = self.skill.levels[level].wrong_times
-        apart = [
-            (one, other)
-            for one, other in product(sorted(places), sorted(every))
-            if max(one, other) >= least * min(one, other) - 1e-6 and abs(one - other) > DISTANCES_APART_M
-        ]
+        every, asked = sorted({item.numbers[0] for _, item in found}), self.skill.levels[level]
+        apart = [pair for pair in product(sorted(places), every) if _differ(*pair, asked)]
         pairs = [pair for pair in apart if pair[::-1] in apart] or apart
         if not pairs:
             return None
@@ -324,9 +309,8 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
             elif len(near) > 1 and near[1][0] - near[0][0] < NEIGHBOUR_GAP_M:
                 findings.reject(f"the distances of two neighbours differ by less than {NEIGHBOUR_GAP_M} m")
             else:
-                wrong_m = evidence.numbers[0] if evidence.numbers else 0.0
-                away = (float(_decimetres(near[0][0])), wrong_m)
-                self._judge_side(view, item, near[0][1], asked.apart, away, findings)
+                distances_m = (_decimetres(near[0][0]), *evidence.numbers)
+                self._judge_side(view, item, near[0][1], asked.apart, distances_m, findings)
 
     @staticmethod
     def _judge_side(
@@ -334,10 +318,10 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
         item: SceneObject,
         neighbour: SceneObject,
         apart: float,
-        away_m: tuple[float, float],
+        distances_m: tuple[float, ...],
         findings: Findings,
     ) -> None:
-        """Judge the side; `away_m` are the right distance and the wrong one, 0 if none was drawn."""
+        """Judge the side; `distances_m` are the right distance and, if one was drawn, the wrong one."""
         across = view.seen[item.id].u - view.seen[neighbour.id].u
         along = view.centres[item.id][0] - view.centres[neighbour.id][0]
         if abs(across) < apart:
@@ -345,7 +329,8 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
         elif across * along <= 0:
             findings.reject(OTHER_SIDE)
         else:
-            findings.accept("left" if across < 0 else "right", (item.id, neighbour.id), abs(across), numbers=away_m)
+            key = "left" if across < 0 else "right"
+            findings.accept(key, (item.id, neighbour.id), abs(across), numbers=distances_m)
 
     def draft(self, evidence: Evidence, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
         item, neighbour = (evidence.objects[key] for key in candidate.objects)
@@ -366,42 +351,49 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
                 "Find the {a} in the image. Where exactly is it?",
             ),
             slots={"a": (item.id, name_of(item))},
-            options=self._options(evidence, item, neighbour, candidate, self.skill.levels[level], rng),
+            options=self._options(evidence, candidate, self.skill.levels[level], rng),
             rule=f"Left and right are as seen in the image. {CLOSEST_POINTS}",
         )
 
     @staticmethod
     def _options(
-        evidence: Evidence,
-        item: SceneObject,
-        neighbour: SceneObject,
-        candidate: Candidate,
-        asked: SmallLocationLevel,
-        rng: np.random.Generator,
+        evidence: Evidence, candidate: Candidate, asked: SmallLocationLevel, rng: np.random.Generator
     ) -> tuple[str, ...]:
         """The right place among wrong ones, on the other side, at another distance, or both.
 
         The support is the same in all, since the kind of the object makes other ones implausible.
         """
-        side, away = candidate.key, _decimetres(box_distance_m(item.box, neighbour.box))
-        drawn = decimal(candidate.numbers[1]) if candidate.numbers else "0"
-        wrong = drawn if drawn != "0" else pick(_wrong(away, asked), rng)
-        sides, distances = (side, "left" if side == "right" else "right"), (away, wrong)
-        places = [(sides[a], distances[b]) for a, b in ((0, 0), *shuffled(((0, 1), (1, 0), (1, 1)), rng))]
+        item, neighbour = (evidence.objects[key] for key in candidate.objects)
+        right_m, *drawn_m = candidate.numbers
+        sides = (candidate.key, "left" if candidate.key == "right" else "right")
+        distances_m = (right_m, drawn_m[0] if drawn_m else pick(_wrong_m(right_m, asked), rng))
+        places = [(sides[a], distances_m[b]) for a, b in ((0, 0), *shuffled(((0, 1), (1, 0), (1, 1)), rng))]
         on, beside = name_of(evidence.objects[item.support_id]), name_of(neighbour)
-        listed = [f"on the {on}, to the {where} of the {beside}, {m} m from it" for where, m in places[: asked.options]]
-        return shuffled(listed, rng)
+        return shuffled(
+            [
+                f"on the {on}, to the {side} of the {beside}, {decimal(away_m)} m from it"
+                for side, away_m in places[: asked.options]
+            ],
+            rng,
+        )
 
 
-def _decimetres(distance_m: float) -> str:
-    """The result of `text(round(distance, 0.1))` in the question language."""
-    return decimal(math.floor(distance_m / 0.1 + 0.5) * 0.1)
+def _decimetres(distance_m: float) -> float:
+    """The result of `round(distance, 0.1)` in the question language."""
+    return math.floor(distance_m / 0.1 + 0.5) * 0.1
 
 
-def _wrong(right_m: str, asked: SmallLocationLevel) -> tuple[str, ...]:
-    """Wrong distances for a view that was not placed for the question: a longer one, and a shorter one if possible."""
-    shorter, longer = (_decimetres(float(right_m) * times) for times in (1 / asked.wrong_times, asked.wrong_times))
-    return (shorter, longer) if "0" < shorter < right_m else (longer,)
+def _differ(one_m: float, other_m: float, asked: SmallLocationLevel) -> bool:
+    """Whether two rounded distances differ by the level's ratio, and by enough that only one of them can be right."""
+    low_m, high_m = sorted((one_m, other_m))
+    return high_m >= asked.wrong_times * low_m - 1e-6 and high_m - low_m > DISTANCES_APART_M
+
+
+def _wrong_m(right_m: float, asked: SmallLocationLevel) -> list[float]:
+    """Wrong distances for a view that was not placed for the question: the next longer one and, if any, shorter one."""
+    tenths = [step * 0.1 for step in range(1, 100) if _differ(step * 0.1, right_m, asked)]
+    shorter, longer = [m for m in tenths if m < right_m], [m for m in tenths if m > right_m]
+    return shorter[-1:] + longer[:1]
 
 
 FAMILIES = (SmallPresence(), SmallNearest(), SmallLocation())

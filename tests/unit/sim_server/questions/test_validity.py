@@ -240,7 +240,7 @@ def test_a_distance_is_right_as_often_as_wrong_in_locations_of_small_objects() -
     family, rng = SmallLocation(), np.random.default_rng(0)
     places = {0.1: 2, 0.2: 6, 0.3: 3, 0.5: 2, 0.8: 1}  # how many small objects are so far from their neighbour
     found = [
-        (POSE, Candidate("left", (round(100 * away_m) + copy, 1), 1.0, numbers=(away_m, 0.0)))
+        (POSE, Candidate("left", (round(100 * away_m) + copy, 1), 1.0, numbers=(away_m,)))
         for away_m, copies in places.items()
         for copy in range(copies)
     ]
