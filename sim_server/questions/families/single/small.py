@@ -62,6 +62,7 @@ FARTHEST_NEIGHBOUR_M = 1.5
 DISTANCES_APART_M = 0.15  # the right distance and the wrong one, both rounded to 0.1 m, differ by more
 OPTIONS_M = 3.0  # largest distance of the options from a small object, between centres on the floor plan
 _AIMED_AT = 4  # small objects per draw
+_NEAREST_AIMED_AT = 12  # the same if two of them must have each other's right option as a wrong one
 
 SmallLevelT = TypeVar("SmallLevelT", bound=SmallLevel)
 
@@ -187,7 +188,7 @@ class SmallNearest(_CloseView[SmallNearestLevel]):
     def target(
         self, description: SceneDescription, level: int, rng: np.random.Generator, _previous: Optional[Target] = None
     ) -> Target:
-        """Small objects with enough options nearby."""
+        """Small objects of one room with enough options nearby."""
         named, comparable = uniquely_named(description), Comparable(description)
         small: list[SceneObject] = []
         for item in small_objects(description, self.skill.name):
@@ -200,7 +201,9 @@ class SmallNearest(_CloseView[SmallNearestLevel]):
             if max(kinds.values(), default=0) >= self.skill.levels[level].options:
                 small.append(item)
         need_objects(small, 1, f"{self.skill.name} needs small objects with other ones nearby")
-        return Target("", tuple(item.id for item in shuffled(small, rng)[:_AIMED_AT]))
+        room = pick(small, rng).room_id
+        same = [item.id for item in small if item.room_id == room]
+        return Target("", shuffled(same, rng)[:_NEAREST_AIMED_AT])
 
     def choose(
         self, found: Sequence[tuple[Pose, Candidate]], level: int, _target: Target, rng: np.random.Generator, /
@@ -252,18 +255,6 @@ def _clear_with_small(evidence: Evidence, view: ViewEvidence, asked: SmallLevel,
     return [key for key in small if is_small(evidence.objects[key]) or shows(view, key, RELATE)]
 
 
-def _by_distance(
-    item: SceneObject, others: Sequence[SceneObject], comparable: Comparable
-) -> list[tuple[float, SceneObject]]:
-    """Other objects by their distance from a small one, those of them that are comparable with it."""
-    apart = [
-        (box_distance_m(item.box, other.box), other)
-        for other in others
-        if other.id != item.id and comparable(item, other)
-    ]
-    return sorted(apart, key=lambda pair: (pair[0], pair[1].id))
-
-
 class SmallLocation(_CloseView[SmallLocationLevel]):
     """The full location of a small object: "on the blue table, to the left of the red vase, 0.3 m from it"."""
 
@@ -298,19 +289,22 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
             item = evidence.objects[key]
             if not is_small(item):
                 continue
-            near = _by_distance(item, [evidence.objects[other] for other in clear], comparable)
-            supports = [other for other in clear if not is_small(evidence.objects[other])]
-            if item.support_id not in supports:
+            near = sorted(
+                (box_distance_m(item.box, evidence.objects[other].box), other)
+                for other in clear
+                if other != key and comparable(item, evidence.objects[other])
+            )
+            if item.support_id not in clear or is_small(evidence.objects[item.support_id]):
                 findings.reject("the support of the small object is not shown clearly")
             elif not near or near[0][0] > FARTHEST_NEIGHBOUR_M or near[0][0] < 0.05:
                 findings.reject(f"the small object has no neighbour within {FARTHEST_NEIGHBOUR_M} m")
-            elif evidence.about and (key, near[0][1].id) != evidence.about:
+            elif evidence.about and (key, near[0][1]) != evidence.about:
                 findings.reject(NO_SUCH_ANSWER)
             elif len(near) > 1 and near[1][0] - near[0][0] < NEIGHBOUR_GAP_M:
                 findings.reject(f"the distances of two neighbours differ by less than {NEIGHBOUR_GAP_M} m")
             else:
                 distances_m = (_decimetres(near[0][0]), *evidence.numbers)
-                self._judge_side(view, item, near[0][1], asked.apart, distances_m, findings)
+                self._judge_side(view, item, evidence.objects[near[0][1]], asked.apart, distances_m, findings)
 
     @staticmethod
     def _judge_side(
