@@ -31,7 +31,7 @@ from learner.stream.episodes import FATAL, SEE_SIMULATOR, EpisodeLog, Task, Task
 from learner.stream.outbox import Outbox, ReportSender
 from learner.stream.replay import Replay
 from learner.stream.reports import answer_entropy, failure_report, has_spread, report_on
-from learner.stream.screen import Confidence, candidate, choose, confidence, screened_report
+from learner.stream.screen import Confidence, candidate, choose, confidence, is_choice, screened_report
 from protocol.errors import VantageError
 from protocol.run.stall import Stalls
 from protocol.seeds import rng_for
@@ -109,7 +109,7 @@ class Collector:
         pairs = (pairs or flat)[: grpo.groups]
         pairs = pairs[: len(pairs) // unit * unit] or (pairs * unit)[:unit]
         for task, group in pairs:
-            self.replay.note(task, step, _success(group))
+            self.replay.note(task, step, _expected(task, group))
         self.counts.kept = len(pairs)
         self._check_readable()
         return [group.teaching() if grpo.teaches else group for _, group in pairs]
@@ -132,11 +132,11 @@ class Collector:
         pairs = [(task, group) for task, group in zip(tasks, answers) if isinstance(group, Group)]
         self.counts.replayed = len(pairs)
         self.counts.before_replay = sum(self.replay.success(task) for task, _ in pairs)
-        self.counts.after_replay = sum(_success(group) for _, group in pairs)
+        self.counts.after_replay = sum(_expected(*pair) for pair in pairs)
         self._count_readable([group for _, group in pairs])
         useful, useless = self._useful(pairs)
         for task, group in useless:
-            self.replay.note(task, step, _success(group))
+            self.replay.note(task, step, _expected(task, group))
         return useful, useless
 
     def _sampling(self, step: int, portion: int) -> Sampling:
@@ -313,3 +313,14 @@ def _is_blind(task: Task) -> bool:
 
 def _success(group: Group) -> float:
     return fmean(reward.accuracy for reward in group.rewards)
+
+
+def _expected(task: Task, group: Group) -> float:
+    """The expected accuracy: the probability of the only right answer if the engine scored it, else a mean of samples.
+
+    A few samples of a choice are often all right by luck.
+    """
+    logprob = group.rollout.truth_logprob
+    if logprob is None or not is_choice(task):
+        return _success(group)
+    return math.exp(logprob * len(group.prompt.truth))

@@ -60,7 +60,7 @@ def confidence(
     """The policy's confidence in each task; the error of a task whose views could not be rendered."""
     prompts = [answerer.first_prompt(task) for task in tasks]
     means = score_truth(prompts)
-    sampled = [index for index, task in enumerate(tasks) if not _is_choice(task)]
+    sampled = [index for index, task in enumerate(tasks) if not is_choice(task)]
     answers = dict(zip(sampled, answerer.answer([tasks[index] for index in sampled], samples, sampling, truth=False)))
     found: list[Union[Confidence, VantageError]] = []
     for index, (prompt, mean) in enumerate(zip(prompts, means)):
@@ -128,7 +128,7 @@ def screened_report(task: Task, known: Confidence, version: int, why: str) -> Co
     )
 
 
-def _is_choice(task: Task) -> bool:
+def is_choice(task: Task) -> bool:
     """Whether exactly one answer scores, given without moves."""
     return task.question.answer_type == "choice" and not task.spec.look_around
 
