@@ -12,11 +12,13 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from curriculum.ability.estimates import Estimator
 from curriculum.ability.rasch import Cell
 from curriculum.core import fingerprint, load_state
 from curriculum.record.snapshot import save_snapshot
 from curriculum.record.state import encode_state
 from curriculum.record.store import FILE_NAME, Store
+from curriculum.selectors.base import make_selector
 from curriculum.settings import CurriculumSettings
 from curriculum.status import status_of
 from protocol.run.config import section
@@ -56,7 +58,8 @@ def status(run: RunArgument) -> None:
     opened, settings = _open(run)
     with closing(Store(opened.path / FILE_NAME, opened.seed, read_only=True)) as store:
         state, _ = load_state(store, settings.estimation)
-    _print(opened.name, status_of(state, settings))
+    estimates = Estimator(state, settings).estimates()
+    _print(opened.name, status_of(state, settings, estimates, make_selector(settings)))
 
 
 @app.command()
@@ -123,6 +126,8 @@ def _print(name: str, status: CurriculumStatus) -> None:
             _number(row.brier),
         )
     console.print(table)
+    if status.cells_left_out:
+        console.print(f"and {status.cells_left_out} cells with smaller shares", highlight=False)
     console.print(
         f"{status.issued} specs issued, {status.leased} on lease, {status.counted} reports counted, "
         f"{status.screened} screened, {status.infeasible} infeasible, {status.broken} broken",

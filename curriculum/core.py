@@ -21,7 +21,7 @@ from typing import Callable, Sequence, Union
 
 import msgspec
 
-from curriculum.ability.estimates import CellEstimate, cell_estimates
+from curriculum.ability.estimates import Estimates, Estimator
 from curriculum.checks import check_report, check_training_proposal
 from curriculum.issues import fresh_issues, leased, proposed_issues, repeated_issues
 from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent, ReportedEvent
@@ -93,6 +93,7 @@ class CurriculumCore:
         except BaseException:
             self._resources.close()
             raise
+        self._estimator = Estimator(self._state, settings)
         self._snapshot_event = self._last_event
         left = {spec_id: lease.expires_s - clock() for spec_id, lease in self._state.leases.items()}
         # Spec id -> time at which its lease expires. The clock may have been set since the lease was given.
@@ -119,7 +120,7 @@ class CurriculumCore:
         """
         with self._guard:
             if isinstance(message, GetCurriculumStatus):
-                return status_of(self._state, self._settings)
+                return self._status()
             try:
                 answer = self._handle(message, request_id)
             except VantageError as error:
@@ -142,7 +143,10 @@ class CurriculumCore:
     @property
     def status(self) -> CurriculumStatus:
         with self._guard:
-            return status_of(self._state, self._settings)
+            return self._status()
+
+    def _status(self) -> CurriculumStatus:
+        return status_of(self._state, self._settings, self._estimator.estimates(), self._selector)
 
     # ------------------------------------------------------------------------- leases
 
@@ -153,12 +157,11 @@ class CurriculumCore:
         if not 1 <= message.count <= MOST_LEASED or not message.lease_s > 0:
             raise VantageError("bad_request", f"ask for 1 to {MOST_LEASED} specs with a lease_s above 0.")
         self._expire()
-        estimates = cell_estimates(self._state, self._settings)
-        planned = {one.cell.undegraded for one in estimates}
+        estimates = self._estimator.estimates()
         again = [
             msgspec.structs.replace(issue, reissue=issue.reissue + 1)
             for issue in self._state.returned.values()
-            if issue.proposal or issue.cell.undegraded in planned
+            if issue.proposal or self._estimator.asks(issue.cell)
         ][: message.count]
         issues = again + self._new_issues(estimates, message.count - len(again))
         lease_s = min(message.lease_s, self._settings.max_lease_s)
@@ -173,19 +176,19 @@ class CurriculumCore:
         self._commit(event)
         self._deadlines.update((issue.spec_id, self._monotonic() + lease_s) for issue in issues)
         log.info(event.reason, extra={"learner": message.learner, "batch": self._state.batches})
-        self._aside(lambda: self._run.append_metrics("curriculum", self._lease_metrics(event)))
+        self._aside(lambda: self._run.append_metrics("curriculum", self._lease_metrics(event, estimates)))
         return self._batch(event)
 
-    def _new_issues(self, estimates: Sequence[CellEstimate], count: int) -> list[Issue]:
+    def _new_issues(self, estimates: Estimates, count: int) -> list[Issue]:
         proposed = self._proposed_issues(count)
         world, number, count = self._settings.world, self._state.next_number + len(proposed), count - len(proposed)
         if count == 0:
             return proposed
         if self._selector.repeats is not None:
-            cells = [one.cell for one in estimates]
-            return proposed + repeated_issues(world, self._run.seed, cells, self._selector.repeats, count, number)
+            length = self._selector.repeats
+            return proposed + repeated_issues(world, self._run.seed, estimates.cells, length, count, number)
         rng = rng_for(self._run.seed, "policy", self._state.batches)
-        drawn = draw(self._selector.shares(estimates), count, rng)
+        drawn = draw(estimates.cells, self._selector.shares(estimates), count, rng)
         return proposed + fresh_issues(world, drawn, number, self._state.next_scene)
 
     def _proposed_issues(self, count: int) -> list[Issue]:
@@ -275,6 +278,7 @@ class CurriculumCore:
     def _commit(self, event: Event) -> None:
         self._last_event = self._store.append([event], self._clock())
         self._state.apply(event, self._settings.estimation)
+        self._estimator.follow(event)
 
     def _after_change(self) -> None:
         if self._last_event - self._snapshot_event >= _SNAPSHOT_EVENTS:
@@ -289,7 +293,7 @@ class CurriculumCore:
 
     def _publish_status(self) -> None:
         self._status_at = self._monotonic()
-        status = msgspec.to_builtins(status_of(self._state, self._settings))
+        status = msgspec.to_builtins(self._status())
         self._run.write_status("curriculum", {**status, "stalls": self.stalls.reports()})
 
     def _aside(self, write: Callable[[], None]) -> None:
@@ -299,18 +303,18 @@ class CurriculumCore:
         except VantageError as error:
             log.warning("%s", error.message)
 
-    def _lease_metrics(self, event: LeasedEvent) -> dict[str, object]:
+    def _lease_metrics(self, event: LeasedEvent, estimates: Estimates) -> dict[str, object]:
+        cells = Counter(issue.cell for issue in event.issues)
+        seen = [row for cell in cells if (row := estimates.rows.get(cell)) is not None and estimates.seen[row]]
         return {
             "event": "leased",
             "batch": self._state.batches,
             "selector": self._settings.selector,
             "policy_version": event.policy_version,
             "count": len(event.issues),
-            "cells": Counter(str(issue.cell) for issue in event.issues),
+            "cells": {str(cell): count for cell, count in cells.items()},
             "purposes": Counter(issue.purpose for issue in event.issues),
-            "success": {
-                str(one.cell): round(one.mean, 4) for one in cell_estimates(self._state, self._settings) if one.seen
-            },
+            "success": {str(estimates.cells[row]): round(estimates.mean[row].item(), 4) for row in seen},
             "reason": event.reason,
         }
 

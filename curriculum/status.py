@@ -5,27 +5,38 @@ from __future__ import annotations
 from collections import Counter
 from typing import Sequence
 
+import numpy as np
+
 from curriculum.ability.calibration import Calibration
-from curriculum.ability.estimates import CellEstimate, cell_estimates
+from curriculum.ability.estimates import CellEstimate, Estimates
 from curriculum.ability.rasch import Cell
 from curriculum.record.events import Issue
 from curriculum.record.state import CellState, State
-from curriculum.selectors.base import cell_shares, make_selector
+from curriculum.selectors.base import Selector, cell_shares
 from curriculum.settings import CurriculumSettings
 from protocol.tasks.task import PROPOSED
 from protocol.wire.messages import CellStatus, CurriculumStatus
 
+MOST_ROWS = 1000
 _NAMED = 3  # cells named in the explanation; the others are counted
 _TREND = 0.02
 _BESIDE = {"retest": "retesting", "coverage": "covering", "blind": "blind", PROPOSED: "proposed from outside"}
 
 
-def status_of(state: State, settings: CurriculumSettings) -> CurriculumStatus:
-    """The state as a message: one row per cell of the settings, in their order, and one for proposals."""
-    estimates = cell_estimates(state, settings)
-    shares = cell_shares(make_selector(settings).shares(estimates))
+def status_of(
+    state: State, settings: CurriculumSettings, estimates: Estimates, selector: Selector
+) -> CurriculumStatus:
+    """The state as a message: one row per cell in the order of the settings, and one for proposals.
+
+    Of a wide menu only the MOST_ROWS cells with the largest shares have a row: a message has a size limit.
+    """
+    shares = cell_shares(selector.shares(estimates))
+    shown = np.arange(len(estimates))
+    if len(shown) > MOST_ROWS:
+        shown = np.sort(np.argpartition(-shares, MOST_ROWS)[:MOST_ROWS])
     rows = []
-    for estimate in estimates:
+    for index in shown.tolist():
+        estimate = estimates[index]
         seen = state.cells.get(str(estimate.cell), CellState())
         calibration = state.calibration.get(estimate.cell.skill, Calibration())
         rows.append(
@@ -35,7 +46,7 @@ def status_of(state: State, settings: CurriculumSettings) -> CurriculumStatus:
                 asked=seen.asked,
                 success_rate=estimate.mean,
                 predicted=estimate.predicted,
-                share=shares.get(estimate.cell, 0.0),
+                share=shares[index].item(),
                 infeasible=seen.infeasible,
                 no_gradient=seen.no_gradient,
                 blind_success=state.blind_success(estimate.cell),
@@ -59,6 +70,7 @@ def status_of(state: State, settings: CurriculumSettings) -> CurriculumStatus:
         reason=state.reason,
         proposals=len(state.proposals),
         proposals_waiting=state.proposals_waiting,
+        cells_left_out=len(estimates) - len(shown),
     )
 
 
@@ -81,11 +93,13 @@ def _proposed_row(state: State, settings: CurriculumSettings) -> CellStatus:
     )
 
 
-def explain(issues: Sequence[Issue], estimates: Sequence[CellEstimate]) -> str:
+def explain(issues: Sequence[Issue], estimates: Estimates) -> str:
     """One line about a batch: "asking depth_order L2 (p≈0.55, rising) 38 %, … and 4 others 20 %; retesting 10 %"."""
-    by_cell = {estimate.cell: estimate for estimate in estimates}
-    asked = Counter(issue.cell for issue in issues if issue.purpose not in _BESIDE and issue.cell in by_cell)
-    parts = [f"{_describe(by_cell[cell])} {_percent(count, issues)}" for cell, count in asked.most_common(_NAMED)]
+    rows = estimates.rows
+    asked = Counter(issue.cell for issue in issues if issue.purpose not in _BESIDE and issue.cell in rows)
+    parts = [
+        f"{_describe(estimates[rows[cell]])} {_percent(count, issues)}" for cell, count in asked.most_common(_NAMED)
+    ]
     others = asked.most_common()[_NAMED:]
     text = "asking " + ", ".join(parts) if parts else "asking nothing new"
     if others:

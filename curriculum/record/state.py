@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Optional
+from typing import Iterator, Optional
 
 import msgspec
 
 from curriculum.ability.calibration import Calibration
 from curriculum.ability.rasch import MOST_TRIALS, BetaCounts, Cell, Posterior, Rasch, effective_trials, posterior
-from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent, spec_of
+from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent, ReportedEvent, spec_of
 from curriculum.settings import Estimation
 from protocol.tasks.proposals import proposal_key
 from protocol.tasks.task import TaskSpec
@@ -123,10 +123,11 @@ class State(msgspec.Struct):
     def cell(self, cell: Cell) -> CellState:
         return self.cells.get(str(cell)) or self.cells.setdefault(str(cell), CellState())
 
-    def posterior(self, cell: Cell, estimation: Estimation) -> Posterior:
+    def posterior(self, cell: Cell, estimation: Estimation) -> Posterior[float]:
         counts = self.cells[str(cell)].seeing if str(cell) in self.cells else BetaCounts(at=self.groups)
         predicted = self.rasch.predict(cell)
-        return posterior(counts, self.groups, predicted, estimation.prior_groups, estimation.fade_groups)
+        post = posterior(counts, self.groups, predicted, estimation.prior_groups, estimation.fade_groups)
+        return Posterior(float(post.a), float(post.b), float(post.signal))
 
     def blind_success(self, cell: Cell) -> Optional[float]:
         """Mean success of blind questions, whatever the degradation; None if none was asked."""
@@ -183,8 +184,7 @@ class State(msgspec.Struct):
         self.counted += 1
         for waiting in (self.leases, self.returned, self.abandoned):
             waiting.pop(report.spec_id, None)
-        # A blind question has no images to degrade.
-        cell = Cell(report.skill, report.level, "" if report.blind else report.degradation)
+        cell = reported_cell(report)
         state = self.cell(cell)
         if report.outcome == "infeasible":
             self.infeasible += 1
@@ -203,6 +203,19 @@ class State(msgspec.Struct):
                     likelihood = min(max(report.truth_likelihood, 0.0), 1.0)
                     self.calibration.setdefault(cell.skill, Calibration()).add(likelihood, success)
             state.answer(report, statistics, self.groups, estimation)
+
+
+def reported_cell(report: ConfidenceReport) -> Cell:
+    """The cell of the question. A blind question has no images to degrade."""
+    return Cell(report.skill, report.level, "" if report.blind else report.degradation)
+
+
+def cells_of(event: Event) -> Iterator[Cell]:
+    """The cells whose records the event changes."""
+    if isinstance(event, LeasedEvent):
+        yield from (issue.cell for issue in event.issues)
+    elif isinstance(event, ReportedEvent):
+        yield from map(reported_cell, event.reports)
 
 
 def group_statistics(report: ConfidenceReport) -> tuple[float, float, float]:
