@@ -14,9 +14,9 @@ from rich.table import Table
 
 from curriculum.ability.estimates import Estimator
 from curriculum.ability.rasch import Cell
-from curriculum.core import fingerprint, load_state
+from curriculum.record.load import fingerprint, load_state
 from curriculum.record.snapshot import save_snapshot
-from curriculum.record.state import encode_state
+from curriculum.record.state import State, encode_state
 from curriculum.record.store import FILE_NAME, Store
 from curriculum.selectors.base import make_selector
 from curriculum.settings import CurriculumSettings
@@ -66,12 +66,20 @@ def status(run: RunArgument) -> None:
 def rebuild(run: RunArgument) -> None:
     """Recompute the estimates from the events and report whether the stored ones were correct."""
     opened, settings = _open(run)
+    estimation = settings.estimation
     with opened.lock("curriculum"), closing(Store(opened.path / FILE_NAME, opened.seed)) as store:
-        stored = encode_state(load_state(store, settings.estimation)[0])
-        state, last = load_state(store, settings.estimation, from_snapshot=False)
-        indexes_right = store.rebuild_indexes()
+        stored = encode_state(load_state(store, estimation)[0])
+        state, last, rows, indexes_right = State(), 0, 0, True
+        for last, event in store.events():
+            state.apply(event, estimation)
+            if indexes_right:
+                found = store.indexed(last, event)
+                rows, indexes_right = rows + found, found >= 0
+        indexes_right = indexes_right and rows == store.index_size()
+        if not indexes_right:
+            store.rebuild_indexes()
         rebuilt = encode_state(state)
-        save_snapshot(opened.path, last, fingerprint(settings.estimation), rebuilt)
+        save_snapshot(opened.path, last, fingerprint(estimation), rebuilt)
     right = indexes_right and stored == rebuilt
     print(f"{last} events replayed; the projections {'were correct' if right else 'differed and are repaired'}.")
     if not right:

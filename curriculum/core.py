@@ -11,7 +11,6 @@ answer again, also after a restart.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import math
 import threading
@@ -25,11 +24,12 @@ from curriculum.ability.estimates import Estimates, Estimator
 from curriculum.checks import check_report, check_training_proposal
 from curriculum.issues import fresh_issues, leased, proposed_issues, repeated_issues
 from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent, ReportedEvent
-from curriculum.record.snapshot import read_snapshot, save_snapshot
-from curriculum.record.state import STATE_VERSION, State, decode_state, encode_state
+from curriculum.record.load import fingerprint, load_state
+from curriculum.record.snapshot import save_snapshot
+from curriculum.record.state import encode_state
 from curriculum.record.store import FILE_NAME, Store
 from curriculum.selectors.base import draw, make_selector
-from curriculum.settings import CurriculumSettings, Estimation
+from curriculum.settings import CurriculumSettings
 from curriculum.status import explain, status_of
 from protocol.errors import VantageError
 from protocol.run.directory import RunDir
@@ -85,6 +85,8 @@ class CurriculumCore:
         self._selector = make_selector(settings)
         self._guard = threading.Lock()
         self._status_at = -math.inf
+        self._files_due = threading.Event()
+        self._closing = False
         self._resources = contextlib.ExitStack()
         try:
             self._resources.enter_context(run.lock("curriculum"))
@@ -99,6 +101,8 @@ class CurriculumCore:
         # Spec id -> time at which its lease expires. The clock may have been set since the lease was given.
         self._deadlines = {id: monotonic() + min(max(s, 0.0), settings.max_lease_s) for id, s in left.items()}
         self._publish_status()
+        self._writer = threading.Thread(target=self._write_files, name="curriculum-files", daemon=True)
+        self._writer.start()
 
     def __enter__(self) -> CurriculumCore:
         return self
@@ -108,7 +112,10 @@ class CurriculumCore:
 
     def close(self) -> None:
         """Save a snapshot and release the run; idempotent."""
-        with self._guard, self._resources:
+        self._closing = True
+        self._files_due.set()
+        self._writer.join()
+        with self._resources:
             if self._snapshot_event < self._last_event:
                 self._aside(self._save_snapshot)
             self._aside(self._publish_status)
@@ -126,10 +133,11 @@ class CurriculumCore:
             except VantageError as error:
                 if error.code in ("unavailable", "disk_full"):
                     self.stalls.failed(_COMMITS, error.message, "The request is repeated until it succeeds.")
-                    self._aside(self._publish_status)
+                    self._status_at = -math.inf
+                    self._files_due.set()
                 raise
             self.stalls.progressed(_COMMITS)
-            self._aside(self._after_change)
+            self._files_due.set()
             return answer
 
     def _handle(self, message: CurriculumMessage, request_id: bytes) -> msgspec.Struct:
@@ -280,20 +288,27 @@ class CurriculumCore:
         self._state.apply(event, self._settings.estimation)
         self._estimator.follow(event)
 
-    def _after_change(self) -> None:
-        if self._last_event - self._snapshot_event >= _SNAPSHOT_EVENTS:
-            self._save_snapshot()
-        if self._monotonic() - self._status_at >= _STATUS_INTERVAL_S:
-            self._publish_status()
+    def _write_files(self) -> None:
+        """Write the snapshot and the status when they are due, in a thread: no request waits for them."""
+        while True:
+            self._files_due.wait()
+            self._files_due.clear()
+            if self._closing:
+                return
+            if self._last_event - self._snapshot_event >= _SNAPSHOT_EVENTS:
+                self._aside(self._save_snapshot)
+            if self._monotonic() - self._status_at >= _STATUS_INTERVAL_S:
+                self._aside(self._publish_status)
 
     def _save_snapshot(self) -> None:
-        known = fingerprint(self._settings.estimation)
-        save_snapshot(self._run.path, self._last_event, known, encode_state(self._state))
-        self._snapshot_event = self._last_event
+        with self._guard:
+            last, body = self._last_event, encode_state(self._state)
+        save_snapshot(self._run.path, last, fingerprint(self._settings.estimation), body)
+        self._snapshot_event = last
 
     def _publish_status(self) -> None:
         self._status_at = self._monotonic()
-        status = msgspec.to_builtins(self._status())
+        status = msgspec.to_builtins(self.status)
         self._run.write_status("curriculum", {**status, "stalls": self.stalls.reports()})
 
     def _aside(self, write: Callable[[], None]) -> None:
@@ -329,26 +344,6 @@ def _open_store(run: RunDir) -> Store:
             if error.code != "unavailable" or time.monotonic() > end_s:
                 raise
             log.warning("%s; waiting", error.message)
-
-
-# ----------------------------------------------------------------------------- also used by the command line
-
-
-def fingerprint(estimation: Estimation) -> str:
-    """Identifies everything except the events that a projected state depends on."""
-    return f"{STATE_VERSION}-{hashlib.blake2b(estimation.model_dump_json().encode(), digest_size=8).hexdigest()}"
-
-
-def load_state(store: Store, estimation: Estimation, from_snapshot: bool = True) -> tuple[State, int]:
-    """The state after the last event, and that event's id."""
-    state, last = State(), 0
-    snapshot = read_snapshot(store.path.parent, fingerprint(estimation)) if from_snapshot else None
-    if snapshot:
-        last, state = snapshot[0], decode_state(snapshot[1])
-    for event_id, event in store.events(after=last):
-        state.apply(event, estimation)
-        last = event_id
-    return state, last
 
 
 def _report_metrics(reports: list[ConfidenceReport]) -> dict[str, object]:

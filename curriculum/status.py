@@ -8,7 +8,7 @@ from typing import Sequence
 import numpy as np
 
 from curriculum.ability.calibration import Calibration
-from curriculum.ability.estimates import CellEstimate, Estimates
+from curriculum.ability.estimates import Estimates
 from curriculum.ability.rasch import Cell
 from curriculum.record.events import Issue
 from curriculum.record.state import CellState, State
@@ -34,25 +34,30 @@ def status_of(
     shown = np.arange(len(estimates))
     if len(shown) > MOST_ROWS:
         shown = np.sort(np.argpartition(-shares, MOST_ROWS)[:MOST_ROWS])
+    figures = {
+        skill: (state.calibration[skill].ece, state.calibration[skill].brier)
+        for skill in {estimates.cells[index].skill for index in shown.tolist()} & state.calibration.keys()
+    }
+    columns = (estimates.mean, estimates.predicted, shares)
     rows = []
-    for index in shown.tolist():
-        estimate = estimates[index]
-        seen = state.cells.get(str(estimate.cell), CellState())
-        calibration = state.calibration.get(estimate.cell.skill, Calibration())
+    for index, mean, predicted, share in zip(shown.tolist(), *(column[shown].tolist() for column in columns)):
+        cell = estimates.cells[index]
+        seen = state.cells.get(str(cell)) or CellState()
+        error, brier = figures.get(cell.skill, (None, None))
         rows.append(
             CellStatus(
-                skill=estimate.cell.skill,
-                level=estimate.cell.level,
+                skill=cell.skill,
+                level=cell.level,
                 asked=seen.asked,
-                success_rate=estimate.mean,
-                predicted=estimate.predicted,
-                share=shares[index].item(),
+                success_rate=mean,
+                predicted=predicted,
+                share=share,
                 infeasible=seen.infeasible,
                 no_gradient=seen.no_gradient,
-                blind_success=state.blind_success(estimate.cell),
-                calibration_error=calibration.ece,
-                brier=calibration.brier,
-                degradation=estimate.cell.degradation,
+                blind_success=state.blind_success(cell),
+                calibration_error=error,
+                brier=brier,
+                degradation=cell.degradation,
                 screened=seen.screened,
             )
         )
@@ -98,7 +103,7 @@ def explain(issues: Sequence[Issue], estimates: Estimates) -> str:
     rows = estimates.rows
     asked = Counter(issue.cell for issue in issues if issue.purpose not in _BESIDE and issue.cell in rows)
     parts = [
-        f"{_describe(estimates[rows[cell]])} {_percent(count, issues)}" for cell, count in asked.most_common(_NAMED)
+        f"{_describe(estimates, rows[cell])} {_percent(count, issues)}" for cell, count in asked.most_common(_NAMED)
     ]
     others = asked.most_common()[_NAMED:]
     text = "asking " + ", ".join(parts) if parts else "asking nothing new"
@@ -111,10 +116,11 @@ def explain(issues: Sequence[Issue], estimates: Estimates) -> str:
     return "; ".join([text, ", ".join(extras)] if extras else [text])
 
 
-def _describe(estimate: CellEstimate) -> str:
-    trend = ", rising" if estimate.trend > _TREND else ", falling" if estimate.trend < -_TREND else ""
-    new = "" if estimate.seen else ", new"
-    return f"{estimate.cell} (p≈{estimate.mean:.2f}{trend}{new})"
+def _describe(estimates: Estimates, row: int) -> str:
+    trend = estimates.trend[row]
+    change = ", rising" if trend > _TREND else ", falling" if trend < -_TREND else ""
+    new = "" if estimates.seen[row] else ", new"
+    return f"{estimates.cells[row]} (p≈{estimates.mean[row]:.2f}{change}{new})"
 
 
 def _percent(count: int, issues: Sequence[Issue]) -> str:

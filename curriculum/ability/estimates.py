@@ -8,7 +8,8 @@ of old answers, is computed for all rows at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import overload
 
@@ -62,7 +63,6 @@ class Estimates(Sequence[CellEstimate]):
     weight: np.ndarray
     seen: np.ndarray
     mean: np.ndarray
-    sd: np.ndarray
     signal: np.ndarray
     predicted: np.ndarray
     trend: np.ndarray
@@ -73,6 +73,11 @@ class Estimates(Sequence[CellEstimate]):
     learned: np.ndarray
     hopeless: np.ndarray
     waiting: np.ndarray
+    answers: np.ndarray  # that the posterior is worth, the prior included
+
+    @functools.cached_property
+    def sd(self) -> np.ndarray:
+        return np.sqrt(self.mean * (1.0 - self.mean) / (self.answers + 1.0))
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -104,8 +109,9 @@ class Estimator:
         self._columns = _Columns(len(self.cells))
         self._seeing = np.ones(len(self._pairs))
         self._halfway = ((1.0 + self._chance) / 2.0)[self._design.pair]
-        self._changed = {cell for cell in (*self.cells, *self._pairs) if str(cell) in state.cells}
         self._design.refresh(state.rasch, state.rasch.terms)
+        self._changed: set[Cell] = set()
+        self._refresh([cell for cell in (*self.cells, *self._pairs) if str(cell) in state.cells])
 
     def asks(self, cell: Cell) -> bool:
         """Whether the settings list the skill at this level."""
@@ -117,18 +123,20 @@ class Estimator:
 
     def estimates(self) -> Estimates:
         """The estimates after the last event."""
-        self._refresh()
+        self._design.refresh(self._state.rasch, {name for cell in self._changed for _, name, _ in terms_of(cell)})
+        self._refresh(self._changed)
+        self._changed = set()
         state, estimation, columns = self._state, self._estimation, self._columns
         predicted = self._design.predict()
         post = posterior(columns, state.groups, predicted, estimation.prior_groups, estimation.fade_groups)
-        mean = post.mean
+        answers = post.a + post.b
+        mean = post.a / answers
         return Estimates(
             cells=self.cells,
             rows=self.rows,
             weight=self._weight,
             seen=columns.seen,
             mean=mean,
-            sd=post.sd,
             signal=post.signal,
             predicted=predicted,
             trend=columns.trend,
@@ -139,16 +147,15 @@ class Estimator:
             learned=(mean > self._halfway) & (columns.seen >= 4),
             hopeless=columns.hopeless,
             waiting=state.next_number - 1 - columns.issued_at,
+            answers=answers,
         )
 
-    def _refresh(self) -> None:
-        """Read the records of the changed cells again."""
-        changed, self._changed = self._changed, set()
-        self._design.refresh(self._state.rasch, {name for cell in changed for _, name, _ in terms_of(cell)})
+    def _refresh(self, cells: Collection[Cell]) -> None:
+        """Read the records of these cells again."""
         records = self._state.cells
-        if rows := [(self.rows[cell], records[str(cell)]) for cell in changed if cell in self.rows]:
+        if rows := [(self.rows[cell], records[str(cell)]) for cell in cells if cell in self.rows]:
             self._columns.fill(rows, self._estimation)
-        if pairs := [(self._pairs[cell], records[str(cell)].blind) for cell in changed if cell in self._pairs]:
+        if pairs := [(self._pairs[cell], records[str(cell)].blind) for cell in cells if cell in self._pairs]:
             index = np.array([row for row, _ in pairs])
             blind = np.array([(counts.successes, counts.failures) for _, counts in pairs])
             self._seeing[index] = _seeing(blind[:, 0], blind[:, 1], self._chance[index])

@@ -147,7 +147,7 @@ def terms_of(cell: Cell) -> tuple[tuple[str, str, float], ...]:
     )
 
 
-class BetaCounts(msgspec.Struct):
+class BetaCounts(msgspec.Struct, array_like=True, gc=False):
     """Answers in one cell, fading: weights of successes and failures, and of the spread within groups."""
 
     successes: float = 0.0

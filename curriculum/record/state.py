@@ -15,14 +15,14 @@ from protocol.tasks.proposals import proposal_key
 from protocol.tasks.task import TaskSpec
 from protocol.wire.messages import EVIDENCE, ConfidenceReport
 
-STATE_VERSION = 5  # raise it when the projection of the same events changes
+STATE_VERSION = 6  # raise it when the projection of the same events changes
 
 _SLOW_WINDOWS = 4.0  # length of the slow average in windows
 _MOST_ABANDONED = 10_000  # specs that were given up and whose late reports are still counted
 _LEAST_PROGRESS = 0.03  # rise of the slow average that counts as progress at success 1/2
 
 
-class Average(msgspec.Struct):
+class Average(msgspec.Struct, array_like=True, gc=False):
     """Exponential moving average, corrected for its start."""
 
     total: float = 0.0
@@ -37,7 +37,7 @@ class Average(msgspec.Struct):
         return self.total / self.weight if self.weight else 0.0
 
 
-class CellState(msgspec.Struct):
+class CellState(msgspec.Struct, array_like=True, gc=False):
     """The record of one cell. Counts are groups and never fade; a blind group counts only as blind.
 
     `asked` counts answered questions, `screened` those whose confidence was measured but that were not chosen. Both are
@@ -235,8 +235,8 @@ def group_statistics(report: ConfidenceReport) -> tuple[float, float, float]:
 
 def encode_state(state: State) -> bytes:
     """Serialise the state; floats round-trip exactly, so that equal states have equal bytes."""
-    return msgspec.json.encode(state)
+    return msgspec.msgpack.encode(state)
 
 
 def decode_state(body: bytes) -> State:
-    return msgspec.json.decode(body, type=State)
+    return msgspec.msgpack.decode(body, type=State)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 from typing import Mapping, Optional, Sequence, Union
 
 import numpy as np
@@ -61,17 +62,22 @@ def split(parts: Mapping[str, tuple[float, Weights]], blind: float) -> Shares:
 
 def cell_shares(shares: Shares) -> np.ndarray:
     """Total share of each cell, blind questions excluded."""
-    return np.sum([part for purpose, part in shares.items() if purpose != "blind"], axis=0)
+    first, *others = (part for purpose, part in shares.items() if purpose != "blind")
+    return functools.reduce(np.add, others, first)
 
 
 def draw(cells: Sequence[Cell], shares: Shares, count: int, rng: np.random.Generator) -> list[Choice]:
     """Systematic sampling: each share gets its expected number of draws, rounded down or up without bias."""
-    purposes = list(shares)
-    edges = np.cumsum(np.concatenate(list(shares.values())))
-    ticks = (np.arange(count) + rng.random()) * (edges[-1] / count)
-    picks = np.searchsorted(edges, ticks, side="right")
-    last = int(np.searchsorted(edges, edges[-1]))  # that has a share
-    return [(cells[pick % len(cells)], purposes[pick // len(cells)]) for pick in np.minimum(picks, last).tolist()]
+    purposes, edges = list(shares), [np.cumsum(part) for part in shares.values()]
+    ends = np.cumsum([edge[-1] for edge in edges])
+    ticks = (np.arange(count) + rng.random()) * (ends[-1] / count)
+    choices = []
+    for tick, part in zip(ticks, np.searchsorted(ends[:-1], ticks, side="right").tolist()):
+        edge = edges[part]
+        row = np.searchsorted(edge, tick - ends[part] + edge[-1], side="right")
+        last = np.searchsorted(edge, edge[-1])  # that has a share
+        choices.append((cells[min(row, last)], purposes[part]))
+    return choices
 
 
 def feasible_weight(estimates: Estimates) -> np.ndarray:

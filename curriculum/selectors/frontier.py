@@ -112,14 +112,16 @@ def bounded(weights: np.ndarray, largest: float) -> np.ndarray:
 
     If all cells with a weight are at `largest`, the shares sum to less than 1.
     """
+    free = weights  # of the cells below the bound, else 0
     held = np.zeros(len(weights), dtype=bool)
     while True:
-        rest = float(weights.sum(where=~held))
+        rest = float(free.sum())
         left = 1.0 - largest * int(held.sum())
-        over = (weights * left > largest * rest) & ~held
+        over = free * left > largest * rest
         if not over.any():
             break
         held |= over
+        free = np.where(held, 0.0, weights)
     return np.where(held, largest, weights * (left / rest) if rest > 0 else 0.0)
 
 

@@ -11,6 +11,8 @@ from curriculum.ability.estimates import CellEstimate, Estimates
 
 def estimates_of(rows: Sequence[CellEstimate]) -> Estimates:
     """The rows as Estimates."""
-    columns = {name: np.array([getattr(row, name) for row in rows]) for name in CellEstimate.__struct_fields__[1:]}
+    names = [name for name in CellEstimate.__struct_fields__ if name not in ("cell", "sd")]
+    columns = {name: np.array([getattr(row, name) for row in rows]) for name in names}
+    columns["answers"] = np.array([row.mean * (1.0 - row.mean) / row.sd**2 - 1.0 for row in rows])
     cells = tuple(row.cell for row in rows)
     return Estimates(cells, {cell: row for row, cell in enumerate(cells)}, **columns)

@@ -8,7 +8,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curriculum.core import CurriculumCore, load_state
+from curriculum.core import CurriculumCore
+from curriculum.record.load import load_state
 from curriculum.record.state import encode_state
 from curriculum.record.store import FILE_NAME, Store
 from curriculum.settings import CurriculumSettings, Estimation

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.curriculum_selectors import run
@@ -80,6 +80,7 @@ def test_frontier_bounds_the_share_of_one_cell():
     assert found["view_direction L0"] == pytest.approx(found["depth_order L3"])
 
 
+@settings(deadline=None)
 @given(st.lists(st.just(0.0) | st.floats(1e-9, 1), min_size=1, max_size=12), st.floats(0.05, 1))
 def test_bounded_shares_are_proportional_below_the_bound(weights, largest):
     found = bounded(np.array(weights), largest).tolist()
