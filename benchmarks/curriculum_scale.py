@@ -206,7 +206,11 @@ def probe(what: str, path: Path, cells: int) -> dict[str, float]:
         run = RunDir.open(path)
         CurriculumCore(run, section(run.config, "curriculum", CurriculumSettings))
     seconds, processor_s = time.perf_counter() - began, time.process_time() - used
-    return {"s": round(seconds, 2), "processor_s": round(processor_s, 2), "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)}
+    return {
+        "s": round(seconds, 2),
+        "processor_s": round(processor_s, 2),
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
 
 
 def main() -> None:

@@ -23,9 +23,7 @@ _TREND = 0.02
 _BESIDE = {"retest": "retesting", "coverage": "covering", "blind": "blind", PROPOSED: "proposed from outside"}
 
 
-def status_of(
-    state: State, settings: CurriculumSettings, estimates: Estimates, selector: Selector
-) -> CurriculumStatus:
+def status_of(state: State, settings: CurriculumSettings, estimates: Estimates, selector: Selector) -> CurriculumStatus:
     """The state as a message: one row per cell in the order of the settings, and one for proposals.
 
     Of a wide menu only the MOST_ROWS cells with the largest shares have a row: a message has a size limit.

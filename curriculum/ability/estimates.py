@@ -166,7 +166,9 @@ class _Columns:
     one."""
 
     def __init__(self, size: int) -> None:
-        self.successes, self.failures, self.spread, self.groups, self.at, self.trend, self.progress = np.zeros((7, size))
+        self.successes, self.failures, self.spread, self.groups, self.at, self.trend, self.progress = np.zeros(
+            (7, size)
+        )
         self.damping, self.feasible = np.ones((2, size))
         self.seen, self.issued_at = np.zeros(size, dtype=np.int64), np.full(size, -1)
         self.hopeless = np.zeros(size, dtype=bool)

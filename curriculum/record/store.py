@@ -110,14 +110,26 @@ class Store:
 
     def events(self, after: int = 0) -> Iterator[tuple[int, Event]]:
         """(id, event) in order. Raises VantageError("corrupt") for an event that cannot be decoded."""
+        for event_id, _, event in self.timed_events(after):
+            yield event_id, event
+
+    def timed_events(self, after: int = 0) -> Iterator[tuple[int, float, Event]]:
+        """(id, epoch seconds, event) in order. Raises as `events` does."""
         with self._sentences():
-            for event_id, body in self._db.execute("SELECT id, body FROM events WHERE id > ? ORDER BY id", (after,)):
+            rows = self._db.execute("SELECT id, time_s, body FROM events WHERE id > ? ORDER BY id", (after,))
+            for event_id, time_s, body in rows:
                 try:
-                    yield event_id, decode_event(body.encode())
+                    yield event_id, time_s, decode_event(body.encode())
                 except msgspec.DecodeError as error:
                     raise VantageError(
                         "corrupt", f"event {event_id} in {self.path} cannot be read ({error}); restore a copy."
                     ) from None
+
+    def count(self, kind: str) -> int:
+        """The number of events of this kind."""
+        with self._sentences():
+            (number,) = self._db.execute("SELECT count(*) FROM events WHERE kind = ?", (kind,)).fetchone()
+        return number
 
     def event_of_request(self, request_id: bytes) -> Optional[Event]:
         """The event that this request caused, or None."""

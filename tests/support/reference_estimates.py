@@ -1,4 +1,4 @@
-"""Estimates and shares of `frontier` cell by cell, straight from the definitions: slow, for comparison with the arrays."""
+"""Estimates cell by cell, straight from their definitions: slow, for comparison with the arrays."""
 
 from __future__ import annotations
 

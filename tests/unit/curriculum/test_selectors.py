@@ -125,9 +125,12 @@ def test_learning_progress_follows_the_change_of_success_in_either_direction():
         "object_color L0": pytest.approx(0.05 + 0.6),
         "object_count L0": pytest.approx(0.05),
     }
-    assert shares(estimates=[*moving[:2], estimate(names[2], trend=-0.3, feasible=0.5)], selector="learning_progress")[
-        "object_color L0"
-    ] < 0.6
+    assert (
+        shares(estimates=[*moving[:2], estimate(names[2], trend=-0.3, feasible=0.5)], selector="learning_progress")[
+            "object_color L0"
+        ]
+        < 0.6
+    )
 
 
 def test_uniform_follows_the_weights_of_skills():
