@@ -174,6 +174,9 @@ def _print(name: str, status: CurriculumStatus) -> None:
         f"{status.screened} screened, {status.infeasible} infeasible, {status.broken} broken",
         highlight=False,
     )
+    if len(status.learners) > 1:
+        held = ", ".join(f"{name} {count}" for name, count in sorted(status.learners.items()))
+        console.print(f"on lease by learner: {held}", highlight=False)
     if status.proposals:
         console.print(
             f"{status.proposals} proposals, {status.proposals_waiting} of their specs not issued yet",

@@ -74,6 +74,7 @@ def status_of(state: State, settings: CurriculumSettings, estimates: Estimates, 
         proposals=len(state.proposals),
         proposals_waiting=state.proposals_waiting,
         cells_left_out=len(estimates) - len(shown),
+        learners=dict(Counter(lease.learner for lease in state.leases.values())),
     )
 
 

@@ -94,9 +94,10 @@ class Asked(msgspec.Struct):
     left: int
 
 
-class OpenLease(msgspec.Struct):
+class OpenLease(msgspec.Struct, array_like=True, gc=False):
     issue: Issue
     expires_s: float
+    learner: str
 
 
 class State(msgspec.Struct):
@@ -161,7 +162,7 @@ class State(msgspec.Struct):
         self.batches += 1
         self.reason = event.reason
         for issue in event.issues:
-            self.leases[issue.spec_id] = OpenLease(issue, event.expires_s)
+            self.leases[issue.spec_id] = OpenLease(issue, event.expires_s, event.learner)
             self.cell(issue.cell).issued_at = issue.number
             if issue.reissue:
                 self.returned.pop(issue.spec_id, None)

@@ -1,8 +1,8 @@
 """`learning_progress`: the larger the recent change of success in either direction, the larger the share.
 
 The rule of ALP-GMM (Portelas et al. 2019, arXiv 1910.07224): sample in proportion to absolute learning progress, and a
-fifth of the tasks at random. There, Gaussian mixtures locate progress in a continuous space of tasks; here each cell has
-its own, recent minus earlier success less the standard error.
+fifth of the tasks at random. There, Gaussian mixtures locate progress in a continuous space of tasks; here each cell
+has a progress: recent minus earlier success, less the standard error.
 """
 
 from __future__ import annotations
