@@ -229,7 +229,7 @@ def main() -> None:
                 "machine": describe_machine(),
                 "load": describe_load(),
                 "requests": requests,
-                "logs": [measure_log(cells, EVENTS, Path(folder)) for cells in SIZES[1:]],
+                "logs": [measure_log(cells, EVENTS, Path(folder)) for cells in SIZES[-1:]],
             }
             if RESULT.exists():
                 result["before"] = json.loads(RESULT.read_text())["before"]

@@ -73,9 +73,9 @@ CLAIMS = (
         "curriculum_scale",
         "python -m benchmarks.curriculum_scale",
         sections_curriculum.scale,
-        "Milliseconds per request, in process, commit included; the machine was busy with other work, so that processor "
-        "time is the better measure. Each event of the log concerns one spec. The start before read all events, since "
-        "its log had no snapshot; the state of 100,000 cells before had no hopeless cell, which would have cost minutes.",
+        "Milliseconds per request, in process, commit included. The machine was busy with other work: processor time is "
+        "the better measure. Each event of the log concerns one spec. Before, the menu of 100,000 cells was measured "
+        "without hopeless cells, which would have cost minutes.",
     ),
     Claim(
         "Rendering speed of `rooms`",

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Generic, Protocol, TypeVar, Union
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -23,8 +23,7 @@ import numpy as np
 from protocol.skills import CATALOGUE
 from protocol.tasks.task import PROPOSED, Degradation
 
-Numbers = Union[float, np.ndarray]  # of one cell, or of many
-NumbersT = TypeVar("NumbersT", bound=Numbers, covariant=True)
+Numbers = Any  # a float for one cell, or an array for many
 
 _LEVEL_STEP = 0.7  # expected difference in difficulty between neighbouring levels, logits
 _SEVERITY_STEP = 0.2  # the same between severities, and between undegraded images and severity 0
@@ -175,41 +174,39 @@ class BetaCounts(msgspec.Struct, array_like=True, gc=False):
         self.groups *= factor
 
 
-class Evidence(Protocol[NumbersT]):
+class Evidence(Protocol):
     """The fields of BetaCounts that `posterior` reads, of one cell or, as arrays, of many."""
 
     @property
-    def successes(self) -> NumbersT: ...
+    def successes(self) -> Numbers: ...
     @property
-    def failures(self) -> NumbersT: ...
+    def failures(self) -> Numbers: ...
     @property
-    def spread(self) -> NumbersT: ...
+    def spread(self) -> Numbers: ...
     @property
-    def groups(self) -> NumbersT: ...
+    def groups(self) -> Numbers: ...
     @property
-    def at(self) -> NumbersT: ...
+    def at(self) -> Numbers: ...
 
 
-class Posterior(msgspec.Struct, Generic[NumbersT], frozen=True):
+class Posterior(msgspec.Struct, frozen=True):
     """Beta(a, b) over the success probability of a cell or of many, and the expected variance within groups."""
 
-    a: NumbersT
-    b: NumbersT
-    signal: NumbersT
+    a: Numbers
+    b: Numbers
+    signal: Numbers
 
     @property
-    def mean(self) -> NumbersT:
+    def mean(self) -> Numbers:
         return self.a / (self.a + self.b)
 
     @property
-    def sd(self) -> NumbersT:
+    def sd(self) -> Numbers:
         total = self.a + self.b
         return np.sqrt(self.a * self.b / (total * total * (total + 1.0)))
 
 
-def posterior(
-    evidence: Evidence[NumbersT], now: int, predicted: NumbersT, prior_groups: float, fade_groups: float
-) -> Posterior[NumbersT]:
+def posterior(evidence: Evidence, now: int, predicted: Numbers, prior_groups: float, fade_groups: float) -> Posterior:
     """The posterior of a cell or of many, with the ability model's prediction as a prior worth `prior_groups` groups.
 
     The expected signal starts from E[p(1-p)] under the posterior and goes over to the variance seen within groups:

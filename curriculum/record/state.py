@@ -124,7 +124,7 @@ class State(msgspec.Struct):
     def cell(self, cell: Cell) -> CellState:
         return self.cells.get(str(cell)) or self.cells.setdefault(str(cell), CellState())
 
-    def posterior(self, cell: Cell, estimation: Estimation) -> Posterior[float]:
+    def posterior(self, cell: Cell, estimation: Estimation) -> Posterior:
         counts = self.cells[str(cell)].seeing if str(cell) in self.cells else BetaCounts(at=self.groups)
         predicted = self.rasch.predict(cell)
         post = posterior(counts, self.groups, predicted, estimation.prior_groups, estimation.fade_groups)
