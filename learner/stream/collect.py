@@ -31,7 +31,7 @@ from learner.stream.episodes import FATAL, SEE_SIMULATOR, EpisodeLog, Task, Task
 from learner.stream.outbox import Outbox, ReportSender
 from learner.stream.replay import Replay
 from learner.stream.reports import answer_entropy, failure_report, has_spread, report_on
-from learner.stream.screen import Confidence, choose, confidence, screened_report
+from learner.stream.screen import Confidence, candidate, choose, confidence, screened_report
 from protocol.errors import VantageError
 from protocol.run.stall import Stalls
 from protocol.seeds import rng_for
@@ -59,6 +59,7 @@ class StepCounts:
     all_wrong: int = 0
     kept: int = 0
     readable: int = 0  # answers
+    answers: int = 0  # sampled, those for screening included
     staleness_steps: float = 0.0
     candidates: int = 0  # questions from the simulator
     screened: int = 0  # of them, those left out
@@ -144,6 +145,7 @@ class Collector:
 
     def _count_readable(self, groups: Sequence[Group]) -> None:
         self.counts.readable += sum(reward.readable for group in groups for reward in group.rewards)
+        self.counts.answers += sum(len(group.rewards) for group in groups)
         for group in groups:
             self._last_answer = group.last[-1].completion.text
 
@@ -195,8 +197,9 @@ class Collector:
             failed = [(task, error) for task, error in zip(candidates, found) if isinstance(error, VantageError)]
             judged = [(task, known) for task, known in zip(candidates, found) if isinstance(known, Confidence)]
             self._report_failures(failed, step, all_failed=bool(failed) and not judged)
+            self.counts.answers += sum(len(known.accuracies) for _, known in judged)
             rng = rng_for(self.run_seed, "screen", step, portion)
-            screened = choose([task for task, _ in judged], [known for _, known in judged], count, settings, rng)
+            screened = choose([candidate(*pair) for pair in judged], count, settings, rng)
             self.outbox.add([screened_report(*judged[index], step, why) for index, why in screened.left_out.items()])
         self.counts.screened += len(screened.left_out)
         self.counts.left_out = dict(Counter(self.counts.left_out) + Counter(screened.left_out.values()))
