@@ -73,9 +73,9 @@ CLAIMS = (
         "curriculum_scale",
         "python -m benchmarks.curriculum_scale",
         sections_curriculum.scale,
-        "Milliseconds per request, in process, commit included. The machine was busy with other work: processor time is "
-        "the better measure. Each event of the log concerns one spec. Before, the menu of 100,000 cells was measured "
-        "without hopeless cells, which would have cost minutes.",
+        "Milliseconds per request, in process, commit included. The machine was busy with other work: processor "
+        "time is the better measure. Each event of the log concerns one spec. Before, the menu of 100,000 cells was "
+        "measured without hopeless cells, which would have cost minutes.",
     ),
     Claim(
         "Rendering speed of `rooms`",

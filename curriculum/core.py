@@ -153,6 +153,18 @@ class CurriculumCore:
         with self._guard:
             return self._status()
 
+    @property
+    def counters(self) -> dict[str, float]:
+        """The counters of /metrics."""
+        with self._guard:
+            return {
+                "specs_issued_total": self._state.issued,
+                "specs_leased": len(self._state.leases),
+                "reports_counted_total": self._state.counted,
+                "infeasible_total": self._state.infeasible,
+                "broken_total": self._state.broken,
+            }
+
     def _status(self) -> CurriculumStatus:
         return status_of(self._state, self._settings, self._estimator.estimates(), self._selector)
 
