@@ -26,7 +26,7 @@ from curriculum.issues import fresh_issues, leased, proposed_issues, repeated_is
 from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent, ReportedEvent
 from curriculum.record.load import fingerprint, load_state
 from curriculum.record.snapshot import save_snapshot
-from curriculum.record.state import encode_state
+from curriculum.record.state import StateEncoder
 from curriculum.record.store import FILE_NAME, Store
 from curriculum.selectors.base import draw, make_selector
 from curriculum.settings import CurriculumSettings
@@ -96,6 +96,7 @@ class CurriculumCore:
             self._resources.close()
             raise
         self._estimator = Estimator(self._state, settings)
+        self._encoder = StateEncoder(self._state)
         self._snapshot_event = self._last_event
         left = {spec_id: lease.expires_s - clock() for spec_id, lease in self._state.leases.items()}
         # Spec id -> time at which its lease expires. The clock may have been set since the lease was given.
@@ -299,6 +300,7 @@ class CurriculumCore:
         self._last_event = self._store.append([event], self._clock())
         self._state.apply(event, self._settings.estimation)
         self._estimator.follow(event)
+        self._encoder.follow(event)
 
     def _write_files(self) -> None:
         """Write the snapshot and the status when they are due, in a thread: no request waits for them."""
@@ -314,7 +316,7 @@ class CurriculumCore:
 
     def _save_snapshot(self) -> None:
         with self._guard:
-            last, body = self._last_event, encode_state(self._state)
+            last, body = self._last_event, self._encoder.encode()
         save_snapshot(self._run.path, last, fingerprint(self._settings.estimation), body)
         self._snapshot_event = last
 

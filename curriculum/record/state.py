@@ -239,5 +239,25 @@ def encode_state(state: State) -> bytes:
     return msgspec.msgpack.encode(state)
 
 
+class StateEncoder:
+    """Encodes one state repeatedly, like `encode_state`; only the cells that events have changed are encoded again."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._cells: dict[str, msgspec.Raw] = {}  # in the order of `state.cells`
+        self._changed: dict[str, None] = dict.fromkeys(state.cells)
+
+    def follow(self, event: Event) -> None:
+        """Note an event that was applied to the state."""
+        self._changed.update(dict.fromkeys(map(str, cells_of(event))))
+
+    def encode(self) -> bytes:
+        for name in self._changed:
+            self._cells[name] = msgspec.Raw(msgspec.msgpack.encode(self._state.cells[name]))
+        self._changed.clear()
+        fields = {name: getattr(self._state, name) for name in self._state.__struct_fields__}
+        return msgspec.msgpack.encode({**fields, "cells": self._cells})
+
+
 def decode_state(body: bytes) -> State:
     return msgspec.msgpack.decode(body, type=State)

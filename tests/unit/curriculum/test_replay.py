@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from curriculum.core import CurriculumCore
 from curriculum.record.load import load_state
-from curriculum.record.snapshot import save_snapshot
+from curriculum.record.snapshot import read_snapshot, save_snapshot
 from curriculum.record.state import STATE_VERSION, encode_state
 from curriculum.record.store import FILE_NAME, Store
 from curriculum.settings import CurriculumSettings, Estimation
@@ -65,6 +65,8 @@ def test_replay_gives_the_same_state(steps, max_reissues):
             live = encode_state(core._state)
         finally:
             core.close()
+        if snapshot := read_snapshot(run.path):
+            assert snapshot.body == live
         store = Store(run.path / FILE_NAME, run.seed, read_only=True)
         estimation = configured.estimation
         assert encode_state(load_state(store, estimation, from_snapshot=False)[0]) == live
