@@ -23,14 +23,13 @@ def scale(result: Any) -> Iterable[str]:
         *("cells", "version", "lease of 64, p50", "processor", "report of 64, p99", "processor"),
         *("status, p50", "processor"),
     )
-    yield table(head, sorted(rows, key=lambda one: (len(one[0]), one[0], one[1])))
-    logs = [("before", result["before"]["log"]), *(("now", log) for log in result["logs"])]
+    yield table(head, rows)
     rows = [
         (
-            *(f"{log['cells']:,}", f"{log['events']:,}", version),
+            *(f"{log['cells']:,}", f"{log['events']:,}"),
             *(f"{log[key]:,.1f}" for key in ("start_s", "start_processor_s", "rebuild_s", "rebuild_processor_s")),
             max(log["start_peak_mb"], log["rebuild_peak_mb"]),
         )
-        for version, log in logs
+        for log in result["logs"]
     ]
-    yield table(("cells", "events", "version", "start, s", "processor", "rebuild, s", "processor", "peak MB"), rows)
+    yield table(("cells", "events", "start, s", "processor", "rebuild, s", "processor", "peak MB"), rows)
