@@ -18,7 +18,7 @@ import numpy as np
 
 from curriculum.ability.design import Design
 from curriculum.ability.rasch import Cell, posterior, terms_of
-from curriculum.record.events import Event
+from curriculum.record.events import Event, ReportedEvent
 from curriculum.record.state import CellState, State, cells_of
 from curriculum.settings import CurriculumSettings, Estimation
 from protocol.tasks.specs import degradations_for
@@ -111,6 +111,7 @@ class Estimator:
         self._halfway = ((1.0 + self._chance) / 2.0)[self._design.pair]
         self._design.refresh(state.rasch, state.rasch.terms)
         self._changed: set[Cell] = set()
+        self._terms: set[str] = set()  # that may have changed
         self._refresh([cell for cell in (*self.cells, *self._pairs) if str(cell) in state.cells])
 
     def asks(self, cell: Cell) -> bool:
@@ -120,12 +121,14 @@ class Estimator:
     def follow(self, event: Event) -> None:
         """Note an event that was applied to the state."""
         self._changed.update(cells_of(event))
+        if isinstance(event, ReportedEvent):
+            self._terms.update(name for cell in set(cells_of(event)) for _, name, _ in terms_of(cell))
 
     def estimates(self) -> Estimates:
         """The estimates after the last event."""
-        self._design.refresh(self._state.rasch, {name for cell in self._changed for _, name, _ in terms_of(cell)})
+        self._design.refresh(self._state.rasch, self._terms)
         self._refresh(self._changed)
-        self._changed = set()
+        self._changed, self._terms = set(), set()
         state, estimation, columns = self._state, self._estimation, self._columns
         predicted = self._design.predict()
         post = posterior(columns, state.groups, predicted, estimation.prior_groups, estimation.fade_groups)

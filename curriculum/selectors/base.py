@@ -68,15 +68,15 @@ def cell_shares(shares: Shares) -> np.ndarray:
 
 def draw(cells: Sequence[Cell], shares: Shares, count: int, rng: np.random.Generator) -> list[Choice]:
     """Systematic sampling: each share gets its expected number of draws, rounded down or up without bias."""
-    purposes, edges = list(shares), [np.cumsum(part) for part in shares.values()]
+    edges = [np.cumsum(part) for part in shares.values()]
     ends = np.cumsum([edge[-1] for edge in edges])
     ticks = (np.arange(count) + rng.random()) * (ends[-1] / count)
+    of_part = np.searchsorted(ends[:-1], ticks, side="right")
     choices = []
-    for tick, part in zip(ticks, np.searchsorted(ends[:-1], ticks, side="right").tolist()):
-        edge = edges[part]
-        row = np.searchsorted(edge, tick - ends[part] + edge[-1], side="right")
-        last = np.searchsorted(edge, edge[-1])  # that has a share
-        choices.append((cells[min(row, last)], purposes[part]))
+    for part, (purpose, edge) in enumerate(zip(shares, edges)):
+        rows = edge.searchsorted(ticks[of_part == part] - (ends[part] - edge[-1]), side="right")
+        last = edge.searchsorted(edge[-1])  # that has a share
+        choices += [(cells[row], purpose) for row in np.minimum(rows, last).tolist()]
     return choices
 
 
