@@ -7,29 +7,24 @@ from typing import Any
 
 from benchmarks.sections import table
 
+_SHOWN = (("lease", "p50"), ("lease", "p99"), ("report", "p50"), ("report", "p99"), ("status", "p50"))
+
 
 def scale(result: Any) -> Iterable[str]:
-    def row(version: str, found: Any) -> tuple[object, ...]:
-        times = (
-            *(found["lease_ms"]["p50"], found["lease_processor_ms"]["p50"]),
-            *(found["report_ms"]["p99"], found["report_processor_ms"]["p99"]),
-            *(found["status_ms"]["p50"], found["status_processor_ms"]["p50"]),
-        )
-        return f"{found['cells']:,}", version, *(f"{time:,.1f}" for time in times)
-
-    versions = (("before", result["before"]["requests"]), ("now", result["requests"]))
-    rows = [row(version, found) for version, listed in versions for found in listed]
-    head = (
-        *("cells", "version", "lease of 64, p50", "processor", "report of 64, p99", "processor"),
-        *("status, p50", "processor"),
-    )
-    yield table(head, rows)
     rows = [
         (
-            *(f"{log['cells']:,}", f"{log['events']:,}"),
-            *(f"{log[key]:,.1f}" for key in ("start_s", "start_processor_s", "rebuild_s", "rebuild_processor_s")),
+            *(f"{found['cells']:,}", version),
+            *(f"{found[what + '_processor_ms'][at]:,.1f}" for what, at in _SHOWN),
+        )
+        for version, listed in (("before", result["before"]["requests"]), ("now", result["requests"]))
+        for found in listed
+    ]
+    yield table(("cells", "version", *(f"{what}, {at}, ms" for what, at in _SHOWN)), rows)
+    rows = [
+        (
+            *(f"{log['cells']:,}", f"{log['events']:,}", log["start_processor_s"], log["rebuild_processor_s"]),
             max(log["start_peak_mb"], log["rebuild_peak_mb"]),
         )
         for log in result["logs"]
     ]
-    yield table(("cells", "events", "start, s", "processor", "rebuild, s", "processor", "peak MB"), rows)
+    yield table(("cells", "events", "start, s", "rebuild, s", "peak memory, MB"), rows)
