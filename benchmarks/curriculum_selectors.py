@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.machine import describe_machine
 from benchmarks.simulated_learner import LEVELS, SKILLS, SimulatedLearner
-from curriculum.ability.estimates import cell_estimates
+from curriculum.ability.estimates import Estimator
 from curriculum.issues import fresh_issues, repeated_issues
 from curriculum.record.events import Issue, LeasedEvent, ReportedEvent
 from curriculum.record.state import State
@@ -66,25 +66,31 @@ def run(
         selector=selector_name, skills=tuple(SkillSettings(name=name, levels=LEVELS) for name in skills)
     )
     selector, state, learner = make_selector(settings), State(), SimulatedLearner(seed)
+    estimator = Estimator(state, settings)
+
+    def apply(event: LeasedEvent | ReportedEvent) -> None:
+        state.apply(event, settings.estimation)
+        estimator.follow(event)
+
     learnable = learner.cells("learnable", "rare", levels=(0, 1))
     mastered = learner.cells("mastered")
     before = learner.success(mastered)
+    count = BATCH * candidates
     asked = answered = flat = noise = 0
     reached = False
     while asked < budget and not reached:
-        views = cell_estimates(state, settings)
+        estimates = estimator.estimates()
         if selector.repeats is None:
-            drawn = draw(selector.shares(views), BATCH * candidates, rng_for(seed, "policy", state.batches))
+            rng = rng_for(seed, "policy", state.batches)
+            drawn = draw(estimates.cells, selector.shares(estimates), count, rng)
             issues = fresh_issues(settings.world, drawn, state.next_number, state.next_scene)
         else:
-            cells = [view.cell for view in views]
-            count = BATCH * candidates
-            issues = repeated_issues(settings.world, seed, cells, selector.repeats, count, state.next_number)
-        state.apply(LeasedEvent(b"", "", 0, 0.0, tuple(issues)), settings.estimation)
+            length = selector.repeats
+            issues = repeated_issues(settings.world, seed, estimates.cells, length, count, state.next_number)
+        apply(LeasedEvent(b"", "", 0, 0.0, tuple(issues)))
         chosen, left_out = _screen(learner, issues, candidates, rng_for(seed, "screen", state.batches))
         reports = [learner.answer(issue) for issue in chosen]
-        left = [learner.screened(issue) for issue in left_out]
-        state.apply(ReportedEvent(b"", (*reports, *left)), settings.estimation)
+        apply(ReportedEvent(b"", (*reports, *(learner.screened(issue) for issue in left_out))))
         learner.train(reports)
         asked += sum(report.outcome == "answered" for report in reports)
         seeing = [report for report in reports if report.outcome == "answered" and not report.blind]

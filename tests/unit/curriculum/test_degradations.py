@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from curriculum.ability.estimates import cell_estimates
+from curriculum.ability.estimates import Estimates, Estimator
 from curriculum.ability.rasch import Cell, Rasch
 from curriculum.issues import leased
 from curriculum.record.events import Issue, LeasedEvent, ReportedEvent, decode_event, encode_event
@@ -56,8 +56,12 @@ def test_each_severity_is_expected_to_be_harder_than_the_previous() -> None:
     assert values == sorted(values, reverse=True) and len(set(values)) == 4
 
 
+def first_estimates(settings: CurriculumSettings) -> Estimates:
+    return Estimator(State(), settings).estimates()
+
+
 def test_the_weight_of_a_skill_is_split_between_undegraded_and_degraded_images() -> None:
-    estimates = cell_estimates(State(), CurriculumSettings(**SETTINGS))
+    estimates = first_estimates(CurriculumSettings(**SETTINGS))
     cells = [one for one in estimates if one.cell.skill == "depth_order" and one.cell.level == 1]
     assert {str(one.cell): one.weight for one in cells} == {
         "depth_order L1": 0.5,
@@ -65,12 +69,12 @@ def test_the_weight_of_a_skill_is_split_between_undegraded_and_degraded_images()
         "depth_order L1 noise:1": 0.25,
     }
     degraded = CurriculumSettings(**{**SETTINGS, "world": World(degradations=("fog:3",), degraded_share=1.0)})
-    assert {one.cell.degradation for one in cell_estimates(State(), degraded)} == {"fog:3"}
+    assert {one.cell.degradation for one in first_estimates(degraded)} == {"fog:3"}
 
 
 def test_a_skill_that_cannot_be_asked_in_fog_has_no_such_cell() -> None:
     settings = CurriculumSettings(skills=(SkillSettings(name="fits"),), world=WORLD)
-    assert [one.cell.degradation for one in cell_estimates(State(), settings)] == ["", "noise:1"]
+    assert [one.cell.degradation for one in first_estimates(settings)] == ["", "noise:1"]
 
 
 @pytest.mark.parametrize(("selector", "clear"), [("frontier", 1 / 2), ("uniform", 1 / 2), ("static", 1 / 3)])
