@@ -23,7 +23,6 @@ from curriculum.record.state import CellState, State, cells_of
 from curriculum.settings import CurriculumSettings, Estimation
 from protocol.tasks.specs import degradations_for
 
-_PROGRESS_SCALE = 0.1  # change of success that counts as full learning progress
 _LEAST_DAMPING = 0.1
 _SHORTCUT_MARGIN = 0.1  # blind success may exceed chance by this much
 
@@ -39,12 +38,10 @@ class CellEstimate(msgspec.Struct, frozen=True):
     signal: float  # expected variance of rewards within a group
     predicted: float  # success by the ability model alone
     trend: float  # recent minus earlier success, reduced by its standard error
-    progress: float  # magnitude of the change of success
     damping: float  # below 1 after a long time without progress
     feasible: float  # fraction of specs that the simulator can realise
     seeing: float  # below 1 if the questions can be answered blind
     learned: bool  # success is more than halfway from chance to 1
-    hopeless: bool  # no success in many answers
     waiting: int  # specs issued since this cell was last asked
 
 
@@ -66,12 +63,10 @@ class Estimates(Sequence[CellEstimate]):
     signal: np.ndarray
     predicted: np.ndarray
     trend: np.ndarray
-    progress: np.ndarray
     damping: np.ndarray
     feasible: np.ndarray
     seeing: np.ndarray
     learned: np.ndarray
-    hopeless: np.ndarray
     waiting: np.ndarray
     answers: np.ndarray  # that the posterior is worth, the prior included
 
@@ -143,12 +138,10 @@ class Estimator:
             signal=post.signal,
             predicted=predicted,
             trend=columns.trend,
-            progress=columns.progress,
             damping=columns.damping,
             feasible=columns.feasible,
             seeing=self._seeing[self._design.pair],
             learned=(mean > self._halfway) & (columns.seen >= 4),
-            hopeless=columns.hopeless,
             waiting=state.next_number - 1 - columns.issued_at,
             answers=answers,
         )
@@ -169,12 +162,9 @@ class _Columns:
     one."""
 
     def __init__(self, size: int) -> None:
-        self.successes, self.failures, self.spread, self.groups, self.at, self.trend, self.progress = np.zeros(
-            (7, size)
-        )
+        self.successes, self.failures, self.spread, self.groups, self.at, self.trend = np.zeros((6, size))
         self.damping, self.feasible = np.ones((2, size))
         self.seen, self.issued_at = np.zeros(size, dtype=np.int64), np.full(size, -1)
-        self.hopeless = np.zeros(size, dtype=bool)
 
     def fill(self, records: Sequence[tuple[int, CellState]], estimation: Estimation) -> None:
         """Set the rows of these (row, record)."""
@@ -183,13 +173,11 @@ class _Columns:
         self.successes[rows], self.failures[rows], self.spread[rows], self.groups[rows], self.at[rows] = raw[:5]
         seen, self.issued_at[rows], blind_asked, infeasible, fast, slow, best_at = raw[5:]
         self.seen[rows] = seen
-        trend = self.trend[rows] = _trend(seen, fast, slow, estimation.window_groups)
-        self.progress[rows] = np.minimum(np.abs(trend) / _PROGRESS_SCALE, 1.0)
+        self.trend[rows] = _trend(seen, fast, slow, estimation.window_groups)
         stale = np.maximum(seen - best_at - estimation.patience_groups, 0.0)
         self.damping[rows] = np.maximum(_LEAST_DAMPING, 0.5 ** (stale / estimation.patience_groups))
         answered = seen + blind_asked
         self.feasible[rows] = (answered + 2.0) / (answered + infeasible + 2.0)
-        self.hopeless[rows] = (seen >= estimation.patience_groups / 4) & (fast <= estimation.hopeless)
 
 
 def _figures(record: CellState) -> tuple[float, ...]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from curriculum.ability.estimates import CellEstimate
 from curriculum.ability.rasch import Cell
 from curriculum.record.state import CellState, State
-from curriculum.selectors.frontier import is_easier
 from curriculum.settings import CurriculumSettings
 
 
@@ -32,12 +30,10 @@ def reference_estimate(state: State, settings: CurriculumSettings, cell: Cell, w
         signal=post.signal,
         predicted=state.rasch.predict(cell),
         trend=trend,
-        progress=min(abs(trend) / 0.1, 1.0),
         damping=max(0.1, 0.5 ** (stale / estimation.patience_groups)),
         feasible=(answered + 2.0) / (answered + seen.infeasible + 2.0),
         seeing=_seeing(state.cells.get(str(cell.undegraded), CellState()), cell.chance),
         learned=seen.seen >= 4 and post.mean > (1.0 + cell.chance) / 2.0,
-        hopeless=seen.seen >= estimation.patience_groups / 4 and seen.fast.value <= estimation.hopeless,
         waiting=state.next_number - 1 - seen.issued_at,
     )
 
@@ -47,21 +43,3 @@ def _seeing(seen: CellState, chance: float) -> float:
     mean = (seen.blind.successes + 2.0 * chance) / (total + 2.0)
     low = mean - math.sqrt(mean * (1.0 - mean) / (total + 3.0)) - 0.1
     return 1.0 - max(low - chance, 0.0) / (1.0 - chance)
-
-
-def reference_to_easier(estimates: Sequence[CellEstimate], weights: Sequence[float]) -> list[float]:
-    """Move nine tenths of the weight of each hopeless cell to the hardest easier cell that is not hopeless."""
-    moved = list(weights)
-    for index, one in enumerate(estimates):
-        easier = [
-            place for place, other in enumerate(estimates) if is_easier(other.cell, one.cell) and not other.hopeless
-        ]
-        if one.hopeless and easier:
-            target = max(easier, key=lambda place: _hardness(estimates[place].cell))
-            moved[index] -= 0.9 * weights[index]
-            moved[target] += 0.9 * weights[index]
-    return moved
-
-
-def _hardness(cell: Cell) -> tuple[int, int]:
-    return cell.level, sum(item.severity + 1 for item in cell.degradations)

@@ -13,7 +13,6 @@ from curriculum.ability.rasch import Cell, Rasch
 from curriculum.issues import leased
 from curriculum.record.events import Issue, LeasedEvent, ReportedEvent, decode_event, encode_event
 from curriculum.record.state import State
-from curriculum.selectors.frontier import is_easier
 from curriculum.settings import CurriculumSettings, Estimation
 from protocol.errors import VantageError
 from protocol.tasks.specs import SkillSettings, World, task_spec, training_scene
@@ -130,11 +129,3 @@ def test_a_report_with_an_unknown_degradation_is_rejected(start) -> None:
     assert isinstance(batch, SpecBatch)
     with pytest.raises(VantageError, match="not a degradation like fog:3"):
         core.handle(SendReports((report_on(batch.specs[0], degradation="mist"),)), b"2")
-
-
-def test_cells_easier_than_a_hopeless_cell() -> None:
-    hard = Cell("depth_order", 1, "fog:3")
-    for easier in (Cell("depth_order", 1), Cell("depth_order", 0, "fog:3"), Cell("depth_order", 1, "fog:1")):
-        assert is_easier(easier, hard) and not is_easier(hard, easier)
-    for other in (hard, Cell("depth_order", 0, "noise:1"), Cell("depth_order", 2), Cell("view_direction", 0)):
-        assert not is_easier(other, hard)

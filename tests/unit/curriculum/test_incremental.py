@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,11 +12,10 @@ from curriculum.ability.rasch import Cell
 from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ReportedEvent
 from curriculum.record.state import State, decode_state, encode_state
 from curriculum.selectors import SELECTORS
-from curriculum.selectors.frontier import EasierCells
 from curriculum.settings import CurriculumSettings, Estimation
 from protocol.tasks.specs import SkillSettings, World
 from protocol.wire.messages import ConfidenceReport
-from tests.support.reference_estimates import reference_estimate, reference_to_easier
+from tests.support.reference_estimates import reference_estimate
 
 SKILLS = ("depth_order", "object_count", "relative_distance")
 # `object_color` and level 2 are not in the menu: a run may have been resumed with other skills.
@@ -27,7 +25,7 @@ ASKED = [
     for level in (0, 1, 2)
     for degradation in ("", "fog:1", "fog:3", "noise:2")
 ]
-FAST = Estimation(window_groups=3.0, fade_groups=20.0, patience_groups=4, hopeless=0.1)
+FAST = Estimation(window_groups=3.0, fade_groups=20.0, patience_groups=4)
 QUESTIONS = st.tuples(
     st.integers(0, len(ASKED) - 1),
     st.sampled_from(["answered", "answered", "screened", "infeasible", "broken", "blind", "lost"]),
@@ -98,19 +96,3 @@ def test_following_events_equals_a_full_computation(batches, degraded_share):
         assert ours.keys() == theirs.keys()
         assert all((ours[purpose] == theirs[purpose]).all() for purpose in ours), "a restart changes nothing"
         assert sum(part.sum() for part in ours.values()) == pytest.approx(1.0, abs=1e-9)
-
-
-@given(flags=st.lists(st.lists(st.booleans(), min_size=24, max_size=24), min_size=1, max_size=5))
-@settings(max_examples=40, deadline=None)
-def test_hopeless_cells_pass_their_weight_to_the_hardest_easier_cell(flags):
-    cells = [cell for cell in ASKED if cell.skill in ("depth_order", "object_count")]
-    easier = EasierCells(cells)
-    plain = Estimator(State(), MENUS[0.5]).estimates()[0]
-    weights = [1.0 + place / 7 for place in range(len(cells))]
-    for hopeless in flags:
-        rows = [msgspec.structs.replace(plain, cell=cell, hopeless=flag) for cell, flag in zip(cells, hopeless)]
-        found, target = easier.targets(np.array(hopeless))
-        moved = np.array(weights)
-        np.add.at(moved, target, 0.9 * moved[found])
-        moved[found] -= 0.9 * np.array(weights)[found]
-        assert moved.tolist() == pytest.approx(reference_to_easier(rows, weights), abs=1e-12)

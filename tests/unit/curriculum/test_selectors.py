@@ -21,7 +21,7 @@ from tests.support.estimates import estimates_of
 
 PLAIN = CellEstimate(
     cell=Cell("depth_order", 0), weight=1.0, seen=50, mean=0.5, sd=0.05, signal=0.25, predicted=0.5, trend=0.0,
-    progress=0.0, damping=1.0, feasible=1.0, seeing=1.0, learned=False, hopeless=False, waiting=0,
+    damping=1.0, feasible=1.0, seeing=1.0, learned=False, waiting=0,
 )  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def test_shares_add_up_and_cover_every_cell(selector):
     estimates = [
         estimate("depth_order", 0, 0.99),
         estimate("depth_order", 1, 0.5),
-        estimate("depth_order", 2, 0.0, hopeless=True),
+        estimate("depth_order", 2, 0.0),
     ]
     found = shares(estimates, selector)
     assert set(found) == {"depth_order L0", "depth_order L1", "depth_order L2"}
@@ -89,27 +89,10 @@ def test_bounded_shares_are_proportional_below_the_bound(weights, largest):
     assert all(share * below[0][1] == pytest.approx(weight * below[0][0]) for share, weight in below)
 
 
-def test_frontier_prefers_cells_with_progress():
-    static, moving = estimate("depth_order"), estimate("view_direction", progress=1.0)
-    found = shares([static, moving])
-    assert found["view_direction L0"] > 2 * found["depth_order L0"]
-
-
 @pytest.mark.parametrize("changes", [{"damping": 0.1}, {"seeing": 0.2}, {"feasible": 0.1}], ids=str)
 def test_frontier_lowers_shares_of_noisy_blind_and_infeasible_cells(changes):
     found = shares([estimate("depth_order"), estimate("view_direction", **changes)])
     assert found["view_direction L0"] < found["depth_order L0"] / 4
-
-
-def test_frontier_moves_the_share_of_a_hopeless_cell_to_the_next_easier_level():
-    estimates = [estimate("depth_order", level, 0.3) for level in (0, 1)] + [
-        estimate("depth_order", 2, 0.01, hopeless=True)
-    ]
-    with_hope = shares([*estimates[:2], estimate("depth_order", 2, 0.01)], coverage=0.3)
-    without = shares(estimates, coverage=0.3)
-    assert without["depth_order L2"] < 0.2 * with_hope["depth_order L2"]
-    assert without["depth_order L1"] > with_hope["depth_order L1"] + 0.07
-    assert without["depth_order L0"] == pytest.approx(with_hope["depth_order L0"], abs=0.01)
 
 
 def test_learning_progress_follows_the_change_of_success_in_either_direction():
