@@ -144,6 +144,11 @@ class GrpoSettings(Section):
     publish_every: int = Field(default=10, ge=1)  # steps between published adapters if the engine is live
 
     @property
+    def masks(self) -> bool:
+        """Whether answers that were cut off are left out of the loss."""
+        return self.truncated == "mask"
+
+    @property
     def teaches(self) -> bool:
         """Whether the likelihood of true answers is trained."""
         return self.objective != "grpo"

@@ -21,7 +21,7 @@ from learner.rollouts.base import Completion, Prompt, RgbImage, Rollout, Rollout
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.group import Group
 from learner.rollouts.reasoning import NO_PENALTY, Overlong, probe
-from learner.settings import StreamSettings
+from learner.settings import LearnerSettings, StreamSettings
 from learner.stream.episodes import Task, observed_from
 from learner.stream.reports import Channel
 from protocol.answers.prompt import (
@@ -245,6 +245,15 @@ class Answerer:
             for members, rollout in zip(places, self._engine.generate(prompts, count, turn_sampling)):
                 turns.update((number, rollout.only(index)) for index, number in enumerate(members))
         return [turns[number] for number in range(len(walks))]
+
+
+def answerer_of(
+    settings: LearnerSettings, engine: RolloutEngine, encoder: PromptEncoder, simulator: Channel
+) -> Answerer:
+    """The answerer of a run."""
+    grpo, policy = settings.grpo, settings.policy
+    overlong = Overlong(settings.rollout.max_answer_tokens, grpo.overlong_tokens, grpo.overlong_weight)
+    return Answerer(engine, encoder, policy.style, simulator, settings.stream, policy.reading, overlong)
 
 
 def _start(task: Task) -> Optional[_Place]:

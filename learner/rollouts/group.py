@@ -19,7 +19,8 @@ class Group:
     its likelihood is trained; it counts as one more answer, without a reward.
 
     If the policy reasons, `said` holds each answer without its reasoning, and `probes` the prompts with the reasoning
-    of each answer, after which the true answer is scored.
+    of each answer, after which the true answer is scored. `truth_logprobs` are the mean log-probabilities of the tokens
+    of the true answer there, if they were scored.
     """
 
     rollout: Rollout
@@ -28,6 +29,7 @@ class Group:
     truth: Optional[Rollout] = None
     said: tuple[str, ...] = ()
     probes: tuple[Prompt, ...] = ()
+    truth_logprobs: tuple[float, ...] = ()
 
     @property
     def prompt(self) -> Prompt:
