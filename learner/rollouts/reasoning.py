@@ -34,12 +34,13 @@ def probe(encoder: PromptEncoder, turn: Rollout, answer: str) -> Prompt:
     else:
         kept = bisect.bisect_right(range(len(sampled) + 1), start, key=lambda n: len(encoder.text(sampled[:n]))) - 1
         tag = text[len(encoder.text(sampled[:kept])) : start + len(encoder.tags.answer[0])]
+    gap = encoder.tags.gap
+    right = f"{tag}{gap}{encoder.plain(answer)}"
     rest = encoder.tokenizer(
-        tag + encoder.plain(answer) + encoder.tags.answer[1], add_special_tokens=False, return_offsets_mapping=True
+        f"{right}{gap}{encoder.tags.answer[1]}", add_special_tokens=False, return_offsets_mapping=True
     )
     ids, ends = rest["input_ids"], [end for _, end in rest["offset_mapping"]]
-    first = bisect.bisect_right(ends, len(tag))
-    last = bisect.bisect_right(ends, len(tag) + len(encoder.plain(answer)))
+    first, last = bisect.bisect_right(ends, len(tag)), bisect.bisect_right(ends, len(right))
     return replace(turn.prompt, thought=(*sampled[:kept], *ids[:first]), truth=tuple(ids[first : last + 1]))
 
 
@@ -57,7 +58,7 @@ class Overlong(NamedTuple):
         if not self.margin:
             return 0.0
         excess = (tokens - (self.limit - self.margin)) / self.margin if finished else 1.0
-        return -self.weight * min(1.0, max(0.0, excess))
+        return -self.weight * min(1.0, excess) if excess > 0 else 0.0
 
 
 NO_PENALTY = Overlong(0)

@@ -23,6 +23,16 @@ class Tags(NamedTuple):
     native: bool = False
     opened: bool = False
 
+    @property
+    def gap(self) -> str:
+        """What separates a tag from its content: nothing, or a space if the tags are words."""
+        return " " if any(tag[-1].isalnum() for tag in self.thought + self.answer) else ""
+
+    @property
+    def line(self) -> str:
+        """What separates parts in a completion that is written here."""
+        return self.gap or "\n"
+
 
 class Reasoned(NamedTuple):
     """A completion in its parts.
@@ -83,13 +93,12 @@ def instruction(tags: Tags) -> str:
 
 def ending(completion: str, tags: Tags) -> str:
     """The text that ends unfinished reasoning and opens the answer tag."""
-    opening = tags.answer[0]
     ended = _patterns(tags.thought)[1].search(completion)
-    return f"\n{opening}" if ended else f"\n{tags.thought[1]}\n{opening}"
+    return "".join(f"{tags.line}{tag}" for tag in ([] if ended else [tags.thought[1]]) + [tags.answer[0]])
 
 
 def written(answer: str, tags: Tags, thought: str = "") -> str:
     """A completion in the exact form; without `thought`, the place of the reasoning is empty."""
     (begin, end), (opening, closing) = tags.thought, tags.answer
-    head = "" if tags.opened else begin
-    return f"{head}\n{thought}\n{end}\n{opening}{answer}{closing}"
+    head, gap, line = "" if tags.opened else begin, tags.gap, tags.line
+    return f"{head}{line}{thought}{line}{end}{line}{opening}{gap}{answer}{gap}{closing}"

@@ -1,4 +1,4 @@
-"""A tiny policy that writes tags of reasoning now and then, in a loop with scripted services."""
+"""A tiny policy that writes tags of reasoning now and first, in a loop with scripted services."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from learner.settings import LearnerSettings
 from tests.support.learner import Channel, simulator
 from tests.support.loop import Loop
 
-TAGS = {"thought_tags": ("look", "then"), "answer_tags": ("name", "last")}  # words of the vocabulary: one token each
+TAGS = {"thought_tags": ("look", "first"), "answer_tags": ("name", "last")}  # words of the vocabulary: one token each
 
 
 def settings(style: str = "reason", **grpo: Any) -> LearnerSettings:
@@ -38,7 +38,7 @@ def settings(style: str = "reason", **grpo: Any) -> LearnerSettings:
 class Reasoner:
     """The tiny policy: `formed` of its completions are in the exact form after a short warm-up, before any step."""
 
-    def __init__(self, own: LearnerSettings, formed: float = 0.3, warm_up: int = 60) -> None:
+    def __init__(self, own: LearnerSettings, formed: float = 0.3, warm_up: int = 50) -> None:
         self.settings = own
         base, self.processor = build(0)
         base.model.language_model.layers = base.model.language_model.layers[:2]
@@ -108,7 +108,7 @@ class Reasoner:
 def _completion(rng: np.random.Generator, formed: float) -> str:
     answer, seen = rng.choice(["left", "right"]), rng.choice(["red", "blue", "near", "far"])
     if rng.random() < formed:
-        return f"look {seen} then name {answer} last"
+        return f"look {seen} first name {answer} last"
     return str(
-        rng.choice([f"{answer}", f"look {seen} {answer}", f"name {answer}", f"then {answer} last", f"{seen} name"])
+        rng.choice([f"{answer}", f"look {seen} {answer}", f"name {answer}", f"first {answer} last", f"{seen} name"])
     )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 
 from learner.grpo.groups import packed_log_probs, plain_log_probs
@@ -66,7 +66,7 @@ def turn(text: str, finished: bool = True, prompt: Prompt = PROMPT) -> Rollout:
 
 def test_the_truth_follows_the_sampled_tokens_up_to_the_answer() -> None:
     encoder = reasoner().encoder
-    sampled = turn("look red then name left last")
+    sampled = turn("look red first name left last")
     found = probe(encoder, sampled, "right")
     assert found.thought == sampled.completion.token_ids[:4]
     assert encoder.text(found.truth).split() == ["right", "last"]  # with the token that ends it
@@ -74,7 +74,8 @@ def test_the_truth_follows_the_sampled_tokens_up_to_the_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "ended"), [("look red", ["then", "name"]), ("look red then", ["name"]), ("look red then left", ["name"])]
+    ("text", "ended"),
+    [("look red", ["first", "name"]), ("look red first", ["name"]), ("look red first left", ["name"])],
 )
 def test_reasoning_without_an_answer_is_ended(text: str, ended: list[str]) -> None:
     encoder = reasoner().encoder
@@ -121,7 +122,7 @@ def test_a_tag_that_ends_inside_a_token_is_encoded_with_the_truth() -> None:
 def test_packed_and_plain_scores_after_reasoning_agree_however_they_are_split() -> None:
     made = reasoner()
     blind = Prompt("what ?")
-    texts = ("look red then name left last", "look red red red far then name left last", "near")
+    texts = ("look red first name left last", "look red red red far first name left last", "near")
     asked = [probe(made.encoder, turn(text, prompt=prompt), "right") for prompt in (PROMPT, blind) for text in texts]
     asked.append(replace(PROMPT, truth=(300, 2)))
     packed = packed_truths(made.packed, made.encoder, asked)
@@ -138,7 +139,7 @@ def test_packed_and_plain_scores_after_reasoning_agree_however_they_are_split() 
 # ----------------------------------------------------------------------------- groups
 
 
-def group(texts: tuple[str, ...] = ("look red then name left last", "near", "look then name right last")) -> Group:
+def group(texts: tuple[str, ...] = ("look red first name left last", "near", "look first name right last")) -> Group:
     turns = [turn(text) for text in texts]
     rollout = replace(turns[0], completions=tuple(one.completion for one in turns))
     rewards = tuple(Reward(float("right" in text), "name" in text, form=len(text) / 100) for text in texts)
@@ -165,7 +166,7 @@ def test_the_truth_is_taught_after_the_reasoning_of_the_best_form_and_reasoning_
     log_probs, _ = packed_log_probs(made.packed, [own], rows, 8, 1.0)
     truth = own.truth.prompt.truth
     expected = packed_truths(made.packed, made.encoder, [own.probes[0]])[0]
-    assert float(log_probs[0, : len(truth)].mean()) == pytest.approx(expected, abs=1e-4)
+    assert float(log_probs[0, : len(truth)].mean().detach()) == pytest.approx(expected, abs=1e-4)
     assert not log_probs[0, len(truth) :].any()
     plain, _ = plain_log_probs(made.model, made.processor, made.encoder, [own], rows, 8, 1.0)
     assert torch.allclose(plain, log_probs, atol=1e-4)
@@ -176,7 +177,7 @@ def test_the_truth_is_taught_after_the_reasoning_of_the_best_form_and_reasoning_
 
 
 def test_a_bounded_pass_has_the_same_values_and_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
-    made, own = reasoner(), [group().teaching(), group(("far", "look near then name left last", "red"))]
+    made, own = reasoner(), [group().teaching(), group(("far", "look near first name left last", "red"))]
     own = [own[0], own[1].teaching()]
     rows = torch.arange(8)
     results = []
@@ -228,11 +229,11 @@ def test_a_template_with_a_switch_for_reasoning_uses_it() -> None:
     processor.chat_template = build.CHAT_TEMPLATE.replace(
         "{%- if add_generation_prompt -%}<|im_start|>{%- endif -%}",
         "{%- if add_generation_prompt -%}<|im_start|>{%- if enable_thinking is defined and not enable_thinking -%}"
-        " look then{%- else -%} look{%- endif -%}{%- endif -%}",
+        " look first{%- else -%} look{%- endif -%}{%- endif -%}",
     )
-    tags = Tags(("look", "then"), ("name", "last"))
+    tags = Tags(("look", "first"), ("name", "last"))
     reasons, answers = (PromptEncoder(processor, model, style, tags) for style in ("reason", "letters"))
-    assert reasons.rendered("?", 1).endswith("look") and answers.rendered("?", 1).endswith("look then")
+    assert reasons.rendered("?", 1).endswith("look") and answers.rendered("?", 1).endswith("look first")
     assert reasons.tags.opened and reasons.tags.native and reasons.eos == answers.eos
     assert reasons.template_options == {"enable_thinking": True}
     plain = PromptEncoder(*reversed(build.build(0)), "reason", tags)
@@ -241,7 +242,9 @@ def test_a_template_with_a_switch_for_reasoning_uses_it() -> None:
 
 def test_tags_that_are_special_tokens_are_written_and_read() -> None:
     model, processor = build.build(0)
-    tags = Tags((build.VISION_START, build.VISION_END), ("name", "last"))
+    tags = Tags()
+    made = [AddedToken(tag, special=True) for tag in tags.thought]
+    processor.tokenizer.add_tokens(made, special_tokens=True)
     encoder = PromptEncoder(processor, model, "reason", tags)
     ids = processor.tokenizer.convert_tokens_to_ids(list(tags.thought))
     assert not set(ids) & set(encoder.banned) and encoder.image_token in encoder.banned
@@ -261,7 +264,7 @@ def test_the_penalty_of_over_long_answers_is_that_of_dapo() -> None:
 
 def test_an_answer_with_moves_or_reasoning_is_scored_by_its_tag() -> None:
     made = reasoner()
-    texts = {"a": "look red then name turn left last", "b": "look red then name left last", "c": "left"}
+    texts = {"a": "look red first name turn left last", "b": "look red first name left last", "c": "left"}
 
     class Scripted:
         name, live = "scripted", True

@@ -33,6 +33,7 @@ class Encoder:
     image_token = 5
     banned = (5, 6)
     ends = frozenset({EOS})
+    template_options = {"enable_thinking": True}  # noqa: RUF012 - never written to
 
     def prompt(self, text: str, images: int) -> tuple[int, ...]:
         return tuple(token for index, token in enumerate(PROMPT_IDS) if index != 3)
