@@ -18,7 +18,7 @@ def test_a_policy_learns_the_form_of_reasoned_answers(tmp_path: Path) -> None:
     readable = [one.readable / one.answers for one in counts]
     print("well formed:", " ".join(f"{value:.2f}" for value in formed))
     print("readable:   ", " ".join(f"{value:.2f}" for value in readable))
-    assert sum(formed[:3]) / 3 < 0.6 and sum(formed[-3:]) / 3 > 0.85
-    assert sum(readable[-3:]) > sum(readable[:3]) + 0.6
+    assert sum(formed[:3]) / 3 < 0.5 and sum(formed[-3:]) / 3 > 0.75
+    assert sum(readable[-3:]) > sum(readable[:3]) + 0.5
     reports = loop.reports()
     assert all(0 < report.truth_likelihood < 1 and report.answer_entropy <= 2.08 for report in reports)
