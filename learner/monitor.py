@@ -46,7 +46,8 @@ class Monitor(TrainerCallback):
         self._ranks = ranks
         self._tasks: Optional[list[Task]] = None
         self._lap_start = self._optimizer_start = time.monotonic()
-        self._step_s = 0.0
+        self._lap_start_cpu = time.process_time()
+        self._step_s = self._step_cpu_s = 0.0
 
     # ------------------------------------------------------------------------- evaluation
 
@@ -54,9 +55,10 @@ class Monitor(TrainerCallback):
         """Evaluate if due. Called after the checkpoint of a step is saved, before the next step is collected."""
         every, step = self._settings.every_steps, self._progress.step
         if every and step and step % every == 0:
-            start = time.monotonic()
+            start, start_cpu = time.monotonic(), time.process_time()
             self.evaluate("during")
             self._lap_start += time.monotonic() - start
+            self._lap_start_cpu += time.process_time() - start_cpu
         self._progress.show("training")
 
     def evaluate(self, label: str) -> None:
@@ -89,7 +91,7 @@ class Monitor(TrainerCallback):
     # ------------------------------------------------------------------------- trainer events
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        self._lap_start = time.monotonic()
+        self._lap_start, self._lap_start_cpu = time.monotonic(), time.process_time()
         self._progress.show("training")
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
@@ -103,6 +105,8 @@ class Monitor(TrainerCallback):
         progress.step = state.global_step
         self._step_s = time.monotonic() - self._lap_start
         self._lap_start += self._step_s
+        self._step_cpu_s = time.process_time() - self._lap_start_cpu
+        self._lap_start_cpu += self._step_cpu_s
         progress.loop_s += self._step_s
         if self._ranks.broadcast(progress.budget_met or progress.stopped):
             control.should_training_stop = True
@@ -131,6 +135,7 @@ class Monitor(TrainerCallback):
             "entropy": logs.get("entropy"),
             "mismatch": logs.get("sampling/sampling_logp_difference/mean", logs["mismatch"]),
             "step_s": round(self._step_s, 4),
+            "cpu_s": round(self._step_cpu_s, 4),  # of this process: in a serial run, of the simulator as well
             "seconds": seconds,
             "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         }

@@ -112,7 +112,7 @@ class GrpoSettings(Section):
     """The GRPO step. The defaults suit the embedded policy (LoRA r 16, 32 questions x 16 answers, beta 0)."""
 
     groups: int = Field(default=32, ge=1, le=4096)
-    samples: int = Field(default=16, ge=2, le=256)
+    samples: int = Field(default=16, ge=1, le=256)  # answers per question; at least 2, unless objective is "truth"
     # grpo: sampled answers with their advantages; truth: the likelihood of the true answer; grpo+truth: both.
     objective: Literal["grpo", "grpo+truth", "truth"] = "grpo"
     truth_weight: float = Field(default=1.0, gt=0)  # of the likelihood of the true answer, beside that of GRPO
@@ -142,6 +142,12 @@ class GrpoSettings(Section):
     save_every: int = Field(default=1, ge=1)
     keep_checkpoints: int = Field(default=2, ge=1)
     publish_every: int = Field(default=10, ge=1)  # steps between published adapters if the engine is live
+
+    @model_validator(mode="after")
+    def _spread(self) -> GrpoSettings:
+        if self.samples < 2 and self.objective != "truth":
+            raise ValueError('grpo.samples must be at least 2: only objective = "truth" needs no comparison of answers')
+        return self
 
     @property
     def masks(self) -> bool:
@@ -190,7 +196,8 @@ class PretrainSettings(Section):
     colors: tuple[str, ...] = ("red", "green", "blue", "yellow", "purple", "orange")
     min_objects: int = Field(default=3, ge=1)
     max_objects: int = Field(default=6, ge=1)
-    levels: tuple[int, ...] = (0, 1, 2)
+    few_categories: int = Field(default=3, ge=1)  # in half of the scenes, so that objects of one category are counted
+    levels: tuple[int, ...] = (0, 1, 2, 3, 4)
 
     # Questions: weights per skill. Perception is taught; most relational questions carry the grounding loss only, so
     # that their nouns bind to objects while the relation itself is left to the loop.
@@ -204,14 +211,15 @@ class PretrainSettings(Section):
     beside: dict[str, float] = Field(default={"camera_object_distance": 0.3, "object_size": 0.3})
     # Fraction of the questions of a skill whose answer is taught; 1 for other skills.
     answered: dict[str, float] = Field(
-        default={"view_direction": 0.06, "depth_order": 0.02, "relative_distance": 0.6, "relative_direction": 0.3}
+        default={"view_direction": 0.2, "depth_order": 0.08, "relative_distance": 0.6, "relative_direction": 0.3}
     )
+    largest_answer: float = Field(default=0.5, gt=0, le=1)  # fraction of the taught questions of a skill, per answer
 
     # Training: the vision tower alone on dense targets, then the full model on packed questions.
     vision_steps: int = Field(default=933, ge=1)
     vision_batch: int = Field(default=32, ge=1)
     vision_muon_lr: float = Field(default=4e-3, gt=0)
-    ground_steps: int = Field(default=667, ge=1)
+    ground_steps: int = Field(default=1500, ge=1)
     ground_batch: int = Field(default=32, ge=1)
     ground_questions: int = Field(default=8, ge=1)
     ground_muon_lr: float = Field(default=3e-3, gt=0)

@@ -34,8 +34,8 @@ def data_figures(steps: Sequence[StepRecord]) -> list[tuple[str, str]]:
 
 def _answer_figures(steps: Sequence[StepRecord]) -> list[tuple[str, str]]:
     """What the answers of the last steps look like; empty for records without counts of answers."""
-    last = [step for step in steps if step.answers][-_WINDOW_STEPS:]
-    answers = sum(step.answers for step in last)
+    last = [step for step in steps if step.rewarded][-_WINDOW_STEPS:]
+    answers = sum(step.rewarded for step in last)
     if not answers:
         return []
     return [

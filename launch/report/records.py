@@ -29,8 +29,9 @@ class StepRecord:
     """One training step.
 
     `no_gradient` is the fraction of groups whose rewards had no spread. `candidates` were generated, of which
-    `screened` were left out (`left_out`: why). `kept` questions were trained on, `replayed` of them not for the first
-    time; the success of those sums to `before_replay` at their last use and to `after_replay` now.
+    `screened` were left out (`left_out`: why) and `asked` were answered for the first time. `kept` questions were
+    trained on, `replayed` of them not for the first time; the success of those sums to `before_replay` at their last
+    use and to `after_replay` now.
     """
 
     step: int
@@ -38,6 +39,9 @@ class StepRecord:
     reward: float
     no_gradient: Optional[float]
     seconds: dict[str, float]  # part of the step -> wall seconds
+    asked: int = 0
+    answers: int = 0  # sampled, those for screening included
+    cpu_s: float = 0.0  # of the learner's process; in a serial run, of the simulator as well
     candidates: int = 0
     screened: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
@@ -45,10 +49,10 @@ class StepRecord:
     replayed: int = 0
     before_replay: float = 0.0
     after_replay: float = 0.0
-    answers: int = 0
+    rewarded: int = 0  # answers with a reward; the following counts are of these
     readable: int = 0
     truncated: int = 0  # cut off
-    answer_tokens: int = 0  # of all answers
+    answer_tokens: int = 0
 
 
 @dataclass(frozen=True)

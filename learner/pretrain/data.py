@@ -47,12 +47,16 @@ def request(settings: PretrainSettings, split: str, number: int) -> Annotate:
     """Return the request for scene `number` of a split."""
     rng = rng_for(settings.seed, "pretrain", split, number)
     low, high = (0, HELD_OUT_SEED_BORDER) if split == "train" else (HELD_OUT_SEED_BORDER, SEED_END)
+    seed, categories = int(rng.integers(low, high)), settings.categories
+    if rng.random() < 0.5:
+        few = rng.choice(len(categories), min(settings.few_categories, len(categories)), replace=False)
+        categories = tuple(categories[index] for index in sorted(few.tolist()))
     scene = SceneSpec(
-        seed=int(rng.integers(low, high)),
+        seed=seed,
         split=split,
         min_objects=settings.min_objects,
         max_objects=settings.max_objects,
-        categories=settings.categories,
+        categories=categories,
     )
     return Annotate(
         scene=scene,

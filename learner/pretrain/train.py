@@ -11,6 +11,7 @@ bit-identical.
 from __future__ import annotations
 
 import logging
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,6 +64,7 @@ class Trainer:
         embedding = self.packed.text.embed_tokens
         self.heads = Heads(embedding.weight.shape[1], self.names, embedding, colors, categories)
         self._optimisers: list[torch.optim.Optimizer] = []
+        self._taught: dict[str, Counter[str]] = defaultdict(Counter)  # answers per skill
 
     def train(
         self, stage: str, pool: Pool, shards: Callable[[float], int], after_step: Callable[[int, Losses], None]
@@ -102,7 +104,7 @@ class Trainer:
         prefix = self.packed.prefill([self.header] * len(shard.truths), images)
         hidden, labels, nouns, noun_targets = [], [], [], []
         for chosen in self._by_length(shard, rng):
-            taught = [[rng.random() < settings.answered.get(q.skill, 1.0) for q in row] for row in chosen]
+            taught = [[self._teaches(question, rng) for question in row] for row in chosen]
             questions = pack(shard, chosen, taught, self.tokens, self.names)
             taps: list[Tensor] = []
             states = self.packed.branch(prefix, questions.ids, at=questions.at, tap=(settings.grounded_layer, taps))
@@ -115,6 +117,18 @@ class Trainer:
         answer_loss = F.cross_entropy(self.packed.logits(torch.cat(hidden)), torch.cat(labels))
         noun_loss = self.heads.noun_loss(torch.cat(nouns), torch.cat(noun_targets))
         return dense_loss + answer_loss + noun_loss, Losses(dense_loss.item(), answer_loss.item(), noun_loss.item())
+
+    def _teaches(self, question: Question, rng: np.random.Generator) -> bool:
+        """Whether the answer is a training target: a fraction per skill, and no answer more often than allowed.
+
+        Without the limit, most counts would be 1, and the policy would not look.
+        """
+        answers = self._taught[question.skill]
+        allowed = max(1.0, self.settings.largest_answer * answers.total())
+        if rng.random() >= self.settings.answered.get(question.skill, 1.0) or answers[question.answer] > allowed:
+            return False
+        answers[question.answer] += 1
+        return True
 
     def _by_length(self, shard: Shard, rng: np.random.Generator) -> list[list[list[Question]]]:
         """Choose questions for each view, split into the shorter and the longer half to reduce padding."""

@@ -31,7 +31,7 @@ from learner.stream.episodes import FATAL, SEE_SIMULATOR, EpisodeLog, Task, Task
 from learner.stream.outbox import Outbox, ReportSender
 from learner.stream.replay import Replay
 from learner.stream.reports import answer_entropy, failure_report, has_spread, report_on
-from learner.stream.screen import Confidence, choose, confidence, screened_report
+from learner.stream.screen import Confidence, candidate, choose, confidence, screened_report
 from learner.stream.truths import truth_of, with_likelihoods
 from protocol.answers.scoring import Reward
 from protocol.errors import VantageError
@@ -66,11 +66,12 @@ class StepCounts:
     all_wrong: int = 0
     kept: int = 0
     readable: int = 0  # answers
-    answers: int = 0
-    well_formed: int = 0  # answers with reasoning in the exact form
-    truncated: int = 0  # answers that were cut off
-    overlong: int = 0  # answers with a penalty for their length
-    answer_tokens: int = 0  # of all answers
+    answers: int = 0  # sampled, those for screening included
+    rewarded: int = 0  # answers with a reward; the following counts are of these
+    well_formed: int = 0  # with reasoning in the exact form
+    truncated: int = 0  # cut off
+    overlong: int = 0  # with a penalty for their length
+    answer_tokens: int = 0
     staleness_steps: float = 0.0
     candidates: int = 0  # questions from the simulator
     screened: int = 0  # of them, those left out
@@ -169,6 +170,7 @@ class Collector:
     def _count_readable(self, groups: Sequence[Group]) -> None:
         counts, rewards = self.counts, [reward for group in groups for reward in group.rewards]
         counts.answers += len(rewards)
+        counts.rewarded += len(rewards)
         counts.readable += sum(reward.readable for reward in rewards)
         counts.well_formed += sum(reward.form == 1.0 for reward in rewards)
         counts.truncated += sum(reward.truncated for reward in rewards)
@@ -180,8 +182,8 @@ class Collector:
     def _check_readable(self, step: int) -> None:
         """Count a step without a readable answer as a failed attempt: the policy cannot learn from it."""
         counts = self.counts
-        if counts.answers and counts.truncated == counts.answers:
-            log.warning(_CUT_OFF, counts.answers, step, self.settings.rollout.max_answer_tokens)
+        if counts.rewarded and counts.truncated == counts.rewarded:
+            log.warning(_CUT_OFF, counts.rewarded, step, self.settings.rollout.max_answer_tokens)
         if self.counts.readable:
             self.stalls.progressed(_READABLE)
         elif self.counts.asked:
@@ -229,8 +231,10 @@ class Collector:
             failed = [(task, error) for task, error in zip(candidates, found) if isinstance(error, VantageError)]
             judged = [(task, known) for task, known in zip(candidates, found) if isinstance(known, Confidence)]
             self._report_failures(failed, step, all_failed=bool(failed) and not judged)
+            each = settings.samples if self.answerer.reasons else 0
+            self.counts.answers += sum(each or len(known.accuracies) for _, known in judged)
             rng = rng_for(self.run_seed, "screen", step, portion)
-            screened = choose([task for task, _ in judged], [known for _, known in judged], count, settings, rng)
+            screened = choose([candidate(*pair) for pair in judged], count, settings, rng)
             self.outbox.add([screened_report(*judged[index], step, why) for index, why in screened.left_out.items()])
         self.counts.screened += len(screened.left_out)
         self.counts.left_out = dict(Counter(self.counts.left_out) + Counter(screened.left_out.values()))

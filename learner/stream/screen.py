@@ -15,7 +15,7 @@ import math
 from collections import Counter
 from dataclasses import replace
 from statistics import fmean, variance
-from typing import NamedTuple, Sequence, Union
+from typing import Hashable, NamedTuple, Sequence, Union
 
 import numpy as np
 
@@ -41,6 +41,14 @@ class Confidence(NamedTuple):
     success: float  # expected accuracy
     variance: float  # of the accuracy
     accuracies: tuple[float, ...] = ()  # of the sampled answers, if any
+
+
+class Candidate(NamedTuple):
+    """What the choice between candidates depends on."""
+
+    cell: Hashable
+    key: Hashable  # equal for near-duplicates
+    variance: float
 
 
 class Screened(NamedTuple):
@@ -104,27 +112,25 @@ def reasoned_confidence(
     return [found[index] for index in range(len(tasks))]
 
 
-def choose(
-    tasks: Sequence[Task],
-    known: Sequence[Confidence],
-    count: int,
-    settings: ScreenSettings,
-    rng: np.random.Generator,
-) -> Screened:
-    """Choose `count` of the tasks: some at random, the others by variance.
+def candidate(task: Task, known: Confidence) -> Candidate:
+    return Candidate(_cell(task), _key(task), known.variance)
 
-    There is a bound per cell, and near-duplicates are left out. Both rules yield if there are too few other tasks.
+
+def choose(candidates: Sequence[Candidate], count: int, settings: ScreenSettings, rng: np.random.Generator) -> Screened:
+    """Choose `count` of the candidates: some at random, the others by variance.
+
+    There is a bound per cell, and near-duplicates are left out. Both rules yield if there are too few others.
     """
     unranked = int(count * settings.unranked_share + rng.random())
-    order = rng.permutation(len(tasks)).tolist()
-    ranked = sorted(order[unranked:], key=lambda index: -known[index].variance)
+    order = rng.permutation(len(candidates)).tolist()
+    ranked = sorted(order[unranked:], key=lambda index: -candidates[index].variance)
     most = max(2, math.ceil(settings.largest_share * count))
     chosen: list[int] = []
-    cells: Counter[tuple[str, int, str]] = Counter()
-    alike: set[tuple[object, ...]] = set()
+    cells: Counter[Hashable] = Counter()
+    alike: set[Hashable] = set()
     left_out: dict[int, str] = {}
     for index in [*order[:unranked], *ranked]:
-        cell, key = _cell(tasks[index]), _key(tasks[index])
+        cell, key, _ = candidates[index]
         if len(chosen) == count:
             left_out[index] = INFORMATIVE
         elif cells[cell] == most:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Optional
 
+from protocol.errors import VantageError
+
 HANGS = 3  # requests that took too long, until a worker is quarantined
 FAULTS = 8  # internal errors in a row, until a worker is quarantined
 MAX_REMEMBERED = 1024
@@ -49,6 +51,13 @@ class Quarantine:
     def worked(self, worker_id: str) -> None:
         """Record a good answer."""
         self._faults.pop(worker_id, None)
+
+
+def expulsion(reason: str) -> VantageError:
+    """The error that a quarantined worker receives."""
+    return VantageError(
+        "bad_reply", f"this worker is quarantined because {reason.rstrip('.')}; repair it and join under another id."
+    )
 
 
 def _count(counts: OrderedDict[str, int], worker_id: str) -> int:

@@ -37,7 +37,7 @@ from protocol.wire.sockets import Listener
 from sim_server.service.dispatch import MAX_LOADING_S, Dispatcher
 from sim_server.service.fleet import Fleet
 from sim_server.service.jobs import Job, WorkerState
-from sim_server.service.quarantine import FAULTS, Quarantine
+from sim_server.service.quarantine import FAULTS, Quarantine, expulsion
 from sim_server.service.verify import Answer, Verdict, Verifier, judge, judge_without
 from sim_server.settings import SimSettings
 
@@ -163,7 +163,7 @@ class Workers:
             )
         reason = self.quarantine.reason(ready.worker_id)
         if reason is not None:
-            raise _expulsion(reason)
+            raise expulsion(reason)
         for other in list(self._dispatcher.workers.values()):
             if key != other.key and ready.worker_id == other.worker_id and self._send(other.key, Heartbeat()):
                 raise VantageError("conflict", f"another worker {ready.worker_id} is connected; use another id.", True)
@@ -243,7 +243,7 @@ class Workers:
         """Quarantine a worker: it gets no more requests, and none of its answers that are still here is used."""
         log.error("worker %s is quarantined: %s", worker.worker_id, reason, extra={"worker_id": worker.worker_id})
         self.quarantine.add(worker.worker_id, reason)
-        self._send(worker.key, failure_of(_expulsion(reason)))
+        self._send(worker.key, failure_of(expulsion(reason)))
         self._fleet.condemn(worker.worker_id)
         self._lost.pop(worker.key, None)
         for other in list(self._dispatcher.workers.values()):
@@ -413,9 +413,3 @@ class Workers:
             reasons = self.quarantine.reasons
             last = f"; the last worker, {reasons[-1][0]}, is quarantined: {reasons[-1][1]}" if reasons else ""
             self.stalls.failed(ANSWERS, f"{waiting} requests wait and no worker has joined{last}", ADVICE)
-
-
-def _expulsion(reason: str) -> VantageError:
-    return VantageError(
-        "bad_reply", f"this worker is quarantined because {reason.rstrip('.')}; repair it and join under another id."
-    )

@@ -1,7 +1,7 @@
 """SIGKILL of either process of a learner of two ranks: it resumes at the last complete step, and reports count once.
 
-The policy looks around, a third of the questions are blind, and the first step has no gradient
-(tests/support/learner_serial.py); the ranks stay synchronous.
+The policy looks around, a third of the questions are blind, questions are screened and replayed, and the first step has
+no gradient (tests/support/learner_serial.py); the ranks stay synchronous.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
             "budget": {"steps": STEPS, "minutes": 30.0},
             "stream": {"in_flight": 4, "ahead": 6},
             "rollout": {"max_answer_tokens": 4},
+            "screen": {"candidates": 2, "samples": 2},
+            "replay": {"share": 0.5, "gap_steps": 1},
             "grpo": {"groups": 4, "samples": 4, "lora_rank": 4},
             "evaluate": {"per_skill": 2, "samples": 1, "blind_per_skill": 1, "every_steps": 0},
         },
@@ -109,7 +111,8 @@ def test_a_killed_learner_resumes_and_every_report_counts_once(run: RunDir) -> N
     times = Counter(steps)
     assert all(times[step] == 1 for step in times if step not in (before + 1 for before in steps_before_kill))
 
-    assert all(line["kept"] and line["blind"] for line in lines)
+    assert all(line["kept"] and line["blind"] and line["screened"] for line in lines)
+    assert all(bool(line["replayed"]) == (line["step"] > 1) for line in lines)  # also after a kill
     assert all(
         (line["no_gradient"] == line["groups"] and not line["grad_norm"]) == (line["step"] == 1) for line in lines
     )

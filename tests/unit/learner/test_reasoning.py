@@ -339,7 +339,7 @@ def test_masked_answers_teach_nothing_and_a_step_of_them_is_finite(
 
     seen = logs
     (counts,) = made.train(loop, tmp_path, 1, callbacks=[Logs()])
-    assert counts.truncated == counts.answers > 0 and counts.readable == 0
+    assert counts.truncated == counts.rewarded > 0 and counts.readable == 0
     assert "cut off at learner.rollout.max_answer_tokens = 2" in caplog.text
     assert math.isfinite(logs[0]["loss"]) and logs[0]["loss"] == 0
     assert all(torch.equal(before[name], value) for name, value in made.model.state_dict().items() if "lora" in name)

@@ -16,7 +16,7 @@ from learner.rollouts.base import Prompt
 from learner.settings import GrpoSettings, ReplaySettings, ScreenSettings, StreamSettings
 from learner.stream.episodes import Task
 from learner.stream.replay import Replay
-from learner.stream.screen import CELL_FULL, DUPLICATE, INFORMATIVE, Confidence, choose
+from learner.stream.screen import CELL_FULL, DUPLICATE, INFORMATIVE, Confidence, candidate, choose
 from protocol.errors import VantageError
 from protocol.tasks.scene import SceneSpec
 from protocol.tasks.task import Mention, QuestionSpec, TaskSpec
@@ -42,7 +42,8 @@ def known(p: float) -> Confidence:
 def chosen(
     tasks: list[Task], confidences: list[float], count: int, **settings: Any
 ) -> tuple[list[int], dict[int, str]]:
-    found = choose(tasks, [known(p) for p in confidences], count, ScreenSettings(**settings), np.random.default_rng(0))
+    candidates = [candidate(task, known(p)) for task, p in zip(tasks, confidences)]
+    found = choose(candidates, count, ScreenSettings(**settings), np.random.default_rng(0))
     return sorted(found.chosen), found.left_out
 
 
@@ -74,10 +75,9 @@ def test_a_share_is_drawn_at_random_whatever_the_confidence() -> None:
     tasks = [task(number, level=number % 5) for number in range(40)]
     sure = 0
     for seed in range(50):
-        found = choose(
-            tasks, [known(0.5 if number < 20 else 1.0) for number in range(40)], 8,
-            ScreenSettings(unranked_share=0.25, largest_share=1.0), np.random.default_rng(seed),
-        )  # fmt: skip
+        candidates = [candidate(one, known(0.5 if number < 20 else 1.0)) for number, one in enumerate(tasks)]
+        settings = ScreenSettings(unranked_share=0.25, largest_share=1.0)
+        found = choose(candidates, 8, settings, np.random.default_rng(seed))
         sure += sum(index >= 20 for index in found.chosen)
     assert 30 < sure < 70  # two of eight are drawn from all candidates, half of which are sure
 
