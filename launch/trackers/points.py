@@ -84,6 +84,7 @@ class Reader:
         self._offsets: dict[Path, int] = defaultdict(int)
         self._evaluations = 0
         self._reported: dict[str, float] = {}
+        self._shown: dict[str, int] = {}  # title of a sample -> its last step
 
     def read(self) -> list[Point]:
         """The new points; `written` covers them when this returns."""
@@ -125,10 +126,14 @@ class Reader:
         image = self._run.episodes / str(images[0])
         if not image.resolve().is_relative_to(self._run.episodes.resolve()) or not image.is_file():
             return  # the oldest images are deleted
+        title = f"{line.get('skill')} L{line.get('level')}"
+        if self._shown.get(title) == step:
+            return  # one sample of a title and step
+        self._shown[title] = step
         answers = [str(answer)[:_LONGEST_ANSWER] for answer in line.get("answers") or ()]
         shown = "".join(f"\n- {answer}" for answer in dict.fromkeys(answers))
         text = f"{line.get('question', '')}\n\n**true answer:** {line.get('truth', '')}\n\n**answers:**\n{shown}"
-        yield Point(step, sample=Sample(f"{line.get('skill')} L{line.get('level')}", text, image))
+        yield Point(step, sample=Sample(title, text, image))
 
 
 def _scalars(prefix: str, line: Mapping[str, Any]) -> dict[str, float]:
@@ -155,11 +160,12 @@ def _evaluation(step: int, line: Mapping[str, Any]) -> Iterator[Point]:
     if not by_skill:
         return
     means = {skill: sum(values) / len(values) for skill, values in by_skill.items()}
-    scalars = {f"held_out/{skill}": mean for skill, mean in means.items()}
-    scalars["held_out/mean"] = sum(means.values()) / len(means)
+    name = "held_out_during" if line.get("label") == "during" else "held_out"  # during: fewer questions
+    scalars = {f"{name}/{skill}": mean for skill, mean in means.items()}
+    scalars[f"{name}/mean"] = sum(means.values()) / len(means)
     levels = sorted({level for own in cells.values() for level in own})
     table = Table(
-        "held_out",
+        name,
         ("skill", *(f"level {level}" for level in levels)),
         tuple((skill, *(own.get(level) for level in levels)) for skill, own in cells.items()),
     )

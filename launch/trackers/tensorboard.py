@@ -45,7 +45,7 @@ class TensorBoard:
             content = point.sample.image.read_bytes()
             shown = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=content)
             self._add(point.step, Summary(value=[Summary.Value(tag=f"samples/{title}", image=shown)]))
-            self._add(point.step, text_pb(f"samples/{title}", point.sample.text))
+            self._add(point.step, text_pb(f"sample_texts/{title}", point.sample.text))
 
     def flush(self, written: Written) -> None:  # noqa: ARG002 - every start writes all points
         self._writer.flush()
