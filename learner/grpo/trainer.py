@@ -5,8 +5,7 @@
     GRPOTrainer.reward_funcs       passes their rewards; TRL computes the advantages
     advantages_of_truths           the true answer of each question, if taught, as an answer with a fixed advantage
     _get_per_token_logps_...       the packed forward: each image and prompt once per group instead of once per answer;
-                                   else TRL's own forward, or prompt by prompt if the policy looked around, reasons,
-                                   or writes more tokens than may be computed at once
+                                   else TRL's own forward, or prompt by prompt if the policy reasons or looked around
     training_step                  averages the gradients over the ranks, if there are several (learner/ranks/orders.py)
     GRPOTrainer                    loss, clipping, importance correction, optimizer, logging
     _save_checkpoint / _load_...   sealed folders without pickle (learner/policy/checkpoints.py)
@@ -262,10 +261,7 @@ class VantageTrainer(GRPOTrainer):
         *args: Any,
         **kwargs: Any,
     ) -> tuple[torch.Tensor, Optional[torch.Tensor], Optional[torch.Tensor]]:
-        if self._packed is None and (
-            any(group.later or group.probes for group in self._groups)
-            or input_ids.numel() > self._grpo.micro_batch_tokens
-        ):
+        if self._packed is None and (self._encoder.reasons or any(group.later for group in self._groups)):
             with self.accelerator.autocast():
                 return *plain_log_probs(
                     model,

@@ -55,6 +55,11 @@ class PromptEncoder:
         self.tags = tags._replace(native=opened or bool(self.template_options), opened=opened)
 
     @property
+    def reasons(self) -> bool:
+        """Whether the policy reasons before it answers."""
+        return self._style == "reason"
+
+    @property
     def image_token(self) -> int:
         return int(self._tokenizer.convert_tokens_to_ids(self._processor.image_token))
 
