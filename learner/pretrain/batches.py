@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -87,6 +88,28 @@ def choose(
         if not skills[name]:
             del skills[name]
     return chosen
+
+
+class TaughtAnswers:
+    """Decides which answers are training targets: a fraction per skill, none more often than a fraction of its skill.
+
+    Without the limit, most taught counts would be 1, and the policy would not look.
+    """
+
+    def __init__(self, fractions: dict[str, float], largest: float) -> None:
+        """`fractions` per skill, 1 for others; `largest` is the limit."""
+        self._fractions = fractions
+        self._largest = largest
+        self._taught: dict[str, Counter[str]] = defaultdict(Counter)
+
+    def add(self, question: Question, rng: np.random.Generator) -> bool:
+        """Whether the answer of this question is a target."""
+        answers = self._taught[question.skill]
+        allowed = max(1.0, self._largest * answers.total())
+        if rng.random() >= self._fractions.get(question.skill, 1.0) or answers[question.answer] > allowed:
+            return False
+        answers[question.answer] += 1
+        return True
 
 
 def pack(

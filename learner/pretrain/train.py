@@ -11,7 +11,6 @@ bit-identical.
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +24,7 @@ from torch.nn import functional as F
 from learner.policy.build import IMAGE, VISION_END, VISION_START, build, save
 from learner.policy.load import load
 from learner.policy.packed import PackedPolicy
-from learner.pretrain.batches import MASKED, Tokens, choose, dense, pack
+from learner.pretrain.batches import MASKED, TaughtAnswers, Tokens, choose, dense, pack
 from learner.pretrain.data import Pool, Shard
 from learner.pretrain.evaluate import Accuracy, evaluate, mean
 from learner.pretrain.heads import Heads
@@ -64,7 +63,7 @@ class Trainer:
         embedding = self.packed.text.embed_tokens
         self.heads = Heads(embedding.weight.shape[1], self.names, embedding, colors, categories)
         self._optimisers: list[torch.optim.Optimizer] = []
-        self._taught: dict[str, Counter[str]] = defaultdict(Counter)  # answers per skill
+        self._taught = TaughtAnswers(settings.answered, settings.largest_answer)
 
     def train(
         self, stage: str, pool: Pool, shards: Callable[[float], int], after_step: Callable[[int, Losses], None]
@@ -104,7 +103,7 @@ class Trainer:
         prefix = self.packed.prefill([self.header] * len(shard.truths), images)
         hidden, labels, nouns, noun_targets = [], [], [], []
         for chosen in self._by_length(shard, rng):
-            taught = [[self._teaches(question, rng) for question in row] for row in chosen]
+            taught = [[self._taught.add(question, rng) for question in row] for row in chosen]
             questions = pack(shard, chosen, taught, self.tokens, self.names)
             taps: list[Tensor] = []
             states = self.packed.branch(prefix, questions.ids, at=questions.at, tap=(settings.grounded_layer, taps))
@@ -117,18 +116,6 @@ class Trainer:
         answer_loss = F.cross_entropy(self.packed.logits(torch.cat(hidden)), torch.cat(labels))
         noun_loss = self.heads.noun_loss(torch.cat(nouns), torch.cat(noun_targets))
         return dense_loss + answer_loss + noun_loss, Losses(dense_loss.item(), answer_loss.item(), noun_loss.item())
-
-    def _teaches(self, question: Question, rng: np.random.Generator) -> bool:
-        """Whether the answer is a training target: a fraction per skill, and no answer more often than allowed.
-
-        Without the limit, most counts would be 1, and the policy would not look.
-        """
-        answers = self._taught[question.skill]
-        allowed = max(1.0, self.settings.largest_answer * answers.total())
-        if rng.random() >= self.settings.answered.get(question.skill, 1.0) or answers[question.answer] > allowed:
-            return False
-        answers[question.answer] += 1
-        return True
 
     def _by_length(self, shard: Shard, rng: np.random.Generator) -> list[list[list[Question]]]:
         """Choose questions for each view, split into the shorter and the longer half to reduce padding."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 
 from learner.policy.build import build_tokenizer
-from learner.pretrain.batches import MASKED, Tokens, choose, pack
+from learner.pretrain.batches import MASKED, TaughtAnswers, Tokens, choose, pack
 from learner.pretrain.data import Pool, Shard, ViewTruth, request, shard_path, write_shard
 from learner.pretrain.muon import orthogonalise
 from learner.pretrain.train import Losses, Trainer
@@ -110,6 +112,18 @@ def test_questions_are_drawn_by_skill_without_repetition() -> None:
     _, _, truth = synthetic_view(np.random.default_rng(1))
     chosen = choose(truth.questions, {"object_color": 1.0}, 5, np.random.default_rng(0))
     assert sorted(q.text for q in chosen) == ["what color is the ball ?", "what color is the box ?"]
+
+
+def test_no_answer_makes_up_more_than_half_of_those_taught() -> None:
+    _, _, truth = synthetic_view(np.random.default_rng(1))
+    one, two = (replace(truth.questions[0], skill="object_count", answer=answer) for answer in ("1", "2"))
+    rng = np.random.default_rng(0)
+    taught = TaughtAnswers({}, 0.5)
+    counts = Counter(q.answer for q in [one, one, one, two] * 200 if taught.add(q, rng))
+    assert counts["2"] == 200
+    assert counts["1"] <= counts["2"] + 2
+    taught = TaughtAnswers({"object_count": 0.1}, 1.0)
+    assert 60 < sum(taught.add(one, rng) for _ in range(1000)) < 140
 
 
 def test_requests_are_deterministic_and_splits_are_disjoint() -> None:
