@@ -5,16 +5,25 @@ It reads and never writes what the run reads, so that a tracker that fails, hang
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import threading
 from pathlib import Path
 
 from launch.trackers import TRACKERS
 from launch.trackers.points import Reader, Tracker
+from protocol.errors import VantageError
 from protocol.run.directory import RunDir
 from protocol.run.exits import run_command, stop_on_signals
 
 POLL_S = 2.0
+
+
+def make(run: RunDir, name: str) -> Tracker:
+    """Raises VantageError("bad_config") if the tracker's package is missing, and the errors of its factory."""
+    if name in TRACKERS.built_in and importlib.util.find_spec(name) is None:  # they are named like their packages
+        raise VantageError("bad_config", f"it is not installed; run pip install 'vantage-loop[{name}]'.")
+    return TRACKERS.load(name)(run)
 
 
 def follow(run: RunDir, tracker: Tracker, stop: threading.Event) -> None:
@@ -41,7 +50,7 @@ def main() -> None:
     def command() -> None:
         stop = stop_on_signals()
         run = RunDir.open(Path(path))
-        follow(run, TRACKERS.load(name)(run), stop)
+        follow(run, make(run, name), stop)
 
     run_command(command, "tracker")
 

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import json
 import time
+from importlib import import_module
+from typing import Any
 
 from PIL import Image
-from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.plugins.text.summary_v2 import text_pb
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from launch.trackers.points import Point, Written, markdown
 from launch.trackers.state import folder_of
 from protocol.run.directory import RunDir
+
+# Optional libraries: without them, type checkers know nothing of them.
+Event: Any = import_module("tensorboard.compat.proto.event_pb2").Event
+Summary: Any = import_module("tensorboard.compat.proto.summary_pb2").Summary
+text_pb: Any = import_module("tensorboard.plugins.text.summary_v2").text_pb
+EventFileWriter: Any = import_module("tensorboard.summary.writer.event_file_writer").EventFileWriter
 
 
 class TensorBoard:
@@ -53,5 +57,5 @@ class TensorBoard:
     def close(self) -> None:
         self._writer.close()
 
-    def _add(self, step: int, summary: Summary) -> None:
+    def _add(self, step: int, summary: Any) -> None:
         self._writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import Any
-
-import trackio
 
 from launch.trackers.points import Point, Written
 from launch.trackers.state import folder_of, identity, read_written, save_written
 from protocol.run.directory import RunDir
 
+trackio: Any = import_module("trackio")  # optional
 _NAME, _PROJECT = "trackio", "vantage"
 
 

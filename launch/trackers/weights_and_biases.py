@@ -5,15 +5,15 @@ The server drops points of a step before the last one, so that a kill between a 
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
-
-import wandb
 
 from launch.trackers.points import Point, Written
 from launch.trackers.state import folder_of, identity, read_written, save_written
 from protocol.errors import VantageError
 from protocol.run.directory import RunDir
 
+wandb: Any = import_module("wandb")  # optional
 _NAME = "wandb"
 
 

@@ -21,7 +21,6 @@ _EXTRAS = {
     **dict.fromkeys(("accelerate", "datasets", "peft", "torch", "torchvision", "transformers", "trl"), "learner"),
     "pandas": "pandas",
     "pyarrow": "parquet",
-    **{name: name for name in ("tensorboard", "trackio", "wandb")},
 }
 
 

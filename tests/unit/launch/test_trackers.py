@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from launch.settings import resolve
-from launch.trackers import TRACKERS
-from launch.trackers.follow import follow
+from launch.trackers.follow import follow, make
 from launch.trackers.points import Point, Reader, Written, markdown
 from launch.trackers.processes import TrackerProcesses
 from protocol.errors import VantageError
@@ -31,11 +30,10 @@ def run(tmp_path: Path) -> RunDir:
 
 
 class Recorded:
-    """Keeps points and how far they were flushed; raises after `dies` points."""
+    """Keeps points and how far they were flushed."""
 
-    def __init__(self, before: Written, dies: int = 10**9) -> None:
+    def __init__(self, before: Written) -> None:
         self._before = before
-        self._dies = dies
         self.points: list[Point] = []
         self.flushed = before
 
@@ -43,8 +41,6 @@ class Recorded:
         return self._before
 
     def write(self, point: Point) -> None:
-        if len(self.points) == self._dies:
-            raise ConnectionError("the service is down")
         self.points.append(point)
 
     def flush(self, written: Written) -> None:
@@ -106,21 +102,25 @@ def test_an_unknown_tracker_is_refused_before_the_start(tmp_path: Path) -> None:
         resolve([config], [])
 
 
-def test_a_tracker_that_fails_is_given_up_with_one_sentence(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here because its package is missing, or its log cannot be written."""
-    monkeypatch.setitem(TRACKERS.built_in, "missing", "launch.trackers.nowhere:Tracker")
+def test_a_tracker_that_fails_is_given_up_with_one_sentence(run: RunDir) -> None:
+    """Here because it is not installed, or because its log cannot be written."""
     blocked = run.logs / "trackers" / "blocked.log"
     blocked.mkdir(parents=True)
     notes: list[str] = []
     trackers = TrackerProcesses(run, ["missing", "blocked"], notes.append)
-    trackers._children[0].command = [sys.executable, "-c", "import sys; print('tracker: no login.'); sys.exit(2)"]
     with trackers:
         end_s = time.monotonic() + 20
         while len(notes) < 2 and time.monotonic() < end_s:
             trackers.check()
             time.sleep(0.05)
     assert sum("is given up, and the run continues" in note for note in notes) == 2
-    assert any("no login." in note for note in notes)
+    assert any("tracker 'missing' is not installed" in note for note in notes)
+
+
+def test_a_tracker_without_its_package_names_the_extra(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(VantageError, match=r"pip install 'vantage-loop\[trackio\]'"):
+        make(run, "trackio")
 
 
 # ----------------------------------------------------------------------------- the real packages
