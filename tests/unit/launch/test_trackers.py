@@ -21,6 +21,8 @@ from protocol.errors import VantageError
 from protocol.run.directory import RunDir
 from tests.support.synthetic_run import make_run
 
+pytestmark = pytest.mark.timeout(300)
+
 STEPS = 20
 
 
@@ -130,7 +132,7 @@ def follow_twice(run: RunDir, name: str) -> None:
     """In a process of its own, as a run does; the second start follows a kill before the first one's last flush."""
     for _ in range(2):
         command = [sys.executable, "-m", "launch.trackers.follow", str(run.path), name]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=140, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
