@@ -1,32 +1,28 @@
-"""Counts the questions that the embedded policy needs with the curriculum and with sets that ignore the policy.
+"""Measures how much data, computation and time the loop needs to reach a score, and other ways of training need.
 
-    python -m benchmarks.data_efficiency --out benchmarks/results/data_efficiency.json
+    python -m benchmarks.data_efficiency --arms vantage:1,uniform:1,sft-static-2500:1 --out FILE
 
-Every arm is the real loop (vantage-tiny, the rooms simulator, GRPO as in the demo) over the cells of
-configs/wide-menu.toml. Steps, batch size and learning rate are the same; only the choice of questions differs:
+Every arm is the real loop (vantage-tiny, the rooms simulator) over the cells of configs/wide-menu.toml with the batch,
+learning rate and adapter of the demo. ARMS lists what differs. The learning rate stays constant, since an arm with a
+shorter budget would otherwise gain by an earlier decay.
 
-    frontier      the curriculum
-    uniform       fresh questions, all skills and levels equally
-    static-N      a fixed set of N questions, all skills and levels equally, in shuffled epochs
-
-A step trains on 32 groups with a gradient and replaces up to 32 groups without one, so an arm that chooses badly asks
-more questions. Data is counted as questions asked (groups of answers, blind ones included) and as distinct questions.
-Runs are serial and end after a number of steps, so figures do not depend on the machine or its load. A finished run is
-read, not repeated, so arms may run separately or in parallel and be combined at the end.
+Data is counted in four ways: questions *generated*; *distinct* questions that were answered or trained on; questions
+*presented*, that is with every repetition; and *answers* sampled. `cpu_s` is the processor time of everything but the
+held-out evaluation. Runs are serial and end after a number of steps, so all but `cpu_s` do not depend on the machine or
+its load. A finished run is read, not repeated, so arms may run separately or in parallel and be combined at the end.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
-from collections import Counter
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Optional, Sequence
 
 import typer
 
-from benchmarks.learning import ROOT, launch
+from benchmarks.learning import GRPO, ROOT, launch
 from benchmarks.machine import describe_machine
 from launch.report.records import Evaluation, Records
 from protocol.run.directory import RunDir, read_jsonl
@@ -34,60 +30,86 @@ from protocol.run.directory import RunDir, read_jsonl
 CONFIGS = (ROOT / "configs" / "demo.toml", ROOT / "configs" / "wide-menu.toml")
 RELATIONS = ("view_direction", "depth_order", "relative_distance")  # the relations of the demo
 MEASURES = ("relations", "all")
-ARMS = "frontier:1,frontier:2,static-2500:1,static-2500:2,uniform:1,static-256:1"
+COUNTS = ("generated", "distinct", "presented", "answers", "cpu_s")
 SMOOTHED = 3  # neighbouring evaluations averaged before comparing with a target
 
+_SFT = (*GRPO, "learner.grpo.objective=truth", "learner.grpo.samples=1")
 
-def make_run(arm: str, seed: int, steps: int, per_skill: int, every: int, runs: Path) -> RunDir:
+
+def settings_of(arm: str) -> tuple[str, ...]:
+    """The settings in which an arm differs from the demo. Raises ValueError for an unknown arm.
+
+    vantage          the demo's own settings: screening, replay, true answers beside sampled ones
+    without-X        the same without screening, replay, the true answers, or the bound per cell
+    SELECTOR         GRPO on fresh questions that a selector of the curriculum chooses
+    grpo-static-N    GRPO on a fixed set of N questions in shuffled epochs
+    sft              the likelihood of true answers on fresh questions, all cells equally, each once
+    sft-static-N     the same on a fixed set of N questions in shuffled epochs
+    """
+    kind, _, length = arm.rpartition("-static-")
+    fixed = ("curriculum.selector=static", f"curriculum.static_specs={length}")
+    ablations = {
+        "without-screening": ("learner.screen.candidates=1",),
+        "without-replay": ("learner.replay.share=0",),
+        "without-truth": ("learner.grpo.objective=grpo", "learner.grpo.samples=16"),
+        "without-bound": ("learner.screen.largest_share=1",),
+    }
+    if arm == "vantage":
+        return ()
+    if arm in ablations:
+        return ablations[arm]
+    if kind in ("grpo", "sft") and length.isdigit():
+        return (*(GRPO if kind == "grpo" else _SFT), *fixed)
+    if arm == "sft":
+        return (*_SFT, "curriculum.selector=uniform")
+    if arm.isidentifier():
+        return (*GRPO, f"curriculum.selector={arm}")
+    raise ValueError(f"unknown arm {arm!r}; see settings_of in {Path(__file__).name}")
+
+
+def make_run(arm: str, seed: int, steps: int, per_skill: int, every: int, held_out: int, runs: Path) -> RunDir:
     """Run or resume one arm to its end; a finished run is only opened."""
-    selector, _, length = arm.partition("-")
-    sets = [f"run.seed={seed}", f"curriculum.selector={selector}"]
-    sets += [f"curriculum.static_specs={length}"] if length else []
-    sets += [f"learner.budget.steps={steps}", "learner.budget.minutes=100000"]
     evaluate = {"per_skill": per_skill, "periodic_per_skill": per_skill, "every_steps": every, "samples": 1}
-    sets += [f"learner.evaluate.{key}={value}" for key, value in {**evaluate, "blind_per_skill": 0}.items()]
-    sets += ["learner.stream.keep_episodes=1000000"]
+    evaluate |= {"blind_per_skill": 0, "seed": held_out}
+    sets = [f"run.seed={seed}", f"learner.budget.steps={steps}", "learner.budget.minutes=100000", *settings_of(arm)]
+    sets += [f"learner.evaluate.{key}={value}" for key, value in evaluate.items()]
+    sets += ["learner.grpo.decay_from=1", "learner.stream.keep_episodes=1000000"]
     return launch(f"efficiency-{arm}-{seed}", CONFIGS, runs, sets, serial=True)
 
 
 def outcome(run: RunDir, arm: str) -> dict[str, Any]:
-    """Questions asked in a finished run, and its held-out scores over time."""
+    """The data used in a finished run, and its held-out scores over time."""
     records = Records(run).update()
     lines, _ = read_jsonl(run.episodes / "episodes.jsonl")
     lines.sort(key=lambda line: line["step"])
-    asked: dict[int, tuple[int, int]] = {0: (0, 0)}  # step -> questions asked and distinct questions until then
     seen: set[tuple[int, str]] = set()
-    count = 0
+    distinct: dict[int, int] = {}  # until the end of each step (from 0)
     for step, members in groupby(lines, key=lambda line: line["step"]):
-        for line in members:
-            count += 1
-            seen.add((line["spec"]["seq"], line["skill"]))
-        asked[step + 1] = (count, len(seen))
-    seeing = [line for line in lines if not line["blind"]]
-    ends = {"before": records.before, "after": records.after}
+        seen |= {(line["spec"]["seq"], line["skill"]) for line in members}
+        distinct[step] = len(seen)
+    used: dict[int, dict[str, float]] = {0: dict.fromkeys(COUNTS, 0)}
+    for number, step in enumerate(records.steps):
+        before = used[number]
+        used[number + 1] = {
+            "generated": before["generated"] + step.candidates,
+            "distinct": distinct.get(number, before["distinct"]),
+            "presented": before["presented"] + step.asked + step.replayed,
+            "answers": before["answers"] + step.answers,
+            "cpu_s": round(before["cpu_s"] + step.cpu_s, 1),
+        }
+    if run.config["curriculum"]["selector"] == "static":
+        for counts in used.values():
+            counts["generated"] = counts["distinct"]
     return {
         "arm": arm,
         "seed": run.seed,
         "steps": len(records.steps),
-        "asked": count,
-        "distinct": len(seen),
-        "no_gradient": sum(not line["had_gradient"] for line in seeing) / len(seeing),
-        "of_relations": sum(line["skill"] in RELATIONS for line in seeing) / len(seeing),
-        "shares_by_thirds": _shares_by_thirds(seeing),
-        "sampled": {when: _sampled(evaluation) for when, evaluation in ends.items() if evaluation is not None},
+        **used[len(records.steps)],
+        "of_relations": sum(line["skill"] in RELATIONS for line in lines) / len(lines),
         "curve": [
-            dict(zip(("step", "asked", "distinct"), (evaluation.step, *asked[evaluation.step]))) | _scores(evaluation)
+            {"step": evaluation.step, **used[evaluation.step], **_scores(evaluation)}
             for evaluation in records.evaluations
         ],
-    }
-
-
-def _shares_by_thirds(lines: list[dict[str, Any]]) -> dict[str, list[float]]:
-    """Fraction of the questions per skill in the first, second and last third of a run."""
-    bounds = [len(lines) * third // 3 for third in range(4)]
-    counts = [Counter(line["skill"] for line in lines[a:b]) for a, b in zip(bounds, bounds[1:])]
-    return {
-        skill: [round(count[skill] / count.total(), 3) for count in counts] for skill in sorted(set().union(*counts))
     }
 
 
@@ -102,91 +124,79 @@ def _scores(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _sampled(evaluation: Evaluation) -> dict[str, float]:
-    """Mean scores, as in `_scores`, of answers sampled at temperature 1."""
-    skills = {skill: evaluation.sampled(skill) or 0.0 for skill in evaluation.skills()}
-    return {"relations": statistics.mean(skills[skill] for skill in RELATIONS), "all": statistics.mean(skills.values())}
-
-
-def smooth(curve: list[dict[str, Any]], measure: str) -> list[float]:
+def smooth(curve: Sequence[dict[str, Any]], measure: str) -> list[float]:
     """Scores averaged over SMOOTHED neighbouring evaluations, fewer at the ends; the first is unchanged."""
     scores, reach = [point[measure] for point in curve], SMOOTHED // 2
     return [scores[0]] + [statistics.mean(scores[max(0, i - reach) : i + reach + 1]) for i in range(1, len(scores))]
 
 
-def questions_to(curve: list[dict[str, Any]], measure: str, target: float, count: str = "asked") -> Optional[float]:
-    """Questions until the smoothed score reaches `target`, interpolated between evaluations; None if it never does."""
+def needed(curve: Sequence[dict[str, Any]], measure: str, target: float) -> Optional[dict[str, float]]:
+    """Data until the smoothed score reaches `target`, interpolated between evaluations; None if it never does."""
     scores = smooth(curve, measure)
     for point, later, low, high in zip(curve, curve[1:], scores, scores[1:]):
         if low < target <= high:
-            return point[count] + (later[count] - point[count]) * (target - low) / (high - low)
+            part = (target - low) / (high - low)
+            return {count: round(point[count] + (later[count] - point[count]) * part) for count in COUNTS}
     return None
 
 
-def mean_curve(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The mean curve over the seeds of one arm."""
-    keys = ("step", "asked", "distinct", *MEASURES)
-    steps = zip(*(row["curve"] for row in rows))
-    return [{key: statistics.mean(point[key] for point in points) for key in keys} for points in steps]
-
-
-def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Per measure and arm: scores before and after, and the questions needed for every second percentage point."""
-    names = list(dict.fromkeys(row["arm"] for row in rows))
-    curves = {arm: mean_curve([row for row in rows if row["arm"] == arm]) for arm in names}
+def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Per measure: the scores before and, per arm, after; and per seed the data for every second percentage point."""
+    arms = list(dict.fromkeys(row["arm"] for row in rows))
     found: dict[str, Any] = {}
     for measure in MEASURES:
-        ends = {arm: smooth(curve, measure)[-1] for arm, curve in curves.items()}
-        before = curves[names[0]][0][measure]  # the same in all arms
-        targets = [point / 100 for point in range(2, 100, 2) if before + 0.01 < point / 100 <= max(ends.values())]
+        ends = {arm: [smooth(row["curve"], measure)[-1] for row in rows if row["arm"] == arm] for arm in arms}
+        best = max(max(values) for values in ends.values())
+        before = statistics.mean(row["curve"][0][measure] for row in rows)
         found[measure] = {
             "before": before,
             "after": ends,
-            "questions_to": {
-                f"{target:.2f}": {
-                    arm: {count: questions_to(curve, measure, target, count) for count in ("asked", "distinct")}
-                    for arm, curve in curves.items()
+            "needed": {
+                f"{target / 100:.2f}": {
+                    arm: [needed(row["curve"], measure, target / 100) for row in rows if row["arm"] == arm]
+                    for arm in arms
                 }
-                for target in targets
+                for target in range(2, 100, 2)
+                if before + 0.01 < target / 100 <= best
             },
         }
     return found
 
 
-def print_table(rows: list[dict[str, Any]], found: dict[str, Any]) -> None:
-    print(f"{'arm':<12}{'seed':>5}{'asked':>8}{'distinct':>10}{'no gradient':>13}{'of relations':>14}", end="")
+def print_table(rows: Sequence[dict[str, Any]], found: dict[str, Any]) -> None:
+    print(f"{'arm':<20}{'seed':>5}{'steps':>6}" + "".join(f"{count:>10}" for count in COUNTS), end="")
     print(f"{'relations':>18}{'all':>18}")
     for row in rows:
         ends = "".join(f"{row['curve'][0][m]:>9.3f} ->{smooth(row['curve'], m)[-1]:>6.3f}" for m in MEASURES)
-        print(
-            f"{row['arm']:<12}{row['seed']:>5}{row['asked']:>8}{row['distinct']:>10}{row['no_gradient']:>13.0%}"
-            f"{row['of_relations']:>14.0%}{ends}"
-        )
+        counts = "".join(f"{row[count]:>10.0f}" for count in COUNTS)
+        print(f"{row['arm']:<20}{row['seed']:>5}{row['steps']:>6}{counts}{ends}")
     for measure, table in found.items():
-        print(f"\nquestions asked (distinct ones) until a score is reached: {measure}, mean of the seeds")
-        print(f"{'':<8}" + "".join(f"{arm:>18}" for arm in table["after"]))
-        for target, needed in table["questions_to"].items():
-            cells = ("–" if n["asked"] is None else f"{n['asked']:.0f} ({n['distinct']:.0f})" for n in needed.values())
-            print(f"{target:<8}" + "".join(f"{cell:>18}" for cell in cells))
-        print(f"{'end':<8}" + "".join(f"{end:>18.3f}" for end in table["after"].values()))
+        for target, by_arm in table["needed"].items():
+            print(f"\n{measure} {target}: distinct / presented / CPU seconds per seed")
+            for arm, seeds in by_arm.items():
+                cells = [
+                    "–" if one is None else f"{one['distinct']} / {one['presented']} / {one['cpu_s']}" for one in seeds
+                ]
+                print(f"  {arm:<20}" + "   ".join(cells))
 
 
 def main(
-    arms: Annotated[str, typer.Option(help="Comma-separated ARM:SEED pairs.")] = ARMS,
-    steps: Annotated[int, typer.Option(help="Steps of each run.")] = 160,
+    arms: Annotated[str, typer.Option(help="Comma-separated ARM:SEED pairs.")] = "vantage:1,uniform:1",
+    steps: Annotated[int, typer.Option(help="Steps of each run.")] = 200,
     per_skill: Annotated[int, typer.Option(help="Held-out questions per skill.")] = 120,
     every: Annotated[int, typer.Option(help="Steps between evaluations.")] = 20,
+    held_out: Annotated[int, typer.Option(help="Seed of the held-out questions.")] = 8,
     runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = ROOT / "runs",
     out: Annotated[Optional[Path], typer.Option(help="JSON file for the figures.")] = None,
 ) -> None:
     runs.mkdir(parents=True, exist_ok=True)
     pairs = [(arm, int(seed)) for arm, _, seed in (item.partition(":") for item in arms.split(","))]
-    rows = [outcome(make_run(arm, seed, steps, per_skill, every, runs), arm) for arm, seed in pairs]
+    rows = [outcome(make_run(arm, seed, steps, per_skill, every, held_out, runs), arm) for arm, seed in pairs]
     found = summary(rows)
     print_table(rows, found)
     if out is not None:
-        record = {"machine": describe_machine(), "held_out_per_skill": per_skill, "relations": RELATIONS}
-        record |= {"summary": found, "runs": rows}
+        record = {"machine": describe_machine(), "held_out_per_skill": per_skill, "held_out_seed": held_out}
+        record |= {"relations": RELATIONS, "summary": found, "runs": rows}
         out.write_text(json.dumps(record, indent=1) + "\n")
 
 

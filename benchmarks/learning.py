@@ -1,10 +1,10 @@
 """Measures how much the loop improves the embedded policy.
 
-    python -m benchmarks.learning --seeds 1,2,3
+    python -m benchmarks.learning --seeds 1,2,3 --grpo-seeds 1
 
-Each run is the demo as a user starts it: three processes, TRL's trainer, held-out questions before and after. Runs are
-sequential; a finished run is read, not repeated. Prints a table and, with --out, writes a JSON file that names the
-machine.
+Each run is the demo as a user starts it: three processes, TRL's trainer, held-out questions before and after. Seeds of
+--grpo-seeds are run with GRPO alone, without screening, replay and true answers. Runs are sequential; a finished run is
+read, not repeated. Prints a table and, with --out, writes a JSON file that names the machine.
 """
 
 from __future__ import annotations
@@ -23,6 +23,14 @@ from launch.report.records import Records, is_relational
 from protocol.run.directory import RunDir
 
 ROOT = Path(__file__).resolve().parent.parent
+# Settings of GRPO alone, on questions that are all answered once.
+GRPO = (
+    "learner.screen.candidates=1",
+    "learner.replay.share=0",
+    "learner.grpo.objective=grpo",
+    "learner.grpo.samples=16",
+    "curriculum.shares.blind=0.03",
+)
 
 
 def launch(name: str, configs: Sequence[Path], runs: Path, sets: Sequence[str], serial: bool = False) -> RunDir:
@@ -46,11 +54,17 @@ def outcome(run: RunDir) -> dict[str, Any]:
     before, after = records.before, records.after
     assert before is not None and after is not None and relational
     sampled = [(c.sampled_before, c.sampled_after) for c in relational if c.sampled_before is not None]
+    parts = sorted({part for step in records.steps for part in step.seconds})
     return {
         "run": run.name,
         "seed": run.seed,
-        "selector": run.config["curriculum"]["selector"],
+        "objective": run.config["learner"]["grpo"]["objective"],
         "steps": len(records.steps),
+        "generated": sum(step.candidates for step in records.steps),
+        "distinct": sum(step.asked for step in records.steps),
+        "presented": sum(step.asked + step.replayed for step in records.steps),
+        "answers": sum(step.answers for step in records.steps),
+        "seconds": {part: statistics.mean(step.seconds.get(part, 0.0) for step in records.steps) for part in parts},
         "minutes": round((records.steps[-1].time_s - records.steps[0].time_s) / 60, 2),
         "questions_per_skill": min(change.asked for change in changes),
         "relational_before": statistics.mean(change.before for change in relational),
@@ -64,13 +78,13 @@ def outcome(run: RunDir) -> dict[str, Any]:
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    print(f"{'selector':<14}{'seed':>5}{'steps':>7}{'min':>6}{'greedy':>18}{'sampled':>18}{'no gradient':>13}", end="")
+    print(f"{'objective':<14}{'seed':>5}{'steps':>7}{'min':>6}{'greedy':>18}{'sampled':>18}{'no gradient':>13}", end="")
     print("   largest drop of a mastered skill")
     for row in rows:
         mastered = row["mastered_change"]
         worst = min(mastered, key=lambda skill: mastered[skill]) if mastered else None
         print(
-            f"{row['selector']:<14}{row['seed']:>5}{row['steps']:>7}{row['minutes']:>6.1f}"
+            f"{row['objective']:<14}{row['seed']:>5}{row['steps']:>7}{row['minutes']:>6.1f}"
             f"{row['relational_before']:>9.3f} ->{row['relational_after']:>6.3f}"
             f"{row['relational_sampled_before']:>9.3f} ->{row['relational_sampled_after']:>6.3f}"
             f"{row['no_gradient_share'] or 0:>12.0%}   " + (f"{worst} {mastered[worst]:+.3f}" if worst else "")
@@ -80,6 +94,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
 def main(
     config: Annotated[Path, typer.Option(help="Configuration to run.")] = ROOT / "configs" / "demo.toml",
     seeds: Annotated[str, typer.Option(help="Comma-separated run seeds.")] = "1,2,3",
+    grpo_seeds: Annotated[str, typer.Option(help="Comma-separated run seeds with GRPO alone.")] = "",
     minutes: Annotated[Optional[float], typer.Option(help="Budget of the loop; default: that of the config.")] = None,
     runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = ROOT / "runs",
     out: Annotated[Optional[Path], typer.Option(help="JSON file for the figures.")] = None,
@@ -87,10 +102,12 @@ def main(
     """Run the loop once per seed and compare held-out accuracy before and after."""
     runs.mkdir(parents=True, exist_ok=True)
     rows = []
-    for seed in map(int, seeds.split(",")):
-        sets = [f"run.seed={seed}"]
+    arms = [("", int(seed), ()) for seed in seeds.split(",")]
+    arms += [("-grpo", int(seed), GRPO) for seed in grpo_seeds.split(",") if seed]
+    for suffix, seed, settings in arms:
+        sets = [f"run.seed={seed}", *settings]
         sets += [f"learner.budget.minutes={minutes}"] if minutes is not None else []
-        name = f"{config.stem}-{seed}" + (f"-{minutes:g}min" if minutes is not None else "")
+        name = f"{config.stem}-{seed}{suffix}" + (f"-{minutes:g}min" if minutes is not None else "")
         rows.append(outcome(launch(name, [config], runs, sets)))
         print_table(rows[-1:])
     print_table(rows)

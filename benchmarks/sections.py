@@ -29,7 +29,7 @@ def percent(fraction: float, places: int = 0) -> str:
 
 def demo_table(result: Any) -> str:
     """Held-out scores before and after the demo, in per cent; the README shows this table."""
-    runs = result["runs"]
+    runs = [run for run in result["runs"] if run["objective"] != "grpo"]
     seeds = " · ".join(str(run["seed"]) for run in runs)
 
     def row(name: str, before: float, after: Iterable[float]) -> tuple[str, str, str]:
@@ -52,38 +52,54 @@ def demo_table(result: Any) -> str:
 
 def learning(result: Any) -> Iterable[str]:
     yield demo_table(result)
+    names = ("generated", "distinct", "presented", "answers")
     rows = [
-        (run["seed"], run["steps"], run["minutes"], percent(run["no_gradient_share"]), run["questions_per_skill"])
+        (
+            *(run["objective"], run["seed"], run["steps"], run["minutes"], *(run[name] for name in names)),
+            f"{100 * run['relational_before']:.0f} → {100 * run['relational_after']:.0f}",
+        )
         for run in result["runs"]
     ]
-    yield table(("seed", "steps", "minutes of loop", "groups without gradient", "held-out questions per skill"), rows)
+    yield "Questions of each run. `grpo` is GRPO alone, without screening, replay and true answers:\n"
+    yield table(("objective", "seed", "steps", "minutes of loop", *names, "relations"), rows)
+    parts = sorted({part for run in result["runs"] for part in run["seconds"]})
+    steps = [
+        (run["objective"], run["seed"], *(f"{run['seconds'].get(part, 0.0):.2f}" for part in parts))
+        for run in result["runs"]
+    ]
+    yield "Seconds of a step:\n"
+    yield table(("objective", "seed", *parts), steps)
 
 
 def efficiency(result: Any) -> Iterable[str]:
+    counts = ("generated", "distinct", "presented", "answers", "cpu_s")
+
     def ends(run: Any, measure: str) -> str:
         curve = [point[measure] for point in run["curve"]]
         return f"{100 * curve[0]:.1f} → {100 * statistics.mean(curve[-2:]):.1f}"
 
     rows = [
-        (
-            *(run["arm"], run["seed"], run["asked"], run["distinct"]),
-            *(percent(run["no_gradient"]), percent(run["of_relations"]), ends(run, "relations"), ends(run, "all")),
-        )
+        (run["arm"], run["seed"], *(f"{run[count]:.0f}" for count in counts), *(ends(run, one) for one in SCORES))
         for run in result["runs"]
     ]
-    head = ("arm", "seed", "asked", "distinct", "no gradient", "about relations", "relations", "all eleven skills")
-    yield table(head, rows)
+    yield table(("arm", "seed", *counts[:-1], "CPU s", "all eleven skills", "relations"), rows)
     arms = list(result["summary"]["all"]["after"])
-    longest = {arm: max(run["asked"] for run in result["runs"] if run["arm"] == arm) for arm in arms}
-    needed = []
-    for measure in SCORES:
-        for target, by_arm in result["summary"][measure]["questions_to"].items():
-            cells = [
-                f"not in {longest[arm]}" if by_arm[arm]["asked"] is None else f"{by_arm[arm]['asked']:.0f}"
-                for arm in arms
-            ]
-            needed.append((f"{measure} {100 * float(target):.0f}", *cells))
-    yield "Questions asked until a score is reached (mean of the seeds):\n\n" + table(("score", *arms), needed)
+
+    def cell(seeds: Sequence[Any], count: str) -> str:
+        reached = [one[count] for one in seeds if one is not None]
+        if not reached:
+            return "–"
+        missed = f" ({len(reached)} of {len(seeds)})" if len(reached) < len(seeds) else ""
+        return f"{statistics.mean(reached):.0f}{missed}"
+
+    for count, title in (("distinct", "Distinct questions"), ("presented", "Questions presented"), ("cpu_s", "CPU s")):
+        lines = [
+            (f"{measure} {100 * float(target):.0f}", *(cell(by_arm[arm], count) for arm in arms))
+            for measure in SCORES
+            for target, by_arm in result["summary"][measure]["needed"].items()
+        ]
+        yield f"{title} until a score is reached (mean of the seeds that reach it):\n"
+        yield table(("score", *arms), lines)
 
 
 def selectors(result: Any) -> Iterable[str]:

@@ -1,9 +1,10 @@
 """A simulated learner: it answers, learns, forgets and transfers like GRPO, thousands of times faster.
 
-Success on a question is sigmoid(logit of its cell + spread of the question). A group of answers moves the cell's
-logit by `learning_rate` x the variance of the group's rewards, like the size of a GRPO update, and the other levels of
-the skill by a fraction of that. Training any skill pulls the cells of all others slightly towards their forgotten
-state. Each of eleven skills gets one of these roles, at random for each seed:
+Success on a question is sigmoid(logit of its cell + difficulty of the question); `probability` returns it, as one
+forward pass of a real policy would. A group of answers moves the cell's logit by `learning_rate` x the variance of the
+group's rewards, like the size of a GRPO update, and the other levels of the skill by a fraction of that. Training any
+skill pulls the cells of all others slightly towards their forgotten state. Each of eleven skills gets one of these
+roles, at random for each seed:
 
     mastered     correct from the start, but can be forgotten
     learnable    level 0 about half correct, each further level harder
@@ -67,24 +68,39 @@ class SimulatedLearner:
 
     def answer(self, issue: Issue) -> ConfidenceReport:
         """The report on one question; a repeated question has the same difficulty each time."""
-        cell = Cell(issue.skill, issue.level)
-        luck, hardness = self._question(issue.seq)
-        infeasible = self.roles[cell.skill] == "rare" and luck < 0.8
-        probability = 0.05 if issue.blind else _sigmoid(self.logits[cell] + QUESTION_SPREAD * hardness)
-        answers = self._answers.random(GROUP) < probability
-        rewards = () if infeasible else tuple(map(float, answers.tolist()))
+        answers = self._answers.random(GROUP) < self.probability(issue)
+        if not self.feasible(issue):
+            return self._report(issue, "infeasible", (), 0.0)
+        rewards = tuple(map(float, answers.tolist()))
+        return self._report(issue, "answered", rewards, sum(rewards) / GROUP)
+
+    def screened(self, issue: Issue) -> ConfidenceReport:
+        """The report on a candidate that was left out."""
+        return self._report(issue, "screened", (), self.probability(issue))
+
+    def probability(self, issue: Issue) -> float:
+        """The probability of a right answer."""
+        if issue.blind:
+            return 0.05
+        return _sigmoid(self.logits[Cell(issue.skill, issue.level)] + QUESTION_SPREAD * self._question(issue.seq)[1])
+
+    def feasible(self, issue: Issue) -> bool:
+        """Whether the simulator can realise the question."""
+        return self.roles[issue.skill] != "rare" or self._question(issue.seq)[0] >= 0.8
+
+    def _report(self, issue: Issue, outcome: str, rewards: tuple[float, ...], success: float) -> ConfidenceReport:
         return ConfidenceReport(
             report_id=issue.lease_id,
             spec_id=issue.spec_id,
             lease_id=issue.lease_id,
             policy_version=0,
-            outcome="infeasible" if infeasible else "answered",
-            skill=cell.skill,
-            level=cell.level,
+            outcome=outcome,
+            skill=issue.skill,
+            level=issue.level,
             blind=issue.blind,
             rewards=rewards,
-            success_rate=sum(rewards) / GROUP if rewards else 0.0,
-            truth_likelihood=probability,
+            success_rate=success,
+            truth_likelihood=self.probability(issue),
             had_gradient=len(set(rewards)) > 1,
         )
 

@@ -1,22 +1,26 @@
-"""Command line: `curriculum serve`, `curriculum status`, `curriculum propose`, `curriculum rebuild`."""
+"""Command line: `curriculum serve`, `status`, `rebuild`, `replay`, `export` and `propose`."""
 
 from __future__ import annotations
 
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Optional, Sequence
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from curriculum.ability.estimates import Estimator
 from curriculum.ability.rasch import Cell
-from curriculum.core import fingerprint, load_state
+from curriculum.record.load import fingerprint, load_state
 from curriculum.record.snapshot import save_snapshot
-from curriculum.record.state import encode_state
+from curriculum.record.state import State, encode_state
 from curriculum.record.store import FILE_NAME, Store
+from curriculum.replay import Span
+from curriculum.replay import replay as decide_again
+from curriculum.selectors.base import make_selector
 from curriculum.settings import CurriculumSettings
 from curriculum.status import status_of
 from protocol.run.config import section
@@ -56,23 +60,63 @@ def status(run: RunArgument) -> None:
     opened, settings = _open(run)
     with closing(Store(opened.path / FILE_NAME, opened.seed, read_only=True)) as store:
         state, _ = load_state(store, settings.estimation)
-    _print(opened.name, status_of(state, settings))
+    estimates = Estimator(state, settings).estimates()
+    _print(opened.name, status_of(state, settings, estimates, make_selector(settings)))
 
 
 @app.command()
 def rebuild(run: RunArgument) -> None:
     """Recompute the estimates from the events and report whether the stored ones were correct."""
     opened, settings = _open(run)
+    estimation = settings.estimation
     with opened.lock("curriculum"), closing(Store(opened.path / FILE_NAME, opened.seed)) as store:
-        stored = encode_state(load_state(store, settings.estimation)[0])
-        state, last = load_state(store, settings.estimation, from_snapshot=False)
-        indexes_right = store.rebuild_indexes()
+        stored = encode_state(load_state(store, estimation)[0])
+        state, last, rows, indexes_right = State(), 0, 0, True
+        for last, event in store.events():
+            state.apply(event, estimation)
+            if indexes_right:
+                found = store.indexed(last, event)
+                rows, indexes_right = rows + found, found >= 0
+        indexes_right = indexes_right and rows == store.index_size()
+        if not indexes_right:
+            store.rebuild_indexes()
         rebuilt = encode_state(state)
-        save_snapshot(opened.path, last, fingerprint(settings.estimation), rebuilt)
+        save_snapshot(opened.path, last, fingerprint(estimation), rebuilt)
     right = indexes_right and stored == rebuilt
     print(f"{last} events replayed; the projections {'were correct' if right else 'differed and are repaired'}.")
     if not right:
         raise typer.Exit(1)
+
+
+@app.command()
+def replay(
+    run: RunArgument,
+    selector: Annotated[str, typer.Option(help="The selector that decides the batches of the run again.")],
+) -> None:
+    """Compare what a run asked with what another selector would have asked, given the same estimates."""
+    opened, settings = _open(run)
+    with closing(Store(opened.path / FILE_NAME, opened.seed, read_only=True)) as store:
+        spans = decide_again(store, settings, selector)
+    _print_replay(f"{opened.name}: per cent of the questions, as asked → {selector}", spans)
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    out: Annotated[
+        Optional[Path], typer.Option(help="Existing folder for the files; default: the folder of the run.")
+    ] = None,
+) -> None:
+    """Write events.parquet, one row per spec and event, and estimates.parquet, one row per cell."""
+    from curriculum.export import ESTIMATES, EVENTS  # needs pyarrow
+    from curriculum.export import export as write
+
+    opened, settings = _open(run)
+    folder = out or opened.path
+    with closing(Store(opened.path / FILE_NAME, opened.seed, read_only=True)) as store:
+        events, estimates = write(store, settings, folder)
+    print(f"{folder / EVENTS}: {events} rows")
+    print(f"{folder / ESTIMATES}: {estimates} rows")
 
 
 @app.command()
@@ -123,11 +167,16 @@ def _print(name: str, status: CurriculumStatus) -> None:
             _number(row.brier),
         )
     console.print(table)
+    if status.cells_left_out:
+        console.print(f"and {status.cells_left_out} cells with smaller shares", highlight=False)
     console.print(
         f"{status.issued} specs issued, {status.leased} on lease, {status.counted} reports counted, "
         f"{status.screened} screened, {status.infeasible} infeasible, {status.broken} broken",
         highlight=False,
     )
+    if len(status.learners) > 1:
+        held = ", ".join(f"{name} {count}" for name, count in sorted(status.learners.items()))
+        console.print(f"on lease by learner: {held}", highlight=False)
     if status.proposals:
         console.print(
             f"{status.proposals} proposals, {status.proposals_waiting} of their specs not issued yet",
@@ -135,6 +184,27 @@ def _print(name: str, status: CurriculumStatus) -> None:
         )
     if status.reason:
         console.print(status.reason, highlight=False)
+
+
+def _print_replay(title: str, spans: Sequence[Span]) -> None:
+    console = Console()
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0)
+    table.add_column("skill", overflow="fold")
+    for span in spans:
+        table.add_column(f"batch {span.first}–{span.last}", justify="right", min_width=9)
+    table.add_column("difference", justify="right", no_wrap=True)
+    differences = {
+        name: sum(span.other[name] - span.asked[name] for span in spans) / len(spans) for name in spans[0].asked
+    }
+    for name in sorted(differences, key=lambda name: -abs(differences[name])):
+        pairs = (f"{100 * span.asked[name]:.0f} → {100 * span.other[name]:.0f}" for span in spans)
+        table.add_row(name, *pairs, f"{100 * differences[name]:+.1f}")
+    table.add_section()
+    signals = [(span.asked_signal, span.other_signal) for span in spans]
+    change = sum(other - asked for asked, other in signals) / len(signals)
+    table.add_row("signal", *(f"{asked:.3f} → {other:.3f}" for asked, other in signals), f"{change:+.3f}")
+    console.print(table)
+    console.print("signal: the expected variance of rewards within a group", highlight=False)
 
 
 def _number(value: Optional[float]) -> str:

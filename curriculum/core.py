@@ -11,7 +11,6 @@ answer again, also after a restart.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import math
 import threading
@@ -21,15 +20,16 @@ from typing import Callable, Sequence, Union
 
 import msgspec
 
-from curriculum.ability.estimates import CellEstimate, cell_estimates
+from curriculum.ability.estimates import Estimates, Estimator
 from curriculum.checks import check_report, check_training_proposal
 from curriculum.issues import fresh_issues, leased, proposed_issues, repeated_issues
 from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent, ReportedEvent
-from curriculum.record.snapshot import read_snapshot, save_snapshot
-from curriculum.record.state import STATE_VERSION, State, decode_state, encode_state
+from curriculum.record.load import fingerprint, load_state
+from curriculum.record.snapshot import save_snapshot
+from curriculum.record.state import StateEncoder
 from curriculum.record.store import FILE_NAME, Store
 from curriculum.selectors.base import draw, make_selector
-from curriculum.settings import CurriculumSettings, Estimation
+from curriculum.settings import CurriculumSettings
 from curriculum.status import explain, status_of
 from protocol.errors import VantageError
 from protocol.run.directory import RunDir
@@ -85,6 +85,8 @@ class CurriculumCore:
         self._selector = make_selector(settings)
         self._guard = threading.Lock()
         self._status_at = -math.inf
+        self._files_due = threading.Event()
+        self._closing = False
         self._resources = contextlib.ExitStack()
         try:
             self._resources.enter_context(run.lock("curriculum"))
@@ -93,11 +95,15 @@ class CurriculumCore:
         except BaseException:
             self._resources.close()
             raise
+        self._estimator = Estimator(self._state, settings)
+        self._encoder = StateEncoder(self._state)
         self._snapshot_event = self._last_event
         left = {spec_id: lease.expires_s - clock() for spec_id, lease in self._state.leases.items()}
         # Spec id -> time at which its lease expires. The clock may have been set since the lease was given.
         self._deadlines = {id: monotonic() + min(max(s, 0.0), settings.max_lease_s) for id, s in left.items()}
         self._publish_status()
+        self._writer = threading.Thread(target=self._write_files, name="curriculum-files", daemon=True)
+        self._writer.start()
 
     def __enter__(self) -> CurriculumCore:
         return self
@@ -107,7 +113,10 @@ class CurriculumCore:
 
     def close(self) -> None:
         """Save a snapshot and release the run; idempotent."""
-        with self._guard, self._resources:
+        self._closing = True
+        self._files_due.set()
+        self._writer.join()
+        with self._resources:
             if self._snapshot_event < self._last_event:
                 self._aside(self._save_snapshot)
             self._aside(self._publish_status)
@@ -119,16 +128,17 @@ class CurriculumCore:
         """
         with self._guard:
             if isinstance(message, GetCurriculumStatus):
-                return status_of(self._state, self._settings)
+                return self._status()
             try:
                 answer = self._handle(message, request_id)
             except VantageError as error:
                 if error.code in ("unavailable", "disk_full"):
                     self.stalls.failed(_COMMITS, error.message, "The request is repeated until it succeeds.")
-                    self._aside(self._publish_status)
+                    self._status_at = -math.inf
+                    self._files_due.set()
                 raise
             self.stalls.progressed(_COMMITS)
-            self._aside(self._after_change)
+            self._files_due.set()
             return answer
 
     def _handle(self, message: CurriculumMessage, request_id: bytes) -> msgspec.Struct:
@@ -142,7 +152,22 @@ class CurriculumCore:
     @property
     def status(self) -> CurriculumStatus:
         with self._guard:
-            return status_of(self._state, self._settings)
+            return self._status()
+
+    @property
+    def counters(self) -> dict[str, float]:
+        """The counters of /metrics."""
+        with self._guard:
+            return {
+                "specs_issued_total": self._state.issued,
+                "specs_leased": len(self._state.leases),
+                "reports_counted_total": self._state.counted,
+                "infeasible_total": self._state.infeasible,
+                "broken_total": self._state.broken,
+            }
+
+    def _status(self) -> CurriculumStatus:
+        return status_of(self._state, self._settings, self._estimator.estimates(), self._selector)
 
     # ------------------------------------------------------------------------- leases
 
@@ -153,12 +178,11 @@ class CurriculumCore:
         if not 1 <= message.count <= MOST_LEASED or not message.lease_s > 0:
             raise VantageError("bad_request", f"ask for 1 to {MOST_LEASED} specs with a lease_s above 0.")
         self._expire()
-        estimates = cell_estimates(self._state, self._settings)
-        planned = {one.cell.undegraded for one in estimates}
+        estimates = self._estimator.estimates()
         again = [
             msgspec.structs.replace(issue, reissue=issue.reissue + 1)
             for issue in self._state.returned.values()
-            if issue.proposal or issue.cell.undegraded in planned
+            if issue.proposal or self._estimator.asks(issue.cell)
         ][: message.count]
         issues = again + self._new_issues(estimates, message.count - len(again))
         lease_s = min(message.lease_s, self._settings.max_lease_s)
@@ -173,19 +197,19 @@ class CurriculumCore:
         self._commit(event)
         self._deadlines.update((issue.spec_id, self._monotonic() + lease_s) for issue in issues)
         log.info(event.reason, extra={"learner": message.learner, "batch": self._state.batches})
-        self._aside(lambda: self._run.append_metrics("curriculum", self._lease_metrics(event)))
+        self._aside(lambda: self._run.append_metrics("curriculum", self._lease_metrics(event, estimates)))
         return self._batch(event)
 
-    def _new_issues(self, estimates: Sequence[CellEstimate], count: int) -> list[Issue]:
+    def _new_issues(self, estimates: Estimates, count: int) -> list[Issue]:
         proposed = self._proposed_issues(count)
         world, number, count = self._settings.world, self._state.next_number + len(proposed), count - len(proposed)
         if count == 0:
             return proposed
         if self._selector.repeats is not None:
-            cells = [one.cell for one in estimates]
-            return proposed + repeated_issues(world, self._run.seed, cells, self._selector.repeats, count, number)
+            length = self._selector.repeats
+            return proposed + repeated_issues(world, self._run.seed, estimates.cells, length, count, number)
         rng = rng_for(self._run.seed, "policy", self._state.batches)
-        drawn = draw(self._selector.shares(estimates), count, rng)
+        drawn = draw(estimates.cells, self._selector.shares(estimates), count, rng)
         return proposed + fresh_issues(world, drawn, number, self._state.next_scene)
 
     def _proposed_issues(self, count: int) -> list[Issue]:
@@ -275,21 +299,30 @@ class CurriculumCore:
     def _commit(self, event: Event) -> None:
         self._last_event = self._store.append([event], self._clock())
         self._state.apply(event, self._settings.estimation)
+        self._estimator.follow(event)
+        self._encoder.follow(event)
 
-    def _after_change(self) -> None:
-        if self._last_event - self._snapshot_event >= _SNAPSHOT_EVENTS:
-            self._save_snapshot()
-        if self._monotonic() - self._status_at >= _STATUS_INTERVAL_S:
-            self._publish_status()
+    def _write_files(self) -> None:
+        """Write the snapshot and the status when they are due, in a thread: no request waits for them."""
+        while True:
+            self._files_due.wait()
+            self._files_due.clear()
+            if self._closing:
+                return
+            if self._last_event - self._snapshot_event >= _SNAPSHOT_EVENTS:
+                self._aside(self._save_snapshot)
+            if self._monotonic() - self._status_at >= _STATUS_INTERVAL_S:
+                self._aside(self._publish_status)
 
     def _save_snapshot(self) -> None:
-        known = fingerprint(self._settings.estimation)
-        save_snapshot(self._run.path, self._last_event, known, encode_state(self._state))
-        self._snapshot_event = self._last_event
+        with self._guard:
+            last, body = self._last_event, self._encoder.encode()
+        save_snapshot(self._run.path, last, fingerprint(self._settings.estimation), body)
+        self._snapshot_event = last
 
     def _publish_status(self) -> None:
         self._status_at = self._monotonic()
-        status = msgspec.to_builtins(status_of(self._state, self._settings))
+        status = msgspec.to_builtins(self.status)
         self._run.write_status("curriculum", {**status, "stalls": self.stalls.reports()})
 
     def _aside(self, write: Callable[[], None]) -> None:
@@ -299,18 +332,18 @@ class CurriculumCore:
         except VantageError as error:
             log.warning("%s", error.message)
 
-    def _lease_metrics(self, event: LeasedEvent) -> dict[str, object]:
+    def _lease_metrics(self, event: LeasedEvent, estimates: Estimates) -> dict[str, object]:
+        cells = Counter(issue.cell for issue in event.issues)
+        seen = [row for cell in cells if (row := estimates.rows.get(cell)) is not None and estimates.seen[row]]
         return {
             "event": "leased",
             "batch": self._state.batches,
             "selector": self._settings.selector,
             "policy_version": event.policy_version,
             "count": len(event.issues),
-            "cells": Counter(str(issue.cell) for issue in event.issues),
+            "cells": {str(cell): count for cell, count in cells.items()},
             "purposes": Counter(issue.purpose for issue in event.issues),
-            "success": {
-                str(one.cell): round(one.mean, 4) for one in cell_estimates(self._state, self._settings) if one.seen
-            },
+            "success": {str(estimates.cells[row]): round(estimates.mean[row].item(), 4) for row in seen},
             "reason": event.reason,
         }
 
@@ -325,26 +358,6 @@ def _open_store(run: RunDir) -> Store:
             if error.code != "unavailable" or time.monotonic() > end_s:
                 raise
             log.warning("%s; waiting", error.message)
-
-
-# ----------------------------------------------------------------------------- also used by the command line
-
-
-def fingerprint(estimation: Estimation) -> str:
-    """Identifies everything except the events that a projected state depends on."""
-    return f"{STATE_VERSION}-{hashlib.blake2b(estimation.model_dump_json().encode(), digest_size=8).hexdigest()}"
-
-
-def load_state(store: Store, estimation: Estimation, from_snapshot: bool = True) -> tuple[State, int]:
-    """The state after the last event, and that event's id."""
-    state, last = State(), 0
-    snapshot = read_snapshot(store.path.parent, fingerprint(estimation)) if from_snapshot else None
-    if snapshot:
-        last, state = snapshot[0], decode_state(snapshot[1])
-    for event_id, event in store.events(after=last):
-        state.apply(event, estimation)
-        last = event_id
-    return state, last
 
 
 def _report_metrics(reports: list[ConfidenceReport]) -> dict[str, object]:

@@ -45,15 +45,5 @@ def serve(run: RunDir, stop: threading.Event, bind: str = "") -> None:
 def _beat(core: CurriculumCore, telemetry: Telemetry, stop: threading.Event) -> None:
     """Update /metrics periodically, also while no specs are requested."""
     while not stop.is_set():
-        status = core.status
-        telemetry.update(
-            {
-                "specs_issued_total": status.issued,
-                "specs_leased": status.leased,
-                "reports_counted_total": status.counted,
-                "infeasible_total": status.infeasible,
-                "broken_total": status.broken,
-            },
-            core.stalls.reports(),
-        )
+        telemetry.update(core.counters, core.stalls.reports())
         stop.wait(_BEAT_S)

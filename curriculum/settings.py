@@ -37,7 +37,6 @@ class Estimation(Section):
     window_groups: float = pydantic.Field(default=24.0, ge=2)  # the counts of a cell fade over this many of its groups
     fade_groups: float = pydantic.Field(default=4000.0, ge=10)  # and over this many groups of any cell
     prior_groups: float = pydantic.Field(default=2.0, gt=0)  # weight of the prediction of the ability model
-    hopeless: float = pydantic.Field(default=0.02, ge=0, lt=0.5)  # less success after `patience_groups` / 4: hopeless
     patience_groups: int = pydantic.Field(default=32, ge=4)  # a cell without progress for longer is damped
 
 

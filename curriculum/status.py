@@ -5,43 +5,57 @@ from __future__ import annotations
 from collections import Counter
 from typing import Sequence
 
+import numpy as np
+
 from curriculum.ability.calibration import Calibration
-from curriculum.ability.estimates import CellEstimate, cell_estimates
+from curriculum.ability.estimates import Estimates
 from curriculum.ability.rasch import Cell
 from curriculum.record.events import Issue
 from curriculum.record.state import CellState, State
-from curriculum.selectors.base import cell_shares, make_selector
+from curriculum.selectors.base import Selector, cell_shares
 from curriculum.settings import CurriculumSettings
 from protocol.tasks.task import PROPOSED
 from protocol.wire.messages import CellStatus, CurriculumStatus
 
+MOST_ROWS = 1000
 _NAMED = 3  # cells named in the explanation; the others are counted
 _TREND = 0.02
 _BESIDE = {"retest": "retesting", "coverage": "covering", "blind": "blind", PROPOSED: "proposed from outside"}
 
 
-def status_of(state: State, settings: CurriculumSettings) -> CurriculumStatus:
-    """The state as a message: one row per cell of the settings, in their order, and one for proposals."""
-    estimates = cell_estimates(state, settings)
-    shares = cell_shares(make_selector(settings).shares(estimates))
+def status_of(state: State, settings: CurriculumSettings, estimates: Estimates, selector: Selector) -> CurriculumStatus:
+    """The state as a message: one row per cell in the order of the settings, and one for proposals.
+
+    Of a wide menu only the MOST_ROWS cells with the largest shares have a row: a message has a size limit.
+    """
+    shares = cell_shares(selector.shares(estimates))
+    shown = np.arange(len(estimates))
+    if len(shown) > MOST_ROWS:
+        shown = np.sort(np.argpartition(-shares, MOST_ROWS)[:MOST_ROWS])
+    figures = {
+        skill: (state.calibration[skill].ece, state.calibration[skill].brier)
+        for skill in {estimates.cells[index].skill for index in shown.tolist()} & state.calibration.keys()
+    }
+    columns = (estimates.mean, estimates.predicted, shares)
     rows = []
-    for estimate in estimates:
-        seen = state.cells.get(str(estimate.cell), CellState())
-        calibration = state.calibration.get(estimate.cell.skill, Calibration())
+    for index, mean, predicted, share in zip(shown.tolist(), *(column[shown].tolist() for column in columns)):
+        cell = estimates.cells[index]
+        seen = state.cells.get(str(cell)) or CellState()
+        error, brier = figures.get(cell.skill, (None, None))
         rows.append(
             CellStatus(
-                skill=estimate.cell.skill,
-                level=estimate.cell.level,
+                skill=cell.skill,
+                level=cell.level,
                 asked=seen.asked,
-                success_rate=estimate.mean,
-                predicted=estimate.predicted,
-                share=shares.get(estimate.cell, 0.0),
+                success_rate=mean,
+                predicted=predicted,
+                share=share,
                 infeasible=seen.infeasible,
                 no_gradient=seen.no_gradient,
-                blind_success=state.blind_success(estimate.cell),
-                calibration_error=calibration.ece,
-                brier=calibration.brier,
-                degradation=estimate.cell.degradation,
+                blind_success=state.blind_success(cell),
+                calibration_error=error,
+                brier=brier,
+                degradation=cell.degradation,
                 screened=seen.screened,
             )
         )
@@ -59,6 +73,8 @@ def status_of(state: State, settings: CurriculumSettings) -> CurriculumStatus:
         reason=state.reason,
         proposals=len(state.proposals),
         proposals_waiting=state.proposals_waiting,
+        cells_left_out=len(estimates) - len(shown),
+        learners=dict(Counter(lease.learner for lease in state.leases.values())),
     )
 
 
@@ -81,11 +97,13 @@ def _proposed_row(state: State, settings: CurriculumSettings) -> CellStatus:
     )
 
 
-def explain(issues: Sequence[Issue], estimates: Sequence[CellEstimate]) -> str:
+def explain(issues: Sequence[Issue], estimates: Estimates) -> str:
     """One line about a batch: "asking depth_order L2 (p≈0.55, rising) 38 %, … and 4 others 20 %; retesting 10 %"."""
-    by_cell = {estimate.cell: estimate for estimate in estimates}
-    asked = Counter(issue.cell for issue in issues if issue.purpose not in _BESIDE and issue.cell in by_cell)
-    parts = [f"{_describe(by_cell[cell])} {_percent(count, issues)}" for cell, count in asked.most_common(_NAMED)]
+    rows = estimates.rows
+    asked = Counter(issue.cell for issue in issues if issue.purpose not in _BESIDE and issue.cell in rows)
+    parts = [
+        f"{_describe(estimates, rows[cell])} {_percent(count, issues)}" for cell, count in asked.most_common(_NAMED)
+    ]
     others = asked.most_common()[_NAMED:]
     text = "asking " + ", ".join(parts) if parts else "asking nothing new"
     if others:
@@ -97,10 +115,11 @@ def explain(issues: Sequence[Issue], estimates: Sequence[CellEstimate]) -> str:
     return "; ".join([text, ", ".join(extras)] if extras else [text])
 
 
-def _describe(estimate: CellEstimate) -> str:
-    trend = ", rising" if estimate.trend > _TREND else ", falling" if estimate.trend < -_TREND else ""
-    new = "" if estimate.seen else ", new"
-    return f"{estimate.cell} (p≈{estimate.mean:.2f}{trend}{new})"
+def _describe(estimates: Estimates, row: int) -> str:
+    trend = estimates.trend[row]
+    change = ", rising" if trend > _TREND else ", falling" if trend < -_TREND else ""
+    new = "" if estimates.seen[row] else ", new"
+    return f"{estimates.cells[row]} (p≈{estimates.mean[row]:.2f}{change}{new})"
 
 
 def _percent(count: int, issues: Sequence[Issue]) -> str:

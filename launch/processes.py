@@ -31,7 +31,7 @@ BACKOFF_MAX_S = 15.0
 LEAST_FREE_BYTES = 4 * 2**20  # with less, a process that died is taken to have run out of space
 QUOTA_RETRY_S = 5.0  # a quota does not show in the free space
 SUPERVISED = "VANTAGE_SUPERVISED"  # in the environment of a child: the path of its run
-_MESSAGE = re.compile(r"(sim-server|curriculum|learner): ")  # the prefix that protocol/run/exits.py writes
+_MESSAGE = re.compile(r"(sim-server|curriculum|learner|tracker): ")  # the prefix that protocol/run/exits.py writes
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 

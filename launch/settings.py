@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Iterator, Mapping, Optional, Sequence
 
 from curriculum.settings import CurriculumSettings
+from launch.trackers import TRACKERS
 from learner.settings import LearnerSettings
 from protocol.errors import VantageError
 from protocol.run.config import RunSettings, Section, Tree, load, merge, section
@@ -27,6 +28,8 @@ def resolve(paths: Sequence[Path], sets: Sequence[str], name: Optional[str] = No
     """
     given = load(paths, sets)
     run = section(given, "run", RunSettings)
+    for tracker in run.trackers:
+        TRACKERS.check(tracker)
     chosen = name or run.name or paths[-1].stem
     given = merge(given, {"run": {"name": chosen}})
     resolved = {table: plain(section(given, table, model)) for table, model in MODELS.items()}

@@ -17,7 +17,7 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import Optional, Sequence
+from typing import Callable, Optional, Sequence
 
 from launch.install import InstallError, detect_device, ensure, venv_path
 from launch.processes import SUPERVISED, Child, drain, end_leftovers
@@ -25,6 +25,7 @@ from launch.report.live import LiveView, print_results
 from launch.report.page import write_report
 from launch.report.records import move_damaged_lines
 from launch.settings import check_same
+from launch.trackers.processes import TrackerProcesses
 from protocol.errors import VantageError
 from protocol.run.config import Tree
 from protocol.run.directory import RunDir, disk_guard
@@ -47,6 +48,7 @@ def run_loop(runs: Path, given: Tree, resolved: Tree, launcher: str = "", serial
     stop = _stop_on_signals()
     with run.lock("supervisor"), LiveView(run) as view:
         move_damaged_lines(run)
+        trackers = TrackerProcesses(run, run.config.get("run", {}).get("trackers") or (), view.note)
         verb = "resuming" if resumed else "starting"
         if run.read_done("learner") is not None:
             view.note(f"run {run.name} is finished; its results follow")
@@ -54,10 +56,12 @@ def run_loop(runs: Path, given: Tree, resolved: Tree, launcher: str = "", serial
             from launch.serial import run_serial  # brings torch
 
             view.note(f"{verb} {run.path} in one process")
-            run_serial(run, view, stop)
+            with trackers:
+                run_serial(run, view, stop)
         else:
             view.note(f"{verb} {run.path}")
-            supervise(run, children_of(run, shlex.split(launcher)), view, stop)
+            with trackers:
+                supervise(run, children_of(run, shlex.split(launcher)), view, stop, trackers.check)
     print_results(run, write_report(run))
     if run.read_done("learner") is None:
         print(f"stopped before the end; the same command resumes run {run.name}")
@@ -104,9 +108,16 @@ def open_or_create(runs: Path, given: Tree, resolved: Tree) -> tuple[RunDir, boo
     return run, True
 
 
-def supervise(run: RunDir, children: list[Child], view: LiveView, stop: threading.Event) -> bool:
+def supervise(
+    run: RunDir,
+    children: list[Child],
+    view: LiveView,
+    stop: threading.Event,
+    watch: Callable[[], None] = lambda: None,
+) -> bool:
     """Keep the children alive until the learner is done (True) or `stop` is set (False), then end them all.
 
+    `watch` is called at every refresh.
     Raises VantageError if a child cannot be kept alive or the run's folder is gone, after draining the others. A
     KeyboardInterrupt (the second Ctrl-C) kills them.
     """
@@ -134,6 +145,7 @@ def supervise(run: RunDir, children: list[Child], view: LiveView, stop: threadin
                 event = child.check()
                 if event:
                     view.note(event)
+            watch()
             problems = [child.problem for child in children if child.problem]
             view.refresh({child.name: child.pid for child in children}, problems)
         view.note("stopping: every process finishes its current work; a second Ctrl-C does not wait")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import time
 from dataclasses import asdict
@@ -115,7 +116,8 @@ class Monitor(TrainerCallback):
         if logs is None or "reward" not in logs:
             return
         progress, counts, stream = self._progress, self._collector.counts, self._collector.stream
-        progress.reward = round(logs["rewards/_accuracy/mean"], 4)
+        accuracy = logs["rewards/_accuracy/mean"]
+        progress.reward = None if math.isnan(accuracy) else round(accuracy, 4)  # every answer is masked
         seconds = {name: round(value, 4) for name, value in self._clock.take().items()}
         seconds["other"] = round(self._step_s - sum(seconds.values()), 4)
         record = {

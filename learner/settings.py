@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from learner.rollouts import ENGINES
+from protocol.answers.reasoning import Tags
 from protocol.run.config import Section
 
 
@@ -16,8 +18,21 @@ class PolicySettings(Section):
 
     model: str = Field(default="vantage-tiny", min_length=1)  # the packaged model, a folder, or a hub name
     revision: str = ""  # commit, tag or branch of a hub model; empty: its main branch as it is now
-    style: Literal["words", "letters"] = "words"  # see protocol/answers/prompt.py
+    style: Literal["words", "letters", "reason"] = "words"  # see protocol/answers/prompt.py
+    thought_tags: tuple[str, str] = ("<think>", "</think>")  # style "reason" only: around the reasoning
+    answer_tags: tuple[str, str] = ("<answer>", "</answer>")  # and around the answer
     reading: Literal["strict", "lenient"] = "lenient"  # strict: only the form that the prompt asks for
+
+    @property
+    def tags(self) -> Tags:
+        return Tags(self.thought_tags, self.answer_tags)
+
+    @model_validator(mode="after")
+    def _tags_differ(self) -> PolicySettings:
+        tags = [*self.thought_tags, *self.answer_tags]
+        if any(not tag.strip() or tag in other for tag, other in itertools.permutations(tags, 2)):
+            raise ValueError("policy.thought_tags and policy.answer_tags must be four tags, none contained in another")
+        return self
 
 
 class BudgetSettings(Section):
@@ -80,6 +95,7 @@ class ScreenSettings(Section):
     largest_share: float = Field(default=0.2, gt=0, le=1)  # of the chosen questions for one cell; at least two
     unranked_share: float = Field(default=0.0, ge=0, le=1)  # of the chosen questions, drawn at random
     samples: int = Field(default=4, ge=2, le=64)  # answers that estimate the variance of rewards, if not a choice
+    thought_tokens: int = Field(default=64, ge=1, le=4096)  # style "reason": tokens of reasoning before a choice
 
 
 class ReplaySettings(Section):
@@ -102,6 +118,8 @@ class GrpoSettings(Section):
     truth_weight: float = Field(default=1.0, gt=0)  # of the likelihood of the true answer, beside that of GRPO
     replacements: float = Field(default=1.0, ge=0, le=8)  # limit on groups replaced per step, as a multiple of `groups`
     micro_batch_groups: int = Field(default=0, ge=0)  # groups per forward pass of a process; 0: all
+    # Tokens computed at once. More are computed in turn, and again for their gradients, so that memory is bounded.
+    micro_batch_tokens: int = Field(default=16384, ge=256)
     learning_rate: float = Field(default=1e-3, gt=0)
     warmup_steps: int = Field(default=5, ge=0)
     decay_from: float = Field(default=0.5, ge=0, le=1)  # fraction of the budget after which the rate decays; 1: never
@@ -113,6 +131,10 @@ class GrpoSettings(Section):
     lora_rank: int = Field(default=16, ge=1, le=512)
     lora_alpha: int = Field(default=32, ge=1)
     format_weight: float = Field(default=0.05, ge=0, le=1)
+    likelihood_weight: float = Field(default=0.0, ge=0, le=1)  # style "reason": of the true answer after the reasoning
+    overlong_tokens: int = Field(default=0, ge=0, le=4096)  # last tokens of the limit over which the penalty grows
+    overlong_weight: float = Field(default=0.5, ge=0, le=1)  # penalty of an answer at the limit
+    truncated: Literal["penalise", "mask"] = "penalise"  # mask: answers that were cut off are not trained on
     importance_cap: float = Field(default=3.0, ge=1)  # truncated importance sampling, unless the engine is live
     packed_forward: bool = True  # False: TRL's forward, which encodes each image once per answer
     gradient_checkpointing: bool = False
@@ -126,6 +148,11 @@ class GrpoSettings(Section):
         if self.samples < 2 and self.objective != "truth":
             raise ValueError('grpo.samples must be at least 2: only objective = "truth" needs no comparison of answers')
         return self
+
+    @property
+    def masks(self) -> bool:
+        """Whether answers that were cut off are left out of the loss."""
+        return self.truncated == "mask"
 
     @property
     def teaches(self) -> bool:
@@ -237,9 +264,16 @@ class LearnerSettings(Section):
         return self.grpo.groups // self.grpo.micro_batch_groups if self.grpo.micro_batch_groups else self.processes
 
     @model_validator(mode="after")
-    def _processes_fit(self) -> LearnerSettings:
+    def _settings_fit(self) -> LearnerSettings:
         if self.grpo.groups % (self.processes * max(1, self.grpo.micro_batch_groups)):
             raise ValueError("grpo.groups must be a multiple of processes times grpo.micro_batch_groups")
+        if self.grpo.overlong_tokens > self.rollout.max_answer_tokens:
+            raise ValueError("grpo.overlong_tokens must not exceed rollout.max_answer_tokens")
+        if self.grpo.likelihood_weight and self.policy.style != "reason":
+            raise ValueError(
+                "grpo.likelihood_weight needs reasoning that differs between the answers to a question: set "
+                'policy.style = "reason"'
+            )
         if self.processes > 1 and self.rollout.vllm_tensor_parallel > 1:
             raise ValueError(
                 "a process has one GPU, so rollout.vllm_tensor_parallel needs processes = 1; "

@@ -32,9 +32,9 @@ from learner.policy.assemble import assemble, resume, rollout_engine
 from learner.policy.checkpoints import CheckpointStore, Facts, verify
 from learner.progress import Progress
 from learner.ranks.orders import Leave, Resume, Train, TrainStep, join
-from learner.rollouts.answerer import Answerer
+from learner.rollouts.answerer import answerer_of
 from learner.rollouts.group import Group
-from learner.rollouts.sharded import ShardedEngine
+from learner.rollouts.sharded import ShardedEngine, sharded_truths
 from learner.settings import LearnerSettings
 from learner.stream.collect import Collector
 from learner.stream.episodes import EpisodeLog, TaskStream
@@ -86,9 +86,10 @@ class Loop:
                 "landscape or portrait cameras out of curriculum.world.cameras.",
             )
         engine, live = rollout_engine(parts, settings, self.world, run.seed), parts.live_engine()
-        self.ranks = join(parts.device == "cuda")
+        self.ranks, truths = join(parts.device == "cuda"), parts.truths
         if self.ranks.size > 1:
             engine, live = (ShardedEngine(own, self.ranks, parts.truths) for own in (engine, live))
+            truths = sharded_truths(parts.truths, self.ranks)
         self.engine = engine
         self.adapters = AdapterStore(run.adapters)
         self.checkpoints = CheckpointStore(run.checkpoints, settings.grpo.keep_checkpoints)
@@ -105,8 +106,7 @@ class Loop:
             self._waiting,
         )
         self.episodes = EpisodeLog(run.episodes, settings.stream)
-        style, reading = settings.policy.style, settings.policy.reading
-        answerer = Answerer(engine, parts.encoder, style, simulator, settings.stream, reading)
+        answerer = answerer_of(settings, engine, parts.encoder, simulator)
         self.collector = Collector(
             stream=self.stream,
             answerer=answerer,
@@ -117,11 +117,12 @@ class Loop:
             run_seed=run.seed,
             clock=self.clock,
             stalls=self.stalls,
-            score_truth=parts.truths,
+            score_truth=truths,
             replay=Replay(settings.replay, simulator, settings.stream),
         )
         held_out = HeldOut(run.path / "evaluations" / "held_out", self.world, cells_of(run.config), settings.evaluate)
-        live_answerer = Answerer(live, parts.encoder, style, simulator, settings.stream, reading)
+        # A packed engine answers fast if answers are short; the engine of rollouts answers long ones.
+        judged = engine if parts.packed is None or answerer.reasons else live
         self.monitor = Monitor(
             run=run,
             settings=settings.evaluate,
@@ -129,7 +130,7 @@ class Loop:
             clock=self.clock,
             collector=self.collector,
             evaluator=Evaluator(
-                answerer if parts.packed is None else live_answerer,
+                answerer_of(settings, judged, parts.encoder, simulator),
                 settings.rollout.max_answer_tokens,
                 settings.evaluate.seed,
                 self.stalls,
@@ -202,7 +203,7 @@ class Loop:
             self.parts.packed,
             correct=not self.engine.live,
             callbacks=[self.monitor],
-            style=settings.policy.style,
+            encoder=self.parts.encoder,
         )
 
     def _facts(self) -> dict[str, Any]:
@@ -211,11 +212,11 @@ class Loop:
         return {**self.progress.facts(), "counted": self.outbox.total, "replay": replay}
 
     def _collect(self) -> tuple[Sequence[Group], range]:
-        self.monitor.between_steps()
         step = self.progress.step
         if not self.engine.live or step % self.settings.grpo.publish_every == 0:
             with self.clock("publish"):
                 self._publish(step)
+        self.monitor.between_steps()
         self.parts.model.eval()
         groups = self.collector.collect(step)
         self.parts.model.train()

@@ -55,7 +55,10 @@ class Question:
     asked: task.Question = field(repr=False)
 
     def prompt(self, style: Style = "letters") -> str:
-        """The text for a policy: with the rule and lettered options ("letters"), or as words and options ("words")."""
+        """The text for a policy: with the rule and lettered options ("letters"), or as words and options ("words").
+
+        "reason" is "letters" with reasoning before the answer, in tags.
+        """
         return write_prompt(self.asked, style)
 
     def completion(self, style: Style = "letters") -> str:

@@ -1,17 +1,28 @@
-"""Estimates of each cell: the input of a selector."""
+"""Estimates of each cell: the input of a selector.
+
+    events ─▶ State ─▶ Estimator: columns, one row per cell of the settings ─▶ Estimates ─▶ selector
+
+An event changes the rows of its cells. What depends on all events, the prediction of the ability model and the fading
+of old answers, is computed for all rows at once.
+"""
 
 from __future__ import annotations
 
-import math
+import functools
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import overload
 
 import msgspec
+import numpy as np
 
-from curriculum.ability.rasch import Cell
-from curriculum.record.state import CellState, State
-from curriculum.settings import CurriculumSettings
+from curriculum.ability.design import Design
+from curriculum.ability.rasch import Cell, posterior, terms_of
+from curriculum.record.events import Event, ReportedEvent
+from curriculum.record.state import CellState, State, cells_of
+from curriculum.settings import CurriculumSettings, Estimation
 from protocol.tasks.specs import degradations_for
 
-_PROGRESS_SCALE = 0.1  # change of success that counts as full learning progress
 _LEAST_DAMPING = 0.1
 _SHORTCUT_MARGIN = 0.1  # blind success may exceed chance by this much
 
@@ -27,73 +38,182 @@ class CellEstimate(msgspec.Struct, frozen=True):
     signal: float  # expected variance of rewards within a group
     predicted: float  # success by the ability model alone
     trend: float  # recent minus earlier success, reduced by its standard error
-    progress: float  # magnitude of the change of success
     damping: float  # below 1 after a long time without progress
     feasible: float  # fraction of specs that the simulator can realise
     seeing: float  # below 1 if the questions can be answered blind
     learned: bool  # success is more than halfway from chance to 1
-    hopeless: bool  # no success in many answers
     waiting: int  # specs issued since this cell was last asked
 
 
-def cell_estimates(state: State, settings: CurriculumSettings) -> list[CellEstimate]:
-    """The estimates of every cell of the settings, in their order.
+_FIELDS = CellEstimate.__struct_fields__[1:]
+
+
+@dataclass(frozen=True)
+class Estimates(Sequence[CellEstimate]):
+    """The estimates of all cells: the fields of CellEstimate as arrays [N], in the order of the settings.
+
+    A sequence of CellEstimate too, for what concerns few cells. Valid until the estimator follows another event.
+    """
+
+    cells: Sequence[Cell]
+    rows: Mapping[Cell, int]  # the position of each cell
+    weight: np.ndarray
+    seen: np.ndarray
+    mean: np.ndarray
+    signal: np.ndarray
+    predicted: np.ndarray
+    trend: np.ndarray
+    damping: np.ndarray
+    feasible: np.ndarray
+    seeing: np.ndarray
+    learned: np.ndarray
+    waiting: np.ndarray
+    answers: np.ndarray  # that the posterior is worth, the prior included
+
+    @functools.cached_property
+    def sd(self) -> np.ndarray:
+        return np.sqrt(self.mean * (1.0 - self.mean) / (self.answers + 1.0))
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    @overload
+    def __getitem__(self, index: int) -> CellEstimate: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[CellEstimate]: ...
+    def __getitem__(self, index: int | slice) -> CellEstimate | list[CellEstimate]:
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self)))]
+        return CellEstimate(self.cells[index], *(getattr(self, name)[index].item() for name in _FIELDS))
+
+
+class Estimator:
+    """Follows the events of one run and estimates the cells of its settings."""
+
+    def __init__(self, state: State, settings: CurriculumSettings) -> None:
+        """Start from a state; `follow` each event that is applied to it afterwards."""
+        listed = list(_listed(settings))
+        self._state = state
+        self._estimation = settings.estimation
+        self.cells = tuple(cell for cell, _ in listed)
+        self.rows = {cell: row for row, cell in enumerate(self.cells)}
+        self._weight = np.array([weight for _, weight in listed])
+        self._design = Design(self.cells)
+        self._pairs = {cell: row for row, cell in enumerate(self._design.pairs)}
+        self._chance = np.array([cell.chance for cell in self._design.pairs])
+        self._columns = _Columns(len(self.cells))
+        self._seeing = np.ones(len(self._pairs))
+        self._halfway = ((1.0 + self._chance) / 2.0)[self._design.pair]
+        self._design.refresh(state.rasch, state.rasch.terms)
+        self._changed: set[Cell] = set()
+        self._terms: set[str] = set()  # that may have changed
+        self._refresh([cell for cell in (*self.cells, *self._pairs) if str(cell) in state.cells])
+
+    def asks(self, cell: Cell) -> bool:
+        """Whether the settings list the skill at this level."""
+        return cell.undegraded in self._pairs
+
+    def follow(self, event: Event) -> None:
+        """Note an event that was applied to the state."""
+        self._changed.update(cells_of(event))
+        if isinstance(event, ReportedEvent):
+            self._terms.update(name for cell in set(cells_of(event)) for _, name, _ in terms_of(cell))
+
+    def estimates(self) -> Estimates:
+        """The estimates after the last event."""
+        self._design.refresh(self._state.rasch, self._terms)
+        self._refresh(self._changed)
+        self._changed, self._terms = set(), set()
+        state, estimation, columns = self._state, self._estimation, self._columns
+        predicted = self._design.predict()
+        post = posterior(columns, state.groups, predicted, estimation.prior_groups, estimation.fade_groups)
+        answers = post.a + post.b
+        mean = post.a / answers
+        return Estimates(
+            cells=self.cells,
+            rows=self.rows,
+            weight=self._weight,
+            seen=columns.seen,
+            mean=mean,
+            signal=post.signal,
+            predicted=predicted,
+            trend=columns.trend,
+            damping=columns.damping,
+            feasible=columns.feasible,
+            seeing=self._seeing[self._design.pair],
+            learned=(mean > self._halfway) & (columns.seen >= 4),
+            waiting=state.next_number - 1 - columns.issued_at,
+            answers=answers,
+        )
+
+    def _refresh(self, cells: Collection[Cell]) -> None:
+        """Read the records of these cells again."""
+        records = self._state.cells
+        if rows := [(self.rows[cell], records[str(cell)]) for cell in cells if cell in self.rows]:
+            self._columns.fill(rows, self._estimation)
+        if pairs := [(self._pairs[cell], records[str(cell)].blind) for cell in cells if cell in self._pairs]:
+            index = np.array([row for row, _ in pairs])
+            blind = np.array([(counts.successes, counts.failures) for _, counts in pairs])
+            self._seeing[index] = _seeing(blind[:, 0], blind[:, 1], self._chance[index])
+
+
+class _Columns:
+    """What follows from the record of a cell alone, as arrays [N]; a cell without a record has the values of an empty
+    one."""
+
+    def __init__(self, size: int) -> None:
+        self.successes, self.failures, self.spread, self.groups, self.at, self.trend = np.zeros((6, size))
+        self.damping, self.feasible = np.ones((2, size))
+        self.seen, self.issued_at = np.zeros(size, dtype=np.int64), np.full(size, -1)
+
+    def fill(self, records: Sequence[tuple[int, CellState]], estimation: Estimation) -> None:
+        """Set the rows of these (row, record)."""
+        rows = np.array([row for row, _ in records])
+        raw = np.array([_figures(record) for _, record in records]).T
+        self.successes[rows], self.failures[rows], self.spread[rows], self.groups[rows], self.at[rows] = raw[:5]
+        seen, self.issued_at[rows], blind_asked, infeasible, fast, slow, best_at = raw[5:]
+        self.seen[rows] = seen
+        self.trend[rows] = _trend(seen, fast, slow, estimation.window_groups)
+        stale = np.maximum(seen - best_at - estimation.patience_groups, 0.0)
+        self.damping[rows] = np.maximum(_LEAST_DAMPING, 0.5 ** (stale / estimation.patience_groups))
+        answered = seen + blind_asked
+        self.feasible[rows] = (answered + 2.0) / (answered + infeasible + 2.0)
+
+
+def _figures(record: CellState) -> tuple[float, ...]:
+    counts = record.seeing
+    return (
+        *(counts.successes, counts.failures, counts.spread, counts.groups, counts.at),
+        *(record.seen, record.issued_at, record.blind_asked, record.infeasible),
+        *(record.fast.value, record.slow.value, record.best_at),
+    )
+
+
+def _trend(seen: np.ndarray, fast: np.ndarray, slow: np.ndarray, window: float) -> np.ndarray:
+    change = fast - slow
+    # An average over w groups has the variance of a group / (2w - 1); that of the slow average is negligible.
+    noise = np.sqrt(np.maximum(slow * (1.0 - slow), 0.0) / 2.0 / (2.0 * window - 1.0))
+    return np.where(seen < window / 2, 0.0, np.copysign(np.maximum(np.abs(change) - noise, 0.0), change))
+
+
+def _seeing(successes: np.ndarray, failures: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """1 - a lower bound of the blind success, scaled so that chance is 0 and certainty 1."""
+    total = successes + failures
+    mean = (successes + 2.0 * chance) / (total + 2.0)
+    low = mean - np.sqrt(mean * (1.0 - mean) / (total + 3.0)) - _SHORTCUT_MARGIN
+    return 1.0 - np.maximum(low - chance, 0.0) / (1.0 - chance)
+
+
+def _listed(settings: CurriculumSettings) -> Iterator[tuple[Cell, float]]:
+    """Every cell of the settings and its weight.
 
     If the world lists degradations, the weight of a skill is split between undegraded and degraded images.
     """
-    estimates = []
     for skill in settings.skills:
         degraded = degradations_for(settings.world, skill.name)
         share = settings.world.degraded_share if degraded else 0.0
         parts = {"": 1.0 - share, **dict.fromkeys(degraded, share / max(len(degraded), 1))}
-        estimates += [
-            _estimate(state, settings, Cell(skill.name, level, degradation), skill.weight * part)
-            for level in skill.levels
-            for degradation, part in parts.items()
-            if part
-        ]
-    return estimates
-
-
-def _estimate(state: State, settings: CurriculumSettings, cell: Cell, weight: float) -> CellEstimate:
-    estimation = settings.estimation
-    seen = state.cells.get(str(cell), CellState())
-    post = state.posterior(cell, estimation)
-    trend = _trend(seen, estimation.window_groups)
-    stale = seen.seen - seen.best_at - estimation.patience_groups
-    enough = estimation.patience_groups / 4
-    return CellEstimate(
-        cell=cell,
-        weight=weight,
-        seen=seen.seen,
-        mean=post.mean,
-        sd=post.sd,
-        signal=post.signal,
-        predicted=state.rasch.predict(cell),
-        trend=trend,
-        progress=min(abs(trend) / _PROGRESS_SCALE, 1.0),
-        damping=max(_LEAST_DAMPING, 0.5 ** (max(stale, 0) / estimation.patience_groups)),
-        feasible=(seen.seen + seen.blind_asked + 2.0) / (seen.seen + seen.blind_asked + seen.infeasible + 2.0),
-        seeing=_seeing(state.cells.get(str(cell.undegraded), CellState()), cell),
-        learned=seen.seen >= 4 and post.mean > (1.0 + cell.chance) / 2.0,
-        hopeless=seen.seen >= enough and seen.fast.value <= estimation.hopeless,
-        waiting=state.next_number - 1 - seen.issued_at,
-    )
-
-
-def _trend(seen: CellState, window: float) -> float:
-    if seen.seen < window / 2:
-        return 0.0
-    change = seen.fast.value - seen.slow.value
-    # An average over w groups has the variance of a group / (2w - 1); that of the slow average is negligible.
-    noise = math.sqrt(seen.slow.value * (1.0 - seen.slow.value) / 2.0 / (2.0 * window - 1.0))
-    return math.copysign(max(abs(change) - noise, 0.0), change)
-
-
-def _seeing(seen: CellState, cell: Cell) -> float:
-    """1 - a lower bound of the blind success, scaled so that chance is 0 and certainty 1."""
-    blind = seen.blind
-    total = blind.successes + blind.failures
-    mean = (blind.successes + 2.0 * cell.chance) / (total + 2.0)
-    low = mean - math.sqrt(mean * (1.0 - mean) / (total + 3.0)) - _SHORTCUT_MARGIN
-    return 1.0 - max(low - cell.chance, 0.0) / (1.0 - cell.chance)
+        for level in skill.levels:
+            for degradation, part in parts.items():
+                if part:
+                    yield Cell(skill.name, level, degradation), skill.weight * part

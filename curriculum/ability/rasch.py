@@ -15,11 +15,15 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any, Protocol
 
 import msgspec
+import numpy as np
 
 from protocol.skills import CATALOGUE
 from protocol.tasks.task import PROPOSED, Degradation
+
+Numbers = Any  # a float for one cell, or an array for many
 
 _LEVEL_STEP = 0.7  # expected difference in difficulty between neighbouring levels, logits
 _SEVERITY_STEP = 0.2  # the same between severities, and between undegraded images and severity 0
@@ -46,7 +50,7 @@ class Cell(msgspec.Struct, frozen=True, order=True):
 
     @property
     def degradations(self) -> tuple[Degradation, ...]:
-        return tuple(map(Degradation.parse, self.degradation.split("+"))) if self.degradation else ()
+        return _parsed(self.degradation)
 
     @property
     def frame(self) -> str:
@@ -61,6 +65,11 @@ class Cell(msgspec.Struct, frozen=True, order=True):
 
     def __str__(self) -> str:
         return f"{self.skill} L{self.level}" + (f" {self.degradation}" if self.degradation else "")
+
+
+@functools.lru_cache(maxsize=4096)
+def _parsed(degradation: str) -> tuple[Degradation, ...]:
+    return tuple(map(Degradation.parse, degradation.split("+"))) if degradation else ()
 
 
 MOST_TRIALS = 1.0 / _GROUP_CORRELATION  # that any number of answers to one question are worth
@@ -88,7 +97,9 @@ class Rasch(msgspec.Struct):
         error = success - predicted
         if abs(logit) > _MOST_LOGIT and error * logit > 0.0:
             error = 0.0
-        terms = [(kind, sign, self.terms.setdefault(name, [0.0, _VARIANCE[kind]])) for kind, name, sign in _terms(cell)]
+        terms = [
+            (kind, sign, self.terms.setdefault(name, [0.0, _VARIANCE[kind]])) for kind, name, sign in terms_of(cell)
+        ]
         noise = max(predicted * (1.0 - predicted), 0.01) / trials + _SPREAD
         innovation_variance = slope * slope * sum(term[1] for _, _, term in terms) + noise
         for kind, sign, term in terms:
@@ -97,9 +108,8 @@ class Rasch(msgspec.Struct):
             term[1] = min(term[1] * (1.0 - gain * slope) + _NOISE[kind], _VARIANCE[kind])
 
     def _logit(self, cell: Cell) -> float:
-        known = sum(sign * self.terms[name][0] for _, name, sign in _terms(cell) if name in self.terms)
-        severities = sum(item.severity + 1 for item in cell.degradations)
-        return known - _LEVEL_STEP * cell.level - _SEVERITY_STEP * severities
+        known = sum(sign * self.terms[name][0] for _, name, sign in terms_of(cell) if name in self.terms)
+        return known + expected_logit(cell)
 
     @staticmethod
     def _success(cell: Cell, logit: float) -> tuple[float, float]:
@@ -108,8 +118,14 @@ class Rasch(msgspec.Struct):
         return cell.chance + (1.0 - cell.chance) * sigmoid, (1.0 - cell.chance) * sigmoid * (1.0 - sigmoid)
 
 
-@functools.cache  # there are few cells, and they are used constantly
-def _terms(cell: Cell) -> tuple[tuple[str, str, float], ...]:
+@functools.lru_cache(maxsize=16_384)
+def expected_logit(cell: Cell) -> float:
+    """The logit that is expected of a cell before any answer, relative to the ability."""
+    return -_LEVEL_STEP * cell.level - _SEVERITY_STEP * sum(item.severity + 1 for item in cell.degradations)
+
+
+@functools.lru_cache(maxsize=16_384)
+def terms_of(cell: Cell) -> tuple[tuple[str, str, float], ...]:
     """(kind, name, sign) of the terms of the cell's logit.
 
     Proposals have a term of their own: the skill they require is unknown, so they give no evidence about others.
@@ -130,7 +146,7 @@ def _terms(cell: Cell) -> tuple[tuple[str, str, float], ...]:
     )
 
 
-class BetaCounts(msgspec.Struct):
+class BetaCounts(msgspec.Struct, array_like=True, gc=False):
     """Answers in one cell, fading: weights of successes and failures, and of the spread within groups."""
 
     successes: float = 0.0
@@ -158,30 +174,45 @@ class BetaCounts(msgspec.Struct):
         self.groups *= factor
 
 
-class Posterior(msgspec.Struct, frozen=True):
-    """Beta(a, b) over a cell's success probability, and the within-group variance that is expected there."""
-
-    a: float
-    b: float
-    signal: float
+class Evidence(Protocol):
+    """The fields of BetaCounts that `posterior` reads, of one cell or, as arrays, of many."""
 
     @property
-    def mean(self) -> float:
+    def successes(self) -> Numbers: ...
+    @property
+    def failures(self) -> Numbers: ...
+    @property
+    def spread(self) -> Numbers: ...
+    @property
+    def groups(self) -> Numbers: ...
+    @property
+    def at(self) -> Numbers: ...
+
+
+class Posterior(msgspec.Struct, frozen=True):
+    """Beta(a, b) over the success probability of a cell or of many, and the expected variance within groups."""
+
+    a: Numbers
+    b: Numbers
+    signal: Numbers
+
+    @property
+    def mean(self) -> Numbers:
         return self.a / (self.a + self.b)
 
     @property
-    def sd(self) -> float:
+    def sd(self) -> Numbers:
         total = self.a + self.b
-        return math.sqrt(self.a * self.b / (total * total * (total + 1.0)))
+        return np.sqrt(self.a * self.b / (total * total * (total + 1.0)))
 
 
-def posterior(evidence: BetaCounts, now: int, predicted: float, prior_groups: float, fade_groups: float) -> Posterior:
-    """The cell's posterior, with the ability model's prediction as a prior worth `prior_groups` groups.
+def posterior(evidence: Evidence, now: int, predicted: Numbers, prior_groups: float, fade_groups: float) -> Posterior:
+    """The posterior of a cell or of many, with the ability model's prediction as a prior worth `prior_groups` groups.
 
     The expected signal starts from E[p(1-p)] under the posterior and goes over to the variance seen within groups:
     a cell whose questions are half always right and half always wrong has mean 1/2 and yet no gradient.
     """
-    faded = math.exp(-(now - evidence.at) / fade_groups)
+    faded = np.exp((evidence.at - now) / fade_groups)
     prior = prior_groups * 2.0
     a = prior * predicted + faded * evidence.successes
     b = prior * (1.0 - predicted) + faded * evidence.failures

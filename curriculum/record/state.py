@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import Optional
+from typing import Iterator, Optional
 
 import msgspec
 
 from curriculum.ability.calibration import Calibration
 from curriculum.ability.rasch import MOST_TRIALS, BetaCounts, Cell, Posterior, Rasch, effective_trials, posterior
-from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent, spec_of
+from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent, ReportedEvent, spec_of
 from curriculum.settings import Estimation
 from protocol.tasks.proposals import proposal_key
 from protocol.tasks.task import TaskSpec
 from protocol.wire.messages import EVIDENCE, ConfidenceReport
 
-STATE_VERSION = 5  # raise it when the projection of the same events changes
+STATE_VERSION = 6  # raise it when the projection of the same events changes
 
 _SLOW_WINDOWS = 4.0  # length of the slow average in windows
 _MOST_ABANDONED = 10_000  # specs that were given up and whose late reports are still counted
 _LEAST_PROGRESS = 0.03  # rise of the slow average that counts as progress at success 1/2
 
 
-class Average(msgspec.Struct):
+class Average(msgspec.Struct, array_like=True, gc=False):
     """Exponential moving average, corrected for its start."""
 
     total: float = 0.0
@@ -37,7 +37,7 @@ class Average(msgspec.Struct):
         return self.total / self.weight if self.weight else 0.0
 
 
-class CellState(msgspec.Struct):
+class CellState(msgspec.Struct, array_like=True, gc=False):
     """The record of one cell. Counts are groups and never fade; a blind group counts only as blind.
 
     `asked` counts answered questions, `screened` those whose confidence was measured but that were not chosen. Both are
@@ -94,9 +94,10 @@ class Asked(msgspec.Struct):
     left: int
 
 
-class OpenLease(msgspec.Struct):
+class OpenLease(msgspec.Struct, array_like=True, gc=False):
     issue: Issue
     expires_s: float
+    learner: str
 
 
 class State(msgspec.Struct):
@@ -126,7 +127,8 @@ class State(msgspec.Struct):
     def posterior(self, cell: Cell, estimation: Estimation) -> Posterior:
         counts = self.cells[str(cell)].seeing if str(cell) in self.cells else BetaCounts(at=self.groups)
         predicted = self.rasch.predict(cell)
-        return posterior(counts, self.groups, predicted, estimation.prior_groups, estimation.fade_groups)
+        post = posterior(counts, self.groups, predicted, estimation.prior_groups, estimation.fade_groups)
+        return Posterior(float(post.a), float(post.b), float(post.signal))
 
     def blind_success(self, cell: Cell) -> Optional[float]:
         """Mean success of blind questions, whatever the degradation; None if none was asked."""
@@ -160,7 +162,7 @@ class State(msgspec.Struct):
         self.batches += 1
         self.reason = event.reason
         for issue in event.issues:
-            self.leases[issue.spec_id] = OpenLease(issue, event.expires_s)
+            self.leases[issue.spec_id] = OpenLease(issue, event.expires_s, event.learner)
             self.cell(issue.cell).issued_at = issue.number
             if issue.reissue:
                 self.returned.pop(issue.spec_id, None)
@@ -183,8 +185,7 @@ class State(msgspec.Struct):
         self.counted += 1
         for waiting in (self.leases, self.returned, self.abandoned):
             waiting.pop(report.spec_id, None)
-        # A blind question has no images to degrade.
-        cell = Cell(report.skill, report.level, "" if report.blind else report.degradation)
+        cell = reported_cell(report)
         state = self.cell(cell)
         if report.outcome == "infeasible":
             self.infeasible += 1
@@ -205,6 +206,19 @@ class State(msgspec.Struct):
             state.answer(report, statistics, self.groups, estimation)
 
 
+def reported_cell(report: ConfidenceReport) -> Cell:
+    """The cell of the question. A blind question has no images to degrade."""
+    return Cell(report.skill, report.level, "" if report.blind else report.degradation)
+
+
+def cells_of(event: Event) -> Iterator[Cell]:
+    """The cells whose records the event changes."""
+    if isinstance(event, LeasedEvent):
+        yield from (issue.cell for issue in event.issues)
+    elif isinstance(event, ReportedEvent):
+        yield from map(reported_cell, event.reports)
+
+
 def group_statistics(report: ConfidenceReport) -> tuple[float, float, float]:
     """Mean success (0..1), the number of independent answers that the group is worth, and the variance of rewards.
 
@@ -222,8 +236,28 @@ def group_statistics(report: ConfidenceReport) -> tuple[float, float, float]:
 
 def encode_state(state: State) -> bytes:
     """Serialise the state; floats round-trip exactly, so that equal states have equal bytes."""
-    return msgspec.json.encode(state)
+    return msgspec.msgpack.encode(state)
+
+
+class StateEncoder:
+    """Encodes one state repeatedly, like `encode_state`; only the cells that events have changed are encoded again."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._cells: dict[str, msgspec.Raw] = {}  # in the order of `state.cells`
+        self._changed: dict[str, None] = dict.fromkeys(state.cells)
+
+    def follow(self, event: Event) -> None:
+        """Note an event that was applied to the state."""
+        self._changed.update(dict.fromkeys(map(str, cells_of(event))))
+
+    def encode(self) -> bytes:
+        for name in self._changed:
+            self._cells[name] = msgspec.Raw(msgspec.msgpack.encode(self._state.cells[name]))
+        self._changed.clear()
+        fields = {name: getattr(self._state, name) for name in self._state.__struct_fields__}
+        return msgspec.msgpack.encode({**fields, "cells": self._cells})
 
 
 def decode_state(body: bytes) -> State:
-    return msgspec.json.decode(body, type=State)
+    return msgspec.msgpack.decode(body, type=State)

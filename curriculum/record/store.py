@@ -14,7 +14,7 @@ import os
 import sqlite3
 import time
 from pathlib import Path
-from typing import Iterable, Iterator, Optional
+from typing import Iterable, Iterator, Optional, Union
 
 import msgspec
 
@@ -98,28 +98,38 @@ class Store:
         os.pwrite(self._last_event, b"%020d\n" % last, 0)  # of fixed length: it needs no space on the disk
         return last
 
-    def rebuild_indexes(self) -> bool:
-        """Rebuild `reports` and `requests` from the events; returns whether they were correct before."""
+    def rebuild_indexes(self) -> None:
+        """Rebuild `reports` and `requests` from the events."""
         with self._sentences(), self._transaction():
-            before = self._index_rows()
             self._db.execute("DELETE FROM reports")
             self._db.execute("DELETE FROM requests")
             for event_id, event in self.events():
                 self._index(event_id, event)
-            return before == self._index_rows()
 
     # ------------------------------------------------------------------------- reading
 
     def events(self, after: int = 0) -> Iterator[tuple[int, Event]]:
         """(id, event) in order. Raises VantageError("corrupt") for an event that cannot be decoded."""
+        for event_id, _, event in self.timed_events(after):
+            yield event_id, event
+
+    def timed_events(self, after: int = 0) -> Iterator[tuple[int, float, Event]]:
+        """(id, epoch seconds, event) in order. Raises as `events` does."""
         with self._sentences():
-            for event_id, body in self._db.execute("SELECT id, body FROM events WHERE id > ? ORDER BY id", (after,)):
+            rows = self._db.execute("SELECT id, time_s, body FROM events WHERE id > ? ORDER BY id", (after,))
+            for event_id, time_s, body in rows:
                 try:
-                    yield event_id, decode_event(body.encode())
+                    yield event_id, time_s, decode_event(body.encode())
                 except msgspec.DecodeError as error:
                     raise VantageError(
                         "corrupt", f"event {event_id} in {self.path} cannot be read ({error}); restore a copy."
                     ) from None
+
+    def count(self, kind: str) -> int:
+        """The number of events of this kind."""
+        with self._sentences():
+            (number,) = self._db.execute("SELECT count(*) FROM events WHERE kind = ?", (kind,)).fetchone()
+        return number
 
     def event_of_request(self, request_id: bytes) -> Optional[Event]:
         """The event that this request caused, or None."""
@@ -190,18 +200,27 @@ class Store:
             self._db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
     def _index(self, event_id: int, event: Event) -> None:
-        if isinstance(event, ReportedEvent):
-            self._db.executemany(
-                "INSERT INTO reports VALUES (?, ?)", [(report.report_id, event_id) for report in event.reports]
-            )
-        if isinstance(event, (ReportedEvent, LeasedEvent, ProposedEvent)):
-            self._db.execute("INSERT INTO requests VALUES (?, ?)", (event.request_id, event_id))
+        for table, key in _keys_of(event):
+            self._db.execute(f"INSERT INTO {table} VALUES (?, ?)", (key, event_id))
 
-    def _index_rows(self) -> tuple[list[tuple[str, int]], list[tuple[bytes, int]]]:
-        return (
-            self._db.execute("SELECT report_id, event_id FROM reports ORDER BY report_id").fetchall(),
-            self._db.execute("SELECT request_id, event_id FROM requests ORDER BY request_id").fetchall(),
-        )
+    def indexed(self, event_id: int, event: Event) -> int:
+        """The number of rows that the indexes have for this event, or -1 if one is missing or wrong."""
+        keys = list(_keys_of(event))
+        with self._sentences():
+            for table, key in keys:
+                column = "report_id" if table == "reports" else "request_id"
+                found = self._db.execute(f"SELECT event_id FROM {table} WHERE {column} = ?", (key,)).fetchone()
+                if found != (event_id,):
+                    return -1
+        return len(keys)
+
+    def index_size(self) -> int:
+        """The number of rows of both indexes."""
+        with self._sentences():
+            (rows,) = self._db.execute(
+                "SELECT (SELECT count(*) FROM reports) + (SELECT count(*) FROM requests)"
+            ).fetchone()
+        return rows
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -237,6 +256,15 @@ class Store:
                 "corrupt",
                 f"{self.path} is damaged or not a curriculum database ({error}); restore a copy or move it away.",
             ) from error
+
+
+def _keys_of(event: Event) -> Iterator[tuple[str, Union[str, bytes]]]:
+    """(table, key) of the rows that index the event."""
+    if isinstance(event, ReportedEvent):
+        for report in event.reports:
+            yield "reports", report.report_id
+    if isinstance(event, (ReportedEvent, LeasedEvent, ProposedEvent)):
+        yield "requests", event.request_id
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ SELECTORS = Implementations(
         "confidence_bands": "curriculum.selectors.confidence_bands:ConfidenceBandsSelector",
         "weakest_first": "curriculum.selectors.weakest_first:WeakestFirstSelector",
         "difficulty_pools": "curriculum.selectors.difficulty_pools:DifficultyPoolsSelector",
+        "learning_progress": "curriculum.selectors.learning_progress:LearningProgressSelector",
         "uniform": "curriculum.selectors.uniform:UniformSelector",
         "static": "curriculum.selectors.static:StaticSelector",
     },

@@ -5,9 +5,9 @@ The rule of Ouroboros-Spatial (arXiv 2606.11719) applied to cells: most weight g
 
 from __future__ import annotations
 
-from typing import Sequence
+import numpy as np
 
-from curriculum.ability.estimates import CellEstimate
+from curriculum.ability.estimates import Estimates
 from curriculum.selectors.base import Selector, feasible_weight
 
 _EASY, _HARD = 0.9, 0.1
@@ -15,7 +15,6 @@ _OUTSIDE = 0.1  # weight of a cell outside the frontier
 
 
 class ConfidenceBandsSelector(Selector):
-    def weights(self, estimates: Sequence[CellEstimate]) -> list[float]:
-        return [
-            feasible_weight(estimate) * (1.0 if _HARD <= estimate.mean <= _EASY else _OUTSIDE) for estimate in estimates
-        ]
+    def weights(self, estimates: Estimates) -> np.ndarray:
+        frontier = (estimates.mean >= _HARD) & (estimates.mean <= _EASY)
+        return feasible_weight(estimates) * np.where(frontier, 1.0, _OUTSIDE)

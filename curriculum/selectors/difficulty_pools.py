@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+import numpy as np
 
-from curriculum.ability.estimates import CellEstimate
+from curriculum.ability.estimates import Estimates
 from curriculum.selectors.base import Selector, feasible_weight
 
 
 class DifficultyPoolsSelector(Selector):
-    def weights(self, estimates: Sequence[CellEstimate]) -> list[float]:
-        return [feasible_weight(estimate) * (1.0 if 0.25 < estimate.mean <= 0.75 else 0.2) for estimate in estimates]
+    def weights(self, estimates: Estimates) -> np.ndarray:
+        middle = (estimates.mean > 0.25) & (estimates.mean <= 0.75)
+        return feasible_weight(estimates) * np.where(middle, 1.0, 0.2)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+import numpy as np
 
-from curriculum.ability.estimates import CellEstimate
+from curriculum.ability.estimates import Estimates
 from curriculum.selectors.base import Selector, Shares
 from curriculum.settings import CurriculumSettings
 
@@ -14,8 +14,8 @@ class StaticSelector(Selector):
         super().__init__(settings)
         self.repeats = settings.static_specs
 
-    def shares(self, estimates: Sequence[CellEstimate]) -> Shares:
-        return {(estimate.cell, "static"): 1.0 / len(estimates) for estimate in estimates}
+    def shares(self, estimates: Estimates) -> Shares:
+        return {"static": np.full(len(estimates), 1.0 / len(estimates))}
 
-    def weights(self, estimates: Sequence[CellEstimate]) -> list[float]:
-        return [1.0] * len(estimates)
+    def weights(self, estimates: Estimates) -> np.ndarray:
+        return np.ones(len(estimates))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+import numpy as np
 
-from curriculum.ability.estimates import CellEstimate
+from curriculum.ability.estimates import Estimates
 from curriculum.selectors.base import Selector
 
 
 class UniformSelector(Selector):
-    def weights(self, estimates: Sequence[CellEstimate]) -> list[float]:
-        return [estimate.weight for estimate in estimates]
+    def weights(self, estimates: Estimates) -> np.ndarray:
+        return estimates.weight

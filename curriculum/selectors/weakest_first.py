@@ -5,14 +5,14 @@ The scheduler of SpatialEvo (arXiv 2604.14144): weight max(0.05, 1 - success), s
 
 from __future__ import annotations
 
-from typing import Sequence
+import numpy as np
 
-from curriculum.ability.estimates import CellEstimate
+from curriculum.ability.estimates import Estimates
 from curriculum.selectors.base import Selector, feasible_weight
 
 _FLOOR = 0.05
 
 
 class WeakestFirstSelector(Selector):
-    def weights(self, estimates: Sequence[CellEstimate]) -> list[float]:
-        return [feasible_weight(estimate) * max(_FLOOR, 1.0 - estimate.mean) for estimate in estimates]
+    def weights(self, estimates: Estimates) -> np.ndarray:
+        return feasible_weight(estimates) * np.maximum(_FLOOR, 1.0 - estimates.mean)

@@ -9,7 +9,7 @@ from typing import Sequence
 from launch.report import charts
 from launch.report.records import Evaluation, Records, StepRecord
 
-_WINDOW_STEPS = 10  # of the mean success of replayed questions
+_WINDOW_STEPS = 10  # of the mean success of replayed questions, and of the figures about answers
 
 
 def data_figures(steps: Sequence[StepRecord]) -> list[tuple[str, str]]:
@@ -28,6 +28,20 @@ def data_figures(steps: Sequence[StepRecord]) -> list[tuple[str, str]]:
         (f"{sum(step.screened for step in steps):,}", f"screened out ({why})" if why else "screened out"),
         (f"{trained - replayed:,}", "distinct questions trained on"),
         (f"{trained / max(trained - replayed, 1):.1f}", "uses per question"),
+        *_answer_figures(steps),
+    ]
+
+
+def _answer_figures(steps: Sequence[StepRecord]) -> list[tuple[str, str]]:
+    """What the answers of the last steps look like; empty for records without counts of answers."""
+    last = [step for step in steps if step.rewarded][-_WINDOW_STEPS:]
+    answers = sum(step.rewarded for step in last)
+    if not answers:
+        return []
+    return [
+        (f"{sum(step.readable for step in last) / answers:.0%}", "of the last answers readable"),
+        (f"{sum(step.truncated for step in last) / answers:.1%}", "of the last answers cut off"),
+        (f"{sum(step.answer_tokens for step in last) / answers:,.0f}", "tokens in an answer"),
     ]
 
 

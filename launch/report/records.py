@@ -49,6 +49,10 @@ class StepRecord:
     replayed: int = 0
     before_replay: float = 0.0
     after_replay: float = 0.0
+    rewarded: int = 0  # answers with a reward; the following counts are of these
+    readable: int = 0
+    truncated: int = 0  # cut off
+    answer_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -252,7 +256,9 @@ def _curriculum_line(line: dict[str, Any]) -> Union[Lease, ReportBatch, None]:
 def _step(line: dict[str, Any]) -> StepRecord:
     groups, without = line.get("groups"), line.get("no_gradient")
     no_gradient = without / groups if groups and without is not None else None
-    values = {"reward": math.nan, "seconds": {}, **line, "no_gradient": no_gradient}
+    values = {"seconds": {}, **line, "no_gradient": no_gradient}
+    if values.get("reward") is None:  # no answer of the step was trained on
+        values["reward"] = math.nan
     return msgspec.convert(values, StepRecord)
 
 

@@ -10,7 +10,7 @@ from learner.evaluate.held_out import Evaluator, HeldOut, write_results
 from learner.policy.adapters import read_adapter
 from learner.policy.assemble import assemble
 from learner.policy.checkpoints import CheckpointStore
-from learner.rollouts.answerer import Answerer
+from learner.rollouts.answerer import answerer_of
 from learner.settings import LearnerSettings
 from learner.stream.reports import Channel
 from protocol.run.config import section
@@ -43,10 +43,8 @@ def evaluate_run(run: RunDir, simulator: Channel, per_skill: Optional[int], step
         read_adapter(parts.model, checkpoint)
     parts.model.eval()
     tasks = held_out.tasks(simulator, settings.stream, lambda _: None)
-    style, limit = settings.policy.style, settings.rollout.max_answer_tokens
-    reading = settings.policy.reading
-    answerer = Answerer(parts.live_engine(), parts.encoder, style, simulator, settings.stream, reading)
-    evaluator = Evaluator(answerer, limit, asked.seed)
+    answerer = answerer_of(settings, parts.live_engine(), parts.encoder, simulator)
+    evaluator = Evaluator(answerer, settings.rollout.max_answer_tokens, asked.seed)
     rows, questions = evaluator.evaluate(tasks, asked.samples, asked.blind_per_skill, lambda _: None)
     at = int(checkpoint.name.split("-")[1]) if checkpoint is not None else 0
     summary = {"label": "offline", "step": at, "rows": [msgspec.to_builtins(row) for row in rows]}

@@ -5,7 +5,7 @@
     GRPOTrainer.reward_funcs       passes their rewards; TRL computes the advantages
     advantages_of_truths           the true answer of each question, if taught, as an answer with a fixed advantage
     _get_per_token_logps_...       the packed forward: each image and prompt once per group instead of once per answer;
-                                   else TRL's own forward, or turn by turn if the policy looked around
+                                   else TRL's own forward, or prompt by prompt if the policy reasons or looked around
     training_step                  averages the gradients over the ranks, if there are several (learner/ranks/orders.py)
     GRPOTrainer                    loss, clipping, importance correction, optimizer, logging
     _save_checkpoint / _load_...   sealed folders without pickle (learner/policy/checkpoints.py)
@@ -38,7 +38,6 @@ from learner.policy.packed import PackedPolicy
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.group import Group
 from learner.settings import GrpoSettings, RolloutSettings
-from protocol.answers.prompt import Style
 from protocol.answers.scoring import Reward
 
 # If vLLM is installed, TRL imports it for a client that is not used here; this takes half of the learner's start.
@@ -109,7 +108,7 @@ class VantageTrainer(GRPOTrainer):
         packed: Optional[PackedPolicy] = None,
         correct: bool = False,
         callbacks: Sequence[Any] = (),
-        style: Style = "letters",
+        encoder: Optional[PromptEncoder] = None,
     ) -> None:
         self._collect = collect
         self._grpo = grpo
@@ -117,7 +116,8 @@ class VantageTrainer(GRPOTrainer):
         self._own = range(0)  # this rank's answers among those of its groups
         self._rows = torch.empty(0, dtype=torch.int64)
         self._packed = packed
-        self._encoder = PromptEncoder(processor, model, style)
+        self._encoder = encoder or PromptEncoder(processor, model)
+        args.chat_template_kwargs = self._encoder.template_options
         self._checkpoints = checkpoints
         self._clock = clock
         self._facts = facts
@@ -126,7 +126,7 @@ class VantageTrainer(GRPOTrainer):
         self._mismatch = 0.0
         super().__init__(
             model=model,
-            reward_funcs=[self._accuracy, self._readable],
+            reward_funcs=[self._accuracy, self._format, self._length, self._likelihood],
             args=args,
             train_dataset=Dataset.from_list([{"prompt": ""}]),  # never read: see get_train_dataloader
             processing_class=processor,
@@ -167,22 +167,36 @@ class VantageTrainer(GRPOTrainer):
     def _rollout(self, prompts: list[Any], _trainer: Any) -> dict[str, Any]:
         rows = [(self._groups[number], sample) for number, sample in self._indices()]
         assert len(rows) == len(prompts)
-        return {
+        output = {
             "prompt_ids": [list(group.turns(sample)[0].prompt_ids) for group, sample in rows],
             "completion_ids": [group.token_ids(sample) for group, sample in rows],
             "logprobs": [group.logprobs(sample) for group, sample in rows],
         }
+        if self._grpo.masks:
+            lengths = map(len, output["completion_ids"])
+            output["env_mask"] = [[int(not self._is_masked(*row))] * length for row, length in zip(rows, lengths)]
+        return output
 
     def _accuracy(self, group: list[int], sample: list[int], **_: Any) -> list[float | None]:
-        return [None if reward is None else reward.accuracy for reward in self._rewards(group, sample)]
+        return self._each(group, sample, lambda reward: reward.accuracy)
 
-    def _readable(self, group: list[int], sample: list[int], **_: Any) -> list[float | None]:
-        return [None if reward is None else float(reward.readable) for reward in self._rewards(group, sample)]
+    def _format(self, group: list[int], sample: list[int], **_: Any) -> list[float | None]:
+        return self._each(group, sample, lambda reward: reward.format)
 
-    def _rewards(self, group: list[int], sample: list[int]) -> list[Optional[Reward]]:
-        """Rewards of these answers; None for true ones, which TRL then leaves out of means and spreads."""
-        pairs = [(self._groups[g], s) for g, s in zip(group, sample)]
-        return [None if own.is_truth(s) else own.rewards[s] for own, s in pairs]
+    def _length(self, group: list[int], sample: list[int], **_: Any) -> list[float | None]:
+        return self._each(group, sample, lambda reward: reward.length)
+
+    def _likelihood(self, group: list[int], sample: list[int], **_: Any) -> list[float | None]:
+        return self._each(group, sample, lambda reward: reward.likelihood)
+
+    def _each(self, group: list[int], sample: list[int], term: Callable[[Reward], float]) -> list[float | None]:
+        """A term of the rewards of these answers; None for true and masked ones, which TRL leaves out of means."""
+        pairs = [(self._groups[number], own) for number, own in zip(group, sample)]
+        return [None if own.is_truth(s) or self._is_masked(own, s) else term(own.rewards[s]) for own, s in pairs]
+
+    def _is_masked(self, group: Group, sample: int) -> bool:
+        """Whether an answer was cut off and is not trained on."""
+        return self._grpo.masks and not group.is_truth(sample) and group.rewards[sample].truncated
 
     def _generate_and_score_completions(self, inputs: list[Row]) -> dict[str, Any]:
         self._rows = torch.arange(self._own.start, self._own.stop, device=self.accelerator.device)
@@ -247,7 +261,7 @@ class VantageTrainer(GRPOTrainer):
         *args: Any,
         **kwargs: Any,
     ) -> tuple[torch.Tensor, Optional[torch.Tensor], Optional[torch.Tensor]]:
-        if self._packed is None and any(group.later for group in self._groups):
+        if self._packed is None and (self._encoder.reasons or any(group.later for group in self._groups)):
             with self.accelerator.autocast():
                 return *plain_log_probs(
                     model,
@@ -257,6 +271,7 @@ class VantageTrainer(GRPOTrainer):
                     self._rows,
                     logits_to_keep,
                     self.temperature,
+                    self._grpo.micro_batch_tokens,
                 ), None
         if self._packed is None:
             return super()._get_per_token_logps_and_entropies(
@@ -264,7 +279,12 @@ class VantageTrainer(GRPOTrainer):
             )
         with self.accelerator.autocast():
             log_probs, entropies = packed_log_probs(
-                self._packed, self._groups, self._rows, logits_to_keep, self.temperature
+                self._packed,
+                self._groups,
+                self._rows,
+                logits_to_keep,
+                self.temperature,
+                self._grpo.micro_batch_tokens,
             )
         if self._sampled is not None and log_probs.requires_grad:
             sampled, mask = self._sampled
@@ -358,7 +378,7 @@ def trainer_config(
         epsilon=grpo.epsilon,
         loss_type=grpo.loss,
         scale_rewards="group",
-        reward_weights=[1.0, grpo.format_weight],
+        reward_weights=[1.0, grpo.format_weight, 1.0, grpo.likelihood_weight],
         vllm_importance_sampling_mode="token_truncate",
         vllm_importance_sampling_clip_max=grpo.importance_cap,
         adam_beta2=grpo.adam_beta2,

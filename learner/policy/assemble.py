@@ -17,7 +17,8 @@ from learner.policy.packed import PackedPolicy
 from learner.rollouts import ENGINES
 from learner.rollouts.base import EngineContext, Prompt, RolloutEngine
 from learner.rollouts.encoder import PromptEncoder
-from learner.rollouts.transformers import GenerateEngine, PackedEngine, packed_truths, plain_truths
+from learner.rollouts.scores import packed_truths, plain_truths
+from learner.rollouts.transformers import GenerateEngine, PackedEngine
 from learner.settings import GrpoSettings, LearnerSettings
 from protocol.errors import VantageError
 from protocol.skills.skill import MOST_VIEWS
@@ -34,12 +35,13 @@ class Parts:
     encoder: PromptEncoder
     packed: Optional[PackedPolicy]  # None for other model classes, or if disabled by the config
     device: str
+    most_tokens: int  # computed at once
 
     def truths(self, prompts: Sequence[Prompt]) -> list[float]:
-        """Mean log-probability of the true answer of each prompt under the live weights."""
+        """Mean log-probability of the true answer of each prompt, after its `thought`, under the live weights."""
         if self.packed is not None:
-            return packed_truths(self.packed, self.encoder, prompts)
-        return plain_truths(self.model, self.processor, self.encoder, prompts)
+            return packed_truths(self.packed, self.encoder, prompts, self.most_tokens)
+        return plain_truths(self.model, self.processor, self.encoder, prompts, self.most_tokens)
 
     def live_engine(self) -> RolloutEngine:
         """Return an engine that samples with the live weights."""
@@ -57,12 +59,12 @@ def assemble(settings: LearnerSettings, seed: int) -> Parts:
     device = _device(settings.device)
     dtype = torch.bfloat16 if device == "cuda" and settings.grpo.bf16 else torch.float32
     policy = load(settings.policy.model, dtype, device, settings.policy.revision)
-    encoder = PromptEncoder(policy.processor, policy.model, settings.policy.style)
+    encoder = PromptEncoder(policy.processor, policy.model, settings.policy.style, settings.policy.tags)
     model = add_lora(policy.model, settings.grpo, seed)
     packed: Optional[PackedPolicy] = None
     if settings.grpo.packed_forward and getattr(policy.model.config, "model_type", "") == "qwen3_vl":
         packed = PackedPolicy(model, policy.processor)
-    return Parts(model, policy.processor, policy.source, encoder, packed, device)
+    return Parts(model, policy.processor, policy.source, encoder, packed, device, settings.grpo.micro_batch_tokens)
 
 
 def add_lora(model: Any, grpo: GrpoSettings, seed: int) -> Any:

@@ -21,7 +21,7 @@ from learner.grpo.schedule import rate
 from learner.grpo.trainer import VantageTrainer, trainer_config
 from learner.policy.adapters import read_adapter
 from learner.policy.assemble import assemble, rollout_engine
-from learner.ranks.orders import Answer, Leave, LoadAdapter, Ranks, Resume, Train, TrainStep, join
+from learner.ranks.orders import Answer, Leave, LoadAdapter, Ranks, Resume, Score, Train, TrainStep, join
 from learner.rollouts.group import Group
 from learner.rollouts.sharded import answer_part
 from learner.settings import LearnerSettings
@@ -65,6 +65,9 @@ class Follower:
             if isinstance(order, Answer):
                 engine = self._live if order.live else self._engine
                 self._ranks.reply(answer_part(engine, parts.truths, order.prompts, order.n, order.sampling))
+            elif isinstance(order, Score):
+                prompts = order.unpack()
+                self._ranks.reply_scores(parts.truths(prompts) if prompts else [])
             elif isinstance(order, LoadAdapter):
                 self._engine.load_adapter(order.name, Path(order.path))
             elif isinstance(order, Resume):
@@ -108,7 +111,7 @@ class Follower:
             self._parts.packed,
             correct=not self._engine.live,
             callbacks=[_StopWithRank0(self._ranks)],
-            style=settings.policy.style,
+            encoder=self._parts.encoder,
         )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Optional, Sequence, Union
+from typing import Any, Mapping, Optional, Sequence, Union
 
 import msgspec
 import numpy as np
@@ -45,6 +45,23 @@ class Answer(msgspec.Struct, tag=True):
     live: bool
 
 
+class Score(msgspec.Struct, tag=True):
+    """Score true answers with the live weights and reply: (index of the prompt, thought, truth) of each."""
+
+    prompts: list[Prompt]
+    truths: list[tuple[int, tuple[int, ...], tuple[int, ...]]]
+
+    @staticmethod
+    def of(prompts: Sequence[Prompt]) -> Score:
+        distinct = {prompt.key: prompt for prompt in prompts}
+        index = {key: number for number, key in enumerate(distinct)}
+        bare = [replace(prompt, truth=(), thought=()) for prompt in distinct.values()]
+        return Score(bare, [(index[prompt.key], prompt.thought, prompt.truth) for prompt in prompts])
+
+    def unpack(self) -> list[Prompt]:
+        return [replace(self.prompts[at], thought=thought, truth=truth) for at, thought, truth in self.truths]
+
+
 class LoadAdapter(msgspec.Struct, tag=True):
     name: str
     path: str
@@ -70,19 +87,22 @@ class TrainStep(msgspec.Struct, tag=True):
     def of(groups: Sequence[Group], rows: range, used: float) -> TrainStep:
         turns = [turn for group in groups for own in group.later for turn in own]
         turns += [group.truth for group in groups if group.truth is not None]
-        distinct = {id(rollout.prompt): rollout for rollout in (*(group.rollout for group in groups), *turns)}
+        distinct = {rollout.prompt.key: rollout for rollout in (*(group.rollout for group in groups), *turns)}
         index = {key: number for number, key in enumerate(distinct)}
         packed = [
             WireGroup(
-                index[id(group.prompt)],
+                index[group.prompt.key],
                 group.rollout.completions,
-                [[(index[id(turn.prompt)], turn.completion) for turn in own] for own in group.later],
+                [[(index[turn.prompt.key], turn.completion) for turn in own] for own in group.later],
                 group.rewards,
-                None if group.truth is None else (index[id(group.truth.prompt)], group.truth.completion),
+                _wire_truth(index, group.truth),
             )
             for group in groups
         ]
-        prompts = [replace(rollout, completions=()) for rollout in distinct.values()]
+        prompts = [
+            replace(rollout, completions=(), prompt=replace(rollout.prompt, thought=(), truth=()))
+            for rollout in distinct.values()
+        ]
         return TrainStep(prompts, packed, rows.start, rows.stop, used)
 
     def unpack(self) -> tuple[list[Group], range]:
@@ -96,7 +116,9 @@ class TrainStep(msgspec.Struct, tag=True):
             )
             truth = None
             if group.truth is not None:
-                truth = replace(self.prompts[group.truth[0]], completions=(group.truth[1],))
+                number, thought, completion = group.truth
+                base = self.prompts[number]
+                truth = replace(base, prompt=replace(base.prompt, thought=thought), completions=(completion,))
             groups.append(Group(first, group.rewards, later, truth))
         return groups, range(self.start, self.stop)
 
@@ -106,14 +128,20 @@ class WireGroup(msgspec.Struct):
     completions: tuple[Completion, ...]
     later: list[list[tuple[int, Completion]]]  # further turns of each answer: (index of the prompt, completion)
     rewards: tuple[Reward, ...]
-    truth: Optional[tuple[int, Completion]] = None  # index of the prompt, the true answer
+    truth: Optional[tuple[int, tuple[int, ...], Completion]] = None  # index of the prompt, thought, the true answer
+
+
+def _wire_truth(
+    index: Mapping[tuple[object, ...], int], truth: Optional[Rollout]
+) -> Optional[tuple[int, tuple[int, ...], Completion]]:
+    return None if truth is None else (index[truth.prompt.key], truth.prompt.thought, truth.completion)
 
 
 class Leave(msgspec.Struct, tag=True):
     """Exit: the run is done or stops."""
 
 
-Order = Union[Resume, Answer, LoadAdapter, Train, TrainStep, Leave]
+Order = Union[Resume, Answer, Score, LoadAdapter, Train, TrainStep, Leave]
 
 
 # ----------------------------------------------------------------------------- the ranks
@@ -146,6 +174,14 @@ class Ranks:
     def replies(self) -> list[list[Rollout]]:
         """On rank 0: receive the answers of each of the others."""
         return [_receive(list[Rollout], rank) for rank in range(1, self.size)]
+
+    def reply_scores(self, scores: Sequence[float]) -> None:
+        """On the others: send scores to rank 0."""
+        _send(list(scores), 0)
+
+    def scores(self) -> list[list[float]]:
+        """On rank 0: receive the scores of each of the others."""
+        return [_receive(list[float], rank) for rank in range(1, self.size)]
 
     def broadcast(self, value: bool) -> bool:
         """Return the value of rank 0. Collective: every rank must call it."""

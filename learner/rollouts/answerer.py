@@ -20,10 +20,22 @@ from typing import Any, Iterable, NamedTuple, Optional, Sequence, Union
 from learner.rollouts.base import Completion, Prompt, RgbImage, Rollout, RolloutEngine, Sampling
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.group import Group
-from learner.settings import StreamSettings
+from learner.rollouts.reasoning import NO_PENALTY, Overlong, probe
+from learner.settings import LearnerSettings, StreamSettings
 from learner.stream.episodes import Task, observed_from
 from learner.stream.reports import Channel
-from protocol.answers.prompt import Look, Moved, Reading, Style, read_answer, read_move, write_answer, write_prompt
+from protocol.answers.prompt import (
+    TAGS,
+    Look,
+    Moved,
+    Reading,
+    Style,
+    read_answer,
+    read_move,
+    write_answer,
+    write_prompt,
+)
+from protocol.answers.reasoning import parse
 from protocol.answers.scoring import Reward, score
 from protocol.errors import VantageError
 from protocol.seeds import rng_for
@@ -59,6 +71,7 @@ class Answerer:
         simulator: Channel,
         stream: StreamSettings,
         reading: Reading = "lenient",
+        overlong: Overlong = NO_PENALTY,
     ) -> None:
         """`simulator` renders the views of moves; `stream` holds their deadline."""
         self._engine = engine
@@ -67,6 +80,8 @@ class Answerer:
         self._reading: Reading = reading
         self._simulator = simulator
         self._stream = stream
+        self._overlong = overlong
+        self.reasons = style == "reason"
 
     def answer(
         self, tasks: Sequence[Task], n: int, sampling: Sampling, blind: Sequence[bool] = (), truth: bool = True
@@ -74,7 +89,7 @@ class Answerer:
         """Sample and score `n` answers to each task; tasks marked `blind` are asked without images and moves.
 
         The result of a task is an error if a view requested by the policy could not be rendered. With `truth`, the
-        engine also scores the true answer if it can.
+        engine also scores the true answer if it can; after reasoning, the group tells where to score it.
         """
         if not tasks:
             return []
@@ -93,7 +108,7 @@ class Answerer:
             walk
             for index, place in places.items()
             for sample, completion in enumerate(rollouts[index].completions)
-            for walk in _walk(index, sample, place, completion)
+            for walk in _walk(index, sample, place, self._said(completion))
         ]
         while walks:
             self._observe(tasks, walks, failures)
@@ -104,10 +119,10 @@ class Answerer:
                 later[walk.task][walk.sample] += (turn,)
                 place = walk.place.further[walk.action]
                 if len(place.moves) < tasks[walk.task].spec.look_around:
-                    further += _walk(walk.task, walk.sample, place, turn.completion)
+                    further += _walk(walk.task, walk.sample, place, self._said(turn.completion))
             walks = further
         return [
-            failures.get(index) or self._group(tasks[index], rollout, later.get(index, ()))
+            failures.get(index) or self._group(tasks[index], rollout, later.get(index, ()), truth)
             for index, rollout in enumerate(rollouts)
         ]
 
@@ -116,24 +131,61 @@ class Answerer:
         place = _start(task)
         return self._plain_prompt(task, True, False) if place is None else self._prompt(task, True, place)
 
-    def _group(self, task: Task, rollout: Rollout, later: Sequence[tuple[Rollout, ...]]) -> Group:
+    def _group(self, task: Task, rollout: Rollout, later: Sequence[tuple[Rollout, ...]], truth: bool) -> Group:
         group = Group(rollout, (), tuple(later) if any(later) else ())
-        return replace(group, rewards=tuple(self._reward(task, turn.completion) for turn in group.last))
+        group = replace(group, rewards=tuple(self._reward(task, turns) for turns in group))
+        if not self.reasons:
+            return group
+        said = tuple(self._said(turn.completion).text for turn in group.last)
+        return replace(group, said=said, probes=self._probes(task, group) if truth else ())
 
-    def _reward(self, task: Task, completion: Completion) -> Reward:
-        answer = read_answer(task.question, completion.text, self._style, self._reading)
-        return score(task.question, answer, completion.finished)
+    def _reward(self, task: Task, turns: Sequence[Rollout]) -> Reward:
+        last = turns[-1].completion
+        tags = self._encoder.tags if self.reasons else TAGS
+        answer = read_answer(task.question, last.text, self._style, self._reading, tags)
+        form = parse(last.text, tags).form if last.finished else 0.0
+        tokens = max(len(turn.completion.token_ids) for turn in turns)
+        return replace(
+            score(task.question, answer, last.finished),
+            form=form if self.reasons else None,
+            length=self._overlong(tokens, last.finished),
+            truncated=not last.finished,
+        )
+
+    def _said(self, completion: Completion) -> Completion:
+        """The completion with the answer or move that it contains as its text, without reasoning."""
+        if not self.reasons:
+            return completion
+        return replace(completion, text=(parse(completion.text, self._encoder.tags).answer or "").strip())
+
+    def _probes(self, task: Task, group: Group) -> tuple[Prompt, ...]:
+        """Where to score the true answer of each sampled answer; equal ones are the same object."""
+        answer = write_answer(task.question, "letters")
+        known: dict[tuple[int, tuple[int, ...]], Prompt] = {}
+        probes: list[Prompt] = []
+        for turn in group.last:
+            key = (id(turn.prompt), turn.completion.token_ids)
+            if key not in known:
+                known[key] = probe(self._encoder, turn, answer)
+            probes.append(known[key])
+        return tuple(probes)
 
     def _plain_prompt(self, task: Task, truth: bool, blind: bool) -> Prompt:
-        text = self._encoder.plain(write_prompt(task.question, self._style))
+        text = self._text(task)
         return Prompt(text, () if blind else task.images, self._truth(task) if truth else ())
 
     def _prompt(self, task: Task, truth: bool, place: _Place) -> Prompt:
-        look = Look(task.spec.look_around - len(place.moves), place.moves)
-        text = self._encoder.plain(write_prompt(task.question, self._style, look))
+        text = self._text(task, Look(task.spec.look_around - len(place.moves), place.moves))
         return Prompt(text, place.images, self._truth(task) if truth else ())
 
+    def _text(self, task: Task, look: Optional[Look] = None) -> str:
+        tags = self._encoder.tags if self.reasons else TAGS
+        return self._encoder.plain(write_prompt(task.question, self._style, look, tags))
+
     def _truth(self, task: Task) -> tuple[int, ...]:
+        """The token ids of the true answer; none if it follows reasoning, which is not sampled yet."""
+        if self.reasons:
+            return ()
         return self._encoder.answer(write_answer(task.question, self._style))
 
     def _observe(self, tasks: Sequence[Task], walks: Sequence[_Walk], failures: dict[int, VantageError]) -> None:
@@ -193,6 +245,15 @@ class Answerer:
             for members, rollout in zip(places, self._engine.generate(prompts, count, turn_sampling)):
                 turns.update((number, rollout.only(index)) for index, number in enumerate(members))
         return [turns[number] for number in range(len(walks))]
+
+
+def answerer_of(
+    settings: LearnerSettings, engine: RolloutEngine, encoder: PromptEncoder, simulator: Channel
+) -> Answerer:
+    """The answerer of a run."""
+    grpo, policy = settings.grpo, settings.policy
+    overlong = Overlong(settings.rollout.max_answer_tokens, grpo.overlong_tokens, grpo.overlong_weight)
+    return Answerer(engine, encoder, policy.style, simulator, settings.stream, policy.reading, overlong)
 
 
 def _start(task: Task) -> Optional[_Place]:

@@ -25,12 +25,19 @@ RgbImage = NDArray[np.uint8]  # [H, W, 3] sRGB
 class Prompt:
     """One question as the policy reads it: the views, then the text. Without images the question is blind.
 
-    `truth` holds the token ids of the true answer. Engines may score it, but never show it to the policy.
+    `truth` holds the token ids of the true answer. Engines may score it, but never show it to the policy. `thought`
+    holds tokens of the policy's own turn after which the true answer is scored or taught: its reasoning.
     """
 
     text: str
     images: tuple[RgbImage, ...] = ()
     truth: tuple[int, ...] = ()
+    thought: tuple[int, ...] = ()
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Prompts with equal keys read the same; `truth` and `thought` may differ."""
+        return (self.text, *map(id, self.images))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Any, Sequence
 
 from protocol.answers.letters import message_parts
-from protocol.answers.prompt import Style
+from protocol.answers.prompt import TAGS, Style
+from protocol.answers.reasoning import Tags
 from protocol.errors import VantageError
 
 # Attributes of processors and configurations that hold tokens of images, videos and sounds, as ids or as text.
@@ -15,21 +16,31 @@ _MEDIA = r"(?:\w*_)?(?:image|img|video|vision|audio|boi|eoi)(?:_\w+)?"
 _MEDIA_ID = re.compile(_MEDIA + r"_token_(?:id|ids|index)")
 _MEDIA_TEXT = re.compile(_MEDIA + r"_(?:token|tag)")
 
+_ANSWERED = "Qzq"  # the answer of a dialogue that shows how the chat template ends a turn
+
 
 class PromptEncoder:
     """`eos` is the token that ends a turn of the policy; any of `ends` ends an answer; `banned` may not be sampled."""
 
-    def __init__(self, processor: Any, model: Any, style: Style = "letters") -> None:
-        """Several images are tagged in the style "letters" only.
+    def __init__(self, processor: Any, model: Any, style: Style = "letters", tags: Tags = TAGS) -> None:
+        """Several images are not tagged in the style "words". `tags` are those of the style "reason".
 
         Raises VantageError("bad_config") if the processor has no chat template for a question with an image.
         """
         self._processor = processor
         self._style: Style = style
-        self._tokenizer = processor.tokenizer
+        self.tokenizer = self._tokenizer = processor.tokenizer
+        # Options of the chat template: a switch for reasoning, if the template has one.
+        self.template_options = {"enable_thinking": style == "reason"} if _has_switch(processor) else {}
         self._ids = lru_cache(maxsize=4096)(self._encode)
         special = {index for index, token in self._tokenizer.added_tokens_decoder.items() if token.special}
         special |= set(self._tokenizer.all_special_ids)
+        if style == "reason":  # the policy writes the tags, whatever kind of token they are
+            written = {*tags.thought, *tags.answer}
+            special -= {
+                index for index, token in self._tokenizer.added_tokens_decoder.items() if token.content in written
+            }
+        self._hidden = special
         media = _media_tokens(processor, model.config, self._tokenizer)
         self.eos = self._end_of_turn(special, media)
         self.ends = frozenset({self.eos, *_as_ids(self._tokenizer.eos_token_id)} | _end_tokens(model))
@@ -40,6 +51,13 @@ class PromptEncoder:
         marks = [added[index].content for index in special | media if index in added]
         longest_first = sorted(filter(None, marks), key=len, reverse=True)
         self._marks = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        opened = style == "reason" and self.rendered("?", 0).rstrip().endswith(tags.thought[0])
+        self.tags = tags._replace(native=opened or bool(self.template_options), opened=opened)
+
+    @property
+    def reasons(self) -> bool:
+        """Whether the policy reasons before it answers."""
+        return self._style == "reason"
 
     @property
     def image_token(self) -> int:
@@ -55,7 +73,7 @@ class PromptEncoder:
 
     def text(self, token_ids: Sequence[int]) -> str:
         """Text of a completion without special tokens."""
-        return self._tokenizer.decode(token_ids, skip_special_tokens=True)
+        return self._tokenizer.decode([token for token in token_ids if token not in self._hidden])
 
     def plain(self, text: str) -> str:
         """The text, with a space inside everything in it that the tokenizer would read as a special token."""
@@ -65,9 +83,9 @@ class PromptEncoder:
 
     def content(self, text: str, images: int) -> list[dict[str, str]]:
         """The parts of a user turn with `images` images before the text."""
-        if self._style == "letters":
-            return message_parts(text, images)
-        return [*({"type": "image"} for _ in range(images)), {"type": "text", "text": text}]
+        if self._style == "words":
+            return [*({"type": "image"} for _ in range(images)), {"type": "text", "text": text}]
+        return message_parts(text, images)
 
     def rendered(self, text: str, images: int) -> str:
         """The prompt as text with special tokens."""
@@ -75,7 +93,7 @@ class PromptEncoder:
         return self._render([turn], add_generation_prompt=True)
 
     def _render(self, turns: list[dict[str, Any]], **options: Any) -> str:
-        return self._processor.apply_chat_template(turns, tokenize=False, **options)
+        return self._processor.apply_chat_template(turns, tokenize=False, **self.template_options, **options)
 
     def _encode(self, text: str, images: int) -> tuple[int, ...]:
         return tuple(self._tokenizer(self.rendered(text, images), add_special_tokens=False)["input_ids"])
@@ -83,9 +101,9 @@ class PromptEncoder:
     def _end_of_turn(self, special: set[int], media: set[int]) -> int:
         """The special token that follows an answer in the chat template, or else the tokenizer's end token."""
         asked: dict[str, Any] = {"role": "user", "content": [{"type": "text", "text": "?"}]}
-        answered = {"role": "assistant", "content": [{"type": "text", "text": "x"}]}
+        answered = {"role": "assistant", "content": [{"type": "text", "text": _ANSWERED}]}
         try:
-            prompt, dialogue = self.rendered("?", 0), self._render([asked, answered])
+            dialogue = self._render([asked, answered])
             seeing = set(self.prompt("?", 1))
         except Exception as error:  # templates are programs: any error may come out of one
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
@@ -99,12 +117,17 @@ class PromptEncoder:
                 "bad_config",
                 "the chat template of the policy leaves out images: choose a model with one that does not.",
             )
-        if dialogue.startswith(prompt):
-            _, _, rest = dialogue[len(prompt) :].partition("x")
-            first = self._tokenizer(rest, add_special_tokens=False)["input_ids"][:1]
-            if set(first) & special:
-                return int(first[0])
+        _, found, rest = dialogue.partition(_ANSWERED)
+        first = self._tokenizer(rest, add_special_tokens=False)["input_ids"][:1] if found else []
+        if set(first) & special:
+            return int(first[0])
         return int(self._tokenizer.eos_token_id)
+
+
+def _has_switch(processor: Any) -> bool:
+    """Whether the chat template has a switch for the model's own reasoning, like that of Qwen3."""
+    templates = [getattr(owner, "chat_template", None) for owner in (processor, processor.tokenizer)]
+    return any("enable_thinking" in str(template) for template in templates)
 
 
 def _end_tokens(model: Any) -> set[int]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Sequence
 
-from learner.ranks.orders import Answer, LoadAdapter, Ranks
+from learner.ranks.orders import Answer, LoadAdapter, Ranks, Score
 from learner.rollouts.base import Prompt, Rollout, RolloutEngine, Sampling, TruthScorer
 
 
@@ -21,10 +21,8 @@ class ShardedEngine:
         self._truths = truths
 
     def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
-        size = self._ranks.size
-        bounds = [len(prompts) * rank // size for rank in range(size + 1)]
-        parts = [tuple(prompts[start:stop]) for start, stop in zip(bounds, bounds[1:])]
-        samplings = [replace(sampling, seed=(sampling.seed + rank) % 2**31) for rank in range(size)]
+        parts = _split(prompts, self._ranks.size)
+        samplings = [replace(sampling, seed=(sampling.seed + rank) % 2**31) for rank in range(self._ranks.size)]
         self._ranks.send([Answer(part, n, own, self.live) for part, own in zip(parts[1:], samplings[1:])])
         answers = answer_part(self._own, self._truths, parts[0], n, samplings[0])
         return [*answers, *(rollout for reply in self._ranks.replies() for rollout in reply)]
@@ -36,6 +34,23 @@ class ShardedEngine:
 
     def close(self) -> None:
         self._own.close()
+
+
+def sharded_truths(truths: TruthScorer, ranks: Ranks) -> TruthScorer:
+    """Score an equal part of the true answers on each rank; called on rank 0."""
+
+    def score(prompts: Sequence[Prompt]) -> list[float]:
+        parts = _split(prompts, ranks.size)
+        ranks.send([Score.of(part) for part in parts[1:]])
+        own = truths(parts[0]) if parts[0] else []
+        return [*own, *(value for reply in ranks.scores() for value in reply)]
+
+    return score
+
+
+def _split(prompts: Sequence[Prompt], size: int) -> list[tuple[Prompt, ...]]:
+    bounds = [len(prompts) * rank // size for rank in range(size + 1)]
+    return [tuple(prompts[start:stop]) for start, stop in zip(bounds, bounds[1:])]
 
 
 def answer_part(

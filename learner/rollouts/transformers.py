@@ -1,8 +1,8 @@
 """Rollouts with the live weights in the learner's process.
 
-`PackedEngine` is for Qwen3-VL models: images and prompts are computed once per group, and each token step continues
-every *distinct* unfinished answer once, however many samples share it. `GenerateEngine` calls `model.generate` and
-supports all other model classes.
+`PackedEngine` is for Qwen3-VL models: images and prompts are computed once per group. In short answers, each token step
+continues every *distinct* unfinished answer once, however many samples share it; long answers have a cache of keys and
+values each. `GenerateEngine` calls `model.generate` and supports all other model classes.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from typing import Any, Iterable, Iterator, Optional, Sequence
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
-from transformers import GenerationConfig
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from learner.policy.packed import PackedPolicy, Prefix
-from learner.policy.vision import ImageFeatures
 from learner.rollouts.base import (
     Completion,
     EngineContext,
@@ -29,8 +27,11 @@ from learner.rollouts.base import (
     greedy_then_sampled,
 )
 from learner.rollouts.encoder import PromptEncoder
+from learner.rollouts.inputs import batches_of_one_shape, encode_prompts, grid_of, plain_inputs
 
 _PACKED_AT_ONCE, _GENERATED_AT_ONCE = 64, 8  # prompts
+_TOKENS_AT_ONCE = 2**16  # of answers
+_SHORT = 16  # tokens of answers that are often equal
 _GREEDY_TEMPERATURE = 1.0  # for log-probabilities of greedy answers
 
 
@@ -57,7 +58,7 @@ class PackedEngine(_LiveWeights):
     def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
         answers: list[Optional[Rollout]] = [None] * len(prompts)
         generator = torch.Generator(self._packed.device).manual_seed(sampling.seed)
-        for indices in batches_of_one_shape(prompts, _PACKED_AT_ONCE):
+        for indices in batches_of_one_shape(prompts, _at_once(_PACKED_AT_ONCE, n, sampling)):
             batch = [prompts[index] for index in indices]
             for index, rollout in zip(indices, self._generate(batch, n, sampling, generator)):
                 answers[index] = rollout
@@ -70,10 +71,11 @@ class PackedEngine(_LiveWeights):
         prefix = self._packed.prefill(prompt_ids, features, grid_of(self._packed, prompts[0]))
         truths = truth_log_probs(self._packed, prefix, [prompt.truth for prompt in prompts])
         count = len(prompts)
-        tokens: list[list[tuple[int, ...]]] = [[()] * n for _ in prompts]
-        logprobs: list[list[tuple[float, ...]]] = [[()] * n for _ in prompts]
+        tokens: list[list[list[int]]] = [[[] for _ in range(n)] for _ in prompts]
+        logprobs: list[list[list[float]]] = [[[] for _ in range(n)] for _ in prompts]
         logits = self._packed.logits(prefix.last)[:, None]  # [B, K distinct answers, V]
         owner = np.zeros((count, n), np.int64)  # the distinct answer that each sample continues
+        cache = self._packed.cache() if sampling.max_tokens > _SHORT else None
         open_samples = np.ones((count, n), bool)
         for _ in range(sampling.max_tokens):
             log_p = self._log_p(logits, sampling)
@@ -85,11 +87,15 @@ class PackedEngine(_LiveWeights):
             for row, picks in enumerate(chosen.tolist()):
                 for column, token in enumerate(picks):
                     if open_samples[row, column]:
-                        tokens[row][column] += (token,)
-                        logprobs[row][column] += (chosen_log_p[row][column],)
+                        tokens[row][column].append(token)
+                        logprobs[row][column].append(chosen_log_p[row][column])
                         open_samples[row, column] = token not in self._encoder.ends
             if not open_samples.any():
                 break
+            if cache is not None:
+                logits = self._packed.logits(self._packed.extend(prefix, cache, chosen))
+                owner = np.arange(n)[None].repeat(count, 0)
+                continue
             branches, owner = _distinct(tokens, open_samples)
             branches = branches.to(self._packed.device)
             at = torch.full((*branches.shape[:2], 1), branches.shape[2] - 1, device=branches.device)
@@ -99,7 +105,7 @@ class PackedEngine(_LiveWeights):
                 prompt,
                 tuple(prompt_ids[row]),
                 tuple(
-                    Completion(ids, log_p, self._encoder.text(ids), ids[-1] in self._encoder.ends)
+                    Completion(tuple(ids), tuple(log_p), self._encoder.text(ids), ids[-1] in self._encoder.ends)
                     for ids, log_p in zip(tokens[row], logprobs[row])
                 ),
                 truths[row],
@@ -111,30 +117,9 @@ class PackedEngine(_LiveWeights):
         return (logits / (sampling.temperature or _GREEDY_TEMPERATURE)).log_softmax(-1)
 
 
-def batches_of_one_shape(prompts: Sequence[Prompt], size: int) -> Iterable[list[int]]:
-    """Yield batches of up to `size` indices of prompts whose views have one shape; blind prompts are separate."""
-    by_shape: dict[Any, list[int]] = {}
-    for index, prompt in enumerate(prompts):
-        by_shape.setdefault(prompt.images[0].shape if prompt.images else None, []).append(index)
-    for indices in by_shape.values():
-        for start in range(0, len(indices), size):
-            yield indices[start : start + size]
-
-
-def encode_prompts(
-    packed: PackedPolicy, encoder: PromptEncoder, prompts: Sequence[Prompt]
-) -> tuple[list[list[int]], Optional[ImageFeatures]]:
-    """Token ids with expanded image tokens, and the features of all views, for prompts of one shape."""
-    images = [image for prompt in prompts for image in prompt.images]
-    features = packed.encode_once(images) if images else None
-    ids = [list(encoder.prompt(prompt.text, len(prompt.images))) for prompt in prompts]
-    if images:
-        ids = [packed.expand(tokens, *images[0].shape[:2]) for tokens in ids]
-    return ids, features
-
-
-def grid_of(packed: PackedPolicy, prompt: Prompt) -> Optional[tuple[int, int]]:
-    return packed.vision.grid(*prompt.images[0].shape[:2]) if prompt.images else None
+def _at_once(most: int, n: int, sampling: Sampling) -> int:
+    """Prompts that are answered at once, so that the caches of their answers have a bounded size."""
+    return max(1, min(most, _TOKENS_AT_ONCE // (n * sampling.max_tokens)))
 
 
 def truth_log_probs(packed: PackedPolicy, prefix: Prefix, truths: Sequence[Sequence[int]]) -> list[Optional[float]]:
@@ -155,7 +140,7 @@ def _sample(log_p: Tensor, generator: torch.Generator) -> Tensor:
     return torch.multinomial(flat, 1, generator=generator).view(log_p.shape[:-1])
 
 
-def _distinct(tokens: list[list[tuple[int, ...]]], open_samples: np.ndarray) -> tuple[Tensor, np.ndarray]:
+def _distinct(tokens: list[list[list[int]]], open_samples: np.ndarray) -> tuple[Tensor, np.ndarray]:
     """Return the distinct unfinished answers of each prompt, [B, K, T], and their index for each sample, [B, n].
 
     All unfinished answers have the same length T. Prompts with fewer than K distinct answers repeat the first.
@@ -166,63 +151,11 @@ def _distinct(tokens: list[list[tuple[int, ...]]], open_samples: np.ndarray) -> 
     for row, (answers, flags) in enumerate(zip(tokens, open_samples)):
         index: dict[tuple[int, ...], int] = {}
         for column in np.flatnonzero(flags):
-            owner[row, column] = index.setdefault(answers[column], len(index))
+            owner[row, column] = index.setdefault(tuple(answers[column]), len(index))
         distinct.append(list(index) or [(0,) * length])
     most = max(map(len, distinct))
     filled = [answers + answers[:1] * (most - len(answers)) for answers in distinct]
     return torch.tensor(filled), owner
-
-
-def packed_truths(packed: PackedPolicy, encoder: PromptEncoder, prompts: Sequence[Prompt]) -> list[float]:
-    """Mean log-probability of the true answer of each prompt under the live weights."""
-    values: list[float] = [0.0] * len(prompts)
-    with torch.no_grad():
-        for indices in batches_of_one_shape(prompts, _PACKED_AT_ONCE):
-            batch = [prompts[index] for index in indices]
-            prompt_ids, features = encode_prompts(packed, encoder, batch)
-            prefix = packed.prefill(prompt_ids, features, grid_of(packed, batch[0]))
-            for index, value in zip(indices, truth_log_probs(packed, prefix, [prompt.truth for prompt in batch])):
-                assert value is not None, "the prompt has no true answer"
-                values[index] = value
-    return values
-
-
-def plain_truths(model: Any, processor: Any, encoder: PromptEncoder, prompts: Sequence[Prompt]) -> list[float]:
-    """Like `packed_truths`, by the model's own forward pass, prompt by prompt, for any model class."""
-    values: list[float] = []
-    for prompt in prompts:
-        inputs = plain_inputs(model, processor, encoder, [prompt], [prompt.truth])
-        with torch.no_grad():
-            logits = model(**inputs).logits[0, -len(prompt.truth) - 1 : -1].float()
-        truth = torch.tensor(prompt.truth, device=logits.device)
-        values.append(float(logits.log_softmax(-1).gather(-1, truth[:, None]).mean()))
-    return values
-
-
-def plain_inputs(
-    model: Any,
-    processor: Any,
-    encoder: PromptEncoder,
-    prompts: Sequence[Prompt],
-    answers: Sequence[Sequence[int]] = (),
-) -> dict[str, Any]:
-    """Input tensors for prompts (padded on the left), followed by the token ids of answers if given."""
-    images = [[Image.fromarray(image) for image in prompt.images] for prompt in prompts]
-    inputs = processor(
-        text=[encoder.rendered(prompt.text, len(prompt.images)) for prompt in prompts],
-        images=images if any(images) else None,
-        padding=True,
-        padding_side="left",
-        add_special_tokens=False,
-        return_tensors="pt",
-    )
-    if answers:
-        tail = torch.tensor([list(answer) for answer in answers])
-        inputs["input_ids"] = torch.cat([inputs["input_ids"], tail], 1)
-        inputs["attention_mask"] = torch.cat([inputs["attention_mask"], torch.ones_like(tail)], 1)
-        if "mm_token_type_ids" in inputs:
-            inputs["mm_token_type_ids"] = torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(tail)], 1)
-    return dict(inputs.to(model.device))
 
 
 def make_engine(context: EngineContext) -> RolloutEngine:
@@ -248,7 +181,7 @@ class GenerateEngine(_LiveWeights):
             return greedy_then_sampled(self.generate, prompts, n, sampling)
         torch.manual_seed(sampling.seed)
         rollouts: dict[int, Rollout] = {}
-        for indices in batches_of_one_shape(prompts, _GENERATED_AT_ONCE):
+        for indices in batches_of_one_shape(prompts, _at_once(_GENERATED_AT_ONCE, n, sampling)):
             batch = [prompts[index] for index in indices]
             rollouts.update(zip(indices, self._generate(batch, n, sampling)))
         return [rollouts[index] for index in range(len(prompts))]
@@ -257,27 +190,21 @@ class GenerateEngine(_LiveWeights):
         inputs = plain_inputs(self._model, self._processor, self._encoder, prompts)
         greedy = sampling.temperature == 0
         samples = 1 if greedy else n
-        mode: dict[str, Any] = (
-            {"do_sample": False}
-            if greedy
-            else {"do_sample": True, "temperature": sampling.temperature, "top_k": 0, "top_p": 1.0}
-        )
+        mode: dict[str, Any] = {} if greedy else {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
+        chosen = _ChosenLogProbs(inputs["input_ids"].shape[1], sampling.temperature, self._encoder.banned)
         with _neutral_generation(self._model):
             output = self._model.generate(
                 **inputs,
                 **mode,
+                do_sample=not greedy,
                 num_return_sequences=samples,
                 max_new_tokens=sampling.max_tokens,
-                suppress_tokens=list(self._encoder.banned),
+                logits_processor=LogitsProcessorList([chosen]),
                 eos_token_id=sorted(self._encoder.ends),
                 pad_token_id=self._pad,
-                return_dict_in_generate=True,
-                output_scores=True,
             )
-        length = inputs["input_ids"].shape[1]
-        answers = output.sequences[:, length:]
-        scores = torch.stack(output.scores, 1).float().log_softmax(-1)
-        log_probs = scores.gather(-1, answers[..., None])[..., 0].tolist()
+        answers = output[:, inputs["input_ids"].shape[1] :]
+        log_probs = chosen.finish(output).tolist()
         for row, prompt in enumerate(prompts):
             ids = inputs["input_ids"][row][inputs["attention_mask"][row].bool()].tolist()
             own = range(row * samples, (row + 1) * samples)
@@ -289,6 +216,37 @@ class GenerateEngine(_LiveWeights):
         length = len(ids) if end is None else end + 1
         written = tuple(ids[:length])
         return Completion(written, tuple(log_probs[:length]), self._encoder.text(written), end is not None)
+
+
+class _ChosenLogProbs(LogitsProcessor):
+    """Makes the sampling distribution, and records the log-probability of each chosen token under it.
+
+    `generate` can return the distributions of all steps, which for long answers do not fit in memory.
+    """
+
+    def __init__(self, prompt: int, temperature: float, banned: Sequence[int]) -> None:
+        self._prompt = prompt
+        self._temperature = temperature or _GREEDY_TEMPERATURE
+        self._banned = torch.tensor(banned)
+        self._last: Optional[Tensor] = None
+        self._found: list[Tensor] = []
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        self._note(input_ids)
+        scores[:, self._banned] = float("-inf")
+        scores = scores / self._temperature
+        self._last = scores.log_softmax(-1)
+        return scores
+
+    def _note(self, ids: Tensor) -> None:
+        at = self._prompt + len(self._found)
+        if self._last is not None and ids.shape[1] > at:
+            self._found.append(self._last.gather(-1, ids[:, at, None])[:, 0])
+
+    def finish(self, output: Tensor) -> Tensor:
+        """Log-probabilities [N, T] of the tokens after the prompt."""
+        self._note(output)
+        return torch.stack(self._found, 1)
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 _BAN = -100  # logit bias
 _IN_FLIGHT = 128  # questions per server
 _RETRY_S = 2.0
-_REQUEST_S = 600.0  # for all answers to one question
+_REQUEST_S, _TOKEN_S = 600.0, 1.0  # for all answers to one question: at least, and for each token of the longest
 _OUR_ADAPTER = re.compile(r"policy-v\d+-[0-9a-f]{8}")
 
 
@@ -142,6 +142,7 @@ class VllmServeEngine:
             "logprobs": True,
             "top_logprobs": 0,
             "return_token_ids": True,
+            "chat_template_kwargs": self._encoder.template_options,
             **sampling,
         }
         status, answer = server.post("/v1/chat/completions", message)
@@ -212,15 +213,16 @@ class _Server:
         self.post("/v1/unload_lora_adapter", {"lora_name": name})
 
     def post(self, route: str, message: dict[str, Any]) -> tuple[int, Any]:
-        return self._request(route, json.dumps(message).encode())
+        timeout_s = _REQUEST_S + _TOKEN_S * message.get("max_tokens", 0)
+        return self._request(route, json.dumps(message).encode(), timeout_s)
 
-    def _request(self, route: str, body: Optional[bytes]) -> tuple[int, Any]:
+    def _request(self, route: str, body: Optional[bytes], timeout_s: float = _REQUEST_S) -> tuple[int, Any]:
         """Return (status, answer), with retries for `patience_s`. Raises VantageError("unavailable")."""
         end = time.monotonic() + self._patience_s
         while True:
             try:
                 request = urllib.request.Request(self.url + route, body, self._headers)
-                with self._opener.open(request, timeout=_REQUEST_S) as response:
+                with self._opener.open(request, timeout=timeout_s) as response:
                     return response.status, _parsed(response.read())
             except urllib.error.HTTPError as error:
                 answer = _parsed(error.read())

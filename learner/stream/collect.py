@@ -31,7 +31,9 @@ from learner.stream.episodes import FATAL, SEE_SIMULATOR, EpisodeLog, Task, Task
 from learner.stream.outbox import Outbox, ReportSender
 from learner.stream.replay import Replay
 from learner.stream.reports import answer_entropy, failure_report, has_spread, report_on
-from learner.stream.screen import Confidence, candidate, choose, confidence, screened_report
+from learner.stream.screen import Confidence, candidate, choose, confidence, is_choice, screened_report
+from learner.stream.truths import truth_of, with_likelihoods
+from protocol.answers.scoring import Reward
 from protocol.errors import VantageError
 from protocol.run.stall import Stalls
 from protocol.seeds import rng_for
@@ -46,6 +48,11 @@ _VIEWS = "views for a policy that looks around"
 _READABLE = "answers that can be read"
 _SEE_STYLE = "Check learner.policy.style and learner.rollout.max_answer_tokens."
 _SHOWN = 60  # characters of an answer in a sentence
+_LONGEST_REASONING = 4000  # characters of reasoning in the record of an episode
+_CUT_OFF = (
+    "all %d answers of step %d were cut off at learner.rollout.max_answer_tokens = %d: raise it, or choose a policy "
+    "that answers more briefly"
+)
 
 
 @dataclass
@@ -60,6 +67,11 @@ class StepCounts:
     kept: int = 0
     readable: int = 0  # answers
     answers: int = 0  # sampled, those for screening included
+    rewarded: int = 0  # answers with a reward; the following counts are of these
+    well_formed: int = 0  # with reasoning in the exact form
+    truncated: int = 0  # cut off
+    overlong: int = 0  # with a penalty for their length
+    answer_tokens: int = 0
     staleness_steps: float = 0.0
     candidates: int = 0  # questions from the simulator
     screened: int = 0  # of them, those left out
@@ -109,18 +121,27 @@ class Collector:
         pairs = (pairs or flat)[: grpo.groups]
         pairs = pairs[: len(pairs) // unit * unit] or (pairs * unit)[:unit]
         for task, group in pairs:
-            self.replay.note(task, step, _success(group))
+            self.replay.note(task, step, _expected(task, group))
         self.counts.kept = len(pairs)
-        self._check_readable()
+        self._check_readable(step)
         return [group.teaching() if grpo.teaches else group for _, group in pairs]
 
     def _useful(self, pairs: Sequence[_Answered]) -> tuple[list[_Answered], list[_Answered]]:
         """Split answered tasks into those with a gradient and the others. A true answer always has one."""
         if self.settings.grpo.teaches:
             return list(pairs), []
-        weight = self.settings.grpo.format_weight
-        spread = [has_spread([reward.total(weight) for reward in group.rewards]) for _, group in pairs]
+        spread = [self._has_gradient(group) for _, group in pairs]
         return list(compress(pairs, spread)), [pair for pair, has in zip(pairs, spread) if not has]
+
+    def _has_gradient(self, group: Group) -> bool:
+        """Whether the rewards of the answers that are trained on differ."""
+        grpo = self.settings.grpo
+        counted = [reward for reward in group.rewards if not (grpo.masks and reward.truncated)]
+        return len(counted) > 1 and has_spread(self._totals(counted))
+
+    def _totals(self, rewards: Sequence[Reward]) -> list[float]:
+        grpo = self.settings.grpo
+        return [reward.total(grpo.format_weight, grpo.likelihood_weight) for reward in rewards]
 
     def _replay(self, step: int) -> tuple[list[_Answered], list[_Answered]]:
         """Answer the questions that are replayed in this step. Their reports were sent before."""
@@ -129,14 +150,17 @@ class Collector:
             return [], []
         with self.clock("rollout"):
             answers = self.answerer.answer(tasks, self.settings.grpo.samples, self._sampling(step, 0))
-        pairs = [(task, group) for task, group in zip(tasks, answers) if isinstance(group, Group)]
+            pairs = [(task, group) for task, group in zip(tasks, answers) if isinstance(group, Group)]
+            if self.settings.grpo.likelihood_weight:
+                groups = with_likelihoods([group for _, group in pairs], self.score_truth)
+                pairs = [(task, group) for (task, _), group in zip(pairs, groups)]
         self.counts.replayed = len(pairs)
         self.counts.before_replay = sum(self.replay.success(task) for task, _ in pairs)
-        self.counts.after_replay = sum(_success(group) for _, group in pairs)
+        self.counts.after_replay = sum(_expected(*pair) for pair in pairs)
         self._count_readable([group for _, group in pairs])
         useful, useless = self._useful(pairs)
         for task, group in useless:
-            self.replay.note(task, step, _success(group))
+            self.replay.note(task, step, _expected(task, group))
         return useful, useless
 
     def _sampling(self, step: int, portion: int) -> Sampling:
@@ -144,13 +168,22 @@ class Collector:
         return Sampling(self.settings.rollout.temperature, self.settings.rollout.max_answer_tokens, seed)
 
     def _count_readable(self, groups: Sequence[Group]) -> None:
-        self.counts.readable += sum(reward.readable for group in groups for reward in group.rewards)
-        self.counts.answers += sum(len(group.rewards) for group in groups)
+        counts, rewards = self.counts, [reward for group in groups for reward in group.rewards]
+        counts.answers += len(rewards)
+        counts.rewarded += len(rewards)
+        counts.readable += sum(reward.readable for reward in rewards)
+        counts.well_formed += sum(reward.form == 1.0 for reward in rewards)
+        counts.truncated += sum(reward.truncated for reward in rewards)
+        counts.overlong += sum(reward.length < 0 for reward in rewards)
         for group in groups:
             self._last_answer = group.last[-1].completion.text
+            counts.answer_tokens += sum(len(turn.completion.token_ids) for turns in group for turn in turns)
 
-    def _check_readable(self) -> None:
+    def _check_readable(self, step: int) -> None:
         """Count a step without a readable answer as a failed attempt: the policy cannot learn from it."""
+        counts = self.counts
+        if counts.rewarded and counts.truncated == counts.rewarded:
+            log.warning(_CUT_OFF, counts.rewarded, step, self.settings.rollout.max_answer_tokens)
         if self.counts.readable:
             self.stalls.progressed(_READABLE)
         elif self.counts.asked:
@@ -166,7 +199,8 @@ class Collector:
             answered = [(task, group) for task, group in zip(tasks, answers) if isinstance(group, Group)]
             self._report_failures(failed, step, all_failed=not answered)
             tasks, groups = [task for task, _ in answered], [group for _, group in answered]
-            truths = self._truths(groups)
+            groups = with_likelihoods(groups, self.score_truth)
+            truths = [truth_of(group) for group in groups]
         self.stream.pump(step)
         with self.clock("report"):
             reports = [self._report(*row, step) for row in zip(tasks, groups, truths)]
@@ -193,11 +227,12 @@ class Collector:
         candidates = [task for task in tasks if not _is_blind(task)]
         with self.clock("screen"):
             sampling = self._sampling(step, -portion)
-            found = confidence(candidates, self.answerer, self.score_truth, settings.samples, sampling)
+            found = confidence(candidates, self.answerer, self.score_truth, settings, sampling)
             failed = [(task, error) for task, error in zip(candidates, found) if isinstance(error, VantageError)]
             judged = [(task, known) for task, known in zip(candidates, found) if isinstance(known, Confidence)]
             self._report_failures(failed, step, all_failed=bool(failed) and not judged)
-            self.counts.answers += sum(len(known.accuracies) for _, known in judged)
+            each = settings.samples if self.answerer.reasons else 0
+            self.counts.answers += sum(each or len(known.accuracies) for _, known in judged)
             rng = rng_for(self.run_seed, "screen", step, portion)
             screened = choose([candidate(*pair) for pair in judged], count, settings, rng)
             self.outbox.add([screened_report(*judged[index], step, why) for index, why in screened.left_out.items()])
@@ -227,37 +262,19 @@ class Collector:
             if last.code in FATAL and is_stalled(self.stalls, _VIEWS):
                 raise last
 
-    def _truths(self, groups: Sequence[Group]) -> list[tuple[float, float]]:
-        """Return the likelihood of the true answer of each group, exp(mean log p) of its tokens, and its probability.
-
-        They are measured in the last turn of each answer and averaged over answers.
-        """
-        turns = {id(turn.prompt): turn for group in groups for turn in group.last}
-        known = {key: turn.truth_logprob for key, turn in turns.items()}
-        unknown = [key for key, value in known.items() if value is None]
-        if unknown:
-            known.update(zip(unknown, self.score_truth([turns[key].prompt for key in unknown])))
-        mean = {key: value for key, value in known.items() if value is not None}
-        found = []
-        for group in groups:
-            values = [(mean[id(turn.prompt)], len(turn.prompt.truth)) for turn in group.last]
-            found.append((fmean(math.exp(one) for one, _ in values), fmean(math.exp(one * n) for one, n in values)))
-        return found
-
     def _report(self, task: Task, group: Group, truth: tuple[float, float], step: int) -> ConfidenceReport:
         assert task.leased is not None
-        totals = [reward.total(self.settings.grpo.format_weight) for reward in group.rewards]
         return report_on(
             task.leased,
             step,
             "answered",
             frame=task.question.frame,
-            rewards=tuple(totals),
+            rewards=tuple(self._totals(group.rewards)),
             success_rate=_success(group),
             truth_likelihood=truth[0],
             truth_probability=truth[1],
-            answer_entropy=answer_entropy(turn.completion.text for turn in group.last),
-            had_gradient=has_spread(totals),
+            answer_entropy=answer_entropy(group.answers),
+            had_gradient=self._has_gradient(group),
             renderer_digest=task.renderer_digest,
         )
 
@@ -295,12 +312,14 @@ class Collector:
                 "options": task.question.options,
                 "truth": task.question.answer,
                 "program": task.question.program,
-                "answers": [turn.completion.text.strip() for turn in group.last],
+                "answers": [text.strip() for text in group.answers],
                 "success_rate": round(report.success_rate, 4),
                 "truth_likelihood": round(report.truth_likelihood, 4),
                 "had_gradient": report.had_gradient,
             }
             images = task.images
+            if group.said:
+                record["reasoning"] = group.last[0].completion.text[:_LONGEST_REASONING]  # of the first answer
             if group.later:
                 record["moves"] = [[turn.completion.text.strip() for turn in turns[:-1]] for turns in group]
                 images = max((turns[-1].prompt.images for turns in group), key=len)
@@ -313,3 +332,16 @@ def _is_blind(task: Task) -> bool:
 
 def _success(group: Group) -> float:
     return fmean(reward.accuracy for reward in group.rewards)
+
+
+def _expected(task: Task, group: Group) -> float:
+    """The expected accuracy: the probability of the only right answer if it was scored, else a mean of samples.
+
+    A few samples of a choice are often all right by luck.
+    """
+    logprob = group.rollout.truth_logprob
+    if not is_choice(task) or (logprob is None and not group.truth_logprobs):
+        return _success(group)
+    if logprob is None:
+        return truth_of(group).probability
+    return math.exp(logprob * len(group.prompt.truth))

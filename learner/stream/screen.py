@@ -3,7 +3,8 @@
 GRPO's gradient of a question grows with the variance of the rewards in its group: a question that the policy surely
 answers right, or surely wrong, teaches little. One forward pass gives the probability p of the true answer before
 anything is sampled; the variance of a choice is p (1 - p). If several answers score (numbers, sequences, maps) or the
-policy looks around, a few sampled answers estimate the variance of the reward.
+policy looks around, a few sampled answers estimate the variance of the reward; if it reasons, p is the mean after a few
+samples of short reasoning.
 
 Every candidate is evidence about the policy, chosen or not: those left out are reported as "screened".
 """
@@ -12,6 +13,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
+from statistics import fmean, variance
 from typing import Hashable, NamedTuple, Sequence, Union
 
 import numpy as np
@@ -22,6 +25,7 @@ from learner.rollouts.group import Group
 from learner.settings import ScreenSettings
 from learner.stream.episodes import Task
 from learner.stream.reports import report_on
+from learner.stream.truths import truth_of, with_likelihoods
 from protocol.errors import VantageError
 from protocol.tasks.task import degradation_label
 from protocol.wire.messages import ConfidenceReport
@@ -55,12 +59,15 @@ class Screened(NamedTuple):
 
 
 def confidence(
-    tasks: Sequence[Task], answerer: Answerer, score_truth: TruthScorer, samples: int, sampling: Sampling
+    tasks: Sequence[Task], answerer: Answerer, score_truth: TruthScorer, settings: ScreenSettings, sampling: Sampling
 ) -> list[Union[Confidence, VantageError]]:
     """The policy's confidence in each task; the error of a task whose views could not be rendered."""
+    if answerer.reasons:
+        return reasoned_confidence(tasks, answerer, score_truth, settings, sampling)
+    samples = settings.samples
     prompts = [answerer.first_prompt(task) for task in tasks]
     means = score_truth(prompts)
-    sampled = [index for index, task in enumerate(tasks) if not _is_choice(task)]
+    sampled = [index for index, task in enumerate(tasks) if not is_choice(task)]
     answers = dict(zip(sampled, answerer.answer([tasks[index] for index in sampled], samples, sampling, truth=False)))
     found: list[Union[Confidence, VantageError]] = []
     for index, (prompt, mean) in enumerate(zip(prompts, means)):
@@ -69,11 +76,40 @@ def confidence(
             found.append(answered)
         elif isinstance(answered, Group):
             accuracies = tuple(reward.accuracy for reward in answered.rewards)
-            success, variance = float(np.mean(accuracies)), float(np.var(accuracies, ddof=1))
-            found.append(Confidence(probability, math.exp(mean), success, variance, accuracies))
+            found.append(Confidence(probability, math.exp(mean), fmean(accuracies), variance(accuracies), accuracies))
         else:
             found.append(Confidence(probability, math.exp(mean), probability, probability * (1 - probability)))
     return found
+
+
+def reasoned_confidence(
+    tasks: Sequence[Task], answerer: Answerer, score_truth: TruthScorer, settings: ScreenSettings, sampling: Sampling
+) -> list[Union[Confidence, VantageError]]:
+    """Like `confidence`, for a policy that reasons: the mean over a few samples.
+
+    A choice is scored after reasoning of at most `thought_tokens` tokens, which is ended if it is not done; if several
+    answers score, complete answers are sampled.
+    """
+    short = replace(sampling, max_tokens=min(sampling.max_tokens, settings.thought_tokens))
+    found: dict[int, Union[Confidence, VantageError]] = {}
+    for choices, own in ((True, short), (False, sampling)):
+        indices = [index for index, task in enumerate(tasks) if is_choice(task) == choices]
+        answers = answerer.answer([tasks[index] for index in indices], settings.samples, own)
+        groups = with_likelihoods([answer for answer in answers if isinstance(answer, Group)], score_truth)
+        scored = iter(groups)
+        for index, answer in zip(indices, answers):
+            if isinstance(answer, VantageError):
+                found[index] = answer
+                continue
+            group = next(scored)
+            truth, accuracies = truth_of(group), tuple(reward.accuracy for reward in group.rewards)
+            p = truth.probability
+            found[index] = (
+                Confidence(p, truth.likelihood, p, p * (1 - p))
+                if choices
+                else Confidence(p, truth.likelihood, fmean(accuracies), variance(accuracies), accuracies)
+            )
+    return [found[index] for index in range(len(tasks))]
 
 
 def candidate(task: Task, known: Confidence) -> Candidate:
@@ -128,7 +164,7 @@ def screened_report(task: Task, known: Confidence, version: int, why: str) -> Co
     )
 
 
-def _is_choice(task: Task) -> bool:
+def is_choice(task: Task) -> bool:
     """Whether exactly one answer scores, given without moves."""
     return task.question.answer_type == "choice" and not task.spec.look_around
 

@@ -1,9 +1,10 @@
 """Prompts for a policy, and the reading of its completions.
 
-There are two styles. "words", for the embedded policy, is the tokenised form of the sentence with the options at its
+There are three styles. "words", for the embedded policy, is the tokenised form of the sentence with the options at its
 end ("… : left or right ?"); the answer is the tokenised option itself. "letters", for instruction-following models,
 adds the rule under which the question is answered and lists the options on lettered lines; the answer is a letter. A
-question with `show_options` False lists no options in either style.
+question with `show_options` False lists no options in any style. "reason" is "letters" with reasoning before the
+answer, both in tags (protocol/answers/reasoning.py).
 
 The prompt of a question with a budget of moves states the moves taken and left. A completion that is one of MOVES is a
 move, any other an answer.
@@ -16,13 +17,15 @@ from typing import Literal, NamedTuple, Optional
 
 from protocol.answers.lenient import read_leniently
 from protocol.answers.letters import LETTERS, is_lettered, letter_answer, letter_prompt, spelled
+from protocol.answers.reasoning import Tags, instruction, parse, written
 from protocol.answers.scoring import score
 from protocol.answers.tokenised import tokenised, tokenised_with
 from protocol.errors import VantageError
 from protocol.tasks.task import Mention, Question
 
-Style = Literal["words", "letters"]
-STYLES: tuple[Style, ...] = ("words", "letters")
+Style = Literal["words", "letters", "reason"]
+STYLES: tuple[Style, ...] = ("words", "letters", "reason")
+TAGS = Tags()
 
 # "strict" reads only the requested form, "lenient" also those that other scorers accept (protocol/answers/lenient.py).
 Reading = Literal["strict", "lenient"]
@@ -53,30 +56,40 @@ class Look(NamedTuple):
     moves: tuple[Moved, ...] = ()
 
 
-def write_prompt(question: Question, style: Style, look: Optional[Look] = None) -> str:
-    """The text of the user's turn; `look` is given if the policy may look around before it answers."""
+def write_prompt(question: Question, style: Style, look: Optional[Look] = None, tags: Tags = TAGS) -> str:
+    """The text of the user's turn; `look` is given if the policy may look around before it answers.
+
+    `tags` are those of the style "reason".
+    """
     if style == "words":
         return words_with_mentions(question)[0] + ("" if look is None else _moves_in_words(look))
     if style == "letters":
         return letter_prompt(question) + ("" if look is None else _moves_in_lines(look))
+    if style == "reason":
+        return f"{write_prompt(question, 'letters', look)}\n{instruction(tags)}"
     raise VantageError("bad_config", f"prompt style {style!r} is unknown: choose one of {', '.join(STYLES)}")
 
 
-def write_answer(question: Question, style: Style) -> str:
-    """The correct completion; maps are JSON in either style."""
+def write_answer(question: Question, style: Style, tags: Tags = TAGS) -> str:
+    """The correct completion; maps are JSON in every style. In the style "reason", the reasoning is left empty."""
+    if style == "reason":
+        return written(letter_answer(question), tags)
     if style == "letters":
         return letter_answer(question)
     return question.answer if question.answer_type == "map" else tokenised(question.answer)
 
 
-def read_answer(question: Question, completion: str, style: Style, reading: Reading) -> str:
+def read_answer(question: Question, completion: str, style: Style, reading: Reading, tags: Tags = TAGS) -> str:
     """The completion as canonical answer text, to be scored by rule; "" if it is not a single answer.
 
     Strict: a choice must be exactly one option (or its letter, or both if they agree), apart from case, spacing and one
     final period. A number may be followed by its unit. The names of a sequence become canonical in the style "words";
     other sequences and maps are returned unchanged. Lenient: the same for
-    every completion that a strict reading can score; any other is read by `read_leniently`.
+    every completion that a strict reading can score; any other is read by `read_leniently`. In the style "reason",
+    only the content of the answer tag is read, as in the style "letters".
     """
+    if style == "reason":
+        return read_answer(question, parse(completion, tags).answer or "", "letters", reading)
     strict = _read_strictly(question, completion, style)
     if reading == "strict" or _is_readable(question, strict):
         return strict

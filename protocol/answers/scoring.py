@@ -29,13 +29,27 @@ _LONGEST_NUMBER = 32  # characters
 
 @dataclass(frozen=True)
 class Reward:
-    """`accuracy` (0..1) is the success; `readable` adds the format term."""
+    """`accuracy` (0..1) is the success; the other fields add terms to the reward.
+
+    form: how well a completion with reasoning keeps its form, 0..1; None if the style asks for no reasoning, so that a
+    readable answer is in form. length: the penalty of an over-long completion, 0 or less. likelihood: that of the true
+    answer after the reasoning, 0..1. truncated: whether the completion was cut off at the token limit.
+    """
 
     accuracy: float
     readable: bool
+    form: Optional[float] = None
+    length: float = 0.0
+    likelihood: float = 0.0
+    truncated: bool = False
 
-    def total(self, format_weight: float) -> float:
-        return self.accuracy + format_weight * self.readable
+    @property
+    def format(self) -> float:
+        """The format term, 0..1."""
+        return float(self.readable) if self.form is None else self.form
+
+    def total(self, format_weight: float, likelihood_weight: float = 0.0) -> float:
+        return self.accuracy + format_weight * self.format + self.length + likelihood_weight * self.likelihood
 
 
 UNREADABLE = Reward(0.0, False)

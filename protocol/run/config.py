@@ -44,6 +44,7 @@ class RunSettings(Section):
 
     name: str = ""  # empty: the config's name
     seed: int = pydantic.Field(default=0, ge=0, lt=2**31)
+    trackers: tuple[str, ...] = ()  # experiment trackers: tensorboard, trackio, wandb
 
     @pydantic.field_validator("name")
     @classmethod

@@ -334,6 +334,8 @@ class CurriculumStatus(msgspec.Struct, frozen=True):
     proposals: int = 0  # proposals that were added
     proposals_waiting: int = 0  # leases of proposals still to come
     screened: int = 0  # specs whose confidence was measured, but that were not asked
+    cells_left_out: int = 0  # cells without a row: those with the smallest shares, if there are very many
+    learners: dict[str, int] = {}  # learner -> specs that it has on lease
 
 
 KINDS: dict[str, type[msgspec.Struct]] = {

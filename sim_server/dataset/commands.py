@@ -50,6 +50,9 @@ def generate(
     backend: Annotated[
         Optional[str], typer.Option("--backend", help="Simulator; default: sim.backend of the config.")
     ] = None,
+    reason: Annotated[
+        bool, typer.Option("--reason", help="Messages ask for reasoning before the answer; its place is left empty.")
+    ] = False,
     part: Annotated[
         str, typer.Option("--part", hidden=True, help="Part of the missing shards, for a child process.")
     ] = "",
@@ -95,6 +98,7 @@ def generate(
         quality=quality,
         parquet=parquets.installed() if parquet is None else parquet,
         specs_sha256=specs_digest(write_specs(listed)) if specs else "",
+        reason=reason,
     )
     try:
         record = write(out, plan, listed, workers, typer.echo)

@@ -124,7 +124,7 @@ def _write_shard(
         for number, spec in specs:
             stay_with(parent)
             try:
-                row, own = make_episode(number, spec, scenes, backend, plan.quality)
+                row, own = make_episode(number, spec, scenes, backend, plan.quality, plan.reason)
             except Infeasible as error:
                 infeasible.append(_left_out(spec, error.message))
                 continue
@@ -149,7 +149,7 @@ def _left_out(spec: TaskSpec, reason: str) -> LeftOut:
 
 
 def make_episode(
-    number: int, spec: TaskSpec, scenes: WarmScenes, backend: Backend, quality: int
+    number: int, spec: TaskSpec, scenes: WarmScenes, backend: Backend, quality: int, reason: bool = False
 ) -> tuple[Row, list[bytes]]:
     """The row of a spec and its encoded images. Raises Infeasible."""
     scene = scenes.get(spec.scene)
@@ -158,7 +158,7 @@ def make_episode(
     digest = digest_for(backend, spec)
     seen = tuple(map(seen_in, realised.evidence.views))
     truth = Truth(spec, realised.question, realised.frames.poses, seen, scene.description, digest, realised.attempts)
-    return make_row(number, truth), [to_webp(rgb, quality) for rgb in realised.frames.rgb]
+    return make_row(number, truth, reason), [to_webp(rgb, quality) for rgb in realised.frames.rgb]
 
 
 def _spread(path: Path, workers: int, descriptor: int) -> None:

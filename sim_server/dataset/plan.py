@@ -44,6 +44,7 @@ class Plan(msgspec.Struct, frozen=True):
     quality: Annotated[int, Meta(ge=1, le=100)] = 90  # of WebP; 100 is lossless
     parquet: bool = False
     specs_sha256: str = ""
+    reason: bool = False  # messages with a place for reasoning
 
     def make_backend(self, name: Optional[str] = None) -> Backend:
         """The plan's simulator, or the simulator `name` with the same scenes. Raises

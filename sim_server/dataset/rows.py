@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from protocol.answers.letters import letter_answer, letter_prompt, lettered_options, message_parts, stated
+from protocol.answers.letters import letter_answer, lettered_options, message_parts, stated
+from protocol.answers.prompt import write_answer, write_prompt
 from protocol.tasks.scene import Pose, SceneDescription
 from protocol.tasks.task import Question, TaskSpec
 from sim_server.questions.evidence import ViewEvidence
@@ -79,10 +80,10 @@ class Row(msgspec.Struct, frozen=True):
     truth: Truth
 
 
-def make_row(number: int, truth: Truth) -> Row:
-    """Derive a row from its truth."""
-    question = truth.question
-    parts = message_parts(letter_prompt(question), len(truth.poses))
+def make_row(number: int, truth: Truth, reason: bool = False) -> Row:
+    """Derive a row from its truth. With `reason`, the messages ask for reasoning, and its place is empty."""
+    question, style = truth.question, "reason" if reason else "letters"
+    parts = message_parts(write_prompt(question, style), len(truth.poses))
     user = tuple(MessagePart(part["type"], part.get("text")) for part in parts)
     return Row(
         id=number,
@@ -94,7 +95,7 @@ def make_row(number: int, truth: Truth) -> Row:
         ground_truth=letter_answer(question),
         answer_type=question.answer_type,
         images=tuple(f"images/{number:07d}-{view}.webp" for view in range(len(truth.poses))),
-        messages=(Message("user", user), Message("assistant", (MessagePart("text", letter_answer(question)),))),
+        messages=(Message("user", user), Message("assistant", (MessagePart("text", write_answer(question, style)),))),
         truth=truth,
     )
 

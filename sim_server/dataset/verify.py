@@ -171,7 +171,7 @@ def _row_failures(row: Row, shard: Path, plan: Plan, specs: Specs, scenes: WarmS
         return
     if truth.spec.scene.split != plan.split:
         yield f"the scene is in the {truth.spec.scene.split} split, but the dataset in {plan.split}"
-    expected = make_row(row.id, truth)
+    expected = make_row(row.id, truth, plan.reason)
     for name in row.__struct_fields__:
         if getattr(row, name) != getattr(expected, name):
             yield f"{name} does not match the truth"

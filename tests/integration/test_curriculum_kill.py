@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from curriculum.core import load_state
+from curriculum.record.load import load_state
 from curriculum.record.state import encode_state
 from curriculum.record.store import FILE_NAME, Store
 from curriculum.settings import Estimation

@@ -69,7 +69,7 @@ def greedy_ids(parts: Parts) -> list[tuple[int, ...]]:
 
 def logits(model: Any, processor: Any) -> torch.Tensor:
     from learner.rollouts.encoder import PromptEncoder
-    from learner.rollouts.transformers import plain_inputs
+    from learner.rollouts.inputs import plain_inputs
 
     with torch.no_grad():
         return model(**plain_inputs(model, processor, PromptEncoder(processor, model), some_prompts(2))).logits[:, -1]

@@ -150,7 +150,7 @@ class Engine:
         self._asked = itertools.count()
         self.prompts: list[Prompt] = []
         self.scored: list[Prompt] = []
-        self.confidence: Callable[[Prompt], float] = lambda _: 0.5
+        self.confidence: Callable[[Prompt], float] = lambda _: 0.5  # probability of the true answer
 
     def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
         self.prompts += prompts
@@ -161,7 +161,8 @@ class Engine:
             answers = tuple(
                 Completion((3 if word == self.words[0] else 4, END), (-0.7, 0.0), word, True) for word in words
             )
-            rollouts.append(Rollout(prompt, (1, 1), answers, truth_logprob=-0.7))
+            mean = math.log(self.confidence(prompt)) / max(len(prompt.truth), 1)
+            rollouts.append(Rollout(prompt, (1, 1), answers, truth_logprob=mean))
         return rollouts
 
     def score_truth(self, prompts: Sequence[Prompt]) -> list[float]:

@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from curriculum.cli import app
-from curriculum.core import CurriculumCore, fingerprint
+from curriculum.core import CurriculumCore
+from curriculum.record.load import fingerprint
 from curriculum.record.snapshot import save_snapshot
 from curriculum.record.state import State, encode_state
 from curriculum.record.store import FILE_NAME

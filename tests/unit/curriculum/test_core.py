@@ -20,6 +20,7 @@ from protocol.wire.messages import (
     SpecBatch,
 )
 from tests.support.curriculum import failure_on, report_on, screened_on
+from tests.support.wire import wait_for
 from tests.unit.curriculum.conftest import Clock
 
 ONE_SKILL = (SkillSettings(name="depth_order", levels=(0, 1)),)
@@ -226,8 +227,7 @@ def test_setting_the_clock_changes_neither_leases_nor_the_status(run, clock, jum
         wall.now_s += jump_s
         clock.now_s += 30
         assert not ids(lease(core, 4, b"2", lease_s=600.0)) & ids(first)
-        file = run.read_status("curriculum")
-        assert file is not None and file["issued"] == 8
+        wait_for(lambda: (run.read_status("curriculum") or {})["issued"] == 8)
         clock.now_s += 31
         assert ids(lease(core, 4, b"3")) == ids(first)
     with CurriculumCore(run, CurriculumSettings(max_lease_s=1000.0), wall, clock) as core:

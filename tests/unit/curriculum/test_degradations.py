@@ -8,12 +8,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from curriculum.ability.estimates import cell_estimates
+from curriculum.ability.estimates import Estimates, Estimator
 from curriculum.ability.rasch import Cell, Rasch
 from curriculum.issues import leased
 from curriculum.record.events import Issue, LeasedEvent, ReportedEvent, decode_event, encode_event
 from curriculum.record.state import State
-from curriculum.selectors.frontier import is_easier
 from curriculum.settings import CurriculumSettings, Estimation
 from protocol.errors import VantageError
 from protocol.tasks.specs import SkillSettings, World, task_spec, training_scene
@@ -56,8 +55,12 @@ def test_each_severity_is_expected_to_be_harder_than_the_previous() -> None:
     assert values == sorted(values, reverse=True) and len(set(values)) == 4
 
 
+def first_estimates(settings: CurriculumSettings) -> Estimates:
+    return Estimator(State(), settings).estimates()
+
+
 def test_the_weight_of_a_skill_is_split_between_undegraded_and_degraded_images() -> None:
-    estimates = cell_estimates(State(), CurriculumSettings(**SETTINGS))
+    estimates = first_estimates(CurriculumSettings(**SETTINGS))
     cells = [one for one in estimates if one.cell.skill == "depth_order" and one.cell.level == 1]
     assert {str(one.cell): one.weight for one in cells} == {
         "depth_order L1": 0.5,
@@ -65,12 +68,12 @@ def test_the_weight_of_a_skill_is_split_between_undegraded_and_degraded_images()
         "depth_order L1 noise:1": 0.25,
     }
     degraded = CurriculumSettings(**{**SETTINGS, "world": World(degradations=("fog:3",), degraded_share=1.0)})
-    assert {one.cell.degradation for one in cell_estimates(State(), degraded)} == {"fog:3"}
+    assert {one.cell.degradation for one in first_estimates(degraded)} == {"fog:3"}
 
 
 def test_a_skill_that_cannot_be_asked_in_fog_has_no_such_cell() -> None:
     settings = CurriculumSettings(skills=(SkillSettings(name="fits"),), world=WORLD)
-    assert [one.cell.degradation for one in cell_estimates(State(), settings)] == ["", "noise:1"]
+    assert [one.cell.degradation for one in first_estimates(settings)] == ["", "noise:1"]
 
 
 @pytest.mark.parametrize(("selector", "clear"), [("frontier", 1 / 2), ("uniform", 1 / 2), ("static", 1 / 3)])
@@ -126,11 +129,3 @@ def test_a_report_with_an_unknown_degradation_is_rejected(start) -> None:
     assert isinstance(batch, SpecBatch)
     with pytest.raises(VantageError, match="not a degradation like fog:3"):
         core.handle(SendReports((report_on(batch.specs[0], degradation="mist"),)), b"2")
-
-
-def test_cells_easier_than_a_hopeless_cell() -> None:
-    hard = Cell("depth_order", 1, "fog:3")
-    for easier in (Cell("depth_order", 1), Cell("depth_order", 0, "fog:3"), Cell("depth_order", 1, "fog:1")):
-        assert is_easier(easier, hard) and not is_easier(hard, easier)
-    for other in (hard, Cell("depth_order", 0, "noise:1"), Cell("depth_order", 2), Cell("view_direction", 0)):
-        assert not is_easier(other, hard)

@@ -7,7 +7,8 @@ from collections import Counter
 import msgspec
 import pytest
 
-from curriculum.core import CurriculumCore, load_state
+from curriculum.core import CurriculumCore
+from curriculum.record.load import load_state
 from curriculum.record.state import encode_state
 from curriculum.record.store import FILE_NAME, Store
 from curriculum.settings import CurriculumSettings, Proposals

@@ -8,8 +8,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curriculum.core import CurriculumCore, load_state
-from curriculum.record.state import encode_state
+from curriculum.core import CurriculumCore
+from curriculum.record.load import load_state
+from curriculum.record.snapshot import read_snapshot, save_snapshot
+from curriculum.record.state import STATE_VERSION, encode_state
 from curriculum.record.store import FILE_NAME, Store
 from curriculum.settings import CurriculumSettings, Estimation
 from protocol.run.directory import RunDir
@@ -63,6 +65,8 @@ def test_replay_gives_the_same_state(steps, max_reissues):
             live = encode_state(core._state)
         finally:
             core.close()
+        if snapshot := read_snapshot(run.path):
+            assert snapshot.body == live
         store = Store(run.path / FILE_NAME, run.seed, read_only=True)
         estimation = configured.estimation
         assert encode_state(load_state(store, estimation, from_snapshot=False)[0]) == live
@@ -80,3 +84,13 @@ def test_other_estimation_settings_ignore_the_old_snapshot(run, clock):
         store = Store(run.path / FILE_NAME, run.seed, read_only=True)
         assert encode_state(core._state) == encode_state(load_state(store, other, from_snapshot=False)[0])
         store.close()
+
+
+def test_the_snapshot_of_a_newer_version_is_ignored_with_a_warning(run, clock, caplog):
+    with CurriculumCore(run, CurriculumSettings(), clock) as core:
+        core.handle(LeaseSpecs("l", 8, 1), b"1")
+        live = encode_state(core._state)
+    save_snapshot(run.path, 1, f"{STATE_VERSION + 1}-abc", b"another form")
+    with CurriculumCore(run, CurriculumSettings(), clock) as core:
+        assert encode_state(core._state) == live
+    assert f"a newer version (state {STATE_VERSION + 1}, this one reads {STATE_VERSION})" in caplog.text

@@ -10,6 +10,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from PIL import Image
 
+from learner.policy import packed as packed_module
 from learner.policy.build import build
 from learner.policy.packed import PackedPolicy
 from protocol.errors import VantageError
@@ -137,6 +138,31 @@ def test_selected_positions_and_tap_agree_with_the_full_branch(policy: tuple[Any
     expected = full.gather(2, at[..., None].expand(-1, -1, -1, full.shape[-1]))
     assert torch.allclose(some, expected, atol=1e-5)
     assert taps[0].shape == full.shape
+
+
+def test_growing_branches_and_long_ones_equal_the_branch(
+    policy: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Token by token with a cache that grows; and attention without weights in memory."""
+    packed = PackedPolicy(*policy)
+    prompts = [packed.expand([3, 5, 4, 300], 96, 96), packed.expand([3, 5, 4], 96, 96)]
+    ids = torch.randint(263, 400, (2, 3, 70), generator=torch.Generator().manual_seed(0))
+    at = torch.randint(0, 70, (2, 3, 4), generator=torch.Generator().manual_seed(1))
+    features = packed.encode(random_images(2))
+    with torch.no_grad():
+        prefix = packed.prefill(prompts, features)
+        full = packed.branch(prefix, ids)
+        cache = packed.cache()
+        grown = torch.stack([packed.extend(prefix, cache, ids[..., index]) for index in range(70)], 2)
+        assert torch.allclose(grown, full, atol=1e-4)
+        monkeypatch.setattr(packed_module, "_MOST_WEIGHTS", 0)
+        for used in (prefix, packed.prefill(prompts, features)):
+            assert torch.allclose(packed.branch(used, ids), full, atol=1e-4)
+            some = packed.branch(used, ids, at=at)
+            assert torch.allclose(some, full.gather(2, at[..., None].expand(-1, -1, -1, full.shape[-1])), atol=1e-4)
+        same = packed.prefill(prompts[:1] * 2, features)  # no padding
+        assert same.bias is None
+        assert torch.allclose(packed.branch(same, ids)[0], full[0], atol=1e-4)
 
 
 def test_selected_prompts_give_the_same_branches(policy: tuple[Any, Any]) -> None:

@@ -103,7 +103,7 @@ def test_screened_candidates_are_evidence_and_no_answers(tmp_path: Path) -> None
     for report in reports:
         if report.outcome == "answered":
             assert int(report.spec_id[1:]) % 2  # uncertain
-            assert report.truth_probability == pytest.approx(0.2466, abs=1e-3)  # exp(-0.7) per token, two tokens
+            assert report.truth_probability == pytest.approx(0.5)
         else:
             assert report.rewards == () and report.reason
             assert report.success_rate == pytest.approx(report.truth_probability)
@@ -159,17 +159,20 @@ def test_questions_come_back_a_bounded_number_of_times(tmp_path: Path) -> None:
     assert loop.collector.replay.used_up > 0
 
 
-def test_a_sure_question_is_retired(tmp_path: Path) -> None:
+def test_a_question_is_retired_when_the_policy_is_sure_not_when_a_few_samples_are_right(tmp_path: Path) -> None:
     loop = Loop(
         tmp_path, lambda _: 4, grpo=GrpoSettings(groups=8, samples=4, objective="truth"),
         replay=ReplaySettings(share=0.5, gap_steps=1),
     )  # fmt: skip
-    loop.collector.collect(0)  # "left" is always right for specs with odd numbers, and wrong for the others
-    assert loop.collector.replay.retired == len(loop.collector.replay) == 4
+    loop.collector.collect(0)  # all samples are "left", which is right for half of the specs, but p is 1/2
+    assert (loop.collector.replay.retired, len(loop.collector.replay)) == (0, 8)
     assert loop.collector.counts.asked == loop.collector.counts.kept == 8  # every group teaches: none to replace
+    loop.engine.confidence = lambda _: 0.99
     loop.collector.collect(1)
+    assert (loop.collector.replay.retired, len(loop.collector.replay)) == (8, 4)
     assert loop.collector.counts.replayed == 4
-    assert loop.collector.counts.before_replay == loop.collector.counts.after_replay == 0
+    assert loop.collector.counts.before_replay == pytest.approx(4 * 0.5)
+    assert loop.collector.counts.after_replay == pytest.approx(4 * 0.99)
 
 
 def test_memory_is_bounded_and_the_oldest_leave_first() -> None:

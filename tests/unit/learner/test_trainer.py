@@ -27,7 +27,8 @@ from learner.policy.packed import PackedPolicy
 from learner.rollouts.base import Prompt, Sampling
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.group import Group
-from learner.rollouts.transformers import GenerateEngine, PackedEngine, packed_truths, plain_truths
+from learner.rollouts.scores import packed_truths, plain_truths
+from learner.rollouts.transformers import GenerateEngine, PackedEngine
 from learner.settings import GrpoSettings, RolloutSettings, StreamSettings
 from learner.stream.episodes import task_from
 from protocol.answers.scoring import Reward

@@ -33,6 +33,7 @@ class Encoder:
     image_token = 5
     banned = (5, 6)
     ends = frozenset({EOS})
+    template_options = {"enable_thinking": True}  # noqa: RUF012 - never written to
 
     def prompt(self, text: str, images: int) -> tuple[int, ...]:
         return tuple(token for index, token in enumerate(PROMPT_IDS) if index != 3)
@@ -136,6 +137,7 @@ def test_answers_have_tokens_log_probs_and_the_prompt_of_the_server(server: Serv
     sent = server.requests[-1][1]
     # The full distribution, whatever generation_config.json contains, without vision tokens.
     assert (sent["top_p"], sent["top_k"], sent["repetition_penalty"]) == (1.0, 0, 1.0)
+    assert sent["chat_template_kwargs"] == Encoder.template_options
     assert (sent["min_p"], sent["presence_penalty"], sent["frequency_penalty"]) == (0.0, 0.0, 0.0)
     assert sent["logit_bias"] == {"5": -100, "6": -100} and sent["stop_token_ids"] == [EOS]
 

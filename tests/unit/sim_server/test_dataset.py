@@ -24,7 +24,7 @@ from sim_server.dataset import generate as generating
 from sim_server.dataset import parquet
 from sim_server.dataset.generate import generate
 from sim_server.dataset.plan import Plan, Specs, parse_cells, read_specs, specs_digest, write_specs
-from sim_server.dataset.rows import NO_OPTIONS, encode_truth, from_webp, to_webp
+from sim_server.dataset.rows import NO_OPTIONS, encode_truth, from_webp, make_row, to_webp
 from sim_server.dataset.store import Folder, read_rows
 from sim_server.dataset.verify import verify
 from sim_server.questions.realise import realise
@@ -146,6 +146,16 @@ def test_infeasible_specs_are_counted_with_their_reason_and_not_replaced(tmp_pat
     (shard,) = Folder(tmp_path / "set").done().values()
     facts = json.loads((shard / "manifest.json").read_bytes())
     assert all("2 are needed" in reason for *_, reason in facts["infeasible"])
+
+
+def test_messages_may_have_an_empty_place_for_reasoning(made):
+    for row in rows_of(made):
+        reasoned = make_row(row.id, row.truth, reason=True)
+        user, assistant = reasoned.messages
+        asked = user.content[-1].text
+        assert asked.startswith(row.messages[0].content[-1].text) and "<think>" in asked
+        assert assistant.content[0].text == f"<think>\n\n</think>\n<answer>{row.ground_truth}</answer>"
+        assert msgspec.structs.replace(reasoned, messages=row.messages) == row
 
 
 @pytest.mark.parametrize("error", [VantageError("bad_request", "the camera is odd."), ZeroDivisionError("by zero")])

@@ -1,0 +1,30 @@
+"""Sections about the cost of the curriculum; see sections.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from benchmarks.sections import table
+
+_SHOWN = (("lease", "p50"), ("lease", "p99"), ("report", "p50"), ("report", "p99"), ("status", "p50"))
+
+
+def scale(result: Any) -> Iterable[str]:
+    rows = [
+        (
+            *(f"{found['cells']:,}", version),
+            *(f"{found[what + '_processor_ms'][at]:,.1f}" for what, at in _SHOWN),
+        )
+        for version, listed in (("before", result["before"]["requests"]), ("now", result["requests"]))
+        for found in listed
+    ]
+    yield table(("cells", "version", *(f"{what}, {at}, ms" for what, at in _SHOWN)), rows)
+    rows = [
+        (
+            *(f"{log['cells']:,}", f"{log['events']:,}", log["start_processor_s"], log["rebuild_processor_s"]),
+            max(log["start_peak_mb"], log["rebuild_peak_mb"]),
+        )
+        for log in result["logs"]
+    ]
+    yield table(("cells", "events", "start, s", "rebuild, s", "peak memory, MB"), rows)
