@@ -67,7 +67,7 @@ SMALL_NEAREST = Skill(
     levels=tuple(
         SmallNearestLevel(chance=chance, clarity=clarity, within_m=within_m, options=options, apart_m=apart_m)
         for (clarity, within_m), (chance, options, apart_m) in zip(
-            _CLOSE, ((0.5, 2, 0.60), (0.5, 2, 0.45), (0.33, 3, 0.30), (0.33, 3, 0.20), (0.25, 4, 0.15))
+            _CLOSE, ((0.5, 2, 0.60), (0.5, 2, 0.45), (0.5, 2, 0.30), (0.33, 3, 0.20), (0.33, 3, 0.15))
         )
     ),
 )
