@@ -92,10 +92,19 @@ class ScreenSettings(Section):
     """Choice of the most informative of several candidates for each new question of a step."""
 
     candidates: int = Field(default=1, ge=1, le=64)  # per question; 1: no screening
+    per_view: int = Field(default=1, ge=1, le=16)  # candidates about the views of one episode; at most one is chosen
     largest_share: float = Field(default=0.2, gt=0, le=1)  # of the chosen questions for one cell; at least two
     unranked_share: float = Field(default=0.0, ge=0, le=1)  # of the chosen questions, drawn at random
     samples: int = Field(default=4, ge=2, le=64)  # answers that estimate the variance of rewards, if not a choice
     thought_tokens: int = Field(default=64, ge=1, le=4096)  # style "reason": tokens of reasoning before a choice
+
+    @model_validator(mode="after")
+    def _enough_views(self) -> ScreenSettings:
+        if self.per_view > self.candidates:
+            raise ValueError(
+                "screen.per_view must not exceed screen.candidates: one question about each view is chosen"
+            )
+        return self
 
 
 class ReplaySettings(Section):
