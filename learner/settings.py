@@ -98,13 +98,10 @@ class ScreenSettings(Section):
     samples: int = Field(default=4, ge=2, le=64)  # answers that estimate the variance of rewards, if not a choice
     thought_tokens: int = Field(default=64, ge=1, le=4096)  # style "reason": tokens of reasoning before a choice
 
-    @model_validator(mode="after")
-    def _enough_views(self) -> ScreenSettings:
-        if self.per_view > self.candidates:
-            raise ValueError(
-                "screen.per_view must not exceed screen.candidates: one question about each view is chosen"
-            )
-        return self
+    @property
+    def questions(self) -> int:
+        """The largest number of questions to request about the views of a spec. At most one of them is chosen."""
+        return min(self.per_view, self.candidates)
 
 
 class ReplaySettings(Section):

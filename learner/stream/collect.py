@@ -270,7 +270,7 @@ class Collector:
         found: list[Task] = []
         with self.clock("render wait"):
             while len(found) < wanted:
-                specs = math.ceil((wanted - len(found)) / self.settings.screen.per_view)
+                specs = math.ceil((wanted - len(found)) / self.settings.screen.questions)
                 found += [one for task in self.stream.take(specs, step) for one in task.candidates]
         return found
 

@@ -72,7 +72,7 @@ def is_stalled(stalls: Stalls, missing: str) -> bool:
 class Task:
     """A rendered spec: the question with its views and true answer.
 
-    `index` is the number of the question about the views: 0 for that of the spec. `others` are the further ones, from 1.
+    `index` is the number of the question about the views: 0 for that of the spec, from 1 for the `others`.
     """
 
     spec: TaskSpec

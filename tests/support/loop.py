@@ -52,7 +52,7 @@ class Loop:
             self.stop,
             self.stalls,
             self.waited.append,
-            screen.per_view if screen else 1,
+            screen.questions if screen else 1,
         )
         self.sender = ReportSender(self.outbox, channel, self.stalls)
         self.folder = folder / "episodes"
