@@ -49,7 +49,7 @@ def test_commands_about_a_run_take_it_as_their_first_argument() -> None:
         for name, command in commands()
         if any(param.name in ("run", "run_dir") for param in command.params) and name != "sim-server worker"
     ]
-    assert len(about_runs) == 11  # `sim-server worker` takes --join or an address instead
+    assert len(about_runs) == 13  # `sim-server worker` takes --join or an address instead
     for command in about_runs:
         assert command.params[0].name in ("run", "run_dir") and command.params[0].param_type_name == "argument"
 
