@@ -78,6 +78,8 @@ def messages(draw: st.DrawFn, cls: type) -> tuple[Any, ArraySink, list[np.ndarra
             if parts[-1] is Ellipsis:
                 return tuple(value_of(parts[0]) for _ in range(draw(st.integers(0, 2))))
             return tuple(value_of(part) for part in parts)
+        if get_origin(hint) is dict:
+            return {value_of(parts[0]): value_of(parts[1]) for _ in range(draw(st.integers(0, 2)))}
         assert issubclass(hint, msgspec.Struct), hint
         fields = get_type_hints(hint).items()
         return hint(

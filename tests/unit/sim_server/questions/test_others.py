@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import numpy as np
 import pytest
 
 from protocol.errors import Infeasible
+from protocol.tasks.scene import Camera, Pose
+from protocol.tasks.task import Episode, Question, View
+from protocol.wire.arrays import ArrayRef
+from protocol.wire.codec import Packet
 from sim_server.questions.audit.oracles import agrees
 from sim_server.questions.evidence import Realised
 from sim_server.questions.language.evaluator import verify
 from sim_server.questions.realise import realise
+from sim_server.service.verify import agree
 from tests.support.questions.cases import SENSORS, scene_for, spec_of
 
 SINGLE = ("view_direction", "depth_order", "relative_distance", "object_location")
@@ -65,3 +73,15 @@ def test_a_policy_that_looks_around_is_asked_one_question() -> None:
             assert asked("perspective", seq, 8, look_around=2).others == ()
         except Infeasible:
             continue
+
+
+def test_workers_agree_only_if_their_other_questions_do() -> None:
+    question = Question("depth_order", 0, "which is nearer ?", "ball", "choice", "name(object(1))", ("ball", "box"))
+    view = View(Pose((0, 0, 0), (1, 0, 0, 0)), Camera(2, 2), ArrayRef(0, "uint8", (2, 2, 3)))
+
+    def reply(**changes: Any) -> Packet:
+        other = msgspec.structs.replace(question, **{"program": "name(object(2))", **changes})
+        return Packet(b"", Episode("s", (view,), question, "scene", "toy", others=(other,)), [memoryview(bytes(12))])
+
+    assert agree(reply(), reply(margin=0.1))
+    assert not agree(reply(), reply(answer="box"))
