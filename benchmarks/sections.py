@@ -6,7 +6,6 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-SCORES = ("all", "relations")
 RELATIONS = ("depth_order", "view_direction", "relative_distance")
 _REASONS = {
     "depth_order": "nearer or farther",
@@ -69,37 +68,6 @@ def learning(result: Any) -> Iterable[str]:
     ]
     yield "Seconds of a step:\n"
     yield table(("objective", "seed", *parts), steps)
-
-
-def efficiency(result: Any) -> Iterable[str]:
-    counts = ("generated", "distinct", "presented", "answers", "cpu_s")
-
-    def ends(run: Any, measure: str) -> str:
-        curve = [point[measure] for point in run["curve"]]
-        return f"{100 * curve[0]:.1f} → {100 * statistics.mean(curve[-2:]):.1f}"
-
-    rows = [
-        (run["arm"], run["seed"], *(f"{run[count]:.0f}" for count in counts), *(ends(run, one) for one in SCORES))
-        for run in result["runs"]
-    ]
-    yield table(("arm", "seed", *counts[:-1], "CPU s", "all eleven skills", "relations"), rows)
-    arms = list(result["summary"]["all"]["after"])
-
-    def cell(seeds: Sequence[Any], count: str) -> str:
-        reached = [one[count] for one in seeds if one is not None]
-        if not reached:
-            return "–"
-        missed = f" ({len(reached)} of {len(seeds)})" if len(reached) < len(seeds) else ""
-        return f"{statistics.mean(reached):.0f}{missed}"
-
-    for count, title in (("distinct", "Distinct questions"), ("presented", "Questions presented"), ("cpu_s", "CPU s")):
-        lines = [
-            (f"{measure} {100 * float(target):.0f}", *(cell(by_arm[arm], count) for arm in arms))
-            for measure in SCORES
-            for target, by_arm in result["summary"][measure]["needed"].items()
-        ]
-        yield f"{title} until a score is reached (mean of the seeds that reach it):\n"
-        yield table(("score", *arms), lines)
 
 
 def selectors(result: Any) -> Iterable[str]:

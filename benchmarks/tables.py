@@ -44,23 +44,11 @@ CLAIMS = (
         "learning",
         "python -m benchmarks.learning --seeds 1",
         sections.learning,
-        "Greedy answers in per cent, on held-out scenes, one seed. The demo ends by the clock. The reward of a two-way "
-        "question reveals its answer, so part of the gain is elicitation of what pre-training taught.",
+        "Greedy answers in per cent, on held-out scenes, one seed. The demo ends by the clock. The true answers are "
+        "taught beside the sampled ones, and part of the gain is elicitation of what pre-training taught.",
     ),
     Claim(
-        "The curriculum needs fewer questions than static sets",
-        "data_efficiency",
-        "python -m benchmarks.data_efficiency --out benchmarks/results/data_efficiency.json",
-        sections.efficiency,
-        "Measured with the policy before its last pre-training. The real loop for 160 steps over "
-        "`configs/wide-menu.toml`: 55 cells, from mastered to too hard. Scores are in per cent, those at the end means "
-        "of the last two evaluations. The gain is a third to a half at the higher scores, not an order of magnitude: "
-        "every arm replaces groups without gradient, and an unlearnable two-way question has as much reward variance "
-        "as a learnable one. A fixed set of 256 is memorised. Two seeds of one arm differ by up to 2.5 points in the "
-        "relations and half a point over all skills.",
-    ),
-    Claim(
-        "`frontier` needs the fewest questions with simulated learners",
+        "`frontier` with screening needs the fewest questions with simulated learners",
         "curriculum",
         "python -m benchmarks.curriculum_selectors --seeds 20",
         sections.selectors,

@@ -31,12 +31,12 @@ class SmallLocationLevel(SmallLevel, frozen=True, kw_only=True):
 
     options: int
     apart: float  # least distance of the neighbour in the image, as a fraction of the image width
-    wrong_times: float  # ratio of the longer to the shorter of the right distance and a wrong one
+    wrong_times: float  # least ratio of the longer to the shorter of the right distance and a wrong one
 
     def __str__(self) -> str:
         return (
             f"{super().__str__()}, {self.options} options, neighbours {self.apart:.2f} of the image width apart, "
-            f"wrong distances off by a factor of {self.wrong_times:g}"
+            f"wrong distances off by a factor of {self.wrong_times:g} or more"
         )
 
 
@@ -67,7 +67,7 @@ SMALL_NEAREST = Skill(
     levels=tuple(
         SmallNearestLevel(chance=chance, clarity=clarity, within_m=within_m, options=options, apart_m=apart_m)
         for (clarity, within_m), (chance, options, apart_m) in zip(
-            _CLOSE, ((0.5, 2, 0.60), (0.5, 2, 0.45), (0.33, 3, 0.30), (0.33, 3, 0.20), (0.25, 4, 0.15))
+            _CLOSE, ((0.5, 2, 0.60), (0.5, 2, 0.45), (0.5, 2, 0.30), (0.33, 3, 0.20), (0.33, 3, 0.15))
         )
     ),
 )

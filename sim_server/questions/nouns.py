@@ -1,4 +1,4 @@
-"""Nouns: what a person may call an object, and which objects a person can count.
+"""Nouns: what a person may call an object, which objects a person can count, and what a noun tells about colours.
 
 Questions name objects by their category. A name is ambiguous if a person may call another object in view by it: an
 armchair is a chair too, a coffee table is a table, and a bed has pillows.
@@ -10,7 +10,7 @@ from collections import Counter
 from functools import lru_cache
 from typing import Iterable
 
-from protocol.tasks.scene import SceneObject
+from protocol.tasks.scene import SceneDescription, SceneObject
 
 # Further nouns for an object, besides its category and the last words of that ("coffee table" -> "table"): more general
 # words, words for objects that look alike, and words for parts that a person would name as objects.
@@ -97,6 +97,45 @@ _UNCOUNTED = frozenset(
         "toilet paper", "towel",
     )
 )  # fmt: skip
+
+# Colours that most objects of a kind have if they have a colour word at all.
+_USUAL_COLORS = {
+    "bathtub": "white",
+    "cactus": "green",
+    "counter": "white",
+    "dishwasher": "white",
+    "flower": "green",
+    "fridge": "white",
+    "laptop": "black",
+    "monitor": "black",
+    "piano": "black",
+    "picture": "white",
+    "plant": "green",
+    "radiator": "white",
+    "remote control": "black",
+    "shower": "white",
+    "sink": "white",
+    "stove": "white",
+    "teddy bear": "brown",
+    "television": "black",
+    "toilet": "white",
+    "toilet paper": "white",
+    "washbasin": "white",
+    "washing machine": "white",
+}
+
+
+def painted(description: SceneDescription) -> bool:
+    """Whether every object has a colour word, as in scenes of plain paints, where nouns tell nothing about colours.
+
+    In a home, many objects have several colours or a shade between colour words.
+    """
+    return all(item.color for item in description.objects)
+
+
+def has_usual_color(item: SceneObject) -> bool:
+    """Whether the noun of the object gives its colour away, and the other way round."""
+    return _USUAL_COLORS.get(item.category) == item.color
 
 
 @lru_cache(maxsize=4096)

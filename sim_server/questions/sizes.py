@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from protocol.tasks.scene import SceneObject
+from protocol.tasks.scene import SceneDescription, SceneObject
 from sim_server.questions.geometry import longest_m
+from sim_server.questions.nouns import painted
 
 UNUSUAL = 1.2  # least ratio of an object's longest side to the usual one of its kind, or the other way round
 
@@ -55,11 +56,30 @@ _USUAL_CM = {
     "wardrobe": 200,
 }
 
+# In homes, only these kinds are asked: as many objects are _SHORTEST_CM to the first length long as from the second
+# length to _LONGEST_CM.
+_SHORTEST_CM, _LONGEST_CM = 30, 165
+_EVEN_CM = {
+    "extractor hood": (56, 81),
+    "mirror": (62, 84),
+    "monitor": (49, 81),
+    "ottoman": (50, 81),
+    "picture": (56, 81),
+    "shelf": (62, 83),
+    "towel": (57, 81),
+    "washbasin": (46, 81),
+}
 
-def size_class(item: SceneObject) -> str:
-    """ "short" or "long" if the object's longest side is unusual for its kind, else ""."""
-    usual_cm = _USUAL_CM.get(item.category)
+
+def size_class(item: SceneObject, description: SceneDescription) -> str:
+    """ "short" or "long" if a question may ask for the object's longest side, else ""."""
     longest_cm = 100 * longest_m(item.box)
+    if not painted(description):
+        if item.category not in _EVEN_CM or not _SHORTEST_CM <= longest_cm <= _LONGEST_CM:
+            return ""
+        short_cm, long_cm = _EVEN_CM[item.category]
+        return "short" if longest_cm <= short_cm else "long" if longest_cm >= long_cm else ""
+    usual_cm = _USUAL_CM.get(item.category)
     if usual_cm is None or usual_cm / UNUSUAL < longest_cm < usual_cm * UNUSUAL:
         return ""
     return "short" if longest_cm < usual_cm else "long"

@@ -112,7 +112,6 @@ def test_a_killed_learner_resumes_and_every_report_counts_once(run: RunDir) -> N
     assert all(times[step] == 1 for step in times if step not in (before + 1 for before in steps_before_kill))
 
     assert all(line["kept"] and line["blind"] and line["screened"] for line in lines)
-    assert all(bool(line["replayed"]) == (line["step"] > 1) for line in lines)  # also after a kill
     assert all(
         (line["no_gradient"] == line["groups"] and not line["grad_norm"]) == (line["step"] == 1) for line in lines
     )
@@ -127,7 +126,11 @@ def test_a_killed_learner_resumes_and_every_report_counts_once(run: RunDir) -> N
     assert len(outbox) == 0
     newest = CheckpointStore(run.checkpoints).latest()
     assert newest is not None
-    assert 0 < verify(newest).counted <= outbox.total <= counted
+    facts = verify(newest)
+    assert 0 < facts.counted <= outbox.total <= counted
+    replayed = [question.spec.spec_id for question in facts.replay]  # through both kills
+    assert 0 < len(replayed) == len(set(replayed)) and set(replayed) <= set(asked)
+    assert any(question.step < STEPS - 1 for question in facts.replay)
 
 
 def test_starting_a_finished_run_reports_that_it_is_finished(tmp_path: Path) -> None:

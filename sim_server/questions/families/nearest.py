@@ -16,7 +16,8 @@ import numpy as np
 from protocol.tasks.scene import SceneDescription, SceneObject
 from sim_server.questions.families.rules import SEPARATE, Comparable, stance
 from sim_server.questions.family import Findings, Target
-from sim_server.questions.geometry import Array, box_distance_m, longest_m
+from sim_server.questions.geometry import Array, box_distance_m, longest_m, point_box_distance
+from sim_server.questions.nouns import painted
 
 USUAL, UNUSUAL = "usual", "unusual"
 
@@ -60,13 +61,20 @@ def judge_nearest(
 
 
 class _Usual:
-    """Which of some options is closest to most objects of a room, by the distances of their centres."""
+    """Which of some options is closest to most objects of a room.
+
+    Distances are measured from the centre of an object to the box of an option in a home, where large furniture is
+    close to much, and to its centre in a painted scene.
+    """
 
     def __init__(self, description: SceneDescription, anchors: Sequence[SceneObject]) -> None:
         bound_m = max((longest_m(item.box) for item in anchors), default=0.0)
         self._ids = {item.id: at for at, item in enumerate(description.objects)}
         centres = np.array([item.box.centre_m for item in description.objects])
-        apart_m = np.linalg.norm(centres[:, None] - centres[None], axis=2)
+        if painted(description):
+            apart_m = np.linalg.norm(centres[:, None] - centres[None], axis=2)
+        else:
+            apart_m = np.stack([point_box_distance(centres, item.box) for item in description.objects], axis=1)
         rooms = np.array([item.room_id for item in description.objects])
         alike = np.array([longest_m(item.box) <= bound_m for item in description.objects])
         self._apart_m: Array = np.where((rooms[:, None] == rooms) & alike[:, None], apart_m, np.inf)

@@ -14,7 +14,7 @@ from protocol.tasks.scene import SceneDescription, SceneObject
 from sim_server.questions.evidence import Evidence, ViewEvidence, unique_names
 from sim_server.questions.family import Findings, Target, draw_key
 from sim_server.questions.geometry import longest_m
-from sim_server.questions.nouns import Naming
+from sim_server.questions.nouns import Naming, painted
 
 AMBIGUOUS = "a name would fit more than one visible object"
 IN_PART = "an image shows a small part of an object"
@@ -46,14 +46,19 @@ def too_faint(clarity: Clarity) -> str:
 
 
 def clear_objects(evidence: Evidence, view: ViewEvidence, clarity: Clarity, findings: Findings) -> dict[int, str]:
-    """Names of the objects that this view shows clearly and that no other seen object shares."""
-    names = unique_names(evidence, view)
+    """Names of the objects that this view shows clearly and that no other seen object shares.
+
+    In a home, the centre of such an object is inside the image: a few pixels at the border do not tell what it is.
+    """
+    names, centred_only = unique_names(evidence, view), not painted(evidence.description)
     clear: dict[int, str] = {}
     for key in view.seen:
         if key not in names:
             findings.reject(AMBIGUOUS)
         elif not shows(view, key, clarity):
             findings.reject(too_faint(clarity))
+        elif centred_only and not centred(key, view):
+            findings.reject(OUTSIDE)
         else:
             clear[key] = names[key]
     return clear

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import compress
-from typing import Iterable, Iterator, Optional, Sequence
+from typing import Iterable, Iterator, Optional, Sequence, TypeVar
 
 import msgspec
 import numpy as np
@@ -21,6 +21,7 @@ from sim_server.questions.views.coverage import draw_poses_around, greedy_cover,
 from sim_server.questions.views.viewpoints import PLACES, PROBE_PX, probe
 
 LEAST_OBJECT = 0.01  # of an image: the least that its largest object covers
+Set = TypeVar("Set", bound=Sequence[int])
 _COVERS = 8  # covering sets tried among the poses of one draw
 
 
@@ -81,6 +82,20 @@ def first_fitting(
     return None
 
 
+def every_fitting(
+    family: Family, spec: TaskSpec, target: Target, shots: Shots, sets: Iterable[Set]
+) -> tuple[list[tuple[Set, Candidate]], str]:
+    """All candidates that fit the target, each with its set, and the rule that rejected most sets, "" if none did."""
+    found: list[tuple[Set, Candidate]] = []
+    rejected: Counter[str] = Counter()
+    for chosen in sets:
+        candidates, rule = fitting(family, shots.of(chosen, target), spec.question.level, target)
+        found += [(chosen, item) for item in candidates]
+        if not candidates:
+            rejected[rule] += 1
+    return found, rejected.most_common(1)[0][0] if rejected else ""
+
+
 def evenly_fitting(
     family: Family,
     spec: TaskSpec,
@@ -96,16 +111,12 @@ def evenly_fitting(
     Returns None, and adds the rule that rejected most to `findings`, if there is no such form.
     """
     found: dict[str, dict[str, list[tuple[Sequence[int], Candidate]]]] = {}
-    rejected: Counter[str] = Counter()
-    for chosen in sets:
-        candidates, rule = fitting(family, shots.of(chosen, target), spec.question.level, target)
-        for item in candidates:
-            found.setdefault(item.form, {}).setdefault(item.key, []).append((chosen, item))
-        if not candidates:
-            rejected[rule] += 1
+    candidates, rule = every_fitting(family, spec, target, shots, sets)
+    for chosen, item in candidates:
+        found.setdefault(item.form, {}).setdefault(item.key, []).append((chosen, item))
     forms = sorted(form for form, keys in found.items() if len(keys) > 1)
     if not forms:
-        findings.reject(rejected.most_common(1)[0][0] if rejected else "all views give the same answer")
+        findings.reject(rule or "all views give the same answer")
         return None
     keys = found[pick(forms, rng)]
     chosen, item = pick(keys[pick(sorted(keys), rng)], rng)

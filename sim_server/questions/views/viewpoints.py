@@ -12,7 +12,7 @@ from protocol.tasks.scene import Camera, Pose, SceneObject
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.family import Findings, Target
-from sim_server.questions.geometry import Array, pose_from_yaw_pitch
+from sim_server.questions.geometry import Array, inside_polygon, pose_from_yaw_pitch
 
 EYE_HEIGHT_M = (1.3, 1.9)
 CROUCHED_M = (0.7, 1.8)  # low viewpoints see more occlusion
@@ -21,6 +21,7 @@ NEAREST_M, FARTHEST_M = 0.9, 7.0
 FRAME_BORDER = 0.05  # least distance of the objects' centres from the border, as a fraction of the image
 PLACES = 16  # standing points tried per draw
 PROBE_PX = 48  # width of a probe image
+_ROOM_TRIES = 4  # draws again of the standing points in other rooms
 ROUGHLY = 0.15  # the aim deviates from the image centre by up to this fraction; less with more objects
 
 NO_PLACE = "no standing point has all the objects in its image"
@@ -89,7 +90,7 @@ def draw_poses(
 ) -> list[Pose]:
     """Every pose at PLACES standing points that `draw_pose` would accept."""
     centres = np.array([item.box.centre_m for item in focus])
-    eyes = draw_eyes(scene, rng, height_m or eye_heights_m(camera))
+    eyes = draw_eyes(scene, rng, height_m or eye_heights_m(camera), focus)
     stray = 2 * ROUGHLY / max(len(focus), 2)
     where = np.tile(at, (PLACES, 1)) if at is not None else rng.uniform(0.5 - stray, 0.5 + stray, (PLACES, 2))
     yaws, pitches = aim(eyes, camera, centres, where)
@@ -105,7 +106,7 @@ def draw_populated_pose(
     """Like `draw_pose`, but of the standing points that show a focus object, the one that shows most objects."""
     centres = np.array([item.box.centre_m for item in focus])
     everything = np.array([item.box.centre_m for item in scene.description.objects])
-    eyes = draw_eyes(scene, rng, eye_heights_m(camera))
+    eyes = draw_eyes(scene, rng, eye_heights_m(camera), focus)
     yaws, pitches = aim(eyes, camera, centres, np.tile(at, (PLACES, 1)))
     shown = in_image(eyes, yaws, pitches, camera, everything).sum(axis=1)
     shown[~in_image(eyes, yaws, pitches, camera, centres).any(axis=1)] = 0
@@ -131,9 +132,21 @@ def pitches_rad(camera: Camera, free: tuple[float, float]) -> tuple[float, float
     return free if camera.mount is None else camera.mount.pitch_rad
 
 
-def draw_eyes(scene: Scene, rng: np.random.Generator, height_m: tuple[float, float]) -> Array:
-    """PLACES camera positions [PLACES, 3] over navigable floor, metres."""
+def draw_eyes(
+    scene: Scene, rng: np.random.Generator, height_m: tuple[float, float], focus: Sequence[SceneObject] = ()
+) -> Array:
+    """PLACES camera positions [PLACES, 3] over navigable floor, metres, most of them in the rooms of the focus objects.
+
+    From other rooms, walls hide the objects, unless a door is in line.
+    """
     eyes = np.array([scene.sample_navigable(rng) for _ in range(PLACES)])
+    rooms = scene.description.rooms
+    near = [room for room in rooms if any(item.room_id == room.id for item in focus)]
+    if len(rooms) > 1 and near:
+        for _ in range(_ROOM_TRIES):
+            inside = np.any([inside_polygon(eyes[:, [0, 2]], room.polygon_xz_m) for room in near], axis=0)
+            for index in np.flatnonzero(~inside):
+                eyes[index] = scene.sample_navigable(rng)
     eyes[:, 1] += rng.uniform(*height_m, PLACES)
     return eyes
 

@@ -41,11 +41,14 @@ FIELDS_WITHOUT_RULE = frozenset(
 CONSTANTS_WITHOUT_RULE = frozenset(
     {
         "families.pair.cameras.HEIGHT_M",
+        "families.pair.change.BEHIND_M",
         "families.pair.change.BEHIND_RAD",
         "families.pair.change.OTHER_CAMERA_M",
         "families.pair.motion.MOST_MOVE_M",
         "families.pair.motion.MOST_TURN_DEG",
         "families.rules.MAX_NAMED",
+        "families.single.small.DISTANCES_APART_M",
+        "families.single.small.OPTIONS_M",
         "families.walk.fits.SIZES_M",
         "families.walk.route.TURNS_DEG",
         "families.walk.route.WALKS_M",

@@ -23,6 +23,11 @@ _JOINT_M = 0.45  # free depth on either side of the joint between two spaces of 
 _FLAT_M = 0.05  # lower objects can be walked on
 _REACH_M = 1.0  # objects above this height are not in the way
 _WIDEST_PLANT_M = 0.85  # in homes; the named palette allows larger ones
+# In homes: shapes of these kinds are scaled by up to this fraction, in both directions, so that a noun does not give a
+# size away.
+_HOME_SPREAD = {
+    "clock": 0.5, "mirror": 0.6, "ottoman": 0.35, "picture": 0.45, "plant": 0.35, "shelf": 0.4, "trash can": 0.3,
+}  # fmt: skip
 _HANGING_GAP_M = 0.03
 _TOUCH_M = -0.002  # gap between the units of a run
 
@@ -114,6 +119,9 @@ class RoomState:
     def shape(self, name: str) -> Model:
         """A model of one of the category's shapes."""
         model = CATEGORIES[name].model(self.rng)
+        if name in _HOME_SPREAD:
+            most = math.log1p(_HOME_SPREAD[name])
+            model.scale(math.exp(self.rng.uniform(-most, most)))
         if name == "plant" and max(model.size_m()) > _WIDEST_PLANT_M:
             model.scale(_WIDEST_PLANT_M / max(model.size_m()))
         return model

@@ -30,6 +30,7 @@ from sim_server.questions.family import Candidate, Draft, Findings, Target, draf
 from sim_server.questions.floor import standable
 from sim_server.questions.geometry import pitch_rad, point_box_distance, pose_from_yaw_pitch, yaw_rad
 from sim_server.questions.language.functions.places import hidden_by, surface_middle
+from sim_server.questions.nouns import painted
 from sim_server.questions.staging import Staging
 from sim_server.questions.views.sets import Choice, even_choice, shots_of
 from sim_server.questions.views.viewpoints import (
@@ -55,6 +56,8 @@ BEHIND_RAD = 0.35  # largest angle between the directions of the two objects fro
 NOT_IN_BOTH = "the place of the changed object is not shown clearly in both images"
 _TRIES = 16
 _BEHIND, _BEFORE = 6, 6  # objects that may be hidden, and those tried before each
+_ROUNDS = 4  # in homes: choices are collected, since two objects must each be right in one of them
+BEHIND_M = 3.0  # in homes: largest distance of the centres of two objects of which one may hide the other
 
 
 def removable(description: SceneDescription) -> list[SceneObject]:
@@ -246,31 +249,41 @@ class OcclusionRemoval:
         Only for this pose is the scene changed, which is the slowest step.
         """
         level = spec.question.level
-        takable, nameable = loose(scene.description), uniquely_named(scene.description)
         tried: list[tuple[Pose, int]] = []
+        choices: list[Choice] = []
+        for _ in range(1 if painted(scene.description) else _ROUNDS):
+            known = len(tried)
+            tried += self._line_up(scene, spec.camera, rng)
+            if len(tried) == known:
+                continue
+            frames = scene.render([pose for pose, _ in tried[known:]], probe(spec.camera), EVIDENCE_SENSORS)
+            evidence = Evidence.of(scene.description, frames)
+            choices += [
+                Choice(right, tuple(free), (index,))
+                for index, (_, taken) in enumerate(tried[known:], known)
+                for hidden, free in [self._hidden_and_free(evidence.only_view(index - known), taken, level)]
+                for right in hidden
+            ]
+            drawn = even_choice(choices, self.skill.levels[level].options, rng)
+            if drawn is not None:
+                pose, taken = tried[drawn.place[0]]
+                return Staging((pose,), (pose,), ((), (Change(taken),)), (taken, drawn.right, *drawn.wrong))
+        findings.reject(self._hides_little(level) if tried else "no standing point has one object behind the other")
+        return None
+
+    @staticmethod
+    def _line_up(scene: Scene, camera: Camera, rng: np.random.Generator) -> list[tuple[Pose, int]]:
+        """Poses with one object behind another, and the ids of those in front, which can be taken away."""
+        takable, nameable = loose(scene.description), uniquely_named(scene.description)
+        found: list[tuple[Pose, int]] = []
         # Few objects behind and many before them: the same ones are hidden in some poses and free in others.
-        pairs = product(shuffled(nameable, rng)[:_BEHIND], range(_BEFORE))
-        for behind, before in ((behind, pick(takable, rng)) for behind, _ in pairs):
-            pose = _lined_up(scene, spec.camera, before, behind, rng) if before is not behind else None
-            if pose is not None:
-                tried.append((pose, before.id))
-        if not tried:
-            findings.reject("no standing point has one object behind the other")
-            return None
-        frames = scene.render([pose for pose, _ in tried], probe(spec.camera), EVIDENCE_SENSORS)
-        evidence = Evidence.of(scene.description, frames)
-        choices = [
-            Choice(right, tuple(free), (index,))
-            for index, (_, taken) in enumerate(tried)
-            for hidden, free in [self._hidden_and_free(evidence.only_view(index), taken, level)]
-            for right in hidden
-        ]
-        drawn = even_choice(choices, self.skill.levels[level].options, rng)
-        if drawn is None:
-            findings.reject(self._hides_little(level))
-            return None
-        pose, taken = tried[drawn.place[0]]
-        return Staging((pose,), (pose,), ((), (Change(taken),)), (taken, drawn.right, *drawn.wrong))
+        for behind in shuffled(nameable, rng)[:_BEHIND]:
+            near = takable if painted(scene.description) else _near(behind, takable)
+            for before in (pick(near, rng) for _ in range(_BEFORE if near else 0)):
+                pose = _lined_up(scene, camera, before, behind, rng) if before is not behind else None
+                if pose is not None:
+                    found.append((pose, before.id))
+        return found
 
     def _hides_little(self, level: int) -> str:
         uncovered = self.skill.levels[level].uncovered
@@ -340,11 +353,22 @@ class OcclusionRemoval:
         )
 
 
+def _near(item: SceneObject, others: Sequence[SceneObject]) -> list[SceneObject]:
+    """The other objects of the same room within BEHIND_M."""
+    return [
+        other
+        for other in others
+        if other is not item
+        and other.room_id == item.room_id
+        and math.dist(other.box.centre_m, item.box.centre_m) < BEHIND_M
+    ]
+
+
 def _lined_up(
     scene: Scene, camera: Camera, before: SceneObject, behind: SceneObject, rng: np.random.Generator
 ) -> Optional[Pose]:
     """A pose from which one object is behind another, both in the image; None if this draw has none."""
-    eyes = draw_eyes(scene, rng, eye_heights_m(camera, crouched=True))
+    eyes = draw_eyes(scene, rng, eye_heights_m(camera, crouched=True), (before, behind))
     before_m, behind_m = np.asarray(before.box.centre_m), np.asarray(behind.box.centre_m)
     near, far = before_m - eyes, behind_m - eyes
     turn = np.abs(np.arctan2(near[:, 0] * far[:, 2] - near[:, 2] * far[:, 0], (near * far)[:, ::2].sum(1)))

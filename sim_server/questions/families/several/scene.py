@@ -287,12 +287,13 @@ class SceneSize(SceneViews):
                 for view in evidence.views
                 if key not in view.cut and shows(view, key, clarity)
             ]
-            if not size_class(evidence.objects[key]):
+            size = size_class(evidence.objects[key], evidence.description)
+            if not size:
                 findings.reject(USUAL_SIZE)
             elif not entire:
                 findings.reject("an object is cut off by the border of every image that shows it clearly")
             else:
-                findings.accept(size_class(evidence.objects[key]), (key,), max(entire) - clarity.visible_fraction)
+                findings.accept(size, (key,), max(entire) - clarity.visible_fraction)
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, _rng: np.random.Generator) -> Draft:
         return draft_size(

@@ -13,10 +13,10 @@ from sim_server.questions.evidence import Evidence
 from sim_server.questions.families.rules import clear_objects, draw_objects, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, name_slots
 from sim_server.questions.language.functions.views import distance_from_camera
-from sim_server.questions.sizes import UNUSUAL, size_class
+from sim_server.questions.sizes import size_class
 from sim_server.questions.views.viewpoints import SingleView
 
-USUAL_SIZE = f"the size of an object differs by less than a factor of {UNUSUAL} from the usual one of its kind"
+USUAL_SIZE = "the kind of an object gives its size away"
 _THIRDS = ("near", "middle", "far")
 
 
@@ -80,13 +80,14 @@ class ObjectSize(SingleView):
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         view, clarity = evidence.views[0], self.skill.levels[level].clarity
         for key in clear_objects(evidence, view, clarity, findings):
-            if not size_class(evidence.objects[key]):
+            size = size_class(evidence.objects[key], evidence.description)
+            if not size:
                 findings.reject(USUAL_SIZE)
             elif key in view.cut:
                 findings.reject("an object is cut off by the border of the image")
             else:
                 margin = view.seen[key].visible_fraction - clarity.visible_fraction
-                findings.accept(size_class(evidence.objects[key]), (key,), margin)
+                findings.accept(size, (key,), margin)
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, _rng: np.random.Generator) -> Draft:
         return draft_size(
@@ -110,10 +111,10 @@ def by_size_class(description: SceneDescription) -> dict[str, list[SceneObject]]
     """The objects to ask a size of, by their `size_class`. Raises Infeasible if there are none."""
     found: dict[str, list[SceneObject]] = {}
     for item in uniquely_named(description):
-        if size_class(item):
-            found.setdefault(size_class(item), []).append(item)
+        if size := size_class(item, description):
+            found.setdefault(size, []).append(item)
     if not found:
-        raise Infeasible("every object of the scene has a size that is usual for its kind")
+        raise Infeasible("the kind of every object of the scene gives its size away")
     return found
 
 

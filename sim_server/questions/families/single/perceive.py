@@ -19,6 +19,8 @@ from sim_server.questions.evidence import Evidence
 from sim_server.questions.families.rules import (
     AMBIGUOUS,
     IN_PART,
+    OUTSIDE,
+    centred,
     clear_objects,
     draw_objects,
     shown_in_part,
@@ -39,12 +41,13 @@ from sim_server.questions.family import (
     shuffled,
 )
 from sim_server.questions.language.functions.words import grid_cell
-from sim_server.questions.nouns import Naming, countable
+from sim_server.questions.nouns import Naming, countable, has_usual_color, painted
 from sim_server.questions.staging import Staging
 from sim_server.questions.views.sets import evenly_fitting, shots_of
 from sim_server.questions.views.viewpoints import NO_PLACE, SingleView, draw_poses, focus_of
 
 CELLS = tuple(grid_cell(x / 6, y / 6) for y in (1, 3, 5) for x in (1, 3, 5))  # row by row
+_TRIES_PER_KEY = 10  # attempts before another answer is drawn
 COUNT_RULE = "Include every one that is at least partly visible."
 NO_STRUCTURE = "Walls, floors, ceilings, doors and windows do not count."
 CELL_RULE = (
@@ -66,16 +69,25 @@ class _Property(SingleView):
     def target(
         self, description: SceneDescription, _level: int, rng: np.random.Generator, previous: Optional[Target] = None
     ) -> Target:
-        items = [item for item in description.objects if item.color]
-        # Prefer objects with a unique name in the scene; a view may show only one of the others.
-        alone = self.alone(description.objects)
-        items = [item for item in items if item.id in alone] or items
+        asked = [item for item in description.objects if item.color and self._may_ask(item, description)]
+        by_room: dict[int, list[SceneObject]] = {}
+        for item in description.objects:
+            by_room.setdefault(item.room_id, []).append(item)
+        # Prefer objects with a unique name in their room; a view may show only one of the others.
+        alone = set().union(*(self.alone(items) for items in by_room.values()))
+        items = [item for item in asked if item.id in alone] or asked
         keys = sorted({getattr(item, self.asked) for item in items})
         if not keys:
-            raise Infeasible(f"{self.skill.name} needs objects that have a color word")
-        key = draw_key(keys, rng, previous)
+            raise Infeasible(f"{self.skill.name} needs objects that have a color word, and not only usual colors")
+        tried = int(previous.numbers[0]) + 1 if previous else 0
+        key = draw_key(keys, rng, previous if tried < _TRIES_PER_KEY else None)
         fitting = [item for item in items if getattr(item, self.asked) == key]
-        return Target(key=key, focus=draw_objects(fitting, 1, rng, self.skill.name))
+        return Target(key=key, focus=draw_objects(fitting, 1, rng, self.skill.name), numbers=(float(tried),))
+
+    @staticmethod
+    def _may_ask(item: SceneObject, description: SceneDescription) -> bool:
+        """Whether the noun and the colour of an object do not give each other away."""
+        return painted(description) or not has_usual_color(item)
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         view, clarity = evidence.views[0], self.skill.levels[level].clarity
@@ -84,10 +96,14 @@ class _Property(SingleView):
             item = evidence.objects[key]
             if not item.color:
                 findings.reject("an object has no color word")
+            elif not self._may_ask(item, evidence.description):
+                findings.reject("an object has the usual color of its kind")
             elif key not in alone:
                 findings.reject(AMBIGUOUS)
             elif not shows(view, key, clarity):
                 findings.reject(too_faint(clarity))
+            elif not painted(evidence.description) and not centred(key, view):
+                findings.reject(OUTSIDE)
             else:
                 margin = truth.visible_fraction - clarity.visible_fraction
                 findings.accept(getattr(item, self.asked), (key,), margin)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Generic, Optional, Sequence, TypeVar
+from collections import Counter
+from functools import partial
+from itertools import product
+from typing import Generic, Optional, Sequence, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,22 +22,47 @@ from protocol.skills.small import (
     SmallLocationLevel,
     SmallNearestLevel,
 )
-from protocol.tasks.scene import Pose, SceneDescription, SceneObject
+from protocol.tasks.scene import Pose, SceneDescription, SceneObject, Vec3
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import Evidence, ViewEvidence, name_of
-from sim_server.questions.families.nearest import draw_expectation, judge_nearest
-from sim_server.questions.families.rules import RELATE, Comparable, clear_objects, is_small, shows, uniquely_named
+from sim_server.questions.families.nearest import judge_nearest
+from sim_server.questions.families.rules import (
+    RELATE,
+    Comparable,
+    clear_objects,
+    is_small,
+    need_objects,
+    shows,
+    stance,
+    uniquely_named,
+)
 from sim_server.questions.families.single.image import OTHER_SIDE
 from sim_server.questions.families.single.space import CLOSEST_POINTS, draft_nearest
-from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, shuffled
-from sim_server.questions.geometry import Array, box_distance_m
+from sim_server.questions.family import (
+    NO_SUCH_ANSWER,
+    NO_TARGET,
+    Candidate,
+    Draft,
+    Family,
+    Findings,
+    Target,
+    draw_key,
+    shuffled,
+)
+from sim_server.questions.geometry import Array, box_distance_m, floor_distance_m
 from sim_server.questions.language.functions.registry import decimal
 from sim_server.questions.nouns import Naming
-from sim_server.questions.views.viewpoints import SingleView, draw_focused_pose, focus_of
+from sim_server.questions.staging import Staging
+from sim_server.questions.views.sets import Choice, even_choice, every_fitting, shots_of
+from sim_server.questions.views.viewpoints import NO_PLACE, draw_poses, focus_of
 
 NEIGHBOUR_GAP_M = 0.15  # the neighbour is nearer than any other object by this much
 FARTHEST_NEIGHBOUR_M = 1.5
+DISTANCES_APART_M = 0.15  # the right distance and the wrong one, both rounded to 0.1 m, differ by more
+OPTIONS_M = 3.0  # largest distance of the options from a small object, between centres on the floor plan
+_AIMED_AT = 4  # small objects per draw
+_NEAREST_AIMED_AT = 12  # the same if two of them must have each other's right option as a wrong one
 
 SmallLevelT = TypeVar("SmallLevelT", bound=SmallLevel)
 
@@ -51,10 +79,16 @@ def small_objects(description: SceneDescription, name: str) -> list[SceneObject]
     return small
 
 
-class _CloseView(SingleView, Generic[SmallLevelT]):
-    """A view from near a small object."""
+def _near(centre_m: Vec3, within_m: float, eyes: Array, _yaws: Array) -> NDArray[np.bool_]:
+    """Whether eyes [P, 3] are near a point on the floor plan."""
+    return np.hypot(*(eyes - np.asarray(centre_m))[:, [0, 2]].T) <= within_m
+
+
+class _CloseView(Generic[SmallLevelT]):
+    """Mixin of the families about a view from near a small object."""
 
     skill: Skill[SmallLevelT]
+    views = 1
 
     def _small_target(
         self,
@@ -63,22 +97,36 @@ class _CloseView(SingleView, Generic[SmallLevelT]):
         rng: np.random.Generator,
         previous: Optional[Target],
     ) -> Target:
-        """One of these answers, and a small object to aim at."""
-        small = small_objects(description, self.skill.name)
+        """One of these answers, and small objects to aim at."""
+        small = shuffled(small_objects(description, self.skill.name), rng)
         key = draw_key(words, rng, previous)
-        return Target(key=key, focus=(pick(small, rng).id,))
+        return Target(key=key, focus=tuple(item.id for item in small[:_AIMED_AT]))
 
     def poses(
         self, scene: Scene, spec: TaskSpec, target: Target, rng: np.random.Generator, findings: Findings
-    ) -> Optional[tuple[Pose, ...]]:
-        centre = np.asarray(focus_of(scene, target.focus)[0].box.centre_m)
-        within_m = self.skill.levels[spec.question.level].within_m
+    ) -> Optional[Staging]:
+        """A view from near one of the focus objects whose probe image has a candidate that fits the target."""
+        poses: list[Pose] = []
+        for item in focus_of(scene, target.focus):
+            near = partial(_near, item.box.centre_m, self.skill.levels[spec.question.level].within_m)
+            poses += draw_poses(scene, spec.camera, [item], rng, fits=near)
+        if not poses:
+            findings.reject(NO_PLACE)
+            return None
+        shots = shots_of(scene, spec.camera, shuffled(poses, rng))
+        sets = [(index,) for index in range(len(poses))]
+        fitting, rule = every_fitting(cast(Family, self), spec, NO_TARGET, shots, sets)
+        found = [(shots.poses[index], item) for (index,), item in fitting]
+        chosen = self.choose(found, spec.question.level, target, rng)
+        if chosen is None:
+            findings.reject(NO_SUCH_ANSWER if found else rule)
+        return chosen
 
-        def fits(eyes: Array, _yaws: Array) -> NDArray[np.bool_]:
-            return np.hypot(*(eyes - centre)[:, [0, 2]].T) <= within_m
-
-        pose = draw_focused_pose(scene, spec.camera, target, rng, findings, fits)
-        return None if pose is None else (pose,)
+    def choose(
+        self, found: Sequence[tuple[Pose, Candidate]], _level: int, target: Target, _rng: np.random.Generator, /
+    ) -> Optional[Staging]:
+        """A pose with one of the candidates of the probe images; None if none of them suits the target."""
+        return next((Staging((pose,)) for pose, item in found if target.fits(item)), None)
 
 
 class SmallPresence(_CloseView[SmallLevel]):
@@ -129,21 +177,59 @@ class SmallPresence(_CloseView[SmallLevel]):
 
 
 class SmallNearest(_CloseView[SmallNearestLevel]):
-    """Which option a small object is closest to, between closest points; its support is not an option."""
+    """Which option a small object is closest to, between closest points; its support is not an option.
+
+    The right option is the wrong one for another small object, and the other way round, so that the nouns of the
+    options do not give the answer away.
+    """
 
     skill = SMALL_NEAREST
 
     def target(
-        self, description: SceneDescription, level: int, rng: np.random.Generator, previous: Optional[Target] = None
+        self, description: SceneDescription, level: int, rng: np.random.Generator, _previous: Optional[Target] = None
     ) -> Target:
-        small = small_objects(description, self.skill.name)
-        return Target(draw_expectation(self.skill.levels[level].options, rng, previous), (pick(small, rng).id,))
+        """Small objects of one room with enough options nearby."""
+        named, comparable = uniquely_named(description), Comparable(description)
+        small: list[SceneObject] = []
+        for item in small_objects(description, self.skill.name):
+            centre_m = item.box.centre_m
+            kinds = Counter(
+                stance(other)
+                for other in named
+                if comparable(item, other) and floor_distance_m(centre_m, other.box.centre_m) < OPTIONS_M
+            )
+            if max(kinds.values(), default=0) >= self.skill.levels[level].options:
+                small.append(item)
+        need_objects(small, 1, f"{self.skill.name} needs small objects with other ones nearby")
+        room = pick(small, rng).room_id
+        same = [item.id for item in small if item.room_id == room]
+        return Target("", shuffled(same, rng)[:_NEAREST_AIMED_AT])
+
+    def choose(
+        self, found: Sequence[tuple[Pose, Candidate]], level: int, _target: Target, rng: np.random.Generator, /
+    ) -> Optional[Staging]:
+        choices = [
+            Choice(right, tuple(wrong), (index, anchor))
+            for index, (_, item) in enumerate(found)
+            for anchor, right, *wrong in [item.objects]
+        ]
+        drawn = even_choice(choices, self.skill.levels[level].options, rng)
+        if drawn is None:
+            return None
+        index, anchor = drawn.place
+        return Staging((found[index][0],), about=(anchor, drawn.right, *drawn.wrong))
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
-        view, asked = evidence.views[0], self.skill.levels[level]
+        view, asked, judged = evidence.views[0], self.skill.levels[level], Findings()
         clear = [evidence.objects[key] for key in _clear_with_small(evidence, view, asked, findings)]
+        if evidence.about:
+            clear = [item for item in clear if item.id in evidence.about]
         small = [item for item in clear if is_small(item)]
-        judge_nearest(small, clear, asked.options, asked.apart_m, evidence.description, findings)
+        judge_nearest(small, clear, asked.options, asked.apart_m, evidence.description, judged)
+        findings.rejected += judged.rejected
+        for one in judged.accepted:
+            if not evidence.about or one.objects[0] == evidence.about[0]:
+                findings.accepted.append(one)
 
     def draft(self, evidence: Evidence, candidate: Candidate, _level: int, rng: np.random.Generator) -> Draft:
         return draft_nearest(
@@ -169,18 +255,6 @@ def _clear_with_small(evidence: Evidence, view: ViewEvidence, asked: SmallLevel,
     return [key for key in small if is_small(evidence.objects[key]) or shows(view, key, RELATE)]
 
 
-def _by_distance(
-    item: SceneObject, others: Sequence[SceneObject], comparable: Comparable
-) -> list[tuple[float, SceneObject]]:
-    """Other objects by their distance from a small one, those of them that are comparable with it."""
-    apart = [
-        (box_distance_m(item.box, other.box), other)
-        for other in others
-        if other.id != item.id and comparable(item, other)
-    ]
-    return sorted(apart, key=lambda pair: (pair[0], pair[1].id))
-
-
 class SmallLocation(_CloseView[SmallLocationLevel]):
     """The full location of a small object: "on the blue table, to the left of the red vase, 0.3 m from it"."""
 
@@ -191,6 +265,23 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
     ) -> Target:
         return self._small_target(description, ("left", "right"), rng, previous)
 
+    def choose(
+        self, found: Sequence[tuple[Pose, Candidate]], level: int, target: Target, rng: np.random.Generator, /
+    ) -> Optional[Staging]:
+        """Draw two distances from a neighbour, then which is right: no distance is more often right than wrong."""
+        places: dict[float, list[tuple[Pose, Candidate]]] = {}
+        for pose, item in found:
+            if target.fits(item):
+                places.setdefault(item.numbers[0], []).append((pose, item))
+        every, asked = sorted({item.numbers[0] for _, item in found}), self.skill.levels[level]
+        apart = [pair for pair in product(sorted(places), every) if _differ(*pair, asked)]
+        pairs = [pair for pair in apart if pair[::-1] in apart] or apart
+        if not pairs:
+            return None
+        right_m, wrong_m = pick(pairs, rng)
+        pose, item = pick(places[right_m], rng)
+        return Staging((pose,), about=item.objects, numbers=(wrong_m,))
+
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         view, asked = evidence.views[0], self.skill.levels[level]
         clear, comparable = _clear_with_small(evidence, view, asked, findings), Comparable(evidence.description)
@@ -198,23 +289,33 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
             item = evidence.objects[key]
             if not is_small(item):
                 continue
-            near = _by_distance(item, [evidence.objects[other] for other in clear], comparable)
-            supports = [other for other in clear if not is_small(evidence.objects[other])]
-            if item.support_id not in supports:
+            near = sorted(
+                (box_distance_m(item.box, evidence.objects[other].box), other)
+                for other in clear
+                if other != key and comparable(item, evidence.objects[other])
+            )
+            if item.support_id not in clear or is_small(evidence.objects[item.support_id]):
                 findings.reject("the support of the small object is not shown clearly")
             elif not near or near[0][0] > FARTHEST_NEIGHBOUR_M or near[0][0] < 0.05:
                 findings.reject(f"the small object has no neighbour within {FARTHEST_NEIGHBOUR_M} m")
-            elif not _wrong(_decimetres(near[0][0]), asked):
-                findings.reject("the neighbour is too near for a shorter wrong distance")
+            elif evidence.about and (key, near[0][1]) != evidence.about:
+                findings.reject(NO_SUCH_ANSWER)
             elif len(near) > 1 and near[1][0] - near[0][0] < NEIGHBOUR_GAP_M:
                 findings.reject(f"the distances of two neighbours differ by less than {NEIGHBOUR_GAP_M} m")
             else:
-                self._judge_side(view, item, near[0][1], asked.apart, findings)
+                distances_m = (_decimetres(near[0][0]), *evidence.numbers)
+                self._judge_side(view, item, evidence.objects[near[0][1]], asked.apart, distances_m, findings)
 
     @staticmethod
     def _judge_side(
-        view: ViewEvidence, item: SceneObject, neighbour: SceneObject, apart: float, findings: Findings
+        view: ViewEvidence,
+        item: SceneObject,
+        neighbour: SceneObject,
+        apart: float,
+        distances_m: tuple[float, ...],
+        findings: Findings,
     ) -> None:
+        """Judge the side; `distances_m` are the right distance and, if one was drawn, the wrong one."""
         across = view.seen[item.id].u - view.seen[neighbour.id].u
         along = view.centres[item.id][0] - view.centres[neighbour.id][0]
         if abs(across) < apart:
@@ -222,7 +323,8 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
         elif across * along <= 0:
             findings.reject(OTHER_SIDE)
         else:
-            findings.accept("left" if across < 0 else "right", (item.id, neighbour.id), abs(across))
+            key = "left" if across < 0 else "right"
+            findings.accept(key, (item.id, neighbour.id), abs(across), numbers=distances_m)
 
     def draft(self, evidence: Evidence, candidate: Candidate, level: int, rng: np.random.Generator) -> Draft:
         item, neighbour = (evidence.objects[key] for key in candidate.objects)
@@ -243,43 +345,49 @@ class SmallLocation(_CloseView[SmallLocationLevel]):
                 "Find the {a} in the image. Where exactly is it?",
             ),
             slots={"a": (item.id, name_of(item))},
-            options=self._options(evidence, item, neighbour, candidate.key, self.skill.levels[level], rng),
+            options=self._options(evidence, candidate, self.skill.levels[level], rng),
             rule=f"Left and right are as seen in the image. {CLOSEST_POINTS}",
         )
 
     @staticmethod
     def _options(
-        evidence: Evidence,
-        item: SceneObject,
-        neighbour: SceneObject,
-        side: str,
-        asked: SmallLocationLevel,
-        rng: np.random.Generator,
+        evidence: Evidence, candidate: Candidate, asked: SmallLocationLevel, rng: np.random.Generator
     ) -> tuple[str, ...]:
         """The right place among wrong ones, on the other side, at another distance, or both.
 
         The support is the same in all, since the kind of the object makes other ones implausible.
         """
-        away = _decimetres(box_distance_m(item.box, neighbour.box))
-        sides, distances = (side, "left" if side == "right" else "right"), (away, pick(_wrong(away, asked), rng))
-        places = [(sides[a], distances[b]) for a, b in ((0, 0), *shuffled(((0, 1), (1, 0), (1, 1)), rng))]
+        item, neighbour = (evidence.objects[key] for key in candidate.objects)
+        right_m, *drawn_m = candidate.numbers
+        sides = (candidate.key, "left" if candidate.key == "right" else "right")
+        distances_m = (right_m, drawn_m[0] if drawn_m else pick(_wrong_m(right_m, asked), rng))
+        places = [(sides[a], distances_m[b]) for a, b in ((0, 0), *shuffled(((0, 1), (1, 0), (1, 1)), rng))]
         on, beside = name_of(evidence.objects[item.support_id]), name_of(neighbour)
-        listed = [f"on the {on}, to the {where} of the {beside}, {m} m from it" for where, m in places[: asked.options]]
-        return shuffled(listed, rng)
+        return shuffled(
+            [
+                f"on the {on}, to the {side} of the {beside}, {decimal(away_m)} m from it"
+                for side, away_m in places[: asked.options]
+            ],
+            rng,
+        )
 
 
-def _decimetres(distance_m: float) -> str:
-    """The result of `text(round(distance, 0.1))` in the question language."""
-    return decimal(math.floor(distance_m / 0.1 + 0.5) * 0.1)
+def _decimetres(distance_m: float) -> float:
+    """The result of `round(distance, 0.1)` in the question language."""
+    return math.floor(distance_m / 0.1 + 0.5) * 0.1
 
 
-def _wrong(right_m: str, asked: SmallLocationLevel) -> tuple[str, ...]:
-    """Wrong distances: one shorter and one longer, so that neither short nor long ones are more often right.
+def _differ(one_m: float, other_m: float, asked: SmallLocationLevel) -> bool:
+    """Whether two rounded distances differ by the level's ratio, and by enough that only one of them can be right."""
+    low_m, high_m = sorted((one_m, other_m))
+    return high_m >= asked.wrong_times * low_m - 1e-6 and high_m - low_m > DISTANCES_APART_M
 
-    Empty if there is no shorter one.
-    """
-    shorter, longer = (_decimetres(float(right_m) * times) for times in (1 / asked.wrong_times, asked.wrong_times))
-    return (shorter, longer) if "0" < shorter < right_m else ()
+
+def _wrong_m(right_m: float, asked: SmallLocationLevel) -> list[float]:
+    """Wrong distances for a view that was not placed for the question: the next longer one and, if any, shorter one."""
+    tenths = [step * 0.1 for step in range(1, 100) if _differ(step * 0.1, right_m, asked)]
+    shorter, longer = [m for m in tenths if m < right_m], [m for m in tenths if m > right_m]
+    return shorter[-1:] + longer[:1]
 
 
 FAMILIES = (SmallPresence(), SmallNearest(), SmallLocation())

@@ -14,7 +14,8 @@ from sim_server.questions.evidence import Evidence, ViewEvidence, unique_names
 from sim_server.questions.families import FAMILIES
 from sim_server.questions.families.rules import Comparable, shown_in_part, uniquely_named
 from sim_server.questions.families.single.perceive import groups
-from sim_server.questions.family import Findings
+from sim_server.questions.families.single.small import SmallLocation
+from sim_server.questions.family import Candidate, Findings, Target
 from sim_server.questions.nouns import Naming, countable, nouns_of
 from sim_server.questions.sizes import size_class
 from tests.support.questions.pools import CAMERA, view_sets
@@ -198,10 +199,53 @@ def test_books_on_a_shelf_are_books() -> None:
 
 def test_the_usual_size_of_a_kind_is_not_asked() -> None:
     def table(half_m: float) -> SceneObject:
-        return msgspec.structs.replace(_item(1, "table"), box=OrientedBox((0.0, 0.4, -2.0), (half_m, 0.4, 0.3)))
+        return msgspec.structs.replace(_item(1, "table", "red"), box=OrientedBox((0.0, 0.4, -2.0), (half_m, 0.4, 0.3)))
 
-    assert [size_class(table(half_m)) for half_m in (0.4, 0.62, 0.9)] == ["short", "", "long"]
-    assert size_class(_item(1, "bed")) == ""
+    plain = _evidence([table(0.4)]).description
+    assert [size_class(table(half_m), plain) for half_m in (0.4, 0.62, 0.9)] == ["short", "", "long"]
+    assert size_class(_item(1, "bed"), plain) == ""
     for half_m, asked in ((0.4, ["short"]), (0.62, []), (0.9, ["long"])):
         item = table(half_m)
         assert [key for key, _ in _asked("object_size", 0, _evidence([item], _view([item])))] == asked
+
+
+def test_in_a_home_only_kinds_of_common_lengths_have_a_size() -> None:
+    def mirror(half_m: float) -> SceneObject:
+        return msgspec.structs.replace(_item(1, "mirror"), box=OrientedBox((0.0, 1.4, -2.0), (0.1, half_m, 0.01)))
+
+    home = _evidence([_item(1, "bed")]).description
+    assert [size_class(mirror(half_m), home) for half_m in (0.1, 0.25, 0.35, 0.5, 0.9)] == ["", "short", "", "long", ""]
+    assert size_class(msgspec.structs.replace(mirror(0.25), category="table"), home) == ""
+
+
+@pytest.mark.parametrize("skill", ["object_category", "object_color"])
+def test_in_a_home_the_usual_color_of_a_kind_is_not_asked(skill: str) -> None:
+    plant, ball = _item(1, "plant", "green"), _item(2, "ball", "red")
+    in_paint = _evidence([plant, ball], _view([plant, ball]))
+    assert [objects for _, objects in _asked(skill, 0, in_paint)] == [(1,), (2,)]
+    items = [plant, ball, _item(3, "bed")]
+    assert [objects for _, objects in _asked(skill, 0, _evidence(items, _view(items)))] == [(2,)]
+
+
+@pytest.mark.parametrize("skill", ["object_color", "object_location"])
+def test_in_a_home_an_object_whose_centre_is_outside_the_image_is_not_asked(skill: str) -> None:
+    items = [_item(1, "vase", "red"), _item(2, "bed")]
+    view = _view(items)
+    assert (1,) in [objects for _, objects in _asked(skill, 0, _evidence(items, view))]
+    view.centres[1] = (1.05, 0.5, 2.0)
+    assert (1,) not in [objects for _, objects in _asked(skill, 0, _evidence(items, view))]
+
+
+def test_a_distance_is_right_as_often_as_wrong_in_locations_of_small_objects() -> None:
+    family, rng = SmallLocation(), np.random.default_rng(0)
+    places = {0.1: 2, 0.2: 6, 0.3: 3, 0.5: 2, 0.8: 1}  # how many small objects are so far from their neighbour
+    found = [
+        (POSE, Candidate("left", (round(100 * away_m) + copy, 1), 1.0, numbers=(away_m,)))
+        for away_m, copies in places.items()
+        for copy in range(copies)
+    ]
+    drawn = [family.choose(found, 1, Target("left", ()), rng) for _ in range(400)]
+    pairs = [(one.about[0] // 10 / 10, one.numbers[0]) for one in drawn if one is not None]
+    assert len(pairs) == 400 and all(right >= 2 * wrong or wrong >= 2 * right for right, wrong in pairs)
+    assert all(abs(right - wrong) > 0.15 for right, wrong in pairs)  # 0.1 m and 0.2 m may both be nearly right
+    assert 160 < sum(right < wrong for right, wrong in pairs) < 240
