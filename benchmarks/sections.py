@@ -365,3 +365,9 @@ def _corruptions(cases: Any) -> Iterable[str]:
         f"well, {len(cases) - ended_well} end with one sentence that says what to do."
     )
     yield table(("file", *harms), [(name, *(found.get(harm, "") for harm in harms)) for name, found in words.items()])
+
+
+def shared_views(result: Any) -> Iterable[str]:
+    names = ("per_view", "questions", "simulator_ms", "learner_ms", "both_ms")
+    head = ("questions per view, at most", "in fact", "simulator", "learner", "both")
+    yield table(head, ([f"{row[name]:g}" for name in names] for row in result["rows"]))

@@ -13,7 +13,7 @@ from protocol.skills.skill import MOST_VIEWS
 from protocol.tasks.check import check_proposal
 from protocol.tasks.specs import World
 from protocol.tasks.task import PROPOSED, Degradation, TaskSpec
-from protocol.wire.messages import OUTCOMES, ConfidenceReport
+from protocol.wire.messages import MOST_QUESTIONS, OUTCOMES, ConfidenceReport
 
 MOST_TEXT = 4096  # characters of an id or a reason in a report
 MOST_REWARDS = 4096
@@ -29,10 +29,14 @@ def check_report(report: ConfidenceReport, state: State) -> None:
         report.truth_probability,
         report.answer_entropy,
         *report.rewards,
+        *report.candidates,
+        report.candidate_variance,
     )
     skill = CATALOGUE.get(report.skill)
     if not report.report_id:
         problem = "has no report_id"
+    elif len(report.candidates) > MOST_QUESTIONS:
+        problem = f"has {len(report.candidates)} candidates, and the limit is {MOST_QUESTIONS}"
     elif max(len(report.report_id), len(report.reason)) > MOST_TEXT or len(report.rewards) > MOST_REWARDS:
         problem = f"has more than {MOST_TEXT} characters of text or {MOST_REWARDS} rewards"
     elif report.outcome not in OUTCOMES:

@@ -92,10 +92,16 @@ class ScreenSettings(Section):
     """Choice of the most informative of several candidates for each new question of a step."""
 
     candidates: int = Field(default=1, ge=1, le=64)  # per question; 1: no screening
+    per_view: int = Field(default=1, ge=1, le=16)  # candidates about the views of one episode; at most one is chosen
     largest_share: float = Field(default=0.2, gt=0, le=1)  # of the chosen questions for one cell; at least two
     unranked_share: float = Field(default=0.0, ge=0, le=1)  # of the chosen questions, drawn at random
     samples: int = Field(default=4, ge=2, le=64)  # answers that estimate the variance of rewards, if not a choice
     thought_tokens: int = Field(default=64, ge=1, le=4096)  # style "reason": tokens of reasoning before a choice
+
+    @property
+    def questions(self) -> int:
+        """The largest number of questions to request about the views of a spec. At most one of them is chosen."""
+        return min(self.per_view, self.candidates)
 
 
 class ReplaySettings(Section):

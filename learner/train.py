@@ -104,6 +104,7 @@ class Loop:
             stop,
             self.stalls,
             self._waiting,
+            settings.screen.questions,
         )
         self.episodes = EpisodeLog(run.episodes, settings.stream)
         answerer = answerer_of(settings, engine, parts.encoder, simulator)

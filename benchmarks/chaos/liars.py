@@ -95,9 +95,11 @@ def _derive_again(run_path: Path, core: SimCore) -> int:
     """Realise the spec of every episode in the log again and compare. Returns how many there are."""
     lines, _ = read_jsonl(run_path / "episodes" / "episodes.jsonl")
     for line in lines:
-        episode, _ = core.handle(RenderTask(msgspec.convert(line["spec"], TaskSpec)))
+        index = line["index"]
+        episode, _ = core.handle(RenderTask(msgspec.convert(line["spec"], TaskSpec), questions=index + 1))
         assert isinstance(episode, Episode)
-        wanted = (episode.question.answer, list(episode.question.options), episode.question.program)
+        question = (episode.question, *episode.others)[index]
+        wanted = (question.answer, list(question.options), question.program)
         assert (line["truth"], line["options"], line["program"]) == wanted, line
     assert lines, "nothing was trained on"
     return len(lines)

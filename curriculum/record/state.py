@@ -15,7 +15,7 @@ from protocol.tasks.proposals import proposal_key
 from protocol.tasks.task import TaskSpec
 from protocol.wire.messages import EVIDENCE, ConfidenceReport
 
-STATE_VERSION = 6  # raise it when the projection of the same events changes
+STATE_VERSION = 7  # raise it when the projection of the same events changes
 
 _SLOW_WINDOWS = 4.0  # length of the slow average in windows
 _MOST_ABANDONED = 10_000  # specs that were given up and whose late reports are still counted
@@ -201,8 +201,9 @@ class State(msgspec.Struct):
                 self.rasch.update(cell, success, trials)
                 self.screened += report.outcome == "screened"
                 if report.outcome == "answered":
-                    likelihood = min(max(report.truth_likelihood, 0.0), 1.0)
-                    self.calibration.setdefault(cell.skill, Calibration()).add(likelihood, success)
+                    # Both of the question that was answered, even if `success` is a mean over several.
+                    likelihood, own = _unit(report.truth_likelihood), _unit(report.success_rate)
+                    self.calibration.setdefault(cell.skill, Calibration()).add(likelihood, own)
             state.answer(report, statistics, self.groups, estimation)
 
 
@@ -223,15 +224,26 @@ def group_statistics(report: ConfidenceReport) -> tuple[float, float, float]:
     """Mean success (0..1), the number of independent answers that the group is worth, and the variance of rewards.
 
     The expected success of a screened choice is exact: it is worth as much as any number of answers.
+
+    If several questions about the views were candidates, success and variance are means over all of them: the question
+    that was answered, if any, is the most uncertain one. Together they are worth no more than one exact question,
+    because questions about the same views with the same class of answer succeed and fail together.
     """
-    rewards = [min(max(reward, 0.0), 1.0) for reward in report.rewards]
-    success = min(max(report.success_rate, 0.0), 1.0)
+    if report.candidates:
+        success = math.fsum(map(_unit, report.candidates)) / len(report.candidates)
+        return success, MOST_TRIALS, _unit(report.candidate_variance)
+    rewards = [_unit(reward) for reward in report.rewards]
+    success = _unit(report.success_rate)
     if len(rewards) < 2:
         trials = MOST_TRIALS if report.outcome == "screened" else 1.0
         return success, trials, success * (1.0 - success)
     mean = math.fsum(rewards) / len(rewards)
     variance = math.fsum((reward - mean) ** 2 for reward in rewards) / (len(rewards) - 1)
     return success, effective_trials(len(rewards)), variance
+
+
+def _unit(value: float) -> float:
+    return min(max(value, 0.0), 1.0)
 
 
 def encode_state(state: State) -> bytes:

@@ -38,12 +38,16 @@ _FILES = (
 
 
 class ReplayFacts(msgspec.Struct, frozen=True):
-    """A question to replay: how often it was trained on, and the step and mean accuracy of the last time."""
+    """A question to replay: how often it was trained on, and the step and mean accuracy of the last time.
+
+    `index` is the number of the question about the views of the spec.
+    """
 
     spec: TaskSpec
     uses: int
     step: int
     success: float
+    index: int = 0
 
 
 class Facts(msgspec.Struct, frozen=True):

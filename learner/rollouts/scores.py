@@ -5,11 +5,13 @@ parts       pieces whose tokens, with those of their prompts, fit in `most_token
 checkpoint  with gradients and several parts, the activations of a part are computed again in the backward pass, so
             that memory holds one part at a time
 logits      computed for the tokens that are scored only, in slices
+shared      prompts about the same views are computed once up to where they differ; the rest of each is a continuation
 """
 
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any, Iterator, NamedTuple, Optional, Sequence
 
 import torch
@@ -26,6 +28,7 @@ _MOST_LOGITS = 2**26  # at once
 
 MOST_TOKENS = 16384
 _PROMPTS_AT_ONCE = 64
+_MOST_PADDING = 1.25  # tokens of a batch with padding, as a multiple of those without
 
 
 class Piece(NamedTuple):
@@ -43,6 +46,18 @@ class Piece(NamedTuple):
 Read = tuple[
     Rollout, list[Piece]
 ]  # a prompt and the pieces that continue it; the completions of the rollout are unused
+
+
+class _Size(NamedTuple):
+    """The number of distinct continuations of a prompt, and tokens of the longest one and of the prompt."""
+
+    branches: int
+    longest: int
+    prompt: int
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt + self.branches * self.longest
 
 
 class _Output(NamedTuple):
@@ -99,15 +114,20 @@ def plain_scores(
 def packed_truths(
     packed: PackedPolicy, encoder: PromptEncoder, prompts: Sequence[Prompt], most_tokens: int = MOST_TOKENS
 ) -> list[float]:
-    """Mean log-probability of the true answer of each prompt, after its `thought`, under the live weights."""
+    """Mean log-probability of the true answer of each prompt, after its `thought`, under the live weights.
+
+    Prompts that show the same image objects share the computation of their common tokens.
+    """
     read = []
     for prompt, pieces in _truths(prompts):
         ids = list(encoder.prompt(prompt.text, len(prompt.images)))
         if prompt.images:
             ids = packed.expand(ids, *prompt.images[0].shape[:2])
         read.append((Rollout(prompt, tuple(ids), ()), pieces))
+    log_probs = torch.zeros(_truth_shape(prompts), device=packed.device)
     with torch.no_grad():
-        log_probs, _ = packed_scores(packed, read, _truth_shape(prompts), 1.0, most_tokens)
+        for batch in _of_one_size(_shared(read, packed.image_token_id)):
+            log_probs += packed_scores(packed, batch, _truth_shape(prompts), 1.0, most_tokens)[0]
     return _means(prompts, log_probs)
 
 
@@ -128,6 +148,51 @@ def _truths(prompts: Sequence[Prompt]) -> list[tuple[Prompt, list[Piece]]]:
         piece = Piece(row, 0, prompt.thought + prompt.truth, len(prompt.thought))
         found.setdefault(prompt.key, (prompt, []))[1].append(piece)
     return list(found.values())
+
+
+def _shared(read: Sequence[Read], image_token: int) -> list[Read]:
+    """Join prompts about the same views into their common tokens, if these contain all images."""
+    by_views: dict[tuple[int, ...], list[Read]] = {}
+    for one in read:
+        by_views.setdefault(tuple(map(id, one[0].prompt.images)), []).append(one)
+    found: list[Read] = []
+    for views, own in by_views.items():
+        first = own[0][0]
+        common = _common([rollout.prompt_ids for rollout, _ in own])
+        if len(own) == 1 or not views or image_token in first.prompt_ids[common:]:
+            found += own
+            continue
+        pieces = [
+            piece._replace(token_ids=rest + piece.token_ids, given=len(rest) + piece.given)
+            for rollout, own_pieces in own
+            for rest in [rollout.prompt_ids[common:]]
+            for piece in own_pieces
+        ]
+        found.append((replace(first, prompt_ids=first.prompt_ids[:common]), pieces))
+    return found
+
+
+def _common(rows: Sequence[tuple[int, ...]]) -> int:
+    """The number of first tokens that all rows have in common."""
+    low, high = min(rows), max(rows)
+    return next((at for at, (one, other) in enumerate(zip(low, high)) if one != other), min(len(low), len(high)))
+
+
+def _of_one_size(read: Sequence[Read]) -> Iterator[list[Read]]:
+    """Batches of prompts with about as many and as long continuations, so that there is little padding."""
+    sizes = {id(rollout): _size(rollout, pieces) for rollout, pieces in read}
+    batch: list[Read] = []
+    most, tokens = _Size(0, 0, 0), 0  # of the batch, the latter without padding
+    for one in sorted(read, key=lambda one: sizes[id(one[0])], reverse=True):
+        own = sizes[id(one[0])]
+        joined = _Size(*map(max, most, own))
+        if batch and (len(batch) + 1) * joined.tokens > _MOST_PADDING * (tokens + own.tokens):
+            yield batch
+            batch, joined, tokens = [], own, 0
+        batch.append(one)
+        most, tokens = joined, tokens + own.tokens
+    if batch:
+        yield batch
 
 
 def _truth_shape(prompts: Sequence[Prompt]) -> tuple[int, int]:
@@ -173,10 +238,13 @@ def _split(rollout: Rollout, pieces: list[Piece], most_tokens: int, prompt_per_b
 
 def _tokens(read: Sequence[Read], prompt_per_branch: bool) -> int:
     """Tokens that are computed for these pieces, padding included."""
-    branches = max(len({piece.token_ids for piece in pieces}) for _, pieces in read)
-    longest = max(len(piece.token_ids) for _, pieces in read for piece in pieces)
-    prompt = max(len(rollout.prompt_ids) for rollout, _ in read)
+    branches, longest, prompt = map(max, zip(*(_size(*one) for one in read)))
     return len(read) * (branches * (prompt + longest) if prompt_per_branch else prompt + branches * longest)
+
+
+def _size(rollout: Rollout, pieces: Sequence[Piece]) -> _Size:
+    branches = {piece.token_ids for piece in pieces}
+    return _Size(len(branches), max(map(len, branches)), len(rollout.prompt_ids))
 
 
 def _bounded(score: Any, several: bool) -> tuple[Tensor, Tensor]:
@@ -191,11 +259,13 @@ class _Layout(NamedTuple):
 
     branches: list[list[tuple[int, ...]]]
     tokens: Tensor  # int64 [3, M]: prompt, branch and token of each scored token
+    starts: list[list[int]]  # the first scored token of each branch
     offsets: list[dict[tuple[int, ...], int]]  # where the scored tokens of each branch begin in the flat list
 
 
 def _layout(part: Sequence[Read]) -> _Layout:
     branches: list[list[tuple[int, ...]]] = []
+    starts: list[list[int]] = []
     offsets: list[dict[tuple[int, ...], int]] = []
     columns: list[Tensor] = []
     at = 0
@@ -210,7 +280,8 @@ def _layout(part: Sequence[Read]) -> _Layout:
             columns.append(torch.stack([torch.full_like(token, number), torch.full_like(token, column), token]))
             at += len(token)
         branches.append(list(least))
-    return _Layout(branches, torch.cat(columns, 1), offsets)
+        starts.append(list(least.values()))
+    return _Layout(branches, torch.cat(columns, 1), starts, offsets)
 
 
 def _fill(part: Sequence[Read], output: _Output, log_p: Tensor, entropy: Tensor) -> None:
@@ -237,18 +308,26 @@ def _packed_part(packed: PackedPolicy, part: Sequence[Read], temperature: float)
     most = max(map(len, layout.branches))
     longest = max(len(ids) for own in layout.branches for ids in own)
     ids = torch.zeros(len(part), most, longest, dtype=torch.int64)
+    starts = torch.ones(len(part), most, dtype=torch.int64)
     for number, own in enumerate(layout.branches):
         for column, branch in enumerate(own):
             ids[number, column, : len(branch)] = torch.tensor(branch)
-    ids, (number, column, token) = ids.to(packed.device), layout.tokens.to(packed.device)
+            starts[number, column] = max(1, layout.starts[number][column])
+    ids, starts = ids.to(packed.device), starts.to(packed.device)
+    number, column, token = layout.tokens.to(packed.device)
     rollouts = [rollout for rollout, _ in part]
     images = _features(packed, rollouts)
     prefix = packed.prefill([rollout.prompt_ids for rollout in rollouts], images, grid_of(packed, rollouts[0].prompt))
     hidden = prefix.last[:, None, None].expand(-1, most, -1, -1)  # before the first token
+    state = token  # of the states, the one before each scored token
     if longest > 1:
-        hidden = torch.cat([hidden, packed.branch(prefix, ids[..., :-1])], 2)
+        at = None
+        if starts.max() > 1:  # the last layer need not compute the states between given tokens
+            state = torch.where(token == 0, 0, token - starts[number, column] + 1)
+            at = (starts[..., None] - 1 + torch.arange(int(state.max()), device=ids.device)).clamp(max=longest - 2)
+        hidden = torch.cat([hidden, packed.branch(prefix, ids[..., :-1], at)], 2)
     head = packed.logits
-    return _score_tokens(head, hidden[number, column, token], ids[number, column, token], temperature)
+    return _score_tokens(head, hidden[number, column, state], ids[number, column, token], temperature)
 
 
 def _plain_part(

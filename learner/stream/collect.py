@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import compress
 from statistics import fmean
@@ -31,7 +31,15 @@ from learner.stream.episodes import FATAL, SEE_SIMULATOR, EpisodeLog, Task, Task
 from learner.stream.outbox import Outbox, ReportSender
 from learner.stream.replay import Replay
 from learner.stream.reports import answer_entropy, failure_report, has_spread, report_on
-from learner.stream.screen import Confidence, candidate, choose, confidence, is_choice, screened_report
+from learner.stream.screen import (
+    Confidence,
+    candidate,
+    candidates_of,
+    choose,
+    confidence,
+    is_choice,
+    screened_report,
+)
 from learner.stream.truths import truth_of, with_likelihoods
 from protocol.answers.scoring import Reward
 from protocol.errors import VantageError
@@ -191,7 +199,7 @@ class Collector:
 
     def _ask(self, count: int, step: int, portion: int) -> tuple[list[_Answered], list[_Answered]]:
         sampling = self._sampling(step, portion)
-        tasks = self._screened(count, step, portion)
+        tasks, evidence = self._screened(count, step, portion)
         blind = [_is_blind(task) for task in tasks]
         with self.clock("rollout"):
             answers = self.answerer.answer(tasks, self.settings.grpo.samples, sampling, blind)
@@ -203,7 +211,10 @@ class Collector:
             truths = [truth_of(group) for group in groups]
         self.stream.pump(step)
         with self.clock("report"):
-            reports = [self._report(*row, step) for row in zip(tasks, groups, truths)]
+            reports = [
+                self._report(task, group, truth, step, evidence.get(task.spec.spec_id, ()))
+                for task, group, truth in zip(tasks, groups, truths)
+            ]
             self.outbox.add(reports)
             self.sender.pump()
             self._log_episodes(tasks, groups, reports, step)
@@ -215,14 +226,16 @@ class Collector:
             self._gradient_fraction += 0.2 * (len(useful) / len(sighted) - self._gradient_fraction)
         return useful, useless
 
-    def _screened(self, count: int, step: int, portion: int) -> list[Task]:
-        """Take candidates and return the `count` most informative, after the blind ones; the others are reported."""
+    def _screened(self, count: int, step: int, portion: int) -> tuple[list[Task], dict[str, list[Confidence]]]:
+        """Take candidates and return the `count` most informative, after the blind ones; the others are reported.
+
+        Also returns the confidence in all candidates of each spec, by its id.
+        """
         settings = self.settings.screen
-        with self.clock("render wait"):
-            tasks = self.stream.take(count * settings.candidates, step)
+        tasks = self._candidates(count * settings.candidates, step)
         self.counts.candidates += len(tasks)
         if settings.candidates == 1:
-            return tasks
+            return tasks, {}
         blind = [task for task in tasks if _is_blind(task)]
         candidates = [task for task in tasks if not _is_blind(task)]
         with self.clock("screen"):
@@ -235,10 +248,31 @@ class Collector:
             self.counts.answers += sum(each or len(known.accuracies) for _, known in judged)
             rng = rng_for(self.run_seed, "screen", step, portion)
             screened = choose([candidate(*pair) for pair in judged], count, settings, rng)
-            self.outbox.add([screened_report(*judged[index], step, why) for index, why in screened.left_out.items()])
+            chosen = [judged[index][0] for index in screened.chosen]
+            evidence: dict[str, list[Confidence]] = defaultdict(list)
+            for task, known in judged:
+                evidence[task.spec.spec_id].append(known)
+            without: dict[str, tuple[Task, str]] = {}  # specs of which none is chosen: the best candidate, and why not
+            for index, why in screened.left_out.items():
+                task, _ = judged[index]
+                without.setdefault(task.spec.spec_id, (task, why))
+            for task in chosen:
+                without.pop(task.spec.spec_id, None)
+            self.outbox.add(
+                [screened_report(task, evidence[spec_id], step, why) for spec_id, (task, why) in without.items()]
+            )
         self.counts.screened += len(screened.left_out)
         self.counts.left_out = dict(Counter(self.counts.left_out) + Counter(screened.left_out.values()))
-        return blind + [judged[index][0] for index in screened.chosen]
+        return blind + chosen, evidence
+
+    def _candidates(self, wanted: int, step: int) -> list[Task]:
+        """Take specs until there are `wanted` questions about their views."""
+        found: list[Task] = []
+        with self.clock("render wait"):
+            while len(found) < wanted:
+                specs = math.ceil((wanted - len(found)) / self.settings.screen.questions)
+                found += [one for task in self.stream.take(specs, step) for one in task.candidates]
+        return found
 
     def _report_failures(self, failed: Sequence[tuple[Task, VantageError]], step: int, all_failed: bool) -> None:
         """Report tasks whose views could not be rendered; they do not count as wrong answers.
@@ -262,7 +296,10 @@ class Collector:
             if last.code in FATAL and is_stalled(self.stalls, _VIEWS):
                 raise last
 
-    def _report(self, task: Task, group: Group, truth: tuple[float, float], step: int) -> ConfidenceReport:
+    def _report(
+        self, task: Task, group: Group, truth: tuple[float, float], step: int, known: Sequence[Confidence]
+    ) -> ConfidenceReport:
+        """The report on an answered task; `known` is the confidence in all candidates of its spec."""
         assert task.leased is not None
         return report_on(
             task.leased,
@@ -276,6 +313,7 @@ class Collector:
             answer_entropy=answer_entropy(group.answers),
             had_gradient=self._has_gradient(group),
             renderer_digest=task.renderer_digest,
+            **candidates_of(known),
         )
 
     def _count(self, tasks: Sequence[Task], reports: Sequence[ConfidenceReport], step: int) -> None:
@@ -303,6 +341,7 @@ class Collector:
                 "step": step,
                 "spec_id": report.spec_id,
                 "spec": msgspec.to_builtins(task.spec),
+                "index": task.index,
                 "scene_seed": task.spec.scene.seed,
                 "skill": report.skill,
                 "level": report.level,

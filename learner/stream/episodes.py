@@ -18,7 +18,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Mapping, Optional, Sequence, TypeVar
 
@@ -70,7 +70,10 @@ def is_stalled(stalls: Stalls, missing: str) -> bool:
 
 @dataclass(frozen=True)
 class Task:
-    """A rendered spec: the question with its views and true answer."""
+    """A rendered spec: the question with its views and true answer.
+
+    `index` is the number of the question about the views: 0 for that of the spec, from 1 for the `others`.
+    """
 
     spec: TaskSpec
     question: Question
@@ -79,19 +82,40 @@ class Task:
     leased: Optional[Leased] = None  # None if held out
     leased_at_step: int = 0
     pose: Optional[Pose] = None  # of the last view: the start of looking around
+    index: int = 0
+    others: tuple[Question, ...] = ()
+
+    @property
+    def candidates(self) -> list[Task]:
+        """A task for each question about the views."""
+        first = replace(self, others=())
+        return [first, *(replace(first, question=one, index=index) for index, one in enumerate(self.others, start=1))]
 
 
-def task_from(packet: Any, spec: TaskSpec, codec: str, leased: Optional[Leased] = None, step: int = 0) -> Task:
+def task_from(
+    packet: Any, spec: TaskSpec, codec: str, leased: Optional[Leased] = None, step: int = 0, questions: int = 1
+) -> Task:
     """Build a task from the simulator's answer. Copies the images, so that the message can be freed.
 
-    `codec` is that of the requested images. Raises VantageError("bad_reply") if the answer is not an episode of this
-    spec, and "bad_request" if an image cannot be decoded.
+    `codec` is that of the requested images, `questions` the largest number of questions. Raises
+    VantageError("bad_reply") if the answer is not an episode of this spec, and "bad_request" if an image cannot be
+    decoded.
     """
     episode = _expect(packet.message, Episode)
-    check_episode(spec, episode, image_codec=codec)
-    check_answerable(episode.question)
+    check_episode(spec, episode, image_codec=codec, questions=questions)
+    for question in (episode.question, *episode.others):
+        check_answerable(question)
     images = tuple(np.array(packet.array(view.rgb)) for view in episode.views)
-    return Task(spec, episode.question, images, episode.renderer_digest, leased, step, episode.views[-1].pose)
+    return Task(
+        spec,
+        episode.question,
+        images,
+        episode.renderer_digest,
+        leased,
+        step,
+        episode.views[-1].pose,
+        others=episode.others,
+    )
 
 
 def observed_from(packet: Any, spec: TaskSpec, codec: str) -> tuple[Observation, RgbImage]:
@@ -133,10 +157,12 @@ class TaskStream:
         stop: threading.Event,
         stalls: Stalls,
         waiting: Callable[[str], None] = lambda _: None,
+        questions: int = 1,
     ) -> None:
         """`report_failure` receives a report on every spec that could not be rendered; `stop` ends all waiting.
 
-        `waiting` is called repeatedly while `take` blocks, with the reason.
+        `waiting` is called repeatedly while `take` blocks, with the reason. `questions` is the largest number of
+        questions about the views of a spec.
         """
         self._curriculum = curriculum
         self._simulator = simulator
@@ -146,6 +172,7 @@ class TaskStream:
         self._stop = stop
         self._stalls = stalls
         self._waiting = waiting
+        self._questions = questions
         self._infeasible_in_a_row = 0
         self._render_after = 0.0  # monotonic time
         self._leasing: Optional[Future[Any]] = None
@@ -193,7 +220,8 @@ class TaskStream:
         most = 1 if self._stalled else self._settings.in_flight
         while self._specs and len(self._rendering) < most and time.monotonic() >= self._render_after:
             leased, leased_at = self._specs.popleft()
-            message = RenderTask(leased.spec, image_codec=self._settings.image_codec)
+            codec, questions = self._settings.image_codec, self._questions_about(leased)
+            message = RenderTask(leased.spec, image_codec=codec, questions=questions)
             future = self._simulator.submit(message, deadline_s=self._settings.render_deadline_s)
             self._rendering[future] = (leased, leased_at)
         missing = self._settings.ahead - len(self._specs) - len(self._rendering) - len(self._ready)
@@ -202,6 +230,10 @@ class TaskStream:
         if self._leasing is None and enough and time.monotonic() > self._lease_after:
             message = LeaseSpecs(self._learner, min(missing, MOST_LEASED), step, self._settings.lease_s)
             self._leasing = self._curriculum.submit(message)
+
+    def _questions_about(self, leased: Leased) -> int:
+        """The largest number of questions to request. Blind questions are not screened."""
+        return 1 if leased.blind else self._questions
 
     @property
     def _stalled(self) -> bool:
@@ -234,7 +266,8 @@ class TaskStream:
 
     def _take_render(self, future: Future[Any], leased: Leased, leased_at: int, step: int) -> None:
         try:
-            self._ready.append(task_from(future.result(), leased.spec, self._settings.image_codec, leased, leased_at))
+            codec, questions = self._settings.image_codec, self._questions_about(leased)
+            self._ready.append(task_from(future.result(), leased.spec, codec, leased, leased_at, questions))
         except VantageError as error:
             self._failed(leased, error)
             if error.code in FATAL and self._stalled:

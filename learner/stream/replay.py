@@ -2,7 +2,7 @@
 
 A question is used at most `uses` times, not again within `gap_steps`, and never after the policy has become sure of it.
 Its report was sent when it was first answered, so replaying adds no evidence. Memory is bounded; a checkpoint stores
-specs only, and a resumed run renders them again.
+specs and the numbers of their questions only, and a resumed run renders them again.
 """
 
 from __future__ import annotations
@@ -79,7 +79,10 @@ class Replay:
     def facts(self) -> list[ReplayFacts]:
         """The questions, for a checkpoint."""
         waiting = [facts for facts, _ in self._rendering]
-        ready = [ReplayFacts(one.task.spec, one.uses, one.step, one.success) for one in self._questions.values()]
+        ready = [
+            ReplayFacts(one.task.spec, one.uses, one.step, one.success, one.task.index)
+            for one in self._questions.values()
+        ]
         return [*self._restored, *waiting, *ready]
 
     def restore(self, facts: Sequence[ReplayFacts]) -> None:
@@ -93,13 +96,23 @@ class Replay:
         self._rendering = [pair for pair in self._rendering if not pair[1].done()]
         for facts, future in done:
             try:
-                task = task_from(future.result(), facts.spec, self._stream.image_codec)
+                codec, questions = self._stream.image_codec, facts.index + 1
+                task = _candidate(task_from(future.result(), facts.spec, codec, questions=questions), facts.index)
             except VantageError as error:
                 log.info("a question is not replayed any more: %s", error, extra={"spec_id": facts.spec.spec_id})
             else:
                 self._questions[facts.spec.spec_id] = _Question(task, facts.uses, facts.step, facts.success)
         while self._restored and len(self._rendering) < _RENDERED_AT_ONCE:
             facts = self._restored.popleft()
-            order = RenderTask(facts.spec, image_codec=self._stream.image_codec)
+            order = RenderTask(facts.spec, image_codec=self._stream.image_codec, questions=facts.index + 1)
             future = self._simulator.submit(order, deadline_s=self._stream.render_deadline_s)
             self._rendering.append((facts, future))
+
+
+def _candidate(task: Task, index: int) -> Task:
+    """The task with the question of this number. Raises VantageError("bad_reply") if the simulator did not ask it."""
+    if index > len(task.others):
+        raise VantageError(
+            "bad_reply", f"the views have {1 + len(task.others)} questions, and number {index} is wanted."
+        )
+    return task.candidates[index]

@@ -6,7 +6,10 @@ anything is sampled; the variance of a choice is p (1 - p). If several answers s
 policy looks around, a few sampled answers estimate the variance of the reward; if it reasons, p is the mean after a few
 samples of short reasoning.
 
-Every candidate is evidence about the policy, chosen or not: those left out are reported as "screened".
+Every candidate is evidence about the policy, chosen or not. Several candidates can be about the same views, which are
+then rendered and encoded once; at most one of them is chosen, since their spec has one report. If none is chosen the
+spec is reported as "screened". Either way the report holds the expected accuracy of all candidates: the chosen one is
+the most uncertain, and its success alone would draw every estimate to 1/2.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import math
 from collections import Counter
 from dataclasses import replace
 from statistics import fmean, variance
-from typing import Hashable, NamedTuple, Sequence, Union
+from typing import Any, Hashable, NamedTuple, Sequence, Union
 
 import numpy as np
 
@@ -30,7 +33,9 @@ from protocol.errors import VantageError
 from protocol.tasks.task import degradation_label
 from protocol.wire.messages import ConfidenceReport
 
-INFORMATIVE, CELL_FULL, DUPLICATE = "less informative", "enough of its cell", "near-duplicate"  # why one is left out
+# Why a candidate is left out.
+INFORMATIVE, CELL_FULL, DUPLICATE = "less informative", "enough of its cell", "near-duplicate"
+SAME_VIEWS = "another question about its views"
 
 
 class Confidence(NamedTuple):
@@ -49,6 +54,7 @@ class Candidate(NamedTuple):
     cell: Hashable
     key: Hashable  # equal for near-duplicates
     variance: float
+    spec_id: str
 
 
 class Screened(NamedTuple):
@@ -113,13 +119,14 @@ def reasoned_confidence(
 
 
 def candidate(task: Task, known: Confidence) -> Candidate:
-    return Candidate(_cell(task), _key(task), known.variance)
+    return Candidate(_cell(task), _key(task), known.variance, task.spec.spec_id)
 
 
 def choose(candidates: Sequence[Candidate], count: int, settings: ScreenSettings, rng: np.random.Generator) -> Screened:
     """Choose `count` of the candidates: some at random, the others by variance.
 
-    There is a bound per cell, and near-duplicates are left out. Both rules yield if there are too few others.
+    Of the candidates of one spec at most one is chosen. There is a bound per cell, and near-duplicates are left out;
+    these two rules yield if there are too few others.
     """
     unranked = int(count * settings.unranked_share + rng.random())
     order = rng.permutation(len(candidates)).tolist()
@@ -128,10 +135,13 @@ def choose(candidates: Sequence[Candidate], count: int, settings: ScreenSettings
     chosen: list[int] = []
     cells: Counter[Hashable] = Counter()
     alike: set[Hashable] = set()
+    specs: set[str] = set()
     left_out: dict[int, str] = {}
     for index in [*order[:unranked], *ranked]:
-        cell, key, _ = candidates[index]
-        if len(chosen) == count:
+        cell, key, _, spec_id = candidates[index]
+        if spec_id in specs:
+            left_out[index] = SAME_VIEWS
+        elif len(chosen) == count:
             left_out[index] = INFORMATIVE
         elif cells[cell] == most:
             left_out[index] = CELL_FULL
@@ -141,26 +151,41 @@ def choose(candidates: Sequence[Candidate], count: int, settings: ScreenSettings
             chosen.append(index)
             cells[cell] += 1
             alike.add(key)
-    for index in list(left_out)[: count - len(chosen)]:
-        del left_out[index]
-        chosen.append(index)
+            specs.add(spec_id)
+    for index in list(left_out):
+        spec_id = candidates[index].spec_id
+        if len(chosen) < count and spec_id not in specs:
+            del left_out[index]
+            chosen.append(index)
+            specs.add(spec_id)
     return Screened(chosen, left_out)
 
 
-def screened_report(task: Task, known: Confidence, version: int, why: str) -> ConfidenceReport:
-    """Return the report on a candidate that was not chosen: evidence, but not an answer."""
+def candidates_of(known: Sequence[Confidence]) -> dict[str, Any]:
+    """The fields of the report on a spec that hold the confidence in all candidates about its views, if several."""
+    if len(known) < 2:
+        return {}
+    return {
+        "candidates": tuple(one.success for one in known),
+        "candidate_variance": fmean(one.variance for one in known),
+    }
+
+
+def screened_report(task: Task, known: Sequence[Confidence], version: int, why: str) -> ConfidenceReport:
+    """Return the report on a spec of which no candidate was chosen: evidence, but not an answer."""
     assert task.leased is not None
     return report_on(
         task.leased,
         version,
         "screened",
         frame=task.question.frame,
-        rewards=known.accuracies,
-        success_rate=known.success,
-        truth_likelihood=known.likelihood,
-        truth_probability=known.probability,
+        rewards=known[0].accuracies if len(known) == 1 else (),
+        success_rate=fmean(one.success for one in known),
+        truth_likelihood=fmean(one.likelihood for one in known),
+        truth_probability=fmean(one.probability for one in known),
         reason=why,
         renderer_digest=task.renderer_digest,
+        **candidates_of(known),
     )
 
 

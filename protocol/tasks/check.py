@@ -96,6 +96,7 @@ def check_episode(
     sensors: Sequence[str] = ("rgb",),
     image_codec: str = "raw",
     digest: str = "",
+    questions: int = 1,
 ) -> None:
     """Check that an episode answers this spec. The arguments after it are those of the request.
 
@@ -106,7 +107,10 @@ def check_episode(
         refuse(f"the episode is about spec {shown(episode.spec_id)}, not {shown(spec.spec_id)}")
     check_digest(episode.renderer_digest, digest, bool(spec.degradations))
     check_text("scene id", episode.scene_id, MAX_TEXT)
-    check_asked(spec, episode.question)
+    if len(episode.others) >= questions:
+        refuse(f"the episode has {1 + len(episode.others)} questions, and the request allows {questions}")
+    for question in (episode.question, *episode.others):
+        check_asked(spec, question)
     most = len(spec.proposal.poses) or spec.max_views if spec.proposal else max(1, spec.max_views)
     least = len(spec.proposal.poses) if spec.proposal else 0
     if not max(1, least) <= len(episode.views) <= most:

@@ -142,6 +142,8 @@ class View(msgspec.Struct, frozen=True):
 
 
 class Episode(msgspec.Struct, frozen=True):
+    """A realised spec. `others` are further questions about its views, of the same skill, level and class of answer."""
+
     spec_id: str
     views: tuple[View, ...]
     question: Question
@@ -149,6 +151,7 @@ class Episode(msgspec.Struct, frozen=True):
     renderer_digest: str
     attempts: int = 1  # camera placements tried until the rules of the skill held
     render_s: float = 0.0  # worker time spent on this episode
+    others: tuple[Question, ...] = ()
 
 
 class ObjectTruth(msgspec.Struct, frozen=True):

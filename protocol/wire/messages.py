@@ -58,17 +58,28 @@ def failure_of(error: VantageError) -> Failure:
 # ----------------------------------------------------------------------------- simulator
 
 
+MOST_QUESTIONS = 64  # of one RenderTask
+
+
 class RenderTask(msgspec.Struct, frozen=True):
     """Realise a spec. Answered by Episode or Failure(code="infeasible").
 
     With `examine` the spec carries a proposal that is new: the simulator also tests whether its answer can be guessed
     without looking, and answers Rejected with every reason if it fails a test (docs/reference/language.md).
+
+    `questions` is an upper bound of the questions about the views: that of the spec, and `Episode.others`. The question
+    of the spec does not depend on it, and a smaller bound gives the first of the others.
     """
 
     spec: TaskSpec
     sensors: tuple[str, ...] = ("rgb",)  # of "rgb", "depth", "ids"
     image_codec: str = "raw"
     examine: bool = False
+    questions: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.questions <= MOST_QUESTIONS:
+            raise ValueError(f"a task has 1 to {MOST_QUESTIONS} questions, not {self.questions}")
 
 
 class Observe(msgspec.Struct, frozen=True):
@@ -256,6 +267,10 @@ class ConfidenceReport(msgspec.Struct, frozen=True):
     `outcome`: "answered", "screened" (the policy's confidence was measured, then other questions were chosen),
     "infeasible" (the simulator could not realise the spec) or "broken" (a fault of the system); the last two never
     count as wrong answers. For a screened spec `success_rate` is the expected accuracy.
+
+    If several questions about the views of the spec were candidates, `candidates` holds the expected accuracy of each,
+    chosen or not, and `candidate_variance` the mean variance of their accuracies. The other fields are about the chosen
+    question, or means over all candidates if none was chosen.
     """
 
     report_id: str
@@ -276,6 +291,8 @@ class ConfidenceReport(msgspec.Struct, frozen=True):
     renderer_digest: str = ""
     degradation: str = ""  # of the images, as degradation_label of protocol.tasks.task; "" if undegraded
     truth_probability: float = 0.0  # of the whole true answer given the prompt
+    candidates: tuple[float, ...] = ()
+    candidate_variance: float = 0.0
 
 
 class SendReports(msgspec.Struct, frozen=True):

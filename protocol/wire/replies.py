@@ -60,7 +60,14 @@ def check_reply(request: SimRequest, packet: Packet, digest: str) -> None:
             refuse(f"the reply is a failure of code {shown(reply.code)}, which is no answer to a request")
         check_text("message of a failure", reply.message, MAX_MESSAGE, lines=True)
     elif isinstance(request, RenderTask) and isinstance(reply, Episode):
-        check_episode(request.spec, reply, sensors=request.sensors, image_codec=request.image_codec, digest=digest)
+        check_episode(
+            request.spec,
+            reply,
+            sensors=request.sensors,
+            image_codec=request.image_codec,
+            digest=digest,
+            questions=request.questions,
+        )
         for view in reply.views:
             packet.check_file(view.rgb)
     elif isinstance(request, RenderTask) and request.examine and isinstance(reply, Rejected):

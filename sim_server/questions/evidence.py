@@ -83,7 +83,8 @@ class Realised(msgspec.Struct):
     """A question with its views.
 
     `frames` hold the requested sensors, `evidence` what the question was judged on, `attempts` counts camera
-    placements. `changes` holds the changes to the scene for each view; it is empty if there are none.
+    placements. `changes` holds the changes to the scene for each view; it is empty if there are none. `others` are
+    further questions about the views.
     """
 
     question: Question
@@ -91,6 +92,7 @@ class Realised(msgspec.Struct):
     attempts: int
     evidence: Evidence
     changes: tuple[Changes, ...] = ()
+    others: tuple[Question, ...] = ()
 
 
 def name_of(item: SceneObject) -> str:

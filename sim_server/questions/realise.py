@@ -13,12 +13,13 @@ import msgspec
 
 from protocol.errors import Infeasible, VantageError
 from protocol.seeds import rng_for
-from protocol.tasks.task import HIDING, TaskSpec
+from protocol.tasks.check import check_asked
+from protocol.tasks.task import HIDING, Question, TaskSpec
 from protocol.wire.messages import Rejection
 from sim_server.backends.base import BlockedPose, Frames, Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, Realised
 from sim_server.questions.families import family_of
-from sim_server.questions.family import Findings, Target, ask, draw_evenly, fitting
+from sim_server.questions.family import Candidate, Family, Findings, Target, ask, draw_evenly, fitting
 from sim_server.questions.propose.elsewhere import Elsewhere
 from sim_server.questions.propose.examine import examine
 from sim_server.questions.staging import Staging, staged
@@ -38,12 +39,16 @@ class RejectedProposal(Infeasible):
 
 
 def realise(
-    scene: Scene, spec: TaskSpec, sensors: Sequence[str] = ("rgb",), elsewhere: Optional[Elsewhere] = None
+    scene: Scene,
+    spec: TaskSpec,
+    sensors: Sequence[str] = ("rgb",),
+    elsewhere: Optional[Elsewhere] = None,
+    questions: int = 1,
 ) -> Realised:
-    """Ask the spec's question about views of the scene.
+    """Ask the spec's question about views of the scene, and up to `questions` - 1 others about the same views.
 
     A proposal is examined first; whether its answer can be guessed is only tested with `elsewhere`. Raises
-    RejectedProposal if it fails.
+    RejectedProposal if it fails. Proposals, and questions for which the policy looks around, have no others.
 
     Raises Infeasible, naming the rule that rejected most, if no view out of ATTEMPTS placements satisfied the family's
     rules for the drawn answer. Raises VantageError("bad_request") for an unknown skill, level or paraphrase, a view
@@ -87,14 +92,41 @@ def realise(
             continue
         candidate = draw_evenly(candidates, rng)
         question = ask(family, evidence, candidate, level, rng, spec.question.paraphrase)
+        alike = [item for item in candidates if (item.form, item.key) == (candidate.form, candidate.key)]
+        alike.remove(candidate)
+        others = () if spec.look_around else _others(family, evidence, alike, question, spec, questions - 1)
         requested = _with_sensors(seen, frames.part(0, shown), sensors)
-        return Realised(question, requested, attempt, evidence, staging.changes[:shown])
+        return Realised(question, requested, attempt, evidence, staging.changes[:shown], others)
     assert target is not None
     rule, _ = rejected.most_common(1)[0]
     wanted = f" with an answer of class {target.key!r}" if target.key else ""
     raise Infeasible(
         f"{name} level {level}{wanted} found no view in {ATTEMPTS} attempts; the rule that rejected most: {rule}"
     )
+
+
+def _others(
+    family: Family, evidence: Evidence, candidates: list[Candidate], first: Question, spec: TaskSpec, most: int
+) -> tuple[Question, ...]:
+    """Ask up to `most` of the candidates, which are drawn without repetition. A smaller `most` asks the first of them.
+
+    The candidates have the class of the first answer: views give some classes more candidates than others, and the
+    answers to all questions are to stay as balanced as those to the first ones.
+    """
+    rng = rng_for(spec.run_seed, "others", spec.seq)
+    level, paraphrase = spec.question.level, spec.question.paraphrase
+    found = [first]
+    for index in rng.permutation(len(candidates)).tolist():
+        if len(found) > most:
+            break
+        try:
+            question = ask(family, evidence, candidates[index], level, rng, paraphrase)
+            check_asked(spec, question)
+        except VantageError:  # a paraphrase that does not suit its objects, or a name that no question may contain
+            continue
+        if question.program not in {one.program for one in found}:
+            found.append(question)
+    return tuple(found[1:])
 
 
 def _realise_proposal(scene: Scene, spec: TaskSpec, sensors: Sequence[str], elsewhere: Optional[Elsewhere]) -> Realised:

@@ -100,7 +100,13 @@ class SimCore:
         started_s = time.perf_counter()
         scene = self.scenes.get(message.spec.scene)
         try:
-            realised = realise(scene, message.spec, message.sensors, self._elsewhere if message.examine else None)
+            realised = realise(
+                scene,
+                message.spec,
+                message.sensors,
+                self._elsewhere if message.examine else None,
+                message.questions,
+            )
         except RejectedProposal as rejected:
             if not message.examine:
                 raise
@@ -116,6 +122,7 @@ class SimCore:
             renderer_digest=digest_for(self.backend, message.spec),
             attempts=realised.attempts,
             render_s=time.perf_counter() - started_s,
+            others=realised.others,
         )
 
     def _observe(self, message: Observe, sink: ArraySink) -> Observation:

@@ -129,8 +129,9 @@ def agree(first: Packet, second: Packet) -> bool:
 
 def _canonical(message: msgspec.Struct) -> Any:
     if isinstance(message, Episode):
-        question = msgspec.structs.replace(message.question, margin=0.0)  # computed from pixels
-        message = msgspec.structs.replace(message, render_s=0.0, question=question)
+        # Margins are computed from pixels.
+        question, *others = (msgspec.structs.replace(one, margin=0.0) for one in (message.question, *message.others))
+        message = msgspec.structs.replace(message, render_s=0.0, question=question, others=tuple(others))
     return _rounded(msgspec.to_builtins(message))
 
 

@@ -15,7 +15,7 @@ from learner.rollouts.base import Completion, Prompt, Rollout, Sampling
 from protocol.errors import VantageError
 from protocol.skills import CATALOGUE
 from protocol.tasks.scene import Pose, SceneSpec
-from protocol.tasks.task import Episode, Question, QuestionSpec, TaskSpec, View
+from protocol.tasks.task import Episode, Mention, Question, QuestionSpec, TaskSpec, View
 from protocol.wire.codec import ArraySink, Packet
 from protocol.wire.messages import (
     MOST_LEASED,
@@ -90,7 +90,8 @@ def simulator(
 ) -> Callable[[Any], Packet]:
     """Return a handler of RenderTask and Observe; `fail_...` return errors to raise, `change` alters an episode.
 
-    RenderTask: one view, red if the answer is left, blue if it is right. Observe: a view with grey level
+    RenderTask: one view, red if the answer is left, blue if it is right; the text of further questions ends with their
+    number. Observe: a view with grey level
     `index`; forward is blocked, every other action moves the camera up by one metre.
     """
 
@@ -108,7 +109,11 @@ def simulator(
         sink = ArraySink()
         view = View(Pose((0, 0, 0), (1, 0, 0, 0)), spec.camera, sink.add(image))
         asked = question(truth, spec.question.skill, spec.question.level)
-        episode = Episode(spec.spec_id, (view,), asked, "scene", "digest")
+        others = tuple(
+            msgspec.structs.replace(asked, text=f"{asked.text} {number}", mentions=(Mention(number, 0, 2),))
+            for number in range(1, message.questions)
+        )
+        episode = Episode(spec.spec_id, (view,), asked, "scene", "digest", others=others)
         return Packet(b"", change(episode), [memoryview(blob) for blob in sink.blobs])
 
     def observe(message: Observe) -> Packet:

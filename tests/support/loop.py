@@ -52,6 +52,7 @@ class Loop:
             self.stop,
             self.stalls,
             self.waited.append,
+            screen.questions if screen else 1,
         )
         self.sender = ReportSender(self.outbox, channel, self.stalls)
         self.folder = folder / "episodes"

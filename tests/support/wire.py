@@ -20,7 +20,16 @@ from protocol.tasks.task import DEGRADATIONS, SEVERITIES, Degradation, View
 from protocol.wire.arrays import ArrayRef
 from protocol.wire.codec import DTYPES, ArraySink, decode, encode
 from protocol.wire.endpoint import Endpoint
-from protocol.wire.messages import Hello, LeaseSpecs, Observation, Observe, SpecBatch, Welcome
+from protocol.wire.messages import (
+    MOST_QUESTIONS,
+    Hello,
+    LeaseSpecs,
+    Observation,
+    Observe,
+    RenderTask,
+    SpecBatch,
+    Welcome,
+)
 from protocol.wire.service import Service
 
 POSE = Pose((0.0, 1.5, 0.0), (1.0, 0.0, 0.0, 0.0))
@@ -46,6 +55,8 @@ LEAVES: dict[Any, st.SearchStrategy[Any]] = {
     Degradation: st.builds(Degradation, st.sampled_from(DEGRADATIONS), st.integers(0, SEVERITIES - 1)),
 }
 
+BOUNDED = {(RenderTask, "questions"): st.integers(1, MOST_QUESTIONS)}
+
 
 @st.composite
 def messages(draw: st.DrawFn, cls: type) -> tuple[Any, ArraySink, list[np.ndarray]]:
@@ -70,7 +81,13 @@ def messages(draw: st.DrawFn, cls: type) -> tuple[Any, ArraySink, list[np.ndarra
         if get_origin(hint) is dict:
             return {value_of(parts[0]): value_of(parts[1]) for _ in range(draw(st.integers(0, 2)))}
         assert issubclass(hint, msgspec.Struct), hint
-        return hint(**{name: value_of(field) for name, field in get_type_hints(hint).items()})
+        fields = get_type_hints(hint).items()
+        return hint(
+            **{
+                name: draw(BOUNDED[hint, name]) if (hint, name) in BOUNDED else value_of(field)
+                for name, field in fields
+            }
+        )
 
     return value_of(cls), sink, arrays
 

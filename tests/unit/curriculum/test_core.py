@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from curriculum.ability.rasch import MOST_TRIALS
 from curriculum.core import CurriculumCore
+from curriculum.record.state import group_statistics
 from curriculum.settings import CurriculumSettings, ReservedShares
 from protocol.errors import VantageError
 from protocol.run.directory import read_jsonl
@@ -152,6 +155,27 @@ def test_a_screened_spec_is_evidence_but_neither_asked_nor_wrong(start):
     send(core, *(screened_on(leased, 0.99) for leased in specs[20:]), request_id=b"2")
     for before, after in zip(low.cells, status(core).cells):
         assert before.success_rate < 0.5 < after.success_rate
+
+
+def test_the_mean_of_all_candidates_about_the_views_is_the_success_of_the_spec(start):
+    """Answering the most uncertain of several questions does not draw the estimate to 1/2."""
+    core = start(skills=ONE_SKILL)
+    specs = [leased for leased in lease(core, 80).specs if not leased.blind]
+    several = {"candidates": (0.99, 0.97, 0.5, 0.94), "candidate_variance": 0.085}
+    answered = [report_on(leased, (1.0, 0.0), truth_likelihood=0.5, **several) for leased in specs[::2]]
+    screened = [msgspec.structs.replace(screened_on(leased, 0.85), **several) for leased in specs[1::2]]
+    send(core, *answered, *screened)
+    for cell in status(core).cells:
+        assert cell.success_rate > 0.75
+        assert cell.calibration_error == pytest.approx(0.0), "the likelihood is that of the question that was answered"
+    assert group_statistics(answered[0]) == group_statistics(screened[0]) == (pytest.approx(0.85), MOST_TRIALS, 0.085)
+
+
+@pytest.mark.parametrize("candidates", [(float("nan"),), (0.5,) * 65])
+def test_candidates_that_cannot_be_stored_are_refused(start, candidates):
+    core = start(skills=ONE_SKILL)
+    with pytest.raises(VantageError, match="not finite|65 candidates"):
+        send(core, report_on(lease(core).specs[0], candidates=candidates))
 
 
 def test_blind_reports_do_not_change_the_success_rate(start):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from learner.rollouts.base import Prompt
 from learner.settings import GrpoSettings, ReplaySettings, ScreenSettings, StreamSettings
 from learner.stream.episodes import Task
 from learner.stream.replay import Replay
-from learner.stream.screen import CELL_FULL, DUPLICATE, INFORMATIVE, Confidence, candidate, choose
+from learner.stream.screen import CELL_FULL, DUPLICATE, INFORMATIVE, SAME_VIEWS, Confidence, candidate, choose
 from protocol.errors import VantageError
+from protocol.run.directory import read_jsonl
 from protocol.tasks.scene import SceneSpec
-from protocol.tasks.task import Mention, QuestionSpec, TaskSpec
+from protocol.tasks.task import Episode, Mention, QuestionSpec, TaskSpec
 from tests.support.learner import Channel, Curriculum, question, simulator
 from tests.support.loop import Loop
 
@@ -109,6 +111,68 @@ def test_screened_candidates_are_evidence_and_no_answers(tmp_path: Path) -> None
             assert report.success_rate == pytest.approx(report.truth_probability)
             assert report.truth_likelihood == pytest.approx(report.truth_probability**0.5)
     assert len(loop.engine.prompts) == outcomes["answered"]  # nothing was sampled for the others
+
+
+def test_at_most_one_question_about_a_view_is_chosen() -> None:
+    tasks = [one for number in range(4) for one in replace(task(number), others=(question(),) * 2).candidates]
+    for unranked in (0.0, 1.0):
+        settings = {"largest_share": 0.3, "unranked_share": unranked}
+        picked, left_out = chosen(tasks, [0.5, 0.5, 0.5, *[0.9] * 9], 4, **settings)
+        assert sorted(index // 3 for index in picked) == [0, 1, 2, 3]
+        assert Counter(left_out.values())[SAME_VIEWS] >= 2
+    picked, _ = chosen(tasks[:6], [0.5] * 6, 4)
+    assert len(picked) == 2
+
+
+def shared(folder: Path, **settings: Any) -> Loop:
+    """A loop with 4 candidates per question, two of them about each view; the policy is unsure of the second one."""
+    loop = Loop(
+        folder, lambda _: 2, stream=StreamSettings(in_flight=8, ahead=64),
+        grpo=GrpoSettings(groups=4, samples=4, objective="grpo+truth"),
+        screen=ScreenSettings(candidates=4, per_view=2, largest_share=1.0), **settings,
+    )  # fmt: skip
+    loop.engine.confidence = lambda prompt: 0.5 if prompt.text.endswith("1") else 0.9
+    return loop
+
+
+def test_candidates_share_views_and_each_spec_has_one_report_with_all_of_them(tmp_path: Path) -> None:
+    loop = shared(tmp_path)
+    assert len(loop.collector.collect(0)) == 4
+    counts, reports = loop.collector.counts, loop.reports()
+    assert counts.candidates == 16 and len(reports) == len({report.report_id for report in reports}) == 8
+    assert Counter(report.outcome for report in reports) == {"answered": 4, "screened": 4}
+    assert counts.screened == sum(counts.left_out.values()) == 12 and counts.left_out[SAME_VIEWS] == 4
+    for report in reports:
+        assert report.candidates == pytest.approx((0.9, 0.5))
+        assert report.candidate_variance == pytest.approx((0.09 + 0.25) / 2)
+        if report.outcome == "answered":
+            assert report.truth_probability == pytest.approx(0.5)
+        else:
+            assert report.success_rate == report.truth_probability == pytest.approx(0.7)
+    records, _ = read_jsonl(loop.folder / "episodes.jsonl")
+    assert [record["index"] for record in records] == [1] * 4
+    assert [record["question"] for record in records] == [prompt.text for prompt in loop.engine.prompts]
+
+
+def test_specs_are_taken_until_there_are_enough_candidates(tmp_path: Path) -> None:
+    """The simulator does not find another question about each view."""
+
+    def fewer(episode: Episode) -> Episode:
+        return episode if int(episode.spec_id[1:]) % 4 else msgspec.structs.replace(episode, others=())
+
+    loop = shared(tmp_path, change=fewer)
+    loop.collector.collect(0)
+    assert loop.collector.counts.candidates >= 16
+    assert len(loop.reports()) in (9, 10)
+    assert {len(report.candidates) for report in loop.reports()} == {0, 2}
+
+
+def test_one_question_is_requested_about_the_views_of_a_blind_spec(tmp_path: Path) -> None:
+    loop = shared(tmp_path, curriculum=Curriculum(blind_every=3))
+    loop.collector.collect(0)
+    blind = [report for report in loop.reports() if report.blind]
+    assert blind and all(report.candidates == () for report in blind)
+    assert {len(report.candidates) for report in loop.reports() if not report.blind} == {2}
 
 
 def test_blind_questions_are_not_screened(tmp_path: Path) -> None:
@@ -202,6 +266,27 @@ def test_a_checkpoint_holds_the_questions_and_a_resumed_run_renders_them_again()
     again = next(one for one in drawn if one.spec.seq == 9)
     assert again.images[0].shape == (96, 96, 3) and after.success(again) == pytest.approx(9 / 50)
     assert sorted(after.facts(), key=lambda one: one.spec.seq) == [one for one in facts.replay if one.spec.seq != 5]
+
+
+def test_a_question_comes_back_with_its_number(tmp_path: Path) -> None:
+    loop = shared(tmp_path, replay=ReplaySettings(share=0.75, gap_steps=1))
+    loop.collector.collect(0)
+    facts = msgspec.json.decode(msgspec.json.encode(loop.collector.replay.facts()), type=list[ReplayFacts])
+    assert [one.index for one in facts] == [1] * 4
+    facts.append(ReplayFacts(task(99).spec, 1, 0, 0.5, index=2))
+    gone = ReplayFacts(task(98).spec, 1, 0, 0.5, index=3)
+
+    def fewer(episode: Episode) -> Episode:
+        return msgspec.structs.replace(episode, others=episode.others[:2])
+
+    again = Replay(ReplaySettings(share=0.9), Channel(simulator(change=fewer)), StreamSettings())
+    again.restore([*facts, gone])
+    for _ in range(2):
+        drawn = again.draw(100, 8, np.random.default_rng(0))
+    assert {one.spec.spec_id: one.question.text[-1] for one in drawn} == {
+        one.spec.spec_id: str(one.index) for one in facts
+    }
+    assert again.facts() == facts
 
 
 def test_restored_questions_are_rendered_a_few_at_a_time() -> None:

@@ -20,6 +20,8 @@ from protocol.tasks.task import (
     View,
 )
 from protocol.wire.arrays import ArrayRef
+from protocol.wire.codec import decode, encode
+from protocol.wire.messages import RenderTask
 
 DIGEST = "toy-1"
 CAMERA = Camera(8, 6)
@@ -67,6 +69,26 @@ def fault(episode, spec=SPEC, **request):
 def test_an_episode_that_answers_its_spec_passes():
     check_episode(SPEC, EPISODE, digest=DIGEST)
     check_episode(SPEC, EPISODE)
+
+
+def test_every_other_question_is_checked_as_the_first():
+    others = tuple(changed(QUESTION, program=f"name(object({key}))") for key in (2, 3))
+    check_episode(SPEC, changed(EPISODE, others=others), digest=DIGEST, questions=3)
+    assert "3 questions, and the request allows 2" in fault(changed(EPISODE, others=others), questions=2)
+    assert "2 questions, and the request allows 1" in fault(changed(EPISODE, others=others[:1]))
+    for changes, named in (({"level": 2}, "level 2"), ({"answer": "bed"}, "'bed'"), ({"text": "\x1b[2J"}, "control")):
+        lie = (others[0], changed(QUESTION, **changes))
+        assert named in fault(changed(EPISODE, others=lie), questions=8)
+
+
+@pytest.mark.parametrize("questions", [0, 65])
+def test_the_number_of_questions_of_a_task_is_bounded(questions):
+    with pytest.raises(ValueError, match="1 to 64 questions"):
+        RenderTask(SPEC, questions=questions)
+    sent = encode(b"1", RenderTask(SPEC, questions=64))
+    sent[3] = bytes(sent[3]).replace(b"\xa9questions\x40", b"\xa9questions" + bytes([questions]))
+    with pytest.raises(VantageError, match="1 to 64 questions"):
+        decode(sent)
 
 
 @pytest.mark.parametrize(
