@@ -66,7 +66,7 @@ def test_sizes_vary_within_categories_and_overlap_between_them(homes: list[list[
             longest[item.category.name].append(float((item.high - item.low).max()))
     often = {name: np.array(sizes) for name, sizes in longest.items() if len(sizes) >= 20}
     spread = {name: sizes.std() / sizes.mean() for name, sizes in often.items()}
-    narrow = {name for name, value in spread.items() if value < 0.1}
+    narrow = {name for name, value in spread.items() if value < 0.08}
     assert narrow <= UNIFORM, {name: round(spread[name], 3) for name in narrow - UNIFORM}
     assert np.mean([value > 0.12 for value in spread.values()]) > 0.8
     furniture = [s for name, s in often.items() if not CATEGORIES[name].small and s.mean() > 0.5]
@@ -91,7 +91,7 @@ def test_curtains_frames_and_pillows_are_single_objects(homes: list[list[Placed]
                 assert size[0] < 0.75
                 panels += 1
             elif name == "picture":
-                assert size[0] < 1.4 and sum(slot == "main" for _, slot in item.model.parts) <= 4, "one frame"
+                assert size[0] < 1.7 and sum(slot == "main" for _, slot in item.model.parts) <= 4, "one frame"
                 pictures += 1
             elif name == "bed":
                 heads = [s for s in item.model.surfaces if s.holds == "pillow"]

@@ -228,7 +228,7 @@ def _coarse(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def _mirror_agrees(scene: RoomsScene, item: SceneObject) -> bool:
-    """False if the position in front of it is not free, or if it shows only a plain wall."""
+    """False if the position in front of it is not free, or if it shows only a plain wall, or a window."""
     assert item.front is not None
     middle, front, half = np.array(item.box.centre_m), np.array(item.front), np.array(item.box.half_extents_m)
     eye = middle + front * (1.2 + half[2])
@@ -239,10 +239,10 @@ def _mirror_agrees(scene: RoomsScene, item: SceneObject) -> bool:
     there, here = look_at(tuple(middle + front * 0.05), tuple(eye)), look_at(tuple(eye), tuple(middle))
     scene = silent(scene)
     seen = scene.render([here], camera, ("rgb", "ids"))
-    across = scene.render([there], camera, ("rgb",)).rgb
-    assert seen.rgb is not None and seen.ids is not None and across is not None
-    a, b = (_coarse(rgb) for rgb in (seen.rgb[0][:, ::-1], across[0]))
-    if (seen.ids[0] != item.id).mean() > 0.01 or b.std() < 8:
+    across = scene.render([there], camera, ("rgb", "depth"))
+    assert seen.rgb is not None and seen.ids is not None and across.rgb is not None and across.depth is not None
+    a, b = (_coarse(rgb) for rgb in (seen.rgb[0][:, ::-1], across.rgb[0]))
+    if (seen.ids[0] != item.id).mean() > 0.01 or b.std() < 8 or across.depth.min() == 0:
         return False
     assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) > 0.85
     return True
