@@ -120,7 +120,7 @@ def _screen(
         return list(issues), []
     judged = [issue for issue in issues if learner.feasible(issue) and not issue.blind]
     p = [learner.probability(issue) for issue in judged]
-    offered = [Candidate((i.skill, i.level), i.seq, q * (1 - q)) for i, q in zip(judged, p)]
+    offered = [Candidate((i.skill, i.level), i.seq, q * (1 - q), i.spec_id) for i, q in zip(judged, p)]
     found = choose(offered, min(BATCH, len(judged)), ScreenSettings(candidates=candidates), rng)
     others = [issue for issue in issues if issue.blind or not learner.feasible(issue)]
     return others + [judged[index] for index in found.chosen], [judged[index] for index in found.left_out]

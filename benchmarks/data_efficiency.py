@@ -3,8 +3,8 @@
     python -m benchmarks.data_efficiency --arms vantage:1,uniform:1,sft-static-2500:1 --out FILE
 
 Every arm is the real loop (vantage-tiny, the rooms simulator) over the cells of configs/wide-menu.toml with the batch,
-learning rate and adapter of the demo. ARMS lists what differs. The learning rate stays constant, since an arm with a
-shorter budget would otherwise gain by an earlier decay.
+learning rate and adapter of the demo. `settings_of` lists what differs. The learning rate stays constant, since an arm
+with a shorter budget would otherwise gain by an earlier decay.
 
 Data is counted in four ways: questions *generated*; *distinct* questions that were answered or trained on; questions
 *presented*, that is with every repetition; and *answers* sampled. `cpu_s` is the processor time of everything but the
