@@ -31,7 +31,7 @@ STREAM = StreamSettings(in_flight=4)
 
 
 def held_out(folder: Path) -> HeldOut:
-    return HeldOut(folder, World(), CELLS, SETTINGS)
+    return HeldOut(folder, {"": World()}, CELLS, SETTINGS)
 
 
 def fail_every_fourth(spec: TaskSpec) -> Optional[VantageError]:
