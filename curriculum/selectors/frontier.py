@@ -6,8 +6,8 @@ if all answers are right or all wrong). The weight of a cell is therefore
     expected variance within a group x damping x feasibility x need for the image x openness
 
 - damping: a cell whose success stays constant for long is noise, not frontier;
-- openness: a level opens as the next easier one of its skill is learned. While the policy guesses there, the variance at
-  harder levels is that of guessing, and the easiest questions show most clearly what is asked;
+- openness: a level opens as the next easier one of its skill is learned. While the policy guesses there, the variance
+  at harder levels is that of guessing, and the easiest questions show most clearly what is asked;
 - separate shares: coverage keeps every cell measured, retest counters forgetting, blind questions detect shortcuts;
 - no cell gets more than a fifth: a batch of one cell makes the policy forget the others before retests detect it.
 

@@ -130,9 +130,7 @@ def rank(judged: Sequence[tuple[Task, Confidence]]) -> list[Candidate]:
             sampled[_cell(task)].append(known.variance)
     means = {cell: fmean(variances) for cell, variances in sampled.items()}
     return [
-        Candidate(
-            _cell(task), _key(task), known.variance if is_choice(task) else means[_cell(task)], task.spec.spec_id
-        )
+        Candidate(_cell(task), _key(task), known.variance if is_choice(task) else means[_cell(task)], task.spec.spec_id)
         for task, known in judged
     ]
 

@@ -89,7 +89,9 @@ def test_questions_of_which_several_answers_score_share_the_variance_of_their_ce
     numbers = [replace(one, question=msgspec.structs.replace(one.question, answer_type="number")) for one in numbers]
     variances = [0.2, 0.0, 0.0, 0.1]
     pairs = [(one, Confidence(0.0, 0.5, 0.4, variance)) for one, variance in zip(numbers, variances)]
-    assert [one.variance for one in rank([*pairs, (task(9), known(0.4))])] == pytest.approx([0.1, 0.05, 0.1, 0.05, 0.24])
+    assert [one.variance for one in rank([*pairs, (task(9), known(0.4))])] == pytest.approx(
+        [0.1, 0.05, 0.1, 0.05, 0.24]
+    )
 
 
 def confident(prompt: Prompt) -> float:
