@@ -181,17 +181,20 @@ def print_table(rows: Sequence[dict[str, Any]], found: dict[str, Any]) -> None:
 
 
 def main(
-    arms: Annotated[str, typer.Option(help="Comma-separated ARM:SEED pairs.")] = "vantage:1,uniform:1",
-    steps: Annotated[int, typer.Option(help="Steps of each run.")] = 200,
-    per_skill: Annotated[int, typer.Option(help="Held-out questions per skill.")] = 120,
-    every: Annotated[int, typer.Option(help="Steps between evaluations.")] = 20,
+    arms: Annotated[str, typer.Option(help="Comma-separated ARM:SEED or ARM:SEED:STEPS.")] = "vantage:1,uniform:1",
+    steps: Annotated[int, typer.Option(help="Steps of each run without a number of its own.")] = 480,
+    per_skill: Annotated[int, typer.Option(help="Held-out questions per skill.")] = 160,
+    every: Annotated[int, typer.Option(help="Steps between evaluations.")] = 40,
     held_out: Annotated[int, typer.Option(help="Seed of the held-out questions.")] = 8,
     runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = ROOT / "runs",
     out: Annotated[Optional[Path], typer.Option(help="JSON file for the figures.")] = None,
 ) -> None:
     runs.mkdir(parents=True, exist_ok=True)
-    pairs = [(arm, int(seed)) for arm, _, seed in (item.partition(":") for item in arms.split(","))]
-    rows = [outcome(make_run(arm, seed, steps, per_skill, every, held_out, runs), arm) for arm, seed in pairs]
+    rows = []
+    for item in arms.split(","):
+        arm, seed, *own = item.split(":")
+        run = make_run(arm, int(seed), int(own[0]) if own else steps, per_skill, every, held_out, runs)
+        rows.append(outcome(run, arm))
     found = summary(rows)
     print_table(rows, found)
     if out is not None:

@@ -15,7 +15,7 @@ the most uncertain, and its success alone would draw every estimate to 1/2.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from statistics import fmean, variance
 from typing import Any, Hashable, NamedTuple, Sequence, Union
@@ -118,8 +118,21 @@ def reasoned_confidence(
     return [found[index] for index in range(len(tasks))]
 
 
-def candidate(task: Task, known: Confidence) -> Candidate:
-    return Candidate(_cell(task), _key(task), known.variance, task.spec.spec_id)
+def rank(judged: Sequence[tuple[Task, Confidence]]) -> list[Candidate]:
+    """The candidates with the variances by which they are compared.
+
+    A few samples say little about one question, and would prefer those whose true answers are unusual: all questions
+    of a cell that are not choices get their mean variance, so that the choice among them is random.
+    """
+    sampled: dict[Hashable, list[float]] = defaultdict(list)
+    for task, known in judged:
+        if not is_choice(task):
+            sampled[_cell(task)].append(known.variance)
+    means = {cell: fmean(variances) for cell, variances in sampled.items()}
+    return [
+        Candidate(_cell(task), _key(task), known.variance if is_choice(task) else means[_cell(task)], task.spec.spec_id)
+        for task, known in judged
+    ]
 
 
 def choose(candidates: Sequence[Candidate], count: int, settings: ScreenSettings, rng: np.random.Generator) -> Screened:

@@ -17,7 +17,7 @@ from learner.rollouts.base import Prompt
 from learner.settings import GrpoSettings, ReplaySettings, ScreenSettings, StreamSettings
 from learner.stream.episodes import Task
 from learner.stream.replay import Replay
-from learner.stream.screen import CELL_FULL, DUPLICATE, INFORMATIVE, SAME_VIEWS, Confidence, candidate, choose
+from learner.stream.screen import CELL_FULL, DUPLICATE, INFORMATIVE, SAME_VIEWS, Confidence, choose, rank
 from protocol.errors import VantageError
 from protocol.run.directory import read_jsonl
 from protocol.tasks.scene import SceneSpec
@@ -44,7 +44,7 @@ def known(p: float) -> Confidence:
 def chosen(
     tasks: list[Task], confidences: list[float], count: int, **settings: Any
 ) -> tuple[list[int], dict[int, str]]:
-    candidates = [candidate(task, known(p)) for task, p in zip(tasks, confidences)]
+    candidates = rank([(task, known(p)) for task, p in zip(tasks, confidences)])
     found = choose(candidates, count, ScreenSettings(**settings), np.random.default_rng(0))
     return sorted(found.chosen), found.left_out
 
@@ -77,11 +77,21 @@ def test_a_share_is_drawn_at_random_whatever_the_confidence() -> None:
     tasks = [task(number, level=number % 5) for number in range(40)]
     sure = 0
     for seed in range(50):
-        candidates = [candidate(one, known(0.5 if number < 20 else 1.0)) for number, one in enumerate(tasks)]
+        candidates = rank([(one, known(0.5 if number < 20 else 1.0)) for number, one in enumerate(tasks)])
         settings = ScreenSettings(unranked_share=0.25, largest_share=1.0)
         found = choose(candidates, 8, settings, np.random.default_rng(seed))
         sure += sum(index >= 20 for index in found.chosen)
     assert 30 < sure < 70  # two of eight are drawn from all candidates, half of which are sure
+
+
+def test_questions_of_which_several_answers_score_share_the_variance_of_their_cell() -> None:
+    numbers = [task(number, level=number % 2) for number in range(4)]
+    numbers = [replace(one, question=msgspec.structs.replace(one.question, answer_type="number")) for one in numbers]
+    variances = [0.2, 0.0, 0.0, 0.1]
+    pairs = [(one, Confidence(0.0, 0.5, 0.4, variance)) for one, variance in zip(numbers, variances)]
+    assert [one.variance for one in rank([*pairs, (task(9), known(0.4))])] == pytest.approx(
+        [0.1, 0.05, 0.1, 0.05, 0.24]
+    )
 
 
 def confident(prompt: Prompt) -> float:
