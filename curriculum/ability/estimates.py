@@ -180,11 +180,12 @@ class Estimator:
 
 
 def _easier(cells: Sequence[Cell]) -> np.ndarray:
-    """For each cell the row of the next easier level of its skill under its degradation; -1 for the easiest."""
-    rows = sorted(range(len(cells)), key=lambda row: (cells[row].skill, cells[row].degradation, cells[row].level))
+    """For each cell the row of the next easier level of its skill in its world and degradation; -1 for the easiest."""
+    others = [(cell.skill, cell.world, cell.degradation) for cell in cells]
+    rows = sorted(range(len(cells)), key=lambda row: (others[row], cells[row].level))
     easier = np.full(len(cells), -1)
     for before, row in zip(rows, rows[1:]):
-        if (cells[before].skill, cells[before].degradation) == (cells[row].skill, cells[row].degradation):
+        if others[before] == others[row]:
             easier[row] = before
     return easier
 
