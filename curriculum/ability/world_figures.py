@@ -14,7 +14,7 @@ class Figures(msgspec.Struct, frozen=True):
 
     tried: int  # questions that gave evidence, and infeasible specs
     success: float
-    signal: float  # expected variance of rewards within a group, times the feasible fraction
+    signal: float  # expected variance of rewards within a group x damping x feasible fraction
     feasible: float
 
 
@@ -31,7 +31,8 @@ def figures_of(state: State, estimates: Estimates) -> dict[str, Figures]:
         tried = np.array([record.seen + record.infeasible if record else 0 for record in records])
         chosen = np.array(own, dtype=np.intp)[tried > 0] if tried.any() else np.array(own, dtype=np.intp)
         feasible = estimates.feasible[chosen]
-        columns = (estimates.mean[chosen], estimates.signal[chosen] * feasible, feasible)
+        signal = estimates.signal[chosen] * estimates.damping[chosen] * feasible
+        columns = (estimates.mean[chosen], signal, feasible)
         means = (float(column.mean()) if len(chosen) else 0.0 for column in columns)
         found[name] = Figures(int(tried.sum()), *means)
     return found
