@@ -153,8 +153,8 @@ def _heatmap(records: Records, skills: Sequence[str]) -> str:
     before = records.before if last is not records.before else None
 
     def cell(skill: str, level: int) -> Optional[charts.Shade]:
-        parts = (one.greedy(skill, level) if one else (0.0, 0) for one in (before, last))
-        return charts.before_after(*parts, f"{skill}, level {level}")
+        was = before.greedy(skill, level) if before else (0.0, 0)
+        return charts.before_after(was, last.greedy(skill, level), f"{skill}, level {level}")
 
     values = [[cell(skill, level) for level in levels] for skill in rows]
     return charts.heatmap(rows, [f"level {level}" for level in levels], values)

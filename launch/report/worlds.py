@@ -52,8 +52,8 @@ def world_heatmap(records: Records, skills: Sequence[str]) -> str:
     before = records.before if last is not records.before else None
 
     def cell(skill: str, world: str) -> Optional[charts.Shade]:
-        parts = (one.greedy(skill, world=world) if one else (0.0, 0) for one in (before, last))
-        return charts.before_after(*parts, f"{skill} in {world}")
+        was = before.greedy(skill, world=world) if before else (0.0, 0)
+        return charts.before_after(was, last.greedy(skill, world=world), f"{skill} in {world}")
 
     rows = [skill for skill in skills if last.greedy(skill)[1]]
     return charts.heatmap(rows, worlds, [[cell(skill, world) for world in worlds] for skill in rows])

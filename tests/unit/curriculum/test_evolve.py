@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,7 @@ SKILLS = (SkillSettings(name="depth_order"), SkillSettings(name="object_count"))
 QUICK = {"most": 2, "trial_questions": 16, "least_signal": 0.05, "mastered": 0.8}
 
 
-def edited(edit: str, world: World = BASE, **bounds) -> tuple[dict[str, object], str]:
+def edited(edit: str, world: World = BASE, **bounds) -> tuple[dict[str, Any], str]:
     """The keys that the edit changes, and its description."""
     found = harder(world, "new", Evolve(edits=(edit,), **bounds), [world], np.random.default_rng(0))
     assert found is not None

@@ -174,6 +174,7 @@ def test_estimates_follow_events_about_worlds():
         return ReportedEvent(lent.encode(), (report,))
 
     events += [answered(name, number) for number, name in enumerate(("sparse", "sparse-1", "night", "sparse-1", "far"))]
+    found = follower.estimates()
     for event in [*events, WorldRetiredEvent("sparse-1", "nothing left")]:
         state.apply(event, settings.estimation)
         follower.follow(event)
