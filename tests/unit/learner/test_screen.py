@@ -126,7 +126,8 @@ def confident(prompt: Prompt) -> float:
 def test_screened_candidates_are_evidence_and_no_answers(tmp_path: Path) -> None:
     loop = Loop(
         tmp_path, lambda _: 2, stream=StreamSettings(in_flight=8, ahead=64),
-        grpo=GrpoSettings(groups=4, samples=4), screen=ScreenSettings(candidates=4, largest_share=1.0),
+        grpo=GrpoSettings(groups=4, samples=4, objective="grpo+truth"),
+        screen=ScreenSettings(candidates=4, largest_share=1.0),
     )  # fmt: skip
     loop.engine.confidence = confident
     assert len(loop.collector.collect(0)) == 4
