@@ -247,7 +247,7 @@ class Collector:
             each = settings.samples if self.answerer.reasons else 0
             self.counts.answers += sum(each or len(known.accuracies) for _, known in judged)
             rng = rng_for(self.run_seed, "screen", step, portion)
-            screened = choose(rank(judged), count, settings, rng)
+            screened = choose(rank(judged), count, settings, rng, self.replay.answers())
             chosen = [judged[index][0] for index in screened.chosen]
             evidence: dict[str, list[Confidence]] = defaultdict(list)
             for task, known in judged:
