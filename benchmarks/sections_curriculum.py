@@ -10,6 +10,19 @@ from benchmarks.sections import table
 _SHOWN = (("lease", "p50"), ("lease", "p99"), ("report", "p50"), ("report", "p99"), ("status", "p50"))
 
 
+def evolving(result: Any) -> Iterable[str]:
+    names = {"furnished": "hardest listed", "hard": "far harder, never asked"}
+    rows = [
+        (
+            *(f"{row['cost']:g}", names[row["world"]]),
+            *(f"{100 * row[key]:.0f}" for key in ("before", "fixed", "evolving")),
+            " to ".join(f"{100 * gain:+.1f}" for gain in row["gains"]),
+        )
+        for row in result["summary"]
+    ]
+    yield table(("logits lost per property", "world", "before", "fixed list", "evolving", "gain, points"), rows)
+
+
 def scale(result: Any) -> Iterable[str]:
     rows = [
         (

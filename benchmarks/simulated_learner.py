@@ -47,7 +47,7 @@ class SimulatedLearner:
 
     def __init__(self, seed: int, learning_rate: float = 0.10) -> None:
         rng = rng_for(seed, "roles")
-        self.roles = dict(zip(SKILLS, [ROLES[index] for index in rng.permutation(len(ROLES))]))
+        self.roles: dict[str, str] = dict(zip(SKILLS, [ROLES[index] for index in rng.permutation(len(ROLES))]))
         self.logits = {
             Cell(name, level): START[role] - LEVEL_STEP[role] * level
             for name, role in self.roles.items()
