@@ -11,6 +11,7 @@ from protocol.errors import VantageError
 from protocol.skills import CATALOGUE
 from protocol.skills.skill import MOST_VIEWS
 from protocol.tasks.check import check_proposal
+from protocol.tasks.kinds import parse_kind
 from protocol.tasks.specs import World
 from protocol.tasks.task import PROPOSED, Degradation, TaskSpec
 from protocol.wire.messages import MOST_QUESTIONS, OUTCOMES, ConfidenceReport
@@ -41,7 +42,7 @@ def check_report(report: ConfidenceReport, state: State) -> None:
         problem = f"has more than {MOST_TEXT} characters of text or {MOST_REWARDS} rewards"
     elif report.outcome not in OUTCOMES:
         problem = f"has outcome {report.outcome!r}, which is not one of {', '.join(OUTCOMES)}"
-    elif report.level not in ((0,) if report.skill == PROPOSED else skill.feasible_levels if skill else ()):
+    elif report.level not in (skill.feasible_levels if skill else (0,) if _is_proposed(report.skill) else ()):
         problem = f"names {report.skill!r} at level {report.level}, which the skill catalogue lacks"
     elif not _is_label(report.degradation):
         problem = f"was answered under {report.degradation[:40]!r}, which is not a degradation like fog:3"
@@ -56,6 +57,16 @@ def check_report(report: ConfidenceReport, state: State) -> None:
     raise VantageError("bad_request", f"report {report.report_id[:200]!r} {problem}; correct it and send it again.")
 
 
+def _is_proposed(skill: str) -> bool:
+    """Whether the name of a skill is that of proposals, or of a kind of composed questions."""
+    if skill == PROPOSED:
+        return True
+    try:
+        return bool(parse_kind(skill))
+    except ValueError:
+        return False
+
+
 def check_training_proposal(spec: TaskSpec, world: World) -> None:
     """Raises VantageError("bad_request") for a proposal that is not fit for a policy, about a held-out scene, or with
     more views than any skill."""
@@ -66,6 +77,8 @@ def check_training_proposal(spec: TaskSpec, world: World) -> None:
         problem = "is about a held-out scene: use scenes of the training split"
     elif max(len(proposal.poses), spec.max_views) > MOST_VIEWS:
         problem = f"has more than {MOST_VIEWS} views"
+    elif proposal.kind and not _is_proposed(proposal.kind):
+        problem = "has a kind with a name of another form"
     else:
         return
     raise VantageError("bad_request", f"proposal {spec.spec_id!r} {problem}; leave it out or change it.")

@@ -11,6 +11,7 @@ from typing import Optional
 import msgspec
 
 from protocol.errors import VantageError
+from protocol.tasks.kinds import Kind
 from protocol.tasks.scene import Camera, Pose, SceneDescription, SceneSpec
 from protocol.tasks.task import AnnotatedView, Degradation, Episode, TaskSpec, View
 
@@ -306,10 +307,26 @@ class ReportsCounted(msgspec.Struct, frozen=True):
     duplicates: tuple[str, ...] = ()
 
 
+class Refusal(msgspec.Struct, frozen=True):
+    """A question that the simulator rejected: its kind, the code of the first reason, its text and that reason."""
+
+    kind: str
+    code: str
+    text: str = ""
+    message: str = ""
+
+
 class AddProposals(msgspec.Struct, frozen=True):
-    """Proposals that a simulator accepted, to be leased among the other specs."""
+    """Proposals that a simulator accepted, to be leased among the other specs.
+
+    A proposer also sends the number of the request that it answers, with or without accepted questions, the kinds of
+    its proposals that are new, and what was rejected. A second answer to the same request adds nothing.
+    """
 
     proposals: tuple[TaskSpec, ...]
+    request: int = -1
+    kinds: tuple[Kind, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
 
 
 class ProposalsKept(msgspec.Struct, frozen=True):
@@ -317,6 +334,50 @@ class ProposalsKept(msgspec.Struct, frozen=True):
 
     kept: tuple[str, ...]
     duplicates: tuple[str, ...] = ()
+
+
+class KindStatus(msgspec.Struct, frozen=True):
+    """What is known about a kind of composed questions."""
+
+    kind: Kind
+    accepted: int = 0  # questions that the simulator accepted
+    rejected: dict[str, int] = {}  # code of the first reason -> questions
+    asked: int = 0  # questions that gave evidence about the policy
+    waiting: int = 0  # accepted questions that were not asked yet
+    wanted: int = 0  # further questions that the curriculum asks for
+    success_rate: float = 0.0  # posterior mean
+    predicted: float = 0.0  # of the ability model, from the functions that the kind uses
+    signal: float = 0.0  # expected variance of rewards within a group
+    share: float = 0.0  # fraction of the upcoming composed questions
+    first_success: float = 0.0  # mean over its first questions
+    last_success: float = 0.0  # mean over its last questions
+    blind_success: Optional[float] = None
+    retired: str = ""  # why it is not asked any more
+    example: str = ""  # text of an accepted question
+    program: str = ""  # its program
+
+
+class GetProposalRequest(msgspec.Struct, frozen=True):
+    """Ask what the curriculum wants to be proposed. Answered by ProposalRequest."""
+
+    proposer: str
+
+
+class ProposalRequest(msgspec.Struct, frozen=True):
+    """What a proposer is to write: `wanted` further questions of each kind, and `new_kinds`; nothing if both are 0.
+
+    The same until an answer with this `number` is added. Scenes are training scenes that no other request names.
+    """
+
+    number: int
+    run_seed: int
+    scenes: tuple[SceneSpec, ...]
+    camera: Camera
+    kinds: tuple[KindStatus, ...] = ()  # that are asked
+    new_kinds: int = 0
+    known: tuple[str, ...] = ()  # names of retired kinds, which are not proposed again
+    cells: tuple[CellStatus, ...] = ()  # skills and their confidence
+    refusals: tuple[Refusal, ...] = ()  # the last ones
 
 
 class GetCurriculumStatus(msgspec.Struct, frozen=True):
@@ -353,6 +414,7 @@ class CurriculumStatus(msgspec.Struct, frozen=True):
     screened: int = 0  # specs whose confidence was measured, but that were not asked
     cells_left_out: int = 0  # cells without a row: those with the smallest shares, if there are very many
     learners: dict[str, int] = {}  # learner -> specs that it has on lease
+    kinds: tuple[KindStatus, ...] = ()  # of composed questions, retired ones included; the newest MOST_KINDS
 
 
 KINDS: dict[str, type[msgspec.Struct]] = {
@@ -384,6 +446,8 @@ KINDS: dict[str, type[msgspec.Struct]] = {
     "COUNTED": ReportsCounted,
     "ADD_PROPOSALS": AddProposals,
     "PROPOSALS_KEPT": ProposalsKept,
+    "PROPOSAL_REQUEST?": GetProposalRequest,
+    "PROPOSAL_REQUEST": ProposalRequest,
     "CURRICULUM_STATUS?": GetCurriculumStatus,
     "CURRICULUM_STATUS": CurriculumStatus,
 }
