@@ -15,6 +15,7 @@ from protocol.tasks.kinds import parse_kind
 from protocol.tasks.specs import World
 from protocol.tasks.task import PROPOSED, Degradation, TaskSpec
 from protocol.wire.messages import MOST_QUESTIONS, OUTCOMES, ConfidenceReport
+from protocol.wire.proposals import AddProposals
 
 MOST_TEXT = 4096  # characters of an id or a reason in a report
 MOST_REWARDS = 4096
@@ -82,6 +83,26 @@ def check_training_proposal(spec: TaskSpec, world: World) -> None:
     else:
         return
     raise VantageError("bad_request", f"proposal {spec.spec_id!r} {problem}; leave it out or change it.")
+
+
+def check_kinds(message: AddProposals, state: State) -> None:
+    """Raises VantageError("bad_request") for kinds or refusals that cannot be stored, or proposals of unknown kinds."""
+    names = {kind.name for kind in message.kinds}
+    used = {spec.proposal.kind for spec in message.proposals if spec.proposal} - {""}
+    texts = [*(text for one in message.refusals for text in (one.kind, one.code, one.text, one.message))]
+    if bad := sorted(name for name in names if not _is_proposed(name)):
+        problem = f"the kind {bad[0][:60]!r} has a name of another form"
+    elif missing := sorted(used - names - state.kinds.keys()):
+        problem = f"the kind {missing[0]} is not described"
+    elif max(len(message.kinds), len(message.refusals)) > MOST_QUESTIONS * 8:
+        problem = f"they have more than {MOST_QUESTIONS * 8} kinds or refusals"
+    elif any(max(len(kind.form), len(kind.parent)) > MOST_TEXT for kind in message.kinds) or any(
+        len(text) > MOST_TEXT for text in texts
+    ):
+        problem = f"a text has more than {MOST_TEXT} characters"
+    else:
+        return
+    raise VantageError("bad_request", f"these proposals cannot be added: {problem}.")
 
 
 def _was_given(report: ConfidenceReport, state: State) -> bool:

@@ -10,17 +10,26 @@ import numpy as np
 from curriculum.ability.calibration import Calibration
 from curriculum.ability.estimates import Estimates
 from curriculum.ability.rasch import Cell
+from curriculum.issues import COMPOSED
+from curriculum.kinds import kinds_of
 from curriculum.record.events import Issue
 from curriculum.record.state import CellState, State
 from curriculum.selectors.base import Selector, cell_shares
 from curriculum.settings import CurriculumSettings
 from protocol.tasks.task import PROPOSED
-from protocol.wire.messages import CellStatus, CurriculumStatus
+from protocol.wire.messages import CurriculumStatus
+from protocol.wire.proposals import CellStatus
 
 MOST_ROWS = 1000
 _NAMED = 3  # cells named in the explanation; the others are counted
 _TREND = 0.02
-_BESIDE = {"retest": "retesting", "coverage": "covering", "blind": "blind", PROPOSED: "proposed from outside"}
+_BESIDE = {
+    "retest": "retesting",
+    "coverage": "covering",
+    "blind": "blind",
+    PROPOSED: "proposed from outside",
+    COMPOSED: "composed",
+}
 
 
 def status_of(state: State, settings: CurriculumSettings, estimates: Estimates, selector: Selector) -> CurriculumStatus:
@@ -59,7 +68,7 @@ def status_of(state: State, settings: CurriculumSettings, estimates: Estimates, 
                 screened=seen.screened,
             )
         )
-    if state.proposals:
+    if state.proposed and (state.proposed > sum(record.accepted for record in state.kinds.values())):
         rows.append(_proposed_row(state, settings))
     return CurriculumStatus(
         selector=settings.selector,
@@ -71,15 +80,16 @@ def status_of(state: State, settings: CurriculumSettings, estimates: Estimates, 
         screened=state.screened,
         cells=tuple(rows),
         reason=state.reason,
-        proposals=len(state.proposals),
+        proposals=state.proposed,
         proposals_waiting=state.proposals_waiting,
         cells_left_out=len(estimates) - len(shown),
         learners=dict(Counter(lease.learner for lease in state.leases.values())),
+        kinds=kinds_of(state, settings.estimation),
     )
 
 
 def _proposed_row(state: State, settings: CurriculumSettings) -> CellStatus:
-    """The row of all proposals."""
+    """The row of all proposals from outside."""
     cell = Cell(PROPOSED, 0)
     seen = state.cells.get(str(cell), CellState())
     calibration = state.calibration.get(PROPOSED, Calibration())

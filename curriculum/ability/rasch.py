@@ -32,12 +32,24 @@ _SEVERITY_STEP = 0.2  # the same between severities, and between undegraded imag
 _MOST_LOGIT = 4.5  # bound of the logit: beyond it, recovery from a run of equal answers would take too long
 # Prior variance of the terms, and the process noise per group, because the policy changes.
 _VARIANCE = {
-    **{"all": 1.0, "frame": 0.25, "skill": 1.0, "step": 0.4, "severity": 0.1, "skill and degradation": 0.2},
-    **{"function": 0.25, "kind": 0.3},
+    "all": 1.0,
+    "frame": 0.25,
+    "skill": 1.0,
+    "step": 0.4,
+    "severity": 0.1,
+    "skill and degradation": 0.2,
+    "function": 0.25,
+    "kind": 0.3,
 }
 _NOISE = {
-    **{"all": 0.002, "frame": 0.002, "skill": 0.01, "step": 0.005, "severity": 0.002, "skill and degradation": 0.005},
-    **{"function": 0.003, "kind": 0.005},
+    "all": 0.002,
+    "frame": 0.002,
+    "skill": 0.01,
+    "step": 0.005,
+    "severity": 0.002,
+    "skill and degradation": 0.005,
+    "function": 0.003,
+    "kind": 0.005,
 }
 _SPREAD = 0.02  # variance of success between the questions of a cell, a floor of the observation noise
 _LEAST_SLOPE = 0.04  # lower bound of the slope, so that cells near 0 and 1 still respond

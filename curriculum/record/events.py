@@ -9,7 +9,8 @@ import msgspec
 from curriculum.ability.rasch import Cell
 from protocol.tasks.kinds import Kind
 from protocol.tasks.task import TaskSpec
-from protocol.wire.messages import ConfidenceReport, Refusal
+from protocol.wire.messages import ConfidenceReport
+from protocol.wire.proposals import Refusal
 
 
 class Issue(msgspec.Struct, frozen=True, array_like=True):

@@ -10,15 +10,19 @@ import msgspec
 from curriculum.ability.calibration import Calibration
 from curriculum.ability.rasch import MOST_TRIALS, BetaCounts, Cell, Posterior, Rasch, effective_trials, posterior
 from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent, ReportedEvent, spec_of
+from curriculum.record.kinds import KindRecord, reason_to_retire, rejected_too_often
 from curriculum.settings import Estimation
+from protocol.tasks.kinds import is_kind
 from protocol.tasks.proposals import proposal_key
-from protocol.tasks.task import TaskSpec
+from protocol.tasks.task import PROPOSED, TaskSpec
 from protocol.wire.messages import EVIDENCE, ConfidenceReport
+from protocol.wire.proposals import Refusal
 
-STATE_VERSION = 7  # raise it when the projection of the same events changes
+STATE_VERSION = 8  # raise it when the projection of the same events changes
 
 _SLOW_WINDOWS = 4.0  # length of the slow average in windows
 _MOST_ABANDONED = 10_000  # specs that were given up and whose late reports are still counted
+_MOST_REFUSALS = 16
 _LEAST_PROGRESS = 0.03  # rise of the slow average that counts as progress at success 1/2
 
 
@@ -93,6 +97,11 @@ class Asked(msgspec.Struct):
     spec: TaskSpec
     left: int
 
+    @property
+    def kind(self) -> str:
+        """The name of its kind; "" for the proposal of a person."""
+        return self.spec.proposal.kind if self.spec.proposal else ""
+
 
 class OpenLease(msgspec.Struct, array_like=True, gc=False):
     issue: Issue
@@ -119,7 +128,12 @@ class State(msgspec.Struct):
     returned: dict[str, Issue] = {}  # by spec id: the lease expired, to be issued again
     abandoned: dict[str, Issue] = {}  # by spec id: issued too often, but its report may still arrive
     reason: str = ""
-    proposals: dict[str, Asked] = {}  # by protocol.tasks.proposals.proposal_key, in order of arrival
+    # By protocol.tasks.proposals.proposal_key, in order of arrival. Those of a kind leave once they were asked.
+    proposals: dict[str, Asked] = {}
+    proposed: int = 0  # proposals that were added
+    kinds: dict[str, KindRecord] = {}  # by name, in order of arrival
+    requests: int = 0  # proposal requests that were answered
+    refusals: list[Refusal] = []  # the last ones
 
     def cell(self, cell: Cell) -> CellState:
         return self.cells.get(str(cell)) or self.cells.setdefault(str(cell), CellState())
@@ -153,7 +167,7 @@ class State(msgspec.Struct):
             while len(self.abandoned) > _MOST_ABANDONED:
                 del self.abandoned[next(iter(self.abandoned))]
         elif isinstance(event, ProposedEvent):
-            self.proposals.update((proposal_key(one), Asked(one, event.passes)) for one in event.proposals)
+            self._proposed(event, estimation)
         else:
             for report in event.reports:
                 self._reported(report, estimation)
@@ -173,6 +187,52 @@ class State(msgspec.Struct):
                 self.next_number = max(self.next_number, issue.number + 1)
                 self.next_scene = max(self.next_scene, issue.scene + 1)
 
+    def _proposed(self, event: ProposedEvent, estimation: Estimation) -> None:
+        self.requests = max(self.requests, event.request + 1)
+        self.proposed += len(event.proposals)
+        self.proposals.update((proposal_key(one), Asked(one, event.passes)) for one in event.proposals)
+        for kind in event.kinds:
+            self.kinds.setdefault(kind.name, KindRecord(kind))
+        for spec in event.proposals:
+            if spec.proposal and (record := self.kinds.get(spec.proposal.kind)):
+                record.accepted += 1
+                record.example, record.program = spec.proposal.text, spec.proposal.program
+        for refusal in event.refusals:
+            if record := self.kinds.get(refusal.kind):
+                record.rejected[refusal.code] = record.rejected.get(refusal.code, 0) + 1
+        self.refusals = [*self.refusals, *event.refusals][-_MOST_REFUSALS:]
+        for name in {*(kind.name for kind in event.kinds), *(refusal.kind for refusal in event.refusals)}:
+            self._judge(name, estimation)
+
+    def _judge(self, name: str, estimation: Estimation) -> None:
+        """Retire the kind if there is a reason; its proposals that wait are dropped."""
+        record = self.kinds.get(name)
+        if record is None or record.retired:
+            return
+        cell = Cell(name, 0)
+        seen = self.cells.get(str(cell)) or CellState()
+        post = self.posterior(cell, estimation)
+        blind = self.blind_success(cell)
+        record.retired = rejected_too_often(record) or reason_to_retire(
+            seen.seen,
+            post.mean,
+            post.signal,
+            cell.chance,
+            seen.seen - seen.best_at > estimation.patience_groups,
+            None if blind is None else (seen.blind_asked, blind),
+        )
+        if record.retired:
+            for key in [key for key, asked in self.proposals.items() if asked.kind == name]:
+                self.proposals[key].left = 0
+                self._forget(key)
+
+    def _forget(self, key: str) -> None:
+        """Drop a composed question that is not asked again, unless a lease of it is open."""
+        open_issues = [*(lease.issue for lease in self.leases.values()), *self.returned.values()]
+        asked = self.proposals.get(key)
+        if asked and asked.kind and not asked.left and all(issue.proposal != key for issue in open_issues):
+            del self.proposals[key]
+
     def issue_of(self, spec_id: str) -> Optional[Issue]:
         """The issue of a spec that waits for its report, also after its lease expired; else None."""
         lease = self.leases.get(spec_id)
@@ -180,7 +240,7 @@ class State(msgspec.Struct):
 
     def _reported(self, report: ConfidenceReport, estimation: Estimation) -> None:
         issue = self.issue_of(report.spec_id)
-        if issue and issue.proposal and report.outcome not in EVIDENCE:
+        if issue and issue.proposal in self.proposals and report.outcome not in EVIDENCE:
             self.proposals[issue.proposal].left = 0  # it would fail again
         self.counted += 1
         for waiting in (self.leases, self.returned, self.abandoned):
@@ -203,8 +263,14 @@ class State(msgspec.Struct):
                 if report.outcome == "answered":
                     # Both of the question that was answered, even if `success` is a mean over several.
                     likelihood, own = _unit(report.truth_likelihood), _unit(report.success_rate)
-                    self.calibration.setdefault(cell.skill, Calibration()).add(likelihood, own)
+                    skill = PROPOSED if is_kind(cell.skill) else cell.skill
+                    self.calibration.setdefault(skill, Calibration()).add(likelihood, own)
             state.answer(report, statistics, self.groups, estimation)
+            if (record := self.kinds.get(cell.skill)) and not report.blind:
+                record.answered(statistics[0])
+        if issue and issue.proposal:
+            self._forget(issue.proposal)
+            self._judge(cell.skill, estimation)
 
 
 def reported_cell(report: ConfidenceReport) -> Cell:

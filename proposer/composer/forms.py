@@ -1,10 +1,10 @@
 """What a composed question is made of. A form has slots instead of objects, so that it can be asked in any scene.
 
-    question   HowMany · IsThere · MoreOf · Compare · Side · Pairs · Which · ColorOf
-    set        Shown: the objects of an image, by a word and by conditions
-    item       Ref: an object that the sentence names · Best: the object of an image with the largest or smallest measure
-    condition  Compared · Nearer · InSecond
-    measure    FROM_CAMERA · IMAGE_X · IMAGE_Y · LENGTH · TO (distance to an item)
+question   HowMany · IsThere · MoreOf · Compare · Side · Pairs · Which · ColorOf
+set        Shown: the objects of an image, by a word and by conditions
+item       Ref: an object that the sentence names · Best: the object of an image with the largest or smallest measure
+condition  Compared · Nearer · InSecond
+measure    FROM_CAMERA · IMAGE_X · IMAGE_Y · LENGTH · TO (distance to an item)
 """
 
 from __future__ import annotations

@@ -213,5 +213,3 @@ class _Reading:
 
 def _yes(holds: bool) -> str:
     return "yes" if holds else "no"
-
-

@@ -9,7 +9,6 @@ from proposer.composer.forms import (
     IMAGE_X,
     IMAGE_Y,
     LENGTH,
-    Best,
     ColorOf,
     Compare,
     Compared,

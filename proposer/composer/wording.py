@@ -67,7 +67,7 @@ class _Writer:
         if isinstance(question, Side):
             first, second = self.item(question.first), self.item(question.second)
             texts = (
-                f"Is {first} to the left or to the right of {second} in the {self.image}?",
+                f"{self.placed(f'Is {first} to the left or to the right of {second}')}?",
                 self.within(f"is {first} left or right of {second}?"),
             )
             return pick(texts, rng)
@@ -117,7 +117,7 @@ class _Writer:
         measure, more = question.measure, question.more
         if measure.of in (IMAGE_X, IMAGE_Y):
             relation = self.relation(measure, more, second)
-            return pick((f"Is {first} {relation} in the {self.image}?", self.within(f"is {first} {relation}?")), rng)
+            return pick((f"{self.placed(f'Is {first} {relation}')}?", self.within(f"is {first} {relation}?")), rng)
         if measure.to is not None:
             return f"Is {first} {_far(more)} {self.item(measure.to)} than {second} is?"
         return f"Is {first} {self.relation(measure, more, second)}?"
@@ -134,6 +134,10 @@ class _Writer:
         return pick((f"Which of these {objects} is {most}?", f"Which of these is {most}?"), rng)
 
     # ------------------------------------------------------------------------- parts
+
+    def placed(self, text: str) -> str:
+        """The text, ending with the image unless it names it already."""
+        return text if self.image in text else f"{text} in the {self.image}"
 
     def within(self, text: str) -> str:
         """The sentence about the image, which it names once."""
@@ -199,5 +203,3 @@ class _Writer:
 
 def _far(more: bool) -> str:
     return "farther from" if more else "closer to"
-
-

@@ -8,7 +8,7 @@ import msgspec
 
 from sim_server.questions.language.functions.registry import FUNCTIONS, NUMBER, TEXT
 from sim_server.questions.language.once import children
-from sim_server.questions.language.parser import Argument, Binder, Call, Choice, ListOf, Literal, Name, Node, Operation
+from sim_server.questions.language.parser import Argument, Binder, Call, Choice, ListOf, Literal, Node, Operation
 
 # A function that takes and returns only these types uses neither a scene nor a view.
 _PLAIN = (NUMBER, TEXT, "bool", "vector")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from protocol.tasks.scene import SceneSpec
+from sim_server.questions.evidence import Evidence
 from sim_server.questions.language import evaluator
 from sim_server.questions.language.checker import MAX_COST, check, cost_of
 from sim_server.questions.language.evaluator import run
 from sim_server.questions.language.functions.registry import FUNCTIONS
 from sim_server.questions.language.once import closed_parts
 from sim_server.questions.language.parser import ProgramFault, parse
-from sim_server.questions.evidence import Evidence
 from tests.support.questions.fake_scene import FakeScene
 
 SCENE_EVIDENCE = Evidence.of(FakeScene(SceneSpec(seed=3, min_objects=5, max_objects=5)).description)
