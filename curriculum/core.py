@@ -21,6 +21,7 @@ from typing import Callable, Sequence, Union
 import msgspec
 
 from curriculum.ability.estimates import Estimates, Estimator
+from curriculum.ability.rasch import Cell
 from curriculum.checks import check_kinds, check_report, check_training_proposal
 from curriculum.issues import fresh_issues, leased, proposed_issues, repeated_issues
 from curriculum.kinds import kind_shares, proposal_request
@@ -36,6 +37,7 @@ from protocol.errors import VantageError
 from protocol.run.directory import RunDir
 from protocol.run.stall import Stalls
 from protocol.seeds import rng_for
+from protocol.tasks.kinds import skill_shown
 from protocol.tasks.proposals import proposal_key
 from protocol.tasks.task import TaskSpec
 from protocol.wire.messages import (
@@ -351,11 +353,16 @@ class CurriculumCore:
             "selector": self._settings.selector,
             "policy_version": event.policy_version,
             "count": len(event.issues),
-            "cells": {str(cell): count for cell, count in cells.items()},
+            "cells": dict(Counter(_shown(issue.cell) for issue in event.issues)),
             "purposes": Counter(issue.purpose for issue in event.issues),
             "success": {str(estimates.cells[row]): round(estimates.mean[row].item(), 4) for row in seen},
             "reason": event.reason,
         }
+
+
+def _shown(cell: Cell) -> str:
+    """The name of a cell in the metrics, where all kinds of composed questions are one."""
+    return str(msgspec.structs.replace(cell, skill=skill_shown(cell.skill)))
 
 
 def _open_store(run: RunDir) -> Store:

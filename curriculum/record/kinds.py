@@ -15,7 +15,7 @@ _LEAST_SEEN = 24  # questions before a kind is called trivial
 _TRIVIAL = 0.95
 _LEAST_BLIND = 8  # questions asked blind
 _SHORTCUT = 0.2  # blind success may exceed chance by this much
-_LEAST_HOPELESS = 64
+_LEAST_ANSWERED = 48  # questions that were answered, not only screened, before a kind is given up
 _NO_SIGNAL = 0.03  # variance of rewards within groups
 
 
@@ -54,19 +54,26 @@ def rejected_too_often(record: KindRecord) -> str:
 
 
 def reason_to_retire(
-    seen: int, mean: float, signal: float, chance: float, stale: bool, blind: Optional[tuple[int, float]]
+    seen: int,
+    answered: int,
+    mean: float,
+    signal: float,
+    chance: float,
+    stale: bool,
+    blind: Optional[tuple[int, float]],
 ) -> str:
     """Why a kind teaches nothing, from its figures; "" if it may.
 
-    `mean` is the posterior mean of success over `seen` questions, `signal` the expected variance of rewards within a
-    group, `stale` whether success has not risen for long, `blind` the number and success of blind questions.
+    `mean` is the posterior mean of success over `seen` questions, `answered` of which were not only screened, `signal`
+    the expected variance of rewards within a group, `stale` whether success has not risen for long, `blind` the number
+    and success of blind questions.
     """
     if seen >= _LEAST_SEEN and mean >= _TRIVIAL:
         return f"trivial: {mean:.0%} right"
     if blind is not None and blind[0] >= _LEAST_BLIND and blind[1] > min(chance + _SHORTCUT, 0.95):
         return f"answerable blind: {blind[1]:.0%} right without images, chance is {chance:.0%}"
-    if seen >= _LEAST_HOPELESS and stale and mean <= chance + 0.05:
-        return f"unlearnable: {mean:.0%} right after {seen} questions, chance is {chance:.0%}"
-    if seen >= _LEAST_HOPELESS and stale and signal < _NO_SIGNAL:
+    if answered >= _LEAST_ANSWERED and stale and mean <= chance + 0.05:
+        return f"unlearnable: {mean:.0%} right after {answered} answers, chance is {chance:.0%}"
+    if answered >= _LEAST_ANSWERED and stale and signal < _NO_SIGNAL:
         return f"without signal: {mean:.0%} right, and answers to a question agree"
     return ""

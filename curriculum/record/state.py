@@ -215,6 +215,7 @@ class State(msgspec.Struct):
         blind = self.blind_success(cell)
         record.retired = rejected_too_often(record) or reason_to_retire(
             seen.seen,
+            seen.asked,
             post.mean,
             post.signal,
             cell.chance,

@@ -63,3 +63,8 @@ def parse_kind(name: str) -> NamedKind:
 def is_kind(name: str) -> bool:
     """Whether the name of a skill is that of a kind; skills of the catalogue have no colon."""
     return ":" in name
+
+
+def skill_shown(name: str) -> str:
+    """The name of a skill for charts and metrics: all kinds of a source have one name."""
+    return name.partition(":")[0]
