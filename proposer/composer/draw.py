@@ -159,7 +159,8 @@ def is_sound(form: Form) -> bool:
         return False
     if any(_is_extreme(measure, items) for measure, items in _comparisons(question)):
         return False
-    if any(not _is_readable(items) for items in sets):
+    first = question.first if isinstance(question, MoreOf) else None
+    if any(not _is_readable(items, items is not first) for items in sets):
         return False
     # "closest to the object closest to X" costs too much, and is often X again.
     chains = (one for one in bests if isinstance(one.measure.to, Best) and one.measure.to.measure.of == TO)
@@ -171,11 +172,14 @@ def is_sound(form: Form) -> bool:
     return len(set(bests)) == len(bests)
 
 
-def _is_readable(items: Shown) -> bool:
-    """Whether a sentence can state the conditions: no chains in them, and a comparison of two distances at the end."""
+def _is_readable(items: Shown, ends: bool) -> bool:
+    """Whether a sentence can state the conditions: no chains in them, and a comparison of two distances at its end.
+
+    `ends` tells whether the set is at the end of the sentence.
+    """
     chained = any(isinstance(part, Best) and isinstance(part.measure.to, Best) for part in parts(items))
-    first = items.conditions[:-1]
-    return not chained and not any(isinstance(one, Compared) and one.measure.of == TO for one in first)
+    before = items.conditions[:-1] if ends else items.conditions
+    return not chained and not any(isinstance(one, Compared) and one.measure.of == TO for one in before)
 
 
 def _comparisons(question: Question) -> Iterator[tuple[str, tuple[Item, ...]]]:
