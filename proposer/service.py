@@ -14,6 +14,7 @@ import logging
 import threading
 import time
 from collections import Counter
+from concurrent.futures import Future
 from typing import Optional, Protocol, Sequence
 
 import msgspec
@@ -31,6 +32,7 @@ from protocol.tasks.kinds import Kind
 from protocol.tasks.scene import SceneSpec
 from protocol.tasks.task import PROPOSED, Episode, QuestionSpec, TaskSpec
 from protocol.wire.client import Client
+from protocol.wire.codec import Packet
 from protocol.wire.endpoint import lookup
 from protocol.wire.messages import Annotate, Annotated, Describe, Description, Rejected, RenderTask
 from protocol.wire.proposals import AddProposals, GetProposalRequest, ProposalRequest, ProposalsKept, Refusal
@@ -50,9 +52,9 @@ _ANSWERED = "answers to proposal requests"
 class Channel(Protocol):
     """A service: a client, or the logic of the service in the same process."""
 
-    def request(self, message: msgspec.Struct, deadline_s: float = 30.0): ...
+    def request(self, message: msgspec.Struct, deadline_s: float = 30.0) -> Packet: ...
 
-    def submit(self, message: msgspec.Struct, deadline_s: float = 30.0): ...
+    def submit(self, message: msgspec.Struct, deadline_s: float = 30.0) -> Future[Packet]: ...
 
 
 def serve(run: RunDir, stop: threading.Event) -> None:
@@ -218,7 +220,7 @@ def _spec(request: ProposalRequest, number: int, draft: Draft) -> TaskSpec:
     )
 
 
-def _refusal(draft: Draft, future) -> Optional[Refusal]:
+def _refusal(draft: Draft, future: Future[Packet]) -> Optional[Refusal]:
     """Why the simulator does not accept a question; None if it does. Raises a failure of the service."""
     try:
         reply = future.result().message
