@@ -15,12 +15,13 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import Future
-from typing import Optional, Protocol, Sequence
+from typing import Callable, Optional, Protocol, Sequence
 
 import msgspec
 
 from proposer.composer.looks import Look
 from proposer.composer.source import Composer
+from proposer.llm.source import LanguageModel
 from proposer.settings import ProposerSettings
 from proposer.source import Draft, Source
 from protocol.errors import VantageError
@@ -64,7 +65,7 @@ def serve(run: RunDir, stop: threading.Event) -> None:
     """
     settings = section(run.config, NAME, ProposerSettings)
     with run.lock(NAME):
-        source = make_source(settings)
+        source = make_source(settings, stop.wait)
         with (
             Client(lambda: lookup(run.path, "sim"), NAME) as simulator,
             Client(lambda: lookup(run.path, "curriculum"), NAME) as curriculum,
@@ -72,10 +73,15 @@ def serve(run: RunDir, stop: threading.Event) -> None:
             Proposer(run, settings, source, simulator, curriculum).run_until(stop)
 
 
-def make_source(settings: ProposerSettings) -> Source:
-    """Raises VantageError("bad_config") if there is no source."""
+def make_source(settings: ProposerSettings, wait: Callable[[float], bool]) -> Source:
+    """The configured source; `wait(seconds)` sleeps and returns whether the process is to stop.
+
+    Raises VantageError("bad_config") if there is none.
+    """
     if settings.source == "composer":
         return Composer(settings.depth, settings.views)
+    if settings.source == "llm":
+        return LanguageModel(settings.llm, wait)
     raise VantageError("bad_config", 'proposer.source is "none"; set it to "composer" or "llm", or start no proposer.')
 
 

@@ -175,9 +175,12 @@ def is_sound(form: Form) -> bool:
 def _is_readable(items: Shown, ends: bool) -> bool:
     """Whether a sentence can state the conditions: no chains in them, and a comparison of two distances at its end.
 
-    `ends` tells whether the set is at the end of the sentence.
+    `ends` tells whether the set is at the end of the sentence. A chain would also cost too much, once for each object.
     """
-    chained = any(isinstance(part, Best) and isinstance(part.measure.to, Best) for part in parts(items))
+    targets = [part.measure.to for part in parts(items) if isinstance(part, (Best, Compared))]
+    targets += [part.to for part in parts(items) if isinstance(part, Nearer)]
+    chained = any(isinstance(to, Best) and to.measure.of == TO for to in targets)
+    chained = chained or any(isinstance(part, Best) and isinstance(part.measure.to, Best) for part in parts(items))
     before = items.conditions[:-1] if ends else items.conditions
     return not chained and not any(isinstance(one, Compared) and one.measure.of == TO for one in before)
 
