@@ -105,9 +105,8 @@ def look():
     return msgspec.structs.replace(found, poses=found.poses[:1], seen=found.seen[:1])
 
 
-REQUEST = ProposalRequest(
-    3, 1, (look().spec,), Camera(), new_kinds=4, refusals=(Refusal("k", "unseen", "Is it?", "no"),)
-)
+REFUSAL = Refusal("k", "unseen", "Is it?", "no")
+REQUEST = ProposalRequest(3, 1, (look().spec,), Camera(), new_kinds=4, refusals=(REFUSAL,))
 
 
 def write(model: LanguageModel):
