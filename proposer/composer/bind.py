@@ -26,6 +26,8 @@ from proposer.composer.wording import sentence
 from protocol.seeds import pick
 from protocol.tasks.task import Proposal
 
+# The simulators describe no other objects.
+ALL_OBJECTS = "Walls, floors, ceilings, doors, windows and ceiling lights do not count as objects."
 _TRIES = 24
 _YES_NO = ("yes", "no")
 
@@ -62,6 +64,7 @@ def bind(form: Form, look: Look, kind: str, rng: np.random.Generator) -> Optiona
             options=_options(question, look, names, rng),
             poses=look.poses,
             kind=kind,
+            rule=ALL_OBJECTS if shows_all(form) else "",
         ),
         chosen.answer,
         chosen.margin,

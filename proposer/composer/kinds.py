@@ -27,6 +27,7 @@ _SCENES = 24
 _OBJECTS = 6
 _LEAST_ANSWERED = 8  # scenes with an answer
 _MOST_COMMON = 0.9  # a form with one answer in more scenes than this is a constant
+_FOCAL = 0.714  # of the width of the image, for the default camera
 _COLORS = ("red", "green", "blue", "yellow", "white", "black")
 _CATEGORIES = ("chair", "table", "lamp", "plant", "ball", "box")
 
@@ -77,7 +78,7 @@ def _look(number: int) -> tuple[Look, tuple[tuple[str, str], ...]]:
         box = OrientedBox((x, half[1], z), half, (math.cos(turn / 2), 0.0, math.sin(turn / 2), 0.0))  # type: ignore[arg-type]
         category, color = pick(_CATEGORIES, rng), _COLORS[key - 1]
         objects.append(SceneObject(key, category, box, color, 1))
-        u, v = 0.5 - x / (2 * z), 0.5 + (1.4 - half[1]) / (2 * -z)
+        u, v = 0.5 + _FOCAL * x / -z, 0.5 + _FOCAL * (1.4 - half[1]) / -z
         seen.append(ObjectTruth(key, category, color, 400, u, v, -z, 1.0))
     pose = Pose((0.0, 1.4, 0.0), (1.0, 0.0, 0.0, 0.0))
     second = [truth for truth in seen if rng.random() < 0.6]

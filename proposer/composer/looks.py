@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Sequence
 
@@ -17,8 +18,8 @@ Point = tuple[float, float]
 
 
 class Look(msgspec.Struct, frozen=True):
-    """One or two views of a scene. `seen` holds, for each view, the truth about its objects by their id, `apart_m` the
-    distances between boxes that were computed so far."""
+    """One or two views of a scene. `seen` holds, for each view, the truth about its objects by their id, `apart_m` and
+    `extents` what was computed of them so far."""
 
     spec: SceneSpec
     camera: Camera
@@ -26,6 +27,7 @@ class Look(msgspec.Struct, frozen=True):
     poses: tuple[Pose, ...]
     seen: tuple[dict[int, ObjectTruth], ...]
     apart_m: dict[tuple[int, int], float] = {}
+    extents: dict[int, tuple[float, float, float, float]] = {}
 
     @classmethod
     def of(
@@ -66,12 +68,39 @@ class Look(msgspec.Struct, frozen=True):
         names = [self.name(key) for key in {key for seen in self.seen for key in seen}]
         return [key for key in self.clear() if names.count(self.name(key)) == 1]
 
+    def extent(self, key: int) -> tuple[float, float, float, float]:
+        """Left, right, top and bottom of the box of an object in the first image, 0..1 within the image."""
+        if key not in self.extents:
+            self.extents[key] = _extent(self.objects[key].box, self.poses[0], self.camera)
+        return self.extents[key]
+
+    def is_complete(self, key: int) -> bool:
+        """Whether the box of an object is within the first image."""
+        left, right, top, bottom = self.extent(key)
+        return left >= 0 and right <= 1 and top >= 0 and bottom <= 1
+
     def distance_m(self, a: int, b: int) -> float:
         """Metres between the closest points of the boxes of two objects."""
         pair = (min(a, b), max(a, b))
         if pair not in self.apart_m:
             self.apart_m[pair] = box_distance_m(self.objects[a].box, self.objects[b].box)
         return self.apart_m[pair]
+
+
+def _extent(box: OrientedBox, pose: Pose, camera: Camera) -> tuple[float, float, float, float]:
+    """As Look.extent. A box that is partly behind the camera covers the image."""
+    axes, eye = _axes(box), OrientedBox(pose.position_m, (1.0, 1.0, 1.0), pose.rotation_wxyz)
+    focal = 0.5 / math.tan(camera.hfov_rad / 2)  # of the width of the image
+    us, vs = [], []
+    for signs in itertools.product((-1, 1), repeat=3):
+        steps = [sign * half for sign, half in zip(signs, box.half_extents_m)]
+        corner = [c + sum(step * axis[i] for step, axis in zip(steps, axes)) for i, c in enumerate(box.centre_m)]
+        x, y, z = _local((corner[0], corner[1], corner[2]), eye)
+        if z > -0.05:
+            return (-1.0, 2.0, -1.0, 2.0)
+        us.append(0.5 + focal * x / -z)
+        vs.append(0.5 - focal * y / -z * camera.width_px / camera.height_px)
+    return min(us), max(us), min(vs), max(vs)
 
 
 def centre_distance_m(a: OrientedBox, b: OrientedBox) -> float:

@@ -137,8 +137,10 @@ class _Reading:
         if to in items:
             raise Unclear("an object is not close to itself")
         values = sorted(((self.measure(measure, key, to), key) for key in items), reverse=most)
-        self.decide(values[0][0], values[1][0], measure.of in (IMAGE_X, IMAGE_Y))
-        return values[0][1]
+        (first, best), (second, other) = values[:2]
+        self.decide(first, second, measure.of in (IMAGE_X, IMAGE_Y))
+        self.note_extents(measure, best, other)
+        return best
 
     def shown(self, items: Shown) -> list[int]:
         keys = list(self.look.seen[0])
@@ -185,6 +187,7 @@ class _Reading:
     def larger(self, measure: Measure, first: int, second: int) -> bool:
         to = -1 if measure.to is None else self.item(measure.to)
         values = [self.measure(measure, key, to) for key in (first, second)]
+        self.note_extents(measure, first, second)
         return self.decide(*values, image=measure.of in (IMAGE_X, IMAGE_Y)) > 0
 
     def decide(self, a: float, b: float, image: bool) -> float:
@@ -193,6 +196,17 @@ class _Reading:
         steps = apart / _STEP_IMAGE if image else min(apart / _STEP_M, apart / (_STEP_RELATIVE * max(a, b, 1e-9)))
         self.margin = min(self.margin, steps)
         return a - b
+
+    def note_extents(self, measure: Measure, *keys: int) -> None:
+        """Note no margin if the centre of an object is beside the other, or if a length is cut off by the image."""
+        if measure.of == LENGTH and not all(map(self.look.is_complete, keys)):
+            self.margin = 0.0
+        if measure.of in (IMAGE_X, IMAGE_Y):
+            at = 0 if measure.of == IMAGE_X else 2
+            for one, other in (keys, keys[::-1]):
+                low, high = self.look.extent(other)[at : at + 2]
+                if low < self.measure(measure, one) < high:
+                    self.margin = 0.0
 
     def measure(self, measure: Measure, key: int, to: int = -1) -> float:
         item = self.look.objects[key]

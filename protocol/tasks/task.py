@@ -78,6 +78,7 @@ class Proposal(msgspec.Struct, frozen=True):
     unit: str = ""
     poses: tuple[Pose, ...] = ()
     kind: str = ""
+    rule: str = ""  # as in Question
 
 
 class TaskSpec(msgspec.Struct, frozen=True):
