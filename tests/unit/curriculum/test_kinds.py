@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from contextlib import closing
 from typing import Any
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from curriculum.ability.rasch import Cell, Rasch
 from curriculum.core import CurriculumCore
@@ -16,6 +18,7 @@ from curriculum.record.load import load_state
 from curriculum.record.state import encode_state
 from curriculum.record.store import FILE_NAME, Store
 from curriculum.settings import Proposals
+from curriculum.tables import print_kinds
 from protocol.errors import VantageError
 from protocol.tasks.kinds import Kind, functions_of, kind_name
 from protocol.tasks.scene import SceneSpec
@@ -133,6 +136,19 @@ def test_kinds_that_are_answered_blind_or_rejected_retire(start) -> None:
                 core.handle(SendReports((report_on(one, right),)), one.lease_id.encode())
     found = {one.kind.name: one for one in core.status.kinds}[a.name]
     assert found.retired.startswith("answerable blind") and BLIND_EVERY == 12
+
+
+def test_kinds_are_listed_with_what_they_taught_and_why_they_left(start) -> None:
+    core = start(proposals=HALF)
+    a, b = kind(1), kind(2)
+    add(core, [question(a, 1)], [a, b], refusals=tuple(Refusal(b.name, "ambiguous") for _ in range(20)))
+    text = io.StringIO()
+    print_kinds(Console(file=text, width=160), core.status.kinds)
+    shown = " ".join(text.getvalue().split())
+    assert "Is it left of it?" in shown and "retired: ambiguous" in shown
+    assert (
+        "1 kinds are asked, 1 were retired (1 ambiguous); 21 questions were examined, 1 accepted, 20 rejected" in shown
+    )
 
 
 def test_confidence_in_functions_predicts_their_composition() -> None:
