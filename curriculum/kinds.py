@@ -13,6 +13,7 @@ from curriculum.ability.rasch import Cell
 from curriculum.record.state import CellState, State
 from curriculum.selectors.frontier import bounded
 from curriculum.settings import CurriculumSettings, Estimation
+from curriculum.worlds import asked_worlds
 from protocol.tasks.specs import camera_for, training_scene
 from protocol.wire.proposals import CellStatus, KindStatus, ProposalRequest
 
@@ -59,11 +60,13 @@ def proposal_request(
     number, count = state.requests, sum(wanted.values()) + _QUESTIONS_PER_SCENE * new_kinds
     scenes = min(_MOST_SCENES, math.ceil(count / _QUESTIONS_PER_SCENE))
     first = _FIRST_SCENE + number * _MOST_SCENES
+    worlds = list(asked_worlds(state, settings).values())
+    world = worlds[number % len(worlds)]
     return ProposalRequest(
         number=number,
         run_seed=run_seed,
-        scenes=tuple(training_scene(settings.world, run_seed, first + index) for index in range(scenes)),
-        camera=camera_for(settings.world, run_seed, first),
+        scenes=tuple(training_scene(world, run_seed, first + index) for index in range(scenes)),
+        camera=camera_for(world, run_seed, first),
         kinds=tuple(
             kind_status(state, settings.estimation, name, shares[name], waiting[name], wanted[name]) for name in shares
         ),

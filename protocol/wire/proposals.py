@@ -25,6 +25,7 @@ class CellStatus(msgspec.Struct, frozen=True):
     brier: Optional[float] = None  # of the skill
     degradation: str = ""  # of the images, like "fog:3"; "" if undegraded
     screened: int = 0
+    world: str = ""
 
 
 class KindStatus(msgspec.Struct, frozen=True):
