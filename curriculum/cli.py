@@ -200,7 +200,7 @@ def _print_worlds(console: Console, worlds: Sequence[WorldStatus]) -> None:
     for row in worlds:
         figures = ["–"] * 3
         if not row.retired:
-            figures = [_number(row.success_rate), f"{row.signal:.3f}", f"{100 * row.share:.0f} %"]
+            figures = [number(row.success_rate), f"{row.signal:.3f}", f"{100 * row.share:.0f} %"]
         history = [f"{row.change} from {row.parent}: {row.added}" if row.parent else row.added]
         history += [f"retired at spec {row.retired_at}: {row.retired}"] if row.retired else []
         history += [f"waits: {row.waiting}"] if row.waiting else []
