@@ -156,6 +156,14 @@ CLAIMS = (
         "most in skills that count or match objects.",
     ),
     Claim(
+        "An oracle that reads the sentences agrees with composed questions",
+        "composed",
+        "python -m benchmarks.composed_questions --n 200",
+        sections_curriculum.composed,
+        "Questions about scenes of the demo, after the simulator's tests. The oracle parses the English sentence and "
+        "answers it from masks and sampled boxes; it does not see the program.",
+    ),
+    Claim(
         "Cost of writing a dataset",
         "generate",
         "python -m benchmarks.generate",

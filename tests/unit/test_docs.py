@@ -25,7 +25,7 @@ TABLES: dict[str, type[pydantic.BaseModel]] = {
     "learner": LearnerSettings,
     "learner.evaluate": type(LearnerSettings().evaluate),
 }
-COMMANDS = ("sim-server", "curriculum", "learner", "vantage")
+COMMANDS = ("sim-server", "curriculum", "proposer", "learner", "vantage")
 
 
 def parts(text: str, language: str) -> list[str]:
