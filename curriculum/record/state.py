@@ -200,7 +200,7 @@ class State(msgspec.Struct):
                 self.groups += 1
                 self.rasch.update(cell, success, trials)
                 self.screened += report.outcome == "screened"
-                if report.outcome == "answered":
+                if report.outcome == "answered" and report.truth_likelihood:  # a trainer of others reports none
                     # Both of the question that was answered, even if `success` is a mean over several.
                     likelihood, own = _unit(report.truth_likelihood), _unit(report.success_rate)
                     self.calibration.setdefault(cell.skill, Calibration()).add(likelihood, own)

@@ -1,0 +1,15 @@
+"""Vantage's questions for trainers of others: rendered and scored here, asked and trained on there.
+
+    with vantage.envs.open_pool("demo", run="runs/mine", samples=8) as pool:    # starts the simulator and the curriculum
+        question = pool.ask()                       # question.images, question.prompt()
+        reward = question.answer("left", "words")   # scored by rule; eight answers make one report to the curriculum
+
+The adapters are modules of this package: `trl`, `verifiers`, `gymnasium` and `vagen`. Nothing but `trl` imports torch.
+"""
+
+from __future__ import annotations
+
+from vantage.envs.pool import Pool, open_pool
+from vantage.envs.questions import OpenQuestion, Ticket, Walk
+
+__all__ = ["OpenQuestion", "Pool", "Ticket", "Walk", "open_pool"]
