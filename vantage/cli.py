@@ -213,10 +213,8 @@ def study(
     for column in ("answers", "right, %", "95 % interval", "chance, %"):
         table.add_column(column, justify="right")
     for score in scores(file):
-        interval = f"{100 * score.low:.0f}–{100 * score.high:.0f}"
-        table.add_row(
-            score.skill, str(score.answers), f"{100 * score.accuracy:.0f}", interval, f"{100 * score.chance:.0f}"
-        )
+        right, low, high, chance = (f"{100 * value:.0f}" for value in score[2:])
+        table.add_row(score.skill, str(score.answers), right, f"{low}–{high}", chance)
     Console().print(table)
 
 

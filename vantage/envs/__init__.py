@@ -1,6 +1,6 @@
-"""Vantage's questions for trainers of others: rendered and scored here, asked and trained on there.
+"""Questions for other trainers: rendered and scored by Vantage, asked and trained on by them.
 
-    with vantage.envs.open_pool("demo", run="runs/mine", samples=8) as pool:    # starts the simulator and the curriculum
+    with vantage.envs.open_pool("demo", run="runs/mine", samples=8) as pool:
         question = pool.ask()                       # question.images, question.prompt()
         reward = question.answer("left", "words")   # scored by rule; eight answers make one report to the curriculum
 

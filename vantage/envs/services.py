@@ -30,10 +30,8 @@ class Services:
         self._log = run.logs / "serve" / "console.log"
         self._process: Optional[subprocess.Popen[bytes]] = None
         if not _is_served(run):
-            with disk_guard(self._log):
-                make_folder(self._log.parent)
-                output = open(self._log, "ab")
-            with output:
+            make_folder(self._log.parent)
+            with disk_guard(self._log), open(self._log, "ab") as output:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "launch.serve", str(run.path)],
                     stdin=subprocess.PIPE,  # the leash: it ends when this process does

@@ -1,7 +1,8 @@
 """Questions for TRL's GRPOTrainer: a stream of prompts with images, a reward function, and moves as tools.
 
     pool = open_pool("demo", run="runs/trl", samples=8)
-    trainer = GRPOTrainer(model, accuracy, GRPOConfig(num_generations=8, max_steps=500, **SETTINGS), stream(pool.questions()))
+    config = GRPOConfig(num_generations=8, max_steps=500, **SETTINGS)
+    trainer = GRPOTrainer(model, accuracy, config, stream(pool.questions()))
 
 For questions that may look around, add `environment_factory=LookAround`; the chat template must support tools.
 """

@@ -1,4 +1,4 @@
-"""An infinite taskset for verifiers (v1) and prime-rl: PNG data URLs, looking around as turns, reports to the curriculum.
+"""An infinite taskset for verifiers (v1) and prime-rl, with images, looking around, and reports to the curriculum.
 
     eval vantage-verifiers -n 32 -r 8 --env.taskset.config demo --env.taskset.samples 8
 
@@ -29,7 +29,7 @@ class SpatialConfig(vf.TasksetConfig):
     """Names of shipped configurations, or TOML files, separated by commas."""
     run: str = ""
     """Run directory; empty: a temporary one."""
-    sets: list[str] = []
+    sets: list[str] = []  # noqa: RUF012 - a pydantic model copies it
     """Settings such as curriculum.world.width_px=256."""
     questions: Literal["curriculum", "train", "held-out"] = "curriculum"
     """Where questions come from: a live curriculum, or a split of the configuration."""

@@ -130,14 +130,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
+    def log_message(self, format: str, *args: Any) -> None:
         log.debug(format, *args)
 
 
 def _part(body: Json, name: str, kind: type) -> Any:
     value = body.get(name)
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise VantageError("bad_request", f"the request needs {name}, a {kind.__name__}.")
+        raise VantageError("bad_request", f"the request needs {name}, of the type {kind.__name__}.")
     if kind is list and not all(isinstance(item, str) for item in value):
         raise VantageError("bad_request", f"{name} is a list of texts.")
     return value
