@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.machine import describe_load, describe_machine
 from vantage.envs import open_pool
-from vantage.envs.trl import SETTINGS, accuracy, stream
+from vantage.envs.for_trl import SETTINGS, accuracy, stream
 
 
 def main() -> None:

@@ -36,17 +36,24 @@ class Scripted(BaseHTTPRequestHandler):
         self.images.append(len(urls))
         last = " ".join(part.get("text", "") for part in _parts(body["messages"][-1]))
         reply = "turn left" if "more move" in last else "A"
-        answer = {
-            "id": f"scripted-{len(self.images)}",
-            "object": "chat.completion",
-            "created": int(time.time()),
-            "model": body["model"],
-            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": reply}}],
-            "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-        }
-        content = json.dumps(answer).encode()
+        message = {"role": "assistant", "content": reply}
+        head = {"id": f"scripted-{len(self.images)}", "created": int(time.time()), "model": body["model"]}
+        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+        if body.get("stream"):
+            said = {"index": 0, "delta": message, "finish_reason": None}
+            ended = {"index": 0, "delta": {}, "finish_reason": "stop"}
+            events = [{"choices": [said]}, {"choices": [ended]}, {"choices": [], "usage": usage}]
+            chunks = [json.dumps({**head, "object": "chat.completion.chunk", **event}) for event in events]
+            content = "".join(f"data: {chunk}\n\n" for chunk in [*chunks, "[DONE]"])
+            self._send(content.encode(), "text/event-stream")
+        else:
+            choices = [{"index": 0, "finish_reason": "stop", "message": message}]
+            answer = {**head, "object": "chat.completion", "choices": choices, "usage": usage}
+            self._send(json.dumps(answer).encode(), "application/json")
+
+    def _send(self, content: bytes, kind: str) -> None:
         self.send_response(200)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -73,7 +80,7 @@ def main() -> None:
     command = [
         *(str(Path(sys.executable).with_name("vf-eval")), "vantage-verifiers"),
         *("-n", str(options.tasks), "-r", str(options.rollouts), "-m", "scripted", "-o", str(options.out)),
-        *("--no-rich", "--no-push", "--env.agent.harness.id", "null"),
+        *("--no-rich", "--no-push", "--env.agent.harness.id", "null", "--env.agent.runtime.type", "subprocess"),
         *("--client.base-url", f"http://127.0.0.1:{server.server_address[1]}/v1", "--client.api-key-var", "NO_KEY"),
         *("--env.taskset.config", options.config, "--env.taskset.run", str(run)),
         *("--env.taskset.samples", str(options.rollouts), "--env.taskset.sets", json.dumps(options.sets)),

@@ -110,7 +110,7 @@ def test_a_trainer_that_never_answers_is_stopped(pool: Pool) -> None:
 
 
 def test_vagen_answers_with_placeholders_and_images(pool: Pool) -> None:
-    from vantage.envs.vagen import QuestionEnv
+    from vantage.envs.for_vagen import QuestionEnv
 
     env = QuestionEnv({"run": str(pool.path), "questions": "held-out"})
 
@@ -136,7 +136,7 @@ def test_gymnasium_accepts_the_environment(pool: Pool) -> None:
     pytest.importorskip("gymnasium")
     from gymnasium.utils.env_checker import check_env
 
-    from vantage.envs.gymnasium import QuestionEnv
+    from vantage.envs.for_gymnasium import QuestionEnv
 
     check_env(QuestionEnv(pool=pool), skip_render_check=True)
 

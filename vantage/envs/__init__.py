@@ -4,7 +4,8 @@
         question = pool.ask()                       # question.images, question.prompt()
         reward = question.answer("left", "words")   # scored by rule; eight answers make one report to the curriculum
 
-The adapters are modules of this package: `trl`, `verifiers`, `gymnasium` and `vagen`. Nothing but `trl` imports torch.
+The adapters are modules of this package: `for_trl`, `for_verifiers`, `for_gymnasium` and `for_vagen`. Only `for_trl`
+brings torch.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ class StudioServer(ThreadingHTTPServer):
     def __init__(self, port: int, make_studio: Callable[[], Studio], study: Optional[Study] = None) -> None:
         """`make_studio` is called in the thread that then makes every call of the studio. Raises VantageError as it
         does, and VantageError("conflict") if the port is in use."""
+        self._simulator = ThreadPoolExecutor(1, "studio")  # before the socket: closing that also ends this
         try:
             super().__init__((_HOST, port), _Handler)
         except OSError as error:
@@ -36,7 +37,6 @@ class StudioServer(ThreadingHTTPServer):
                 "conflict", f"port {port} cannot be used ({error.strerror}); choose another --port."
             ) from None
         self._study = study
-        self._simulator = ThreadPoolExecutor(1, "studio")
         self._guard = threading.Lock()
         try:
             self._studio = self._simulator.submit(make_studio).result()
@@ -87,7 +87,10 @@ class StudioServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: StudioServer
+    @property
+    def _studio(self) -> StudioServer:
+        assert isinstance(self.server, StudioServer)
+        return self.server
 
     def do_GET(self) -> None:
         if not self._is_meant() or self.path != "/":
@@ -109,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
             body = json.loads(self.rfile.read(int(length)))
             if not isinstance(body, dict):
                 raise ValueError("not an object")
-            reply, status = self.server.answer(self.path.removeprefix("/api/"), body), 200
+            reply, status = self._studio.answer(self.path.removeprefix("/api/"), body), 200
         except VantageError as error:
             reply, status = {"error": error.message, "code": error.code}, 400
         except (ValueError, RecursionError):
@@ -120,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, json.dumps(reply).encode(), "application/json")
 
     def _is_meant(self) -> bool:
-        return self.headers.get("Host") in self.server.hosts
+        return self.headers.get("Host") in self._studio.hosts
 
     def _send(self, status: int, content: bytes, kind: str) -> None:
         self.send_response(status)
@@ -135,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _part(body: Json, name: str, kind: type) -> Any:
-    value = body.get(name)
+    value: Any = body.get(name)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise VantageError("bad_request", f"the request needs {name}, of the type {kind.__name__}.")
     if kind is list and not all(isinstance(item, str) for item in value):

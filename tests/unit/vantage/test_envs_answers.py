@@ -113,5 +113,5 @@ def test_the_parts_of_a_message_tag_several_images(tmp_path: Path) -> None:
 
 
 def test_the_pool_does_without_torch() -> None:
-    code = "import sys, vantage.envs, vantage.envs.vagen; assert 'torch' not in sys.modules"
+    code = "import sys, vantage.envs, vantage.envs.for_vagen; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

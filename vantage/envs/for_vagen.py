@@ -1,7 +1,7 @@
 """Questions in the form of VAGEN's environments: async reset and step, observations with <image> placeholders.
 
 env_registry:                                  # in VAGEN's registry of environments
-  Vantage: vantage.envs.vagen.QuestionEnv
+  Vantage: vantage.envs.for_vagen.QuestionEnv
 
 env_config: {config: demo, run: runs/vagen, questions: train}
 """

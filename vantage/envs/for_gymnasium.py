@@ -1,6 +1,6 @@
 """Questions as a Gymnasium environment: an episode is a question, actions are texts.
 
-    import gymnasium, vantage.envs.gymnasium
+    import gymnasium, vantage.envs.for_gymnasium
     env = gymnasium.make("Vantage-v0", config="demo")
     observation, info = env.reset(seed=1)           # observation["prompt"], ["images"], ["views"]
     observation, reward, terminated, truncated, info = env.step("A")
@@ -8,6 +8,8 @@
 A text that is a move, such as "turn left", looks around if moves are left; any other text is the answer and ends the
 episode. `render` returns the last view.
 """
+
+# pyright: reportMissingImports=false
 
 from __future__ import annotations
 
@@ -136,4 +138,4 @@ class QuestionEnv(gymnasium.Env):
         return {"prompt": prompt, "images": images, "views": np.int64(len(self._images))}
 
 
-gymnasium.register(id="Vantage-v0", entry_point="vantage.envs.gymnasium:QuestionEnv", order_enforce=False)
+gymnasium.register(id="Vantage-v0", entry_point="vantage.envs.for_gymnasium:QuestionEnv", order_enforce=False)

@@ -1,11 +1,13 @@
 """An infinite taskset for verifiers (v1) and prime-rl, with images, looking around, and reports to the curriculum.
 
-    eval vantage-verifiers -n 32 -r 8 --env.taskset.config demo --env.taskset.samples 8
+    vf-eval vantage-verifiers -n 32 -r 8 --env.taskset.config demo --env.taskset.samples 8
 
 The process that loads the taskset leases questions; rewards are computed in any process of the environment server.
 """
 
 # No postponed annotations: verifiers reads the types of its hooks and configurations.
+
+# pyright: reportMissingImports=false
 
 import asyncio
 import itertools
