@@ -44,7 +44,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def pool(run: Path) -> Iterator[Pool]:
-    with open_pool(run=run, samples=2, ahead=4) as opened:
+    with open_pool(run=run, samples=2, ahead=2) as opened:
         yield opened
 
 
