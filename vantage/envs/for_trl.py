@@ -23,6 +23,7 @@ from datasets.iterable_dataset import ExamplesIterable  # noqa: E402
 
 # Of GRPOConfig: the curriculum orders the questions, and each is leased when it is read.
 SETTINGS: dict[str, Any] = {"shuffle_dataset": False, "dataloader_num_workers": 0, "ignore_data_skip": True}
+_TOOLS = ("move_forward", "turn_left", "turn_right", "look_up", "look_down")  # methods of LookAround
 _LOOK = "\nYou may look around with the tools before you answer: at most {} moves."
 
 
@@ -58,7 +59,10 @@ def accuracy(
     rewards: list[Optional[float]] = []
     for completion, text, form in zip(completions, ticket, style):
         asked = Ticket.parse(text)
-        reward = asked.answer(_reply(completion), form, step=step)
+        reply = _reply(completion)
+        if any(tool in reply for tool in _TOOLS):  # a call that could not be parsed is not the answer "left"
+            reply = ""
+        reward = asked.answer(reply, form, step=step)
         rewards.append(None if asked.blind else reward.accuracy)
     return rewards
 
