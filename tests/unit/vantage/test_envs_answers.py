@@ -17,6 +17,7 @@ from protocol.tasks.scene import Pose, SceneSpec
 from protocol.tasks.task import Degradation, Question, QuestionSpec, TaskSpec
 from vantage.envs.answers import Answer, AnswerFile, Answers, left_behind, report_of
 from vantage.envs.questions import OpenQuestion, Ticket
+from vantage.envs.versions import need
 
 POOL = "7-abc"
 
@@ -115,3 +116,19 @@ def test_the_parts_of_a_message_tag_several_images(tmp_path: Path) -> None:
 def test_the_pool_does_without_torch() -> None:
     code = "import sys, vantage.envs, vantage.envs.for_vagen; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    "distribution, least, code, sentence",
+    [
+        ("no-such-trainer", (1, 0), "unsupported", "needs no-such-trainer 1.0 or newer: install it with pip install"),
+        ("numpy", (99, 0), "version", r"needs numpy 99.0 or newer, but \d"),
+    ],
+)
+def test_a_missing_or_old_trainer_is_one_sentence(
+    distribution: str, least: tuple[int, int], code: str, sentence: str
+) -> None:
+    with pytest.raises(VantageError, match=sentence) as refused:
+        need(distribution, least, "extra")
+    assert refused.value.code == code
+    need("numpy", (1, 26), "extra")
