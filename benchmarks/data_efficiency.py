@@ -202,7 +202,12 @@ def main(
     found = summary(rows)
     print_table(rows, found)
     if out is not None:
-        record = {"machine": describe_machine(), "menu": menu, "held_out_per_skill": per_skill, "held_out_seed": held_out}
+        record = {
+            "machine": describe_machine(),
+            "menu": menu,
+            "held_out_per_skill": per_skill,
+            "held_out_seed": held_out,
+        }
         record |= {"relations": RELATIONS, "summary": found, "runs": rows}
         out.write_text(json.dumps(record, indent=1) + "\n")
 
