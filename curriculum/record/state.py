@@ -321,7 +321,7 @@ class State(msgspec.Struct):
                 self.groups += 1
                 self.rasch.update(cell, success, trials)
                 self.screened += report.outcome == "screened"
-                if report.outcome == "answered":
+                if report.outcome == "answered" and report.truth_likelihood:  # a trainer of others reports none
                     # Both of the question that was answered, even if `success` is a mean over several.
                     likelihood, own = _unit(report.truth_likelihood), _unit(report.success_rate)
                     skill = PROPOSED if is_kind(cell.skill) else cell.skill
