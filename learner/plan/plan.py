@@ -213,15 +213,25 @@ def advice(plan: Plan, total: int, free: int) -> Optional[tuple[list[Change], Pl
         if changed.need(total) <= free:
             return [change], changed
     made: list[Change] = []
+    changed = plan
     for key in dict.fromkeys((change.table, change.key) for change in _changes(plan.settings)):
         options = [change for change in _changes(plan.settings) if (change.table, change.key) == key]
-        best = min(options, key=lambda change: _with(plan, change).need(total))
-        if _with(plan, best).need(total) >= plan.need(total):
+        best = min(options, key=lambda change: _with(changed, change).need(total))
+        if _with(changed, best).need(total) >= changed.need(total):
             continue
-        made, plan = [*made, best], _with(plan, best)
-        if plan.need(total) <= free:
-            return made, plan
+        made, changed = [*made, best], _with(changed, best)
+        if changed.need(total) <= free:
+            return _needed(plan, made, total, free)
     return None
+
+
+def _needed(plan: Plan, made: list[Change], total: int, free: int) -> tuple[list[Change], Plan]:
+    """The changes without those that the later ones make needless."""
+    for change in list(made):
+        others = [other for other in made if other != change]
+        if _with(plan, *others).need(total) <= free:
+            made = others
+    return made, _with(plan, *made)
 
 
 def _changes(settings: LearnerSettings) -> Sequence[Change]:
@@ -242,9 +252,13 @@ def _changes(settings: LearnerSettings) -> Sequence[Change]:
     ]
 
 
-def _with(plan: Plan, change: Change) -> Plan:
-    table = getattr(plan.settings, change.table).model_copy(update={change.key: change.value})
-    return make_plan(plan.shape, plan.settings.model_copy(update={change.table: table}), plan.views)
+def _with(plan: Plan, *changes: Change) -> Plan:
+    """The plan after these changes of settings."""
+    settings = plan.settings
+    for change in changes:
+        table = getattr(settings, change.table).model_copy(update={change.key: change.value})
+        settings = settings.model_copy(update={change.table: table})
+    return make_plan(plan.shape, settings, plan.views)
 
 
 def plan_of(tree: Tree) -> Plan:

@@ -51,9 +51,9 @@ class Parts:
 
 
 def assemble(settings: LearnerSettings, seed: int) -> Parts:
-    """Load the policy, with a new adapter on its language model.
+    """Load the policy, with a new adapter on its language model, or a copy of the one in policy.adapter.
 
-    Raises VantageError("bad_config" or "corrupt") if the model cannot be loaded.
+    Raises VantageError("bad_config" or "corrupt") if the model or that adapter cannot be loaded.
     """
     torch.set_num_threads(settings.threads)
     device = _device(settings.device)
@@ -61,6 +61,11 @@ def assemble(settings: LearnerSettings, seed: int) -> Parts:
     policy = load(settings.policy.model, dtype, device, settings.policy.revision)
     encoder = PromptEncoder(policy.processor, policy.model, settings.policy.style, settings.policy.tags)
     model = add_lora(policy.model, settings.grpo, seed)
+    if settings.policy.adapter:
+        start = Path(settings.policy.adapter)
+        if not start.is_dir():
+            raise VantageError("bad_config", f"there is no adapter folder {start}: check learner.policy.adapter.")
+        read_adapter(model, start)
     packed: Optional[PackedPolicy] = None
     if settings.grpo.packed_forward and getattr(policy.model.config, "model_type", "") == "qwen3_vl":
         packed = PackedPolicy(model, policy.processor)
@@ -100,6 +105,11 @@ def lora_targets(model: Any) -> str:
         )
     kinds = {name.split(".")[-1] for name, module in layers.named_modules() if isinstance(module, torch.nn.Linear)}
     return rf"{re.escape(prefix)}\.layers\.\d+\..*\.({'|'.join(sorted(kinds))})"
+
+
+def target_modules(model: Any, targets: str) -> list[Any]:
+    """The modules of the model whose names match the pattern of `lora_targets`."""
+    return [module for name, module in model.named_modules() if re.fullmatch(targets, name)]
 
 
 def rollout_engine(parts: Parts, settings: LearnerSettings, world: World, seed: int) -> RolloutEngine:

@@ -35,7 +35,7 @@ def test_parameters_of_qwen3_vl_are_those_of_its_published_weights(name: str) ->
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_bytes_of_weights_adapter_and_optimizer_are_exact_in_every_class(name: str, tmp_path: Path) -> None:
-    model, processor = CLASSES[name]()
+    model, _ = CLASSES[name]()
     model.save_pretrained(tmp_path)
     shape = shape_of(str(tmp_path))
     assert memory.weights(shape, 4) == sum(p.nbytes for p in model.parameters())
