@@ -1,9 +1,9 @@
 """Questions of benchmarks with their images, from folders as their authors publish them.
 
 vsi-bench:FOLDER   test.jsonl or test.parquet, and videos DATASET/SCENE_NAME.mp4 (VSI-Bench, arXiv 2412.14171)
-images:FILE        JSON, JSON lines or Parquet, one row per question with several images and lettered options, as MMSI-Bench
-                   (arXiv 2505.23764), MindCube (arXiv 2506.21458) and ViewSpatial-Bench (arXiv 2505.21500) have them.
-                   Images are paths relative to the file, or {"bytes": …, "path": …}
+images:FILE        JSON, JSON lines or Parquet, one row per question with several images and lettered options, in the
+                   forms of MMSI-Bench (arXiv 2505.23764), MindCube (arXiv 2506.21458) and ViewSpatial-Bench (arXiv
+                   2505.21500). Images are paths relative to the file, or {"bytes": …, "path": …}
 """
 
 from __future__ import annotations

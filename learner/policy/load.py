@@ -104,6 +104,10 @@ def _quietly(source: str, unreachable: str) -> Iterator[None]:
         yield
     except (SafetensorError, RuntimeError) as error:
         raise VantageError("corrupt", f"the model in {source} cannot be read: {_first_line(error)}") from error
+    except ImportError as error:
+        raise VantageError(
+            "bad_config", f"{source} needs a library that is not installed: {_first_line(error).rstrip('.')}."
+        ) from error
     except (OSError, ValueError, KeyError) as error:
         if unreachable:
             raise VantageError(

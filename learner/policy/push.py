@@ -37,7 +37,7 @@ def push(out: Path, repository: str, endpoint: Optional[str] = None) -> str:
                 "to a token that may write there.",
             ) from error
         raise VantageError("unavailable", f"the hub did not take {repository} (HTTP {status}): try again.") from error
-    except (OSError, ConnectionError, TimeoutError) as error:
+    except Exception as error:  # of the HTTP library, which the hub's client does not wrap
         raise VantageError("unavailable", f"the hub does not answer ({_first_line(error)}): try again.") from error
     return str(address)
 

@@ -39,12 +39,13 @@ class Hub:
                     files = [{"path": name, "uploadMode": "regular", "shouldIgnore": False} for name in names]
                     self._reply({"files": files})
                 elif parts[4:5] == ["commit"]:
-                    own = hub.files.setdefault("/".join(parts[2:4]), {})
+                    name = "/".join(parts[2:4])
+                    own = hub.files.setdefault(name, {})
                     for line in filter(None, body.split(b"\n")):
                         row = json.loads(line)
                         if row["key"] == "file":
                             own[row["value"]["path"]] = base64.b64decode(row["value"]["content"])
-                    self._reply({"commitUrl": f"{hub.url}/commit/0", "commitOid": "0" * 40, "success": True})
+                    self._reply({"commitUrl": f"{hub.url}/{name}/commit/0", "commitOid": "0" * 40, "success": True})
                 else:
                     self._reply({"error": self.path}, 404)
 

@@ -82,7 +82,7 @@ def geometry(turns: list[float]) -> dict[str, np.ndarray]:
 
 
 def test_space_aware_frames_show_different_directions() -> None:
-    turns = [0.0, 1, 2, 3, 90, 91, 180, 181, 182, 183, 270, 271]
+    turns = [*map(float, range(9)), 90.0, 180.0, 270.0]
     found = cover(*geometry(turns).values(), 4)
     assert sorted(round(turns[index] / 90) for index in found) == [0, 1, 2, 3]
     assert [round(turns[index] / 90) for index in evenly(12, 4)] != [0, 1, 2, 3]
@@ -223,7 +223,7 @@ def test_an_answer_in_words_becomes_the_letter_of_its_option(tmp_path: Path) -> 
     assert module._prediction(item, "neither", None, LearnerSettings()) == ""  # type: ignore[arg-type]
 
 
-def test_the_command_names_a_missing_library(tmp_path: Path) -> None:
+def test_the_command_names_a_missing_folder(tmp_path: Path) -> None:
     RunDir.create(tmp_path / "run", {})
     result = CliRunner().invoke(app, ["evaluate", str(tmp_path / "run"), "--benchmark", "vsi-bench:none"])
     assert isinstance(result.exception, VantageError) and "there is no folder none" in result.exception.message

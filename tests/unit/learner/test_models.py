@@ -64,7 +64,7 @@ def test_adapters_are_on_every_linear_layer_of_the_language_model_and_nowhere_el
     within = {id(module) for module in decoder.layers.modules()}
     modules = dict(model.named_modules())
     assert all(id(modules[key]) in within for key in adapted)
-    assert len(adapted) == 7 * len(decoder.layers)
+    assert len(adapted) == (4 if name == "qwen3_vl_moe" else 7) * len(decoder.layers)  # experts are not linear layers
 
 
 # ----------------------------------------------------------------------------- a step
