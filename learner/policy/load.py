@@ -48,7 +48,7 @@ def load(name: str = TINY, dtype: torch.dtype = torch.float32, device: str = "cp
     Raises VantageError: "bad_config" if there is no such model, it is not an image-text model, or the hub does not
     answer and has not been asked for it before; "corrupt" if its files cannot be read.
     """
-    source, options, unreachable = _locate(name, revision)
+    source, options, unreachable = _locate(name, revision, warn=True)
     with _quietly(source, unreachable):
         processor = transformers.AutoProcessor.from_pretrained(source, **options)
         auto: Any = transformers.AutoModelForImageTextToText
@@ -63,7 +63,7 @@ def load_config(name: str = TINY, revision: str = "") -> Any:
 
     Raises VantageError("bad_config") as `load`.
     """
-    source, options, unreachable = _locate(name, revision)
+    source, options, unreachable = _locate(name, revision, warn=False)
     with _quietly(source, unreachable):
         return transformers.AutoConfig.from_pretrained(source, **options)
 
@@ -78,7 +78,7 @@ def skeleton(config: Any) -> Any:
         return auto.from_config(config)
 
 
-def _locate(name: str, revision: str) -> tuple[str, dict[str, Any], str]:
+def _locate(name: str, revision: str, warn: bool) -> tuple[str, dict[str, Any], str]:
     """The folder or hub name of a model, options to load it with, and why the hub cannot be asked, or ""."""
     source = resolve(name)
     local = Path(source).is_dir()
@@ -90,7 +90,7 @@ def _locate(name: str, revision: str) -> tuple[str, dict[str, Any], str]:
         raise VantageError(
             "bad_config", f"learner.policy.revision applies to hub models only, and {name} is a folder: remove it."
         )
-    unreachable = "" if local else _ask_hub(source, revision)
+    unreachable = "" if local else _ask_hub(source, revision, warn)
     return source, {"local_files_only": local or bool(unreachable), "revision": revision or None}, unreachable
 
 
@@ -121,11 +121,11 @@ def _quietly(source: str, unreachable: str) -> Iterator[None]:
         transformers.logging.enable_progress_bar()
 
 
-def _ask_hub(source: str, revision: str) -> str:
+def _ask_hub(source: str, revision: str, warn: bool) -> str:
     """Look the model up on the hub. Return "" if the hub answered, else the reason why it did not.
 
-    One request with a short time-out: without it, every file of the model would wait for its own retries. Warns if no
-    revision is set, naming the current commit.
+    One request with a short time-out: without it, every file of the model would wait for its own retries. With `warn`,
+    warns if no revision is set, naming the current commit.
     """
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
@@ -136,7 +136,7 @@ def _ask_hub(source: str, revision: str) -> str:
         return f"HTTP {status}" if status >= 500 or status == 429 else ""
     except Exception as error:  # of the HTTP library, which the hub's client does not wrap
         return _first_line(error)
-    if not revision:
+    if warn and not revision:
         log.warning(
             "%s may change on the hub: set learner.policy.revision = %s to use the same weights after a restart",
             source,

@@ -18,6 +18,7 @@ from learner.benchmark.questions import FrameSettings, read_benchmark, shrink, s
 from learner.benchmark.video import cover, evenly, read_frames
 from learner.cli import app
 from learner.policy import build
+from learner.settings import LearnerSettings
 from protocol.answers.vsi_bench import evaluate, read_answers, read_items
 from protocol.errors import VantageError
 from protocol.run.directory import RunDir
@@ -213,12 +214,8 @@ def test_the_policy_of_a_run_answers_videos_and_is_scored_by_the_published_rule(
 
 
 def test_an_answer_in_words_becomes_the_letter_of_its_option(tmp_path: Path) -> None:
-    build.save(*build.build(0), tmp_path / "tiny")
-    vsi = tmp_path / "test.jsonl"
-    vsi.write_text(json.dumps(VSI[0]))
-    (item,) = read_items(vsi)
-    from learner.settings import LearnerSettings
-
+    (tmp_path / "test.jsonl").write_text(json.dumps(VSI[0]))
+    (item,) = read_items(tmp_path / "test.jsonl")
     assert module._prediction(item, "right", None, LearnerSettings()) == "B"  # type: ignore[arg-type]
     assert module._prediction(item, "neither", None, LearnerSettings()) == ""  # type: ignore[arg-type]
 
