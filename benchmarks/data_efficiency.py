@@ -2,9 +2,9 @@
 
     python -m benchmarks.data_efficiency --arms vantage:1,uniform:1,sft-static-2500:1 --out FILE
 
-Every arm is the real loop (vantage-tiny, the rooms simulator) over the cells of configs/wide-menu.toml with the batch,
-learning rate and adapter of the demo. `settings_of` lists what differs. The learning rate stays constant, since an arm
-with a shorter budget would otherwise gain by an earlier decay.
+Every arm is the real loop (vantage-tiny, the rooms simulator) over the cells of the demo (`--menu demo`) or those of
+configs/wide-menu.toml (`--menu wide`), with the batch, learning rate and adapter of the demo. `settings_of` lists what
+differs. The learning rate stays constant, since an arm with a shorter budget would otherwise gain by an earlier decay.
 
 Data is counted in four ways: questions *generated*; *distinct* questions that were answered or trained on; questions
 *presented*, that is with every repetition; and *answers* sampled. `cpu_s` is the processor time of everything but the
@@ -27,7 +27,7 @@ from benchmarks.machine import describe_machine
 from launch.report.records import Evaluation, Records
 from protocol.run.directory import RunDir, read_jsonl
 
-CONFIGS = (ROOT / "configs" / "demo.toml", ROOT / "configs" / "wide-menu.toml")
+MENUS = {"demo": ("demo.toml",), "wide": ("demo.toml", "wide-menu.toml")}
 RELATIONS = ("view_direction", "depth_order", "relative_distance")  # the relations of the demo
 MEASURES = ("relations", "all")
 COUNTS = ("generated", "distinct", "presented", "answers", "cpu_s")
@@ -67,14 +67,17 @@ def settings_of(arm: str) -> tuple[str, ...]:
     raise ValueError(f"unknown arm {arm!r}; see settings_of in {Path(__file__).name}")
 
 
-def make_run(arm: str, seed: int, steps: int, per_skill: int, every: int, held_out: int, runs: Path) -> RunDir:
+def make_run(
+    menu: str, arm: str, seed: int, steps: int, per_skill: int, every: int, held_out: int, runs: Path
+) -> RunDir:
     """Run or resume one arm to its end; a finished run is only opened."""
     evaluate = {"per_skill": per_skill, "periodic_per_skill": per_skill, "every_steps": every, "samples": 1}
     evaluate |= {"blind_per_skill": 0, "seed": held_out}
     sets = [f"run.seed={seed}", f"learner.budget.steps={steps}", "learner.budget.minutes=100000", *settings_of(arm)]
     sets += [f"learner.evaluate.{key}={value}" for key, value in evaluate.items()]
     sets += ["learner.grpo.decay_from=1", "learner.stream.keep_episodes=1000000"]
-    return launch(f"efficiency-{arm}-{seed}", CONFIGS, runs, sets, serial=True)
+    configs = [ROOT / "configs" / name for name in MENUS[menu]]
+    return launch(f"efficiency-{menu}-{arm}-{seed}", configs, runs, sets, serial=True)
 
 
 def outcome(run: RunDir, arm: str) -> dict[str, Any]:
@@ -181,21 +184,25 @@ def print_table(rows: Sequence[dict[str, Any]], found: dict[str, Any]) -> None:
 
 
 def main(
-    arms: Annotated[str, typer.Option(help="Comma-separated ARM:SEED pairs.")] = "vantage:1,uniform:1",
-    steps: Annotated[int, typer.Option(help="Steps of each run.")] = 200,
-    per_skill: Annotated[int, typer.Option(help="Held-out questions per skill.")] = 120,
-    every: Annotated[int, typer.Option(help="Steps between evaluations.")] = 20,
+    arms: Annotated[str, typer.Option(help="Comma-separated ARM:SEED or ARM:SEED:STEPS.")] = "vantage:1,uniform:1",
+    menu: Annotated[str, typer.Option(help="Cells that are asked: demo or wide.")] = "demo",
+    steps: Annotated[int, typer.Option(help="Steps of each run without a number of its own.")] = 480,
+    per_skill: Annotated[int, typer.Option(help="Held-out questions per skill.")] = 160,
+    every: Annotated[int, typer.Option(help="Steps between evaluations.")] = 40,
     held_out: Annotated[int, typer.Option(help="Seed of the held-out questions.")] = 8,
     runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = ROOT / "runs",
     out: Annotated[Optional[Path], typer.Option(help="JSON file for the figures.")] = None,
 ) -> None:
     runs.mkdir(parents=True, exist_ok=True)
-    pairs = [(arm, int(seed)) for arm, _, seed in (item.partition(":") for item in arms.split(","))]
-    rows = [outcome(make_run(arm, seed, steps, per_skill, every, held_out, runs), arm) for arm, seed in pairs]
+    rows = []
+    for item in arms.split(","):
+        arm, seed, *own = item.split(":")
+        run = make_run(menu, arm, int(seed), int(own[0]) if own else steps, per_skill, every, held_out, runs)
+        rows.append(outcome(run, arm))
     found = summary(rows)
     print_table(rows, found)
     if out is not None:
-        record = {"machine": describe_machine(), "held_out_per_skill": per_skill, "held_out_seed": held_out}
+        record = {"machine": describe_machine(), "menu": menu, "held_out_per_skill": per_skill, "held_out_seed": held_out}
         record |= {"relations": RELATIONS, "summary": found, "runs": rows}
         out.write_text(json.dumps(record, indent=1) + "\n")
 

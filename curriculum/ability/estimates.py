@@ -42,6 +42,7 @@ class CellEstimate(msgspec.Struct, frozen=True):
     feasible: float  # fraction of specs that the simulator can realise
     seeing: float  # below 1 if the questions can be answered blind
     learned: bool  # success is more than halfway from chance to 1
+    open: float  # 0 if success at the next easier level is at chance, 1 if that is learned or there is none
     waiting: int  # specs issued since this cell was last asked
 
 
@@ -67,6 +68,7 @@ class Estimates(Sequence[CellEstimate]):
     feasible: np.ndarray
     seeing: np.ndarray
     learned: np.ndarray
+    open: np.ndarray
     waiting: np.ndarray
     answers: np.ndarray  # that the posterior is worth, the prior included
 
@@ -104,6 +106,7 @@ class Estimator:
         self._columns = _Columns(len(self.cells))
         self._seeing = np.ones(len(self._pairs))
         self._halfway = ((1.0 + self._chance) / 2.0)[self._design.pair]
+        self._easier = _easier(self.cells)
         self._design.refresh(state.rasch, state.rasch.terms)
         self._changed: set[Cell] = set()
         self._terms: set[str] = set()  # that may have changed
@@ -129,6 +132,7 @@ class Estimator:
         post = posterior(columns, state.groups, predicted, estimation.prior_groups, estimation.fade_groups)
         answers = post.a + post.b
         mean = post.a / answers
+        above_chance = 1.0 - (self._halfway - mean) / (1.0 - self._halfway)  # 0 at chance, 1 halfway to certainty
         return Estimates(
             cells=self.cells,
             rows=self.rows,
@@ -142,6 +146,7 @@ class Estimator:
             feasible=columns.feasible,
             seeing=self._seeing[self._design.pair],
             learned=(mean > self._halfway) & (columns.seen >= 4),
+            open=np.where(self._easier < 0, 1.0, np.clip(above_chance, 0.0, 1.0)[self._easier]),
             waiting=state.next_number - 1 - columns.issued_at,
             answers=answers,
         )
@@ -155,6 +160,16 @@ class Estimator:
             index = np.array([row for row, _ in pairs])
             blind = np.array([(counts.successes, counts.failures) for _, counts in pairs])
             self._seeing[index] = _seeing(blind[:, 0], blind[:, 1], self._chance[index])
+
+
+def _easier(cells: Sequence[Cell]) -> np.ndarray:
+    """For each cell the row of the next easier level of its skill under its degradation; -1 for the easiest."""
+    rows = sorted(range(len(cells)), key=lambda row: (cells[row].skill, cells[row].degradation, cells[row].level))
+    easier = np.full(len(cells), -1)
+    for before, row in zip(rows, rows[1:]):
+        if (cells[before].skill, cells[before].degradation) == (cells[row].skill, cells[row].degradation):
+            easier[row] = before
+    return easier
 
 
 class _Columns:

@@ -3,9 +3,11 @@
 In GRPO the gradient of a question grows with the variance of the rewards in its group, p(1-p) for binary rewards (zero
 if all answers are right or all wrong). The weight of a cell is therefore
 
-    expected variance within a group x damping x feasibility x need for the image
+    expected variance within a group x damping x feasibility x need for the image x openness
 
 - damping: a cell whose success stays constant for long is noise, not frontier;
+- openness: a level opens as the next easier one of its skill is learned. While the policy guesses there, the variance
+  at harder levels is that of guessing, and the easiest questions show most clearly what is asked;
 - separate shares: coverage keeps every cell measured, retest counters forgetting, blind questions detect shortcuts;
 - no cell gets more than a fifth: a batch of one cell makes the policy forget the others before retests detect it.
 
@@ -21,6 +23,7 @@ from curriculum.selectors.base import Selector, Shares, feasible_weight, split
 
 _SHARPNESS = 2.0  # exponent of the weights; above 1 favours the best cells
 _LARGEST_SHARE = 0.2  # of the frontier's share; larger with fewer than ten cells
+_LEAST_OPENNESS = 0.1
 
 
 class FrontierSelector(Selector):
@@ -36,7 +39,7 @@ class FrontierSelector(Selector):
         )
 
     def weights(self, estimates: Estimates) -> np.ndarray:
-        gain = estimates.signal * estimates.damping * estimates.seeing
+        gain = estimates.signal * estimates.damping * estimates.seeing * np.maximum(estimates.open, _LEAST_OPENNESS)
         weights = feasible_weight(estimates) * gain**_SHARPNESS
         return bounded(weights, max(_LARGEST_SHARE, 2.0 / len(estimates)))
 

@@ -33,11 +33,11 @@ from learner.stream.replay import Replay
 from learner.stream.reports import answer_entropy, failure_report, has_spread, report_on
 from learner.stream.screen import (
     Confidence,
-    candidate,
     candidates_of,
     choose,
     confidence,
     is_choice,
+    rank,
     screened_report,
 )
 from learner.stream.truths import truth_of, with_likelihoods
@@ -247,7 +247,7 @@ class Collector:
             each = settings.samples if self.answerer.reasons else 0
             self.counts.answers += sum(each or len(known.accuracies) for _, known in judged)
             rng = rng_for(self.run_seed, "screen", step, portion)
-            screened = choose([candidate(*pair) for pair in judged], count, settings, rng)
+            screened = choose(rank(judged), count, settings, rng, self.replay.answers())
             chosen = [judged[index][0] for index in screened.chosen]
             evidence: dict[str, list[Confidence]] = defaultdict(list)
             for task, known in judged:

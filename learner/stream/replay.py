@@ -19,6 +19,7 @@ from learner.policy.checkpoints import ReplayFacts
 from learner.settings import ReplaySettings, StreamSettings
 from learner.stream.episodes import Task, task_from
 from learner.stream.reports import Channel
+from learner.stream.screen import is_choice
 from protocol.errors import VantageError
 from protocol.wire.messages import RenderTask
 
@@ -75,6 +76,11 @@ class Replay:
     def success(self, task: Task) -> float:
         """The mean accuracy at the last use of a question that `draw` returned."""
         return self._questions[task.spec.spec_id].success
+
+    def answers(self) -> list[tuple[str, str]]:
+        """The skill and the true answer of each choice."""
+        tasks = [one.task for one in self._questions.values()]
+        return [(task.spec.question.skill, task.question.answer) for task in tasks if is_choice(task)]
 
     def facts(self) -> list[ReplayFacts]:
         """The questions, for a checkpoint."""

@@ -15,10 +15,10 @@ the most uncertain, and its success alone would draw every estimate to 1/2.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from statistics import fmean, variance
-from typing import Any, Hashable, NamedTuple, Sequence, Union
+from typing import Any, Hashable, Iterable, NamedTuple, Sequence, Union
 
 import numpy as np
 
@@ -35,6 +35,7 @@ from protocol.wire.messages import ConfidenceReport
 
 # Why a candidate is left out.
 INFORMATIVE, CELL_FULL, DUPLICATE = "less informative", "enough of its cell", "near-duplicate"
+ONE_SIDED = "enough with its answer"
 SAME_VIEWS = "another question about its views"
 
 
@@ -51,10 +52,14 @@ class Confidence(NamedTuple):
 class Candidate(NamedTuple):
     """What the choice between candidates depends on."""
 
-    cell: Hashable
+    cell: tuple[Hashable, ...]  # the skill first
     key: Hashable  # equal for near-duplicates
     variance: float
     spec_id: str
+    answer: str = ""  # the true answer of a choice
+
+
+Sided = tuple[Hashable, str]  # a skill, and the true answer to a choice
 
 
 class Screened(NamedTuple):
@@ -118,15 +123,38 @@ def reasoned_confidence(
     return [found[index] for index in range(len(tasks))]
 
 
-def candidate(task: Task, known: Confidence) -> Candidate:
-    return Candidate(_cell(task), _key(task), known.variance, task.spec.spec_id)
+def rank(judged: Sequence[tuple[Task, Confidence]]) -> list[Candidate]:
+    """The candidates with the variances by which they are compared.
+
+    A few samples say little about one question, and would prefer those whose true answers are unusual: all questions
+    of a cell that are not choices get their mean variance, so that the choice among them is random.
+    """
+    sampled: dict[Hashable, list[float]] = defaultdict(list)
+    for task, known in judged:
+        if not is_choice(task):
+            sampled[_cell(task)].append(known.variance)
+    means = {cell: fmean(variances) for cell, variances in sampled.items()}
+    return [
+        Candidate(_cell(task), _key(task), known.variance, task.spec.spec_id, task.question.answer)
+        if is_choice(task)
+        else Candidate(_cell(task), _key(task), means[_cell(task)], task.spec.spec_id)
+        for task, known in judged
+    ]
 
 
-def choose(candidates: Sequence[Candidate], count: int, settings: ScreenSettings, rng: np.random.Generator) -> Screened:
+def choose(
+    candidates: Sequence[Candidate],
+    count: int,
+    settings: ScreenSettings,
+    rng: np.random.Generator,
+    trained: Iterable[Sided] = (),
+) -> Screened:
     """Choose `count` of the candidates: some at random, the others by variance.
 
-    Of the candidates of one spec at most one is chosen. There is a bound per cell, and near-duplicates are left out;
-    these two rules yield if there are too few others.
+    Of the candidates of one spec at most one is chosen. There is a bound per cell, near-duplicates are left out, and an
+    answer that more than half of the questions of its skill have, those that are `trained` on already included, is not
+    chosen again: the most uncertain questions are those whose answer the policy gives too seldom, and a policy that is
+    taught only these soon gives no other. These three rules yield if there are too few others.
     """
     unranked = int(count * settings.unranked_share + rng.random())
     order = rng.permutation(len(candidates)).tolist()
@@ -134,24 +162,31 @@ def choose(candidates: Sequence[Candidate], count: int, settings: ScreenSettings
     most = max(2, math.ceil(settings.largest_share * count))
     chosen: list[int] = []
     cells: Counter[Hashable] = Counter()
+    answers = Counter(trained)
+    skills = Counter(skill for skill, _ in answers.elements())
     alike: set[Hashable] = set()
     specs: set[str] = set()
     left_out: dict[int, str] = {}
     for index in [*order[:unranked], *ranked]:
-        cell, key, _, spec_id = candidates[index]
-        if spec_id in specs:
+        one = candidates[index]
+        skill = one.cell[0]
+        if one.spec_id in specs:
             left_out[index] = SAME_VIEWS
         elif len(chosen) == count:
             left_out[index] = INFORMATIVE
-        elif cells[cell] == most:
+        elif cells[one.cell] == most:
             left_out[index] = CELL_FULL
-        elif key in alike:
+        elif one.key in alike:
             left_out[index] = DUPLICATE
+        elif one.answer and 2 * answers[skill, one.answer] > skills[skill]:
+            left_out[index] = ONE_SIDED
         else:
             chosen.append(index)
-            cells[cell] += 1
-            alike.add(key)
-            specs.add(spec_id)
+            cells[one.cell] += 1
+            answers[skill, one.answer] += 1
+            skills[skill] += 1
+            alike.add(one.key)
+            specs.add(one.spec_id)
     for index in list(left_out):
         spec_id = candidates[index].spec_id
         if len(chosen) < count and spec_id not in specs:

@@ -22,6 +22,7 @@ from protocol.tasks.task import Mention, Question, TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import Evidence, name_of
 from sim_server.questions.language.evaluator import run
+from sim_server.questions.nouns import painted
 from sim_server.questions.staging import Staging
 
 Item = TypeVar("Item")
@@ -236,6 +237,13 @@ def draft_which(
         option_objects=tuple(options),
         rule=rule,
     )
+
+
+def compared(templates: tuple[str, ...], count: int, description: SceneDescription) -> tuple[str, ...]:
+    """The templates with comparatives if `count` is 2; in plain paints the embedded policy knows superlatives only."""
+    if count > 2 or painted(description):
+        return templates
+    return tuple(one.replace("closest", "closer").replace("nearest", "nearer") for one in templates)
 
 
 _PRONOUN = re.compile(r"\bits?\b")

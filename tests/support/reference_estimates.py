@@ -34,8 +34,19 @@ def reference_estimate(state: State, settings: CurriculumSettings, cell: Cell, w
         feasible=(answered + 2.0) / (answered + seen.infeasible + 2.0),
         seeing=_seeing(state.cells.get(str(cell.undegraded), CellState()), cell.chance),
         learned=seen.seen >= 4 and post.mean > (1.0 + cell.chance) / 2.0,
+        open=_open(state, settings, cell),
         waiting=state.next_number - 1 - seen.issued_at,
     )
+
+
+def _open(state: State, settings: CurriculumSettings, cell: Cell) -> float:
+    listed = {level for skill in settings.skills if skill.name == cell.skill for level in skill.levels}
+    easier = [level for level in listed if level < cell.level]
+    if not easier:
+        return 1.0
+    before = Cell(cell.skill, max(easier), cell.degradation)
+    above = (state.posterior(before, settings.estimation).mean - before.chance) / (1.0 - before.chance)
+    return min(max(2.0 * above, 0.0), 1.0)
 
 
 def _seeing(seen: CellState, chance: float) -> float:

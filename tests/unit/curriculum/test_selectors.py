@@ -21,7 +21,7 @@ from tests.support.estimates import estimates_of
 
 PLAIN = CellEstimate(
     cell=Cell("depth_order", 0), weight=1.0, seen=50, mean=0.5, sd=0.05, signal=0.25, predicted=0.5, trend=0.0,
-    damping=1.0, feasible=1.0, seeing=1.0, learned=False, waiting=0,
+    damping=1.0, feasible=1.0, seeing=1.0, learned=False, open=1.0, waiting=0,
 )  # fmt: skip
 
 
@@ -71,6 +71,13 @@ def test_frontier_retests_learned_cells_with_lower_success_first():
     color, count, depth = made["retest"]
     assert color + count == pytest.approx(0.3 * 0.95)
     assert count > color > 0 == depth
+
+
+def test_frontier_opens_a_level_as_the_easier_one_is_learned():
+    easy, other = estimate("view_direction", 0, 0.5), estimate("depth_order", 0, 0.5)
+    guessing = shares([easy, estimate("view_direction", 1, 0.5, open=0.0), other], coverage=0.0)
+    learned = shares([easy, estimate("view_direction", 1, 0.5, open=1.0), other], coverage=0.0)
+    assert guessing["view_direction L1"] < 0.02 < 0.3 < learned["view_direction L1"]
 
 
 def test_frontier_bounds_the_share_of_one_cell():

@@ -17,7 +17,17 @@ from learner.rollouts.base import Prompt
 from learner.settings import GrpoSettings, ReplaySettings, ScreenSettings, StreamSettings
 from learner.stream.episodes import Task
 from learner.stream.replay import Replay
-from learner.stream.screen import CELL_FULL, DUPLICATE, INFORMATIVE, SAME_VIEWS, Confidence, candidate, choose
+from learner.stream.screen import (
+    CELL_FULL,
+    DUPLICATE,
+    INFORMATIVE,
+    ONE_SIDED,
+    SAME_VIEWS,
+    Candidate,
+    Confidence,
+    choose,
+    rank,
+)
 from protocol.errors import VantageError
 from protocol.run.directory import read_jsonl
 from protocol.tasks.scene import SceneSpec
@@ -33,7 +43,8 @@ def task(number: int, level: int = 0, scene: int = -1, object_id: int = 1) -> Ta
         f"s{number}", seq=number, scene=SceneSpec(seed=number if scene < 0 else scene),
         question=QuestionSpec("view_direction", level),
     )  # fmt: skip
-    asked = msgspec.structs.replace(question(), mentions=(Mention(object_id, 0, 2),))
+    answer = f"chair {scene}" if scene >= 0 else f"chair {number}"
+    asked = msgspec.structs.replace(question(answer), mentions=(Mention(object_id, 0, 2),))
     return Task(spec, asked, (IMAGE,))
 
 
@@ -44,7 +55,7 @@ def known(p: float) -> Confidence:
 def chosen(
     tasks: list[Task], confidences: list[float], count: int, **settings: Any
 ) -> tuple[list[int], dict[int, str]]:
-    candidates = [candidate(task, known(p)) for task, p in zip(tasks, confidences)]
+    candidates = rank([(task, known(p)) for task, p in zip(tasks, confidences)])
     found = choose(candidates, count, ScreenSettings(**settings), np.random.default_rng(0))
     return sorted(found.chosen), found.left_out
 
@@ -77,11 +88,34 @@ def test_a_share_is_drawn_at_random_whatever_the_confidence() -> None:
     tasks = [task(number, level=number % 5) for number in range(40)]
     sure = 0
     for seed in range(50):
-        candidates = [candidate(one, known(0.5 if number < 20 else 1.0)) for number, one in enumerate(tasks)]
+        candidates = rank([(one, known(0.5 if number < 20 else 1.0)) for number, one in enumerate(tasks)])
         settings = ScreenSettings(unranked_share=0.25, largest_share=1.0)
         found = choose(candidates, 8, settings, np.random.default_rng(seed))
         sure += sum(index >= 20 for index in found.chosen)
     assert 30 < sure < 70  # two of eight are drawn from all candidates, half of which are sure
+
+
+def test_no_answer_has_more_than_half_of_the_questions_of_its_skill() -> None:
+    def two_sided(answer: str, number: int) -> Candidate:
+        return Candidate(("depth_order", number % 2), number, 0.25 - number / 1000, f"s{number}", answer)
+
+    biased = [two_sided("farther", number) for number in range(6)] + [two_sided("nearer", number) for number in (6, 7)]
+    settings, rng = ScreenSettings(largest_share=1.0), np.random.default_rng(0)
+    found = choose(biased, 4, settings, rng)
+    assert sorted(biased[index].answer for index in found.chosen) == ["farther", "farther", "nearer", "nearer"]
+    found = choose(biased, 2, settings, rng, [("depth_order", "farther")] * 2 + [("view_direction", "left")])
+    assert [biased[index].answer for index in found.chosen] == ["nearer", "nearer"]
+    assert ONE_SIDED in found.left_out.values()
+
+
+def test_questions_of_which_several_answers_score_share_the_variance_of_their_cell() -> None:
+    numbers = [task(number, level=number % 2) for number in range(4)]
+    numbers = [replace(one, question=msgspec.structs.replace(one.question, answer_type="number")) for one in numbers]
+    variances = [0.2, 0.0, 0.0, 0.1]
+    pairs = [(one, Confidence(0.0, 0.5, 0.4, variance)) for one, variance in zip(numbers, variances)]
+    assert [one.variance for one in rank([*pairs, (task(9), known(0.4))])] == pytest.approx(
+        [0.1, 0.05, 0.1, 0.05, 0.24]
+    )
 
 
 def confident(prompt: Prompt) -> float:
@@ -92,7 +126,8 @@ def confident(prompt: Prompt) -> float:
 def test_screened_candidates_are_evidence_and_no_answers(tmp_path: Path) -> None:
     loop = Loop(
         tmp_path, lambda _: 2, stream=StreamSettings(in_flight=8, ahead=64),
-        grpo=GrpoSettings(groups=4, samples=4), screen=ScreenSettings(candidates=4, largest_share=1.0),
+        grpo=GrpoSettings(groups=4, samples=4, objective="grpo+truth"),
+        screen=ScreenSettings(candidates=4, largest_share=1.0),
     )  # fmt: skip
     loop.engine.confidence = confident
     assert len(loop.collector.collect(0)) == 4
@@ -102,10 +137,11 @@ def test_screened_candidates_are_evidence_and_no_answers(tmp_path: Path) -> None
     assert outcomes["screened"] == counts.screened == 3 * outcomes["answered"]
     assert counts.candidates == len(reports) == len({report.report_id for report in reports})
     assert sum(counts.left_out.values()) == counts.screened
+    answered = Counter(int(report.spec_id[1:]) % 2 for report in reports if report.outcome == "answered")
+    assert answered == {1: 2, 0: 2}  # the policy is uncertain where the answer is left: half of the questions
     for report in reports:
         if report.outcome == "answered":
-            assert int(report.spec_id[1:]) % 2  # uncertain
-            assert report.truth_probability == pytest.approx(0.5)
+            assert report.truth_probability == pytest.approx(0.5 if int(report.spec_id[1:]) % 2 else 0.999)
         else:
             assert report.rewards == () and report.reason
             assert report.success_rate == pytest.approx(report.truth_probability)

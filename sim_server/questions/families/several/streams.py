@@ -33,6 +33,7 @@ from sim_server.questions.family import (
     Draft,
     Findings,
     Target,
+    compared,
     draft_which,
     draw_key,
     fitting,
@@ -227,15 +228,19 @@ class CamerasNearest:
             program = f'if {nearer} then "{words[index]}" else {program}'
         return Draft(
             program=program,
-            templates=(
-                "Which image was taken closest to the {a}?",
-                "Which image was taken from the place closest to the {a}?",
-                "Which image was taken by the camera that is closest to the {a}?",
-                "The camera of which image is closest to the {a}?",
-                "The camera of which image is nearest to the {a}?",
-                "Each image is from a different camera. Which camera is closest to the {a}?",
-                "All images show the {a}. Which one was taken closest to it?",
-                "Compare how far the cameras are from the {a}. The camera of which image is closest?",
+            templates=compared(
+                (
+                    "Which image was taken closest to the {a}?",
+                    "Which image was taken from the place closest to the {a}?",
+                    "Which image was taken by the camera that is closest to the {a}?",
+                    "The camera of which image is closest to the {a}?",
+                    "The camera of which image is nearest to the {a}?",
+                    "Each image is from a different camera. Which camera is closest to the {a}?",
+                    "All images show the {a}. Which one was taken closest to it?",
+                    "Compare how far the cameras are from the {a}. The camera of which image is closest?",
+                ),
+                len(words),
+                evidence.description,
             ),
             slots=name_slots(evidence, (a,)),
             options=shuffled(words, rng),

@@ -23,6 +23,7 @@ from sim_server.questions.family import (
     Draft,
     Findings,
     Target,
+    compared,
     draft_which,
     draw_evenly,
     draw_key,
@@ -121,6 +122,7 @@ def draft_nearest(
     """Ask which of a candidate's other objects is closest to its first."""
     anchor, *others = candidate.objects
     measure = f"argmin({{}}, o: closest_distance(o, object({anchor})))"
+    templates = compared(templates, len(others), evidence.description)
     return draft_which(evidence, shuffled(others, rng), measure, templates, (anchor,), CLOSEST_POINTS)
 
 

@@ -33,8 +33,8 @@ ROLES = {
     "relative_direction": {"a": r"(at|From) the {a}", "b": r"fac(e|ing) the {b}", "c": r"is the {c}"},
     "scene_relative_direction": {"a": r"(at|From) the {a}", "b": r"fac(e|ing) the {b}", "c": r"is the {c}"},
     "perspective": {"a": r"(at|in|on|of) the {a}", "b": r"is the {b}"},
-    "relative_distance": {"a": r"(closest|nearest) to the {a}"},
-    "scene_relative_distance": {"a": r"(closest|nearest) to the {a}"},
+    "relative_distance": {"a": r"(clos(er|est)|near(er|est)) to the {a}"},
+    "scene_relative_distance": {"a": r"(clos(er|est)|near(er|est)) to the {a}"},
     "occlusion_removal": {"a": r"([Ww]ithout|by|behind) the {a}"},
 }
 
@@ -98,6 +98,20 @@ def test_a_person_is_not_called_it(skill: str) -> None:
         assert (
             suitable(msgspec.structs.replace(draft, slots=dict.fromkeys(draft.slots, (1, "chair")))) == draft.templates
         )
+
+
+@pytest.mark.parametrize("skill", ["relative_distance", "small_nearest", "cameras_nearest"])
+def test_two_are_compared_and_more_are_ranked(skill: str) -> None:
+    numbers = set()
+    for evidence, candidate, level, _ in drafts(skill):
+        item, *others = evidence.description.objects
+        bare = msgspec.structs.replace(evidence.description, objects=(msgspec.structs.replace(item, color=""), *others))
+        home = msgspec.structs.replace(evidence, description=bare)
+        draft = FAMILIES[skill].draft(home, candidate, level, np.random.default_rng(0))
+        form = r"\b(closer|nearer)\b" if len(draft.options) == 2 else r"\b(closest|nearest)\b"
+        assert all(re.search(form, template) for template in draft.templates), draft.templates
+        numbers.add(len(draft.options))
+    assert 2 in numbers
 
 
 def test_people_face_a_way_and_are_counted_as_people() -> None:
