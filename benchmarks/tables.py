@@ -167,7 +167,7 @@ CLAIMS = (
         "distinct answer once.",
     ),
     Claim(
-        "The memory plan is exact for weights and within 15 % for activations",
+        "The memory plan is exact for weights and close for activations",
         "memory_plan",
         "python -m benchmarks.memory_plan",
         sections_learner.memory_plan,

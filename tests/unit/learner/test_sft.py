@@ -172,6 +172,15 @@ def test_a_missing_adapter_is_named(model: Path, tmp_path: Path) -> None:
     assert caught.value.code == "bad_config"
 
 
+def test_an_adapter_of_another_model_is_refused(model: Path, tmp_path: Path) -> None:
+    with sealed_folder(tmp_path / "other", {"base": "Qwen/Qwen3-VL-4B-Instruct"}):
+        pass
+    sentence = "is an adapter of Qwen/Qwen3-VL-4B-Instruct, but learner.policy.model is"
+    with pytest.raises(VantageError, match=sentence) as caught:
+        assemble(start_settings(model, tmp_path / "other"), 0)
+    assert caught.value.code == "bad_config" and "\n" not in caught.value.message
+
+
 def test_the_command_refuses_an_existing_output(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["sft", str(tmp_path), "--out", str(tmp_path)])
     assert isinstance(result.exception, VantageError) and result.exception.code == "conflict"
