@@ -83,7 +83,7 @@ def sft(
     config: Annotated[Optional[list[Path]], typer.Option(help="TOML files of the run; default: the defaults.")] = None,
     sets: Annotated[Optional[list[str]], typer.Option("--set", help="table.key=value, overrides the configs.")] = None,
 ) -> None:
-    """Fine-tune the policy on a data set. A run starts from the adapter with learner.policy.adapter = OUT."""
+    """Fine-tune the policy on a dataset. A run starts from the adapter with learner.policy.adapter = OUT."""
     tree = load(config or [], sets or [])
     settings = section(tree, "learner", LearnerSettings)
     from learner.sft.train import finetune  # imports torch

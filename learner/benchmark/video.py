@@ -14,8 +14,9 @@ intrinsics  float [3, 3]     of a depth image
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Any, Optional, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +40,7 @@ def read_frames(path: Path, count: int, space_aware: bool = False) -> list[RgbIm
     chosen: Optional[Sequence[int]] = None
     if space_aware and geometry.exists():
         chosen = cover(*_geometry(geometry), count)
-    import av
-
+    av: Any = import_module("av")  # optional
     try:
         with av.open(str(path)) as container:
             total = container.streams.video[0].frames or sum(1 for _ in container.decode(video=0))

@@ -1,1 +1,1 @@
-"""Supervised fine-tuning on a generated data set: a warm start for the loop, or its control."""
+"""Supervised fine-tuning on a generated dataset: a warm start for the loop, or its control."""

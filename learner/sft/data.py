@@ -1,4 +1,4 @@
-"""The rows of a data set as prompts and completions of the policy.
+"""The rows of a dataset as prompts and completions of the policy.
 
 A prompt is written from the question in the style of the policy, so that fine-tuning, sampling and evaluation show it
 the same text. In the style "reason" the completion is that of the row, whose reasoning somebody has filled in.
@@ -49,21 +49,21 @@ class Example(NamedTuple):
 
 
 def read_examples(dataset: Path, encoder: PromptEncoder, policy: PolicySettings) -> list[Example]:
-    """Every row of a finished data set.
+    """Every row of a finished dataset.
 
-    Raises VantageError: "bad_request" if the folder is no data set, or has no reasoning where the policy reasons;
+    Raises VantageError: "bad_request" if the folder is no dataset, or has no reasoning where the policy reasons;
     "corrupt" if it does not match its manifests.
     """
     if (dataset / "run.json").exists():
         raise VantageError(
             "bad_request",
-            f"{dataset} is a run: write its questions as a data set with `sim-server generate --specs "
+            f"{dataset} is a run: write its questions as a dataset with `sim-server generate --specs "
             f"{dataset / 'episodes' / 'episodes.jsonl'} --out DATASET`, and name that.",
         )
     shards = sorted(dataset.glob("shards/shard-*"))
     if not (dataset / "dataset.json").is_file() or not shards:
         raise VantageError(
-            "bad_request", f"{dataset} is not a finished data set: write one with `sim-server generate --out DATASET`."
+            "bad_request", f"{dataset} is not a finished dataset: write one with `sim-server generate --out DATASET`."
         )
     examples = [_example(shard, row, encoder, policy) for shard in shards for row in _rows(shard)]
     if not examples:
@@ -103,7 +103,7 @@ def _reasoning(shard: Path, row: _Row) -> str:
     if not thought or not parse(said, TAGS).exact:
         raise VantageError(
             "bad_request",
-            f"row {row.id} of {shard} has no reasoning, but learner.policy.style is reason: write the data set with "
+            f"row {row.id} of {shard} has no reasoning, but learner.policy.style is reason: write the dataset with "
             "--reason and fill in its reasoning, or choose the style letters.",
         )
     return thought

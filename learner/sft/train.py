@@ -1,4 +1,4 @@
-"""`learner sft`: trains the adapter of the policy on a data set with TRL's SFTTrainer.
+"""`learner sft`: trains the adapter of the policy on a dataset with TRL's SFTTrainer.
 
 The loss is the mean −log p of the tokens of the completions. Model, adapter, prompt style and tags are those of
 `learner train`, which starts from the written adapter with learner.policy.adapter = FOLDER.
@@ -34,9 +34,9 @@ _IGNORED = -100  # label of a token without loss
 def finetune(
     dataset: Path, settings: LearnerSettings, out: Path, seed: int, show: Callable[[str], object]
 ) -> dict[str, Any]:
-    """Train on the data set and write the adapter to `out`. Returns the facts of its manifest.
+    """Train on the dataset and write the adapter to `out`. Returns the facts of its manifest.
 
-    Raises VantageError: "conflict" if `out` exists, "bad_request" or "corrupt" for the data set, "bad_config" for the
+    Raises VantageError: "conflict" if `out` exists, "bad_request" or "corrupt" for the dataset, "bad_config" for the
     model, "unsupported" if the loss is no longer a number, "disk_full".
     """
     if out.exists():

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: the rows of a data set as the policy reads them, the step of TRL, the adapter as a start."""
+"""Supervised fine-tuning: the rows of a dataset as the policy reads them, the step of TRL, the adapter as a start."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def question(index: int) -> Question:
 
 
 def dataset(folder: Path, rows: int = 8, assistant: str = "A", truths: Any = None) -> Path:
-    """A data set in the form of `sim-server generate`, in which the image tells the answer."""
+    """A dataset in the form of `sim-server generate`, in which the image tells the answer."""
     with sealed_folder(folder / "shards" / "shard-000000", {"rows": rows}) as staging:
         (staging / "images").mkdir()
         lines = []
@@ -145,7 +145,7 @@ def test_a_loss_that_is_no_number_stops_and_writes_nothing(
 @pytest.mark.parametrize(
     ("made", "sentence"),
     [
-        (lambda folder: folder.mkdir(), "is not a finished data set: write one with"),
+        (lambda folder: folder.mkdir(), "is not a finished dataset: write one with"),
         (lambda folder: (folder.mkdir(), (folder / "run.json").write_text("{}")), "is a run: write its questions as"),
     ],
 )
