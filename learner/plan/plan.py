@@ -100,8 +100,8 @@ class Plan:
         trained = self.shape.adapter(settings.grpo.lora_rank)
         yield f"memory plan for {self.shape.name}, GiB of one GPU"
         rows = [
-            ("weights", self.weights, f"{self.shape.parameters / 1e9:.2f} billion parameters, {dtype}"),
-            ("adapter", self.adapter, f"rank {settings.grpo.lora_rank}, {trained / 1e6:.1f} million parameters"),
+            ("weights", self.weights, f"{_count(self.shape.parameters)} parameters, {dtype}"),
+            ("adapter", self.adapter, f"rank {settings.grpo.lora_rank}, {_count(trained)} parameters"),
             ("gradients and optimizer", self.gradients + self.optimizer, "AdamW, float32"),
             ("images", self.images, f"{self.views.most} x {self.views.width_px} x {self.views.height_px} px a prompt"),
             ("step: activations", self.activations, f"{work.tokens} tokens at once, {self._forward()}"),
@@ -129,6 +129,10 @@ class Plan:
         if self.work.forward == "packed":
             return "packed"
         return "recomputed layer by layer" if self.settings.grpo.gradient_checkpointing else "all layers stored"
+
+
+def _count(number: int) -> str:
+    return f"{number / 1e9:.2f} billion" if number >= 1e9 else f"{number / 1e6:.1f} million"
 
 
 def card_bytes(card: int) -> int:
