@@ -83,10 +83,10 @@ def run(
         if selector.repeats is None:
             rng = rng_for(seed, "policy", state.batches)
             drawn = draw(estimates.cells, selector.shares(estimates), count, rng)
-            issues = fresh_issues(settings.world, drawn, state.next_number, state.next_scene)
+            issues = fresh_issues(settings.by_name, drawn, state.next_number, state.next_scene)
         else:
             length = selector.repeats
-            issues = repeated_issues(settings.world, seed, estimates.cells, length, count, state.next_number)
+            issues = repeated_issues(settings.by_name, seed, estimates.cells, length, count, state.next_number)
         apply(LeasedEvent(b"", "", 0, 0.0, tuple(issues)))
         chosen, left_out = _screen(learner, issues, candidates, rng_for(seed, "screen", state.batches))
         reports = [learner.answer(issue) for issue in chosen]

@@ -38,7 +38,7 @@ from learner.rollouts.inputs import plain_inputs
 from learner.settings import GrpoSettings, LearnerSettings
 from protocol.answers.scoring import Reward
 from protocol.run.config import load, section
-from protocol.tasks.specs import cells_of, world_of
+from protocol.tasks.specs import cells_of, worlds_of
 
 ROOT = Path(__file__).resolve().parent.parent
 RANK = 8
@@ -208,7 +208,7 @@ def plan_of(name: str) -> Plan:
     """The plan of configs/qwen3-vl-4b.toml with Qwen3-VL of this size."""
     tree = load([ROOT / "configs" / "qwen3-vl-4b.toml"])
     settings = section(tree, "learner", LearnerSettings)
-    views = views_of(world_of(tree), {skill for skill, _ in cells_of(tree)})
+    views = views_of(worlds_of(tree).values(), {skill for skill, _ in cells_of(tree)})
     config = build.Qwen3VLConfig(**qwen3_vl(name))
     return make_plan(shape_of_config(f"Qwen3-VL-{name}", config), settings, views)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection
 
 from curriculum.record.events import Issue
 from curriculum.record.state import State
@@ -11,7 +12,6 @@ from protocol.errors import VantageError
 from protocol.skills import CATALOGUE
 from protocol.skills.skill import MOST_VIEWS
 from protocol.tasks.check import check_proposal
-from protocol.tasks.specs import World
 from protocol.tasks.task import PROPOSED, Degradation, TaskSpec
 from protocol.wire.messages import MOST_QUESTIONS, OUTCOMES, ConfidenceReport
 
@@ -50,19 +50,19 @@ def check_report(report: ConfidenceReport, state: State) -> None:
     elif not _was_given(report, state):
         problem = f"is about lease {report.lease_id!r} of spec {report.spec_id!r}, which was never given"
     elif (issue := state.issue_of(report.spec_id)) and not _is_about(report, issue):
-        problem = f"is about another skill, level or kind of question than lease {report.lease_id!r}"
+        problem = f"is about another skill, level, world or kind of question than lease {report.lease_id!r}"
     else:
         return
     raise VantageError("bad_request", f"report {report.report_id[:200]!r} {problem}; correct it and send it again.")
 
 
-def check_training_proposal(spec: TaskSpec, world: World) -> None:
+def check_training_proposal(spec: TaskSpec, held_out: Collection[str]) -> None:
     """Raises VantageError("bad_request") for a proposal that is not fit for a policy, about a held-out scene, or with
-    more views than any skill."""
+    more views than any skill. `held_out` are the held-out assets of all worlds."""
     check_proposal(spec)
     scene, proposal = spec.scene, spec.proposal
     assert proposal is not None
-    if scene.split != "train" or scene.asset in world.held_out_assets:
+    if scene.split != "train" or scene.asset in held_out:
         problem = "is about a held-out scene: use scenes of the training split"
     elif max(len(proposal.poses), spec.max_views) > MOST_VIEWS:
         problem = f"has more than {MOST_VIEWS} views"
@@ -80,7 +80,8 @@ def _was_given(report: ConfidenceReport, state: State) -> bool:
 
 
 def _is_about(report: ConfidenceReport, issue: Issue) -> bool:
-    return (report.skill, report.level, report.blind) == (issue.skill, issue.level, issue.blind)
+    found = (report.skill, report.level, report.blind, report.world)
+    return found == (issue.skill, issue.level, issue.blind, issue.world)
 
 
 def _is_label(text: str) -> bool:

@@ -27,7 +27,7 @@ from protocol.run.config import section
 from protocol.run.directory import RunDir
 from protocol.run.exits import run_command, stop_on_signals
 from protocol.run.logs import setup
-from protocol.wire.messages import CurriculumStatus
+from protocol.wire.messages import CurriculumStatus, WorldStatus
 
 app = typer.Typer(
     help="Decide what the learner is asked next.",
@@ -155,7 +155,7 @@ def _print(name: str, status: CurriculumStatus) -> None:
         table.add_column(column, justify="right", no_wrap=True)
     for row in status.cells:
         table.add_row(
-            str(Cell(row.skill, row.level, row.degradation)),
+            str(Cell(row.skill, row.level, row.degradation, row.world)),
             str(row.asked),
             _number(row.success_rate if row.asked else None),
             _number(row.predicted),
@@ -169,6 +169,8 @@ def _print(name: str, status: CurriculumStatus) -> None:
     console.print(table)
     if status.cells_left_out:
         console.print(f"and {status.cells_left_out} cells with smaller shares", highlight=False)
+    if status.worlds:
+        _print_worlds(console, status.worlds)
     console.print(
         f"{status.issued} specs issued, {status.leased} on lease, {status.counted} reports counted, "
         f"{status.screened} screened, {status.infeasible} infeasible, {status.broken} broken",
@@ -184,6 +186,23 @@ def _print(name: str, status: CurriculumStatus) -> None:
         )
     if status.reason:
         console.print(status.reason, highlight=False)
+
+
+def _print_worlds(console: Console, worlds: Sequence[WorldStatus]) -> None:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0)
+    table.add_column("world", no_wrap=True)
+    for column in ("from spec", "asked", "right", "signal", "share"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("history", overflow="fold")
+    for row in worlds:
+        figures = ["–"] * 3
+        if not row.retired:
+            figures = [_number(row.success_rate), f"{row.signal:.3f}", f"{100 * row.share:.0f} %"]
+        history = [f"{row.change} from {row.parent}: {row.added}" if row.parent else row.added]
+        history += [f"retired at spec {row.retired_at}: {row.retired}"] if row.retired else []
+        history += [f"waits: {row.waiting}"] if row.waiting else []
+        table.add_row(row.name, str(row.at), str(row.asked) if not row.retired else "–", *figures, "; ".join(history))
+    console.print(table)
 
 
 def _print_replay(title: str, spans: Sequence[Span]) -> None:

@@ -1,6 +1,6 @@
 """The logic of the curriculum, independent of its socket.
 
-    LeaseSpecs ──▶ estimates ─▶ selector ─▶ shares ─▶ issues ─▶ commit ─▶ SpecBatch
+    LeaseSpecs ──▶ estimates ─▶ worlds evolve ─▶ selector ─▶ shares ─▶ issues ─▶ commit ─▶ SpecBatch
     SendReports ─▶ reports not counted before ─────────────────▶ commit ─▶ ReportsCounted
                                               events ─▶ State (replayed at the start)
 
@@ -22,8 +22,18 @@ import msgspec
 
 from curriculum.ability.estimates import Estimates, Estimator
 from curriculum.checks import check_report, check_training_proposal
+from curriculum.evolve import describe, next_event
 from curriculum.issues import fresh_issues, leased, proposed_issues, repeated_issues
-from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent, ReportedEvent
+from curriculum.record.events import (
+    Event,
+    Issue,
+    LeasedEvent,
+    LeaseExpiredEvent,
+    ProposedEvent,
+    ReportedEvent,
+    WorldAddedEvent,
+    WorldRetiredEvent,
+)
 from curriculum.record.load import fingerprint, load_state
 from curriculum.record.snapshot import save_snapshot
 from curriculum.record.state import StateEncoder
@@ -31,11 +41,13 @@ from curriculum.record.store import FILE_NAME, Store
 from curriculum.selectors.base import draw, make_selector
 from curriculum.settings import CurriculumSettings
 from curriculum.status import explain, status_of
+from curriculum.worlds import all_worlds
 from protocol.errors import VantageError
 from protocol.run.directory import RunDir
 from protocol.run.stall import Stalls
 from protocol.seeds import rng_for
 from protocol.tasks.proposals import proposal_key
+from protocol.tasks.specs import World
 from protocol.tasks.task import TaskSpec
 from protocol.wire.messages import (
     EVIDENCE,
@@ -101,6 +113,10 @@ class CurriculumCore:
         left = {spec_id: lease.expires_s - clock() for spec_id, lease in self._state.leases.items()}
         # Spec id -> time at which its lease expires. The clock may have been set since the lease was given.
         self._deadlines = {id: monotonic() + min(max(s, 0.0), settings.max_lease_s) for id, s in left.items()}
+        for world in settings.worlds:
+            if world.name not in self._state.worlds:
+                reason = "listed in the configuration"
+                self._change_worlds(WorldAddedEvent(world.name, world.model_dump_json(), reason=reason))
         self._publish_status()
         self._writer = threading.Thread(target=self._write_files, name="curriculum-files", daemon=True)
         self._writer.start()
@@ -178,11 +194,11 @@ class CurriculumCore:
         if not 1 <= message.count <= MOST_LEASED or not message.lease_s > 0:
             raise VantageError("bad_request", f"ask for 1 to {MOST_LEASED} specs with a lease_s above 0.")
         self._expire()
-        estimates = self._estimator.estimates()
+        estimates = self._evolved(self._estimator.estimates())
         again = [
             msgspec.structs.replace(issue, reissue=issue.reissue + 1)
             for issue in self._state.returned.values()
-            if issue.proposal or self._estimator.asks(issue.cell)
+            if (issue.proposal or self._estimator.asks(issue.cell)) and not self._state.waiting(issue.world)
         ][: message.count]
         issues = again + self._new_issues(estimates, message.count - len(again))
         lease_s = min(message.lease_s, self._settings.max_lease_s)
@@ -200,17 +216,32 @@ class CurriculumCore:
         self._aside(lambda: self._run.append_metrics("curriculum", self._lease_metrics(event, estimates)))
         return self._batch(event)
 
+    def _evolved(self, estimates: Estimates) -> Estimates:
+        """The estimates after adding or retiring a world, if one is due."""
+        event = next_event(self._state, self._settings, estimates, self._run.seed)
+        if event is None:
+            return estimates
+        self._change_worlds(event)
+        return self._estimator.estimates()
+
+    def _change_worlds(self, event: Union[WorldAddedEvent, WorldRetiredEvent]) -> None:
+        self._commit(event)
+        log.info("%s", describe(event))
+        record = {"event": type(event).__struct_config__.tag, "issued": self._state.issued}
+        shown = {name: value for name, value in msgspec.to_builtins(event).items() if name not in ("type", "settings")}
+        self._aside(lambda: self._run.append_metrics("curriculum", {**record, **shown}))
+
     def _new_issues(self, estimates: Estimates, count: int) -> list[Issue]:
         proposed = self._proposed_issues(count)
-        world, number, count = self._settings.world, self._state.next_number + len(proposed), count - len(proposed)
+        number, count = self._state.next_number + len(proposed), count - len(proposed)
         if count == 0:
             return proposed
         if self._selector.repeats is not None:
             length = self._selector.repeats
-            return proposed + repeated_issues(world, self._run.seed, estimates.cells, length, count, number)
+            return proposed + repeated_issues(self._worlds, self._run.seed, estimates.cells, length, count, number)
         rng = rng_for(self._run.seed, "policy", self._state.batches)
         drawn = draw(estimates.cells, self._selector.shares(estimates), count, rng)
-        return proposed + fresh_issues(world, drawn, number, self._state.next_scene)
+        return proposed + fresh_issues(self._worlds, drawn, number, self._state.next_scene)
 
     def _proposed_issues(self, count: int) -> list[Issue]:
         if not self._state.proposals_waiting:
@@ -231,8 +262,12 @@ class CurriculumCore:
         log.warning("%d leases expired without a report; %d of their specs are given up", len(late), len(given_up))
         self._commit(LeaseExpiredEvent(tuple(again), tuple(given_up)))
 
+    @property
+    def _worlds(self) -> dict[str, World]:
+        return all_worlds(self._state, self._settings)
+
     def _batch(self, event: LeasedEvent) -> SpecBatch:
-        specs = leased(self._settings.world, self._run.seed, event.issues, self._state.proposals)
+        specs = leased(self._worlds, self._run.seed, event.issues, self._state.proposals)
         return SpecBatch(specs, event.reason)
 
     # ------------------------------------------------------------------------- proposals
@@ -243,8 +278,9 @@ class CurriculumCore:
             return ProposalsKept(tuple(one.spec_id for one in before.proposals), before.duplicates)
         new: dict[str, TaskSpec] = {}
         duplicates = []
+        held_out = {asset for world in self._worlds.values() for asset in world.held_out_assets}
         for proposal in message.proposals:
-            check_training_proposal(proposal, self._settings.world)
+            check_training_proposal(proposal, held_out)
             key = proposal_key(proposal)
             if key in new or key in self._state.proposals:
                 duplicates.append(proposal.spec_id)

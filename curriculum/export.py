@@ -11,7 +11,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curriculum.ability.estimates import CellEstimate, Estimator
-from curriculum.record.events import Event, LeasedEvent, LeaseExpiredEvent, ProposedEvent, spec_of
+from curriculum.ability.rasch import Cell
+from curriculum.evolve import describe
+from curriculum.record.events import (
+    Event,
+    LeasedEvent,
+    LeaseExpiredEvent,
+    ProposedEvent,
+    WorldAddedEvent,
+    WorldRetiredEvent,
+    spec_of,
+)
 from curriculum.record.state import State
 from curriculum.record.store import Store
 from curriculum.selectors.base import cell_shares, make_selector
@@ -31,7 +41,7 @@ _SCHEMA = pa.schema(
         *(("blind", pa.bool_()), ("purpose", pa.string()), ("outcome", pa.string()), ("success_rate", pa.float64())),
         *(("truth_likelihood", pa.float64()), ("truth_probability", pa.float64())),
         *(("answer_entropy", pa.float64()), ("rewards", pa.list_(pa.float64())), ("had_gradient", pa.bool_())),
-        ("reason", pa.string()),
+        *(("reason", pa.string()), ("world", pa.string())),
     ]
 )
 
@@ -67,7 +77,7 @@ def export(store: Store, settings: CurriculumSettings, folder: Path) -> tuple[in
 
 
 def _rows(event: Event) -> Iterator[Mapping[str, Any]]:
-    """One row for each spec that the event concerns; columns that do not apply are missing."""
+    """One row for each spec or world that the event concerns; columns that do not apply are missing."""
     if isinstance(event, LeasedEvent):
         for issue in event.issues:
             yield {
@@ -82,6 +92,7 @@ def _rows(event: Event) -> Iterator[Mapping[str, Any]]:
                 "blind": issue.blind,
                 "purpose": issue.purpose,
                 "reason": event.reason,
+                "world": issue.world,
             }
     elif isinstance(event, LeaseExpiredEvent):
         for outcome, lease_ids in (("returned", event.returned), ("given up", event.given_up)):
@@ -90,6 +101,8 @@ def _rows(event: Event) -> Iterator[Mapping[str, Any]]:
     elif isinstance(event, ProposedEvent):
         for spec in event.proposals:
             yield {"spec_id": spec.spec_id, "proposal": proposal_key(spec)}
+    elif isinstance(event, (WorldAddedEvent, WorldRetiredEvent)):
+        yield {"world": event.name, "reason": describe(event)}
     else:
         for report in event.reports:
             yield {name: getattr(report, name) for name in _SCHEMA.names if hasattr(report, name)}
@@ -98,7 +111,7 @@ def _rows(event: Event) -> Iterator[Mapping[str, Any]]:
 def _estimates(estimator: Estimator, settings: CurriculumSettings) -> pa.Table:
     """The estimates after the last event: the fields of CellEstimate, and the share of each cell."""
     estimates = estimator.estimates()
-    cells = {name: [getattr(cell, name) for cell in estimates.cells] for name in ("skill", "level", "degradation")}
+    cells = {name: [getattr(cell, name) for cell in estimates.cells] for name in Cell.__struct_fields__}
     figures = {name: getattr(estimates, name) for name in CellEstimate.__struct_fields__ if name != "cell"}
     share = cell_shares(make_selector(settings).shares(estimates))
     return pa.table({**cells, **figures, "share": share})

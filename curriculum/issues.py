@@ -12,16 +12,19 @@ from curriculum.record.events import Issue
 from curriculum.record.state import Asked
 from curriculum.selectors.base import Choice
 from protocol.seeds import rng_for
-from protocol.tasks.specs import World, deal, task_spec, training_scene
+from protocol.tasks.specs import World, deal_among, task_spec, training_scene
 from protocol.tasks.task import PROPOSED
 from protocol.wire.messages import Leased
 
 _NO_SCENE = -1  # a proposal names its own scene
 
 
-def fresh_issues(world: World, drawn: Sequence[Choice], next_number: int, next_scene: int) -> list[Issue]:
-    """Number the drawn specs and give them new scenes, `world.specs_per_scene` to each."""
-    placed = deal(world, drawn, lambda choice: choice[0].undegraded)  # degraded variants count as the same question
+def fresh_issues(
+    worlds: Mapping[str, World], drawn: Sequence[Choice], next_number: int, next_scene: int
+) -> list[Issue]:
+    """Number the drawn specs and give them new scenes of their worlds, `specs_per_scene` to each."""
+    # Degraded variants count as the same question.
+    placed = deal_among(worlds, drawn, lambda choice: choice[0].world, lambda choice: choice[0].undegraded)
     return [
         Issue(
             number=number,
@@ -32,20 +35,22 @@ def fresh_issues(world: World, drawn: Sequence[Choice], next_number: int, next_s
             purpose=purpose,
             blind=purpose == "blind",
             degradation="" if purpose == "blind" else cell.degradation,
+            world=cell.world,
         )
         for number, (scene, (cell, purpose)) in enumerate(placed, start=next_number)
     ]
 
 
 def repeated_issues(
-    world: World, run_seed: int, cells: Sequence[Cell], length: int, count: int, next_number: int
+    worlds: Mapping[str, World], run_seed: int, cells: Sequence[Cell], length: int, count: int, next_number: int
 ) -> list[Issue]:
     """The next `count` specs of a list of `length` that covers all cells equally and is repeated.
 
     The scenes are shuffled in each epoch: neighbours in the list share the same few cells, and mixed batches teach
     more.
     """
-    listed = deal(world, [cells[index % len(cells)] for index in range(length)], lambda cell: cell)
+    chosen = [cells[index % len(cells)] for index in range(length)]
+    listed = deal_among(worlds, chosen, lambda cell: cell.world, lambda cell: cell)
     issues = []
     for epoch in range(next_number // length, (next_number + count - 1) // length + 1):
         place = rng_for(run_seed, "epoch", epoch).permutation(listed[-1][0] + 1)
@@ -53,7 +58,13 @@ def repeated_issues(
         for number, seq in enumerate(order, start=epoch * length):
             if next_number <= number < next_number + count:
                 scene, cell = listed[seq]
-                issues.append(Issue(number, seq, scene, cell.skill, cell.level, "static", degradation=cell.degradation))
+                issues.append(
+                    Issue(
+                        *(number, seq, scene, cell.skill, cell.level, "static"),
+                        degradation=cell.degradation,
+                        world=cell.world,
+                    )
+                )
     return issues
 
 
@@ -67,16 +78,19 @@ def proposed_issues(proposals: Mapping[str, Asked], count: int, next_number: int
 
 
 def leased(
-    world: World, run_seed: int, issues: Sequence[Issue], proposals: Mapping[str, Asked] = MappingProxyType({})
+    worlds: Mapping[str, World],
+    run_seed: int,
+    issues: Sequence[Issue],
+    proposals: Mapping[str, Asked] = MappingProxyType({}),
 ) -> tuple[Leased, ...]:
     """The leases of these issues; the same issue always gives the same lease."""
-    numbers = {issue.scene for issue in issues if not issue.proposal}
-    scenes = {index: training_scene(world, run_seed, index) for index in numbers}
+    numbers = {issue.scene: worlds[issue.world] for issue in issues if not issue.proposal}
+    scenes = {index: training_scene(world, run_seed, index) for index, world in numbers.items()}
     specs = [
         msgspec.structs.replace(proposals[issue.proposal].spec, spec_id=issue.spec_id)
         if issue.proposal
         else task_spec(
-            world,
+            worlds[issue.world],
             run_seed,
             scenes[issue.scene],
             spec_id=issue.spec_id,

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from curriculum.ability.estimates import Estimates, Estimator
-from curriculum.record.events import Issue, LeasedEvent
+from curriculum.record.events import Issue, LeasedEvent, WorldAddedEvent, WorldRetiredEvent
 from curriculum.record.state import State
 from curriculum.record.store import Store
 from curriculum.selectors.base import Selector, cell_shares, make_selector
@@ -58,8 +58,8 @@ def replay(store: Store, settings: CurriculumSettings, selector: str) -> list[Sp
     other = make_selector(settings.model_copy(update={"selector": selector}))
     state = State()
     estimator = Estimator(state, settings)
-    names = sorted({cell.skill for cell in estimator.cells})
-    skill = np.searchsorted(names, [cell.skill for cell in estimator.cells])
+    names = sorted(skill.name for skill in settings.skills)
+    skill = _skills(names, estimator)
     batches = store.count("leased")
     decided = set(np.linspace(1, batches, min(batches, _MOST_DECIDED), dtype=int).tolist())
     spans = [_Sums(len(names)) for _ in range(min(SPANS, len(decided)))]
@@ -72,10 +72,17 @@ def replay(store: Store, settings: CurriculumSettings, selector: str) -> list[Sp
                 span.add(batch, skill, asked, _shares(other, estimates), estimates.signal)
         state.apply(event, settings.estimation)
         estimator.follow(event)
+        if isinstance(event, (WorldAddedEvent, WorldRetiredEvent)):  # other cells
+            skill = _skills(names, estimator)
     found = [_span(sums, names) for sums in spans if sums.batches]
     if not found:
         raise VantageError("bad_request", f"{store.path} has no batch of the configured cells to decide again.")
     return found
+
+
+def _skills(names: Sequence[str], estimator: Estimator) -> np.ndarray:
+    """The place in `names` of the skill of each cell."""
+    return np.searchsorted(names, [cell.skill for cell in estimator.cells])
 
 
 def _span(sums: _Sums, names: Sequence[str]) -> Span:

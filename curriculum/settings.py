@@ -5,8 +5,8 @@ from __future__ import annotations
 import pydantic
 
 from curriculum.selectors import SELECTORS
-from protocol.run.config import Section
-from protocol.tasks.specs import SkillSettings, World, default_skills
+from protocol.run.config import Section, did_you_mean
+from protocol.tasks.specs import MOST_OBJECTS, SkillSettings, World, Worlds, default_skills
 
 
 class ReservedShares(Section):
@@ -40,12 +40,37 @@ class Estimation(Section):
     patience_groups: int = pydantic.Field(default=32, ge=4)  # a cell without progress for longer is damped
 
 
-class CurriculumSettings(Section):
+class Evolve(Section):
+    """When harder worlds are derived from the listed ones, and their bounds. See curriculum/evolve.py."""
+
+    most: int = pydantic.Field(default=0, ge=0, le=64)  # derived worlds that are asked at once; 0: none are derived
+    mastered: float = pydantic.Field(default=0.85, gt=0, lt=1)  # success of a skill in every world, to derive another
+    trial_questions: int = pydantic.Field(default=64, ge=4)  # that a world gets before it is judged
+    least_signal: float = pydantic.Field(default=0.03, ge=0, le=0.25)  # below it a derived world is retired
+    edits: tuple[str, ...] = ("rooms", "objects", "clutter", "light", "lens", "camera", "look-alikes")
+    most_rooms: int = pydantic.Field(default=4, ge=1, le=12)
+    most_objects: int = pydantic.Field(default=60, ge=1, le=MOST_OBJECTS)  # in a scene
+    most_clutter: float = pydantic.Field(default=1.0, ge=0, le=1)
+    widest_deg: float = pydantic.Field(default=100.0, ge=6, le=160)  # horizontal field of view
+    fewest_categories: int = pydantic.Field(default=4, ge=2)
+
+    @pydantic.field_validator("edits")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        known = cls.model_fields["edits"].default
+        if unknown := [name for name in names if name not in known]:
+            raise ValueError(
+                f"there is no edit {unknown[0]}{did_you_mean(unknown[0], known)}; choose among {', '.join(known)}"
+            )
+        return names
+
+
+class CurriculumSettings(Worlds):
     """Settings of the curriculum service."""
 
     selector: str = "frontier"  # of curriculum.selectors, or of another distribution
     skills: tuple[SkillSettings, ...] = pydantic.Field(default_factory=default_skills, min_length=1)
-    world: World = World()
+    evolve: Evolve = Evolve()
     shares: ReservedShares = ReservedShares()
     proposals: Proposals = Proposals()
     estimation: Estimation = Estimation()
@@ -64,4 +89,27 @@ class CurriculumSettings(Section):
         names = [skill.name for skill in self.skills]
         if len(set(names)) < len(names):
             raise ValueError("a skill is listed twice; list each once")
+        if self.evolve.most and not self.worlds:
+            raise ValueError("evolve.most needs worlds to start from: list one or more in [[curriculum.worlds]]")
+        for world in self.worlds if self.evolve.most else ():
+            for name, start, bound in sizes_of(world, self.evolve):
+                if start > bound:
+                    raise ValueError(
+                        f"evolve.{name} = {bound:g} is below the {start:g} of world {world.name}; raise the bound"
+                    )
         return self
+
+
+def sizes_of(world: World, bounds: Evolve) -> list[tuple[str, float, float]]:
+    """(name of the bound, value in this world, bound) of what derived worlds increase."""
+    rooms = world.rooms if isinstance(world.rooms, int) else world.rooms[1]
+    objects = world.max_objects if world.objects_per_room is None else rooms * world.objects_per_room[1]
+    clutter = world.clutter[1] if isinstance(world.clutter, tuple) else world.clutter
+    sizes = [("widest_deg", world.hfov_deg, bounds.widest_deg)]
+    if not world.assets:
+        sizes += [
+            ("most_rooms", rooms, bounds.most_rooms),
+            ("most_objects", objects, bounds.most_objects),
+            ("most_clutter", clutter, bounds.most_clutter),
+        ]
+    return sizes

@@ -10,12 +10,13 @@ import numpy as np
 from curriculum.ability.calibration import Calibration
 from curriculum.ability.estimates import Estimates
 from curriculum.ability.rasch import Cell
+from curriculum.ability.world_figures import figures_of
 from curriculum.record.events import Issue
 from curriculum.record.state import CellState, State
 from curriculum.selectors.base import Selector, cell_shares
 from curriculum.settings import CurriculumSettings
 from protocol.tasks.task import PROPOSED
-from protocol.wire.messages import CellStatus, CurriculumStatus
+from protocol.wire.messages import CellStatus, CurriculumStatus, WorldStatus
 
 MOST_ROWS = 1000
 _NAMED = 3  # cells named in the explanation; the others are counted
@@ -24,7 +25,7 @@ _BESIDE = {"retest": "retesting", "coverage": "covering", "blind": "blind", PROP
 
 
 def status_of(state: State, settings: CurriculumSettings, estimates: Estimates, selector: Selector) -> CurriculumStatus:
-    """The state as a message: one row per cell in the order of the settings, and one for proposals.
+    """The state as a message: one row per cell in the order of the menu, and one for proposals.
 
     Of a wide menu only the MOST_ROWS cells with the largest shares have a row: a message has a size limit.
     """
@@ -57,6 +58,7 @@ def status_of(state: State, settings: CurriculumSettings, estimates: Estimates, 
                 brier=brier,
                 degradation=cell.degradation,
                 screened=seen.screened,
+                world=cell.world,
             )
         )
     if state.proposals:
@@ -75,7 +77,38 @@ def status_of(state: State, settings: CurriculumSettings, estimates: Estimates, 
         proposals_waiting=state.proposals_waiting,
         cells_left_out=len(estimates) - len(shown),
         learners=dict(Counter(lease.learner for lease in state.leases.values())),
+        worlds=_worlds(state, estimates, shares),
     )
+
+
+def _worlds(state: State, estimates: Estimates, shares: np.ndarray) -> tuple[WorldStatus, ...]:
+    """A row for each world, those that are retired included."""
+    asked: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for cell, share in zip(estimates.cells if state.worlds else (), shares.tolist()):
+        total[cell.world] += share
+        asked[cell.world] += state.cells[str(cell)].asked if str(cell) in state.cells else 0
+    figures = figures_of(state, estimates) if state.worlds else {}
+    rows = []
+    for name, record in state.worlds.items():
+        found = figures.get(name)
+        rows.append(
+            WorldStatus(
+                name=name,
+                parent=record.parent,
+                change=record.change,
+                added=record.reason,
+                at=record.at,
+                asked=asked[name],
+                success_rate=found.success if found else 0.0,
+                signal=found.signal if found else 0.0,
+                share=total[name],
+                retired=record.retired,
+                retired_at=record.retired_at,
+                waiting=state.waiting(name),
+            )
+        )
+    return tuple(rows)
 
 
 def _proposed_row(state: State, settings: CurriculumSettings) -> CellStatus:

@@ -33,6 +33,14 @@ def resolve(paths: Sequence[Path], sets: Sequence[str], name: Optional[str] = No
     chosen = name or run.name or paths[-1].stem
     given = merge(given, {"run": {"name": chosen}})
     resolved = {table: plain(section(given, table, model)) for table, model in MODELS.items()}
+    allowed = resolved["sim"]["allowed_backends"]
+    for world in resolved["curriculum"]["worlds"]:
+        if allowed and world["backend"] and world["backend"] not in allowed:
+            raise VantageError(
+                "bad_config",
+                f"no worker of this run can make world {world['name']}: add its backend {world['backend']} to "
+                "sim.allowed_backends.",
+            )
     return given, resolved
 
 

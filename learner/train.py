@@ -29,7 +29,7 @@ from learner.grpo.trainer import VantageTrainer, trainer_config
 from learner.monitor import Monitor
 from learner.plan.plan import check_memory
 from learner.policy.adapters import AdapterStore
-from learner.policy.assemble import assemble, resume, rollout_engine
+from learner.policy.assemble import assemble, most_turns, resume, rollout_engine
 from learner.policy.checkpoints import CheckpointStore, Facts, verify
 from learner.progress import Progress
 from learner.ranks.orders import Leave, Resume, Train, TrainStep, join
@@ -46,7 +46,7 @@ from protocol.errors import VantageError
 from protocol.run.config import section
 from protocol.run.directory import RunDir
 from protocol.run.stall import Stalls
-from protocol.tasks.specs import cells_of, world_of
+from protocol.tasks.specs import cells_of, worlds_of
 from protocol.wire.messages import ConfidenceReport
 
 log = logging.getLogger(__name__)
@@ -80,14 +80,15 @@ class Loop:
         self.progress.show("loading the policy")
         check_memory(run.config)
         parts = self.parts = assemble(settings, run.seed)
-        self.world = world_of(run.config)
-        if parts.packed is not None and len(self.world.image_shapes) > 1:
+        self.worlds = worlds_of(run.config)
+        shapes = frozenset[tuple[int, int]]().union(*(world.image_shapes for world in self.worlds.values()))
+        if parts.packed is not None and len(shapes) > 1:
             raise VantageError(
                 "bad_config",
                 "the packed forward pass needs images of one size: set learner.grpo.packed_forward = false, or leave "
-                "landscape or portrait cameras out of curriculum.world.cameras.",
+                "landscape or portrait cameras, and other image sizes, out of the worlds.",
             )
-        engine, live = rollout_engine(parts, settings, self.world, run.seed), parts.live_engine()
+        engine, live = rollout_engine(parts, settings, self.worlds.values(), run.seed), parts.live_engine()
         self.ranks, truths = join(parts.device == "cuda"), parts.truths
         if self.ranks.size > 1:
             engine, live = (ShardedEngine(own, self.ranks, parts.truths) for own in (engine, live))
@@ -123,7 +124,7 @@ class Loop:
             score_truth=truths,
             replay=Replay(settings.replay, simulator, settings.stream),
         )
-        held_out = HeldOut(run.path / "evaluations" / "held_out", self.world, cells_of(run.config), settings.evaluate)
+        held_out = HeldOut(run.path / "evaluations" / "held_out", self.worlds, cells_of(run.config), settings.evaluate)
         # A packed engine answers fast if answers are short; the engine of rollouts answers long ones.
         judged = engine if parts.packed is None or answerer.reasons else live
         self.monitor = Monitor(
@@ -190,7 +191,7 @@ class Loop:
             settings.budget.steps,
             self.run_dir.seed,
             use_cpu=self.parts.device == "cpu",
-            turns=1 + self.world.look_around,
+            turns=most_turns(self.worlds.values()),
             ranks=self.ranks.size,
         )
         return VantageTrainer(

@@ -1,9 +1,10 @@
 """Estimates of each cell: the input of a selector.
 
-    events ─▶ State ─▶ Estimator: columns, one row per cell of the settings ─▶ Estimates ─▶ selector
+    events ─▶ State ─▶ Estimator: columns, one row per cell of the menu ─▶ Estimates ─▶ selector
 
-An event changes the rows of its cells. What depends on all events, the prediction of the ability model and the fading
-of old answers, is computed for all rows at once.
+The menu has a cell for every skill, level, world that is asked, and degradation of that world. An event changes the
+rows of its cells; one about a world changes the menu. What depends on all events, the prediction of the ability model
+and the fading of old answers, is computed for all rows at once.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ import msgspec
 import numpy as np
 
 from curriculum.ability.design import Design
-from curriculum.ability.rasch import Cell, posterior, terms_of
-from curriculum.record.events import Event, ReportedEvent
+from curriculum.ability.rasch import Cell, posterior
+from curriculum.record.events import Event, ReportedEvent, WorldAddedEvent, WorldRetiredEvent
 from curriculum.record.state import CellState, State, cells_of
 from curriculum.settings import CurriculumSettings, Estimation
-from protocol.tasks.specs import degradations_for
+from curriculum.worlds import asked_worlds
+from protocol.tasks.specs import World, degradations_for
 
 _LEAST_DAMPING = 0.1
+_OF_WAITING = 1.0 / 32  # factor of the weight of a world whose specs fail: it is tried now and then
 _SHORTCUT_MARGIN = 0.1  # blind success may exceed chance by this much
 
 
@@ -51,7 +54,7 @@ _FIELDS = CellEstimate.__struct_fields__[1:]
 
 @dataclass(frozen=True)
 class Estimates(Sequence[CellEstimate]):
-    """The estimates of all cells: the fields of CellEstimate as arrays [N], in the order of the settings.
+    """The estimates of all cells: the fields of CellEstimate as arrays [N], in the order of the menu.
 
     A sequence of CellEstimate too, for what concerns few cells. Valid until the estimator follows another event.
     """
@@ -94,13 +97,18 @@ class Estimator:
 
     def __init__(self, state: State, settings: CurriculumSettings) -> None:
         """Start from a state; `follow` each event that is applied to it afterwards."""
-        listed = list(_listed(settings))
         self._state = state
-        self._estimation = settings.estimation
+        self._settings = settings
+        self._list()
+
+    def _list(self) -> None:
+        """Set up the columns for the worlds that are asked now."""
+        state, settings = self._state, self._settings
+        listed = list(_menu(settings, asked_worlds(state, settings)))
         self.cells = tuple(cell for cell, _ in listed)
         self.rows = {cell: row for row, cell in enumerate(self.cells)}
         self._weight = np.array([weight for _, weight in listed])
-        self._design = Design(self.cells)
+        self._design = Design(self.cells, state.rasch)
         self._pairs = {cell: row for row, cell in enumerate(self._design.pairs)}
         self._chance = np.array([cell.chance for cell in self._design.pairs])
         self._columns = _Columns(len(self.cells))
@@ -113,13 +121,16 @@ class Estimator:
         self._refresh([cell for cell in (*self.cells, *self._pairs) if str(cell) in state.cells])
 
     def asks(self, cell: Cell) -> bool:
-        """Whether the settings list the skill at this level."""
+        """Whether the menu has the skill at this level in this world."""
         return cell.undegraded in self._pairs
 
     def follow(self, event: Event) -> None:
         """Note an event that was applied to the state."""
+        if isinstance(event, (WorldAddedEvent, WorldRetiredEvent)):
+            self._list()
         self._changed.update(cells_of(event))
         if isinstance(event, ReportedEvent):
+            terms_of = self._state.rasch.terms_of
             self._terms.update(name for cell in set(cells_of(event)) for _, name, _ in terms_of(cell))
 
     def estimates(self) -> Estimates:
@@ -127,7 +138,7 @@ class Estimator:
         self._design.refresh(self._state.rasch, self._terms)
         self._refresh(self._changed)
         self._changed, self._terms = set(), set()
-        state, estimation, columns = self._state, self._estimation, self._columns
+        state, estimation, columns = self._state, self._settings.estimation, self._columns
         predicted = self._design.predict()
         post = posterior(columns, state.groups, predicted, estimation.prior_groups, estimation.fade_groups)
         answers = post.a + post.b
@@ -136,7 +147,7 @@ class Estimator:
         return Estimates(
             cells=self.cells,
             rows=self.rows,
-            weight=self._weight,
+            weight=self._weights(),
             seen=columns.seen,
             mean=mean,
             signal=post.signal,
@@ -151,11 +162,17 @@ class Estimator:
             answers=answers,
         )
 
+    def _weights(self) -> np.ndarray:
+        waiting = [bool(self._state.waiting(world)) for world in self._design.worlds]
+        if all(waiting) or not any(waiting):
+            return self._weight
+        return self._weight * np.where(waiting, _OF_WAITING, 1.0)[self._design.world]
+
     def _refresh(self, cells: Collection[Cell]) -> None:
         """Read the records of these cells again."""
         records = self._state.cells
         if rows := [(self.rows[cell], records[str(cell)]) for cell in cells if cell in self.rows]:
-            self._columns.fill(rows, self._estimation)
+            self._columns.fill(rows, self._settings.estimation)
         if pairs := [(self._pairs[cell], records[str(cell)].blind) for cell in cells if cell in self._pairs]:
             index = np.array([row for row, _ in pairs])
             blind = np.array([(counts.successes, counts.failures) for _, counts in pairs])
@@ -163,11 +180,12 @@ class Estimator:
 
 
 def _easier(cells: Sequence[Cell]) -> np.ndarray:
-    """For each cell the row of the next easier level of its skill under its degradation; -1 for the easiest."""
-    rows = sorted(range(len(cells)), key=lambda row: (cells[row].skill, cells[row].degradation, cells[row].level))
+    """For each cell the row of the next easier level of its skill in its world and degradation; -1 for the easiest."""
+    others = [(cell.skill, cell.world, cell.degradation) for cell in cells]
+    rows = sorted(range(len(cells)), key=lambda row: (others[row], cells[row].level))
     easier = np.full(len(cells), -1)
     for before, row in zip(rows, rows[1:]):
-        if (cells[before].skill, cells[before].degradation) == (cells[row].skill, cells[row].degradation):
+        if others[before] == others[row]:
             easier[row] = before
     return easier
 
@@ -219,16 +237,17 @@ def _seeing(successes: np.ndarray, failures: np.ndarray, chance: np.ndarray) -> 
     return 1.0 - np.maximum(low - chance, 0.0) / (1.0 - chance)
 
 
-def _listed(settings: CurriculumSettings) -> Iterator[tuple[Cell, float]]:
-    """Every cell of the settings and its weight.
+def _menu(settings: CurriculumSettings, worlds: Mapping[str, World]) -> Iterator[tuple[Cell, float]]:
+    """Every cell that can be asked, and its weight.
 
-    If the world lists degradations, the weight of a skill is split between undegraded and degraded images.
+    If a world lists degradations, the weight of a skill is split between undegraded and degraded images.
     """
     for skill in settings.skills:
-        degraded = degradations_for(settings.world, skill.name)
-        share = settings.world.degraded_share if degraded else 0.0
-        parts = {"": 1.0 - share, **dict.fromkeys(degraded, share / max(len(degraded), 1))}
-        for level in skill.levels:
-            for degradation, part in parts.items():
-                if part:
-                    yield Cell(skill.name, level, degradation), skill.weight * part
+        for name, world in worlds.items():
+            degraded = degradations_for(world, skill.name)
+            share = world.degraded_share if degraded else 0.0
+            parts = {"": 1.0 - share, **dict.fromkeys(degraded, share / max(len(degraded), 1))}
+            for level in skill.levels:
+                for degradation, part in parts.items():
+                    if part:
+                        yield Cell(skill.name, level, degradation, name), skill.weight * part

@@ -1,14 +1,15 @@
 """Ability of the policy: a Rasch model over all cells, and a Beta posterior for each cell.
 
-A cell is a skill at a level, with undegraded images or under one degradation.
+A cell is a skill at a level in a world, with undegraded images or under one degradation.
 
 The Rasch model with guessing states P(success) = chance + (1 - chance) * sigmoid(ability - difficulty). The ability is
 the sum of a general, a frame and a skill term; the difficulty is the sum of steps up to the level of the cell and the
 severity of its degradation (Rasch 1960; Birnbaum's guessing parameter, 1968). All skills share the steps of severity; a
-term per skill and degradation models the difference. A diagonal extended Kalman filter fits the model online; its
-process noise provides forgetting (Elo's update is the same with a fixed gain). Terms shared between cells transfer
-evidence, so that cells that were never asked are predicted. The Beta posterior of a cell starts from that prediction
-and follows the answers in the cell with exponential forgetting.
+term per skill and degradation models the difference. A world adds a term per numeric property, times its value, one of
+its own, and one per skill: a new world is predicted from its properties. A diagonal extended Kalman filter fits the
+model online; its process noise provides forgetting (Elo's update is the same with a fixed gain). Terms shared between
+cells transfer evidence, so that cells that were never asked are predicted. The Beta posterior of a cell starts from
+that prediction and follows the answers in the cell with exponential forgetting.
 """
 
 from __future__ import annotations
@@ -23,14 +24,35 @@ import numpy as np
 from protocol.skills import CATALOGUE
 from protocol.tasks.task import PROPOSED, Degradation
 
+Term = tuple[str, str, float]  # kind, name, and the factor of its mean in the logit
 Numbers = Any  # a float for one cell, or an array for many
 
 _LEVEL_STEP = 0.7  # expected difference in difficulty between neighbouring levels, logits
 _SEVERITY_STEP = 0.2  # the same between severities, and between undegraded images and severity 0
 _MOST_LOGIT = 4.5  # bound of the logit: beyond it, recovery from a run of equal answers would take too long
 # Prior variance of the terms, and the process noise per group, because the policy changes.
-_VARIANCE = {"all": 1.0, "frame": 0.25, "skill": 1.0, "step": 0.4, "severity": 0.1, "skill and degradation": 0.2}
-_NOISE = {"all": 0.002, "frame": 0.002, "skill": 0.01, "step": 0.005, "severity": 0.002, "skill and degradation": 0.005}
+_VARIANCE = {
+    "all": 1.0,
+    "frame": 0.25,
+    "skill": 1.0,
+    "step": 0.4,
+    "severity": 0.1,
+    "skill and degradation": 0.2,
+    "property": 0.5,
+    "world": 0.05,
+    "skill and world": 0.05,
+}
+_NOISE = {
+    "all": 0.002,
+    "frame": 0.002,
+    "skill": 0.01,
+    "step": 0.005,
+    "severity": 0.002,
+    "skill and degradation": 0.005,
+    "property": 0.004,
+    "world": 0.001,
+    "skill and world": 0.002,
+}
 _SPREAD = 0.02  # variance of success between the questions of a cell, a floor of the observation noise
 _LEAST_SLOPE = 0.04  # lower bound of the slope, so that cells near 0 and 1 still respond
 _GROUP_CORRELATION = 0.3  # correlation of the answers to one question
@@ -42,11 +64,12 @@ class Cell(msgspec.Struct, frozen=True, order=True):
     skill: str
     level: int
     degradation: str = ""  # like "fog:3"; "" for undegraded images
+    world: str = ""  # its name; "" if the run has one world
 
     @property
     def undegraded(self) -> Cell:
         """The same cell with undegraded images."""
-        return Cell(self.skill, self.level)
+        return Cell(self.skill, self.level, world=self.world)
 
     @property
     def degradations(self) -> tuple[Degradation, ...]:
@@ -64,7 +87,8 @@ class Cell(msgspec.Struct, frozen=True, order=True):
         return CATALOGUE[self.skill].chance_at(self.level)
 
     def __str__(self) -> str:
-        return f"{self.skill} L{self.level}" + (f" {self.degradation}" if self.degradation else "")
+        world, degradation = (f"@{self.world}" if self.world else ""), self.degradation
+        return " ".join(part for part in (self.skill, f"L{self.level}", world, degradation) if part)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -84,6 +108,18 @@ class Rasch(msgspec.Struct):
     """Terms by name as [mean, variance] in logits; an unseen term has mean 0 and its prior variance."""
 
     terms: dict[str, list[float]] = {}
+    properties: dict[str, dict[str, float]] = {}  # name of a world -> its properties_of
+
+    def terms_of(self, cell: Cell) -> tuple[Term, ...]:
+        """The terms of the cell's logit."""
+        return (*terms_of(cell), *self.terms_of_world(cell.world), *terms_in_world(cell))
+
+    def terms_of_world(self, world: str) -> tuple[Term, ...]:
+        """The terms that all cells of a world share; none if the run has one world."""
+        if not world:
+            return ()
+        named = ((f"property {name}", value) for name, value in self.properties.get(world, {}).items())
+        return (("world", f"world {world}", 1.0), *(("property", name, -value) for name, value in named))
 
     def predict(self, cell: Cell) -> float:
         """Probability of success of the current policy in this cell."""
@@ -98,17 +134,18 @@ class Rasch(msgspec.Struct):
         if abs(logit) > _MOST_LOGIT and error * logit > 0.0:
             error = 0.0
         terms = [
-            (kind, sign, self.terms.setdefault(name, [0.0, _VARIANCE[kind]])) for kind, name, sign in terms_of(cell)
+            (kind, factor, self.terms.setdefault(name, [0.0, _VARIANCE[kind]]))
+            for kind, name, factor in self.terms_of(cell)
         ]
         noise = max(predicted * (1.0 - predicted), 0.01) / trials + _SPREAD
-        innovation_variance = slope * slope * sum(term[1] for _, _, term in terms) + noise
-        for kind, sign, term in terms:
-            gain = term[1] * slope / innovation_variance
-            term[0] += sign * gain * error
-            term[1] = min(term[1] * (1.0 - gain * slope) + _NOISE[kind], _VARIANCE[kind])
+        innovation_variance = slope * slope * sum(factor * factor * term[1] for _, factor, term in terms) + noise
+        for kind, factor, term in terms:
+            gain = factor * term[1] * slope / innovation_variance
+            term[0] += gain * error
+            term[1] = min(term[1] * (1.0 - factor * gain * slope) + _NOISE[kind], _VARIANCE[kind])
 
     def _logit(self, cell: Cell) -> float:
-        known = sum(sign * self.terms[name][0] for _, name, sign in terms_of(cell) if name in self.terms)
+        known = sum(factor * self.terms[name][0] for _, name, factor in self.terms_of(cell) if name in self.terms)
         return known + expected_logit(cell)
 
     @staticmethod
@@ -124,9 +161,14 @@ def expected_logit(cell: Cell) -> float:
     return -_LEVEL_STEP * cell.level - _SEVERITY_STEP * sum(item.severity + 1 for item in cell.degradations)
 
 
+def terms_in_world(cell: Cell) -> tuple[Term, ...]:
+    """The term of the skill in the world of the cell, if the run lists worlds."""
+    return (("skill and world", f"{cell.skill} @{cell.world}", 1.0),) if cell.world else ()
+
+
 @functools.lru_cache(maxsize=16_384)
-def terms_of(cell: Cell) -> tuple[tuple[str, str, float], ...]:
-    """(kind, name, sign) of the terms of the cell's logit.
+def terms_of(cell: Cell) -> tuple[Term, ...]:
+    """The terms of the cell's logit, whatever the world.
 
     Proposals have a term of their own: the skill they require is unknown, so they give no evidence about others.
     """

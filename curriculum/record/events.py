@@ -28,10 +28,11 @@ class Issue(msgspec.Struct, frozen=True, array_like=True):
     reissue: int = 0
     degradation: Optional[str] = None  # like "fog:3"; "" for undegraded images; None: drawn when the spec is built
     proposal: str = ""  # key of the proposal; "" for a question of the catalogue
+    world: str = ""  # name of the world; "" if the run has one
 
     @property
     def cell(self) -> Cell:
-        return Cell(self.skill, self.level, self.degradation or "")
+        return Cell(self.skill, self.level, self.degradation or "", self.world)
 
     @property
     def spec_id(self) -> str:
@@ -72,6 +73,23 @@ class LeaseExpiredEvent(msgspec.Struct, frozen=True, tag="lease_expired"):
     given_up: tuple[str, ...] = ()
 
 
+class WorldAddedEvent(msgspec.Struct, frozen=True, tag="world_added"):
+    """A world from the configuration, or derived from a parent by one change."""
+
+    name: str
+    settings: str  # the World as JSON
+    parent: str = ""
+    change: str = ""
+    reason: str = ""
+
+
+class WorldRetiredEvent(msgspec.Struct, frozen=True, tag="world_retired"):
+    """A derived world is not asked any more."""
+
+    name: str
+    reason: str
+
+
 class ReportedEvent(msgspec.Struct, frozen=True, tag="reported"):
     """Reports counted by this event, and the ids of those in the same message that were counted before."""
 
@@ -80,7 +98,7 @@ class ReportedEvent(msgspec.Struct, frozen=True, tag="reported"):
     duplicates: tuple[str, ...] = ()
 
 
-Event = Union[LeasedEvent, LeaseExpiredEvent, ReportedEvent, ProposedEvent]
+Event = Union[LeasedEvent, LeaseExpiredEvent, ReportedEvent, ProposedEvent, WorldAddedEvent, WorldRetiredEvent]
 
 _decoder = msgspec.json.Decoder(Event)
 

@@ -24,11 +24,12 @@ def load_state(store: Store, estimation: Estimation, from_snapshot: bool = True)
     snapshot = read_snapshot(store.path.parent) if from_snapshot else None
     if snapshot and snapshot.fingerprint == fingerprint(estimation):
         state, last = decode_state(snapshot.body), snapshot.event
-    elif snapshot and snapshot.version > STATE_VERSION:
+    elif snapshot and snapshot.version != STATE_VERSION:
         log.warning(
-            "the snapshot in %s was written by a newer version (state %d, this one reads %d); it is ignored and all "
-            "events are read",
+            "the snapshot in %s was written by %s version (state %d, this one reads %d); it is ignored and all events "
+            "are read",
             store.path.parent,
+            "a newer" if snapshot.version > STATE_VERSION else "an older",
             snapshot.version,
             STATE_VERSION,
         )

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Iterator, Optional
 
 import msgspec
 
 from curriculum.ability.calibration import Calibration
+from curriculum.ability.properties import properties_of
 from curriculum.ability.rasch import MOST_TRIALS, BetaCounts, Cell, Posterior, Rasch, effective_trials, posterior
-from curriculum.record.events import Event, Issue, LeasedEvent, LeaseExpiredEvent, ProposedEvent, ReportedEvent, spec_of
+from curriculum.record.events import (
+    Event,
+    Issue,
+    LeasedEvent,
+    LeaseExpiredEvent,
+    ProposedEvent,
+    ReportedEvent,
+    WorldAddedEvent,
+    WorldRetiredEvent,
+    spec_of,
+)
 from curriculum.settings import Estimation
 from protocol.tasks.proposals import proposal_key
+from protocol.tasks.specs import World
 from protocol.tasks.task import TaskSpec
-from protocol.wire.messages import EVIDENCE, ConfidenceReport
+from protocol.wire.messages import ConfidenceReport
 
-STATE_VERSION = 7  # raise it when the projection of the same events changes
+STATE_VERSION = 8  # raise it when the projection of the same events changes
 
 _SLOW_WINDOWS = 4.0  # length of the slow average in windows
 _MOST_ABANDONED = 10_000  # specs that were given up and whose late reports are still counted
+_FAILURES_TO_WAIT = 8  # specs of a world that failed in a row, until the world is asked rarely
 _LEAST_PROGRESS = 0.03  # rise of the slow average that counts as progress at success 1/2
 
 
@@ -100,6 +114,34 @@ class OpenLease(msgspec.Struct, array_like=True, gc=False):
     learner: str
 
 
+class WorldRecord(msgspec.Struct):
+    """A world of a run that lists worlds. `at` and `retired_at` are numbers of specs issued before."""
+
+    settings: str  # the World as JSON
+    parent: str
+    change: str
+    reason: str
+    at: int
+    retired: str = ""  # the reason; "" while it is asked
+    retired_at: int = -1
+
+    @property
+    def world(self) -> World:
+        return _world_from(self.settings)
+
+
+@functools.lru_cache(maxsize=256)
+def _world_from(settings: str) -> World:
+    return World.model_validate_json(settings)
+
+
+class Failures(msgspec.Struct):
+    """Specs of a world that no simulator answered, in a row."""
+
+    count: int
+    reason: str  # of the last one
+
+
 class State(msgspec.Struct):
     """Everything derived from the events. `cells` is keyed by the name of the cell."""
 
@@ -120,6 +162,8 @@ class State(msgspec.Struct):
     abandoned: dict[str, Issue] = {}  # by spec id: issued too often, but its report may still arrive
     reason: str = ""
     proposals: dict[str, Asked] = {}  # by protocol.tasks.proposals.proposal_key, in order of arrival
+    worlds: dict[str, WorldRecord] = {}  # by name, in order of arrival; empty if the run lists none
+    failures: dict[str, Failures] = {}  # by name of the world; without those whose last spec was answered
 
     def cell(self, cell: Cell) -> CellState:
         return self.cells.get(str(cell)) or self.cells.setdefault(str(cell), CellState())
@@ -141,6 +185,11 @@ class State(msgspec.Struct):
         """The number of specs still to be issued for proposals."""
         return sum(asked.left for asked in self.proposals.values())
 
+    def waiting(self, world: str) -> str:
+        """Why the specs of a world fail, if many in a row have; else ""."""
+        failures = self.failures.get(world)
+        return failures.reason if failures and failures.count >= _FAILURES_TO_WAIT else ""
+
     def apply(self, event: Event, estimation: Estimation) -> None:
         """Apply one event; each event of the store is applied once, in order."""
         if isinstance(event, LeasedEvent):
@@ -154,6 +203,13 @@ class State(msgspec.Struct):
                 del self.abandoned[next(iter(self.abandoned))]
         elif isinstance(event, ProposedEvent):
             self.proposals.update((proposal_key(one), Asked(one, event.passes)) for one in event.proposals)
+        elif isinstance(event, WorldAddedEvent):
+            record = WorldRecord(event.settings, event.parent, event.change, event.reason, self.issued)
+            self.worlds[event.name] = record
+            self.rasch.properties[event.name] = properties_of(record.world)
+        elif isinstance(event, WorldRetiredEvent):
+            record = self.worlds[event.name]
+            record.retired, record.retired_at = event.reason, self.issued
         else:
             for report in event.reports:
                 self._reported(report, estimation)
@@ -180,14 +236,18 @@ class State(msgspec.Struct):
 
     def _reported(self, report: ConfidenceReport, estimation: Estimation) -> None:
         issue = self.issue_of(report.spec_id)
-        if issue and issue.proposal and report.outcome not in EVIDENCE:
+        if issue and issue.proposal and report.outcome in ("infeasible", "broken"):
             self.proposals[issue.proposal].left = 0  # it would fail again
         self.counted += 1
         for waiting in (self.leases, self.returned, self.abandoned):
             waiting.pop(report.spec_id, None)
+        self._note_failure(report)
         cell = reported_cell(report)
         state = self.cell(cell)
-        if report.outcome == "infeasible":
+        if report.outcome == "returned":
+            if issue:
+                self.returned[report.spec_id] = issue
+        elif report.outcome == "infeasible":
             self.infeasible += 1
             state.infeasible += 1
         elif report.outcome == "broken":
@@ -206,10 +266,20 @@ class State(msgspec.Struct):
                     self.calibration.setdefault(cell.skill, Calibration()).add(likelihood, own)
             state.answer(report, statistics, self.groups, estimation)
 
+    def _note_failure(self, report: ConfidenceReport) -> None:
+        """An infeasible spec shows that a simulator works on the world, too."""
+        if report.outcome not in ("broken", "returned"):
+            self.failures.pop(report.world, None)
+        elif report.world in self.failures:
+            failures = self.failures[report.world]
+            failures.count, failures.reason = failures.count + 1, report.reason
+        else:
+            self.failures[report.world] = Failures(1, report.reason)
+
 
 def reported_cell(report: ConfidenceReport) -> Cell:
     """The cell of the question. A blind question has no images to degrade."""
-    return Cell(report.skill, report.level, "" if report.blind else report.degradation)
+    return Cell(report.skill, report.level, "" if report.blind else report.degradation, report.world)
 
 
 def cells_of(event: Event) -> Iterator[Cell]:

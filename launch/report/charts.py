@@ -98,10 +98,21 @@ def bars(parts: Sequence[tuple[str, float]], unit: str) -> str:
     return f'<svg viewBox="0 0 {WIDTH} {row * len(ordered)}" role="img">{"".join(body)}</svg>'
 
 
-def heatmap(
-    rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[Optional[tuple[float, str, str]]]]
-) -> str:
-    """Cells of (fraction 0 to 1, text, tooltip); None leaves a cell empty. The hue follows the fraction."""
+Shade = tuple[float, str, str]  # of a cell of a heat map: fraction 0 to 1, text, tooltip
+
+
+def before_after(before: tuple[float, int], after: tuple[float, int], what: str) -> Optional[Shade]:
+    """The cell for (right, asked) before, of 0 questions if unknown, and after; None if there is no after."""
+    if not after[1]:
+        return None
+    text = f"{100 * after[0] / after[1]:.0f}"
+    if before[1]:
+        text = f"{100 * before[0] / before[1]:.0f} → {text}"
+    return after[0] / after[1], text, f"{what}: {text} % of {after[1]} questions"
+
+
+def heatmap(rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[Optional[Shade]]]) -> str:
+    """A cell for each value; None leaves it empty. The hue follows the fraction."""
     cell_w, cell_h, label, top = 84, 28, 158, 24
     body = [
         _text("label", label + column * cell_w + cell_w / 2, 16, name, "middle") for column, name in enumerate(columns)

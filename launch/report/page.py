@@ -14,13 +14,13 @@ from markupsafe import Markup
 from launch.report import charts
 from launch.report.data import data_figures, replay_chart, score_chart
 from launch.report.records import EpisodeRecord, Records, SkillChange, StepRecord, gallery, is_relational, split_cell
+from launch.report.worlds import issued_chart, world_heatmap, world_names, world_rows, world_shares
 from protocol.run.config import to_toml
 from protocol.run.directory import RunDir, write_atomic
 
 GALLERY = 18  # episodes
 GALLERY_ANSWERS = 4
 SMALL_PX = 256  # images up to this width are scaled without smoothing
-AREA_POINTS = 80
 _IMAGE_TYPES = {".png": "image/png", ".webp": "image/webp", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 
 
@@ -58,6 +58,10 @@ def render(records: Records) -> str:
         data_score=Markup(score_chart(records)),
         replay=Markup(replay_chart(records.steps)),
         heatmap=Markup(_heatmap(records, skills)),
+        worlds=world_rows(records),
+        world_heatmap=Markup(world_heatmap(records, skills)),
+        world_shares=Markup(world_shares(records)),
+        world_legend=[(name, index % charts.COLORS) for index, name in enumerate(world_names(records))],
         step_time=Markup(_step_time(records.steps)),
         gallery=[_gallery_item(episode) for episode in gallery(records.run, GALLERY)],
         config=to_toml(records.run.config),
@@ -127,22 +131,8 @@ def _no_gradient_chart(records: Records) -> str:
 
 
 def _asked_chart(records: Records, skills: Sequence[str]) -> str:
-    """Proportion of each skill among the specs issued, over batches merged into at most AREA_POINTS points."""
-    if not records.leases:
-        return ""
-    size = -(-len(records.leases) // AREA_POINTS)
-    columns, xs, seen = [], [], 0
-    for start in range(0, len(records.leases), size):
-        count: Counter[str] = Counter()
-        for lease in records.leases[start : start + size]:
-            for cell, number in lease.cells.items():
-                count[split_cell(cell)[0]] += number
-        total = sum(count.values())
-        if total:
-            seen += total
-            xs.append(float(seen))
-            columns.append([count[skill] / total for skill in skills])
-    return charts.area_chart(skills, xs, list(zip(*columns)), "questions issued")
+    """Proportion of each skill among the specs issued."""
+    return issued_chart(records, skills, lambda cell: split_cell(cell)[0])
 
 
 def _purposes(records: Records) -> list[tuple[str, str]]:
@@ -158,22 +148,15 @@ def _heatmap(records: Records, skills: Sequence[str]) -> str:
     last = records.after or (records.evaluations[-1] if records.evaluations else None)
     if last is None:
         return ""
-    first = {(score.skill, score.level): score for score in records.before.scores} if records.before else {}
-    table = {(score.skill, score.level): score for score in last.scores}
-    levels = sorted({level for _, level in table})
-    rows = [skill for skill in skills if any((skill, level) in table for level in levels)]
-    values: list[list[Optional[tuple[float, str, str]]]] = []
-    for skill in rows:
-        values.append([])
-        for level in levels:
-            score, old = table.get((skill, level)), first.get((skill, level))
-            if score is None:
-                values[-1].append(None)
-                continue
-            text = f"{100 * score.greedy:.0f}"
-            if old is not None and last is not records.before:
-                text = f"{100 * old.greedy:.0f} → {text}"
-            values[-1].append((score.greedy, text, f"{skill}, level {level}: {text} % of {score.asked} questions"))
+    levels = sorted({score.level for score in last.scores})
+    rows = [skill for skill in skills if last.greedy(skill)[1]]
+    before = records.before if last is not records.before else None
+
+    def cell(skill: str, level: int) -> Optional[charts.Shade]:
+        was = before.greedy(skill, level) if before else (0.0, 0)
+        return charts.before_after(was, last.greedy(skill, level), f"{skill}, level {level}")
+
+    values = [[cell(skill, level) for level in levels] for skill in rows]
     return charts.heatmap(rows, [f"level {level}" for level in levels], values)
 
 

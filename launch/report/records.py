@@ -57,7 +57,7 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class Score:
-    """Held-out results for one skill at one level; `greedy`, `sampled` and `blind` are accuracies, 0 to 1."""
+    """Held-out results for one skill at one level in one world. `greedy`, `sampled`, `blind`: accuracies, 0 to 1."""
 
     skill: str
     level: int
@@ -65,6 +65,7 @@ class Score:
     greedy: float
     sampled: Optional[float] = None
     blind: Optional[float] = None
+    world: str = ""  # its name; "" if the run has one world
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,13 @@ class Evaluation:
     def skills(self) -> list[str]:
         return list(dict.fromkeys(score.skill for score in self.scores))
 
-    def greedy(self, skill: str) -> tuple[float, int]:
-        """(right, asked) over the skill's levels; `right` is fractional if rewards are."""
-        chosen = [score for score in self.scores if score.skill == skill]
+    def greedy(self, skill: str, level: Optional[int] = None, world: Optional[str] = None) -> tuple[float, int]:
+        """(right, asked) over the skill's levels and worlds, or over one; `right` is fractional if rewards are."""
+        chosen = [
+            score
+            for score in self.scores
+            if score.skill == skill and level in (None, score.level) and world in (None, score.world)
+        ]
         return sum(score.greedy * score.asked for score in chosen), sum(score.asked for score in chosen)
 
     def sampled(self, skill: str) -> Optional[float]:
@@ -102,6 +107,18 @@ class Lease:
     purposes: dict[str, int]
     success: dict[str, float]  # the curriculum's estimate per cell
     reason: str
+
+
+@dataclass(frozen=True)
+class WorldChange:
+    """A world that was added to the run or retired. `issued`: the number of specs issued before."""
+
+    event: str  # "world_added" or "world_retired"
+    name: str
+    issued: int
+    reason: str
+    parent: str = ""  # of a derived world
+    change: str = ""  # from the parent
 
 
 @dataclass(frozen=True)
@@ -163,6 +180,7 @@ class Records:
     evaluations: list[Evaluation] = field(default_factory=list)
     leases: list[Lease] = field(default_factory=list)
     reports: list[ReportBatch] = field(default_factory=list)
+    worlds: list[WorldChange] = field(default_factory=list)
     _offsets: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def update(self) -> Records:
@@ -178,6 +196,8 @@ class Records:
                     self.leases.append(record)
                 elif isinstance(record, ReportBatch):
                     self.reports.append(record)
+                elif isinstance(record, WorldChange):
+                    self.worlds.append(record)
         return self
 
     def _new_lines(self, process: str) -> list[dict[str, Any]]:
@@ -214,9 +234,14 @@ def is_relational(skill: str) -> bool:
 
 
 def split_cell(cell: str) -> tuple[str, int]:
-    """ "depth_order L2" or "depth_order L2 fog:3" -> ("depth_order", 2)."""
+    """ "depth_order L2" or "depth_order L2 @night fog:3" -> ("depth_order", 2)."""
     skill, _, rest = cell.partition(" L")
     return skill, int(rest.partition(" ")[0])
+
+
+def world_of_cell(cell: str) -> str:
+    """ "depth_order L2 @night fog:3" -> "night"; "" if the cell names no world."""
+    return next((part[1:] for part in cell.split() if part.startswith("@")), "")
 
 
 def read_episodes(run: RunDir) -> list[EpisodeRecord]:
@@ -247,9 +272,11 @@ def _learner_line(line: dict[str, Any]) -> Union[StepRecord, Evaluation, None]:
     return _step(line) if event == "step" else _evaluation(line) if event == "evaluated" else None
 
 
-def _curriculum_line(line: dict[str, Any]) -> Union[Lease, ReportBatch, None]:
+def _curriculum_line(line: dict[str, Any]) -> Union[Lease, ReportBatch, WorldChange, None]:
     """The same for metrics/curriculum.jsonl."""
     event = line.get("event")
+    if event in ("world_added", "world_retired"):
+        return msgspec.convert(line, WorldChange)
     return _lease(line) if event == "leased" else _report_batch(line) if event == "reported" else None
 
 

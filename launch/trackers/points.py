@@ -152,24 +152,32 @@ def _scalars(prefix: str, line: Mapping[str, Any]) -> dict[str, float]:
 def _evaluation(step: int, line: Mapping[str, Any]) -> Iterator[Point]:
     rows = [row for row in line.get("rows") or () if isinstance(row, dict)]
     by_skill: dict[str, list[float]] = defaultdict(list)
-    cells: dict[str, dict[int, float]] = defaultdict(dict)
+    by_world: dict[str, list[float]] = defaultdict(list)
+    cells: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         if isinstance(row.get("greedy"), (int, float)):
             by_skill[str(row.get("skill"))].append(float(row["greedy"]))
-            cells[str(row.get("skill"))][int(row.get("level") or 0)] = round(float(row["greedy"]), 4)
+            cells[str(row.get("skill"))][int(row.get("level") or 0)].append(float(row["greedy"]))
+            if row.get("world"):
+                by_world[str(row["world"])].append(float(row["greedy"]))
     if not by_skill:
         return
     means = {skill: sum(values) / len(values) for skill, values in by_skill.items()}
     name = "held_out_during" if line.get("label") == "during" else "held_out"  # during: fewer questions
     scalars = {f"{name}/{skill}": mean for skill, mean in means.items()}
     scalars[f"{name}/mean"] = sum(means.values()) / len(means)
+    scalars |= {f"{name}/world/{world}": sum(values) / len(values) for world, values in by_world.items()}
     levels = sorted({level for own in cells.values() for level in own})
     table = Table(
         name,
         ("skill", *(f"level {level}" for level in levels)),
-        tuple((skill, *(own.get(level) for level in levels)) for skill, own in cells.items()),
+        tuple((skill, *(_rounded_mean(own.get(level)) for level in levels)) for skill, own in cells.items()),
     )
     yield Point(step, scalars, table)
+
+
+def _rounded_mean(values: Optional[list[float]]) -> Optional[float]:
+    return round(sum(values) / len(values), 4) if values else None
 
 
 def markdown(table: Table) -> str:

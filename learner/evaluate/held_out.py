@@ -1,8 +1,8 @@
 """Held-out evaluation: the same questions before, during and after training, in scenes that are never trained on.
 
 Specs come from protocol.tasks.specs (val split), are rendered once per run and stored in evaluations/held_out/. Each
-question is answered greedily and by sampling; a subset is also asked blind. Scores are per skill and level, with 95 %
-Wilson intervals, or bootstrap intervals if scores other than 0 and 1 occur (numeric answers).
+question is answered greedily and by sampling; a subset is also asked blind. Scores are per skill, level and world, with
+95 % Wilson intervals, or bootstrap intervals if scores other than 0 and 1 occur (numeric answers).
 """
 
 from __future__ import annotations
@@ -42,10 +42,12 @@ log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3  # to render a view that is broken
 _RETRY_S = 1.0
+_WORLD_WAIT_S = 120.0  # for a simulator that makes a world, if others are there
 _SPARE = 2.0  # specs per question wanted: some are infeasible
 _BOOTSTRAP = 1000
 
 ShowStatus = Callable[[str], None]
+Cell = tuple[str, int, str]  # skill, level, name of the world
 
 
 # ----------------------------------------------------------------------------- questions
@@ -55,35 +57,40 @@ class HeldOut:
     """The held-out questions of a run, rendered once and stored."""
 
     def __init__(
-        self, folder: Path, world: World, cells: Sequence[tuple[str, int]], settings: EvaluateSettings
+        self, folder: Path, worlds: Mapping[str, World], cells: Sequence[tuple[str, int]], settings: EvaluateSettings
     ) -> None:
-        """`cells` are (skill, level); the questions of a skill are split evenly between its levels."""
+        """`cells` are (skill, level); the questions of a skill in a world are split evenly between its levels."""
         self._folder = folder
         levels = Counter(skill for skill, _ in dict.fromkeys(cells))
-        self._wanted = {cell: math.ceil(settings.per_skill / levels[cell[0]]) for cell in cells}
-        spare = {cell: math.ceil(count * _SPARE) for cell, count in self._wanted.items()}
-        self._specs = held_out_specs(world, settings.seed, spare)
-        self._key = msgspec.json.encode(self._specs)
+        wanted = {cell: math.ceil(settings.per_skill / levels[cell[0]]) for cell in cells}
+        spare = {cell: math.ceil(count * _SPARE) for cell, count in wanted.items()}
+        self._wanted: dict[Cell, int] = {(*cell, name): wanted[cell] for name in worlds for cell in wanted}
+        self._specs = [spec for world in worlds.values() for spec in held_out_specs(world, settings.seed, spare)]
 
     def tasks(
         self, simulator: Channel, stream: StreamSettings, show: ShowStatus, stalls: Optional[Stalls] = None
     ) -> list[Task]:
         """Return the wanted number of questions of each cell, from disk if they were rendered before.
 
-        With `stalls`, a simulator that does not answer is waited for, until `show` raises. Raises VantageError: errors
-        of the simulator that a retry cannot fix, and "infeasible" if a cell has no question.
+        With `stalls`, a simulator that does not answer is waited for, until `show` raises. A world that no simulator
+        makes is left out if others are there. Raises VantageError: errors of the simulator that a retry cannot fix, and
+        "infeasible" if a cell of another world has no question.
         """
         tasks = self._read()
         if tasks is None:
             tasks = _render(self._specs, self._wanted, simulator, stream, show, stalls)
             self._write(tasks)
         chosen: list[Task] = []
+        made = {task.spec.world for task in tasks}
         for cell, count in self._wanted.items():
             own = [task for task in tasks if _cell(task.spec) == cell]
+            if not own and made and cell[2] not in made:
+                continue
             if not own:
                 raise VantageError(
                     "infeasible",
-                    f"no held-out scene has a {cell[0]} question at level {cell[1]}: remove that level.",
+                    f"no held-out scene{f' of world {cell[2]}' if cell[2] else ''} has a {cell[0]} question at level "
+                    f"{cell[1]}: remove that level.",
                 )
             chosen += own[:count]
         return chosen
@@ -98,7 +105,7 @@ class HeldOut:
         index = self._folder / "questions.json"
         try:
             stored = msgspec.json.decode(read_regular(index), type=_Stored)
-            return stored if stored.specs.encode() == self._key else None
+            return stored if msgspec.json.decode(stored.specs, type=list[TaskSpec]) == self._specs else None
         except FileNotFoundError:
             return None
         except (msgspec.MsgspecError, ValueError, RecursionError, OSError, VantageError) as error:
@@ -145,15 +152,18 @@ class HeldOut:
             os.replace(staging, self._folder / "images.npy")
             fsync_folder(self._folder)
         rows = [_Row(task.spec, task.question, len(task.images), task.renderer_digest, task.pose) for task in tasks]
-        write_atomic(self._folder / "questions.json", msgspec.json.encode(_Stored(self._key.decode(), rows)))
+        write_atomic(
+            self._folder / "questions.json",
+            msgspec.json.encode(_Stored(msgspec.json.encode(self._specs).decode(), rows)),
+        )
 
 
 def _shape(spec: TaskSpec) -> tuple[int, int, int]:
     return spec.camera.height_px, spec.camera.width_px, 3
 
 
-def _cell(spec: TaskSpec) -> tuple[str, int]:
-    return spec.question.skill, spec.question.level
+def _cell(spec: TaskSpec) -> Cell:
+    return spec.question.skill, spec.question.level, spec.world
 
 
 class _Row(msgspec.Struct, array_like=True):
@@ -171,7 +181,7 @@ class _Stored(msgspec.Struct):
 
 def _render(
     specs: Sequence[TaskSpec],
-    wanted: Mapping[tuple[str, int], int],
+    wanted: Mapping[Cell, int],
     simulator: Channel,
     stream: StreamSettings,
     show: ShowStatus,
@@ -179,18 +189,20 @@ def _render(
 ) -> list[Task]:
     """Render the feasible specs, in order, at least the first `wanted` of each cell.
 
-    The result does not depend on timing: a spec is skipped only when enough earlier specs of its cell are done, or when
-    it is broken in several attempts.
+    The result does not depend on timing: a spec is skipped only when enough earlier specs of its cell are done, when it
+    is broken in several attempts, or with its world, if no simulator makes that for _WORLD_WAIT_S.
     """
     waiting = list(reversed(specs))
+    worlds = {spec.world for spec in specs}
+    missing_since_s: dict[str, float] = {}
     in_flight: dict[Future[Any], TaskSpec] = {}
     done: dict[str, Task] = {}
-    have: Counter[tuple[str, int]] = Counter()
+    have: Counter[Cell] = Counter()
     broken: Counter[str] = Counter()
     while waiting or in_flight:
         while waiting and len(in_flight) < stream.in_flight:
             spec = waiting.pop()
-            if have[_cell(spec)] < wanted[_cell(spec)]:
+            if spec.world in worlds and have[_cell(spec)] < wanted[_cell(spec)]:
                 message = RenderTask(spec, image_codec=stream.image_codec)
                 in_flight[simulator.submit(message, deadline_s=stream.render_deadline_s)] = spec
         for future in wait(in_flight, timeout=_RETRY_S, return_when=FIRST_COMPLETED).done:
@@ -198,10 +210,18 @@ def _render(
             try:
                 done[spec.spec_id] = task_from(future.result(), spec, stream.image_codec)
                 have[_cell(spec)] += 1
+                missing_since_s.pop(spec.world, None)
                 if stalls is not None:
                     stalls.progressed(QUESTIONS)
             except VantageError as error:
                 if error.code == "infeasible":
+                    continue
+                if error.code == "unsupported" and error.retryable and worlds - {spec.world}:
+                    since_s = missing_since_s.setdefault(spec.world, time.monotonic())
+                    if time.monotonic() - since_s > _WORLD_WAIT_S:
+                        log.warning("world %s is left out of the evaluation: %s", spec.world, error.message)
+                        worlds.discard(spec.world)
+                    waiting.insert(0, spec)
                     continue
                 _give_up_or_wait(error, stalls)
                 broken[spec.spec_id] += not error.retryable
@@ -211,7 +231,7 @@ def _render(
                     log.warning("held-out spec %s is left out: %s", spec.spec_id, error.message)
         ready = sum(min(have[cell], count) for cell, count in wanted.items())
         show(f"rendering held-out questions, {ready} of {sum(wanted.values())}")
-    return [done[spec.spec_id] for spec in specs if spec.spec_id in done]
+    return [done[spec.spec_id] for spec in specs if spec.spec_id in done and spec.world in worlds]
 
 
 def _give_up_or_wait(error: VantageError, stalls: Optional[Stalls]) -> None:
@@ -243,6 +263,7 @@ class CellScores:
     sampled_interval: Optional[tuple[float, float]] = None
     blind: Optional[float] = None
     asked_blind: int = 0
+    world: str = ""  # its name; "" if the run has one world
 
 
 class Evaluator:
@@ -270,11 +291,11 @@ class Evaluator:
         blind_indices = first_per_skill(range(len(tasks)), tasks, blind_per_skill)
         blind_scores = self._scores([tasks[index] for index in blind_indices], 0, True, show)
         blind = {index: scores[0] for index, scores in zip(blind_indices, blind_scores)}
-        cells: dict[tuple[str, int], list[int]] = {}
+        cells: dict[Cell, list[int]] = {}
         for index, task in enumerate(tasks):
             cells.setdefault(_cell(task.spec), []).append(index)
         rows = []
-        for (skill, level), members in cells.items():
+        for (skill, level, world), members in cells.items():
             own_blind = [blind[index] for index in members if index in blind]
             own_sampled = [score for index in members if (score := sampled[index]) is not None]
             rows.append(
@@ -288,6 +309,7 @@ class Evaluator:
                     interval(own_sampled) if own_sampled else None,
                     _mean(own_blind) if own_blind else None,
                     len(own_blind),
+                    world,
                 )
             )
         questions = [(task.spec.spec_id, greedy[index], sampled[index]) for index, task in enumerate(tasks)]
@@ -325,11 +347,11 @@ class Evaluator:
 
 
 def first_per_skill(indices: Sequence[int], tasks: Sequence[Task], count: int) -> list[int]:
-    """Choose up to `count` questions of each skill, evenly over its levels. Deterministic."""
-    by_skill: dict[str, dict[int, list[int]]] = {}
+    """Choose up to `count` questions of each skill in each world, evenly over its levels. Deterministic."""
+    by_skill: dict[tuple[str, str], dict[int, list[int]]] = {}
     for index in indices:
-        question = tasks[index].spec.question
-        by_skill.setdefault(question.skill, {}).setdefault(question.level, []).append(index)
+        skill, level, world = _cell(tasks[index].spec)
+        by_skill.setdefault((skill, world), {}).setdefault(level, []).append(index)
     chosen: list[int] = []
     for levels in by_skill.values():
         rounds = max(map(len, levels.values()))

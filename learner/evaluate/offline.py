@@ -16,7 +16,7 @@ from learner.settings import LearnerSettings
 from learner.stream.reports import Channel
 from protocol.run.config import section
 from protocol.run.directory import RunDir
-from protocol.tasks.specs import cells_of, world_of
+from protocol.tasks.specs import cells_of, worlds_of
 from protocol.wire.messages import GetSimStatus
 
 _STATUS_DEADLINE_S = 5.0
@@ -63,7 +63,7 @@ def evaluate_run(
     if per_skill is not None and per_skill != asked.per_skill:
         asked = asked.model_copy(update={"per_skill": per_skill})
         folder = run.path / "evaluations" / f"held_out_{per_skill}"
-    held_out = HeldOut(folder, world_of(run.config), cells_of(run.config), asked)
+    held_out = HeldOut(folder, worlds_of(run.config), cells_of(run.config), asked)
     if not held_out.rendered:
         simulator.request(GetSimStatus(), deadline_s=_STATUS_DEADLINE_S)  # fail before loading the model
     saved = load_policy(run, step, adapter)

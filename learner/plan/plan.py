@@ -20,12 +20,13 @@ import torch
 from learner.plan import memory
 from learner.plan.memory import GIB, Pass
 from learner.plan.shape import Shape, shape_of
+from learner.policy.assemble import most_turns
 from learner.rollouts.transformers import GENERATED_AT_ONCE, PACKED_AT_ONCE, prompts_at_once
 from learner.settings import LearnerSettings
 from protocol.errors import VantageError
 from protocol.run.config import Tree, section
 from protocol.skills import CATALOGUE
-from protocol.tasks.specs import World, cells_of, world_of
+from protocol.tasks.specs import World, cells_of, worlds_of
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +45,14 @@ class Views(NamedTuple):
     turns: int
 
 
-def views_of(world: World, skills: Iterable[str]) -> Views:
-    """What the questions of these skills show in this world."""
+def views_of(worlds: Iterable[World], skills: Iterable[str]) -> Views:
+    """What the questions of these skills show in these worlds."""
+    worlds = list(worlds)
+    turns = most_turns(worlds)
     most = max(CATALOGUE[name].view_budget for name in skills)
-    height, width = max(world.image_shapes, key=lambda shape: shape[0] * shape[1])
-    return Views(max(most, 1 + world.look_around), height, width, 1 + world.look_around)
+    shapes = [shape for world in worlds for shape in world.image_shapes]
+    height, width = max(shapes, key=lambda shape: shape[0] * shape[1])
+    return Views(max(most, turns), height, width, turns)
 
 
 @dataclass(frozen=True)
@@ -268,7 +272,7 @@ def _with(plan: Plan, *changes: Change) -> Plan:
 def plan_of(tree: Tree) -> Plan:
     """The plan of a complete configuration. Raises VantageError as `shape_of`."""
     settings = section(tree, "learner", LearnerSettings)
-    views = views_of(world_of(tree), {skill for skill, _ in cells_of(tree)})
+    views = views_of(worlds_of(tree).values(), {skill for skill, _ in cells_of(tree)})
     return make_plan(shape_of(settings.policy.model, settings.policy.revision), settings, views)
 
 

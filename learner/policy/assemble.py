@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional, Sequence
+from typing import Any, Iterable, Optional, Sequence
 
 import torch
 from peft import LoraConfig, get_peft_model
@@ -126,17 +126,22 @@ def target_modules(model: Any, targets: str) -> list[Any]:
     return [module for name, module in model.named_modules() if re.fullmatch(targets, name)]
 
 
-def rollout_engine(parts: Parts, settings: LearnerSettings, world: World, seed: int) -> RolloutEngine:
-    """Create the rollout engine named in the settings, for prompts about this world.
+def rollout_engine(parts: Parts, settings: LearnerSettings, worlds: Iterable[World], seed: int) -> RolloutEngine:
+    """Create the rollout engine named in the settings, for prompts about these worlds.
 
     Raises VantageError("bad_config") if it is not installed, and the errors of its factory.
     """
-    return ENGINES.load(settings.rollout.engine)(EngineContext(parts, settings, max_images(world), seed))
+    return ENGINES.load(settings.rollout.engine)(EngineContext(parts, settings, max_images(worlds), seed))
 
 
-def max_images(world: World) -> int:
-    """Maximum number of images in a prompt about this world."""
-    return max(MOST_VIEWS, 1 + world.look_around)
+def max_images(worlds: Iterable[World]) -> int:
+    """Maximum number of images in a prompt about these worlds."""
+    return max(MOST_VIEWS, most_turns(worlds))
+
+
+def most_turns(worlds: Iterable[World]) -> int:
+    """Maximum number of turns of an answer: it may look around before each but the first."""
+    return 1 + max(world.look_around for world in worlds)
 
 
 def resume(parts: Parts, checkpoints: CheckpointStore) -> Optional[Path]:

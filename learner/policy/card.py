@@ -10,7 +10,7 @@ from typing import Any, Mapping, Optional
 from learner.settings import LearnerSettings
 from protocol.run.config import to_toml
 from protocol.run.directory import RunDir
-from protocol.tasks.specs import world_of
+from protocol.tasks.specs import worlds_of
 
 _TABLES = ("policy", "budget", "rollout", "screen", "replay", "grpo")  # of the settings, those that shape a policy
 _VERSIONS = ("torch", "transformers", "peft", "trl")
@@ -18,7 +18,7 @@ _VERSIONS = ("torch", "transformers", "peft", "trl")
 
 def write_card(run: RunDir, settings: LearnerSettings, step: int, base: Mapping[str, Any]) -> str:
     """The card as Markdown. `base` is the manifest's facts about the base model."""
-    world = world_of(run.config)
+    sizes = sorted({(world.width_px, world.height_px) for world in worlds_of(run.config).values()})
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in _VERSIONS)
     shown = {table: getattr(settings, table).model_dump(mode="json") for table in _TABLES}
     packaged = (
@@ -46,7 +46,9 @@ def write_card(run: RunDir, settings: LearnerSettings, step: int, base: Mapping[
             "",
             "## How to ask",
             "",
-            f"Prompt style `{settings.policy.style}`; images of {world.width_px} x {world.height_px} px. "
+            f"Prompt style `{settings.policy.style}`; images of "
+            + " and ".join(f"{width} x {height}" for width, height in sizes)
+            + " px. "
             "`adapter/` is for PEFT or vLLM with the base model; the model itself is merged.",
             "",
             "## Settings",
@@ -67,17 +69,18 @@ def _scores(run: RunDir) -> list[str]:
         return ["The run has no evaluation yet."]
     lines = ["| skill | level | asked | before, greedy % | after, greedy % |", "| --- | --- | --- | --- | --- |"]
     for key in sorted({**before, **after}):
-        own = after.get(key) or before[key]
-        lines.append(
-            f"| {key[0]} | {key[1]} | {own['asked']} | {_per_cent(before.get(key))} | {_per_cent(after.get(key))} |"
-        )
+        (world, skill, level), own = key, after.get(key) or before[key]
+        name = f"{skill} in {world}" if world else skill
+        scores = f"{_per_cent(before.get(key))} | {_per_cent(after.get(key))}"
+        lines.append(f"| {name} | {level} | {own['asked']} | {scores} |")
     return lines
 
 
-def _rows(path: Path) -> dict[tuple[str, int], dict[str, Any]]:
+def _rows(path: Path) -> dict[tuple[str, str, int], dict[str, Any]]:
+    """The scores of an evaluation by world, skill and level."""
     try:
         rows = json.loads(path.read_bytes())["rows"]
-        return {(row["skill"], row["level"]): row for row in rows}
+        return {(row.get("world", ""), row["skill"], row["level"]): row for row in rows}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

@@ -20,14 +20,14 @@ from learner.grpo.clock import StepClock
 from learner.grpo.schedule import rate
 from learner.grpo.trainer import VantageTrainer, trainer_config
 from learner.policy.adapters import read_adapter
-from learner.policy.assemble import assemble, rollout_engine
+from learner.policy.assemble import assemble, most_turns, rollout_engine
 from learner.ranks.orders import Answer, Leave, LoadAdapter, Ranks, Resume, Score, Train, TrainStep, join
 from learner.rollouts.group import Group
 from learner.rollouts.sharded import answer_part
 from learner.settings import LearnerSettings
 from protocol.run.config import section
 from protocol.run.directory import RunDir
-from protocol.tasks.specs import world_of
+from protocol.tasks.specs import worlds_of
 
 
 def follow(run: RunDir) -> None:
@@ -40,8 +40,8 @@ class Follower:
         self._run_dir = run
         self._settings = settings
         self._parts = assemble(settings, run.seed)
-        self._world = world_of(run.config)
-        self._engine = rollout_engine(self._parts, settings, self._world, run.seed)
+        self._worlds = worlds_of(run.config).values()
+        self._engine = rollout_engine(self._parts, settings, self._worlds, run.seed)
         self._live = self._parts.live_engine()
         self._ranks = join(self._parts.device == "cuda")
         self._checkpoint: Optional[str] = None
@@ -95,7 +95,7 @@ class Follower:
             settings.budget.steps,
             self._run_dir.seed,
             use_cpu=self._parts.device == "cpu",
-            turns=1 + self._world.look_around,
+            turns=most_turns(self._worlds),
             ranks=self._ranks.size,
         )
         return VantageTrainer(

@@ -15,7 +15,7 @@ from learner.policy.load import resolve
 from learner.settings import LearnerSettings
 from protocol.errors import VantageError
 from protocol.run.config import Tree, section
-from protocol.tasks.specs import world_of
+from protocol.tasks.specs import worlds_of
 
 
 def command(
@@ -56,7 +56,7 @@ def serve(config: Tree, host: str, port: int, flags: Sequence[str]) -> None:
 
     from learner.policy.assemble import max_images
 
-    settings, images = section(config, "learner", LearnerSettings), max_images(world_of(config))
+    settings, images = section(config, "learner", LearnerSettings), max_images(worlds_of(config).values())
     on_gpu = torch.cuda.is_available()
     os.environ["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "1"
     if not on_gpu:

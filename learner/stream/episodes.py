@@ -269,21 +269,22 @@ class TaskStream:
             codec, questions = self._settings.image_codec, self._questions_about(leased)
             self._ready.append(task_from(future.result(), leased.spec, codec, leased, leased_at, questions))
         except VantageError as error:
-            self._failed(leased, error)
+            report = failure_report(leased, step, error)
+            self._failed(report, error)
             if error.code in FATAL and self._stalled:
                 raise
-            self._report_failure(failure_report(leased, step, error))
+            self._report_failure(report)
         else:
             self._infeasible_in_a_row = 0
             self._stalls.progressed(QUESTIONS)
 
-    def _failed(self, leased: Leased, error: VantageError) -> None:
-        if error.code == "infeasible":
+    def _failed(self, report: ConfidenceReport, error: VantageError) -> None:
+        if report.outcome == "infeasible":
             self.infeasible += 1
             self._infeasible_in_a_row += 1
-        else:
+        elif report.outcome == "broken":
             self.broken += 1
-            log.warning("broken spec: %s", error, extra={"spec_id": leased.spec.spec_id})
+            log.warning("broken spec: %s", error, extra={"spec_id": report.spec_id})
         if error.code != "infeasible" or self._infeasible_in_a_row % _INFEASIBLE_IN_A_ROW == 0:
             self._stalls.failed(QUESTIONS, error.message, SEE_SIMULATOR)
         if self._stalled:

@@ -55,11 +55,14 @@ def report_on(leased: Leased, version: int, outcome: str, **fields: Any) -> Conf
         level=leased.spec.question.level,
         blind=leased.blind,
         degradation=degradation_label(leased.spec.degradations),
+        world=leased.spec.world,
         **fields,
     )
 
 
 def failure_report(leased: Leased, version: int, error: VantageError) -> ConfidenceReport:
-    """Return the report on a spec that could not be rendered: infeasible, or broken by an error."""
-    outcome = "infeasible" if error.code == "infeasible" else "broken"
+    """Return the report on a spec that could not be rendered: infeasible, returned until a simulator can make its
+    world, or broken by another error."""
+    returned = error.code == "unsupported" and error.retryable
+    outcome = "infeasible" if error.code == "infeasible" else "returned" if returned else "broken"
     return report_on(leased, version, outcome, reason=error.message[:_LONGEST_REASON])

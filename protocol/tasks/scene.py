@@ -73,6 +73,7 @@ class SceneSpec(msgspec.Struct, frozen=True):
     light: str = "day"  # of LIGHTS
     ceiling_m: float = 2.6
     categories: tuple[str, ...] = ()  # empty: every category the backend has
+    backend: str = ""  # that opens the scene; empty: any
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < SEED_END:

@@ -1,13 +1,15 @@
 """Task specs as a function of (world, seed, seq, scene, cell).
 
-The curriculum builds training specs here and the learner held-out specs, from the same [curriculum.world] table. Both
-use the same kind of scenes and can never share one: seeds of training scenes are below HELD_OUT_SEED_BORDER, those of
-held-out scenes are not, and scenes of a dataset are in two lists that share no name.
+The curriculum builds training specs here and the learner held-out specs, from the same worlds. Both use the same kind
+of scenes and can never share one: seeds of training scenes are below HELD_OUT_SEED_BORDER, those of held-out scenes are
+not, and scenes of a dataset are in two lists that share no name.
 """
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections import Counter
 from typing import Annotated, Any, Callable, Hashable, Mapping, Optional, Sequence, TypeVar, Union
 
@@ -62,11 +64,13 @@ MOST_OBJECTS = 200
 
 
 class World(Section):
-    """A distribution of scenes and cameras: the [curriculum.world] table.
+    """A distribution of scenes and cameras: the [curriculum.world] table, or one of [[curriculum.worlds]].
 
     A pair of values is a range, from which every scene draws its own.
     """
 
+    name: str = ""  # of a world in [[curriculum.worlds]]: up to 32 of a-z, 0-9, _ and -
+    backend: str = ""  # that makes the scenes; empty: any worker of the run
     rooms: Union[_Rooms, tuple[_Rooms, _Rooms]] = 1
     min_objects: int = pydantic.Field(default=3, ge=1, le=200)
     max_objects: int = pydantic.Field(default=6, ge=1, le=200)
@@ -119,6 +123,8 @@ class World(Section):
             raise ValueError("a degradation is listed twice; list each once")
         if bool(self.assets) != bool(self.held_out_assets):
             raise ValueError("set both assets and held_out_assets, or neither")
+        if not re.fullmatch(r"([a-z0-9][a-z0-9_-]{0,31})?", self.name):
+            raise ValueError(f"the name of a world has up to 32 of a-z, 0-9, _ and -, unlike {self.name[:40]!r}")
         if shared := sorted(set(self.assets) & set(self.held_out_assets)):
             raise ValueError(f"scene {shared[0]} is in both assets and held_out_assets; remove it from one")
         return self
@@ -134,8 +140,61 @@ class World(Section):
         )
 
 
+class Worlds(Section):
+    """The worlds of a run: those listed, or the one of the [curriculum.world] table, which has no name.
+
+    A listed world gives only the keys in which it differs from [curriculum.world].
+    """
+
+    world: World = World()
+    worlds: tuple[World, ...] = ()
+
+    @pydantic.field_validator("worlds", mode="before")
+    @classmethod
+    def _completed(cls, entries: Any, info: pydantic.ValidationInfo) -> Any:
+        base = info.data.get("world")
+        if not isinstance(entries, list) or base is None or not all(isinstance(entry, dict) for entry in entries):
+            return entries
+        common = base.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+        return tuple(World.model_validate_json(json.dumps({**common, **entry})) for entry in entries)
+
+    @pydantic.model_validator(mode="after")
+    def _named(self) -> Worlds:
+        names = [world.name for world in self.worlds]
+        if self.world.name:
+            raise ValueError("only a world in [[curriculum.worlds]] has a name; remove it from [curriculum.world]")
+        if not all(names):
+            raise ValueError(f"world {names.index('') + 1} of [[curriculum.worlds]] has no name; give it one")
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            raise ValueError(f"[[curriculum.worlds]] lists two worlds {twice[0]}; give each its own name")
+        anywhere = [world.name for world in self.worlds if not world.backend]
+        if 0 < len(anywhere) < len(names):
+            raise ValueError(f"other worlds name a backend, so world {anywhere[0]} must name one, too")
+        return self
+
+    @property
+    def by_name(self) -> dict[str, World]:
+        return {world.name: world for world in self.worlds or (self.world,)}
+
+
+def worlds_of(tree: Mapping[str, Any]) -> dict[str, World]:
+    """The worlds of a run's configuration by name. Raises VantageError("bad_config")."""
+    table = tree.get("curriculum", {})
+    given = {key: table[key] for key in ("world", "worlds") if key in table}
+    return section({"curriculum": given}, "curriculum", Worlds).by_name
+
+
 def world_of(tree: Mapping[str, Any]) -> World:
-    """The [curriculum.world] table of a run's configuration. Raises VantageError("bad_config")."""
+    """The [curriculum.world] table of a configuration, for commands that use one world.
+
+    Raises VantageError("bad_config"), also for a configuration that lists worlds.
+    """
+    if listed := worlds_of(tree).keys() - {""}:
+        raise VantageError(
+            "bad_config",
+            f"this command uses one world, and the configuration lists {len(listed)}: add --set curriculum.worlds=[] "
+            "to use the one of [curriculum.world].",
+        )
     return section({"curriculum.world": tree.get("curriculum", {}).get("world", {})}, "curriculum.world", World)
 
 
@@ -182,6 +241,7 @@ def task_spec(
         max_views=CATALOGUE[skill].view_budget,
         degradations=_drawn(world, run_seed, seq, skill) if degradation is None else _parsed(degradation),
         look_around=world.look_around if CATALOGUE[skill].looks_around else 0,
+        world=world.name,
     )
 
 
@@ -228,7 +288,7 @@ def held_out_specs(world: World, seed: int, wanted: Mapping[tuple[str, int], int
             world,
             seed,
             scenes[scene],
-            spec_id=f"h{seed}-{number:06d}",
+            spec_id=f"h{seed}-{number:06d}" if not world.name else f"h{seed}-{world.name}-{number:06d}",
             seq=_HELD_OUT_SEQ + number,
             skill=skill,
             level=level,
@@ -251,6 +311,24 @@ def deal(world: World, items: Sequence[Item], cell: Callable[[Item], Hashable]) 
     )
     ordered = sorted(items, key=lambda item: rank[cell(item)])
     return sorted(((index % scenes, item) for index, item in enumerate(ordered)), key=lambda pair: pair[0])
+
+
+def deal_among(
+    worlds: Mapping[str, World], items: Sequence[Item], world: Callable[[Item], str], cell: Callable[[Item], Hashable]
+) -> list[tuple[int, Item]]:
+    """Deal items of several worlds as `deal` does those of one; the scenes of all worlds alternate."""
+    of_world: dict[str, list[Item]] = {}
+    for item in items:
+        of_world.setdefault(world(item), []).append(item)
+    placed: list[tuple[float, str, Item]] = []
+    for name, own in of_world.items():
+        dealt = deal(worlds[name], own, cell)
+        placed += (((scene + 0.5) / (dealt[-1][0] + 1), name, item) for scene, item in dealt)
+    numbers: dict[tuple[float, str], int] = {}
+    return [
+        (numbers.setdefault((place, name), len(numbers)), item)
+        for place, name, item in sorted(placed, key=lambda one: one[:2])
+    ]
 
 
 def _scene(world: World, seed: int, scene: int, held_out: bool) -> SceneSpec:
@@ -276,4 +354,5 @@ def _scene(world: World, seed: int, scene: int, held_out: bool) -> SceneSpec:
         light=light,
         ceiling_m=world.ceiling_m,
         categories=world.categories,
+        backend=world.backend,
     )

@@ -95,6 +95,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
     degradations: tuple[Degradation, ...] = ()
     look_around: int = 0  # number of Observe actions that a policy may take before it answers
     proposal: Optional[Proposal] = None  # the question to ask if `question.skill` is PROPOSED
+    world: str = ""  # name of the world of the scene; "" if the run has one world
 
 
 class Mention(msgspec.Struct, frozen=True):

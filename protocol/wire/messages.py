@@ -258,15 +258,16 @@ class SpecBatch(msgspec.Struct, frozen=True):
 
 
 EVIDENCE = ("answered", "screened")  # outcomes that tell what the policy can do
-OUTCOMES = (*EVIDENCE, "infeasible", "broken")
+OUTCOMES = (*EVIDENCE, "infeasible", "broken", "returned")
 
 
 class ConfidenceReport(msgspec.Struct, frozen=True):
     """Confidence and success of the policy on one spec.
 
     `outcome`: "answered", "screened" (the policy's confidence was measured, then other questions were chosen),
-    "infeasible" (the simulator could not realise the spec) or "broken" (a fault of the system); the last two never
-    count as wrong answers. For a screened spec `success_rate` is the expected accuracy.
+    "infeasible" (the simulator could not realise the spec), "broken" (a fault of the system) or "returned" (no
+    simulator can make its world now: it is issued again later); the last three never count as wrong answers. For a
+    screened spec `success_rate` is the expected accuracy.
 
     If several questions about the views of the spec were candidates, `candidates` holds the expected accuracy of each,
     chosen or not, and `candidate_variance` the mean variance of their accuracies. The other fields are about the chosen
@@ -293,6 +294,7 @@ class ConfidenceReport(msgspec.Struct, frozen=True):
     truth_probability: float = 0.0  # of the whole true answer given the prompt
     candidates: tuple[float, ...] = ()
     candidate_variance: float = 0.0
+    world: str = ""  # of the spec
 
 
 class SendReports(msgspec.Struct, frozen=True):
@@ -337,6 +339,24 @@ class CellStatus(msgspec.Struct, frozen=True):
     brier: Optional[float] = None  # of the skill
     degradation: str = ""  # of the images, like "fog:3"; "" if undegraded
     screened: int = 0
+    world: str = ""
+
+
+class WorldStatus(msgspec.Struct, frozen=True):
+    """A world of a run that lists worlds; figures are means over its cells."""
+
+    name: str
+    parent: str = ""  # of a derived world
+    change: str = ""  # from the parent, like "rooms 1 to 2"
+    added: str = ""  # why it was derived
+    at: int = 0  # number of specs issued before it was added
+    asked: int = 0
+    success_rate: float = 0.0
+    signal: float = 0.0
+    share: float = 0.0
+    retired: str = ""  # why it was retired; "" while it is asked
+    retired_at: int = -1
+    waiting: str = ""  # why its specs fail, if many in a row have
 
 
 class CurriculumStatus(msgspec.Struct, frozen=True):
@@ -353,6 +373,7 @@ class CurriculumStatus(msgspec.Struct, frozen=True):
     screened: int = 0  # specs whose confidence was measured, but that were not asked
     cells_left_out: int = 0  # cells without a row: those with the smallest shares, if there are very many
     learners: dict[str, int] = {}  # learner -> specs that it has on lease
+    worlds: tuple[WorldStatus, ...] = ()  # in the order in which they were added; empty if the run lists none
 
 
 KINDS: dict[str, type[msgspec.Struct]] = {

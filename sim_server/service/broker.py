@@ -56,7 +56,7 @@ from sim_server.service.dispatch import Dispatcher
 from sim_server.service.fleet import Fleet
 from sim_server.service.jobs import Job, Limits, Needs
 from sim_server.service.scenes import scene_key
-from sim_server.service.workers import WORKER_SERVICE, Workers
+from sim_server.service.workers import WORKER_SERVICE, Workers, worker_of
 from sim_server.settings import SimSettings
 
 log = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ class Broker:
                     self._on_request(request, now_s)
                 self._workers.handle_messages(now_s)
                 for job in self._dispatcher.unsupported(now_s):
-                    self._fail(job, "unsupported", "no worker can serve this request; see `sim-server status`.")
+                    self._unserved(job)
                 self._workers.assign(now_s)
                 self._workers.tend(now_s, start_children=not self._draining)
                 self._report(now_s)
@@ -185,6 +185,7 @@ class Broker:
             content=hashlib.blake2b(bytes(kind) + bytes(header), digest_size=16).digest(),
             scene=scene_key(scene),
             needs=Needs(
+                backend=scene.backend,
                 asset=scene.asset,
                 sensors=frozenset(() if isinstance(message, Describe) else message.sensors),
                 skill=_needed_skill(message) if isinstance(message, RenderTask) else "",
@@ -205,8 +206,16 @@ class Broker:
     def _answer(self, job: Job, frames: Sequence[Any]) -> None:
         self._inbox.finish(job.reply_to, [*frames[:2], job.reply_to[1], *frames[3:]])
 
-    def _fail(self, job: Job, code: str, message: str) -> None:
-        self._answer(job, encode(b"", Failure(code, message)))
+    def _unserved(self, job: Job) -> None:
+        """Answer a job that no worker can serve. One whose backend is missing can be sent again once it has joined."""
+        backend = job.needs.backend
+        missing = bool(backend) and not self._dispatcher.has_backend(backend)
+        text = "no worker can serve this request; see `sim-server status`."
+        if missing:
+            start = f"sim-server worker --join {self._run.path} --backend {backend}"
+            text = f"no {worker_of(backend)} has joined; start one with `{start}`."
+            self._workers.stalls.failed(worker_of(backend), "", f"Start one with `{start}`.")
+        self._answer(job, encode(b"", Failure("unsupported", text, retryable=missing)))
 
     # ------------------------------------------------------------------------- status and metrics
 

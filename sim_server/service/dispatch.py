@@ -10,6 +10,7 @@ Times are seconds of a monotonic clock, passed by the caller. Peers are identifi
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,6 +24,7 @@ from sim_server.service.jobs import Counters, Job, Limits, WorkerState
 MAX_PASSES = 16  # how often younger requests with a warm scene may overtake a request
 LOOK_AHEAD = 64  # how many requests a free worker chooses from
 QUARANTINE_SIZE = 1024
+_LONGEST_LOOK_S = 0.5  # between two looks for jobs that no worker can serve
 MAX_LOADING_S = 3600.0  # of one request together
 
 
@@ -40,6 +42,7 @@ class Dispatcher:
         self.costs = Costs(limits.request_floor_s, limits.request_timeout_s)
         self._turns: dict[str, int] = {}  # client -> requests assigned since it was last without any
         self._held: dict[str, int] = {}  # client -> its unanswered requests
+        self._next_look_s = 0.0
         self._service_s = 0.1  # running mean of the time between answers, for retry_after_s
         self._answered_s: Optional[float] = None
 
@@ -129,6 +132,7 @@ class Dispatcher:
         survivors = [job for job in orphans if job not in poisoned]
         for job in survivors:
             job.worker = None
+            job.servable_s = math.inf  # until now
         self.queue[:0] = survivors
         self.counters.redispatched += len(survivors)
         return poisoned + self._about_deadly_scenes()
@@ -252,19 +256,28 @@ class Dispatcher:
             del self._held[job.client], self._turns[job.client]
 
     def unsupported(self, now_s: float) -> list[Job]:
-        """Remove and return jobs that no worker could serve for too long, for the caller to answer."""
-        if not self.workers:
+        """Remove and return jobs that no worker could serve for too long, for the caller to answer.
+
+        Jobs wait if there is no worker at all, and from the moment at which the last one that could serve them left.
+        """
+        after_s = self.limits.unsupported_after_s
+        if not self.workers or now_s < self._next_look_s:
             return []
-        hopeless = [
-            job
-            for job in self.queue
-            if now_s - job.arrived_s > self.limits.unsupported_after_s
-            and not job.answered
-            and not any(self._can_serve(worker, job) for worker in self.workers.values())
-        ]
+        self._next_look_s = now_s + min(after_s / 8, _LONGEST_LOOK_S)
+        hopeless = []
+        for job in self.queue:
+            if any(self._can_serve(worker, job) for worker in self.workers.values()):
+                job.servable_s = now_s
+                continue
+            job.servable_s = min(job.servable_s, now_s)
+            if now_s - job.servable_s > after_s and not job.answered:
+                hopeless.append(job)
         for job in hopeless:
             self.drop(job)
         return hopeless
+
+    def has_backend(self, backend: str) -> bool:
+        return any(worker.backend == backend for worker in self.workers.values())
 
     @property
     def retry_after_s(self) -> float:
@@ -332,8 +345,12 @@ class Dispatcher:
         needs = job.needs
         if worker.worker_id in job.answered or (needs.digest and needs.digest != worker.digest):
             return False
+        if needs.backend and needs.backend != worker.backend:
+            return False
         if needs.asset and needs.asset not in worker.assets:
-            listed_by_one = any(needs.asset in other.assets for other in self.workers.values())
+            listed_by_one = any(
+                needs.asset in other.assets and needs.backend in ("", other.backend) for other in self.workers.values()
+            )
             if listed_by_one or worker.assets:
                 return False
         return needs.sensors <= worker.sensors and (

@@ -29,6 +29,7 @@ class Limits:
 class Needs:
     """Requirements on a worker; empty fields require nothing."""
 
+    backend: str = ""
     asset: str = ""
     sensors: frozenset[str] = frozenset()
     skill: str = ""
@@ -44,6 +45,7 @@ class Job:
     needs: Needs
     payload: Any  # opaque to the dispatcher: frames for the worker
     arrived_s: float
+    servable_s: float = 0.0  # last time at which a worker could serve it, or its arrival
     client: str = ""
     kind: str = ""  # requests of one kind cost about the same per pixel
     megapixels: float = 0.0
@@ -55,6 +57,9 @@ class Job:
     deaths: int = 0
     passes: int = 0
     worker: Optional[bytes] = None  # None while waiting
+
+    def __post_init__(self) -> None:
+        self.servable_s = max(self.servable_s, self.arrived_s)
 
     @property
     def scene_name(self) -> str:

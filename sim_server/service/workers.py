@@ -53,6 +53,11 @@ ADVICE = "See `sim-server status` and logs/sim-*; a working one joins with `sim-
 _VERDICTS = frozenset({"infeasible", "bad_request", "unsupported"})  # failures that are about the request
 
 
+def worker_of(backend: str) -> str:
+    """What a stall is about if requests name a backend that no worker has."""
+    return f"worker of the backend {backend}"
+
+
 class Workers:
     """The workers of one broker and the socket that they are connected to."""
 
@@ -170,6 +175,7 @@ class Workers:
             if ready.worker_id == other.worker_id or key == other.key:  # it reconnected, or sent READY again
                 self._lose(other.key, "joined again", blame=False)
         self._fleet.trust(ready.worker_id)
+        self.stalls.progressed(worker_of(ready.backend))
         self._dispatcher.forgive(self._suspected.pop(ready.worker_id, b""))
         self._dispatcher.join(
             WorkerState(

@@ -27,12 +27,13 @@ def report_on(leased: Leased, rewards: Sequence[float] = (1.0, 0.0, 1.0, 0.0), *
         "truth_likelihood": 0.5,
         "had_gradient": len(set(rewards)) > 1,
         "degradation": degradation_label(leased.spec.degradations),
+        "world": leased.spec.world,
     }
     return ConfidenceReport(**{**fields, **changes})
 
 
 def failure_on(leased: Leased, outcome: str) -> ConfidenceReport:
-    """Return a report on a spec without answers: "infeasible" or "broken"."""
+    """Return a report on a spec without answers: "infeasible", "broken" or "returned"."""
     fields = {"outcome": outcome, "rewards": (), "success_rate": 0.0, "had_gradient": False, "reason": "a test"}
     return msgspec.structs.replace(report_on(leased), **fields)
 

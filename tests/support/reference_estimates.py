@@ -44,7 +44,7 @@ def _open(state: State, settings: CurriculumSettings, cell: Cell) -> float:
     easier = [level for level in listed if level < cell.level]
     if not easier:
         return 1.0
-    before = Cell(cell.skill, max(easier), cell.degradation)
+    before = Cell(cell.skill, max(easier), cell.degradation, cell.world)
     above = (state.posterior(before, settings.estimation).mean - before.chance) / (1.0 - before.chance)
     return min(max(2.0 * above, 0.0), 1.0)
 

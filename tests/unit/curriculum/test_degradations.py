@@ -97,7 +97,7 @@ def test_chosen_degradations_are_leased_and_counted(start, selector: str, clear:
 def test_blind_questions_count_in_the_undegraded_cell() -> None:
     state = State()
     issue = Issue(0, 0, 0, "depth_order", 0, "frontier", degradation="fog:3")
-    (one,) = leased(WORLD, 0, (issue,))
+    (one,) = leased({"": WORLD}, 0, (issue,))
     report = report_on(one, blind=True)
     state.apply(LeasedEvent(b"1", "l", 0, 9.0, (issue,)), Estimation())
     state.apply(ReportedEvent(b"2", (report,)), Estimation())
@@ -111,7 +111,7 @@ def test_events_of_an_older_store_give_the_same_specs_and_counts() -> None:
     tree["issues"][0] = tree["issues"][0][:8]
     event = decode_event(msgspec.json.encode(tree))
     assert isinstance(event, LeasedEvent) and event.issues[0].degradation is None
-    (one,) = leased(WORLD, 5, event.issues)
+    (one,) = leased({"": WORLD}, 5, event.issues)
     scene = training_scene(WORLD, 5, 0)
     assert one.spec == task_spec(WORLD, 5, scene, spec_id=one.spec.spec_id, seq=3, skill="depth_order", level=0)
 

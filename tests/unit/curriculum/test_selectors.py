@@ -131,15 +131,15 @@ def test_uniform_follows_the_weights_of_skills():
 
 
 def test_static_repeats_the_same_specs_in_another_order():
-    world = CurriculumSettings().world
+    worlds = CurriculumSettings().by_name
     cells = [Cell(skill, level) for skill in ("depth_order", "view_direction", "object_count") for level in range(5)]
-    issues = repeated_issues(world, 1, cells, length=120, count=240, next_number=0)
+    issues = repeated_issues(worlds, 1, cells, length=120, count=240, next_number=0)
     first, second = (
         [(issue.seq, issue.scene, str(issue.cell)) for issue in part] for part in (issues[:120], issues[120:])
     )
     assert first != second and sorted(first) == sorted(second)
     assert len({issue.lease_id for issue in issues}) == 240
-    assert issues[100:140] == repeated_issues(world, 1, cells, length=120, count=40, next_number=100)
+    assert issues[100:140] == repeated_issues(worlds, 1, cells, length=120, count=40, next_number=100)
     assert all(len({issue.skill for issue in issues[start : start + 40]}) == 3 for start in range(0, 240, 40))
     assert (
         sum(one.scene == other.scene for one, other in zip(issues, issues[1:])) > 120

@@ -30,6 +30,14 @@ def test_every_shipped_config_parses_and_its_resolved_form_reads_back(path: Path
         assert section(resolved, table, model) == section(load([path]), table, model) or table == "run"
 
 
+def test_a_world_needs_an_allowed_backend(tmp_path: Path) -> None:
+    path = tmp_path / "two.toml"
+    path.write_text('[[curriculum.worlds]]\nname = "scans"\nbackend = "habitat"\n')
+    resolve([path], ['sim.allowed_backends=["rooms", "habitat"]'])
+    with pytest.raises(VantageError, match="can make world scans: add its backend habitat to sim.allowed_backends"):
+        resolve([path], ['sim.allowed_backends=["rooms"]'])
+
+
 @pytest.mark.parametrize(
     ("overlays", "ranks", "slurm"),
     [

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from launch.report.live import LiveView, print_results, sparkline
-from launch.report.records import Records, move_damaged_lines, split_cell
+from launch.report.records import Records, move_damaged_lines, split_cell, world_of_cell
 from protocol.run.directory import RunDir, read_jsonl
 from tests.support.synthetic_run import PERCEPTION, RELATIONAL, make_run
 
@@ -65,6 +65,13 @@ def test_lines_that_lack_a_value_or_have_another_type_are_left_out(tmp_path: Pat
     again = Records(run).update()
     assert counts == [len(each) for each in (again.steps, again.evaluations, again.leases, again.reports)]
     print_results(run, run.path / "report.html", Console(file=io.StringIO(), width=80))
+
+
+def test_a_cell_names_its_world() -> None:
+    assert [world_of_cell(cell) for cell in ("a L0", "a L0 @night", "a L1 @night fog:3", "a L1 fog:3")] == [
+        *("", "night", "night", "")
+    ]
+    assert split_cell("depth_order L2 @night fog:3") == ("depth_order", 2)
 
 
 def test_cells_split_into_skill_and_level() -> None:

@@ -31,7 +31,7 @@ STREAM = StreamSettings(in_flight=4)
 
 
 def held_out(folder: Path) -> HeldOut:
-    return HeldOut(folder, World(), CELLS, SETTINGS)
+    return HeldOut(folder, {"": World()}, CELLS, SETTINGS)
 
 
 def fail_every_fourth(spec: TaskSpec) -> Optional[VantageError]:
@@ -75,6 +75,46 @@ def test_scores_are_per_cell_greedy_sampled_and_blind(tmp_path: Path) -> None:
         assert row.sampled == pytest.approx(1 - row.greedy)  # "left" first, "right" in all samples
         assert row.greedy_interval[0] <= row.greedy <= row.greedy_interval[1]
     assert sum(row.asked_blind for row in rows) == 4
+
+
+TWO = {name: World(name=name, lights=(light,)) for name, light in (("plain", "day"), ("dark", "night"))}
+
+
+def test_worlds_are_asked_and_scored_apart(tmp_path: Path) -> None:
+    tasks = HeldOut(tmp_path, TWO, CELLS, SETTINGS).tasks(Channel(simulator()), STREAM, lambda _: None)
+    answerer = Answerer(Engine(lambda _: 1), Encoder(), "words", Channel(simulator()), STREAM)  # type: ignore[arg-type]
+    rows, _ = Evaluator(answerer, 3, 0).evaluate(tasks, 0, 2, lambda _: None)
+    cells = [(*cell, name) for name in TWO for cell in CELLS]
+    assert [(row.skill, row.level, row.world) for row in rows] == cells
+    assert [row.asked for row in rows] == [4, 4, 8] * 2
+    assert sum(row.asked_blind for row in rows) == 2 * 4
+    chosen = first_per_skill(range(len(tasks)), tasks, 4)
+    assert sum(tasks[index].spec.world == "dark" for index in chosen) == len(chosen) / 2 == 8
+
+
+def test_a_world_that_no_simulator_makes_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_WORLD_WAIT_S", 0.05)
+    missing = VantageError("unsupported", "no worker of the backend habitat has joined", retryable=True)
+
+    def fail(spec: TaskSpec) -> Optional[VantageError]:
+        return missing if spec.world == "dark" else None
+
+    for handler in (simulator(fail), simulator()):  # the second one finds the stored questions
+        tasks = HeldOut(tmp_path, TWO, CELLS, SETTINGS).tasks(Channel(handler), STREAM, lambda _: None)
+        assert {task.spec.world for task in tasks} == {"plain"} and len(tasks) == 16
+
+
+def test_questions_stored_by_an_earlier_version_are_not_rendered_again(tmp_path: Path) -> None:
+    first = held_out(tmp_path).tasks(Channel(simulator()), STREAM, lambda _: None)
+    path = tmp_path / "questions.json"
+    stored = path.read_text()
+    for later in ('\\"world\\":\\"\\"', '"world":""', '\\"backend\\":\\"\\"', '"backend":""'):
+        assert later in stored
+        stored = stored.replace("," + later, "")
+    path.write_text(stored)
+    fail = simulator(lambda _: VantageError("internal", "rendered again"))
+    again = held_out(tmp_path).tasks(Channel(fail), STREAM, lambda _: None)
+    assert [task.spec for task in again] == [task.spec for task in first]
 
 
 def test_the_subset_is_deterministic_and_even_over_levels(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_activations_are_planned_within_15_per_cent(case: Any) -> None:
 def the_plan(**tables: Any) -> plan.Plan:
     shape = shape_of_config("8B", build.Qwen3VLConfig(**qwen3_vl("8B")))
     settings = LearnerSettings(policy=PolicySettings(style="letters"), **tables)
-    return make_plan(shape, settings, views_of(World(width_px=512, height_px=384), ["path_length"]))
+    return make_plan(shape, settings, views_of([World(width_px=512, height_px=384)], ["path_length"]))
 
 
 def test_a_plan_that_does_not_fit_names_the_setting_to_change() -> None:

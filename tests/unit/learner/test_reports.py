@@ -293,6 +293,9 @@ def test_infeasible_and_broken_specs_have_different_outcomes() -> None:
     assert failure_report(leased(1), 3, Infeasible("no such view")).outcome == "infeasible"
     broken = failure_report(leased(1), 3, VantageError("poison", "it killed three workers"))
     assert (broken.outcome, broken.reason, broken.rewards) == ("broken", "it killed three workers", ())
+    missing = VantageError("unsupported", "no worker of the backend habitat has joined", retryable=True)
+    assert failure_report(leased(1), 3, missing).outcome == "returned"
+    assert failure_report(leased(1), 3, VantageError("unsupported", "no such sensor")).outcome == "broken"
 
 
 def test_answer_entropy_is_in_nats() -> None:

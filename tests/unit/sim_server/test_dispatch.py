@@ -193,6 +193,28 @@ class TestNeeds:
         d.submit(job("j0", needs=Needs(asset="apt_0")))
         assert names(d.assign(0.0)) == [("habitat", "j0")]
 
+    def test_a_request_goes_to_a_worker_of_its_backend(self):
+        other = worker("other", credit=4)
+        other.backend = "habitat"
+        d = dispatcher(worker("toy", credit=4), other)
+        for name, backend in (("j0", "habitat"), ("j1", "toy"), ("j2", "")):
+            d.submit(job(name, needs=Needs(backend=backend)))
+        given = {name: key for key, name in names(d.assign(0.0))}
+        assert (given["j0"], given["j1"]) == ("other", "toy") and len(given) == 3
+
+    def test_requests_wait_for_a_backend_that_leaves_and_fail_if_it_does_not_return(self):
+        first, second = worker("a"), worker("b")
+        first.backend = "habitat"
+        d = dispatcher(first, second, unsupported_after_s=5.0)
+        for name in ("j0", "j1"):
+            d.submit(job(name, needs=Needs(backend="habitat")))
+        assert names(d.assign(0.0)) == [("a", "j0")]
+        assert d.unsupported(99.0) == []  # j1 waits for the busy worker
+        d.lose(b"a", blame=False)
+        assert d.unsupported(100.0) == d.unsupported(103.0) == []
+        assert not d.has_backend("habitat")
+        assert {one.job_id for one in d.unsupported(106.0)} == {b"j0", b"j1"}
+
     def test_unsupported_requests_do_not_block_the_queue_and_fail_eventually(self):
         d = dispatcher(worker("a", sensors=frozenset({"rgb"})), unsupported_after_s=5.0)
         d.submit(job("deep", needs=Needs(sensors=frozenset({"depth"}))))
