@@ -219,13 +219,20 @@ def study(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(configs: ConfigsArgument = None, sets: SetsOption = None) -> None:
     """Show what is installed, which simulators and engines work here, and how to install what is missing.
 
+    With CONFIG, print the GPU memory that a run of it needs, from the model's config.json alone; no GPU is used.
     The exit code is 1 only if no simulator works.
     """
-    from vantage.doctor import examine
+    from vantage.doctor import examine, memory_plan
 
+    if configs:
+        from vantage.config_files import config_path
+
+        for line in memory_plan([config_path(one) for one in configs], sets or []):
+            typer.echo(line)
+        return
     if not examine(typer.echo):
         raise typer.Exit(1)
 

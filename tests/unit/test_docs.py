@@ -24,6 +24,7 @@ TABLES: dict[str, type[pydantic.BaseModel]] = {
     "sim": SimSettings,
     "learner": LearnerSettings,
     "learner.evaluate": type(LearnerSettings().evaluate),
+    "learner.sft": type(LearnerSettings().sft),
 }
 COMMANDS = ("sim-server", "curriculum", "proposer", "learner", "vantage")
 

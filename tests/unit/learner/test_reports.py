@@ -39,9 +39,7 @@ def id_of(number: int) -> str:
 
 
 def report(number: int) -> ConfidenceReport:
-    return ConfidenceReport(
-        id_of(number), f"s{number}", f"lease{number}", 1, "answered", "view_direction", 0
-    )
+    return ConfidenceReport(id_of(number), f"s{number}", f"lease{number}", 1, "answered", "view_direction", 0)
 
 
 class Curriculum:
