@@ -1,4 +1,4 @@
-"""Sections about the cost of the curriculum; see sections.py."""
+"""Sections about the cost of the curriculum and about composed questions; see sections.py."""
 
 from __future__ import annotations
 
@@ -41,3 +41,22 @@ def scale(result: Any) -> Iterable[str]:
         for log in result["logs"]
     ]
     yield table(("cells", "events", "start, s", "rebuild, s", "peak memory, MB"), rows)
+
+
+def composed(result: Any) -> Iterable[str]:
+    rows = [
+        (
+            *(row["depth"], row["examined"], row["accepted"], row["kinds"]),
+            ", ".join(f"{count} {code}" for code, count in row["rejected"].items()),
+            f"{row['agree']} of {row['accepted']}",
+            f"{1000 * row['cpu_s'] / row['examined']:.0f}",
+        )
+        for row in result["rows"]
+    ]
+    head = ("depth", "examined", "accepted", "kinds", "rejected", "oracle agrees", "processor ms per question")
+    yield table(head, rows)
+    yield "Examples:\n\n" + "\n".join(
+        f"- {example['text']} *{example['answer']}*\n  `{example['program']}`"
+        for row in result["rows"]
+        for example in row["examples"][:3]
+    )

@@ -23,6 +23,7 @@ from curriculum.replay import replay as decide_again
 from curriculum.selectors.base import make_selector
 from curriculum.settings import CurriculumSettings
 from curriculum.status import status_of
+from curriculum.tables import number, print_kinds
 from protocol.run.config import section
 from protocol.run.directory import RunDir
 from protocol.run.exits import run_command, stop_on_signals
@@ -157,14 +158,14 @@ def _print(name: str, status: CurriculumStatus) -> None:
         table.add_row(
             str(Cell(row.skill, row.level, row.degradation, row.world)),
             str(row.asked),
-            _number(row.success_rate if row.asked else None),
-            _number(row.predicted),
+            number(row.success_rate if row.asked else None),
+            number(row.predicted),
             f"{100 * row.share:.0f} %",
             str(row.no_gradient),
             str(row.infeasible),
-            _number(row.blind_success),
-            _number(row.calibration_error),
-            _number(row.brier),
+            number(row.blind_success),
+            number(row.calibration_error),
+            number(row.brier),
         )
     console.print(table)
     if status.cells_left_out:
@@ -184,6 +185,8 @@ def _print(name: str, status: CurriculumStatus) -> None:
             f"{status.proposals} proposals, {status.proposals_waiting} of their specs not issued yet",
             highlight=False,
         )
+    if status.kinds:
+        print_kinds(console, status.kinds)
     if status.reason:
         console.print(status.reason, highlight=False)
 
@@ -197,7 +200,7 @@ def _print_worlds(console: Console, worlds: Sequence[WorldStatus]) -> None:
     for row in worlds:
         figures = ["–"] * 3
         if not row.retired:
-            figures = [_number(row.success_rate), f"{row.signal:.3f}", f"{100 * row.share:.0f} %"]
+            figures = [number(row.success_rate), f"{row.signal:.3f}", f"{100 * row.share:.0f} %"]
         history = [f"{row.change} from {row.parent}: {row.added}" if row.parent else row.added]
         history += [f"retired at spec {row.retired_at}: {row.retired}"] if row.retired else []
         history += [f"waits: {row.waiting}"] if row.waiting else []
@@ -224,10 +227,6 @@ def _print_replay(title: str, spans: Sequence[Span]) -> None:
     table.add_row("signal", *(f"{asked:.3f} → {other:.3f}" for asked, other in signals), f"{change:+.3f}")
     console.print(table)
     console.print("signal: the expected variance of rewards within a group", highlight=False)
-
-
-def _number(value: Optional[float]) -> str:
-    return "–" if value is None else f"{value:.2f}"
 
 
 if __name__ == "__main__":

@@ -21,9 +21,11 @@ from typing import Callable, Sequence, Union
 import msgspec
 
 from curriculum.ability.estimates import Estimates, Estimator
-from curriculum.checks import check_report, check_training_proposal
+from curriculum.ability.rasch import Cell
+from curriculum.checks import check_kinds, check_report, check_training_proposal
 from curriculum.evolve import describe, next_event
 from curriculum.issues import fresh_issues, leased, proposed_issues, repeated_issues
+from curriculum.kinds import kind_shares, proposal_request
 from curriculum.record.events import (
     Event,
     Issue,
@@ -46,26 +48,26 @@ from protocol.errors import VantageError
 from protocol.run.directory import RunDir
 from protocol.run.stall import Stalls
 from protocol.seeds import rng_for
+from protocol.tasks.kinds import skill_shown
 from protocol.tasks.proposals import proposal_key
 from protocol.tasks.specs import World
 from protocol.tasks.task import TaskSpec
 from protocol.wire.messages import (
     EVIDENCE,
     MOST_LEASED,
-    AddProposals,
     ConfidenceReport,
     CurriculumStatus,
     GetCurriculumStatus,
     LeaseSpecs,
-    ProposalsKept,
     ReportsCounted,
     SendReports,
     SpecBatch,
 )
+from protocol.wire.proposals import AddProposals, GetProposalRequest, ProposalsKept
 
 log = logging.getLogger(__name__)
 
-CurriculumMessage = Union[LeaseSpecs, SendReports, AddProposals, GetCurriculumStatus]
+CurriculumMessage = Union[LeaseSpecs, SendReports, AddProposals, GetCurriculumStatus, GetProposalRequest]
 
 _SNAPSHOT_EVENTS = 256  # a start replays at most about this many
 _STATUS_INTERVAL_S = 1.0
@@ -145,6 +147,8 @@ class CurriculumCore:
         with self._guard:
             if isinstance(message, GetCurriculumStatus):
                 return self._status()
+            if isinstance(message, GetProposalRequest):
+                return proposal_request(self._state, self._settings, self._run.seed, self._status().cells)
             try:
                 answer = self._handle(message, request_id)
             except VantageError as error:
@@ -180,6 +184,8 @@ class CurriculumCore:
                 "reports_counted_total": self._state.counted,
                 "infeasible_total": self._state.infeasible,
                 "broken_total": self._state.broken,
+                "proposals_total": self._state.proposed,
+                "kinds": len(self._state.kinds),
             }
 
     def _status(self) -> CurriculumStatus:
@@ -249,7 +255,8 @@ class CurriculumCore:
         # Rounded up or down at random, so that the share holds on average for small batches too.
         luck = rng_for(self._run.seed, "proposals", self._state.batches).random()
         share = int(count * self._settings.proposals.share + luck)
-        return proposed_issues(self._state.proposals, share, self._state.next_number)
+        shares = kind_shares(self._state, self._settings.estimation)
+        return proposed_issues(self._state.proposals, shares, share, self._state.next_number, luck)
 
     def _expire(self) -> None:
         now, leases = self._monotonic(), self._state.leases
@@ -276,6 +283,9 @@ class CurriculumCore:
         before = self._store.event_of_request(request_id)
         if isinstance(before, ProposedEvent):
             return ProposalsKept(tuple(one.spec_id for one in before.proposals), before.duplicates)
+        if 0 <= message.request != self._state.requests:
+            return ProposalsKept(())  # answered before, by a proposer that was killed after it had sent its answer
+        check_kinds(message, self._state)
         new: dict[str, TaskSpec] = {}
         duplicates = []
         held_out = {asset for world in self._worlds.values() for asset in world.held_out_assets}
@@ -293,9 +303,11 @@ class CurriculumCore:
                 f"the run has {len(self._state.proposals)} of at most {most} proposals; raise "
                 "curriculum.proposals.most or add fewer.",
             )
-        if new:
+        if new or message.request >= 0:
             passes = self._settings.proposals.passes
-            self._commit(ProposedEvent(request_id, tuple(new.values()), passes, tuple(duplicates)))
+            fresh = tuple(kind for kind in message.kinds if kind.name not in self._state.kinds)
+            kept, refusals = tuple(new.values()), message.refusals
+            self._commit(ProposedEvent(request_id, kept, passes, tuple(duplicates), message.request, fresh, refusals))
         return ProposalsKept(tuple(one.spec_id for one in new.values()), tuple(duplicates))
 
     # ------------------------------------------------------------------------- reports
@@ -377,11 +389,16 @@ class CurriculumCore:
             "selector": self._settings.selector,
             "policy_version": event.policy_version,
             "count": len(event.issues),
-            "cells": {str(cell): count for cell, count in cells.items()},
+            "cells": dict(Counter(_shown(issue.cell) for issue in event.issues)),
             "purposes": Counter(issue.purpose for issue in event.issues),
             "success": {str(estimates.cells[row]): round(estimates.mean[row].item(), 4) for row in seen},
             "reason": event.reason,
         }
+
+
+def _shown(cell: Cell) -> str:
+    """The name of a cell in the metrics, where all kinds of composed questions are one."""
+    return str(msgspec.structs.replace(cell, skill=skill_shown(cell.skill)))
 
 
 def _open_store(run: RunDir) -> Store:

@@ -12,7 +12,7 @@ from protocol.run.config import section
 from protocol.run.directory import RunDir
 from protocol.run.telemetry import Telemetry
 from protocol.wire.endpoint import publish, serving_endpoint
-from protocol.wire.messages import AddProposals, GetCurriculumStatus, LeaseSpecs, SendReports
+from protocol.wire.messages import AddProposals, GetCurriculumStatus, GetProposalRequest, LeaseSpecs, SendReports
 from protocol.wire.service import Handler, Request, Service
 
 _BEAT_S = 5.0
@@ -30,7 +30,10 @@ def serve(run: RunDir, stop: threading.Event, bind: str = "") -> None:
             return core.handle(message, request.durable_id)
 
         endpoint = serving_endpoint(run.path, "curriculum", bind)
-        kinds: tuple[type[msgspec.Struct], ...] = (LeaseSpecs, SendReports, AddProposals, GetCurriculumStatus)
+        kinds: tuple[type[msgspec.Struct], ...] = (
+            *(LeaseSpecs, SendReports, AddProposals, GetCurriculumStatus),
+            GetProposalRequest,
+        )
         handlers: dict[type[msgspec.Struct], Handler] = dict.fromkeys(kinds, answer)
         service = Service("curriculum", run.name, endpoint, handlers)
         with Telemetry("curriculum", settings.metrics_port) as telemetry:

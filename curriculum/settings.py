@@ -24,11 +24,13 @@ class ReservedShares(Section):
 
 
 class Proposals(Section):
-    """Proposals added by `curriculum propose`."""
+    """Proposals, added by `curriculum propose` or by a proposer."""
 
     share: float = pydantic.Field(default=0.1, ge=0, lt=1)  # largest share of the specs while proposals are waiting
     passes: int = pydantic.Field(default=1, ge=1, le=1000)  # how often each is asked
-    most: int = pydantic.Field(default=10_000, ge=1)  # that a run takes in all
+    most: int = pydantic.Field(default=10_000, ge=1)  # that a run holds; composed ones leave it once they were asked
+    ahead: int = pydantic.Field(default=64, ge=8, le=4096)  # composed questions that a proposer prepares
+    kinds: int = pydantic.Field(default=24, ge=1, le=256)  # kinds of composed questions that are asked at a time
 
 
 class Estimation(Section):

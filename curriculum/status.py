@@ -11,17 +11,26 @@ from curriculum.ability.calibration import Calibration
 from curriculum.ability.estimates import Estimates
 from curriculum.ability.rasch import Cell
 from curriculum.ability.world_figures import figures_of
+from curriculum.issues import COMPOSED
+from curriculum.kinds import kinds_of
 from curriculum.record.events import Issue
 from curriculum.record.state import CellState, State
 from curriculum.selectors.base import Selector, cell_shares
 from curriculum.settings import CurriculumSettings
 from protocol.tasks.task import PROPOSED
-from protocol.wire.messages import CellStatus, CurriculumStatus, WorldStatus
+from protocol.wire.messages import CurriculumStatus, WorldStatus
+from protocol.wire.proposals import CellStatus
 
 MOST_ROWS = 1000
 _NAMED = 3  # cells named in the explanation; the others are counted
 _TREND = 0.02
-_BESIDE = {"retest": "retesting", "coverage": "covering", "blind": "blind", PROPOSED: "proposed from outside"}
+_BESIDE = {
+    "retest": "retesting",
+    "coverage": "covering",
+    "blind": "blind",
+    PROPOSED: "proposed from outside",
+    COMPOSED: "composed",
+}
 
 
 def status_of(state: State, settings: CurriculumSettings, estimates: Estimates, selector: Selector) -> CurriculumStatus:
@@ -61,7 +70,7 @@ def status_of(state: State, settings: CurriculumSettings, estimates: Estimates, 
                 world=cell.world,
             )
         )
-    if state.proposals:
+    if state.proposed and (state.proposed > sum(record.accepted for record in state.kinds.values())):
         rows.append(_proposed_row(state, settings))
     return CurriculumStatus(
         selector=settings.selector,
@@ -73,10 +82,11 @@ def status_of(state: State, settings: CurriculumSettings, estimates: Estimates, 
         screened=state.screened,
         cells=tuple(rows),
         reason=state.reason,
-        proposals=len(state.proposals),
+        proposals=state.proposed,
         proposals_waiting=state.proposals_waiting,
         cells_left_out=len(estimates) - len(shown),
         learners=dict(Counter(lease.learner for lease in state.leases.values())),
+        kinds=kinds_of(state, settings.estimation),
         worlds=_worlds(state, estimates, shares),
     )
 
@@ -112,7 +122,7 @@ def _worlds(state: State, estimates: Estimates, shares: np.ndarray) -> tuple[Wor
 
 
 def _proposed_row(state: State, settings: CurriculumSettings) -> CellStatus:
-    """The row of all proposals."""
+    """The row of all proposals from outside."""
     cell = Cell(PROPOSED, 0)
     seen = state.cells.get(str(cell), CellState())
     calibration = state.calibration.get(PROPOSED, Calibration())

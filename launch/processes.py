@@ -31,7 +31,7 @@ BACKOFF_MAX_S = 15.0
 LEAST_FREE_BYTES = 4 * 2**20  # with less, a process that died is taken to have run out of space
 QUOTA_RETRY_S = 5.0  # a quota does not show in the free space
 SUPERVISED = "VANTAGE_SUPERVISED"  # in the environment of a child: the path of its run
-_MESSAGE = re.compile(r"(sim-server|curriculum|learner|tracker): ")  # the prefix that protocol/run/exits.py writes
+_MESSAGE = re.compile(r"(sim-server|curriculum|proposer|learner|tracker): ")  # as protocol/run/exits.py writes it
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
@@ -46,9 +46,14 @@ class Child:
         console: Path,
         environment: Optional[Mapping[str, str]] = None,
         progress: Callable[[], int] = lambda: 0,
+        optional: bool = False,
     ) -> None:
-        """`progress` returns a number that grows as the run gets ahead; more of it starts a new count of deaths."""
+        """`progress` returns a number that grows as the run gets ahead; more of it starts a new count of deaths.
+
+        The run goes on without an `optional` child that cannot be kept alive.
+        """
         self.name = name
+        self.optional = optional
         self.command = list(command)
         self.console = console
         self.environment = {**os.environ, **(environment or {})}

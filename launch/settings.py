@@ -9,6 +9,7 @@ from typing import Any, Iterator, Mapping, Optional, Sequence
 from curriculum.settings import CurriculumSettings
 from launch.trackers import TRACKERS
 from learner.settings import LearnerSettings
+from proposer.settings import ProposerSettings
 from protocol.errors import VantageError
 from protocol.run.config import RunSettings, Section, Tree, load, merge, section
 from sim_server.settings import SimSettings
@@ -18,6 +19,7 @@ MODELS: dict[str, type[Section]] = {
     "sim": SimSettings,
     "curriculum": CurriculumSettings,
     "learner": LearnerSettings,
+    "proposer": ProposerSettings,
 }
 
 

@@ -1,6 +1,6 @@
-"""Run the loop: create or resume the run, keep its three processes alive, show progress, write the report.
+"""Run the loop: create or resume the run, keep its processes alive, show progress, write the report.
 
-    configs ─▶ settings.resolve ─▶ RunDir ─▶ sim-server · curriculum · learner   (launch/processes.py)
+    configs ─▶ settings.resolve ─▶ RunDir ─▶ sim-server · curriculum · (proposer) · learner   (launch/processes.py)
                                                    │ status/, metrics/
                                                    ▼
                               live view (report/live.py) ─▶ learner done ─▶ table and report.html (report/page.py)
@@ -26,8 +26,9 @@ from launch.report.page import write_report
 from launch.report.records import move_damaged_lines
 from launch.settings import check_same
 from launch.trackers.processes import TrackerProcesses
+from proposer.settings import ProposerSettings
 from protocol.errors import VantageError
-from protocol.run.config import Tree
+from protocol.run.config import Tree, section
 from protocol.run.directory import RunDir, disk_guard
 from protocol.run.exits import set_from_handler
 
@@ -55,7 +56,8 @@ def run_loop(runs: Path, given: Tree, resolved: Tree, launcher: str = "", serial
         elif serial:
             from launch.serial import run_serial  # brings torch
 
-            view.note(f"{verb} {run.path} in one process")
+            without = ", without its proposer" if has_proposer(run) else ""
+            view.note(f"{verb} {run.path} in one process{without}")
             with trackers:
                 run_serial(run, view, stop)
         else:
@@ -70,21 +72,29 @@ def run_loop(runs: Path, given: Tree, resolved: Tree, launcher: str = "", serial
 
 
 def children_of(run: RunDir, launcher: Sequence[str] = ()) -> list[Child]:
-    """The three processes in their starting order; `launcher` is put before the learner's command."""
-    modules = {"sim": "sim_server.cli", "curriculum": "curriculum.cli", "learner": "learner.cli"}
-    ways = {"sim": "serve", "curriculum": "serve", "learner": "train"}
+    """The processes in their starting order, the learner last; `launcher` is put before its command."""
+    modules = {"sim": "sim_server.cli", "curriculum": "curriculum.cli"}
+    if has_proposer(run):
+        modules["proposer"] = "proposer.cli"
+    modules["learner"] = "learner.cli"
+    ways = {"learner": "train"}
     before = {"learner": launcher}
     environment = {"PYTHONUNBUFFERED": "1", SUPERVISED: str(run.path)}
     return [
         Child(
             name,
-            [*before.get(name, ()), sys.executable, "-m", module, ways[name], str(run.path)],
+            [*before.get(name, ()), sys.executable, "-m", module, ways.get(name, "serve"), str(run.path)],
             run.logs / name / "console.log",
             environment if name == "learner" else {**environment, "OMP_NUM_THREADS": "1"},
             lambda: progress_of(run),
+            optional=name == "proposer",
         )
         for name, module in modules.items()
     ]
+
+
+def has_proposer(run: RunDir) -> bool:
+    return section(run.config, "proposer", ProposerSettings).source != "none"
 
 
 def progress_of(run: RunDir) -> int:
@@ -141,8 +151,14 @@ def supervise(
                 raise VantageError(
                     "bad_request", f"the folder {run.path} was moved or deleted; put it back and start again to resume."
                 )
-            for child in children:
-                event = child.check()
+            for child in list(children):
+                try:
+                    event = child.check()
+                except VantageError as error:
+                    if not child.optional:
+                        raise
+                    children.remove(child)
+                    event = f"the run goes on without the {child.name}: {error.message}"
                 if event:
                     view.note(event)
             watch()

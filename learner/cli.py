@@ -1,4 +1,4 @@
-"""Command line of the learner: `train`, `serve`, `evaluate`, `score`, `export`, `pretrain`."""
+"""Command line of the learner: `train`, `sft`, `serve`, `evaluate`, `score`, `export`, `pretrain`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from rich.table import Table
 
 from learner.ranks import processes
 from learner.settings import LearnerSettings
-from protocol.run.config import load, section
+from protocol.answers.vsi_bench import BenchmarkResult, read_answers, read_items
+from protocol.answers.vsi_bench import evaluate as score_answers
+from protocol.run.config import RunSettings, load, section
 from protocol.run.directory import RunDir, write_atomic
 from protocol.run.exits import run_command, stop_on_signals
 from protocol.run.logs import setup
@@ -75,6 +77,22 @@ def _follow(run: RunDir, rank: int) -> None:
 
 
 @app.command()
+def sft(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Data set of `sim-server generate`.")],
+    out: Annotated[Path, typer.Option("--out", help="Output folder for the adapter.")],
+    config: Annotated[Optional[list[Path]], typer.Option(help="TOML files of the run; default: the defaults.")] = None,
+    sets: Annotated[Optional[list[str]], typer.Option("--set", help="table.key=value, overrides the configs.")] = None,
+) -> None:
+    """Fine-tune the policy on a dataset. A run starts from the adapter with learner.policy.adapter = OUT."""
+    tree = load(config or [], sets or [])
+    settings = section(tree, "learner", LearnerSettings)
+    from learner.sft.train import finetune  # imports torch
+
+    facts = finetune(dataset, settings, out, section(tree, "run", RunSettings).seed, print)
+    print(f"wrote {out}: {facts['steps']} steps in {facts['seconds']} s, mean loss {facts['loss']}")
+
+
+@app.command()
 def serve(
     config: Annotated[list[Path], typer.Option(help="TOML files of the run.")],
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for learners on other nodes.")] = "127.0.0.1",
@@ -95,20 +113,40 @@ def serve(
 @app.command()
 def evaluate(
     run: RunArgument,
-    n: Annotated[
-        Optional[int], typer.Option(min=1, help="Questions per skill; default: learner.evaluate.per_skill.")
-    ] = None,
+    n: Annotated[Optional[int], typer.Option(min=1, help="Questions per skill, or the first N of a benchmark.")] = None,
     step: Annotated[
         Optional[int],
         typer.Option(min=0, help="Step of a saved checkpoint, 0 for the base policy; default: the newest."),
     ] = None,
+    adapter: Annotated[
+        Optional[Path], typer.Option(help="Folder of an adapter to evaluate instead, as `learner sft` writes it.")
+    ] = None,
+    benchmark: Annotated[
+        str, typer.Option(help="Answer a benchmark instead: vsi-bench:FOLDER, or images:FILE for several images.")
+    ] = "",
+    frames: Annotated[int, typer.Option(min=1, max=256, help="Frames of a video.")] = 16,
+    space_aware: Annotated[
+        bool, typer.Option("--space-aware", help="Frames that together show the most space, if NAME.npz has geometry.")
+    ] = False,
+    frame_px: Annotated[
+        int, typer.Option(min=32, max=4096, help="Images of a benchmark are shrunk to this size squared.")
+    ] = 448,
 ) -> None:
     """Evaluate the policy of a run on held-out questions. Questions not rendered yet need the simulator of the run."""
+    opened = RunDir.open(run)
+    if benchmark:
+        from learner.benchmark.evaluate import evaluate_benchmark  # imports torch
+        from learner.benchmark.questions import FrameSettings, read_benchmark
+
+        asked = read_benchmark(benchmark, FrameSettings(frames, space_aware, frame_px))
+        if n is not None:
+            asked = asked[:n]
+        _print_benchmark(evaluate_benchmark(opened, benchmark, asked, step, str(adapter or ""), print))
+        return
     from learner.evaluate.offline import evaluate_run  # imports torch
 
-    opened = RunDir.open(run)
     with Client(lambda: lookup(opened.path, "sim"), "learner-evaluate") as simulator:
-        result = evaluate_run(opened, simulator, n, step)
+        result = evaluate_run(opened, simulator, n, step, str(adapter or ""))
     title = f"{opened.name}, step {result['step']}: held-out accuracy in per cent"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False)
     for column in ("skill", "asked", "greedy", "sampled", "blind"):
@@ -130,21 +168,9 @@ def score(
     out: Annotated[Optional[Path], typer.Option("--out", help="JSON file for the scores.")] = None,
 ) -> None:
     """Score answers from a file by the rules of VSI-Bench, and by the learner's rewards for two ways of reading."""
-    from protocol.answers.vsi_bench import evaluate as score_all
-    from protocol.answers.vsi_bench import read_answers, read_items
-
     items = read_items(questions)
-    result = score_all(items, read_answers(answers, items))
-    title = "VSI-Bench" if result.is_vsi_bench else f"{len(result.tasks)} tasks with equal weights"
-    table = Table(title=title, box=SIMPLE_HEAD)
-    for column in ("task", "questions", "published", "strict", "lenient"):
-        table.add_column(column, justify="left" if column == "task" else "right")
-    for line in (*result.tasks, result.overall, result.micro):
-        scores = (f"{score:.4f}" for score in (line.published, line.strict, line.lenient))
-        table.add_row(line.name, str(line.questions), *scores)
-    Console().print(table)
-    if result.missing:
-        print(f"{result.missing} unanswered questions score 0")
+    result = score_answers(items, read_answers(answers, items))
+    _print_benchmark(result)
     if out is not None:
         write_atomic(out, json.dumps(asdict(result), indent=1).encode())
 
@@ -185,16 +211,34 @@ def export(
     run: RunArgument,
     out: Annotated[Path, typer.Option(help="Output folder for adapter/ and merged/.")],
     step: Annotated[Optional[int], typer.Option(min=0, help="Step of a saved checkpoint; default: the newest.")] = None,
+    push: Annotated[str, typer.Option(metavar="REPO", help="Also upload to this repository of the model hub.")] = "",
 ) -> None:
-    """Export the policy of a run as a PEFT adapter and as a merged model."""
+    """Export the policy of a run as a PEFT adapter and as a merged model, each with a model card."""
     from learner.policy.export import export as export_run  # imports torch
 
     export_run(RunDir.open(run), out, step)
     print(f"wrote {out / 'adapter'} and {out / 'merged'}")
+    if push:
+        from learner.policy.push import push as push_export
+
+        print(f"pushed to {push_export(out, push)}")
 
 
 def main() -> None:
     run_command(partial(app, prog_name="learner"), "learner")
+
+
+def _print_benchmark(result: BenchmarkResult) -> None:
+    title = "VSI-Bench" if result.is_vsi_bench else f"{len(result.tasks)} tasks with equal weights"
+    table = Table(title=title, box=SIMPLE_HEAD)
+    for column in ("task", "questions", "published", "strict", "lenient"):
+        table.add_column(column, justify="left" if column == "task" else "right")
+    for line in (*result.tasks, result.overall, result.micro):
+        scores = (f"{score:.4f}" for score in (line.published, line.strict, line.lenient))
+        table.add_row(line.name, str(line.questions), *scores)
+    Console().print(table)
+    if result.missing:
+        print(f"{result.missing} unanswered questions score 0")
 
 
 def _per_cent(fraction: Optional[float]) -> str:

@@ -18,6 +18,7 @@ class PolicySettings(Section):
 
     model: str = Field(default="vantage-tiny", min_length=1)  # the packaged model, a folder, or a hub name
     revision: str = ""  # commit, tag or branch of a hub model; empty: its main branch as it is now
+    adapter: str = ""  # folder of an adapter to start from, as `learner sft` and `learner export` write it
     style: Literal["words", "letters", "reason"] = "words"  # see protocol/answers/prompt.py
     thought_tags: tuple[str, str] = ("<think>", "</think>")  # style "reason" only: around the reasoning
     answer_tags: tuple[str, str] = ("<answer>", "</answer>")  # and around the answer
@@ -171,6 +172,22 @@ class GrpoSettings(Section):
         return self.samples + self.teaches
 
 
+class SftSettings(Section):
+    """Supervised fine-tuning by `learner sft`; LoRA, optimizer and precision are those of [learner.grpo]."""
+
+    epochs: int = Field(default=1, ge=1, le=1000)
+    questions: int = Field(default=32, ge=1, le=4096)  # per step
+    micro_batch: int = Field(default=0, ge=0)  # questions per forward pass; 0: all of a step
+    learning_rate: float = Field(default=1e-3, gt=0)
+    warmup_steps: int = Field(default=5, ge=0)  # then linear to 0
+
+    @model_validator(mode="after")
+    def _splits(self) -> SftSettings:
+        if self.micro_batch and self.questions % self.micro_batch:
+            raise ValueError("sft.questions must be a multiple of sft.micro_batch")
+        return self
+
+
 class EvaluateSettings(Section):
     """Held-out evaluation: before, during and after the loop, on the same questions."""
 
@@ -262,6 +279,7 @@ class LearnerSettings(Section):
     screen: ScreenSettings = ScreenSettings()
     replay: ReplaySettings = ReplaySettings()
     grpo: GrpoSettings = GrpoSettings()
+    sft: SftSettings = SftSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
 
     @property

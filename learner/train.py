@@ -27,6 +27,7 @@ from learner.grpo.clock import StepClock
 from learner.grpo.groups import split_answers
 from learner.grpo.trainer import VantageTrainer, trainer_config
 from learner.monitor import Monitor
+from learner.plan.plan import check_memory
 from learner.policy.adapters import AdapterStore
 from learner.policy.assemble import assemble, most_turns, resume, rollout_engine
 from learner.policy.checkpoints import CheckpointStore, Facts, verify
@@ -77,6 +78,7 @@ class Loop:
         self.stalls = Stalls("learner")
         self.progress = Progress(run, settings, stop, self.stalls)
         self.progress.show("loading the policy")
+        check_memory(run.config)
         parts = self.parts = assemble(settings, run.seed)
         self.worlds = worlds_of(run.config)
         shapes = frozenset[tuple[int, int]]().union(*(world.image_shapes for world in self.worlds.values()))

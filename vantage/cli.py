@@ -3,6 +3,7 @@
 # No postponed annotations: on Python 3.9 Typer would not see the metadata in Annotated.
 
 import glob
+import threading
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Optional
@@ -79,6 +80,29 @@ def run(
 
 
 @app.command()
+def serve(
+    configs: ConfigsArgument = None,
+    name: NameOption = None,
+    sets: SetsOption = None,
+    runs: RunsOption = Path("runs"),
+) -> None:
+    """Serve a run's simulator and curriculum, without a learner, for a trainer that uses vantage.envs.
+
+    Ctrl-C drains; the same command resumes.
+    """
+    from launch.serve import serve as serve_run
+    from launch.settings import resolve
+    from launch.supervise import open_or_create
+    from protocol.run.exits import stop_on_signals
+    from vantage.config_files import DEFAULT, config_path
+
+    given, resolved = resolve([config_path(one) for one in configs or [DEFAULT]], sets or [], name)
+    opened, _ = open_or_create(runs, given, resolved)
+    typer.echo(f"serving {opened.path}; a trainer joins with vantage.envs.open_pool(run={str(opened.path)!r})")
+    serve_run(opened, stop_on_signals(), typer.echo)
+
+
+@app.command()
 def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's directory.")]) -> None:
     """Print the results of a run and write its report.html again."""
     from launch.report.live import print_results
@@ -147,13 +171,68 @@ def slurm(
 
 
 @app.command()
-def doctor() -> None:
+def studio(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0: any free one.")] = 8765,
+    size: Annotated[int, typer.Option(min=64, max=1024, help="Width of a view in pixels.")] = 384,
+    backend: Annotated[str, typer.Option("--backend", help="Simulator.")] = "rooms",
+    dataset: Annotated[str, typer.Option("--dataset", help="A *.scene_dataset_config.json, .glb or .gltf.")] = "",
+    record: Annotated[
+        Optional[Path], typer.Option("--record", help="File that collects the answers, for `vantage study`.")
+    ] = None,
+    person: Annotated[str, typer.Option("--person", help="Name in the recorded answers.")] = "person",
+) -> None:
+    """Open a local web page to walk through scenes, ask and answer questions, and write programs."""
+    from protocol.run.exits import stop_on_signals
+    from sim_server.settings import SimSettings
+    from vantage.studio.server import StudioServer
+    from vantage.studio.session import Studio
+    from vantage.studio.study import Study
+
+    settings = SimSettings(backend=backend, dataset=dataset)
+    study = Study(record, person) if record is not None else None
+    with StudioServer(port, lambda: Studio(settings, size), study) as server:
+        stop = stop_on_signals()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        typer.echo(f"the studio is at {server.url} until Ctrl-C")
+        stop.wait()
+        server.shutdown()
+
+
+@app.command()
+def study(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Answers from `vantage studio --record`.")],
+) -> None:
+    """Print the accuracy of people per skill, with 95 % intervals."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from vantage.studio.study import scores
+
+    table = Table("skill", box=SIMPLE_HEAD, show_edge=False)
+    for column in ("answers", "right, %", "95 % interval", "chance, %"):
+        table.add_column(column, justify="right")
+    for score in scores(file):
+        right, low, high, chance = (f"{100 * value:.0f}" for value in score[2:])
+        table.add_row(score.skill, str(score.answers), right, f"{low}–{high}", chance)
+    Console().print(table)
+
+
+@app.command()
+def doctor(configs: ConfigsArgument = None, sets: SetsOption = None) -> None:
     """Show what is installed, which simulators and engines work here, and how to install what is missing.
 
+    With CONFIG, print the GPU memory that a run of it needs, from the model's config.json alone; no GPU is used.
     The exit code is 1 only if no simulator works.
     """
-    from vantage.doctor import examine
+    from vantage.doctor import examine, memory_plan
 
+    if configs:
+        from vantage.config_files import config_path
+
+        for line in memory_plan([config_path(one) for one in configs], sets or []):
+            typer.echo(line)
+        return
     if not examine(typer.echo):
         raise typer.Exit(1)
 

@@ -8,8 +8,9 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, Iterator, NamedTuple, Optional, Sequence
 
+from launch.settings import resolve
 from learner.rollouts import ENGINES
 from sim_server.backends.registry import BACKENDS, make_backend
 
@@ -63,6 +64,14 @@ def examine(echo: Callable[[str], object]) -> bool:
     ready = "vantage run" if engines["transformers"].works else "sim-server render --out view.png (no learner)"
     echo(f"\nready: {ready}")
     return True
+
+
+def memory_plan(configs: Sequence[Path], sets: Sequence[str]) -> Iterator[str]:
+    """The memory plan of a run with these configurations, line by line. Raises VantageError("bad_config")."""
+    _, tree = resolve(configs, sets)
+    from learner.plan.plan import plan_of  # imports torch
+
+    return plan_of(tree).lines()
 
 
 def _groups() -> dict[str, list[str]]:

@@ -213,6 +213,12 @@ class _Columns:
         self.feasible[rows] = (answered + 2.0) / (answered + infeasible + 2.0)
 
 
+def damping_of(record: CellState, estimation: Estimation) -> float:
+    """The damping of one cell."""
+    stale = max(record.seen - record.best_at - estimation.patience_groups, 0)
+    return max(_LEAST_DAMPING, 0.5 ** (stale / estimation.patience_groups))
+
+
 def _figures(record: CellState) -> tuple[float, ...]:
     counts = record.seeing
     return (

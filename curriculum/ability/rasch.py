@@ -22,12 +22,14 @@ import msgspec
 import numpy as np
 
 from protocol.skills import CATALOGUE
+from protocol.tasks.kinds import is_kind, parse_kind
 from protocol.tasks.task import PROPOSED, Degradation
 
 Term = tuple[str, str, float]  # kind, name, and the factor of its mean in the logit
 Numbers = Any  # a float for one cell, or an array for many
 
 _LEVEL_STEP = 0.7  # expected difference in difficulty between neighbouring levels, logits
+_FUNCTION_STEP = 0.2  # for each further function that a composed question uses
 _SEVERITY_STEP = 0.2  # the same between severities, and between undegraded images and severity 0
 _MOST_LOGIT = 4.5  # bound of the logit: beyond it, recovery from a run of equal answers would take too long
 # Prior variance of the terms, and the process noise per group, because the policy changes.
@@ -38,6 +40,8 @@ _VARIANCE = {
     "step": 0.4,
     "severity": 0.1,
     "skill and degradation": 0.2,
+    "function": 0.25,
+    "kind": 0.3,
     "property": 0.5,
     "world": 0.05,
     "skill and world": 0.05,
@@ -49,6 +53,8 @@ _NOISE = {
     "step": 0.005,
     "severity": 0.002,
     "skill and degradation": 0.005,
+    "function": 0.003,
+    "kind": 0.005,
     "property": 0.004,
     "world": 0.001,
     "skill and world": 0.002,
@@ -84,6 +90,8 @@ class Cell(msgspec.Struct, frozen=True, order=True):
     def chance(self) -> float:
         if self.skill == PROPOSED:
             return 0.0  # unknown: proposals differ
+        if is_kind(self.skill):
+            return parse_kind(self.skill).chance
         return CATALOGUE[self.skill].chance_at(self.level)
 
     def __str__(self) -> str:
@@ -158,6 +166,8 @@ class Rasch(msgspec.Struct):
 @functools.lru_cache(maxsize=16_384)
 def expected_logit(cell: Cell) -> float:
     """The logit that is expected of a cell before any answer, relative to the ability."""
+    if is_kind(cell.skill):
+        return -_FUNCTION_STEP * (len(parse_kind(cell.skill).functions) - 1)
     return -_LEVEL_STEP * cell.level - _SEVERITY_STEP * sum(item.severity + 1 for item in cell.degradations)
 
 
@@ -170,10 +180,19 @@ def terms_in_world(cell: Cell) -> tuple[Term, ...]:
 def terms_of(cell: Cell) -> tuple[Term, ...]:
     """The terms of the cell's logit, whatever the world.
 
-    Proposals have a term of their own: the skill they require is unknown, so they give no evidence about others.
+    Proposals have a term of their own: the skill they require is unknown, so they give no evidence about others. The
+    kinds of composed questions share a term for each function that they use, so that confidence in functions predicts
+    confidence in their compositions.
     """
     if cell.skill == PROPOSED:
         return (("skill", f"skill {PROPOSED}", 1.0),)
+    if is_kind(cell.skill):
+        functions = parse_kind(cell.skill).functions
+        return (
+            ("all", "composed", 1.0),
+            *(("function", f"function {name}", 1.0) for name in functions),
+            ("kind", f"kind {cell.skill}", 1.0),
+        )
     return (
         ("all", "all", 1.0),
         ("frame", f"frame {cell.frame}", 1.0),

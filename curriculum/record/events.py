@@ -7,8 +7,10 @@ from typing import Optional, Union
 import msgspec
 
 from curriculum.ability.rasch import Cell
+from protocol.tasks.kinds import Kind
 from protocol.tasks.task import TaskSpec
 from protocol.wire.messages import ConfidenceReport
+from protocol.wire.proposals import Refusal
 
 
 class Issue(msgspec.Struct, frozen=True, array_like=True):
@@ -58,12 +60,18 @@ class LeasedEvent(msgspec.Struct, frozen=True, tag="leased"):
 
 
 class ProposedEvent(msgspec.Struct, frozen=True, tag="proposed"):
-    """Proposals, each to be asked `passes` times, and the ids of those that were added before."""
+    """Proposals, each to be asked `passes` times, and the ids of those that were added before.
+
+    `request` is the number of the proposal request that is answered, -1 for proposals of a person.
+    """
 
     request_id: bytes
     proposals: tuple[TaskSpec, ...]
     passes: int
     duplicates: tuple[str, ...] = ()
+    request: int = -1
+    kinds: tuple[Kind, ...] = ()  # new ones
+    refusals: tuple[Refusal, ...] = ()
 
 
 class LeaseExpiredEvent(msgspec.Struct, frozen=True, tag="lease_expired"):

@@ -22,16 +22,20 @@ from curriculum.record.events import (
     WorldRetiredEvent,
     spec_of,
 )
+from curriculum.record.kinds import KindRecord, reason_to_retire, rejected_too_often
 from curriculum.settings import Estimation
+from protocol.tasks.kinds import is_kind
 from protocol.tasks.proposals import proposal_key
 from protocol.tasks.specs import World
-from protocol.tasks.task import TaskSpec
+from protocol.tasks.task import PROPOSED, TaskSpec
 from protocol.wire.messages import ConfidenceReport
+from protocol.wire.proposals import Refusal
 
-STATE_VERSION = 8  # raise it when the projection of the same events changes
+STATE_VERSION = 9  # raise it when the projection of the same events changes
 
 _SLOW_WINDOWS = 4.0  # length of the slow average in windows
 _MOST_ABANDONED = 10_000  # specs that were given up and whose late reports are still counted
+_MOST_REFUSALS = 16
 _FAILURES_TO_WAIT = 8  # specs of a world that failed in a row, until the world is asked rarely
 _LEAST_PROGRESS = 0.03  # rise of the slow average that counts as progress at success 1/2
 
@@ -107,6 +111,11 @@ class Asked(msgspec.Struct):
     spec: TaskSpec
     left: int
 
+    @property
+    def kind(self) -> str:
+        """The name of its kind; "" for the proposal of a person."""
+        return self.spec.proposal.kind if self.spec.proposal else ""
+
 
 class OpenLease(msgspec.Struct, array_like=True, gc=False):
     issue: Issue
@@ -161,7 +170,12 @@ class State(msgspec.Struct):
     returned: dict[str, Issue] = {}  # by spec id: the lease expired, to be issued again
     abandoned: dict[str, Issue] = {}  # by spec id: issued too often, but its report may still arrive
     reason: str = ""
-    proposals: dict[str, Asked] = {}  # by protocol.tasks.proposals.proposal_key, in order of arrival
+    # By protocol.tasks.proposals.proposal_key, in order of arrival. Those of a kind leave once they were asked.
+    proposals: dict[str, Asked] = {}
+    proposed: int = 0  # proposals that were added
+    kinds: dict[str, KindRecord] = {}  # by name, in order of arrival
+    requests: int = 0  # proposal requests that were answered
+    refusals: list[Refusal] = []  # the last ones
     worlds: dict[str, WorldRecord] = {}  # by name, in order of arrival; empty if the run lists none
     failures: dict[str, Failures] = {}  # by name of the world; without those whose last spec was answered
 
@@ -202,7 +216,7 @@ class State(msgspec.Struct):
             while len(self.abandoned) > _MOST_ABANDONED:
                 del self.abandoned[next(iter(self.abandoned))]
         elif isinstance(event, ProposedEvent):
-            self.proposals.update((proposal_key(one), Asked(one, event.passes)) for one in event.proposals)
+            self._proposed(event, estimation)
         elif isinstance(event, WorldAddedEvent):
             record = WorldRecord(event.settings, event.parent, event.change, event.reason, self.issued)
             self.worlds[event.name] = record
@@ -229,6 +243,53 @@ class State(msgspec.Struct):
                 self.next_number = max(self.next_number, issue.number + 1)
                 self.next_scene = max(self.next_scene, issue.scene + 1)
 
+    def _proposed(self, event: ProposedEvent, estimation: Estimation) -> None:
+        self.requests = max(self.requests, event.request + 1)
+        self.proposed += len(event.proposals)
+        self.proposals.update((proposal_key(one), Asked(one, event.passes)) for one in event.proposals)
+        for kind in event.kinds:
+            self.kinds.setdefault(kind.name, KindRecord(kind))
+        for spec in event.proposals:
+            if spec.proposal and (record := self.kinds.get(spec.proposal.kind)):
+                record.accepted += 1
+                record.example, record.program = spec.proposal.text, spec.proposal.program
+        for refusal in event.refusals:
+            if record := self.kinds.get(refusal.kind):
+                record.rejected[refusal.code] = record.rejected.get(refusal.code, 0) + 1
+        self.refusals = [*self.refusals, *event.refusals][-_MOST_REFUSALS:]
+        for name in {*(kind.name for kind in event.kinds), *(refusal.kind for refusal in event.refusals)}:
+            self._judge(name, estimation)
+
+    def _judge(self, name: str, estimation: Estimation) -> None:
+        """Retire the kind if there is a reason; its proposals that wait are dropped."""
+        record = self.kinds.get(name)
+        if record is None or record.retired:
+            return
+        cell = Cell(name, 0)
+        seen = self.cells.get(str(cell)) or CellState()
+        post = self.posterior(cell, estimation)
+        blind = self.blind_success(cell)
+        record.retired = rejected_too_often(record) or reason_to_retire(
+            seen.seen,
+            seen.asked,
+            post.mean,
+            post.signal,
+            cell.chance,
+            seen.seen - seen.best_at > estimation.patience_groups,
+            None if blind is None else (seen.blind_asked, blind),
+        )
+        if record.retired:
+            for key in [key for key, asked in self.proposals.items() if asked.kind == name]:
+                self.proposals[key].left = 0
+                self._forget(key)
+
+    def _forget(self, key: str) -> None:
+        """Drop a composed question that is not asked again, unless a lease of it is open."""
+        open_issues = [*(lease.issue for lease in self.leases.values()), *self.returned.values()]
+        asked = self.proposals.get(key)
+        if asked and asked.kind and not asked.left and all(issue.proposal != key for issue in open_issues):
+            del self.proposals[key]
+
     def issue_of(self, spec_id: str) -> Optional[Issue]:
         """The issue of a spec that waits for its report, also after its lease expired; else None."""
         lease = self.leases.get(spec_id)
@@ -236,7 +297,7 @@ class State(msgspec.Struct):
 
     def _reported(self, report: ConfidenceReport, estimation: Estimation) -> None:
         issue = self.issue_of(report.spec_id)
-        if issue and issue.proposal and report.outcome in ("infeasible", "broken"):
+        if issue and issue.proposal in self.proposals and report.outcome in ("infeasible", "broken"):
             self.proposals[issue.proposal].left = 0  # it would fail again
         self.counted += 1
         for waiting in (self.leases, self.returned, self.abandoned):
@@ -260,11 +321,17 @@ class State(msgspec.Struct):
                 self.groups += 1
                 self.rasch.update(cell, success, trials)
                 self.screened += report.outcome == "screened"
-                if report.outcome == "answered":
+                if report.outcome == "answered" and report.truth_likelihood:  # a trainer of others reports none
                     # Both of the question that was answered, even if `success` is a mean over several.
                     likelihood, own = _unit(report.truth_likelihood), _unit(report.success_rate)
-                    self.calibration.setdefault(cell.skill, Calibration()).add(likelihood, own)
+                    skill = PROPOSED if is_kind(cell.skill) else cell.skill
+                    self.calibration.setdefault(skill, Calibration()).add(likelihood, own)
             state.answer(report, statistics, self.groups, estimation)
+            if (record := self.kinds.get(cell.skill)) and not report.blind:
+                record.answered(statistics[0])
+        if issue and issue.proposal:
+            self._forget(issue.proposal)
+            self._judge(cell.skill, estimation)
 
     def _note_failure(self, report: ConfidenceReport) -> None:
         """An infeasible spec shows that a simulator works on the world, too."""

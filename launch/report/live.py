@@ -20,7 +20,7 @@ from protocol.run.stall import stalls_in
 
 PLAIN_EVERY_S = 10.0
 NOTES = 5
-PROCESSES = ("sim", "curriculum", "learner")
+PROCESSES = ("sim", "curriculum", "proposer", "learner")
 WAITING = "waiting for workers; the first start compiles their kernels"
 _BARS = "▁▂▃▄▅▆▇█"
 _BARS_SHOWN = 24
@@ -125,6 +125,7 @@ class LiveView:
             waiting = f"no worker has joined: sim-server worker --join {self._run.path}"
         else:
             waiting = WAITING if is_waiting and not self._records.steps else sim.get("state")
+        proposer = self._run.read_status("proposer")
         return {
             "sim": _joined(
                 waiting,
@@ -138,6 +139,7 @@ class LiveView:
                 _count(curriculum, "issued", "issued"),
                 _count(curriculum, "counted", "counted"),
             ),
+            **({"proposer": _proposing(proposer, curriculum)} if proposer else {}),
             "learner": _joined(learner.get("state"), _progress(learner)),
         }
 
@@ -228,6 +230,16 @@ def _accuracy(value: float, interval: Interval) -> str:
 
 def _signed(change: float) -> str:
     return f"{100 * change:+.1f}"
+
+
+def _proposing(proposer: Mapping[str, Any], curriculum: Mapping[str, Any]) -> str:
+    kinds = curriculum.get("kinds") or ()
+    retired = sum(bool(kind.get("retired")) for kind in kinds)
+    return _joined(
+        proposer.get("state"),
+        _count(curriculum, "proposals", "accepted"),
+        f"{len(kinds) - retired} kinds asked, {retired} retired" if kinds else "",
+    )
 
 
 def _progress(learner: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from launch.report import charts
 from launch.report.data import data_figures, replay_chart, score_chart
+from launch.report.kinds import COMPOSED, kind_figures, kind_rows
 from launch.report.records import EpisodeRecord, Records, SkillChange, StepRecord, gallery, is_relational, split_cell
 from launch.report.worlds import issued_chart, world_heatmap, world_names, world_rows, world_shares
 from protocol.run.config import to_toml
@@ -63,7 +64,9 @@ def render(records: Records) -> str:
         world_shares=Markup(world_shares(records)),
         world_legend=[(name, index % charts.COLORS) for index, name in enumerate(world_names(records))],
         step_time=Markup(_step_time(records.steps)),
-        gallery=[_gallery_item(episode) for episode in gallery(records.run, GALLERY)],
+        kinds=kind_rows(records.run),
+        kind_figures=kind_figures(records.run),
+        galleries=_galleries(records.run),
         config=to_toml(records.run.config),
         done=records.run.read_done("learner"),
         small_views=records.run.config.get("curriculum", {}).get("world", {}).get("width_px", 0) <= SMALL_PX,
@@ -166,6 +169,18 @@ def _step_time(steps: Sequence[StepRecord]) -> str:
     for step in steps:
         total.update(step.seconds)
     return charts.bars([(name, seconds / len(steps)) for name, seconds in total.items()], "s") if steps else ""
+
+
+def _galleries(run: RunDir) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    """(title, explanation, episodes) of the latest questions of skills, and of the latest composed ones."""
+    titles = {
+        "Episodes": "The latest training questions with their rendered views, the policy's answers (as a fraction of "
+        "the group) and the true answer, computed by a program from the scene.",
+        "Composed episodes": "The latest questions that the loop wrote itself.",
+    }
+    shown = (gallery(run, GALLERY, COMPOSED, without=True), gallery(run, GALLERY, COMPOSED))
+    items = [[_gallery_item(episode) for episode in episodes] for episodes in shown]
+    return [(title, about, one) for (title, about), one in zip(titles.items(), items) if one]
 
 
 def _gallery_item(episode: EpisodeRecord) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Callable, Iterable, Optional, TypeVar, Union
 
@@ -250,9 +251,10 @@ def read_episodes(run: RunDir) -> list[EpisodeRecord]:
     return [episode for line in lines for episode in _readable(partial(_episode, run), line)]
 
 
-def gallery(run: RunDir, most: int) -> list[EpisodeRecord]:
-    """The newest episodes that have images, newest first."""
-    return [episode for episode in reversed(read_episodes(run)) if episode.images][:most]
+def gallery(run: RunDir, most: int, skill: str, without: bool = False) -> list[EpisodeRecord]:
+    """The newest episodes with images of this skill, or of all others, newest first."""
+    found = (one for one in reversed(read_episodes(run)) if one.images and (one.skill == skill) != without)
+    return list(islice(found, most))
 
 
 # ----------------------------------------------------------------------------- one line of a file

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Optional
 
 import msgspec
 
 from learner.evaluate.held_out import Evaluator, HeldOut, write_results
 from learner.policy.adapters import read_adapter
-from learner.policy.assemble import assemble
+from learner.policy.assemble import Parts, assemble
 from learner.policy.checkpoints import CheckpointStore
 from learner.rollouts.answerer import answerer_of
 from learner.settings import LearnerSettings
@@ -21,14 +22,43 @@ from protocol.wire.messages import GetSimStatus
 _STATUS_DEADLINE_S = 5.0
 
 
-def evaluate_run(run: RunDir, simulator: Channel, per_skill: Optional[int], step: Optional[int]) -> dict[str, Any]:
-    """Score a checkpoint (None: the newest; 0: the base policy) and write the result to evaluations/offline.json.
+@dataclass(frozen=True)
+class Saved:
+    """The policy of a run as of one of its checkpoints."""
 
-    Raises VantageError: "bad_request" if no checkpoint of this step is saved, "corrupt", "unavailable" if questions
-    must be rendered and no simulator runs, and errors of the simulator.
+    parts: Parts
+    settings: LearnerSettings
+    step: int
+
+
+def load_policy(run: RunDir, step: Optional[int], adapter: str = "") -> Saved:
+    """Load a checkpoint (None: the newest; 0: the policy before the loop), or an adapter from elsewhere.
+
+    Raises VantageError: "bad_request" if no checkpoint of this step is saved, "corrupt", "bad_config".
     """
     settings = section(run.config, "learner", LearnerSettings)
-    asked = settings.evaluate
+    if adapter:
+        step = 0
+        policy = settings.policy.model_copy(update={"adapter": adapter})
+        settings = settings.model_copy(update={"policy": policy})
+    parts = assemble(settings, run.seed)
+    checkpoints = CheckpointStore(run.checkpoints, settings.grpo.keep_checkpoints)
+    checkpoint = None if step == 0 else checkpoints.latest() if step is None else checkpoints.at(step)
+    if checkpoint is not None:
+        read_adapter(parts.model, checkpoint)
+    parts.model.eval()
+    return Saved(parts, settings, int(checkpoint.name.split("-")[1]) if checkpoint is not None else 0)
+
+
+def evaluate_run(
+    run: RunDir, simulator: Channel, per_skill: Optional[int], step: Optional[int], adapter: str = ""
+) -> dict[str, Any]:
+    """Score a policy as `load_policy` on held-out questions, and write the result to evaluations/offline.json.
+
+    Raises VantageError: as `load_policy`, "unavailable" if questions must be rendered and no simulator runs, and errors
+    of the simulator.
+    """
+    asked = section(run.config, "learner", LearnerSettings).evaluate
     folder = run.path / "evaluations" / "held_out"
     if per_skill is not None and per_skill != asked.per_skill:
         asked = asked.model_copy(update={"per_skill": per_skill})
@@ -36,17 +66,12 @@ def evaluate_run(run: RunDir, simulator: Channel, per_skill: Optional[int], step
     held_out = HeldOut(folder, worlds_of(run.config), cells_of(run.config), asked)
     if not held_out.rendered:
         simulator.request(GetSimStatus(), deadline_s=_STATUS_DEADLINE_S)  # fail before loading the model
-    parts = assemble(settings, run.seed)
-    checkpoints = CheckpointStore(run.checkpoints, settings.grpo.keep_checkpoints)
-    checkpoint = None if step == 0 else checkpoints.latest() if step is None else checkpoints.at(step)
-    if checkpoint is not None:
-        read_adapter(parts.model, checkpoint)
-    parts.model.eval()
+    saved = load_policy(run, step, adapter)
+    settings, parts = saved.settings, saved.parts
     tasks = held_out.tasks(simulator, settings.stream, lambda _: None)
     answerer = answerer_of(settings, parts.live_engine(), parts.encoder, simulator)
     evaluator = Evaluator(answerer, settings.rollout.max_answer_tokens, asked.seed)
     rows, questions = evaluator.evaluate(tasks, asked.samples, asked.blind_per_skill, lambda _: None)
-    at = int(checkpoint.name.split("-")[1]) if checkpoint is not None else 0
-    summary = {"label": "offline", "step": at, "rows": [msgspec.to_builtins(row) for row in rows]}
+    summary = {"label": "offline", "step": saved.step, "rows": [msgspec.to_builtins(row) for row in rows]}
     write_results(run.path / "evaluations" / "offline.json", summary, questions)
     return summary

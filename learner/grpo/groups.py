@@ -14,6 +14,7 @@ from learner.policy.packed import PackedPolicy
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.group import Group
 from learner.rollouts.scores import MOST_TOKENS, Piece, Read, packed_scores, plain_scores
+from protocol.errors import VantageError
 
 
 def split_answers(groups: Sequence[Group], ranks: int) -> list[tuple[Sequence[Group], range]]:
@@ -65,6 +66,18 @@ def plain_log_probs(
     """Like `packed_log_probs`, by the model's own forward pass, prompt by prompt, for any model class."""
     read = _pieces_by_prompt(groups, rows)
     return plain_scores(model, processor, encoder, read, (len(rows), length), temperature, most_tokens)
+
+
+def check_loss(loss: Tensor, step: int, groups: Sequence[Group], rows: Tensor) -> None:
+    """Raise VantageError("unsupported") if the loss of these answers is not a number, before an optimizer uses it."""
+    if bool(loss.isfinite()):
+        return
+    prompts = {groups[row // groups[0].rows].rollout.prompt.text[:60] for row in rows.tolist()}
+    raise VantageError(
+        "unsupported",
+        f"the loss of step {step} is not a number (questions: {'; '.join(sorted(prompts)[:3])} …): lower "
+        "learner.grpo.learning_rate; the run resumes at its last checkpoint.",
+    )
 
 
 def _pieces_by_prompt(groups: Sequence[Group], rows: Tensor) -> list[Read]:

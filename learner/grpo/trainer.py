@@ -32,7 +32,7 @@ from transformers import PrinterCallback
 from trl import import_utils
 
 from learner.grpo.clock import StepClock
-from learner.grpo.groups import packed_log_probs, plain_log_probs
+from learner.grpo.groups import check_loss, packed_log_probs, plain_log_probs
 from learner.policy.checkpoints import CheckpointStore, read_optimizer
 from learner.policy.packed import PackedPolicy
 from learner.rollouts.encoder import PromptEncoder
@@ -228,6 +228,7 @@ class VantageTrainer(GRPOTrainer):
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Average gradients over all ranks after the last pass of a step; TRL scales its losses for a mean."""
         loss = super().training_step(model, inputs, num_items_in_batch)
+        check_loss(loss, self.state.global_step + 1, self._groups, self._rows)
         self._clock.spent_s["backward"] += time.perf_counter() - self._forward_end_s
         if self.accelerator.sync_gradients and self.accelerator.num_processes > 1:
             average_gradients(self.accelerator, [p for p in model.parameters() if p.requires_grad])

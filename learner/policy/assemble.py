@@ -21,6 +21,7 @@ from learner.rollouts.scores import packed_truths, plain_truths
 from learner.rollouts.transformers import GenerateEngine, PackedEngine
 from learner.settings import GrpoSettings, LearnerSettings
 from protocol.errors import VantageError
+from protocol.run.sealed import verify_folder
 from protocol.skills.skill import MOST_VIEWS
 from protocol.tasks.specs import World
 
@@ -51,9 +52,9 @@ class Parts:
 
 
 def assemble(settings: LearnerSettings, seed: int) -> Parts:
-    """Load the policy, with a new adapter on its language model.
+    """Load the policy, with a new adapter on its language model, or a copy of the one in policy.adapter.
 
-    Raises VantageError("bad_config" or "corrupt") if the model cannot be loaded.
+    Raises VantageError("bad_config" or "corrupt") if the model or that adapter cannot be loaded.
     """
     torch.set_num_threads(settings.threads)
     device = _device(settings.device)
@@ -61,10 +62,28 @@ def assemble(settings: LearnerSettings, seed: int) -> Parts:
     policy = load(settings.policy.model, dtype, device, settings.policy.revision)
     encoder = PromptEncoder(policy.processor, policy.model, settings.policy.style, settings.policy.tags)
     model = add_lora(policy.model, settings.grpo, seed)
+    if settings.policy.adapter:
+        _start_from(model, Path(settings.policy.adapter), settings.policy.model)
     packed: Optional[PackedPolicy] = None
     if settings.grpo.packed_forward and getattr(policy.model.config, "model_type", "") == "qwen3_vl":
         packed = PackedPolicy(model, policy.processor)
     return Parts(model, policy.processor, policy.source, encoder, packed, device, settings.grpo.micro_batch_tokens)
+
+
+def _start_from(model: Any, folder: Path, base: str) -> None:
+    """Load a sealed adapter as the start of a policy.
+
+    Raises VantageError: "bad_config" if it is missing or belongs to another model, "corrupt".
+    """
+    if not folder.is_dir():
+        raise VantageError("bad_config", f"there is no adapter folder {folder}: check learner.policy.adapter.")
+    own = str(verify_folder(folder).get("base", base))
+    if Path(own).name != Path(base).name:  # the same model may be a folder here and a hub name there
+        raise VantageError(
+            "bad_config",
+            f"{folder} is an adapter of {own}, but learner.policy.model is {base}: set one to fit the other.",
+        )
+    read_adapter(model, folder)
 
 
 def add_lora(model: Any, grpo: GrpoSettings, seed: int) -> Any:
@@ -100,6 +119,11 @@ def lora_targets(model: Any) -> str:
         )
     kinds = {name.split(".")[-1] for name, module in layers.named_modules() if isinstance(module, torch.nn.Linear)}
     return rf"{re.escape(prefix)}\.layers\.\d+\..*\.({'|'.join(sorted(kinds))})"
+
+
+def target_modules(model: Any, targets: str) -> list[Any]:
+    """The modules of the model whose names match the pattern of `lora_targets`."""
+    return [module for name, module in model.named_modules() if re.fullmatch(targets, name)]
 
 
 def rollout_engine(parts: Parts, settings: LearnerSettings, worlds: Iterable[World], seed: int) -> RolloutEngine:

@@ -2,6 +2,8 @@
 
 OUT/adapter/   adapter_config.json, adapter_model.safetensors: for PEFT, or vLLM with the base model
 OUT/merged/    the complete model, adapter merged, with processor: for transformers and vLLM
+
+Both have a model card, README.md (learner/policy/card.py).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from learner.policy.adapters import read_adapter
 from learner.policy.assemble import assemble
+from learner.policy.card import write_card
 from learner.policy.checkpoints import CheckpointStore
 from learner.settings import LearnerSettings
 from protocol.errors import VantageError
@@ -43,6 +46,7 @@ def export(run: RunDir, out: Path, step: Optional[int] = None) -> None:
         "base": settings.policy.model,
         "revision": settings.policy.revision,
     }
+    card = write_card(run, settings, facts["step"], facts)
     with disk_guard(out):
         out.mkdir(parents=True, exist_ok=True)
     parts.model.peft_config["default"].base_model_name_or_path = settings.policy.model
@@ -50,8 +54,10 @@ def export(run: RunDir, out: Path, step: Optional[int] = None) -> None:
     with sealed_folder(out / "adapter", facts) as staging:
         # The adapter has no embeddings. With the default, PEFT would look up the base model on the hub to check.
         parts.model.save_pretrained(staging, save_embedding_layers=False)
+        (staging / "README.md").write_text(card)
     disable_progress_bar()
     merged = parts.model.merge_and_unload()
     with sealed_folder(out / "merged", facts) as staging:
         merged.save_pretrained(staging)
         parts.processor.save_pretrained(staging)
+        (staging / "README.md").write_text(card)

@@ -12,6 +12,8 @@ from learner.policy.vision import ImageFeatures
 from learner.rollouts.base import Prompt
 from learner.rollouts.encoder import PromptEncoder
 
+_TOKEN_TYPES = ("mm_token_type_ids", "token_type_ids")  # of each token, 0 for text; the latter is Gemma 3's
+
 
 def batches_of_one_shape(prompts: Sequence[Prompt], size: int) -> Iterable[list[int]]:
     """Yield batches of up to `size` indices of prompts whose views have one shape; blind prompts are separate."""
@@ -60,6 +62,7 @@ def plain_inputs(
         tail = torch.tensor([list(answer) for answer in answers])
         inputs["input_ids"] = torch.cat([inputs["input_ids"], tail], 1)
         inputs["attention_mask"] = torch.cat([inputs["attention_mask"], torch.ones_like(tail)], 1)
-        if "mm_token_type_ids" in inputs:
-            inputs["mm_token_type_ids"] = torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(tail)], 1)
+        for name in _TOKEN_TYPES:
+            if name in inputs:
+                inputs[name] = torch.cat([inputs[name], torch.zeros_like(tail)], 1)
     return dict(inputs.to(model.device))

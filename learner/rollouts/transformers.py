@@ -29,7 +29,7 @@ from learner.rollouts.base import (
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.inputs import batches_of_one_shape, encode_prompts, grid_of, plain_inputs
 
-_PACKED_AT_ONCE, _GENERATED_AT_ONCE = 64, 8  # prompts
+PACKED_AT_ONCE, GENERATED_AT_ONCE = 64, 8  # prompts
 _TOKENS_AT_ONCE = 2**16  # of answers
 _SHORT = 16  # tokens of answers that are often equal
 _GREEDY_TEMPERATURE = 1.0  # for log-probabilities of greedy answers
@@ -58,7 +58,7 @@ class PackedEngine(_LiveWeights):
     def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling) -> list[Rollout]:
         answers: list[Optional[Rollout]] = [None] * len(prompts)
         generator = torch.Generator(self._packed.device).manual_seed(sampling.seed)
-        for indices in batches_of_one_shape(prompts, _at_once(_PACKED_AT_ONCE, n, sampling)):
+        for indices in batches_of_one_shape(prompts, prompts_at_once(PACKED_AT_ONCE, n, sampling.max_tokens)):
             batch = [prompts[index] for index in indices]
             for index, rollout in zip(indices, self._generate(batch, n, sampling, generator)):
                 answers[index] = rollout
@@ -117,9 +117,9 @@ class PackedEngine(_LiveWeights):
         return (logits / (sampling.temperature or _GREEDY_TEMPERATURE)).log_softmax(-1)
 
 
-def _at_once(most: int, n: int, sampling: Sampling) -> int:
-    """Prompts that are answered at once, so that the caches of their answers have a bounded size."""
-    return max(1, min(most, _TOKENS_AT_ONCE // (n * sampling.max_tokens)))
+def prompts_at_once(most: int, n: int, max_tokens: int) -> int:
+    """Prompts that are answered at once, `n` times each, so that the caches of their answers have a bounded size."""
+    return max(1, min(most, _TOKENS_AT_ONCE // (n * max_tokens)))
 
 
 def truth_log_probs(packed: PackedPolicy, prefix: Prefix, truths: Sequence[Sequence[int]]) -> list[Optional[float]]:
@@ -181,7 +181,7 @@ class GenerateEngine(_LiveWeights):
             return greedy_then_sampled(self.generate, prompts, n, sampling)
         torch.manual_seed(sampling.seed)
         rollouts: dict[int, Rollout] = {}
-        for indices in batches_of_one_shape(prompts, _at_once(_GENERATED_AT_ONCE, n, sampling)):
+        for indices in batches_of_one_shape(prompts, prompts_at_once(GENERATED_AT_ONCE, n, sampling.max_tokens)):
             batch = [prompts[index] for index in indices]
             rollouts.update(zip(indices, self._generate(batch, n, sampling)))
         return [rollouts[index] for index in range(len(prompts))]

@@ -45,6 +45,7 @@ from protocol.answers.scoring import Reward
 from protocol.errors import VantageError
 from protocol.run.stall import Stalls
 from protocol.seeds import rng_for
+from protocol.tasks.kinds import skill_shown
 from protocol.wire.messages import ConfidenceReport
 
 log = logging.getLogger(__name__)
@@ -327,8 +328,8 @@ class Collector:
         counts.all_wrong += sum(not report.had_gradient and report.success_rate <= 0.5 for report in sighted)
         lag = sum(step - task.leased_at_step for task in tasks)
         counts.staleness_steps = (counts.staleness_steps * before + lag) / max(counts.asked, 1)
-        for skill in {report.skill for report in sighted}:
-            rates = [report.success_rate for report in sighted if report.skill == skill]
+        for skill in {skill_shown(report.skill) for report in sighted}:
+            rates = [report.success_rate for report in sighted if skill_shown(report.skill) == skill]
             counts.success_by_skill[skill] = sum(rates) / len(rates)
 
     def _log_episodes(
@@ -343,7 +344,7 @@ class Collector:
                 "spec": msgspec.to_builtins(task.spec),
                 "index": task.index,
                 "scene_seed": task.spec.scene.seed,
-                "skill": report.skill,
+                "skill": skill_shown(report.skill),
                 "level": report.level,
                 "purpose": task.leased.purpose if task.leased else "",
                 "blind": report.blind,

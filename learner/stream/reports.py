@@ -25,9 +25,9 @@ class Channel(Protocol):
     def submit(self, message: msgspec.Struct, deadline_s: float = 30.0) -> Future[Any]: ...
 
 
-def report_id(leased: Leased) -> str:
+def report_id(lease_id: str, spec_id: str) -> str:
     """Return the id of the report on a lease; a lease always has the same id."""
-    key = f"{leased.lease_id}\0{leased.spec.spec_id}".encode()
+    key = f"{lease_id}\0{spec_id}".encode()
     return "r-" + hashlib.blake2b(key, digest_size=12).hexdigest()
 
 
@@ -46,7 +46,7 @@ def has_spread(rewards: Sequence[float]) -> bool:
 def report_on(leased: Leased, version: int, outcome: str, **fields: Any) -> ConfidenceReport:
     """Return the report on a lease with this outcome; `fields` are those that depend on it."""
     return ConfidenceReport(
-        report_id=report_id(leased),
+        report_id=report_id(leased.lease_id, leased.spec.spec_id),
         spec_id=leased.spec.spec_id,
         lease_id=leased.lease_id,
         policy_version=version,

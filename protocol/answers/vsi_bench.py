@@ -112,7 +112,7 @@ def read_items(path: Path) -> list[Item]:
     items: dict[str, Item] = {}
     for number, row in enumerate(_rows(path), start=1):
         try:
-            item = _item(row)
+            item = item_of(row)
         except (KeyError, TypeError, ValueError) as error:
             raise VantageError(
                 "bad_request",
@@ -134,7 +134,7 @@ def read_answers(path: Path, items: Sequence[Item]) -> dict[str, str]:
     """
     known = {item.id for item in items}
     answers: dict[str, str] = {}
-    for number, row in enumerate(_json_lines(path, _content(path)), start=1):
+    for number, row in enumerate(json_lines(path, _content(path)), start=1):
         if not {"id", "prediction"} <= row.keys() or not isinstance(row["prediction"], str):
             raise VantageError("bad_request", f'line {number} of {path} needs "id" and a text "prediction".')
         key = str(row["id"])
@@ -156,7 +156,7 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
         for shard in shards:
             verify_folder(shard)
             rows = shard / "rows.jsonl"
-            yield from _json_lines(rows, read_regular(rows))
+            yield from json_lines(rows, read_regular(rows))
     elif path.suffix == ".parquet":
         import pyarrow.parquet as pq
 
@@ -167,7 +167,7 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
         wanted = ("id", "question_type", "question", "ground_truth", "options", "answer_type")
         yield from table.select([name for name in wanted if name in table.column_names]).to_pylist()
     else:
-        yield from _json_lines(path, _content(path))
+        yield from json_lines(path, _content(path))
 
 
 def _content(path: Path) -> bytes:
@@ -177,7 +177,7 @@ def _content(path: Path) -> bytes:
         raise VantageError("bad_request", f"{path} cannot be read: {error.strerror}.") from None
 
 
-def _json_lines(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
+def json_lines(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
     """The objects in JSON lines. Only a line feed ends a line: strings may contain other line separators."""
     for number, line in enumerate(content.split(b"\n"), start=1):
         if not line.strip():
@@ -193,7 +193,8 @@ def _json_lines(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _item(row: Mapping[str, Any]) -> Item:
+def item_of(row: Mapping[str, Any]) -> Item:
+    """The question of a row. Raises KeyError, TypeError or ValueError if it is none."""
     given = str(row["ground_truth"])
     truth = given.strip()
     options = _options(row.get("options"))
@@ -222,6 +223,11 @@ def _options(listed: Any) -> tuple[str, ...]:
 
 
 # ----------------------------------------------------------------------------- scoring
+
+
+def unit_of(item: Item) -> str:
+    """The unit in which the question asks for a number, or ""."""
+    return _UNITS.get(item.question_type, "")
 
 
 def score_published(item: Item, answer: str) -> float:
@@ -256,7 +262,7 @@ def score_lenient(item: Item, answer: str) -> float:
     strict = read_answer(item.question, answer, "letters", "strict")
     if strict and item.question.answer_type == "number":
         return score(item.question, strict).accuracy
-    asked = msgspec.structs.replace(item.question, unit=_UNITS.get(item.question_type, ""))
+    asked = msgspec.structs.replace(item.question, unit=unit_of(item))
     return score(asked, read_answer(asked, answer, "letters", "lenient")).accuracy
 
 

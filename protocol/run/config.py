@@ -24,7 +24,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-TABLES = ("run", "sim", "curriculum", "learner")
+TABLES = ("run", "sim", "curriculum", "learner", "proposer")
 
 Tree = dict[str, Any]
 

@@ -19,6 +19,7 @@ TRY_AGAIN = 75  # sysexits' EX_TEMPFAIL: busy, unavailable, timeout, draining
 # Optional library -> the extra of this distribution that installs it.
 _EXTRAS = {
     **dict.fromkeys(("accelerate", "datasets", "peft", "torch", "torchvision", "transformers", "trl"), "learner"),
+    "av": "video",
     "pandas": "pandas",
     "pyarrow": "parquet",
 }

@@ -134,6 +134,7 @@ def check_proposal(spec: TaskSpec) -> None:
         check_text("text", proposal.text, MAX_TEXT, prompt=True)
         check_text("program", proposal.program, MAX_PROGRAM, lines=True)
         check_text("unit", proposal.unit, MAX_UNIT, prompt=True, empty=True)
+        check_text("rule", proposal.rule, MAX_TEXT, prompt=True, empty=True)
         for option in proposal.options[: MAX_OPTIONS + 1]:
             check_text("option", option, MAX_OPTION, prompt=True)
         if len(proposal.options) > MAX_OPTIONS:
@@ -156,7 +157,7 @@ def check_asked(spec: TaskSpec, question: Question) -> None:
             f"{shown(skill)} at level {level}"
         )
     if proposal:
-        for field in ("text", "program", "answer_type", "unit"):
+        for field in ("text", "program", "answer_type", "unit", "rule"):
             value = getattr(question, field)
             if value != getattr(proposal, field):
                 refuse(f"the question's {field} is {shown(value)}, which is not that of the proposal")

@@ -52,7 +52,9 @@ def _parse(line: bytes, where: str, default_id: str) -> TaskSpec:
 
 
 def proposal_key(spec: TaskSpec) -> str:
-    """Equal for the same question about the same scene and views, whatever its id."""
-    return hashlib.blake2b(
-        msgspec.msgpack.encode(msgspec.structs.replace(spec, spec_id="")), digest_size=12
-    ).hexdigest()
+    """Equal for the same question about the same scene and views, whatever its id and kind."""
+    fields = msgspec.to_builtins(msgspec.structs.replace(spec, spec_id=""))
+    fields["proposal"].pop("kind")
+    if not fields["proposal"]["rule"]:  # so that keys of earlier versions are found
+        del fields["proposal"]["rule"]
+    return hashlib.blake2b(msgspec.msgpack.encode(fields), digest_size=12).hexdigest()

@@ -237,7 +237,7 @@ def task_spec(
         seq=seq,
         scene=scene,
         question=QuestionSpec(skill, level),
-        camera=_camera(world, run_seed, seq),
+        camera=camera_for(world, run_seed, seq),
         max_views=CATALOGUE[skill].view_budget,
         degradations=_drawn(world, run_seed, seq, skill) if degradation is None else _parsed(degradation),
         look_around=world.look_around if CATALOGUE[skill].looks_around else 0,
@@ -245,7 +245,8 @@ def task_spec(
     )
 
 
-def _camera(world: World, run_seed: int, seq: int) -> Camera:
+def camera_for(world: World, run_seed: int, seq: int) -> Camera:
+    """The camera of spec number `seq` of a run."""
     if not world.cameras:
         return Camera(world.width_px, world.height_px, math.radians(world.hfov_deg))
     rng = rng_for(run_seed, "camera", seq)

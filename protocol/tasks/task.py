@@ -67,7 +67,8 @@ class Proposal(msgspec.Struct, frozen=True):
     """A question from a person or another model. Scene, camera, number of views and seeds are those of its TaskSpec.
 
     Without `poses` the simulator chooses up to `max_views` views that show what the question is about. `options` are
-    those of a choice; a program that answers yes or no needs none.
+    those of a choice; a program that answers yes or no needs none. `kind` is the name of a kind of questions
+    (protocol/tasks/kinds.py), "" for a question of no kind.
     """
 
     text: str
@@ -76,6 +77,8 @@ class Proposal(msgspec.Struct, frozen=True):
     options: tuple[str, ...] = ()
     unit: str = ""
     poses: tuple[Pose, ...] = ()
+    kind: str = ""
+    rule: str = ""  # as in Question
 
 
 class TaskSpec(msgspec.Struct, frozen=True):

@@ -6,13 +6,19 @@ separate frames after the header (`protocol.wire.arrays.ArrayRef`).
 
 from __future__ import annotations
 
-from typing import Optional
-
 import msgspec
 
 from protocol.errors import VantageError
 from protocol.tasks.scene import Camera, Pose, SceneDescription, SceneSpec
 from protocol.tasks.task import AnnotatedView, Degradation, Episode, TaskSpec, View
+from protocol.wire.proposals import (
+    AddProposals,
+    CellStatus,
+    GetProposalRequest,
+    KindStatus,
+    ProposalRequest,
+    ProposalsKept,
+)
 
 # ----------------------------------------------------------------------------- every service
 
@@ -308,38 +314,8 @@ class ReportsCounted(msgspec.Struct, frozen=True):
     duplicates: tuple[str, ...] = ()
 
 
-class AddProposals(msgspec.Struct, frozen=True):
-    """Proposals that a simulator accepted, to be leased among the other specs."""
-
-    proposals: tuple[TaskSpec, ...]
-
-
-class ProposalsKept(msgspec.Struct, frozen=True):
-    """Sent after the commit: the spec ids of the new proposals, and of those that the run had before (unchanged)."""
-
-    kept: tuple[str, ...]
-    duplicates: tuple[str, ...] = ()
-
-
 class GetCurriculumStatus(msgspec.Struct, frozen=True):
     pass
-
-
-class CellStatus(msgspec.Struct, frozen=True):
-    skill: str
-    level: int
-    asked: int
-    success_rate: float  # posterior mean with forgetting
-    predicted: float  # of the ability model
-    share: float  # fraction of upcoming specs
-    infeasible: int = 0
-    no_gradient: int = 0
-    blind_success: Optional[float] = None
-    calibration_error: Optional[float] = None  # ECE of the skill
-    brier: Optional[float] = None  # of the skill
-    degradation: str = ""  # of the images, like "fog:3"; "" if undegraded
-    screened: int = 0
-    world: str = ""
 
 
 class WorldStatus(msgspec.Struct, frozen=True):
@@ -373,6 +349,7 @@ class CurriculumStatus(msgspec.Struct, frozen=True):
     screened: int = 0  # specs whose confidence was measured, but that were not asked
     cells_left_out: int = 0  # cells without a row: those with the smallest shares, if there are very many
     learners: dict[str, int] = {}  # learner -> specs that it has on lease
+    kinds: tuple[KindStatus, ...] = ()  # of composed questions, retired ones included; the newest MOST_KINDS
     worlds: tuple[WorldStatus, ...] = ()  # in the order in which they were added; empty if the run lists none
 
 
@@ -405,6 +382,8 @@ KINDS: dict[str, type[msgspec.Struct]] = {
     "COUNTED": ReportsCounted,
     "ADD_PROPOSALS": AddProposals,
     "PROPOSALS_KEPT": ProposalsKept,
+    "PROPOSAL_REQUEST?": GetProposalRequest,
+    "PROPOSAL_REQUEST": ProposalRequest,
     "CURRICULUM_STATUS?": GetCurriculumStatus,
     "CURRICULUM_STATUS": CurriculumStatus,
 }

@@ -60,7 +60,7 @@ def _views(scene: Scene, sensor: str, poses: Sequence[Pose], camera: Camera) -> 
     values = getattr(scene.render(poses, camera, (sensor,)), sensor)
     if values is None:
         raise VantageError("unsupported", f"{scene.description.backend} has no sensor {sensor}: use another simulator.")
-    paint = {"rgb": np.asarray, "depth": _grey, "ids": _colours, "normals": _hues}[sensor]
+    paint = {"rgb": np.asarray, "depth": grey, "ids": colours, "normals": _hues}[sensor]
     return {sensor: values}, [paint(view) for view in values]
 
 
@@ -78,13 +78,13 @@ def _map(scene: Scene, width_px: int) -> tuple[Arrays, Images]:
     return {"rgb": drawn.rgb, "ids": drawn.ids, "x_min_z_min_m_per_px": place}, [drawn.rgb]
 
 
-def _grey(depth: NDArray[np.float32]) -> NDArray[np.uint8]:
+def grey(depth: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Depth as grey: near is bright; the farthest pixel and the background are black."""
     brightness = np.where(depth > 0, 1 - depth / max(float(depth.max()), 1e-6), 0)
     return np.repeat(np.round(brightness * 255).astype(np.uint8)[..., None], 3, -1)
 
 
-def _colours(ids: NDArray[np.int32]) -> NDArray[np.uint8]:
+def colours(ids: NDArray[np.int32]) -> NDArray[np.uint8]:
     """A colour per object id, the same in every view; 0 is black."""
     hue = (ids * 0.618034) % 1 * 6  # golden-ratio steps give neighbouring ids distinct hues
     shade = np.where(ids % 3 == 0, 1.0, np.where(ids % 3 == 1, 0.75, 0.55))

@@ -87,6 +87,12 @@ def test_merged_model_and_adapter_agree_in_transformers(exported: Exported) -> N
     assert torch.allclose(logits(adapted, base.processor), expected, atol=1e-4)
 
 
+def test_both_have_a_model_card_with_the_settings_of_the_run(exported: Exported) -> None:
+    for folder in (exported.adapter, exported.merged):
+        card = (folder / "README.md").read_text()
+        assert "# run\n" in card and "lora_rank = 16" in card and "3 steps" in card
+
+
 def test_an_export_never_overwrites(exported: Exported) -> None:
     with pytest.raises(VantageError) as caught:
         export(exported.run, exported.merged.parent)

@@ -5,19 +5,25 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Iterator, NamedTuple
 
 import msgspec
 import pytest
 
+from curriculum.record.events import ProposedEvent
+from curriculum.record.store import FILE_NAME, Store
 from protocol.answers.scoring import score
 from protocol.run.directory import RunDir
+from protocol.tasks.proposals import proposal_key
 from protocol.tasks.scene import Camera, SceneSpec
 from protocol.tasks.task import Episode, Proposal, TaskSpec
 from protocol.wire.client import Client
 from protocol.wire.endpoint import lookup
 from protocol.wire.messages import (
+    CurriculumStatus,
     Describe,
     GetCurriculumStatus,
     GetSimStatus,
@@ -45,7 +51,12 @@ class Live(NamedTuple):
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A run with a running simulator and curriculum."""
-    config = {"sim": {"backend": "rooms"}, "curriculum": {"proposals": {"share": 0.5}}}
+    world = {"categories": list(NAMES), "width_px": 64, "height_px": 64}
+    config = {
+        "sim": {"backend": "rooms"},
+        "curriculum": {"proposals": {"share": 0.5, "ahead": 24, "kinds": 3}, "world": world},
+        "proposer": {"source": "composer", "depth": 2, "per_minute": 6000},
+    }
     run = RunDir.create(tmp_path_factory.mktemp("live") / "run", config)
     serving = [sys.executable, "-m", "sim_server.cli", "serve", str(run.path), "--workers", "1"]
     deciding = [sys.executable, "-m", "curriculum.cli", "serve", str(run.path)]
@@ -124,3 +135,44 @@ def test_a_file_of_proposals_becomes_specs_of_a_running_curriculum(live: Live, v
     assert not any(one.spec.proposal for one in later.specs)
     shown = command("status", str(live.run.path)).stdout
     assert "proposed" in shown and "1 proposals, 0 of their specs not issued yet" in shown
+
+
+def test_a_proposer_that_is_killed_loses_and_doubles_nothing(live: Live) -> None:
+    """Killed while it works and again later, the proposer goes on with the request that was not answered."""
+
+    def started() -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-m", "proposer.cli", "serve", str(live.run.path)], cwd=ROOT)
+
+    def status() -> CurriculumStatus:
+        return live.curriculum.request(GetCurriculumStatus()).message
+
+    def wait_for(accepted: int) -> None:
+        end_s = time.monotonic() + 120
+        while sum(kind.accepted for kind in status().kinds) < accepted:
+            assert time.monotonic() < end_s, (live.run.read_status("proposer"), status().kinds)
+            time.sleep(0.02)
+
+    before = status().proposals
+    for accepted in (1, 6):
+        proposer = started()
+        wait_for(accepted)
+        proposer.kill()
+        assert proposer.wait() == -9
+        batch = live.curriculum.request(LeaseSpecs("learner", 8, 0)).message
+        asked = [one for one in batch.specs if one.spec.proposal]
+        assert asked and all(one.spec.question.skill.startswith("composed:") for one in asked)
+        for one in asked:
+            episode = live.sim.request(RenderTask(one.spec), deadline_s=60).message
+            assert isinstance(episode, Episode) and episode.question.text == one.spec.proposal.text
+        live.curriculum.request(SendReports(tuple(report_on(one) for one in asked)))
+    proposer = started()
+    wait_for(12)
+    proposer.terminate()
+    assert proposer.wait(60) == 0
+
+    after = status()
+    with closing(Store(live.run.path / FILE_NAME, live.run.seed, read_only=True)) as store:
+        answers = [one for _, one in store.events() if isinstance(one, ProposedEvent) and one.request >= 0]
+    keys = [proposal_key(spec) for one in answers for spec in one.proposals]
+    assert [one.request for one in answers] == list(range(len(answers)))  # each request was answered once
+    assert len(keys) == len(set(keys)) == after.proposals - before == sum(kind.accepted for kind in after.kinds)

@@ -107,6 +107,20 @@ def test_a_crash_loop_ends_with_the_childs_last_message_and_stops_the_others(run
     assert text.getvalue().count("restarting in") == launch.processes.MAX_DEATHS - 1
 
 
+@pytest.mark.parametrize("mistake", ["sys.exit(2)", "sys.exit('ValueError: broken')"])
+def test_the_run_goes_on_without_an_optional_process(run: RunDir, mistake: str) -> None:
+    code = f"import sys; print('proposer: its address is wrong.'); {mistake}"
+    command = [sys.executable, "-c", code]
+    broken = Child("proposer", command, run.logs / "proposer" / "console.log", optional=True)
+    done = (
+        "import sys, time; from pathlib import Path; from protocol.run.directory import RunDir\n"
+        "time.sleep(2.5); RunDir.open(Path(sys.argv[1])).mark_done('learner', {})"
+    )
+    view, text = view_of(run)
+    assert supervise(run, [child(run, "sim", FOREVER), broken, child(run, "learner", done)], view, threading.Event())
+    assert text.getvalue().count("the run goes on without the proposer: proposer") == 1, text.getvalue()
+
+
 def test_a_users_mistake_is_not_retried(run: RunDir) -> None:
     printed = (
         "print('learner: old.'); print('starting'); print('learner: it lacks x.'); print('learner: it cannot start.')"

@@ -16,7 +16,7 @@ import pytest
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("protocol", "sim_server", "curriculum", "learner", "launch", "vantage")
+PACKAGES = ("protocol", "sim_server", "curriculum", "proposer", "learner", "launch", "vantage")
 SHORT = {
     "learner.budget.steps": 1,
     "learner.stream.in_flight": 4,

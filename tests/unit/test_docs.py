@@ -24,8 +24,9 @@ TABLES: dict[str, type[pydantic.BaseModel]] = {
     "sim": SimSettings,
     "learner": LearnerSettings,
     "learner.evaluate": type(LearnerSettings().evaluate),
+    "learner.sft": type(LearnerSettings().sft),
 }
-COMMANDS = ("sim-server", "curriculum", "learner", "vantage")
+COMMANDS = ("sim-server", "curriculum", "proposer", "learner", "vantage")
 
 
 def parts(text: str, language: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from sim_server.questions.language.functions.registry import (
     BINDERS,
@@ -17,6 +17,7 @@ from sim_server.questions.language.functions.registry import (
     TEXT,
     Function,
 )
+from sim_server.questions.language.once import is_closed
 from sim_server.questions.language.parser import (
     COMPARISONS,
     MAX_DEPTH,
@@ -35,7 +36,13 @@ from sim_server.questions.language.parser import (
 MAX_COST = 50_000  # an eighth of a second at worst: benchmarks/language.py
 ANSWER_TYPES = (NUMBER, BOOL, TEXT, SEQUENCE, MAP)
 
-_Scope = dict[str, str]
+
+class _Scope(NamedTuple):
+    """The types of the bound variables, and the cost of each part that is evaluated once (see once.py)."""
+
+    types: dict[str, str]
+    once: list[int]
+    in_body: bool = False  # of a bound variable; not in a closed part of it
 
 
 def refuse(at: int, why: str) -> NoReturn:
@@ -48,7 +55,7 @@ def check(node: Node) -> str:
     Raises ProgramFault("type") if the program is ill-typed, uses an unknown name or does not give an answer, and
     ProgramFault("cost") if it could cost more than MAX_COST.
     """
-    kind, cost = _check(node, {}, 0)
+    kind, cost = _checked(node)
     if kind not in ANSWER_TYPES:
         refuse(node.at, f"a program answers with {', '.join(map(_a, ANSWER_TYPES))}, not with {_a(kind)}")
     if cost > MAX_COST:
@@ -58,7 +65,13 @@ def check(node: Node) -> str:
 
 def cost_of(node: Node) -> int:
     """The largest number of steps that the program can take. Raises like `check`, except for the bound."""
-    return _check(node, {}, 0)[1]
+    return _checked(node)[1]
+
+
+def _checked(node: Node) -> tuple[str, int]:
+    scope = _Scope({}, [])
+    kind, cost = _check(node, scope, 0)
+    return kind, cost + sum(scope.once)
 
 
 def _a(kind: str) -> str:
@@ -69,13 +82,17 @@ def _check(node: Node, scope: _Scope, depth: int) -> tuple[str, int]:
     if depth > 2 * MAX_DEPTH:
         raise ProgramFault("cost", node.at, f"operations may be nested at most {2 * MAX_DEPTH} deep")
     depth += 1
+    if scope.in_body and is_closed(node):
+        kind, cost = _check(node, scope._replace(in_body=False), depth)
+        scope.once.append(cost)
+        return kind, 1
     if isinstance(node, Literal):
         return (BOOL if isinstance(node.value, bool) else TEXT if isinstance(node.value, str) else NUMBER), 1
     if isinstance(node, Name):
-        if node.name not in scope:
+        if node.name not in scope.types:
             hint = f"; write {node.name}(...) to call it" if node.name in FUNCTIONS else ""
             refuse(node.at, f"{quoted(node.name)} is not bound{hint}")
-        return scope[node.name], 1
+        return scope.types[node.name], 1
     if isinstance(node, ListOf):
         if len(node.items) > MAX_OBJECTS:
             raise ProgramFault("cost", node.items[MAX_OBJECTS].at, f"a list has at most {MAX_OBJECTS} objects")
@@ -112,11 +129,11 @@ def _operation(node: Operation, scope: _Scope, depth: int) -> tuple[str, int]:
 def _binder(node: Binder, scope: _Scope, depth: int) -> tuple[str, int]:
     if node.function not in BINDERS:
         refuse(node.at, f"{quoted(node.function)} binds no variable; these do: {', '.join(BINDERS)}")
-    if node.variable in scope:
+    if node.variable in scope.types:
         refuse(node.at, f"{quoted(node.variable)} is bound already")
     items = _expect(node.items, OBJECTS, scope, depth)
     body_type, result = BINDERS[node.function]
-    body = _expect(node.body, body_type, {**scope, node.variable: OBJECT}, depth)
+    body = _expect(node.body, body_type, _Scope({**scope.types, node.variable: OBJECT}, scope.once, True), depth)
     # The length of a literal list is known; any other list may hold every object.
     length = len(node.items.items) if isinstance(node.items, ListOf) else MAX_OBJECTS
     return result, 1 + items + length * body

@@ -14,6 +14,7 @@ from sim_server.backends.base import Frames
 from sim_server.questions.evidence import Evidence
 from sim_server.questions.language.checker import check
 from sim_server.questions.language.functions.registry import FUNCTIONS, Fault, decimal
+from sim_server.questions.language.once import closed_parts
 from sim_server.questions.language.parser import (
     Binder,
     Call,
@@ -65,7 +66,7 @@ def run(program: str, evidence: Evidence) -> str:
 
 def evaluate(node: Node, evidence: Evidence) -> str:
     """The answer of a checked tree; see `run`."""
-    return canonical(_run(node, evidence, {}))
+    return canonical(_Run(node, evidence).value(node, {}))
 
 
 def verify(question: Question, description: SceneDescription, frames: Optional[Frames] = None) -> bool:
@@ -89,68 +90,80 @@ def canonical(value: object) -> str:
     return str(value)
 
 
-def _run(node: Node, evidence: Evidence, scope: dict[str, SceneObject]) -> Any:
-    if isinstance(node, Literal):
-        return node.value
-    if isinstance(node, Call):
-        return _call(node, evidence, scope)
-    if isinstance(node, Name):
-        return scope[node.name]
-    if isinstance(node, ListOf):
-        return [_run(item, evidence, scope) for item in node.items]
-    if isinstance(node, Choice):
-        return _run(node.then if _run(node.condition, evidence, scope) else node.otherwise, evidence, scope)
-    if isinstance(node, Binder):
-        return _binder(node, evidence, scope)
-    return _operation(node, evidence, scope)
-
-
-def _operation(node: Operation, evidence: Evidence, scope: dict[str, SceneObject]) -> Any:
-    first = _run(node.operands[0], evidence, scope)
-    if node.operator == "not":
-        return not first
-    if node.operator == "negate":
-        return -first
-    if node.operator == "and":
-        return first and _run(node.operands[1], evidence, scope)
-    if node.operator == "or":
-        return first or _run(node.operands[1], evidence, scope)
-    second = _run(node.operands[1], evidence, scope)
-    if node.operator == "/" and second == 0:
-        refuse(node.at, "division by zero")
-    value = _ARITHMETIC[node.operator](first, second)
-    return _finite(value, node.at) if isinstance(value, float) else value
-
-
 def _finite(value: float, at: int) -> float:
     if not abs(value) <= MAX_NUMBER:
         refuse(at, "the number is too large" if not math.isnan(value) else "this is not a number")
     return value
 
 
-def _binder(node: Binder, evidence: Evidence, scope: dict[str, SceneObject]) -> Any:
-    items = cast("list[SceneObject]", _run(node.items, evidence, scope))
-    values = [_run(node.body, evidence, {**scope, node.variable: item}) for item in items]
-    if node.function == "filter":
-        return [item for item, wanted in zip(items, values) if wanted]
-    if node.function == "order":
-        return [items[index] for index in sorted(range(len(items)), key=values.__getitem__)]
-    if not items:
-        refuse(node.at, f"{node.function} of an empty list")
-    best = min(values) if node.function == "argmin" else max(values)
-    return items[values.index(best)]
+class _Run:
+    """One run of a program. Closed parts of bodies are evaluated when they are first needed, and once."""
 
+    def __init__(self, node: Node, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._closed = {id(part) for part in closed_parts(node)}
+        self._found: dict[int, Any] = {}
 
-def _call(node: Call, evidence: Evidence, scope: dict[str, SceneObject]) -> Any:
-    function = FUNCTIONS[node.function]
-    values: list[Any] = [None] * len(function.parameters)
-    for position, argument in enumerate(node.arguments):
-        index = position
-        if argument.name:
-            index = next(i for i, item in enumerate(function.parameters) if item.name == argument.name)
-        values[index] = _run(argument.value, evidence, scope)
-    try:
-        value = function.run(evidence, *values)
-    except Fault as fault:
-        raise ProgramFault("run", node.at, str(fault)) from None
-    return _finite(value, node.at) if isinstance(value, float) else value
+    def value(self, node: Node, scope: dict[str, SceneObject]) -> Any:
+        if scope and id(node) in self._closed:
+            if id(node) not in self._found:
+                self._found[id(node)] = self._value(node, {})
+            return self._found[id(node)]
+        return self._value(node, scope)
+
+    def _value(self, node: Node, scope: dict[str, SceneObject]) -> Any:
+        if isinstance(node, Literal):
+            return node.value
+        if isinstance(node, Call):
+            return self._call(node, scope)
+        if isinstance(node, Name):
+            return scope[node.name]
+        if isinstance(node, ListOf):
+            return [self.value(item, scope) for item in node.items]
+        if isinstance(node, Choice):
+            return self.value(node.then if self.value(node.condition, scope) else node.otherwise, scope)
+        if isinstance(node, Binder):
+            return self._binder(node, scope)
+        return self._operation(node, scope)
+
+    def _operation(self, node: Operation, scope: dict[str, SceneObject]) -> Any:
+        first = self.value(node.operands[0], scope)
+        if node.operator == "not":
+            return not first
+        if node.operator == "negate":
+            return -first
+        if node.operator == "and":
+            return first and self.value(node.operands[1], scope)
+        if node.operator == "or":
+            return first or self.value(node.operands[1], scope)
+        second = self.value(node.operands[1], scope)
+        if node.operator == "/" and second == 0:
+            refuse(node.at, "division by zero")
+        value = _ARITHMETIC[node.operator](first, second)
+        return _finite(value, node.at) if isinstance(value, float) else value
+
+    def _binder(self, node: Binder, scope: dict[str, SceneObject]) -> Any:
+        items = cast("list[SceneObject]", self.value(node.items, scope))
+        values = [self.value(node.body, {**scope, node.variable: item}) for item in items]
+        if node.function == "filter":
+            return [item for item, wanted in zip(items, values) if wanted]
+        if node.function == "order":
+            return [items[index] for index in sorted(range(len(items)), key=values.__getitem__)]
+        if not items:
+            refuse(node.at, f"{node.function} of an empty list")
+        best = min(values) if node.function == "argmin" else max(values)
+        return items[values.index(best)]
+
+    def _call(self, node: Call, scope: dict[str, SceneObject]) -> Any:
+        function = FUNCTIONS[node.function]
+        values: list[Any] = [None] * len(function.parameters)
+        for position, argument in enumerate(node.arguments):
+            index = position
+            if argument.name:
+                index = next(i for i, item in enumerate(function.parameters) if item.name == argument.name)
+            values[index] = self.value(argument.value, scope)
+        try:
+            value = function.run(self._evidence, *values)
+        except Fault as fault:
+            raise ProgramFault("run", node.at, str(fault)) from None
+        return _finite(value, node.at) if isinstance(value, float) else value

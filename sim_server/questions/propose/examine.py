@@ -76,7 +76,12 @@ def _check_fields(spec: TaskSpec) -> Proposal:
         if not character.isprintable():
             raise _Rejected("text", f"{character!r} is not allowed in a question", "text", at)
     options = proposal.options
-    for part, words in (("text", text), *(("options", option) for option in options), ("unit", proposal.unit)):
+    for part, words in (
+        ("text", text),
+        *(("options", option) for option in options),
+        ("unit", proposal.unit),
+        ("rule", proposal.rule),
+    ):
         if fault := token_fault(words):
             raise _Rejected(part, f"it {fault}", part)
     if options:
@@ -156,6 +161,7 @@ class _Examination:
             unit=self.proposal.unit,
             mentions=mentions,
             option_objects=option_objects,
+            rule=self.proposal.rule,
         )
         return Realised(question, frames, attempts, evidence)
 

@@ -11,8 +11,8 @@ from typing import Iterable, Optional
 
 import msgspec
 
+from protocol.tasks.nouns import plural
 from protocol.tasks.scene import SceneObject
-from sim_server.questions.families.single.perceive import plural
 from sim_server.questions.nouns import nouns_of
 
 THINGS = ("thing", "object", "item")

@@ -7,7 +7,8 @@ from typing import Callable, Iterator, Mapping
 import msgspec
 
 from sim_server.questions.language.functions.registry import FUNCTIONS, NUMBER, TEXT
-from sim_server.questions.language.parser import Argument, Binder, Call, Choice, ListOf, Literal, Name, Node, Operation
+from sim_server.questions.language.once import children
+from sim_server.questions.language.parser import Argument, Binder, Call, Choice, ListOf, Literal, Node, Operation
 
 # A function that takes and returns only these types uses neither a scene nor a view.
 _PLAIN = (NUMBER, TEXT, "bool", "vector")
@@ -16,7 +17,7 @@ _PLAIN = (NUMBER, TEXT, "bool", "vector")
 def nodes(node: Node) -> Iterator[Node]:
     """The node and all its descendants, in the order of the text."""
     yield node
-    for child in _children(node):
+    for child in children(node):
         yield from nodes(child)
 
 
@@ -78,21 +79,6 @@ def about(node: Node, ids: Mapping[int, int], texts: Mapping[str, str]) -> Node:
         return _with_children(one, swap)
 
     return swap(node)
-
-
-def _children(node: Node) -> tuple[Node, ...]:
-    if isinstance(node, ListOf):
-        return node.items
-    if isinstance(node, Call):
-        return tuple(argument.value for argument in node.arguments)
-    if isinstance(node, Binder):
-        return (node.items, node.body)
-    if isinstance(node, Operation):
-        return node.operands
-    if isinstance(node, Choice):
-        return (node.condition, node.then, node.otherwise)
-    assert isinstance(node, (Literal, Name))
-    return ()
 
 
 def _with_children(node: Node, change: Callable[[Node], Node]) -> Node:

@@ -128,6 +128,19 @@ def test_an_empty_run_has_a_report_too(tmp_path: Path) -> None:
     assert "Before and after" not in page
 
 
+def test_composed_questions_have_a_section(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "composed", {})
+    asked = {"kind": {"name": "composed:image_x:50:0123abcd", "form": "{}"}, "example": "Is <b> left of c?"}
+    figures = {"accepted": 3, "rejected": {"unstable": 1}, "asked": 2, "first_success": 0.25, "last_success": 0.5}
+    gone = {"kind": {"name": "composed:image_y:50:0123abcd", "form": "{}"}, "example": "d?", "retired": "trivial: yes"}
+    run.write_status("curriculum", {"kinds": [{**asked, **figures, "share": 1.0}, gone, "damaged"]})
+    page = render(Records(run).update())
+    for part in ("Is &lt;b&gt; left of c?", "25 → 50 %", "retired, trivial: yes", "2 kinds, 1 of them retired"):
+        assert part in page, part
+    assert "Of 4 questions that the simulator examined, 3 were accepted (1 unstable)." in page
+    assert "Composed questions" not in render(Records(RunDir.create(tmp_path / "none", {})).update())
+
+
 def test_charts_are_valid_xml_with_every_point_inside() -> None:
     series = [charts.Series("a <b>", [0, 10, 20], [0.2, 0.5, float("nan")], 0), charts.Series("one", [5], [0.9], 1)]
     svg = charts.line_chart(series, "step", (0.0, 1.0), percent=True)

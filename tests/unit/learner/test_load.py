@@ -103,3 +103,18 @@ def test_a_downloaded_model_is_used_while_the_hub_does_not_answer(
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
     load(HUB)
     assert asked == [{"revision": None, "local": True}] * 2
+
+
+def test_a_model_whose_processor_needs_a_missing_library_is_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Like that of SmolVLM2, which needs num2words."""
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise ImportError("Package `num2words` is required.\nInstall it.")
+
+    save(*build(0), tmp_path)
+    monkeypatch.setattr(transformers.AutoProcessor, "from_pretrained", fail)
+    with pytest.raises(VantageError, match="needs a library that is not installed: Package `num2words`") as caught:
+        load(str(tmp_path))
+    assert caught.value.code == "bad_config" and "\n" not in caught.value.message

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from peft import PeftModel
 from transformers import GenerationConfig
 
 from learner.grpo.clock import StepClock
@@ -21,6 +22,7 @@ from learner.policy.packed import PackedPolicy
 from learner.rollouts.base import Prompt, Sampling
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.group import Group
+from learner.rollouts.inputs import plain_inputs
 from learner.rollouts.transformers import GenerateEngine, PackedEngine
 from learner.settings import GrpoSettings, LearnerSettings, PolicySettings, RolloutSettings
 from protocol.answers.scoring import Reward
@@ -64,7 +66,33 @@ def test_adapters_are_on_every_linear_layer_of_the_language_model_and_nowhere_el
     within = {id(module) for module in decoder.layers.modules()}
     modules = dict(model.named_modules())
     assert all(id(modules[key]) in within for key in adapted)
-    assert len(adapted) == 7 * len(decoder.layers)
+    assert len(adapted) == (4 if name == "qwen3_vl_moe" else 7) * len(decoder.layers)  # experts are not linear layers
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_exported_adapters_and_merged_models_answer_like_the_policy(name: str, tmp_path: Path) -> None:
+    built_model, built_processor = CLASSES[name]()
+    base, adapter, merged = (tmp_path / part for part in ("base", "adapter", "merged"))
+    built_model.save_pretrained(base)
+    built_processor.save_pretrained(base)
+    model, processor, _ = load(str(base))
+    plain = logits(model, processor)
+    adapted = add_lora(model, GRPO, seed=0)
+    for key, parameter in adapted.named_parameters():
+        if "lora_B" in key:
+            parameter.data = 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+    expected = logits(adapted, processor)
+    assert not torch.allclose(plain, expected, atol=1e-2)
+    adapted.save_pretrained(adapter, save_embedding_layers=False)
+    adapted.merge_and_unload().save_pretrained(merged)
+    processor.save_pretrained(merged)
+    for own in (PeftModel.from_pretrained(load(str(base)).model, str(adapter)).eval(), load(str(merged)).model):
+        assert torch.allclose(logits(own, load(str(merged)).processor), expected, atol=1e-4)
+
+
+def logits(model: Any, processor: Any) -> torch.Tensor:
+    with torch.no_grad():
+        return model(**plain_inputs(model, processor, PromptEncoder(processor, model), prompts(images=2))).logits[:, -1]
 
 
 # ----------------------------------------------------------------------------- a step
@@ -112,6 +140,35 @@ def test_the_step_of_trl_reads_prompts_as_the_engine_does(
     assert max(lengths) == log_probs.shape[1]
     for place, (row, length) in enumerate(zip(rows.tolist(), lengths)):
         assert log_probs[place, :length].tolist() == pytest.approx(expected[row, :length].tolist(), abs=1e-3)
+
+
+def test_a_loss_that_is_no_number_stops_before_the_optimizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, processor = built("qwen2_5_vl")
+    rollouts = GenerateEngine(model, processor, PromptEncoder(processor, model)).generate(
+        prompts(), 3, Sampling(1.0, 3)
+    )
+    groups = [Group(rollout, (Reward(1.0, True), Reward(0.0, True), Reward(0.0, True))) for rollout in rollouts]
+    monkeypatch.setattr(
+        VantageTrainer.__bases__[0], "compute_loss", lambda *_, **__: torch.tensor(float("nan"), requires_grad=True)
+    )
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    trainer = VantageTrainer(
+        model,
+        processor,
+        lambda: split_answers(groups, 1)[0],
+        trainer_config(tmp_path, GRPO, RolloutSettings(max_answer_tokens=3), 1, seed=0, use_cpu=True),
+        GRPO,
+        None,
+        StepClock(),
+        dict,
+        lambda _: 1.0,
+    )
+    with pytest.raises(
+        VantageError, match=r"the loss of step 1 is not a number \(questions: is the red chair"
+    ) as caught:
+        trainer.train()
+    assert caught.value.code == "unsupported" and "\n" not in caught.value.message
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
 # ----------------------------------------------------------------------------- special tokens

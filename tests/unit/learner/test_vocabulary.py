@@ -15,8 +15,8 @@ from learner.settings import PretrainSettings
 from protocol.answers.prompt import Look, Moved, write_answer, write_prompt
 from protocol.answers.tokenised import tokenised
 from protocol.skills import CATALOGUE
+from protocol.tasks.nouns import plural
 from sim_server.questions.families import FAMILIES
-from sim_server.questions.families.single.perceive import plural
 from sim_server.questions.family import ask, render_text
 from tests.support.questions.drafts import drafts
 

@@ -12,6 +12,7 @@ from protocol.seeds import pick
 from protocol.skills.levels import Visible
 from protocol.skills.single import OBJECT_CATEGORY, OBJECT_COLOR, OBJECT_COUNT, OBJECT_LOCATION
 from protocol.skills.skill import Skill
+from protocol.tasks.nouns import plural
 from protocol.tasks.scene import SceneDescription, SceneObject
 from protocol.tasks.task import ObjectTruth, TaskSpec
 from sim_server.backends.base import Scene
@@ -31,7 +32,6 @@ from sim_server.questions.families.rules import (
 from sim_server.questions.family import (
     NO_SUCH_ANSWER,
     NO_TARGET,
-    PERSON,
     Candidate,
     Draft,
     Findings,
@@ -313,22 +313,6 @@ def groups(items: Sequence[SceneObject], findings: Optional[Findings] = None) ->
         elif findings is not None:
             findings.reject(AMBIGUOUS)
     return found
-
-
-def plural(noun: str) -> str:
-    """English plural of a category's words: "boxes", "bookshelves", "coffee tables", "sets of books"."""
-    if noun == PERSON:
-        return "people"
-    head, of, rest = noun.partition(" of ")
-    if of:
-        return f"{plural(head)} of {rest}"
-    if noun.endswith("shelf"):
-        return noun[:-1] + "ves"
-    if noun.endswith(("s", "x", "ch", "sh")):
-        return noun + "es"
-    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
-        return noun[:-1] + "ies"
-    return noun + "s"
 
 
 FAMILIES = (ObjectCategory(), ObjectColor(), ObjectLocation(), ObjectCount())

@@ -157,7 +157,7 @@ COUNT = {"answer_type": "number", "options": ()}
     [
         ("syntax", "program", 4, {"program": "1 + )"}),
         ("type", "program", 4, {"program": "1 + true"}),
-        ("cost", "program", 0, {"program": "count(filter(objects(), o: area_shown() > 1))"}),
+        ("cost", "program", 0, {"program": "count(filter(objects(), o: fits_between(o, object(1), 0.5)))"}),
         ("answer_type", "program", 0, {"program": "count(objects())"}),
         ("type", "program", 6, {"program": "color(front_of(object(1)))"}),
         ("run", "program", 6, {"program": "color(support(object(1)))"}),

@@ -12,9 +12,10 @@ import tomllib
 
 from protocol.skills import CATALOGUE
 from protocol.skills.levels import SECTORS
+from protocol.tasks.nouns import plural
 from sim_server.questions.evidence import name_of
 from sim_server.questions.families import FAMILIES, sectors
-from sim_server.questions.families.single.perceive import counted, plural
+from sim_server.questions.families.single.perceive import counted
 from sim_server.questions.family import SAME_HOME, ask, render_text, suitable
 from tests.support.questions.drafts import drafts
 

@@ -1,0 +1,1 @@
+"""Benchmarks of others: their questions, videos and images, answered by the policy of a run."""

@@ -1,0 +1,1 @@
+"""How much GPU memory a run needs, computed before any weights are loaded."""
