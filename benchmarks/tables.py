@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import sections, sections_curriculum, sections_rooms
+from benchmarks import sections, sections_curriculum, sections_learner, sections_rooms
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = RESULTS / "README.md"
@@ -64,8 +64,8 @@ CLAIMS = (
         "True success in per cent after 9,600 questions, mean over three simulated learners; the gain is the range "
         "over them. The list has two worlds. In the hardest of them evolving gains nothing and loses half a point, "
         "since questions go elsewhere. The gain in a world that is never asked follows from an assumption of the "
-        "simulated learner: what it learns about a property in one world helps in every other. It has not been "
-        "measured with a real policy.",
+        "simulated learner: what it learns about a property in one world helps in every other. It has not been measured with a "
+        "real policy.",
     ),
     Claim(
         "Candidates that share views cost less",
@@ -156,6 +156,14 @@ CLAIMS = (
         "most in skills that count or match objects.",
     ),
     Claim(
+        "An oracle that reads the sentences agrees with composed questions",
+        "composed",
+        "python -m benchmarks.composed_questions --n 200",
+        sections_curriculum.composed,
+        "Questions about scenes of the demo, after the simulator's tests. The oracle parses the English sentence and "
+        "answers it from masks and sampled boxes; it does not see the program.",
+    ),
+    Claim(
         "Cost of writing a dataset",
         "generate",
         "python -m benchmarks.generate",
@@ -176,6 +184,16 @@ CLAIMS = (
         sections.step,
         "TRL encodes each image once per answer; the packed pass encodes each image and each prompt once, and each "
         "distinct answer once.",
+    ),
+    Claim(
+        "The memory plan is exact for weights and close for activations",
+        "memory_plan",
+        "python -m benchmarks.memory_plan",
+        sections_learner.memory_plan,
+        "A training pass of small random models of the class of Qwen3-VL on the CPU: bytes of tensors, as the "
+        "allocator of a GPU would count them. Bytes of weights, adapter and optimizer are exact in every class "
+        "(tests). The plans of Qwen3-VL follow from its published sizes and have not been compared with a GPU; every "
+        "question is assumed to have eight images and the longest answer.",
     ),
     Claim(
         "No attack and no fault loses a report or ends in silence",
