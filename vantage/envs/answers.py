@@ -46,6 +46,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     degradation: str = ""
     renderer_digest: str = ""
     step: int = 0
+    world: str = ""
 
     @classmethod
     def to(cls, ticket: Ticket, reply: str, reward: Reward, key: str, step: int) -> Answer:
@@ -63,6 +64,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
             degradation_label(ticket.spec.degradations),
             ticket.renderer_digest,
             step,
+            ticket.spec.world,
         )
 
 
@@ -135,6 +137,7 @@ def report_of(answers: Sequence[Answer]) -> ConfidenceReport:
         had_gradient=has_spread(rewards),
         renderer_digest=first.renderer_digest,
         degradation=first.degradation,
+        world=first.world,
     )
 
 

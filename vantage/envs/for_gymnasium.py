@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from protocol.answers.prompt import Style, read_move
 from protocol.errors import VantageError
 from protocol.skills import CATALOGUE
-from protocol.tasks.specs import cells_of, world_of
+from protocol.tasks.specs import cells_of, worlds_of
 from vantage.envs.pool import Pool, open_pool
 from vantage.envs.questions import OpenQuestion, Walk
 from vantage.envs.versions import need
@@ -69,8 +69,9 @@ class QuestionEnv(gymnasium.Env):
         self._owned = pool is None
         try:
             tree = self._pool.run.config
-            world = world_of(tree)
-            if len(world.image_shapes) > 1:
+            worlds = worlds_of(tree).values()
+            shapes = {shape for world in worlds for shape in world.image_shapes}
+            if len(shapes) > 1:
                 raise VantageError(
                     "bad_config",
                     "Gymnasium needs images of one size: leave landscape or portrait cameras out of "
@@ -80,8 +81,10 @@ class QuestionEnv(gymnasium.Env):
         except BaseException:
             self.close()
             raise
-        views = max(CATALOGUE[skill].view_budget for skill, _ in cells_of(tree)) + world.look_around
-        (shape,) = world.image_shapes
+        views = max(CATALOGUE[skill].view_budget for skill, _ in cells_of(tree)) + max(
+            world.look_around for world in worlds
+        )
+        (shape,) = shapes
         self.observation_space = spaces.Dict(
             {
                 "prompt": spaces.Text(_LONGEST_PROMPT, min_length=0, charset=string.printable),

@@ -86,13 +86,12 @@ def test_reports_have_the_id_of_their_lease_whatever_the_answers(tmp_path: Path)
 
 def test_a_report_names_the_cell_that_was_leased(tmp_path: Path) -> None:
     made = ticket(tmp_path, blind=True)
-    spec = TaskSpec(
-        "s1", 0, 1, SceneSpec(seed=1), QuestionSpec("depth_order", 1), degradations=(Degradation("fog", 2),)
-    )
+    asked, fog = QuestionSpec("depth_order", 1), (Degradation("fog", 2),)
+    spec = TaskSpec("s1", 0, 1, SceneSpec(seed=1), asked, degradations=fog, world="flats")
     report = report_of(
         [Answer.to(Ticket(made.run, spec, made.question, made.pose, 1), "left", Reward(1.0, True), "", 0)]
     )
-    assert (report.skill, report.level, report.degradation) == ("depth_order", 1, "fog:2")
+    assert (report.skill, report.level, report.degradation, report.world) == ("depth_order", 1, "fog:2", "flats")
 
 
 def test_an_unknown_likelihood_is_no_evidence_about_calibration(tmp_path: Path) -> None:
