@@ -64,8 +64,8 @@ CLAIMS = (
         "True success in per cent after 9,600 questions, mean over three simulated learners; the gain is the range "
         "over them. The list has two worlds. In the hardest of them evolving gains nothing and loses half a point, "
         "since questions go elsewhere. The gain in a world that is never asked follows from an assumption of the "
-        "simulated learner: what it learns about a property in one world helps in every other. It has not been measured with a "
-        "real policy.",
+        "simulated learner: what it learns about a property in one world helps in every other. It has not been "
+        "measured with a real policy.",
     ),
     Claim(
         "Candidates that share views cost less",
