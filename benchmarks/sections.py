@@ -75,30 +75,25 @@ def efficiency(result: Any) -> Iterable[str]:
     counts = {"generated": "generated", "distinct": "distinct", "presented": "presented", "answers": "answers sampled"}
     arms = list(dict.fromkeys(run["arm"] for run in runs))
 
-    def of(arm: str) -> list[Any]:
-        return [run for run in runs if run["arm"] == arm]
-
-    def ends(measure: str, arm: str) -> str:
-        return " · ".join(f"{100 * value:.1f}" for value in result["summary"][measure]["after"][arm])
-
     before = {measure: f"{100 * result['summary'][measure]['before']:.1f}" for measure in measures}
+    ends = {measure: {arm: iter(result["summary"][measure]["after"][arm]) for arm in arms} for measure in measures}
     rows = [
         (
-            f"`{arm}`",
-            " · ".join(str(run["seed"]) for run in of(arm)),
-            *(f"{statistics.mean(run[count] for run in of(arm)):.0f}" for count in (*counts, "cpu_s")),
-            *(ends(measure, arm) for measure in measures),
+            *(f"`{run['arm']}`", run["seed"], run["steps"]),
+            *(f"{run[count]:.0f}" for count in (*counts, "cpu_s")),
+            *(f"{100 * next(ends[measure][run['arm']]):.1f}" for measure in measures),
         )
-        for arm in arms
+        for run in runs
     ]
-    heads = (f"relations, from {before['relations']}", f"all eleven skills, from {before['all']}")
-    yield table(("arm", "seeds", *counts.values(), "CPU s", *heads), rows)
+    heads = (f"relations, from {before['relations']}", f"all skills, from {before['all']}")
+    yield table(("arm", "seed", "steps", *counts.values(), "CPU s", *heads), rows)
 
     def cell(seeds: Sequence[Any], count: str) -> str:
         return " · ".join("–" if one is None else str(one[count]) for one in seeds)
 
     for count, title in (("distinct", "Distinct questions"), ("presented", "Questions presented"), ("cpu_s", "CPU s")):
-        targets = [(m, t, by_arm) for m in measures for t, by_arm in result["summary"][m]["needed"].items()]
+        needed = {measure: result["summary"][measure]["needed"] for measure in measures}
+        targets = [(m, t, needed[m][t]) for m in measures for t in needed[m] if round(100 * float(t)) % 4 == 0]
         yield f"{title} until a score is reached, per seed; – if it is not:\n"
         heads = [f"{measure} {100 * float(target):.0f}" for measure, target, _ in targets]
         lines = [(f"`{arm}`", *(cell(by_arm[arm], count) for _, _, by_arm in targets)) for arm in arms]
