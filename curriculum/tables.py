@@ -15,23 +15,23 @@ _RETIRED_SHOWN = 8
 
 
 def print_kinds(console: Console, kinds: Sequence[KindStatus]) -> None:
-    """Print the kinds that are asked, the last ones that were retired, and what was rejected."""
+    """Print the kinds that are asked, the last ones that were retired (the reason is in the last column), and what was
+    rejected."""
     asked = [kind for kind in kinds if not kind.retired]
     retired = [kind for kind in kinds if kind.retired]
     table = Table(title="composed questions", title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=(0, 1))
-    table.add_column("kind, by an example", overflow="fold", ratio=1)
-    for column in ("depth", "accepted", "asked", "right", "taught", "blind", "share"):
+    table.add_column("kind, by an example", min_width=18, ratio=1)
+    for column in ("accepted", "asked", "right", "taught", "blind", "share"):
         table.add_column(column, justify="right", no_wrap=True)
     for kind in (*asked, *retired[:_RETIRED_SHOWN]):
         table.add_row(
             kind.example or kind.kind.name,
-            str(kind.kind.depth),
-            f"{kind.accepted} of {kind.accepted + sum(kind.rejected.values())}",
+            f"{kind.accepted}/{kind.accepted + sum(kind.rejected.values())}",
             str(kind.asked),
             number(kind.success_rate if kind.asked else None),
             taught(kind),
             number(kind.blind_success),
-            f"retired: {kind.retired.partition(':')[0]}" if kind.retired else f"{100 * kind.share:.0f} %",
+            kind.retired.partition(":")[0] if kind.retired else f"{100 * kind.share:.0f} %",
         )
     console.print(table)
     rejected = sum((Counter(kind.rejected) for kind in kinds), Counter[str]())
