@@ -103,8 +103,8 @@ CLAIMS = (
         "python -m benchmarks.curriculum_scale",
         sections_curriculum.scale,
         "Processor time of leases and reports of 64 specs, commit included. Times by the clock are in the file. Each "
-        "event of the log concerns one spec. Before, the cost grew with the square of the number of cells: 100,000 were "
-        "not measured.",
+        "event of the log concerns one spec. Before, the cost grew with the square of the number of cells: 100,000 "
+        "were not measured.",
     ),
     Claim(
         "Rendering speed of `rooms`",
