@@ -10,7 +10,7 @@ import numpy as np
 
 from curriculum.ability.estimates import damping_of
 from curriculum.ability.rasch import Cell
-from curriculum.record.state import CellState, State
+from curriculum.record.state import State
 from curriculum.selectors.frontier import bounded
 from curriculum.settings import CurriculumSettings, Estimation
 from curriculum.worlds import asked_worlds
@@ -35,7 +35,7 @@ def kind_shares(state: State, estimation: Estimation) -> dict[str, float]:
     weights = np.empty(len(names))
     for row, name in enumerate(names):
         cell = Cell(name, 0)
-        seen = state.cells.get(str(cell)) or CellState()
+        seen = state.seen(cell)
         weights[row] = state.posterior(cell, estimation).signal * damping_of(seen, estimation)
     weights = weights**_SHARPNESS
     shares = bounded(weights, max(_LARGEST_SHARE, 2.0 / len(names)))
@@ -99,7 +99,7 @@ def kind_status(
     state: State, estimation: Estimation, name: str, share: float, waiting: int, wanted: int = 0
 ) -> KindStatus:
     record, cell = state.kinds[name], Cell(name, 0)
-    seen = state.cells.get(str(cell)) or CellState()
+    seen = state.seen(cell)
     post = state.posterior(cell, estimation)
     blind: Optional[float] = state.blind_success(cell)
     return KindStatus(

@@ -14,7 +14,7 @@ from curriculum.ability.world_figures import figures_of
 from curriculum.issues import COMPOSED
 from curriculum.kinds import kinds_of
 from curriculum.record.events import Issue
-from curriculum.record.state import CellState, State
+from curriculum.record.state import State
 from curriculum.selectors.base import Selector, cell_shares
 from curriculum.settings import CurriculumSettings
 from protocol.tasks.task import PROPOSED
@@ -50,7 +50,7 @@ def status_of(state: State, settings: CurriculumSettings, estimates: Estimates, 
     rows = []
     for index, mean, predicted, share in zip(shown.tolist(), *(column[shown].tolist() for column in columns)):
         cell = estimates.cells[index]
-        seen = state.cells.get(str(cell)) or CellState()
+        seen = state.seen(cell)
         error, brier = figures.get(cell.skill, (None, None))
         rows.append(
             CellStatus(
@@ -124,7 +124,7 @@ def _worlds(state: State, estimates: Estimates, shares: np.ndarray) -> tuple[Wor
 def _proposed_row(state: State, settings: CurriculumSettings) -> CellStatus:
     """The row of all proposals from outside."""
     cell = Cell(PROPOSED, 0)
-    seen = state.cells.get(str(cell), CellState())
+    seen = state.seen(cell)
     calibration = state.calibration.get(PROPOSED, Calibration())
     return CellStatus(
         skill=PROPOSED,

@@ -182,6 +182,10 @@ class State(msgspec.Struct):
     def cell(self, cell: Cell) -> CellState:
         return self.cells.get(str(cell)) or self.cells.setdefault(str(cell), CellState())
 
+    def seen(self, cell: Cell) -> CellState:
+        """The record of the cell, or an empty one that is not stored."""
+        return self.cells.get(str(cell)) or CellState()
+
     def posterior(self, cell: Cell, estimation: Estimation) -> Posterior:
         counts = self.cells[str(cell)].seeing if str(cell) in self.cells else BetaCounts(at=self.groups)
         predicted = self.rasch.predict(cell)
@@ -266,7 +270,7 @@ class State(msgspec.Struct):
         if record is None or record.retired:
             return
         cell = Cell(name, 0)
-        seen = self.cells.get(str(cell)) or CellState()
+        seen = self.seen(cell)
         post = self.posterior(cell, estimation)
         blind = self.blind_success(cell)
         record.retired = rejected_too_often(record) or reason_to_retire(
@@ -285,9 +289,11 @@ class State(msgspec.Struct):
 
     def _forget(self, key: str) -> None:
         """Drop a composed question that is not asked again, unless a lease of it is open."""
-        open_issues = [*(lease.issue for lease in self.leases.values()), *self.returned.values()]
         asked = self.proposals.get(key)
-        if asked and asked.kind and not asked.left and all(issue.proposal != key for issue in open_issues):
+        if asked is None or not asked.kind or asked.left:
+            return
+        open_issues = (*(lease.issue for lease in self.leases.values()), *self.returned.values())
+        if all(issue.proposal != key for issue in open_issues):
             del self.proposals[key]
 
     def issue_of(self, spec_id: str) -> Optional[Issue]:
