@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vantage.question import Question, questions
     from vantage.run import Run, open_run
     from vantage.scene import Scene, Views, open_scene
+    from vantage.stream import iterable_dataset
 
 _MODULES = {
     "CATALOGUE": "protocol.skills",
@@ -48,6 +49,7 @@ _MODULES = {
     "Views": "vantage.scene",
     "config_names": "vantage.config_files",
     "config_path": "vantage.config_files",
+    "iterable_dataset": "vantage.stream",
     "open_run": "vantage.run",
     "open_scene": "vantage.scene",
     "questions": "vantage.question",
@@ -75,6 +77,7 @@ __all__ = [
     "Views",
     "config_names",
     "config_path",
+    "iterable_dataset",
     "open_run",
     "open_scene",
     "questions",

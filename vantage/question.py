@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from protocol.answers.prompt import Reading, Style, read_answer, write_answer, write_prompt
 from protocol.answers.scoring import Reward
 from protocol.answers.scoring import score as score_answer
-from protocol.errors import Infeasible, VantageError
+from protocol.errors import Infeasible
 from protocol.run.config import load, section
 from protocol.tasks import task
 from protocol.tasks.specs import cells_of, world_of
@@ -21,12 +21,12 @@ from sim_server.dataset.plan import Plan, Specs
 from sim_server.service.scenes import WarmScenes
 from sim_server.settings import SimSettings
 from vantage.config_files import DEFAULT, config_path
+from vantage.numbered import check_split
 
 if TYPE_CHECKING:
     from sim_server.backends.base import Scene
 
 Config = Union[str, os.PathLike[str]]
-_SPLITS = {"train": "train", "held-out": "val"}
 _WARM_SCENES = 2
 
 
@@ -90,12 +90,11 @@ def questions(
     The questions are those of `sim-server generate` with the same configuration, n, seed and split; infeasible specs
     are skipped. Raises VantageError: "bad_config", or "bad_request" for another split.
     """
-    if split not in _SPLITS:
-        raise VantageError("bad_request", f"a split is {' or '.join(_SPLITS)}, not {split!r}.")
+    named = check_split(split)
     given = [config] if isinstance(config, (str, os.PathLike)) else list(config)
     tree = load([config_path(one) for one in given], sets)
     world = world_of(tree).model_copy(update={"look_around": 0})  # the images must suffice
-    plan = Plan(n, seed, _SPLITS[split], tuple(cells_of(tree)), world.model_dump(mode="json"))
+    plan = Plan(n, seed, named, tuple(cells_of(tree)), world.model_dump(mode="json"))
     return _realise_all(Specs(plan), n, section(tree, "sim", SimSettings))
 
 

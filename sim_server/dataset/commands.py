@@ -11,9 +11,11 @@ from typing import Annotated, Optional
 import msgspec
 import typer
 
+from protocol import hub
 from protocol.errors import VantageError
 from protocol.run.config import load, merge, section
 from protocol.tasks.specs import World, cells_of, world_of
+from sim_server.dataset.card import PARQUET
 from sim_server.dataset.limits import MAX_SHARD_ROWS, MAX_SPECS
 from sim_server.settings import SimSettings
 
@@ -47,6 +49,11 @@ def generate(
     parquet: Annotated[
         Optional[bool], typer.Option(help="Also write Parquet shards; default: if pyarrow is installed.")
     ] = None,
+    webdataset: Annotated[bool, typer.Option("--webdataset", help="Also write WebDataset shards.")] = False,
+    push: Annotated[
+        str,
+        typer.Option(metavar="REPO", help="Also upload the Parquet shards and the card to this data set of the hub."),
+    ] = "",
     backend: Annotated[
         Optional[str], typer.Option("--backend", help="Simulator; default: sim.backend of the config.")
     ] = None,
@@ -79,8 +86,12 @@ def generate(
         return
     if split not in SPLITS:
         raise VantageError("bad_request", f"--split must be train or val, not {split!r}.")
-    if parquet:
-        parquets.check_installed()
+    if push:
+        hub.check_installed()
+        if parquet is False:
+            raise VantageError("bad_request", "--push uploads Parquet shards: omit --no-parquet.")
+    if parquet or push:
+        parquets.check_installed("--push" if push else "--parquet")
     base = {} if config else {"curriculum": {"world": DEFAULT_WORLD}}
     tree = merge(base, load(config or [], sets or []))
     # Questions of a dataset are answered from its images: there is no looking around.
@@ -99,6 +110,7 @@ def generate(
         parquet=parquets.installed() if parquet is None else parquet,
         specs_sha256=specs_digest(write_specs(listed)) if specs else "",
         reason=reason,
+        webdataset=webdataset,
     )
     try:
         record = write(out, plan, listed, workers, typer.echo)
@@ -120,6 +132,10 @@ def generate(
         typer.echo("wrote JSON lines only: for Parquet, pip install 'vantage-loop[parquet]'")
     if failed == record.asked:
         raise typer.Exit(1)
+    if push:
+        files = ("README.md", "plan.json", "dataset.json", "specs.jsonl", PARQUET)
+        address = hub.push(push, [hub.Upload(out, ".", f"{record.rows} questions", files)], "dataset")
+        typer.echo(f"pushed to {address}")
 
 
 def verify(

@@ -9,6 +9,7 @@ fails with any other error, apart from the infeasible ones.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -19,14 +20,16 @@ import msgspec
 
 from protocol.errors import Infeasible, VantageError, one_line
 from protocol.run.directory import write_atomic
-from protocol.run.sealed import sealed_folder, sweep, verify_folder
+from protocol.run.sealed import MANIFEST, sealed_folder, sweep, verify_folder
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Backend
+from sim_server.dataset.card import write_card
 from sim_server.dataset.parquet import write_parquet
 from sim_server.dataset.parts import stay_with, wait_for_parts
 from sim_server.dataset.plan import Plan, specs_digest, write_specs
 from sim_server.dataset.rows import Row, Truth, encode_row, make_row, seen_in, to_webp
 from sim_server.dataset.store import Folder, Record
+from sim_server.dataset.webdataset import write_tar
 from sim_server.questions.realise import realise
 from sim_server.sensing.degradations import digest_for
 from sim_server.service.scenes import WarmScenes
@@ -38,7 +41,7 @@ LeftOut = Tuple[str, str, int, str]  # spec_id, skill, level, reason
 
 
 def generate(path: Path, plan: Plan, listed: Sequence[TaskSpec], workers: int, progress: Progress) -> Record:
-    """Write the missing shards of the dataset and return its dataset.json.
+    """Write the missing shards of the dataset, its dataset.json and its card; return the content of dataset.json.
 
     Raises VantageError: "conflict" if the folder contains another dataset or another process writes it, "corrupt" if a
     finished shard is damaged, "disk_full".
@@ -55,7 +58,10 @@ def generate(path: Path, plan: Plan, listed: Sequence[TaskSpec], workers: int, p
             _spread(path, min(workers, len(missing)), descriptor)
         elif missing:
             write_shards(path, 0, 1, progress)
-        return folder.seal(plan)
+        record = folder.seal(plan)
+        digest = json.loads((folder.shard(0) / MANIFEST).read_bytes())["renderer_digest"]
+        write_atomic(folder.path / "README.md", write_card(record, listed, digest).encode())
+        return record
 
 
 def begin(folder: Folder, plan: Plan, listed: Sequence[TaskSpec]) -> None:
@@ -140,6 +146,8 @@ def _write_shard(
         (staging / "rows.jsonl").write_bytes(b"".join(encode_row(row) + b"\n" for row in rows))
         if plan.parquet:
             write_parquet(staging / "rows.parquet", rows, images)
+        if plan.webdataset:
+            write_tar(staging / "rows.tar", rows, images)
         facts |= {"rows": len(rows), "infeasible": infeasible, "failed": failed}
     return facts
 

@@ -19,11 +19,11 @@ def installed() -> bool:
     return importlib.util.find_spec("pyarrow") is not None
 
 
-def check_installed() -> None:
-    """Raises VantageError("bad_request") if pyarrow is not installed."""
+def check_installed(option: str) -> None:
+    """Raises VantageError("bad_request") if pyarrow is not installed, which an option of the command needs."""
     if not installed():
         raise VantageError(
-            "bad_request", "--parquet needs pyarrow: pip install 'vantage-loop[parquet]', or omit --parquet."
+            "bad_request", f"{option} needs pyarrow: pip install 'vantage-loop[parquet]', or omit {option}."
         )
 
 
@@ -45,24 +45,25 @@ def write_parquet(path: Path, rows: Sequence[Row], images: Sequence[Sequence[byt
             ("messages", pa.list_(message)),
             ("truth", text),
         ],
-        metadata={"huggingface": json.dumps({"info": {"features": _features()}})},
+        metadata={"huggingface": json.dumps({"info": {"features": features()}})},
     )
-    columns: dict[str, list[Any]] = {
-        "id": [row.id for row in rows],
-        **{name: [getattr(row, name) for row in rows] for name in _TEXTS},
-        "options": [row.options if row.options != NO_OPTIONS else None for row in rows],
-        "images": [
-            [{"bytes": content, "path": name} for content, name in zip(own, row.images)]
-            for row, own in zip(rows, images)
-        ],
-        "messages": [msgspec.to_builtins(row.messages) for row in rows],
-        "truth": [encode_truth(row.truth) for row in rows],
-    }
-    table = pa.Table.from_pydict(columns, schema=schema)
+    table = pa.Table.from_pylist([record_of(row, own) for row, own in zip(rows, images)], schema=schema)
     pq.write_table(table, path, compression="zstd")
 
 
-def _features() -> dict[str, Any]:
+def record_of(row: Row, images: Sequence[bytes]) -> dict[str, Any]:
+    """A row as a record with its encoded images; without options, `options` is None."""
+    return {
+        "id": row.id,
+        **{name: getattr(row, name) for name in _TEXTS},
+        "options": row.options if row.options != NO_OPTIONS else None,
+        "images": [{"bytes": content, "path": name} for content, name in zip(images, row.images)],
+        "messages": msgspec.to_builtins(row.messages),
+        "truth": encode_truth(row.truth),
+    }
+
+
+def features() -> dict[str, Any]:
     """Column types for the datasets library, so that images are not read as bytes."""
     text = {"dtype": "string", "_type": "Value"}
 

@@ -45,6 +45,7 @@ class Plan(msgspec.Struct, frozen=True):
     parquet: bool = False
     specs_sha256: str = ""
     reason: bool = False  # messages with a place for reasoning
+    webdataset: bool = False
 
     def make_backend(self, name: Optional[str] = None) -> Backend:
         """The plan's simulator, or the simulator `name` with the same scenes. Raises

@@ -2,8 +2,9 @@
 
     plan.json                  the plan; written first
     specs.jsonl                the specs, if the plan was created from a list
-    shards/shard-000007/       rows.jsonl, rows.parquet, images/, manifest.json with the SHA-256 of every file
+    shards/shard-000007/       rows.jsonl, rows.parquet, rows.tar, images/, manifest.json with the SHA-256 of every file
     dataset.json               the SHA-256 of every shard's manifest, and infeasible specs; written last
+    README.md                  the data set card
 
 A complete shard appears by one rename (protocol/run/sealed.py), so that a kill at any time leaves only complete shards.
 """

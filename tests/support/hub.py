@@ -15,6 +15,7 @@ class Hub:
     def __init__(self, status: int = 0) -> None:
         self.files: dict[str, dict[str, bytes]] = {}
         self.private: dict[str, bool] = {}
+        self.kinds: dict[str, str] = {}
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -31,6 +32,7 @@ class Hub:
                     name = "/".join(filter(None, (asked.get("organization"), asked["name"])))
                     name = name if "/" in name else f"someone/{name}"
                     hub.private[name] = asked.get("private", asked.get("visibility") == "private")
+                    hub.kinds[name] = asked.get("type") or "model"
                     self._reply({"url": f"{hub.url}/{name}", "name": name})
                 elif parts[1] == "validate-yaml":
                     self._reply({"warnings": [], "errors": []})

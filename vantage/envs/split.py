@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from concurrent.futures import Future
-from functools import lru_cache
 from typing import Any, Iterator, Optional
 
 from learner.stream.episodes import task_from
@@ -15,12 +14,9 @@ from protocol.tasks.specs import cells_of, world_of
 from protocol.tasks.task import TaskSpec
 from protocol.wire.client import Client
 from protocol.wire.messages import RenderTask
-from sim_server.dataset.plan import Plan, Specs
 from vantage.envs.questions import OpenQuestion, open_question
+from vantage.numbered import NumberedSpecs
 
-SPLITS = {"train": "train", "held-out": "val"}
-_WINDOW = 4096  # specs that are dealt to scenes together
-_LAST_SEED = 2**31 - 1
 _RENDER_S = 120.0
 
 
@@ -29,24 +25,16 @@ class Split:
 
     def __init__(self, run: RunDir, simulator: Client, split: str, seed: int, ahead: int) -> None:
         """Raises VantageError("bad_request") for an unknown split."""
-        if split not in SPLITS:
-            raise VantageError("bad_request", f"a split is {' or '.join(SPLITS)}, not {split!r}.")
         self._run = run
         self._simulator = simulator
-        self._split = SPLITS[split]
-        self._seed = seed
         self._ahead = ahead
-        self._cells = tuple(cells_of(run.config))
-        self._world = world_of(run.config).model_dump(mode="json")
-        self._window = lru_cache(maxsize=4)(self._specs)
-
-    def spec(self, number: int) -> TaskSpec:
-        return self._window(number // _WINDOW)[number % _WINDOW]
+        world = world_of(run.config).model_dump(mode="json")
+        self._specs = NumberedSpecs(split, tuple(cells_of(run.config)), world, seed)
 
     def question(self, number: int) -> OpenQuestion:
         """The question with this number, or with the next one that is feasible. Raises errors of the simulator."""
         for candidate in itertools.count(number):
-            spec = self.spec(candidate)
+            spec = self._specs[candidate]
             if (question := self._received(spec, self._submit(spec))) is not None:
                 return question
         raise AssertionError
@@ -57,7 +45,7 @@ class Split:
         waiting: deque[tuple[TaskSpec, Future[Any]]] = deque()
         while True:
             for number in itertools.islice(numbers, self._ahead - len(waiting)):
-                spec = self.spec(number)
+                spec = self._specs[number]
                 waiting.append((spec, self._submit(spec)))
             if not waiting:
                 return
@@ -75,7 +63,3 @@ class Split:
             if error.code != "infeasible":
                 raise
             return None
-
-    def _specs(self, window: int) -> Specs:
-        seed = (self._seed + window) % _LAST_SEED
-        return Specs(Plan(_WINDOW, seed, self._split, self._cells, self._world))
