@@ -14,8 +14,19 @@ from importlib import metadata
 from pathlib import Path
 
 from benchmarks.machine import describe_load, describe_machine
-from vantage.envs import open_pool
+from protocol.wire.messages import CurriculumStatus
+from vantage.envs import Pool, open_pool
 from vantage.envs.for_trl import SETTINGS, accuracy, stream
+
+_REPORTED_S = 30.0
+
+
+def counted(pool: Pool, reports: int) -> CurriculumStatus:
+    """The status once the curriculum has counted this many reports, or after a bounded time."""
+    end = time.monotonic() + _REPORTED_S
+    while (status := pool.status()).counted < reports and time.monotonic() < end:
+        time.sleep(0.05)
+    return status
 
 
 def main() -> None:
@@ -60,8 +71,7 @@ def main() -> None:
         started = time.perf_counter()
         trainer.train()
         seconds = time.perf_counter() - started
-        time.sleep(1.0)  # for the last reports
-        status = pool.status()
+        status = counted(pool, options.steps * options.batch // options.samples)
     rewards = [line["reward"] for line in trainer.state.log_history if "reward" in line]
     record = {
         "machine": describe_machine(),

@@ -1,6 +1,6 @@
 """Generate the reference pages of the documentation from the code.
 
-    python docs/generate.py           writes docs/reference/skills.md
+    python docs/generate.py           writes docs/reference/skills.md and numbers.md
     python docs/generate.py --check   exits with 1 if a page is out of date
 
 A test runs the check.
@@ -16,6 +16,7 @@ from typing import Iterator
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.numbers import numbers_page  # noqa: E402
 from docs.examples import example_of  # noqa: E402
 from protocol.skills import Level, Skill, cameras, pair, scene, single, small, space  # noqa: E402
 
@@ -89,7 +90,7 @@ def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]] | list[tuple[s
     return [f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows)]
 
 
-PAGES = {"reference/skills.md": skills_page}
+PAGES = {"reference/skills.md": skills_page, "reference/numbers.md": numbers_page}
 
 
 def main() -> None:

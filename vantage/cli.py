@@ -134,6 +134,9 @@ def slurm(
     cpus: Annotated[int, typer.Option(min=1, help="Cores of the training job, per node.")] = 8,
     gpus: Annotated[int, typer.Option(min=0, help="GPUs of the training job, per node.")] = 1,
     time: Annotated[str, typer.Option("--time", help="Time limit of each job, in Slurm's notation.")] = "12:00:00",
+    container: Annotated[
+        str, typer.Option(help="Image in which pyxis runs both jobs, such as registry#vantage:cuda or a .sqsh file.")
+    ] = "",
     option: Annotated[
         Optional[list[str]],
         typer.Option(help="An #SBATCH option of both jobs, such as --account=lab; may be repeated."),
@@ -163,6 +166,7 @@ def slurm(
         cpus=cpus,
         gpus=gpus,
         time=time,
+        container=container,
         options=option or [],
         train_options=train_option or [],
         worker_options=worker_option or [],
@@ -216,6 +220,28 @@ def study(
         right, low, high, chance = (f"{100 * value:.0f}" for value in score[2:])
         table.add_row(score.skill, str(score.answers), right, f"{low}–{high}", chance)
     Console().print(table)
+
+
+@app.command()
+def view(
+    what: Annotated[
+        str, typer.Argument(metavar="RUN|SEED", help="A run's directory, or the seed of a generated scene.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The recording.")] = Path("episode.rrd"),
+    episode: Annotated[str, typer.Option(help="Of a run: the spec id of the episode; default: the newest.")] = "",
+    skill: Annotated[str, typer.Option(help="Of a scene: what is asked.")] = "depth_order",
+    level: Annotated[int, typer.Option(min=0, max=4, help="Of a scene: the level of the question.")] = 0,
+    question: Annotated[int, typer.Option(min=0, help="Of a scene: the seed of the question.")] = 0,
+    rooms: Annotated[int, typer.Option(min=1, max=12, help="Of a scene: the number of rooms.")] = 1,
+    size: Annotated[int, typer.Option(min=64, max=1024, help="Of a scene: the width of a view in pixels.")] = 384,
+) -> None:
+    """Write an episode for the viewer of rerun: cameras, images, depth, boxes, path, question and answers."""
+    from vantage.view import from_run, from_seed, write_recording
+
+    is_seed = what.isdigit() and not Path(what).exists()
+    shown = from_seed(int(what), skill, level, question, rooms, size) if is_seed else from_run(Path(what), episode)
+    asked = write_recording(shown, out)
+    typer.echo(f"{asked.text}\nanswer: {asked.answer}\nwrote {out}; open it with: rerun {out}")
 
 
 @app.command()

@@ -43,6 +43,7 @@ class Jobs:
     cpus: int = 8
     gpus: int = 1
     time: str = "12:00:00"
+    container: str = ""  # an image that pyxis starts; empty: this installation
     options: list[str] = field(default_factory=list)
     train_options: list[str] = field(default_factory=list)
     worker_options: list[str] = field(default_factory=list)
@@ -63,6 +64,11 @@ def submit(configs: list[Path], sets: list[str], name: str | None, runs: Path, j
             "bad_config",
             f"learner.processes is {processes}, which {jobs.nodes} nodes of {jobs.cpus} cores cannot share evenly with "
             "a core for each: change --nodes, --cpus or learner.processes.",
+        )
+    if jobs.container and jobs.nodes > 1:
+        raise VantageError(
+            "bad_request",
+            "--container works on one node: ranks on several nodes are started by srun, which a container lacks.",
         )
     folder = runs.resolve() / resolved["run"]["name"] / "slurm"
     scripts = render(resolved, runs.resolve(), jobs)
@@ -93,12 +99,14 @@ def render(resolved: dict, runs: Path, jobs: Jobs) -> dict[str, str]:
     values = {
         "run": resolved["run"],
         "directory": shlex.quote(str(Path.cwd())),
-        "checkout": shlex.quote(str(_ROOT)) if (_ROOT / "pyproject.toml").exists() else "",
+        "checkout": shlex.quote(str(_ROOT)) if (_ROOT / "pyproject.toml").exists() and not jobs.container else "",
         "runs": shlex.quote(str(runs)),
         "run_path": shlex.quote(str(run_path)),
         "folder": shlex.quote(str(run_path / "slurm")),
-        "python": shlex.quote(sys.executable),
-        "worker_python": shlex.quote(jobs.worker_python or sys.executable),
+        "python": "python" if jobs.container else shlex.quote(sys.executable),
+        "worker_python": shlex.quote(jobs.worker_python or ("python" if jobs.container else sys.executable)),
+        "train_step": _step(jobs.container, runs, jobs.cpus),
+        "worker_step": _step(jobs.container, runs, jobs.worker_cpus),
         "backend": shlex.quote(jobs.backend or resolved["sim"]["backend"]),
         "workers": jobs.workers,
         "worker_cpus": jobs.worker_cpus,
@@ -120,6 +128,23 @@ def render(resolved: dict, runs: Path, jobs: Jobs) -> dict[str, str]:
     return {kind: environment.get_template(f"{kind}.sbatch.jinja").render(values) for kind in kinds}
 
 
+def _step(container: str, runs: Path, cpus: int) -> str:
+    """srun with the options of pyxis, which runs the rest of the line in a container; "" without one.
+
+    The batch script itself stays outside, since it needs scontrol and scancel.
+    """
+    if not container:
+        return ""
+    mounts = dict.fromkeys((str(runs), str(Path.cwd())))
+    options = {
+        "container-image": container,
+        "container-mounts": ",".join(f"{path}:{path}" for path in mounts),
+        "container-workdir": str(Path.cwd()),
+    }
+    given = " ".join(f"--{name}={shlex.quote(value)}" for name, value in options.items())
+    return f"srun --ntasks=1 --cpus-per-task={cpus} --no-container-entrypoint {given} "
+
+
 def _check_lines(jobs: Jobs, runs: Path) -> None:
     """Raises VantageError("bad_request") for a value with a line break, which would add a line of shell code."""
     named = {
@@ -128,6 +153,7 @@ def _check_lines(jobs: Jobs, runs: Path) -> None:
         "--train-option": jobs.train_options,
         "--worker-option": jobs.worker_options,
         "--backend": [jobs.backend],
+        "--container": [jobs.container],
         "--worker-python": [jobs.worker_python],
         "--runs": [str(runs.resolve())],
     }

@@ -9,7 +9,7 @@ from protocol import hub
 
 
 def push(out: Path, repository: str, endpoint: Optional[str] = None) -> str:
-    """Upload `out`/merged and `out`/adapter. Returns the address of the repository. Raises as protocol.hub.push does."""
+    """Upload `out`/merged and `out`/adapter. Returns its address. Raises as protocol.hub.push does."""
     uploads = [
         hub.Upload(out / name, place, f"Export of {name}") for name, place in (("merged", "."), ("adapter", "adapter"))
     ]

@@ -44,12 +44,12 @@ def write_card(record: Record, listed: Sequence[TaskSpec], renderer_digest: str)
             "",
             "# Spatial questions about simulated scenes",
             "",
-            f"{record.rows} questions with images, in scenes of the {half} half. Vantage rendered the views and computed "
-            "every answer with a program; no person and no model labelled anything.",
+            f"{record.rows} questions with images, in scenes of the {half} half. Vantage rendered the views and "
+            "computed every answer with a program; no person and no model labelled anything.",
             "",
             *lines,
             "",
-            f"{sum(record.infeasible.values())} of {record.asked} specs were infeasible in their scene and are left out.",
+            f"{sum(record.infeasible.values())} of {record.asked} specs were infeasible and are left out.",
             "",
             "## Columns",
             "",
