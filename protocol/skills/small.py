@@ -55,6 +55,7 @@ SMALL_PRESENCE = Skill(
     views="single",
     frame="camera",
     world_needs=("clutter",),
+    scene_wish="small",
     levels=tuple(SmallLevel(chance=0.5, clarity=clarity, within_m=within_m) for clarity, within_m in _CLOSE),
 )
 SMALL_NEAREST = Skill(
@@ -64,6 +65,7 @@ SMALL_NEAREST = Skill(
     views="single",
     frame="object",
     world_needs=("clutter",),
+    scene_wish="small",
     levels=tuple(
         SmallNearestLevel(chance=chance, clarity=clarity, within_m=within_m, options=options, apart_m=apart_m)
         for (clarity, within_m), (chance, options, apart_m) in zip(
@@ -79,6 +81,7 @@ SMALL_LOCATION = Skill(
     frame="camera",
     world_needs=("clutter",),
     options_vary=True,
+    scene_wish="small",
     levels=tuple(
         SmallLocationLevel(
             chance=chance, clarity=clarity, within_m=within_m, options=options, apart=apart, wrong_times=wrong_times
