@@ -9,8 +9,8 @@ differs. The learning rate stays constant, since an arm with a shorter budget wo
 Data is counted in four ways: questions *generated*; *distinct* questions that were answered or trained on; questions
 *presented*, that is with every repetition; and *answers* sampled. `cpu_s` is the processor time of everything but the
 held-out evaluation. Runs are serial and end after a number of steps, so all but `cpu_s` do not depend on the machine or
-its load. A finished run is read, not repeated, so arms may run separately or in parallel and be combined at the end. The
-file of --out keeps the runs of other arms and seeds that are in it, if menu and held-out questions are the same.
+its load. A finished run is read, not repeated, so arms may run separately or in parallel and be combined at the end.
+The file of --out keeps the runs of other arms and seeds that it holds, if menu and held-out questions are the same.
 """
 
 from __future__ import annotations
