@@ -55,7 +55,6 @@ SMALL_PRESENCE = Skill(
     views="single",
     frame="camera",
     world_needs=("clutter",),
-    scene_wish="small",
     levels=tuple(SmallLevel(chance=0.5, clarity=clarity, within_m=within_m) for clarity, within_m in _CLOSE),
 )
 SMALL_NEAREST = Skill(
