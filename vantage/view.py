@@ -7,6 +7,7 @@ question and the answers.
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _SENSORS = ("rgb", *EVIDENCE_SENSORS)
 _SHOWN_IN_2D = 4  # views beside the scene
 _POINTS_EVERY = 2  # pixels
+_OBJECT = re.compile(r"\bobject\((\d+)\)")  # in a program
 _ASKED_RGB, _OTHER_RGB, _PATH_RGB = (230, 90, 40), (120, 150, 190), (240, 200, 40)
 
 
@@ -116,7 +118,7 @@ def write_recording(episode: Episode, out: Path) -> Question:
         recording.save(out, default_blueprint=_blueprint(len(realised.frames.poses)))
     except (OSError, RuntimeError) as error:
         raise VantageError("bad_request", f"{out} cannot be written: {error}.") from None
-    asked = {mention.object_id for mention in question.mentions}
+    asked = {int(number) for number in _OBJECT.findall(question.program)}
     recording.log("question", rerun.TextDocument(_document(episode, question), media_type="text/markdown"), static=True)
     _log_scene(recording, description, asked)
     _log_views(recording, realised, asked)
@@ -128,7 +130,7 @@ def write_recording(episode: Episode, out: Path) -> Question:
 def _blueprint(views: int) -> Any:
     from rerun import blueprint
 
-    def flat(name: str, *contents: str) -> Any:
+    def flat(title: str, name: str, *contents: str) -> Any:
         shown = [f"scene/view_{index}/image" for index in range(min(views, _SHOWN_IN_2D))]
         return blueprint.Vertical(
             *(
@@ -137,7 +139,7 @@ def _blueprint(views: int) -> Any:
                 )
                 for index, origin in enumerate(shown, start=1)
             ),
-            name=f"{name}s",
+            name=title,
         )
 
     depth = [f"- $origin/view_{index}/image/depth" for index in range(views)]  # the points show it, in colour
@@ -147,7 +149,9 @@ def _blueprint(views: int) -> Any:
             solid,
             blueprint.Vertical(
                 blueprint.TextDocumentView(origin="question", name="Question"),
-                blueprint.Tabs(flat("Image", "rgb", "seen"), flat("Depth", "depth", "seen"), active_tab=0),
+                blueprint.Tabs(
+                    flat("Images", "Image", "rgb", "seen"), flat("Depth", "Depth", "depth", "seen"), active_tab=0
+                ),
                 row_shares=[2, 3],
             ),
             column_shares=[3, 2],
@@ -216,7 +220,7 @@ def _log_views(recording: rerun.RecordingStream, realised: Realised, asked: set[
         recording.log(f"{place}/image/depth", rerun.DepthImage(frames.depth[index], meter=1.0))
         recording.log(f"{place}/image/seen", _boxes(view, frames.ids[index], asked))
         points, colors = _points(frames.rgb[index], frames.depth[index], focal)
-        recording.log(f"{place}/points", rerun.Points3D(points, colors=colors, radii=0.008))
+        recording.log(f"{place}/points", rerun.Points3D(points, colors=colors, radii=0.012))
         path = [before.position_m for before in frames.poses[: index + 1]]
         recording.log("scene/path", rerun.LineStrips3D([path], colors=[_PATH_RGB], radii=0.02))
 

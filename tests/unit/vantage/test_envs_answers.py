@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -15,6 +17,7 @@ from protocol.answers.scoring import Reward
 from protocol.errors import VantageError
 from protocol.tasks.scene import Pose, SceneSpec
 from protocol.tasks.task import Degradation, Question, QuestionSpec, TaskSpec
+from vantage.envs import Pool, open_pool
 from vantage.envs.answers import Answer, AnswerFile, Answers, left_behind, report_of
 from vantage.envs.questions import OpenQuestion, Ticket
 from vantage.envs.versions import need
@@ -131,3 +134,22 @@ def test_a_missing_or_old_trainer_is_one_sentence(
         need(distribution, least, "extra")
     assert refused.value.code == code
     need("numpy", (1, 26), "extra")
+
+
+@pytest.mark.parametrize("size, key", [(9999, "width_px"), (0, "height_px")])
+def test_images_of_a_size_that_the_simulator_refuses_start_nothing(tmp_path: Path, size: int, key: str) -> None:
+    with pytest.raises(VantageError, match=key) as refused:
+        open_pool("smoke", tmp_path / "run", sets=[f"curriculum.world.{key}={size}"])
+    assert refused.value.code == "bad_config" and "\n" not in refused.value.message
+    assert not list(tmp_path.iterdir())
+
+
+def test_gymnasium_refuses_images_of_several_sizes() -> None:
+    pytest.importorskip("gymnasium")
+    from vantage.envs.for_gymnasium import QuestionEnv
+
+    world = {"width_px": 64, "height_px": 48, "cameras": ["phone", "portrait"]}
+    pool = cast("Pool", SimpleNamespace(run=SimpleNamespace(config={"curriculum": {"world": world}})))
+    with pytest.raises(VantageError, match="Gymnasium needs images of one size") as refused:
+        QuestionEnv(pool=pool)
+    assert refused.value.code == "bad_config"
