@@ -6,9 +6,9 @@ NeMo Gym starts a server from a folder with a file app.py; ours has two lines:
     QuestionServer.run_webserver()
 """
 
-# pyright: reportMissingImports=false
+# No postponed annotations: NeMo Gym and FastAPI read the types of methods.
 
-from __future__ import annotations
+# pyright: reportMissingImports=false
 
 from protocol.answers.prompt import Style
 from vantage.envs.questions import Ticket
