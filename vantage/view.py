@@ -4,6 +4,8 @@ It holds the scene in 3D, cameras with their images and depth, boxes of the obje
 question and the answers.
 """
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import math
@@ -38,12 +40,12 @@ _ASKED_RGB, _OTHER_RGB, _PATH_RGB = (230, 90, 40), (120, 150, 190), (240, 200, 4
 
 
 class Episode(NamedTuple):
-    """A spec to realise again, with the policy's answers if a run recorded them. `index`: of the question, among
+    """A spec to realise again, with the policy's answers if a run recorded them. `number`: of the question, among
     those about the same views."""
 
     spec: TaskSpec
     settings: SimSettings
-    index: int = 0
+    number: int = 0
     answers: tuple[str, ...] = ()
 
 
@@ -107,12 +109,12 @@ def write_recording(episode: Episode, out: Path) -> Question:
     backend = make_backend(episode.settings.backend, episode.settings)
     try:
         scene = backend.open(episode.spec.scene)
-        realised = realise(scene, episode.spec, _SENSORS, questions=episode.index + 1)
+        realised = realise(scene, episode.spec, _SENSORS, questions=episode.number + 1)
         description = scene.description
         scene.close()
     finally:
         backend.close()
-    question = (realised.question, *realised.others)[min(episode.index, len(realised.others))]
+    question = (realised.question, *realised.others)[min(episode.number, len(realised.others))]
     recording = rerun.RecordingStream("vantage", recording_id=episode.spec.spec_id)
     try:
         recording.save(out, default_blueprint=_blueprint(len(realised.frames.poses)))
