@@ -151,7 +151,7 @@ class Proposer:
         annotated = packet.message
         assert isinstance(described, Description) and isinstance(annotated, Annotated)
         shows = self._settings.source == "llm" and self._settings.llm.image
-        images = [_png(packet.array(one.view.rgb)) if shows else b"" for one in annotated.views]
+        images = [png(packet.array(one.view.rgb)) if shows else b"" for one in annotated.views]
         views = [(one.view.pose, one.objects) for one in annotated.views]
         found = [Look.of(scene, request.camera, described.scene, [one], png) for one, png in zip(views, images)]
         if self._settings.views > 1:
@@ -218,7 +218,7 @@ class Proposer:
             log.warning("%s", error.message)
 
 
-def _png(rgb: NDArray[np.uint8]) -> bytes:
+def png(rgb: NDArray[np.uint8]) -> bytes:
     """An image uint8 [H, W, 3] as a PNG file."""
     sink = ArraySink()
     sink.add(rgb, "png")
