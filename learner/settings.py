@@ -182,6 +182,7 @@ class SftSettings(Section):
     micro_batch: int = Field(default=0, ge=0)  # questions per forward pass; 0: all of a step
     learning_rate: float = Field(default=1e-3, gt=0)
     warmup_steps: int = Field(default=5, ge=0)  # then linear to 0
+    save_every: int = Field(default=50, ge=1)  # steps between checkpoints, from which a killed command resumes
 
     @model_validator(mode="after")
     def _splits(self) -> SftSettings:
