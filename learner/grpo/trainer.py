@@ -326,9 +326,9 @@ class VantageTrainer(GRPOTrainer):
                 self.state.save_to_json,
             )
 
-    def _load_from_checkpoint(self, checkpoint: str, model: Any = None) -> None:
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         if not self._sharded:  # else the adapter was read when the run resumed
-            super()._load_from_checkpoint(checkpoint, model)
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     def _load_optimizer_and_scheduler(self, checkpoint: Optional[str]) -> None:
         if checkpoint is not None:
