@@ -138,29 +138,32 @@ def audit(
         levels[skill].append(level)
     examples: list[Example] = []
     for index in range(n):
-        spec = training_scene(world, seed, index)
+        base = training_scene(world, seed, index)
         here = [(skill, turns[index % len(turns)]) for skill, turns in levels.items()]
-        try:
-            scene = backend.open(spec)
-        except Infeasible as error:
-            for cell in here:
-                tallies[cell].specs += 1
-                tallies[cell].reasons[error.message] += 1
-            continue
-        except MemoryError:
-            raise
-        except Exception as error:  # a fault of one scene costs that scene alone
-            for cell in here:
-                tallies[cell].specs += 1
-                tallies[cell].fail(error)
-            continue
-        for position, cell in enumerate(here):
-            tally = tallies[cell]
-            number = index * len(here) + position  # a different random stream for every skill
-            example = _one_or_failure(scene, _order(world, seed, spec, number, cell), tally)
-            if example is not None and (tally.realised <= images or not (example.agrees and example.holds)):
-                examples.append(example)
-        scene.close()
+        # A different random stream for every skill, and a scene for every wish.
+        orders = [_order(world, seed, base, index * len(here) + place, cell) for place, cell in enumerate(here)]
+        for spec in dict.fromkeys(order.scene for order in orders):
+            own = [(cell, order) for cell, order in zip(here, orders) if order.scene == spec]
+            try:
+                scene = backend.open(spec)
+            except Infeasible as error:
+                for cell, _ in own:
+                    tallies[cell].specs += 1
+                    tallies[cell].reasons[error.message] += 1
+                continue
+            except MemoryError:
+                raise
+            except Exception as error:  # a fault of one scene costs that scene alone
+                for cell, _ in own:
+                    tallies[cell].specs += 1
+                    tallies[cell].fail(error)
+                continue
+            for cell, order in own:
+                tally = tallies[cell]
+                example = _one_or_failure(scene, order, tally)
+                if example is not None and (tally.realised <= images or not (example.agrees and example.holds)):
+                    examples.append(example)
+            scene.close()
         if (index + 1) % 25 == 0 or index + 1 == n:
             progress(f"scenes: {index + 1} of {n}")
     scores, blind = _blind(tallies)
