@@ -102,8 +102,8 @@ class Loop:
         if self.overlap and engine.live:
             raise VantageError(
                 "bad_config",
-                f"learner.rollout.overlap samples with weights of their own while others train, and the engine "
-                f'{engine.name} has none: set learner.rollout.engine = "vllm-serve" with a server on another device.',
+                f"learner.rollout.overlap needs an engine with its own weights, and {engine.name} samples with the live "
+                'ones: set learner.rollout.engine = "vllm-serve", with a server on another device.',
             )
         self.ranks = join(parts.device == "cuda")
         if settings.shard:

@@ -59,9 +59,9 @@ def adapter_tensors(model: PeftModel) -> dict[str, Tensor]:
     """The complete tensors of the active adapter, on the CPU. Collective if the model is sharded."""
     from peft import get_peft_model_state_dict
 
-    from learner.policy.shards import whole
+    from learner.policy.shards import complete
 
-    return {name: whole(tensor) for name, tensor in get_peft_model_state_dict(model).items()}
+    return {name: complete(tensor) for name, tensor in get_peft_model_state_dict(model).items()}
 
 
 def write_adapter(model: PeftModel, folder: Path, tensors: Optional[Mapping[str, Tensor]] = None) -> None:

@@ -22,7 +22,7 @@ import torch
 from safetensors.torch import load_file, save
 
 from learner.policy.adapters import adapter_tensors, write_adapter
-from learner.policy.shards import placed, whole
+from learner.policy.shards import complete, placed
 from protocol.errors import VantageError
 from protocol.run.directory import disk_guard
 from protocol.run.sealed import numbered, sealed_folder, sweep, verify_folder
@@ -159,7 +159,7 @@ def gather(model: Any, optimizer: Any) -> tuple[dict[str, torch.Tensor], dict[st
     """The complete adapter and state of the optimizer. Collective if the model is sharded."""
     state = optimizer.state_dict()
     values = {
-        index: {name: whole(value) if isinstance(value, torch.Tensor) else value for name, value in own.items()}
+        index: {name: complete(value) if isinstance(value, torch.Tensor) else value for name, value in own.items()}
         for index, own in state["state"].items()
     }
     return adapter_tensors(model), {**state, "state": values}

@@ -1,12 +1,12 @@
 """A policy whose weights are spread over the ranks: FSDP2 through accelerate.
 
-    shard(model)          every rank keeps a part of each tensor; the layers of the language model are gathered one by
+    shard(model)          every rank stores a part of each tensor; the layers of the language model are gathered one by
                           one in the forward and the backward pass, the rest (vision tower, embeddings) with the first
-    whole(tensor)         the complete tensor, on every rank
+    complete(tensor)      the complete tensor, on every rank
     placed(tensor, like)  a complete tensor, reduced to this rank's part
     same_count(model, n)  forward passes that every rank must run, if this one needs n
 
-Every rank must run the same forward passes in the same order, because each gathers weights from all ranks. `whole`
+Every rank must run the same forward passes in the same order, because each gathers weights from all ranks. `complete`
 gathers one tensor: an adapter is collected without the base model. On unsharded models and tensors all of these return
 their input.
 """
@@ -42,7 +42,7 @@ def shard(model: Any, on_gpu: bool) -> None:
         auto_wrap_policy="transformer_based_wrap",
         transformer_cls_names_to_wrap=sorted(layers),
     )
-    complete = stored_bytes(model)
+    before = stored_bytes(model)
     device = torch.device("cuda" if on_gpu else "cpu")
     # What this function reads of an accelerator, which has no plugin on a CPU.
     state: Any = SimpleNamespace(fsdp_plugin=plugin)
@@ -57,7 +57,7 @@ def shard(model: Any, on_gpu: bool) -> None:
         parallelism_config=names,
     )
     fsdp2_prepare_model(own, model)
-    log.info("this rank holds %.0f of %.0f MiB of the weights", stored_bytes(model) / _MIB, complete / _MIB)
+    log.info("this rank stores %.0f of %.0f MiB of the weights", stored_bytes(model) / _MIB, before / _MIB)
 
 
 def is_sharded(model: Any) -> bool:
@@ -70,10 +70,10 @@ def stored_bytes(model: Any) -> int:
     return sum(p.numel() * p.element_size() for p in own)
 
 
-def whole(tensor: Tensor) -> Tensor:
+def complete(tensor: Tensor) -> Tensor:
     """The complete tensor on the CPU; one that is there already is not copied. Collective if it is sharded."""
-    complete = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
-    return complete.detach().contiguous().cpu()
+    found = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    return found.detach().contiguous().cpu()
 
 
 def placed(tensor: Tensor, like: Tensor) -> Tensor:
