@@ -102,7 +102,7 @@ class Loop:
         if self.overlap and engine.live:
             raise VantageError(
                 "bad_config",
-                f"learner.rollout.overlap needs an engine with its own weights, and {engine.name} samples with the live "
+                f"learner.rollout.overlap needs an engine with its own weights, and {engine.name} uses the live "
                 'ones: set learner.rollout.engine = "vllm-serve", with a server on another device.',
             )
         self.ranks = join(parts.device == "cuda")
