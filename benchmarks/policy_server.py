@@ -114,13 +114,8 @@ def _reply(prompt_ids: Any, choices: list[list[tuple[int, float]]]) -> dict[str,
     }
 
 
-def main(
-    config: Annotated[list[Path], typer.Argument(help="TOML files of the run.")],
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
-    delay: Annotated[float, typer.Option(help="Seconds to wait in every batch, as a slower policy would.")] = 0.0,
-) -> None:
-    """Serve the policy of a configuration until the process is stopped."""
-    policy = PolicyServer(section(load(config), "learner", LearnerSettings), delay)
+def http_server(policy: PolicyServer, port: int) -> ThreadingHTTPServer:
+    """An HTTP server on this machine that answers with the policy; port 0 takes a free one."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -139,8 +134,16 @@ def main(
 
         def log_message(self, *_: Any) -> None: ...
 
-    print("ready", flush=True)
-    ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+    return ThreadingHTTPServer(("127.0.0.1", port), Handler)
+
+
+def main(
+    config: Annotated[list[Path], typer.Argument(help="TOML files of the run.")],
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    delay: Annotated[float, typer.Option(help="Seconds to wait in every batch, as a slower policy would.")] = 0.0,
+) -> None:
+    """Serve the policy of a configuration until the process is stopped."""
+    http_server(PolicyServer(section(load(config), "learner", LearnerSettings), delay), port).serve_forever()
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ class RolloutSettings(Section):
     vllm_cpu_cache_gib: int = Field(default=1, ge=1, le=64)
     servers: tuple[str, ...] = Field(default=("http://127.0.0.1:8000",), min_length=1)  # vllm-serve only: URLs
     server_wait_s: float = Field(default=300.0, gt=0)  # time to wait for a server that does not answer
-    overlap: bool = False  # answer the questions of the next step while a step trains, if the engine has its own device
+    ahead: bool = False  # answer the questions of the next step while a step trains, if the engine has its own device
 
     @field_validator("servers")
     @classmethod
@@ -309,8 +309,8 @@ class LearnerSettings(Section):
                 "a sharded model does not sample: set rollout.engine to one with its own weights, like "
                 '"vllm-serve" with servers on other GPUs'
             )
-        if self.rollout.overlap and self.processes > 1:
-            raise ValueError("rollout.overlap needs processes = 1: the other processes would train and answer at once")
+        if self.rollout.ahead and self.processes > 1:
+            raise ValueError("rollout.ahead needs processes = 1: the other processes would train and answer at once")
         if self.processes > 1 and self.rollout.vllm_tensor_parallel > 1:
             raise ValueError(
                 "a process has one GPU, so rollout.vllm_tensor_parallel needs processes = 1; "

@@ -5,7 +5,7 @@
     steps        TRL's trainer requests groups until the budget is used up            learner/grpo/trainer.py
                    stream: lease -> render -> task, ahead of the training step        learner/stream/episodes.py
                    collect: screen, replay, answer, score, report (outbox)            learner/stream/collect.py
-                   with overlap, while the step before trains                         learner/grpo/ahead.py
+                   with rollout.ahead, while the step before trains                   learner/grpo/ahead.py
                    other ranks answer and train on their part                         learner/ranks/orders.py, follow.py
                    after each step: checkpoint, metrics, periodic evaluation          learner/monitor.py
     after        drain the outbox, evaluate the same questions again, mark the run as done
@@ -96,13 +96,13 @@ class Loop:
                 "the packed forward pass needs images of one size: set learner.grpo.packed_forward = false, or leave "
                 "landscape or portrait cameras, and other image sizes, out of the worlds.",
             )
-        self.overlap, truths = settings.rollout.overlap, parts.truths
-        asking = parts.in_thread(settings.policy) if self.overlap else parts
+        self.runs_ahead, truths = settings.rollout.ahead, parts.truths
+        asking = parts.in_thread(settings.policy) if self.runs_ahead else parts
         engine, live = rollout_engine(asking, settings, self.worlds.values(), run.seed), parts.live_engine()
-        if self.overlap and engine.live:
+        if self.runs_ahead and engine.live:
             raise VantageError(
                 "bad_config",
-                f"learner.rollout.overlap needs an engine with its own weights, and {engine.name} uses the live "
+                f"learner.rollout.ahead needs an engine with its own weights, and {engine.name} uses the live "
                 'ones: set learner.rollout.engine = "vllm-serve", with a server on another device.',
             )
         self.ranks = join(parts.device == "cuda")
@@ -131,7 +131,7 @@ class Loop:
         self.episodes = EpisodeLog(run.episodes, settings.stream)
         answerer = answerer_of(settings, engine, asking.encoder, simulator)
         self.training = threading.Lock()
-        clock = StepClock() if self.overlap else self.clock
+        clock = StepClock() if self.runs_ahead else self.clock
         self.collector = Collector(
             stream=self.stream,
             answerer=answerer,
@@ -142,10 +142,10 @@ class Loop:
             run_seed=run.seed,
             clock=clock,
             stalls=self.stalls,
-            score_truth=partial(self._scored, truths) if self.overlap else truths,
+            score_truth=partial(self._scored, truths) if self.runs_ahead else truths,
             replay=Replay(settings.replay, simulator, settings.stream),
         )
-        self.ahead = Ahead(self.collector, clock if self.overlap else None)
+        self.ahead = Ahead(self.collector, clock if self.runs_ahead else None)
         held_out = HeldOut(run.path / "evaluations" / "held_out", self.worlds, cells_of(run.config), settings.evaluate)
         # A packed engine answers fast if answers are short; the engine of rollouts answers long ones.
         judged = engine if parts.packed is None or answerer.reasons else live
@@ -254,7 +254,7 @@ class Loop:
             self.parts.model.eval()
             self.ahead.collect(step)
             self.parts.model.train()
-        if self.overlap and step + 1 < self.settings.budget.steps:
+        if self.runs_ahead and step + 1 < self.settings.budget.steps:
             self.ahead.start(step + 1)
         own, *others = split_answers(self.ahead.last.groups, self.ranks.size)
         self.ranks.send([TrainStep.of(*part, self.progress.used) for part in others])

@@ -65,10 +65,10 @@ def test_reports_of_a_step_that_is_discarded_are_on_disk(tmp_path: Path) -> None
     assert len(loop.outbox) == loop.collector.counts.asked > 0
 
 
-def test_overlap_needs_one_process() -> None:
-    rollout = RolloutSettings(engine="vllm-serve", overlap=True)
+def test_rollouts_ahead_need_one_process() -> None:
+    rollout = RolloutSettings(engine="vllm-serve", ahead=True)
     LearnerSettings(rollout=rollout)
-    with pytest.raises(ValueError, match="overlap needs processes = 1"):
+    with pytest.raises(ValueError, match="ahead needs processes = 1"):
         LearnerSettings(rollout=rollout, processes=2, grpo=GrpoSettings(groups=32))
 
 

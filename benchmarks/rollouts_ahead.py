@@ -1,6 +1,6 @@
-"""Measures the loop with and without overlap of rollouts and training, and how long steps wait for the simulator.
+"""Measures the loop with rollouts in turn with training and ahead of it, and how long steps wait for the simulator.
 
-    python -m benchmarks.overlap [--steps 30] [--delay 0.3]
+    python -m benchmarks.rollouts_ahead [--steps 30] [--delay 0.3]
 
 Two processes compute on the CPU: the learner of the demo, and its policy in benchmarks/policy_server.py, which answers
 over HTTP like `vllm serve`. `--delay` adds time to every batch of answers in which no processor works, as if the engine
@@ -24,18 +24,18 @@ import typer
 from benchmarks.machine import describe_machine
 from protocol.run.directory import read_jsonl
 
-RESULT = Path(__file__).parent / "results" / "overlap.json"
+RESULT = Path(__file__).parent / "results" / "rollouts_ahead.json"
 CONFIG = Path(__file__).parents[1] / "configs" / "demo.toml"
 WARM_UP = 3  # steps that are not counted
 
 
-def measure(folder: Path, port: int, overlap: bool, steps: int) -> dict[str, Any]:
+def measure(folder: Path, port: int, ahead: bool, steps: int) -> dict[str, Any]:
     """Run the demo for a number of steps; medians over its steps after the first ones."""
-    name = "overlap" if overlap else "in-turn"
+    name = "ahead" if ahead else "in-turn"
     sets = {
         "learner.rollout.engine": "vllm-serve",
         "learner.rollout.servers": f'["http://127.0.0.1:{port}"]',
-        "learner.rollout.overlap": str(overlap).lower(),
+        "learner.rollout.ahead": str(ahead).lower(),
         "learner.budget.steps": steps,
         "learner.budget.minutes": 60,
         "learner.evaluate.per_skill": 1,
@@ -49,12 +49,12 @@ def measure(folder: Path, port: int, overlap: bool, steps: int) -> dict[str, Any
     counted = lines[WARM_UP:]
     total = sum(line["step_s"] for line in counted)
     parts = {part for line in counted for part in line["seconds"]}
-    prefix = "ahead: " if overlap else ""
+    prefix = "ahead: " if ahead else ""
     waits = sum(line["seconds"].get(f"{prefix}render wait", 0.0) for line in counted)
     return {
         "step_s": round(statistics.median(line["step_s"] for line in counted), 3),
         "answers_per_s": round(sum(line["answers"] for line in counted) / total, 1),
-        "simulator_wait": round(waits / total, 4),  # fraction of the time; with overlap, of the thread that answers
+        "simulator_wait": round(waits / total, 4),  # fraction of the time; ahead: of the thread that answers
         "mismatch": round(statistics.mean(line["mismatch"] for line in counted), 4),
         "reward": round(statistics.mean(line["reward"] for line in counted), 3),
         "seconds": {
@@ -68,7 +68,7 @@ def main(
     steps: Annotated[int, typer.Option(help="Steps of each run.")] = 30,
     delay: Annotated[float, typer.Option(help="Seconds without processor time in every batch of answers.")] = 0.3,
 ) -> None:
-    """Measure the demo with its answers from another process, in turn with training and overlapped."""
+    """Measure the demo with its answers from another process, in turn with training and ahead of it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -76,7 +76,7 @@ def main(
     server = subprocess.Popen([*command, "--delay", str(delay)], env={**os.environ, "OMP_NUM_THREADS": "1"})
     try:
         with tempfile.TemporaryDirectory() as folder:
-            in_turn, overlapped = (measure(Path(folder), port, overlap, steps) for overlap in (False, True))
+            in_turn, ahead = (measure(Path(folder), port, early, steps) for early in (False, True))
     finally:
         server.terminate()
         server.wait()
@@ -85,8 +85,8 @@ def main(
         "steps": steps,
         "delay_s": delay,
         "in_turn": in_turn,
-        "overlap": overlapped,
-        "speedup": round(in_turn["step_s"] / overlapped["step_s"], 2),
+        "ahead": ahead,
+        "speedup": round(in_turn["step_s"] / ahead["step_s"], 2),
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))

@@ -1,4 +1,4 @@
-"""`python -m tests.support.learner_overlap RUN`: a learner with curriculum and simulator in one process.
+"""`python -m tests.support.learner_ahead RUN`: a learner with curriculum and simulator in one process.
 
 Its engine has weights of its own, loaded from the published adapters, like an engine on another device.
 """

@@ -1,4 +1,4 @@
-"""SIGKILL of a learner whose rollouts overlap with training: it resumes, and every report counts once."""
+"""SIGKILL of a learner whose rollouts run ahead of training: it resumes, and every report counts once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run(tmp_path: Path) -> RunDir:
             "policy": {"model": str(tmp_path / "tiny")},
             "budget": {"steps": STEPS, "minutes": 30.0},
             "stream": {"in_flight": 4, "ahead": 6},
-            "rollout": {"max_answer_tokens": 4, "overlap": True},
+            "rollout": {"max_answer_tokens": 4, "ahead": True},
             "grpo": {"groups": 4, "samples": 4, "lora_rank": 4, "learning_rate": 0.02, "objective": "grpo+truth"},
             "evaluate": {"per_skill": 2, "samples": 1, "blind_per_skill": 0, "every_steps": 0},
         },
@@ -44,14 +44,14 @@ def run(tmp_path: Path) -> RunDir:
 
 
 def start(run: RunDir) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "tests.support.learner_overlap", str(run.path)], env=ENVIRONMENT)
+    return subprocess.Popen([sys.executable, "-m", "tests.support.learner_ahead", str(run.path)], env=ENVIRONMENT)
 
 
 def steps(run: RunDir) -> list[dict]:
     return [line for line in read_jsonl(run.metrics / "learner.jsonl")[0] if line["event"] == "step"]
 
 
-def test_a_killed_learner_that_overlaps_resumes_and_every_report_counts_once(run: RunDir) -> None:
+def test_a_killed_learner_that_runs_ahead_resumes_and_every_report_counts_once(run: RunDir) -> None:
     process = start(run)
     end = time.monotonic() + 400
     while not steps(run):
