@@ -131,10 +131,14 @@ class _LeaveReceived(Exception):
 
 
 class _StopWithRank0(TrainerCallback):
-    """Stops training when rank 0 does, which watches the budget."""
+    """Stops training when rank 0 does, which watches the budget.
+
+    Rank 0 then saves a checkpoint; the others must take part if the model is sharded.
+    """
 
     def __init__(self, ranks: Ranks) -> None:
         self._ranks = ranks
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        control.should_training_stop = self._ranks.broadcast(False)
+        if self._ranks.broadcast(False):
+            control.should_training_stop = control.should_save = True
