@@ -16,6 +16,7 @@ are sent and carry the id of their lease, so none is lost and none is counted tw
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from functools import partial
@@ -252,7 +253,8 @@ class Loop:
         self.monitor.between_steps()
         if not ready:
             self.parts.model.eval()
-            self.ahead.collect(step)
+            with self.clock("rollout wait") if self.runs_ahead else contextlib.nullcontext():
+                self.ahead.collect(step)
             self.parts.model.train()
         if self.runs_ahead and step + 1 < self.settings.budget.steps:
             self.ahead.start(step + 1)

@@ -65,11 +65,9 @@ def test_a_killed_learner_that_runs_ahead_resumes_and_every_report_counts_once(r
     assert done is not None and done["step"] == STEPS
     lines = steps(run)
     assert {line["step"] for line in lines} == set(range(1, STEPS + 1))
-    ahead = [line for line in lines if "rollout wait" in line["seconds"]]
-    assert len(ahead) >= STEPS - 2  # each but the first step of a start
-    assert all(line["seconds"]["ahead: rollout"] > 0 for line in ahead)
-    # The weights moved between the sampling of a step and its training; those of the first step did not.
-    assert max(line["mismatch"] for line in ahead) > 1e-3 > lines[0]["mismatch"]
+    assert all({"rollout wait", "ahead: rollout"} <= line["seconds"].keys() for line in lines)
+    # The weights moved between the sampling of a step and its training, but for the first step of a start.
+    assert sum(line["mismatch"] > 10 * lines[0]["mismatch"] for line in lines) >= STEPS - 2
     asked = Counter(line["spec_id"] for line in read_jsonl(run.episodes / "episodes.jsonl")[0])
     assert max(asked.values()) == 1
     outbox = Outbox(run.path / "outbox.jsonl")
