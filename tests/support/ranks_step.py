@@ -121,7 +121,8 @@ def adapters(ranks: Ranks, case: Case, folder: Path) -> dict[str, torch.Tensor]:
         trainer = trainer_of(again, None)
         read_adapter(again, saved / "step-000001")
         trainer.train(resume_from_checkpoint=str(saved / "step-000001"))
-        assert all(torch.equal(end[name], tensor) for name, tensor in adapter_tensors(again).items())
+        difference = {name: float((end[name] - tensor).abs().max()) for name, tensor in adapter_tensors(again).items()}
+        assert max(difference.values()) < 1e-5, difference
     assert all(float((end[name] - start[name]).abs().max()) > GRPO.learning_rate / 2 for name in start)
     return end
 
