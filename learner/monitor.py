@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import resource
 import time
@@ -12,13 +13,15 @@ import msgspec
 from transformers import TrainerCallback
 
 from learner.evaluate.held_out import Evaluator, ShowStatus, first_per_skill, write_results
+from learner.grpo.ahead import Collected
 from learner.grpo.clock import StepClock
 from learner.progress import Progress
 from learner.ranks.orders import Ranks
 from learner.settings import EvaluateSettings
-from learner.stream.collect import Collector
-from learner.stream.episodes import Task
+from learner.stream.episodes import Task, TaskStream
 from protocol.run.directory import RunDir
+
+log = logging.getLogger(__name__)
 
 
 class Monitor(TrainerCallback):
@@ -30,17 +33,25 @@ class Monitor(TrainerCallback):
         settings: EvaluateSettings,
         progress: Progress,
         clock: StepClock,
-        collector: Collector,
+        stream: TaskStream,
+        collected: Callable[[], Collected],
+        mismatch_alarm: float,
         evaluator: Evaluator,
         questions: Callable[[ShowStatus], list[Task]],
         ranks: Ranks,
     ) -> None:
-        """`questions` renders the held-out questions, or reads them from disk if they were rendered before."""
+        """`questions` renders the held-out questions, or reads them from disk if they were rendered before.
+
+        `collected` returns the groups of the step that trains; a mismatch above `mismatch_alarm` is logged.
+        """
         self._run = run
         self._settings = settings
         self._progress = progress
         self._clock = clock
-        self._collector = collector
+        self._stream = stream
+        self._collected = collected
+        self._mismatch_alarm = mismatch_alarm
+        self._alarmed = False
         self._evaluator = evaluator
         self._questions = questions
         self._ranks = ranks
@@ -115,11 +126,15 @@ class Monitor(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
         if logs is None or "reward" not in logs:
             return
-        progress, counts, stream = self._progress, self._collector.counts, self._collector.stream
+        progress, collected, stream = self._progress, self._collected(), self._stream
+        counts = collected.counts
         accuracy = logs["rewards/_accuracy/mean"]
         progress.reward = None if math.isnan(accuracy) else round(accuracy, 4)  # every answer is masked
         seconds = {name: round(value, 4) for name, value in self._clock.take().items()}
         seconds["other"] = round(self._step_s - sum(seconds.values()), 4)
+        seconds |= {f"ahead: {name}": round(value, 4) for name, value in collected.seconds.items()}
+        mismatch = logs.get("sampling/sampling_logp_difference/mean", logs["mismatch"])
+        self._alarm(mismatch)
         record = {
             "event": "step",
             "step": progress.step,
@@ -133,7 +148,7 @@ class Monitor(TrainerCallback):
             "loss": logs.get("loss"),
             "grad_norm": logs.get("grad_norm"),
             "entropy": logs.get("entropy"),
-            "mismatch": logs.get("sampling/sampling_logp_difference/mean", logs["mismatch"]),
+            "mismatch": mismatch,
             "step_s": round(self._step_s, 4),
             "cpu_s": round(self._step_cpu_s, 4),  # of this process: in a serial run, of the simulator as well
             "seconds": seconds,
@@ -141,3 +156,16 @@ class Monitor(TrainerCallback):
         }
         self._run.append_metrics("learner", record)
         progress.show("training")
+
+    def _alarm(self, mismatch: float) -> None:
+        """Warn when the mismatch rises above its limit; again only after it has been below."""
+        above = mismatch > self._mismatch_alarm
+        if above and not self._alarmed:
+            log.warning(
+                "the log-probabilities of engine and trainer differ by %.2f on average in step %d, more than "
+                "learner.grpo.mismatch_alarm: lower learner.grpo.learning_rate, and compare the engine's model and "
+                "dtype with the learner's",
+                mismatch,
+                self._progress.step,
+            )
+        self._alarmed = above

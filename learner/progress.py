@@ -25,6 +25,7 @@ class Progress:
         self._stalls = stalls
         self._settings = settings
         self._stop = stop
+        self._guard = threading.Lock()  # rollouts may run in another thread
         self._written_at = 0.0
         self._activity = ""
         self.step = 0
@@ -63,6 +64,10 @@ class Progress:
 
     def show(self, state: str) -> None:
         """Write the status, at most twice a second unless the activity (the text before a comma) changes."""
+        with self._guard:
+            self._show(state)
+
+    def _show(self, state: str) -> None:
         now = time.monotonic()
         activity = state.split(",")[0]
         if now - self._written_at < _STATUS_EVERY_S and activity == self._activity:

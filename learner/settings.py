@@ -56,6 +56,7 @@ class RolloutSettings(Section):
     vllm_cpu_cache_gib: int = Field(default=1, ge=1, le=64)
     servers: tuple[str, ...] = Field(default=("http://127.0.0.1:8000",), min_length=1)  # vllm-serve only: URLs
     server_wait_s: float = Field(default=300.0, gt=0)  # time to wait for a server that does not answer
+    ahead: bool = False  # answer the questions of the next step while a step trains, if the engine has its own device
 
     @field_validator("servers")
     @classmethod
@@ -143,6 +144,7 @@ class GrpoSettings(Section):
     overlong_weight: float = Field(default=0.5, ge=0, le=1)  # penalty of an answer at the limit
     truncated: Literal["penalise", "mask"] = "penalise"  # mask: answers that were cut off are not trained on
     importance_cap: float = Field(default=3.0, ge=1)  # truncated importance sampling, unless the engine is live
+    mismatch_alarm: float = Field(default=0.3, gt=0)  # mean |log p(engine) - log p(trainer)| of a token, with a warning
     packed_forward: bool = True  # False: TRL's forward, which encodes each image once per answer
     gradient_checkpointing: bool = False
     bf16: bool = False
@@ -180,6 +182,7 @@ class SftSettings(Section):
     micro_batch: int = Field(default=0, ge=0)  # questions per forward pass; 0: all of a step
     learning_rate: float = Field(default=1e-3, gt=0)
     warmup_steps: int = Field(default=5, ge=0)  # then linear to 0
+    save_every: int = Field(default=50, ge=1)  # steps between checkpoints, from which a killed command resumes
 
     @model_validator(mode="after")
     def _splits(self) -> SftSettings:
@@ -271,6 +274,7 @@ class LearnerSettings(Section):
     policy: PolicySettings = PolicySettings()
     pretrain: PretrainSettings = PretrainSettings()
     processes: int = Field(default=1, ge=1, le=1024)  # ranks over all nodes, one per GPU
+    shard: bool = False  # spread the model over the processes, if it is too large for one GPU
     threads: int = Field(default=1, ge=1, le=256)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     budget: BudgetSettings = BudgetSettings()
@@ -298,6 +302,15 @@ class LearnerSettings(Section):
                 "grpo.likelihood_weight needs reasoning that differs between the answers to a question: set "
                 'policy.style = "reason"'
             )
+        if self.shard and self.processes == 1:
+            raise ValueError("shard spreads the model over several processes: set processes to the number of GPUs")
+        if self.shard and self.rollout.engine == "transformers":
+            raise ValueError(
+                "a sharded model does not sample: set rollout.engine to one with its own weights, like "
+                '"vllm-serve" with servers on other GPUs'
+            )
+        if self.rollout.ahead and self.processes > 1:
+            raise ValueError("rollout.ahead needs processes = 1: the other processes would train and answer at once")
         if self.processes > 1 and self.rollout.vllm_tensor_parallel > 1:
             raise ValueError(
                 "a process has one GPU, so rollout.vllm_tensor_parallel needs processes = 1; "

@@ -5,6 +5,7 @@
     steps        TRL's trainer requests groups until the budget is used up            learner/grpo/trainer.py
                    stream: lease -> render -> task, ahead of the training step        learner/stream/episodes.py
                    collect: screen, replay, answer, score, report (outbox)            learner/stream/collect.py
+                   with rollout.ahead, while the step before trains                   learner/grpo/ahead.py
                    other ranks answer and train on their part                         learner/ranks/orders.py, follow.py
                    after each step: checkpoint, metrics, periodic evaluation          learner/monitor.py
     after        drain the outbox, evaluate the same questions again, mark the run as done
@@ -15,25 +16,30 @@ are sent and carry the id of their lease, so none is lost and none is counted tw
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from functools import partial
 from typing import Any, Sequence
 
 import msgspec
+import torch
 
 from learner.evaluate.held_out import Evaluator, HeldOut
+from learner.grpo.ahead import Ahead
 from learner.grpo.clock import StepClock
 from learner.grpo.groups import split_answers
 from learner.grpo.trainer import VantageTrainer, trainer_config
 from learner.monitor import Monitor
-from learner.plan.plan import check_memory
+from learner.plan.plan import check_memory, out_of_memory
 from learner.policy.adapters import AdapterStore
 from learner.policy.assemble import assemble, most_turns, resume, rollout_engine
 from learner.policy.checkpoints import CheckpointStore, Facts, verify
+from learner.policy.shards import shard
 from learner.progress import Progress
-from learner.ranks.orders import Leave, Resume, Train, TrainStep, join
+from learner.ranks.orders import Gather, Leave, Resume, Train, TrainStep, join
 from learner.rollouts.answerer import answerer_of
+from learner.rollouts.base import Prompt, TruthScorer
 from learner.rollouts.group import Group
 from learner.rollouts.sharded import ShardedEngine, sharded_truths
 from learner.settings import LearnerSettings
@@ -56,14 +62,17 @@ def train(run: RunDir, curriculum: Channel, simulator: Channel, stop: threading.
     """Run the loop until its budget is used up or `stop` is set; the last complete step is saved either way.
 
     Raises VantageError: "conflict" if another learner works on this run, "disk_full", "corrupt", and errors of the
-    services that a retry cannot fix.
+    services that a retry cannot fix; "unsupported" if the GPU runs out of memory.
     """
     settings = section(run.config, "learner", LearnerSettings)
     with run.lock("learner"):
         if run.read_done("learner") is not None:
             log.warning("run %s is finished: there is nothing to train", run.name)
             return
-        Loop(run, settings, curriculum, simulator, stop).run()
+        try:
+            Loop(run, settings, curriculum, simulator, stop).run()
+        except torch.OutOfMemoryError as error:
+            raise out_of_memory(settings) from error
 
 
 class Loop:
@@ -79,7 +88,7 @@ class Loop:
         self.progress = Progress(run, settings, stop, self.stalls)
         self.progress.show("loading the policy")
         check_memory(run.config)
-        parts = self.parts = assemble(settings, run.seed)
+        parts = self.parts = assemble(settings, run.seed, settings.shard)
         self.worlds = worlds_of(run.config)
         shapes = frozenset[tuple[int, int]]().union(*(world.image_shapes for world in self.worlds.values()))
         if parts.packed is not None and len(shapes) > 1:
@@ -88,10 +97,21 @@ class Loop:
                 "the packed forward pass needs images of one size: set learner.grpo.packed_forward = false, or leave "
                 "landscape or portrait cameras, and other image sizes, out of the worlds.",
             )
-        engine, live = rollout_engine(parts, settings, self.worlds.values(), run.seed), parts.live_engine()
-        self.ranks, truths = join(parts.device == "cuda"), parts.truths
+        self.runs_ahead, truths = settings.rollout.ahead, parts.truths
+        asking = parts.in_thread(settings.policy) if self.runs_ahead else parts
+        engine, live = rollout_engine(asking, settings, self.worlds.values(), run.seed), parts.live_engine()
+        if self.runs_ahead and engine.live:
+            raise VantageError(
+                "bad_config",
+                f"learner.rollout.ahead needs an engine with its own weights, and {engine.name} uses the live "
+                'ones: set learner.rollout.engine = "vllm-serve", with a server on another device.',
+            )
+        self.ranks = join(parts.device == "cuda")
+        if settings.shard:
+            shard(parts.model, parts.device == "cuda")
         if self.ranks.size > 1:
-            engine, live = (ShardedEngine(own, self.ranks, parts.truths) for own in (engine, live))
+            scored = None if settings.shard else parts.truths
+            engine, live = (ShardedEngine(own, self.ranks, scored) for own in (engine, live))
             truths = sharded_truths(parts.truths, self.ranks)
         self.engine = engine
         self.adapters = AdapterStore(run.adapters)
@@ -110,7 +130,9 @@ class Loop:
             settings.screen.questions,
         )
         self.episodes = EpisodeLog(run.episodes, settings.stream)
-        answerer = answerer_of(settings, engine, parts.encoder, simulator)
+        answerer = answerer_of(settings, engine, asking.encoder, simulator)
+        self.training = threading.Lock()
+        clock = StepClock() if self.runs_ahead else self.clock
         self.collector = Collector(
             stream=self.stream,
             answerer=answerer,
@@ -119,11 +141,12 @@ class Loop:
             episodes=self.episodes,
             settings=settings,
             run_seed=run.seed,
-            clock=self.clock,
+            clock=clock,
             stalls=self.stalls,
-            score_truth=truths,
+            score_truth=partial(self._scored, truths) if self.runs_ahead else truths,
             replay=Replay(settings.replay, simulator, settings.stream),
         )
+        self.ahead = Ahead(self.collector, clock if self.runs_ahead else None)
         held_out = HeldOut(run.path / "evaluations" / "held_out", self.worlds, cells_of(run.config), settings.evaluate)
         # A packed engine answers fast if answers are short; the engine of rollouts answers long ones.
         judged = engine if parts.packed is None or answerer.reasons else live
@@ -132,7 +155,9 @@ class Loop:
             settings=settings.evaluate,
             progress=self.progress,
             clock=self.clock,
-            collector=self.collector,
+            stream=self.stream,
+            collected=lambda: self.ahead.last,
+            mismatch_alarm=settings.grpo.mismatch_alarm,
             evaluator=Evaluator(
                 answerer_of(settings, judged, parts.encoder, simulator),
                 settings.rollout.max_answer_tokens,
@@ -169,6 +194,7 @@ class Loop:
         if not self.progress.stopped and not self.progress.budget_met:
             self.ranks.send_all(Train())
             self._trainer().train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            self.ahead.close()
         if self.progress.stopped:
             return
         self.sender.drain(
@@ -208,27 +234,42 @@ class Loop:
             correct=not self.engine.live,
             callbacks=[self.monitor],
             encoder=self.parts.encoder,
+            training=self.training,
         )
 
     def _facts(self) -> dict[str, Any]:
         """Entries for the manifest of a checkpoint."""
-        replay = msgspec.to_builtins(self.collector.replay.facts())
+        replay = msgspec.to_builtins(self.ahead.last.replay)
         return {**self.progress.facts(), "counted": self.outbox.total, "replay": replay}
 
     def _collect(self) -> tuple[Sequence[Group], range]:
         step = self.progress.step
+        if ready := self.ahead.started:
+            with self.clock("rollout wait"):
+                self.ahead.take()
         if not self.engine.live or step % self.settings.grpo.publish_every == 0:
             with self.clock("publish"):
                 self._publish(step)
         self.monitor.between_steps()
-        self.parts.model.eval()
-        groups = self.collector.collect(step)
-        self.parts.model.train()
-        own, *others = split_answers(groups, self.ranks.size)
+        if not ready:
+            self.parts.model.eval()
+            with self.clock("rollout wait") if self.runs_ahead else contextlib.nullcontext():
+                self.ahead.collect(step)
+            self.parts.model.train()
+        if self.runs_ahead and step + 1 < self.settings.budget.steps:
+            self.ahead.start(step + 1)
+        own, *others = split_answers(self.ahead.last.groups, self.ranks.size)
         self.ranks.send([TrainStep.of(*part, self.progress.used) for part in others])
         return own
 
+    def _scored(self, truths: TruthScorer, prompts: Sequence[Prompt]) -> list[float]:
+        """Score true answers with the live weights between the passes of a training step."""
+        with self.training:
+            return truths(prompts)
+
     def _publish(self, step: int) -> None:
+        if self.settings.shard:
+            self.ranks.send_all(Gather())
         path = self.adapters.path(self.adapters.publish(self.parts.model, step))
         self.engine.load_adapter(path.name, path)
 

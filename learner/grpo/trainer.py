@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,6 @@ from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 from unittest import mock
 
 import torch
-from accelerate import Accelerator
 from datasets import Dataset
 from PIL import Image
 from torch.utils.data import DataLoader, IterableDataset
@@ -33,8 +33,10 @@ from trl import import_utils
 
 from learner.grpo.clock import StepClock
 from learner.grpo.groups import check_loss, packed_log_probs, plain_log_probs
-from learner.policy.checkpoints import CheckpointStore, read_optimizer
+from learner.policy.checkpoints import CheckpointStore, gather, read_optimizer
 from learner.policy.packed import PackedPolicy
+from learner.policy.shards import is_sharded
+from learner.ranks.gradients import average_gradients, clip_gradients
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.group import Group
 from learner.settings import GrpoSettings, RolloutSettings
@@ -53,6 +55,7 @@ PRIVATE = {
         "_generate_and_score_completions",
         "_get_per_token_logps_and_entropies",
         "_save_checkpoint",
+        "_load_from_checkpoint",
         "_load_optimizer_and_scheduler",
     ),
     "fields": ("use_vllm", "vllm_generation", "_last_loaded_step"),
@@ -91,7 +94,7 @@ class VantageTrainer(GRPOTrainer):
 
     With `packed`, log-probabilities come from the packed forward, else from TRL's own. With `correct`, the mismatch
     between the log-probabilities of engine and trainer is corrected by truncated importance sampling; an engine with
-    the live weights does not need this.
+    the live weights does not need this. `training` is held during every pass of a step.
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class VantageTrainer(GRPOTrainer):
         correct: bool = False,
         callbacks: Sequence[Any] = (),
         encoder: Optional[PromptEncoder] = None,
+        training: Optional[threading.Lock] = None,
     ) -> None:
         self._collect = collect
         self._grpo = grpo
@@ -122,6 +126,8 @@ class VantageTrainer(GRPOTrainer):
         self._clock = clock
         self._facts = facts
         self._rate = rate
+        self._sharded = is_sharded(model)
+        self._training = training or threading.Lock()
         self._sampled: Optional[tuple[torch.Tensor, torch.Tensor]] = None
         self._mismatch = 0.0
         super().__init__(
@@ -136,6 +142,8 @@ class VantageTrainer(GRPOTrainer):
         self.remove_callback(PrinterCallback)
         # No DistributedDataParallel: the packed forward bypasses its forward, so it would not average gradients.
         self.accelerator.prepare_model = partial(self.accelerator.prepare_model, evaluation_mode=True)
+        if self._sharded:
+            self.accelerator.clip_grad_norm_ = clip_gradients
         if correct:
             self.use_vllm = True
             self.vllm_generation = _AlreadySynced()  # type: ignore[assignment]
@@ -227,10 +235,11 @@ class VantageTrainer(GRPOTrainer):
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Average gradients over all ranks after the last pass of a step; TRL scales its losses for a mean."""
-        loss = super().training_step(model, inputs, num_items_in_batch)
+        with self._training:
+            loss = super().training_step(model, inputs, num_items_in_batch)
         check_loss(loss, self.state.global_step + 1, self._groups, self._rows)
         self._clock.spent_s["backward"] += time.perf_counter() - self._forward_end_s
-        if self.accelerator.sync_gradients and self.accelerator.num_processes > 1:
+        if self.accelerator.sync_gradients and self.accelerator.num_processes > 1 and not self._sharded:
             average_gradients(self.accelerator, [p for p in model.parameters() if p.requires_grad])
         return loss
 
@@ -262,7 +271,8 @@ class VantageTrainer(GRPOTrainer):
         *args: Any,
         **kwargs: Any,
     ) -> tuple[torch.Tensor, Optional[torch.Tensor], Optional[torch.Tensor]]:
-        if self._packed is None and (self._encoder.reasons or any(group.later for group in self._groups)):
+        looked = any(group.later for group in self._groups)
+        if self._packed is None and (self._encoder.reasons or self._sharded or looked):
             with self.accelerator.autocast():
                 return *plain_log_probs(
                     model,
@@ -304,6 +314,8 @@ class VantageTrainer(GRPOTrainer):
         """Save a sealed checkpoint; the trainer's own method pickles and is not atomic."""
         self.state.log_history.clear()  # the run's metrics hold it; here it would grow with every step
         if self._checkpoints is None:
+            if self._sharded:
+                gather(self.model, self.optimizer)  # with rank 0, which saves
             return
         with self._clock("save"):
             self._checkpoints.save(
@@ -313,6 +325,10 @@ class VantageTrainer(GRPOTrainer):
                 self.lr_scheduler,
                 self.state.save_to_json,
             )
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        if not self._sharded:  # else the adapter was read when the run resumed
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     def _load_optimizer_and_scheduler(self, checkpoint: Optional[str]) -> None:
         if checkpoint is not None:
@@ -340,17 +356,6 @@ def _padded_like_the_prompts(processor: Any) -> Iterator[None]:
 
     with mock.patch.object(type(processor), "__call__", encode):
         yield
-
-
-def average_gradients(accelerator: Accelerator, parameters: Sequence[torch.nn.Parameter]) -> None:
-    """Replace the gradients of every rank by their mean over the ranks; a missing gradient counts as zero."""
-    for parameter in parameters:
-        if parameter.grad is None:
-            parameter.grad = torch.zeros_like(parameter)
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    flat: Any = accelerator.reduce(torch.cat([gradient.reshape(-1) for gradient in gradients]), reduction="mean")
-    for gradient, mean in zip(gradients, flat.split([gradient.numel() for gradient in gradients])):
-        gradient.copy_(mean.view_as(gradient))
 
 
 def trainer_config(

@@ -58,6 +58,17 @@ def weights(shape: Shape, size: int) -> int:
     return size * shape.parameters
 
 
+def sharded_weights(shape: Shape, ranks: int, size: int) -> int:
+    """Bytes of the frozen model on one of several ranks that share it (learner/policy/shards.py).
+
+    Its part, and what is gathered during a pass: all that is outside the layers, and two layers, of which one is
+    gathered ahead. Experts, which are not linear layers, count as outside.
+    """
+    layer = sum(inputs * outputs for inputs, outputs in shape.targets) // shape.layers
+    gathered = shape.parameters - (shape.layers - 2) * layer
+    return size * (math.ceil(shape.parameters / ranks) + gathered)
+
+
 def adapter(shape: Shape, rank: int) -> int:
     """Bytes of the adapter, which PEFT keeps in float32 whatever the type of the model is."""
     return 4 * shape.adapter(rank)

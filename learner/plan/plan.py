@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from dataclasses import dataclass, replace
 from typing import Iterable, Iterator, NamedTuple, Optional, Sequence
 
@@ -102,9 +103,10 @@ class Plan:
         settings, work = self.settings, self.work
         dtype = "bfloat16" if settings.grpo.bf16 else "float32"
         trained = self.shape.adapter(settings.grpo.lora_rank)
+        over = f", over {settings.processes} GPUs" if settings.shard else ""
         yield f"memory plan for {self.shape.name}, GiB of one GPU"
         rows = [
-            ("weights", self.weights, f"{_count(self.shape.parameters)} parameters, {dtype}"),
+            ("weights", self.weights, f"{_count(self.shape.parameters)} parameters, {dtype}{over}"),
             ("adapter", self.adapter, f"rank {settings.grpo.lora_rank}, {_count(trained)} parameters"),
             ("gradients and optimizer", self.gradients + self.optimizer, "AdamW, float32"),
             ("images", self.images, f"{self.views.most} x {self.views.width_px} x {self.views.height_px} px a prompt"),
@@ -147,7 +149,8 @@ def card_bytes(card: int) -> int:
 def make_plan(shape: Shape, settings: LearnerSettings, views: Views) -> Plan:
     """The plan of a run with this model."""
     grpo, size = settings.grpo, 2 if settings.grpo.bf16 else 4
-    packed = grpo.packed_forward and shape.kind == "qwen3_vl"
+    packed = grpo.packed_forward and shape.kind == "qwen3_vl" and not settings.shard
+    ranks = settings.processes if settings.shard else 1
     in_process = settings.rollout.engine == "transformers"
     serving = settings.rollout.engine == "vllm-serve"
     share = 0.0 if in_process or serving else settings.rollout.vllm_memory_share
@@ -163,16 +166,16 @@ def make_plan(shape: Shape, settings: LearnerSettings, views: Views) -> Plan:
     shown = views.most * max(work.prompts * (1 if packed else work.branches), at_once * copies * in_process)
     least = memory.weights(shape, 4 if settings.rollout.vllm_dtype == "float32" else 2)
     least += memory.cache(shape, 1, prompt + answer, 4 if settings.rollout.vllm_dtype == "float32" else 2)
-    adapter = memory.adapter(shape, grpo.lora_rank)
+    adapter = math.ceil(memory.adapter(shape, grpo.lora_rank) / ranks)
     return Plan(
         shape=shape,
         settings=settings,
         views=views,
         work=work,
-        weights=memory.weights(shape, size),
+        weights=memory.weights(shape, size) if ranks == 1 else memory.sharded_weights(shape, ranks, size),
         adapter=adapter,
         gradients=adapter,
-        optimizer=memory.optimizer(shape, grpo.lora_rank),
+        optimizer=math.ceil(memory.optimizer(shape, grpo.lora_rank) / ranks),
         activations=memory.activations(shape, work, grpo.lora_rank, size, grpo.gradient_checkpointing),
         logits=memory.logits(shape, work, size),
         images=memory.images(shape, shown, views.height_px, views.width_px, size, packed),
@@ -192,7 +195,7 @@ def _training_pass(settings: LearnerSettings, views: Views, prompt: int, packed:
         if one <= most:
             return Pass("packed", min(groups * views.turns, most // one), grpo.rows, prompt, answer)
         return Pass("packed", 1, max(1, (most - prompt) // answer), prompt, answer)
-    if settings.policy.style == "reason" or views.turns > 1:
+    if settings.policy.style == "reason" or views.turns > 1 or settings.shard:
         return Pass("plain", 1, min(grpo.rows, most // (prompt + answer)), prompt, answer)
     return Pass("fused", groups, grpo.rows, prompt, answer)
 
@@ -267,6 +270,15 @@ def _with(plan: Plan, *changes: Change) -> Plan:
         table = getattr(settings, change.table).model_copy(update={change.key: change.value})
         settings = settings.model_copy(update={change.table: table})
     return make_plan(plan.shape, settings, plan.views)
+
+
+def out_of_memory(settings: LearnerSettings) -> VantageError:
+    """The error of a run whose GPU ran out of memory although the plan fitted, or without a plan."""
+    changes = [str(change) for change in _changes(settings) if change.table == "grpo"][:2]
+    advice = f"set {' or '.join(changes)}" if changes else "take a smaller model or smaller images"
+    return VantageError(
+        "unsupported", f"the GPU ran out of memory: {advice}; the same command resumes at the last complete step."
+    )
 
 
 def plan_of(tree: Tree) -> Plan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Mapping, Optional
 
 from protocol.errors import VantageError
 from protocol.run.directory import parse_object
@@ -13,6 +13,7 @@ from protocol.run.sealed import numbered, sealed_folder, sweep, verify_folder
 
 if TYPE_CHECKING:
     from peft import PeftModel
+    from torch import Tensor
 
 PREFIX = "policy-v"
 
@@ -54,14 +55,25 @@ class AdapterStore:
         return self.path(version)
 
 
-def write_adapter(model: PeftModel, folder: Path) -> None:
-    """Write the active adapter in PEFT's format (adapter_config.json, adapter_model.safetensors)."""
+def adapter_tensors(model: PeftModel) -> dict[str, Tensor]:
+    """The complete tensors of the active adapter, on the CPU. Collective if the model is sharded."""
     from peft import get_peft_model_state_dict
+
+    from learner.policy.shards import complete
+
+    return {name: complete(tensor) for name, tensor in get_peft_model_state_dict(model).items()}
+
+
+def write_adapter(model: PeftModel, folder: Path, tensors: Optional[Mapping[str, Tensor]] = None) -> None:
+    """Write the active adapter in PEFT's format (adapter_config.json, adapter_model.safetensors).
+
+    `tensors` are its tensors if they were collected before. Otherwise collective if the model is sharded.
+    """
     from safetensors.torch import save
 
-    tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in get_peft_model_state_dict(model).items()}
+    tensors = adapter_tensors(model) if tensors is None else tensors
     # Written by Python, so that a full disk raises OSError and not an error of the library.
-    (folder / "adapter_model.safetensors").write_bytes(save(tensors, metadata={"format": "pt"}))
+    (folder / "adapter_model.safetensors").write_bytes(save(dict(tensors), metadata={"format": "pt"}))
     assert isinstance(model.active_adapter, str)
     config = model.peft_config[model.active_adapter]
     inference_mode, config.inference_mode = config.inference_mode, True
@@ -76,12 +88,16 @@ def read_adapter(model: PeftModel, folder: Path) -> None:
 
     Raises VantageError: "corrupt", or "bad_config" if it belongs to another policy or to other LoRA settings.
     """
-    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+    import torch
+    from peft import get_peft_model_state_dict
     from safetensors.torch import load_file
+
+    from learner.policy.shards import placed
 
     verify_folder(folder)
     tensors = load_file(folder / "adapter_model.safetensors")
-    expected = {name: tensor.shape for name, tensor in get_peft_model_state_dict(model).items()}
+    own = get_peft_model_state_dict(model)
+    expected = {name: tensor.shape for name, tensor in own.items()}
     assert isinstance(model.active_adapter, str)
     config: Any = model.peft_config[model.active_adapter]
     saved = parse_object(read_regular(folder / "adapter_config.json"))
@@ -94,4 +110,6 @@ def read_adapter(model: PeftModel, folder: Path) -> None:
             )
     if {name: tensor.shape for name, tensor in tensors.items()} != expected:
         raise VantageError("bad_config", f"{folder} holds an adapter of another policy; start another run.")
-    set_peft_model_state_dict(model, tensors)
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(placed(tensors[name], tensor))

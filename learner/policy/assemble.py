@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Iterable, Optional, Sequence
 
@@ -19,7 +20,7 @@ from learner.rollouts.base import EngineContext, Prompt, RolloutEngine
 from learner.rollouts.encoder import PromptEncoder
 from learner.rollouts.scores import packed_truths, plain_truths
 from learner.rollouts.transformers import GenerateEngine, PackedEngine
-from learner.settings import GrpoSettings, LearnerSettings
+from learner.settings import GrpoSettings, LearnerSettings, PolicySettings
 from protocol.errors import VantageError
 from protocol.run.sealed import verify_folder
 from protocol.skills.skill import MOST_VIEWS
@@ -44,6 +45,11 @@ class Parts:
             return packed_truths(self.packed, self.encoder, prompts, self.most_tokens)
         return plain_truths(self.model, self.processor, self.encoder, prompts, self.most_tokens)
 
+    def in_thread(self, policy: PolicySettings) -> Parts:
+        """The same policy with another encoder, for another thread: tokenizers are not thread-safe."""
+        processor = copy.deepcopy(self.processor)
+        return replace(self, encoder=PromptEncoder(processor, self.model, policy.style, policy.tags))
+
     def live_engine(self) -> RolloutEngine:
         """Return an engine that samples with the live weights."""
         if self.packed is not None:
@@ -51,21 +57,22 @@ class Parts:
         return GenerateEngine(self.model, self.processor, self.encoder)
 
 
-def assemble(settings: LearnerSettings, seed: int) -> Parts:
+def assemble(settings: LearnerSettings, seed: int, to_shard: bool = False) -> Parts:
     """Load the policy, with a new adapter on its language model, or a copy of the one in policy.adapter.
 
+    With `to_shard` the model is loaded on the CPU, for learner/policy/shards.py, without a packed forward pass.
     Raises VantageError("bad_config" or "corrupt") if the model or that adapter cannot be loaded.
     """
     torch.set_num_threads(settings.threads)
     device = _device(settings.device)
     dtype = torch.bfloat16 if device == "cuda" and settings.grpo.bf16 else torch.float32
-    policy = load(settings.policy.model, dtype, device, settings.policy.revision)
+    policy = load(settings.policy.model, dtype, "cpu" if to_shard else device, settings.policy.revision)
     encoder = PromptEncoder(policy.processor, policy.model, settings.policy.style, settings.policy.tags)
     model = add_lora(policy.model, settings.grpo, seed)
     if settings.policy.adapter:
         _start_from(model, Path(settings.policy.adapter), settings.policy.model)
     packed: Optional[PackedPolicy] = None
-    if settings.grpo.packed_forward and getattr(policy.model.config, "model_type", "") == "qwen3_vl":
+    if settings.grpo.packed_forward and not to_shard and getattr(policy.model.config, "model_type", "") == "qwen3_vl":
         packed = PackedPolicy(model, policy.processor)
     return Parts(model, policy.processor, policy.source, encoder, packed, device, settings.grpo.micro_batch_tokens)
 

@@ -21,7 +21,8 @@ import msgspec
 import torch
 from safetensors.torch import load_file, save
 
-from learner.policy.adapters import write_adapter
+from learner.policy.adapters import adapter_tensors, write_adapter
+from learner.policy.shards import complete, placed
 from protocol.errors import VantageError
 from protocol.run.directory import disk_guard
 from protocol.run.sealed import numbered, sealed_folder, sweep, verify_folder
@@ -137,30 +138,41 @@ class CheckpointStore:
         scheduler: Any,
         write_state: Callable[[str], None],
     ) -> None:
-        """Save a checkpoint of step facts["step"] and delete old ones.
+        """Save a checkpoint of step facts["step"] and delete old ones. Collective if the model is sharded.
 
         `facts` goes into the manifest; `write_state` writes the JSON state of the trainer to a path. Raises
         VantageError("disk_full") and leaves earlier checkpoints intact.
         """
+        adapter, state = gather(model, optimizer)
         final = self._folder / f"{PREFIX}{facts['step']:06d}"
         if final.exists():
             return
         with sealed_folder(final, facts) as staging:
-            write_adapter(model, staging)
-            write_optimizer(optimizer, scheduler, staging)
+            write_adapter(model, staging, adapter)
+            write_optimizer(state, scheduler, staging)
             write_state(str(staging / "trainer_state.json"))
         for old in list(numbered(self._folder, PREFIX))[: -self._keep]:
             shutil.rmtree(self._folder / f"{PREFIX}{old:06d}", ignore_errors=True)
 
 
-def write_optimizer(optimizer: Any, scheduler: Any, folder: Path) -> None:
+def gather(model: Any, optimizer: Any) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The complete adapter and state of the optimizer. Collective if the model is sharded."""
     state = optimizer.state_dict()
+    values = {
+        index: {name: complete(value) if isinstance(value, torch.Tensor) else value for name, value in own.items()}
+        for index, own in state["state"].items()
+    }
+    return adapter_tensors(model), {**state, "state": values}
+
+
+def write_optimizer(state: Mapping[str, Any], scheduler: Any, folder: Path) -> None:
+    """Write the state of an optimizer, from `gather`, and of its schedule."""
     tensors: dict[str, torch.Tensor] = {}
     numbers: dict[str, float] = {}
     for index, values in state["state"].items():
         for name, value in values.items():
             if isinstance(value, torch.Tensor):
-                tensors[f"{index}.{name}"] = value.detach().contiguous().cpu()
+                tensors[f"{index}.{name}"] = value
             else:
                 numbers[f"{index}.{name}"] = value
     (folder / "optimizer.safetensors").write_bytes(save(tensors))
@@ -173,10 +185,12 @@ def write_optimizer(optimizer: Any, scheduler: Any, folder: Path) -> None:
 def read_optimizer(optimizer: Any, scheduler: Any, folder: Path) -> None:
     """Restore the state that `write_optimizer` wrote."""
     record = json.loads((folder / "optimizer.json").read_text())
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Any]] = {}
     for name, tensor in load_file(folder / "optimizer.safetensors").items():
         index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = tensor
+        own = parameters[int(index)]
+        state.setdefault(int(index), {})[key] = placed(tensor, own) if tensor.shape == own.shape else tensor
     for name, number in record["numbers"].items():
         index, key = name.split(".", 1)
         state.setdefault(int(index), {})[key] = number

@@ -14,14 +14,17 @@ import contextlib
 from pathlib import Path
 from typing import Any, Optional
 
+import torch
 from transformers import TrainerCallback
 
 from learner.grpo.clock import StepClock
 from learner.grpo.schedule import rate
 from learner.grpo.trainer import VantageTrainer, trainer_config
-from learner.policy.adapters import read_adapter
+from learner.plan.plan import out_of_memory
+from learner.policy.adapters import adapter_tensors, read_adapter
 from learner.policy.assemble import assemble, most_turns, rollout_engine
-from learner.ranks.orders import Answer, Leave, LoadAdapter, Ranks, Resume, Score, Train, TrainStep, join
+from learner.policy.shards import shard
+from learner.ranks.orders import Answer, Gather, Leave, LoadAdapter, Ranks, Resume, Score, Train, TrainStep, join
 from learner.rollouts.group import Group
 from learner.rollouts.sharded import answer_part
 from learner.settings import LearnerSettings
@@ -32,18 +35,25 @@ from protocol.tasks.specs import worlds_of
 
 def follow(run: RunDir) -> None:
     """Execute the orders of rank 0 until it sends Leave."""
-    Follower(run, section(run.config, "learner", LearnerSettings)).run()
+    settings = section(run.config, "learner", LearnerSettings)
+    try:
+        Follower(run, settings).run()
+    except torch.OutOfMemoryError as error:
+        raise out_of_memory(settings) from error
 
 
 class Follower:
     def __init__(self, run: RunDir, settings: LearnerSettings) -> None:
         self._run_dir = run
         self._settings = settings
-        self._parts = assemble(settings, run.seed)
+        self._parts = assemble(settings, run.seed, settings.shard)
         self._worlds = worlds_of(run.config).values()
         self._engine = rollout_engine(self._parts, settings, self._worlds, run.seed)
         self._live = self._parts.live_engine()
         self._ranks = join(self._parts.device == "cuda")
+        if settings.shard:
+            shard(self._parts.model, self._parts.device == "cuda")
+        self._truths = None if settings.shard else self._parts.truths
         self._checkpoint: Optional[str] = None
         self._used = 0.0
 
@@ -64,12 +74,13 @@ class Follower:
             order = self._ranks.receive()
             if isinstance(order, Answer):
                 engine = self._live if order.live else self._engine
-                self._ranks.reply(answer_part(engine, parts.truths, order.prompts, order.n, order.sampling))
+                self._ranks.reply(answer_part(engine, self._truths, order.prompts, order.n, order.sampling))
             elif isinstance(order, Score):
-                prompts = order.unpack()
-                self._ranks.reply_scores(parts.truths(prompts) if prompts else [])
+                self._ranks.reply_scores(parts.truths(order.unpack()))
             elif isinstance(order, LoadAdapter):
                 self._engine.load_adapter(order.name, Path(order.path))
+            elif isinstance(order, Gather):
+                adapter_tensors(parts.model)
             elif isinstance(order, Resume):
                 self._checkpoint = order.checkpoint
                 if order.checkpoint is not None:
@@ -120,10 +131,14 @@ class _LeaveReceived(Exception):
 
 
 class _StopWithRank0(TrainerCallback):
-    """Stops training when rank 0 does, which watches the budget."""
+    """Stops training when rank 0 does, which watches the budget.
+
+    Rank 0 then saves a checkpoint; the others must take part if the model is sharded.
+    """
 
     def __init__(self, ranks: Ranks) -> None:
         self._ranks = ranks
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        control.should_training_stop = self._ranks.broadcast(False)
+        if self._ranks.broadcast(False):
+            control.should_training_stop = control.should_save = True

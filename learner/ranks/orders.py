@@ -67,6 +67,10 @@ class LoadAdapter(msgspec.Struct, tag=True):
     path: str
 
 
+class Gather(msgspec.Struct, tag=True):
+    """Take part in collecting the adapter of a sharded model, which rank 0 publishes."""
+
+
 class Train(msgspec.Struct, tag=True):
     """Start the trainer."""
 
@@ -141,7 +145,7 @@ class Leave(msgspec.Struct, tag=True):
     """Exit: the run is done or stops."""
 
 
-Order = Union[Resume, Answer, Score, LoadAdapter, Train, TrainStep, Leave]
+Order = Union[Resume, Answer, Score, LoadAdapter, Gather, Train, TrainStep, Leave]
 
 
 # ----------------------------------------------------------------------------- the ranks

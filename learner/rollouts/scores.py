@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import replace
+from functools import partial
 from typing import Any, Iterator, NamedTuple, Optional, Sequence
 
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from learner.policy.packed import PackedPolicy
+from learner.policy.shards import same_count
 from learner.policy.vision import ImageFeatures
 from learner.rollouts.base import Prompt, Rollout
 from learner.rollouts.encoder import PromptEncoder
@@ -99,15 +101,22 @@ def plain_scores(
     temperature: float,
     most_tokens: int,
 ) -> tuple[Tensor, Tensor]:
-    """Like `packed_scores`, by the model's own forward pass, prompt by prompt, for any model class."""
+    """Like `packed_scores`, by the model's own forward pass, prompt by prompt, for any model class.
+
+    Collective if the model is sharded: ranks with fewer parts repeat their last one, whose result is not used.
+    """
     output = _empty(shape, model.device)
     parts = [part for one in read for part in _parts([one], most_tokens, prompt_per_branch=True)]
+    passes = same_count(model, len(parts))
     for part in parts:
 
         def score(part: Sequence[Read] = part) -> tuple[Tensor, Tensor]:
             return _plain_part(model, processor, encoder, part[0], temperature)
 
-        _fill(part, output, *_bounded(score, len(parts) > 1))
+        _fill(part, output, *_bounded(score, passes > 1))
+    for _ in range(passes - len(parts)):
+        unused, _ = _bounded(partial(_plain_part, model, processor, encoder, parts[-1][0], temperature), True)
+        output.log_probs[:1] += 0 * unused.sum()  # its backward pass gathers weights too
     return output
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Sequence
+from typing import Optional, Sequence
 
 from learner.ranks.orders import Answer, LoadAdapter, Ranks, Score
 from learner.rollouts.base import Prompt, Rollout, RolloutEngine, Sampling, TruthScorer
 
 
 class ShardedEngine:
-    """Runs on rank 0; the others answer in learner/ranks/follow.py. `live` selects which of their engines they use."""
+    """Runs on rank 0; the others answer in learner/ranks/follow.py. `live` selects which of their engines they use.
 
-    def __init__(self, own: RolloutEngine, ranks: Ranks, truths: TruthScorer) -> None:
+    Without `truths` no rank scores true answers.
+    """
+
+    def __init__(self, own: RolloutEngine, ranks: Ranks, truths: Optional[TruthScorer]) -> None:
         self.name = own.name
         self.live = own.live
         self._own = own
@@ -37,13 +40,19 @@ class ShardedEngine:
 
 
 def sharded_truths(truths: TruthScorer, ranks: Ranks) -> TruthScorer:
-    """Score an equal part of the true answers on each rank; called on rank 0."""
+    """Score an equal part of the true answers on each rank; called on rank 0.
+
+    Every rank scores at least one, since all must take part if the model is sharded.
+    """
 
     def score(prompts: Sequence[Prompt]) -> list[float]:
+        if not prompts:
+            return []
         parts = _split(prompts, ranks.size)
-        ranks.send([Score.of(part) for part in parts[1:]])
-        own = truths(parts[0]) if parts[0] else []
-        return [*own, *(value for reply in ranks.scores() for value in reply)]
+        first, *others = [part or prompts[:1] for part in parts]
+        ranks.send([Score.of(part) for part in others])
+        scores = [truths(first), *ranks.scores()]
+        return [value for part, own in zip(parts, scores) for value in own[: len(part)]]
 
     return score
 
@@ -54,12 +63,14 @@ def _split(prompts: Sequence[Prompt], size: int) -> list[tuple[Prompt, ...]]:
 
 
 def answer_part(
-    engine: RolloutEngine, truths: TruthScorer, prompts: Sequence[Prompt], n: int, sampling: Sampling
+    engine: RolloutEngine, truths: Optional[TruthScorer], prompts: Sequence[Prompt], n: int, sampling: Sampling
 ) -> list[Rollout]:
-    """Answer this rank's part of the questions. True answers that the engine does not score are scored by `truths`."""
+    """Answer this rank's part of the questions. `truths` scores true answers that the engine does not score."""
     if not prompts:
         return []
     rollouts = engine.generate(prompts, n, sampling)
+    if truths is None:
+        return rollouts
     unscored = [
         index for index, rollout in enumerate(rollouts) if rollout.prompt.truth and rollout.truth_logprob is None
     ]

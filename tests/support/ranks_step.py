@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 import torch
 from safetensors.torch import save_file
@@ -16,9 +16,12 @@ from safetensors.torch import save_file
 from learner.grpo.clock import StepClock
 from learner.grpo.groups import split_answers
 from learner.grpo.trainer import VantageTrainer, trainer_config
+from learner.policy.adapters import adapter_tensors, read_adapter
 from learner.policy.assemble import add_lora
 from learner.policy.build import build
+from learner.policy.checkpoints import CheckpointStore
 from learner.policy.packed import PackedPolicy
+from learner.policy.shards import shard, stored_bytes
 from learner.ranks.orders import Ranks, TrainStep, join
 from learner.ranks.processes import exit_with_parent
 from learner.rollouts.base import Rollout, Sampling
@@ -39,6 +42,8 @@ class Case(NamedTuple):
     groups: int = 3  # the answers to the second are split between the ranks
     looks: bool = False  # answers of two turns
     flat: bool = False  # all rewards of the first step are equal
+    sharded: bool = False  # the model is spread over the ranks
+    resumed: bool = False  # the second step is repeated from the checkpoint after the first
     changes: dict[str, Any] = {}  # noqa: RUF012 - never written to
 
 
@@ -49,6 +54,9 @@ CASES = {
     "one flat": Case(groups=1, flat=True),
     "truth": Case(groups=4, changes={"objective": "grpo+truth"}),
     "truth, trl": Case(groups=4, packed=False, correct=True, changes={"objective": "truth"}),
+    "sharded": Case(packed=False, correct=True, sharded=True, resumed=True),
+    "sharded, passes": Case(packed=False, sharded=True, groups=4, changes={"micro_batch_groups": 1}),
+    "sharded, looks": Case(packed=False, sharded=True, looks=True, changes={"micro_batch_tokens": 256}),
 }
 
 
@@ -61,7 +69,7 @@ def adapters(ranks: Ranks, case: Case, folder: Path) -> dict[str, torch.Tensor]:
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             parameter.data = 0.05 * torch.randn(parameter.shape, generator=generator)
-    start = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+    start = {name: tensor.clone() for name, tensor in adapter_tensors(model).items()}
     packed = PackedPolicy(model, processor)
     groups = some_groups(PackedEngine(packed, PromptEncoder(processor, model)), case) if ranks.rank == 0 else []
 
@@ -80,22 +88,41 @@ def adapters(ranks: Ranks, case: Case, folder: Path) -> dict[str, torch.Tensor]:
 
     turns = 2 if case.looks else 1
     rollout = RolloutSettings(max_answer_tokens=3)
-    config = trainer_config(folder, grpo, rollout, STEPS, seed=0, use_cpu=True, turns=turns, ranks=ranks.size)
-    trainer = VantageTrainer(
-        model,
-        processor,
-        collect,
-        config,
-        grpo,
-        None,
-        StepClock(),
-        dict,
-        lambda _: 1.0,
-        packed if case.packed else None,
-        correct=case.correct,
-    )
+    config = trainer_config(folder, grpo, rollout, STEPS, 0, True, turns, ranks.size)
+    saved = folder / "checkpoints"
+    saved.mkdir(parents=True, exist_ok=True)
+
+    def trainer_of(model: Any, store: Optional[CheckpointStore]) -> VantageTrainer:
+        if case.sharded and ranks.size > 1:
+            complete = stored_bytes(model)
+            shard(model, on_gpu=False)
+            assert stored_bytes(model) < 0.51 * complete
+        made = VantageTrainer(
+            model,
+            processor,
+            collect,
+            config,
+            grpo,
+            store,
+            StepClock(),
+            lambda: {"loop_s": 0.0},
+            lambda _: 1.0,
+            packed if case.packed else None,
+            correct=case.correct,
+        )
+        made._sharded = case.sharded  # one process computes the same forward pass
+        return made
+
+    trainer = trainer_of(model, CheckpointStore(saved) if case.resumed and ranks.rank == 0 else None)
     trainer.train()
-    end = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+    end = adapter_tensors(model)
+    if case.resumed:
+        again = add_lora(build(0)[0], grpo, seed=1)
+        trainer = trainer_of(again, None)
+        read_adapter(again, saved / "step-000001")
+        trainer.train(resume_from_checkpoint=str(saved / "step-000001"))
+        difference = {name: float((end[name] - tensor).abs().max()) for name, tensor in adapter_tensors(again).items()}
+        assert max(difference.values()) < 1e-5, difference
     assert all(float((end[name] - start[name]).abs().max()) > GRPO.learning_rate / 2 for name in start)
     return end
 
@@ -120,7 +147,7 @@ def main() -> None:
     ranks = join(on_gpu=False)
     found = {}
     for name, case in CASES.items():
-        for key, tensor in adapters(ranks, case, folder / f"{name}{ranks.rank}").items():
+        for key, tensor in adapters(ranks, case, folder / name).items():
             found[f"{name}/{key}"] = tensor
     save_file(found, folder / f"rank{ranks.rank}.safetensors")
     ranks.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from learner.policy import build
 from learner.policy.assemble import add_lora
 from learner.settings import GrpoSettings, LearnerSettings, PolicySettings, RolloutSettings
 from protocol.errors import VantageError
+from protocol.run.directory import RunDir
 from protocol.tasks.specs import World
 from tests.support.models import CLASSES
 from vantage.cli import app
@@ -137,3 +139,30 @@ def test_a_config_json_without_a_model_is_refused_in_one_sentence(tmp_path: Path
     with pytest.raises(VantageError) as caught:
         shape_of(str(tmp_path))
     assert caught.value.code == "bad_config" and "\n" not in caught.value.message
+
+
+def test_a_gpu_without_memory_ends_a_run_with_a_sentence_that_names_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from learner import train
+
+    def failing(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(train, "Loop", failing)
+    channel: Any = None
+    with pytest.raises(
+        VantageError, match=r"set learner\.grpo\.bf16 = true or learner\.grpo\.gradient_check"
+    ) as caught:
+        train.train(RunDir.create(tmp_path / "run", {}), channel, channel, threading.Event())
+    assert "\n" not in caught.value.message and not caught.value.retryable
+
+
+def test_a_sharded_model_needs_less_on_each_gpu() -> None:
+    serve = RolloutSettings(engine="vllm-serve", max_prompt_tokens=2560)
+    alone = the_plan(rollout=serve, grpo=GrpoSettings(packed_forward=False))
+    shared = the_plan(rollout=serve, processes=4, shard=True)
+    # 1.2 billion parameters of embedding and head and 0.6 of the vision tower are gathered in a pass.
+    assert 0.45 * alone.weights < shared.weights < 0.55 * alone.weights
+    assert shared.optimizer == -(-alone.optimizer // 4) and shared.work.forward == "plain"
+    assert any("over 4 GPUs" in line for line in shared.lines())

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from trl.trainer.sft_trainer import SFTTrainer
 from typer.testing import CliRunner
 
 from learner.cli import app
 from learner.policy import build
 from learner.policy.assemble import assemble
+from learner.policy.checkpoints import CheckpointStore
 from learner.rollouts.encoder import PromptEncoder
 from learner.settings import GrpoSettings, LearnerSettings, PolicySettings, SftSettings
 from learner.sft.data import read_examples
@@ -122,6 +124,37 @@ def test_a_run_starts_from_the_adapter_and_answers_what_was_taught(tmp_path: Pat
     assert likely[1] > 10 * likely[0]
     with pytest.raises(VantageError, match="lora_rank = 4, but the configuration has 16"):
         assemble(start_settings(model, tmp_path / "out"), 0)
+
+
+def test_a_killed_command_resumes_to_the_same_adapter(tmp_path: Path, model: Path) -> None:
+    own = settings(model)
+    own = own.model_copy(update={"sft": own.sft.model_copy(update={"questions": 4, "epochs": 3, "save_every": 2})})
+    data = dataset(tmp_path / "data")
+    complete = finetune(data, own, tmp_path / "complete", 0, lambda _: None)
+
+    save, saved = CheckpointStore.save, []
+
+    def dying(self: Any, facts: Any, *args: Any) -> None:
+        save(self, facts, *args)
+        saved.append(facts["step"])
+        if facts["step"] == 4:  # in the second of two batches of the epoch
+            raise RuntimeError("killed")
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(RuntimeError, match="killed"):
+        patch.setattr(CheckpointStore, "save", dying)
+        finetune(data, own, tmp_path / "out", 0, lambda _: None)
+    assert saved == [2, 4] and not (tmp_path / "out").exists()
+    with pytest.raises(VantageError, match="unfinished work of an sft with another dataset") as caught:
+        finetune(data, own, tmp_path / "out", 1, lambda _: None)
+    assert caught.value.code == "conflict"
+
+    shown: list[str] = []
+    facts = finetune(data, own, tmp_path / "out", 0, shown.append)
+    assert "resuming after step 4" in shown
+    assert (facts["steps"], facts["loss"]) == (complete["steps"], complete["loss"]) and facts["steps"] == 6
+    files = [load_file(tmp_path / name / "adapter_model.safetensors") for name in ("complete", "out")]
+    assert all(torch.equal(files[0][name], tensor) for name, tensor in files[1].items())
+    assert not (tmp_path / "out.unfinished").exists()
 
 
 def start_settings(model: Path, adapter: Path) -> LearnerSettings:
