@@ -15,6 +15,7 @@ from sim_server.questions.evidence import Evidence, ViewEvidence, unique_names
 from sim_server.questions.family import Findings, Target, draw_key
 from sim_server.questions.geometry import longest_m
 from sim_server.questions.nouns import Naming, painted
+from sim_server.questions.views.viewpoints import FRAME_BORDER
 
 AMBIGUOUS = "a name would fit more than one visible object"
 IN_PART = "an image shows a small part of an object"
@@ -48,16 +49,17 @@ def too_faint(clarity: Clarity) -> str:
 def clear_objects(evidence: Evidence, view: ViewEvidence, clarity: Clarity, findings: Findings) -> dict[int, str]:
     """Names of the objects that this view shows clearly and that no other seen object shares.
 
-    In a home, the centre of such an object is inside the image: a few pixels at the border do not tell what it is.
+    In a home, the centre of such an object is inside the image, and not close to the border if that cuts the object
+    off: a part at the border does not tell what it is.
     """
-    names, centred_only = unique_names(evidence, view), not painted(evidence.description)
+    names, in_home = unique_names(evidence, view), not painted(evidence.description)
     clear: dict[int, str] = {}
     for key in view.seen:
         if key not in names:
             findings.reject(AMBIGUOUS)
         elif not shows(view, key, clarity):
             findings.reject(too_faint(clarity))
-        elif centred_only and not centred(key, view):
+        elif in_home and not well_inside(key, view):
             findings.reject(OUTSIDE)
         else:
             clear[key] = names[key]
@@ -83,6 +85,13 @@ def centred(key: int, view: ViewEvidence) -> bool:
     return depth_m > 0 and 0 < u < 1 and 0 < v < 1
 
 
+def well_inside(key: int, view: ViewEvidence) -> bool:
+    """Whether the box centre of a seen object is inside the image, and away from the border that cuts it off, if one
+    does."""
+    u, v, _ = view.centres[key]
+    return centred(key, view) and (key not in view.cut or min(u, 1 - u, v, 1 - v) >= FRAME_BORDER)
+
+
 def prominent_anywhere(evidence: Evidence, findings: Findings) -> dict[int, str]:
     """Names of the objects that relations over several views can be about.
 
@@ -90,9 +99,10 @@ def prominent_anywhere(evidence: Evidence, findings: Findings) -> dict[int, str]
     any view shares the name.
     """
     names = clear_anywhere(evidence, RELATE, findings)
+    inside = centred if painted(evidence.description) else well_inside
     for key in list(names):
         showing = [view for view in evidence.views if shows(view, key, RELATE)]
-        if not any(centred(key, view) for view in showing):
+        if not any(inside(key, view) for view in showing):
             del names[key]
             findings.reject(OUTSIDE)
     return names

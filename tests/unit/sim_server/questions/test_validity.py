@@ -38,10 +38,7 @@ def _view(items: Sequence[SceneObject], pixels: float = 0.05, visible: float = 1
     }
     centres = {item.id: (0.5, 0.5, 2.0) for item in items}
     nothing = np.zeros((CAMERA.height_px, CAMERA.width_px))
-    places = {item.id: item.box.centre_m for item in items}
-    return ViewEvidence(
-        POSE, CAMERA, seen, frozenset(), centres, places, nothing.astype(np.int32), nothing.astype(np.float32)
-    )
+    return ViewEvidence(POSE, CAMERA, seen, frozenset(), centres, nothing.astype(np.int32), nothing.astype(np.float32))
 
 
 def _evidence(items: Sequence[SceneObject], *views: ViewEvidence) -> Evidence:
@@ -233,6 +230,16 @@ def test_in_a_home_an_object_whose_centre_is_outside_the_image_is_not_asked(skil
     view = _view(items)
     assert (1,) in [objects for _, objects in _asked(skill, 0, _evidence(items, view))]
     view.centres[1] = (1.05, 0.5, 2.0)
+    assert (1,) not in [objects for _, objects in _asked(skill, 0, _evidence(items, view))]
+
+
+@pytest.mark.parametrize("skill", ["object_color", "object_location"])
+def test_in_a_home_a_part_at_the_border_is_not_asked(skill: str) -> None:
+    items = [_item(1, "vase", "red"), _item(2, "bed")]
+    view = _view(items)
+    view.centres[1] = (0.97, 0.5, 2.0)
+    assert (1,) in [objects for _, objects in _asked(skill, 0, _evidence(items, view))]
+    view.cut = frozenset({1})
     assert (1,) not in [objects for _, objects in _asked(skill, 0, _evidence(items, view))]
 
 
