@@ -69,16 +69,22 @@ class Audit:
 
         `workers`: processes to spread the scenes over; the backend must be one that can be pickled.
         """
-        asked = {skill: turns for skill, turns in self._levels.items() if not self._has_enough(skill)}
-        ask = partial(_in_scene, backend, self._world, self._seed, self._levels, tuple(asked), self._images > 0)
-        for outcomes in (workers.map if workers else map)(ask, indices):
-            for outcome in outcomes:
-                tally = self._tallies[outcome.cell]
-                tally.add(outcome)
-                example = outcome.example
-                if example and (tally.realised <= self._images or not (example.agrees and example.holds)):
-                    self._examples.append(example)
+        for outcomes in (workers.map if workers else map)(self.asking(backend), indices):
+            self.add(outcomes)
         return not all(map(self._has_enough, self._levels))
+
+    def asking(self, backend: Backend) -> Callable[[int], list[Outcome]]:
+        """A function that asks in the scene with an index; it can be pickled."""
+        asked = [skill for skill in self._levels if not self._has_enough(skill)]
+        return partial(_in_scene, backend, self._world, self._seed, self._levels, asked, self._images > 0)
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            tally = self._tallies[outcome.cell]
+            tally.add(outcome)
+            example = outcome.example
+            if example and (tally.realised <= self._images or not (example.agrees and example.holds)):
+                self._examples.append(example)
 
     def _has_enough(self, skill: str) -> bool:
         realised = sum(self._tallies[skill, level].realised for level in self._levels[skill])
