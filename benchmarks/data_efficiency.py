@@ -10,6 +10,7 @@ Data is counted in four ways: questions *generated*; *distinct* questions that w
 *presented*, that is with every repetition; and *answers* sampled. `cpu_s` is the processor time of everything but the
 held-out evaluation. Runs are serial and end after a number of steps, so all but `cpu_s` do not depend on the machine or
 its load. A finished run is read, not repeated, so arms may run separately or in parallel and be combined at the end.
+The file of --out keeps the runs of other arms and seeds that it holds, if menu and held-out questions are the same.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ def settings_of(arm: str) -> tuple[str, ...]:
     """The settings in which an arm differs from the demo. Raises ValueError for an unknown arm.
 
     vantage          the demo's own settings: screening, replay, true answers beside sampled ones
-    without-X        the same without screening, replay, the true answers, or the bound per cell
+    without-X        the same without screening, replay, the true answers, the bound per cell, or the frontier (all
+                     cells equally)
     SELECTOR         GRPO on fresh questions that a selector of the curriculum chooses
     grpo-static-N    GRPO on a fixed set of N questions in shuffled epochs
     sft              the likelihood of true answers on fresh questions, all cells equally, each once
@@ -53,6 +55,7 @@ def settings_of(arm: str) -> tuple[str, ...]:
         "without-replay": ("learner.replay.share=0",),
         "without-truth": ("learner.grpo.objective=grpo", "learner.grpo.samples=16"),
         "without-bound": ("learner.screen.largest_share=1",),
+        "without-frontier": ("curriculum.selector=uniform",),
     }
     if arm == "vantage":
         return ()
@@ -166,6 +169,18 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def merge(record: dict[str, Any], facts: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The runs of a record and `rows`, which replace those of the same arm and seed.
+
+    Raises ValueError if the record was measured on another menu or on other held-out questions.
+    """
+    for name, value in facts.items():
+        if record[name] != value:
+            raise ValueError(f"the file of --out has {name} = {record[name]!r}, not {value!r}: choose another file")
+    new = {(row["arm"], row["seed"]) for row in rows}
+    return [*rows, *(row for row in record["runs"] if (row["arm"], row["seed"]) not in new)]
+
+
 def print_table(rows: Sequence[dict[str, Any]], found: dict[str, Any]) -> None:
     print(f"{'arm':<20}{'seed':>5}{'steps':>6}" + "".join(f"{count:>10}" for count in COUNTS), end="")
     print(f"{'relations':>18}{'all':>18}")
@@ -199,16 +214,13 @@ def main(
         arm, seed, *own = item.split(":")
         run = make_run(menu, arm, int(seed), int(own[0]) if own else steps, per_skill, every, held_out, runs)
         rows.append(outcome(run, arm))
+    facts = {"menu": menu, "held_out_per_skill": per_skill, "held_out_seed": held_out, "relations": list(RELATIONS)}
+    if out is not None and out.exists():
+        rows = merge(json.loads(out.read_text()), facts, rows)
     found = summary(rows)
     print_table(rows, found)
     if out is not None:
-        record = {
-            "machine": describe_machine(),
-            "menu": menu,
-            "held_out_per_skill": per_skill,
-            "held_out_seed": held_out,
-        }
-        record |= {"relations": RELATIONS, "summary": found, "runs": rows}
+        record = {"machine": describe_machine(), **facts, "summary": found, "runs": rows}
         out.write_text(json.dumps(record, indent=1) + "\n")
 
 
