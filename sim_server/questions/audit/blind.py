@@ -33,8 +33,8 @@ _RING_CELLS = 3.0
 class BlindScore(msgspec.Struct, frozen=True):
     """The mean score of a skill's questions answered without images.
 
-    `chance` is that of a uniform guess among the possible answers, `constant` that of the best constant answer of other scenes,
-    `error` the standard error of the excess over the higher of the two, clustered by scene.
+    `chance` is that of a uniform guess among the possible answers, `constant` that of the best constant answer, `error`
+    the standard error of the excess over the higher of the two, clustered by scene.
     """
 
     skill: str

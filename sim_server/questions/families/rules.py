@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from sim_server.questions.views.viewpoints import FRAME_BORDER
 
 AMBIGUOUS = "a name would fit more than one visible object"
 IN_PART = "an image shows a small part of an object"
+CARRIED = "one of two objects carries the other"
 SEPARATE = "two objects are in different rooms, or one carries the other"
 OUTSIDE = "an object's centre is outside the image"
 SHARED_OBJECTS = 2  # two images must clearly show this many of the same objects, so that a viewer can relate them
@@ -175,14 +176,20 @@ class Comparable:
     def __call__(self, a: SceneObject, b: SceneObject) -> bool:
         if self._rooms and a.room_id != b.room_id:
             return False
-        return a.id not in self._supports(b) and b.id not in self._supports(a)
+        return not carries(self._objects, a.id, b.id)
 
-    def _supports(self, item: SceneObject) -> set[int]:
-        found: set[int] = set()
-        while item.support_id in self._objects and item.support_id not in found:
-            found.add(item.support_id)
-            item = self._objects[item.support_id]
-        return found
+
+def carries(objects: Mapping[int, SceneObject], a: int, b: int) -> bool:
+    """Whether one of two objects carries the other, directly or with objects in between."""
+    return a in _supports(objects, objects[b]) or b in _supports(objects, objects[a])
+
+
+def _supports(objects: Mapping[int, SceneObject], item: SceneObject) -> set[int]:
+    found: set[int] = set()
+    while item.support_id in objects and item.support_id not in found:
+        found.add(item.support_id)
+        item = objects[item.support_id]
+    return found
 
 
 def need_objects(items: Sequence[object], count: int, why: str) -> None:
