@@ -138,13 +138,13 @@ def training_views(config: Path, count: int) -> Iterator[tuple[Image, NDArray[np
     backend = RoomsBackend()
     backend.warm()
     scenes = WarmScenes(backend, 2)
-    dealt = deal(world, [cells[k % len(cells)] for k in range(count)], lambda cell: cell)
+    dealt = deal(world, [cells[k % len(cells)] for k in range(count)], lambda cell: cell, lambda cell: cell[0])
     for number, (index, (skill, level)) in enumerate(dealt):
         scene_spec = training_scene(world, 1, index)
         name = f"s{number:06d}"
         spec = task_spec(world, 1, scene_spec, spec_id=name, seq=number, skill=skill, level=level, degradation="")
         try:
-            frames = realise(scenes.get(scene_spec), spec, ("rgb", "ids")).frames
+            frames = realise(scenes.get(spec.scene), spec, ("rgb", "ids")).frames
         except Infeasible:
             continue
         assert frames.rgb is not None and frames.ids is not None

@@ -26,7 +26,9 @@ def fresh_issues(
 ) -> list[Issue]:
     """Number the drawn specs and give them new scenes of their worlds, `specs_per_scene` to each."""
     # Degraded variants count as the same question.
-    placed = deal_among(worlds, drawn, lambda choice: choice[0].world, lambda choice: choice[0].undegraded)
+    placed = deal_among(
+        worlds, drawn, lambda one: one[0].world, lambda one: one[0].undegraded, lambda one: one[0].skill
+    )
     return [
         Issue(
             number=number,
@@ -52,7 +54,7 @@ def repeated_issues(
     more.
     """
     chosen = [cells[index % len(cells)] for index in range(length)]
-    listed = deal_among(worlds, chosen, lambda cell: cell.world, lambda cell: cell)
+    listed = deal_among(worlds, chosen, lambda cell: cell.world, lambda cell: cell, lambda cell: cell.skill)
     issues = []
     for epoch in range(next_number // length, (next_number + count - 1) // length + 1):
         place = rng_for(run_seed, "epoch", epoch).permutation(listed[-1][0] + 1)

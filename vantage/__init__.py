@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from protocol.answers.scoring import Reward
     from protocol.errors import VantageError
     from protocol.skills import CATALOGUE, Skill
-    from protocol.tasks.scene import Camera, Pose, SceneDescription, SceneObject
+    from protocol.tasks.scene import Camera, Pose, SceneDescription, SceneObject, Wish
     from vantage.config_files import config_names, config_path
     from vantage.question import Question, questions
     from vantage.run import Run, open_run
@@ -46,6 +46,7 @@ _MODULES = {
     "StepRecord": "launch.report.records",
     "VantageError": "protocol.errors",
     "Views": "vantage.scene",
+    "Wish": "protocol.tasks.scene",
     "config_names": "vantage.config_files",
     "config_path": "vantage.config_files",
     "open_run": "vantage.run",
@@ -73,6 +74,7 @@ __all__ = [
     "StepRecord",
     "VantageError",
     "Views",
+    "Wish",
     "config_names",
     "config_path",
     "open_run",

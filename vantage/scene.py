@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from protocol.errors import VantageError
 from protocol.run.config import did_you_mean
 from protocol.skills import CATALOGUE
-from protocol.tasks.scene import HELD_OUT_SEED_BORDER, Camera, Pose, SceneDescription, SceneObject, SceneSpec
+from protocol.tasks.scene import HELD_OUT_SEED_BORDER, Camera, Pose, SceneDescription, SceneObject, SceneSpec, Wish
 from protocol.tasks.task import Degradation, QuestionSpec, TaskSpec
 from sim_server.backends.registry import make_backend
 from sim_server.settings import SimSettings
@@ -146,16 +146,18 @@ def open_scene(
     clutter: float = 0.3,
     palette: str = "natural",
     light: str = "day",
+    wishes: Sequence[Wish] = (),
 ) -> Scene:
     """Open a generated home, or a scene from a file.
 
     `seed`: 0 to 2**32 - 1; seeds from 2**31 on are held out and never used for training. `file`: a .glb or .gltf file,
     or a *.scene_dataset_config.json of which `name` chooses a scene (default: the first). The remaining options shape a
-    generated home: `clutter` 0 to 1, `palette` "natural" or "named", `light` "day", "overcast", "evening" or "night".
+    generated home: `clutter` 0 to 1, `palette` "natural" or "named", `light` "day", "overcast", "evening" or "night",
+    `wishes` what it must contain.
 
     Raises VantageError: "bad_request" for wrong options or an unknown scene, "bad_config" for a file that is no data
-    set, "corrupt" for a damaged one, "backend_missing" if the simulator is not installed, "infeasible" if no home
-    fits the options.
+    set, "corrupt" for a damaged one, "backend_missing" if the simulator is not installed, "unsupported" if it cannot
+    place a wish, "infeasible" if no home fits the options.
     """
     if (seed is None) == (file is None):
         raise VantageError("bad_request", "give either a seed or a file.")
@@ -166,6 +168,10 @@ def open_scene(
             spec = SceneSpec(asset=name or simulator.capabilities.assets[0])
         else:
             assert seed is not None
+            if lacking := sorted({wish.kind for wish in wishes} - set(simulator.capabilities.wishes)):
+                raise VantageError(
+                    "unsupported", f"the simulator {backend} cannot place {lacking[0]!r} objects: leave that wish out."
+                )
             spec = SceneSpec(
                 seed=seed,
                 split="val" if seed >= HELD_OUT_SEED_BORDER else "train",
@@ -175,6 +181,7 @@ def open_scene(
                 clutter=clutter,
                 palette=palette,
                 light=light,
+                wishes=tuple(wishes),
             )
         return Scene(simulator.open(spec), simulator)
     except BaseException as error:

@@ -58,6 +58,7 @@ CAMERAS_COUNT = Skill(
     views="several cameras",
     frame="camera",
     evidence="maps",
+    scene_wish="several",
     levels=tuple(
         CamerasCountLevel(chance=chance, clarity=clarity, most=most, cameras=cameras, in_two=in_two)
         for clarity, (chance, most, cameras, in_two) in zip(

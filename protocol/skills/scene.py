@@ -107,6 +107,7 @@ SCENE_COUNT = Skill(
     views="few",
     frame="object",
     evidence="maps",
+    scene_wish="several",
     levels=tuple(
         SceneCountLevel(chance=chance, clarity=clarity, most=most, images=images, spread=spread)
         for clarity, (images, spread), (chance, most) in zip(

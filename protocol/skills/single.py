@@ -121,6 +121,7 @@ OBJECT_COUNT = Skill(
     answer_type="number",
     views="single",
     frame="camera",
+    scene_wish="several",
     levels=_counts((0.5, 2), (0.45, 3), (0.45, 4), (0.4, 5), (0.4, 6)),
 )
 CAMERA_OBJECT_DISTANCE = Skill(

@@ -43,6 +43,7 @@ class Skill(msgspec.Struct, Generic[LevelT], frozen=True, kw_only=True):
     options_vary: bool = False  # the options are phrases that differ from question to question
     world_needs: tuple[str, ...] = ()  # of "clutter" and "rooms", to be set in [curriculum.world]
     backend_needs: tuple[str, ...] = ()  # of "fronts", "room outlines" and "edits", which a simulator may lack
+    scene_wish: str = ""  # one of protocol.tasks.scene.WISHES: what generated homes contain for it
 
     @property
     def feasible_levels(self) -> tuple[int, ...]:

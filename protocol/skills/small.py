@@ -64,6 +64,7 @@ SMALL_NEAREST = Skill(
     views="single",
     frame="object",
     world_needs=("clutter",),
+    scene_wish="small",
     levels=tuple(
         SmallNearestLevel(chance=chance, clarity=clarity, within_m=within_m, options=options, apart_m=apart_m)
         for (clarity, within_m), (chance, options, apart_m) in zip(
@@ -79,6 +80,7 @@ SMALL_LOCATION = Skill(
     frame="camera",
     world_needs=("clutter",),
     options_vary=True,
+    scene_wish="small",
     levels=tuple(
         SmallLocationLevel(
             chance=chance, clarity=clarity, within_m=within_m, options=options, apart=apart, wrong_times=wrong_times

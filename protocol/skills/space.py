@@ -293,6 +293,7 @@ OCCLUSION_REMOVAL = Skill(
     evidence="maps",
     staged=True,
     backend_needs=("edits",),
+    scene_wish="loose",
     levels=(
         UncoverLevel(chance=0.5, options=2, uncovered=0.40),
         UncoverLevel(chance=0.5, options=2, uncovered=0.30),

@@ -58,9 +58,38 @@ class Camera(msgspec.Struct, frozen=True):
             raise ValueError("camera hfov_rad must lie in 0.1..2.8")
 
 
+WISHES = ("several", "small", "loose")
+MOST_WISHED = 12
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """Objects that a generated scene contains, all in one room; what it leaves open is drawn from the scene's seed.
+
+    "several": `count` objects of one category on the floor, and no others of it in the scene; `alike` of them have the
+    same shape and materials. "small": small objects of different categories, `count` in all, in pairs on one piece of
+    furniture. "loose": `count` objects of different categories that stand on the floor away from the walls.
+    """
+
+    kind: str  # of WISHES
+    count: int = 0  # 0: drawn
+    category: str = ""  # of "several"; empty: drawn
+    alike: int = 0  # of "several"; 0: drawn
+
+    def __post_init__(self) -> None:
+        if self.kind not in WISHES:
+            raise ValueError(f"the wishes are {', '.join(WISHES)}, not {self.kind[:40]!r}")
+        if not (0 <= self.count <= MOST_WISHED and 0 <= self.alike <= (self.count or MOST_WISHED)):
+            raise ValueError(f"a wish needs 0 <= alike <= count <= {MOST_WISHED}")
+        if self.kind != "several" and (self.category or self.alike):
+            raise ValueError(f"a wish of kind {self.kind} has neither a category nor alike")
+
+
 class SceneSpec(msgspec.Struct, frozen=True):
     """Which scene to open. With an empty `asset` the backend generates the scene from `seed` and the other fields;
-    otherwise `asset` names a scene of its dataset and the other fields are ignored."""
+    otherwise `asset` names a scene of its dataset and the other fields are ignored.
+
+    A backend ignores the wishes that its capabilities do not list.
+    """
 
     seed: int = 0
     split: str = "train"  # "train" | "val"; must agree with the seed's range
@@ -74,6 +103,7 @@ class SceneSpec(msgspec.Struct, frozen=True):
     ceiling_m: float = 2.6
     categories: tuple[str, ...] = ()  # empty: every category the backend has
     backend: str = ""  # that opens the scene; empty: any
+    wishes: tuple[Wish, ...] = ()  # of different kinds
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < SEED_END:
@@ -87,6 +117,8 @@ class SceneSpec(msgspec.Struct, frozen=True):
             )
         if not (1 <= self.rooms <= 12 and 1 <= self.min_objects <= self.max_objects <= 200):
             raise ValueError("scene needs 1 <= rooms <= 12 and 1 <= min_objects <= max_objects <= 200")
+        if len({wish.kind for wish in self.wishes}) < len(self.wishes):
+            raise ValueError("a scene has at most one wish of each kind")
 
 
 class OrientedBox(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from typing import Annotated, Any, Callable, Hashable, Mapping, Optional, Sequence, TypeVar, Union
 
+import msgspec
 import pydantic
 
 from protocol.errors import VantageError
@@ -20,7 +21,7 @@ from protocol.run.config import Section, did_you_mean, section
 from protocol.seeds import pick, rng_for
 from protocol.skills import CATALOGUE
 from protocol.tasks.cameras import PRESETS, draw_camera
-from protocol.tasks.scene import HELD_OUT_SEED_BORDER, LIGHTS, SEED_END, Camera, SceneSpec
+from protocol.tasks.scene import HELD_OUT_SEED_BORDER, LIGHTS, SEED_END, Camera, SceneSpec, Wish
 from protocol.tasks.task import HIDING, Degradation, QuestionSpec, TaskSpec
 
 Item = TypeVar("Item")
@@ -226,7 +227,8 @@ def task_spec(
     level: int,
     degradation: Optional[str] = None,
 ) -> TaskSpec:
-    """The spec of one episode in this scene. What it leaves open is drawn from (run_seed, seq) when it is realised.
+    """The spec of one episode in this scene, with the wishes of the skill. What it leaves open is drawn from (run_seed,
+    seq) when it is realised.
 
     `degradation` is one like "fog:3" or "" for undegraded images; None draws it here, with probability
     `degraded_share` for a degraded image.
@@ -235,7 +237,7 @@ def task_spec(
         spec_id=spec_id,
         run_seed=run_seed,
         seq=seq,
-        scene=scene,
+        scene=wishing(scene, wishes_for(world, skill)),
         question=QuestionSpec(skill, level),
         camera=camera_for(world, run_seed, seq),
         max_views=CATALOGUE[skill].view_budget,
@@ -243,6 +245,18 @@ def task_spec(
         look_around=world.look_around if CATALOGUE[skill].looks_around else 0,
         world=world.name,
     )
+
+
+def wishes_for(world: World, skill: str) -> tuple[Wish, ...]:
+    """What a generated home contains for the skill; nothing in plain paints, where objects are placed at random, and
+    in worlds that list their categories."""
+    wish = CATALOGUE[skill].scene_wish
+    generated = world.palette == "natural" and not world.assets and not world.categories
+    return (Wish(wish),) if wish and generated else ()
+
+
+def wishing(scene: SceneSpec, wishes: tuple[Wish, ...]) -> SceneSpec:
+    return msgspec.structs.replace(scene, wishes=wishes) if wishes else scene
 
 
 def camera_for(world: World, run_seed: int, seq: int) -> Camera:
@@ -282,7 +296,8 @@ def held_out_specs(world: World, seed: int, wanted: Mapping[tuple[str, int], int
     for skill, level in wanted:
         if skill not in CATALOGUE or level not in CATALOGUE[skill].feasible_levels:
             raise VantageError("bad_request", f"the skill catalogue has no {skill} at level {level}.")
-    dealt = deal(world, [cell for cell, count in wanted.items() for _ in range(count)], lambda cell: cell)
+    cells = [cell for cell, count in wanted.items() for _ in range(count)]
+    dealt = deal(world, cells, lambda cell: cell, lambda cell: cell[0])
     scenes = {index: held_out_scene(world, seed, index) for index in {index for index, _ in dealt}}
     return [
         task_spec(
@@ -298,13 +313,46 @@ def held_out_specs(world: World, seed: int, wanted: Mapping[tuple[str, int], int
     ]
 
 
-def deal(world: World, items: Sequence[Item], cell: Callable[[Item], Hashable]) -> list[tuple[int, Item]]:
+def deal(
+    world: World,
+    items: Sequence[Item],
+    cell: Callable[[Item], Hashable],
+    skill: Optional[Callable[[Item], str]] = None,
+) -> list[tuple[int, Item]]:
     """Deal items to scenes 0, 1, …: about `specs_per_scene` to each, with items of one cell spread as far as possible.
 
-    Returns (scene, item) ordered by scene, so that a simulator handles one scene after the other.
+    With `skill`, items share a scene only if their skills have the same wishes. Returns (scene, item) ordered by scene,
+    so that a simulator handles one scene after the other.
     """
-    if not items:
-        return []
+    return deal_among({world.name: world}, items, lambda _: world.name, cell, skill)
+
+
+def deal_among(
+    worlds: Mapping[str, World],
+    items: Sequence[Item],
+    world: Callable[[Item], str],
+    cell: Callable[[Item], Hashable],
+    skill: Optional[Callable[[Item], str]] = None,
+) -> list[tuple[int, Item]]:
+    """Deal items of several worlds as `deal` does those of one; the scenes of all worlds and wishes alternate."""
+    groups: dict[tuple[str, ...], list[Item]] = {}
+    for item in items:
+        name = world(item)
+        wished = (wish.kind for wish in wishes_for(worlds[name], skill(item))) if skill else ()
+        groups.setdefault((name, *wished), []).append(item)
+    placed: list[tuple[float, tuple[str, ...], Item]] = []
+    for group, own in groups.items():
+        dealt = _dealt(worlds[group[0]], own, cell)
+        placed += (((scene + 0.5) / (dealt[-1][0] + 1), group, item) for scene, item in dealt)
+    numbers: dict[tuple[float, tuple[str, ...]], int] = {}
+    return [
+        (numbers.setdefault((place, group), len(numbers)), item)
+        for place, group, item in sorted(placed, key=lambda one: one[:2])
+    ]
+
+
+def _dealt(world: World, items: Sequence[Item], cell: Callable[[Item], Hashable]) -> list[tuple[int, Item]]:
+    """Deal items that may share scenes."""
     counts = Counter(map(cell, items))
     rank = {key: place for place, (key, _) in enumerate(counts.most_common())}
     scenes = max(
@@ -312,24 +360,6 @@ def deal(world: World, items: Sequence[Item], cell: Callable[[Item], Hashable]) 
     )
     ordered = sorted(items, key=lambda item: rank[cell(item)])
     return sorted(((index % scenes, item) for index, item in enumerate(ordered)), key=lambda pair: pair[0])
-
-
-def deal_among(
-    worlds: Mapping[str, World], items: Sequence[Item], world: Callable[[Item], str], cell: Callable[[Item], Hashable]
-) -> list[tuple[int, Item]]:
-    """Deal items of several worlds as `deal` does those of one; the scenes of all worlds alternate."""
-    of_world: dict[str, list[Item]] = {}
-    for item in items:
-        of_world.setdefault(world(item), []).append(item)
-    placed: list[tuple[float, str, Item]] = []
-    for name, own in of_world.items():
-        dealt = deal(worlds[name], own, cell)
-        placed += (((scene + 0.5) / (dealt[-1][0] + 1), name, item) for scene, item in dealt)
-    numbers: dict[tuple[float, str], int] = {}
-    return [
-        (numbers.setdefault((place, name), len(numbers)), item)
-        for place, name, item in sorted(placed, key=lambda one: one[:2])
-    ]
 
 
 def _scene(world: World, seed: int, scene: int, held_out: bool) -> SceneSpec:

@@ -145,6 +145,7 @@ class Capabilities(msgspec.Struct, frozen=True):
     sensors: tuple[str, ...] = SENSORS
     categories: tuple[str, ...] = ()
     assets: tuple[str, ...] = ()  # values that SceneSpec.asset may have; empty: procedural scenes only
+    wishes: tuple[str, ...] = ()  # of WISHES: those that it places in generated scenes; it ignores the others
 
 
 class Backend(Protocol):

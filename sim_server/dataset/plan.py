@@ -78,7 +78,7 @@ class Specs:
             raise VantageError("corrupt", "plan.json does not match its list of specs; generate the dataset again.")
         if not plan.specs_sha256:
             cells = [plan.cells[number % len(plan.cells)] for number in range(plan.n)]
-            self._dealt = deal(self._world, cells, lambda cell: cell)
+            self._dealt = deal(self._world, cells, lambda cell: cell, lambda cell: cell[0])
 
     def of_shard(self, shard: int) -> list[tuple[int, TaskSpec]]:
         """(number, spec) of every spec of a shard."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Optional
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from protocol.errors import VantageError
-from protocol.tasks.scene import Camera, Pose, SceneSpec, Vec3
+from protocol.tasks.scene import WISHES, Camera, Pose, SceneSpec, Vec3, Wish
 from sim_server.backends.base import SENSORS, Frames
 
 if TYPE_CHECKING:
@@ -112,6 +113,18 @@ def test_room_descriptions_are_valid(case: Case) -> None:
         assert all(low <= high for low, high in zip(opening.min_m, opening.max_m))
         assert set(opening.room_ids) <= set(ids)
     assert description.navigable_area_m2 > 0
+
+
+def test_the_wishes_that_a_backend_lists_are_placed(case: Case) -> None:
+    listed = case.backend.capabilities.wishes
+    assert set(listed) <= set(WISHES)
+    spec = case.scene.spec
+    if "several" not in listed or spec.asset or spec.palette != "natural":
+        pytest.skip(f"backend {case.backend.name} does not place several objects in this scene")
+    wishing = msgspec.structs.replace(spec, wishes=(Wish("several", 3, "stool"),))
+    objects = case.backend.open(wishing).description.objects
+    assert len({item.room_id for item in objects if item.category == "stool"}) == 1
+    assert sum(item.category == "stool" for item in objects) == 3
 
 
 # ---------------------------------------------------------------------- images

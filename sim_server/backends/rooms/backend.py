@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from protocol.errors import VantageError
-from protocol.tasks.scene import LIGHTS, Camera, Pose, SceneSpec
+from protocol.tasks.scene import LIGHTS, WISHES, Camera, Pose, SceneSpec
 from sim_server.backends.base import ALL_SENSORS, SENSORS, Capabilities, Scene
 from sim_server.backends.rooms.furnish.catalogue import CATEGORIES
 from sim_server.backends.scene_dataset import SceneDataset
@@ -47,6 +47,7 @@ class RoomsBackend:
             sensors=ALL_SENSORS,
             categories=tuple(CATEGORIES),
             assets=self._dataset.names if self._dataset is not None else (),
+            wishes=WISHES,
         )
 
     @classmethod
@@ -70,6 +71,8 @@ class RoomsBackend:
             raise VantageError("bad_request", f"ceiling_m must be in 2.2..4.0, not {spec.ceiling_m}.")
         if not 0.0 <= spec.clutter <= 1.0:
             raise VantageError("bad_request", f"clutter must be in 0..1, not {spec.clutter}.")
+        if spec.wishes and spec.palette != "natural":
+            raise VantageError("bad_request", "scenes of plain paints take no wishes: set palette to natural.")
         set_cache_dir()
         from sim_server.backends.rooms.scene import RoomsScene  # imports numba
 

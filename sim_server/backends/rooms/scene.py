@@ -164,7 +164,7 @@ class RoomsScene(HomeScene):
                 continue
             objects.append(_describe_lamp(key, plan.room_of[space] + 1, builder.add(key, fixture)))
         description = SceneDescription(
-            scene_id=f"rooms-{seed}",
+            scene_id="+".join((f"rooms-{seed}", *(wish.kind for wish in spec.wishes))),
             backend="rooms",
             rooms=plan.rooms,
             openings=plan.openings,

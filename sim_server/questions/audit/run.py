@@ -136,29 +136,37 @@ def _in_scene(
     backend: Backend, world: World, seed: int, levels: Mapping[str, Sequence[int]], skills: Sequence[str], images: bool,
     index: int,
 ) -> list[Outcome]:  # fmt: skip
-    """The outcomes of one question of each of these skills in scene `index`; levels: those of every skill."""
+    """The outcomes of one question of each of these skills in scene `index`, which contains what they wish for; levels:
+    those of every skill."""
     cells = [(skill, turns[index % len(turns)]) for skill, turns in levels.items()]
-    here = [(position, cell) for position, cell in enumerate(cells) if cell[0] in skills]
-    spec = training_scene(world, seed, index)
-    try:
-        scene = backend.open(spec)
-    except Infeasible as error:
-        return [Outcome(cell, reason=error.message) for _, cell in here]
-    except MemoryError:
-        raise
-    except Exception as error:  # a fault of one scene costs that scene alone
-        return [_failure(cell, error) for _, cell in here]
+    base = training_scene(world, seed, index)
+    # A different random stream for every skill, and a scene for every wish.
+    orders = {
+        cell: _order(world, seed, base, index * len(cells) + place, cell)
+        for place, cell in enumerate(cells)
+        if cell[0] in skills
+    }
     outcomes: list[Outcome] = []
-    for position, cell in here:
-        number = index * len(cells) + position  # a different random stream for every skill
-        order = _order(world, seed, spec, number, cell)
+    for spec in dict.fromkeys(order.scene for order in orders.values()):
+        own = {cell: order for cell, order in orders.items() if order.scene == spec}
         try:
-            outcomes.append(_one(scene, order, cell, images))
+            scene = backend.open(spec)
+        except Infeasible as error:
+            outcomes += [Outcome(cell, reason=error.message) for cell in own]
+            continue
         except MemoryError:
             raise
-        except Exception as error:
-            outcomes.append(_failure(cell, error))
-    scene.close()
+        except Exception as error:  # a fault of one scene costs that scene alone
+            outcomes += [_failure(cell, error) for cell in own]
+            continue
+        for cell, order in own.items():
+            try:
+                outcomes.append(_one(scene, order, cell, images))
+            except MemoryError:
+                raise
+            except Exception as error:
+                outcomes.append(_failure(cell, error))
+        scene.close()
     return outcomes
 
 

@@ -45,6 +45,7 @@ def digest(specs) -> str:
     for spec in specs:
         tree = msgspec.to_builtins(spec)
         assert (tree.pop("world"), tree["scene"].pop("backend")) == ("", "")
+        assert not tree["scene"].pop("wishes")
         total.update(json.dumps(tree, sort_keys=True).encode())
     return total.hexdigest()[:16]
 

@@ -8,7 +8,18 @@ import pytest
 
 from protocol.errors import VantageError
 from protocol.run.config import section
-from protocol.tasks.specs import World, Worlds, deal, deal_among, held_out_specs, world_of, worlds_of
+from protocol.tasks.specs import (
+    World,
+    Worlds,
+    deal,
+    deal_among,
+    held_out_specs,
+    task_spec,
+    training_scene,
+    wishes_for,
+    world_of,
+    worlds_of,
+)
 
 LISTED = {
     "curriculum": {
@@ -66,11 +77,31 @@ def test_a_command_for_one_world_says_how_to_choose_it():
         world_of(LISTED)
 
 
-def test_one_world_is_dealt_as_before():
-    items = [f"c{number % 5}" for number in range(23)]
-    assert deal_among({"w": World()}, items, lambda _: "w", lambda item: item) == deal(
-        World(), items, lambda item: item
-    )
+def test_items_share_a_scene_only_if_their_skills_have_the_same_wishes():
+    items = [name for name in ("scene_count", "object_count", "depth_order", "small_nearest") for _ in range(8)]
+    home = World(palette="natural")
+    dealt = deal(home, items, hash, lambda name: name)
+    assert sorted(item for _, item in dealt) == sorted(items)
+    wishes = {scene: {wishes_for(home, item) for one, item in dealt if one == scene} for scene, _ in dealt}
+    assert all(len(own) == 1 for own in wishes.values()) and len(wishes) == 3 * 4, "two of a cell per scene"
+    assert len({wishes_for(home, item) for _, item in dealt[:12]}) > 1, "scenes with and without wishes alternate"
+
+
+@pytest.mark.parametrize("world", [World(), World(palette="natural", categories=("chair",))], ids=["plain", "listed"])
+def test_scenes_of_other_worlds_have_no_wishes(world):
+    items = [name for name in ("scene_count", "depth_order", "small_nearest") for _ in range(8)]
+    assert deal(world, items, hash, lambda name: name) == deal(world, items, hash)
+    scene = training_scene(world, 1, 2)
+    assert task_spec(world, 1, scene, spec_id="s", seq=1, skill="scene_count", level=4).scene == scene
+
+
+def test_a_spec_wishes_for_what_its_skill_needs():
+    world = World(palette="natural")
+    specs = held_out_specs(world, 3, {("scene_count", 4): 2, ("depth_order", 0): 2})
+    assert [[wish.kind for wish in spec.scene.wishes] for spec in specs if spec.question.skill == "scene_count"] == [
+        ["several"]
+    ] * 2
+    assert not any(spec.scene.wishes for spec in specs if spec.question.skill == "depth_order")
 
 
 def test_scenes_of_several_worlds_alternate_and_never_mix():

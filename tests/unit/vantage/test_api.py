@@ -106,6 +106,11 @@ def test_every_table_is_a_data_frame(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (lambda scene: vantage.open_scene(seed=-1), "bad_request", "scene seed"),
         (lambda scene: vantage.open_scene(file="no.glb"), "bad_config", "no.glb"),
         (lambda scene: vantage.open_scene(seed=1, backend="nope"), "backend_missing", "nope"),
+        (
+            lambda scene: vantage.open_scene(seed=1, palette="named", wishes=[vantage.Wish("loose")]),
+            "bad_request",
+            "natural",
+        ),
         (lambda scene: scene.render(sensors=["sonar"]), "bad_request", "sonar"),
         (lambda scene: scene.ask("depth_ordr"), "bad_request", "did you mean depth_order"),
         (lambda scene: scene.ask("depth_order", 9), "bad_request", "level"),

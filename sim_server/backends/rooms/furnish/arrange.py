@@ -13,10 +13,12 @@ from sim_server.backends.rooms.building.plan import FloorPlan
 from sim_server.backends.rooms.furnish.catalogue import CATEGORIES, HANGING, SURFACE
 from sim_server.backends.rooms.furnish.groups import bed_group, desk_group, dining_group, seating_group
 from sim_server.backends.rooms.furnish.kitchen import basin, kitchen_run
+from sim_server.backends.rooms.furnish.pairs import provide_base, wished_pairs
 from sim_server.backends.rooms.furnish.people import expected, settle
 from sim_server.backends.rooms.furnish.placed import Placed
 from sim_server.backends.rooms.furnish.roomstate import RoomState
 from sim_server.backends.rooms.furnish.walls import curtains, gallery, radiators
+from sim_server.backends.rooms.furnish.wishes import draw_wished, place_wished, reserve
 
 Step = Callable[[RoomState], None]
 _LAYOUTS = 12
@@ -164,23 +166,31 @@ def _fill(room: RoomState, words: tuple[str, ...]) -> None:
 
 
 def furnish_home(spec: SceneSpec, plan: FloorPlan, rng: np.random.Generator) -> list[Placed]:
-    """Furniture for every room, spec.min_objects..max_objects pieces in total, not counting small objects on surfaces.
+    """Furniture for every room, spec.min_objects..max_objects pieces in total, not counting small objects on surfaces,
+    but those of the wishes.
 
     Raises Infeasible if that many do not fit.
     """
-    most = 0
+    most, wished, granted = 0, draw_wished(spec, rng), False
+    pairs = wished_pairs(spec) is not None
+    pieces = sum(len(one.names) for one in wished) + pairs
     for _ in range(_LAYOUTS):
-        count = int(rng.integers(spec.min_objects, spec.max_objects + 1))
+        count = max(int(rng.integers(spec.min_objects, spec.max_objects + 1)), pieces)
         placed: list[Placed] = []
         rooms = [
-            RoomState(plan, k, placed, part, spec.categories, rng) for k, part in enumerate(_split_count(count, plan))
+            RoomState(plan, k, placed, part, spec.categories, rng)
+            for k, part in enumerate(_split_count(count - pieces, plan))
         ]
+        reserve(rooms, wished)
         present = expected(rooms, rng)
         for room in rooms:
             for step in _WING if room.is_wing else _PROGRAMMES[room.kind]:
                 step(room)
         for room in present:
             settle(room)
+        if not all(place_wished(rooms, one, rng) for one in wished) or (pairs and not provide_base(rooms, placed, rng)):
+            continue
+        granted = True
         for room in rooms:
             _fill(room, spec.categories)
         missing = sum(room.left for room in rooms)
@@ -189,9 +199,11 @@ def furnish_home(spec: SceneSpec, plan: FloorPlan, rng: np.random.Generator) -> 
             _fill(room, spec.categories)
             missing = room.left
         found = count - missing
-        if found >= spec.min_objects:
+        if spec.min_objects <= found <= spec.max_objects:
             return placed
         most = max(most, found)
+    if not granted:
+        raise Infeasible("the objects that the spec wishes for do not fit into any room: wish for fewer.")
     raise Infeasible(
         f"{spec.min_objects} objects do not fit into {spec.rooms} room(s), only {most} did: "
         "lower min_objects or ask for more rooms."

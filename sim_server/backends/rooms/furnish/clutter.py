@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Optional
+from typing import Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,13 @@ from sim_server.backends.rooms.building.plan import FloorPlan, Rect
 from sim_server.backends.rooms.draw.materials import NAMED_COLORS
 from sim_server.backends.rooms.furnish.catalogue import CATEGORIES, Category
 from sim_server.backends.rooms.furnish.footprint import Footprint, overlap
-from sim_server.backends.rooms.furnish.placed import ON_FLOOR, ON_WALL, Placed, footprint, put
+from sim_server.backends.rooms.furnish.placed import ON_FLOOR, Placed, footprint, put
 from sim_server.backends.rooms.furnish.roomstate import door_zones, inside
 from sim_server.backends.rooms.furnish.surfaces import ON_FLOOR_OF, STANDS_ON
+from sim_server.backends.rooms.furnish.tops import Top
 from sim_server.backends.rooms.furniture.decor import textiles
 from sim_server.backends.rooms.furniture.household import electronics
 from sim_server.backends.rooms.furniture.model import Surface
-from sim_server.backends.rooms.mesh import rotation_y
 
 _SOFT = frozenset({"bed", "sofa", "armchair", "ottoman"})
 _NEEDS_FIRM_GROUND = frozenset({electronics.raised_laptop})  # would fall over on a mattress
@@ -30,29 +30,26 @@ _MESS_PER_M2 = 0.18  # of floor, at clutter 1
 _FLOOR_TRIES = 20
 
 
-class _Taken(NamedTuple):
-    """A volume on the base, in its frame."""
+def add_clutter(spec: SceneSpec, placed: list[Placed], rng: np.random.Generator, pairs_on: int = -1) -> list[Placed]:
+    """Small objects on the surfaces of the placed furniture; they do not count towards spec.min_objects.
 
-    foot: Footprint
-    low_m: float
-    high_m: float
-
-
-def add_clutter(spec: SceneSpec, placed: list[Placed], rng: np.random.Generator) -> list[Placed]:
-    """Small objects on the surfaces of the placed furniture; they do not count towards spec.min_objects."""
+    `pairs_on`: the index of a base with the small objects of a wish, which are the only ones of their categories in
+    the room.
+    """
     small = _small(spec)
     used = {(p.category.name, p.color) for p in placed}
     out: list[Placed] = []
     if not small or spec.clutter <= 0:
         return out
     colors = list(NAMED_COLORS)
+    wished = {item.category.name for item in placed if pairs_on >= 0 and item.support == pairs_on}
     for index, base in enumerate(placed):
-        taken = [
-            _Taken(_in_frame(base, item), item.y_m + item.low[1] - base.y_m, item.y_m + item.high[1] - base.y_m)
-            for item in placed if item.support == index
-        ]  # fmt: skip
-        hanging = [t for t in placed if t.support == ON_WALL and t.room == base.room]
+        if index == pairs_on:
+            continue
+        top = Top(placed, index)
         weights = _weights(base.category.name, small, bool(spec.categories))
+        if pairs_on >= 0 and base.room == placed[pairs_on].room:
+            weights *= [c.name not in wished for c in small]
         for surface in base.model.surfaces:
             only = np.array([weights[k] * (surface.holds in ("", c.name)) for k, c in enumerate(small)])
             if only.sum() == 0:
@@ -64,7 +61,7 @@ def add_clutter(spec: SceneSpec, placed: list[Placed], rng: np.random.Generator)
                 # A small object of the same colour as the furniture below it would be hard to see.
                 if color and (color == base.color or (small[k].name, color) in used):
                     continue
-                item = _put_on(base, index, surface, small[k], color, taken, hanging, rng)
+                item = _put_on(top, surface, small[k], color, rng)
                 if item is not None:
                     used.add((small[k].name, color))
                     out.append(item)
@@ -137,31 +134,14 @@ def _weights(base: str, small: list[Category], listed: bool) -> NDArray[np.float
     return weights if weights.sum() > 0 or not listed else np.ones(len(small))
 
 
-def _in_frame(base: Placed, item: Placed) -> Footprint:
-    """The footprint of an object in the frame of another one."""
-    foot = footprint(item)
-    c, s = math.cos(base.yaw_rad), math.sin(base.yaw_rad)
-    dx, dz = foot.x_m - base.x_m, foot.z_m - base.z_m
-    return foot._replace(x_m=c * dx - s * dz, z_m=s * dx + c * dz, yaw_rad=foot.yaw_rad - base.yaw_rad)
-
-
 def _area(surface: Surface) -> float:
     return (surface.x_max_m - surface.x_min_m) * (surface.z_max_m - surface.z_min_m)
 
 
-def _put_on(
-    base: Placed,
-    index: int,
-    surface: Surface,
-    category: Category,
-    color: str,
-    taken: list[_Taken],
-    hanging: list[Placed],
-    rng: np.random.Generator,
-) -> Optional[Placed]:
-    """One small object on a surface of `base`, clear of `taken` and of objects that hang on the walls; None if it does
-    not fit."""
-    soft = base.category.name in _SOFT
+def _put_on(top: Top, surface: Surface, category: Category, color: str, rng: np.random.Generator) -> Optional[Placed]:
+    """One small object on a surface, clear of the others and of objects that hang on the walls; None if it does not
+    fit."""
+    soft = top.base.category.name in _SOFT
     shapes = [shape for shape in category.shapes if not (soft and shape in _NEEDS_FIRM_GROUND)]
     model = category.model(rng, shapes)
     low, high = model.bounds()
@@ -175,23 +155,11 @@ def _put_on(
         reach_x, reach_z = half_x, half_z
     if size[0] < 2 * reach_x or size[1] < 2 * reach_z:
         return None
-    foot_m = base.y_m + surface.y_m
-    beside = [
-        _in_frame(base, t) for t in hanging
-        if t is not base and t.y_m + t.low[1] < foot_m + high[1] - low[1] and t.y_m + t.high[1] > foot_m
-    ]  # fmt: skip
     for _ in range(12):
-        x = rng.uniform(surface.x_min_m + reach_x, surface.x_max_m - reach_x)
-        z = rng.uniform(surface.z_min_m + reach_z, surface.z_max_m - reach_z)
+        x = float(rng.uniform(surface.x_min_m + reach_x, surface.x_max_m - reach_x))
+        z = float(rng.uniform(surface.z_min_m + reach_z, surface.z_max_m - reach_z))
         yaw = float(rng.normal(0, 0.4)) if turns else 0.0
-        foot = Footprint(float(x), float(z), half_x, half_z, yaw)
-        low_m, high_m = surface.y_m, surface.y_m + float(high[1] - low[1])
-        blocked = any(t.low_m < high_m and t.high_m > low_m and overlap(foot, t.foot, 0.02) for t in taken)
-        if blocked or any(overlap(foot, other, 0.02) for other in beside):
-            continue
-        taken.append(_Taken(foot, low_m, high_m))
-        middle = rotation_y(yaw) @ ((low + high) / 2)
-        at = rotation_y(base.yaw_rad) @ np.array([x - middle[0], surface.y_m - low[1], z - middle[2]])
-        world = (base.x_m + float(at[0]), base.y_m + float(at[1]), base.z_m + float(at[2]))
-        return Placed(category, model, color, base.room, *world, base.yaw_rad + yaw, low, high, index)
+        item = top.stand(surface, category, model, color, x, z, yaw)
+        if item is not None:
+            return item
     return None

@@ -28,6 +28,7 @@ from sim_server.backends.rooms.furnish.catalogue import (
 )
 from sim_server.backends.rooms.furnish.clutter import add_clutter, add_mess
 from sim_server.backends.rooms.furnish.footprint import Footprint, overlap
+from sim_server.backends.rooms.furnish.pairs import add_pairs
 from sim_server.backends.rooms.furnish.placed import ON_FLOOR, Placed, put, triangles
 from sim_server.backends.rooms.furnish.poses import free_pose
 from sim_server.backends.rooms.furnish.roomstate import GAP_M, blocks_window, door_zones, inside
@@ -184,11 +185,13 @@ def furnish_reachable(
 def furnished(spec: SceneSpec, plan: FloorPlan) -> tuple[list[Placed], NavigationGrid]:
     """Furniture, small objects on it and on the floor, and the floor that they leave free; from the spec's seed.
 
-    Raises what `furnish_reachable` raises.
+    Raises what `furnish_reachable` and `add_pairs` raise.
     """
     seed = spec.seed
     placed, navigation = furnish_reachable(spec, plan, rng_for(seed, "rooms", "furniture"))
-    placed += add_clutter(spec, placed, rng_for(seed, "rooms", "clutter"))
+    pairs, base = add_pairs(spec, placed, rng_for(seed, "rooms", "pairs"))
+    placed += pairs
+    placed += add_clutter(spec, placed, rng_for(seed, "rooms", "clutter"), base)
     mess = add_mess(spec, plan, placed, rng_for(seed, "rooms", "mess"))
     while mess:
         free = free_floor(plan, [triangles(item) for item in [*placed, *mess]])

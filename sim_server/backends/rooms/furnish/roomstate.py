@@ -101,6 +101,7 @@ class RoomState:
         self.ceiling_m = plan.rooms[self.index].ceiling_y_m
         self.placed, self._words = placed, words
         self.doors = door_zones(self.rect, self.holes)
+        self.reserved: frozenset[str] = frozenset()  # categories of which a wish determines the number
         self._taken: list[_Taken] = []
         self._clearances: list[Footprint] = []
 
@@ -109,8 +110,8 @@ class RoomState:
         return self.left > 0 and self.allows(name)
 
     def allows(self, name: str) -> bool:
-        """Whether the spec allows the category."""
-        return not self._words or name in self._words
+        """Whether the spec allows the category, and no wish determines its number."""
+        return name not in self.reserved and (not self._words or name in self._words)
 
     def is_listed(self, name: str) -> bool:
         """Whether the spec lists the category."""
@@ -307,9 +308,9 @@ class RoomState:
         x, z = foot.x_m + c * u + s * v, foot.z_m - s * u + c * v
         return self.add(name, model, x, z, foot.yaw_rad + turn, y, support, look, gap_m, True, at_window)
 
-    def scatter(self, name: str) -> int:
+    def scatter(self, name: str, shape: Optional[Model] = None, look: int = -1) -> int:
         """Place the category beside related furniture if there is any, else following category.place."""
-        category, model = CATEGORIES[name], self.shape(name)
+        category, model = CATEGORIES[name], shape or self.shape(name)
         low, high = model.bounds()
         half_x, half_z = float(high[0] - low[0]) / 2, float(high[2] - low[2]) / 2
         anchors = [(t.name, t.foot) for t in self._taken if t.name in category.beside]
@@ -321,7 +322,7 @@ class RoomState:
                 x, z, yaw = self._in_corner(half_x, half_z)
             else:
                 x, z, yaw = free_pose(category, self.rect, half_x, half_z, self.rng)
-            index = self.add(name, model, x, z, yaw, grouped=grouped)
+            index = self.add(name, model, x, z, yaw, look=look, grouped=grouped)
             if index >= 0:
                 return index
         return -1
