@@ -29,6 +29,7 @@ from proposer.composer.draw import draw_form
 from proposer.composer.forms import depth
 from proposer.composer.kinds import kind_of
 from proposer.composer.looks import Look
+from proposer.service import png
 from protocol.run.config import load
 from protocol.seeds import pick, rng_for
 from protocol.tasks.specs import World, camera_for, training_scene, world_of
@@ -78,7 +79,7 @@ def _audit(core: SimCore, world: World, wanted: int, most: int) -> tuple[dict[st
     scene = 0
     while counts["accepted"] < most:
         scene += 1
-        looks = _looks_at(core, world, wanted * 100_000 + scene)
+        looks = looks_at(core, world, wanted * 100_000 + scene)
         for _ in range(_PER_SCENE if looks else 0):
             form = draw_form(rng, wanted)
             kind = kind_of(form)
@@ -119,12 +120,20 @@ def _audit(core: SimCore, world: World, wanted: int, most: int) -> tuple[dict[st
     }, pictures
 
 
-def _looks_at(core: SimCore, world: World, number: int) -> list[Look]:
+def looks_at(core: SimCore, world: World, number: int, images: bool = False) -> list[Look]:
+    """Looks at training scene `number` of the world, with their images if wanted."""
     spec, camera = training_scene(world, _SEED, number), camera_for(world, _SEED, number)
     described, _ = core.handle(Describe(spec))
-    annotated, _ = core.handle(Annotate(spec, camera, _LOOKS, 0, (), _SEED, number, ("rgb",)))
+    annotated, blobs = core.handle(Annotate(spec, camera, _LOOKS, 0, (), _SEED, number, ("rgb",)))
     assert isinstance(described, Description) and isinstance(annotated, Annotated)
-    return [Look.of(spec, camera, described.scene, [(one.view.pose, one.objects)]) for one in annotated.views]
+    packet = Packet(b"", annotated, [memoryview(blob) for blob in blobs])
+    return [
+        Look.of(
+            *(spec, camera, described.scene, [(one.view.pose, one.objects)]),
+            png(packet.array(one.view.rgb)) if images else b"",
+        )
+        for one in annotated.views
+    ]
 
 
 def _oracle(core: SimCore, look: Look, packet: Packet) -> Optional[str]:

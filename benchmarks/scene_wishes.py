@@ -3,8 +3,7 @@
     python -m benchmarks.scene_wishes [--n 100] [--levels 4] [--skills NAME,...] [--arms without,with] [--out FILE]
 
 Specs are held-out specs of the world of configs/qwen3-vl-4b.toml, `n` for each skill and level. The arm "without"
-removes the wishes from the same specs. Rows of other skills, levels and arms in the result file stay. No light is
-baked, since no rule reads it.
+removes the wishes from the same specs. Rows of other skills, levels and arms in the result file stay.
 """
 
 from __future__ import annotations
@@ -17,20 +16,14 @@ from pathlib import Path
 from typing import Any, Sequence
 
 import msgspec
-import numpy as np
 
 from benchmarks.machine import describe_machine
 from protocol.errors import Infeasible
 from protocol.run.config import load
 from protocol.skills import CATALOGUE
-from protocol.tasks.scene import SceneSpec
 from protocol.tasks.specs import held_out_specs, world_of
 from protocol.tasks.task import Question, TaskSpec
 from sim_server.backends.rooms import RoomsBackend
-from sim_server.backends.rooms import scene as rooms_scene
-from sim_server.backends.rooms.building.plan import FloorPlan
-from sim_server.backends.rooms.geometry import Geometry
-from sim_server.backends.rooms.light.baked import Light, Metering
 from sim_server.questions.realise import realise
 from sim_server.service.scenes import WarmScenes
 
@@ -44,22 +37,6 @@ SKILLS = (
 ARMS = ("without", "with")
 _SEED = 15
 _REASONS = 3  # of those that reject most, in the result
-
-
-def unlit(geometry: Geometry, plan: FloorPlan, _spec: SceneSpec, _lamps_m: Sequence[Any]) -> tuple[Light, Metering]:
-    """A stand-in for baked light: the same everywhere."""
-    faces, rooms = len(geometry.faces), len(plan.rooms)
-    light = Light(
-        vertex=np.ones_like(geometry.positions),
-        face_rectangle=np.full(faces, -1, np.int32),
-        rectangle_maps=np.zeros((1, 8), np.float32),
-        rectangle_texels=np.zeros((1, 3), np.int32),
-        atlas=np.ones((1, 3), np.float32),
-        outside=np.zeros((1, 1, 3), np.uint8),
-        outside_scale=np.float32(1.0),
-        glow=np.float32(1.0),
-    )
-    return light, Metering(np.ones(rooms, np.float32), np.ones(3, np.float32))
 
 
 def answer_class(question: Question) -> str:
@@ -118,7 +95,6 @@ def main() -> None:
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
-    rooms_scene.light_scene = unlit
     cells = [(name, int(level)) for name in options.skills.split(",") for level in options.levels.split(",")]
     world = world_of(load([CONFIG]))
     specs = held_out_specs(world, _SEED, dict.fromkeys(cells, options.n))

@@ -116,6 +116,7 @@ def _worlds(state: State, estimates: Estimates, shares: np.ndarray) -> tuple[Wor
                 retired=record.retired,
                 retired_at=record.retired_at,
                 waiting=state.waiting(name),
+                settings=record.world.model_dump_json() if record.parent else "",
             )
         )
     return tuple(rows)

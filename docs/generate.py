@@ -1,6 +1,6 @@
-"""Generate the reference pages of the documentation from the code.
+"""Generate the reference pages of the documentation, and the grammar of programs, from the code.
 
-    python docs/generate.py           writes docs/reference/skills.md
+    python docs/generate.py           writes docs/reference/skills.md and proposer/llm/language.gbnf
     python docs/generate.py --check   exits with 1 if a page is out of date
 
 A test runs the check.
@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from docs.examples import example_of  # noqa: E402
 from protocol.skills import Level, Skill, cameras, pair, scene, single, small, space  # noqa: E402
+from sim_server.questions.language.grammar import grammar  # noqa: E402
 
 _MODULES = (single, pair, scene, cameras, small, space)
 _EVIDENCE = {"objects": "yes", "maps": "no, reads whole images", "pinhole": "no, needs a pinhole camera"}
@@ -89,7 +90,7 @@ def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]] | list[tuple[s
     return [f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows)]
 
 
-PAGES = {"reference/skills.md": skills_page}
+PAGES = {"docs/reference/skills.md": skills_page, "proposer/llm/language.gbnf": grammar}
 
 
 def main() -> None:
@@ -98,11 +99,11 @@ def main() -> None:
     check = parser.parse_args().check
     outdated = False
     for name, page in PAGES.items():
-        path = ROOT / "docs" / name
+        path = ROOT / name
         if check:
             if not path.exists() or path.read_text(encoding="utf-8") != page():
                 outdated = True
-                print(f"docs/{name} is out of date; run python docs/generate.py")
+                print(f"{name} is out of date; run python docs/generate.py")
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(page(), encoding="utf-8")

@@ -155,7 +155,8 @@ def evaluate(
         low, high = row["greedy_interval"]
         greedy = f"{100 * row['greedy']:.1f} ({100 * low:.0f}–{100 * high:.0f})"
         shown = (greedy, _per_cent(row["sampled"]), _per_cent(row["blind"]))
-        table.add_row(f"{row['skill']} L{row['level']}", str(row["asked"]), *shown)
+        world = f" in {row['world']}" if row["world"] else ""
+        table.add_row(f"{row['skill']} L{row['level']}{world}", str(row["asked"]), *shown)
     Console().print(table)
 
 

@@ -18,6 +18,8 @@ from concurrent.futures import Future
 from typing import Callable, Optional, Protocol, Sequence
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from proposer.composer.looks import Look
 from proposer.composer.source import Composer
@@ -33,7 +35,7 @@ from protocol.tasks.kinds import Kind
 from protocol.tasks.scene import SceneSpec
 from protocol.tasks.task import PROPOSED, Episode, QuestionSpec, TaskSpec
 from protocol.wire.client import Client
-from protocol.wire.codec import Packet
+from protocol.wire.codec import ArraySink, Packet
 from protocol.wire.endpoint import lookup
 from protocol.wire.messages import Annotate, Annotated, Describe, Description, Rejected, RenderTask
 from protocol.wire.proposals import AddProposals, GetProposalRequest, ProposalRequest, ProposalsKept, Refusal
@@ -141,14 +143,17 @@ class Proposer:
         try:
             described = self._simulator.request(Describe(scene), deadline_s=TEST_DEADLINE_S).message
             annotate = Annotate(scene, request.camera, self._settings.looks, 0, (), request.run_seed, seq, ("rgb",))
-            annotated = self._simulator.request(annotate, deadline_s=TEST_DEADLINE_S).message
+            packet = self._simulator.request(annotate, deadline_s=TEST_DEADLINE_S)
         except VantageError as error:
             if error.code in ("infeasible", "unsupported"):
                 return []
             raise
+        annotated = packet.message
         assert isinstance(described, Description) and isinstance(annotated, Annotated)
+        shows = self._settings.source == "llm" and self._settings.llm.image
+        images = [png(packet.array(one.view.rgb)) if shows else b"" for one in annotated.views]
         views = [(one.view.pose, one.objects) for one in annotated.views]
-        found = [Look.of(scene, request.camera, described.scene, [view]) for view in views]
+        found = [Look.of(scene, request.camera, described.scene, [one], png) for one, png in zip(views, images)]
         if self._settings.views > 1:
             found += [Look.of(scene, request.camera, described.scene, list(pair)) for pair in zip(views, views[1:])]
         return found
@@ -211,6 +216,13 @@ class Proposer:
             self._run.write_status(NAME, status)
         except VantageError as error:
             log.warning("%s", error.message)
+
+
+def png(rgb: NDArray[np.uint8]) -> bytes:
+    """An image uint8 [H, W, 3] as a PNG file."""
+    sink = ArraySink()
+    sink.add(rgb, "png")
+    return bytes(sink.blobs[0])
 
 
 def _spec(request: ProposalRequest, number: int, draft: Draft) -> TaskSpec:

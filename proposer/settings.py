@@ -15,6 +15,10 @@ class Endpoint(Section):
     url: str = ""  # such as http://127.0.0.1:8000/v1
     model: str = ""
     key_variable: str = ""  # environment variable that holds the key; empty: no key
+    image: bool = True  # show the view to the model
+    # What constrains the answer: a JSON schema, or a grammar of the JSON and of the programs, which servers with
+    # structured_outputs (vLLM) understand.
+    constraint: Literal["schema", "grammar"] = "schema"
     questions: int = pydantic.Field(default=4, ge=1, le=32)  # asked for in one call
     max_tokens: int = pydantic.Field(default=1200, ge=64, le=32_768)  # of one answer
     timeout_s: float = pydantic.Field(default=60.0, gt=0, le=3600)

@@ -16,7 +16,7 @@ from learner.settings import LearnerSettings
 from learner.stream.reports import Channel
 from protocol.run.config import section
 from protocol.run.directory import RunDir
-from protocol.tasks.specs import cells_of, worlds_of
+from protocol.tasks.specs import World, cells_of, worlds_of
 from protocol.wire.messages import GetSimStatus
 
 _STATUS_DEADLINE_S = 5.0
@@ -50,10 +50,21 @@ def load_policy(run: RunDir, step: Optional[int], adapter: str = "") -> Saved:
     return Saved(parts, settings, int(checkpoint.name.split("-")[1]) if checkpoint is not None else 0)
 
 
+def derived_worlds(run: RunDir) -> dict[str, World]:
+    """The worlds that the curriculum has derived and still asks, by name, as its last status tells."""
+    rows = (run.read_status("curriculum") or {}).get("worlds", ())
+    return {
+        row["name"]: World.model_validate_json(row["settings"])
+        for row in rows
+        if row.get("settings") and not row["retired"]
+    }
+
+
 def evaluate_run(
     run: RunDir, simulator: Channel, per_skill: Optional[int], step: Optional[int], adapter: str = ""
 ) -> dict[str, Any]:
-    """Score a policy as `load_policy` on held-out questions, and write the result to evaluations/offline.json.
+    """Score a policy as `load_policy` on held-out questions, those of derived worlds included, and write the result to
+    evaluations/offline.json.
 
     Raises VantageError: as `load_policy`, "unavailable" if questions must be rendered and no simulator runs, and errors
     of the simulator.
@@ -63,12 +74,15 @@ def evaluate_run(
     if per_skill is not None and per_skill != asked.per_skill:
         asked = asked.model_copy(update={"per_skill": per_skill})
         folder = run.path / "evaluations" / f"held_out_{per_skill}"
-    held_out = HeldOut(folder, worlds_of(run.config), cells_of(run.config), asked)
-    if not held_out.rendered:
+    cells = cells_of(run.config)
+    held_out = [HeldOut(folder, worlds_of(run.config), cells, asked)]
+    if derived := derived_worlds(run):  # apart from the others, whose questions stay on disk
+        held_out.append(HeldOut(folder.with_name(f"{folder.name}_derived"), derived, cells, asked))
+    if not all(one.rendered for one in held_out):
         simulator.request(GetSimStatus(), deadline_s=_STATUS_DEADLINE_S)  # fail before loading the model
     saved = load_policy(run, step, adapter)
     settings, parts = saved.settings, saved.parts
-    tasks = held_out.tasks(simulator, settings.stream, lambda _: None)
+    tasks = [task for one in held_out for task in one.tasks(simulator, settings.stream, lambda _: None)]
     answerer = answerer_of(settings, parts.live_engine(), parts.encoder, simulator)
     evaluator = Evaluator(answerer, settings.rollout.max_answer_tokens, asked.seed)
     rows, questions = evaluator.evaluate(tasks, asked.samples, asked.blind_per_skill, lambda _: None)

@@ -19,7 +19,7 @@ Point = tuple[float, float]
 
 class Look(msgspec.Struct, frozen=True):
     """One or two views of a scene. `seen` holds, for each view, the truth about its objects by their id, `apart_m` and
-    `extents` what was computed of them so far."""
+    `extents` what was computed of them so far, `image_png` the image of the first view if a source needs it."""
 
     spec: SceneSpec
     camera: Camera
@@ -28,6 +28,7 @@ class Look(msgspec.Struct, frozen=True):
     seen: tuple[dict[int, ObjectTruth], ...]
     apart_m: dict[tuple[int, int], float] = {}
     extents: dict[int, tuple[float, float, float, float]] = {}
+    image_png: bytes = b""
 
     @classmethod
     def of(
@@ -36,6 +37,7 @@ class Look(msgspec.Struct, frozen=True):
         camera: Camera,
         description: SceneDescription,
         views: Sequence[tuple[Pose, Sequence[ObjectTruth]]],
+        image_png: bytes = b"",
     ) -> Look:
         return cls(
             spec,
@@ -43,6 +45,7 @@ class Look(msgspec.Struct, frozen=True):
             {item.id: item for item in description.objects},
             tuple(pose for pose, _ in views),
             tuple({truth.object_id: truth for truth in seen} for _, seen in views),
+            image_png=image_png,
         )
 
     def clear(self, view: int = 0) -> list[int]:

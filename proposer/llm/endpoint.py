@@ -9,7 +9,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections import Counter
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Sequence
 
 from proposer.settings import Endpoint
 from protocol.errors import VantageError
@@ -53,8 +53,8 @@ class Chat:
         names = ("calls", "failed_calls", "tokens_in", "tokens_out")
         return {**{name: self._counts[name] for name in names}, "cost": round(cost, 6)}
 
-    def ask(self, messages: list[Mapping[str, Any]], schema: Mapping[str, Any]) -> str:
-        """The text of the answer.
+    def ask(self, messages: Sequence[Mapping[str, Any]], constraint: Mapping[str, Any]) -> str:
+        """The text of the answer. `constraint`: the fields of the request that constrain its form.
 
         Raises VantageError("unavailable") if no call succeeded, the budget is used up, or the process is to stop.
         """
@@ -62,10 +62,7 @@ class Chat:
             "model": self._settings.model,
             "messages": messages,
             "max_tokens": self._settings.max_tokens,
-            "response_format": {
-                "type": "json_schema",
-                "json_schema": {"name": "questions", "schema": schema, "strict": True},
-            },
+            **constraint,
         }
         problem = ""
         for attempt in range(self._settings.retries + 1):

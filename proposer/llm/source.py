@@ -12,7 +12,7 @@ import numpy as np
 
 from proposer.composer.looks import Look
 from proposer.llm.endpoint import Chat
-from proposer.llm.prompt import messages, schema
+from proposer.llm.prompt import constraint, messages
 from proposer.settings import Endpoint
 from proposer.source import Draft
 from protocol.errors import VantageError
@@ -57,7 +57,8 @@ class LanguageModel:
             return []
         look = pick(shown, rng)
         count = self._settings.questions
-        questions = _parsed(self._chat.ask(messages(request, look, count), schema(count)))[:count]
+        form = constraint(self._settings.constraint, count)
+        questions = _parsed(self._chat.ask(messages(request, look, count), form))[:count]
         drafts = [draft for one in questions if (draft := _draft(one, look)) is not None]
         known = {status.kind.name for status in request.kinds}
         new = list(dict.fromkeys(one.kind.name for one in drafts if one.kind.name not in known))[: request.new_kinds]

@@ -55,6 +55,7 @@ def proposal_key(spec: TaskSpec) -> str:
     """Equal for the same question about the same scene and views, whatever its id and kind."""
     fields = msgspec.to_builtins(msgspec.structs.replace(spec, spec_id=""))
     fields["proposal"].pop("kind")
-    if not fields["proposal"]["rule"]:  # so that keys of earlier versions are found
-        del fields["proposal"]["rule"]
+    for owner, field in (("proposal", "rule"), ("scene", "wishes")):  # so that keys of earlier versions are found
+        if not fields[owner][field]:
+            del fields[owner][field]
     return hashlib.blake2b(msgspec.msgpack.encode(fields), digest_size=12).hexdigest()

@@ -333,6 +333,7 @@ class WorldStatus(msgspec.Struct, frozen=True):
     retired: str = ""  # why it was retired; "" while it is asked
     retired_at: int = -1
     waiting: str = ""  # why its specs fail, if many in a row have
+    settings: str = ""  # of a derived world: the World as JSON
 
 
 class CurriculumStatus(msgspec.Struct, frozen=True):

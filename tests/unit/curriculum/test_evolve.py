@@ -149,6 +149,8 @@ def test_worlds_are_derived_kept_and_retired_with_reasons_and_a_replay_gives_the
     assert [event.name for event in derived] == [f"base-{number}" for number in range(1, len(derived) + 1)]
     alive = {row.name for row in core.status.worlds if not row.retired}
     assert alive == {"base", kept} and {cell.world for cell in core._estimator.cells} == alive
+    settings_of = {row.name: row.settings for row in core.status.worlds}
+    assert not settings_of["base"] and World.model_validate_json(settings_of[kept]).rooms == 2
     share = {row.name: row.share for row in core.status.worlds}
     assert share[kept] > 0.5, "the curriculum moves to the world with signal"
     lines, _ = read_jsonl(run.metrics / "curriculum.jsonl", 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -126,6 +127,17 @@ def test_a_good_answer_becomes_drafts_and_is_counted(endpoints: Endpoints) -> No
     assert call["response_format"]["json_schema"]["schema"] == schema(4)
     prompt = call["messages"][1]["content"]
     assert "unseen: no (Is it?)" in prompt and look().name(1) in prompt
+
+
+def test_the_model_sees_the_image_and_may_be_bound_to_a_grammar(endpoints: Endpoints) -> None:
+    endpoints.script = [said({"questions": [GOOD]})]
+    seen = msgspec.structs.replace(look(), image_png=b"\x89PNG")
+    source(endpoints, constraint="grammar").write(REQUEST, [seen], rng_for(0, "llm"))
+    (call,) = endpoints.calls
+    image, text = call["messages"][1]["content"]
+    assert image["image_url"]["url"] == "data:image/png;base64," + base64.b64encode(b"\x89PNG").decode()
+    assert look().name(1) in text["text"]
+    assert "response_format" not in call and "closest_distance(" in call["structured_outputs"]["grammar"]
 
 
 @pytest.mark.parametrize(
