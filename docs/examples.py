@@ -116,7 +116,6 @@ def _evidence(count: int) -> Evidence:
         seen=seen,
         cut=frozenset(),
         centres=centres,
-        surfaces_m={},
         ids=empty.astype(np.int32),
         depth_m=empty.astype(np.float32),
     )

@@ -25,8 +25,9 @@ class ViewEvidence(msgspec.Struct):
     """One rendered view, with the truth about every object that owns at least one pixel.
 
     `cut` holds the ids of objects whose pixels touch the border of the image, `centres` the box centre of each seen
-    object in the image as (u, v, z-depth), `surfaces_m` the mean of its visible points in the world. `ids` int32 [H, W]
-    and `depth_m` float32 [H, W] are the rendered images; programs read a bounded number of their pixels.
+    object in the image as (u, v, z-depth). `ids` int32 [H, W] and `depth_m` float32 [H, W] are the rendered images;
+    programs read a bounded number of their pixels. The last two fields are filled in when first needed: `voxels` int64
+    [V] by views/coverage.py, `surfaces_m` by `surface_m`.
     """
 
     pose: Pose
@@ -34,9 +35,17 @@ class ViewEvidence(msgspec.Struct):
     seen: dict[int, ObjectTruth]
     cut: frozenset[int]
     centres: dict[int, tuple[float, float, float]]
-    surfaces_m: dict[int, Vec3]
     ids: NDArray[np.int32]
     depth_m: NDArray[np.float32]
+    voxels: Optional[NDArray[np.int64]] = None
+    surfaces_m: Optional[dict[int, Vec3]] = None
+
+    def surface_m(self, key: int) -> Vec3:
+        """The mean of the visible points of a seen object, in the world. That of every object is computed at once, so
+        that a program which asks often costs no more."""
+        if self.surfaces_m is None:
+            self.surfaces_m = _surface_means(self.pose, self.camera, self.ids, self.depth_m)
+        return self.surfaces_m[key]
 
 
 class Evidence(msgspec.Struct):
@@ -124,13 +133,7 @@ def _one_view(objects: dict[int, SceneObject], frames: Frames, index: int) -> Vi
     assert frames.ids is not None and frames.depth is not None
     ids, depth = frames.ids[index], frames.depth[index].ravel()
     height, width = ids.shape
-    flat = ids.ravel()
-    where = np.flatnonzero(flat > 0)
-    keys = flat[where]
-    small = bool(len(keys)) and int(keys.max()) < 2**16  # numpy sorts 16 bits in linear time
-    order = where[np.argsort(keys.astype(np.uint16) if small else keys, kind="stable")]
-    owners = flat[order]
-    starts = np.flatnonzero(np.diff(owners, prepend=-1))
+    order, starts, owners = _by_owner(ids)
     ends = np.append(starts[1:], len(owners))
     amodal = frames.amodal[index] if frames.amodal is not None else {}
     seen: dict[int, ObjectTruth] = {}
@@ -169,22 +172,30 @@ def _one_view(objects: dict[int, SceneObject], frames: Frames, index: int) -> Vi
         seen=seen,
         cut=frozenset(cut),
         centres=centres,
-        surfaces_m=_surface_means(frames.poses[index], frames.camera, order, starts, owners, depth),
         ids=ids,
         depth_m=frames.depth[index],
     )
 
 
-def _surface_means(
-    pose: Pose, camera: Camera, order: NDArray[np.intp], starts: NDArray[np.intp], owners: NDArray[np.int32],
-    depth: NDArray[np.float32],
-) -> dict[int, Vec3]:  # fmt: skip
-    """By object id, the mean world point of its pixels: order [N] lists pixels by owner, starts [O] the first of each
-    owner, owners [N]; depth float32 [H * W] m."""
+def _by_owner(ids: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int32]]:
+    """The pixels [N] of all objects, by ascending id; the first of each object [O]; and the id of each pixel [N]."""
+    flat = ids.ravel()
+    where = np.flatnonzero(flat > 0)
+    keys = flat[where]
+    small = bool(len(keys)) and int(keys.max()) < 2**16  # numpy sorts 16 bits in linear time
+    order = where[np.argsort(keys.astype(np.uint16) if small else keys, kind="stable")]
+    owners = flat[order]
+    starts = np.flatnonzero(np.diff(owners, prepend=-1))
+    return order, starts, owners
+
+
+def _surface_means(pose: Pose, camera: Camera, ids: NDArray[np.int32], depth_m: NDArray[np.float32]) -> dict[int, Vec3]:
+    """By object id, the mean world point of its pixels; ids int32 [H, W], depth float32 [H, W] m."""
+    order, starts, owners = _by_owner(ids)
     if not len(order):
         return {}
     rows, columns = np.divmod(order, camera.width_px)
-    z = depth[order].astype(np.float64)
+    z = depth_m.ravel()[order].astype(np.float64)
     right, up = columns + (0.5 - camera.width_px / 2), camera.height_px / 2 - 0.5 - rows
     sums = [np.add.reduceat(values, starts) for values in (right * z, up * z, z)]
     focal_px = 0.5 * camera.width_px / math.tan(camera.hfov_rad / 2)

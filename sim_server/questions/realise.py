@@ -17,9 +17,11 @@ from protocol.tasks.check import check_asked
 from protocol.tasks.task import HIDING, Question, TaskSpec
 from protocol.wire.messages import Rejection
 from sim_server.backends.base import BlockedPose, Frames, Scene
+from sim_server.questions.distinct import INDISTINCT, all_distinct
 from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, Realised
 from sim_server.questions.families import family_of
 from sim_server.questions.family import Candidate, Family, Findings, Target, ask, draw_evenly, fitting
+from sim_server.questions.nouns import painted
 from sim_server.questions.propose.elsewhere import Elsewhere
 from sim_server.questions.propose.examine import examine
 from sim_server.questions.staging import Staging, staged
@@ -80,7 +82,8 @@ def realise(
             staging = poses if isinstance(poses, Staging) else Staging(poses)
             shown = len(staging.poses)
             assert family.views <= shown <= spec.max_views, (name, shown)
-            seen = degraded(staged(scene, staging), spec)  # poses are chosen without degradation, then judged with it
+            plain = staged(scene, staging)
+            seen = degraded(plain, spec)  # poses are chosen without degradation, then judged with it
             frames = seen.render((*staging.poses, *staging.hidden), spec.camera, EVIDENCE_SENSORS)
         except BlockedPose:
             rejected[BLOCKED] += 1
@@ -91,11 +94,19 @@ def realise(
             rejected[rule] += 1  # one vote per attempt, so that a view of many objects does not outweigh the others
             continue
         candidate = draw_evenly(candidates, rng)
+        requested = frames.part(0, shown)
+        if not painted(scene.description):  # plain paints are never dark
+            lit = plain.render(staging.poses, spec.camera, ("rgb", "ids"))
+            assert lit.rgb is not None and lit.ids is not None
+            if not all_distinct(lit.rgb, lit.ids, evidence, candidate.objects):
+                rejected[INDISTINCT] += 1
+                continue
+            requested.rgb = lit.rgb if seen is plain else None
         question = ask(family, evidence, candidate, level, rng, spec.question.paraphrase)
         alike = [item for item in candidates if (item.form, item.key) == (candidate.form, candidate.key)]
         alike.remove(candidate)
         others = () if spec.look_around else _others(family, evidence, alike, question, spec, questions - 1)
-        requested = _with_sensors(seen, frames.part(0, shown), sensors)
+        requested = _with_sensors(seen, requested, sensors)
         return Realised(question, requested, attempt, evidence, staging.changes[:shown], others)
     assert target is not None
     rule, _ = rejected.most_common(1)[0]
@@ -137,13 +148,13 @@ def _realise_proposal(scene: Scene, spec: TaskSpec, sensors: Sequence[str], else
 
 
 def _with_sensors(scene: Scene, frames: Frames, sensors: Sequence[str]) -> Frames:
-    """The frames with exactly these sensors; the missing ones are rendered."""
-    missing = tuple(sensor for sensor in sensors if sensor not in EVIDENCE_SENSORS)
-    rgb = scene.render(frames.poses, frames.camera, missing).rgb if missing else frames.rgb
+    """The frames with exactly these sensors; images are rendered if they are missing."""
+    if "rgb" in sensors and frames.rgb is None:
+        frames.rgb = scene.render(frames.poses, frames.camera, ("rgb",)).rgb
     return Frames(
         poses=frames.poses,
         camera=frames.camera,
-        rgb=rgb,
+        rgb=frames.rgb if "rgb" in sensors else None,
         depth=frames.depth if "depth" in sensors else None,
         ids=frames.ids if "ids" in sensors else None,
         amodal=frames.amodal if "amodal" in sensors else None,

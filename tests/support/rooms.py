@@ -13,6 +13,7 @@ def silent(scene: RoomsScene) -> RoomsScene:
     """The scene with one exposure for all views and without noise."""
     other = copy.copy(scene)
     other._drawing = copy.copy(scene._drawing)
-    film = scene.film
-    other._drawing.film = film._replace(overall=film.overall._replace(noise=np.float32(0)))
+    look = scene._drawing.look
+    quiet = look.film._replace(overall=look.film.overall._replace(noise=np.float32(0)))
+    other._drawing._look = look._replace(film=quiet)
     return other

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Sequence
+from typing import NamedTuple, Optional, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,11 +48,14 @@ class HomeScene:
         """lamps_m: the ceiling lamp of each space; light_spec: the spec from which the home was generated."""
         self.spec, self.plan, self.lamps_m, self.description = spec, plan, tuple(lamps_m), description
         self._navigation = navigation
-        light, metering = light_scene(geometry, plan, light_spec, list(lamps_m))
-        low = np.array([(r.x_min, r.z_min) for r in plan.rects], np.float32)
-        high = np.array([(r.x_max, r.z_max) for r in plan.rects], np.float32)
-        film = film_of(light_spec, low, high, metering.luminance[np.array(plan.room_of)], metering.light)
-        self._drawing = Drawing(geometry, light, film)
+
+        def bake() -> tuple[Light, Film]:
+            light, metering = light_scene(geometry, plan, light_spec, list(lamps_m))
+            low = np.array([(r.x_min, r.z_min) for r in plan.rects], np.float32)
+            high = np.array([(r.x_max, r.z_max) for r in plan.rects], np.float32)
+            return light, film_of(light_spec, low, high, metering.luminance[np.array(plan.room_of)], metering.light)
+
+        self._drawing = Drawing(geometry, bake)
 
     @property
     def geometry(self) -> Geometry:
@@ -62,12 +65,12 @@ class HomeScene:
     @property
     def light(self) -> Light:
         """The scene's baked light."""
-        return self._drawing.light
+        return self._drawing.look.light
 
     @property
     def film(self) -> Film:
         """The home's camera."""
-        return self._drawing.film
+        return self._drawing.look.film
 
     def render(self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str]) -> Frames:
         """See backends/base.py. A camera outside the home is allowed and sees through the walls.
@@ -111,14 +114,24 @@ class HomeScene:
         """Nothing to release: a scene is plain memory."""
 
 
+class _Furnished(NamedTuple):
+    plan: FloorPlan
+    placed: list[Placed]
+    navigation: NavigationGrid
+
+
 class RoomsScene(HomeScene):
     """A procedural home, generated from its spec."""
 
-    def __init__(self, spec: SceneSpec, changes: Sequence[Change] = ()) -> None:
+    def __init__(self, spec: SceneSpec, changes: Sequence[Change] = (), unchanged: Optional[_Furnished] = None) -> None:
+        """`unchanged`: plan, furniture and free floor of the spec's home, if they are known."""
         self._changes = tuple(changes)
         seed = spec.seed
-        plan = make_plan(spec, rng_for(seed, "rooms", "plan"))
-        placed, navigation = furnished(spec, plan)
+        if unchanged is None:
+            plan = make_plan(spec, rng_for(seed, "rooms", "plan"))
+            unchanged = _Furnished(plan, *furnished(spec, plan))
+        self._unchanged = unchanged
+        plan, placed, navigation = unchanged.plan, list(unchanged.placed), unchanged.navigation
         fixed = spec.palette == "named" or bool(spec.categories)  # the ceiling lamps are parts of the building
         gone: set[int] = set()
         if changes:
@@ -161,8 +174,8 @@ class RoomsScene(HomeScene):
         super().__init__(spec, plan, lamps, spec, builder.build(), navigation, description)
 
     def edited(self, changes: Sequence[Change]) -> RoomsScene:
-        """See backends/base.py. Regenerates the scene from its spec and bakes the light again."""
-        return RoomsScene(self.spec, (*self._changes, *changes))
+        """See backends/base.py. Keeps the furniture; geometry and light are made again."""
+        return RoomsScene(self.spec, (*self._changes, *changes), self._unchanged)
 
 
 def _materials(spec: SceneSpec, item: Placed, look: np.random.Generator) -> dict[str, Material]:

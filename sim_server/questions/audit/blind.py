@@ -33,8 +33,8 @@ _RING_CELLS = 3.0
 class BlindScore(msgspec.Struct, frozen=True):
     """The mean score of a skill's questions answered without images.
 
-    `chance` is that of a uniform guess among the options, `constant` that of the best constant answer of other scenes,
-    `error` the standard error of the excess over the higher of the two, clustered by scene.
+    `chance` is that of a uniform guess among the possible answers, `constant` that of the best constant answer, `error`
+    the standard error of the excess over the higher of the two, clustered by scene.
     """
 
     skill: str
@@ -60,7 +60,8 @@ def blind_score(asked: Asked) -> tuple[BlindScore, list[float]]:
     questions = [question for _, question in asked]
     blind = _scores(questions, _blind_answers(asked))
     constant = _scores(questions, _constant_answers(questions))
-    chance = [_chance(question) for question in questions]
+    known = sorted({question.answer for question in questions})
+    chance = [_chance(question, known) for question in questions]
     base = chance if np.mean(chance) > np.mean(constant) else constant
     by_scene: dict[int, float] = defaultdict(float)
     centre = float(np.mean(blind) - np.mean(base))
@@ -82,11 +83,17 @@ def _scores(questions: Sequence[Question], answers: Sequence[str]) -> list[float
     return [score(question, answer).accuracy for question, answer in zip(questions, answers)]
 
 
-def _chance(question: Question) -> float:
-    """The expected score of a uniform guess among the options, 0 if none are given."""
+def _chance(question: Question, known: Sequence[str]) -> float:
+    """The expected score of a uniform guess among the options, or else among the `known` answers of the skill, where a
+    close count scores in part; 0 for measures and maps."""
     if question.answer_type == "sequence":
         return 0.5  # of the pairs are in the right order
-    return 1 / len(question.options) if question.options else 0.0
+    if question.unit or question.answer_type == "map":
+        return 0.0
+    answers = question.options or known
+    if question.answer_type == "number":
+        return sum(_accuracy(guess, question.answer) for guess in answers) / len(answers)
+    return 1 / len(answers)
 
 
 def _folds(asked: Asked) -> list[tuple[list[int], list[int]]]:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from sim_server.questions.audit.blind import BlindScore
-from sim_server.questions.audit.run import AuditRow, Example
+from sim_server.questions.audit.tally import AuditRow, Example
 
 SCALE_TO_PX = 240
 REASONS_SHOWN = 3  # per row; audit.json has all of them

@@ -7,29 +7,30 @@ depths and samples of boxes without the program.
 
 from __future__ import annotations
 
-import math
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
+from concurrent.futures import Executor
+from functools import partial
 from typing import Callable, Mapping, Optional, Sequence
 from zlib import crc32
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from protocol.errors import Infeasible, VantageError, one_line
-from protocol.skills import CATALOGUE
 from protocol.tasks.scene import Pose, SceneDescription, SceneSpec
 from protocol.tasks.specs import World, task_spec, training_scene
 from protocol.tasks.task import Question, TaskSpec
 from sim_server.backends.base import Backend, Frames, Scene
 from sim_server.questions.audit.blind import BlindScore, blind_score
 from sim_server.questions.audit.oracles import agrees, oracle_of
+from sim_server.questions.audit.tally import AuditRow, Cell, Example, Outcome, Tally
 from sim_server.questions.evidence import EVIDENCE_SENSORS, Realised
 from sim_server.questions.language.evaluator import verify
 from sim_server.questions.realise import realise
+from sim_server.questions.staging import Staging, staged
 
-Cell = tuple[str, int]  # skill, level
+ROUND = 20  # scenes; skills with enough questions are left out of the next round
 # A furnished home with candidates for every skill.
 HOME: dict[str, object] = {"rooms": 2, "min_objects": 12, "max_objects": 20, "clutter": 0.7}
 
@@ -45,74 +46,58 @@ class Stored(msgspec.Struct, frozen=True):
     amodal: Optional[list[dict[int, int]]]
 
 
-class Example(msgspec.Struct):
-    """One question with its images, for the page: per view uint8 [H, W, 3] and int32 [H, W]."""
+class Audit:
+    """Every skill is asked one question in each scene, with its levels in rotation."""
 
-    spec: TaskSpec
-    question: Question
-    oracle: str
-    agrees: bool
-    holds: bool
-    rgb: list[NDArray[np.uint8]]
-    ids: list[NDArray[np.int32]]
+    def __init__(self, world: World, cells: Sequence[Cell], seed: int = 0, images: int = 0, enough: int = 0) -> None:
+        """`images`: examples of each cell to keep, besides every question that failed a check. `enough`: questions of a
+        skill after which it is not asked in further rounds; 0 asks it in every scene.
 
+        Raises VantageError("unsupported") for a skill without an oracle.
+        """
+        for skill, _ in cells:
+            oracle_of(skill)
+        self._world, self._seed, self._images, self._enough = world, seed, images, enough
+        self._tallies = {cell: Tally() for cell in cells}
+        self._levels: dict[str, list[int]] = defaultdict(list)
+        for skill, level in cells:
+            self._levels[skill].append(level)
+        self._examples: list[Example] = []
 
-class AuditRow(msgspec.Struct):
-    """One skill at one level.
+    def round(self, backend: Backend, indices: Sequence[int], workers: Optional[Executor] = None) -> bool:
+        """Ask in the scenes with these indices; return False if every skill has enough questions.
 
-    `ms` is the processor time per spec without opening the scene. `blind` is the score of the image-blind baseline of
-    the skill (blind.py) on the questions of this level, `chance` the value in the catalogue. `holds` and `agrees` count
-    the realised questions that a second run of the program and the oracle confirm, `failed` the specs that ended with
-    an error.
-    """
+        `workers`: processes to spread the scenes over; the backend must be one that can be pickled.
+        """
+        for outcomes in (workers.map if workers else map)(self.asking(backend), indices):
+            self.add(outcomes)
+        return not all(map(self._has_enough, self._levels))
 
-    skill: str
-    level: int
-    specs: int
-    realised: int
-    attempts: float  # camera placements per realised question
-    ms: float
-    answers: int
-    entropy_bits: float
-    chance: float
-    blind: float
-    holds: int
-    agrees: int
-    failed: int
-    reasons: dict[str, int]  # of infeasible and failed specs, the most frequent first
+    def asking(self, backend: Backend) -> Callable[[int], list[Outcome]]:
+        """A function that asks in the scene with an index; it can be pickled."""
+        asked = [skill for skill in self._levels if not self._has_enough(skill)]
+        return partial(_in_scene, backend, self._world, self._seed, self._levels, asked, self._images > 0)
 
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            tally = self._tallies[outcome.cell]
+            tally.add(outcome)
+            example = outcome.example
+            if example and (tally.realised <= self._images or not (example.agrees and example.holds)):
+                self._examples.append(example)
 
-class _Tally:
-    def __init__(self) -> None:
-        self.specs = self.realised = self.attempts = self.holds = self.agrees = self.failed = 0
-        self.spent_s = 0.0
-        self.asked: list[tuple[int, Question]] = []  # each with a number that identifies its scene
-        self.reasons: Counter[str] = Counter()
+    def _has_enough(self, skill: str) -> bool:
+        realised = sum(self._tallies[skill, level].realised for level in self._levels[skill])
+        return 0 < self._enough <= realised
 
-    def fail(self, error: Exception) -> None:
-        self.failed += 1
-        self.reasons[f"failed: {one_line(error)}"] += 1
+    def questions(self) -> list[Question]:
+        """Every question, by cell."""
+        return [question for tally in self._tallies.values() for _, question in tally.asked]
 
-    def row(self, cell: Cell, blind: Sequence[float]) -> AuditRow:
-        """The row of a cell; blind: per question, the score of the image-blind baseline."""
-        total = max(self.realised, 1)
-        answers = Counter(_answer(question) for _, question in self.asked)
-        return AuditRow(
-            skill=cell[0],
-            level=cell[1],
-            specs=self.specs,
-            realised=self.realised,
-            attempts=self.attempts / total,
-            ms=1e3 * self.spent_s / max(self.specs, 1),
-            answers=len(answers),
-            entropy_bits=sum(-n / total * math.log2(n / total) for n in answers.values()),
-            chance=CATALOGUE[cell[0]].chance_at(cell[1]),
-            blind=sum(blind) / total,
-            holds=self.holds,
-            agrees=self.agrees,
-            failed=self.failed,
-            reasons=dict(self.reasons.most_common()),
-        )
+    def result(self) -> tuple[list[AuditRow], list[BlindScore], list[Example]]:
+        """A row per cell, the image-blind scores per skill, and the examples."""
+        scores, blind = _blind(self._tallies)
+        return [tally.row(cell, blind[cell]) for cell, tally in self._tallies.items()], scores, self._examples
 
 
 def audit(
@@ -124,53 +109,16 @@ def audit(
     images: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[AuditRow], list[BlindScore], list[Example]]:
-    """A row per cell, the image-blind scores per skill, and examples: the first `images` of each cell, and every
-    question that failed a check.
-
-    Every skill is asked one question in each of `n` scenes, with its levels in rotation. Raises
-    VantageError("unsupported") for a skill without an oracle.
-    """
-    for skill, _ in cells:
-        oracle_of(skill)
-    tallies = {cell: _Tally() for cell in cells}
-    levels: dict[str, list[int]] = defaultdict(list)
-    for skill, level in cells:
-        levels[skill].append(level)
-    examples: list[Example] = []
-    for index in range(n):
-        base = training_scene(world, seed, index)
-        here = [(skill, turns[index % len(turns)]) for skill, turns in levels.items()]
-        # A different random stream for every skill, and a scene for every wish.
-        orders = [_order(world, seed, base, index * len(here) + place, cell) for place, cell in enumerate(here)]
-        for spec in dict.fromkeys(order.scene for order in orders):
-            own = [(cell, order) for cell, order in zip(here, orders) if order.scene == spec]
-            try:
-                scene = backend.open(spec)
-            except Infeasible as error:
-                for cell, _ in own:
-                    tallies[cell].specs += 1
-                    tallies[cell].reasons[error.message] += 1
-                continue
-            except MemoryError:
-                raise
-            except Exception as error:  # a fault of one scene costs that scene alone
-                for cell, _ in own:
-                    tallies[cell].specs += 1
-                    tallies[cell].fail(error)
-                continue
-            for cell, order in own:
-                tally = tallies[cell]
-                example = _one_or_failure(scene, order, tally)
-                if example is not None and (tally.realised <= images or not (example.agrees and example.holds)):
-                    examples.append(example)
-            scene.close()
-        if (index + 1) % 25 == 0 or index + 1 == n:
-            progress(f"scenes: {index + 1} of {n}")
-    scores, blind = _blind(tallies)
-    return [tallies[cell].row(cell, blind[cell]) for cell in cells], scores, examples
+    """The result of an Audit in `n` scenes. Raises VantageError("unsupported") for a skill without an oracle."""
+    checked = Audit(world, cells, seed, images)
+    for start in range(0, n, ROUND):
+        stop = min(start + ROUND, n)
+        checked.round(backend, range(start, stop))
+        progress(f"scenes: {stop} of {n}")
+    return checked.result()
 
 
-def _blind(tallies: Mapping[Cell, _Tally]) -> tuple[list[BlindScore], dict[Cell, list[float]]]:
+def _blind(tallies: Mapping[Cell, Tally]) -> tuple[list[BlindScore], dict[Cell, list[float]]]:
     """The image-blind scores of all skills with a question, and by cell those of every question."""
     by_cell: dict[Cell, list[float]] = {cell: [] for cell in tallies}
     scores: list[BlindScore] = []
@@ -184,10 +132,46 @@ def _blind(tallies: Mapping[Cell, _Tally]) -> tuple[list[BlindScore], dict[Cell,
     return scores, by_cell
 
 
-def _answer(question: Question) -> str:
-    """The answer, or its position among the options if they differ from question to question."""
-    varies = question.option_objects or CATALOGUE[question.skill].options_vary
-    return str(question.options.index(question.answer)) if varies else question.answer
+def _in_scene(
+    backend: Backend, world: World, seed: int, levels: Mapping[str, Sequence[int]], skills: Sequence[str], images: bool,
+    index: int,
+) -> list[Outcome]:  # fmt: skip
+    """The outcomes of one question of each of these skills in scene `index`, which contains what they wish for; levels:
+    those of every skill."""
+    cells = [(skill, turns[index % len(turns)]) for skill, turns in levels.items()]
+    base = training_scene(world, seed, index)
+    # A different random stream for every skill, and a scene for every wish.
+    orders = {
+        cell: _order(world, seed, base, index * len(cells) + place, cell)
+        for place, cell in enumerate(cells)
+        if cell[0] in skills
+    }
+    outcomes: list[Outcome] = []
+    for spec in dict.fromkeys(order.scene for order in orders.values()):
+        own = {cell: order for cell, order in orders.items() if order.scene == spec}
+        try:
+            scene = backend.open(spec)
+        except Infeasible as error:
+            outcomes += [Outcome(cell, reason=error.message) for cell in own]
+            continue
+        except MemoryError:
+            raise
+        except Exception as error:  # a fault of one scene costs that scene alone
+            outcomes += [_failure(cell, error) for cell in own]
+            continue
+        for cell, order in own.items():
+            try:
+                outcomes.append(_one(scene, order, cell, images))
+            except MemoryError:
+                raise
+            except Exception as error:
+                outcomes.append(_failure(cell, error))
+        scene.close()
+    return outcomes
+
+
+def _failure(cell: Cell, error: Exception) -> Outcome:
+    return Outcome(cell, reason=f"failed: {one_line(error)}", failed=True)
 
 
 def _order(world: World, seed: int, scene: SceneSpec, number: int, cell: Cell) -> TaskSpec:
@@ -196,45 +180,39 @@ def _order(world: World, seed: int, scene: SceneSpec, number: int, cell: Cell) -
     return task_spec(world, seed, scene, spec_id=name, seq=number, skill=skill, level=level)
 
 
-def _one_or_failure(scene: Scene, order: TaskSpec, tally: _Tally) -> Optional[Example]:
-    """Like `_one`; an error of one spec costs that spec alone."""
-    try:
-        return _one(scene, order, tally)
-    except MemoryError:
-        raise
-    except Exception as error:
-        tally.fail(error)
-        return None
-
-
-def _one(scene: Scene, order: TaskSpec, tally: _Tally) -> Optional[Example]:
-    """Realise one spec and check it; None if it is infeasible."""
-    tally.specs += 1
+def _one(scene: Scene, order: TaskSpec, cell: Cell, images: bool) -> Outcome:
+    """Realise one spec and check it. Questions need no colours: they are rendered for examples only."""
     started_s = time.process_time()
     try:
-        found = realise(scene, order, ("rgb", *EVIDENCE_SENSORS))
+        found = realise(scene, order, EVIDENCE_SENSORS)
     except Infeasible as error:
-        tally.reasons[error.message.split("rejected most: ")[-1]] += 1
-        return None
-    finally:
-        tally.spent_s += time.process_time() - started_s
-    question = found.question
-    assert found.frames.rgb is not None and found.frames.ids is not None
-    example = Example(
-        spec=order,
+        reason = error.message.split("rejected most: ")[-1]
+        return Outcome(cell, time.process_time() - started_s, reason)
+    spent_s = time.process_time() - started_s
+    question, frames = found.question, found.frames
+    outcome = Outcome(
+        cell,
+        spent_s,
+        attempts=found.attempts,
+        scene=crc32(scene.description.scene_id.encode()),
         question=question,
-        oracle=oracle_of(question.skill)(question, scene.description, found.frames),
-        agrees=agrees(question, scene.description, found.frames),
         holds=_holds_again(scene, found),
-        rgb=list(found.frames.rgb),
-        ids=list(found.frames.ids),
+        agrees=agrees(question, scene.description, frames),
     )
-    tally.realised += 1
-    tally.attempts += found.attempts
-    tally.asked.append((crc32(scene.description.scene_id.encode()), question))
-    tally.agrees += example.agrees
-    tally.holds += example.holds
-    return example
+    if images or not (outcome.holds and outcome.agrees):
+        shown = staged(scene, Staging(frames.poses, changes=found.changes))
+        rgb = shown.render(frames.poses, frames.camera, ("rgb",)).rgb
+        assert rgb is not None and frames.ids is not None
+        outcome.example = Example(
+            spec=order,
+            question=question,
+            oracle=oracle_of(question.skill)(question, scene.description, frames),
+            agrees=outcome.agrees,
+            holds=outcome.holds,
+            rgb=list(rgb),
+            ids=list(frames.ids),
+        )
+    return outcome
 
 
 def _holds_again(scene: Scene, found: Realised) -> bool:

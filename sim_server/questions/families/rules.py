@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 import numpy as np
 
@@ -15,9 +15,11 @@ from sim_server.questions.evidence import Evidence, ViewEvidence, unique_names
 from sim_server.questions.family import Findings, Target, draw_key
 from sim_server.questions.geometry import longest_m
 from sim_server.questions.nouns import Naming, painted
+from sim_server.questions.views.viewpoints import FRAME_BORDER
 
 AMBIGUOUS = "a name would fit more than one visible object"
 IN_PART = "an image shows a small part of an object"
+CARRIED = "one of two objects carries the other"
 SEPARATE = "two objects are in different rooms, or one carries the other"
 OUTSIDE = "an object's centre is outside the image"
 SHARED_OBJECTS = 2  # two images must clearly show this many of the same objects, so that a viewer can relate them
@@ -48,16 +50,17 @@ def too_faint(clarity: Clarity) -> str:
 def clear_objects(evidence: Evidence, view: ViewEvidence, clarity: Clarity, findings: Findings) -> dict[int, str]:
     """Names of the objects that this view shows clearly and that no other seen object shares.
 
-    In a home, the centre of such an object is inside the image: a few pixels at the border do not tell what it is.
+    In a home, the centre of such an object is inside the image, and not close to the border if that cuts the object
+    off: a part at the border does not tell what it is.
     """
-    names, centred_only = unique_names(evidence, view), not painted(evidence.description)
+    names, in_home = unique_names(evidence, view), not painted(evidence.description)
     clear: dict[int, str] = {}
     for key in view.seen:
         if key not in names:
             findings.reject(AMBIGUOUS)
         elif not shows(view, key, clarity):
             findings.reject(too_faint(clarity))
-        elif centred_only and not centred(key, view):
+        elif in_home and not well_inside(key, view):
             findings.reject(OUTSIDE)
         else:
             clear[key] = names[key]
@@ -83,6 +86,13 @@ def centred(key: int, view: ViewEvidence) -> bool:
     return depth_m > 0 and 0 < u < 1 and 0 < v < 1
 
 
+def well_inside(key: int, view: ViewEvidence) -> bool:
+    """Whether the box centre of a seen object is inside the image, and away from the border that cuts it off, if one
+    does."""
+    u, v, _ = view.centres[key]
+    return centred(key, view) and (key not in view.cut or min(u, 1 - u, v, 1 - v) >= FRAME_BORDER)
+
+
 def prominent_anywhere(evidence: Evidence, findings: Findings) -> dict[int, str]:
     """Names of the objects that relations over several views can be about.
 
@@ -90,9 +100,10 @@ def prominent_anywhere(evidence: Evidence, findings: Findings) -> dict[int, str]
     any view shares the name.
     """
     names = clear_anywhere(evidence, RELATE, findings)
+    inside = centred if painted(evidence.description) else well_inside
     for key in list(names):
         showing = [view for view in evidence.views if shows(view, key, RELATE)]
-        if not any(centred(key, view) for view in showing):
+        if not any(inside(key, view) for view in showing):
             del names[key]
             findings.reject(OUTSIDE)
     return names
@@ -165,14 +176,20 @@ class Comparable:
     def __call__(self, a: SceneObject, b: SceneObject) -> bool:
         if self._rooms and a.room_id != b.room_id:
             return False
-        return a.id not in self._supports(b) and b.id not in self._supports(a)
+        return not carries(self._objects, a.id, b.id)
 
-    def _supports(self, item: SceneObject) -> set[int]:
-        found: set[int] = set()
-        while item.support_id in self._objects and item.support_id not in found:
-            found.add(item.support_id)
-            item = self._objects[item.support_id]
-        return found
+
+def carries(objects: Mapping[int, SceneObject], a: int, b: int) -> bool:
+    """Whether one of two objects carries the other, directly or with objects in between."""
+    return a in _supports(objects, objects[b]) or b in _supports(objects, objects[a])
+
+
+def _supports(objects: Mapping[int, SceneObject], item: SceneObject) -> set[int]:
+    found: set[int] = set()
+    while item.support_id in objects and item.support_id not in found:
+        found.add(item.support_id)
+        item = objects[item.support_id]
+    return found
 
 
 def need_objects(items: Sequence[object], count: int, why: str) -> None:

@@ -73,9 +73,11 @@ def voxels_shown(
     side_m = max(float((high - low).max()), 1e-6) / VOXELS
     wanted = depth_m > 0 if mask is None else (depth_m > 0) & mask
     points = unproject(pose, camera, depth_m)[wanted.ravel()]
-    cells = np.floor((points - low) / side_m).astype(np.int64)
-    inside = ((cells >= -1) & (cells <= VOXELS)).all(1)
-    return np.unique((cells[inside] + 1) @ (1, 64, 64 * 64))
+    x, y, z = np.floor((points - low) / side_m).astype(np.int64).T + 1
+    inside = (np.minimum(np.minimum(x, y), z) >= 0) & (np.maximum(np.maximum(x, y), z) <= VOXELS + 1)
+    shown = np.zeros(64**3, bool)
+    shown[(x + 64 * y + 64 * 64 * z)[inside]] = True
+    return np.flatnonzero(shown)
 
 
 def overlap(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
@@ -86,13 +88,20 @@ def overlap(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
 
 def joined(description: SceneDescription, views: Sequence[ViewEvidence]) -> bool:
     """Whether overlaps of at least LEAST_JOINT connect every view with the first one."""
-    shown = [voxels_shown(description, view.pose, view.camera, view.depth_m) for view in views]
+    shown = [_voxels_of(description, view) for view in views]
     reached, waiting = [0], list(range(1, len(views)))
     for index in reached:
         near = [other for other in waiting if overlap(shown[index], shown[other]) >= LEAST_JOINT]
         reached += near
         waiting = [other for other in waiting if other not in near]
     return not waiting
+
+
+def _voxels_of(description: SceneDescription, view: ViewEvidence) -> NDArray[np.int64]:
+    """The voxels that a view shows. Views are judged in many sets, so it remembers them."""
+    if view.voxels is None:
+        view.voxels = voxels_shown(description, view.pose, view.camera, view.depth_m)
+    return view.voxels
 
 
 def extent(description: SceneDescription) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import Callable, Sequence
+from typing import Callable, NamedTuple, Optional, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,15 +91,36 @@ class _Scratch(threading.local):
 _scratch = _Scratch()
 
 
-class Drawing:
-    """Triangles with baked light. `render` may be called from several threads at once."""
+class Look(NamedTuple):
+    """What colours need besides the geometry."""
 
-    def __init__(self, geometry: Geometry, light: Light, film: Film) -> None:
-        self.geometry, self.film = geometry, film
+    surfaces: shade.Surfaces
+    light: Light
+    film: Film
+
+
+class Drawing:
+    """Triangles whose light is baked when colours are first asked for: depth and ids do not need it.
+
+    `render` may be called from several threads at once.
+    """
+
+    def __init__(self, geometry: Geometry, bake: Callable[[], tuple[Light, Film]]) -> None:
+        self.geometry = geometry
         self._triangles = geometry.triangles
-        self._surfaces = shade.surfaces_of(geometry, light.vertex)
-        self.light = with_reflections(geometry, light, self._surfaces)
         self._highest_id = int(geometry.chunk_object.max())
+        self._bake, self._baking = bake, threading.Lock()
+        self._look: Optional[Look] = None
+
+    @property
+    def look(self) -> Look:
+        """The surfaces, baked light and film."""
+        with self._baking:
+            if self._look is None:
+                light, film = self._bake()
+                surfaces = shade.surfaces_of(self.geometry, light.vertex)
+                self._look = Look(surfaces, with_reflections(self.geometry, light, surfaces), film)
+            return self._look
 
     def render(
         self, poses: Sequence[Pose], camera: Camera, sensors: Sequence[str], check: Callable[[F32], None]
@@ -146,13 +167,14 @@ class Drawing:
             buffer = _scratch.image(height * fine, width * fine)
             fine_view = view._replace(focal_px=view.focal_px * np.float32(fine))
             raster.draw(order, self._triangles, fine_view, raster.CULL_BACK, buffer, vertices)
-            shade.shade(buffer, self._surfaces, self.light, fine_view, self.film.at(eye, axes), frames.rgb[k])
+            look = self.look
+            shade.shade(buffer, look.surfaces, look.light, fine_view, look.film.at(eye, axes), frames.rgb[k])
         buffer = _scratch.image(height, width)
         if exact:
             raster.draw(order, self._triangles, view, raster.CULL_BACK, buffer, vertices)
             shade.depth_and_ids(*buffer, g.face_object, depth, ids)
         if frames.normals is not None:
-            frames.normals[k] = camera_normals(buffer.seen, self._surfaces.shading[:, 8:11], axes)
+            frames.normals[k] = camera_normals(buffer.seen, self.look.surfaces.shading[:, 8:11], axes)
         if frames.amodal is not None:
             counts = raster.count_unoccluded(
                 order, self._triangles, g.chunk_object, self._highest_id, view, buffer, vertices
@@ -163,9 +185,9 @@ class Drawing:
         """See backends/base.py."""
 
         def colour(buffer: VisibilityBuffer, view: Pinhole, rgb: NDArray[np.uint8]) -> None:
-            white = np.full_like(self.light.outside, 255)
-            light = self.light._replace(outside=white, outside_scale=_PAPER / np.float32(255**2))
-            shade.shade(buffer, self._surfaces, light, view, NEUTRAL, rgb)
+            white = np.full_like(self.look.light.outside, 255)
+            light = self.look.light._replace(outside=white, outside_scale=_PAPER / np.float32(255**2))
+            shade.shade(buffer, self.look.surfaces, light, view, NEUTRAL, rgb)
 
         g = self.geometry
         return top_down(self._triangles, g.face_object, description, width_px, shade.SAMPLES, colour)

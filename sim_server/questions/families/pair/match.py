@@ -14,11 +14,21 @@ from protocol.tasks.scene import Camera, OrientedBox, Pose, SceneDescription
 from protocol.tasks.task import TaskSpec
 from sim_server.backends.base import Scene
 from sim_server.questions.evidence import EVIDENCE_SENSORS, Evidence, ViewEvidence, unique_names
-from sim_server.questions.families.rules import AMBIGUOUS, RELATE, draw_objects, shows, too_faint, uniquely_named
+from sim_server.questions.families.rules import (
+    AMBIGUOUS,
+    OUTSIDE,
+    RELATE,
+    draw_objects,
+    shows,
+    too_faint,
+    uniquely_named,
+    well_inside,
+)
 from sim_server.questions.families.single.perceive import CELL_RULE, CELLS, cell_margin
 from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, name_slots, shuffled
 from sim_server.questions.geometry import Array, corners, project
 from sim_server.questions.language.functions.words import grid_cell
+from sim_server.questions.nouns import painted
 from sim_server.questions.views.sets import first_fitting, shots_of
 from sim_server.questions.views.viewpoints import NO_PLACE, draw_poses, eye_heights_m, focus_of, probe
 
@@ -61,6 +71,7 @@ class ObjectMatch:
         asked = self.skill.levels[level]
         here, there = _cells(first, asked.cell_margin), _cells(second, asked.cell_margin)
         alone = [grid_cell(truth.u, truth.v) for truth in first.seen.values()]
+        in_home = not painted(evidence.description)
         for key in here:
             centre = np.asarray(evidence.objects[key].box.centre_m)
             eyes = np.asarray([second.pose.position_m])
@@ -69,6 +80,8 @@ class ObjectMatch:
                 findings.reject("two objects share a cell of the first image")
             elif key not in there:
                 findings.reject(f"the second image shows the object near a cell border or too faintly ({RELATE})")
+            elif in_home and not (well_inside(key, first) and well_inside(key, second)):
+                findings.reject(OUTSIDE)
             elif len(_others(second, there[key])) < asked.options - 1:
                 findings.reject(f"the second image shows objects in fewer than {asked.options} cells")
             elif turned_deg < asked.turned_deg:

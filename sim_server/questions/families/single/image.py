@@ -1,4 +1,8 @@
-"""Relations in one image: view_direction (left, right, above, below) and depth_order (nearer, farther, the same)."""
+"""Relations in one image: view_direction (left, right, above, below) and depth_order (nearer, farther, the same).
+
+In a home, neither heights in the image nor depths are compared of an object and one that carries it: the words alone
+tell which of a lamp and a table is above, and a stack of books is as far away as its part of the bed.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,9 @@ from protocol.seeds import pick
 from protocol.skills.single import DEPTH_ORDER, VIEW_DIRECTION
 from protocol.tasks.scene import SceneDescription
 from sim_server.questions.evidence import Evidence
-from sim_server.questions.families.rules import draw_objects, prominent, uniquely_named
+from sim_server.questions.families.rules import CARRIED, carries, draw_objects, prominent, uniquely_named
 from sim_server.questions.family import Candidate, Draft, Findings, Target, draw_key, name_slots, shuffled
+from sim_server.questions.nouns import painted
 from sim_server.questions.views.viewpoints import SingleView
 
 SAME_MARGIN_M = 0.05  # depths that are "the same" differ by this much less than the level's border
@@ -88,7 +93,7 @@ class ViewDirection(SingleView):
         return _target(self.skill.name, forms, description, rng, previous)
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
-        view = evidence.views[0]
+        view, in_home = evidence.views[0], not painted(evidence.description)
         asked = self.skill.levels[level]
         for a, b in permutations(prominent(evidence, view, findings), 2):
             seen_a, seen_b = view.seen[a], view.seen[b]
@@ -101,6 +106,9 @@ class ViewDirection(SingleView):
             else:
                 findings.accept("left" if across < 0 else "right", (a, b), abs(across), "horizontal")
             if not asked.asks_vertical:
+                continue
+            if in_home and carries(evidence.objects, a, b):
+                findings.reject(CARRIED)
                 continue
             down, centre_down = seen_a.v - seen_b.v, centre_a[1] - centre_b[1]
             if abs(down) < asked.apart:
@@ -138,7 +146,11 @@ class DepthOrder(SingleView):
 
     def judge(self, evidence: Evidence, level: int, findings: Findings) -> None:
         view, asked, form = evidence.views[0], self.skill.levels[level], self._form(level)
+        in_home = not painted(evidence.description)
         for a, b in permutations(prominent(evidence, view, findings), 2):
+            if in_home and carries(evidence.objects, a, b):
+                findings.reject(CARRIED)
+                continue
             depth_a, depth_b = view.seen[a].depth_m, view.seen[b].depth_m
             gap_m = depth_a - depth_b
             relative = abs(gap_m) / max(depth_a, depth_b)

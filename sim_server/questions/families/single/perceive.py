@@ -21,13 +21,13 @@ from sim_server.questions.families.rules import (
     AMBIGUOUS,
     IN_PART,
     OUTSIDE,
-    centred,
     clear_objects,
     draw_objects,
     shown_in_part,
     shows,
     too_faint,
     uniquely_named,
+    well_inside,
 )
 from sim_server.questions.family import (
     NO_SUCH_ANSWER,
@@ -102,7 +102,7 @@ class _Property(SingleView):
                 findings.reject(AMBIGUOUS)
             elif not shows(view, key, clarity):
                 findings.reject(too_faint(clarity))
-            elif not painted(evidence.description) and not centred(key, view):
+            elif not painted(evidence.description) and not well_inside(key, view):
                 findings.reject(OUTSIDE)
             else:
                 margin = truth.visible_fraction - clarity.visible_fraction

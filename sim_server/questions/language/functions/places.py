@@ -113,9 +113,9 @@ def picture_way(angle: float) -> str:
 @define(VECTOR, cost=2, o=OBJECT, view=VIEW)
 def surface_middle(o: SceneObject, view: ViewEvidence) -> Vector:
     """Mean of the object's world points that are visible in the view, metres."""
-    if o.id not in view.surfaces_m:
+    if o.id not in view.seen:
         raise Fault(f"object {o.id} is not visible in this view")
-    return view.surfaces_m[o.id]
+    return view.surface_m(o.id)
 
 
 @define(NUMBER, a=VECTOR, b=VECTOR)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -66,6 +67,19 @@ def test_the_levels_of_a_skill_rotate_over_the_scenes() -> None:
     rows, _, _ = run.audit(Counting(), WORLD, cells, 5)
     assert [row.specs for row in rows] == [2, 2, 1, 5]
     assert len(set(opened)) == len(opened) == 5
+
+
+def test_a_skill_with_enough_questions_is_left_out_of_further_rounds() -> None:
+    audit = run.Audit(WORLD, CELLS, enough=5)
+    with ThreadPoolExecutor(2) as workers:
+        assert audit.round(FakeBackend(), range(4), workers)
+        assert not audit.round(FakeBackend(), range(4, 12), workers)
+        assert not audit.round(FakeBackend(), range(12, 16), workers)
+    rows, _, _ = audit.result()
+    assert all(5 <= row.realised <= row.specs == 12 for row in rows)
+    in_turn = run.Audit(WORLD, CELLS)
+    in_turn.round(FakeBackend(), range(12))
+    assert audit.questions() == in_turn.questions()
 
 
 def test_the_counting_oracle_does_not_count_a_coffee_table_as_a_table() -> None:

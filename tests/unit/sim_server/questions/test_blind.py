@@ -118,6 +118,19 @@ def test_widely_spread_sizes_are_no_shortcut() -> None:
     assert not _score(make).leaks()
 
 
+def test_chance_of_open_answers_is_a_guess_among_those_that_occur() -> None:
+    def count(number: int, _: np.random.Generator) -> Question:
+        return _question("How many boxes?", "box", str(1 + number % 3), answer_type="number")
+
+    def color(number: int, _: np.random.Generator) -> Question:
+        return _question("What color is the box?", "box", ("red", "blue", "green", "black")[number % 4])
+
+    counts = _score(count)
+    assert counts.chance == pytest.approx((3 + 0.4) / 9)  # two instead of three scores 0.4, other errors nothing
+    assert counts.constant == pytest.approx((1 + 0.4) / 3, abs=0.01)  # always two
+    assert _score(color).chance == 0.25 and not counts.leaks()
+
+
 def test_memorised_scenes_are_of_no_use() -> None:
     """Each scene has its own answer, which no other scene tells."""
 

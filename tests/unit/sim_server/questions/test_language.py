@@ -168,7 +168,7 @@ def test_the_middle_of_a_surface_is_the_mean_of_its_points() -> None:
     (view,) = Evidence.of(EVIDENCE.description, frames).views
     points = unproject(pose, camera, frames.depth[0])
     for key in (1, 2, 3):
-        assert np.allclose(view.surfaces_m[key], points[frames.ids.ravel() == key].mean(0), atol=1e-9)
+        assert np.allclose(view.surface_m(key), points[frames.ids.ravel() == key].mean(0), atol=1e-9)
 
 
 def test_numbers_have_no_trailing_zeros() -> None:

@@ -38,10 +38,7 @@ def _view(items: Sequence[SceneObject], pixels: float = 0.05, visible: float = 1
     }
     centres = {item.id: (0.5, 0.5, 2.0) for item in items}
     nothing = np.zeros((CAMERA.height_px, CAMERA.width_px))
-    places = {item.id: item.box.centre_m for item in items}
-    return ViewEvidence(
-        POSE, CAMERA, seen, frozenset(), centres, places, nothing.astype(np.int32), nothing.astype(np.float32)
-    )
+    return ViewEvidence(POSE, CAMERA, seen, frozenset(), centres, nothing.astype(np.int32), nothing.astype(np.float32))
 
 
 def _evidence(items: Sequence[SceneObject], *views: ViewEvidence) -> Evidence:
@@ -234,6 +231,54 @@ def test_in_a_home_an_object_whose_centre_is_outside_the_image_is_not_asked(skil
     assert (1,) in [objects for _, objects in _asked(skill, 0, _evidence(items, view))]
     view.centres[1] = (1.05, 0.5, 2.0)
     assert (1,) not in [objects for _, objects in _asked(skill, 0, _evidence(items, view))]
+
+
+@pytest.mark.parametrize("skill", ["object_color", "object_location"])
+def test_in_a_home_a_part_at_the_border_is_not_asked(skill: str) -> None:
+    items = [_item(1, "vase", "red"), _item(2, "bed")]
+    view = _view(items)
+    view.centres[1] = (0.97, 0.5, 2.0)
+    assert (1,) in [objects for _, objects in _asked(skill, 0, _evidence(items, view))]
+    view.cut = frozenset({1})
+    assert (1,) not in [objects for _, objects in _asked(skill, 0, _evidence(items, view))]
+
+
+@pytest.mark.parametrize(("skill", "form"), [("depth_order", "depth"), ("view_direction", "vertical")])
+def test_in_a_home_nothing_is_compared_with_what_carries_it(skill: str, form: str) -> None:
+    items = [_item(1, "bed"), _item(2, "stack of books", support=1), _item(3, "wardrobe")]
+    view = _view(items)
+    for key, (v, depth_m) in {1: (0.7, 2.0), 2: (0.4, 3.5), 3: (0.1, 6.0)}.items():
+        view.seen[key] = msgspec.structs.replace(view.seen[key], v=v, depth_m=depth_m)
+        view.centres[key] = (0.5, v, depth_m)
+
+    def pairs(level: int, evidence: Evidence) -> set[tuple[int, ...]]:
+        findings = Findings()
+        FAMILIES[skill].judge(evidence, level, findings)
+        return {item.objects for item in findings.accepted if item.form == form}
+
+    level = 2
+    assert pairs(level, _evidence(items, view)) == {(1, 3), (3, 1), (2, 3), (3, 2)}
+    painted = [msgspec.structs.replace(item, color="red") for item in items]
+    assert pairs(level, _evidence(painted, view)) >= {(1, 2), (2, 1)}
+
+
+def test_in_a_home_an_object_cut_off_at_the_border_is_not_matched() -> None:
+    items = [_item(1, "chair"), _item(2, "bed")]
+    first, second = _view(items), _view(items)
+    places = {1: ((0.17, 0.9), (0.83, 0.17)), 2: ((0.83, 0.17), (0.17, 0.83))}
+    for index, view in enumerate((first, second)):
+        for key, place in places.items():
+            u, v = place[index]
+            view.seen[key] = msgspec.structs.replace(view.seen[key], u=u, v=v)
+            view.centres[key] = (u, v, 2.0)
+    second.pose = msgspec.structs.replace(second.pose, position_m=(4.0, 1.5, -2.0))
+
+    def asked() -> list[tuple[int, ...]]:
+        return [objects for _, objects in _asked("object_match", 0, _evidence(items, first, second))]
+
+    assert asked() == [(1,), (2,)]
+    first.cut, first.centres[1] = frozenset({1}), (0.17, 0.98, 2.0)
+    assert asked() == [(2,)]
 
 
 def test_a_distance_is_right_as_often_as_wrong_in_locations_of_small_objects() -> None:
