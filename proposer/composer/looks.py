@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Sequence
+from typing import Optional, Sequence
 
 import msgspec
 
@@ -49,12 +49,14 @@ class Look(msgspec.Struct, frozen=True):
         )
 
     def clear(self, view: int = 0) -> list[int]:
-        """The objects that a view shows clearly."""
+        """The objects that a view shows clearly, with their centre inside the image."""
         area = self.camera.width_px * self.camera.height_px
         return [
             key
             for key, truth in self.seen[view].items()
-            if truth.visible_fraction >= LEAST_VISIBLE and truth.pixels >= LEAST_OF_IMAGE * area
+            if truth.visible_fraction >= LEAST_VISIBLE
+            and truth.pixels >= LEAST_OF_IMAGE * area
+            and _is_centred(self.objects[key].box, self.poses[view], self.camera)
         ]
 
     @property
@@ -92,18 +94,32 @@ class Look(msgspec.Struct, frozen=True):
 
 def _extent(box: OrientedBox, pose: Pose, camera: Camera) -> tuple[float, float, float, float]:
     """As Look.extent. A box that is partly behind the camera covers the image."""
-    axes, eye = _axes(box), OrientedBox(pose.position_m, (1.0, 1.0, 1.0), pose.rotation_wxyz)
-    focal = 0.5 / math.tan(camera.hfov_rad / 2)  # of the width of the image
+    axes = _axes(box)
     us, vs = [], []
     for signs in itertools.product((-1, 1), repeat=3):
         steps = [sign * half for sign, half in zip(signs, box.half_extents_m)]
         corner = [c + sum(step * axis[i] for step, axis in zip(steps, axes)) for i, c in enumerate(box.centre_m)]
-        x, y, z = _local((corner[0], corner[1], corner[2]), eye)
-        if z > -0.05:
+        at = _in_image((corner[0], corner[1], corner[2]), pose, camera)
+        if at is None:
             return (-1.0, 2.0, -1.0, 2.0)
-        us.append(0.5 + focal * x / -z)
-        vs.append(0.5 - focal * y / -z * camera.width_px / camera.height_px)
+        us.append(at[0])
+        vs.append(at[1])
     return min(us), max(us), min(vs), max(vs)
+
+
+def _is_centred(box: OrientedBox, pose: Pose, camera: Camera) -> bool:
+    """Whether the centre of a box is inside the image; if not, only its edge may be visible."""
+    at = _in_image(box.centre_m, pose, camera)
+    return at is not None and 0 < at[0] < 1 and 0 < at[1] < 1
+
+
+def _in_image(point_m: Vec3, pose: Pose, camera: Camera) -> Optional[Point]:
+    """Where a point is in the image, 0..1 from left and top; None if it is not in front of the camera."""
+    x, y, z = _local(point_m, OrientedBox(pose.position_m, (1.0, 1.0, 1.0), pose.rotation_wxyz))
+    if z > -0.05:
+        return None
+    focal = 0.5 / math.tan(camera.hfov_rad / 2)  # of the width of the image
+    return 0.5 + focal * x / -z, 0.5 - focal * y / -z * camera.width_px / camera.height_px
 
 
 def centre_distance_m(a: OrientedBox, b: OrientedBox) -> float:

@@ -143,6 +143,16 @@ def test_an_unclear_question_is_not_asked() -> None:
     assert answer(Form(question, 3), look, [near[0], near[-1]], ()).text == "no"
 
 
+def test_an_object_is_clear_only_if_its_centre_is_in_the_image() -> None:
+    look = look_of(0)
+    key = look.clear()[0]
+    at_eye = msgspec.structs.replace(look.objects[key].box, centre_m=look.poses[0].position_m)
+    moved = {**look.objects, key: msgspec.structs.replace(look.objects[key], box=at_eye)}
+    assert key not in msgspec.structs.replace(look, objects=moved).clear()
+    narrow = msgspec.structs.replace(look, camera=msgspec.structs.replace(look.camera, hfov_rad=0.1))
+    assert set(narrow.clear()) < set(look.clear())
+
+
 def test_nothing_is_compared_with_itself() -> None:
     look = look_of(1)
     keys = list(look.objects)
