@@ -1,4 +1,5 @@
-"""Command line of the learner: `train`, `sft`, `serve`, `evaluate`, `score`, `export`, `pretrain`."""
+"""Command line of the learner: `train`, `sft`, `serve`, `evaluate`, `lmms-eval`, `score`, `export`,
+`pretrain`."""
 
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ from learner.ranks import processes
 from learner.settings import LearnerSettings
 from protocol.answers.vsi_bench import BenchmarkResult, read_answers, read_items
 from protocol.answers.vsi_bench import evaluate as score_answers
+from protocol.errors import VantageError
 from protocol.run.config import RunSettings, load, section
 from protocol.run.directory import RunDir, write_atomic
 from protocol.run.exits import run_command, stop_on_signals
@@ -158,6 +160,31 @@ def evaluate(
         world = f" in {row['world']}" if row["world"] else ""
         table.add_row(f"{row['skill']} L{row['level']}{world}", str(row["asked"]), *shown)
     Console().print(table)
+
+
+@app.command(name="lmms-eval")
+def lmms_eval(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder merged/ of `learner export`, or any model.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the task, results and samples of lmms-eval.")],
+    tasks: Annotated[str, typer.Option(help="Tasks of lmms-eval, separated by commas, such as vsibench.")] = "",
+    dataset: Annotated[Optional[Path], typer.Option(help="Also ask a dataset of `sim-server generate`.")] = None,
+    python: Annotated[str, typer.Option(help="Python of the environment with lmms-eval.")] = sys.executable,
+    name: Annotated[str, typer.Option("--as", help="lmms-eval's name of the model class; default: by MODEL.")] = "",
+    limit: Annotated[Optional[int], typer.Option(min=1, help="Only the first questions of each task.")] = None,
+) -> None:
+    """Run lmms-eval on an exported model, in an environment of its own."""
+    from learner.benchmark import lmms
+
+    asked = [task.strip() for task in tasks.split(",") if task.strip()]
+    if dataset is not None:
+        lmms.write_task(dataset, out / "task")
+        asked.append(lmms.TASK)
+    if not asked:
+        raise VantageError("bad_request", "name --tasks of lmms-eval, a --dataset, or both.")
+    name = name or lmms.model_name(model)
+    include = out / "task" if dataset is not None else None
+    results = lmms.run_lmms(python, name, f"pretrained={model}", asked, out / "results", include, limit)
+    print(json.dumps(results, indent=1))
 
 
 @app.command()
