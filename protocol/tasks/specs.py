@@ -248,9 +248,9 @@ def task_spec(
 
 
 def wishes_for(world: World, skill: str) -> tuple[Wish, ...]:
-    """What a generated home contains for the skill; nothing in plain paints, where objects are placed at random, and
-    in worlds that list their categories."""
-    wish = CATALOGUE[skill].scene_wish
+    """What a generated home contains for the skill; nothing in plain paints, where objects are placed at random, in
+    worlds that list their categories, and for an unknown skill, whose specs fail one by one when they are realised."""
+    wish = CATALOGUE[skill].scene_wish if skill in CATALOGUE else ""
     generated = world.palette == "natural" and not world.assets and not world.categories
     return (Wish(wish),) if wish and generated else ()
 

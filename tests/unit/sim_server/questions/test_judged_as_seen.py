@@ -37,7 +37,8 @@ def unmapped(evidence: Evidence) -> Evidence:
     unread: Any = Unread()
 
     def blind(views: tuple) -> tuple:
-        return tuple(msgspec.structs.replace(view, ids=unread, depth_m=unread, surfaces_m=unread) for view in views)
+        fields: dict[str, Any] = {"ids": unread, "depth_m": unread, "surfaces_m": unread, "voxels": None}
+        return tuple(msgspec.structs.replace(view, **fields) for view in views)
 
     return msgspec.structs.replace(evidence, views=blind(evidence.views), hidden=blind(evidence.hidden))
 
