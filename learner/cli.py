@@ -183,7 +183,8 @@ def lmms_eval(
         raise VantageError("bad_request", "name --tasks of lmms-eval, a --dataset, or both.")
     name = name or lmms.model_name(model)
     include = out / "task" if dataset is not None else None
-    results = lmms.run_lmms(python, name, f"pretrained={model}", asked, out / "results", include, limit)
+    shown = model.resolve() if model.exists() else model  # or a name on the hub
+    results = lmms.run_lmms(python, name, f"pretrained={shown}", asked, out / "results", include, limit)
     print(json.dumps(results, indent=1))
 
 

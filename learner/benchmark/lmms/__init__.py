@@ -97,10 +97,14 @@ def run_lmms(
     include: Optional[Path] = None,
     limit: Optional[int] = None,
 ) -> dict[str, Mapping[str, Any]]:
-    """Run lmms-eval with this Python; its output goes to the terminal. Returns the scores of each task.
+    """Run lmms-eval with this Python, in the folder `out`; its output goes to the terminal. Returns the scores of each
+    task. Paths in `model_args` are absolute.
 
     Raises VantageError: "unsupported" if lmms-eval is not installed there, "internal" if it fails.
     """
+    out, include = out.resolve(), include and include.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    python = str(Path(python).absolute()) if "/" in python else python  # not resolved: a link names the environment
     found = subprocess.run([python, "-c", "import lmms_eval"], capture_output=True, text=True, check=False)
     if found.returncode != 0:
         reason = (found.stderr.strip().splitlines() or ["no output"])[-1]
@@ -113,7 +117,10 @@ def run_lmms(
     command += ["--batch_size", "1", "--log_samples", "--output_path", str(out)]
     command += ["--include_path", str(include)] if include else []
     command += ["--limit", str(limit)] if limit else []
-    if subprocess.run(command, check=False).returncode != 0:
+    before = set(out.rglob("*results.json"))
+    # In the folder `out`: lmms-eval takes a task for a folder if the working directory has one of that name.
+    failed = subprocess.run(command, cwd=out, check=False).returncode != 0
+    results = sorted(set(out.rglob("*results.json")) - before)
+    if failed or not results:  # it ends with 0 after some errors
         raise VantageError("internal", "lmms-eval failed; its messages are above.")
-    results = max(out.rglob("*results.json"), key=lambda path: path.stat().st_mtime)
-    return parse_object(read_regular(results))["results"]
+    return parse_object(read_regular(results[-1]))["results"]

@@ -83,7 +83,10 @@ def data(tmp_path: Path) -> Path:
         for row in rows():
             Image.fromarray(np.full((32, 32, 3), row["id"], np.uint8)).save(staging / row["images"][0])
         (staging / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows()))
-        images = [{**row, "images": [str(staging / name) for name in row["images"]]} for row in rows()]
+        images = [
+            {**row, "images": [{"bytes": (staging / name).read_bytes(), "path": name} for name in row["images"]]}
+            for row in rows()
+        ]
         made = datasets.Dataset.from_list(images)
         made.cast_column("images", datasets.List(datasets.Image())).to_parquet(str(staging / "rows.parquet"))
     (folder / "dataset.json").write_text("{}")
