@@ -8,6 +8,20 @@ from typing import Any
 from benchmarks.sections import table
 
 
+def rollouts_ahead(result: Any) -> Iterable[str]:
+    rows = [
+        (
+            name,
+            f"{one['step_s']:.2f}",
+            f"{one['answers_per_s']:.1f}",
+            f"{100 * one['simulator_wait']:.1f} %",
+            f"{one['mismatch']:.4f}",
+        )
+        for name, one in (("in turn", result["in_turn"]), ("ahead", result["ahead"]))
+    ]
+    yield table(("rollouts", "seconds per step", "answers per second", "waiting for the simulator", "mismatch"), rows)
+
+
 def memory_plan(result: Any) -> Iterable[str]:
     cases = [
         (
