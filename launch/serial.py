@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import Future
-from typing import Callable, Sequence
+from contextlib import contextmanager
+from typing import Callable, Iterator, Sequence
 
 import msgspec
 
@@ -55,23 +56,28 @@ class LocalChannel:
         return future
 
 
+@contextmanager
+def local_services(run: RunDir) -> Iterator[tuple[LocalChannel, LocalChannel]]:
+    """The curriculum and the simulator of a run, in this process. Raises VantageError as they do when they start."""
+    simulator = SimCore(section(run.config, "sim", SimSettings))
+    with CurriculumCore(run, section(run.config, "curriculum", CurriculumSettings)) as curriculum:
+        yield (
+            LocalChannel(lambda message, request_id: (curriculum.handle(message, request_id), ())),  # type: ignore[arg-type]
+            LocalChannel(lambda message, _: simulator.handle(message)),
+        )
+
+
 def run_serial(run: RunDir, view: LiveView, stop: threading.Event) -> None:
     """Train `run` to its end or until `stop` is set. Raises VantageError as the services do."""
     from learner.train import train  # brings torch
 
     logs.setup(run, "learner")
-    simulator = SimCore(section(run.config, "sim", SimSettings))
-    with CurriculumCore(run, section(run.config, "curriculum", CurriculumSettings)) as curriculum:
+    with local_services(run) as (curriculum, simulator):
         finished = threading.Event()
         watcher = threading.Thread(target=_watch, args=(view, finished), daemon=True)
         watcher.start()
         try:
-            train(
-                run,
-                LocalChannel(lambda message, request_id: (curriculum.handle(message, request_id), ())),  # type: ignore[arg-type]
-                LocalChannel(lambda message, _: simulator.handle(message)),
-                stop,
-            )
+            train(run, curriculum, simulator, stop)
         finally:
             finished.set()
             watcher.join()

@@ -1,5 +1,4 @@
-"""Command line of the learner: `train`, `sft`, `serve`, `evaluate`, `lmms-eval`, `score`, `export`,
-`pretrain`."""
+"""The learner's commands: `train`, `sft`, `serve`, `evaluate`, `lmms-eval`, `score`, `export`, `pretrain`."""
 
 from __future__ import annotations
 

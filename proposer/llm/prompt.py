@@ -81,6 +81,7 @@ def schema(questions: int) -> dict[str, Any]:
 
 def messages(request: ProposalRequest, look: Look, questions: int) -> list[Mapping[str, Any]]:
     """The conversation that asks for this number of questions about a look, with its image if it has one."""
+    clear = look.clear()
     objects = [
         {
             "id": key,
@@ -88,7 +89,7 @@ def messages(request: ProposalRequest, look: Look, questions: int) -> list[Mappi
             "image_x": round(truth.u, 2),
             "image_y": round(truth.v, 2),
             "depth_m": round(truth.depth_m, 1),
-            "clear": key in look.clear(),
+            "clear": key in clear,
         }
         for key, truth in list(look.seen[0].items())[:_MOST_OBJECTS]
     ]

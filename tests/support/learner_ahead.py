@@ -10,19 +10,14 @@ import threading
 from pathlib import Path
 from typing import Any, Sequence
 
-from curriculum.core import CurriculumCore
-from curriculum.settings import CurriculumSettings
-from launch.serial import LocalChannel
+from launch.serial import local_services
 from learner import train
 from learner.policy.adapters import read_adapter
 from learner.policy.assemble import Parts, assemble
 from learner.rollouts.base import Prompt, Rollout, RolloutEngine, Sampling
 from learner.settings import LearnerSettings
-from protocol.run.config import section
 from protocol.run.directory import RunDir
 from protocol.run.exits import run_command
-from sim_server.service.core import SimCore
-from sim_server.settings import SimSettings
 
 
 class OwnWeights:
@@ -49,14 +44,8 @@ def own_engine(parts: Parts, settings: LearnerSettings, worlds: Any, seed: int) 
 def main() -> None:
     run = RunDir.open(Path(sys.argv[1]))
     train.rollout_engine = own_engine
-    simulator = SimCore(section(run.config, "sim", SimSettings))
-    with CurriculumCore(run, section(run.config, "curriculum", CurriculumSettings)) as curriculum:
-        train.train(
-            run,
-            LocalChannel(lambda message, request_id: (curriculum.handle(message, request_id), ())),  # type: ignore[arg-type]
-            LocalChannel(lambda message, _: simulator.handle(message)),
-            threading.Event(),
-        )
+    with local_services(run) as (curriculum, simulator):
+        train.train(run, curriculum, simulator, threading.Event())
 
 
 if __name__ == "__main__":

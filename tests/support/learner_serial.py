@@ -13,9 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Sequence
 
-from curriculum.core import CurriculumCore
-from curriculum.settings import CurriculumSettings
-from launch.serial import LocalChannel
+from launch.serial import local_services
 from learner import cli
 from learner.policy import assemble
 from learner.ranks.processes import start_other_ranks
@@ -26,8 +24,6 @@ from learner.train import train
 from protocol.run.config import section
 from protocol.run.directory import RunDir
 from protocol.run.exits import run_command
-from sim_server.service.core import SimCore
-from sim_server.settings import SimSettings
 
 WRONG = "box box"
 WORDS = ("turn left", "forward", WRONG)  # the fourth answer is right
@@ -61,17 +57,8 @@ def main() -> None:
         return
     processes = section(run.config, "learner", LearnerSettings).processes
     command = [sys.executable, "-m", "tests.support.learner_serial", str(run.path)]
-    simulator = SimCore(section(run.config, "sim", SimSettings))
-    with (
-        CurriculumCore(run, section(run.config, "curriculum", CurriculumSettings)) as curriculum,
-        start_other_ranks(processes, command),
-    ):
-        train(
-            run,
-            LocalChannel(lambda message, request_id: (curriculum.handle(message, request_id), ())),  # type: ignore[arg-type]
-            LocalChannel(lambda message, _: simulator.handle(message)),
-            threading.Event(),
-        )
+    with local_services(run) as (curriculum, simulator), start_other_ranks(processes, command):
+        train(run, curriculum, simulator, threading.Event())
 
 
 if __name__ == "__main__":
